@@ -1,0 +1,26 @@
+# The two commands of this project: `make loop` and `make test`. Everything they need is set up inside the clone.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv/bin
+
+.PHONY: help setup loop test lint clean
+
+help: ## What can be typed here
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+setup: ## A virtual environment with the pinned packages, in .venv; does nothing when nothing changed
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) local/setup_environment.py
+
+loop: setup ## The closed loop on a year of real flights, on this machine
+	@$(VENV)/python models/flight_delay/prepare.py .cache/flight_delay.parquet
+	@$(VENV)/everloop replay flight_delay --data .cache/flight_delay.parquet --until-history 2013-03-01
+
+test: setup ## All tests
+	@$(VENV)/python -m pytest -n 2 --dist loadgroup
+
+lint: setup ## Style
+	@$(VENV)/ruff check . && $(VENV)/ruff format --check .
+
+clean: ## Remove what was built (not the virtual environment)
+	rm -rf cdk.out out .everloop .cache/assembly

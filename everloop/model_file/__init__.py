@@ -1,0 +1,14 @@
+"""The declaration of a model: ``models/<name>/model.yaml``, read and checked."""
+
+from everloop.model_file.exceptions import Mistake, ModelFileError
+from everloop.model_file.reader import parse_model_file, read_model_file
+from everloop.model_file.schema import Feature, ModelDeclaration
+
+__all__ = [
+    "Feature",
+    "Mistake",
+    "ModelDeclaration",
+    "ModelFileError",
+    "parse_model_file",
+    "read_model_file",
+]

@@ -1,0 +1,130 @@
+"""The one clock of the local cloud: real time, or moved by a driver, timer by timer."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from local.activity import Activity
+
+
+@dataclass(order=True)
+class Timer:
+    """An action that is due at an instant."""
+
+    due: datetime
+    order: int
+    label: str = field(compare=False)
+    action: Callable[[], None] = field(compare=False)
+    cancelled: bool = field(default=False, compare=False)
+
+    def cancel(self) -> None:
+        """Keep the action from happening, unless it already did."""
+        self.cancelled = True
+
+
+class Clock:
+    """Tells the time and runs what is due.
+
+    With ``start=None`` the clock follows real time, and a thread runs timers as they come due. With a
+    ``start`` it stands still until :meth:`advance`, which runs every timer on the way, each at its own
+    instant and only once the work the one before set off is done.
+    """
+
+    def __init__(self, activity: Activity, start: datetime | None = None) -> None:
+        self.activity = activity
+        self._moved_to = start
+        self._timers: list[Timer] = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._advancing = threading.Lock()
+        if start is None:
+            threading.Thread(target=self._follow_real_time, name="clock", daemon=True).start()
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether a driver moves this clock."""
+        return self._moved_to is not None
+
+    def now(self) -> datetime:
+        """The time now, in UTC."""
+        return self._moved_to or datetime.now(UTC)
+
+    def call_at(self, due: datetime, action: Callable[[], None], *, label: str) -> Timer:
+        """Run ``action`` when the clock reaches ``due``.
+
+        The action runs on the clock's thread and should be short: work it starts elsewhere takes its own
+        activity token before the action returns.
+        """
+        timer = Timer(due, next(self._order), label, action)
+        with self._changed:
+            heapq.heappush(self._timers, timer)
+            self._changed.notify_all()
+        return timer
+
+    def sleep(self, seconds: float, *, label: str) -> None:
+        """Block the calling thread for ``seconds`` of this clock.
+
+        The caller holds an activity token of ``label``; it is given back for the length of the sleep and
+        taken again, by the clock, before any later timer can run.
+        """
+        if seconds <= 0:
+            return
+        woken = threading.Event()
+
+        def wake() -> None:
+            self.activity.enter(label)
+            woken.set()
+
+        self.call_at(self.now() + timedelta(seconds=seconds), wake, label=f"wake {label}")
+        self.activity.leave(label)
+        woken.wait()
+
+    def advance(self, to: datetime, *, quiet_timeout_seconds: float = 900) -> list[str]:
+        """Move a moved clock to ``to`` and return the labels of the timers that ran, in order.
+
+        Raises
+        ------
+        RuntimeError
+            When the clock follows real time, or ``to`` lies before now.
+        NotQuietError
+            When work set off on the way does not end in ``quiet_timeout_seconds`` of real time.
+        """
+        if self._moved_to is None:
+            raise RuntimeError("this clock follows real time: only one given a start time can be moved")
+        if to < self._moved_to:
+            raise RuntimeError(f"the clock stands at {self._moved_to} and can not go back to {to}")
+        ran: list[str] = []
+        with self._advancing:
+            while True:
+                self.activity.wait_until_quiet(quiet_timeout_seconds)
+                timer = self._pop_due(to)
+                if timer is None:
+                    self._moved_to = to
+                    return ran
+                self._moved_to = max(self._moved_to, timer.due)
+                timer.action()
+                ran.append(timer.label)
+
+    def _pop_due(self, until: datetime) -> Timer | None:
+        with self._changed:
+            while self._timers and self._timers[0].due <= until:
+                timer = heapq.heappop(self._timers)
+                if not timer.cancelled:
+                    return timer
+            return None
+
+    def _follow_real_time(self) -> None:
+        while True:
+            timer = self._pop_due(datetime.now(UTC))
+            if timer is not None:
+                timer.action()
+                continue
+            with self._changed:
+                next_due = self._timers[0].due if self._timers else None
+                wait = 1.0 if next_due is None else (next_due - datetime.now(UTC)).total_seconds()
+                self._changed.wait(max(0.0, min(wait, 1.0)))

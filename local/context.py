@@ -1,0 +1,65 @@
+"""What every part of the local cloud shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from local.activity import Activity
+from local.clock import Clock
+
+ACCOUNT_ID = "123456789012"
+REGION = "us-east-1"
+OPERATOR_ACCESS_KEY_ID = "LOCALOPERATOR"
+OPERATOR_SECRET_ACCESS_KEY = "local-operator-secret"
+"""The person at the keyboard: an administrator of the local account. Nothing outside it knows these."""
+
+
+@dataclass(frozen=True)
+class CloudContext:
+    """One running local cloud.
+
+    Attributes
+    ----------
+    clock, activity
+        The one clock, and who is busy.
+    port : int
+        Where the AWS API answers, on 127.0.0.1.
+    state_directory : Path
+        Where workers, jobs and caches keep their files; it belongs to this cloud alone.
+    cache_directory : Path
+        What outlives a cloud: materialised layers, keyed by content.
+    """
+
+    clock: Clock
+    activity: Activity
+    port: int
+    state_directory: Path
+    cache_directory: Path
+    account_id: str = ACCOUNT_ID
+    region: str = REGION
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the AWS API."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, service: str, **credentials: str) -> Any:
+        """A boto3 client of this cloud: the operator's, or one with the given credentials."""
+        identity = credentials or {
+            "aws_access_key_id": OPERATOR_ACCESS_KEY_ID,
+            "aws_secret_access_key": OPERATOR_SECRET_ACCESS_KEY,
+        }
+        return boto3.client(
+            service,
+            region_name=self.region,
+            endpoint_url=self.endpoint,
+            config=Config(
+                retries={"total_max_attempts": 1}, read_timeout=900, s3={"addressing_style": "path"}
+            ),
+            **identity,
+        )

