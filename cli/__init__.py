@@ -1,0 +1,1 @@
+"""The ``everloop`` command: thin commands over operations that work on any account."""

@@ -1,0 +1,194 @@
+"""The account a command talks to: where it is, and what is deployed in it.
+
+The default chain of boto3 says which one: environment, profile, instance role. Nothing here knows whether
+that is AWS or a local cloud.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+
+from cli.exceptions import CREDENTIALS_REMEDY, CommandError, CredentialsError, NotDeployedError
+from everloop.registry.store import RegistryStore
+
+PLATFORM_PARAMETER = "/everloop/platform"
+MODEL_PARAMETERS = "/everloop/models"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the platform stack says of itself."""
+
+    table: str
+    lake_bucket: str
+    artifact_bucket: str
+    event_bus: str
+    alert_topic_arn: str
+    athena_workgroup: str
+    glue_database: str
+    api_endpoint: str
+
+
+@dataclass(frozen=True)
+class DeployedModel:
+    """What a model's stack says of itself."""
+
+    model: str
+    state_machine_arn: str
+    predict_function: str
+    alias: str
+    predictions_url: str
+    labels_url: str
+    predictions_stream: str
+    labels_stream: str
+    authorization: str
+    declaration_sha256: str
+
+
+@dataclass
+class Account:
+    """An AWS account and region, as the default credentials chain finds it."""
+
+    session: boto3.Session = field(default_factory=boto3.Session)
+    _clients: dict[str, Any] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client, made once for each service."""
+        if service not in self._clients:
+            self._clients[service] = self.session.client(service)
+        return self._clients[service]
+
+    @property
+    def region(self) -> str:
+        """The region the commands talk to."""
+        return self.session.region_name or "(none)"
+
+    @cached_property
+    def platform(self) -> Platform:
+        """What is deployed here.
+
+        Raises
+        ------
+        CredentialsError
+            No usable credentials or region.
+        NotDeployedError
+            There is no platform in this account and region.
+        """
+        value = self._parameter(PLATFORM_PARAMETER)
+        if value is None:
+            raise NotDeployedError(
+                f"no Everloop platform in region {self.region} (looked for the parameter {PLATFORM_PARAMETER})",
+                "deploy it with `cdk deploy --all` or `everloop local up`, or name the right region: AWS_REGION=…",
+            )
+        return Platform(**_known(Platform, value))
+
+    def model(self, name: str) -> DeployedModel:
+        """The deployed model ``name``.
+
+        Raises
+        ------
+        NotDeployedError
+            It is not deployed here; the message lists those that are.
+        """
+        platform = self.platform
+        value = self._parameter(f"{MODEL_PARAMETERS}/{name}")
+        if value is None:
+            there = ", ".join(self.model_names()) or "none"
+            raise NotDeployedError(
+                f"the model {name!r} is not deployed in region {self.region} (deployed: {there}; "
+                f"platform API {platform.api_endpoint})",
+                f"declare it in models/{name}/model.yaml, then `cdk deploy --all` or `everloop local up`",
+            )
+        return DeployedModel(**_known(DeployedModel, value))
+
+    def model_names(self) -> list[str]:
+        """The names of all deployed models, sorted."""
+        pages = self.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=MODEL_PARAMETERS)
+        return sorted(p["Name"].rsplit("/", 1)[1] for page in pages for p in page["Parameters"])
+
+    def registry(self, model: str) -> RegistryStore:
+        """The registry of a model."""
+        return RegistryStore(self.client("dynamodb"), self.platform.table, model)
+
+    def now(self) -> datetime:
+        """The time by the account's own clock: the Date of one of its answers."""
+        response = self._ssm(lambda ssm: ssm.get_parameter(Name=PLATFORM_PARAMETER))
+        date = (response or {}).get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if date is None:
+            raise CommandError("the account's answer carries no Date header", "check AWS_ENDPOINT_URL")
+        return parsedate_to_datetime(date).astimezone(UTC)
+
+    def _parameter(self, name: str) -> dict[str, Any] | None:
+        response = self._ssm(lambda ssm: ssm.get_parameter(Name=name))
+        return None if response is None else json.loads(response["Parameter"]["Value"])
+
+    def _ssm(self, call: Any) -> dict[str, Any] | None:
+        with explained_credentials(self):
+            try:
+                return call(self.client("ssm"))
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "ParameterNotFound":
+                    return None
+                raise
+
+
+class explained_credentials:
+    """Turns boto3's ways of saying "I can't reach the account" into one that names the remedy."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        where = f"region {self._account.region}, profile {self._account.session.profile_name}"
+        if isinstance(error, (NoCredentialsError, PartialCredentialsError, ProfileNotFound)):
+            looked = "environment (AWS_ACCESS_KEY_ID), AWS_PROFILE, ~/.aws, container and instance roles"
+            raise CredentialsError(f"no credentials found: {error} ({where}; looked in {looked})", CREDENTIALS_REMEDY)
+        if isinstance(error, NoRegionError):
+            raise CredentialsError(
+                "no region is set (looked in AWS_REGION, AWS_DEFAULT_REGION and the profile)",
+                CREDENTIALS_REMEDY,
+            )
+        if isinstance(error, EndpointConnectionError):
+            raise CredentialsError(
+                f"the account can't be reached: {error} ({where})",
+                "check AWS_ENDPOINT_URL and the network; a local cloud is started with `everloop local up`",
+            )
+        if isinstance(error, ClientError):
+            refused = error.response["Error"]
+            codes = {
+                "UnrecognizedClientException",
+                "InvalidClientTokenId",
+                "ExpiredToken",
+                "ExpiredTokenException",
+            }
+            if refused["Code"] in codes or refused["Code"].startswith("AccessDenied"):
+                raise CredentialsError(
+                    f"the account refuses these credentials: {refused['Message']} ({where})",
+                    CREDENTIALS_REMEDY,
+                )
+        if isinstance(error, BotoCoreError):
+            raise CredentialsError(f"{error} ({where})", CREDENTIALS_REMEDY)
+
+
+def _known(kind: type, value: dict[str, Any]) -> dict[str, Any]:
+    """The fields of ``kind`` that ``value`` has; a newer stack may say more than this command knows."""
+    return {name: value[name] for name in kind.__dataclass_fields__ if name in value}

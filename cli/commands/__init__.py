@@ -1,0 +1,1 @@
+"""The commands: each parses, calls one operation and prints what came of it."""

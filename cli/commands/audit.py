@@ -1,0 +1,68 @@
+"""``everloop audit``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from cli.account import Account
+from cli.operations.stories import describe
+from cli.options import json_option, model_argument
+from cli.output import Output
+from everloop.registry.trace import verify_audit
+
+
+@click.group()
+def audit() -> None:
+    """Who did what, when and why."""
+
+
+@audit.command()
+@click.argument("model", required=False)
+@json_option
+def verify(model: str | None, as_json: bool) -> None:
+    """Check the audit chain of MODEL (of every deployed model, where none is named).
+
+    Exit status 1 when a record was altered, removed, reordered or cut off, or the registry contradicts it.
+    """
+    output, account = Output(as_json), Account()
+    names = [model] if model else account.model_names()
+    verdicts = {}
+    for name in names:
+        account.model(name)
+        verdicts[name] = verdict = verify_audit(account.registry(name))
+        state = "intact" if verdict.sound else "NOT intact"
+        output.say(f"{name}: {verdict.chain.records} records, {state}, head {verdict.chain.head}")
+        for problem in verdict.problems:
+            output.say(f"  {problem}")
+    output.document(
+        [
+            {
+                "model": name,
+                "records": v.chain.records,
+                "intact": v.sound,
+                "head": v.chain.head,
+                "problems": v.problems,
+            }
+            for name, v in verdicts.items()
+        ]
+    )
+    if not all(v.sound for v in verdicts.values()):
+        sys.exit(1)
+
+
+@audit.command("list")
+@model_argument
+@json_option
+def list_(model: str, as_json: bool) -> None:
+    """Every audit record of MODEL, oldest first."""
+    output, account = Output(as_json), Account()
+    account.model(model)
+    records = list(account.registry(model).audit_records())
+    output.document([record.to_json() for record in records])
+    output.table(
+        f"audit of {model}",
+        ["#", "at", "by", "what"],
+        ([r.sequence, r.at, r.actor, describe(r)] for r in records),
+    )

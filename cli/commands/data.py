@@ -1,0 +1,40 @@
+"""``everloop data``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.account import Account
+from cli.operations.declarations import find_declaration
+from cli.operations.history import import_history
+from cli.options import existing_file, json_option, model_argument, models_directory_option
+from cli.output import Output
+
+
+@click.group()
+def data() -> None:
+    """The history a model is first trained on."""
+
+
+@data.command("import")
+@model_argument
+@existing_file("file")
+@click.option("--skip-refused", is_flag=True, help="Import the good rows of a file that has bad ones.")
+@models_directory_option
+@json_option
+def import_(model: str, file: Path, skip_refused: bool, models_directory: Path, as_json: bool) -> None:
+    """Bring the rows of FILE (CSV or Parquet, the declared columns) into the lake of MODEL.
+
+    Every row is checked against the data contract. A file with a bad row is refused whole and its bad rows are
+    named, unless --skip-refused. Importing the same rows again changes nothing.
+    """
+    output = Output(as_json)
+    declaration = find_declaration(model, models_directory)
+    result = import_history(Account(), declaration, file, skip_refused=skip_refused)
+    output.document(result)
+    for refused in result.refused[:20]:
+        output.say(f"  refused row {refused.row} ({refused.key}): {refused.reason}")
+    verb = "was there already" if result.already_there else "imported"
+    output.say(f"{result.rows:,} rows {verb}: {result.uri}")

@@ -1,0 +1,54 @@
+"""``everloop replay``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from cli.operations.declarations import find_declaration
+from cli.operations.local_cloud import ROOT, bring_up, free_port
+from cli.options import json_option, model_argument, models_directory_option
+from cli.output import Output
+from cli.replay.report import tell
+from cli.replay.run import run_replay
+from cli.replay.stream import load
+
+
+@click.command()
+@model_argument
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="CSV or Parquet with the declared columns, ordered by time.",
+)
+@click.option("--until-history", required=True, type=click.DateTime(), help="Rows before this date (UTC) are history.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where the evidence goes. [out/MODEL]")
+@models_directory_option
+@json_option
+def replay(
+    model: str, data: Path, until_history: datetime, out: Path | None, models_directory: Path, as_json: bool
+) -> None:
+    """Live through the history of MODEL on a local cloud of its own, with its clock moved.
+
+    Exit status 0 means that the loop really closed.
+    """
+    started = time.monotonic()
+    output = Output(as_json)
+    declaration = find_declaration(model, models_directory)
+    rows = load(data, declaration, until_history.replace(tzinfo=UTC))
+    state = ROOT / ".everloop" / f"replay-{model}"
+    cloud = bring_up(
+        port=free_port(), state_directory=state, say=output.note, start_at=rows.starts_at, stop_with_parent=True
+    )
+    try:
+        result = run_replay(cloud, declaration, rows, out or Path("out") / model, quiet=False, started=started)
+    finally:
+        cloud.running.stop()
+    tell(output, result)
+    if result.summary.open_links:
+        sys.exit(1)

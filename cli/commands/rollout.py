@@ -1,0 +1,58 @@
+"""``everloop rollout``."""
+
+from __future__ import annotations
+
+import click
+
+from cli.account import Account
+from cli.exceptions import CommandError
+from cli.operations.training import start_training
+from cli.options import json_option, model_argument
+from cli.output import Output
+
+
+@click.group()
+def rollout() -> None:
+    """What comes to serve, and how."""
+
+
+@rollout.command("show")
+@model_argument
+@json_option
+def show(model: str, as_json: bool) -> None:
+    """The rollouts of MODEL, newest first, with the guardrail's last word on each."""
+    output, account = Output(as_json), Account()
+    account.model(model)
+    found = account.registry(model).rollouts()
+    output.document([one.to_json() for one in found])
+    output.table(
+        f"rollouts of {model}",
+        ["started", "what", "version", "status", "traffic", "guardrail"],
+        (
+            [
+                r.started_at,
+                r.kind,
+                r.version,
+                r.status,
+                "" if r.percent is None else f"{r.percent:g}%",
+                "; ".join(reason["sentence"] for reason in r.last_check.get("reasons", [])),
+            ]
+            for r in found
+        ),
+    )
+
+
+@rollout.command("start")
+@model_argument
+@click.option("--reason", default="new code", show_default=True, help="Why; it is kept in the audit log.")
+@json_option
+def start(model: str, reason: str, as_json: bool) -> None:
+    """Roll the champion of MODEL out under the code last deployed, by the same steps as a new model."""
+    output, account = Output(as_json), Account()
+    account.model(model)
+    champion = account.registry(model).champion()
+    if champion is None:
+        raise CommandError(f"{model} has no champion to roll out", f"train one: `everloop train {model}`")
+    run_id = start_training(account, model, reason=reason, kind="rollout", version=champion.version)
+    output.document({"run_id": run_id, "version": champion.version})
+    output.say(f"run {run_id} rolls version {champion.version} out; `everloop rollout show {model}` shows it")

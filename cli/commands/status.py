@@ -1,0 +1,63 @@
+"""``everloop status``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cli.account import Account
+from cli.operations.status import ModelStatus, model_status
+from cli.options import json_option
+from cli.output import Output
+
+
+@click.command()
+@click.argument("model", required=False)
+@json_option
+def status(model: str | None, as_json: bool) -> None:
+    """What serves, what runs, and what the monitor last found: of MODEL, or of every deployed model."""
+    output, account = Output(as_json), Account()
+    statuses = [model_status(account, name) for name in ([model] if model else account.model_names())]
+    output.document([s.to_json() for s in statuses])
+    if not statuses:
+        output.say("no model is deployed; docs/add-a-model.md shows how to add one")
+    for one in statuses:
+        _show(output, one)
+
+
+def _show(output: Output, found: ModelStatus) -> None:
+    registry = found.registry
+    output.table(registry.model, ["", ""], _facts(found))
+    output.table(
+        "last runs",
+        ["started", "run", "trigger", "status", "gate", "version"],
+        ([r.started_at, r.run_id, r.trigger.get("kind"), r.status, r.verdict, r.version] for r in registry.runs),
+    )
+    output.table(
+        "last windows",
+        ["end", "rows", "labelled", "drift", "decision"],
+        (_window(w.document) for w in registry.windows),
+    )
+
+
+def _facts(found: ModelStatus) -> list[list[Any]]:
+    registry = found.registry
+    champion, active = registry.champion, registry.active_run
+    serving = f"version {champion.version} since {champion.since}" if champion else "nothing: no champion yet"
+    code = "the deployed code serves"
+    if found.code_waits:
+        code = f"newer code is deployed than serves: `everloop rollout start {registry.model}`"
+    return [
+        ["serves", serving],
+        ["staging", f"version {registry.staging}" if registry.staging else "nothing"],
+        ["active run", f"{active.run_id} since {active.started_at}" if active else "none"],
+        ["code", code if champion else "waits for the first champion"],
+        ["alarms", ", ".join(found.alarms) or "none"],
+        ["predictions", found.deployed.predictions_url],
+        ["labels", found.deployed.labels_url],
+    ]
+
+
+def _window(document: dict[str, Any]) -> list[Any]:
+    return [document.get(name) for name in ("end", "rows", "labelled_rows", "drift_alarm", "decision")]

@@ -1,0 +1,47 @@
+"""``everloop trace``."""
+
+from __future__ import annotations
+
+import click
+
+from cli.account import Account
+from cli.operations.stories import describe
+from cli.options import json_option, model_argument
+from cli.output import Output
+from everloop.registry.trace import trace as trace_version
+
+
+@click.command()
+@model_argument
+@click.option("--version", type=int, help="A version's number; what serves now, where none is given.")
+@click.option("--snapshot", help="A snapshot's hash: list every version that was trained on it.")
+@json_option
+def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) -> None:
+    """How what MODEL serves came to be: artefact hashes, data snapshot, code, run, metrics, every transition."""
+    output, account = Output(as_json), Account()
+    account.model(model)
+    store = account.registry(model)
+    if snapshot is not None:
+        users = [{"model": name, "version": number} for name, number in store.versions_of_snapshot(snapshot)]
+        output.document(users)
+        output.table(f"trained on {snapshot}", ["model", "version"], ([u["model"], u["version"]] for u in users))
+        return
+    found = trace_version(store, version)
+    output.document(found.to_json())
+    facts = [
+        ["state", f"{found.version.state} since {found.version.state_since}"],
+        ["serves", f"yes, as function version {found.champion.lambda_version}" if found.champion else "no"],
+        ["artefact", found.version.artifact_prefix],
+        *([name, f"sha256 {file['sha256']} ({file['bytes']:,} bytes)"] for name, file in found.version.files.items()),
+        ["manifest", f"sha256 {found.version.manifest_sha256}"],
+        ["training code", f"sha256 {found.version.code_sha256}"],
+        ["function code", f"sha256 {found.champion.code_sha256}" if found.champion else ""],
+        ["snapshot", found.version.snapshot_hash],
+        ["run", f"{found.run.run_id} ({found.run.trigger.get('kind')}: {found.run.trigger.get('reason')})"],
+        ["gate", found.version.gate.get("verdict", "not asked")],
+    ]
+    output.table(f"{model}, version {found.version.version}", ["", ""], facts)
+    output.table(
+        "gate", ["code", "reason"], ([r["code"], r["sentence"]] for r in found.version.gate.get("reasons", []))
+    )
+    output.table("history", ["at", "by", "what"], ([r.at, r.actor, describe(r)] for r in found.history))

@@ -1,0 +1,50 @@
+"""``everloop train``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from cli.account import Account
+from cli.operations.training import follow, start_training, verdict_of
+from cli.options import json_option, model_argument
+from cli.output import Output
+
+
+@click.command()
+@model_argument
+@click.option("--reason", default="asked for by hand", show_default=True, help="Why; it is kept in the audit log.")
+@click.option("--smoke", is_flag=True, help="Stop after the gate: nothing is rolled out.")
+@click.option("--detach", is_flag=True, help="Start the pipeline and return at once.")
+@json_option
+def train(model: str, reason: str, smoke: bool, detach: bool, as_json: bool) -> None:
+    """Start the training pipeline of MODEL, show its steps as they go, and end with the gate's verdict.
+
+    A rollout that follows a passed gate goes on by itself: `everloop status MODEL` shows it. Exit status 0 when
+    the candidate passed, 3 when the gate refused it, 1 when the run failed.
+    """
+    output, account = Output(as_json), Account()
+    run_id = start_training(account, model, reason=reason, kind="smoke" if smoke else "train")
+    output.note(f"run {run_id} started")
+    if detach:
+        output.document({"run_id": run_id})
+        return
+    for step in follow(account, model, run_id):
+        output.note(f"{step.at:%Y-%m-%d %H:%M:%S}  {step.state:<12} {step.event} {step.detail}".rstrip())
+    verdict = verdict_of(account, model, run_id)
+    output.document(verdict)
+    for reason_given in verdict.reasons:
+        output.say(f"  {reason_given['code']}: {reason_given['sentence']}")
+    if verdict.cause:
+        output.say(f"run {run_id} failed: {verdict.cause}")
+        sys.exit(1)
+    output.say(f"run {run_id}: {verdict.verdict or verdict.status}" + _version(verdict.version))
+    if verdict.verdict == "fail":
+        sys.exit(3)
+    if verdict.verdict is None:
+        sys.exit(1)
+
+
+def _version(version: int | None) -> str:
+    return "" if version is None else f", registered as version {version}"

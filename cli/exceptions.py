@@ -1,0 +1,52 @@
+"""What a command can refuse, each with what to type next."""
+
+CREDENTIALS_REMEDY = (
+    "for AWS: `aws configure` or `aws sso login` (and AWS_PROFILE, AWS_REGION); "
+    'for the local cloud: eval "$(everloop local env)"'
+)
+"""What to type where the account can't be reached."""
+
+
+class CommandError(Exception):
+    """A command can't do what was asked.
+
+    Attributes
+    ----------
+    message : str
+        The place and the value that are wrong.
+    remedy : str
+        What to type, or to change, next.
+    """
+
+    def __init__(self, message: str, remedy: str) -> None:
+        self.message = message
+        self.remedy = remedy
+        super().__init__(f"{message}\n  → {remedy}")
+
+
+class NotDeployedError(CommandError):
+    """The account and region hold no Everloop, or not this model."""
+
+
+class CredentialsError(CommandError):
+    """There are no credentials or no region, or the account refuses them."""
+
+
+class RefusedDataError(CommandError):
+    """A file breaks the data contract; nothing of it was imported."""
+
+
+class RunActiveError(CommandError):
+    """A pipeline run of the model is active; nothing was changed."""
+
+
+class ApiRefusedError(CommandError):
+    """The HTTP API answered with an error."""
+
+    def __init__(self, status: int, body: dict, remedy: str) -> None:
+        self.status = status
+        self.body = body
+        error = body.get("error") or {}
+        place = f" ({error['field']} of row {error.get('index')})" if error.get("field") else ""
+        text = error.get("message") or body.get("message") or "no reason given"
+        super().__init__(f"the API answered {status}: {text}{place}", remedy)

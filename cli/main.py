@@ -1,0 +1,79 @@
+"""The ``everloop`` command."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.exceptions import CREDENTIALS_REMEDY, CommandError
+from everloop import __version__
+from everloop.model_file import ModelFileError
+from everloop.registry.exceptions import RegistryError
+
+COMMANDS = {
+    "check": "cli.commands.check:check",
+    "data": "cli.commands.data:data",
+    "train": "cli.commands.train:train",
+    "predict": "cli.commands.predict:predict",
+    "labels": "cli.commands.labels:labels",
+    "status": "cli.commands.status:status",
+    "trace": "cli.commands.trace:trace",
+    "runs": "cli.commands.runs:runs",
+    "rollout": "cli.commands.rollout:rollout",
+    "audit": "cli.commands.audit:audit",
+    "local": "cli.commands.local:local",
+    "replay": "cli.commands.replay:replay",
+}
+"""Each command and where it is; a command's imports are paid for when it is typed."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[name].split(":")
+        return getattr(__import__(module, fromlist=[attribute]), attribute)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def everloop() -> None:
+    """The closed machine-learning loop on AWS: train, gate, register, serve, monitor, retrain.
+
+    The same commands work on an AWS account and on the local cloud: credentials and endpoint come from the
+    environment, as for every AWS tool.
+    """
+
+
+def main() -> None:
+    """Run the command line; an error ends it with status 1 and says what to type next."""
+    try:
+        everloop.main(standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (ModelFileError, RegistryError) as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except (BotoCoreError, ClientError) as error:
+        click.echo(f"error: {error}\n  → {CREDENTIALS_REMEDY}", err=True)
+        sys.exit(1)
+    except CommandError as error:
+        click.echo(f"error: {error.message}\n  → {error.remedy}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

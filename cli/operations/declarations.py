@@ -1,0 +1,33 @@
+"""The declarations on disk, as the commands use them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.exceptions import CommandError
+from everloop.model_file import ModelDeclaration, read_model_file
+
+
+def find_declaration(model: str, models_directory: Path) -> ModelDeclaration:
+    """The declaration of ``model``.
+
+    Raises
+    ------
+    CommandError
+        There is no folder of that name; the message lists those there are.
+    ModelFileError
+        The file is there and wrong.
+    """
+    path = models_directory / model / "model.yaml"
+    if not path.is_file():
+        there = ", ".join(declared_models(models_directory)) or "none"
+        raise CommandError(
+            f"no declaration at {path} (models there: {there})",
+            "run the command in the project's folder, or name it: --models-directory DIR",
+        )
+    return read_model_file(path)
+
+
+def declared_models(models_directory: Path) -> list[str]:
+    """The names of the models declared below ``models_directory``, sorted."""
+    return sorted(path.parent.name for path in models_directory.glob("*/model.yaml"))

@@ -1,0 +1,92 @@
+"""Bring past rows into a model's lake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from botocore.exceptions import ClientError
+
+from cli.account import Account
+from cli.exceptions import RefusedDataError
+from everloop.dataset.exceptions import DatasetError
+from everloop.dataset.frame_contract import HistoryCheck, check_history
+from everloop.dataset.history_file import read_history_file
+from everloop.dataset.lake import history_object_key, history_sha256, parquet_bytes, to_lake_frame
+from everloop.dataset.violations import RefusedRow
+from everloop.model_file import ModelDeclaration
+
+
+@dataclass(frozen=True)
+class HistoryImport:
+    """What an import did.
+
+    Attributes
+    ----------
+    rows, unlabelled : int
+        Rows imported, and how many of them have no label.
+    already_there : bool
+        The very same rows had been imported before; nothing changed.
+    refused : tuple of RefusedRow
+        Rows left out, each with the rule it breaks.
+    """
+
+    uri: str
+    rows: int
+    unlabelled: int
+    already_there: bool
+    refused: tuple[RefusedRow, ...]
+
+
+def import_history(
+    account: Account, declaration: ModelDeclaration, file: Path, *, skip_refused: bool = False
+) -> HistoryImport:
+    """Check the rows of ``file`` against the contract and put them into the lake.
+
+    Raises
+    ------
+    RefusedDataError
+        The file can't be read, its columns are not the declared ones, or rows break the contract and
+        ``skip_refused`` is not set. Nothing was imported.
+    """
+    account.model(declaration.model)
+    try:
+        frame = read_history_file(file, declaration)
+    except DatasetError as error:
+        raise RefusedDataError(str(error), "mend the file; nothing was imported") from error
+    return import_rows(account, declaration, frame, place=str(file), skip_refused=skip_refused)
+
+
+def import_rows(
+    account: Account, declaration: ModelDeclaration, frame: pd.DataFrame, *, place: str, skip_refused: bool = False
+) -> HistoryImport:
+    """Check rows of the declared columns and put them into the lake; ``place`` is how errors call them."""
+    check = check_history(frame, declaration, account.now())
+    if check.violations and not (skip_refused and len(check.accepted)):
+        raise RefusedDataError(_told(place, check), "mend the file, or leave the bad rows out: --skip-refused")
+    rows = to_lake_frame(check.accepted, declaration)
+    bucket = account.platform.lake_bucket
+    key = history_object_key(declaration, history_sha256(rows, declaration))
+    there = _exists(account, bucket, key)
+    if not there:
+        account.client("s3").put_object(Bucket=bucket, Key=key, Body=parquet_bytes(rows))
+    return HistoryImport(f"s3://{bucket}/{key}", len(rows), check.unlabelled, there, check.refused)
+
+
+def _told(place: str, check: HistoryCheck) -> str:
+    rules = "\n".join(f"    {violation}" for violation in check.violations)
+    named = "\n".join(f"    row {r.row} ({r.key}): {r.reason}" for r in check.refused[:10])
+    more = f"\n    … and {len(check.refused) - 10} more" if len(check.refused) > 10 else ""
+    rows = f"\n  refused rows:\n{named}{more}" if named else ""
+    return f"{place} breaks the data contract; nothing was imported\n{rules}{rows}"
+
+
+def _exists(account: Account, bucket: str, key: str) -> bool:
+    try:
+        account.client("s3").head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+            return False
+        raise
+    return True

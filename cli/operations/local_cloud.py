@@ -1,0 +1,121 @@
+"""Bring a local cloud up with the synthesized templates deployed in it, and take it down."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import boto3
+
+from cli.account import Account
+from cli.exceptions import CommandError
+from local import daemon
+from local.assembly_cache import synthesize_if_changed
+from local.context import OPERATOR_ACCESS_KEY_ID, OPERATOR_SECRET_ACCESS_KEY, REGION
+from local.deploy.deployment import deploy_assembly
+from local.deploy.engine import DeployEvent
+
+DEFAULT_PORT = 4599
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache"
+STATE = ROOT / ".everloop" / "local"
+
+
+@dataclass(frozen=True)
+class LocalCloud:
+    """A running local cloud and what a client needs to talk to it."""
+
+    running: daemon.RunningCloud
+    environment: dict[str, str]
+
+    def account(self) -> Account:
+        """The local account, as the commands see any account."""
+        return Account(boto3.Session())
+
+
+def client_environment(endpoint: str) -> dict[str, str]:
+    """The environment that points every AWS tool at the local cloud."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": OPERATOR_ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": OPERATOR_SECRET_ACCESS_KEY,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+
+
+def bring_up(
+    *,
+    port: int,
+    state_directory: Path,
+    say: Callable[[str], None],
+    start_at: datetime | None = None,
+    stop_with_parent: bool = False,
+    synthesize: Callable[[Callable[[str], None]], Path] | None = None,
+) -> LocalCloud:
+    """Synthesize what changed, start a local cloud and deploy the templates into it.
+
+    The calling process's environment then points at the local cloud, as a person's shell would. When the
+    deployment fails the cloud is stopped again.
+
+    Parameters
+    ----------
+    say : callable
+        Takes lines of progress.
+    synthesize : callable, optional
+        Gives the assembly to deploy; this project's app, synthesized when it changed, where there is none.
+
+    Raises
+    ------
+    CommandError
+        Synthesis, the cloud's start or the deployment failed.
+    """
+    assembly = (synthesize or synthesize_project)(say)
+    shutil.rmtree(state_directory, ignore_errors=True)
+    try:
+        running = daemon.start(port, state_directory, CACHE, start_at, stop_with_parent=stop_with_parent)
+    except (daemon.CloudAlreadyRunningError, daemon.CloudNotStartedError) as error:
+        raise CommandError(
+            str(error), "`everloop local down` ends a running one; --port N takes another port"
+        ) from error
+    cloud = LocalCloud(running, client_environment(running.endpoint))
+    os.environ.pop("AWS_PROFILE", None)
+    os.environ.pop("AWS_SESSION_TOKEN", None)
+    os.environ.update(cloud.environment)
+    try:
+        deploy(assembly, state_directory, say)
+    except Exception:
+        running.stop()
+        raise
+    return cloud
+
+
+def synthesize_project(say: Callable[[str], None]) -> Path:
+    """This project's assembly, synthesized again only where its inputs changed."""
+    return synthesize_if_changed(ROOT, CACHE / "assembly", say)
+
+
+def deploy(assembly: Path, state_directory: Path, say: Callable[[str], None]) -> None:
+    """Deploy an assembly into the account the environment points at."""
+    session = boto3.Session()
+    counts: dict[str, int] = {}
+
+    def progress(event: DeployEvent) -> None:
+        if event.logical_id:
+            counts[event.stack] = counts.get(event.stack, 0) + 1
+        elif event.action == "done":
+            say(f"deployed {event.stack}: {counts.get(event.stack, 0)} resources")
+
+    deploy_assembly(assembly, session.client, state_directory / "stacks", progress)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

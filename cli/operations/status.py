@@ -1,0 +1,56 @@
+"""What stands where: the registry's word, the serving function's, and the alarms'."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cli.account import Account, DeployedModel
+from everloop.registry import trace
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """Where a model stands.
+
+    Attributes
+    ----------
+    code_waits : bool
+        The function code last deployed is not the code that serves: it waits for a rollout.
+    alarms : list of str
+        The model's alarms that are in the state ALARM.
+    """
+
+    registry: trace.Status
+    deployed: DeployedModel
+    code_waits: bool
+    alarms: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The status as JSON values."""
+        extra = {"deployed": asdict(self.deployed), "code_waits": self.code_waits, "alarms": self.alarms}
+        return {**self.registry.to_json(), **extra}
+
+
+def model_status(account: Account, model: str) -> ModelStatus:
+    """Where ``model`` stands now."""
+    deployed = account.model(model)
+    found = trace.status(account.registry(model))
+    return ModelStatus(found, deployed, _code_waits(account, deployed, found), _alarms(account, model))
+
+
+def _code_waits(account: Account, deployed: DeployedModel, found: trace.Status) -> bool:
+    if found.champion is None:
+        return False
+    latest = account.client("lambda").get_function_configuration(FunctionName=deployed.predict_function)
+    return latest["CodeSha256"] != found.champion.code_sha256
+
+
+def _alarms(account: Account, model: str) -> list[str]:
+    pages = account.client("cloudwatch").get_paginator("describe_alarms")
+    names = [
+        alarm["AlarmName"]
+        for page in pages.paginate(AlarmNamePrefix=f"everloop-{model}-", StateValue="ALARM")
+        for alarm in page["MetricAlarms"]
+    ]
+    return sorted(names)

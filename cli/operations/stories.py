@@ -1,0 +1,57 @@
+"""Audit records as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from everloop.registry.records import AuditRecord
+
+Phrase = Callable[[AuditRecord, dict[str, Any]], str]
+
+
+def describe(record: AuditRecord) -> str:
+    """What an audit record says happened, as one line."""
+    phrase = PHRASES.get(record.action)
+    if phrase is None:
+        about = f" of version {record.version}" if record.version is not None else ""
+        return f"{record.action}{about}" + (f": {record.reason}" if record.reason else "")
+    return phrase(record, record.details)
+
+
+def _run_opened(record: AuditRecord, details: dict[str, Any]) -> str:
+    trigger = details.get("trigger", {})
+    return f"run {record.run_id} opened ({trigger.get('kind', '?')}: {trigger.get('reason', 'no reason given')})"
+
+
+def _run_closed(record: AuditRecord, details: dict[str, Any]) -> str:
+    cause = f": {record.reason}" if record.reason else ""
+    return f"run {record.run_id} {details.get('status', 'closed')}{cause}"
+
+
+def _transition(record: AuditRecord, details: dict[str, Any]) -> str:
+    why = f" ({record.reason})" if record.reason else ""
+    return f"version {record.version}: {details.get('from')} → {details.get('to')}{why}"
+
+
+def _registered(record: AuditRecord, details: dict[str, Any]) -> str:
+    gate = details.get("gate") or {}
+    return f"version {record.version} registered, gate: {gate.get('verdict', 'not asked')}"
+
+
+def _traffic(record: AuditRecord, details: dict[str, Any]) -> str:
+    percent = details.get("percent")
+    return f"version {record.version}: {100 if percent is None else percent:g}% of the traffic"
+
+
+PHRASES: dict[str, Phrase] = {
+    "run_opened": _run_opened,
+    "run_closed": _run_closed,
+    "transition": _transition,
+    "registered": _registered,
+    "traffic_shifted": _traffic,
+    "rollout_started": lambda r, _: f"version {r.version}: rollout started",
+    "promoted": lambda r, _: f"version {r.version} promoted: it is the champion",
+    "code_rolled_out": lambda r, _: f"version {r.version} serves under new code",
+    "rolled_back": lambda r, _: f"version {r.version} rolled back: {r.reason}",
+}

@@ -1,0 +1,160 @@
+"""Start a model's pipeline and watch it."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from cli.account import Account
+from cli.exceptions import CommandError, RunActiveError
+from everloop.instants import format_instant
+from everloop.registry.exceptions import UnknownRunError
+
+POLL_SECONDS = 0.25
+"""How often a person's terminal asks for the execution's history."""
+
+VERDICT_STATE = "Register"
+"""Once this state is left, the gate has spoken and the candidate is in the registry."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing the pipeline did, as a person reads it."""
+
+    at: datetime
+    state: str
+    event: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a run ended, as far as its watcher waited."""
+
+    run_id: str
+    status: str
+    verdict: str | None
+    version: int | None
+    reasons: list[dict[str, Any]]
+    cause: str | None = None
+
+
+def start_training(
+    account: Account,
+    model: str,
+    *,
+    reason: str,
+    kind: str = "train",
+    trigger: str = "manual",
+    version: int | None = None,
+) -> str:
+    """Start the pipeline of ``model`` and return the run's id, which is the execution's name.
+
+    Raises
+    ------
+    RunActiveError
+        Another run of the model is active; nothing is changed.
+    """
+    deployed = account.model(model)
+    active = account.registry(model).active_run()
+    if active is not None:
+        raise RunActiveError(
+            f"the run {active.run_id} of {model} is active since {active.started_at}",
+            f"watch it with `everloop runs {model}`; start again once it has ended",
+        )
+    now = format_instant(account.now())
+    run_input: dict[str, Any] = {
+        "model": model,
+        "kind": kind,
+        "trigger": {"kind": trigger, "reason": reason, "requested_at": now, "window_end": None},
+    }
+    if version is not None:
+        run_input["version"] = version
+    name = f"{kind}-{uuid.uuid4().hex[:16]}"
+    account.client("stepfunctions").start_execution(
+        stateMachineArn=deployed.state_machine_arn, name=name, input=json.dumps(run_input)
+    )
+    return name
+
+
+def execution_arn(account: Account, model: str, run_id: str) -> str:
+    """The ARN of the pipeline execution that is the run ``run_id``."""
+    machine = account.model(model).state_machine_arn
+    return f"{machine.replace(':stateMachine:', ':execution:')}:{run_id}"
+
+
+def follow(account: Account, model: str, run_id: str, *, until_state: str | None = VERDICT_STATE) -> Iterator[Step]:
+    """Yield the pipeline's steps as they happen, until ``until_state`` is left or the execution ends.
+
+    With ``until_state=None`` only the end of the execution ends it.
+    """
+    client, arn = account.client("stepfunctions"), execution_arn(account, model, run_id)
+    seen = 0
+    while True:
+        status = _describe(client, arn)["status"]
+        steps = [_step(event) for event in _history(client, arn)]
+        for step in steps[seen:]:
+            if step is not None:
+                yield step
+                if step.state == until_state and step.event == "done":
+                    return
+        seen = len(steps)
+        if status != "RUNNING":
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def verdict_of(account: Account, model: str, run_id: str) -> Verdict:
+    """What became of a run: its status, the gate's verdict and its reasons, or the cause of its failure."""
+    execution = _describe(account.client("stepfunctions"), execution_arn(account, model, run_id))
+    try:
+        run = account.registry(model).run(run_id)
+    except UnknownRunError:
+        return Verdict(run_id, execution["status"].lower(), None, None, [], _readable_cause(execution.get("cause")))
+    return Verdict(run_id, run.status, run.verdict, run.version, run.gate_reasons, run.cause)
+
+
+def _describe(client: Any, arn: str) -> dict[str, Any]:
+    try:
+        return client.describe_execution(executionArn=arn)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+            raise CommandError(f"no pipeline execution {arn}", "`everloop runs MODEL` lists the runs") from error
+        raise
+
+
+def _history(client: Any, arn: str) -> Iterator[dict[str, Any]]:
+    for page in client.get_paginator("get_execution_history").paginate(executionArn=arn):
+        yield from page["events"]
+
+
+def _step(event: dict[str, Any]) -> Step | None:
+    kind, at = event["type"], event["timestamp"]
+    if kind.endswith("StateEntered"):
+        return Step(at, event["stateEnteredEventDetails"]["name"], "started")
+    if kind.endswith("StateExited"):
+        return Step(at, event["stateExitedEventDetails"]["name"], "done")
+    if kind in ("TaskFailed", "LambdaFunctionFailed", "TaskTimedOut", "ExecutionFailed", "ExecutionTimedOut"):
+        details = event.get(kind[0].lower() + kind[1:] + "EventDetails", {})
+        return Step(at, kind, "failed", f"{details.get('error', '')}: {_readable_cause(details.get('cause'))}")
+    return None
+
+
+def _readable_cause(cause: str | None) -> str | None:
+    """The sentence inside a cause that a Lambda function or a SageMaker job wrapped in JSON."""
+    if cause is None:
+        return None
+    try:
+        decoded = json.loads(cause)
+    except ValueError:
+        return cause
+    if not isinstance(decoded, dict):
+        return cause
+    return str(decoded.get("errorMessage") or decoded.get("FailureReason") or cause)

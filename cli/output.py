@@ -1,0 +1,66 @@
+"""How a command speaks: tables and sentences for people, one JSON document for machines."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+
+class Output:
+    """Where a command's result goes. With ``as_json`` only :meth:`document` prints, on standard output."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._progress = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def document(self, value: Any) -> None:
+        """Print ``value`` as JSON where machines listen."""
+        if self.as_json:
+            click.echo(json.dumps(to_plain(value), indent=2, ensure_ascii=False))
+
+    def say(self, text: str) -> None:
+        """A sentence of the result, for people."""
+        if not self.as_json:
+            self._console.print(text)
+
+    def note(self, text: str) -> None:
+        """Progress, on standard error."""
+        self._progress.print(text)
+
+    def table(self, title: str, columns: list[str], rows: Iterable[Iterable[Any]]) -> None:
+        """A table of the result, for people."""
+        if self.as_json:
+            return
+        table = Table(title=title, title_justify="left", header_style="bold")
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*("" if cell is None else str(cell) for cell in row))
+        self._console.print(table)
+
+
+def to_plain(value: Any) -> Any:
+    """``value`` as what JSON knows: dataclasses as objects, instants in ISO 8601, enums by value."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [to_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    return value

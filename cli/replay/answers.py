@@ -1,0 +1,61 @@
+"""Keeps every answer as the caller received it, column by column, until it is written as evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass
+class Answers:
+    """The answers so far, in the order they came."""
+
+    asked_at: list[datetime] = field(default_factory=list)
+    key: list[str] = field(default_factory=list)
+    prediction_id: list[str] = field(default_factory=list)
+    version: list[int] = field(default_factory=list)
+    prediction: list[float] = field(default_factory=list)
+    probability: list[float] = field(default_factory=list)
+    _position: dict[str, int] = field(default_factory=dict)
+    _label_at: dict[int, datetime] = field(default_factory=dict)
+    _label: dict[int, float] = field(default_factory=dict)
+
+    def add(self, at: datetime, keys: list[str], answer: dict[str, Any]) -> None:
+        """Keep one answer of the predictions route."""
+        for key, row in zip(keys, answer["predictions"], strict=True):
+            self._position[key] = len(self.key)
+            self.asked_at.append(at)
+            self.key.append(key)
+            self.prediction_id.append(row["prediction_id"])
+            self.version.append(int(answer["version"]))
+            self.prediction.append(float(row["prediction"]))
+            self.probability.append(float(row.get("probability", np.nan)))
+
+    def prediction_id_of(self, key: str) -> str:
+        """The id of the answer given for ``key``."""
+        return self.prediction_id[self._position[key]]
+
+    def add_label(self, key: str, label: float, at: datetime) -> None:
+        """Keep the outcome of ``key`` and when it was sent."""
+        self._label[self._position[key]] = label
+        self._label_at[self._position[key]] = at
+
+    def to_frame(self) -> pd.DataFrame:
+        """All of it: one row an answer, the label and its instant missing where none ever came."""
+        rows = range(len(self.key))
+        return pd.DataFrame(
+            {
+                "time": pd.to_datetime(pd.Series(self.asked_at), utc=True),
+                "key": self.key,
+                "prediction_id": self.prediction_id,
+                "version": np.asarray(self.version, dtype=np.int32),
+                "prediction": self.prediction,
+                "probability": self.probability,
+                "label": [self._label.get(i, np.nan) for i in rows],
+                "label_time": pd.to_datetime(pd.Series([self._label_at.get(i) for i in rows]), utc=True),
+            }
+        )

@@ -1,0 +1,129 @@
+"""Drives a model through its stream: moves the clock, asks, sends outcomes, and watches what the loop does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cli.account import Account, DeployedModel
+from cli.operations.labels import send_labels
+from cli.operations.predictions import predict, to_instances
+from cli.operations.stories import describe
+from cli.operations.training import follow, start_training, verdict_of
+from cli.replay.answers import Answers
+from cli.replay.exceptions import LoopNotClosedError
+from cli.replay.progress import Progress
+from cli.replay.stream import Outcomes, Questions, ReplayData, timeline
+from cli.signed_http import SignedHttpClient
+from everloop.model_file import ModelDeclaration
+
+SETTLE = timedelta(days=2)
+"""How long the clock runs on after the last outcome, so that the last windows are monitored."""
+
+
+@dataclass
+class Drive:
+    """One replay under way.
+
+    Attributes
+    ----------
+    advance : callable
+        Moves the cloud's clock to an instant and returns once everything due by then is done.
+    memory_mb : callable
+        What the cloud and its children hold now, in MB.
+    """
+
+    account: Account
+    declaration: ModelDeclaration
+    data: ReplayData
+    advance: Callable[[datetime], None]
+    memory_mb: Callable[[], float]
+    progress: Progress
+    answers: Answers = field(default_factory=Answers)
+    requests: int = 0
+    labels_sent: int = 0
+    peak_memory_mb: float = 0.0
+    _audited: int = 0
+
+    def run(self) -> None:
+        """Train the first champion, then live through the stream.
+
+        Raises
+        ------
+        LoopNotClosedError
+            The first model never came to serve.
+        ApiRefusedError
+            A request of the stream was refused.
+        """
+        self._train_first_champion()
+        model = self.account.model(self.declaration.model)
+        http = SignedHttpClient(self.account, model)
+        day: datetime | None = None
+        for event in timeline(self.data, self.declaration):
+            self._move(event.at)
+            if day is None or event.at.date() > day.date():
+                day = event.at
+                self._look_around()
+            if isinstance(event, Questions):
+                self._ask(http, model, event)
+            else:
+                self._send(http, model, event)
+            self.progress.show()
+        self._move(event.at + SETTLE)
+        self._look_around()
+        http.close()
+
+    def _train_first_champion(self) -> None:
+        name = self.declaration.model
+        self._move(self.data.starts_at)
+        run_id = start_training(self.account, name, reason="first champion", trigger="first")
+        for step in follow(self.account, name, run_id):
+            self.progress.step = f"{step.state} {step.event} {step.detail}".strip()
+            self.progress.show()
+        self._move(self.data.starts_at)
+        verdict = verdict_of(self.account, name, run_id)
+        if self.account.registry(name).champion() is None:
+            why = verdict.cause or "; ".join(r["sentence"] for r in verdict.reasons) or verdict.status
+            raise LoopNotClosedError(
+                f"the first model of {name} does not serve: {why}",
+                f"mend models/{name} (the gate's limits, the training script) and replay again",
+            )
+        self._look_around()
+        self.progress.step = "serving"
+
+    def _ask(self, http: SignedHttpClient, model: DeployedModel, questions: Questions) -> None:
+        limit = self.declaration.serving.max_rows
+        for start in range(0, len(questions.rows), limit):
+            instances = to_instances(questions.rows.iloc[start : start + limit], self.declaration)
+            answer = predict(http, model, instances)
+            self.answers.add(questions.at, [str(i[self.declaration.data.key]) for i in instances], answer)
+            self.requests += 1
+        self.progress.requests, self.progress.rows = self.requests, len(self.answers.key)
+
+    def _send(self, http: SignedHttpClient, model: DeployedModel, outcomes: Outcomes) -> None:
+        data = self.declaration.data
+        known = outcomes.rows[outcomes.rows[data.target].notna()]
+        pairs = [(str(k), float(v)) for k, v in zip(known[data.key], known[data.target], strict=True)]
+        labels = [{"prediction_id": self.answers.prediction_id_of(key), "label": label} for key, label in pairs]
+        self.labels_sent += send_labels(http, model, labels)
+        for key, label in pairs:
+            self.answers.add_label(key, label, outcomes.at)
+
+    def _move(self, to: datetime) -> None:
+        self.advance(to)
+        self.progress.simulated = to
+
+    def _look_around(self) -> None:
+        """Once a day: what the registry recorded since, who serves, what runs, what it all weighs."""
+        registry = self.account.registry(self.declaration.model)
+        head = registry.audit_head()
+        if head is not None and head.sequence > self._audited:
+            for record in registry.audit_records():
+                if record.sequence > self._audited:
+                    self.progress.event(describe(record))
+            self._audited = head.sequence
+        champion, active = registry.champion(), registry.active_run()
+        self.progress.champion = f"version {champion.version}" if champion else "none"
+        self.progress.step = f"run {active.run_id}" if active else "serving"
+        self.peak_memory_mb = max(self.peak_memory_mb, self.memory_mb())

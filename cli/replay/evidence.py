@@ -1,0 +1,126 @@
+"""The replay's evidence: every answer and every window, as files that the summary can be computed from again."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cli.account import Account
+from cli.operations.predictions import to_instances
+from cli.replay.exceptions import LoopNotClosedError
+from cli.replay.summary import score_column
+from everloop.evaluation.metrics import row_losses
+from everloop.model_file import ModelDeclaration
+from everloop.registry.store import RegistryStore
+from everloop.serving.artifact import load_artifact
+from everloop.serving.request import RequestParser
+
+PREDICTIONS_FILE, WINDOWS_FILE, SUMMARY_FILE, PICTURE_FILE = (
+    "predictions.parquet",
+    "windows.parquet",
+    "summary.json",
+    "quality.png",
+)
+EVERY_WINDOW = 100_000
+
+
+def frozen_scores(account: Account, declaration: ModelDeclaration, stream: pd.DataFrame) -> np.ndarray:
+    """What the first champion would have answered to every row of the stream, in its order.
+
+    The artefact is loaded from the store and verified as the endpoint does it.
+    """
+    store = account.registry(declaration.model)
+    first = store.version(first_champion(store))
+    artifact = load_artifact(
+        account.client("s3"), account.platform.artifact_bucket, first.artifact_prefix, first.manifest_sha256
+    )
+    parser, batch = RequestParser(artifact.contract), artifact.contract.max_rows
+    scores = []
+    for start in range(0, len(stream), batch):
+        instances = to_instances(stream.iloc[start : start + batch], declaration)
+        rows = parser.parse(json.dumps({"instances": instances}).encode())
+        scores.append(artifact.scorer.score(rows.num, rows.cat))
+    return np.concatenate(scores)
+
+
+def first_champion(store: RegistryStore) -> int:
+    """The number of the version that was promoted first."""
+    return next(int(r.version) for r in store.audit_records() if r.action == "promoted" and r.version is not None)
+
+
+def window_rows(store: RegistryStore) -> pd.DataFrame:
+    """Every monitored window as one row, oldest first; what is nested is JSON text."""
+    windows = [window.document for window in reversed(store.latest_windows(EVERY_WINDOW))]
+    return pd.DataFrame([{name: _cell(value) for name, value in window.items()} for window in windows])
+
+
+def write_parquet(frame: pd.DataFrame, file: Path) -> None:
+    """Write evidence, times in milliseconds."""
+    frame.to_parquet(file, index=False, coerce_timestamps="ms", allow_truncated_timestamps=True)
+
+
+def count_captured(account: Account, declaration: ModelDeclaration) -> int:
+    """Distinct predictions in the lake, counted by a query as a person would count them."""
+    name = declaration.model
+    database = account.platform.glue_database
+    sql = f'SELECT count(DISTINCT prediction_id) FROM "{database}"."{name}_predictions"'
+    return int(query_scalar(account, sql))
+
+
+def count_joined(account: Account, declaration: ModelDeclaration) -> int:
+    """Distinct predictions in the lake that have a label there."""
+    name, database = declaration.model, account.platform.glue_database
+    sql = (
+        f'SELECT count(DISTINCT p.prediction_id) FROM "{database}"."{name}_predictions" p '
+        f'JOIN "{database}"."{name}_labels" l ON p.prediction_id = l.prediction_id'
+    )
+    return int(query_scalar(account, sql))
+
+
+def query_scalar(account: Account, sql: str) -> str:
+    """The one value that ``sql`` gives on the platform's Athena workgroup."""
+    athena = account.client("athena")
+    query = athena.start_query_execution(QueryString=sql, WorkGroup=account.platform.athena_workgroup)
+    while True:
+        execution = athena.get_query_execution(QueryExecutionId=query["QueryExecutionId"])["QueryExecution"]
+        status = execution["Status"]
+        if status["State"] == "SUCCEEDED":
+            rows = athena.get_query_results(QueryExecutionId=query["QueryExecutionId"])["ResultSet"]["Rows"]
+            return rows[1]["Data"][0]["VarCharValue"]
+        if status["State"] in ("FAILED", "CANCELLED"):
+            raise LoopNotClosedError(f"a count failed: {status.get('StateChangeReason')}: {sql}", "see the cloud's log")
+        time.sleep(0.1)
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, (dict, list)) else value
+
+
+def with_losses(windows: pd.DataFrame, predictions: pd.DataFrame, declaration: ModelDeclaration) -> pd.DataFrame:
+    """The windows, each with the loss of the loop's answers and of the frozen model's to its labelled rows.
+
+    The loss is the gate's metric, its mean over the rows asked within the window's labelled part.
+    """
+    kind = declaration.problem.type
+    labelled = predictions[predictions["label"].notna()]
+    times = labelled["time"].dt.tz_localize(None).to_numpy()
+    labels = labelled["label"].to_numpy()
+    losses = {
+        model: row_losses(declaration.gate.metric, labels, labelled[score_column(model, kind)].to_numpy())
+        for model in ("loop", "frozen")
+    }
+    columns: dict[str, list[float]] = {f"{model}_loss": [] for model in losses}
+    for start, end in zip(windows["labelled_start"], windows["labelled_end"], strict=True):
+        inside = (times >= _moment(start)) & (times < _moment(end))
+        for model, loss in losses.items():
+            columns[f"{model}_loss"].append(float(loss[inside].mean()) if inside.any() else float("nan"))
+    return windows.assign(**columns)
+
+
+def _moment(text: str) -> np.datetime64:
+    return np.datetime64(pd.Timestamp(text).tz_convert(None))

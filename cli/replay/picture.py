@@ -1,0 +1,96 @@
+"""Draws quality over the replay, the loop against the frozen first model, with what happened marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.dates as mdates
+import matplotlib.pyplot as plt
+import pandas as pd
+
+FROZEN_COLOUR, LOOP_COLOUR, MARK_COLOURS = "#9a9a9a", "#1466b8", {"promoted": "#1b8a3a", "refused": "#c46a00"}
+SMOOTHING_DAYS = 14
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened, to be marked: ``kind`` is promoted, refused or rolled back."""
+
+    at: datetime
+    kind: str
+    text: str
+
+
+def draw_quality(
+    daily: pd.DataFrame, marks: Sequence[Mark], *, metric: str, better: str, title: str, subtitle: str, file: Path
+) -> None:
+    """Write a PNG.
+
+    Parameters
+    ----------
+    daily : pandas.DataFrame
+        One row a day: ``date``, ``loop`` and ``frozen`` (the metric), ``rows`` (labelled).
+    metric : str
+        The metric's name, for the axis.
+    better : str
+        ``higher`` or ``lower``.
+    """
+    figure, axes = plt.subplots(figsize=(11, 5.2), dpi=110)
+    smooth = _smoothed(daily)
+    for name, colour, label in (
+        ("frozen", FROZEN_COLOUR, "frozen first model"),
+        ("loop", LOOP_COLOUR, "the loop"),
+    ):
+        axes.plot(daily["date"], daily[name], ".", color=colour, alpha=0.25, markersize=4)
+        axes.plot(smooth["date"], smooth[name], color=colour, linewidth=2.2, label=label)
+    _fill_gain(axes, smooth, better)
+    low, high = smooth[["loop", "frozen"]].min().min(), smooth[["loop", "frozen"]].max().max()
+    margin = 0.35 * (high - low) or 0.01
+    axes.set_ylim(low - margin, high + 1.6 * margin)
+    for mark in marks:
+        colour = MARK_COLOURS.get(mark.kind, "#b3261e")
+        axes.axvline(mark.at, color=colour, linewidth=1.2, linestyle="-" if mark.kind == "promoted" else ":")
+        axes.annotate(
+            mark.text,
+            (mdates.date2num(mark.at), 0.985),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, 0),
+            textcoords="offset points",
+            rotation=90,
+            va="top",
+            ha="left",
+            fontsize=8,
+            color=colour,
+        )
+    axes.set_ylabel(f"{metric} ({better} is better)")
+    axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=4, maxticks=12))
+    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.25)
+    axes.legend(loc="lower left", frameon=False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    axes.set_title(f"{subtitle}; dots are days, lines a {SMOOTHING_DAYS}-day mean", loc="left", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(file)
+    plt.close(figure)
+
+
+def _smoothed(daily: pd.DataFrame) -> pd.DataFrame:
+    """A running mean over days, weighted by labelled rows."""
+    window = daily.set_index("date")
+    weight = window["rows"].rolling(f"{SMOOTHING_DAYS}D").sum()
+    means = {n: (window[n] * window["rows"]).rolling(f"{SMOOTHING_DAYS}D").sum() / weight for n in ("loop", "frozen")}
+    return pd.DataFrame(means).reset_index()
+
+
+def _fill_gain(axes: plt.Axes, smooth: pd.DataFrame, better: str) -> None:
+    gain = smooth["loop"] > smooth["frozen"] if better == "higher" else smooth["loop"] < smooth["frozen"]
+    axes.fill_between(
+        smooth["date"], smooth["frozen"], smooth["loop"], where=gain, color=LOOP_COLOUR, alpha=0.10, linewidth=0
+    )

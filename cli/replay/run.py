@@ -1,0 +1,178 @@
+"""One replay from beginning to end: the cloud, the drive, the evidence, the summary, the picture."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from cli.account import Account
+from cli.operations.history import import_rows
+from cli.operations.local_cloud import ROOT, LocalCloud
+from cli.replay import evidence, summary
+from cli.replay.driver import SETTLE, Drive
+from cli.replay.memory import own_peak_mb
+from cli.replay.picture import Mark, draw_quality
+from cli.replay.progress import Progress
+from cli.replay.stream import ReplayData
+from everloop.model_file import ModelDeclaration
+from everloop.registry.trace import verify_audit
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """What a replay left: its summary, and the files of its evidence."""
+
+    summary: summary.Summary
+    directory: Path
+
+
+def run_replay(
+    cloud: LocalCloud,
+    declaration: ModelDeclaration,
+    data: ReplayData,
+    directory: Path,
+    *,
+    quiet: bool,
+    started: float,
+) -> ReplayResult:
+    """Import the history, drive the stream and write the evidence into ``directory``.
+
+    Parameters
+    ----------
+    started : float
+        ``time.monotonic()`` when the replay began, for ``wall_seconds``.
+    """
+    account = cloud.account()
+    ends_at = data.stream["time"].iloc[-1].to_pydatetime() + SETTLE + timedelta(days=1)
+    with Progress(declaration.model, data.starts_at, ends_at, quiet=quiet) as progress:
+        progress.simulated = data.starts_at
+        imported = import_rows(account, declaration, data.history, place="the rows of history")
+        progress.event(f"history imported: {imported.rows:,} rows")
+        drive = Drive(
+            account=account,
+            declaration=declaration,
+            data=data,
+            advance=lambda to: cloud.running.advance(to),
+            memory_mb=lambda: float(cloud.running.memory()["peak_mb"]),
+            progress=progress,
+        )
+        drive.run()
+        progress.step = "writing the evidence"
+        progress.show()
+    return _write(account, declaration, data, drive, directory, started)
+
+
+def _write(
+    account: Account,
+    declaration: ModelDeclaration,
+    data: ReplayData,
+    drive: Drive,
+    directory: Path,
+    started: float,
+) -> ReplayResult:
+    directory.mkdir(parents=True, exist_ok=True)
+    predictions = _predictions(account, declaration, data, drive)
+    windows = evidence.with_losses(evidence.window_rows(account.registry(declaration.model)), predictions, declaration)
+    evidence.write_parquet(predictions, directory / evidence.PREDICTIONS_FILE)
+    evidence.write_parquet(windows, directory / evidence.WINDOWS_FILE)
+    found = _summarise(account, declaration, drive, predictions, windows)
+    _draw(found, predictions, directory / evidence.PICTURE_FILE)
+    found = replace(
+        found,
+        wall_seconds=round(time.monotonic() - started, 1),
+        peak_memory_mb=round(drive.peak_memory_mb + own_peak_mb(), 0),
+        open_links=summary.open_links(found),
+    )
+    (directory / evidence.SUMMARY_FILE).write_text(json.dumps(found.to_json(), indent=2) + "\n")
+    return ReplayResult(found, directory)
+
+
+def _predictions(account: Account, declaration: ModelDeclaration, data: ReplayData, drive: Drive) -> pd.DataFrame:
+    frame = drive.answers.to_frame()
+    scores = pd.Series(evidence.frozen_scores(account, declaration, data.stream), data.stream[declaration.data.key])
+    frozen = scores.loc[frame["key"]].to_numpy()
+    if declaration.problem.type == "binary_classification":
+        frame["frozen_prediction"] = (frozen >= declaration.serving.threshold).astype(float)
+        frame["frozen_probability"] = frozen
+    else:
+        frame["frozen_prediction"] = frozen
+    return frame
+
+
+def _summarise(
+    account: Account, declaration: ModelDeclaration, drive: Drive, predictions: pd.DataFrame, windows: pd.DataFrame
+) -> summary.Summary:
+    store = account.registry(declaration.model)
+    kind = declaration.problem.type
+    records, verdict = list(store.audit_records()), verify_audit(store)
+    whole = summary.quality(predictions, kind)
+    return summary.Summary(
+        model=declaration.model,
+        problem_type=kind,
+        rows_served=len(predictions),
+        predictions_captured=evidence.count_captured(account, declaration),
+        labels_joined=evidence.count_joined(account, declaration),
+        labels_sent=drive.labels_sent,
+        frozen=whole["frozen"],
+        loop=whole["loop"],
+        months=summary.by_month(predictions, kind),
+        retrainings=summary.retrainings(store.runs()),
+        promotions=summary.moves(records, "promoted"),
+        rollbacks=summary.moves(records, "rolled_back"),
+        drift_windows=summary.drift_windows(windows),
+        audit={"records": verdict.chain.records, "intact": verdict.sound, "head": verdict.chain.head},
+        champions_at_once=summary.champions_at_once(records),
+        wall_seconds=0.0,
+        setup_seconds=_setup_seconds(),
+        peak_memory_mb=0.0,
+    )
+
+
+def _draw(found: summary.Summary, predictions: pd.DataFrame, file: Path) -> None:
+    metric = summary.METRICS[found.problem_type][0]
+    better = "higher" if metric in summary.HIGHER_IS_BETTER else "lower"
+    loop, frozen = found.loop[metric]["value"], found.frozen[metric]["value"]
+    draw_quality(
+        summary.by_day(predictions, found.problem_type),
+        marks(found),
+        metric=metric,
+        better=better,
+        title=f"{found.model}: {metric} {loop:.4f} with the loop, {frozen:.4f} with the frozen first model",
+        subtitle=f"{found.rows_served:,} rows answered, {len(found.retrainings)} retrainings",
+        file=file,
+    )
+
+
+def marks(found: summary.Summary) -> list[Mark]:
+    """What the picture marks: promotions after the first, refused candidates, rollbacks."""
+    triggers = {run["version"]: run["trigger"] for run in found.retrainings}
+    promoted = [
+        Mark(_instant(p["at"]), "promoted", f"version {p['version']} promoted ({triggers.get(p['version'], 'first')})")
+        for p in found.promotions
+    ]
+    refused = [
+        Mark(_instant(run["at"]), "refused", f"candidate refused ({run['trigger']})")
+        for run in found.retrainings
+        if run["verdict"] == "fail"
+    ]
+    rolled_back = [
+        Mark(_instant(r["at"]), "rolled back", f"version {r['version']} rolled back") for r in found.rollbacks
+    ]
+    return [*promoted, *refused, *rolled_back]
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=None)
+
+
+def _setup_seconds() -> float | None:
+    """What the set-up of this clone's environment took, as it recorded it itself."""
+    try:
+        return float(json.loads((ROOT / ".venv" / "setup.json").read_text())["seconds"])
+    except (OSError, ValueError, KeyError):
+        return None

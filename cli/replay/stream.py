@@ -1,0 +1,89 @@
+"""A data file as the world would have shown it: questions hour by hour, outcomes once their lag has passed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from cli.replay.exceptions import ReplayDataError
+from everloop.dataset.history_file import read_history_file
+from everloop.model_file import ModelDeclaration
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Rows asked together, at the start of the hour their time falls in."""
+
+    at: datetime
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The labels of one day's rows, at the hour by which the last of them is known."""
+
+    at: datetime
+    day: str
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class ReplayData:
+    """The file, cut at the date history ends: ``history`` is imported, ``stream`` is lived through."""
+
+    history: pd.DataFrame
+    stream: pd.DataFrame
+    starts_at: datetime
+
+    def days(self) -> int:
+        """Days the stream spans."""
+        return (self.stream["time"].iloc[-1] - self.stream["time"].iloc[0]).days + 1
+
+
+def load(file: Path, declaration: ModelDeclaration, until_history: datetime) -> ReplayData:
+    """Read ``file`` and cut it at ``until_history`` (UTC).
+
+    Outcomes that were not known at the cut are not part of history: their labels are blanked, because a
+    model trained at the cut could not have seen them.
+
+    Raises
+    ------
+    ReplayDataError
+        One of the two parts is empty.
+    """
+    frame = read_history_file(file, declaration)
+    time = declaration.data.time
+    frame = frame.rename(columns={time: "time"}).sort_values("time", kind="stable", ignore_index=True)
+    cut = pd.Timestamp(until_history)
+    history, stream = frame[frame["time"] < cut].copy(), frame[frame["time"] >= cut].copy()
+    if history.empty or stream.empty:
+        raise ReplayDataError(
+            f"{file} spans {frame['time'].min()} to {frame['time'].max()}, so {until_history} leaves "
+            f"{len(history)} rows of history and {len(stream)} to replay",
+            "choose --until-history between the two",
+        )
+    unknown = history["time"] + timedelta(hours=declaration.data.label_lag_hours) > cut
+    history.loc[unknown, declaration.data.target] = None
+    return ReplayData(history.rename(columns={"time": time}), stream.reset_index(drop=True), until_history)
+
+
+def timeline(data: ReplayData, declaration: ModelDeclaration) -> Iterator[Questions | Outcomes]:
+    """Questions and outcomes in the order of their instants; at one instant, outcomes first."""
+    questions = [
+        Questions(hour.to_pydatetime(), rows)
+        for hour, rows in data.stream.groupby(data.stream["time"].dt.floor("h"), sort=True)
+    ]
+    outcomes = [
+        Outcomes(_known_at(day, declaration).to_pydatetime(), f"{day:%Y-%m-%d}", rows)
+        for day, rows in data.stream.groupby(data.stream["time"].dt.floor("D"), sort=True)
+    ]
+    yield from sorted([*outcomes, *questions], key=lambda event: event.at)
+
+
+def _known_at(day: pd.Timestamp, declaration: ModelDeclaration) -> pd.Timestamp:
+    """When the outcomes of a UTC day are all known: its end, and the lag."""
+    return day + timedelta(days=1, hours=declaration.data.label_lag_hours)

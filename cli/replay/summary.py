@@ -1,0 +1,170 @@
+"""The summary's figures, computed from the evidence: the two Parquet files, and the registry's own word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from everloop.evaluation.metrics import estimate
+from everloop.evaluation.significance import metric_value
+from everloop.registry.records import AuditRecord, Run
+from everloop.registry.states import SERVING
+
+METRICS = {"binary_classification": ("roc_auc", "log_loss"), "regression": ("mae",)}
+"""What is told of each problem type, the one that is drawn first."""
+
+HIGHER_IS_BETTER = frozenset({"roc_auc"})
+MODELS = ("frozen", "loop")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a replay came to; the fields are those of ``summary.json``."""
+
+    model: str
+    problem_type: str
+    rows_served: int
+    predictions_captured: int
+    labels_joined: int
+    labels_sent: int
+    frozen: dict[str, Any]
+    loop: dict[str, Any]
+    months: list[dict[str, Any]]
+    retrainings: list[dict[str, Any]]
+    promotions: list[dict[str, Any]]
+    rollbacks: list[dict[str, Any]]
+    drift_windows: dict[str, int]
+    audit: dict[str, Any]
+    champions_at_once: int
+    wall_seconds: float
+    setup_seconds: float | None
+    peak_memory_mb: float
+    open_links: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary as JSON values."""
+        return asdict(self)
+
+
+def score_column(model: str, problem_type: str) -> str:
+    """The column of the predictions file that holds a model's score."""
+    answer = "probability" if problem_type == "binary_classification" else "prediction"
+    return answer if model == "loop" else f"frozen_{answer}"
+
+
+def quality(predictions: pd.DataFrame, problem_type: str) -> dict[str, dict[str, Any]]:
+    """Each model's metrics over the labelled answers, each with its 95% interval (days as clusters)."""
+    labelled = predictions[predictions["label"].notna()]
+    days = labelled["time"].dt.strftime("%Y-%m-%d").to_numpy()
+    return {
+        model: {
+            "rows": len(labelled),
+            **{metric: _interval(labelled, days, metric, model, problem_type) for metric in METRICS[problem_type]},
+        }
+        for model in MODELS
+    }
+
+
+def by_month(predictions: pd.DataFrame, problem_type: str) -> list[dict[str, Any]]:
+    """:func:`quality`, month by month."""
+    months = predictions["time"].dt.strftime("%Y-%m")
+    return [
+        {"month": month, **quality(rows, problem_type)}
+        for month, rows in predictions.groupby(months, sort=True)
+        if rows["label"].notna().any()
+    ]
+
+
+def by_day(predictions: pd.DataFrame, problem_type: str) -> pd.DataFrame:
+    """One row a day: ``date``, ``loop``, ``frozen`` in the first metric, and labelled ``rows``."""
+    metric = METRICS[problem_type][0]
+    labelled = predictions[predictions["label"].notna()]
+    rows = []
+    for day, of_day in labelled.groupby(labelled["time"].dt.floor("D"), sort=True):
+        label = of_day["label"].to_numpy()
+        values = {m: estimate(metric, label, of_day[score_column(m, problem_type)].to_numpy()).value for m in MODELS}
+        if all(np.isfinite(value) for value in values.values()):
+            rows.append({"date": day.tz_localize(None), **values, "rows": len(of_day)})
+    return pd.DataFrame(rows)
+
+
+def retrainings(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """Every training run after the first, oldest first: when, what set it off, why, and the verdict."""
+    trained = sorted((r for r in runs if r.kind == "train"), key=lambda r: r.started_at)
+    return [
+        {
+            "at": run.started_at,
+            "run_id": run.run_id,
+            "trigger": run.trigger.get("kind"),
+            "reason": run.trigger.get("reason"),
+            "verdict": run.verdict or run.status,
+            "status": run.status,
+            "version": run.version,
+            "reasons": run.gate_reasons,
+            "cause": run.cause,
+        }
+        for run in trained[1:]
+    ]
+
+
+def moves(records: Iterable[AuditRecord], action: str) -> list[dict[str, Any]]:
+    """The audit records of one action, as the summary tells them."""
+    return [{"at": r.at, "version": r.version, "reason": r.reason} for r in records if r.action == action]
+
+
+def champions_at_once(records: Iterable[AuditRecord]) -> int:
+    """The largest number of versions that ever were in a serving state together.
+
+    Records of one transaction share its instant and actor, and are taken together.
+    """
+    serving: set[int] = set()
+    most, pending = 0, None
+    for record in records:
+        moment = (record.at, record.operation)
+        if moment != pending:
+            most, pending = max(most, len(serving)), moment
+        if record.action == "transition" and record.version is not None:
+            to = record.details.get("to")
+            (serving.add if to in {str(s) for s in SERVING} else serving.discard)(record.version)
+    return max(most, len(serving))
+
+
+def drift_windows(windows: pd.DataFrame) -> dict[str, int]:
+    """How many windows were evaluated for drift, and how many alarmed."""
+    if windows.empty:
+        return {"evaluated": 0, "alarmed": 0}
+    evaluated = windows[windows["drift_evaluated"].astype(bool)]
+    return {"evaluated": len(evaluated), "alarmed": int(evaluated["drift_alarm"].astype(bool).sum())}
+
+
+def open_links(summary: Summary) -> list[str]:
+    """What keeps the loop from being closed, each as a sentence; empty when it is closed."""
+    served, captured = summary.rows_served, summary.predictions_captured
+    checks = [
+        (captured == served, f"{served} rows were answered and {captured} captured"),
+        (
+            summary.labels_joined == summary.labels_sent,
+            f"{summary.labels_sent} labels were sent and {summary.labels_joined} joined a prediction",
+        ),
+        (bool(summary.promotions), "no version was ever promoted"),
+        (summary.drift_windows["evaluated"] > 0, "no window was evaluated for drift"),
+        (summary.audit["intact"], "the audit chain is not intact"),
+        (summary.champions_at_once == 1, f"{summary.champions_at_once} champions at once"),
+        (
+            all(run["status"] != "failed" for run in summary.retrainings),
+            "a retraining failed: "
+            + "; ".join(str(r["cause"]) for r in summary.retrainings if r["status"] == "failed"),
+        ),
+    ]
+    return [sentence for holds, sentence in checks if not holds]
+
+
+def _interval(
+    labelled: pd.DataFrame, days: np.ndarray, metric: str, model: str, problem_type: str
+) -> dict[str, float | None]:
+    scores = labelled[score_column(model, problem_type)].to_numpy()
+    return asdict(metric_value(estimate(metric, labelled["label"].to_numpy(), scores), days))

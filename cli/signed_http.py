@@ -1,0 +1,95 @@
+"""HTTP to the prediction API, signed as AWS_IAM routes want it (Signature Version 4)."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from cli.account import Account, DeployedModel
+from cli.exceptions import ApiRefusedError, CommandError, CredentialsError
+
+TIMEOUT_SECONDS = 35
+"""A little more than an HTTP API's own limit of 30 s."""
+
+
+class SignedHttpClient:
+    """One kept-alive connection to a deployed model's API; not for use by two threads."""
+
+    def __init__(self, account: Account, model: DeployedModel) -> None:
+        self._account = account
+        self._model = model
+        self._connection: http.client.HTTPConnection | None = None
+
+    def post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
+        """POST ``body`` as JSON and return the answer's JSON.
+
+        Raises
+        ------
+        ApiRefusedError
+            The API answered with a status of 400 or more.
+        CommandError
+            The API can't be reached, or answered no JSON.
+        """
+        data = json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+        status, answer = self._exchange(url, data, self._signed_headers(url, data))
+        try:
+            decoded = json.loads(answer)
+        except ValueError as error:
+            raise CommandError(
+                f"{url} answered {status} with no JSON: {answer[:200]!r}", "check the model's API endpoint"
+            ) from error
+        if status >= 400:
+            raise ApiRefusedError(status, decoded, _remedy(status, self._model.model))
+        return decoded
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _signed_headers(self, url: str, data: bytes) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"}
+        if self._model.authorization != "iam":
+            return headers
+        credentials = self._account.session.get_credentials()
+        if credentials is None:
+            raise CredentialsError("no credentials to sign the request with", "see `everloop status`")
+        request = AWSRequest("POST", url, data=data, headers=headers)
+        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self._account.region).add_auth(request)
+        return dict(request.headers.items())
+
+    def _exchange(self, url: str, data: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        parts = urlsplit(url)
+        for attempt in (1, 2):
+            if self._connection is None:
+                kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+                self._connection = kind(parts.netloc, timeout=TIMEOUT_SECONDS)
+            try:
+                self._connection.request("POST", parts.path, body=data, headers=headers)
+                response = self._connection.getresponse()
+                return response.status, response.read()
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
+                # A kept-alive connection that the other side closed while idle: once more on a new one.
+                self.close()
+                if attempt == 2:
+                    raise CommandError(f"{url} closed the connection: {error}", "try again") from error
+            except OSError as error:
+                self.close()
+                raise CommandError(f"{url} can't be reached: {error}", "is the endpoint up?") from error
+        raise AssertionError("unreachable: the second attempt returns or raises")
+
+
+def _remedy(status: int, model: str) -> str:
+    if status in (401, 403):
+        return "the credentials need execute-api:Invoke on this API"
+    if status == 503:
+        return f"`everloop status {model}` says whether a champion serves; `everloop train {model}` trains one"
+    if status == 404:
+        return "`everloop status` lists the deployed models"
+    return f"mend the request; models/{model}/model.yaml declares what is allowed"

@@ -1,0 +1,95 @@
+"""The summary's figures follow from the evidence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cli.replay import summary
+from everloop.registry.records import AuditRecord
+
+
+def predictions(rows=4000, seed=5):
+    rng = np.random.default_rng(seed)
+    good = rng.uniform(0.05, 0.95, rows)
+    label = (rng.uniform(size=rows) < good).astype(float)
+    label[::10] = np.nan
+    return pd.DataFrame(
+        {
+            "time": pd.date_range("2024-01-01", periods=rows, freq="30min", tz="UTC"),
+            "probability": good,
+            "prediction": (good >= 0.5).astype(float),
+            "frozen_probability": np.clip(good + rng.normal(0, 0.3, rows), 0.01, 0.99),
+            "label": label,
+        }
+    )
+
+
+def record(sequence, version, frm, to, *, at="2024-01-01T00:00:00Z", operation=None):
+    return AuditRecord(
+        model="m",
+        sequence=sequence,
+        at=at,
+        action="transition",
+        actor="a",
+        operation=operation or f"op{sequence}",
+        previous_hash="",
+        hash="",
+        version=version,
+        details={"from": frm, "to": to},
+    )
+
+
+def test_quality_is_that_of_the_labelled_answers_alone():
+    frame = predictions()
+    found = summary.quality(frame, "binary_classification")
+    labelled = frame[frame["label"].notna()]
+    p, y = labelled["probability"], labelled["label"]
+    assert found["loop"]["rows"] == len(labelled)
+    assert found["loop"]["log_loss"]["value"] == pytest.approx(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
+    assert found["loop"]["roc_auc"]["value"] > found["frozen"]["roc_auc"]["value"]
+    for model in ("loop", "frozen"):
+        auc = found[model]["roc_auc"]
+        assert auc["low"] < auc["value"] < auc["high"]
+
+
+def test_months_partition_the_whole():
+    frame = predictions()
+    months = summary.by_month(frame, "binary_classification")
+    assert [m["month"] for m in months] == ["2024-01", "2024-02", "2024-03"]
+    whole = summary.quality(frame, "binary_classification")["loop"]
+    total = sum(m["loop"]["log_loss"]["value"] * m["loop"]["rows"] for m in months)
+    assert total / whole["rows"] == pytest.approx(whole["log_loss"]["value"])
+
+
+def test_regression_is_told_in_absolute_errors():
+    frame = pd.DataFrame(
+        {
+            "time": pd.date_range("2024-01-01", periods=48, freq="h", tz="UTC"),
+            "prediction": 3.0,
+            "frozen_prediction": 5.0,
+            "label": 2.0,
+        }
+    )
+    found = summary.quality(frame, "regression")
+    assert found["loop"]["mae"]["value"] == pytest.approx(1.0)
+    assert found["frozen"]["mae"]["value"] == pytest.approx(3.0)
+
+
+def test_an_orderly_succession_has_one_champion_at_once():
+    records = [
+        record(1, 1, "staging", "production"),
+        record(2, 2, "staging", "production", operation="promote:2"),
+        record(3, 1, "production", "deprecated", operation="promote:2"),
+    ]
+    assert summary.champions_at_once(records) == 1
+
+
+def test_two_champions_are_seen():
+    records = [record(1, 1, "staging", "production"), record(2, 2, "staging", "production")]
+    assert summary.champions_at_once(records) == 2
+
+
+def test_no_champion_is_seen():
+    assert summary.champions_at_once([record(1, 1, "experimenting", "evaluated")]) == 0

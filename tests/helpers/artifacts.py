@@ -1,0 +1,66 @@
+"""A small model version, as the registry would have stored it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from everloop.registry.manifest import build_manifest
+from everloop.serving.contract import CategoryField, NumberField, ServingContract
+from everloop.serving.manifest import sha256_hex
+from tests.helpers.onnx_models import linear_model
+
+MODEL, VERSION, PREFIX = "late_train", 7, "artifacts/late_train/000007/"
+
+
+def small_contract(**changes: object) -> ServingContract:
+    """Two numbers, three categories: every rule is used by one of them."""
+    facts: dict[str, object] = {
+        "model": MODEL,
+        "problem_type": "binary_classification",
+        "key": "train_id",
+        "target": "late",
+        "threshold": 0.5,
+        "max_rows": 100,
+        "numbers": (NumberField("distance", min=0, max=5000), NumberField("wind", missing="allow")),
+        "categories": (
+            CategoryField("line", unseen="refuse", values=("north", "south")),
+            CategoryField("operator", missing="allow", max_length=8, values=("a", "b")),
+            CategoryField("day", missing="allow", values=("mon",)),
+        ),
+    }
+    return ServingContract(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+def small_model(**changes: object) -> bytes:
+    """The model of :func:`small_contract`."""
+    effects = [{"north": 1.0, "south": -1.0}, {"a": 0.5}, {}]
+    return linear_model([0.001, 0.01], effects, **changes)  # type: ignore[arg-type]
+
+
+def row(key: str = "t1", **changes: object) -> dict[str, object]:
+    """A valid instance."""
+    return {"train_id": key, "distance": 120, "wind": 3.5, "line": "north", "operator": "a", "day": None, **changes}
+
+
+@dataclass
+class StoredArtifact:
+    """The files of a version under their keys, and the hash that a function is bound to."""
+
+    contract: ServingContract = field(default_factory=small_contract)
+    model: bytes = field(default_factory=small_model)
+
+    def __post_init__(self) -> None:
+        files = {"model.onnx": self.model, "contract.json": self.contract.to_json(), "report.json": b"{}"}
+        entries = {name: {"sha256": sha256_hex(data), "bytes": len(data)} for name, data in files.items()}
+        manifest = build_manifest(
+            model=self.contract.model,
+            version=VERSION,
+            run_id="train-1",
+            snapshot_hash="5" * 64,
+            code_sha256="c" * 64,
+            created_at="2013-03-01T05:00:00Z",
+            files=entries,
+        )
+        self.manifest_sha256 = manifest.sha256
+        self.objects = {PREFIX + name: data for name, data in files.items()}
+        self.objects[PREFIX + "manifest.json"] = manifest.content

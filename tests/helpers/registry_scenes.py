@@ -1,0 +1,100 @@
+"""Short ways to bring a registry into the states tests begin with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from everloop.instants import format_instant
+from everloop.registry import RegistryStore, Rollout, Run, State, Version
+from everloop.registry.versions import Sealed
+
+BEGIN = datetime(2013, 3, 1, tzinfo=UTC)
+TRIGGER = {"kind": "manual", "reason": "a person asked", "requested_at": "2013-03-01T00:00:00Z", "window_end": None}
+PASSED: dict[str, Any] = {"verdict": "pass", "reasons": []}
+FAILED: dict[str, Any] = {
+    "verdict": "fail",
+    "reasons": [
+        {"code": "rows", "passed": True, "sentence": "there are enough rows"},
+        {"code": "not_better", "passed": False, "sentence": "the candidate is not better than the champion"},
+    ],
+}
+
+
+def at(minutes: float) -> str:
+    """The instant ``minutes`` after the beginning."""
+    return format_instant(BEGIN + timedelta(minutes=minutes))
+
+
+def open_run(
+    store: RegistryStore, run_id: str, *, when: str | None = None, kind: str = "train", runs: int = 100
+) -> Run:
+    """Open a run."""
+    return store.open_run(
+        run_id, kind=kind, trigger=TRIGGER, at=when or at(0), actor="test", quota_runs=runs, quota_days=7
+    )
+
+
+def close_run(store: RegistryStore, run_id: str, *, when: str | None = None, status: str = "succeeded") -> Run:
+    """Close a run."""
+    return store.close_run(run_id, status=status, cause=None, at=when or at(50), actor="test")
+
+
+def register(store: RegistryStore, run_id: str, *, gate: dict[str, Any] | None = None, snapshot: str = "s1") -> Version:
+    """Register what a run produced, and move it to ``evaluated`` when its gate passed."""
+    gate = gate or PASSED
+    version = store.register_version(
+        run_id=run_id,
+        snapshot_hash=snapshot,
+        code_sha256="c0de",
+        files={"model.onnx": {"sha256": f"hash-of-{run_id}", "bytes": 3}},
+        metrics={"log_loss": 0.4},
+        gate=gate,
+        sealed=lambda number, _: Sealed(f"artifacts/{store.model}/{number:06d}/", f"manifest-{number}"),
+        at=at(10),
+        actor="test",
+    )
+    if gate["verdict"] != "pass":
+        return version
+    return store.transition(
+        version.version,
+        State.EVALUATED,
+        expected=State.EXPERIMENTING,
+        operation=f"evaluated:{run_id}",
+        at=at(11),
+        actor="test",
+    )
+
+
+def start_rollout(
+    store: RegistryStore, run_id: str, number: int, *, kind: str = "version", code: str = "fc1"
+) -> Rollout:
+    """Start a rollout against the present champion."""
+    champion = store.champion()
+    rollout = Rollout(
+        model=store.model,
+        rollout_id=run_id,
+        run_id=run_id,
+        kind=kind,
+        version=number,
+        lambda_version=f"{number}0" if kind == "version" else f"{number}1",
+        code_sha256=code,
+        fallback_lambda_version=champion.lambda_version if champion else "0",
+        started_at=at(20),
+        previous_version=champion.version if champion else None,
+        previous_lambda_version=champion.lambda_version if champion else None,
+        previous_code_sha256=champion.code_sha256 if champion else None,
+    )
+    return store.start_rollout(rollout, at=at(20), actor="test")
+
+
+def crown(store: RegistryStore, run_id: str, *, complete: bool = True) -> Version:
+    """Train, register, promote; with ``complete`` also end the rollout and the run."""
+    open_run(store, run_id)
+    version = register(store, run_id)
+    start_rollout(store, run_id, version.version)
+    store.promote(run_id, at=at(30), actor="test")
+    if complete:
+        store.end_rollout(run_id, status="completed", at=at(40), actor="test")
+        close_run(store, run_id)
+    return store.version(version.version)

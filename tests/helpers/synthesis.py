@@ -1,0 +1,63 @@
+"""Syntheses for the tests of the templates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.node import use_node
+from infra.settings import Settings
+from tests.helpers.declarations import as_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PLATFORM_STACK = "EverloopPlatform"
+MODEL_STACK = "EverloopModel-late-train"
+SECOND_STACK = "EverloopModel-delay-minutes"
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A synthesized app: its folder, and the app itself."""
+
+    folder: Path
+    app: Any
+
+    @property
+    def templates(self) -> dict[str, dict[str, Any]]:
+        """By stack name."""
+        paths = sorted(self.folder.glob("*.template.json"))
+        return {p.name.removesuffix(".template.json"): json.loads(p.read_text(encoding="utf-8")) for p in paths}
+
+    def of_type(self, stack: str, kind: str) -> dict[str, dict[str, Any]]:
+        """The properties of a stack's resources of one type, by logical id."""
+        resources = self.templates[stack]["Resources"]
+        return {name: r["Properties"] for name, r in resources.items() if r["Type"] == kind}
+
+    def resources(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Every resource: stack, logical id, resource."""
+        for stack, template in self.templates.items():
+            for name, resource in template["Resources"].items():
+                yield stack, name, resource
+
+
+def write_model(models: Path, document: Mapping[str, Any]) -> Path:
+    """Write a model's folder below ``models``."""
+    folder = models / document["model"]
+    folder.mkdir(parents=True)
+    (folder / "model.yaml").write_text(as_yaml(dict(document)), encoding="utf-8")
+    (folder / "train.py").write_text('"""Trains."""\n', encoding="utf-8")
+    return folder
+
+
+def synthesize(settings: Settings, output: Path) -> Assembly:
+    """Synthesize into ``output``, in this process."""
+    use_node()
+    from infra.application import add_stacks, new_app
+
+    app = new_app(output=output)
+    add_stacks(app, settings)
+    app.synth()
+    return Assembly(output, app)
