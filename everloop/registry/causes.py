@@ -1,0 +1,42 @@
+"""Finds the sentence in what a pipeline gives as the cause of a failure."""
+
+from __future__ import annotations
+
+import json
+import re
+
+_SENTENCES = ("errorMessage", "FailureReason")
+"""Where Lambda functions and SageMaker jobs put theirs, inside JSON."""
+
+_TRUNCATED = re.compile(r'"(?:errorMessage|FailureReason)"\s*:\s*("(?:[^"\\]|\\.)*")')
+"""Step Functions cuts long causes, which leaves no valid JSON."""
+
+MAX_LENGTH = 4000
+"""Characters that are kept: a record of the registry has to stay small."""
+
+
+def readable_cause(cause: str) -> str:
+    """The error's name and its sentence.
+
+    Parameters
+    ----------
+    cause : str
+        As a catch of the pipeline gives it: ``<error>: <text>`` or the text alone, where the text may be JSON
+        that wraps the sentence.
+    """
+    error, colon, text = cause.partition(": ")
+    if not colon or not text.lstrip().startswith("{"):
+        error, text = "", cause
+    sentence = _sentence(text) or text
+    return (f"{error}: {sentence}" if error and not sentence.startswith(error) else sentence)[:MAX_LENGTH]
+
+
+def _sentence(text: str) -> str | None:
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        document = json.loads(text)
+    except ValueError:
+        found = _TRUNCATED.search(text)
+        return json.loads(found.group(1)) if found else None
+    return next((str(document[name]) for name in _SENTENCES if document.get(name)), None)

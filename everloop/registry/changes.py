@@ -1,0 +1,86 @@
+"""The writes a transaction is made of, each with the condition under which it may happen.
+
+A condition's ``meaning`` is what an error says when it does not hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from everloop.registry.items import Item, Record, attribute
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition expression of DynamoDB with its values, and what it means."""
+
+    expression: str
+    meaning: str
+    names: dict[str, str]
+    values: Item
+
+    def arguments(self) -> dict[str, Any]:
+        """The condition as arguments of a write."""
+        arguments: dict[str, Any] = {"ConditionExpression": self.expression}
+        if self.names:
+            arguments["ExpressionAttributeNames"] = self.names
+        if self.values:
+            arguments["ExpressionAttributeValues"] = self.values
+        return arguments
+
+
+@dataclass(frozen=True)
+class Change:
+    """One write (``Put``, ``Delete``) or check (``ConditionCheck``) of a transaction."""
+
+    verb: str
+    content: Item
+    condition: Condition
+
+    def as_action(self, table: str) -> dict[str, Any]:
+        """The element of ``TransactItems``."""
+        body = "Item" if self.verb == "Put" else "Key"
+        return {self.verb: {"TableName": table, body: self.content, **self.condition.arguments()}}
+
+
+def absent(meaning: str) -> Condition:
+    """The item does not exist yet."""
+    return Condition("attribute_not_exists(pk)", meaning, {}, {})
+
+
+def holds(meaning: str, **expected: str | int) -> Condition:
+    """The item exists and its attributes have the expected values."""
+    clauses = [f"#{name} = :{name}" for name in expected]
+    return Condition(
+        " AND ".join(clauses),
+        meaning,
+        {f"#{name}": name for name in expected},
+        {f":{name}": attribute(value) for name, value in expected.items()},
+    )
+
+
+def create(record: Record, meaning: str) -> Change:
+    """Write a record that does not exist yet."""
+    return Change("Put", record.to_item(), absent(meaning))
+
+
+def replace(record: Record, condition: Condition) -> Change:
+    """Write a record over the one that meets ``condition``."""
+    return Change("Put", record.to_item(), condition)
+
+
+def remove(record: Record, condition: Condition) -> Change:
+    """Delete a record that meets ``condition``."""
+    return Change("Delete", key_item(record), condition)
+
+
+def require(record: Record, condition: Condition) -> Change:
+    """Write nothing, but only if the record meets ``condition``."""
+    return Change("ConditionCheck", key_item(record), condition)
+
+
+def key_item(record: Record) -> Item:
+    """The key of a record as DynamoDB's client speaks it."""
+    partition_key, sort_key = record.key
+    return {"pk": {"S": partition_key}, "sk": {"S": sort_key}}

@@ -1,0 +1,81 @@
+"""What the registry refuses, and why."""
+
+from __future__ import annotations
+
+
+class RegistryError(Exception):
+    """Any refusal of the registry."""
+
+
+class UnknownVersionError(RegistryError):
+    """No version of that number is registered."""
+
+
+class UnknownRunError(RegistryError):
+    """No run of that id is recorded."""
+
+
+class UnknownRolloutError(RegistryError):
+    """No rollout of that id is recorded."""
+
+
+class CorruptRecordError(RegistryError):
+    """An item of the table does not read as the record its key promises."""
+
+
+class InvalidTransitionError(RegistryError):
+    """The states do not allow this move, or the version is not in the state the caller expects."""
+
+
+class StateOccupiedError(InvalidTransitionError):
+    """Another version holds the one place in ``staging`` or ``shadow``."""
+
+
+class ChampionChangedError(RegistryError):
+    """The champion is not the one this decision was made against."""
+
+
+class RunAlreadyActiveError(RegistryError):
+    """Another run of the model is open. ``run_id`` and ``started_at`` say which."""
+
+    def __init__(self, model: str, run_id: str, started_at: str) -> None:
+        self.model, self.run_id, self.started_at = model, run_id, started_at
+        super().__init__(
+            f"model {model}: run {run_id} has been active since {started_at}; wait for it to end, or, if its"
+            " execution is dead, release it with a reason"
+        )
+
+
+class RunNotActiveError(RegistryError):
+    """The run that wants to change what serves is not (or no longer) the model's active run."""
+
+
+class QuotaExceededError(RegistryError):
+    """The model has had as many training runs as its declaration allows."""
+
+    def __init__(self, model: str, started: int, allowed: int, days: int, free_at: str) -> None:
+        self.started, self.allowed, self.days, self.free_at = started, allowed, days, free_at
+        super().__init__(
+            f"model {model}: {started} training runs started in the last {days} days, the declared quota is"
+            f" {allowed} (retraining.quota); the next one may start at {free_at}"
+        )
+
+
+class RolloutEndedError(RegistryError):
+    """The rollout is over, so it can be neither advanced, promoted nor rolled back."""
+
+
+class OperationMismatchError(RegistryError):
+    """An operation key was used before, for something else."""
+
+
+class ContentionError(RegistryError):
+    """A transaction lost against concurrent writers as often as it may."""
+
+
+class ArtifactMismatchError(RegistryError):
+    """The files of a candidate are not the ones that were evaluated."""
+
+
+class ArtifactMissingError(RegistryError):
+    """A file that a registered version needs is not where the evaluation writes it."""

@@ -1,0 +1,98 @@
+"""Records as DynamoDB items.
+
+Text, numbers and truth values become attributes of their own. Nested documents are kept as canonical
+JSON text: they are only read as a whole, floats survive exactly, and hashing them is well defined.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any, ClassVar, Self
+
+from everloop.registry.exceptions import CorruptRecordError
+
+Item = dict[str, dict[str, Any]]
+"""An item as DynamoDB's client speaks it: attribute name to a typed value such as ``{"S": "…"}``."""
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of ``value``: sorted keys, no spaces, no NaN or infinity.
+
+    Raises
+    ------
+    ValueError
+        For a number JSON has no text for.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def attribute(value: str | int | float | bool) -> dict[str, Any]:
+    """A plain value as DynamoDB's client speaks it."""
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, int | float):
+        return {"N": repr(value)}
+    return {"S": str(value)}
+
+
+def plain(value: dict[str, Any]) -> str | int | float | bool:
+    """The plain value of an attribute written by :func:`attribute`."""
+    ((kind, content),) = value.items()
+    if kind == "N":
+        return int(content) if content.lstrip("-").isdigit() else float(content)
+    if kind in ("S", "BOOL"):
+        return content
+    raise CorruptRecordError(f"an attribute of type {kind} stands where text or a number belongs")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record of the table. ``DOCUMENTS`` names the fields kept as JSON text."""
+
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Partition and sort key."""
+        raise NotImplementedError
+
+    @property
+    def index_attributes(self) -> dict[str, str]:
+        """Attributes that only put the record into an index."""
+        return {}
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON values, by field name."""
+        return json.loads(json.dumps(asdict(self)))
+
+    def to_item(self) -> Item:
+        """The record as a DynamoDB item. Fields that are None are left out."""
+        partition_key, sort_key = self.key
+        item: Item = {"pk": {"S": partition_key}, "sk": {"S": sort_key}}
+        for name, value in self.to_json().items():
+            if value is not None:
+                item[name] = {"S": canonical_json(value)} if name in self.DOCUMENTS else attribute(value)
+        return item | {name: {"S": value} for name, value in self.index_attributes.items()}
+
+    @classmethod
+    def from_item(cls, item: Item) -> Self:
+        """Read the record back.
+
+        Raises
+        ------
+        CorruptRecordError
+            Naming the item's key and what is wrong with it.
+        """
+        where = f"{item.get('pk', {}).get('S')} / {item.get('sk', {}).get('S')}"
+        values: dict[str, Any] = {}
+        try:
+            for field in fields(cls):
+                if field.name in item:
+                    value = plain(item[field.name])
+                    values[field.name] = json.loads(value) if field.name in cls.DOCUMENTS else value
+                elif field.default is MISSING and field.default_factory is MISSING:
+                    raise CorruptRecordError(f"it has no {field.name!r}")
+            return cls(**values)
+        except (CorruptRecordError, ValueError, TypeError) as error:
+            raise CorruptRecordError(f"{where} is no {cls.__name__}: {error}") from error

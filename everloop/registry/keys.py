@@ -1,0 +1,91 @@
+"""Where each record stands in the one table: partition ``MODEL#<model>``, and these sort keys."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from everloop.instants import parse_instant
+
+ACTIVE_RUN = "ACTIVE_RUN"
+AUDIT_HEAD = "AUDIT_HEAD"
+CHAMPION = "CHAMPION"
+COUNTER = "COUNTER"
+
+VERSIONS = "VERSION#"
+RUNS = "RUN#"
+ROLLOUTS = "ROLLOUT#"
+SNAPSHOTS = "SNAPSHOT#"
+AUDIT = "AUDIT#"
+WINDOWS = "WINDOW#"
+
+STATE_INDEX = "by_state"
+SNAPSHOT_INDEX = "by_snapshot"
+
+
+def partition(model: str) -> str:
+    """The partition of everything known about ``model``."""
+    return f"MODEL#{model}"
+
+
+def version(number: int) -> str:
+    """A version; six digits keep them in order."""
+    return f"{VERSIONS}{number:06d}"
+
+
+def run(run_id: str) -> str:
+    """A run."""
+    return f"{RUNS}{run_id}"
+
+
+def rollout(rollout_id: str) -> str:
+    """A rollout."""
+    return f"{ROLLOUTS}{rollout_id}"
+
+
+def snapshot(content_hash: str) -> str:
+    """A data snapshot."""
+    return f"{SNAPSHOTS}{content_hash}"
+
+
+def audit(sequence: int) -> str:
+    """An audit record; twelve digits keep them in order."""
+    return f"{AUDIT}{sequence:012d}"
+
+
+def window(end: str) -> str:
+    """A monitoring window by its end.
+
+    Always written in UTC with milliseconds: with an optional fraction the text would not sort as the time does.
+    """
+    instant = parse_instant(end).astimezone(UTC).replace(tzinfo=None)
+    return f"{WINDOWS}{instant.isoformat(timespec='milliseconds')}Z"
+
+
+def place(state: str) -> str:
+    """The pointer to the one version in ``staging`` or ``shadow``."""
+    return f"PLACE#{state}"
+
+
+def operation(key: str) -> str:
+    """The mark that an operation was done."""
+    return f"OPERATION#{key}"
+
+
+def state_partition(state: str) -> str:
+    """Partition of the index by state, across models."""
+    return f"STATE#{state}"
+
+
+def state_sort(model: str, number: int) -> str:
+    """Sort key of the index by state."""
+    return f"{model}#{number:06d}"
+
+
+def snapshot_partition(content_hash: str) -> str:
+    """Partition of the index from a snapshot to its versions."""
+    return f"SNAPSHOT#{content_hash}"
+
+
+def snapshot_sort(model: str, number: int) -> str:
+    """Sort key of the index from a snapshot to its versions."""
+    return f"{model}#VERSION#{number:06d}"

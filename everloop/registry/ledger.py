@@ -1,0 +1,210 @@
+"""The one door through which the registry is written.
+
+Every commit is one ``TransactWriteItems``: the changes with their conditions, the audit records, the new end of
+the audit chain, and a mark that this operation was done. The mark makes a repetition change nothing, however
+late it comes; the chain's end, expected as it was read *before* any other fact, makes writers of one model take
+turns, so that a decision never rests on facts that moved meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from everloop.registry import keys
+from everloop.registry.audit import Entry, seal
+from everloop.registry.changes import Change, absent, create, holds, replace
+from everloop.registry.exceptions import ContentionError, OperationMismatchError
+from everloop.registry.items import Item, Record, attribute, plain
+from everloop.registry.records import AuditHead
+
+R = TypeVar("R", bound=Record)
+
+ATTEMPTS = 8
+"""How often a commit is tried against concurrent writers."""
+
+_FIRST_PAUSE_SECONDS = 0.02
+_LOST_RACE = frozenset(
+    {"ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+)
+_MAY_PASS = frozenset({"TransactionInProgressException", "TransactionConflictException"})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an operation will write, decided on facts just read."""
+
+    changes: tuple[Change, ...]
+    entries: tuple[Entry, ...]
+
+
+class Ledger:
+    """Reads and commits of one model's partition.
+
+    Parameters
+    ----------
+    client
+        A boto3 ``dynamodb`` client.
+    table : str
+        The table's name.
+    model : str
+        The model whose partition this is.
+    pause : callable
+        Waits the given seconds between attempts.
+    """
+
+    def __init__(self, client: Any, table: str, model: str, *, pause: Callable[[float], None] = time.sleep) -> None:
+        self.client = client
+        self.table = table
+        self.model = model
+        self._pause = pause
+
+    def audit_head(self) -> AuditHead | None:
+        """The end of the audit chain; None while nothing has happened."""
+        return self._read(AuditHead, keys.AUDIT_HEAD)
+
+    def _read(self, kind: type[R], sort_key: str) -> R | None:
+        """One record, as of the last write; None when there is none."""
+        item = self._item(sort_key)
+        return kind.from_item(item) if item else None
+
+    def _item(self, sort_key: str) -> Item | None:
+        key = {"pk": attribute(keys.partition(self.model)), "sk": attribute(sort_key)}
+        return self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
+
+    def _all(self, kind: type[R], prefix: str, *, newest_first: bool = False, limit: int | None = None) -> Iterator[R]:
+        """Every record whose sort key begins with ``prefix``, in its order, page after page."""
+        arguments: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :partition AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": {
+                ":partition": attribute(keys.partition(self.model)),
+                ":prefix": attribute(prefix),
+            },
+            "ConsistentRead": True,
+            "ScanIndexForward": not newest_first,
+        }
+        if limit is not None:
+            arguments["Limit"] = limit
+        given = 0
+        while True:
+            page = self.client.query(**arguments)
+            for item in page["Items"]:
+                yield kind.from_item(item)
+                given += 1
+                if given == limit:
+                    return
+            if "LastEvaluatedKey" not in page:
+                return
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _create_once(self, record: R) -> R:
+        """Write a record that never changes, or return the one that stands there already."""
+        clause = absent("the record is not there yet")
+        try:
+            self.client.put_item(TableName=self.table, Item=record.to_item(), **clause.arguments())
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            stored = self._read(type(record), record.key[1])
+            if stored is None:
+                raise
+            return stored
+        return record
+
+    def commit(self, operation: str, purpose: str, plan: Callable[[], Plan]) -> bool:
+        """Carry out an operation once.
+
+        Parameters
+        ----------
+        operation : str
+            The idempotency key. A second commit under it changes nothing.
+        purpose : str
+            What the operation is; a key used for something else before is refused.
+        plan : callable
+            Reads facts and decides. It is called again when another writer came first, and raises a domain
+            error when the facts no longer allow the operation.
+
+        Returns
+        -------
+        bool
+            True when it was written now, False when it had been written before.
+
+        Raises
+        ------
+        OperationMismatchError
+            When the key belongs to another operation.
+        ContentionError
+            When other writers came first every time.
+        """
+        lost: list[str] = []
+        for attempt in range(ATTEMPTS):
+            if self._is_done(operation, purpose):
+                return False
+            head = self.audit_head()
+            changes = self._sealed(plan(), operation, purpose, head)
+            lost = self._transact(changes)
+            if not lost:
+                return True
+            self._pause(_FIRST_PAUSE_SECONDS * 2**attempt)
+        raise ContentionError(
+            f"model {self.model}: {purpose} lost against other writers {ATTEMPTS} times, the last time because"
+            f" it no longer held that {' and that '.join(lost)}; try again"
+        )
+
+    def note(self, entry: Entry, *, operation: str) -> bool:
+        """Append one audit record that comes with no change of state."""
+        return self.commit(operation, entry.action, lambda: Plan((), (entry,)))
+
+    def _is_done(self, operation: str, purpose: str) -> bool:
+        item = self._item(keys.operation(operation))
+        if item is None:
+            return False
+        done = plain(item["purpose"])
+        if done != purpose:
+            raise OperationMismatchError(
+                f"model {self.model}: operation key {operation!r} was used for {done!r}, not for {purpose!r};"
+                " use another key"
+            )
+        return True
+
+    def _sealed(self, plan: Plan, operation: str, purpose: str, head: AuditHead | None) -> list[Change]:
+        records, new_head = seal(plan.entries, model=self.model, operation=operation, head=head)
+        chain_unmoved = (
+            holds("the audit chain ends where it did", sequence=head.sequence, hash=head.hash)
+            if head
+            else absent("the audit chain is empty")
+        )
+        mark: Item = {
+            "pk": attribute(keys.partition(self.model)),
+            "sk": attribute(keys.operation(operation)),
+            "purpose": attribute(purpose),
+            "audit_sequence": attribute(new_head.sequence),
+        }
+        return [
+            Change("Put", mark, absent(f"operation {operation} is not done yet")),
+            replace(new_head, chain_unmoved),
+            *(create(record, f"audit record {record.sequence} is not written yet") for record in records),
+            *plan.changes,
+        ]
+
+    def _transact(self, changes: list[Change]) -> list[str]:
+        """Write all or nothing; return the meanings of the conditions that did not hold."""
+        try:
+            self.client.transact_write_items(TransactItems=[c.as_action(self.table) for c in changes])
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _MAY_PASS:
+                return [f"no other transaction was under way ({code})"]
+            if code != "TransactionCanceledException":
+                raise
+            codes = [reason.get("Code") or "None" for reason in error.response.get("CancellationReasons", [])]
+            failed = {c for c in codes if c != "None"}
+            if not failed or not failed <= _LOST_RACE:
+                raise
+            return [c.condition.meaning for c, code in zip(changes, codes, strict=True) if code != "None"]
+        return []

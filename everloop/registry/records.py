@@ -1,0 +1,297 @@
+"""The registry's records. All instants are ISO 8601 text in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from everloop.registry import keys
+from everloop.registry.items import Record
+from everloop.registry.states import State
+
+OPEN_ROLLOUT = frozenset({"canary", "baking"})
+"""The statuses of a rollout that has not ended."""
+
+
+@dataclass(frozen=True)
+class Version(Record):
+    """One registered version of a model.
+
+    Attributes
+    ----------
+    version : int
+        Its number, from 1, never reused.
+    artifact_prefix : str
+        Where its files stand in the artifact bucket, e.g. ``artifacts/flights/000007/``.
+    manifest_sha256 : str
+        Hash of the manifest, which carries the hash of every file.
+    code_sha256 : str
+        Hash of the training code.
+    files : dict
+        File name to ``{"sha256", "bytes"}``.
+    metrics, gate : dict
+        What the gate measured, and its verdict with reasons.
+    state_since : str
+        Since when it is in ``state``; ``reason`` says why, where a reason was due.
+    """
+
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"files", "metrics", "gate"})
+
+    model: str
+    version: int
+    state: State
+    run_id: str
+    snapshot_hash: str
+    artifact_prefix: str
+    manifest_sha256: str
+    code_sha256: str
+    created_at: str
+    state_since: str
+    files: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    gate: dict[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", State(self.state))
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return keys.partition(self.model), keys.version(self.version)
+
+    @property
+    def index_attributes(self) -> dict[str, str]:
+        return {
+            "state_pk": keys.state_partition(self.state),
+            "state_sk": keys.state_sort(self.model, self.version),
+            "snapshot_pk": keys.snapshot_partition(self.snapshot_hash),
+            "snapshot_sk": keys.snapshot_sort(self.model, self.version),
+        }
+
+
+@dataclass(frozen=True)
+class Run(Record):
+    """One execution of the pipeline.
+
+    Attributes
+    ----------
+    kind : str
+        ``train``, ``smoke`` or ``rollout``.
+    trigger : dict
+        ``{"kind", "reason", "requested_at", "window_end"}``.
+    status : str
+        ``open``, then ``succeeded``, ``rejected``, ``failed``, ``rolled_back``, ``smoke_passed`` or ``released``.
+    champion_version : int or None
+        The champion when the run opened: what its candidate is compared with.
+    version : int or None
+        The version it registered; ``verdict`` is its gate's.
+    """
+
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"trigger", "gate_reasons"})
+
+    model: str
+    run_id: str
+    kind: str
+    started_at: str
+    as_of: str
+    status: str = "open"
+    trigger: dict[str, Any] = field(default_factory=dict)
+    champion_version: int | None = None
+    version: int | None = None
+    snapshot_hash: str | None = None
+    verdict: str | None = None
+    gate_reasons: list[Any] = field(default_factory=list)
+    ended_at: str | None = None
+    cause: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return keys.partition(self.model), keys.run(self.run_id)
+
+
+@dataclass(frozen=True)
+class ActiveRun(Record):
+    """The one open run of a model."""
+
+    model: str
+    run_id: str
+    kind: str
+    started_at: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return keys.partition(self.model), keys.ACTIVE_RUN
+
+
+@dataclass(frozen=True)
+class Champion(Record):
+    """The pointer to the version that serves.
+
+    ``lambda_version`` is the published function version that serves it, ``code_sha256`` the hash of that
+    function's code.
+    """
+
+    model: str
+    version: int
+    since: str
+    lambda_version: str
+    code_sha256: str
+    rollout_id: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return keys.partition(self.model), keys.CHAMPION
+
+
+@dataclass(frozen=True)
+class Place(Record):
+    """The pointer to the one version in ``staging`` or ``shadow``."""
+
+    model: str
+    state: State
+    version: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return keys.partition(self.model), keys.place(self.state)
+
+
+@dataclass(frozen=True)
+class Rollout(Record):
+    """One change of what serves.
+
+    Attributes
+    ----------
+    kind : str
+        ``version`` (a candidate replaces the champion) or ``code`` (the champion under new function code).
+    status : str
+        ``canary``, ``baking``, then ``completed``, ``rolled_back`` or ``superseded``.
+    lambda_version, code_sha256 : str
+        The published function version that is rolled out, and the hash of its code.
+    previous_version, previous_lambda_version, previous_code_sha256
+        The champion it set out against; None when there was none.
+    fallback_lambda_version : str
+        Where the alias stood, and goes back to; without a champion it answers nothing.
+    step_index : int
+        The step of the plan that is in effect, from 0; -1 before the first.
+    last_check : dict
+        The guardrail's last decision that changed anything, with its reasons and numbers.
+    """
+
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"last_check", "reasons"})
+
+    model: str
+    rollout_id: str
+    run_id: str
+    kind: str
+    version: int
+    lambda_version: str
+    code_sha256: str
+    fallback_lambda_version: str
+    started_at: str
+    status: str = "canary"
+    previous_version: int | None = None
+    previous_lambda_version: str | None = None
+    previous_code_sha256: str | None = None
+    step_index: int = -1
+    percent: float | None = None
+    step_started_at: str | None = None
+    promoted_at: str | None = None
+    ended_at: str | None = None
+    last_check: dict[str, Any] = field(default_factory=dict)
+    reasons: list[Any] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return keys.partition(self.model), keys.rollout(self.rollout_id)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in OPEN_ROLLOUT
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the function version to roll out is the one that already serves."""
+        return self.lambda_version == self.previous_lambda_version
+
+
+@dataclass(frozen=True)
+class Snapshot(Record):
+    """A training set, immutable, named by the hash of its content. ``document`` is its ``snapshot.json``."""
+
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"document"})
+
+    model: str
+    snapshot_hash: str
+    uri: str
+    created_at: str
+    document: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return keys.partition(self.model), keys.snapshot(self.snapshot_hash)
+
+
+@dataclass(frozen=True)
+class Window(Record):
+    """What the monitor found in one window, which ends at ``end``."""
+
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"document"})
+
+    model: str
+    end: str
+    document: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return keys.partition(self.model), keys.window(self.end)
+
+
+@dataclass(frozen=True)
+class AuditRecord(Record):
+    """One link of the audit chain.
+
+    Attributes
+    ----------
+    sequence : int
+        Its place, from 1, without gaps.
+    action : str
+        What happened, e.g. ``transition`` or ``run_opened``.
+    operation : str
+        The key under which it happened once.
+    previous_hash, hash : str
+        The link before, and this one (sha256, hexadecimal).
+    """
+
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"details"})
+
+    model: str
+    sequence: int
+    at: str
+    action: str
+    actor: str
+    operation: str
+    previous_hash: str
+    hash: str
+    version: int | None = None
+    run_id: str | None = None
+    reason: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return keys.partition(self.model), keys.audit(self.sequence)
+
+
+@dataclass(frozen=True)
+class AuditHead(Record):
+    """The end of the audit chain: how long it is, and its last hash."""
+
+    model: str
+    sequence: int
+    hash: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return keys.partition(self.model), keys.AUDIT_HEAD

@@ -1,0 +1,176 @@
+"""Registers what a run produced: the evaluated files, copied byte for byte, under a new version.
+
+Order: hash the evaluated files, take the number (state ``experimenting``), copy the files, write the manifest last,
+and only then move to ``evaluated``. So a version that may go on always has all of its files, and a retry after a
+crash finds its number and finishes the copy.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
+
+from everloop.registry.exceptions import ArtifactMismatchError, ArtifactMissingError
+from everloop.registry.manifest import EVALUATED, FILES, MANIFEST, Manifest, artifact_prefix, build_manifest
+from everloop.registry.records import Version
+from everloop.registry.states import State
+from everloop.registry.store import RegistryStore
+from everloop.registry.versions import Sealed
+
+_TYPES = {"onnx": "application/octet-stream", "json": "application/json"}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What there is to register.
+
+    Attributes
+    ----------
+    evaluation_uri : str
+        ``s3://bucket/prefix/`` the evaluation wrote to.
+    gate : dict
+        ``{"verdict", "reasons", "metrics"}``.
+    """
+
+    run_id: str
+    snapshot_hash: str
+    evaluation_uri: str
+    gate: dict[str, Any]
+
+
+def register_candidate(
+    candidate: Candidate, *, store: RegistryStore, s3: Any, artifact_bucket: str, at: str, actor: str
+) -> Version:
+    """Register a candidate and store its files. Once per run, repeatable.
+
+    Parameters
+    ----------
+    s3
+        A boto3 ``s3`` client.
+
+    Returns
+    -------
+    Version
+        ``evaluated`` when the gate passed, else ``experimenting`` with the gate's reasons.
+
+    Raises
+    ------
+    ArtifactMissingError
+        When a file is not there.
+    ArtifactMismatchError
+        When the files are not what the report says was evaluated, or differ from what was registered before.
+    """
+    contents = {name: _read(s3, candidate.evaluation_uri, name) for name in FILES}
+    report = json.loads(contents["report.json"])
+    check_report(report, contents, model=store.model, candidate=candidate)
+    files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in contents.items()}
+    code_sha256 = report["code_sha256"]
+
+    def manifest(number: int, created_at: str) -> Manifest:
+        return build_manifest(
+            model=store.model,
+            version=number,
+            run_id=candidate.run_id,
+            snapshot_hash=candidate.snapshot_hash,
+            code_sha256=code_sha256,
+            created_at=created_at,
+            files=files,
+        )
+
+    version = store.register_version(
+        run_id=candidate.run_id,
+        snapshot_hash=candidate.snapshot_hash,
+        code_sha256=code_sha256,
+        files=files,
+        metrics=candidate.gate["metrics"],
+        gate={"verdict": candidate.gate["verdict"], "reasons": candidate.gate["reasons"]},
+        sealed=lambda n, t: Sealed(artifact_prefix(store.model, n), manifest(n, t).sha256),
+        at=at,
+        actor=actor,
+    )
+    sealed = manifest(version.version, version.created_at)
+    if sealed.sha256 != version.manifest_sha256:
+        raise ArtifactMismatchError(
+            f"run {candidate.run_id} is registered as version {version.version} with other files than"
+            f" {candidate.evaluation_uri} holds now; start a new run"
+        )
+    for name, data in [*contents.items(), (MANIFEST, sealed.content)]:
+        _write(s3, artifact_bucket, version.artifact_prefix + name, data)
+    return _evaluated(store, version, candidate, at=at, actor=actor)
+
+
+def check_report(report: dict[str, Any], contents: dict[str, bytes], *, model: str, candidate: Candidate) -> None:
+    """Refuse files that are not the ones the report is about.
+
+    Raises
+    ------
+    ArtifactMismatchError
+        Naming every field that does not match.
+    """
+    evaluated = {
+        "model": model,
+        "run_id": candidate.run_id,
+        "snapshot_hash": candidate.snapshot_hash,
+        "artifact_bytes": len(contents["model.onnx"]),
+    }
+    wrong = [
+        f"{name} is {report.get(name)!r}, not {expected!r}"
+        for name, expected in evaluated.items()
+        if report.get(name) != expected
+    ]
+    hashes = report.get("files") or {}
+    for name in EVALUATED:
+        found = hashlib.sha256(contents[name]).hexdigest()
+        if hashes.get(name) != found:
+            wrong.append(f"{name} was evaluated with sha256 {hashes.get(name)}, and is {found}")
+    if not report.get("code_sha256"):
+        wrong.append("code_sha256 is missing")
+    if wrong:
+        raise ArtifactMismatchError(
+            f"{candidate.evaluation_uri}report.json is not about these files: {'; '.join(wrong)}; evaluate again"
+        )
+
+
+def _evaluated(store: RegistryStore, version: Version, candidate: Candidate, *, at: str, actor: str) -> Version:
+    if candidate.gate["verdict"] != "pass":
+        return version
+    return store.transition(
+        version.version,
+        State.EVALUATED,
+        expected=State.EXPERIMENTING,
+        operation=f"evaluated:{candidate.run_id}",
+        at=at,
+        actor=actor,
+        details={"gate": "pass"},
+    )
+
+
+def _read(s3: Any, uri: str, name: str) -> bytes:
+    parts = urlsplit(uri)
+    key = f"{parts.path.strip('/')}/{name}"
+    try:
+        return s3.get_object(Bucket=parts.netloc, Key=key)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+            raise
+        raise ArtifactMissingError(f"s3://{parts.netloc}/{key} is missing; the evaluation writes it") from error
+
+
+def _write(s3: Any, bucket: str, key: str, data: bytes) -> None:
+    # With its checksum: S3 refuses the upload unless exactly these bytes arrive.
+    checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
+    content_type = _TYPES[key.rsplit(".", 1)[-1]]
+    s3.put_object(
+        Bucket=bucket,
+        Key=key,
+        Body=data,
+        ChecksumAlgorithm="SHA256",
+        ChecksumSHA256=checksum,
+        ContentType=content_type,
+    )

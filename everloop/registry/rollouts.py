@@ -1,0 +1,300 @@
+"""Rollouts: staging a candidate, promoting it, rolling it back. Whatever moves the champion pointer is here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from everloop.instants import parse_instant
+from everloop.registry import changes, keys
+from everloop.registry.audit import Entry
+from everloop.registry.changes import Change, absent, holds
+from everloop.registry.exceptions import (
+    ChampionChangedError,
+    RolloutEndedError,
+    RunNotActiveError,
+    UnknownRolloutError,
+)
+from everloop.registry.ledger import Plan
+from everloop.registry.records import Champion, Rollout
+from everloop.registry.runs import Runs, fence
+from everloop.registry.states import SERVING, State
+from everloop.registry.versions import Move, move
+
+
+class Rollouts(Runs):
+    """The rollouts of a model, and its champion."""
+
+    def rollout(self, rollout_id: str) -> Rollout:
+        """The rollout of that id.
+
+        Raises
+        ------
+        UnknownRolloutError
+        """
+        found = self.find_rollout(rollout_id)
+        if found is None:
+            raise UnknownRolloutError(f"model {self.model} has no rollout {rollout_id}")
+        return found
+
+    def find_rollout(self, rollout_id: str) -> Rollout | None:
+        """The rollout of that id; None when there is none."""
+        return self._read(Rollout, keys.rollout(rollout_id))
+
+    def rollouts(self) -> list[Rollout]:
+        """All rollouts, newest first."""
+        found = self._all(Rollout, keys.ROLLOUTS)
+        return sorted(found, key=lambda r: parse_instant(r.started_at), reverse=True)
+
+    def check_active(self, run_id: str) -> None:
+        """Refuse a run that is not the model's active one.
+
+        Raises
+        ------
+        RunNotActiveError
+        """
+        active = self.active_run()
+        if active is None or active.run_id != run_id:
+            raise RunNotActiveError(
+                f"model {self.model}: run {run_id} is not the active run, so it may not change what serves"
+            )
+
+    def start_rollout(self, rollout: Rollout, *, at: str, actor: str) -> Rollout:
+        """Record a rollout; a candidate (kind ``version``) goes to ``staging``.
+
+        Raises
+        ------
+        InvalidTransitionError, StateOccupiedError
+            When the version can not be staged.
+        ChampionChangedError
+            When the champion is not ``rollout.previous_version``.
+        RunNotActiveError
+            When the rollout's run is not the active one.
+        """
+
+        def plan() -> Plan:
+            self.check_active(rollout.run_id)
+            champion = self._expect_champion(rollout.previous_version)
+            writes = [
+                fence(self.model, rollout.run_id),
+                changes.create(rollout, f"rollout {rollout.rollout_id} does not exist"),
+                _champion_unmoved(self.model, champion),
+            ]
+            entry = self._entry("rollout_started", rollout, at, actor, _served(rollout))
+            if rollout.kind == "code":
+                self._expect(rollout.version, *SERVING)
+                return Plan(tuple(writes), (entry,))
+            version = self._expect(rollout.version, State.EVALUATED, State.SHADOW)
+            self._check_place(State.STAGING, rollout.version)
+            staged = move(version, State.STAGING, at=at, actor=actor)
+            return Plan((*writes, *staged.changes), (entry, staged.entry))
+
+        self.commit(f"rollout:{rollout.rollout_id}", f"start rollout {rollout.rollout_id}", plan)
+        return self.rollout(rollout.rollout_id)
+
+    def step_rollout(self, rollout_id: str, *, step_index: int, percent: float | None, at: str, actor: str) -> Rollout:
+        """Record that step ``step_index`` is in effect since ``at``."""
+
+        def plan() -> Plan:
+            rollout = self._open(rollout_id, "canary")
+            stepped = replace(rollout, step_index=step_index, percent=percent, step_started_at=at)
+            details = {"step_index": step_index, "percent": percent}
+            entry = self._entry("traffic_shifted", rollout, at, actor, details)
+            return Plan((_replaced(rollout, stepped),), (entry,))
+
+        operation = f"step:{rollout_id}:{step_index}"
+        self.commit(operation, f"rollout {rollout_id}: step {step_index}", plan)
+        return self.rollout(rollout_id)
+
+    def record_check(self, rollout_id: str, check: dict[str, Any], *, at: str, actor: str) -> Rollout:
+        """Record a decision of the guardrail: ``{"at", "phase", "decision", "reasons", …}``."""
+
+        def plan() -> Plan:
+            rollout = self._open(rollout_id, "canary", "baking")
+            entry = self._entry("guardrail_decided", rollout, at, actor, check)
+            return Plan((_replaced(rollout, replace(rollout, last_check=check)),), (entry,))
+
+        self.commit(f"check:{rollout_id}:{check['phase']}:{at}", f"check rollout {rollout_id}", plan)
+        return self.rollout(rollout_id)
+
+    def promote(self, rollout_id: str, *, at: str, actor: str) -> Rollout:
+        """Make the rolled out version the champion.
+
+        One transaction: the candidate to ``production``, the old champion to ``deprecated``, the pointer,
+        the audit records. Kind ``code`` moves only the pointer's function version.
+
+        Raises
+        ------
+        ChampionChangedError, InvalidTransitionError, RolloutEndedError, RunNotActiveError
+            When the facts have moved since the rollout began.
+        """
+
+        def plan() -> Plan:
+            rollout = self._open(rollout_id, "canary")
+            self.check_active(rollout.run_id)
+            old = self._expect_champion(rollout.previous_version)
+            promoted = replace(rollout, status="baking", promoted_at=at, percent=100)
+            champion = Champion(
+                model=self.model,
+                version=rollout.version,
+                since=old.since if old and rollout.kind == "code" else at,
+                lambda_version=rollout.lambda_version,
+                code_sha256=rollout.code_sha256,
+                rollout_id=rollout_id,
+            )
+            action = "code_rolled_out" if rollout.kind == "code" else "promoted"
+            entry = self._entry(action, rollout, at, actor, _served(rollout))
+            moves = self._promotion_moves(rollout, at, actor)
+            writes = (
+                fence(self.model, rollout.run_id),
+                _replaced(rollout, promoted),
+                changes.replace(champion, _champion_is(old)),
+            )
+            return _plan(writes, entry, moves)
+
+        self.commit(f"promote:{rollout_id}", f"promote rollout {rollout_id}", plan)
+        return self.rollout(rollout_id)
+
+    def roll_back(self, rollout_id: str, *, reasons: list[Any], at: str, actor: str) -> Rollout:
+        """Undo a rollout, before or after its promotion.
+
+        The rolled out version returns to ``experimenting`` with the reasons; after a promotion the old
+        champion returns to ``production`` and the pointer to it, in the same transaction. Of two requests the
+        first counts.
+
+        Raises
+        ------
+        RolloutEndedError
+            When the rollout was completed.
+        ChampionChangedError
+            When another promotion came after this one.
+        """
+        reason = "; ".join(r["sentence"] for r in reasons) or "rolled back"
+
+        def plan() -> Plan:
+            rollout = self._open(rollout_id, "canary", "baking")
+            ended = replace(rollout, status="rolled_back", ended_at=at, percent=0, reasons=reasons)
+            entry = self._entry("rolled_back", rollout, at, actor, {"reasons": reasons}, reason=reason)
+            writes: list[Change] = [_replaced(rollout, ended)]
+            moves: list[Move] = []
+            if rollout.status == "baking":
+                writes.append(self._pointer_back(rollout, at))
+            if rollout.kind == "version":
+                moves = self._rollback_moves(rollout, reason, at, actor)
+            return _plan(tuple(writes), entry, moves)
+
+        self.commit(f"roll_back:{rollout_id}", f"roll back rollout {rollout_id}", plan)
+        return self.rollout(rollout_id)
+
+    def end_rollout(self, rollout_id: str, *, status: str, at: str, actor: str) -> Rollout:
+        """Close a promoted rollout as ``completed``, or as ``superseded`` when its run ended before its bake."""
+
+        def plan() -> Plan:
+            rollout = self._open(rollout_id, "baking")
+            ended = replace(rollout, status=status, ended_at=at)
+            entry = self._entry(f"rollout_{status}", rollout, at, actor, {})
+            return Plan((_replaced(rollout, ended),), (entry,))
+
+        self.commit(f"end:{rollout_id}", f"end rollout {rollout_id}", plan)
+        return self.rollout(rollout_id)
+
+    def _open(self, rollout_id: str, *statuses: str) -> Rollout:
+        rollout = self.rollout(rollout_id)
+        if rollout.status not in statuses:
+            raise RolloutEndedError(
+                f"model {self.model}: rollout {rollout_id} is {rollout.status}, not {' or '.join(statuses)}"
+            )
+        return rollout
+
+    def _expect_champion(self, number: int | None) -> Champion | None:
+        champion = self.champion()
+        actual = champion.version if champion else None
+        if actual != number:
+            raise ChampionChangedError(
+                f"model {self.model}: the champion is version {actual}, not {number}; what was decided against"
+                f" version {number} no longer holds"
+            )
+        return champion
+
+    def _promotion_moves(self, rollout: Rollout, at: str, actor: str) -> list[Move]:
+        if rollout.kind == "code":
+            self._expect(rollout.version, *SERVING)
+            return []
+        moves = []
+        if rollout.previous_version is not None:
+            old = self._expect(rollout.previous_version, *SERVING)
+            reason = f"version {rollout.version} took over"
+            moves.append(move(old, State.DEPRECATED, at=at, actor=actor, reason=reason))
+        candidate = self._expect(rollout.version, State.STAGING)
+        return [*moves, move(candidate, State.PRODUCTION, at=at, actor=actor)]
+
+    def _rollback_moves(self, rollout: Rollout, reason: str, at: str, actor: str) -> list[Move]:
+        serving = rollout.status == "baking"
+        version = self._expect(rollout.version, *(SERVING if serving else {State.STAGING}))
+        moves = [move(version, State.EXPERIMENTING, at=at, actor=actor, reason=reason)]
+        if serving and rollout.previous_version is not None:
+            old = self._expect(rollout.previous_version, State.DEPRECATED)
+            back = f"version {rollout.version} was rolled back"
+            moves.append(move(old, State.PRODUCTION, at=at, actor=actor, reason=back))
+        return moves
+
+    def _pointer_back(self, rollout: Rollout, at: str) -> Change:
+        current = self._expect_champion(rollout.version)
+        unmoved = _champion_is(current)
+        if rollout.previous_version is None:
+            return changes.remove(Champion(self.model, rollout.version, "", "", "", ""), unmoved)
+        back = Champion(
+            model=self.model,
+            version=rollout.previous_version,
+            since=at,
+            lambda_version=rollout.previous_lambda_version or rollout.fallback_lambda_version,
+            code_sha256=rollout.previous_code_sha256 or "",
+            rollout_id=rollout.rollout_id,
+        )
+        return changes.replace(back, unmoved)
+
+    def _entry(
+        self,
+        action: str,
+        rollout: Rollout,
+        at: str,
+        actor: str,
+        details: dict[str, Any],
+        reason: str | None = None,
+    ) -> Entry:
+        named = {"rollout_id": rollout.rollout_id, "kind": rollout.kind, **details}
+        return Entry(at, action, actor, rollout.version, rollout.run_id, reason, named)
+
+
+def _plan(writes: tuple[Change, ...], entry: Entry, moves: list[Move]) -> Plan:
+    return Plan((*writes, *(c for m in moves for c in m.changes)), (entry, *(m.entry for m in moves)))
+
+
+def _replaced(before: Rollout, after: Rollout) -> Change:
+    same = holds(
+        f"rollout {before.rollout_id} is {before.status} in step {before.step_index}",
+        status=before.status,
+        step_index=before.step_index,
+    )
+    return changes.replace(after, same)
+
+
+def _champion_is(champion: Champion | None) -> changes.Condition:
+    if champion is None:
+        return absent("there is no champion")
+    meaning = f"version {champion.version} is the champion"
+    return holds(meaning, version=champion.version, lambda_version=champion.lambda_version)
+
+
+def _champion_unmoved(model: str, champion: Champion | None) -> Change:
+    anyone = champion or Champion(model, 0, "", "", "", "")
+    return changes.require(anyone, _champion_is(champion))
+
+
+def _served(rollout: Rollout) -> dict[str, Any]:
+    return {
+        "lambda_version": rollout.lambda_version,
+        "code_sha256": rollout.code_sha256,
+        "previous_version": rollout.previous_version,
+        "previous_lambda_version": rollout.previous_lambda_version,
+    }

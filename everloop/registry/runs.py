@@ -1,0 +1,182 @@
+"""Runs: one at a time, within the quota, each opened and closed once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from everloop.instants import format_instant, parse_instant
+from everloop.registry import changes, keys
+from everloop.registry.audit import Entry
+from everloop.registry.changes import holds
+from everloop.registry.exceptions import (
+    QuotaExceededError,
+    RegistryError,
+    RunAlreadyActiveError,
+    RunNotActiveError,
+    UnknownRunError,
+)
+from everloop.registry.ledger import Plan
+from everloop.registry.records import ActiveRun, Run
+from everloop.registry.states import State
+from everloop.registry.versions import Move, Versions, move
+
+CLOSED = frozenset({"succeeded", "rejected", "failed", "rolled_back", "smoke_passed", "released"})
+"""How a run ends."""
+
+
+class Runs(Versions):
+    """The runs of a model."""
+
+    def run(self, run_id: str) -> Run:
+        """The run of that id.
+
+        Raises
+        ------
+        UnknownRunError
+        """
+        found = self._read(Run, keys.run(run_id))
+        if found is None:
+            raise UnknownRunError(f"model {self.model} has no run {run_id}; `everloop runs` lists them")
+        return found
+
+    def runs(self) -> list[Run]:
+        """All runs, newest first."""
+        return sorted(self._all(Run, keys.RUNS), key=lambda r: parse_instant(r.started_at), reverse=True)
+
+    def active_run(self) -> ActiveRun | None:
+        """The open run; None when there is none."""
+        return self._read(ActiveRun, keys.ACTIVE_RUN)
+
+    def open_run(
+        self,
+        run_id: str,
+        *,
+        kind: str,
+        trigger: dict[str, Any],
+        at: str,
+        actor: str,
+        quota_runs: int,
+        quota_days: int,
+    ) -> Run:
+        """Open a run. A training run puts the champion into ``retraining`` until it is closed.
+
+        Raises
+        ------
+        RunAlreadyActiveError
+            Naming the run that is open.
+        QuotaExceededError
+            When ``quota_runs`` training runs started in the ``quota_days`` before ``at``.
+        """
+
+        def plan() -> Plan:
+            active = self.active_run()
+            if active is not None:
+                raise RunAlreadyActiveError(self.model, active.run_id, active.started_at)
+            if kind == "train":
+                self._check_quota(at, quota_runs, quota_days)
+            champion = self.champion()
+            run = Run(
+                model=self.model,
+                run_id=run_id,
+                kind=kind,
+                started_at=at,
+                as_of=at,
+                trigger=trigger,
+                champion_version=champion.version if champion else None,
+            )
+            entry = Entry(
+                at=at, action="run_opened", actor=actor, run_id=run_id, details={"kind": kind, "trigger": trigger}
+            )
+            writes = [
+                changes.create(ActiveRun(self.model, run_id, kind, at), "no other run is active"),
+                changes.create(run, f"run {run_id} does not exist"),
+            ]
+            moves = self._champion_moves(State.PRODUCTION, State.RETRAINING, at, actor) if kind == "train" else []
+            return _joined(writes, [entry], moves)
+
+        self.commit(f"open:{run_id}", f"open run {run_id}", plan)
+        return self.run(run_id)
+
+    def close_run(self, run_id: str, *, status: str, cause: str | None, at: str, actor: str) -> Run:
+        """Close a run. A champion that still waits in ``retraining`` returns to ``production``.
+
+        The first closing counts; any later one changes nothing.
+
+        Raises
+        ------
+        ValueError
+            When ``status`` is no way to end.
+        """
+        if status not in CLOSED:
+            raise ValueError(f"a run ends as one of {', '.join(sorted(CLOSED))}, not {status!r}")
+
+        def plan() -> Plan:
+            run = self.run(run_id)
+            ended = replace(run, status=status, ended_at=at, cause=cause)
+            details = {"kind": run.kind, "status": status}
+            entry = Entry(at=at, action="run_closed", actor=actor, run_id=run_id, reason=cause, details=details)
+            active = ActiveRun(self.model, run_id, run.kind, run.started_at)
+            writes = [
+                changes.replace(ended, holds(f"run {run_id} is open", status="open")),
+                changes.remove(active, holds(f"run {run_id} is the active one", run_id=run_id)),
+            ]
+            moves = self._champion_moves(State.RETRAINING, State.PRODUCTION, at, actor)
+            return _joined(writes, [entry], moves)
+
+        self.commit(f"close:{run_id}", f"close run {run_id}", plan)
+        return self.run(run_id)
+
+    def release_stale_run(self, run_id: str, *, reason: str, at: str, actor: str) -> Run:
+        """Close a run whose execution is dead, so that the next one can open.
+
+        Should the execution turn out to be alive, it can register a candidate, but no longer change what
+        serves.
+
+        Raises
+        ------
+        RunNotActiveError
+            When it is not the active run.
+        RegistryError
+            When no reason is given.
+        """
+        if not reason.strip():
+            raise RegistryError(f"releasing run {run_id} needs a reason")
+        active = self.active_run()
+        if active is None or active.run_id != run_id:
+            raise RunNotActiveError(
+                f"model {self.model}: run {run_id} is not active" + (f", {active.run_id} is" if active else ", none is")
+            )
+        return self.close_run(run_id, status="released", cause=reason, at=at, actor=actor)
+
+    def _check_quota(self, at: str, allowed: int, days: int) -> None:
+        begin = parse_instant(at) - timedelta(days=days)
+        recent = sorted(
+            started
+            for run in self._all(Run, keys.RUNS)
+            if run.kind == "train" and (started := parse_instant(run.started_at)) > begin
+        )
+        if len(recent) >= allowed:
+            free_at = recent[-allowed] + timedelta(days=days)
+            raise QuotaExceededError(self.model, len(recent), allowed, days, format_instant(free_at))
+
+    def _champion_moves(self, current: State, to: State, at: str, actor: str) -> list[Move]:
+        champion = self.champion()
+        if champion is None:
+            return []
+        version = self.version(champion.version)
+        return [move(version, to, at=at, actor=actor)] if version.state is current else []
+
+
+def _joined(writes: list[changes.Change], entries: list[Entry], moves: list[Move]) -> Plan:
+    for m in moves:
+        writes += m.changes
+        entries.append(m.entry)
+    return Plan(tuple(writes), tuple(entries))
+
+
+def fence(model: str, run_id: str) -> changes.Change:
+    """Only while the run is the active one: a run that was released no longer changes what serves."""
+    active = ActiveRun(model, run_id, "", "")
+    return changes.require(active, holds(f"run {run_id} is the active one", run_id=run_id))

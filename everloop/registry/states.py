@@ -1,0 +1,66 @@
+"""The states of a model version and the moves between them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from everloop.registry.exceptions import InvalidTransitionError
+
+
+class State(StrEnum):
+    """Where a version stands between its training and its end."""
+
+    EXPERIMENTING = "experimenting"
+    EVALUATED = "evaluated"
+    SHADOW = "shadow"
+    STAGING = "staging"
+    PRODUCTION = "production"
+    RETRAINING = "retraining"
+    DEPRECATED = "deprecated"
+    RETIRED = "retired"
+
+
+SERVING = frozenset({State.PRODUCTION, State.RETRAINING})
+"""The states of a champion. At most one version of a model is in any of them."""
+
+SINGLE_PLACE = frozenset({State.SHADOW, State.STAGING})
+"""States at most one version of a model is in at a time."""
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.EXPERIMENTING: frozenset({State.EVALUATED, State.RETIRED}),
+    # A plan without a shadow goes to staging directly; a gate repeated on new rows may fail later.
+    State.EVALUATED: frozenset({State.SHADOW, State.STAGING, State.EXPERIMENTING, State.RETIRED}),
+    State.SHADOW: frozenset({State.STAGING, State.EXPERIMENTING}),
+    State.STAGING: frozenset({State.PRODUCTION, State.EXPERIMENTING}),
+    # Back to experimenting: rolled back while it baked.
+    State.PRODUCTION: frozenset({State.RETRAINING, State.DEPRECATED, State.EXPERIMENTING}),
+    State.RETRAINING: frozenset({State.PRODUCTION, State.DEPRECATED, State.EXPERIMENTING}),
+    # Back to production: its successor was rolled back while this one was kept warm.
+    State.DEPRECATED: frozenset({State.PRODUCTION, State.RETIRED}),
+    State.RETIRED: frozenset(),
+}
+"""Every declared move. There are no others."""
+
+_NEEDS_REASON = frozenset({State.EXPERIMENTING, State.RETIRED})
+
+
+def check_transition(current: State, to: State, *, reason: str | None) -> None:
+    """Refuse a move that is not declared, or a move back or out without a reason.
+
+    Parameters
+    ----------
+    current, to : State
+        Where the version stands, and where it is to stand.
+    reason : str or None
+        Why; required for every move to ``experimenting`` or ``retired``.
+
+    Raises
+    ------
+    InvalidTransitionError
+        Naming the moves that are allowed from ``current``.
+    """
+    if to not in TRANSITIONS[current]:
+        allowed = ", ".join(sorted(TRANSITIONS[current])) or "nothing: it is the end"
+        raise InvalidTransitionError(f"{current} → {to} is no declared move; from {current} leads: {allowed}")
+    if to in _NEEDS_REASON and not (reason and reason.strip()):
+        raise InvalidTransitionError(f"{current} → {to} needs a reason")

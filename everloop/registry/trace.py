@@ -1,0 +1,226 @@
+"""What the registry can tell: where things stand, how a version came to be, and whether the record is sound."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from everloop.registry.audit import ChainVerdict, verify_chain
+from everloop.registry.exceptions import RegistryError, UnknownRunError
+from everloop.registry.records import (
+    ActiveRun,
+    AuditRecord,
+    Champion,
+    Rollout,
+    Run,
+    Snapshot,
+    Version,
+    Window,
+)
+from everloop.registry.states import State
+from everloop.registry.store import RegistryStore
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a model stands.
+
+    Attributes
+    ----------
+    champion : Champion or None
+        What serves; ``champion_version`` is its registered version.
+    staging : int or None
+        The version a rollout is bringing to serve.
+    runs, rollouts, windows : list
+        The latest, newest first.
+    """
+
+    model: str
+    champion: Champion | None
+    champion_version: Version | None
+    staging: int | None
+    active_run: ActiveRun | None
+    versions: dict[str, list[int]]
+    runs: list[Run]
+    rollouts: list[Rollout]
+    windows: list[Window]
+
+    def to_json(self) -> dict[str, Any]:
+        """The status as JSON values."""
+        return _json(asdict(self))
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Everything on record about one version.
+
+    Attributes
+    ----------
+    serves : bool
+        It is the champion; ``champion`` then says through which function version and code.
+    decided_by : list of dict
+        Who moved it, when and why: one entry per decision that was taken on it.
+    history : list of AuditRecord
+        Every audit record about it, oldest first.
+    same_snapshot : list of (str, int)
+        Model and number of every other version trained on the same snapshot.
+    """
+
+    version: Version
+    serves: bool
+    champion: Champion | None
+    snapshot: Snapshot | None
+    run: Run
+    rollouts: list[Rollout]
+    decided_by: list[dict[str, Any]]
+    history: list[AuditRecord]
+    same_snapshot: list[tuple[str, int]]
+
+    def to_json(self) -> dict[str, Any]:
+        """The trace as JSON values."""
+        return _json(asdict(self))
+
+
+@dataclass(frozen=True)
+class AuditVerdict:
+    """Whether the audit chain is intact, and whether the table says what the chain says."""
+
+    chain: ChainVerdict
+    contradictions: tuple[str, ...]
+
+    @property
+    def sound(self) -> bool:
+        """No tampering was found."""
+        return self.chain.intact and not self.contradictions
+
+    @property
+    def problems(self) -> list[str]:
+        """Every problem, as a sentence."""
+        return [p.sentence for p in self.chain.problems] + list(self.contradictions)
+
+
+def status(store: RegistryStore, *, latest: int = 10) -> Status:
+    """Where the store's model stands, with the ``latest`` runs, rollouts and windows."""
+    champion = store.champion()
+    versions: dict[str, list[int]] = {}
+    for version in store.versions():
+        versions.setdefault(str(version.state), []).append(version.version)
+    return Status(
+        model=store.model,
+        champion=champion,
+        champion_version=store.version(champion.version) if champion else None,
+        staging=store.version_in(State.STAGING),
+        active_run=store.active_run(),
+        versions=versions,
+        runs=store.runs()[:latest],
+        rollouts=store.rollouts()[:latest],
+        windows=store.latest_windows(latest),
+    )
+
+
+def trace(store: RegistryStore, version: int | None = None) -> Trace:
+    """Everything on record about ``version``, or about what serves now.
+
+    Raises
+    ------
+    UnknownVersionError
+        When there is no such version.
+    RegistryError
+        When none is given and nothing serves.
+    """
+    champion = store.champion()
+    if version is None and champion is None:
+        raise RegistryError(f"model {store.model} has no champion: nothing serves, so name a version")
+    number = version if version is not None else champion.version
+    found = store.version(number)
+    serves = champion is not None and champion.version == number
+    history = [r for r in store.audit_records() if r.version == number]
+    siblings = store.versions_of_snapshot(found.snapshot_hash)
+    return Trace(
+        version=found,
+        serves=serves,
+        champion=champion if serves else None,
+        snapshot=store.snapshot(found.snapshot_hash),
+        run=_run_of(store, found),
+        rollouts=[r for r in store.rollouts() if r.version == number],
+        decided_by=[_decision(r) for r in history if r.action != "traffic_shifted"],
+        history=history,
+        same_snapshot=[s for s in siblings if s != (store.model, number)],
+    )
+
+
+def verify_audit(store: RegistryStore) -> AuditVerdict:
+    """Check the audit chain, and that versions and champion are what the chain says they became.
+
+    While others write, the chain is checked up to where it ended at the beginning, and the comparison with the
+    table is left out: it would compare two different moments.
+    """
+    head = store.audit_head()
+    records = list(store.audit_records())
+    contradictions = tuple(_contradictions(store, records))
+    now, before = store.audit_head(), head.sequence if head else 0
+    if now is not None and now.sequence > before:
+        return AuditVerdict(verify_chain([r for r in records if r.sequence <= before], head), ())
+    return AuditVerdict(verify_chain(records, head), contradictions)
+
+
+def _contradictions(store: RegistryStore, records: list[AuditRecord]) -> list[str]:
+    states: dict[int, str] = {}
+    registered: dict[int, dict[str, Any]] = {}
+    for record in records:
+        if record.version is not None and record.action in ("registered", "transition"):
+            states[record.version] = record.details["to"]
+        if record.version is not None and record.action == "registered":
+            registered[record.version] = record.details
+    versions = {v.version: v for v in store.versions()}
+    found = [f"version {n} is on the audit chain, and not in the table" for n in states if n not in versions]
+    for number, version in versions.items():
+        if number not in registered:
+            found.append(f"version {number} is in the table, and its registration not on the audit chain")
+            continue
+        if version.state != states[number]:
+            found.append(f"version {number} is {version.state}; the audit chain says {states[number]}")
+        found += [
+            f"version {number}: {name} is {getattr(version, name)}; the audit chain says {recorded}"
+            for name, recorded in registered[number].items()
+            if name in _REGISTERED and getattr(version, name) != recorded
+        ]
+    return found + _champion_contradictions(store.champion(), states)
+
+
+_REGISTERED = ("snapshot_hash", "manifest_sha256", "code_sha256", "files", "gate")
+
+
+def _champion_contradictions(champion: Champion | None, states: dict[int, str]) -> list[str]:
+    serving = [n for n, state in states.items() if state in ("production", "retraining")]
+    pointed = [champion.version] if champion else []
+    if serving == pointed:
+        return []
+    return [f"the champion pointer names {pointed or 'none'}; the audit chain says {serving or 'none'}"]
+
+
+def _run_of(store: RegistryStore, version: Version) -> Run:
+    try:
+        return store.run(version.run_id)
+    except UnknownRunError as error:
+        raise RegistryError(f"version {version.version} names run {version.run_id}, which is gone") from error
+
+
+def _decision(record: AuditRecord) -> dict[str, Any]:
+    moved = {name: record.details[name] for name in ("from", "to") if name in record.details}
+    return {
+        "at": record.at,
+        "by": record.actor,
+        "action": record.action,
+        **moved,
+        **({"reason": record.reason} if record.reason else {}),
+    }
+
+
+def _json(value: Any) -> Any:
+    """Dataclass contents as JSON values: enums as text, tuples as lists."""
+    if isinstance(value, dict):
+        return {str(k): _json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(v) for v in value]
+    return str(value) if isinstance(value, State) else value

@@ -1,0 +1,273 @@
+"""Versions: registering them, moving them between states, retiring them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from everloop.registry import changes, keys
+from everloop.registry.audit import Entry
+from everloop.registry.changes import Change, holds
+from everloop.registry.exceptions import (
+    InvalidTransitionError,
+    StateOccupiedError,
+    UnknownRunError,
+    UnknownVersionError,
+)
+from everloop.registry.items import attribute, plain
+from everloop.registry.ledger import Ledger, Plan
+from everloop.registry.records import Champion, Place, Run, Version
+from everloop.registry.states import SERVING, SINGLE_PLACE, State, check_transition
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """Where a version's files will stand, and the hash of their manifest, for a given number."""
+
+    artifact_prefix: str
+    manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class Move:
+    """A version's change of state: the new record, its writes, and its audit entry."""
+
+    version: Version
+    changes: tuple[Change, ...]
+    entry: Entry
+
+
+def move(
+    version: Version,
+    to: State,
+    *,
+    at: str,
+    actor: str,
+    reason: str | None = None,
+    details: dict[str, Any] | None = None,
+) -> Move:
+    """Work out a declared move. The champion pointer is the caller's business.
+
+    Raises
+    ------
+    InvalidTransitionError
+        When the states do not allow it.
+    """
+    check_transition(version.state, to, reason=reason)
+    moved = replace(version, state=to, state_since=at, reason=reason)
+    still_there = holds(f"version {version.version} is {version.state}", state=version.state, version=version.version)
+    writes = [changes.replace(moved, still_there)]
+    if version.state in SINGLE_PLACE:
+        place = Place(version.model, version.state, version.version)
+        own = holds(f"version {version.version} is the one in {version.state}", version=version.version)
+        writes.append(changes.remove(place, own))
+    if to in SINGLE_PLACE:
+        writes.append(changes.create(Place(version.model, to, version.version), f"no version is in {to}"))
+    entry = Entry(
+        at=at,
+        action="transition",
+        actor=actor,
+        version=version.version,
+        run_id=version.run_id,
+        reason=reason,
+        details={"from": str(version.state), "to": str(to), **(details or {})},
+    )
+    return Move(moved, tuple(writes), entry)
+
+
+class Versions(Ledger):
+    """The versions of a model."""
+
+    def version(self, number: int) -> Version:
+        """The version of that number.
+
+        Raises
+        ------
+        UnknownVersionError
+        """
+        found = self._read(Version, keys.version(number))
+        if found is None:
+            raise UnknownVersionError(f"model {self.model} has no version {number}; `everloop status` lists them")
+        return found
+
+    def versions(self) -> Iterator[Version]:
+        """All versions, oldest first."""
+        return self._all(Version, keys.VERSIONS)
+
+    def champion(self) -> Champion | None:
+        """The pointer to the version that serves; None before the first promotion."""
+        return self._read(Champion, keys.CHAMPION)
+
+    def version_in(self, state: State) -> int | None:
+        """The number of the one version in ``staging`` or ``shadow``; None when there is none."""
+        place = self._read(Place, keys.place(state))
+        return place.version if place else None
+
+    def versions_of_snapshot(self, snapshot_hash: str) -> Iterator[tuple[str, int]]:
+        """Model and number of every version, of any model, that was trained on a snapshot."""
+        arguments: dict[str, Any] = {
+            "TableName": self.table,
+            "IndexName": keys.SNAPSHOT_INDEX,
+            "KeyConditionExpression": "snapshot_pk = :snapshot",
+            "ExpressionAttributeValues": {":snapshot": attribute(keys.snapshot_partition(snapshot_hash))},
+        }
+        while True:
+            page = self.client.query(**arguments)
+            for item in page["Items"]:
+                version = Version.from_item(item)
+                yield version.model, version.version
+            if "LastEvaluatedKey" not in page:
+                return
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def register_version(
+        self,
+        *,
+        run_id: str,
+        snapshot_hash: str,
+        code_sha256: str,
+        files: dict[str, Any],
+        metrics: dict[str, Any],
+        gate: dict[str, Any],
+        sealed: Callable[[int, str], Sealed],
+        at: str,
+        actor: str,
+    ) -> Version:
+        """Register what a run produced, as ``experimenting``, under the next number. Once per run.
+
+        Parameters
+        ----------
+        gate : dict
+            ``{"verdict": "pass" | "fail", "reasons": [...]}``.
+        sealed : callable
+            Number and instant of registration to prefix and manifest hash.
+        """
+
+        def plan() -> Plan:
+            run = self._read(Run, keys.run(run_id))
+            if run is None:
+                raise UnknownRunError(f"model {self.model}: run {run_id} was never opened")
+            number, counted = self._next_number()
+            where = sealed(number, at)
+            version = Version(
+                model=self.model,
+                version=number,
+                state=State.EXPERIMENTING,
+                run_id=run_id,
+                snapshot_hash=snapshot_hash,
+                artifact_prefix=where.artifact_prefix,
+                manifest_sha256=where.manifest_sha256,
+                code_sha256=code_sha256,
+                created_at=at,
+                state_since=at,
+                files=files,
+                metrics=metrics,
+                gate=gate,
+                reason=_gate_reason(gate),
+            )
+            finished = replace(
+                run,
+                version=number,
+                snapshot_hash=snapshot_hash,
+                verdict=gate["verdict"],
+                gate_reasons=gate["reasons"],
+            )
+            entry = Entry(
+                at=at,
+                action="registered",
+                actor=actor,
+                version=number,
+                run_id=run_id,
+                reason=version.reason,
+                details={
+                    "to": str(State.EXPERIMENTING),
+                    "snapshot_hash": snapshot_hash,
+                    "manifest_sha256": where.manifest_sha256,
+                    "code_sha256": code_sha256,
+                    "files": files,
+                    "gate": gate,
+                },
+            )
+            same_run = holds(f"run {run_id} is {run.status}", status=run.status)
+            written = (
+                counted,
+                changes.create(version, f"version {number} does not exist"),
+                changes.replace(finished, same_run),
+            )
+            return Plan(written, (entry,))
+
+        self.commit(f"register:{run_id}", f"register the candidate of run {run_id}", plan)
+        run = self._read(Run, keys.run(run_id))
+        if run is None or run.version is None:
+            raise UnknownRunError(f"model {self.model}: run {run_id} is marked registered, but has no version")
+        return self.version(run.version)
+
+    def transition(
+        self,
+        number: int,
+        to: State,
+        *,
+        expected: State,
+        operation: str,
+        at: str,
+        actor: str,
+        reason: str | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> Version:
+        """Move a version to another state, together with its audit record.
+
+        Moves into or out of the serving states belong to promotion, rollback and runs, which move the
+        champion pointer along.
+
+        Raises
+        ------
+        InvalidTransitionError
+            When the version is not in ``expected``, or the move is not declared.
+        StateOccupiedError
+            When another version is in ``staging`` or ``shadow`` already.
+        """
+
+        def plan() -> Plan:
+            version = self._expect(number, expected)
+            if expected in SERVING or to in SERVING:
+                raise InvalidTransitionError(
+                    f"version {number}: {expected} → {to} moves the champion; promote or roll back instead"
+                )
+            self._check_place(to, number)
+            moved = move(version, to, at=at, actor=actor, reason=reason, details=details)
+            return Plan(moved.changes, (moved.entry,))
+
+        self.commit(operation, f"version {number}: {expected} → {to}", plan)
+        return self.version(number)
+
+    def _expect(self, number: int, *states: State) -> Version:
+        version = self.version(number)
+        if version.state not in states:
+            raise InvalidTransitionError(
+                f"model {self.model}: version {number} is {version.state}, not {' or '.join(states)}"
+            )
+        return version
+
+    def _check_place(self, to: State, number: int) -> None:
+        holder = self.version_in(to) if to in SINGLE_PLACE else None
+        if holder is not None and holder != number:
+            raise StateOccupiedError(
+                f"model {self.model}: version {holder} is in {to}, so version {number} can not be;"
+                " end its rollout first"
+            )
+
+    def _next_number(self) -> tuple[int, Change]:
+        item = self._item(keys.COUNTER)
+        key = {"pk": attribute(keys.partition(self.model)), "sk": attribute(keys.COUNTER)}
+        last = int(plain(item["last"])) if item else 0
+        unmoved = holds(f"the last version is {last}", last=last) if item else changes.absent("no version exists")
+        return last + 1, Change("Put", key | {"last": attribute(last + 1)}, unmoved)
+
+
+def _gate_reason(gate: dict[str, Any]) -> str | None:
+    """Why the gate failed, in one sentence; None when it passed."""
+    if gate["verdict"] == "pass":
+        return None
+    failed = [r["sentence"] for r in gate["reasons"] if not r.get("passed", False)]
+    return "; ".join(failed) or "the gate failed"

@@ -1,0 +1,90 @@
+"""The events that tell the world what serves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from everloop.instants import parse_instant
+from everloop.registry.records import Rollout, Version
+from everloop.rollout.exceptions import EventNotAcceptedError
+
+SOURCE = "everloop.registry"
+CHAMPION_PROMOTED = "Champion Promoted"
+VERSION_ROLLED_BACK = "Version Rolled Back"
+
+
+def serving_manifest(version: Version, rollout: Rollout, *, bucket: str, function: str, alias: str) -> dict[str, Any]:
+    """What serves, declared so that a repository can take it over."""
+    return {
+        "apiVersion": "everloop/v1",
+        "kind": "ServingManifest",
+        "model": version.model,
+        "version": version.version,
+        "artifact": {
+            "bucket": bucket,
+            "prefix": version.artifact_prefix,
+            "manifest_sha256": version.manifest_sha256,
+            "files": version.files,
+        },
+        "target": {
+            "kind": "lambda_alias",
+            "function": function,
+            "alias": alias,
+            "lambda_version": rollout.lambda_version,
+            "code_sha256": rollout.code_sha256,
+        },
+        "trained_by": {
+            "run_id": version.run_id,
+            "snapshot_hash": version.snapshot_hash,
+            "code_sha256": version.code_sha256,
+        },
+    }
+
+
+class Announcer:
+    """Puts the registry's events on the bus. Delivery is at least once: ``rollout_id`` tells repetitions.
+
+    Parameters
+    ----------
+    client
+        A boto3 ``events`` client.
+    bus : str
+        The bus's name.
+    """
+
+    def __init__(self, client: Any, bus: str) -> None:
+        self.client = client
+        self.bus = bus
+
+    def promoted(self, rollout: Rollout, manifest: dict[str, Any], *, at: str) -> None:
+        """Say that a champion was promoted, or serves under new code."""
+        self._put(CHAMPION_PROMOTED, rollout, {"manifest": manifest}, at)
+
+    def rolled_back(self, rollout: Rollout, *, at: str) -> None:
+        """Say that a version was rolled back, and why."""
+        self._put(VERSION_ROLLED_BACK, rollout, {"reasons": rollout.reasons}, at)
+
+    def _put(self, detail_type: str, rollout: Rollout, more: dict[str, Any], at: str) -> None:
+        detail = {
+            "model": rollout.model,
+            "version": rollout.version,
+            "previous": rollout.previous_version,
+            "kind": rollout.kind,
+            "rollout_id": rollout.rollout_id,
+            **more,
+        }
+        entry = {
+            "Time": parse_instant(at),
+            "Source": SOURCE,
+            "DetailType": detail_type,
+            "Detail": json.dumps(detail, sort_keys=True),
+            "EventBusName": self.bus,
+        }
+        answer = self.client.put_events(Entries=[entry])
+        if answer["FailedEntryCount"]:
+            refused = answer["Entries"][0]
+            raise EventNotAcceptedError(
+                f"bus {self.bus} refused {detail_type!r} of rollout {rollout.rollout_id}:"
+                f" {refused.get('ErrorCode')}: {refused.get('ErrorMessage')}"
+            )

@@ -1,0 +1,56 @@
+"""What is left after a rollout: versions to retire, and function versions nobody needs."""
+
+from __future__ import annotations
+
+from everloop.instants import parse_instant
+from everloop.registry.records import Rollout
+from everloop.registry.states import State
+from everloop.registry.store import RegistryStore
+from everloop.retirement.decision import RetirementFacts, decide_retirement
+
+SETTLING_SECONDS = 300
+"""A function version stays this long after the alias left it: an alias's change takes effect within seconds."""
+
+
+def retire_versions(store: RegistryStore, *, bake_seconds: int, at: str, actor: str) -> list[int]:
+    """Retire every version that may be retired; return their numbers."""
+    champion = store.champion()
+    open_rollouts = [r for r in store.rollouts() if r.is_open]
+    referred = frozenset(v for r in open_rollouts for v in (r.version, r.previous_version) if v)
+    retired = []
+    for version in store.versions():
+        facts = RetirementFacts(
+            version=version.version,
+            state=version.state,
+            state_since=parse_instant(version.state_since),
+            champion=champion.version if champion else None,
+            referred_to=referred,
+            bake_seconds=bake_seconds,
+            at=parse_instant(at),
+        )
+        decision = decide_retirement(facts)
+        if decision.retire:
+            store.transition(
+                version.version,
+                State.RETIRED,
+                expected=version.state,
+                operation=f"retire:{version.version}",
+                at=at,
+                actor=actor,
+                reason="; ".join(decision.reasons),
+            )
+            retired.append(version.version)
+    return retired
+
+
+def needed_lambda_versions(store: RegistryStore, rollout: Rollout, *, at: str) -> set[str]:
+    """The function versions that serve, that an open rollout needs, or that the alias left only just now."""
+    champion = store.champion()
+    needed = {champion.lambda_version} if champion else set()
+    for other in store.rollouts():
+        if other.is_open:
+            needed |= {other.lambda_version, other.fallback_lambda_version}
+    promoted = parse_instant(rollout.promoted_at or rollout.started_at)
+    if (parse_instant(at) - promoted).total_seconds() < SETTLING_SECONDS:
+        needed.add(rollout.fallback_lambda_version)
+    return needed

@@ -1,0 +1,311 @@
+"""Carries out a rollout: reads what stands, asks for one decision, writes it down, moves the alias.
+
+The record in the registry leads; what the pipeline carries along only says which rollout, and which step it asks
+for. Every method may be repeated, at any time after a crash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from everloop.instants import parse_instant
+from everloop.registry.audit import Entry
+from everloop.registry.exceptions import ChampionChangedError, RolloutEndedError
+from everloop.registry.records import Champion, Rollout
+from everloop.registry.store import RegistryStore
+from everloop.rollout.announcements import Announcer, serving_manifest
+from everloop.rollout.cleanup import needed_lambda_versions, retire_versions
+from everloop.rollout.exceptions import NothingServesError
+from everloop.rollout.guardrails import Reason, Verdict, decide_bake, decide_step
+from everloop.rollout.metrics import CloudWatchMetrics
+from everloop.rollout.plan import RolloutPlan, plan_rollout
+from everloop.rollout.target import LambdaAliasTarget, ServedArtifact
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import Rollout as DeclaredRollout
+
+
+@dataclass(frozen=True)
+class Conductor:
+    """What a rollout is carried out with.
+
+    ``declared`` is the declaration's ``rollout`` section, ``artifact_bucket`` where registered files stand.
+    """
+
+    store: RegistryStore
+    target: LambdaAliasTarget
+    metrics: CloudWatchMetrics
+    announcer: Announcer
+    declared: DeclaredRollout
+    artifact_bucket: str
+
+    def start(self, run: dict[str, Any], version: int | None, *, at: str) -> dict[str, Any]:
+        """Publish the version to roll out and stage it. One rollout per run, named after it.
+
+        Parameters
+        ----------
+        run : dict
+            The open run: ``{"run_id", "kind", …}``. Kind ``rollout`` serves the champion under new code.
+        version : int or None
+            The version to roll out; for new code it may be left out.
+        """
+        run_id = run["run_id"]
+        known = self.store.find_rollout(run_id)
+        if known is not None:
+            return self._described(known)
+        self.store.check_active(run_id)
+        self._end_leftovers(run_id, at)
+        kind = "code" if run["kind"] == "rollout" else "version"
+        champion = self.store.champion()
+        number = self._number(kind, version, champion)
+        registered = self.store.version(number)
+        fallback = self._stand_on(champion, run_id, at)
+        published = self.target.publish(ServedArtifact(number, registered.artifact_prefix, registered.manifest_sha256))
+        rollout = Rollout(
+            model=self.store.model,
+            rollout_id=run_id,
+            run_id=run_id,
+            kind=kind,
+            version=number,
+            lambda_version=published.lambda_version,
+            code_sha256=published.code_sha256,
+            fallback_lambda_version=fallback,
+            started_at=at,
+            previous_version=champion.version if champion else None,
+            previous_lambda_version=champion.lambda_version if champion else None,
+            previous_code_sha256=champion.code_sha256 if champion else None,
+        )
+        return self._described(self.store.start_rollout(rollout, at=at, actor=_actor(run_id)))
+
+    def shift(self, asked: dict[str, Any], *, at: str) -> dict[str, Any]:
+        """Bring the step after ``asked["step_index"]`` into effect.
+
+        Raises
+        ------
+        RolloutEndedError
+            When the rollout is past its canary.
+        """
+        rollout = self.store.rollout(asked["rollout_id"])
+        index = int(asked["step_index"]) + 1
+        if index < rollout.step_index:
+            return self._described(rollout)
+        if rollout.status != "canary":
+            raise RolloutEndedError(f"rollout {rollout.rollout_id} is {rollout.status}; no traffic is shifted")
+        self.store.check_active(rollout.run_id)
+        plan = self._plan(rollout)
+        step = plan.step(index) if plan.steps else None
+        if step is not None:
+            self.target.shift(
+                primary=rollout.fallback_lambda_version, candidate=rollout.lambda_version, percent=step.percent
+            )
+        stepped = self.store.step_rollout(
+            rollout.rollout_id,
+            step_index=index,
+            percent=step.percent if step else None,
+            at=at,
+            actor=_actor(rollout.run_id),
+        )
+        return self._described(stepped, wait_seconds=step.seconds if step else 0)
+
+    def check(self, asked: dict[str, Any], phase: str, *, at: str) -> dict[str, Any]:
+        """Decide whether the rollout goes on. ``phase`` is ``canary`` or ``bake``."""
+        rollout = self.store.rollout(asked["rollout_id"])
+        if not rollout.is_open or (phase == "canary" and rollout.status == "baking"):
+            return self._answer(rollout, _decided_already(rollout))
+        last = rollout.last_check
+        if last.get("at") == at and last.get("phase") == phase:
+            reasons = tuple(Reason(**r) for r in last["reasons"])
+            return self._answer(rollout, Verdict(last["decision"], reasons))
+        verdict = self._judge(rollout, phase, at)
+        if verdict.decision != "hold":
+            check = {
+                "at": at,
+                "phase": phase,
+                "decision": verdict.decision,
+                "reasons": verdict.reasons_json(),
+                "step_index": rollout.step_index,
+            }
+            rollout = self.store.record_check(rollout.rollout_id, check, at=at, actor=_actor(rollout.run_id))
+        return self._answer(rollout, verdict)
+
+    def promote(self, asked: dict[str, Any], *, at: str) -> dict[str, Any]:
+        """Make the version the champion, give it all the traffic, and announce it."""
+        rollout_id = asked["rollout_id"]
+        actor = _actor(self.store.rollout(rollout_id).run_id)
+        # The registry before the alias: its transaction holds the conditions that say whether this version may
+        # take over, and nothing unregistered may ever serve. A crash in between leaves the old champion most of the
+        # traffic; a retry finds the transaction done and moves the alias, and so does the next rollout's start.
+        rollout = self.store.promote(rollout_id, at=at, actor=actor)
+        plan = self._plan(rollout)
+        if rollout.status == "baking":
+            self.target.settle(rollout.lambda_version)
+            if not rollout.changes_nothing:
+                self.announcer.promoted(rollout, self._manifest(rollout), at=at)
+        return self._described(rollout) | {"bake_seconds": plan.bake_seconds}
+
+    def roll_back(self, rollout_id: str, *, reasons: list[dict[str, Any]] | None = None, at: str) -> dict[str, Any]:
+        """Give the traffic back to what served before, then the registry's states.
+
+        Parameters
+        ----------
+        reasons : list of dict, optional
+            ``{"code", "sentence"}`` each; the guardrail's last ones when left out.
+
+        Returns
+        -------
+        dict
+            The rollout, with ``rolled_back``: false when there is nothing (left) to roll back.
+        """
+        rollout = self.store.find_rollout(rollout_id)
+        if rollout is None:
+            return {"rollout_id": rollout_id, "rolled_back": False, "reasons": reasons or []}
+        if rollout.is_open:
+            self._check_still_undoable(rollout)
+            # The alias before the registry: callers are off the failing version in seconds, whatever happens
+            # next. A retry finds the alias in place and finishes the record.
+            self.target.settle(rollout.fallback_lambda_version)
+            why = reasons or rollout.last_check.get("reasons") or [_UNEXPLAINED]
+            rollout = self.store.roll_back(rollout_id, reasons=why, at=at, actor=_actor(rollout.run_id))
+        if rollout.status == "rolled_back":
+            self.announcer.rolled_back(rollout, at=at)
+        return self._described(rollout) | {"rolled_back": rollout.status == "rolled_back"}
+
+    def retire(self, asked: dict[str, Any], *, at: str) -> dict[str, Any]:
+        """Complete the rollout, retire what it replaced, and delete function versions nobody needs."""
+        rollout = self.store.rollout(asked["rollout_id"])
+        actor = _actor(rollout.run_id)
+        if rollout.status == "baking":
+            rollout = self.store.end_rollout(rollout.rollout_id, status="completed", at=at, actor=actor)
+        bake = self.declared.bake_minutes * 60
+        needed = needed_lambda_versions(self.store, rollout, at=at)
+        return self._described(rollout) | {
+            "retired": retire_versions(self.store, bake_seconds=bake, at=at, actor=actor),
+            "deleted_lambda_versions": self.target.prune(needed),
+        }
+
+    def _number(self, kind: str, version: int | None, champion: Champion | None) -> int:
+        if kind == "version":
+            if version is None:
+                raise ValueError("a rollout of a candidate names its version")
+            return version
+        if champion is None:
+            raise NothingServesError(
+                f"model {self.store.model} has no champion to serve under new code; train one first"
+            )
+        if version is not None and version != champion.version:
+            raise ChampionChangedError(
+                f"model {self.store.model}: the champion is version {champion.version}, not {version}; new code"
+                " is rolled out for the champion only"
+            )
+        return champion.version
+
+    def _stand_on(self, champion: Champion | None, run_id: str, at: str) -> str:
+        """Put the alias where the registry says it is, and return that function version."""
+        if champion is None:
+            return self.target.idle()
+        before = self.target.current()
+        if self.target.settle(champion.lambda_version):
+            details = {
+                "found": before.primary,
+                "candidate": before.candidate,
+                "percent": before.percent,
+                "settled": champion.lambda_version,
+            }
+            entry = Entry(at, "alias_reconciled", _actor(run_id), champion.version, run_id, None, details)
+            self.store.note(entry, operation=f"reconcile:{run_id}:{at}")
+        return champion.lambda_version
+
+    def _end_leftovers(self, run_id: str, at: str) -> None:
+        """End the rollouts that earlier runs left open when they died."""
+        for rollout in self.store.rollouts():
+            if not rollout.is_open or rollout.run_id == run_id:
+                continue
+            if rollout.status == "canary":
+                sentence = f"run {rollout.run_id} ended before its rollout did"
+                self.roll_back(rollout.rollout_id, reasons=[{"code": "run_ended", "sentence": sentence}], at=at)
+            else:
+                self.store.end_rollout(rollout.rollout_id, status="superseded", at=at, actor=_actor(run_id))
+
+    def _check_still_undoable(self, rollout: Rollout) -> None:
+        champion = self.store.champion()
+        standing = champion.version if champion else None
+        expected = rollout.version if rollout.status == "baking" else rollout.previous_version
+        if standing != expected:
+            raise ChampionChangedError(
+                f"model {rollout.model}: rollout {rollout.rollout_id} can not be rolled back, because the champion"
+                f" is version {standing} by now, not {expected}"
+            )
+
+    def _plan(self, rollout: Rollout) -> RolloutPlan:
+        return plan_rollout(
+            self.declared,
+            has_previous=rollout.previous_version is not None,
+            changes_nothing=rollout.changes_nothing,
+        )
+
+    def _judge(self, rollout: Rollout, phase: str, at: str) -> Verdict:
+        plan, guardrail = self._plan(rollout), self.declared.guardrail
+        if rollout.changes_nothing:
+            sentence = f"function version {rollout.lambda_version} serves already"
+            decision = "promote" if phase == "canary" else "ok"
+            return Verdict(decision, (Reason("nothing_to_change", sentence),))
+        if phase == "bake":
+            begin = parse_instant(rollout.promoted_at or rollout.started_at)
+            found = self.metrics.read(rollout.lambda_version, begin, parse_instant(at), alone=True)
+            return decide_bake(plan, guardrail, found)
+        if not plan.steps:
+            first = rollout.previous_version is None
+            sentence = "there is no champion to compare with" if first else "the plan is all at once"
+            return Verdict("promote", (Reason("no_canary", sentence),))
+        begin = parse_instant(rollout.step_started_at or rollout.started_at)
+        end = parse_instant(at)
+        return decide_step(
+            plan,
+            guardrail,
+            step_index=rollout.step_index,
+            elapsed_seconds=(end - begin).total_seconds(),
+            metrics=self.metrics.read(rollout.lambda_version, begin, end),
+        )
+
+    def _manifest(self, rollout: Rollout) -> dict[str, Any]:
+        return serving_manifest(
+            self.store.version(rollout.version),
+            rollout,
+            bucket=self.artifact_bucket,
+            function=self.target.function,
+            alias=self.target.alias,
+        )
+
+    def _described(self, rollout: Rollout, *, wait_seconds: int = 0) -> dict[str, Any]:
+        previous = None
+        if rollout.previous_version is not None:
+            previous = {"version": rollout.previous_version, "lambda_version": rollout.previous_lambda_version}
+        return rollout.to_json() | {
+            "previous": previous,
+            "first": previous is None,
+            "shifted_at": rollout.step_started_at,
+            "wait_seconds": wait_seconds,
+        }
+
+    def _answer(self, rollout: Rollout, verdict: Verdict) -> dict[str, Any]:
+        return {
+            "decision": verdict.decision,
+            "reasons": verdict.reasons_json(),
+            "wait_seconds": verdict.wait_seconds,
+            "rollout": self._described(rollout, wait_seconds=verdict.wait_seconds),
+        }
+
+
+_UNEXPLAINED = {"code": "pipeline_failed", "sentence": "the pipeline failed during the rollout"}
+
+
+def _actor(run_id: str) -> str:
+    return f"pipeline {run_id}"
+
+
+def _decided_already(rollout: Rollout) -> Verdict:
+    """What a check says that comes after its own decision was carried out."""
+    decisions = {"rolled_back": "rollback", "baking": "promote"}
+    sentence = f"rollout {rollout.rollout_id} is {rollout.status} already"
+    return Verdict(decisions.get(rollout.status, "ok"), (Reason("decided_already", sentence),))

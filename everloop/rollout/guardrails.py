@@ -1,0 +1,162 @@
+"""Decides after each step of a rollout whether it goes on, waits or is rolled back.
+
+The error rate is judged by a one-sided Wilson score bound: the rollout is rolled back when the errors seen
+would be too many, with confidence, for a version that keeps ``max_error_rate``. The declared looks (one per step, one
+for the bake) share one false-alarm probability (Bonferroni), so that a plan with many steps does not roll back
+good versions more often. Waiting for traffic looks again at the same step on more data and is not counted.
+
+References
+----------
+E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 22 (1927).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, Literal
+
+from everloop.rollout.plan import RolloutPlan
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import Guardrail
+
+FALSE_ROLLBACK_RATE = 0.05
+"""How often, over a whole rollout, a version whose true error rate is exactly the maximum is rolled back."""
+
+Decision = Literal["advance", "hold", "rollback", "promote", "ok"]
+
+
+@dataclass(frozen=True)
+class VersionMetrics:
+    """What one version did in a stretch of time.
+
+    Attributes
+    ----------
+    requests, errors : int
+        Invocations, and those that failed (crashed, or answered 5xx).
+    p99_ms : float or None
+        99th percentile of the duration in milliseconds; None without requests.
+    """
+
+    requests: int
+    errors: int
+    p99_ms: float | None
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason of a decision: a stable code, a sentence, and the value against its limit."""
+
+    code: str
+    sentence: str
+    value: float | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A decision with its reasons; ``wait_seconds`` is how long to wait before looking again."""
+
+    decision: Decision
+    reasons: tuple[Reason, ...]
+    wait_seconds: int = 0
+
+    def reasons_json(self) -> list[dict[str, Any]]:
+        """The reasons as JSON values."""
+        return [{k: v for k, v in asdict(r).items() if v is not None} for r in self.reasons]
+
+
+def wilson_lower_bound(errors: int, requests: int, confidence: float) -> float:
+    """The rate that the true error rate exceeds with ``confidence`` (one-sided), after Wilson.
+
+    0 when there were no requests: nothing is known.
+    """
+    if requests == 0:
+        return 0.0
+    z = NormalDist().inv_cdf(confidence)
+    rate = errors / requests
+    centre = rate + z * z / (2 * requests)
+    spread = z * math.sqrt(rate * (1 - rate) / requests + z * z / (4 * requests * requests))
+    return max(0.0, (centre - spread) / (1 + z * z / requests))
+
+
+def decide_step(
+    plan: RolloutPlan, guardrail: Guardrail, *, step_index: int, elapsed_seconds: float, metrics: VersionMetrics
+) -> Verdict:
+    """Decide after a canary step.
+
+    Parameters
+    ----------
+    step_index : int
+        The step in effect.
+    elapsed_seconds : float
+        Since it took effect.
+    metrics : VersionMetrics
+        The candidate's, since the step took effect.
+
+    Returns
+    -------
+    Verdict
+        ``rollback`` when a limit is broken, or when the minimum of requests did not come within
+        ``max_hold_minutes`` after the step's time; ``hold`` while it may still come; else ``advance``, or
+        ``promote`` after the last step.
+    """
+    broken = _broken_limits(guardrail, metrics, plan.looks)
+    if broken:
+        return Verdict("rollback", broken)
+    step = plan.step(step_index)
+    if metrics.requests < guardrail.minimum_requests:
+        hold_left = step.seconds + guardrail.max_hold_minutes * 60 - elapsed_seconds
+        return _too_little_traffic(guardrail, metrics, hold_left, step.seconds)
+    decision: Decision = "promote" if plan.is_last(step_index) else "advance"
+    return Verdict(decision, (_kept(guardrail, metrics),))
+
+
+def decide_bake(plan: RolloutPlan, guardrail: Guardrail, metrics: VersionMetrics) -> Verdict:
+    """Decide after the bake: ``ok``, or ``rollback`` when a limit is broken.
+
+    Little traffic is no reason to undo a promotion: the version keeps serving either way.
+    """
+    broken = _broken_limits(guardrail, metrics, plan.looks)
+    return Verdict("rollback", broken) if broken else Verdict("ok", (_kept(guardrail, metrics),))
+
+
+def _broken_limits(guardrail: Guardrail, metrics: VersionMetrics, looks: int) -> tuple[Reason, ...]:
+    reasons = []
+    confidence = 1 - FALSE_ROLLBACK_RATE / looks
+    bound = wilson_lower_bound(metrics.errors, metrics.requests, confidence)
+    if bound > guardrail.max_error_rate:
+        sentence = (
+            f"{metrics.errors} of {metrics.requests} requests failed: the error rate is above {bound:.2%} with"
+            f" {confidence:.1%} confidence, allowed is {guardrail.max_error_rate:.2%}"
+        )
+        reasons.append(Reason("error_rate", sentence, bound, guardrail.max_error_rate))
+    enough = metrics.requests >= guardrail.minimum_requests
+    if enough and metrics.p99_ms is not None and metrics.p99_ms > guardrail.max_p99_latency_ms:
+        sentence = (
+            f"the 99th percentile of the latency is {metrics.p99_ms:.0f} ms over {metrics.requests} requests,"
+            f" allowed is {guardrail.max_p99_latency_ms:.0f} ms"
+        )
+        reasons.append(Reason("p99_latency", sentence, metrics.p99_ms, guardrail.max_p99_latency_ms))
+    return tuple(reasons)
+
+
+def _too_little_traffic(guardrail: Guardrail, metrics: VersionMetrics, hold_left: float, step_seconds: int) -> Verdict:
+    counted = f"{metrics.requests} requests reached the candidate, {guardrail.minimum_requests} are needed"
+    values = (float(metrics.requests), float(guardrail.minimum_requests))
+    if hold_left > 0:
+        reason = Reason("waiting_for_traffic", f"{counted}: waiting for more", *values)
+        return Verdict("hold", (reason,), wait_seconds=max(1, math.ceil(min(hold_left, step_seconds))))
+    sentence = f"{counted}, and did not come within {guardrail.max_hold_minutes} minutes after the step"
+    return Verdict("rollback", (Reason("too_little_traffic", sentence, *values),))
+
+
+def _kept(guardrail: Guardrail, metrics: VersionMetrics) -> Reason:
+    p99 = "no latency measured" if metrics.p99_ms is None else f"p99 {metrics.p99_ms:.0f} ms"
+    sentence = (
+        f"{metrics.errors} of {metrics.requests} requests failed and {p99}: nothing shows more than"
+        f" {guardrail.max_error_rate:.2%} errors or {guardrail.max_p99_latency_ms:.0f} ms"
+    )
+    return Reason("guardrail_kept", sentence)

@@ -1,0 +1,251 @@
+"""A Lambda alias as the place where versions serve.
+
+What serves a version is a *published* function version: code, layers and an environment that names the
+artefact with its hash, all frozen. The alias says which of them answers, and shares out requests between two.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from everloop.rollout.exceptions import AliasContendedError, AliasNotPinnedError, FunctionNotReadyError
+
+LATEST = "$LATEST"
+MARK = "everloop "
+"""How descriptions of the function versions begin that a rollout published."""
+
+VERSION_VARIABLE = "EVERLOOP_VERSION"
+PREFIX_VARIABLE = "EVERLOOP_ARTIFACT_PREFIX"
+MANIFEST_VARIABLE = "EVERLOOP_MANIFEST_SHA256"
+
+_FROZEN = (
+    "CodeSha256",
+    "Runtime",
+    "Handler",
+    "Role",
+    "MemorySize",
+    "Timeout",
+    "Architectures",
+    "EphemeralStorage",
+    "TracingConfig",
+    "VpcConfig",
+    "KMSKeyArn",
+)
+"""What besides environment and layers makes two function versions the same."""
+
+_ATTEMPTS = 5
+_READY_POLLS = 240
+_POLL_SECONDS = 0.5
+_CONTENDED = frozenset({"PreconditionFailedException", "ResourceConflictException"})
+
+
+@dataclass(frozen=True)
+class ServedArtifact:
+    """A registered version's files, as the function's environment names them."""
+
+    version: int
+    prefix: str
+    manifest_sha256: str
+
+    def variables(self) -> dict[str, str]:
+        """The environment variables that make the function serve it."""
+        return {
+            VERSION_VARIABLE: str(self.version),
+            PREFIX_VARIABLE: self.prefix,
+            MANIFEST_VARIABLE: self.manifest_sha256,
+        }
+
+
+NO_ARTIFACT = {VERSION_VARIABLE: "", PREFIX_VARIABLE: "", MANIFEST_VARIABLE: ""}
+"""The environment of a function that has nothing to serve and says so."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published function version: its number, the hash of its code, and its layers."""
+
+    lambda_version: str
+    code_sha256: str
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AliasState:
+    """Where an alias points: ``percent`` of the requests to ``candidate``, the rest to ``primary``."""
+
+    primary: str
+    candidate: str | None
+    percent: float
+    revision: str | None
+
+
+class LambdaAliasTarget:
+    """One function behind one alias. Every method may be repeated.
+
+    Parameters
+    ----------
+    client
+        A boto3 ``lambda`` client.
+    function, alias : str
+        Their names.
+    pause : callable
+        Waits the given seconds between polls.
+    """
+
+    def __init__(self, client: Any, *, function: str, alias: str, pause: Callable[[float], None] = time.sleep) -> None:
+        self.client = client
+        self.function = function
+        self.alias = alias
+        self._pause = pause
+
+    def current(self) -> AliasState:
+        """Where the alias points."""
+        answer = self.client.get_alias(FunctionName=self.function, Name=self.alias)
+        weights = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+        candidate, weight = next(iter(weights.items()), (None, 0.0))
+        return AliasState(answer["FunctionVersion"], candidate, round(float(weight) * 100, 6), answer.get("RevisionId"))
+
+    def idle(self) -> str:
+        """Point the alias at a published version that has nothing to serve; return which.
+
+        A fresh alias points at ``$LATEST``, which would serve a candidate the moment its environment is set, and
+        takes no weights.
+        """
+        empty = self._publish(NO_ARTIFACT, f"{MARK}without a champion")
+        self.settle(empty.lambda_version)
+        return empty.lambda_version
+
+    def publish(self, artifact: ServedArtifact) -> Published:
+        """Publish a function version that serves ``artifact`` with the code and layers of ``$LATEST``.
+
+        An existing version that is the same in every frozen respect is used again.
+
+        Raises
+        ------
+        AliasNotPinnedError
+            While the alias points at ``$LATEST``: it would serve the candidate at once.
+        FunctionNotReadyError
+            When the function does not become ready.
+        """
+        if self.current().primary == LATEST:
+            raise AliasNotPinnedError(f"{self.function}:{self.alias} points at {LATEST}; make it idle first")
+        return self._publish(artifact.variables(), f"{MARK}version {artifact.version}")
+
+    def shift(self, *, primary: str, candidate: str, percent: float) -> None:
+        """Send ``percent`` of the requests to ``candidate``, the rest to ``primary``."""
+        self._point(primary, {candidate: percent / 100})
+
+    def settle(self, lambda_version: str) -> bool:
+        """Send every request to one version; return whether that changed anything."""
+        return self._point(lambda_version, {})
+
+    def delete(self, lambda_version: str) -> bool:
+        """Delete a published version; return whether there was one."""
+        try:
+            self.client.delete_function(FunctionName=self.function, Qualifier=lambda_version)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            return False
+        return True
+
+    def prune(self, keep: set[str]) -> list[str]:
+        """Delete the versions rollouts published that are neither in ``keep`` nor behind the alias."""
+        state = self.current()
+        kept = keep | {state.primary, state.candidate, LATEST}
+        published = [v for v in self._published() if v.get("Description", "").startswith(MARK)]
+        unused = [v["Version"] for v in published if v["Version"] not in kept]
+        return [number for number in unused if self.delete(number)]
+
+    def _publish(self, variables: dict[str, str], description: str) -> Published:
+        latest = self._ready(LATEST)
+        environment = {**(latest.get("Environment") or {}).get("Variables", {}), **variables}
+        wanted = _identity(latest, environment)
+        for existing in self._published():
+            if _identity(existing) == wanted:
+                return _published(self._ready(existing["Version"]))
+        if (latest.get("Environment") or {}).get("Variables", {}) != environment:
+            self.client.update_function_configuration(
+                FunctionName=self.function, Environment={"Variables": environment}, **_revision(latest)
+            )
+            latest = self._ready(LATEST)
+        # Code hash and revision make sure that what is published is what was just configured.
+        answer = self.client.publish_version(
+            FunctionName=self.function,
+            CodeSha256=latest["CodeSha256"],
+            Description=description,
+            **_revision(latest),
+        )
+        published = self._ready(answer["Version"])
+        if _identity(published) != wanted:
+            raise FunctionNotReadyError(
+                f"{self.function}:{published['Version']} is not what was to be published: someone changed the"
+                " function meanwhile; start the rollout again"
+            )
+        return _published(published)
+
+    def _point(self, primary: str, weights: dict[str, float]) -> bool:
+        for attempt in range(_ATTEMPTS):
+            state = self.current()
+            standing = {state.candidate: state.percent / 100} if state.candidate else {}
+            if state.primary == primary and standing == weights:
+                return attempt > 0
+            try:
+                self.client.update_alias(
+                    FunctionName=self.function,
+                    Name=self.alias,
+                    FunctionVersion=primary,
+                    RoutingConfig={"AdditionalVersionWeights": weights},
+                    **({"RevisionId": state.revision} if state.revision else {}),
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _CONTENDED:
+                    raise
+                self._pause(_POLL_SECONDS)
+                continue
+            return True
+        raise AliasContendedError(
+            f"{self.function}:{self.alias} was changed by someone else {_ATTEMPTS} times in a row; see who, then"
+            " try again"
+        )
+
+    def _ready(self, qualifier: str) -> dict[str, Any]:
+        """The configuration of ``$LATEST`` or a version, once it is active and its last update is through."""
+        reason = ""
+        for _ in range(_READY_POLLS):
+            found = self.client.get_function_configuration(FunctionName=self.function, Qualifier=qualifier)
+            state, update = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
+            if state in ("Active", "Inactive") and update == "Successful":
+                return found
+            reason = f"{state}, last update {update}: {found.get('LastUpdateStatusReason', 'no reason given')}"
+            if "Failed" in (state, update):
+                break
+            self._pause(_POLL_SECONDS)
+        raise FunctionNotReadyError(f"{self.function}:{qualifier} is {reason}")
+
+    def _published(self) -> Iterator[dict[str, Any]]:
+        pages = self.client.get_paginator("list_versions_by_function").paginate(FunctionName=self.function)
+        for page in pages:
+            yield from (v for v in page["Versions"] if v["Version"] != LATEST)
+
+
+def _identity(configuration: dict[str, Any], environment: dict[str, str] | None = None) -> dict[str, Any]:
+    own = (configuration.get("Environment") or {}).get("Variables", {})
+    layers = [layer["Arn"] for layer in configuration.get("Layers") or []]
+    frozen = {name: configuration.get(name) or None for name in _FROZEN}
+    return {**frozen, "layers": layers, "environment": own if environment is None else environment}
+
+
+def _published(configuration: dict[str, Any]) -> Published:
+    layers = tuple(layer["Arn"] for layer in configuration.get("Layers") or [])
+    return Published(configuration["Version"], configuration["CodeSha256"], layers)
+
+
+def _revision(configuration: dict[str, Any]) -> dict[str, str]:
+    revision = configuration.get("RevisionId")
+    return {"RevisionId": revision} if revision else {}

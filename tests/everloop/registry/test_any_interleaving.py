@@ -1,0 +1,138 @@
+"""Whatever comes, in whatever order, however often, and however the network fails: one champion, an intact chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from moto import mock_aws
+
+from everloop.registry import RegistryError, RegistryStore, State, verify_audit
+from everloop.registry.states import SERVING
+from tests.fakes.registry_table import TABLE, UnreliableClient, dynamodb
+from tests.helpers.registry_scenes import FAILED, PASSED, at, close_run, open_run, register, start_rollout
+
+RUNS = st.sampled_from(["train-1", "train-2", "train-3", "train-4"])
+FAULTS = st.sampled_from(["fine", "fine", "before", "after", "twice"])
+REASONS = [{"code": "c", "sentence": "it failed"}]
+
+Action = Callable[[RegistryStore, str], Any]
+
+
+def _roll_out(store: RegistryStore, run_id: str) -> None:
+    version = store.run(run_id).version
+    if version is not None:
+        start_rollout(store, run_id, version)
+
+
+def _retire(store: RegistryStore, run_id: str) -> None:
+    version = store.run(run_id).version
+    if version is not None:
+        state = store.version(version).state
+        store.transition(
+            version, State.RETIRED, expected=state, operation=f"retire:{version}", at=at(9), actor="t", reason="old"
+        )
+
+
+ACTIONS: dict[str, Action] = {
+    "open": open_run,
+    "close": close_run,
+    "release": lambda s, r: s.release_stale_run(r, reason="dead", at=at(9), actor="t"),
+    "register a good one": lambda s, r: register(s, r, gate=PASSED),
+    "register a bad one": lambda s, r: register(s, r, gate=FAILED),
+    "roll out": _roll_out,
+    "step": lambda s, r: s.step_rollout(r, step_index=0, percent=10, at=at(21), actor="t"),
+    "promote": lambda s, r: s.promote(r, at=at(30), actor="t"),
+    "roll back": lambda s, r: s.roll_back(r, reasons=REASONS, at=at(35), actor="t"),
+    "complete": lambda s, r: s.end_rollout(r, status="completed", at=at(40), actor="t"),
+    "retire": _retire,
+}
+
+
+class AnyInterleaving(RuleBasedStateMachine):
+    @initialize()
+    def begin(self) -> None:
+        self.mock = mock_aws()
+        self.mock.start()
+        raw = dynamodb()
+        self.client = UnreliableClient(raw)
+        self.store = RegistryStore(self.client, TABLE, "flights", pause=lambda _: None)
+        self.rival = RegistryStore(raw, TABLE, "flights", pause=lambda _: None)
+
+    @rule(name=st.sampled_from(sorted(ACTIONS)), run_id=RUNS, fault=FAULTS)
+    def act(self, name: str, run_id: str, fault: str) -> None:
+        self.client.faults = [fault]
+        self._attempt(self.store, name, run_id)
+        self.client.faults = []
+
+    @rule(name=st.sampled_from(sorted(ACTIONS)), run_id=RUNS, other=st.sampled_from(sorted(ACTIONS)), other_run=RUNS)
+    def act_overtaken(self, name: str, run_id: str, other: str, other_run: str) -> None:
+        self.client.overtake = lambda: self._attempt(self.rival, other, other_run)
+        self._attempt(self.store, name, run_id)
+        self.client.overtake = None
+
+    @rule(run_id=RUNS, steps=st.integers(1, 6), fault=FAULTS)
+    def the_pipeline(self, run_id: str, steps: int, fault: str) -> None:
+        """The usual order, as far as it gets, so that deep states are reached often."""
+        for name in ["open", "register a good one", "roll out", "promote", "complete", "close"][:steps]:
+            self.client.faults = [fault]
+            self._attempt(self.store, name, run_id)
+        self.client.faults = []
+
+    @rule(name=st.sampled_from(sorted(ACTIONS)), run_id=RUNS)
+    def act_twice(self, name: str, run_id: str) -> None:
+        if self._attempt(self.store, name, run_id):
+            before = self._snapshot()
+            self._attempt(self.store, name, run_id)
+            assert self._snapshot() == before
+
+    @invariant()
+    def at_most_one_serves_and_the_pointer_names_it(self) -> None:
+        versions = list(self.rival.versions())
+        serving = [v.version for v in versions if v.state in SERVING]
+        champion = self.rival.champion()
+        assert serving == ([champion.version] if champion else [])
+
+    @invariant()
+    def at_most_one_is_staged_and_the_pointer_names_it(self) -> None:
+        staged = [v.version for v in self.rival.versions() if v.state is State.STAGING]
+        pointed = self.rival.version_in(State.STAGING)
+        assert staged == ([pointed] if pointed else [])
+
+    @invariant()
+    def at_most_one_run_is_open(self) -> None:
+        active = self.rival.active_run()
+        assert [r.run_id for r in self.rival.runs() if r.status == "open"] == ([active.run_id] if active else [])
+
+    @invariant()
+    def the_record_is_sound(self) -> None:
+        verdict = verify_audit(self.rival)
+        assert verdict.sound, verdict.problems
+
+    def teardown(self) -> None:
+        if hasattr(self, "mock"):
+            self.mock.stop()
+
+    def _attempt(self, store: RegistryStore, name: str, run_id: str) -> bool:
+        try:
+            ACTIONS[name](store, run_id)
+        except (RegistryError, BotoCoreError):
+            return False
+        return True
+
+    def _snapshot(self) -> list[dict[str, Any]]:
+        items = self.client._client.scan(TableName=TABLE)["Items"]
+        return sorted(items, key=lambda item: item["sk"]["S"])
+
+
+TestAnyInterleaving = AnyInterleaving.TestCase
+TestAnyInterleaving.settings = settings(
+    max_examples=20,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from everloop.registry.audit import Entry, seal, verify_chain
+from everloop.registry.records import AuditHead, AuditRecord
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**9), 10**9)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+ENTRIES = st.lists(
+    st.builds(
+        Entry,
+        at=st.just("2013-03-01T00:00:00Z"),
+        action=st.sampled_from(["transition", "run_opened"]),
+        actor=st.text(min_size=1, max_size=5),
+        version=st.none() | st.integers(1, 9),
+        reason=st.none() | st.text(max_size=8),
+        details=st.dictionaries(st.text(max_size=5), JSON, max_size=3),
+    ),
+    min_size=2,
+    max_size=8,
+)
+
+
+def chain(entries: list[Entry]) -> tuple[list[AuditRecord], AuditHead]:
+    """A chain as several commits write it: one entry each."""
+    records: list[AuditRecord] = []
+    head = None
+    for index, entry in enumerate(entries):
+        new, head = seal([entry], model="flights", operation=f"operation-{index}", head=head)
+        records += new
+    assert head is not None
+    return records, head
+
+
+@given(entries=ENTRIES)
+def test_an_untouched_chain_is_intact_also_after_the_table(entries: list[Entry]):
+    records, head = chain(entries)
+    read_back = [AuditRecord.from_item(r.to_item()) for r in records]
+    verdict = verify_chain(read_back, AuditHead.from_item(head.to_item()))
+    assert verdict.intact
+    assert verdict.records == len(entries)
+    assert verdict.head == head.hash
+
+
+@given(entries=ENTRIES)
+def test_entries_sealed_together_and_one_by_one_are_the_same_chain_but_for_their_operation(entries: list[Entry]):
+    together, head = seal(entries, model="flights", operation="o", head=None)
+    assert verify_chain(together, head).intact
+    assert [r.sequence for r in together] == list(range(1, len(entries) + 1))
+
+
+@given(entries=ENTRIES, data=st.data())
+def test_altering_any_field_of_any_record_is_found(entries: list[Entry], data: st.DataObject):
+    records, head = chain(entries)
+    index = data.draw(st.integers(0, len(records) - 1))
+    field = data.draw(st.sampled_from(["at", "action", "actor", "operation", "model", "reason", "run_id"]))
+    records[index] = replace(records[index], **{field: f"{getattr(records[index], field)} tampered"})
+    verdict = verify_chain(records, head)
+    assert "altered" in {p.kind for p in verdict.problems}
+    assert index + 1 in {p.sequence for p in verdict.problems}
+
+
+@given(entries=ENTRIES, data=st.data())
+def test_a_record_altered_and_hashed_again_no_longer_fits_the_chain(entries: list[Entry], data: st.DataObject):
+    records, head = chain(entries)
+    index = data.draw(st.integers(0, len(records) - 1))
+    victim = records[index]
+    forged = Entry(victim.at, "approved", victim.actor, victim.version, victim.run_id, victim.reason, victim.details)
+    before = AuditHead("flights", index, victim.previous_hash)
+    ((records[index],), _) = seal([forged], model="flights", operation=victim.operation, head=before)
+    assert not verify_chain(records, head).intact
+
+
+@given(entries=ENTRIES, data=st.data())
+def test_removing_any_record_is_found(entries: list[Entry], data: st.DataObject):
+    records, head = chain(entries)
+    del records[data.draw(st.integers(0, len(records) - 1))]
+    assert {p.kind for p in verify_chain(records, head).problems} & {"missing", "truncated"}
+
+
+@given(entries=ENTRIES, data=st.data())
+def test_exchanging_two_records_is_found(entries: list[Entry], data: st.DataObject):
+    records, head = chain(entries)
+    first = data.draw(st.integers(0, len(records) - 2))
+    second = data.draw(st.integers(first + 1, len(records) - 1))
+    records[first], records[second] = records[second], records[first]
+    assert not verify_chain(records, head).intact
+
+
+@given(entries=ENTRIES)
+def test_moving_the_head_back_removing_it_or_cutting_everything_off_is_found(entries: list[Entry]):
+    records, head = chain(entries)
+    earlier = AuditHead("flights", records[-2].sequence, records[-2].hash)
+    assert [p.kind for p in verify_chain(records, earlier).problems] == ["head"]
+    assert [p.kind for p in verify_chain(records, None).problems] == ["head"]
+    assert [p.kind for p in verify_chain([], head).problems] == ["truncated"]
+
+
+def test_a_chain_of_nothing_is_intact():
+    assert verify_chain([], None).intact

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from everloop.registry import keys
+from everloop.registry.exceptions import CorruptRecordError
+from everloop.registry.items import canonical_json
+from everloop.registry.records import Rollout, Version
+from everloop.registry.states import State
+
+VERSION = Version(
+    model="flights",
+    version=7,
+    state=State.STAGING,
+    run_id="train-1",
+    snapshot_hash="s1",
+    artifact_prefix="artifacts/flights/000007/",
+    manifest_sha256="m",
+    code_sha256="c",
+    created_at="2013-03-01T00:00:00Z",
+    state_since="2013-03-01T00:00:00Z",
+    metrics={"log_loss": 0.1 + 0.2, "none": None, "small": 5e-324},
+)
+
+
+def test_a_record_reads_back_as_it_was_written():
+    assert Version.from_item(VERSION.to_item()) == VERSION
+
+
+def test_a_version_stands_in_both_indexes():
+    item = VERSION.to_item()
+    assert item["sk"] == {"S": "VERSION#000007"}
+    assert item["state_pk"] == {"S": "STATE#staging"}
+    assert item["state_sk"] == {"S": "flights#000007"}
+    assert item["snapshot_pk"] == {"S": "SNAPSHOT#s1"}
+    assert item["snapshot_sk"] == {"S": "flights#VERSION#000007"}
+
+
+def test_fractions_are_kept():
+    rollout = Rollout("flights", "r", "r", "version", 7, "3", "c", "2", "2013-03-01T00:00:00Z", percent=12.5)
+    assert Rollout.from_item(rollout.to_item()).percent == 12.5
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"state": {"S": "flying"}}, "flying"), ({"metrics": {"S": "{"}}, "Expecting"), ({"run_id": {"M": {}}}, "type M")],
+)
+def test_an_item_that_is_no_such_record_is_refused_with_its_key(change: dict, named: str):
+    with pytest.raises(CorruptRecordError, match="VERSION#000007") as refused:
+        Version.from_item(VERSION.to_item() | change)
+    assert named in str(refused.value)
+
+
+def test_an_item_that_lacks_something_is_refused():
+    item = VERSION.to_item()
+    del item["manifest_sha256"]
+    with pytest.raises(CorruptRecordError, match="manifest_sha256"):
+        Version.from_item(item)
+
+
+def test_keys_sort_as_what_they_name():
+    assert keys.version(9) < keys.version(10) < keys.version(100)
+    assert keys.audit(9) < keys.audit(10)
+    assert keys.window("2013-03-01T05:00:00Z") < keys.window("2013-03-01T05:00:00.500Z")
+    assert keys.window("2013-03-01T05:00:00+02:00") == "WINDOW#2013-03-01T03:00:00.000Z"
+
+
+def test_json_has_one_text_and_no_nan():
+    assert canonical_json({"b": 1, "a": [0.5, "ü"]}) == '{"a":[0.5,"ü"],"b":1}'
+    with pytest.raises(ValueError, match="JSON"):
+        canonical_json(float("nan"))

@@ -1,0 +1,370 @@
+from __future__ import annotations
+
+import pytest
+
+from everloop.registry import (
+    ChampionChangedError,
+    ContentionError,
+    InvalidTransitionError,
+    OperationMismatchError,
+    QuotaExceededError,
+    RegistryError,
+    RegistryStore,
+    RolloutEndedError,
+    RunAlreadyActiveError,
+    RunNotActiveError,
+    Snapshot,
+    State,
+    StateOccupiedError,
+    UnknownRunError,
+    UnknownVersionError,
+    Window,
+    verify_audit,
+)
+from tests.fakes.registry_table import UnreliableClient
+from tests.helpers.registry_scenes import FAILED, at, close_run, crown, open_run, register, start_rollout
+
+
+class TestRuns:
+    def test_one_run_at_a_time(self, store: RegistryStore):
+        open_run(store, "train-1", when=at(1))
+        with pytest.raises(RunAlreadyActiveError, match="train-1") as refused:
+            open_run(store, "train-2")
+        assert refused.value.run_id == "train-1"
+        assert refused.value.started_at == at(1)
+
+    def test_opening_twice_is_opening_once(self, store: RegistryStore):
+        first = open_run(store, "train-1")
+        assert open_run(store, "train-1", when=at(5)) == first
+        assert [r.action for r in store.audit_records()] == ["run_opened"]
+
+    def test_a_late_repetition_of_opening_does_not_open_again(self, store: RegistryStore):
+        open_run(store, "train-1")
+        close_run(store, "train-1")
+        assert open_run(store, "train-1").status == "succeeded"
+        assert store.active_run() is None
+
+    def test_the_first_closing_counts(self, store: RegistryStore):
+        open_run(store, "train-1")
+        close_run(store, "train-1", status="rejected")
+        assert close_run(store, "train-1", status="failed").status == "rejected"
+
+    def test_closing_a_run_that_never_opened(self, store: RegistryStore):
+        with pytest.raises(UnknownRunError, match="train-9"):
+            close_run(store, "train-9")
+
+    def test_a_run_does_not_end_in_any_word(self, store: RegistryStore):
+        open_run(store, "train-1")
+        with pytest.raises(ValueError, match="rejected"):
+            close_run(store, "train-1", status="done")
+
+    def test_quota_counts_training_runs_of_the_last_days(self, store: RegistryStore):
+        for index, minutes in enumerate([0, 10, 20]):
+            open_run(store, f"train-{index}", when=at(minutes), runs=3)
+            close_run(store, f"train-{index}", when=at(minutes + 1))
+        with pytest.raises(QuotaExceededError) as refused:
+            open_run(store, "train-3", when=at(30), runs=3)
+        assert refused.value.started == 3
+        assert refused.value.free_at == at(7 * 24 * 60)
+        assert store.active_run() is None
+        assert open_run(store, "train-3", when=refused.value.free_at, runs=3).status == "open"
+
+    def test_smoke_runs_and_rollouts_are_not_counted(self, store: RegistryStore):
+        for index, kind in enumerate(["smoke", "rollout"]):
+            open_run(store, f"{kind}-{index}", kind=kind, runs=1)
+            close_run(store, f"{kind}-{index}")
+        open_run(store, "train-1", runs=1)
+        close_run(store, "train-1")
+        assert open_run(store, "smoke-9", kind="smoke", runs=1).status == "open"
+
+    def test_the_champion_is_in_retraining_while_a_training_run_is_open(self, store: RegistryStore):
+        champion = crown(store, "train-1").version
+        open_run(store, "train-2")
+        assert store.version(champion).state is State.RETRAINING
+        close_run(store, "train-2", status="rejected")
+        assert store.version(champion).state is State.PRODUCTION
+
+    def test_a_smoke_run_leaves_the_champion_alone(self, store: RegistryStore):
+        champion = crown(store, "train-1").version
+        open_run(store, "smoke-1", kind="smoke")
+        assert store.version(champion).state is State.PRODUCTION
+
+    def test_releasing_a_dead_run(self, store: RegistryStore):
+        champion = crown(store, "train-1").version
+        open_run(store, "train-2")
+        with pytest.raises(RegistryError, match="reason"):
+            store.release_stale_run("train-2", reason=" ", at=at(1), actor="ann")
+        with pytest.raises(RunNotActiveError, match="train-2 is"):
+            store.release_stale_run("train-7", reason="dead", at=at(1), actor="ann")
+        released = store.release_stale_run("train-2", reason="its execution is gone", at=at(1), actor="ann")
+        assert (released.status, released.cause) == ("released", "its execution is gone")
+        assert store.version(champion).state is State.PRODUCTION
+        assert open_run(store, "train-3").status == "open"
+
+    def test_a_released_run_that_lives_on_changes_nothing_that_serves(self, store: RegistryStore):
+        open_run(store, "train-1")
+        version = register(store, "train-1")
+        start_rollout(store, "train-1", version.version)
+        store.release_stale_run("train-1", reason="looked dead", at=at(21), actor="ann")
+        with pytest.raises(RunNotActiveError):
+            store.promote("train-1", at=at(30), actor="test")
+        assert store.champion() is None
+
+
+class TestVersions:
+    def test_numbers_follow_each_other_and_a_run_gets_one(self, store: RegistryStore):
+        open_run(store, "train-1")
+        assert register(store, "train-1").version == 1
+        assert register(store, "train-1").version == 1
+        close_run(store, "train-1")
+        open_run(store, "train-2")
+        assert register(store, "train-2").version == 2
+        assert store.run("train-2").version == 2
+
+    def test_a_failed_gate_stays_experimenting_with_its_reason(self, store: RegistryStore):
+        open_run(store, "train-1")
+        version = register(store, "train-1", gate=FAILED)
+        assert version.state is State.EXPERIMENTING
+        assert version.reason == "the candidate is not better than the champion"
+        assert store.run("train-1").verdict == "fail"
+
+    def test_an_unknown_version(self, store: RegistryStore):
+        with pytest.raises(UnknownVersionError, match="version 3"):
+            store.version(3)
+
+    def test_registering_for_a_run_that_was_never_opened(self, store: RegistryStore):
+        with pytest.raises(UnknownRunError, match="train-1"):
+            register(store, "train-1")
+
+    def test_a_repeated_transition_changes_nothing_however_late(self, store: RegistryStore):
+        open_run(store, "train-1")
+        register(store, "train-1")
+        move = {"operation": "waive", "at": at(1), "actor": "ann"}
+        back = {"operation": "back", "at": at(2), "actor": "ann", "reason": "new rows"}
+        again = {"operation": "again", "at": at(3), "actor": "ann"}
+        store.transition(1, State.EXPERIMENTING, expected=State.EVALUATED, **back)
+        store.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **move)
+        store.transition(1, State.EXPERIMENTING, expected=State.EVALUATED, **{**back, "operation": "back 2"})
+        length = store.audit_head().sequence
+        assert store.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **move).state is State.EXPERIMENTING
+        assert store.audit_head().sequence == length
+        assert store.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **again).state is State.EVALUATED
+
+    def test_a_key_used_for_something_else_is_refused(self, store: RegistryStore):
+        open_run(store, "train-1")
+        register(store, "train-1")
+        move = {"operation": "evaluated:train-1", "at": at(1), "actor": "ann", "reason": "no"}
+        with pytest.raises(OperationMismatchError, match="evaluated:train-1"):
+            store.transition(1, State.RETIRED, expected=State.EVALUATED, **move)
+
+    def test_a_move_from_a_state_it_is_not_in(self, store: RegistryStore):
+        open_run(store, "train-1")
+        register(store, "train-1")
+        with pytest.raises(InvalidTransitionError, match="is evaluated, not shadow"):
+            store.transition(1, State.STAGING, expected=State.SHADOW, operation="o", at=at(1), actor="a")
+
+    def test_no_transition_moves_the_champion(self, store: RegistryStore):
+        crown(store, "train-1")
+        for to in (State.DEPRECATED, State.EXPERIMENTING, State.RETRAINING):
+            with pytest.raises(InvalidTransitionError, match="moves the champion"):
+                store.transition(
+                    1, to, expected=State.PRODUCTION, operation=f"to {to}", at=at(1), actor="a", reason="why"
+                )
+
+    def test_one_version_in_shadow(self, store: RegistryStore):
+        for run_id in ("train-1", "train-2"):
+            open_run(store, run_id)
+            register(store, run_id)
+            close_run(store, run_id)
+        to_shadow = {"expected": State.EVALUATED, "at": at(1), "actor": "a"}
+        store.transition(1, State.SHADOW, operation="1", **to_shadow)
+        with pytest.raises(StateOccupiedError, match="version 1 is in shadow"):
+            store.transition(2, State.SHADOW, operation="2", **to_shadow)
+        leave = {"expected": State.SHADOW, "operation": "3", "at": at(2), "actor": "a", "reason": "it disagrees"}
+        store.transition(1, State.EXPERIMENTING, **leave)
+        assert store.transition(2, State.SHADOW, operation="2", **to_shadow).state is State.SHADOW
+
+
+class TestRollouts:
+    def test_the_first_champion(self, store: RegistryStore):
+        version = crown(store, "train-1")
+        assert version.state is State.PRODUCTION
+        champion = store.champion()
+        assert (champion.version, champion.lambda_version, champion.since) == (1, "10", at(30))
+        assert store.version_in(State.STAGING) is None
+
+    def test_promotion_deprecates_the_old_champion_in_the_same_transaction(
+        self, store: RegistryStore, client: UnreliableClient
+    ):
+        crown(store, "train-1")
+        open_run(store, "train-2")
+        register(store, "train-2")
+        start_rollout(store, "train-2", 2)
+        before = client.transactions
+        store.promote("train-2", at=at(30), actor="test")
+        assert client.transactions == before + 1
+        assert store.version(1).state is State.DEPRECATED
+        assert store.version(2).state is State.PRODUCTION
+        assert store.champion().version == 2
+
+    def test_promoting_twice_is_promoting_once(self, store: RegistryStore):
+        crown(store, "train-1")
+        length = store.audit_head().sequence
+        assert store.promote("train-1", at=at(99), actor="test").status == "completed"
+        assert store.audit_head().sequence == length
+
+    def test_only_an_evaluated_version_is_staged(self, store: RegistryStore):
+        open_run(store, "train-1")
+        register(store, "train-1", gate=FAILED)
+        with pytest.raises(InvalidTransitionError, match="experimenting"):
+            start_rollout(store, "train-1", 1)
+
+    def test_one_version_in_staging(self, store: RegistryStore):
+        open_run(store, "train-1")
+        register(store, "train-1")
+        start_rollout(store, "train-1", 1)
+        close_run(store, "train-1", status="failed")
+        open_run(store, "train-2")
+        register(store, "train-2")
+        with pytest.raises(StateOccupiedError, match="version 1 is in staging"):
+            start_rollout(store, "train-2", 2)
+
+    def test_a_failed_canary_returns_to_experimenting_and_the_champion_stays(self, store: RegistryStore):
+        crown(store, "train-1")
+        open_run(store, "train-2")
+        register(store, "train-2")
+        start_rollout(store, "train-2", 2)
+        reasons = [{"code": "error_rate", "sentence": "too many errors"}]
+        rollout = store.roll_back("train-2", reasons=reasons, at=at(25), actor="test")
+        assert (rollout.status, rollout.reasons) == ("rolled_back", reasons)
+        candidate = store.version(2)
+        assert (candidate.state, candidate.reason) == (State.EXPERIMENTING, "too many errors")
+        assert store.champion().version == 1
+        assert store.version_in(State.STAGING) is None
+
+    def test_rollback_during_the_bake_brings_the_old_champion_back(self, store: RegistryStore):
+        crown(store, "train-1")
+        old = store.champion()
+        crown(store, "train-2", complete=False)
+        store.roll_back("train-2", reasons=[{"code": "c", "sentence": "slow"}], at=at(35), actor="test")
+        assert store.version(1).state is State.PRODUCTION
+        assert store.version(2).state is State.EXPERIMENTING
+        back = store.champion()
+        assert (back.version, back.lambda_version, back.code_sha256) == (1, old.lambda_version, old.code_sha256)
+        assert verify_audit(store).sound
+
+    def test_rolling_back_the_first_champion_leaves_none(self, store: RegistryStore):
+        crown(store, "train-1", complete=False)
+        store.roll_back("train-1", reasons=[{"code": "c", "sentence": "slow"}], at=at(35), actor="test")
+        assert store.champion() is None
+        assert store.version(1).state is State.EXPERIMENTING
+        assert verify_audit(store).sound
+
+    def test_a_completed_rollout_is_not_rolled_back(self, store: RegistryStore):
+        crown(store, "train-1")
+        with pytest.raises(RolloutEndedError, match="completed"):
+            store.roll_back("train-1", reasons=[], at=at(60), actor="test")
+
+    def test_a_rollout_against_another_champion_is_refused(self, store: RegistryStore):
+        crown(store, "train-1")
+        open_run(store, "train-2")
+        register(store, "train-2")
+        rollout = start_rollout(store, "train-2", 2)
+        stale = type(rollout)(**{**rollout.to_json(), "rollout_id": "other", "previous_version": None})
+        with pytest.raises(ChampionChangedError, match="the champion is version 1, not None"):
+            store.start_rollout(stale, at=at(22), actor="test")
+
+    def test_new_code_for_the_champion(self, store: RegistryStore):
+        crown(store, "train-1")
+        since = store.champion().since
+        open_run(store, "rollout-1", kind="rollout")
+        start_rollout(store, "rollout-1", 1, kind="code", code="fc2")
+        store.promote("rollout-1", at=at(70), actor="test")
+        champion = store.champion()
+        assert (champion.version, champion.code_sha256, champion.since) == (1, "fc2", since)
+        assert store.version(1).state is State.PRODUCTION
+        assert "code_rolled_out" in [r.action for r in store.audit_records()]
+        store.roll_back("rollout-1", reasons=[{"code": "c", "sentence": "slow"}], at=at(75), actor="test")
+        assert store.champion().code_sha256 == "fc1"
+        assert verify_audit(store).sound
+
+
+class TestCommit:
+    def test_a_lost_answer_is_not_a_second_write(self, store: RegistryStore, client: UnreliableClient):
+        client.faults = ["twice"]
+        open_run(store, "train-1")
+        assert store.audit_head().sequence == 1
+
+    def test_a_writer_who_is_overtaken_decides_anew(self, store: RegistryStore, client: UnreliableClient):
+        client.overtake = lambda: open_run(store, "train-1")
+        with pytest.raises(RunAlreadyActiveError):
+            open_run(store, "train-2")
+        assert store.active_run().run_id == "train-1"
+
+    def test_a_writer_who_is_overtaken_by_something_harmless_goes_on(
+        self, store: RegistryStore, client: UnreliableClient
+    ):
+        crown(store, "train-1")
+        open_run(store, "train-2")
+        register(store, "train-2")
+        start_rollout(store, "train-2", 2)
+        client.overtake = lambda: store.step_rollout("train-2", step_index=0, percent=10, at=at(22), actor="x")
+        store.promote("train-2", at=at(30), actor="test")
+        assert store.champion().version == 2
+        assert store.rollout("train-2").step_index == 0
+        assert verify_audit(store).sound
+
+    def test_two_promotions_at_once_make_one_champion(self, store: RegistryStore, client: UnreliableClient):
+        open_run(store, "train-1")
+        register(store, "train-1")
+        start_rollout(store, "train-1", 1)
+        client.overtake = lambda: store.promote("train-1", at=at(30), actor="other")
+        store.promote("train-1", at=at(30), actor="test")
+        assert [r.action for r in store.audit_records()].count("promoted") == 1
+
+    def test_endless_contention_is_an_error_that_says_what_did_not_hold(
+        self, store: RegistryStore, client: UnreliableClient
+    ):
+        rival = RegistryStore(client._client, store.table, store.model)
+        open_run(rival, "train-1")
+        notes = iter(range(1000))
+
+        def disturb() -> None:
+            from everloop.registry import Entry
+
+            client.overtake = disturb
+            rival.note(Entry(at(1), "noted", "rival"), operation=f"note {next(notes)}")
+
+        client.overtake = disturb
+        with pytest.raises(ContentionError, match="the audit chain ends where it did"):
+            close_run(store, "train-1")
+
+
+class TestSnapshotsAndWindows:
+    def test_a_window_is_written_once(self, store: RegistryStore):
+        first = Window("flights", at(0), {"drift": 0.25})
+        assert store.put_window(first) == first
+        assert store.put_window(Window("flights", at(0), {"drift": 0.5})) == first
+        assert store.window(at(0)) == first
+
+    def test_the_latest_windows_come_newest_first(self, store: RegistryStore, client: UnreliableClient):
+        client.page_size = 2
+        for day in range(7):
+            store.put_window(Window("flights", at(day * 1440), {"day": day}))
+        assert [w.document["day"] for w in store.latest_windows(5)] == [6, 5, 4, 3, 2]
+        assert len(store.latest_windows(50)) == 7
+
+    def test_a_snapshot_is_written_once(self, store: RegistryStore):
+        snapshot = Snapshot("flights", "abc", "s3://lake/datasets/flights/abc/", at(0), {"rows": {"train": 5}})
+        assert store.put_snapshot(snapshot) == snapshot
+        assert store.put_snapshot(Snapshot("flights", "abc", "elsewhere", at(1), {})) == snapshot
+        assert store.snapshot("nothing") is None
+
+
+def test_models_do_not_see_each_other(store: RegistryStore, client: UnreliableClient):
+    other = RegistryStore(client, store.table, "loans")
+    crown(store, "train-1")
+    assert other.champion() is None
+    crown(other, "train-1")
+    assert verify_audit(other).sound
+    assert verify_audit(store).sound

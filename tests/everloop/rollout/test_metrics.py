@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from everloop.rollout.exceptions import MetricsIncompleteError
+from everloop.rollout.guardrails import VersionMetrics
+from everloop.rollout.metrics import CloudWatchMetrics
+from tests.fakes.cloudwatch_metrics import FakeCloudWatch
+
+BEGIN = datetime(2013, 3, 1, 10, 0, 30, tzinfo=UTC)
+END = BEGIN + timedelta(minutes=5)
+
+
+@pytest.fixture
+def cloudwatch() -> FakeCloudWatch:
+    return FakeCloudWatch()
+
+
+@pytest.fixture
+def metrics(cloudwatch: FakeCloudWatch) -> CloudWatchMetrics:
+    return CloudWatchMetrics(cloudwatch, function="predict", alias="live", model="flights")
+
+
+def test_counts_one_version_between_two_instants(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+    cloudwatch.requests(40, at=BEGIN + timedelta(minutes=1), version="3", errors=2, answered_5xx=3, ms=30)
+    cloudwatch.requests(60, at=BEGIN + timedelta(minutes=4), version="3", ms=90)
+    cloudwatch.requests(500, at=BEGIN + timedelta(minutes=1), version="2", errors=500, answered_5xx=9, ms=999)
+    cloudwatch.requests(70, at=BEGIN - timedelta(minutes=2), version="3", errors=70)
+    cloudwatch.requests(70, at=END + timedelta(minutes=2), version="3", errors=70)
+    assert metrics.read("3", BEGIN, END) == VersionMetrics(requests=100, errors=3, p99_ms=90)
+
+
+def test_a_crash_that_both_count_is_one_failure(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+    cloudwatch.requests(40, at=BEGIN, version="3", errors=4, answered_5xx=4)
+    assert metrics.read("3", BEGIN, END).errors == 4
+
+
+def test_nothing_happened(metrics: CloudWatchMetrics):
+    assert metrics.read("3", BEGIN, END) == VersionMetrics(0, 0, None)
+
+
+def test_a_failure_counted_before_its_request(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+    cloudwatch.requests(0, at=BEGIN, version="3", answered_5xx=4)
+    assert metrics.read("3", BEGIN, END) == VersionMetrics(4, 4, None)
+
+
+def test_alone_behind_the_alias_there_is_no_executed_version(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+    cloudwatch.requests(40, at=BEGIN + timedelta(minutes=1), version="3", errors=2, weighted=False)
+    assert metrics.read("3", BEGIN, END).requests == 0
+    assert metrics.read("3", BEGIN, END, alone=True) == VersionMetrics(40, 2, 20)
+
+
+def test_a_long_stretch_comes_in_several_values(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+    for day in range(3):
+        cloudwatch.requests(10, at=BEGIN + timedelta(days=day, hours=1), version="3", ms=20 + day)
+    assert metrics.read("3", BEGIN, BEGIN + timedelta(days=3)) == VersionMetrics(30, 0, 22)
+
+
+def test_metrics_that_could_not_be_read_are_an_error(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+    cloudwatch.status = "InternalError"
+    with pytest.raises(MetricsIncompleteError, match="InternalError"):
+        metrics.read("3", BEGIN, END)
+
+
+def test_no_time_at_all(metrics: CloudWatchMetrics):
+    whole = BEGIN.replace(second=0)
+    assert metrics.read("3", whole, whole).requests == 0

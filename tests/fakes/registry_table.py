@@ -1,0 +1,92 @@
+"""The registry's table in moto's DynamoDB, and a client that fails the way networks do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+
+TABLE = "everloop"
+
+
+def create_table(client: Any) -> None:
+    """The table as the platform's template declares it."""
+    names = ("pk", "sk", "state_pk", "state_sk", "snapshot_pk", "snapshot_sk")
+    client.create_table(
+        TableName=TABLE,
+        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in names],
+        KeySchema=_keys("pk", "sk"),
+        GlobalSecondaryIndexes=[_index("by_state", "state"), _index("by_snapshot", "snapshot")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def dynamodb() -> Any:
+    """A client inside ``mock_aws``, with the table created."""
+    client = boto3.client(
+        "dynamodb", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
+    )
+    create_table(client)
+    return client
+
+
+def _keys(hash_key: str, range_key: str) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": hash_key, "KeyType": "HASH"},
+        {"AttributeName": range_key, "KeyType": "RANGE"},
+    ]
+
+
+def _index(name: str, prefix: str) -> dict[str, Any]:
+    return {
+        "IndexName": name,
+        "KeySchema": _keys(f"{prefix}_pk", f"{prefix}_sk"),
+        "Projection": {"ProjectionType": "ALL"},
+    }
+
+
+class UnreliableClient:
+    """Passes calls on; transactions may fail before or after they are written, or be overtaken.
+
+    Attributes
+    ----------
+    faults : list of str
+        What happens to the next transactions: ``before`` (not sent), ``after`` (written, the answer lost),
+        ``twice`` (sent twice, the second answer counts), ``fine``.
+    overtake : callable or None
+        Run once, just before the next transaction is sent: another writer who comes first.
+    page_size : int or None
+        The most items one page of a query holds.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.faults: list[str] = []
+        self.overtake: Callable[[], Any] | None = None
+        self.page_size: int | None = None
+        self.transactions = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def query(self, **arguments: Any) -> Any:
+        if self.page_size is not None:
+            arguments["Limit"] = min(arguments.get("Limit", self.page_size), self.page_size)
+        return self._client.query(**arguments)
+
+    def transact_write_items(self, **arguments: Any) -> Any:
+        if self.overtake is not None:
+            first, self.overtake = self.overtake, None
+            first()
+        self.transactions += 1
+        fault = self.faults.pop(0) if self.faults else "fine"
+        if fault == "before":
+            raise EndpointConnectionError(endpoint_url="https://dynamodb")
+        answer = self._client.transact_write_items(**arguments)
+        if fault == "after":
+            raise ReadTimeoutError(endpoint_url="https://dynamodb")
+        if fault == "twice":
+            return self._client.transact_write_items(**arguments)
+        return answer

@@ -1,0 +1,165 @@
+"""A lake in DuckDB: captured predictions and labels, as rows in memory and as the tables that queries read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from everloop.model_file import ModelDeclaration
+from everloop.monitoring.build import build_reference, complete_reference
+from everloop.monitoring.reference import Reference
+
+LINES = ["north", "south", "o'er", "west"]
+OPERATORS = ["alpha", "beta", ""]
+
+
+@dataclass
+class WatchedRows:
+    """Rows as arrays: features, score, label (NaN where unknown)."""
+
+    features: dict[str, Any]
+    scores: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+def draw(
+    rng: np.random.Generator,
+    rows: int,
+    *,
+    classification: bool = True,
+    shift: float = 0.0,
+    day_effect: float = 0.0,
+    bias: float = 0.0,
+    unlabelled: float = 0.0,
+) -> WatchedRows:
+    """Rows whose labels follow their scores; ``bias`` moves the truth away from them (in log odds or units)."""
+    distance = rng.gamma(2.0, 200.0, rows)
+    wind = np.where(rng.random(rows) < 0.1, np.nan, rng.normal(10 + shift + day_effect, 4, rows))
+    z = -1.2 + 0.12 * (np.nan_to_num(wind, nan=10.0) - 10 - shift) + rng.normal(0, 0.7, rows)
+    if classification:
+        scores = 1 / (1 + np.exp(-z))
+        labels = (rng.random(rows) < 1 / (1 + np.exp(-(z + bias)))).astype(float)
+    else:
+        scores = 10 * z
+        labels = scores + bias + rng.normal(0, 3, rows)
+    labels[rng.random(rows) < unlabelled] = math.nan
+    features = {
+        "distance": distance,
+        "wind": wind,
+        "line": [LINES[i] for i in rng.integers(0, 3, rows)],
+        "operator": [OPERATORS[i] for i in rng.integers(0, 3, rows)],
+    }
+    return WatchedRows(features, scores, labels)
+
+
+def together(parts: list[WatchedRows]) -> WatchedRows:
+    """The rows of all parts."""
+    features = {
+        name: np.concatenate([p.features[name] for p in parts])
+        if isinstance(parts[0].features[name], np.ndarray)
+        else [value for p in parts for value in p.features[name]]
+        for name in parts[0].features
+    }
+    return WatchedRows(features, np.concatenate([p.scores for p in parts]), np.concatenate([p.labels for p in parts]))
+
+
+def reference_of(days: list[WatchedRows], declaration: ModelDeclaration) -> Reference:
+    """The complete reference of rows given day by day."""
+    rows = together(days)
+    day = np.repeat(np.arange(len(days)), [len(d) for d in days]).astype("datetime64[D]")
+    numbers = {f.name: rows.features[f.name] for f in declaration.data.numbers}
+    categories = {f.name: rows.features[f.name] for f in declaration.data.categories}
+    reference = build_reference(numbers, categories, day, declaration)
+    known = ~np.isnan(rows.labels)
+    return complete_reference(reference, rows.scores[known], rows.labels[known], day[known], declaration)
+
+
+@dataclass
+class WatchedLake:
+    """The tables of one model."""
+
+    declaration: ModelDeclaration
+    connection: duckdb.DuckDBPyConnection = field(default_factory=duckdb.connect)
+    captured: int = 0
+
+    def __post_init__(self) -> None:
+        kinds = {"number": "DOUBLE", "category": "VARCHAR"}
+        features = ", ".join(f'"{f.name}" {kinds[f.type]}' for f in self.declaration.data.features)
+        self.connection.execute(
+            f'CREATE TABLE "{self.declaration.model}_predictions" ("prediction_id" VARCHAR, "request_id" VARCHAR, '
+            '"version" INTEGER, "time" TIMESTAMP, "key" VARCHAR, "prediction" DOUBLE, "probability" DOUBLE, '
+            f'"latency_ms" DOUBLE, {features}, "date" VARCHAR)'
+        )
+        self.connection.execute(
+            f'CREATE TABLE "{self.declaration.model}_labels" ("label_id" VARCHAR, "prediction_id" VARCHAR, '
+            '"key" VARCHAR, "label" DOUBLE, "time" TIMESTAMP, "date" VARCHAR)'
+        )
+
+    def capture(self, rows: WatchedRows, at: datetime, *, version: int = 1) -> list[str]:
+        """Capture the rows at one instant; their prediction ids."""
+        binary = self.declaration.problem.type == "binary_classification"
+        records, ids = [], []
+        for i in range(len(rows)):
+            self.captured += 1
+            ids.append(f"p{self.captured}")
+            score = float(rows.scores[i])
+            answer = [float(score >= 0.5), score] if binary else [score, None]
+            features = [_cell(rows.features[f.name][i]) for f in self.declaration.data.features]
+            records.append([ids[-1], "r", version, _naive(at), f"k{self.captured}", *answer, 1.0, *features, _day(at)])
+        self._insert("predictions", records)
+        return ids
+
+    def label(self, prediction_ids: list[str], labels: np.ndarray, at: datetime, *, by_key: bool = False) -> None:
+        """Let the known labels arrive at ``at``."""
+        records = []
+        for prediction_id, label in zip(prediction_ids, labels, strict=True):
+            if not math.isnan(label):
+                names = [None, f"k{prediction_id[1:]}"] if by_key else [prediction_id, None]
+                records.append([f"l-{prediction_id}-{label}-{by_key}", *names, float(label), _naive(at), _day(at)])
+        self._insert("labels", records)
+
+    def live(self, rows: WatchedRows, day: datetime, *, version: int = 1) -> None:
+        """Capture rows at noon, their labels arriving at ten the next day."""
+        ids = self.capture(rows, day + timedelta(hours=12), version=version)
+        self.label(ids, rows.labels, day + timedelta(hours=34))
+
+    def repeat_delivery(self) -> None:
+        """Every captured record once more, as Firehose may deliver it."""
+        table = f'"{self.declaration.model}_predictions"'
+        self.connection.execute(f"INSERT INTO {table} SELECT * FROM {table}")
+
+    def rows(self, query: str) -> list[dict[str, str | None]]:
+        """The answer of a query as Athena gives it: text."""
+        cursor = self.connection.execute(query)
+        names = [d[0] for d in cursor.description]
+        return [
+            {n: None if v is None else str(v) for n, v in zip(names, row, strict=True)} for row in cursor.fetchall()
+        ]
+
+    def _insert(self, kind: str, records: list[list[Any]]) -> None:
+        if records:
+            places = ", ".join("?" for _ in records[0])
+            table = f'"{self.declaration.model}_{kind}"'
+            self.connection.executemany(f"INSERT INTO {table} VALUES ({places})", records)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return value or None
+    return None if math.isnan(value) else float(value)
+
+
+def _naive(at: datetime) -> datetime:
+    return at.replace(tzinfo=None)
+
+
+def _day(at: datetime) -> str:
+    return at.date().isoformat()
