@@ -1,0 +1,211 @@
+"""Holds tables against the data contract that a model declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from everloop.dataset.columns import as_numbers, as_texts, as_times
+from everloop.dataset.exceptions import ContractViolationError
+from everloop.dataset.row_rules import Finding, row_findings
+from everloop.dataset.violations import RefusedRow, Violation
+from everloop.instants import format_instant
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import ModelDeclaration
+
+
+@dataclass(frozen=True)
+class HistoryCheck:
+    """What came of checking a history table.
+
+    Attributes
+    ----------
+    accepted : pandas.DataFrame
+        The rows that break no rule, in their order: the declared columns, typed. Empty when a column is
+        missing.
+    refused : tuple of RefusedRow
+        The others, each with the first rule it breaks.
+    violations : tuple of Violation
+        Every broken rule, with counts and examples.
+    unlabelled : int
+        Accepted rows without a target: kept, but never trained on.
+    """
+
+    accepted: pd.DataFrame
+    refused: tuple[RefusedRow, ...]
+    violations: tuple[Violation, ...]
+    unlabelled: int
+
+    def require_valid(self, place: str) -> None:
+        """Raise unless nothing is wrong; ``place`` is how the message calls the table.
+
+        Raises
+        ------
+        ContractViolationError
+            With every violation.
+        """
+        if self.violations:
+            raise ContractViolationError(place, self.violations)
+
+
+def check_history(frame: pd.DataFrame, declaration: ModelDeclaration, as_of: datetime) -> HistoryCheck:
+    """Hold a table of past rows against the contract, row by row.
+
+    Rules about a training set as a whole (minimum rows, label balance, missing rates) are checked on the
+    snapshot, because history may come in several files.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The declared columns under their declared names, oldest row first.
+    as_of : datetime
+        Now, as the caller knows it: no row may be younger.
+    """
+    data = declaration.data
+    wanted = [data.key, data.time, data.target, *(f.name for f in data.features)]
+    columns = _column_violations([str(c) for c in frame.columns], wanted)
+    if any(v.code == "missing_column" for v in columns):
+        return HistoryCheck(pd.DataFrame(columns=wanted), (), tuple(columns), 0)
+    frame = frame[wanted].reset_index(drop=True)
+    typed, findings = _typed(frame, declaration, {data.key: "key", data.time: "time", data.target: "label"})
+    mistyped = {f.column: f.broken for f in findings}
+    # A cell that is not of its type has been told; it is not missing as well.
+    for finding in row_findings(typed, declaration, key=data.key, time=data.time, label=data.target):
+        broken = finding.broken & ~mistyped.get(finding.column, np.zeros(len(frame), dtype=bool))
+        findings.append(Finding(finding.code, finding.column, broken, finding.rule, finding.cells))
+    findings.extend(_time_findings(typed[data.time], as_of))
+    findings = [f for f in findings if f.broken.any()]
+    keys = typed[data.key]
+    refused = _refused_rows(findings, keys)
+    kept = np.ones(len(frame), dtype=bool)
+    kept[[r.row - 1 for r in refused]] = False
+    accepted = typed[kept].reset_index(drop=True)
+    violations = (*columns, *(f.violation(keys) for f in findings))
+    return HistoryCheck(accepted, refused, violations, int(accepted[data.target].isna().sum()))
+
+
+def check_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration) -> pd.DataFrame:
+    """Hold a training set against the whole contract.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Lake columns ``key``, ``time``, ``label`` and the features; labelled rows only.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows with typed columns, see :mod:`everloop.dataset.columns`.
+
+    Raises
+    ------
+    ContractViolationError
+        With every violation: columns, counts, example values.
+    """
+    wanted = ["key", "time", "label", *(f.name for f in declaration.data.features)]
+    violations = _column_violations([str(c) for c in frame.columns], wanted)
+    if violations:
+        raise ContractViolationError(f"the training set of {declaration.model}", violations)
+    frame = frame[wanted].reset_index(drop=True)
+    typed, findings = _typed(frame, declaration, {"key": "key", "time": "time", "label": "label"})
+    findings += row_findings(typed, declaration, key="key", time="time", label="label")
+    violations += [f.violation(typed["key"]) for f in findings]
+    violations += _whole_set_violations(typed, declaration)
+    if violations:
+        raise ContractViolationError(f"the training set of {declaration.model}", violations)
+    return typed
+
+
+def _typed(
+    frame: pd.DataFrame, declaration: ModelDeclaration, roles: Mapping[str, str]
+) -> tuple[pd.DataFrame, list[Finding]]:
+    kinds = {name: {"key": "text", "time": "time", "label": "number"}[role] for name, role in roles.items()}
+    kinds |= {f.name: "number" if f.type == "number" else "text" for f in declaration.data.features}
+    columns, findings = {}, []
+    for name in frame.columns:
+        typed = _CONVERT[kinds[name]](frame[name])
+        columns[name] = typed.values
+        if typed.mistyped.any():
+            rule = f"not a {kinds[name]}"
+            findings.append(Finding("wrong_type", str(name), typed.mistyped, rule, frame[name]))
+    return pd.DataFrame(columns), findings
+
+
+_CONVERT = {"text": as_texts, "time": as_times, "number": as_numbers}
+
+
+def _column_violations(found: list[str], wanted: list[str]) -> list[Violation]:
+    missing = [Violation("missing_column", c, 0, "the column is missing") for c in wanted if c not in found]
+    extra = [
+        Violation("extra_column", c, 0, "the column is not declared; remove it or declare it")
+        for c in found
+        if c not in wanted
+    ]
+    repeated = [
+        Violation("repeated_column", c, 0, f"the column is there {found.count(c)} times")
+        for c in dict.fromkeys(found)
+        if found.count(c) > 1
+    ]
+    return missing + extra + repeated
+
+
+def _time_findings(times: pd.Series, as_of: datetime) -> list[Finding]:
+    limit = np.datetime64(as_of.astimezone(UTC).replace(tzinfo=None), "ms")
+    values = times.to_numpy()
+    future = values > limit  # NaT is never greater
+    steps = np.where(np.isnat(values) | future, np.iinfo("int64").min, values.astype("int64"))
+    latest = np.maximum.accumulate(steps) if len(steps) else steps
+    earlier = ~np.isnat(values) & ~future & (values.astype("int64") < latest)
+    name, shown = str(times.name), times.astype(str)
+    return [
+        Finding("time_in_future", name, future, f"later than now, {format_instant(as_of)}", shown),
+        Finding("time_out_of_order", name, earlier, "earlier than a row before it; sort the rows by time", shown),
+    ]
+
+
+def _refused_rows(findings: list[Finding], keys: pd.Series) -> tuple[RefusedRow, ...]:
+    first: dict[int, Finding] = {}
+    for finding in findings:
+        for row in np.flatnonzero(finding.broken):
+            first.setdefault(int(row), finding)
+    return tuple(
+        RefusedRow(row + 1, "" if keys.iloc[row] is None else str(keys.iloc[row]), first[row].reason(row))
+        for row in sorted(first)
+    )
+
+
+def _whole_set_violations(typed: pd.DataFrame, declaration: ModelDeclaration) -> list[Violation]:
+    data, rows, found = declaration.data, len(typed), []
+    if rows < data.minimum_rows:
+        sentence = f"{rows} labelled rows; at least {data.minimum_rows} are needed"
+        found.append(Violation("minimum_rows", "", rows, sentence))
+    if not rows:
+        return found
+    for feature in data.features:
+        missing = int(typed[feature.name].isna().sum())
+        if feature.missing == "allow" and missing / rows > feature.max_missing_rate:
+            sentence = f"{missing / rows:.1%} is missing; at most {feature.max_missing_rate:.1%} may be"
+            found.append(Violation("missing_rate", feature.name, missing, sentence))
+    if typed["label"].isna().any():
+        unlabelled = int(typed["label"].isna().sum())
+        found.append(Violation("unlabelled", "label", unlabelled, f"{unlabelled} rows have no label"))
+    if declaration.problem.type == "binary_classification":
+        found.extend(_balance_violations(typed["label"].to_numpy(), data.positive_rate))
+    return found
+
+
+def _balance_violations(labels: np.ndarray, limits: tuple[float, float]) -> list[Violation]:
+    positives = int((labels == 1).sum())
+    rate = positives / len(labels)
+    if not limits[0] <= rate <= limits[1]:
+        sentence = f"{rate:.2%} of the labels are 1; declared is {limits[0]:.2%} to {limits[1]:.2%}"
+        return [Violation("label_balance", "label", positives, sentence)]
+    if positives in (0, len(labels)):
+        return [Violation("label_balance", "label", positives, f"every label is {int(labels[0])}: nothing to learn")]
+    return []

@@ -1,0 +1,60 @@
+"""Tables as the lake keeps them: ``key``, ``time``, ``label``, then the features, in Parquet."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from everloop.dataset.digest import table_sha256
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import ModelDeclaration
+
+
+def lake_columns(declaration: ModelDeclaration) -> list[str]:
+    """Names of the columns of a history table, in order."""
+    return ["key", "time", "label", *(f.name for f in declaration.data.features)]
+
+
+def to_lake_frame(frame: pd.DataFrame, declaration: ModelDeclaration) -> pd.DataFrame:
+    """The accepted rows of a history check as the lake keeps them, ordered by time and key.
+
+    Times are UTC without a zone, in milliseconds, as Athena reads them.
+    """
+    data = declaration.data
+    renamed = frame.rename(columns={data.key: "key", data.time: "time", data.target: "label"})
+    return in_lake_order(renamed[lake_columns(declaration)])
+
+
+def in_lake_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows ordered by time, then key."""
+    return frame.sort_values(["time", "key"], kind="stable", ignore_index=True)
+
+
+def history_sha256(lake_frame: pd.DataFrame, declaration: ModelDeclaration) -> str:
+    """Hash of the rows: what an import is called, so that the same rows twice are one object."""
+    return table_sha256(lake_frame, header={"kind": "history", "model": declaration.model})
+
+
+def history_object_key(declaration: ModelDeclaration, sha256: str) -> str:
+    """Key of a history object in the lake bucket."""
+    return f"history/model={declaration.model}/{sha256}.parquet"
+
+
+def parquet_bytes(frame: pd.DataFrame) -> bytes:
+    """A table of typed columns as a Parquet file that Athena, DuckDB and pandas read alike.
+
+    Missing numbers and texts are null.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    types = {"f": pyarrow.float64(), "M": pyarrow.timestamp("ms"), "O": pyarrow.string()}
+    schema = pyarrow.schema([(str(c), types[frame[c].dtype.kind]) for c in frame.columns])
+    table = pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    buffer = io.BytesIO()
+    # snappy: the one codec that every reader here has.
+    pyarrow.parquet.write_table(table.replace_schema_metadata(None), buffer, compression="snappy")
+    return buffer.getvalue()

@@ -1,0 +1,170 @@
+"""The rules that each row keeps for itself, checked column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from everloop.dataset.violations import Violation
+from everloop.serving.request import MAX_KEY_LENGTH, UNUSABLE_CHARACTERS
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import Feature, ModelDeclaration
+
+MAX_EXAMPLES = 5
+MAX_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Rows that break one rule.
+
+    Attributes
+    ----------
+    column : str
+        The column as the data's owner calls it.
+    broken : bool array
+        The rows.
+    rule : str
+        Follows "is", e.g. ``out of range: allowed is 0 to 5000``.
+    cells : pandas.Series or None
+        What stands there; None where there is nothing to show.
+    """
+
+    code: str
+    column: str
+    broken: np.ndarray
+    rule: str
+    cells: pd.Series | None = None
+
+    def reason(self, row: int) -> str:
+        """Why the row at this position is refused."""
+        found = "" if self.cells is None else f" {_shown(self.cells.iloc[row])}"
+        return f"{self.column}{found} is {self.rule}"
+
+    def violation(self, keys: pd.Series) -> Violation:
+        """The finding as a violation; rows are shown by place (from 1), key and value."""
+        rows = np.flatnonzero(self.broken)
+        examples = tuple(self._example(int(row), keys) for row in rows[:MAX_EXAMPLES])
+        noun = "row" if len(rows) == 1 else "rows"
+        return Violation(self.code, self.column, len(rows), f"in {len(rows)} {noun} it is {self.rule}", examples)
+
+    def _example(self, row: int, keys: pd.Series) -> str:
+        place = f"row {row + 1}, key {keys.iloc[row]!r}"
+        return place if self.cells is None else f"{place}, has {_shown(self.cells.iloc[row])}"
+
+
+def row_findings(
+    frame: pd.DataFrame, declaration: ModelDeclaration, *, key: str, time: str, label: str
+) -> list[Finding]:
+    """Every rule that some row breaks.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Typed columns, see :mod:`everloop.dataset.columns`.
+    key, time, label : str
+        What these columns are called in ``frame``. A missing label is none; it breaks no rule.
+    """
+    found = [
+        *_key_findings(frame[key]),
+        _missing(frame[time]),
+        *_label_findings(frame[label], declaration),
+    ]
+    for feature in declaration.data.numbers:
+        found.extend(_number_findings(frame[feature.name], feature))
+    for feature in declaration.data.categories:
+        found.extend(_category_findings(frame[feature.name], feature))
+    return [finding for finding in found if finding.broken.any()]
+
+
+def number_range(low: float | None, high: float | None) -> str:
+    """The range in words, e.g. ``from 0 to 5000``."""
+    return " ".join(f"{word} {limit:g}" for word, limit in (("from", low), ("to", high)) if limit is not None)
+
+
+def outside(values: np.ndarray, low: float | None, high: float | None) -> np.ndarray:
+    """Whether each value lies outside the inclusive limits; NaN does not."""
+    broken = np.zeros(len(values), dtype=bool)
+    if low is not None:
+        broken |= values < low
+    if high is not None:
+        broken |= values > high
+    return broken
+
+
+def _key_findings(keys: pd.Series) -> Iterator[Finding]:
+    name = str(keys.name)
+    yield _missing(keys)
+    repeated = keys.duplicated(keep="first").to_numpy() & keys.notna().to_numpy()
+    yield Finding("duplicate_key", name, repeated, "the key of an earlier row, and keys are unique", keys)
+    yield _too_long(keys, MAX_KEY_LENGTH)
+    yield _control_characters(keys)
+
+
+def _label_findings(labels: pd.Series, declaration: ModelDeclaration) -> Iterator[Finding]:
+    values, name = labels.to_numpy(), str(labels.name)
+    yield _infinite(labels)
+    if declaration.problem.type == "binary_classification":
+        wrong = ~np.isnan(values) & (values != 0) & (values != 1)
+        yield Finding("label_not_binary", name, wrong & np.isfinite(values), "neither 0 nor 1", labels)
+        return
+    low, high = declaration.data.target_min, declaration.data.target_max
+    rule = f"out of range: allowed is {number_range(low, high)}"
+    yield Finding("out_of_range", name, outside(values, low, high) & np.isfinite(values), rule, labels)
+
+
+def _number_findings(column: pd.Series, feature: Feature) -> Iterator[Finding]:
+    values = column.to_numpy()
+    if feature.missing == "refuse":
+        yield _missing(column)
+    yield _infinite(column)
+    broken = outside(values, feature.min, feature.max) & np.isfinite(values)
+    rule = f"out of range: allowed is {number_range(feature.min, feature.max)}"
+    yield Finding("out_of_range", feature.name, broken, rule, column)
+
+
+def _category_findings(column: pd.Series, feature: Feature) -> Iterator[Finding]:
+    if feature.missing == "refuse":
+        yield _missing(column)
+    yield _too_long(column, feature.max_length)
+    yield _control_characters(column)
+    if feature.values is not None and feature.unseen == "refuse":
+        unknown = column.notna().to_numpy() & ~column.isin(feature.values).to_numpy()
+        rule = f"none of the allowed values {', '.join(feature.values[:10])}"
+        yield Finding("category_not_allowed", feature.name, unknown, rule, column)
+
+
+def _missing(column: pd.Series) -> Finding:
+    return Finding("missing_not_allowed", str(column.name), column.isna().to_numpy(), "missing, and has to be there")
+
+
+def _infinite(column: pd.Series) -> Finding:
+    return Finding("not_finite", str(column.name), np.isinf(column.to_numpy()), "not a finite number", column)
+
+
+def _too_long(column: pd.Series, limit: int) -> Finding:
+    broken = _where_text(column, lambda text: len(text) > limit)
+    return Finding("too_long", str(column.name), broken, f"longer than {limit} characters", column)
+
+
+def _control_characters(column: pd.Series) -> Finding:
+    broken = _where_text(column, lambda text: not text.isprintable() and bool(UNUSABLE_CHARACTERS.search(text)))
+    return Finding("control_character", str(column.name), broken, "text with a control character", column)
+
+
+def _shown(cell: object) -> str:
+    """A cell as a person would write it, not as numpy would."""
+    text = repr(cell.item() if isinstance(cell, np.generic) else cell)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+
+
+def _where_text(column: pd.Series, test: object) -> np.ndarray:
+    # Columns repeat few values, so each distinct one is looked at once.
+    codes, distinct = pd.factorize(column)
+    hits = np.array([*map(test, distinct), False], dtype=bool)  # the last one answers code -1, missing
+    return hits[codes]

@@ -1,0 +1,154 @@
+"""Training snapshots: rows that never change, named by their content."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from everloop.dataset.digest import table_sha256
+from everloop.dataset.frame_contract import check_snapshot
+from everloop.dataset.lake import in_lake_order
+from everloop.dataset.splits import TimeSplit, time_split
+from everloop.instants import format_instant
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import ModelDeclaration
+
+MOST_FREQUENT = 10
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The facts of a snapshot, as ``snapshot.json`` keeps them.
+
+    Attributes
+    ----------
+    snapshot_hash : str
+        SHA-256 over rows, schema and split boundary; no file layout, time or query in it.
+    columns : list of dict
+        Name and type of each column, in order.
+    boundary : str
+        Rows up to this instant are trained on, later ones test.
+    rows : dict
+        ``train``, ``test``, and ``unlabelled``: rows that were found without a label and left out.
+    time_range : list of str
+        Of all labelled rows.
+    label_mean : dict
+        Of each part: the positive rate, or the mean of the target.
+    profile : dict
+        By feature: missing cells, and what its values are like, over all labelled rows.
+    source : dict
+        The query, and the instant it was asked for.
+    """
+
+    model: str
+    snapshot_hash: str
+    columns: list[dict[str, str]]
+    boundary: str
+    rows: dict[str, int]
+    time_range: list[str]
+    label_mean: dict[str, float]
+    profile: dict[str, dict[str, Any]]
+    source: dict[str, str]
+
+    def to_document(self) -> dict[str, Any]:
+        """The document of ``snapshot.json``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class SnapshotParts:
+    """A snapshot and its rows, ordered by time and key.
+
+    Attributes
+    ----------
+    train, test : pandas.DataFrame
+        Columns ``key``, ``time``, ``label``, features.
+    """
+
+    snapshot: Snapshot
+    train: pd.DataFrame
+    test: pd.DataFrame
+
+    @property
+    def test_features(self) -> pd.DataFrame:
+        """The test rows as training may see them: without their labels."""
+        return self.test.drop(columns="label")
+
+
+def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query: str, as_of: datetime) -> SnapshotParts:
+    """Check, split and name a training set.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        What the snapshot query gave: lake columns, in any order. Rows without a label are counted and left
+        out: nobody knows what became of them.
+
+    Raises
+    ------
+    ContractViolationError
+        When the labelled rows break the data contract.
+    SplitError
+        When a part would be empty.
+    """
+    labelled = frame[frame["label"].notna()] if "label" in frame.columns else frame
+    rows = in_lake_order(check_snapshot(labelled, declaration))
+    split = time_split(rows["time"].to_numpy(), declaration.data.split.test_days)
+    boundary = _instant(split.boundary)
+    columns = [{"name": str(name), "type": _TYPES[rows[name].dtype.kind]} for name in rows.columns]
+    identity = {"kind": "snapshot", "model": declaration.model, "columns": columns, "boundary": boundary}
+    snapshot = Snapshot(
+        model=declaration.model,
+        snapshot_hash=table_sha256(rows, header=identity),
+        columns=columns,
+        boundary=boundary,
+        rows={
+            "train": int(split.train.sum()),
+            "test": int(split.test.sum()),
+            "unlabelled": len(frame) - len(labelled),
+        },
+        time_range=[_instant(rows["time"].iloc[0]), _instant(rows["time"].iloc[-1])],
+        label_mean=_label_means(rows, split),
+        profile={f.name: _profile(rows[f.name]) for f in declaration.data.features},
+        source={"query": query, "as_of": format_instant(as_of)},
+    )
+    return SnapshotParts(snapshot, rows[split.train].reset_index(drop=True), rows[split.test].reset_index(drop=True))
+
+
+_TYPES = {"f": "double", "M": "timestamp", "O": "string"}
+
+
+def _label_means(rows: pd.DataFrame, split: TimeSplit) -> dict[str, float]:
+    labels = rows["label"].to_numpy()
+    return {"train": float(labels[split.train].mean()), "test": float(labels[split.test].mean())}
+
+
+def _profile(column: pd.Series) -> dict[str, Any]:
+    missing = int(column.isna().sum())
+    if column.dtype.kind == "O":
+        counts = column.value_counts()
+        # Equal counts are ordered by name, so that the profile of the same rows is the same.
+        frequent = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_FREQUENT]
+        return {"missing": missing, "distinct": len(counts), "most_frequent": [[v, int(n)] for v, n in frequent]}
+    values = column.to_numpy()
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return {"missing": missing}
+    quartiles = [float(q) for q in np.quantile(values, [0.25, 0.5, 0.75])]
+    return {
+        "missing": missing,
+        "min": float(values.min()),
+        "max": float(values.max()),
+        "mean": float(values.mean()),
+        "quartiles": quartiles,
+    }
+
+
+def _instant(value: np.datetime64 | pd.Timestamp) -> str:
+    milliseconds = np.datetime64(value, "ms").astype(datetime)
+    return format_instant(milliseconds.replace(tzinfo=UTC))

@@ -1,0 +1,99 @@
+"""Loads a model version from the artefact store, byte by byte what was evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from everloop.serving.contract import ServingContract
+from everloop.serving.exceptions import (
+    ArtifactRefusedError,
+    ContractFormatError,
+    ManifestFormatError,
+    ScorerError,
+)
+from everloop.serving.manifest import MANIFEST_FILE, Manifest, require_hash, verify_files
+from everloop.serving.scorer import Scorer
+
+CONTRACT_FILE = "contract.json"
+MODEL_FILE = "model.onnx"
+
+# S3 answers 403 for a missing object to those who may not list the bucket.
+_UNREADABLE = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "AccessDenied", "403", "404"})
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model version, ready to answer."""
+
+    contract: ServingContract
+    scorer: Scorer
+    manifest: Manifest
+
+
+def load_artifact(
+    s3_client: Any,
+    bucket: str,
+    prefix: str,
+    manifest_sha256: str,
+    *,
+    model: str | None = None,
+    version: int | None = None,
+) -> Artifact:
+    """Load and verify the artefact under ``prefix``.
+
+    The chain starts at ``manifest_sha256``, which the function's own immutable configuration carries: it fixes the
+    manifest, and the manifest fixes the files.
+
+    Parameters
+    ----------
+    s3_client : boto3 S3 client
+        Needs ``get_object``.
+    prefix : str
+        Ends with a slash.
+    model, version : optional
+        What the manifest and the contract have to be of.
+
+    Raises
+    ------
+    ArtifactRefusedError
+        When a file is absent, differs from its hash, or does not say what it has to. Any other failure of S3
+        (throttling, no network) is raised as it is: it says nothing about the artefact.
+    """
+
+    def read(name: str) -> bytes:
+        return _read(s3_client, bucket, f"{prefix}{name}")
+
+    manifest_bytes = read(MANIFEST_FILE)
+    require_hash(MANIFEST_FILE, manifest_bytes, manifest_sha256)
+    try:
+        manifest = Manifest.from_bytes(manifest_bytes)
+        _require(MANIFEST_FILE, "model", model, manifest.model)
+        _require(MANIFEST_FILE, "version", version, manifest.version)
+        files = verify_files(manifest, read, names=(CONTRACT_FILE, MODEL_FILE))
+        contract = ServingContract.from_json(files[CONTRACT_FILE])
+        _require(CONTRACT_FILE, "model", manifest.model, contract.model)
+        return Artifact(contract, Scorer.from_bytes(files[MODEL_FILE], contract), manifest)
+    except ManifestFormatError as error:
+        raise ArtifactRefusedError(MANIFEST_FILE, expected="a manifest", found=str(error)) from error
+    except ContractFormatError as error:
+        raise ArtifactRefusedError(CONTRACT_FILE, expected="a contract", found=str(error)) from error
+    except ScorerError as error:
+        raise ArtifactRefusedError(MODEL_FILE, expected="a model of its contract", found=str(error)) from error
+
+
+def _require(file: str, what: str, expected: Any, found: Any) -> None:
+    if expected is not None and expected != found:
+        raise ArtifactRefusedError(file, expected=f"{what} {expected!r}", found=f"{what} {found!r}")
+
+
+def _read(s3_client: Any, bucket: str, key: str) -> bytes:
+    try:
+        return s3_client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except Exception as error:
+        # botocore's ClientError, recognised by its shape so that this package does not import the SDK.
+        code = str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+        if code in _UNREADABLE:
+            place = f"s3://{bucket}/{key}"
+            raise ArtifactRefusedError(key.rsplit("/", 1)[-1], expected=place, found=code) from error
+        raise

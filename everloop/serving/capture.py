@@ -1,0 +1,170 @@
+"""Captures predictions: one record for each row, to the stream that fills the lake."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from everloop.serving.contract import ServingContract
+from everloop.serving.request import Rows
+from everloop.serving.response import decide, prediction_id
+
+Record = dict[str, Any]
+
+MAX_BATCH_RECORDS = 500
+MAX_BATCH_BYTES = 4 * 1024 * 1024
+"""Firehose's limits for one call."""
+
+
+@dataclass(frozen=True)
+class RecordFailure:
+    """A record that the stream did not take, and why."""
+
+    record: Record
+    reason: str
+
+
+def lake_timestamp(instant: datetime) -> str:
+    """An instant as the lake's tables read it: UTC, milliseconds, no zone."""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
+
+
+def capture_records(
+    contract: ServingContract,
+    rows: Rows,
+    scores: np.ndarray,
+    *,
+    version: int,
+    request_id: str,
+    at: datetime,
+    latency_ms: float,
+) -> list[Record]:
+    """What is kept of a request: every input, the output, version, time and latency.
+
+    Parameters
+    ----------
+    scores : float64 array, shape (rows,)
+        As the model gave them.
+    at : datetime
+        When the request arrived.
+    latency_ms : float
+        Time from its arrival in the function to its score; the same for each of its rows.
+    """
+    number_names = [f.name for f in contract.numbers]
+    category_names = [f.name for f in contract.categories]
+    values = decide(contract, scores)
+    numbers, categories, probabilities = rows.num.tolist(), rows.cat.tolist(), scores.tolist()
+    common = {
+        "request_id": request_id,
+        "version": version,
+        "time": lake_timestamp(at),
+        "latency_ms": latency_ms,
+    }
+    return [
+        {
+            "prediction_id": prediction_id(request_id, i),
+            **common,
+            "key": key,
+            "prediction": float(values[i]),
+            "probability": probabilities[i] if contract.is_classification else None,
+            # NaN is the one number that differs from itself, and it is null in the lake.
+            **{name: v if v == v else None for name, v in zip(number_names, numbers[i], strict=True)},
+            **{name: v or None for name, v in zip(category_names, categories[i], strict=True)},
+        }
+        for i, key in enumerate(rows.keys)
+    ]
+
+
+def encode_record(record: Record) -> bytes:
+    """A record as one JSON line."""
+    return json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+class CaptureWriter:
+    """Puts records on a Firehose stream.
+
+    Parameters
+    ----------
+    firehose_client : boto3 Firehose client
+        Needs ``put_record_batch``; retries whole calls itself.
+    stream : str
+        Name of the delivery stream.
+    attempts : int
+        How often a record is tried that the stream refuses while it takes others.
+    pause_seconds : float
+        Before the second attempt; twice as long before each one after.
+    """
+
+    def __init__(
+        self,
+        firehose_client: Any,
+        stream: str,
+        *,
+        attempts: int = 3,
+        pause_seconds: float = 0.05,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._firehose = firehose_client
+        self._stream = stream
+        self._attempts = attempts
+        self._pause_seconds = pause_seconds
+        self._sleep = sleep
+
+    def write(self, records: Sequence[Record]) -> list[RecordFailure]:
+        """Put ``records``, and return those that did not arrive.
+
+        Never raises for a stream that fails: the caller has an answer to give, and keeps the failures
+        elsewhere. Delivery is at least once.
+        """
+        failures: list[RecordFailure] = []
+        for batch in _batches(records):
+            failures.extend(self._write_batch(batch))
+        return failures
+
+    def _write_batch(self, batch: list[tuple[Record, bytes]]) -> list[RecordFailure]:
+        for attempt in range(self._attempts):
+            if attempt:
+                self._sleep(self._pause_seconds * 2 ** (attempt - 1))
+            refused = self._put(batch)
+            if isinstance(refused, str):
+                return [RecordFailure(record, refused) for record, _ in batch]
+            if not refused:
+                return []
+            batch, reasons = [batch[i] for i in refused], list(refused.values())
+        return [RecordFailure(record, reason) for (record, _), reason in zip(batch, reasons, strict=True)]
+
+    def _put(self, batch: list[tuple[Record, bytes]]) -> dict[int, str] | str:
+        """Reasons by position of what was refused, or one reason why the whole call failed."""
+        try:
+            answer = self._firehose.put_record_batch(
+                DeliveryStreamName=self._stream, Records=[{"Data": data} for _, data in batch]
+            )
+        except Exception as error:  # whatever the stream's trouble is, the records are handed back
+            return f"{type(error).__name__}: {error}"
+        if not answer["FailedPutCount"]:
+            return {}
+        return {
+            i: f"{entry['ErrorCode']}: {entry.get('ErrorMessage', '')}"
+            for i, entry in enumerate(answer["RequestResponses"])
+            if entry.get("ErrorCode")
+        }
+
+
+def _batches(records: Sequence[Record]) -> Iterator[list[tuple[Record, bytes]]]:
+    batch: list[tuple[Record, bytes]] = []
+    size = 0
+    for record in records:
+        data = encode_record(record)
+        if batch and (len(batch) == MAX_BATCH_RECORDS or size + len(data) > MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append((record, data))
+        size += len(data)
+    if batch:
+        yield batch

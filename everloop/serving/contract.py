@@ -1,0 +1,214 @@
+"""The serving contract: what a request has to look like, written by training and carried by the artefact."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from everloop.serving.exceptions import ContractFormatError
+
+Missing = Literal["allow", "refuse"]
+Unseen = Literal["accept", "refuse"]
+
+PROBLEM_TYPES = ("binary_classification", "regression")
+
+
+@dataclass(frozen=True)
+class NumberField:
+    """A number feature: one column of the model's ``num`` input.
+
+    Attributes
+    ----------
+    min, max : float or None
+        Inclusive limits; None is unlimited.
+    missing : {"allow", "refuse"}
+        Whether null may be sent; it reaches the model as NaN.
+    median : float or None
+        Median of the training rows, for reports.
+    """
+
+    name: str
+    min: float | None = None
+    max: float | None = None
+    missing: Missing = "refuse"
+    median: float | None = None
+
+
+@dataclass(frozen=True)
+class CategoryField:
+    """A category feature: one column of the model's ``cat`` input.
+
+    Attributes
+    ----------
+    missing : {"allow", "refuse"}
+        Whether null or the empty string may be sent; it reaches the model as the empty string.
+    unseen : {"accept", "refuse"}
+        What happens to a value that is not one of ``values``.
+    max_length : int
+        Longest value, in characters.
+    values : tuple of str
+        Values declared, or seen in training.
+    """
+
+    name: str
+    missing: Missing = "refuse"
+    unseen: Unseen = "accept"
+    max_length: int = 64
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ServingContract:
+    """What a request to one model version may hold.
+
+    Attributes
+    ----------
+    model : str
+        The model's name.
+    problem_type : {"binary_classification", "regression"}
+    key : str
+        Name of the column that identifies a row to the caller.
+    target : str
+        Name of the column that is predicted; no request has it.
+    threshold : float
+        Probability from which a row is answered 1 (classification).
+    max_rows : int
+        Most instances in a request.
+    numbers, categories : tuple
+        The features, in the order of the model's input columns.
+    """
+
+    model: str
+    problem_type: Literal["binary_classification", "regression"]
+    key: str
+    target: str
+    threshold: float
+    max_rows: int
+    numbers: tuple[NumberField, ...]
+    categories: tuple[CategoryField, ...]
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether scores are probabilities."""
+        return self.problem_type == "binary_classification"
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> ServingContract:
+        """Read ``contract.json``.
+
+        Raises
+        ------
+        ContractFormatError
+            Naming the key that is missing, unknown or wrong.
+        """
+        try:
+            document = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise ContractFormatError(f"contract.json is not JSON: {error}") from error
+        return cls.from_dict(document)
+
+    @classmethod
+    def from_dict(cls, document: Any) -> ServingContract:
+        """Read the parsed ``contract.json``; see :meth:`from_json`."""
+        names = ("model", "problem_type", "key", "target", "threshold", "max_rows", "numbers", "categories")
+        _require_keys("contract.json", document, required=names)
+        contract = cls(
+            model=_text(document, "model"),
+            problem_type=_one_of(document, "problem_type", PROBLEM_TYPES),
+            key=_text(document, "key"),
+            target=_text(document, "target"),
+            threshold=_number(document, "threshold"),
+            max_rows=_positive_whole(document, "max_rows"),
+            numbers=tuple(_number_field(f) for f in _list(document, "numbers")),
+            categories=tuple(_category_field(f) for f in _list(document, "categories")),
+        )
+        columns = [contract.key, *(f.name for f in contract.numbers), *(f.name for f in contract.categories)]
+        if len(set(columns)) != len(columns):
+            raise ContractFormatError(f"contract.json names a column twice: {sorted(columns)}")
+        if len(columns) == 1:
+            raise ContractFormatError("contract.json names no feature")
+        return contract
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of ``contract.json``."""
+        document = asdict(self)
+        document["numbers"] = list(document["numbers"])
+        document["categories"] = [{**f, "values": list(f["values"])} for f in document["categories"]]
+        return document
+
+    def to_json(self) -> bytes:
+        """The bytes of ``contract.json``, the same for the same contract."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return text.encode()
+
+
+def _number_field(document: Any) -> NumberField:
+    _require_keys("numbers[]", document, required=("name", "missing"), optional=("min", "max", "median"))
+    return NumberField(
+        name=_text(document, "name"),
+        min=_optional_number(document, "min"),
+        max=_optional_number(document, "max"),
+        missing=_one_of(document, "missing", ("allow", "refuse")),
+        median=_optional_number(document, "median"),
+    )
+
+
+def _category_field(document: Any) -> CategoryField:
+    _require_keys("categories[]", document, required=("name", "missing", "unseen", "max_length", "values"), optional=())
+    values = _list(document, "values")
+    if not all(isinstance(v, str) for v in values):
+        raise ContractFormatError(f"categories[] {document['name']!r}: 'values' are not all text")
+    return CategoryField(
+        name=_text(document, "name"),
+        missing=_one_of(document, "missing", ("allow", "refuse")),
+        unseen=_one_of(document, "unseen", ("accept", "refuse")),
+        max_length=_positive_whole(document, "max_length"),
+        values=tuple(values),
+    )
+
+
+def _require_keys(place: str, document: Any, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
+    if not isinstance(document, dict):
+        raise ContractFormatError(f"{place} is {type(document).__name__}, not an object")
+    missing = [name for name in required if name not in document]
+    unknown = sorted(set(document) - set(required) - set(optional))
+    if missing or unknown:
+        raise ContractFormatError(f"{place}: missing keys {missing}, unknown keys {unknown}")
+
+
+def _text(document: dict[str, Any], name: str) -> str:
+    if not isinstance(document[name], str) or not document[name]:
+        raise ContractFormatError(f"{name!r} is {document[name]!r}, not a text")
+    return document[name]
+
+
+def _one_of(document: dict[str, Any], name: str, allowed: tuple[str, ...]) -> Any:
+    if document[name] not in allowed:
+        raise ContractFormatError(f"{name!r} is {document[name]!r}, not one of {allowed}")
+    return document[name]
+
+
+def _number(document: dict[str, Any], name: str) -> float:
+    value = document[name]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ContractFormatError(f"{name!r} is {value!r}, not a number")
+    return float(value)
+
+
+def _optional_number(document: dict[str, Any], name: str) -> float | None:
+    return None if document.get(name) is None else _number(document, name)
+
+
+def _positive_whole(document: dict[str, Any], name: str) -> int:
+    value = document[name]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ContractFormatError(f"{name!r} is {value!r}, not a whole number from 1")
+    return value
+
+
+def _list(document: dict[str, Any], name: str) -> list[Any]:
+    if not isinstance(document[name], list):
+        raise ContractFormatError(f"{name!r} is not a list")
+    return document[name]

@@ -1,0 +1,66 @@
+"""What can go wrong between a request and its answer."""
+
+from __future__ import annotations
+
+
+class ServingError(Exception):
+    """The prediction function can't do what was asked."""
+
+
+class RequestError(ServingError):
+    """A request is refused, and the caller can mend it.
+
+    Attributes
+    ----------
+    code : str
+        One of the keys of :data:`everloop.serving.response.STATUS_OF_CODE`.
+    message : str
+        What is wrong, with the value that was found and what is allowed.
+    field : str or None
+        The field it is in.
+    index : int or None
+        The instance it is in, from 0.
+    """
+
+    def __init__(self, code: str, message: str, *, field: str | None = None, index: int | None = None) -> None:
+        self.code = code
+        self.message = message
+        self.field = field
+        self.index = index
+        super().__init__(f"{code}: {message}")
+
+
+class NoChampionError(ServingError):
+    """The function version is bound to no model version, so there is nothing to answer with."""
+
+
+class ContractFormatError(ServingError):
+    """A ``contract.json`` does not say what a serving contract has to say."""
+
+
+class ScorerError(ServingError):
+    """A model can't be loaded, or was handed or gave back something other than its contract says."""
+
+
+class ManifestFormatError(ServingError):
+    """A ``manifest.json`` is not a manifest."""
+
+
+class ArtifactRefusedError(ServingError):
+    """The stored bytes are not the evaluated bytes, so they are not served.
+
+    Attributes
+    ----------
+    file : str
+        The file of the artefact that was refused.
+    expected : str
+        What it had to be.
+    found : str
+        What it was.
+    """
+
+    def __init__(self, file: str, *, expected: str, found: str) -> None:
+        self.file = file
+        self.expected = expected
+        self.found = found
+        super().__init__(f"{file}: expected {expected}, found {found}")

@@ -1,0 +1,157 @@
+"""Reads a request that brings labels: the outcomes of predictions made earlier."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from everloop.serving.capture import Record, lake_timestamp
+from everloop.serving.exceptions import RequestError
+from everloop.serving.request import MAX_KEY_LENGTH, UNUSABLE_CHARACTERS, parse_json
+
+MAX_LABELS = 500
+"""Labels in one request."""
+
+REFERENCES = ("prediction_id", "key")
+
+
+@dataclass(frozen=True)
+class LabelRules:
+    """Which labels a model has.
+
+    Attributes
+    ----------
+    is_binary : bool
+        Only 0 and 1.
+    low, high : float or None
+        Inclusive limits otherwise.
+    """
+
+    is_binary: bool
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def from_declaration(cls, document: Mapping[str, Any]) -> LabelRules:
+        """The rules in a model's declaration, given as parsed JSON."""
+        data = document["data"]
+        is_binary = document["problem"]["type"] == "binary_classification"
+        return cls(is_binary, data.get("target_min"), data.get("target_max"))
+
+
+@dataclass(frozen=True)
+class Label:
+    """The outcome of one prediction, or of the row with one key: exactly one of the two is given."""
+
+    label: float
+    prediction_id: str | None = None
+    key: str | None = None
+
+    @property
+    def label_id(self) -> str:
+        """The same for the same label, however often it is sent."""
+        text = f"{self.prediction_id or ''}|{self.key or ''}|{self.label!r}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def to_record(self, at: datetime) -> Record:
+        """The label as the lake keeps it; ``at`` is when it arrived."""
+        return {
+            "label_id": self.label_id,
+            "prediction_id": self.prediction_id,
+            "key": self.key,
+            "label": self.label,
+            "time": lake_timestamp(at),
+        }
+
+
+def parse_labels(body: bytes, rules: LabelRules) -> list[Label]:
+    """The labels of a request body, all of them or none.
+
+    Raises
+    ------
+    RequestError
+        At the first label that is wrong, with its place. Two values for one prediction in one request are refused
+        too: they arrive together, so neither would win.
+    """
+    entries = _entries(parse_json(body))
+    labels = [_label(entry, rules, index) for index, entry in enumerate(entries)]
+    first: dict[tuple[str | None, str | None], int] = {}
+    for index, label in enumerate(labels):
+        reference = label.prediction_id, label.key
+        earlier = first.setdefault(reference, index)
+        if labels[earlier].label != label.label:
+            raise RequestError(
+                "conflicting_labels",
+                f"labels {earlier} and {index} give {label.prediction_id or label.key!r} two values",
+                field="label",
+                index=index,
+            )
+    return labels
+
+
+def _entries(document: Any) -> list[Any]:
+    if not isinstance(document, dict):
+        raise RequestError("wrong_type", 'the body is no object; send {"labels": [...]}')
+    unknown = [name for name in document if name != "labels"]
+    if unknown:
+        raise RequestError("unknown_field", f"the body has an unknown field {unknown[0][:64]!r}")
+    entries = document.get("labels")
+    if entries is None or entries == []:
+        raise RequestError("no_labels", f"'labels' has no entry; send 1 to {MAX_LABELS}", field="labels")
+    if not isinstance(entries, list):
+        raise RequestError("wrong_type", "'labels' is no list", field="labels")
+    if len(entries) > MAX_LABELS:
+        message = f"'labels' has {len(entries)} entries; at most {MAX_LABELS} are taken at once"
+        raise RequestError("too_many_labels", message, field="labels")
+    return entries
+
+
+def _label(entry: Any, rules: LabelRules, index: int) -> Label:
+    if not isinstance(entry, dict):
+        raise RequestError("wrong_type", "the label is no object", index=index)
+    unknown = [name for name in entry if name not in ("label", *REFERENCES)]
+    if unknown:
+        message = f"a label has no field {unknown[0][:64]!r}; it has 'label' and one of 'prediction_id' and 'key'"
+        raise RequestError("unknown_field", message, field=unknown[0][:64], index=index)
+    given = [name for name in REFERENCES if entry.get(name) is not None]
+    if len(given) != 1:
+        message = "give exactly one of 'prediction_id' and 'key'"
+        raise RequestError("missing_field", message, field="prediction_id", index=index)
+    reference = _reference(entry[given[0]], given[0], index)
+    return Label(_value(entry, rules, index), **{given[0]: reference})
+
+
+def _reference(value: Any, name: str, index: int) -> str:
+    if type(value) is not str or not value:
+        raise RequestError("wrong_type", f"{name!r} is not a text with something in it", field=name, index=index)
+    if len(value) > MAX_KEY_LENGTH:
+        message = f"{name!r} has {len(value)} characters; at most {MAX_KEY_LENGTH} are taken"
+        raise RequestError("too_long", message, field=name, index=index)
+    if UNUSABLE_CHARACTERS.search(value):
+        raise RequestError("wrong_type", f"{name!r} has a control character: {value!r}", field=name, index=index)
+    return value
+
+
+def _value(entry: dict[str, Any], rules: LabelRules, index: int) -> float:
+    if "label" not in entry:
+        raise RequestError("missing_field", "the field 'label' is missing", field="label", index=index)
+    value = entry["label"]
+    if type(value) is not int and type(value) is not float:  # a bool is an int to isinstance
+        raise RequestError("wrong_type", "'label' is not a number", field="label", index=index)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise RequestError("not_finite", f"'label' is {number}, not a finite number", field="label", index=index)
+    if rules.is_binary and number not in (0.0, 1.0):
+        raise RequestError("label_not_binary", f"'label' is {number:g}; send 0 or 1", field="label", index=index)
+    too_low = rules.low is not None and number < rules.low
+    if not rules.is_binary and (too_low or (rules.high is not None and number > rules.high)):
+        message = f"'label' is {number:g}; allowed is {rules.low} to {rules.high}"
+        raise RequestError("out_of_range", message, field="label", index=index)
+    return number + 0.0  # -0.0 is 0.0

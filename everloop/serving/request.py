@@ -1,0 +1,293 @@
+"""Reads a prediction request and holds it against the serving contract."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from everloop.serving.contract import CategoryField, NumberField, ServingContract
+from everloop.serving.exceptions import RequestError
+
+MAX_BODY_BYTES = 1024 * 1024
+"""Largest request body, decoded."""
+
+MAX_KEY_LENGTH = 256
+"""Longest key, in characters."""
+
+
+UNUSABLE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, which no key or category means, and lone surrogates, which are no text at all."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a valid request, as the model takes them.
+
+    Attributes
+    ----------
+    keys : list of str
+        The caller's key of each row.
+    num : float64 array, shape (rows, number features)
+        NaN is missing.
+    cat : object array of str, shape (rows, category features)
+        The empty string is missing.
+    unseen : dict of str to int
+        How often each category feature had a value that training never saw; features without any are left out.
+    """
+
+    keys: list[str]
+    num: np.ndarray
+    cat: np.ndarray
+    unseen: dict[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def decode_body(body: str | None, *, is_base64: bool) -> bytes:
+    """The body of an HTTP API event as the bytes the caller sent.
+
+    Raises
+    ------
+    RequestError
+        ``malformed_json`` when there is none, or base64 does not decode; ``too_large`` above 1 MiB.
+    """
+    if not body:
+        raise RequestError("malformed_json", "the body is empty; send a JSON object")
+    if is_base64:
+        try:
+            data = base64.b64decode(body, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise RequestError("malformed_json", f"the body is not base64: {error}") from error
+    else:
+        data = body.encode("utf-8", "surrogatepass")
+    if len(data) > MAX_BODY_BYTES:
+        raise RequestError(
+            "too_large", f"the body has {len(data)} bytes; at most {MAX_BODY_BYTES} are taken, so send less at once"
+        )
+    return data
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse JSON in which no object gives a field twice.
+
+    Bare ``NaN`` and ``Infinity`` are let through as floats: whoever reads the field can then name it.
+
+    Raises
+    ------
+    RequestError
+        ``malformed_json``.
+    """
+    try:
+        return json.loads(body, object_pairs_hook=_object_of_distinct_fields)
+    except (ValueError, RecursionError) as error:
+        # ValueError covers JSONDecodeError, UnicodeDecodeError and integers of thousands of digits.
+        raise RequestError("malformed_json", f"the body is not JSON: {error}") from error
+
+
+class RequestParser:
+    """Checks requests against one contract. Made once for each artefact; holds nothing of any request."""
+
+    def __init__(self, contract: ServingContract) -> None:
+        self.contract = contract
+        self._seen = {f.name: frozenset(f.values) for f in contract.categories}
+
+    @cached_property
+    def _fields(self) -> frozenset[str]:
+        features = (*self.contract.numbers, *self.contract.categories)
+        return frozenset([self.contract.key, *(f.name for f in features)])
+
+    def parse(self, body: bytes) -> Rows:
+        """The rows of a request body.
+
+        Raises
+        ------
+        RequestError
+            At the first thing wrong, in the order of the rows and, in a row, of the contract's columns.
+        """
+        instances = self._instances(parse_json(body))
+        numbers, categories = self.contract.numbers, self.contract.categories
+        keys: list[str] = []
+        num: list[list[float]] = []
+        cat: list[list[str]] = []
+        unseen: dict[str, int] = {}
+        for index, instance in enumerate(instances):
+            self._check_fields(instance, index)
+            keys.append(_key(instance[self.contract.key], self.contract.key, index))
+            num.append([_number(instance[f.name], f, index) for f in numbers])
+            texts = [_category(instance[f.name], f, index) for f in categories]
+            cat.append(texts)
+            for spec, text in zip(categories, texts, strict=True):
+                if text and text not in self._seen[spec.name]:
+                    _refuse_unseen_if_declared(text, spec, index)
+                    unseen[spec.name] = unseen.get(spec.name, 0) + 1
+        _refuse_repeated_key(keys, self.contract.key)
+        shape = len(keys), len(categories)
+        return Rows(
+            keys=keys,
+            num=np.array(num, dtype=np.float64).reshape(len(keys), len(numbers)),
+            cat=np.array(cat, dtype=object).reshape(shape),
+            unseen=unseen,
+        )
+
+    def _instances(self, document: Any) -> list[Any]:
+        if not isinstance(document, dict):
+            found = _kind(document)
+            raise RequestError("wrong_type", f'the body is {found}; send an object {{"instances": [...]}}')
+        if "instances" not in document:
+            raise RequestError("no_instances", "the field 'instances' is missing", field="instances")
+        for name in document:
+            if name != "instances":
+                raise RequestError(
+                    "unknown_feature", f"the body has an unknown field {_short(name)!r}", field=_short(name)
+                )
+        instances = document["instances"]
+        if not isinstance(instances, list):
+            raise RequestError("wrong_type", f"'instances' is {_kind(instances)}; send a list", field="instances")
+        if not instances:
+            raise RequestError("no_instances", "'instances' is empty; send 1 or more rows", field="instances")
+        if len(instances) > self.contract.max_rows:
+            raise RequestError(
+                "too_many_instances",
+                f"'instances' has {len(instances)} rows; at most {self.contract.max_rows} are taken at once",
+                field="instances",
+            )
+        return instances
+
+    def _check_fields(self, instance: Any, index: int) -> None:
+        if not isinstance(instance, dict):
+            raise RequestError("wrong_type", f"the instance is {_kind(instance)}, not an object", index=index)
+        if instance.keys() == self._fields:
+            return
+        features = (*self.contract.numbers, *self.contract.categories)
+        for name in (self.contract.key, *(f.name for f in features)):
+            if name not in instance:
+                raise RequestError("missing_feature", f"the field {name!r} is missing", field=name, index=index)
+        unknown = next(name for name in instance if name not in self._fields)
+        raise RequestError(
+            "unknown_feature", f"the model has no field {_short(unknown)!r}", field=_short(unknown), index=index
+        )
+
+
+def _object_of_distinct_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise RequestError("malformed_json", f"an object gives {_short(repeated)!r} twice", field=_short(repeated))
+    return result
+
+
+def _key(value: Any, name: str, index: int) -> str:
+    if value is None or value == "":
+        raise RequestError(
+            "missing_not_allowed", f"{name!r} identifies the row and can't be empty", field=name, index=index
+        )
+    return _text(value, name, MAX_KEY_LENGTH, index)
+
+
+def _number(value: Any, spec: NumberField, index: int) -> float:
+    if value is None:
+        if spec.missing == "allow":
+            return math.nan
+        raise _missing_not_allowed(spec.name, index)
+    if type(value) is not float and type(value) is not int:  # a bool is an int to isinstance
+        raise RequestError(
+            "wrong_type", f"{spec.name!r} is {_kind(value)}; send a number", field=spec.name, index=index
+        )
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise RequestError(
+            "not_finite",
+            f"{spec.name!r} is {number}, which is not a finite number; send null for a missing value",
+            field=spec.name,
+            index=index,
+        )
+    if (spec.min is not None and number < spec.min) or (spec.max is not None and number > spec.max):
+        raise RequestError(
+            "out_of_range",
+            f"{spec.name!r} is {number}; allowed is {_range(spec)}",
+            field=spec.name,
+            index=index,
+        )
+    return number
+
+
+def _category(value: Any, spec: CategoryField, index: int) -> str:
+    if value is None or value == "":
+        if spec.missing == "allow":
+            return ""
+        raise _missing_not_allowed(spec.name, index)
+    return _text(value, spec.name, spec.max_length, index)
+
+
+def _text(value: Any, name: str, max_length: int, index: int) -> str:
+    if type(value) is not str:
+        raise RequestError("wrong_type", f"{name!r} is {_kind(value)}; send a text", field=name, index=index)
+    if len(value) > max_length:
+        raise RequestError(
+            "too_long",
+            f"{name!r} has {len(value)} characters; at most {max_length} are taken",
+            field=name,
+            index=index,
+        )
+    if not value.isprintable() and UNUSABLE_CHARACTERS.search(value):
+        raise RequestError("wrong_type", f"{name!r} has a control character: {value!r}", field=name, index=index)
+    return value
+
+
+def _refuse_unseen_if_declared(text: str, spec: CategoryField, index: int) -> None:
+    if spec.unseen == "refuse":
+        raise RequestError(
+            "unseen_category",
+            f"{spec.name!r} is {text!r}, which the model was not trained on and does not accept",
+            field=spec.name,
+            index=index,
+        )
+
+
+def _refuse_repeated_key(keys: list[str], name: str) -> None:
+    if len(set(keys)) == len(keys):
+        return
+    first: dict[str, int] = {}
+    for index, key in enumerate(keys):
+        if key in first:
+            raise RequestError(
+                "duplicate_key",
+                f"instances {first[key]} and {index} have the same {name!r}, {key!r}",
+                field=name,
+                index=index,
+            )
+        first[key] = index
+
+
+def _missing_not_allowed(name: str, index: int) -> RequestError:
+    return RequestError("missing_not_allowed", f"{name!r} is missing, and the model needs it", field=name, index=index)
+
+
+def _range(spec: NumberField) -> str:
+    low = "" if spec.min is None else f"from {spec.min:g}"
+    high = "" if spec.max is None else f"to {spec.max:g}"
+    return f"{low} {high}".strip()
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 64 else f"{name[:64]}…"
+
+
+_KINDS = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
+
+
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), "a number")

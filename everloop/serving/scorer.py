@@ -1,0 +1,134 @@
+"""Runs a model. ONNX bytes in, one float64 score for each row out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from everloop.serving.contract import ServingContract
+from everloop.serving.exceptions import ScorerError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+NUMBERS_INPUT = "num"
+CATEGORIES_INPUT = "cat"
+SCORE_OUTPUT = "score"
+
+
+class Scorer:
+    """A loaded model whose inputs and output are those of its serving contract.
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+        The model.
+    contract : ServingContract
+        What it has to take.
+
+    Raises
+    ------
+    ScorerError
+        When an input or the output is missing, extra, or of another type or width.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, contract: ServingContract) -> None:
+        self._session = session
+        self._is_probability = contract.is_classification
+        self._widths = _widths(contract)
+        self._check_signature()
+
+    @classmethod
+    def from_bytes(cls, model: bytes, contract: ServingContract) -> Scorer:
+        """Load a model from the bytes of ``model.onnx``.
+
+        Raises
+        ------
+        ScorerError
+            When the bytes are no model, or not one of this contract.
+        """
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        # A request has few rows and the function few cores: more threads only wait for each other.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's errors share no public base class
+            raise ScorerError(f"model.onnx can't be loaded: {error}") from error
+        return cls(session, contract)
+
+    def score(self, num: np.ndarray, cat: np.ndarray) -> np.ndarray:
+        """Score rows.
+
+        Parameters
+        ----------
+        num : float64 array, shape (rows, number features)
+            NaN is missing.
+        cat : object array of str, shape (rows, category features)
+            The empty string is missing.
+
+        Returns
+        -------
+        float64 array, shape (rows,)
+            The probability of 1, or the predicted value.
+
+        Raises
+        ------
+        ScorerError
+            When an array has another type or shape, or a score is not a finite number or no probability.
+        """
+        if num.dtype != np.float64:
+            raise ScorerError(f"the numbers are {num.dtype}, not float64")
+        if cat.dtype != object:
+            raise ScorerError(f"the categories are {cat.dtype}, not objects of text")
+        if num.shape[0] != cat.shape[0]:
+            raise ScorerError(f"{num.shape[0]} rows of numbers, {cat.shape[0]} of categories")
+        feed = {}
+        for name, (array, kind) in {
+            NUMBERS_INPUT: (num, "numbers"),
+            CATEGORIES_INPUT: (cat, "categories"),
+        }.items():
+            width = self._widths.get(name, 0)
+            if array.ndim != 2 or array.shape[1] != width:
+                raise ScorerError(f"the {kind} have shape {array.shape}, not (rows, {width})")
+            if width:
+                feed[name] = array
+        return self._checked(self._session.run([SCORE_OUTPUT], feed)[0], num.shape[0])
+
+    def _checked(self, scores: np.ndarray, rows: int) -> np.ndarray:
+        if scores.shape != (rows,):
+            raise ScorerError(f"the model gave shape {scores.shape} for {rows} rows")
+        wrong = ~np.isfinite(scores)
+        if self._is_probability:
+            wrong |= (scores < 0) | (scores > 1)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            wanted = "probability" if self._is_probability else "finite number"
+            raise ScorerError(f"the model gave {scores[row]} for row {row}, which is no {wanted}")
+        return scores
+
+    def _check_signature(self) -> None:
+        wanted = {name: _wanted_input(name, width) for name, width in self._widths.items()}
+        found = {i.name: (i.type, _width(i.shape)) for i in self._session.get_inputs()}
+        if found != wanted:
+            raise ScorerError(f"model.onnx takes {found}; its contract needs {wanted}")
+        outputs = {o.name: (o.type, len(o.shape)) for o in self._session.get_outputs()}
+        if outputs.get(SCORE_OUTPUT) != ("tensor(double)", 1):
+            raise ScorerError(f"model.onnx gives {outputs}; needed is {SCORE_OUTPUT!r}, tensor(double) of 1 axis")
+
+
+def _widths(contract: ServingContract) -> dict[str, int]:
+    widths = {NUMBERS_INPUT: len(contract.numbers), CATEGORIES_INPUT: len(contract.categories)}
+    return {name: width for name, width in widths.items() if width}
+
+
+def _wanted_input(name: str, width: int) -> tuple[str, int]:
+    return ("tensor(double)" if name == NUMBERS_INPUT else "tensor(string)", width)
+
+
+def _width(shape: list[int | str | None]) -> int | str | None:
+    return shape[1] if len(shape) == 2 else None

@@ -1,0 +1,123 @@
+"""Answers one prediction request, from the body to the captured rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from everloop.emf import MetricValue
+from everloop.serving.artifact import Artifact
+from everloop.serving.capture import CaptureWriter, RecordFailure, capture_records
+from everloop.serving.exceptions import ArtifactRefusedError, NoChampionError, RequestError
+from everloop.serving.request import RequestParser, decode_body
+from everloop.serving.response import (
+    STATUS_OF_CODE,
+    error_document,
+    predictions_document,
+    request_error_document,
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back to the caller, and what is to be logged and counted.
+
+    Attributes
+    ----------
+    status : int
+        HTTP status.
+    document : dict
+        The JSON body.
+    metrics : list of MetricValue
+        Counted for this request, beside its latency.
+    lost : list of RecordFailure
+        Rows that the stream did not take.
+    refused : ArtifactRefusedError or None
+        Why no artefact was served.
+    """
+
+    status: int
+    document: dict[str, Any]
+    metrics: list[MetricValue] = field(default_factory=list)
+    lost: list[RecordFailure] = field(default_factory=list)
+    refused: ArtifactRefusedError | None = None
+
+
+class PredictionService:
+    """Answers with the one artefact that a function version is bound to.
+
+    Parameters
+    ----------
+    load : callable
+        Loads the artefact. Called again on each request until it succeeds, never after; raises
+        :class:`NoChampionError` or :class:`ArtifactRefusedError`.
+    writer : CaptureWriter
+        Takes the captured rows.
+    timer : callable
+        Seconds of a monotonic counter.
+    """
+
+    def __init__(self, load: Callable[[], Artifact], writer: CaptureWriter, timer: Callable[[], float]) -> None:
+        self._load = load
+        self._writer = writer
+        self._timer = timer
+        self._loaded: tuple[Artifact, RequestParser] | None = None
+
+    def answer(self, body: str | None, *, is_base64: bool, request_id: str, at: datetime) -> Answer:
+        """Answer a request that arrived ``at``.
+
+        The rows are captured before the answer is returned. A stream that does not take them costs no caller
+        the answer: they come back in ``lost``.
+        """
+        started = self._timer()
+        try:
+            artifact, parser = self._artifact()
+            rows = parser.parse(decode_body(body, is_base64=is_base64))
+        except RequestError as error:
+            return Answer(STATUS_OF_CODE[error.code], request_error_document(error))
+        except NoChampionError as error:
+            return Answer(STATUS_OF_CODE["no_champion"], error_document("no_champion", str(error)))
+        except ArtifactRefusedError as error:
+            return _refusal(error)
+        scores = artifact.scorer.score(rows.num, rows.cat)
+        version = artifact.manifest.version
+        records = capture_records(
+            artifact.contract,
+            rows,
+            scores,
+            version=version,
+            request_id=request_id,
+            at=at,
+            latency_ms=self._elapsed_ms(started),
+        )
+        lost = self._writer.write(records)
+        document = predictions_document(artifact.contract, scores, version=version, request_id=request_id)
+        metrics = [
+            MetricValue("Predictions", len(rows)),
+            MetricValue("UnseenCategories", sum(rows.unseen.values())),
+            MetricValue("CaptureFallback", len(lost)),
+            MetricValue("PredictionLatency", self._elapsed_ms(started), "Milliseconds"),
+        ]
+        return Answer(200, document, metrics, lost)
+
+    def _artifact(self) -> tuple[Artifact, RequestParser]:
+        if self._loaded is None:
+            artifact = self._load()
+            self._loaded = artifact, RequestParser(artifact.contract)
+        return self._loaded
+
+    def _elapsed_ms(self, started: float) -> float:
+        return round((self._timer() - started) * 1000, 3)
+
+
+def _refusal(error: ArtifactRefusedError) -> Answer:
+    # The caller learns that it is refused, and the log learns what differed.
+    message = "the stored model is not the evaluated one and is not served; the owner is told"
+    return Answer(
+        STATUS_OF_CODE["artifact_refused"],
+        error_document("artifact_refused", message),
+        [MetricValue("ArtifactRefused", 1)],
+        refused=error,
+    )

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from everloop.serving.contract import ServingContract
+from everloop.serving.exceptions import ContractFormatError
+from tests.helpers.artifacts import small_contract
+
+
+def test_a_contract_survives_its_json() -> None:
+    contract = small_contract()
+    assert ServingContract.from_json(contract.to_json()) == contract
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("threshold",), "0.5"),
+        (("max_rows",), 0),
+        (("max_rows",), True),
+        (("problem_type",), "ranking"),
+        (("model",), ""),
+        (("numbers",), {}),
+        (("numbers", 0, "missing"), "perhaps"),
+        (("numbers", 0, "min"), "low"),
+        (("numbers", 0, "name"), "train_id"),
+        (("categories", 0, "values"), [1]),
+        (("categories", 0, "max_length"), None),
+    ],
+)
+def test_a_wrong_value_is_refused(path: tuple[Any, ...], value: object) -> None:
+    document = copy.deepcopy(small_contract().to_dict())
+    place: Any = document
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    with pytest.raises(ContractFormatError):
+        ServingContract.from_dict(document)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"null", b"\xff"])
+def test_what_is_no_contract_is_refused(data: bytes) -> None:
+    with pytest.raises(ContractFormatError, match=r"contract\.json"):
+        ServingContract.from_json(data)
+
+
+def test_unknown_and_missing_keys_are_named() -> None:
+    document = small_contract().to_dict()
+    document["treshold"] = document.pop("threshold")
+    with pytest.raises(ContractFormatError, match=r"missing keys \['threshold'\], unknown keys \['treshold'\]"):
+        ServingContract.from_dict(document)
+
+
+def test_a_contract_without_features_is_refused() -> None:
+    with pytest.raises(ContractFormatError, match="no feature"):
+        ServingContract.from_dict(small_contract(numbers=(), categories=()).to_dict())
