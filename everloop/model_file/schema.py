@@ -249,15 +249,23 @@ class Serving(Section):
 class Monitoring(Section):
     """When and how production is watched.
 
-    ``false_alarm_rate`` is the probability that a window with no change at all alarms, over all features
-    together. ``minimum_effect`` is the population stability index below which a shift is trivial.
+    Windows are whole UTC days, as days are what naturally differs. For drift the latest windows of ``drift_days``
+    days are judged together. ``false_alarm_rate`` is the probability that they alarm when nothing has changed,
+    over all features together. ``minimum_effect`` is the population stability index below which a shift is trivial.
     """
 
     schedule: Annotated[str, Field(pattern=r"^(cron|rate)\(.+\)$")] = "cron(0 6 * * ? *)"
-    window_hours: int = Field(default=24, ge=1)
+    window_hours: int = Field(default=24, ge=24, multiple_of=24)
+    drift_days: int = Field(default=7, ge=1, le=31)
     minimum_rows: int = Field(default=200, ge=1)
     false_alarm_rate: OpenFraction = 0.01
     minimum_effect: float = Field(default=0.1, ge=0)
+
+    @model_validator(mode="after")
+    def _spans_hold_windows(self) -> Monitoring:
+        if self.drift_days % (self.window_hours // 24):
+            raise ValueError("'drift_days' holds a whole number of windows")
+        return self
 
 
 class Quota(Section):
@@ -268,13 +276,15 @@ class Quota(Section):
 
 
 class QualityTrigger(Section):
-    """Retrain when labelled quality has fallen.
+    """Retrain when the champion's answers no longer fit the outcomes.
 
-    The mean loss over the last ``days`` labelled days is compared with the champion's reference; it counts as
-    fallen when it exceeds the reference by ``minimum_increase`` (relative) with ``confidence``.
+    Over the last ``days`` labelled days that it served, its answers are compared with themselves, put right by the
+    one shift (and one stretch) that fits the outcomes best. Quality counts as fallen when the answers lose more
+    than those by ``minimum_increase`` (relative), and the days agree on it with ``confidence``. That its rows have
+    become harder to tell is no fault of the champion's, and does not count.
     """
 
-    days: int = Field(ge=1)
+    days: int = Field(ge=3)
     minimum_increase: float = Field(ge=0)
     confidence: OpenFraction = 0.99
 
@@ -334,9 +344,7 @@ class ModelDeclaration(Section):
             raise ValueError(f"gate.metric {self.gate.metric!r} is not one of {sorted(allowed)}")
         for threshold in self.gate.absolute:
             if threshold.metric not in absolute:
-                raise ValueError(
-                    f"gate.absolute metric {threshold.metric!r} is not one of {sorted(absolute)}"
-                )
+                raise ValueError(f"gate.absolute metric {threshold.metric!r} is not one of {sorted(absolute)}")
         by = self.problem.baseline.by
         if by is not None and by not in {f.name for f in self.data.categories}:
             raise ValueError(f"problem.baseline.by {by!r} is not a declared category feature")

@@ -101,6 +101,6 @@ def test_a_folder_of_another_name_and_a_missing_script_are_refused(tmp_path):
         read_model_file(file)
     (folder / "train.py").touch()
     assert read_model_file(file).model == "late_train"
+    file.write_text(as_yaml(binary_document(model="other")))
     with pytest.raises(ModelFileError, match="the folder's name"):
-        file.write_text(as_yaml(binary_document(model="other")))
         read_model_file(file)

@@ -1,0 +1,1 @@
+"""Watches what production sees and answers: profiles that add up, drift, and quality on arrived labels."""

@@ -1,0 +1,88 @@
+"""The bins over which a window is counted, fixed by the reference.
+
+A number falls into one of ``len(edges) + 1`` bins: bin ``i`` holds ``edges[i - 1] <= x < edges[i]``; the first lies
+below all edges, the last at or above them. A category falls into the bin of its value, or into the last bin,
+"other". What is missing is counted apart. The same rules stand in :mod:`everloop.monitoring.profile_query` as SQL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from everloop.monitoring.exceptions import ProfileFormatError
+
+MISSING = -1
+"""The bin of a missing value."""
+
+
+@dataclass(frozen=True)
+class NumberBins:
+    """Bins of a number feature: ``edges`` rise strictly."""
+
+    edges: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if any(not a < b for a, b in zip(self.edges, self.edges[1:], strict=False)):
+            raise ProfileFormatError(f"the edges {self.edges} do not rise")
+
+    @property
+    def size(self) -> int:
+        """How many bins there are, without the one for missing."""
+        return len(self.edges) + 1
+
+    def label(self, index: int) -> str:
+        """The bin as a person reads it."""
+        if index == MISSING:
+            return "missing"
+        if index == 0:
+            return f"below {self.edges[0]:.4g}"
+        if index == len(self.edges):
+            return f"from {self.edges[-1]:.4g}"
+        return f"{self.edges[index - 1]:.4g} to {self.edges[index]:.4g}"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"kind": "number", "edges": list(self.edges)}
+
+
+@dataclass(frozen=True)
+class CategoryBins:
+    """Bins of a category feature: its most frequent values, then "other"."""
+
+    categories: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.categories)) != len(self.categories) or "" in self.categories:
+            raise ProfileFormatError("the categories are distinct, and the empty text is no category but missing")
+
+    @property
+    def size(self) -> int:
+        """How many bins there are, without the one for missing."""
+        return len(self.categories) + 1
+
+    def label(self, index: int) -> str:
+        """The bin as a person reads it."""
+        if index == MISSING:
+            return "missing"
+        return self.categories[index] if index < len(self.categories) else "other"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"kind": "category", "categories": list(self.categories)}
+
+
+Bins = NumberBins | CategoryBins
+
+
+def bins_from_dict(document: dict[str, Any]) -> Bins:
+    """Read what ``as_dict`` wrote.
+
+    Raises
+    ------
+    ProfileFormatError
+        When the document is of no known kind.
+    """
+    if document.get("kind") == "number":
+        return NumberBins(tuple(float(e) for e in document["edges"]))
+    if document.get("kind") == "category":
+        return CategoryBins(tuple(str(c) for c in document["categories"]))
+    raise ProfileFormatError(f"bins of the kind {document.get('kind')!r}; there are number and category")

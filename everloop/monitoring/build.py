@@ -1,0 +1,168 @@
+"""Builds the reference in the training and evaluation jobs, from arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from everloop.model_file.schema import ModelDeclaration
+from everloop.monitoring.bins import Bins, CategoryBins, NumberBins
+from everloop.monitoring.counting import bin_indices, count_outcomes, counted
+from everloop.monitoring.divergence import distance, smallest_share
+from everloop.monitoring.exceptions import ReferenceUnusableError
+from everloop.monitoring.profile import BinCounts
+from everloop.monitoring.reference import FeatureReference, Natural, Reference
+
+NUMBER_BINS = 10
+SCORE_BINS = 50
+CATEGORIES = 20
+
+FEWEST_SPANS = 5
+"""A span is judged only where the reference holds this many side by side: fewer say too little of their spread."""
+
+
+def build_reference(
+    numbers: Mapping[str, np.ndarray],
+    categories: Mapping[str, Sequence[str]],
+    days: np.ndarray,
+    declaration: ModelDeclaration,
+) -> Reference:
+    """The reference of the training rows; :func:`complete_reference` adds the scores.
+
+    Parameters
+    ----------
+    numbers : mapping of str to float64 array, shape (rows,)
+        Each number feature, NaN where missing.
+    categories : mapping of str to sequence of str
+        Each category feature, ``""`` where missing.
+    days : datetime64[D] array, shape (rows,)
+        The UTC day of each row.
+
+    Raises
+    ------
+    ReferenceUnusableError
+        When there are no rows, or a declared feature is not given for every row.
+    """
+    span = declaration.monitoring.drift_days
+    features = {}
+    for feature in declaration.data.features:
+        given = numbers if feature.type == "number" else categories
+        if feature.name not in given or len(given[feature.name]) != len(days) or not len(days):
+            raise ReferenceUnusableError(f"the feature {feature.name!r} is not given for each of {len(days)} rows")
+        values = given[feature.name]
+        bins = number_bins(values, NUMBER_BINS) if feature.type == "number" else category_bins(values)
+        features[feature.name] = _feature(bins, values, days, span)
+    return Reference(rows=len(days), days=len(np.unique(days)), features=features)
+
+
+def complete_reference(
+    reference: Reference,
+    scores: np.ndarray,
+    labels: np.ndarray,
+    days: np.ndarray,
+    declaration: ModelDeclaration,
+) -> Reference:
+    """The reference with what the model answered to test rows, and how good it was.
+
+    Parameters
+    ----------
+    scores, labels : float64 array, shape (rows,)
+    days : datetime64[D] array, shape (rows,)
+    """
+    if not len(scores) or len(scores) != len(labels) or len(scores) != len(days):
+        raise ReferenceUnusableError(f"{len(scores)} scores, {len(labels)} labels and {len(days)} days")
+    bins = number_bins(scores, SCORE_BINS)
+    classification = declaration.problem.type == "binary_classification"
+    metric = declaration.gate.metric
+    return replace(
+        reference,
+        score=_feature(bins, scores, days, declaration.monitoring.drift_days),
+        metric=metric,
+        outcomes=count_outcomes(bins, scores, labels, metric=metric, classification=classification),
+        outcome_days=len(np.unique(days)),
+    )
+
+
+def number_bins(values: np.ndarray, wanted: int) -> NumberBins:
+    """About ``wanted`` bins of equally many rows between the least and the greatest value, and one on either side.
+
+    The bins beyond what the reference has seen are what shows a value that never occurred. A value that fills
+    more than a bin's share has one to itself, and the rest is divided among the others.
+    """
+    finite = np.sort(values[np.isfinite(values)])
+    if not len(finite):
+        return NumberBins(())
+    distinct, sizes = np.unique(finite, return_counts=True)
+    edges: list[float] = []
+    left, bins_left, filled = len(finite), wanted, math.inf
+    for value, size in zip(distinct.tolist(), sizes.tolist(), strict=True):
+        share = left / max(1, bins_left)
+        if filled + size / 2 > share and len(edges) < wanted:
+            edges.append(value)
+            left, bins_left = left - (0 if math.isinf(filled) else filled), bins_left - (len(edges) > 1)
+            filled = 0
+        filled += size
+    edges.append(float(np.nextafter(distinct[-1], np.inf)))
+    return NumberBins(tuple(edges))
+
+
+def category_bins(values: Sequence[str]) -> CategoryBins:
+    """The most frequent categories; of equally frequent ones the first in order."""
+    found, sizes = np.unique(np.asarray(values, dtype=str), return_counts=True)
+    ranked = sorted((-size, name) for name, size in zip(found.tolist(), sizes.tolist(), strict=True) if name)
+    return CategoryBins(tuple(name for _, name in ranked[:CATEGORIES]))
+
+
+def _feature(bins: Bins, values: np.ndarray | Sequence[str], days: np.ndarray, span: int) -> FeatureReference:
+    indices = bin_indices(bins, values)
+    _, day = np.unique(days, return_inverse=True)
+    daily = [counted(bins, indices[day == d]) for d in range(int(day.max()) + 1)]
+    return FeatureReference(bins, counted(bins, indices), natural_variation(daily, span))
+
+
+def natural_variation(daily: Sequence[BinCounts], longest: int) -> tuple[Natural, ...]:
+    """How far spans of up to ``longest`` days are from the other days.
+
+    Parameters
+    ----------
+    daily : sequence of BinCounts
+        The days of the reference in order.
+    """
+    cells = np.array([d.cells for d in daily if d.rows], dtype=np.int64)
+    days = len(cells)
+    if days < FEWEST_SPANS:
+        return ()
+    floor = smallest_share(days)
+    freedom = _directions(cells, floor)
+    cumulative = np.vstack([np.zeros_like(cells[:1]), cells.cumsum(axis=0)])
+    found = []
+    for span in range(1, longest + 1):
+        if days / span < FEWEST_SPANS:
+            break
+        parts = cumulative[span:] - cumulative[:-span]
+        distances = [distance((cumulative[-1] - part).tolist(), part.tolist(), floor) for part in parts]
+        found.append(Natural(span, float(np.mean(distances)), freedom, days / span))
+    return tuple(found)
+
+
+def _directions(cells: np.ndarray, floor: float) -> float:
+    """Along how many directions days differ, in effect: tr(A)^2 / tr(A^2) of the days' weighted covariance A.
+
+    A sum of squares of so many equally strong directions has the mean and variance that the distance of a day has
+    (Satterthwaite). The plain estimate of tr(A^2) is too large by what few days have in common by chance.
+    """
+    days = len(cells)
+    shares = cells / cells.sum(axis=1, keepdims=True)
+    whole = cells.sum(axis=0) / cells.sum()
+    scaled = (shares - shares.mean(axis=0)) / np.sqrt(np.maximum(whole, floor))
+    products = scaled @ scaled.T / (days - 1)
+    trace, squares = float(np.trace(products)), float((products**2).sum())
+    if trace <= 0:
+        return 1.0
+    chance = trace**2 / (days - 1)
+    corrected = (days - 1) ** 2 / ((days + 1) * (days - 2)) * (squares - chance)
+    widest = max(1.0, cells.shape[1] - 1.0)
+    return float(min(max(trace**2 / max(corrected, trace**2 / widest), 1.0), widest))

@@ -1,0 +1,175 @@
+"""Judges whether the inputs, or the scores, have shifted.
+
+A feature alarms when three things hold: the stability index of the latest days is at least the declared smallest
+effect; they are further from the reference than spans of as many days naturally are, by an F test of the squared
+distance over its mean between the days of the reference; and further than the sampling of rows explains, by a
+likelihood ratio test. The p-value is the larger of the two tests'. Over all features Holm's procedure keeps the
+declared false alarm rate, whatever their dependence.
+
+References
+----------
+S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Any
+
+from everloop.monitoring.divergence import distance, sampling_p_value, smallest_share, stability_index
+from everloop.monitoring.f_distribution import f_tail
+from everloop.monitoring.profile import BinCounts, Profile
+from everloop.monitoring.reference import SCORE, FeatureReference, Natural, Reference
+
+
+@dataclass(frozen=True)
+class DriftPolicy:
+    """What counts as drift; see ``monitoring`` of the declaration."""
+
+    days: int
+    window_days: int
+    minimum_rows: int
+    false_alarm_rate: float
+    minimum_effect: float
+
+
+@dataclass(frozen=True)
+class FeatureDrift:
+    """One feature in the latest days.
+
+    Attributes
+    ----------
+    days : int
+        How many were judged together.
+    effect : float
+        The stability index.
+    p_value, adjusted_p_value : float
+        By itself, and with regard to all that was tested. 1 where nothing could be tested.
+    moved : str
+        The bin whose share changed most, e.g. ``80 to 85: 2% -> 31%``.
+    """
+
+    name: str
+    days: int
+    effect: float
+    p_value: float
+    adjusted_p_value: float
+    alarm: bool
+    moved: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "days": self.days,
+            "effect": self.effect,
+            "p_value": self.p_value,
+            "adjusted_p_value": self.adjusted_p_value,
+            "alarm": self.alarm,
+            "moved": self.moved,
+        }
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """All features in the latest days.
+
+    Attributes
+    ----------
+    evaluated : bool
+        False when nothing could be judged; ``reason`` says why.
+    features : tuple of FeatureDrift
+        The least probable first.
+    """
+
+    evaluated: bool
+    rows: int
+    features: tuple[FeatureDrift, ...] = ()
+    reason: str = ""
+
+    @property
+    def alarmed(self) -> tuple[FeatureDrift, ...]:
+        return tuple(f for f in self.features if f.alarm)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {f.name: f.as_dict() for f in self.features}
+
+
+def judge_drift(reference: Reference, windows: Sequence[Profile], policy: DriftPolicy) -> DriftReport:
+    """Compare the latest windows with the reference.
+
+    Parameters
+    ----------
+    windows : sequence of Profile
+        Newest first, without gaps, all over the reference's bins.
+    """
+    latest = windows[: policy.days // policy.window_days]
+    rows = latest[0].rows if latest else 0
+    if rows < policy.minimum_rows:
+        why = f"the window has {rows} rows and needs {policy.minimum_rows}"
+        return DriftReport(False, rows, reason=why)
+    found = []
+    for name, feature in _named(reference):
+        judged = _judge(name, feature, [_counts(p, name) for p in latest], policy)
+        if judged is not None:
+            found.append(judged)
+    if not found:
+        why = f"the reference has {reference.days} days, too few to know how far days naturally differ"
+        return DriftReport(False, rows, reason=why)
+    return DriftReport(True, rows, _adjusted(found, policy))
+
+
+def _named(reference: Reference) -> list[tuple[str, FeatureReference]]:
+    score = [] if reference.score is None else [(SCORE, reference.score)]
+    return [*reference.features.items(), *score]
+
+
+def _counts(profile: Profile, name: str) -> BinCounts:
+    return profile.score if name == SCORE else profile.features[name]
+
+
+def _judge(
+    name: str, feature: FeatureReference, windows: Sequence[BinCounts], policy: DriftPolicy
+) -> FeatureDrift | None:
+    natural = feature.natural_of(len(windows) * policy.window_days)
+    if natural is None or natural.days < policy.window_days:
+        return None
+    taken = natural.days // policy.window_days
+    days = taken * policy.window_days
+    exact = feature.natural_of(days)
+    counts = reduce(add, windows[:taken])
+    if exact is None or counts.rows < policy.minimum_rows:
+        return None
+    effect = stability_index(feature.counts.cells, counts.cells)
+    apart = distance(feature.counts.cells, counts.cells, smallest_share(round(exact.days * exact.spans)))
+    p_value = max(_natural_p_value(apart, exact), sampling_p_value(feature.counts.cells, counts.cells))
+    return FeatureDrift(name, days, effect, p_value, p_value, False, _moved(feature, counts))
+
+
+def _natural_p_value(found: float, natural: Natural) -> float:
+    """The probability of a distance this large for days like those of the reference."""
+    if natural.distance <= 0:
+        return 0.0 if found > 0 else 1.0
+    return f_tail(found / natural.distance, natural.freedom, natural.freedom * (natural.spans - 1))
+
+
+def _adjusted(found: Sequence[FeatureDrift], policy: DriftPolicy) -> tuple[FeatureDrift, ...]:
+    """Holm: the i-th smallest of m p-values counts m - i times, and never less than the one before."""
+    ordered = sorted(found, key=lambda f: (f.p_value, f.name))
+    result, previous = [], 0.0
+    for place, feature in enumerate(ordered):
+        previous = max(previous, min(1.0, feature.p_value * (len(ordered) - place)))
+        alarm = previous <= policy.false_alarm_rate and feature.effect >= policy.minimum_effect
+        result.append(
+            FeatureDrift(feature.name, feature.days, feature.effect, feature.p_value, previous, alarm, feature.moved)
+        )
+    return tuple(result)
+
+
+def _moved(feature: FeatureReference, counts: BinCounts) -> str:
+    before, after = feature.counts.cells, counts.cells
+    shares = [(a / max(1, sum(before)), b / max(1, sum(after))) for a, b in zip(before, after, strict=True)]
+    index = max(range(len(shares)), key=lambda i: abs(shares[i][1] - shares[i][0]))
+    label = feature.bins.label(index if index < feature.bins.size else -1)
+    return f"{label}: {100 * shares[index][0]:.3g}% -> {100 * shares[index][1]:.3g}%"

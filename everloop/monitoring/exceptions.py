@@ -1,0 +1,23 @@
+"""What monitoring refuses, and why."""
+
+from __future__ import annotations
+
+
+class MonitoringError(Exception):
+    """Any refusal of monitoring."""
+
+
+class ProfileFormatError(MonitoringError):
+    """A document does not read as a profile or a reference."""
+
+
+class BinsDifferError(MonitoringError):
+    """Two profiles were counted over different bins, so their counts do not add up."""
+
+
+class ReferenceUnusableError(MonitoringError):
+    """A reference can not be built from these rows, or is not complete."""
+
+
+class QueryFailedError(MonitoringError):
+    """Athena did not answer a query, or answered something else."""

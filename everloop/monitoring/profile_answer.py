@@ -1,0 +1,101 @@
+"""Reads the answer of the profile query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from everloop.monitoring.exceptions import QueryFailedError
+from everloop.monitoring.profile import OUTCOME_SUMS, BinCounts, Outcomes, Profile
+from everloop.monitoring.profile_query import LABELS, TOTAL, all_bins, part_of
+from everloop.monitoring.reference import SCORE, Reference
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """The labels that arrived in the last window's length before ``as_of``.
+
+    Attributes
+    ----------
+    arrived : int
+        Every one of them, repetitions included.
+    corrections : int
+        Those of a value other than the one that had arrived before for the same prediction or key.
+    unmatched : int
+        Those that name none of the rows that the query reads: they came late, or for a prediction never captured.
+    """
+
+    arrived: int = 0
+    corrections: int = 0
+    unmatched: int = 0
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The answer of the query.
+
+    Attributes
+    ----------
+    profile : Profile
+        ``features`` of all rows of the window; ``score`` of those the champion answered; ``outcomes`` of its rows
+        in the labelled window.
+    labelled_rows : int
+        Rows of the labelled window with a label, whoever answered them.
+    """
+
+    profile: Profile
+    labelled_rows: int
+    labels: LabelCounts
+
+
+def read_counts(rows: Iterable[Mapping[str, str | None]], reference: Reference, *, classification: bool) -> Counted:
+    """The profile in the query's answer.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        Column to value, as text.
+
+    Raises
+    ------
+    QueryFailedError
+        When the answer has no row of totals.
+    """
+    bins = all_bins(reference)
+    by_part = {part_of(name): name for name in bins}
+    cells = {name: [0] * (b.size + 1) for name, b in bins.items()}
+    ones, labelled_by_score = [0] * len(cells[SCORE]), [0] * len(cells[SCORE])
+    total: Mapping[str, str | None] | None = None
+    labels = LabelCounts()
+    for row in rows:
+        part = row["part"] or ""
+        if part == TOTAL:
+            total = row
+        elif part == LABELS:
+            labels = LabelCounts(_whole(row["n"]), _whole(row["n_own"]), _whole(row["labelled"]))
+        else:
+            name, place = by_part[part], _whole(row["bin"])
+            cells[name][place] = _whole(row["n_own" if name == SCORE else "n"])
+            if name == SCORE:
+                ones[place], labelled_by_score[place] = _whole(row["label"]), _whole(row["outcomes"])
+    if total is None:
+        raise QueryFailedError("the answer of the profile query has no row of totals")
+    outcomes = Outcomes(
+        rows=_whole(total["outcomes"]),
+        ones=tuple(ones[:-1]) if classification else (),
+        zeros=tuple(a - b for a, b in zip(labelled_by_score, ones, strict=True))[:-1] if classification else (),
+        **{name: float(total[name] or 0) for name in OUTCOME_SUMS},
+    )
+    counts = {name: BinCounts(tuple(c[:-1]), c[-1]) for name, c in cells.items()}
+    profile = Profile(
+        bins=reference.bins_id,
+        rows=_whole(total["n"]),
+        features={name: c for name, c in counts.items() if name != SCORE},
+        score=counts[SCORE],
+        outcomes=outcomes,
+    )
+    return Counted(profile, _whole(total["labelled"]), labels)
+
+
+def _whole(text: str | None) -> int:
+    return int(float(text or 0))

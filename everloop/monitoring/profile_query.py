@@ -1,0 +1,242 @@
+"""The query that counts a window on the lake.
+
+One query gives everything: the captured rows of a window are put into the reference's bins by CASE, joined with the
+label that arrived last, and counted by GROUPING SETS, one set for each feature. The answer has one row for each bin
+that occurs. It keeps to what Trino (Athena) and DuckDB read alike; its counts are those of
+:mod:`everloop.monitoring.counting`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from everloop.monitoring.bins import Bins, CategoryBins
+from everloop.monitoring.exceptions import ReferenceUnusableError
+from everloop.monitoring.profile import OUTCOME_SUMS
+from everloop.monitoring.reference import SCORE, Reference
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import ModelDeclaration
+
+DELIVERY = timedelta(hours=1)
+"""A captured row lies in the partition of its delivery, which may be the one after its own time's."""
+
+CLIP = "2.220446049250313E-16"
+
+TOTAL, LABELS = "total", "labels"
+"""The parts of the answer that are no feature's."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What one run of the monitor looks at; all UTC, begin included, end not.
+
+    Attributes
+    ----------
+    as_of : datetime
+        Labels that arrived later are not known yet.
+    start, end : datetime
+        The rows whose inputs and scores are counted.
+    labelled_start, labelled_end : datetime
+        The rows whose outcomes are complete by ``as_of``.
+    """
+
+    as_of: datetime
+    start: datetime
+    end: datetime
+    labelled_start: datetime
+    labelled_end: datetime
+
+
+def windows_at(declaration: ModelDeclaration, scheduled: datetime) -> Windows:
+    """The windows of the run scheduled at ``scheduled``.
+
+    The one for inputs ends at the last UTC midnight; the labelled one at the last midnight by which every outcome
+    has had its declared lag to arrive.
+    """
+    length = timedelta(hours=declaration.monitoring.window_hours)
+    end = _midnight(scheduled)
+    labelled_end = _midnight(scheduled - timedelta(hours=declaration.data.label_lag_hours))
+    return Windows(scheduled.astimezone(UTC), end - length, end, labelled_end - length, labelled_end)
+
+
+def profile_query(declaration: ModelDeclaration, reference: Reference, windows: Windows, *, version: int) -> str:
+    """The query.
+
+    A feature's name has at least two characters and begins with a letter: names of one letter, or quoted and beginning
+    with an underscore, are the query's own.
+
+    Its answer is what :func:`everloop.monitoring.profile_answer.read_counts` takes.
+
+    Parameters
+    ----------
+    version : int
+        The champion: scores and outcomes are counted of the rows that it answered.
+    """
+    bins = all_bins(reference)
+    names = list(bins)
+    columns = [f'"_b{i}"' for i in range(len(names))]
+    cases = ",\n    ".join(f"{_case(n, b)} AS {c}" for c, (n, b) in zip(columns, bins.items(), strict=True))
+    sets = ", ".join(["()", *(f"({c})" for c in columns)])
+    which = " ".join(f"WHEN {c} IS NOT NULL THEN '{part_of(n)}'" for c, n in zip(columns, names, strict=True))
+    features = ", ".join(f'"{f.name}"' for f in declaration.data.features)
+    begin, until = min(windows.start, windows.labelled_start), max(windows.end, windows.labelled_end)
+    classification = declaration.problem.type == "binary_classification"
+    score = '"probability"' if classification else '"prediction"'
+    return f"""WITH captured AS (
+  SELECT "prediction_id", "key", "time", "version", {score} AS s, {features},
+    row_number() OVER (PARTITION BY "prediction_id" ORDER BY "time") AS "_copy"
+  FROM "{declaration.model}_predictions"
+  WHERE "date" BETWEEN '{_date(begin)}' AND '{_date(until + DELIVERY)}'
+    AND "time" >= {_timestamp(begin)} AND "time" < {_timestamp(until)}
+), arrived AS (
+  SELECT "prediction_id", "key", "label", "time",
+    row_number() OVER (
+      PARTITION BY "prediction_id", CASE WHEN "prediction_id" IS NULL THEN "key" END
+      ORDER BY "time" DESC, "label_id" DESC) AS place,
+    lag("label") OVER (
+      PARTITION BY "prediction_id", CASE WHEN "prediction_id" IS NULL THEN "key" END
+      ORDER BY "time", "label_id") AS previous
+  FROM "{declaration.model}_labels"
+  WHERE "date" BETWEEN '{_date(begin)}' AND '{_date(windows.as_of + DELIVERY)}'
+    AND "time" <= {_timestamp(windows.as_of)}
+), by_prediction AS (
+  SELECT "prediction_id", "label", "time" FROM arrived WHERE place = 1 AND "prediction_id" IS NOT NULL
+), by_key AS (
+  SELECT "key", "label", "time" FROM arrived WHERE place = 1 AND "prediction_id" IS NULL
+), joined AS (
+  SELECT c.*,
+    CASE WHEN k."time" IS NOT NULL AND (p."time" IS NULL OR k."time" > p."time") THEN k."label"
+      ELSE p."label" END AS y,
+    {_inside("c", windows.start, windows.end)} AS w,
+    CASE WHEN c."version" = {version} THEN 1 ELSE 0 END AS "_own",
+    {_inside("c", windows.labelled_start, windows.labelled_end)} AS l
+  FROM captured c
+  LEFT JOIN by_prediction p ON p."prediction_id" = c."prediction_id"
+  LEFT JOIN by_key k ON k."key" = c."key"
+  WHERE c."_copy" = 1
+), scored AS (
+  SELECT *, CASE WHEN l = 1 AND "_own" = 1 AND y IS NOT NULL THEN 1E0 ELSE 0E0 END AS t,
+    {_scale(classification)}
+  FROM joined
+), binned AS (
+  SELECT w, "_own", l, y, t, s, z, v,
+    {_deviance(classification)} AS d,
+    {cases}
+  FROM scored
+), counted AS (
+  SELECT CASE {which} ELSE '{TOTAL}' END AS part,
+    coalesce({", ".join([*columns, "0"])}) AS bin,
+    sum(w) AS n,
+    sum(w * "_own") AS n_own,
+    sum(CASE WHEN l = 1 AND y IS NOT NULL THEN 1 ELSE 0 END) AS labelled,
+    sum(t) AS outcomes,
+    {_sums(declaration.gate.metric)}
+  FROM binned
+  GROUP BY GROUPING SETS ({sets})
+), label_counts AS (
+  SELECT count(*) AS arrived,
+    coalesce(sum(CASE WHEN a.previous <> a."label" THEN 1 ELSE 0 END), 0) AS corrections,
+    coalesce(sum(CASE WHEN c."prediction_id" IS NULL AND k."key" IS NULL THEN 1 ELSE 0 END), 0) AS unmatched
+  FROM arrived a
+  LEFT JOIN (SELECT "prediction_id" FROM captured WHERE "_copy" = 1) c ON c."prediction_id" = a."prediction_id"
+  LEFT JOIN (SELECT DISTINCT "key" FROM captured) k ON k."key" = a."key" AND a."prediction_id" IS NULL
+  WHERE a."time" > {_timestamp(windows.as_of - (windows.end - windows.start))}
+)
+SELECT part, bin, n, n_own, labelled, outcomes, {", ".join(OUTCOME_SUMS)} FROM counted
+UNION ALL
+SELECT '{LABELS}', 0, arrived, corrections, unmatched, 0E0, {", ".join("0E0" for _ in OUTCOME_SUMS)}
+FROM label_counts"""
+
+
+def all_bins(reference: Reference) -> dict[str, Bins]:
+    """The bins of every feature and of the score.
+
+    Raises
+    ------
+    ReferenceUnusableError
+        When the reference has no scores.
+    """
+    if reference.score is None:
+        raise ReferenceUnusableError("the reference has no scores: only an evaluated version can be watched")
+    return {**{name: f.bins for name, f in reference.features.items()}, SCORE: reference.score.bins}
+
+
+def part_of(name: str) -> str:
+    """How the answer calls the part of a feature, or of the score."""
+    return name if name == SCORE else f"feature {name}"
+
+
+def _case(name: str, bins: Bins) -> str:
+    """The bin's number; that of what is missing is the last, so that the answer's numbers are places."""
+    column = "s" if name == SCORE else f'"{name}"'
+    missing, last = bins.size, bins.size - 1
+    if isinstance(bins, CategoryBins):
+        absent = f"{column} IS NULL OR {column} = ''"
+        tests = (f"WHEN {column} = {_text(c)} THEN {i}" for i, c in enumerate(bins.categories))
+    else:
+        absent = f"{column} IS NULL"
+        tests = (f"WHEN {column} < {_double(e)} THEN {i}" for i, e in enumerate(bins.edges))
+    return f"CASE WHEN {absent} THEN {missing} {' '.join(tests)} ELSE {last} END"
+
+
+def _scale(classification: bool) -> str:
+    if not classification:
+        return "s AS p, s AS z, 1E0 AS v"
+    # Not least and greatest: of a null, engines make different things.
+    p = f"CASE WHEN s < {CLIP} THEN {CLIP} WHEN s > 1E0 - {CLIP} THEN 1E0 - {CLIP} ELSE s END"
+    return f"{p} AS p, ln({p}) - ln(1E0 - {p}) AS z, {p} * (1E0 - {p}) AS v"
+
+
+def _deviance(classification: bool) -> str:
+    if not classification:
+        return "(y - s) * (y - s) / 2E0"
+    return "CASE WHEN y = 1E0 THEN -ln(p) ELSE -ln(1E0 - p) END"
+
+
+def _sums(metric: str) -> str:
+    loss = {"log_loss": "d", "mae": "abs(y - s)"}.get(metric, "(y - s) * (y - s)")
+    terms = {
+        "loss": loss,
+        "loss_squares": f"({loss}) * ({loss})",
+        "label": "y",
+        "score": "s",
+        "deviance": "d",
+        "residual_z": "(y - s) * z",
+        "v": "v",
+        "v_z": "v * z",
+        "v_zz": "v * z * z",
+    }
+    return ",\n    ".join(
+        f"coalesce(sum(CASE WHEN t = 1E0 THEN {terms[name]} END), 0E0) AS {name}" for name in OUTCOME_SUMS
+    )
+
+
+def _inside(table: str, begin: datetime, end: datetime) -> str:
+    time = f'{table}."time"'
+    return f"CASE WHEN {time} >= {_timestamp(begin)} AND {time} < {_timestamp(end)} THEN 1 ELSE 0 END"
+
+
+def _double(value: float) -> str:
+    """A double literal that reads back as the same number: without an exponent Trino would read a decimal."""
+    text = repr(value).upper()
+    return text if "E" in text else f"{text}E0"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _midnight(instant: datetime) -> datetime:
+    return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _timestamp(instant: datetime) -> str:
+    text = instant.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
+    return f"TIMESTAMP '{text}'"
+
+
+def _date(instant: datetime) -> str:
+    return instant.astimezone(UTC).date().isoformat()

@@ -1,0 +1,274 @@
+"""Judges, on arrived labels, whether the champion still answers right.
+
+A loss that rises need not be the champion's fault: in stormy weeks delays are harder to tell, and in quiet ones
+easier. So its answers are not compared with an earlier loss but with themselves, put right: if the champion is as
+good as it claims, then over any rows its scores are neither too high nor too low (the level), and outcomes follow
+them as strongly as the scores differ (the spread). Both are linear conditions whose sums add up over rows:
+
+- level: the residuals y - s sum to zero;
+- spread: so do the residuals times the centred log odds (for regression: times the centred score). A negative sum
+  says that the scores differ more than the outcomes do, which is what loss of discrimination looks like. A
+  positive one is no decay.
+
+Each is tested over days, as days are what varies independently: the variance is robust to any dependence within a
+day. What such a deviation costs is the part of the deviance that a recalibration of the same scores would save, to
+second order U^2 / 2I with the sum U and its information I: a lower bound to what a freshly trained model would
+answer better, known without training one.
+
+References
+----------
+D. R. Cox, "Two further applications of a model for binary regression", Biometrika 45 (1958).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+from everloop.evaluation.student_t import t_cdf, t_quantile
+from everloop.monitoring.profile import Outcomes
+from everloop.monitoring.reference import Reference
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import QualityTrigger
+
+TESTS = 2
+CONFIDENCE = 0.95
+"""Of the two-sided intervals that are reported."""
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One way in which the scores do not fit the outcomes.
+
+    Attributes
+    ----------
+    kind : {"level", "spread"}
+    amount : float
+        For the level, mean outcome less mean score. For the spread, how much steeper (or, negative, flatter) the
+        outcomes follow the scores than the scores say, as a fraction.
+    increase : float
+        How much more the answers lose than the same answers put right, relative to the latter.
+    p_value : float
+        With regard to both tests.
+    """
+
+    kind: str
+    amount: float
+    increase: float
+    p_value: float
+    fallen: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "amount": self.amount,
+            "increase": self.increase,
+            "p_value": self.p_value,
+            "fallen": self.fallen,
+        }
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its two-sided 95% interval over days; None where the days do not give one."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+    def as_dict(self) -> dict[str, float | None]:
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """The labelled days that the champion served last.
+
+    Attributes
+    ----------
+    evaluated : bool
+        Whether the deviations were tested; ``reason`` says why not.
+    days, rows : int
+        What was judged.
+    loss, auc : Interval
+        ``auc`` from the counts by score bin; ``auc_error`` is the most that the binning can have moved it by.
+    reference_loss : float or None
+        On the test rows, when the champion was evaluated. For information: it decides nothing.
+    """
+
+    evaluated: bool
+    days: int
+    rows: int
+    loss: Interval
+    auc: Interval
+    auc_error: float | None
+    reference_loss: float | None
+    deviations: tuple[Deviation, ...] = ()
+    reason: str = ""
+
+    @property
+    def fallen(self) -> tuple[Deviation, ...]:
+        return tuple(d for d in self.deviations if d.fallen)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "evaluated": self.evaluated,
+            "days": self.days,
+            "rows": self.rows,
+            "loss": self.loss.as_dict(),
+            "auc": self.auc.as_dict(),
+            "auc_error": self.auc_error,
+            "reference_loss": self.reference_loss,
+            "deviations": {d.kind: d.as_dict() for d in self.deviations},
+            "reason": self.reason,
+        }
+
+
+def judge_quality(
+    reference: Reference,
+    windows: Sequence[Outcomes],
+    *,
+    trigger: QualityTrigger | None,
+    window_days: int,
+    minimum_rows: int,
+) -> QualityReport:
+    """Judge the latest labelled windows of one champion.
+
+    Parameters
+    ----------
+    windows : sequence of Outcomes
+        Newest first: of each window the rows that this champion answered. Windows without any are left out.
+    trigger : QualityTrigger or None
+        What counts as fallen; None describes the quality and tests nothing.
+    minimum_rows : int
+        Fewer labelled rows in all are not tested.
+    """
+    wanted = max(1, math.ceil((trigger.days if trigger else 1) / window_days))
+    latest = [w for w in windows if w.rows][:wanted]
+    total = reduce(add, latest, Outcomes())
+    deviations: tuple[Deviation, ...] = ()
+    reason = ""
+    if trigger is None:
+        reason = "no quality trigger is declared"
+    elif len(latest) < wanted:
+        reason = f"this champion has {len(latest)} labelled windows of the {wanted} needed"
+    elif len(latest) < 2:
+        reason = "a single window does not show how days differ: declare more days than a window has"
+    elif total.rows < minimum_rows:
+        reason = f"there are {total.rows} labelled rows and {minimum_rows} are needed"
+    else:
+        deviations = tuple(_judge(d, total, trigger) for d in (_level(latest), _spread(latest, total)))
+    return QualityReport(
+        evaluated=bool(deviations),
+        days=len(latest) * window_days,
+        rows=total.rows,
+        loss=_loss(latest, total),
+        auc=_auc_interval(latest, total),
+        auc_error=binning_error(total),
+        reference_loss=None if reference.outcomes is None else reference.outcomes.mean_loss,
+        deviations=deviations,
+        reason=reason,
+    )
+
+
+def auc(outcomes: Outcomes) -> float | None:
+    """The area under the ROC curve from counts by score bin, ties within a bin counting half; None for one class."""
+    ones, zeros = sum(outcomes.ones), sum(outcomes.zeros)
+    if not ones or not zeros:
+        return None
+    below, wins = 0, 0.0
+    for one, zero in zip(outcomes.ones, outcomes.zeros, strict=True):
+        wins += one * (below + zero / 2)
+        below += zero
+    return wins / (ones * zeros)
+
+
+def binning_error(outcomes: Outcomes) -> float | None:
+    """The most by which binning can have moved the AUC: every pair within a bin ordered the same way."""
+    ones, zeros = sum(outcomes.ones), sum(outcomes.zeros)
+    if not ones or not zeros:
+        return None
+    return sum(a * b for a, b in zip(outcomes.ones, outcomes.zeros, strict=True)) / (2 * ones * zeros)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """A deviation before it is judged: its sum U by window, with what is to be expected of each, and I."""
+
+    kind: str
+    parts: tuple[float, ...]
+    rows: tuple[int, ...]
+    information: float
+    scale: float
+    one_sided: bool
+
+
+def _level(windows: Sequence[Outcomes]) -> _Sums:
+    parts = tuple(w.label - w.score for w in windows)
+    rows = tuple(w.rows for w in windows)
+    return _Sums("level", parts, rows, sum(w.v for w in windows), float(sum(rows)), one_sided=False)
+
+
+def _spread(windows: Sequence[Outcomes], total: Outcomes) -> _Sums:
+    centre = total.v_z / total.v if total.v else 0.0
+    parts = tuple(w.residual_z - centre * (w.label - w.score) for w in windows)
+    information = total.v_zz - centre * total.v_z
+    return _Sums("spread", parts, tuple(w.rows for w in windows), information, information, one_sided=True)
+
+
+def _judge(sums: _Sums, total: Outcomes, trigger: QualityTrigger) -> Deviation:
+    whole = sum(sums.parts)
+    error = _standard_error(sums.parts, sums.rows)
+    saved = min(whole**2 / (2 * sums.information), total.deviance) if sums.information > 0 else 0.0
+    left = total.deviance - saved
+    increase = saved / left if left > 0 else (math.inf if saved else 0.0)
+    p_value = min(1.0, TESTS * _p_value(whole, error, len(sums.parts) - 1, sums.one_sided))
+    return Deviation(
+        kind=sums.kind,
+        amount=whole / sums.scale if sums.scale > 0 else 0.0,
+        increase=min(increase, 1e6),
+        p_value=p_value,
+        fallen=p_value <= 1 - trigger.confidence and increase >= trigger.minimum_increase,
+    )
+
+
+def _p_value(whole: float, error: float, freedom: int, one_sided: bool) -> float:
+    if error == 0:
+        certain = whole < 0 or (whole > 0 and not one_sided)
+        return 0.0 if certain else 1.0
+    if one_sided:
+        return t_cdf(whole / error, freedom)
+    return 2 * t_cdf(-abs(whole) / error, freedom)
+
+
+def _standard_error(parts: Sequence[float], rows: Sequence[int]) -> float:
+    """Of the sum of the parts, robust to dependence within a part."""
+    mean, groups = sum(parts) / sum(rows), len(parts)
+    squares = sum((part - mean * n) ** 2 for part, n in zip(parts, rows, strict=True))
+    return math.sqrt(groups / (groups - 1) * squares)
+
+
+def _loss(windows: Sequence[Outcomes], total: Outcomes) -> Interval:
+    value = total.mean_loss
+    if value is None or len(windows) < 2:
+        return Interval(value)
+    error = _standard_error([w.loss for w in windows], [w.rows for w in windows]) / total.rows
+    half = t_quantile((1 + CONFIDENCE) / 2, len(windows) - 1) * error
+    return Interval(value, value - half, value + half)
+
+
+def _auc_interval(windows: Sequence[Outcomes], total: Outcomes) -> Interval:
+    """The AUC, its interval by the jackknife over windows."""
+    value = auc(total)
+    without = [auc(reduce(add, [o for j, o in enumerate(windows) if j != i], Outcomes())) for i in range(len(windows))]
+    known = [w for w in without if w is not None]
+    if value is None or len(known) < 2 or len(known) < len(without):
+        return Interval(value)
+    groups, mean = len(known), sum(known) / len(known)
+    error = math.sqrt((groups - 1) / groups * sum((w - mean) ** 2 for w in known))
+    half = t_quantile((1 + CONFIDENCE) / 2, groups - 1) * error
+    return Interval(value, max(0.0, value - half), min(1.0, value + half))

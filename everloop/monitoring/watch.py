@@ -1,0 +1,146 @@
+"""One run of the monitor: count the windows, judge them, decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from everloop.instants import parse_instant
+from everloop.model_file.schema import ModelDeclaration
+from everloop.monitoring.drift import DriftPolicy, DriftReport, judge_drift
+from everloop.monitoring.profile_answer import Counted, read_counts
+from everloop.monitoring.profile_query import Windows, profile_query
+from everloop.monitoring.quality import QualityReport, judge_quality
+from everloop.monitoring.reference import Reference
+from everloop.monitoring.window import Watched, watched_before, window_document, without_gaps
+from everloop.registry.records import Champion, Run
+from everloop.retraining.decision import Decision, Facts, FallenQuality, PastRun, decide
+
+Rows = list[dict[str, str | None]]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the registry knows as the monitor runs.
+
+    Attributes
+    ----------
+    reference : Reference
+        The champion's.
+    earlier : sequence of mapping
+        Documents of recorded windows, at least as many as :func:`windows_needed`.
+    runs : sequence of Run
+        All runs, newest first.
+    active_run : str or None
+    """
+
+    champion: Champion
+    reference: Reference
+    earlier: Sequence[dict[str, Any]]
+    runs: Sequence[Run]
+    active_run: str | None
+
+
+def windows_needed(declaration: ModelDeclaration) -> int:
+    """How many earlier windows a run reads: those that are judged together, and as many again for gaps."""
+    monitoring, retraining = declaration.monitoring, declaration.retraining
+    days = max(monitoring.drift_days, retraining.quality.days if retraining.quality else 1)
+    streak = retraining.drift.windows if retraining.drift else 1
+    cooldown = int(retraining.cooldown_days) + 1
+    return 2 * max(-(-days * 24 // monitoring.window_hours), streak, -(-cooldown * 24 // monitoring.window_hours))
+
+
+def watch(
+    declaration: ModelDeclaration, windows: Windows, scene: Scene, query: Callable[[str], Rows]
+) -> dict[str, Any]:
+    """The record of the windows.
+
+    Parameters
+    ----------
+    query : callable
+        Runs a query on the lake and returns its rows.
+    """
+    reference, version = scene.reference, scene.champion.version
+    answer = query(profile_query(declaration, reference, windows, version=version))
+    classification = declaration.problem.type == "binary_classification"
+    counted = read_counts(answer, reference, classification=classification)
+    earlier = watched_before(scene.earlier, version=version, bins=reference.bins_id, before=windows.end)
+    chain = without_gaps(windows.end, windows.end - windows.start, earlier)
+    drift = judge_drift(reference, [counted.profile, *(w.profile for w in chain)], drift_policy(declaration))
+    quality = judge_quality(
+        reference,
+        [counted.profile.outcomes, *(w.profile.outcomes for w in earlier)],
+        trigger=declaration.retraining.quality,
+        window_days=declaration.monitoring.window_hours // 24,
+        minimum_rows=declaration.monitoring.minimum_rows,
+    )
+    decision = _decide(declaration, windows, scene, counted, chain, drift, quality)
+    return window_document(
+        model=declaration.model,
+        windows=windows,
+        version=version,
+        counted=counted,
+        drift=drift,
+        quality=quality,
+        decision=decision,
+    )
+
+
+def drift_policy(declaration: ModelDeclaration) -> DriftPolicy:
+    """What the declaration says of drift."""
+    monitoring = declaration.monitoring
+    return DriftPolicy(
+        days=monitoring.drift_days,
+        window_days=monitoring.window_hours // 24,
+        minimum_rows=monitoring.minimum_rows,
+        false_alarm_rate=monitoring.false_alarm_rate,
+        minimum_effect=monitoring.minimum_effect,
+    )
+
+
+def _decide(
+    declaration: ModelDeclaration,
+    windows: Windows,
+    scene: Scene,
+    counted: Counted,
+    chain: Sequence[Watched],
+    drift: DriftReport,
+    quality: QualityReport,
+) -> Decision:
+    trained = [r for r in scene.runs if r.kind == "train" and parse_instant(r.started_at) <= windows.as_of]
+    last = parse_instant(trained[0].started_at) if trained else None
+    facts = Facts(
+        as_of=windows.as_of,
+        champion_version=scene.champion.version,
+        fallen=[FallenQuality(d.kind, d.amount, d.increase, d.p_value) for d in quality.fallen],
+        quality_days=quality.days,
+        drifted=[f.name for f in drift.alarmed],
+        windows_alarming=_streak(drift, chain),
+        runs=[PastRun(parse_instant(r.started_at), r.status) for r in trained],
+        active_run=scene.active_run,
+        labelled_since=counted.labelled_rows + _labelled_since(scene.earlier, last, windows.end),
+        minimum_rows=declaration.monitoring.minimum_rows,
+    )
+    return decide(facts, declaration.retraining)
+
+
+def _streak(drift: DriftReport, chain: Sequence[Watched]) -> int:
+    if not drift.alarmed:
+        return 0
+    alarming = 1
+    for window in chain:
+        if not window.drift_alarm:
+            break
+        alarming += 1
+    return alarming
+
+
+def _labelled_since(documents: Sequence[dict[str, Any]], last: datetime | None, before: datetime) -> int:
+    """Labelled rows of the recorded windows that ended after the last training began, whoever answered them."""
+    return sum(
+        int(d["labelled_rows"])
+        for d in documents
+        if parse_instant(d["end"]) < before and (last is None or parse_instant(d["labelled_end"]) > last)
+    )

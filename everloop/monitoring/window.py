@@ -1,0 +1,103 @@
+"""What the monitor records of one window, and what later windows read of it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from everloop.instants import format_instant, parse_instant
+from everloop.monitoring.drift import DriftReport
+from everloop.monitoring.profile import Profile
+from everloop.monitoring.profile_answer import Counted
+from everloop.monitoring.profile_query import Windows
+from everloop.monitoring.quality import QualityReport
+from everloop.retraining.decision import Decision
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """An earlier window of the same champion, as far as decisions need it."""
+
+    end: datetime
+    profile: Profile
+    drift_alarm: bool
+    labelled_rows: int
+
+
+def watched_before(documents: Sequence[Document], *, version: int, bins: str, before: datetime) -> list[Watched]:
+    """The earlier windows in which this champion was watched over the same bins, newest first.
+
+    Parameters
+    ----------
+    documents : sequence of mapping
+        Recorded windows in any order.
+    before : datetime
+        The end of the window at hand: a window that is looked at again does not know what came after it.
+    """
+    found = [
+        Watched(
+            parse_instant(d["end"]),
+            Profile.from_dict(d["profile"]),
+            bool(d["drift_alarm"]),
+            int(d["labelled_rows"]),
+        )
+        for d in documents
+        if d["version"] == version and d["profile"]["bins"] == bins and parse_instant(d["end"]) < before
+    ]
+    return sorted(found, key=lambda w: w.end, reverse=True)
+
+
+def without_gaps(end: datetime, length: timedelta, earlier: Sequence[Watched]) -> list[Watched]:
+    """Those of ``earlier`` that lead up to the window ending at ``end`` one after another, newest first."""
+    chain: list[Watched] = []
+    for window in earlier:
+        if window.end != end - length * (len(chain) + 1):
+            break
+        chain.append(window)
+    return chain
+
+
+def window_document(
+    *,
+    model: str,
+    windows: Windows,
+    version: int,
+    counted: Counted,
+    drift: DriftReport,
+    quality: QualityReport,
+    decision: Decision,
+) -> dict[str, Any]:
+    """The record of a window, as JSON values.
+
+    ``loss`` and ``labelled_rows`` are of this window alone; ``quality`` is of all the days it was judged on.
+    """
+    return {
+        "model": model,
+        "scheduled_at": format_instant(windows.as_of),
+        "start": format_instant(windows.start),
+        "end": format_instant(windows.end),
+        "labelled_start": format_instant(windows.labelled_start),
+        "labelled_end": format_instant(windows.labelled_end),
+        "version": version,
+        "rows": counted.profile.rows,
+        "labelled_rows": counted.labelled_rows,
+        "loss": counted.profile.outcomes.mean_loss,
+        "labels_arrived": counted.labels.arrived,
+        "labels_corrected": counted.labels.corrections,
+        "labels_unmatched": counted.labels.unmatched,
+        "drift_evaluated": drift.evaluated,
+        "drift_alarm": bool(drift.alarmed),
+        "drift_reason": drift.reason,
+        "drift": drift.as_dict(),
+        "quality": quality.as_dict(),
+        "decision": decision.outcome,
+        "urgency": decision.urgency,
+        "trigger": decision.trigger,
+        "held_back_by": decision.held_back_by,
+        "reasons": [r.as_dict() for r in decision.reasons],
+        "profile": counted.profile.as_dict(),
+    }

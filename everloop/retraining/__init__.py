@@ -1,0 +1,1 @@
+"""Whether to train again, and how that is asked for."""

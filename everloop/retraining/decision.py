@@ -1,0 +1,217 @@
+"""Decides whether a model is trained again: facts in, a decision with its reasons out.
+
+It is taken anew at every window. What is held back today is therefore not lost: as long as its cause lasts, it is
+asked for again as soon as nothing holds it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import Retraining
+
+Trigger = Literal["quality", "drift", "schedule"]
+Urgency = Literal["none", "low", "normal", "high"]
+HeldBackBy = Literal["active_run", "quota", "cooldown", "too_little_data"]
+
+HIGH_URGENCY = 3.0
+"""A loss this many times the declared smallest increase makes it urgent."""
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A training run: when it started, and how it ended (``open`` while it has not)."""
+
+    started_at: datetime
+    status: str
+
+    @property
+    def broke(self) -> bool:
+        """Whether it ended without a verdict on its candidate."""
+        return self.status in ("failed", "released")
+
+
+@dataclass(frozen=True)
+class FallenQuality:
+    """A way in which the champion's answers no longer fit the outcomes; see :mod:`everloop.monitoring.quality`."""
+
+    kind: str
+    amount: float
+    increase: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the decision is taken from.
+
+    Attributes
+    ----------
+    as_of : datetime
+        When it is taken.
+    champion_version : int
+    fallen : sequence of FallenQuality
+        What the labelled days showed; ``quality_days`` of them.
+    drifted : sequence of str
+        The features that alarm in this window.
+    windows_alarming : int
+        Windows one after another, this one included, in which drift alarmed.
+    runs : sequence of PastRun
+        Training runs, newest first, as far back as the quota reaches and at least the last one.
+    active_run : str or None
+        The run that is open.
+    labelled_since : int
+        Labelled rows of the windows since the last training run.
+    minimum_rows : int
+        Fewer new ones are no reason to train: the candidate would be the champion once more.
+    """
+
+    as_of: datetime
+    champion_version: int
+    fallen: Sequence[FallenQuality] = ()
+    quality_days: int = 0
+    drifted: Sequence[str] = ()
+    windows_alarming: int = 0
+    runs: Sequence[PastRun] = ()
+    active_run: str | None = None
+    labelled_since: int = 0
+    minimum_rows: int = 1
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason: ``code`` for programs, ``sentence`` for people."""
+
+    code: str
+    sentence: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"code": self.code, "sentence": self.sentence}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether to train again.
+
+    Attributes
+    ----------
+    retrain : bool
+    trigger : str or None
+        The gravest cause; None when there is none.
+    held_back_by : str or None
+        What keeps a cause from starting a run.
+    reasons : tuple of Reason
+        Causes first, then what holds back; without a cause, why there is none.
+    """
+
+    retrain: bool
+    trigger: Trigger | None
+    urgency: Urgency
+    held_back_by: HeldBackBy | None
+    reasons: tuple[Reason, ...]
+
+    @property
+    def outcome(self) -> Literal["retrain", "held_back", "none"]:
+        """The decision in a word."""
+        if self.retrain:
+            return "retrain"
+        return "held_back" if self.held_back_by else "none"
+
+
+@dataclass(frozen=True)
+class _Cause:
+    trigger: Trigger
+    urgency: Urgency
+    reason: Reason
+
+
+def decide(facts: Facts, policy: Retraining) -> Decision:
+    """Decide.
+
+    Parameters
+    ----------
+    policy : Retraining
+        The declaration's section ``retraining``.
+    """
+    causes = [*_quality(facts, policy), *_drift(facts, policy), *_schedule(facts, policy)]
+    if not causes:
+        quiet = Reason("no_cause", f"Version {facts.champion_version} shows no cause to train again.")
+        return Decision(False, None, "none", None, (quiet,))
+    held_back_by, why = _held_back(facts, policy)
+    reasons = tuple(c.reason for c in causes) + ((why,) if why else ())
+    return Decision(held_back_by is None, causes[0].trigger, causes[0].urgency, held_back_by, reasons)
+
+
+def _quality(facts: Facts, policy: Retraining) -> Iterator[_Cause]:
+    if policy.quality is None:
+        return
+    for fallen in sorted(facts.fallen, key=lambda f: -f.increase):
+        grave = fallen.increase >= HIGH_URGENCY * policy.quality.minimum_increase
+        sentence = (
+            f"Over {facts.quality_days} labelled days {_what_fell(fallen)}: the answers of version "
+            f"{facts.champion_version} lose {100 * fallen.increase:.3g}% more than they would if put right "
+            f"(p = {fallen.p_value:.2g} over days)."
+        )
+        yield _Cause("quality", "high" if grave else "normal", Reason(f"quality_{fallen.kind}", sentence))
+
+
+def _what_fell(fallen: FallenQuality) -> str:
+    if fallen.kind == "level":
+        side = "above" if fallen.amount > 0 else "below"
+        return f"outcomes were on average {abs(fallen.amount):.3g} {side} the scores"
+    return f"outcomes followed the scores {100 * abs(fallen.amount):.3g}% less than the scores say"
+
+
+def _drift(facts: Facts, policy: Retraining) -> Iterator[_Cause]:
+    if policy.drift is None or not facts.drifted or facts.windows_alarming < policy.drift.windows:
+        return
+    sentence = f"Drift has alarmed in {facts.windows_alarming} windows one after another: {', '.join(facts.drifted)}."
+    yield _Cause("drift", "normal", Reason("drift", sentence))
+
+
+def _schedule(facts: Facts, policy: Retraining) -> Iterator[_Cause]:
+    if policy.schedule_days is None or not facts.runs:
+        return
+    age = facts.as_of - facts.runs[0].started_at
+    if age >= timedelta(days=policy.schedule_days):
+        sentence = f"The last training started {_days(age)} ago; one every {policy.schedule_days} days is declared."
+        yield _Cause("schedule", "low", Reason("schedule", sentence))
+
+
+def _held_back(facts: Facts, policy: Retraining) -> tuple[HeldBackBy | None, Reason | None]:
+    if facts.active_run is not None:
+        return "active_run", Reason("active_run", f"The run {facts.active_run} is under way.")
+    within = [r for r in facts.runs if facts.as_of - r.started_at < timedelta(days=policy.quota.days)]
+    if len(within) >= policy.quota.runs:
+        sentence = (
+            f"{len(within)} training runs started in the last {policy.quota.days} days, and {policy.quota.runs} "
+            "are allowed."
+        )
+        return "quota", Reason("quota", sentence)
+    if _cools_down(facts, policy):
+        age = facts.as_of - facts.runs[0].started_at
+        sentence = f"The last training started {_days(age)} ago, within the cooldown of {policy.cooldown_days:g} days."
+        return "cooldown", Reason("cooldown", sentence)
+    if facts.labelled_since < facts.minimum_rows:
+        sentence = (
+            f"{facts.labelled_since} labelled rows came since the last training, and {facts.minimum_rows} are needed "
+            "for a candidate that could differ."
+        )
+        return "too_little_data", Reason("too_little_data", sentence)
+    return None, None
+
+
+def _cools_down(facts: Facts, policy: Retraining) -> bool:
+    """Whether the last run is too recent. A run that broke is tried once more without waiting."""
+    if not facts.runs or facts.as_of - facts.runs[0].started_at >= timedelta(days=policy.cooldown_days):
+        return False
+    broke = [r.broke for r in facts.runs[:2]]
+    return not broke[0] or broke == [True, True]
+
+
+def _days(age: timedelta) -> str:
+    return f"{age / timedelta(days=1):.3g} days"

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from everloop.monitoring.athena import AthenaQueries
+from everloop.monitoring.exceptions import QueryFailedError
+
+
+class FakeAthena:
+    """Answers a query after some looks at it, a page of rows at a time."""
+
+    def __init__(self, pages, *, looks=0, state="SUCCEEDED", reason="no such column"):
+        self.pages, self.looks, self.state, self.reason = pages, looks, state, reason
+        self.started, self.stopped = [], []
+
+    def start_query_execution(self, **arguments):
+        self.started.append(arguments)
+        return {"QueryExecutionId": "q1"}
+
+    def get_query_execution(self, QueryExecutionId):
+        self.looks -= 1
+        if self.looks >= 0:
+            return {"QueryExecution": {"Status": {"State": "RUNNING"}}}
+        return {"QueryExecution": {"Status": {"State": self.state, "StateChangeReason": self.reason}}}
+
+    def get_query_results(self, QueryExecutionId, MaxResults, NextToken="0"):
+        place = int(NextToken)
+        rows = [{"Data": [{} if v is None else {"VarCharValue": v} for v in row]} for row in self.pages[place]]
+        following = {"NextToken": str(place + 1)} if place + 1 < len(self.pages) else {}
+        return {"ResultSet": {"Rows": rows}, **following}
+
+    def stop_query_execution(self, QueryExecutionId):
+        self.stopped.append(QueryExecutionId)
+
+
+def queries(client, sleeps, **changes):
+    given = {"database": "everloop", "workgroup": "everloop", "output_location": "s3://lake/athena-results/"}
+    return AthenaQueries(client=client, sleep=sleeps.append, **{**given, **changes})
+
+
+def test_rows_of_all_pages_by_column_with_null_as_none() -> None:
+    client = FakeAthena([[["part", "n"], ["a", "1"]], [["b", None]]])
+    assert queries(client, []).rows("SELECT 1") == [{"part": "a", "n": "1"}, {"part": "b", "n": None}]
+    assert client.started[0]["QueryExecutionContext"] == {"Database": "everloop"}
+    assert client.started[0]["WorkGroup"] == "everloop"
+
+
+def test_waits_are_short_at_first_and_grow() -> None:
+    sleeps = []
+    queries(FakeAthena([[["n"]]], looks=20), sleeps).rows("SELECT 1")
+    assert sleeps[0] == 0.02
+    assert sleeps == sorted(sleeps)
+    assert sleeps[-1] == 1.0
+
+
+def test_failure_says_athenas_reason() -> None:
+    with pytest.raises(QueryFailedError, match="q1 failed: no such column"):
+        queries(FakeAthena([], state="FAILED"), []).rows("SELECT x")
+
+
+def test_query_that_does_not_end_is_stopped() -> None:
+    client = FakeAthena([], looks=10_000)
+    with pytest.raises(QueryFailedError, match="did not end in 5 seconds"):
+        queries(client, [], give_up_seconds=5).rows("SELECT 1")
+    assert client.stopped == ["q1"]

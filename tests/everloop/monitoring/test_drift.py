@@ -1,0 +1,140 @@
+"""The drift test keeps its false alarm rate although days differ, and sees a shift that lasts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from everloop.monitoring.bins import CategoryBins
+from everloop.monitoring.build import natural_variation
+from everloop.monitoring.counting import count, count_profile
+from everloop.monitoring.drift import DriftPolicy, judge_drift
+from everloop.monitoring.profile import BinCounts, Profile
+from everloop.monitoring.reference import FeatureReference, Reference
+from tests.helpers.declarations import binary_document, declare
+from tests.helpers.watched_lake import draw, reference_of
+
+POLICY = DriftPolicy(days=7, window_days=1, minimum_rows=100, false_alarm_rate=0.05, minimum_effect=0.0)
+BINS = CategoryBins(tuple("abcdefghi"))
+
+
+def day_of(rng: np.random.Generator, spread: float, previous: np.ndarray | None = None, tilt: float = 0.0):
+    """Counts of a day whose own shares wander: log ratios of an autocorrelated process."""
+    fresh = rng.normal(0, spread, 10)
+    state = fresh if previous is None else 0.5 * previous + np.sqrt(0.75) * fresh
+    logits = state + tilt * np.arange(10) / 9
+    shares = np.exp(logits) / np.exp(logits).sum()
+    return BinCounts(tuple(int(n) for n in rng.multinomial(800, shares))), state
+
+
+def world(rng: np.random.Generator, spread: float, days: int, features: int, tilt: float = 0.0):
+    """A reference of ``days`` days, and the seven days after it, newest first."""
+    names = [f"f{i}" for i in range(features)]
+    references, after = {}, {}
+    for name in names:
+        state, daily = None, []
+        for day in range(days + 7):
+            counts, state = day_of(rng, spread, state, tilt if day >= days else 0.0)
+            daily.append(counts)
+        total = sum(daily[1:days], daily[0])
+        references[name] = FeatureReference(BINS, total, natural_variation(daily[:days], 7))
+        after[name] = daily[days:]
+    reference = Reference(rows=800 * days, days=days, features=references)
+    windows = [Profile(reference.bins_id, 800, {n: after[n][d] for n in names}) for d in reversed(range(7))]
+    return reference, windows
+
+
+@pytest.mark.parametrize(("spread", "days"), [(0.0, 40), (0.3, 60), (1.0, 45)])
+def test_false_alarm_rate_over_all_features_is_kept(spread: float, days: int) -> None:
+    rng = np.random.default_rng(int(10 * spread) + days)
+    worlds = 150
+    alarms = sum(bool(judge_drift(*world(rng, spread, days, 4), POLICY).alarmed) for _ in range(worlds))
+    # 0.05 declared; three standard errors of the trials above it
+    assert alarms / worlds <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / worlds)
+
+
+@pytest.mark.parametrize(("spread", "tilt"), [(0.0, 0.5), (0.3, 2.0), (0.5, 4.0)])
+def test_shift_that_lasts_is_seen_in_its_feature(spread: float, tilt: float) -> None:
+    rng = np.random.default_rng(8)
+    seen = 0
+    for _ in range(20):
+        reference, windows = world(rng, spread, 60, 5)
+        shifted, moved = world(rng, spread, 60, 1, tilt)
+        reference = replace(reference, features={**reference.features, "f0": shifted.features["f0"]})
+        windows = [
+            replace(w, bins=reference.bins_id, features={**w.features, "f0": m.features["f0"]})
+            for w, m in zip(windows, moved, strict=True)
+        ]
+        report = judge_drift(reference, windows, POLICY)
+        seen += [f.name for f in report.alarmed] == ["f0"]
+    assert seen >= 17
+
+
+def test_what_a_naive_test_would_take_for_drift_is_not() -> None:
+    rng = np.random.default_rng(2)
+    reference, windows = world(rng, 0.5, 60, 6)
+    report = judge_drift(reference, windows, POLICY)
+    assert not report.alarmed
+    assert min(f.effect for f in report.features) > 0.02
+
+
+class TestSmallThings:
+    @pytest.fixture
+    def reference(self):
+        rng = np.random.default_rng(1)
+        return reference_of([draw(rng, 400) for _ in range(40)], declare(binary_document()))
+
+    def profiles(self, reference, *, shift=0.0, days=7, rows=400, seed=2):
+        rng = np.random.default_rng(seed)
+        return [
+            count_profile(reference, r.features, r.scores, r.labels, metric="log_loss", classification=True)
+            for r in (draw(rng, rows, shift=shift) for _ in range(days))
+        ]
+
+    def test_shift_of_a_number_is_named_with_what_moved(self, reference):
+        report = judge_drift(reference, self.profiles(reference, shift=6.0), POLICY)
+        first = report.features[0]
+        assert (first.name, first.alarm, first.days) == ("wind", True, 7)
+        assert "->" in first.moved
+
+    def test_scores_are_judged_too(self, reference):
+        report = judge_drift(reference, self.profiles(reference), POLICY)
+        assert {f.name for f in report.features} == {"distance", "wind", "line", "operator", "prediction"}
+        assert not report.alarmed
+
+    def test_trivial_shift_at_a_huge_number_of_rows_does_not_alarm(self, reference):
+        large = replace(POLICY, minimum_effect=0.1)
+        windows = self.profiles(reference, shift=0.5, rows=20_000)
+        assert "wind" in [f.name for f in judge_drift(reference, windows, POLICY).alarmed]
+        assert not judge_drift(reference, windows, large).alarmed
+
+    def test_too_few_rows_are_said_to_be(self, reference):
+        report = judge_drift(reference, self.profiles(reference, rows=50), POLICY)
+        assert not report.evaluated
+        assert report.reason == "the window has 50 rows and needs 100"
+
+    def test_no_windows_at_all(self, reference):
+        assert judge_drift(reference, [], POLICY).reason == "the window has 0 rows and needs 100"
+
+    def test_first_days_of_a_champion_are_judged_on_their_own(self, reference):
+        report = judge_drift(reference, self.profiles(reference, days=2), POLICY)
+        assert {f.days for f in report.features} == {2}
+
+    def test_reference_of_too_few_days_is_said_to_be(self):
+        rng = np.random.default_rng(1)
+        reference = reference_of([draw(rng, 400) for _ in range(3)], declare(binary_document()))
+        report = judge_drift(reference, self.profiles(reference), POLICY)
+        assert not report.evaluated
+        assert "3 days, too few" in report.reason
+
+    def test_value_that_never_occurred_shows(self, reference):
+        rows = draw(np.random.default_rng(5), 400)
+        profiles = []
+        for base in self.profiles(reference):
+            odd = count(reference.features["line"].bins, ["elsewhere"] * 200 + rows.features["line"][:200])
+            profiles.append(replace(base, features={**base.features, "line": odd}))
+        report = judge_drift(reference, profiles, POLICY)
+        assert report.features[0].name == "line"
+        assert report.features[0].moved.startswith("other: 0%")

@@ -1,0 +1,193 @@
+"""The query on the lake and the counting in process give the same profile, to the last count."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from everloop.monitoring.counting import count_profile
+from everloop.monitoring.exceptions import QueryFailedError, ReferenceUnusableError
+from everloop.monitoring.profile import OUTCOME_SUMS, Profile
+from everloop.monitoring.profile_answer import Counted, read_counts
+from everloop.monitoring.profile_query import profile_query, windows_at
+from everloop.monitoring.reference import Reference
+from tests.helpers.declarations import binary_document, declare, regression_document
+from tests.helpers.watched_lake import WatchedLake, WatchedRows, draw, reference_of, together
+
+DAY = datetime(2013, 3, 4, tzinfo=UTC)
+SCHEDULED = DAY + timedelta(days=1, hours=12, minutes=1)
+
+
+def declarations():
+    return {
+        "log_loss": declare(binary_document()),
+        "brier": declare(binary_document(gate={"metric": "brier"})),
+        "mae": declare(regression_document()),
+        "rmse": declare(regression_document(gate={"metric": "rmse"})),
+    }
+
+
+def counted(lake: WatchedLake, reference: Reference, *, version: int = 1, scheduled: datetime = SCHEDULED) -> Counted:
+    windows = windows_at(lake.declaration, scheduled)
+    answer = lake.rows(profile_query(lake.declaration, reference, windows, version=version))
+    classification = lake.declaration.problem.type == "binary_classification"
+    return read_counts(answer, reference, classification=classification)
+
+
+def in_process(rows: WatchedRows, reference: Reference, lake: WatchedLake) -> Profile:
+    return count_profile(
+        reference,
+        rows.features,
+        rows.scores,
+        rows.labels,
+        metric=lake.declaration.gate.metric,
+        classification=lake.declaration.problem.type == "binary_classification",
+    )
+
+
+def assert_same(found: Profile, expected: Profile) -> None:
+    assert found.rows == expected.rows
+    assert found.features == expected.features
+    assert found.score == expected.score
+    assert found.outcomes.rows == expected.outcomes.rows
+    assert (found.outcomes.ones, found.outcomes.zeros) == (expected.outcomes.ones, expected.outcomes.zeros)
+    for name in OUTCOME_SUMS:
+        assert getattr(found.outcomes, name) == pytest.approx(getattr(expected.outcomes, name), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier", "mae", "rmse"])
+@pytest.mark.parametrize("seed", range(4))
+def test_query_and_process_count_the_same(metric: str, seed: int) -> None:
+    declaration = declarations()[metric]
+    classification = declaration.problem.type == "binary_classification"
+    rng = np.random.default_rng(seed)
+    reference = reference_of([draw(rng, 60, classification=classification) for _ in range(10)], declaration)
+    lake = WatchedLake(declaration)
+    rows = draw(rng, 200, classification=classification, shift=seed * 5.0, unlabelled=0.2)
+    rows.features["line"][:3] = ["o'er", "never seen", "west"]
+    lake.live(rows, DAY)
+    assert_same(counted(lake, reference).profile, in_process(rows, reference, lake))
+
+
+class TestWhichRowsCount:
+    @pytest.fixture
+    def declaration(self):
+        return declare(binary_document())
+
+    @pytest.fixture
+    def reference(self, declaration):
+        rng = np.random.default_rng(1)
+        return reference_of([draw(rng, 50) for _ in range(10)], declaration)
+
+    @pytest.fixture
+    def lake(self, declaration):
+        return WatchedLake(declaration)
+
+    @pytest.fixture
+    def rows(self):
+        return draw(np.random.default_rng(2), 80)
+
+    def test_repeated_delivery_counts_once(self, lake, reference, rows):
+        lake.live(rows, DAY)
+        lake.repeat_delivery()
+        assert_same(counted(lake, reference).profile, in_process(rows, reference, lake))
+
+    def test_inputs_count_whoever_answered_and_outcomes_of_the_champion_only(self, lake, reference, rows):
+        others = draw(np.random.default_rng(3), 50)
+        lake.live(rows, DAY, version=2)
+        lake.live(others, DAY, version=1)
+        found = counted(lake, reference, version=2)
+        assert found.profile.features == in_process(together([rows, others]), reference, lake).features
+        own = in_process(rows, reference, lake)
+        assert found.profile.score == own.score
+        assert found.profile.outcomes.rows == own.outcomes.rows == 80
+        assert found.labelled_rows == 130
+
+    def test_other_days_do_not_count(self, lake, reference, rows):
+        lake.live(rows, DAY)
+        for days in (-1, 1):
+            lake.live(draw(np.random.default_rng(9), 30), DAY + timedelta(days=days))
+        assert counted(lake, reference).profile.rows == 80
+
+    def test_row_before_midnight_delivered_after_it_counts(self, lake, reference, rows):
+        lake.capture(rows, DAY + timedelta(hours=23, minutes=59))
+        lake.connection.execute("UPDATE late_train_predictions SET \"date\" = '2013-03-05'")
+        assert counted(lake, reference).profile.rows == 80
+
+    def test_label_that_arrives_after_the_scheduled_time_is_not_known(self, lake, reference, rows):
+        ids = lake.capture(rows, DAY + timedelta(hours=12))
+        lake.label(ids, rows.labels, SCHEDULED + timedelta(seconds=1))
+        assert counted(lake, reference).labelled_rows == 0
+
+    def test_later_label_wins_and_is_a_correction(self, lake, reference, rows):
+        ids = lake.capture(rows, DAY + timedelta(hours=12))
+        lake.label(ids, 1 - rows.labels, DAY + timedelta(hours=33))
+        lake.label(ids, rows.labels, DAY + timedelta(hours=34))
+        found = counted(lake, reference)
+        assert_same(found.profile, in_process(rows, reference, lake))
+        assert (found.labels.arrived, found.labels.corrections, found.labels.unmatched) == (160, 80, 0)
+
+    def test_label_repeated_is_no_correction(self, lake, reference, rows):
+        ids = lake.capture(rows, DAY + timedelta(hours=12))
+        for hour in (33, 34):
+            lake.label(ids, rows.labels, DAY + timedelta(hours=hour))
+        assert counted(lake, reference).labels.corrections == 0
+
+    def test_label_by_key_joins_and_wins_when_later(self, lake, reference, rows):
+        ids = lake.capture(rows, DAY + timedelta(hours=12))
+        lake.label(ids, 1 - rows.labels, DAY + timedelta(hours=33))
+        lake.label(ids, rows.labels, DAY + timedelta(hours=34), by_key=True)
+        found = counted(lake, reference)
+        assert_same(found.profile, in_process(rows, reference, lake))
+        assert found.labels.unmatched == 0
+
+    def test_labels_of_unknown_predictions_are_counted_apart(self, lake, reference, rows):
+        lake.live(rows, DAY)
+        unknown = [f"p9{i:05d}" for i in range(7)]
+        lake.label(unknown, np.ones(7), DAY + timedelta(hours=34))
+        lake.label(unknown, np.ones(7), DAY + timedelta(hours=34), by_key=True)
+        found = counted(lake, reference)
+        assert found.labels.unmatched == 14
+        assert found.labelled_rows == 80
+
+    def test_empty_lake(self, lake, reference):
+        found = counted(lake, reference)
+        assert (found.profile.rows, found.labelled_rows, found.labels.arrived) == (0, 0, 0)
+        assert found.profile.outcomes.mean_loss is None
+
+    def test_answer_without_totals_is_refused(self, reference):
+        with pytest.raises(QueryFailedError, match="no row of totals"):
+            read_counts([], reference, classification=True)
+
+    def test_reference_without_scores_is_refused(self, lake, reference):
+        bare = Reference(reference.rows, reference.days, reference.features)
+        with pytest.raises(ReferenceUnusableError, match="only an evaluated version"):
+            counted(lake, bare)
+
+    def test_columns_of_the_query_leave_every_feature_name_free(self):
+        names = ["own", "copy", "b0", "part", "bin", "place", "previous", "score", "total", "labels", "time_hour"]
+        features = [{"name": name, "type": "number", "missing": "allow"} for name in names]
+        declaration = declare(binary_document(data={"features": features}))
+        rng = np.random.default_rng(5)
+
+        def some() -> WatchedRows:
+            rows = draw(rng, 40)
+            return WatchedRows({n: rng.normal(size=40) for n in names}, rows.scores, rows.labels)
+
+        reference = reference_of([some() for _ in range(8)], declaration)
+        lake, rows = WatchedLake(declaration), some()
+        lake.live(rows, DAY)
+        assert_same(counted(lake, reference).profile, in_process(rows, reference, lake))
+
+
+class TestWindows:
+    def test_labelled_window_waits_for_the_lag(self):
+        declaration = declare(binary_document(data={"label_lag_hours": 12}))
+        early = windows_at(declaration, datetime(2013, 3, 5, 11, 59, tzinfo=UTC))
+        late = windows_at(declaration, datetime(2013, 3, 5, 12, 0, tzinfo=UTC))
+        assert early.end == late.end == datetime(2013, 3, 5, tzinfo=UTC)
+        assert early.labelled_end == datetime(2013, 3, 4, tzinfo=UTC)
+        assert late.labelled_end == datetime(2013, 3, 5, tzinfo=UTC)
+        assert late.labelled_end - late.labelled_start == timedelta(days=1)

@@ -1,0 +1,167 @@
+"""Quality falls when the champion's answers stop fitting, not when its rows become harder."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from everloop.model_file.schema import QualityTrigger
+from everloop.monitoring.build import number_bins
+from everloop.monitoring.counting import count_outcomes
+from everloop.monitoring.profile import Outcomes
+from everloop.monitoring.quality import auc, binning_error, judge_quality
+from everloop.monitoring.reference import Reference
+
+TRIGGER = QualityTrigger(days=10, minimum_increase=0.0, confidence=0.95)
+BARE = Reference(0, 0, {})
+
+
+def day(rng, *, bias=0.0, day_spread=0.0, stretch=1.0, sharpness=1.0, rows=300, classification=True) -> Outcomes:
+    """A day whose truth wanders from the scores by ``day_spread``, and lies off them by ``bias``."""
+    z = rng.normal(-1.2, sharpness, rows)
+    truth = -1.2 + stretch * (z + 1.2) + bias + day_spread * rng.normal()
+    if classification:
+        scores, labels = 1 / (1 + np.exp(-z)), (rng.random(rows) < 1 / (1 + np.exp(-truth))).astype(float)
+        bins = number_bins(np.linspace(0, 1, 101), 100)
+        return count_outcomes(bins, scores, labels, metric="log_loss", classification=True)
+    return count_outcomes(None, z, truth + rng.normal(0, 1, rows), metric="mae", classification=False)
+
+
+def judge(days, trigger=TRIGGER, minimum_rows=100):
+    return judge_quality(BARE, days, trigger=trigger, window_days=1, minimum_rows=minimum_rows)
+
+
+def wandering_day(rng, *, spread: float, classification: bool) -> Outcomes:
+    """A day on which the truth lies off the scores, by something that is zero on average over days."""
+    off = np.tanh(rng.normal(0, 1)) * spread
+    z = rng.normal(-1.2, 1.0, 300)
+    if not classification:
+        return count_outcomes(None, z, z + off + rng.normal(0, 1, 300), metric="mae", classification=False)
+    p = 1 / (1 + np.exp(-z))
+    labels = (rng.random(300) < p + off * p * (1 - p)).astype(float)
+    return count_outcomes(None, p, labels, metric="log_loss", classification=True)
+
+
+@pytest.mark.parametrize("classification", [True, False])
+@pytest.mark.parametrize("spread", [0.0, 0.3, 0.9])
+def test_false_alarm_rate_is_kept_however_much_days_differ(spread, classification) -> None:
+    rng = np.random.default_rng(1)
+    trials = 400
+    alarms = sum(
+        bool(judge([wandering_day(rng, spread=spread, classification=classification) for _ in range(10)]).fallen)
+        for _ in range(trials)
+    )
+    # 0.05 declared; three standard errors of the trials above it
+    assert alarms / trials <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / trials)
+
+
+@pytest.mark.parametrize("classification", [True, False])
+@pytest.mark.parametrize("bias", [0.8, -0.8])
+def test_level_that_is_off_is_seen(bias, classification) -> None:
+    rng = np.random.default_rng(2)
+    report = judge([day(rng, bias=bias, day_spread=0.3, classification=classification) for _ in range(10)])
+    fallen = {d.kind: d for d in report.fallen}
+    assert np.sign(fallen["level"].amount) == np.sign(bias)
+    assert fallen["level"].increase > 0.02
+
+
+@pytest.mark.parametrize("classification", [True, False])
+def test_lost_discrimination_is_seen_at_the_same_level(classification) -> None:
+    rng = np.random.default_rng(3)
+    report = judge([day(rng, stretch=0.0, classification=classification) for _ in range(10)])
+    spread = next(d for d in report.fallen if d.kind == "spread")
+    assert spread.amount < -0.5
+
+
+def test_outcomes_that_follow_more_steeply_are_no_decay() -> None:
+    rng = np.random.default_rng(4)
+    report = judge([day(rng, stretch=1.8) for _ in range(10)])
+    spread = next(d for d in report.deviations if d.kind == "spread")
+    assert spread.amount > 0
+    assert not spread.fallen
+
+
+def test_harder_rows_lose_more_and_are_no_decay() -> None:
+    rng = np.random.default_rng(5)
+    easy = judge([day(rng, sharpness=2.0) for _ in range(10)])
+    hard = judge([day(rng, sharpness=0.2) for _ in range(10)])
+    assert hard.loss.value > easy.loss.value * 1.1
+    assert not easy.fallen
+    assert not hard.fallen
+
+
+def test_deviation_below_the_smallest_declared_one_does_not_count() -> None:
+    rng = np.random.default_rng(6)
+    days = [day(rng, bias=0.12, rows=5000) for _ in range(10)]
+    assert judge(days).fallen
+    assert not judge(days, TRIGGER.model_copy(update={"minimum_increase": 0.02})).fallen
+
+
+def test_increase_is_what_recalibration_saves() -> None:
+    rng = np.random.default_rng(7)
+    z = rng.normal(-1, 1, 200_000)
+    labels = (rng.random(200_000) < 1 / (1 + np.exp(-(z + 0.3)))).astype(float)
+
+    def loss(scores):
+        return -np.mean(np.where(labels == 1, np.log(scores), np.log(1 - scores)))
+
+    scores, right = 1 / (1 + np.exp(-z)), 1 / (1 + np.exp(-(z + 0.3)))
+    outcomes = [
+        count_outcomes(None, scores[i::10], labels[i::10], metric="log_loss", classification=True) for i in range(10)
+    ]
+    level = judge(outcomes).deviations[0]
+    assert level.increase == pytest.approx(loss(scores) / loss(right) - 1, rel=0.15)
+
+
+class TestWhatIsNotJudged:
+    def days(self, n):
+        rng = np.random.default_rng(8)
+        return [day(rng) for _ in range(n)]
+
+    def test_champion_of_a_few_days(self):
+        report = judge(self.days(9))
+        assert not report.evaluated
+        assert report.reason == "this champion has 9 labelled windows of the 10 needed"
+        assert report.loss.low < report.loss.value < report.loss.high
+
+    def test_days_without_labels_are_passed_over(self):
+        days = self.days(10)
+        assert judge([Outcomes(), *days]).rows == judge(days).rows
+
+    def test_few_rows(self):
+        assert "there are 3000 labelled rows and 5000" in judge(self.days(10), minimum_rows=5000).reason
+
+    def test_no_trigger(self):
+        report = judge(self.days(3), trigger=None)
+        assert report.reason == "no quality trigger is declared"
+        assert report.days == 1
+
+    def test_nothing_at_all(self):
+        report = judge([])
+        assert report.loss.value is None
+        assert report.auc.value is None
+
+
+class TestAuc:
+    def test_is_sklearns_within_the_binning_error(self):
+        rng = np.random.default_rng(9)
+        scores = rng.beta(1, 3, 5000)
+        labels = (rng.random(5000) < scores).astype(float)
+        bins = number_bins(scores[:1000], 100)
+        outcomes = count_outcomes(bins, scores, labels, metric="log_loss", classification=True)
+        error = binning_error(outcomes)
+        assert error < 0.006
+        assert abs(auc(outcomes) - roc_auc_score(labels, scores)) <= error
+
+    def test_one_class_has_none(self):
+        assert auc(Outcomes(rows=3, ones=(1, 2), zeros=(0, 0))) is None
+
+    def test_interval_holds_the_truth_mostly(self):
+        rng = np.random.default_rng(10)
+        truth = auc(sum((day(rng) for _ in range(400)), Outcomes()))
+        inside = 0
+        for _ in range(100):
+            found = judge([day(rng) for _ in range(10)]).auc
+            inside += found.low <= truth <= found.high
+        assert inside >= 88

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from everloop.retraining.exceptions import RequestNotAcceptedError, RequestUnreadableError
+from everloop.retraining.requests import RetrainingRequest, send
+from tests.fakes.event_bus import FakeEventBus
+
+NOW = datetime(2013, 6, 1, 11, tzinfo=UTC)
+WINDOW = {
+    "model": "late_train",
+    "trigger": "quality",
+    "scheduled_at": "2013-06-01T11:00:00Z",
+    "end": "2013-06-01T00:00:00Z",
+    "reasons": [{"code": "quality_level", "sentence": "It fell."}, {"code": "drift", "sentence": "It moved."}],
+}
+
+
+def test_request_of_a_window_survives_its_event() -> None:
+    request, bus = RetrainingRequest.from_window(WINDOW), FakeEventBus()
+    send(request, bus, "everloop", at=NOW)
+    (entry,) = bus.entries
+    assert (entry["Source"], entry["DetailType"]) == ("everloop.monitoring", "Retraining Requested")
+    assert (entry["EventBusName"], entry["Time"]) == ("everloop", NOW)
+    (detail,) = bus.details("Retraining Requested")
+    assert detail["trigger"] == {
+        "kind": "quality",
+        "reason": "It fell.",
+        "requested_at": "2013-06-01T11:00:00Z",
+        "window_end": "2013-06-01T00:00:00Z",
+    }
+    assert RetrainingRequest.from_detail(detail) == request
+
+
+def test_one_name_for_a_window_and_another_for_any_other() -> None:
+    names = {
+        RetrainingRequest.from_window({**WINDOW, **change}).execution_name
+        for change in ({}, {"trigger": "drift"}, {"scheduled_at": "2013-06-01T12:00:00Z"})
+    }
+    assert len(names) == 1
+    assert re.fullmatch(r"train-[0-9a-f]{16}", names.pop())
+    others = {
+        RetrainingRequest.from_window({**WINDOW, **change}).execution_name
+        for change in ({}, {"model": "other"}, {"end": "2013-06-02T00:00:00Z"})
+    }
+    assert len(others) == 3
+
+
+def test_refused_event_is_an_error() -> None:
+    bus = FakeEventBus()
+    bus.refuses = True
+    with pytest.raises(RequestNotAcceptedError, match="slow down"):
+        send(RetrainingRequest.from_window(WINDOW), bus, "everloop", at=NOW)
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [{}, {"model": "m"}, {"model": "m", "trigger": "quality"}, {"model": "m", "trigger": {"kind": "quality"}}],
+)
+def test_what_is_no_request_is_refused(detail) -> None:
+    with pytest.raises(RequestUnreadableError):
+        RetrainingRequest.from_detail(detail)
