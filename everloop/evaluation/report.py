@@ -1,0 +1,196 @@
+"""What the evaluation found: facts alone. What they are worth is the gate's business."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from everloop.evaluation.exceptions import ReportError
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """A metric with its two-sided 95% interval; None where the rows do not define it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Candidate minus other in one metric, on the same rows.
+
+    Attributes
+    ----------
+    difference : float
+        Negative where the candidate is better (the gate's metrics are losses).
+    standard_error : float or None
+        Robust to dependence within a day; None where the rows are of one day.
+    degrees_of_freedom : int
+        Days less one.
+    low, high : float or None
+        The two-sided 95% interval.
+    p_value : float or None
+        Of no difference, two-sided.
+    """
+
+    metric: str
+    difference: float
+    standard_error: float | None
+    degrees_of_freedom: int
+    low: float | None
+    high: float | None
+    p_value: float | None
+
+
+@dataclass(frozen=True)
+class ParityFacts:
+    """How the exported model compared with the trained one."""
+
+    rows: int
+    max_abs_difference: float
+    label_flips: int
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds to score one row in process, median and 99th percentile."""
+
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class DayQuality:
+    """The gate's metric on the test rows of one UTC day."""
+
+    day: str
+    rows: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """An evaluation.
+
+    Attributes
+    ----------
+    rows : int
+        Test rows.
+    days : int
+        UTC days they are of.
+    candidate, baseline : dict of str to MetricValue
+    champion : dict of str to MetricValue, or None
+        None where there is no champion.
+    champion_version : int or None
+    paired_baseline, paired_champion : PairedDifference or None
+        In the gate's metric.
+    parity, latency_ms
+        None where they were not measured, which the gate does not forgive.
+    artifact_bytes : int
+        Size of ``model.onnx``.
+    files : dict of str to str
+        SHA-256 of the evaluated files, by name.
+    code_sha256 : str
+        Of the code that trained the candidate.
+    """
+
+    model: str
+    run_id: str
+    snapshot_hash: str
+    problem_type: str
+    rows: int
+    days: int
+    candidate: dict[str, MetricValue]
+    baseline: dict[str, MetricValue]
+    champion: dict[str, MetricValue] | None
+    champion_version: int | None
+    paired_baseline: PairedDifference | None
+    paired_champion: PairedDifference | None
+    parity: ParityFacts | None
+    latency_ms: Latency | None
+    artifact_bytes: int | None
+    code_sha256: str
+    files: dict[str, str] = field(default_factory=dict)
+    quality_over_days: tuple[DayQuality, ...] = ()
+
+    def to_json(self) -> str:
+        """The document ``report.json``; an undefined number is null."""
+        document = asdict(self)
+        document["paired"] = {
+            "baseline": document.pop("paired_baseline"),
+            "champion": document.pop("paired_champion"),
+        }
+        return json.dumps(_finite(document), indent=1, sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Report:
+        """Read ``report.json``.
+
+        Raises
+        ------
+        ReportError
+            When it is not JSON, a key is missing, or a value is of another kind; with the key.
+        """
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise ReportError(f"the report is not JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise ReportError("the report is no JSON object")
+        try:
+            return _read(document)
+        except KeyError as error:
+            raise ReportError(f"the report has no {error.args[0]!r}") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ReportError(f"the report is malformed: {error}") from error
+
+
+def _read(document: dict[str, Any]) -> Report:
+    paired = document["paired"]
+    return Report(
+        model=str(document["model"]),
+        run_id=str(document["run_id"]),
+        snapshot_hash=str(document["snapshot_hash"]),
+        problem_type=str(document["problem_type"]),
+        rows=int(document["rows"]),
+        days=int(document["days"]),
+        candidate=_metrics(document["candidate"]),
+        baseline=_metrics(document["baseline"]),
+        champion=None if document["champion"] is None else _metrics(document["champion"]),
+        champion_version=document["champion_version"],
+        paired_baseline=_paired(paired["baseline"]),
+        paired_champion=_paired(paired["champion"]),
+        parity=_optional(ParityFacts, document["parity"]),
+        latency_ms=_optional(Latency, document["latency_ms"]),
+        artifact_bytes=document["artifact_bytes"],
+        code_sha256=str(document["code_sha256"]),
+        files={str(k): str(v) for k, v in document["files"].items()},
+        quality_over_days=tuple(DayQuality(**d) for d in document["quality_over_days"]),
+    )
+
+
+def _metrics(document: dict[str, Any]) -> dict[str, MetricValue]:
+    return {str(name): MetricValue(**value) for name, value in document.items()}
+
+
+def _paired(document: dict[str, Any] | None) -> PairedDifference | None:
+    if document is None:
+        return None
+    difference = document["difference"]
+    return PairedDifference(**{**document, "difference": math.nan if difference is None else difference})
+
+
+def _optional(kind: type, document: dict[str, Any] | None) -> Any:
+    return None if document is None else kind(**document)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

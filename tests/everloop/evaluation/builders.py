@@ -1,0 +1,55 @@
+"""Reports and policies for the tests of the gate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from everloop.evaluation.gate import Expected
+from everloop.evaluation.metrics import estimate
+from everloop.evaluation.report import Latency, MetricValue, ParityFacts, Report
+from everloop.evaluation.significance import metric_value, paired_difference
+from everloop.model_file.schema import Gate
+
+EXPECTED = Expected("delay", "train-0123", "abc", 1000, 3)
+DAYS = np.repeat(np.arange(20), 50)
+
+
+def policy(**changes: Any) -> Gate:
+    return Gate(**({"metric": "log_loss", "minimum_test_rows": 500} | changes))
+
+
+def labels_and_truth(seed: int, rows: int = 1000) -> tuple[np.ndarray, np.ndarray]:
+    """Labels, and the probabilities they were drawn with."""
+    rng = np.random.default_rng(seed)
+    truth = rng.beta(2, 3, rows)
+    return (rng.random(rows) < truth).astype(np.int64), truth
+
+
+def report_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray | None, **changes: Any) -> Report:
+    """A report computed from scores; the baseline answers the rate."""
+    baseline = np.full(len(labels), labels.mean())
+    ours, rule = estimate("log_loss", labels, candidate), estimate("log_loss", labels, baseline)
+    theirs = None if champion is None else estimate("log_loss", labels, champion)
+    report = Report(
+        model="delay",
+        run_id="train-0123",
+        snapshot_hash="abc",
+        problem_type="binary_classification",
+        rows=len(labels),
+        days=20,
+        candidate={"log_loss": metric_value(ours, DAYS), "roc_auc": MetricValue(0.7, 0.68, 0.72)},
+        baseline={"log_loss": metric_value(rule, DAYS)},
+        champion=None if theirs is None else {"log_loss": metric_value(theirs, DAYS)},
+        champion_version=None if theirs is None else 3,
+        paired_baseline=paired_difference(ours, rule, DAYS),
+        paired_champion=None if theirs is None else paired_difference(ours, theirs, DAYS),
+        parity=ParityFacts(rows=len(labels), max_abs_difference=1e-16, label_flips=0),
+        latency_ms=Latency(0.1, 0.3),
+        artifact_bytes=500_000,
+        code_sha256="c0de",
+        files={"model.onnx": "0" * 64},
+    )
+    return replace(report, **changes)

@@ -1,0 +1,194 @@
+"""The gate lets nothing through that is not shown to be good."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from everloop.evaluation.gate import Expected, Reason, decide
+from everloop.evaluation.report import PairedDifference, ParityFacts, Report
+from tests.everloop.evaluation.builders import EXPECTED, labels_and_truth, policy, report_of
+
+LABELS, TRUTH = labels_and_truth(1)
+BLURRED = 0.5 * TRUTH + 0.5 * LABELS.mean()
+"""Better than the baseline, worse than the truth."""
+
+
+def reason(report: Report, code: str, expected: Expected = EXPECTED, **gate: Any) -> Reason:
+    verdict = decide(report, policy(**gate), expected)
+    return next(r for r in verdict.reasons if r.code == code)
+
+
+def test_a_better_candidate_passes_every_check() -> None:
+    verdict = decide(report_of(LABELS, TRUTH, BLURRED), policy(), EXPECTED)
+    assert verdict.passed
+    assert {r.code for r in verdict.reasons} == {
+        "parity_rows",
+        "parity_flips",
+        "minimum_test_rows",
+        "better_than_baseline",
+        "better_than_champion",
+    }
+    assert all(r.sentence.endswith(".") for r in verdict.reasons)
+
+
+def test_the_first_candidate_has_only_the_baseline_to_beat() -> None:
+    expected = replace(EXPECTED, champion_version=None)
+    assert decide(report_of(LABELS, BLURRED, None), policy(), expected).passed
+
+
+def test_the_reason_tells_a_person_what_was_found() -> None:
+    found = reason(report_of(LABELS, BLURRED, TRUTH), "better_than_champion")
+    assert not found.passed
+    assert "log_loss" in found.sentence
+    assert "95% confidence" in found.sentence
+    assert found.value is not None
+    assert found.value > 0
+
+
+def test_failed_reasons_come_first() -> None:
+    verdict = decide(report_of(LABELS, BLURRED, TRUTH), policy(), EXPECTED)
+    passed = [r.passed for r in verdict.reasons]
+    assert passed == sorted(passed)
+    assert not passed[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    noise=st.floats(0.0, 3.0),
+    margin=st.floats(0, 0.2),
+    confidence=st.floats(0.51, 0.999),
+)
+def test_a_candidate_that_is_worse_on_the_same_rows_never_passes(
+    seed: int, noise: float, margin: float, confidence: float
+) -> None:
+    """Whatever the margin and confidence: `better` refuses it, and `not_worse` beyond its margin."""
+    labels, truth = labels_and_truth(seed)
+    rng = np.random.default_rng(seed + 1)
+    candidate = np.clip(truth + noise * rng.normal(0, 0.2, len(truth)), 0.01, 0.99)
+    report = report_of(labels, candidate, np.clip(truth, 0.01, 0.99))
+    difference = report.paired_champion.difference
+    if difference >= 0:
+        assert not decide(report, policy(margin=margin, confidence=confidence), EXPECTED).passed
+    if difference > margin:
+        lenient = policy(policy="not_worse", margin=margin, confidence=confidence)
+        assert not decide(report, lenient, EXPECTED).passed
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), confidence=st.floats(0.51, 0.999))
+def test_the_same_model_again_is_never_better_and_never_worse(seed: int, confidence: float) -> None:
+    labels, truth = labels_and_truth(seed)
+    report = report_of(labels, truth, truth.copy())
+    assert not reason(report, "better_than_champion", confidence=confidence).passed
+    same = reason(report, "not_worse_than_champion", policy="not_worse", confidence=confidence)
+    assert same.passed
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), margins=st.tuples(st.floats(0, 0.1), st.floats(0, 0.1)))
+def test_a_larger_margin_is_harder_to_be_better_by_and_easier_to_stay_within(
+    seed: int, margins: tuple[float, float]
+) -> None:
+    small, large = sorted(margins)
+    labels, truth = labels_and_truth(seed)
+    report = report_of(labels, truth, 0.7 * truth + 0.3 * labels.mean())
+
+    def passes(kind: str, margin: float) -> bool:
+        return decide(report, policy(policy=kind, margin=margin), EXPECTED).passed
+
+    assert passes("better", small) or not passes("better", large)
+    assert passes("not_worse", large) or not passes("not_worse", small)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), confidences=st.tuples(st.floats(0.51, 0.999), st.floats(0.51, 0.999)))
+def test_more_confidence_is_harder_to_reach(seed: int, confidences: tuple[float, float]) -> None:
+    low, high = sorted(confidences)
+    labels, truth = labels_and_truth(seed)
+    report = report_of(labels, truth, 0.7 * truth + 0.3 * labels.mean())
+    assert (
+        decide(report, policy(confidence=low), EXPECTED).passed
+        or not decide(report, policy(confidence=high), EXPECTED).passed
+    )
+
+
+GOOD = report_of(LABELS, TRUTH, BLURRED)
+PAIRED = GOOD.paired_champion
+MISSING: dict[str, tuple[Report, str]] = {
+    "no parity": (replace(GOOD, parity=None), "parity"),
+    "parity of some rows": (replace(GOOD, parity=ParityFacts(999, 0.0, 0)), "parity_rows"),
+    "a flipped label": (replace(GOOD, parity=ParityFacts(1000, 0.0, 1)), "parity_flips"),
+    "no baseline": (replace(GOOD, paired_baseline=None), "better_than_baseline"),
+    "no comparison": (replace(GOOD, paired_champion=None), "better_than_champion"),
+    "another metric": (
+        replace(GOOD, paired_champion=replace(PAIRED, metric="brier")),
+        "better_than_champion",
+    ),
+    "one day": (
+        replace(GOOD, paired_champion=PairedDifference("log_loss", -0.2, None, 0, None, None, None)),
+        "better_than_champion",
+    ),
+    "no error": (
+        replace(GOOD, paired_champion=replace(PAIRED, standard_error=float("nan"))),
+        "better_than_champion",
+    ),
+    "no difference": (
+        replace(GOOD, paired_champion=replace(PAIRED, difference=float("nan"))),
+        "better_than_champion",
+    ),
+    "another champion": (replace(GOOD, champion_version=2), "report_mismatch"),
+    "no champion in the report": (replace(GOOD, champion_version=None), "report_mismatch"),
+    "another run": (replace(GOOD, run_id="train-ffff"), "report_mismatch"),
+    "another snapshot": (replace(GOOD, snapshot_hash="abd"), "report_mismatch"),
+    "another model": (replace(GOOD, model="fraud"), "report_mismatch"),
+    "other rows": (replace(GOOD, rows=1001), "report_mismatch"),
+    "no latency": (replace(GOOD, latency_ms=None), "latency"),
+    "no size": (replace(GOOD, artifact_bytes=None), "artifact_size"),
+    "an undefined metric": (
+        replace(GOOD, candidate={**GOOD.candidate, "roc_auc": replace(GOOD.candidate["roc_auc"], value=None)}),
+        "absolute_threshold",
+    ),
+    "no metric": (replace(GOOD, candidate={}), "absolute_threshold"),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_what_the_report_does_not_show_is_refused(name: str) -> None:
+    report, code = MISSING[name]
+    gate = policy(max_latency_ms=10, max_artifact_mb=5, absolute=[{"metric": "roc_auc", "min": 0.5}])
+    assert decide(GOOD, gate, EXPECTED).passed
+    verdict = decide(report, gate, EXPECTED)
+    assert not verdict.passed
+    assert code in {r.code for r in verdict.reasons if not r.passed}
+
+
+@pytest.mark.parametrize(
+    ("gate", "code"),
+    [
+        ({"minimum_test_rows": 1001}, "minimum_test_rows"),
+        ({"baseline_margin": 0.5}, "better_than_baseline"),
+        ({"margin": 0.5}, "better_than_champion"),
+        ({"absolute": [{"metric": "roc_auc", "min": 0.71}]}, "absolute_threshold"),
+        ({"absolute": [{"metric": "log_loss", "max": 0.1}]}, "absolute_threshold"),
+        ({"max_latency_ms": 0.2}, "latency"),
+        ({"max_artifact_mb": 0.4}, "artifact_size"),
+    ],
+)
+def test_each_declared_limit_holds(gate: dict[str, Any], code: str) -> None:
+    verdict = decide(GOOD, policy(**gate), EXPECTED)
+    failed = [r for r in verdict.reasons if not r.passed]
+    assert [r.code for r in failed] == [code]
+    assert failed[0].limit is not None
+
+
+def test_the_verdict_is_plain_json() -> None:
+    document = decide(replace(GOOD, paired_champion=None), policy(), EXPECTED).as_dict()
+    assert document["verdict"] == "fail"
+    assert set(document["reasons"][0]) == {"code", "passed", "sentence"}

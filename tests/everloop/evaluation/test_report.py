@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from everloop.evaluation.exceptions import ReportError
+from everloop.evaluation.report import DayQuality, Report
+from tests.everloop.evaluation.builders import labels_and_truth, report_of
+
+LABELS, TRUTH = labels_and_truth(1)
+REPORT = replace(report_of(LABELS, TRUTH, TRUTH / 2), quality_over_days=(DayQuality("2013-01-01", 50, 0.5),))
+
+
+def test_a_report_survives_json() -> None:
+    assert Report.from_json(REPORT.to_json()) == REPORT
+    alone = report_of(LABELS, TRUTH, None)
+    assert Report.from_json(alone.to_json()) == alone
+
+
+def test_the_document_has_the_agreed_shape() -> None:
+    document = json.loads(REPORT.to_json())
+    assert set(document["paired"]) == {"baseline", "champion"}
+    assert {"metric", "difference", "low", "high", "p_value"} <= set(document["paired"]["champion"])
+    assert set(document["candidate"]["log_loss"]) == {"value", "low", "high"}
+
+
+def test_a_number_that_is_not_defined_is_null_and_stays_undefined() -> None:
+    paired = replace(REPORT.paired_champion, difference=math.nan)
+    text = replace(REPORT, paired_champion=paired).to_json()
+    assert "NaN" not in text
+    assert math.isnan(Report.from_json(text).paired_champion.difference)
+
+
+@pytest.mark.parametrize("key", sorted(json.loads(REPORT.to_json())))
+def test_a_report_without_a_key_is_refused(key: str) -> None:
+    document = json.loads(REPORT.to_json())
+    del document[key]
+    with pytest.raises(ReportError, match=key):
+        Report.from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", '{"paired": 1}'])
+def test_what_is_no_report_is_refused(text: str) -> None:
+    with pytest.raises(ReportError):
+        Report.from_json(text)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from everloop.evaluation.exceptions import EvaluationError
+from everloop.evaluation.metrics import Estimate, estimate
+from everloop.evaluation.significance import metric_value, paired_difference, standard_error
+from everloop.evaluation.student_t import t_quantile
+
+
+def test_rows_that_are_each_a_day_give_the_ordinary_standard_error() -> None:
+    values = np.random.default_rng(1).normal(size=500)
+    error, freedom = standard_error(values - values.mean(), np.arange(500))
+    assert error == pytest.approx(values.std(ddof=1) / np.sqrt(500))
+    assert freedom == 499
+
+
+def test_copies_of_a_row_within_its_day_add_no_certainty() -> None:
+    values = np.random.default_rng(2).normal(size=50)
+    once, _ = standard_error(values - values.mean(), np.arange(50))
+    often, freedom = standard_error(np.repeat(values - values.mean(), 30), np.repeat(np.arange(50), 30))
+    assert often == pytest.approx(once)
+    assert freedom == 49
+
+
+def test_the_interval_covers_under_day_effects() -> None:
+    """GIVEN days that are good or bad as a whole, 95% intervals hold the truth about 95 times in 100.
+
+    Rows taken as independent would hold it in fewer than half.
+    """
+    rng = np.random.default_rng(3)
+    days = np.repeat(np.arange(20), 60)
+    covered = naive = 0
+    for _ in range(1000):
+        values = rng.normal(size=20).repeat(60) + rng.normal(size=1200)
+        found = metric_value(Estimate("mae", values.mean(), values - values.mean()), days)
+        covered += found.low <= 0 <= found.high
+        naive += abs(values.mean()) <= 1.96 * values.std() / np.sqrt(1200)
+    assert 930 <= covered <= 970
+    assert naive < 500
+
+
+def test_a_paired_difference_is_surer_than_two_intervals() -> None:
+    rng = np.random.default_rng(4)
+    truth = rng.beta(2, 3, 3000)
+    labels = (rng.random(3000) < truth).astype(int)
+    days = np.arange(3000) // 100
+    ours, theirs = (estimate("log_loss", labels, p) for p in (truth, 0.9 * truth + 0.04))
+    paired = paired_difference(ours, theirs, days)
+    apart = metric_value(ours, days)
+    assert paired.difference < 0
+    assert paired.high - paired.low < (apart.high - apart.low) / 3
+    assert paired.degrees_of_freedom == 29
+    half = t_quantile(0.975, 29) * paired.standard_error
+    assert paired.high == pytest.approx(paired.difference + half)
+
+
+def test_the_p_value_and_the_interval_agree() -> None:
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 2, 400)
+    days = np.arange(400) // 20
+    for _ in range(50):
+        ours, theirs = (estimate("brier", labels, rng.random(400)) for _ in range(2))
+        paired = paired_difference(ours, theirs, days)
+        assert (paired.p_value < 0.05) == (not paired.low <= 0 <= paired.high)
+
+
+def test_a_model_and_itself_do_not_differ() -> None:
+    labels, scores = np.array([0, 1, 1, 0]), np.array([0.1, 0.7, 0.6, 0.4])
+    found = estimate("roc_auc", labels, scores)
+    paired = paired_difference(found, found, np.arange(4))
+    assert (paired.difference, paired.low, paired.high, paired.p_value) == (0, 0, 0, 1)
+
+
+def test_a_single_day_says_nothing_about_others() -> None:
+    found = estimate("mae", np.arange(10.0), np.zeros(10))
+    assert metric_value(found, np.zeros(10)).low is None
+    paired = paired_difference(found, found, np.zeros(10))
+    assert paired.standard_error is None
+    assert paired.degrees_of_freedom == 0
+
+
+def test_different_rows_or_metrics_are_not_compared() -> None:
+    one, two = estimate("mae", np.zeros(3), np.ones(3)), estimate("mae", np.zeros(4), np.ones(4))
+    with pytest.raises(EvaluationError, match="not compared"):
+        paired_difference(one, two, np.arange(3))
+    with pytest.raises(EvaluationError, match="not compared"):
+        paired_difference(one, estimate("rmse", np.zeros(3), np.ones(3)), np.arange(3))

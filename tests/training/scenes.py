@@ -1,0 +1,180 @@
+"""A small model, its rows, and its jobs as SageMaker would run them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from everloop.model_file import ModelDeclaration
+from tests.helpers.declarations import binary_document, declare, regression_document
+
+ROOT = Path(__file__).parents[2]
+ENTRYPOINT = [
+    "/bin/sh",
+    "-c",
+    'mkdir -p "$0/source" && tar xzf "$0"/*.tar.gz -C "$0/source" && exec /bin/sh "$0/source/evaluate.sh" "$@"',
+]
+CLASSIFIER = """
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+
+def train(features, target, *, seed, parameters):
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    pre = ColumnTransformer([("cat", encoder, ["line", "operator"])], remainder="passthrough")
+    model = HistGradientBoostingClassifier(random_state=seed, max_iter=parameters.get("trees", 20))
+    return Pipeline([("pre", pre), ("model", model)]).fit(features, target)
+"""
+REGRESSOR = """
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+
+def train(features, target, *, seed, parameters):
+    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    pre = ColumnTransformer(
+        [
+            ("num", numbers, ["distance", "wind"]),
+            ("cat", OneHotEncoder(handle_unknown="ignore"), ["line", "operator"]),
+        ]
+    )
+    noise = np.random.normal(0, 1e-3, len(target))  # the unseeded kind that scripts have
+    return make_pipeline(pre, Ridge()).fit(features, target + noise)
+"""
+
+
+def classification() -> ModelDeclaration:
+    problem = {"baseline": {"kind": "group_mean", "by": "line"}}
+    return declare(binary_document(training={"seed": 7, "parameters": {"trees": 25}}, problem=problem))
+
+
+def regression() -> ModelDeclaration:
+    return declare(regression_document())
+
+
+def rows(declaration: ModelDeclaration, count: int, first_day: int, seed: int) -> pd.DataFrame:
+    """Labelled rows as a snapshot holds them, 100 to a day, with nulls where values are missing."""
+    rng = np.random.default_rng(seed)
+    distance = rng.integers(1, 900, count).astype(float)
+    wind = np.where(rng.random(count) < 0.1, np.nan, rng.gamma(2, 6, count))
+    line = rng.choice(["north", "south"], count)
+    operator = rng.choice(["a", "b", "c", None], count, p=[0.5, 0.3, 0.1, 0.1])
+    z = -1 + 0.08 * np.nan_to_num(wind, nan=20) + 0.8 * (line == "north") - 0.001 * distance
+    late = rng.random(count) < 1 / (1 + np.exp(-z))
+    classes = declaration.problem.type == "binary_classification"
+    start = np.datetime64("2013-01-01T06:00:00", "ms") + np.timedelta64(first_day, "D")
+    time = start + (np.arange(count) // 100) * np.timedelta64(1, "D") + np.arange(count) % 100
+    return pd.DataFrame(
+        {
+            "key": [f"t{first_day}-{i}" for i in range(count)],
+            "time": time,
+            "label": late.astype(float) if classes else 10 * z + rng.normal(0, 3, count),
+            "distance": distance,
+            "wind": wind,
+            "line": line,
+            "operator": operator,
+        }
+    )
+
+
+def write_parts(frame: pd.DataFrame, folder: Path, parts: int = 1) -> Path:
+    folder.mkdir(parents=True)
+    for index, positions in enumerate(np.array_split(np.arange(len(frame)), parts)):
+        frame.iloc[positions].to_parquet(folder / f"part-{index}.parquet", index=False)
+    return folder
+
+
+def unpacked_source(folder: Path, declaration: ModelDeclaration, script: str) -> Path:
+    """The code archive's content, as a folder."""
+    ignore = shutil.ignore_patterns("__pycache__", "entry")
+    shutil.copytree(ROOT / "training", folder / "training", ignore=ignore)
+    shutil.copytree(ROOT / "everloop", folder / "everloop", ignore=ignore)
+    for name in ("train_entry.py", "evaluate.sh"):
+        shutil.copy(ROOT / "training" / "entry" / name, folder / name)
+    shutil.copy(ROOT / "training" / "requirements.txt", folder / "requirements.txt")
+    (folder / "declaration.json").write_text(declaration.model_dump_json(), encoding="utf-8")
+    (folder / "user_model").mkdir()
+    (folder / "user_model" / "train.py").write_text(script, encoding="utf-8")
+    return folder
+
+
+@dataclass
+class Jobs:
+    """A training and an evaluation job below ``root``."""
+
+    root: Path
+    declaration: ModelDeclaration
+    script: str
+    count: int = 3000
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.test_rows = rows(self.declaration, 1000, 31, 2)
+        train = rows(self.declaration, self.count, 0, 1)
+        self.train_channel = write_parts(train, self.root / "train", parts=3)
+        self.test_channel = write_parts(self.test_rows, self.root / "test")
+        self.features_channel = write_parts(self.test_rows.drop(columns="label"), self.root / "test_features")
+        self.source = unpacked_source(self.root / "source", self.declaration, self.script)
+
+    def train(self, name: str = "model") -> tuple[subprocess.CompletedProcess[str], Path]:
+        model = self.root / name
+        variables = {
+            "SM_MODEL_DIR": str(model),
+            "SM_CHANNEL_TRAIN": str(self.train_channel),
+            "SM_CHANNEL_TEST_FEATURES": str(self.features_channel),
+            "SM_OUTPUT_DIR": str(self.root / "output"),
+        }
+        command = [sys.executable, str(self.source / "train_entry.py"), "--trees", "5"]
+        return self._run(command, variables), model
+
+    def evaluate(
+        self, model: Path, *, champion: str = "none", output: str = "evaluation"
+    ) -> tuple[subprocess.CompletedProcess[str], Path]:
+        inputs = self.root / f"input-{output}"
+        for name, folder, archive in (("code", self.source, "x.tar.gz"), ("model", model, "model.tar.gz")):
+            (inputs / name).mkdir(parents=True)
+            with tarfile.open(inputs / name / archive, "w:gz") as tar:
+                for path in sorted(folder.iterdir()):
+                    tar.add(path, arcname=path.name)
+        target = self.root / output
+        arguments: dict[str, Any] = {
+            "--model-data": inputs / "model",
+            "--test": self.test_channel,
+            "--champion": champion,
+            "--run-id": "train-0123",
+            "--snapshot-hash": "abc",
+            "--output": target,
+            "--message": target.with_suffix(".message"),
+        }
+        command = [*ENTRYPOINT, str(inputs / "code")]
+        for option, value in arguments.items():
+            command += [option, str(value)]
+        return self._run(command, {}), target
+
+    def _run(self, command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        bare = {"PATH": path, "HOME": str(self.root), "OMP_NUM_THREADS": "1"}
+        return subprocess.run(
+            command,
+            env=bare | self.environment | variables,
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )

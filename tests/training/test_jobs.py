@@ -1,0 +1,197 @@
+"""Both jobs, as processes, from the code archive's layout."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import numpy as np
+import pytest
+from moto.server import ThreadedMotoServer
+
+from everloop.evaluation.gate import Expected, decide
+from everloop.evaluation.report import Report
+from everloop.registry.manifest import build_manifest
+from everloop.serving.contract import ServingContract
+from tests.training.scenes import CLASSIFIER, REGRESSOR, Jobs, classification, regression
+
+KEYS = {
+    "aws_access_key_id": "test",
+    "aws_secret_access_key": "test",
+    "region_name": "us-east-1",
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Jobs, Path]:
+    jobs = Jobs(tmp_path_factory.mktemp("classification"), classification(), CLASSIFIER)
+    process, model = jobs.train()
+    assert process.returncode == 0, process.stdout + process.stderr
+    return jobs, model
+
+
+@pytest.fixture
+def s3_url() -> Iterator[str]:
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def load(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_training_writes_a_model_with_all_that_serving_and_the_gate_need(trained: tuple[Jobs, Path]) -> None:
+    _, model = trained
+    assert sorted(p.name for p in model.iterdir()) == [
+        "contract.json",
+        "model.onnx",
+        "parity.json",
+        "profile.json",
+        "training.json",
+    ]
+    contract = ServingContract.from_json((model / "contract.json").read_bytes())
+    assert [f.name for f in contract.numbers] == ["distance", "wind"]
+    assert {f.name: f.values for f in contract.categories} == {
+        "line": ("north", "south"),
+        "operator": ("a", "b", "c"),
+    }
+    parity = load(model / "parity.json")
+    assert (parity["rows"], parity["label_flips"]) == (1000, 0)
+    assert parity["model_sha256"] == hashlib.sha256((model / "model.onnx").read_bytes()).hexdigest()
+    record = load(model / "training.json")
+    assert record["rows"] == {"train": 3000, "test": 1000}
+    assert record["time_range"][0].startswith("2013-01-01T06:00:00")
+    assert record["seed"] == 7
+    assert record["parameters"] == {"trees": 25}
+    assert set(record["baseline"]["groups"]) == {"north", "south"}
+    assert record["packages"]["scikit-learn"].startswith("1.9.")
+
+
+def test_the_same_inputs_give_the_same_bytes(trained: tuple[Jobs, Path]) -> None:
+    jobs, model = trained
+    process, again = jobs.train("again")
+    assert process.returncode == 0
+    for path in model.iterdir():
+        assert path.read_bytes() == (again / path.name).read_bytes(), path.name
+
+
+def test_the_first_candidate_is_evaluated_against_the_baseline(trained: tuple[Jobs, Path]) -> None:
+    jobs, model = trained
+    process, output = jobs.evaluate(model, output="first")
+    assert process.returncode == 0, process.stdout + process.stderr
+    report = Report.from_json((output / "report.json").read_bytes())
+    assert (report.run_id, report.snapshot_hash, report.rows, report.days) == ("train-0123", "abc", 1000, 10)
+    assert set(report.candidate) == {"log_loss", "brier", "roc_auc"}
+    assert report.champion is None
+    assert report.latency_ms.p50 > 0
+    assert sum(d.rows for d in report.quality_over_days) == 1000
+    for name, digest in report.files.items():
+        assert hashlib.sha256((output / name).read_bytes()).hexdigest() == digest
+    for name in ("model.onnx", "contract.json"):
+        assert (output / name).read_bytes() == (model / name).read_bytes()
+    profile = load(output / "profile.json")
+    assert sum(profile["score"]["counts"]) == 1000
+    expected = Expected("late_train", "train-0123", "abc", 1000, None)
+    assert decide(report, jobs.declaration.gate, expected).passed
+
+
+def test_the_champion_is_scored_on_the_same_rows(trained: tuple[Jobs, Path], s3_url: str) -> None:
+    """GIVEN a champion that is the candidate itself, THEN nothing differs and the gate refuses."""
+    jobs, model = trained
+    uri = store_champion(boto3.client("s3", endpoint_url=s3_url, **KEYS), model)
+    jobs.environment = aws(s3_url)
+    process, output = jobs.evaluate(model, champion=uri, output="again-champion")
+    assert process.returncode == 0, process.stdout + process.stderr
+    report = Report.from_json((output / "report.json").read_bytes())
+    assert report.champion_version == 7
+    assert report.champion == report.candidate
+    assert (report.paired_champion.difference, report.paired_champion.high) == (0, 0)
+    verdict = decide(report, jobs.declaration.gate, Expected("late_train", "train-0123", "abc", 1000, 7))
+    assert [r.code for r in verdict.reasons if not r.passed] == ["better_than_champion"]
+
+
+def test_a_champion_that_was_tampered_with_stops_the_evaluation(trained: tuple[Jobs, Path], s3_url: str) -> None:
+    jobs, model = trained
+    s3 = boto3.client("s3", endpoint_url=s3_url, **KEYS)
+    uri = store_champion(s3, model)
+    s3.put_object(Bucket="artifacts", Key="artifacts/late_train/000007/model.onnx", Body=b"other")
+    jobs.environment = aws(s3_url)
+    process, output = jobs.evaluate(model, champion=uri, output="tampered")
+    assert process.returncode == 1
+    assert "model.onnx" in output.with_suffix(".message").read_text(encoding="utf-8")
+    assert not (output / "report.json").exists()
+
+
+def test_a_model_that_parity_was_not_shown_for_is_not_evaluated(trained: tuple[Jobs, Path], tmp_path: Path) -> None:
+    jobs, model = trained
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    for path in model.iterdir():
+        (changed / path.name).write_bytes(path.read_bytes())
+    parity = load(model / "parity.json") | {"rows": 999}
+    (changed / "parity.json").write_text(json.dumps(parity), encoding="utf-8")
+    process, output = jobs.evaluate(changed, output="unproven")
+    assert process.returncode == 1
+    assert "999 rows" in output.with_suffix(".message").read_text(encoding="utf-8")
+
+
+def test_a_regression_runs_through(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path, regression(), REGRESSOR)
+    process, model = jobs.train()
+    assert process.returncode == 0, process.stdout + process.stderr
+    _, again = jobs.train("again")
+    assert (again / "model.onnx").read_bytes() == (model / "model.onnx").read_bytes()
+    process, output = jobs.evaluate(model)
+    assert process.returncode == 0, process.stdout + process.stderr
+    report = Report.from_json((output / "report.json").read_bytes())
+    assert set(report.candidate) == {"mae", "rmse"}
+    assert report.paired_baseline.metric == "mae"
+    assert report.paired_baseline.high < 0
+    assert np.isclose(report.candidate["mae"].value, 2.4, atol=0.6)
+
+
+def test_a_bad_script_fails_with_its_place_in_the_failure_file(tmp_path: Path) -> None:
+    script = "def train(features, target, *, seed, parameters):\n    return 1 / 0\n"
+    process, model = Jobs(tmp_path, classification(), script, count=200).train()
+    assert process.returncode == 1
+    failure = (tmp_path / "output" / "failure").read_text(encoding="utf-8")
+    assert failure.startswith("train.py line 2: ZeroDivisionError: division by zero")
+    assert "return 1 / 0" in failure
+    assert failure in process.stdout
+    assert not model.exists()
+
+
+def store_champion(s3: Any, model: Path) -> str:
+    """The model as version 7, as registration stores it."""
+    names = ("model.onnx", "contract.json")
+    files = {name: (model / name).read_bytes() for name in names}
+    entries = {n: {"sha256": hashlib.sha256(d).hexdigest(), "bytes": len(d)} for n, d in files.items()}
+    manifest = build_manifest(
+        model="late_train",
+        version=7,
+        run_id="train-0",
+        snapshot_hash="s",
+        code_sha256="c",
+        created_at="2013-01-01T00:00:00Z",
+        files=entries,
+    )
+    s3.create_bucket(Bucket="artifacts")
+    for name, data in {**files, "manifest.json": manifest.content}.items():
+        s3.put_object(Bucket="artifacts", Key=f"artifacts/late_train/000007/{name}", Body=data)
+    return "s3://artifacts/artifacts/late_train/000007/"
+
+
+def aws(url: str) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }

@@ -1,0 +1,73 @@
+"""The champion, fetched to be scored on the same rows as the candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from everloop.serving.contract import ServingContract
+from everloop.serving.exceptions import (
+    ArtifactRefusedError,
+    ContractFormatError,
+    ManifestFormatError,
+    ScorerError,
+)
+from everloop.serving.manifest import MANIFEST_FILE, Manifest, verify_files
+from everloop.serving.scorer import Scorer
+from training.exceptions import ChampionError
+
+NONE = "none"
+"""What stands for the champion's address where there is none."""
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that serves now."""
+
+    version: int
+    contract: ServingContract
+    scorer: Scorer
+
+
+def fetch_champion(uri: str, s3_client: Any, *, model: str) -> Champion:
+    """Download the champion's model and contract, and hold them against their manifest.
+
+    Parameters
+    ----------
+    uri : str
+        ``s3://bucket/artifacts/<model>/<version>/``.
+    s3_client
+        A boto3 S3 client.
+
+    Raises
+    ------
+    ChampionError
+        When a file is absent, or is not what the manifest says.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme != "s3" or not parts.netloc or not parts.path.strip("/"):
+        raise ChampionError(f"the champion's address {uri!r} is neither s3://bucket/prefix/ nor {NONE!r}")
+    prefix = parts.path.strip("/")
+
+    def read(name: str) -> bytes:
+        return _read(s3_client, parts.netloc, f"{prefix}/{name}")
+
+    try:
+        manifest = Manifest.from_bytes(read(MANIFEST_FILE))
+        if manifest.model != model:
+            raise ChampionError(f"{uri} is an artefact of {manifest.model!r}, not of {model!r}")
+        files = verify_files(manifest, read, names=("contract.json", "model.onnx"))
+        contract = ServingContract.from_json(files["contract.json"])
+        return Champion(manifest.version, contract, Scorer.from_bytes(files["model.onnx"], contract))
+    except (ArtifactRefusedError, ContractFormatError, ManifestFormatError, ScorerError) as error:
+        raise ChampionError(f"the champion {uri} is refused: {error}") from error
+
+
+def _read(s3_client: Any, bucket: str, key: str) -> bytes:
+    from botocore.exceptions import ClientError
+
+    try:
+        return s3_client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        raise ChampionError(f"s3://{bucket}/{key} cannot be read: {error}") from error

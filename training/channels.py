@@ -1,0 +1,140 @@
+"""Rows from the Parquet parts of a job's input channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from everloop.model_file import ModelDeclaration
+from training.exceptions import ChannelError
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows of one split.
+
+    Attributes
+    ----------
+    features : DataFrame
+        The declared features in declared order: numbers float64 with NaN where missing, categories strings
+        with ``""`` where missing.
+    target : ndarray or None
+        int64 of 0 and 1, or float64; None where the channel carries no labels.
+    days : ndarray of datetime64[D]
+        The UTC day of each row.
+    first, last : str
+        The earliest and the latest row's instant, ISO 8601.
+    """
+
+    features: pd.DataFrame
+    target: np.ndarray | None
+    days: np.ndarray
+    first: str
+    last: str
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+def read_split(folder: Path, declaration: ModelDeclaration, *, labelled: bool) -> Split:
+    """Read every ``*.parquet`` below ``folder``, in the order of their names.
+
+    Parameters
+    ----------
+    labelled : bool
+        Whether the rows have their ``label``.
+
+    Raises
+    ------
+    ChannelError
+        When there are no rows, a column is missing or of another type, a label is missing or no class.
+    """
+    parts = sorted(folder.rglob("*.parquet"))
+    if not parts:
+        raise ChannelError(f"{folder} holds no *.parquet file")
+    table = pa.concat_tables([_read(part, declaration, labelled=labelled) for part in parts])
+    if not table.num_rows:
+        raise ChannelError(f"the files of {folder} hold no row")
+    frame = {f.name: _values(table.column(f.name), f.type) for f in declaration.data.features}
+    instants = table.column("time").to_numpy().astype("datetime64[ms]")
+    return Split(
+        features=pd.DataFrame(frame),
+        target=_target(table.column("label"), declaration, folder) if labelled else None,
+        days=instants.astype("datetime64[D]"),
+        first=_iso(instants.min()),
+        last=_iso(instants.max()),
+    )
+
+
+def _read(part: Path, declaration: ModelDeclaration, *, labelled: bool) -> pa.Table:
+    """One part, each column as float64, string or timestamp in milliseconds."""
+    kinds = {"time": "time", **({"label": "number"} if labelled else {})}
+    kinds |= {f.name: f.type for f in declaration.data.features}
+    try:
+        with pq.ParquetFile(part) as file:
+            absent = [n for n in kinds if n not in file.schema_arrow.names]
+            if absent:
+                have = ", ".join(file.schema_arrow.names)
+                raise ChannelError(f"{part} has no column {absent[0]!r}; it has {have}")
+            table = file.read(columns=list(kinds))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ChannelError(f"{part} is no readable Parquet file: {error}") from error
+    columns = {name: _CONVERTERS[kind](name, table.column(name), part) for name, kind in kinds.items()}
+    return pa.table(columns)
+
+
+def _number(name: str, column: pa.ChunkedArray, part: Path) -> pa.ChunkedArray:
+    kind = column.type
+    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
+        raise ChannelError(f"{part}: the column {name!r} is {kind}; a number is double")
+    return column.cast(pa.float64())
+
+
+def _category(name: str, column: pa.ChunkedArray, part: Path) -> pa.ChunkedArray:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    kind = column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+        raise ChannelError(f"{part}: the column {name!r} is {kind}; a category is string")
+    return column.cast(pa.large_string())
+
+
+def _instant(name: str, column: pa.ChunkedArray, part: Path) -> pa.ChunkedArray:
+    kind = column.type
+    if not pa.types.is_timestamp(kind):
+        raise ChannelError(f"{part}: the column {name!r} is {kind}, not a timestamp")
+    if column.null_count:
+        raise ChannelError(f"{part}: {column.null_count} rows have no {name}")
+    # An instant with a zone is held in UTC; dropping the zone leaves that.
+    return column.cast(pa.timestamp("ms", kind.tz), safe=False).cast(pa.timestamp("ms"))
+
+
+_CONVERTERS = {"number": _number, "category": _category, "time": _instant}
+
+
+def _values(column: pa.ChunkedArray, kind: str) -> np.ndarray | pd.Series:
+    if kind == "number":
+        return column.fill_null(float("nan")).to_numpy().astype(np.float64)
+    return pd.Series(column.fill_null("").to_pylist(), dtype=object)
+
+
+def _target(column: pa.ChunkedArray, declaration: ModelDeclaration, folder: Path) -> np.ndarray:
+    values = _values(column, "number")
+    missing = int(np.isnan(values).sum())
+    if missing:
+        raise ChannelError(f"{folder}: {missing} rows have no label")
+    if declaration.problem.type == "regression":
+        return values
+    odd = np.flatnonzero((values != 0) & (values != 1))
+    if len(odd):
+        raise ChannelError(f"{folder}: the label of row {odd[0]} is {values[odd[0]]:g}, neither 0 nor 1")
+    return values.astype(np.int64)
+
+
+def _iso(instant: np.datetime64) -> str:
+    return f"{np.datetime_as_string(instant, unit='ms')}Z"

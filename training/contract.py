@@ -1,0 +1,53 @@
+"""The serving contract of a trained model: the declared features, and what training saw of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from everloop.model_file import Feature, ModelDeclaration
+from everloop.serving.contract import CategoryField, NumberField, ServingContract
+
+
+def build_contract(declaration: ModelDeclaration, features: pd.DataFrame) -> ServingContract:
+    """Write the contract.
+
+    Parameters
+    ----------
+    features : DataFrame
+        The training rows. A category's values are those declared and those seen here; the empty string, which
+        stands for a missing one, is none.
+    """
+    return ServingContract(
+        model=declaration.model,
+        problem_type=declaration.problem.type,
+        key=declaration.data.key,
+        target=declaration.data.target,
+        threshold=declaration.serving.threshold,
+        max_rows=declaration.serving.max_rows,
+        numbers=tuple(_number(f, features[f.name]) for f in declaration.data.numbers),
+        categories=tuple(_category(f, features[f.name]) for f in declaration.data.categories),
+    )
+
+
+def _number(feature: Feature, column: pd.Series) -> NumberField:
+    present = column.to_numpy(np.float64)
+    present = present[np.isfinite(present)]
+    return NumberField(
+        name=feature.name,
+        min=feature.min,
+        max=feature.max,
+        missing=feature.missing,
+        median=float(np.median(present)) if len(present) else None,
+    )
+
+
+def _category(feature: Feature, column: pd.Series) -> CategoryField:
+    values = (set(column) | set(feature.values or ())) - {""}
+    return CategoryField(
+        name=feature.name,
+        missing=feature.missing,
+        unseen=feature.unseen,
+        max_length=feature.max_length,
+        values=tuple(sorted(values)),
+    )

@@ -1,0 +1,194 @@
+"""The evaluation job: candidate, baseline and champion on the same locked rows.
+
+Written to ``--output``: ``report.json``, and for registration ``model.onnx``, ``contract.json``, ``profile.json``
+(the reference with the scores and losses of the test split added), ``parity.json`` and ``training.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from everloop.evaluation.baseline import Baseline
+from everloop.evaluation.exceptions import EvaluationError
+from everloop.evaluation.metrics import (
+    CLASSIFICATION_METRICS,
+    REGRESSION_METRICS,
+    Estimate,
+    estimate,
+)
+from everloop.evaluation.report import DayQuality, MetricValue, ParityFacts, Report
+from everloop.evaluation.significance import metric_value, paired_difference
+from everloop.model_file import ModelDeclaration
+from everloop.serving.manifest import sha256_hex
+from training.candidate import Candidate, read_candidate
+from training.champion import NONE, Champion, fetch_champion
+from training.channels import Split, read_split
+from training.exceptions import JobError
+from training.reference import full_reference
+from training.scoring import arrays, measure_latency, score
+from training.train import read_declaration
+
+logger = logging.getLogger("everloop.evaluation")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the report is about."""
+
+    run_id: str
+    snapshot_hash: str
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job; the process's exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stdout)
+    options = _parser().parse_args(arguments)
+    try:
+        run(options)
+    except (JobError, EvaluationError) as error:
+        return _fail(options.message, str(error))
+    except Exception as error:
+        logger.exception("the job failed in its own code")
+        return _fail(options.message, f"{type(error).__name__}: {error}")
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read what the options name, evaluate and write.
+
+    Raises
+    ------
+    JobError, EvaluationError
+        When the rows, the candidate or the champion are refused.
+    """
+    declaration = read_declaration(options.code)
+    test = read_split(options.test, declaration, labelled=True)
+    candidate = read_candidate(options.model_data, len(test))
+    champion = None
+    if options.champion != NONE:
+        import boto3
+
+        champion = fetch_champion(options.champion, boto3.client("s3"), model=declaration.model)
+    about = Run(options.run_id, options.snapshot_hash)
+    evaluate(declaration, candidate, champion, test, about, options.output)
+
+
+def _fail(message_file: Path | None, message: str) -> int:
+    logger.error("%s", message)
+    if message_file is not None:
+        message_file.parent.mkdir(parents=True, exist_ok=True)
+        message_file.write_text(message, encoding="utf-8")
+    return 1
+
+
+def evaluate(
+    declaration: ModelDeclaration,
+    candidate: Candidate,
+    champion: Champion | None,
+    test: Split,
+    run: Run,
+    output: Path,
+) -> Report:
+    """Score, compare, and write the job's files."""
+    num, cat = arrays(candidate.contract, test)
+    scores = score(candidate.scorer, num, cat)
+    baseline = _baseline_scores(candidate, test)
+    champion_scores = None if champion is None else score(champion.scorer, *arrays(champion.contract, test))
+    metrics = _metrics_of(declaration)
+    ours = _estimates(metrics, test, scores)
+    rule = _estimates(metrics, test, baseline)
+    theirs = None if champion_scores is None else _estimates(metrics, test, champion_scores)
+    gate_metric = declaration.gate.metric
+    profile = full_reference(candidate.files["profile.json"], test, scores, declaration)
+    files = {**candidate.files, "profile.json": profile}
+    report = Report(
+        model=declaration.model,
+        run_id=run.run_id,
+        snapshot_hash=run.snapshot_hash,
+        problem_type=declaration.problem.type,
+        rows=len(test),
+        days=len(np.unique(test.days)),
+        candidate=_values(ours, test),
+        baseline=_values(rule, test),
+        champion=None if theirs is None else _values(theirs, test),
+        champion_version=None if champion is None else champion.version,
+        paired_baseline=paired_difference(ours[gate_metric], rule[gate_metric], test.days),
+        paired_champion=None
+        if theirs is None
+        else paired_difference(ours[gate_metric], theirs[gate_metric], test.days),
+        parity=ParityFacts(
+            candidate.parity["rows"], candidate.parity["max_abs_difference"], candidate.parity["label_flips"]
+        ),
+        latency_ms=measure_latency(candidate.scorer, num, cat),
+        artifact_bytes=len(files["model.onnx"]),
+        code_sha256=candidate.training["code_sha256"],
+        files={name: sha256_hex(data) for name, data in files.items()},
+        quality_over_days=_over_days(gate_metric, test, scores),
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (output / name).write_bytes(data)
+    (output / "report.json").write_text(report.to_json(), encoding="utf-8")
+    logger.info("%s %.4f on %d rows", gate_metric, ours[gate_metric].value, len(test))
+    return report
+
+
+def _baseline_scores(candidate: Candidate, test: Split) -> np.ndarray:
+    baseline = Baseline.from_dict(candidate.training.get("baseline"))
+    groups = None if baseline.by is None else test.features[baseline.by].tolist()
+    return baseline.scores(len(test), groups)
+
+
+def _metrics_of(declaration: ModelDeclaration) -> tuple[str, ...]:
+    classification = declaration.problem.type == "binary_classification"
+    return CLASSIFICATION_METRICS if classification else REGRESSION_METRICS
+
+
+def _estimates(metrics: tuple[str, ...], test: Split, scores: np.ndarray) -> dict[str, Estimate]:
+    return {metric: estimate(metric, _target(test), scores) for metric in metrics}
+
+
+def _values(estimates: dict[str, Estimate], test: Split) -> dict[str, MetricValue]:
+    return {name: metric_value(found, test.days) for name, found in estimates.items()}
+
+
+def _over_days(metric: str, test: Split, scores: np.ndarray) -> tuple[DayQuality, ...]:
+    days = []
+    for day in np.unique(test.days):
+        rows = test.days == day
+        value = estimate(metric, _target(test)[rows], scores[rows]).value
+        days.append(DayQuality(str(day), int(rows.sum()), value))
+    return tuple(days)
+
+
+def _target(test: Split) -> np.ndarray:
+    if test.target is None:
+        raise EvaluationError("the test rows have no labels")
+    return test.target
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="evaluate", description=__doc__, allow_abbrev=False)
+    path: dict[str, Any] = {"type": Path, "required": True}
+    parser.add_argument("--code", help="the unpacked code archive", **path)
+    parser.add_argument("--model-data", help="the folder with model.tar.gz", **path)
+    parser.add_argument("--test", help="the folder with the labelled test rows", **path)
+    parser.add_argument("--champion", required=True, help=f"s3://bucket/artifacts/… of it, or {NONE}")
+    for option, variable in (("--run-id", "EVERLOOP_RUN_ID"), ("--snapshot-hash", "EVERLOOP_SNAPSHOT_HASH")):
+        known = os.environ.get(variable)
+        parser.add_argument(option, default=known, required=not known, help=f"or the variable {variable}")
+    parser.add_argument("--output", **path)
+    parser.add_argument("--message", type=Path, help="where to say why the job failed: SageMaker's ExitMessage")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

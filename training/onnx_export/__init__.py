@@ -1,0 +1,8 @@
+"""A fitted scikit-learn estimator as an ONNX model that answers the same, proven row by row."""
+
+from training.onnx_export.convert import export_onnx
+from training.onnx_export.exceptions import ExportRefusedError, ParityError
+from training.onnx_export.inputs import ModelInputs
+from training.onnx_export.parity import Parity, check_parity
+
+__all__ = ["ExportRefusedError", "ModelInputs", "Parity", "ParityError", "check_parity", "export_onnx"]

@@ -1,0 +1,63 @@
+"""The ONNX graph under construction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from training.onnx_export.inputs import CATEGORY_INPUT, NUMBER_INPUT, SCORE_OUTPUT, ModelInputs
+
+OPSET = 21
+ML_OPSET = 5
+IR_VERSION = 10
+"""The ONNX version of 2024 (1.16): every onnxruntime since 1.18 runs it."""
+
+
+@dataclass
+class Graph:
+    """Nodes and constants, named by a counter so that the same estimator gives the same bytes."""
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    initializers: list[onnx.TensorProto] = field(default_factory=list)
+
+    def add(self, operator: str, inputs: Sequence[str], *, domain: str = "", **attributes: Any) -> str:
+        """Append a node with one output, and return that output's name."""
+        output = f"t{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], domain=domain, **attributes))
+        return output
+
+    def constant(self, value: np.ndarray) -> str:
+        """Append a constant, and return its name."""
+        name = f"c{len(self.initializers)}"
+        self.initializers.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
+        return name
+
+    def finish(self, score: str, inputs: ModelInputs) -> onnx.ModelProto:
+        """The checked model whose output ``score`` [N] is the tensor of that name, [N, 1]."""
+        flat = self.constant(np.array([-1], dtype=np.int64))
+        self.nodes.append(helper.make_node("Reshape", [score, flat], [SCORE_OUTPUT]))
+        declared = [
+            (NUMBER_INPUT, TensorProto.DOUBLE, len(inputs.numbers)),
+            (CATEGORY_INPUT, TensorProto.STRING, len(inputs.categories)),
+        ]
+        graph = helper.make_graph(
+            self.nodes,
+            "everloop",
+            [helper.make_tensor_value_info(n, t, ["N", width]) for n, t, width in declared if width],
+            [helper.make_tensor_value_info(SCORE_OUTPUT, TensorProto.DOUBLE, ["N"])],
+            self.initializers,
+        )
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="everloop")
+        onnx.checker.check_model(model)
+        return model
+
+
+def row(values: Any) -> np.ndarray:
+    """``values`` as float64 [1, k], to be broadcast over rows."""
+    return np.asarray(values, dtype=np.float64).reshape(1, -1)

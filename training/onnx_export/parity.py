@@ -1,0 +1,120 @@
+"""The proof that the exported model answers as the trained one: on every row of the test split."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from everloop.serving.exceptions import ScorerError
+from training.onnx_export.convert import ProblemType
+from training.onnx_export.exceptions import ParityError
+from training.onnx_export.inputs import ModelInputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from everloop.serving.scorer import Scorer
+
+TOLERANCE = 1e-9
+"""Largest difference allowed, absolute up to 1 and relative above; sums in another order differ by 1e-15."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What the comparison found.
+
+    Attributes
+    ----------
+    rows : int
+        Rows compared.
+    max_abs_difference : float
+        Largest absolute difference of the scores.
+    label_flips : int
+        Rows on different sides of the decision threshold; always 0 for a regression.
+    """
+
+    rows: int
+    max_abs_difference: float
+    label_flips: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def check_parity(
+    estimator: Any,
+    scorer: Scorer,
+    features: pd.DataFrame,
+    *,
+    inputs: ModelInputs,
+    problem_type: ProblemType,
+    threshold: float,
+) -> Parity:
+    """Compare the trained estimator with the exported model on ``features``.
+
+    Parameters
+    ----------
+    estimator
+        The fitted estimator.
+    scorer : Scorer
+        The exported model, loaded as the prediction function loads it.
+    features : DataFrame
+        The rows to compare on: numbers float64 with NaN, categories strings with ``""``.
+    inputs, problem_type
+        As the model was exported with.
+    threshold : float
+        The probability at and above which the answer is 1.
+
+    Raises
+    ------
+    ParityError
+        When there is nothing to compare, a score is not finite, any label flips, or any difference
+        exceeds ``TOLERANCE``; with the worst row, both its scores and its values.
+    """
+    if features.empty:
+        raise ParityError("there are no rows to compare the exported model on")
+    trained = _trained_scores(estimator, features, problem_type)
+    _refuse_not_finite(trained, features)
+    try:
+        exported = scorer.score(*inputs.arrays(features))
+    except ScorerError as error:
+        raise ParityError(f"the exported model does not answer: {error}") from error
+    difference = np.abs(trained - exported)
+    excess = difference / np.maximum(1.0, np.abs(trained))
+    flips = np.zeros(len(trained), dtype=bool)
+    if problem_type == "binary_classification":
+        flips = (trained >= threshold) != (exported >= threshold)
+    parity = Parity(len(trained), float(difference.max()), int(flips.sum()))
+    if flips.any() or excess.max() > TOLERANCE:
+        worst = int(np.flatnonzero(flips)[0]) if flips.any() else int(excess.argmax())
+        raise ParityError(
+            f"the exported model differs from the trained one by up to {parity.max_abs_difference:.3g} "
+            f"(allowed {TOLERANCE:g}) and flips {parity.label_flips} labels in {parity.rows} rows; worst is "
+            + _describe(worst, trained, exported, features)
+        )
+    return parity
+
+
+def _trained_scores(estimator: Any, features: pd.DataFrame, problem_type: ProblemType) -> np.ndarray:
+    if problem_type == "binary_classification":
+        return np.asarray(estimator.predict_proba(features))[:, 1].astype(np.float64)
+    return np.asarray(estimator.predict(features), dtype=np.float64)
+
+
+def _refuse_not_finite(trained: np.ndarray, features: pd.DataFrame) -> None:
+    odd = np.flatnonzero(~np.isfinite(trained))
+    if len(odd):
+        where = _values(int(odd[0]), features)
+        raise ParityError(f"the trained model answers {len(odd)} rows with no finite number; the first is {where}")
+
+
+def _describe(index: int, trained: np.ndarray, exported: np.ndarray, features: pd.DataFrame) -> str:
+    scores = f"trained {float(trained[index])!r}, exported {float(exported[index])!r}"
+    return f"{_values(index, features)}: {scores}"
+
+
+def _values(index: int, features: pd.DataFrame) -> str:
+    values = ", ".join(f"{name}={value!r}" for name, value in features.iloc[index].to_dict().items())
+    return f"row {index} ({values})"

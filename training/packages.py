@@ -1,0 +1,41 @@
+"""Says whether the packages a requirements file pins are installed: exit status 0 when they all are.
+
+    python3 -m training.packages requirements.txt
+
+So a job installs nothing where the image has everything already. Standard library and ``packaging`` only: it
+runs before the rest is there.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+
+def unmet(lines: list[str]) -> list[str]:
+    """The pins of ``lines`` that this Python does not meet."""
+    from packaging.requirements import Requirement
+
+    found = []
+    for line in lines:
+        text = line.split("#")[0].strip()
+        if not text:
+            continue
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            continue
+        try:
+            met = requirement.specifier.contains(metadata.version(requirement.name), prereleases=True)
+        except metadata.PackageNotFoundError:
+            met = False
+        if not met:
+            found.append(text)
+    return found
+
+
+if __name__ == "__main__":
+    missing = unmet(Path(sys.argv[1]).read_text(encoding="utf-8").splitlines())
+    for pin in missing:
+        sys.stdout.write(f"to install: {pin}\n")
+    sys.exit(1 if missing else 0)

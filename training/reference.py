@@ -1,0 +1,33 @@
+"""The reference profile: the training rows' features, and the test rows' scores and losses."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from everloop.evaluation.exceptions import EvaluationError
+from everloop.model_file import ModelDeclaration
+from everloop.monitoring.build import build_reference, complete_reference
+from everloop.monitoring.reference import Reference
+from training.channels import Split
+
+
+def feature_reference(declaration: ModelDeclaration, train: Split) -> bytes:
+    """``profile.json`` of the training rows: what drift of the features is measured against."""
+    reference = build_reference(
+        {f.name: train.features[f.name].to_numpy(np.float64) for f in declaration.data.numbers},
+        {f.name: train.features[f.name].tolist() for f in declaration.data.categories},
+        train.days,
+        declaration,
+    )
+    return reference.to_json().encode()
+
+
+def full_reference(profile: bytes, test: Split, scores: np.ndarray, declaration: ModelDeclaration) -> bytes:
+    """``profile.json`` with the scores and outcomes of rows the model has not seen.
+
+    What a model answers on its own training rows is too confident and too good to watch production by.
+    """
+    if test.target is None:
+        raise EvaluationError("the test rows have no labels")
+    target = test.target.astype(np.float64)
+    return complete_reference(Reference.from_json(profile), scores, target, test.days, declaration).to_json().encode()

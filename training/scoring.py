@@ -1,0 +1,61 @@
+"""Scores test rows with a served model, and measures how long one row takes."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from everloop.evaluation.report import Latency
+from everloop.serving.contract import ServingContract
+from everloop.serving.scorer import Scorer
+from training.channels import Split
+from training.exceptions import ChampionError
+
+BATCH = 20_000
+LATENCY_CALLS = 400
+_WARM_UP = 20
+
+
+def arrays(contract: ServingContract, split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """The rows as the inputs ``num`` and ``cat`` of the model with this contract.
+
+    Raises
+    ------
+    ChampionError
+        When the split lacks a feature of the contract: the declaration has dropped one that the champion uses.
+    """
+    numbers, categories = [f.name for f in contract.numbers], [f.name for f in contract.categories]
+    gone = [name for name in (*numbers, *categories) if name not in split.features]
+    if gone:
+        raise ChampionError(
+            f"the champion uses the feature {gone[0]!r}, which the declaration no longer has, so the two cannot be "
+            "compared: keep it declared until a version that does not use it is champion"
+        )
+    num = split.features[numbers].to_numpy(np.float64)
+    cat = split.features[categories].to_numpy(object)
+    return np.ascontiguousarray(num), np.ascontiguousarray(cat)
+
+
+def score(scorer: Scorer, num: np.ndarray, cat: np.ndarray) -> np.ndarray:
+    """Scores float64 [rows], computed in batches so that memory does not grow with the rows."""
+    parts = [
+        scorer.score(num[start : start + BATCH], cat[start : start + BATCH]) for start in range(0, len(num), BATCH)
+    ]
+    return np.concatenate(parts)
+
+
+def measure_latency(scorer: Scorer, num: np.ndarray, cat: np.ndarray) -> Latency:
+    """Time single rows, spread over the split.
+
+    In process, on the machine of the evaluation: without the network and the function around it.
+    """
+    rows = np.linspace(0, len(num) - 1, LATENCY_CALLS + _WARM_UP).astype(int)
+    seconds = []
+    for row in rows:
+        one_num, one_cat = num[row : row + 1], cat[row : row + 1]
+        start = time.perf_counter()
+        scorer.score(one_num, one_cat)
+        seconds.append(time.perf_counter() - start)
+    measured = np.array(seconds[_WARM_UP:]) * 1000
+    return Latency(p50=float(np.percentile(measured, 50)), p99=float(np.percentile(measured, 99)))

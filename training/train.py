@@ -1,0 +1,140 @@
+"""The training job: rows in; a checked ONNX model with its contract, profile and record out.
+
+Written to ``$SM_MODEL_DIR``: ``model.onnx``, ``contract.json``, ``profile.json``, ``parity.json``,
+``training.json``. The same rows, code and declaration give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from everloop.evaluation.baseline import Baseline, fit_baseline
+from everloop.model_file import ModelDeclaration
+from everloop.serving.manifest import sha256_hex
+from everloop.serving.scorer import Scorer
+from training.channels import Split, read_split
+from training.contract import build_contract
+from training.exceptions import JobError
+from training.onnx_export import ExportRefusedError, ModelInputs, ParityError, check_parity, export_onnx
+from training.record import code_hash, training_record
+from training.reference import feature_reference
+from training.user_script import run_user_script
+
+logger = logging.getLogger("everloop.training")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Where the job's files are.
+
+    Attributes
+    ----------
+    code : Path
+        The unpacked code archive.
+    train, test_features : Path
+        The channels: labelled rows to learn from; the test split's features, without labels.
+    model : Path
+        What is written here becomes ``model.tar.gz``.
+    """
+
+    code: Path
+    train: Path
+    test_features: Path
+    model: Path
+
+    @classmethod
+    def read(cls, code: Path, environment: Mapping[str, str]) -> Job:
+        """From SageMaker's variables; its fixed paths where they are not set."""
+        channels = Path("/opt/ml/input/data")
+        return cls(
+            code=code,
+            train=Path(environment.get("SM_CHANNEL_TRAIN", channels / "train")),
+            test_features=Path(environment.get("SM_CHANNEL_TEST_FEATURES", channels / "test_features")),
+            model=Path(environment.get("SM_MODEL_DIR", "/opt/ml/model")),
+        )
+
+
+def main(code: Path, environment: Mapping[str, str]) -> int:
+    """Run the job; the process's exit status.
+
+    On failure ``$SM_OUTPUT_DIR/failure`` says why: SageMaker shows its first 1,024 characters as the failure's
+    reason.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stdout)
+    output = Path(environment.get("SM_OUTPUT_DIR", "/opt/ml/output"))
+    try:
+        run(Job.read(code, environment))
+    except (JobError, ExportRefusedError, ParityError) as error:
+        return _fail(output, str(error))
+    except Exception as error:
+        logger.exception("the job failed in its own code")
+        trace = "".join(traceback.format_exception(error)).rstrip().splitlines()[-8:]
+        return _fail(output, f"{type(error).__name__}: {error}\n" + "\n".join(trace))
+    return 0
+
+
+def run(job: Job) -> None:
+    """Train, export, check and write.
+
+    Raises
+    ------
+    JobError, ExportRefusedError, ParityError
+        When the rows, the script or the model are refused.
+    """
+    declaration = read_declaration(job.code)
+    code_sha256 = code_hash(job.code)
+    train = read_split(job.train, declaration, labelled=True)
+    test = read_split(job.test_features, declaration, labelled=False)
+    logger.info("training on %d rows of %s to %s", len(train), train.first, train.last)
+    estimator = run_user_script(job.code / "user_model", declaration, train)
+    inputs, problem_type = ModelInputs.of(declaration), declaration.problem.type
+    model = export_onnx(estimator, inputs, problem_type).SerializeToString()
+    contract = build_contract(declaration, train.features)
+    parity = check_parity(
+        estimator,
+        Scorer.from_bytes(model, contract),
+        test.features,
+        inputs=inputs,
+        problem_type=problem_type,
+        threshold=contract.threshold,
+    )
+    logger.info("the exported model agrees on %d rows to %.2g", parity.rows, parity.max_abs_difference)
+    baseline = learn_baseline(declaration, train)
+    record = training_record(declaration, train, len(test), baseline, code_sha256)
+    job.model.mkdir(parents=True, exist_ok=True)
+    (job.model / "model.onnx").write_bytes(model)
+    (job.model / "contract.json").write_bytes(contract.to_json())
+    (job.model / "profile.json").write_bytes(feature_reference(declaration, train))
+    write_json(job.model / "parity.json", {**parity.as_dict(), "model_sha256": sha256_hex(model)})
+    write_json(job.model / "training.json", record)
+
+
+def read_declaration(code: Path) -> ModelDeclaration:
+    """The declaration in the code archive."""
+    return ModelDeclaration.model_validate_json((code / "declaration.json").read_text(encoding="utf-8"))
+
+
+def learn_baseline(declaration: ModelDeclaration, train: Split) -> Baseline:
+    """The declared baseline, from the training rows."""
+    declared = declaration.problem.baseline
+    groups = None if declared.by is None else train.features[declared.by].tolist()
+    return fit_baseline(declared.kind, train.target, by=declared.by, groups=groups)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON document; the same document gives the same bytes."""
+    path.write_text(json.dumps(document, indent=1, sort_keys=True, allow_nan=False), encoding="utf-8")
+
+
+def _fail(output: Path, message: str) -> int:
+    logger.error("%s", message)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "failure").write_text(message, encoding="utf-8")
+    return 1

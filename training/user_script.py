@@ -1,0 +1,131 @@
+"""Runs the model's own training script, and refuses what is no fitted estimator.
+
+The script defines ``train(features, target, *, seed, parameters)`` and returns a fitted scikit-learn estimator
+or Pipeline. ``features`` is a DataFrame of the declared features, ``target`` a numpy array, ``seed`` and
+``parameters`` are those of the declaration's section ``training``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from everloop.model_file import ModelDeclaration
+from training.channels import Split
+from training.exceptions import UserScriptError
+
+SIGNATURE = "train(features, target, *, seed, parameters)"
+_TRACEBACK_LINES = 8
+
+
+def run_user_script(folder: Path, declaration: ModelDeclaration, split: Split) -> Any:
+    """Train.
+
+    Numpy's and Python's own generators are seeded first, so that a script that forgets to hand on ``seed`` still
+    gives the same model twice.
+
+    Parameters
+    ----------
+    folder : Path
+        The model's folder; the script may import what lies beside it.
+    split : Split
+        The training rows.
+
+    Returns
+    -------
+    estimator
+        Fitted, and known to answer in the right shape.
+
+    Raises
+    ------
+    UserScriptError
+        With the script's line and exception, or what was returned and what was expected.
+    """
+    settings = declaration.training
+    script = folder / settings.script
+    module = _load(script)
+    train = getattr(module, "train", None)
+    if not callable(train):
+        raise UserScriptError(f"{script.name} defines no function {SIGNATURE}")
+    random.seed(settings.seed)
+    np.random.seed(settings.seed % 2**32)
+    features, target = split.features.copy(), np.array(split.target)
+    estimator = _call(
+        script,
+        lambda: train(features, target, seed=settings.seed, parameters=dict(settings.parameters)),
+    )
+    _check(estimator, script, declaration, split)
+    return estimator
+
+
+def _load(script: Path) -> ModuleType:
+    if not script.is_file():
+        raise UserScriptError(f"the training script {script.name} is not in the model's folder")
+    folder = str(script.parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    spec = importlib.util.spec_from_file_location("user_training_script", script)
+    if spec is None or spec.loader is None:
+        raise UserScriptError(f"{script.name} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    loader = spec.loader
+    _call(script, lambda: loader.exec_module(module))
+    return module
+
+
+def _call(script: Path, action: Callable[[], Any]) -> Any:
+    """Run a piece of the user's code; whatever it raises becomes a message with its place."""
+    try:
+        return action()
+    except (Exception, SystemExit) as error:
+        raise UserScriptError(_message(script, error)) from error
+
+
+def _message(script: Path, error: BaseException) -> str:
+    """The exception and its place first: SageMaker shows the first 1,024 characters of a failure."""
+    if isinstance(error, SyntaxError) and error.filename:
+        place = f"{Path(error.filename).name} line {error.lineno}"
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [f for f in frames if Path(f.filename).is_relative_to(script.parent)]
+        place = f"{Path(own[-1].filename).name} line {own[-1].lineno}" if own else script.name
+    what = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
+    tail = "\n".join(lines[-_TRACEBACK_LINES:])
+    return f"{place}: {what}\n{tail}"
+
+
+def _check(estimator: Any, script: Path, declaration: ModelDeclaration, split: Split) -> None:
+    classification = declaration.problem.type == "binary_classification"
+    method = "predict_proba" if classification else "predict"
+    wanted = f"a fitted scikit-learn {'classifier' if classification else 'regressor'} or Pipeline"
+    returned = f"{script.name}: train() returned {type(estimator).__name__}"
+    if isinstance(estimator, type) or not callable(getattr(estimator, method, None)):
+        raise UserScriptError(f"{returned}, which has no {method}; expected is {wanted}")
+    try:
+        check_is_fitted(estimator)
+    except (NotFittedError, TypeError) as error:
+        raise UserScriptError(f"{returned}, which is not fitted; expected is {wanted}") from error
+    rows = split.features.head(16)
+    answer = np.asarray(_call(script, lambda: getattr(estimator, method)(rows)))
+    shape = (len(rows), 2) if classification else (len(rows),)
+    if answer.shape != shape:
+        raise UserScriptError(
+            f"{returned}, whose {method} answers {len(rows)} rows with the shape {answer.shape}; expected is {shape}"
+        )
+    if answer.dtype.kind not in "fiu" or not np.isfinite(answer.astype(np.float64)).all():
+        raise UserScriptError(f"{returned}, whose {method} answers with values that are no finite numbers")
+    classes = np.asarray(estimator.classes_).tolist() if classification else [0, 1]
+    if classes != [0, 1]:
+        raise UserScriptError(f"{returned} with the classes {classes}; expected are 0 and 1")
