@@ -1,0 +1,89 @@
+"""Decides whether an evaluated candidate may go on.
+
+It reads the evaluation's report and answers with the verdict; it changes nothing, so a retry changes nothing. The
+registration that follows, passed or not, records the verdict together with the version.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
+
+from everloop.environment import required_setting
+from everloop.evaluation.exceptions import ReportError
+from everloop.evaluation.gate import Expected, decide
+from everloop.evaluation.report import Report
+from everloop.model_file.schema import ModelDeclaration
+
+logger = Logger(service="gate")
+
+
+@dataclass(frozen=True)
+class Services:
+    """What this function works with."""
+
+    s3: Any
+    declaration: ModelDeclaration
+
+
+@cache
+def services() -> Services:
+    """The services of this process, from its environment; made at the first invocation."""
+    model = required_setting(os.environ, "EVERLOOP_MODEL")
+    declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
+    declaration = ModelDeclaration.model_validate_json(declared)
+    if declaration.model != model:
+        raise RuntimeError(f"this function is deployed for {model!r} with the declaration of {declaration.model!r}")
+    return Services(s3=boto3.client("s3"), declaration=declaration)
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Judge the candidate. Errors are the pipeline's to catch, by class name."""
+    answer = act(event, services())
+    logger.info("gate", answer=answer)
+    return answer
+
+
+def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
+    """The verdict on the candidate of ``event["run"]``, with its reasons and the candidate's metrics."""
+    run, snapshot = event["run"], event["snapshot"]
+    champion = run["champion"]
+    report = read_report(using.s3, event["evaluation_uri"])
+    expected = Expected(
+        model=using.declaration.model,
+        run_id=run["run_id"],
+        snapshot_hash=snapshot["snapshot_hash"],
+        test_rows=snapshot["rows"]["test"],
+        champion_version=None if champion is None else champion["version"],
+    )
+    verdict = decide(report, using.declaration.gate, expected)
+    metrics = {name: found.value for name, found in report.candidate.items() if found.value is not None}
+    return {**verdict.as_dict(), "metrics": metrics}
+
+
+def read_report(s3: Any, evaluation_uri: str) -> Report:
+    """The report below ``evaluation_uri``.
+
+    Raises
+    ------
+    ReportError
+        When it is not there or cannot be read: without a report nothing passes.
+    """
+    parts = urlsplit(evaluation_uri)
+    key = f"{parts.path.strip('/')}/report.json"
+    try:
+        content = s3.get_object(Bucket=parts.netloc, Key=key)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+            raise
+        raise ReportError(f"s3://{parts.netloc}/{key} is missing; the evaluation writes it") from error
+    return Report.from_json(content)

@@ -1,0 +1,169 @@
+"""Watches a model's last window, records it, and asks for retraining when that is decided."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from everloop.emf import MetricValue, emf_line
+from everloop.environment import required_setting
+from everloop.instants import format_instant, parse_instant, to_epoch_ms
+from everloop.model_file.schema import ModelDeclaration
+from everloop.monitoring.athena import AthenaQueries
+from everloop.monitoring.exceptions import ReferenceUnusableError
+from everloop.monitoring.profile_query import windows_at
+from everloop.monitoring.reference import Reference
+from everloop.monitoring.watch import Rows, Scene, watch, windows_needed
+from everloop.registry.records import Champion, Window
+from everloop.registry.store import RegistryStore
+from everloop.retraining.requests import RetrainingRequest, send
+
+PROFILE = "profile.json"
+RESULTS = "athena-results/"
+
+logger = Logger(service="monitor")
+
+
+@dataclass(frozen=True)
+class Services:
+    """What this function works with.
+
+    Attributes
+    ----------
+    query : callable
+        Runs a query on the lake and returns its rows.
+    references : dict
+        The references read so far, by hash: a version's never changes.
+    """
+
+    declaration: ModelDeclaration
+    store: RegistryStore
+    query: Callable[[str], Rows]
+    s3: Any
+    events: Any
+    artifact_bucket: str
+    event_bus: str
+    references: dict[str, Reference] = field(default_factory=dict)
+
+
+@cache
+def services() -> Services:
+    """The services of this process, from its environment; made at the first invocation."""
+    declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
+    queries = AthenaQueries(
+        client=boto3.client("athena"),
+        sleep=time.sleep,
+        database=required_setting(os.environ, "EVERLOOP_GLUE_DATABASE"),
+        workgroup=required_setting(os.environ, "EVERLOOP_ATHENA_WORKGROUP"),
+        output_location=f"s3://{required_setting(os.environ, 'EVERLOOP_LAKE_BUCKET')}/{RESULTS}",
+    )
+    table = required_setting(os.environ, "EVERLOOP_TABLE")
+    return Services(
+        declaration=ModelDeclaration.model_validate_json(declared),
+        store=RegistryStore(boto3.client("dynamodb"), table, required_setting(os.environ, "EVERLOOP_MODEL")),
+        query=queries.rows,
+        s3=boto3.client("s3"),
+        events=boto3.client("events"),
+        artifact_bucket=required_setting(os.environ, "EVERLOOP_ARTIFACT_BUCKET"),
+        event_bus=required_setting(os.environ, "EVERLOOP_EVENT_BUS"),
+    )
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Watch the window before ``event["scheduled_time"]``. Whatever fails is raised: the schedule tries again."""
+    answer = act(event, services())
+    logger.info("monitor", answer=answer)
+    return answer
+
+
+def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
+    """Watch one window.
+
+    The same scheduled time twice gives one record; the request is sent again, and starts one execution.
+    """
+    scheduled = parse_instant(event["scheduled_time"])
+    windows = windows_at(using.declaration, scheduled)
+    end = format_instant(windows.end)
+    champion = using.store.champion()
+    if champion is None:
+        return {"window_end": end, "decision": "none", "reason": "no champion serves: there is nothing to watch"}
+    recorded = using.store.window(end)
+    if recorded is None:
+        document = watch(using.declaration, windows, _scene(using, champion), using.query)
+        recorded = using.store.put_window(Window(using.declaration.model, end, document))
+    document = recorded.document
+    print(_metrics(document, scheduled), flush=True)
+    answer = {"window_end": end, "decision": document["decision"], "reasons": document["reasons"]}
+    if document["decision"] == "retrain":
+        request = RetrainingRequest.from_window(document)
+        send(request, using.events, using.event_bus, at=scheduled)
+        answer["execution"] = request.execution_name
+    return answer
+
+
+def _scene(using: Services, champion: Champion) -> Scene:
+    active = using.store.active_run()
+    return Scene(
+        champion=champion,
+        reference=_reference(using, champion),
+        earlier=[w.document for w in using.store.latest_windows(windows_needed(using.declaration))],
+        runs=using.store.runs(),
+        active_run=active.run_id if active else None,
+    )
+
+
+def _reference(using: Services, champion: Champion) -> Reference:
+    """The champion's reference, whose bytes are the registered ones.
+
+    Raises
+    ------
+    ReferenceUnusableError
+        When they are others.
+    """
+    version = using.store.version(champion.version)
+    key, registered = f"{version.artifact_prefix}{PROFILE}", version.files[PROFILE]["sha256"]
+    if registered not in using.references:
+        body = using.s3.get_object(Bucket=using.artifact_bucket, Key=key)["Body"].read()
+        found = hashlib.sha256(body).hexdigest()
+        if found != registered:
+            raise ReferenceUnusableError(
+                f"s3://{using.artifact_bucket}/{key} has the hash {found}, version {version.version} was registered "
+                f"with {registered}: restore the object's registered version"
+            )
+        using.references[registered] = Reference.from_json(body)
+    return using.references[registered]
+
+
+def _metrics(document: dict[str, Any], at: datetime) -> str:
+    quality = document["quality"]
+    values = {
+        "WindowRows": document["rows"],
+        "LabelledRows": document["labelled_rows"],
+        "LabelsUnmatched": document["labels_unmatched"],
+        "DriftAlarm": int(document["drift_alarm"]),
+        "DriftedFeatures": sum(f["alarm"] for f in document["drift"].values()),
+        "RetrainingRequested": int(document["decision"] == "retrain"),
+        "Loss": document["loss"],
+        "Auc": quality["auc"]["value"],
+        "QualityLost": max((d["increase"] for d in quality["deviations"].values()), default=None),
+    }
+    ratios = {"Loss", "Auc", "QualityLost"}
+    metrics = [
+        MetricValue(name, value, "None" if name in ratios else "Count")
+        for name, value in values.items()
+        if value is not None
+    ]
+    return emf_line(
+        metrics, dimensions={"model": document["model"]}, dimension_sets=[["model"]], epoch_ms=to_epoch_ms(at)
+    )

@@ -1,0 +1,133 @@
+"""Answers ``POST /models/<model>/predictions`` with the artefact this function version is bound to."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+
+from everloop.emf import MetricValue, emf_line
+from everloop.environment import required_setting
+from everloop.instants import from_epoch_ms
+from everloop.serving.artifact import Artifact, load_artifact
+from everloop.serving.capture import CaptureWriter
+from everloop.serving.exceptions import NoChampionError
+from everloop.serving.response import http_response
+from everloop.serving.service import Answer, PredictionService
+
+logger = Logger(service="predict")
+
+DIMENSION_SETS = (("model",), ("model", "lambda_version"))
+
+# A caller is waiting, so a stream that hangs is given up early; the rows then go to the log.
+_CAPTURE_CONFIG = Config(connect_timeout=1, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the rollout and the stack set; ``version`` is None while no model version is bound."""
+
+    model: str
+    artifact_bucket: str
+    predictions_stream: str
+    version: int | None
+    artifact_prefix: str
+    manifest_sha256: str
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str]) -> Environment:
+        """Read the function's environment variables."""
+        bound = bool(variables.get("EVERLOOP_VERSION"))
+        return cls(
+            model=required_setting(variables, "EVERLOOP_MODEL"),
+            artifact_bucket=required_setting(variables, "EVERLOOP_ARTIFACT_BUCKET"),
+            predictions_stream=required_setting(variables, "EVERLOOP_PREDICTIONS_STREAM"),
+            version=int(required_setting(variables, "EVERLOOP_VERSION")) if bound else None,
+            artifact_prefix=required_setting(variables, "EVERLOOP_ARTIFACT_PREFIX") if bound else "",
+            manifest_sha256=required_setting(variables, "EVERLOOP_MANIFEST_SHA256") if bound else "",
+        )
+
+
+class Predictor:
+    """The function's life: its environment, its clients, and the artefact once loaded."""
+
+    def __init__(self, environment: Environment, *, s3_client: Any, firehose_client: Any) -> None:
+        self._environment = environment
+        self._s3 = s3_client
+        writer = CaptureWriter(firehose_client, environment.predictions_stream)
+        self._service = PredictionService(self._load, writer, time.perf_counter)
+
+    def handle(self, event: Mapping[str, Any], lambda_version: str) -> dict[str, Any]:
+        """Answer an HTTP API event; log and count what happened."""
+        request = event["requestContext"]
+        epoch_ms = int(request["timeEpoch"])
+        try:
+            answer = self._service.answer(
+                event.get("body"),
+                is_base64=bool(event.get("isBase64Encoded")),
+                request_id=request["requestId"],
+                at=from_epoch_ms(epoch_ms),
+            )
+        except Exception:
+            # Counted, then raised: the caller gets API Gateway's 500, and the function's own error count rises.
+            self._count([MetricValue("ServerErrors", 1)], epoch_ms, lambda_version)
+            raise
+        self._log(answer, request["requestId"])
+        self._count([MetricValue("ServerErrors", int(answer.status >= 500)), *answer.metrics], epoch_ms, lambda_version)
+        return http_response(answer.status, answer.document)
+
+    def _load(self) -> Artifact:
+        environment = self._environment
+        if environment.version is None:
+            raise NoChampionError(f"no version of {environment.model} is promoted yet: train one")
+        return load_artifact(
+            self._s3,
+            environment.artifact_bucket,
+            environment.artifact_prefix,
+            environment.manifest_sha256,
+            model=environment.model,
+            version=environment.version,
+        )
+
+    def _log(self, answer: Answer, request_id: str) -> None:
+        for failure in answer.lost:
+            logger.error("capture_fallback", extra={"reason": failure.reason, "record": failure.record})
+        if answer.refused is not None:
+            refused = answer.refused
+            logger.error(
+                "artifact_refused",
+                extra={
+                    "file": refused.file,
+                    "expected": refused.expected,
+                    "found": refused.found,
+                    "artifact": f"s3://{self._environment.artifact_bucket}/{self._environment.artifact_prefix}",
+                    "request_id": request_id,
+                },
+            )
+
+    def _count(self, metrics: list[MetricValue], epoch_ms: int, lambda_version: str) -> None:
+        dimensions = {"model": self._environment.model, "lambda_version": lambda_version}
+        line = emf_line(metrics, dimensions=dimensions, dimension_sets=DIMENSION_SETS, epoch_ms=epoch_ms)
+        print(line)
+
+
+@cache
+def predictor() -> Predictor:
+    """The predictor of this process, from its environment; made at the first request."""
+    return Predictor(
+        Environment.read(os.environ),
+        s3_client=boto3.client("s3"),
+        firehose_client=boto3.client("firehose", config=_CAPTURE_CONFIG),
+    )
+
+
+def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Lambda's entry point."""
+    return predictor().handle(event, context.function_version)

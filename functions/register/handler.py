@@ -1,0 +1,70 @@
+"""Registers a run's candidate and stores its files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from everloop.environment import required_setting
+from everloop.registry.registration import Candidate, register_candidate
+from everloop.registry.store import RegistryStore
+
+logger = Logger(service="register")
+
+
+@dataclass(frozen=True)
+class Services:
+    """What this function works with."""
+
+    store: RegistryStore
+    s3: Any
+    artifact_bucket: str
+
+
+@cache
+def services() -> Services:
+    """The services of this process, from its environment; made at the first invocation."""
+    table = required_setting(os.environ, "EVERLOOP_TABLE")
+    model = required_setting(os.environ, "EVERLOOP_MODEL")
+    return Services(
+        store=RegistryStore(boto3.client("dynamodb"), table, model),
+        s3=boto3.client("s3"),
+        artifact_bucket=required_setting(os.environ, "EVERLOOP_ARTIFACT_BUCKET"),
+    )
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Register the candidate. Errors are the pipeline's to catch, by class name."""
+    answer = act(event, services())
+    logger.info("register", answer=answer)
+    return answer
+
+
+def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
+    """Register the candidate of ``event["run"]``."""
+    candidate = Candidate(
+        run_id=event["run"]["run_id"],
+        snapshot_hash=event["snapshot"]["snapshot_hash"],
+        evaluation_uri=event["evaluation_uri"],
+        gate=event["gate"],
+    )
+    version = register_candidate(
+        candidate,
+        store=using.store,
+        s3=using.s3,
+        artifact_bucket=using.artifact_bucket,
+        at=event["at"],
+        actor=f"pipeline {event['execution']}",
+    )
+    return {
+        "version": version.version,
+        "artifact_prefix": version.artifact_prefix,
+        "manifest_sha256": version.manifest_sha256,
+        "state": str(version.state),
+    }

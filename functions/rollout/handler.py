@@ -1,0 +1,77 @@
+"""Rolls a version out: start, shift, check, promote, roll back, retire."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from everloop.environment import required_setting
+from everloop.model_file.schema import ModelDeclaration
+from everloop.registry.store import RegistryStore
+from everloop.rollout.announcements import Announcer
+from everloop.rollout.conductor import Conductor
+from everloop.rollout.metrics import CloudWatchMetrics
+from everloop.rollout.target import LambdaAliasTarget
+
+ALIAS = "live"
+
+logger = Logger(service="rollout")
+
+
+@cache
+def conductor() -> Conductor:
+    """The conductor of this process, from its environment; made at the first invocation."""
+    model = required_setting(os.environ, "EVERLOOP_MODEL")
+    function = required_setting(os.environ, "EVERLOOP_PREDICT_FUNCTION")
+    table = required_setting(os.environ, "EVERLOOP_TABLE")
+    declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
+    return Conductor(
+        store=RegistryStore(boto3.client("dynamodb"), table, model),
+        target=LambdaAliasTarget(boto3.client("lambda"), function=function, alias=ALIAS),
+        metrics=CloudWatchMetrics(boto3.client("cloudwatch"), function=function, alias=ALIAS, model=model),
+        announcer=Announcer(boto3.client("events"), required_setting(os.environ, "EVERLOOP_EVENT_BUS")),
+        declared=ModelDeclaration.model_validate_json(declared).rollout,
+        artifact_bucket=required_setting(os.environ, "EVERLOOP_ARTIFACT_BUCKET"),
+    )
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Carry out the action the pipeline asks for. Errors are the pipeline's to catch, by class name."""
+    answer = act(event, conductor())
+    logger.info("rollout", action=event["action"], answer=answer)
+    return answer
+
+
+def act(event: dict[str, Any], using: Conductor) -> dict[str, Any]:
+    """Carry out ``event["action"]``.
+
+    Raises
+    ------
+    ValueError
+        When it is none of the known actions.
+    """
+    at = event["at"]
+    actions: dict[str, Callable[[], dict[str, Any]]] = {
+        "start": lambda: using.start(event["run"], event.get("version"), at=at),
+        "shift": lambda: using.shift(event["rollout"], at=at),
+        "check": lambda: using.check(event["rollout"], event["phase"], at=at),
+        "promote": lambda: using.promote(event["rollout"], at=at),
+        "rollback": lambda: using.roll_back(_rollout_id(event), reasons=event.get("reasons"), at=at),
+        "retire": lambda: using.retire(event["rollout"], at=at),
+    }
+    if event["action"] not in actions:
+        raise ValueError(f"the rollout function knows {', '.join(actions)}, not {event['action']!r}")
+    return actions[event["action"]]()
+
+
+def _rollout_id(event: dict[str, Any]) -> str:
+    """A rollback may come before the rollout is known to the pipeline: then the run names it."""
+    rollout = event.get("rollout")
+    return rollout["rollout_id"] if rollout else event["run"]["run_id"]

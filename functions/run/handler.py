@@ -1,0 +1,109 @@
+"""Opens and closes the pipeline's runs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from everloop.environment import required_setting
+from everloop.model_file.schema import ModelDeclaration
+from everloop.registry.causes import readable_cause
+from everloop.registry.records import Run
+from everloop.registry.store import RegistryStore
+
+logger = Logger(service="run")
+
+
+@dataclass(frozen=True)
+class Services:
+    """What this function works with."""
+
+    store: RegistryStore
+    declaration: ModelDeclaration
+    artifact_bucket: str
+
+
+@cache
+def services() -> Services:
+    """The services of this process, from its environment; made at the first invocation."""
+    table = required_setting(os.environ, "EVERLOOP_TABLE")
+    model = required_setting(os.environ, "EVERLOOP_MODEL")
+    declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
+    return Services(
+        store=RegistryStore(boto3.client("dynamodb"), table, model),
+        declaration=ModelDeclaration.model_validate_json(declared),
+        artifact_bucket=required_setting(os.environ, "EVERLOOP_ARTIFACT_BUCKET"),
+    )
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Carry out the action the pipeline asks for. Errors are the pipeline's to catch, by class name."""
+    answer = act(event, services())
+    logger.info("run", action=event["action"], answer=answer)
+    return answer
+
+
+def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
+    """``open`` or ``close`` a run.
+
+    Raises
+    ------
+    ValueError
+        For any other action.
+    """
+    action = event["action"]
+    if action == "open":
+        return _open(event, using)
+    if action == "close":
+        return _close(event, using)
+    raise ValueError(f"the run function knows the actions open and close, not {action!r}")
+
+
+def _open(event: dict[str, Any], using: Services) -> dict[str, Any]:
+    asked, quota = event["input"], using.declaration.retraining.quota
+    run = using.store.open_run(
+        event["execution"],
+        kind=asked["kind"],
+        trigger=asked["trigger"],
+        at=event["at"],
+        actor=f"pipeline {event['execution']}",
+        quota_runs=quota.runs,
+        quota_days=quota.days,
+    )
+    return _described(run, using)
+
+
+def _close(event: dict[str, Any], using: Services) -> dict[str, Any]:
+    cause = event.get("cause")
+    run = using.store.close_run(
+        event["execution"],
+        status=event["status"],
+        cause=readable_cause(cause) if cause else None,
+        at=event["at"],
+        actor=f"pipeline {event['execution']}",
+    )
+    return {"status": run.status}
+
+
+def _described(run: Run, using: Services) -> dict[str, Any]:
+    champion, uri = None, "none"
+    if run.champion_version is not None:
+        version = using.store.version(run.champion_version)
+        uri = f"s3://{using.artifact_bucket}/{version.artifact_prefix}"
+        champion = {"version": version.version, "artifact_uri": uri}
+    return {
+        "run_id": run.run_id,
+        "model": run.model,
+        "kind": run.kind,
+        "as_of": run.as_of,
+        "started_at": run.started_at,
+        "champion": champion,
+        "champion_uri": uri,
+    }

@@ -1,0 +1,112 @@
+"""Makes the training snapshot of a run: query, contract, split, store, record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from everloop.dataset.athena import AthenaReader
+from everloop.dataset.lake import lake_columns
+from everloop.dataset.snapshot import build_snapshot
+from everloop.dataset.snapshot_query import snapshot_query
+from everloop.dataset.snapshot_store import store_snapshot
+from everloop.environment import required_setting
+from everloop.instants import format_instant, parse_instant
+from everloop.model_file.schema import ModelDeclaration
+from everloop.registry.records import Snapshot as SnapshotRecord
+from everloop.registry.store import RegistryStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = Logger(service="snapshot")
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the function works with. ``read`` takes a query, where its result goes, and its columns."""
+
+    declaration: ModelDeclaration
+    lake_bucket: str
+    s3_client: Any
+    store: RegistryStore
+    read: Callable[[str, str, Sequence[str]], pd.DataFrame]
+
+
+@cache
+def services() -> Services:
+    """The services of this process, from its environment; made at the first invocation."""
+    declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
+    session = boto3.Session()
+    model = required_setting(os.environ, "EVERLOOP_MODEL")
+    reader = AthenaReader(
+        session,
+        database=required_setting(os.environ, "EVERLOOP_GLUE_DATABASE"),
+        workgroup=required_setting(os.environ, "EVERLOOP_ATHENA_WORKGROUP"),
+    )
+    table = required_setting(os.environ, "EVERLOOP_TABLE")
+    return Services(
+        declaration=ModelDeclaration.model_validate_json(declared),
+        lake_bucket=required_setting(os.environ, "EVERLOOP_LAKE_BUCKET"),
+        s3_client=session.client("s3"),
+        store=RegistryStore(session.client("dynamodb"), table, model),
+        read=reader.read,
+    )
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Make the snapshot. Errors are the pipeline's to catch, by class name."""
+    answer = act(event, services(), request_id=context.aws_request_id)
+    logger.info("snapshot", answer=answer)
+    return answer
+
+
+def act(event: dict[str, Any], using: Services, *, request_id: str) -> dict[str, Any]:
+    """Make the snapshot of ``event["run"]`` as of the run's own instant.
+
+    Parameters
+    ----------
+    request_id : str
+        Of this attempt: UNLOAD refuses a prefix that an earlier attempt wrote to.
+
+    Raises
+    ------
+    ContractViolationError
+        When the labelled rows break the data contract.
+    SplitError
+        When a part would be empty.
+    """
+    declaration, bucket = using.declaration, using.lake_bucket
+    as_of = parse_instant(event["run"]["as_of"])
+    query = snapshot_query(declaration, as_of)
+    output_uri = f"s3://{bucket}/athena-results/unload/{event['execution']}/{request_id}/"
+    rows = using.read(query, output_uri, lake_columns(declaration))
+    parts = build_snapshot(rows, declaration, query=query, as_of=as_of)
+    stored = store_snapshot(using.s3_client, bucket, parts)
+    snapshot = parts.snapshot
+    using.store.put_snapshot(
+        SnapshotRecord(
+            model=declaration.model,
+            snapshot_hash=snapshot.snapshot_hash,
+            uri=stored.uri,
+            created_at=format_instant(parse_instant(event["at"])),
+            document=stored.document,
+        )
+    )
+    return {
+        "snapshot_hash": snapshot.snapshot_hash,
+        "snapshot_uri": stored.uri,
+        "train_uri": stored.train_uri,
+        "test_uri": stored.test_uri,
+        "test_features_uri": stored.test_features_uri,
+        "rows": {"train": snapshot.rows["train"], "test": snapshot.rows["test"]},
+        "time_range": snapshot.time_range,
+    }

@@ -1,0 +1,81 @@
+"""Starts the pipeline for a retraining request: once for each request, however often its event is delivered."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from everloop.environment import required_setting
+from everloop.registry.exceptions import UnknownRunError
+from everloop.registry.store import RegistryStore
+from everloop.retraining.exceptions import RequestUnreadableError
+from everloop.retraining.requests import RetrainingRequest
+
+logger = Logger(service="starter")
+
+
+@dataclass(frozen=True)
+class Services:
+    """What this function works with."""
+
+    store: RegistryStore
+    states: Any
+    state_machine_arn: str
+
+
+@cache
+def services() -> Services:
+    """The services of this process, from its environment; made at the first invocation."""
+    table = required_setting(os.environ, "EVERLOOP_TABLE")
+    model = required_setting(os.environ, "EVERLOOP_MODEL")
+    return Services(
+        store=RegistryStore(boto3.client("dynamodb"), table, model),
+        states=boto3.client("stepfunctions"),
+        state_machine_arn=required_setting(os.environ, "EVERLOOP_STATE_MACHINE_ARN"),
+    )
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Start the pipeline. Whatever fails is raised: the event is delivered again."""
+    answer = act(event, services())
+    logger.info("starter", answer=answer)
+    return answer
+
+
+def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
+    """Start the execution that the event asks for, unless it was started before.
+
+    Raises
+    ------
+    RequestUnreadableError
+        When the event is no request for this model.
+    """
+    request = RetrainingRequest.from_detail(event["detail"])
+    name = request.execution_name
+    if request.model != using.store.model:
+        raise RequestUnreadableError(f"a request for model {request.model} came to the starter of {using.store.model}")
+    # Step Functions forgets names after 90 days; the registry does not.
+    if _is_recorded(using.store, name):
+        return {"execution": name, "started": False, "reason": "the run is on record"}
+    try:
+        using.states.start_execution(
+            stateMachineArn=using.state_machine_arn, name=name, input=json.dumps(request.execution_input)
+        )
+    except using.states.exceptions.ExecutionAlreadyExists:
+        return {"execution": name, "started": False, "reason": "the execution exists"}
+    return {"execution": name, "started": True}
+
+
+def _is_recorded(store: RegistryStore, run_id: str) -> bool:
+    try:
+        store.run(run_id)
+    except UnknownRunError:
+        return False
+    return True

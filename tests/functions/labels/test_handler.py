@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from everloop.serving.capture import CaptureWriter
+from everloop.serving.labels import LabelRules
+from functions.labels.handler import Services, act
+from tests.fakes.delivery_stream import FakeFirehose
+from tests.helpers.http_events import EPOCH_MS, http_event
+
+PATH = "/models/late_train/labels"
+
+
+@pytest.fixture
+def stream() -> FakeFirehose:
+    return FakeFirehose()
+
+
+@pytest.fixture
+def services(stream: FakeFirehose) -> Services:
+    writer = CaptureWriter(stream, "labels", sleep=lambda _: None)
+    return Services("late_train", LabelRules(is_binary=True), writer)
+
+
+def post(services: Services, document: Any, **options: Any) -> tuple[int, dict[str, Any]]:
+    answer = act(http_event(document, path=PATH, **options), services)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+@pytest.mark.parametrize("in_base64", [False, True])
+def test_labels_reach_the_stream_with_the_instant_of_the_event(
+    services: Services, stream: FakeFirehose, capsys: pytest.CaptureFixture[str], in_base64: bool
+) -> None:
+    labels = [{"prediction_id": "req-1-0", "label": 1}, {"key": "t2", "label": 0}]
+    assert post(services, {"labels": labels}, in_base64=in_base64) == (202, {"accepted": 2})
+    assert [(r["prediction_id"], r["key"], r["label"]) for r in stream.taken] == [
+        ("req-1-0", None, 1.0),
+        (None, "t2", 0.0),
+    ]
+    assert {r["time"] for r in stream.taken} == {"2013-03-01 05:00:00.007"}
+    metrics = json.loads(capsys.readouterr().out)
+    assert (metrics["LabelsAccepted"], metrics["LabelsNotStored"]) == (2, 0)
+    assert metrics["_aws"]["Timestamp"] == EPOCH_MS
+
+
+def test_the_same_request_again_sends_the_same_labels(services: Services, stream: FakeFirehose) -> None:
+    for _ in range(2):
+        post(services, {"labels": [{"key": "t2", "label": 0}]})
+    assert stream.taken[0] == stream.taken[1]
+
+
+def test_one_malformed_label_refuses_all(services: Services, stream: FakeFirehose) -> None:
+    status, document = post(services, {"labels": [{"key": "t1", "label": 1}, {"key": "t2", "label": "1"}]})
+    assert status == 400
+    assert document["error"] == {
+        "code": "wrong_type",
+        "message": "'label' is not a number",
+        "field": "label",
+        "index": 1,
+    }
+    assert stream.taken == []
+
+
+def test_labels_the_stream_does_not_take_are_not_called_accepted(
+    services: Services, stream: FakeFirehose, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream.refusals = [{1}, {0}, {0}]
+    status, document = post(services, {"labels": [{"key": "t1", "label": 1}, {"key": "t2", "label": 1}]})
+    assert (status, document["error"]["code"]) == (503, "labels_not_stored")
+    assert "1 of 2" in document["error"]["message"]
+    assert json.loads(capsys.readouterr().out)["LabelsNotStored"] == 1
+    assert [(entry.levelname, entry.message) for entry in caplog.records] == [("ERROR", "labels_not_stored")]

@@ -1,0 +1,227 @@
+"""The monitor over a lake in DuckDB and a registry in moto: what it records, and what it asks for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+from moto import mock_aws
+
+from everloop.instants import format_instant
+from everloop.monitoring.exceptions import ReferenceUnusableError
+from everloop.registry import RegistryStore, State
+from everloop.registry.versions import Sealed
+from functions.monitor.handler import Services, act
+from tests.fakes.event_bus import FakeEventBus
+from tests.fakes.object_store import FakeS3
+from tests.fakes.registry_table import TABLE, dynamodb
+from tests.helpers.declarations import binary_document, declare
+from tests.helpers.registry_scenes import BEGIN, PASSED, at, close_run, open_run, start_rollout
+from tests.helpers.watched_lake import WatchedLake, draw, reference_of
+
+DECLARATION = declare(
+    binary_document(
+        retraining={
+            "quality": {"days": 5, "minimum_increase": 0.02, "confidence": 0.95},
+            "drift": {"windows": 3},
+            "cooldown_days": 6,
+            "quota": {"runs": 3, "days": 100},
+        },
+        monitoring={"minimum_rows": 50},
+    )
+)
+
+
+@dataclass
+class World:
+    """A model that serves since the first day."""
+
+    store: RegistryStore
+    lake: WatchedLake = field(default_factory=lambda: WatchedLake(DECLARATION))
+    bus: FakeEventBus = field(default_factory=FakeEventBus)
+    s3: FakeS3 = field(default_factory=FakeS3)
+    queries: int = 0
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(11)
+        self.using = Services(
+            DECLARATION, self.store, self.query, self.s3, self.bus, artifact_bucket="artifacts", event_bus="everloop"
+        )
+
+    def query(self, sql: str) -> list[dict[str, str | None]]:
+        self.queries += 1
+        return self.lake.rows(sql)
+
+    def crown(self, run_id: str, *, when: float = 0) -> int:
+        profile = reference_of([draw(self.rng, 150) for _ in range(42)], DECLARATION).to_json().encode()
+        open_run(self.store, run_id, when=at(when))
+        version = self.store.register_version(
+            run_id=run_id,
+            snapshot_hash="s1",
+            code_sha256="c0de",
+            files={"profile.json": {"sha256": hashlib.sha256(profile).hexdigest(), "bytes": len(profile)}},
+            metrics={},
+            gate=PASSED,
+            sealed=lambda number, _: Sealed(f"artifacts/late_train/{number:06d}/", f"manifest-{number}"),
+            at=at(when),
+            actor="test",
+        )
+        self.s3.objects[f"{version.artifact_prefix}profile.json"] = profile
+        self.store.transition(
+            version.version,
+            State.EVALUATED,
+            expected=State.EXPERIMENTING,
+            operation=f"evaluated:{run_id}",
+            at=at(when),
+            actor="test",
+        )
+        start_rollout(self.store, run_id, version.version)
+        self.store.promote(run_id, at=at(when), actor="test")
+        self.store.end_rollout(run_id, status="completed", at=at(when), actor="test")
+        close_run(self.store, run_id, when=at(when))
+        return version.version
+
+    def live(self, day: int, *, version: int = 1, **drawn: float) -> None:
+        self.lake.live(draw(self.rng, 150, **drawn), BEGIN + timedelta(days=day), version=version)
+
+    def watch(self, day: int) -> dict:
+        """Watch the window of that day, once its outcomes are complete."""
+        return act({"scheduled_time": format_instant(self.scheduled(day))}, self.using)
+
+    def scheduled(self, day: int) -> datetime:
+        return BEGIN + timedelta(days=day + 1, hours=13)
+
+    def document(self, day: int) -> dict:
+        window = self.store.window(format_instant(BEGIN + timedelta(days=day + 1)))
+        assert window is not None
+        return window.document
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with mock_aws():
+        yield World(RegistryStore(dynamodb(), TABLE, "late_train", pause=lambda _: None))
+
+
+def test_without_a_champion_there_is_nothing_to_watch(world: World) -> None:
+    answer = world.watch(0)
+    assert answer["reason"] == "no champion serves: there is nothing to watch"
+    assert world.queries == 0
+    assert world.store.latest_windows(5) == []
+
+
+def test_quiet_days_are_recorded_and_ask_for_nothing(world: World, capsys) -> None:
+    world.crown("train-1")
+    for day in range(8):
+        world.live(day)
+        assert world.watch(day)["decision"] == "none"
+    document = world.document(7)
+    assert (document["rows"], document["labelled_rows"], document["version"]) == (150, 150, 1)
+    assert document["drift_evaluated"]
+    assert not document["drift_alarm"]
+    assert set(document["drift"]) == {"distance", "wind", "line", "operator", "prediction"}
+    assert document["drift"]["wind"]["days"] == 7
+    assert document["quality"]["evaluated"]
+    assert document["labelled_end"] == document["end"]
+    assert len(json.dumps(document)) < 20_000
+    assert world.bus.entries == []
+    metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (metrics["model"], metrics["WindowRows"], metrics["DriftAlarm"]) == ("late_train", 150, 0)
+    assert metrics["_aws"]["Timestamp"] == int(world.scheduled(7).timestamp() * 1000)
+
+
+def test_fallen_quality_asks_for_retraining_once_however_often_the_schedule_fires(world: World) -> None:
+    world.crown("train-1")
+    for day in range(6):
+        world.live(day, bias=1.0)
+        answer = world.watch(day)
+    assert answer["decision"] == "retrain"
+    document, queries = world.document(5), world.queries
+    assert (document["trigger"], document["held_back_by"]) == ("quality", None)
+    assert document["reasons"][0]["code"] == "quality_level"
+    again = world.watch(5)
+    assert again == answer
+    assert world.queries == queries
+    assert world.document(5) == document
+    details = world.bus.details("Retraining Requested")
+    assert details[0] == details[1]
+    assert details[0]["trigger"]["window_end"] == document["end"]
+
+
+def test_cause_is_held_back_and_not_lost(world: World) -> None:
+    world.crown("train-1")
+    decisions = []
+    for day in range(7):
+        world.live(day, bias=1.0)
+        if day == 5:
+            open_run(world.store, "train-2", when=format_instant(world.scheduled(4)))
+            close_run(world.store, "train-2", when=format_instant(world.scheduled(4)), status="failed")
+            open_run(world.store, "smoke-1", when=format_instant(world.scheduled(4)), kind="smoke")
+        if day == 6:
+            close_run(world.store, "smoke-1", when=format_instant(world.scheduled(5)), status="smoke_passed")
+        world.watch(day)
+        decisions.append((world.document(day)["decision"], world.document(day)["held_back_by"]))
+    assert decisions[3:] == [
+        ("none", None),
+        ("held_back", "cooldown"),
+        ("held_back", "active_run"),
+        ("retrain", None),
+    ]
+
+
+def test_new_champion_is_judged_on_its_own_days(world: World) -> None:
+    world.crown("train-1")
+    for day in range(6):
+        world.live(day, bias=1.0)
+        world.watch(day)
+    version = world.crown("train-2", when=6 * 24 * 60)
+    world.live(6, version=version)
+    world.watch(6)
+    document = world.document(6)
+    assert document["version"] == 2
+    assert document["quality"]["reason"] == "this champion has 1 labelled windows of the 5 needed"
+    assert document["drift"]["wind"]["days"] == 1
+
+
+def test_lasting_drift_asks_for_retraining(world: World) -> None:
+    world.crown("train-1")
+    for day in range(12):
+        world.live(day, shift=6.0 if day >= 4 else 0.0)
+        world.watch(day)
+        if world.document(day)["decision"] == "retrain":
+            break
+    document = world.document(day)
+    assert (document["decision"], document["trigger"]) == ("retrain", "drift")
+    assert document["drift"]["wind"]["alarm"]
+    assert [world.document(day - back)["drift_alarm"] for back in (0, 1, 2, 3)] == [True, True, True, False]
+
+
+def test_gap_in_the_windows_starts_the_span_anew(world: World) -> None:
+    world.crown("train-1")
+    for day in (0, 1, 2, 4):
+        world.live(day)
+        world.watch(day)
+    assert world.document(2)["drift"]["wind"]["days"] == 3
+    assert world.document(4)["drift"]["wind"]["days"] == 1
+
+
+def test_altered_reference_is_refused(world: World) -> None:
+    world.crown("train-1")
+    world.s3.objects["artifacts/late_train/000001/profile.json"] += b" "
+    world.live(0)
+    with pytest.raises(ReferenceUnusableError, match="restore the object's registered version"):
+        world.watch(0)
+    assert world.store.latest_windows(5) == []
+
+
+def test_reference_is_read_once(world: World) -> None:
+    world.crown("train-1")
+    for day in range(3):
+        world.live(day)
+        world.watch(day)
+    assert len(world.s3.reads) == 1

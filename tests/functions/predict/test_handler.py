@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from everloop.environment import MissingSettingError
+from functions.predict.handler import Environment, Predictor
+from tests.fakes.delivery_stream import FakeFirehose
+from tests.fakes.object_store import FakeS3
+from tests.helpers.artifacts import MODEL, PREFIX, StoredArtifact, row
+from tests.helpers.http_events import EPOCH_MS, http_event
+from tests.helpers.onnx_models import linear_model
+
+ROOT = Path(__file__).parents[3]
+PATH = f"/models/{MODEL}/predictions"
+
+
+class Deployed:
+    """A function version, with what it reads and writes in sight."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.stored = StoredArtifact()
+        self.s3, self.stream, self._capsys = FakeS3(self.stored.objects), FakeFirehose(), capsys
+        self.variables = {
+            "EVERLOOP_MODEL": MODEL,
+            "EVERLOOP_ARTIFACT_BUCKET": "artifacts",
+            "EVERLOOP_PREDICTIONS_STREAM": "predictions",
+            "EVERLOOP_VERSION": "7",
+            "EVERLOOP_ARTIFACT_PREFIX": PREFIX,
+            "EVERLOOP_MANIFEST_SHA256": self.stored.manifest_sha256,
+        }
+        self.metrics: dict[str, Any] = {}
+        self.start()
+
+    def start(self) -> None:
+        """Start a new process."""
+        environment = Environment.read(self.variables)
+        self.predictor = Predictor(environment, s3_client=self.s3, firehose_client=self.stream)
+
+    def post(self, document: Any, **options: Any) -> tuple[int, dict[str, Any]]:
+        answer = self.predictor.handle(http_event(document, path=PATH, **options), "4")
+        self.metrics = json.loads(self._capsys.readouterr().out)
+        assert answer["headers"] == {"content-type": "application/json"}
+        return answer["statusCode"], json.loads(answer["body"])
+
+
+@pytest.fixture
+def deployed(capsys: pytest.CaptureFixture[str]) -> Deployed:
+    return Deployed(capsys)
+
+
+@pytest.mark.parametrize("in_base64", [False, True])
+def test_valid_rows_are_answered_captured_and_counted(deployed: Deployed, in_base64: bool) -> None:
+    rows = [row("t1"), row("t2", line="south", distance=0, wind=None, operator="zz")]
+    status, document = deployed.post({"instances": rows}, in_base64=in_base64)
+
+    # THEN the answer carries version, ids and probabilities in the request's order
+    assert status == 200
+    assert (document["model"], document["version"]) == (MODEL, 7)
+    first, second = document["predictions"]
+    assert (first["prediction_id"], first["prediction"]) == ("req-1-0", 1)
+    assert first["probability"] == pytest.approx(0.8401, abs=1e-3)
+    assert (second["prediction_id"], second["prediction"]) == ("req-1-1", 0)
+
+    # AND each row is on the stream with the instant of the event
+    assert [r["prediction_id"] for r in deployed.stream.taken] == ["req-1-0", "req-1-1"]
+    assert {r["time"] for r in deployed.stream.taken} == {"2013-03-01 05:00:00.007"}
+    assert deployed.stream.taken[0]["probability"] == first["probability"]
+
+    # AND the metrics carry model, function version and the instant of the event
+    metrics = deployed.metrics
+    assert metrics["_aws"]["Timestamp"] == EPOCH_MS
+    assert ["model", "lambda_version"] in metrics["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
+    assert (metrics["model"], metrics["lambda_version"]) == (MODEL, "4")
+    assert (metrics["Predictions"], metrics["ServerErrors"], metrics["CaptureFallback"]) == (2, 0, 0)
+    assert metrics["UnseenCategories"] == 1
+    assert metrics["PredictionLatency"] > 0
+
+
+def test_the_artifact_is_read_once(deployed: Deployed) -> None:
+    for _ in range(3):
+        assert deployed.post({"instances": [row()]})[0] == 200
+    assert sorted(deployed.s3.reads) == sorted(PREFIX + n for n in ("manifest.json", "contract.json", "model.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("document", "status", "error"),
+    [
+        ("{", 400, {"code": "malformed_json", "field": None, "index": None}),
+        ({"instances": [row(), row("t2", wind="x")]}, 400, {"code": "wrong_type", "field": "wind", "index": 1}),
+        ('{"instances": "' + "x" * 2**20 + '"}', 413, {"code": "too_large", "field": None, "index": None}),
+    ],
+)
+def test_a_wrong_request_is_answered_and_nothing_is_captured(
+    deployed: Deployed, document: Any, status: int, error: dict[str, Any]
+) -> None:
+    found, answer = deployed.post(document)
+    assert found == status
+    assert error.items() <= answer["error"].items()
+    assert answer["error"]["message"]
+    assert deployed.stream.taken == []
+    assert deployed.metrics["ServerErrors"] == 0
+    assert "Predictions" not in deployed.metrics
+
+
+def test_without_a_version_there_is_no_champion(deployed: Deployed) -> None:
+    deployed.variables.update(EVERLOOP_VERSION="", EVERLOOP_ARTIFACT_PREFIX="", EVERLOOP_MANIFEST_SHA256="")
+    deployed.start()
+    status, document = deployed.post({"instances": [row()]})
+    assert (status, document["error"]["code"]) == (503, "no_champion")
+    assert deployed.metrics["ServerErrors"] == 1
+
+
+def test_altered_bytes_are_refused_until_they_are_healed(deployed: Deployed, caplog: pytest.LogCaptureFixture) -> None:
+    # GIVEN a model that is not the evaluated one
+    whole = deployed.s3.objects[PREFIX + "model.onnx"]
+    deployed.s3.objects[PREFIX + "model.onnx"] = linear_model([9.0, 9.0], [{}, {}, {}])
+    # THEN every request is refused, counted and logged with file and hashes
+    for _ in range(2):
+        status, document = deployed.post({"instances": [row()]})
+        assert (status, document["error"]["code"]) == (503, "artifact_refused")
+        assert (deployed.metrics["ArtifactRefused"], deployed.metrics["ServerErrors"]) == (1, 1)
+        log = vars(caplog.records[-1])
+        assert (log["levelname"], log["message"], log["file"]) == ("ERROR", "artifact_refused", "model.onnx")
+        assert log["expected"].startswith("sha256 ")
+        assert log["found"].startswith("sha256 ")
+    assert deployed.stream.taken == []
+    # WHEN it is put right, the next request is answered
+    deployed.s3.objects[PREFIX + "model.onnx"] = whole
+    assert deployed.post({"instances": [row()]})[0] == 200
+
+
+def test_another_version_than_the_bound_one_is_refused(deployed: Deployed) -> None:
+    deployed.variables["EVERLOOP_VERSION"] = "8"
+    deployed.start()
+    assert deployed.post({"instances": [row()]})[0] == 503
+
+
+def test_a_stream_that_is_down_costs_no_answer_and_no_record(
+    deployed: Deployed, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployed.stream.down = True
+    status, _ = deployed.post({"instances": [row("t1"), row("t2")]})
+    assert status == 200
+    assert deployed.metrics["CaptureFallback"] == 2
+    lost = [vars(entry) for entry in caplog.records if entry.message == "capture_fallback"]
+    assert [entry["record"]["key"] for entry in lost] == ["t1", "t2"]
+    assert lost[0]["record"]["distance"] == 120.0
+    assert lost[0]["levelname"] == "ERROR"
+
+
+def test_trouble_in_the_store_is_counted_and_raised(deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+    deployed.s3.failing = "SlowDown"
+    with pytest.raises(ClientError, match="SlowDown"):
+        deployed.post({"instances": [row()]})
+    assert json.loads(capsys.readouterr().out)["ServerErrors"] == 1
+    deployed.s3.failing = ""
+    assert deployed.post({"instances": [row()]})[0] == 200
+
+
+@pytest.mark.parametrize("name", ["EVERLOOP_MODEL", "EVERLOOP_MANIFEST_SHA256", "EVERLOOP_ARTIFACT_PREFIX"])
+def test_a_missing_setting_is_named(deployed: Deployed, name: str) -> None:
+    del deployed.variables[name]
+    with pytest.raises(MissingSettingError, match=name):
+        Environment.read(deployed.variables)
+
+
+IMPORT_BUDGET = {"awswrangler", "onnx", "pandas", "pyarrow", "pydantic", "scipy", "sklearn", "yaml"}
+
+
+def test_importing_the_handler_brings_in_nothing_heavy() -> None:
+    program = "import sys, functions.predict.handler; print(*{n.split('.')[0] for n in sys.modules})"
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert IMPORT_BUDGET & set(run.stdout.split()) == set()
+
+
+def test_requirements_are_the_pins_of_the_whole_project() -> None:
+    constraints = (ROOT / "constraints.txt").read_text().splitlines()
+    for name in ("predict", "labels", "snapshot"):
+        for line in (ROOT / "functions" / name / "requirements.txt").read_text().split():
+            assert line.lower() in constraints

@@ -1,0 +1,194 @@
+"""Registration with real files in moto's S3."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from everloop.registry import ArtifactMismatchError, ArtifactMissingError, RegistryStore, State, verify_audit
+from functions.register.handler import Services, act
+from tests.fakes.registry_table import TABLE, dynamodb
+from tests.helpers.registry_scenes import FAILED, PASSED, at, open_run
+
+RUN = "train-1"
+PREFIX = f"runs/flights/{RUN}/evaluation/"
+EVALUATED = {"model.onnx": b"\x08\x07onnx", "contract.json": b'{"model":"flights"}', "profile.json": b"{}"}
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def report(**changes: Any) -> dict[str, Any]:
+    return {
+        "model": "flights",
+        "run_id": RUN,
+        "snapshot_hash": "s1",
+        "artifact_bytes": len(EVALUATED["model.onnx"]),
+        "code_sha256": "c0de",
+        "files": {name: sha256(data) for name, data in EVALUATED.items()},
+        **changes,
+    }
+
+
+@dataclass
+class World:
+    using: Services
+    s3: Any
+    minutes: float = 10
+    refused_puts: list[str] = field(default_factory=list)
+
+    def write(self, name: str, data: bytes) -> None:
+        self.s3.put_object(Bucket="lake", Key=PREFIX + name, Body=data)
+
+    def read(self, key: str) -> bytes:
+        return self.s3.get_object(Bucket="artifacts", Key=key)["Body"].read()
+
+    def stored(self) -> list[str]:
+        return [o["Key"] for o in self.s3.list_objects_v2(Bucket="artifacts").get("Contents", [])]
+
+    def register(self, gate: dict[str, Any] | None = None) -> dict[str, Any]:
+        self.minutes += 1
+        event = {
+            "run": {"run_id": RUN},
+            "snapshot": {"snapshot_hash": "s1"},
+            "evaluation_uri": f"s3://lake/{PREFIX}",
+            "gate": {**(gate or PASSED), "metrics": {"log_loss": 0.41}},
+            "at": at(self.minutes),
+            "execution": RUN,
+        }
+        return act(event, self.using)
+
+
+class CrashingS3:
+    """Passes calls on, and dies at one ``put_object``."""
+
+    def __init__(self, client: Any, dies_at: str) -> None:
+        self._client = client
+        self.dies_at: str | None = dies_at
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def put_object(self, **arguments: Any) -> Any:
+        if self.dies_at is not None and arguments["Key"].endswith(self.dies_at):
+            self.dies_at = None
+            raise ConnectionError("died")
+        return self._client.put_object(**arguments)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with mock_aws():
+        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+        s3 = boto3.client("s3", region_name="us-east-1", **keys)
+        for bucket in ("lake", "artifacts"):
+            s3.create_bucket(Bucket=bucket)
+        store = RegistryStore(dynamodb(), TABLE, "flights", pause=lambda _: None)
+        open_run(store, RUN)
+        world = World(Services(store, s3, "artifacts"), s3)
+        for name, data in EVALUATED.items():
+            world.write(name, data)
+        world.write("report.json", json.dumps(report()).encode())
+        yield world
+        assert verify_audit(store).sound
+
+
+def test_registers_what_was_evaluated_byte_for_byte(world: World):
+    answer = world.register()
+    prefix = "artifacts/flights/000001/"
+    assert (answer["version"], answer["state"], answer["artifact_prefix"]) == (1, "evaluated", prefix)
+    for name, data in EVALUATED.items():
+        assert world.read(prefix + name) == data
+    manifest = world.read(prefix + "manifest.json")
+    assert sha256(manifest) == answer["manifest_sha256"]
+    document = json.loads(manifest)
+    assert document["files"]["model.onnx"] == {"sha256": sha256(EVALUATED["model.onnx"]), "bytes": 6}
+    assert set(document["files"]) == {"model.onnx", "contract.json", "profile.json", "report.json"}
+    assert (document["run_id"], document["snapshot_hash"], document["code_sha256"]) == (RUN, "s1", "c0de")
+
+
+def test_both_steps_are_on_record(world: World):
+    world.register()
+    actions = [(r.action, r.details.get("to")) for r in world.using.store.audit_records()]
+    assert actions[1:] == [("registered", "experimenting"), ("transition", "evaluated")]
+    version = world.using.store.version(1)
+    assert version.metrics == {"log_loss": 0.41}
+    assert version.gate == PASSED
+
+
+def test_a_candidate_that_failed_is_kept_with_its_reasons(world: World):
+    assert world.register(FAILED)["state"] == "experimenting"
+    version = world.using.store.version(1)
+    assert version.reason == "the candidate is not better than the champion"
+    assert "artifacts/flights/000001/manifest.json" in world.stored()
+
+
+def test_a_repeated_delivery_changes_nothing(world: World):
+    first = world.register()
+    head = world.using.store.audit_head()
+    assert world.register() == first
+    assert world.using.store.audit_head() == head
+
+
+@pytest.mark.parametrize("dies_at", ["model.onnx", "report.json", "manifest.json"])
+def test_a_crash_while_copying_is_finished_by_the_retry(world: World, dies_at: str):
+    world.using = Services(world.using.store, CrashingS3(world.s3, dies_at), "artifacts")
+    with pytest.raises(ConnectionError):
+        world.register()
+    assert world.using.store.version(1).state is State.EXPERIMENTING
+    assert "artifacts/flights/000001/manifest.json" not in world.stored()
+    answer = world.register()
+    assert (answer["version"], answer["state"]) == (1, "evaluated")
+    assert sha256(world.read("artifacts/flights/000001/manifest.json")) == answer["manifest_sha256"]
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "contract.json", "profile.json"])
+def test_a_file_that_was_not_evaluated_is_refused(world: World, name: str):
+    world.write(name, EVALUATED[name] + b" ")
+    with pytest.raises(ArtifactMismatchError, match=f"{name} was evaluated with sha256"):
+        world.register()
+    assert world.stored() == []
+    assert list(world.using.store.versions()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"run_id": "train-0"}, "run_id is 'train-0', not 'train-1'"),
+        ({"snapshot_hash": "s0"}, "snapshot_hash is 's0'"),
+        ({"model": "loans"}, "model is 'loans'"),
+        ({"artifact_bytes": 7}, "artifact_bytes is 7, not 6"),
+        ({"code_sha256": ""}, "code_sha256 is missing"),
+        ({"files": {}}, "model.onnx was evaluated with sha256 None"),
+    ],
+)
+def test_a_report_about_something_else_is_refused(world: World, changes: dict[str, Any], named: str):
+    world.write("report.json", json.dumps(report(**changes)).encode())
+    with pytest.raises(ArtifactMismatchError, match="evaluate again") as refused:
+        world.register()
+    assert named in str(refused.value)
+
+
+def test_files_exchanged_after_registration_are_refused(world: World):
+    world.register()
+    changed = EVALUATED["profile.json"] + b" "
+    world.write("profile.json", changed)
+    files = {**report()["files"], "profile.json": sha256(changed)}
+    world.write("report.json", json.dumps(report(files=files)).encode())
+    with pytest.raises(ArtifactMismatchError, match="registered as version 1 with other files"):
+        world.register()
+    assert world.read("artifacts/flights/000001/profile.json") == EVALUATED["profile.json"]
+
+
+def test_a_missing_file_is_named(world: World):
+    world.s3.delete_object(Bucket="lake", Key=f"{PREFIX}profile.json")
+    with pytest.raises(ArtifactMissingError, match=f"s3://lake/{PREFIX}profile.json"):
+        world.register()

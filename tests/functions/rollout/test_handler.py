@@ -1,0 +1,522 @@
+"""The rollout function as the pipeline calls it, against a real registry and an alias that holds to its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from everloop.instants import format_instant
+from everloop.registry import (
+    ChampionChangedError,
+    InvalidTransitionError,
+    RegistryStore,
+    RolloutEndedError,
+    RunNotActiveError,
+    State,
+    verify_audit,
+)
+from everloop.rollout.announcements import CHAMPION_PROMOTED, VERSION_ROLLED_BACK, Announcer
+from everloop.rollout.conductor import Conductor
+from everloop.rollout.exceptions import EventNotAcceptedError, NothingServesError
+from everloop.rollout.metrics import CloudWatchMetrics
+from everloop.rollout.target import LambdaAliasTarget
+from functions.rollout.handler import act
+from tests.fakes.cloudwatch_metrics import FakeCloudWatch
+from tests.fakes.event_bus import FakeEventBus
+from tests.fakes.lambda_function import FakeLambda
+from tests.fakes.registry_table import TABLE, UnreliableClient, dynamodb
+from tests.helpers.declarations import binary_document, declare
+from tests.helpers.registry_scenes import BEGIN, FAILED, close_run, open_run, register
+
+DECLARED = declare(
+    binary_document(
+        rollout={
+            "bake_minutes": 600,
+            "guardrail": {
+                "max_error_rate": 0.02,
+                "max_p99_latency_ms": 800,
+                "minimum_requests": 20,
+                "max_hold_minutes": 120,
+            },
+        }
+    )
+).rollout
+
+
+@dataclass
+class World:
+    """A model's registry, function, metrics and events, and the pipeline's hands on them."""
+
+    client: UnreliableClient
+    store: RegistryStore
+    function: FakeLambda
+    cloudwatch: FakeCloudWatch
+    events: FakeEventBus
+    conductor: Conductor
+    minutes: float = 0
+    rollout: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def now(self) -> str:
+        return format_instant(BEGIN + timedelta(minutes=self.minutes))
+
+    def act(self, action: str, **payload: Any) -> dict[str, Any]:
+        self.minutes += 1
+        return act({"action": action, "at": self.now, **payload}, self.conductor)
+
+    def train(self, run_id: str) -> int:
+        open_run(self.store, run_id, when=self.now)
+        return register(self.store, run_id).version
+
+    def start(self, run_id: str, version: int | None, kind: str = "train") -> dict[str, Any]:
+        self.rollout = self.act("start", run={"run_id": run_id, "kind": kind}, version=version)
+        return self.rollout
+
+    def shift(self) -> dict[str, Any]:
+        self.rollout = self.act("shift", rollout=self.rollout)
+        return self.rollout
+
+    def traffic(self, requests: int, **kinds: Any) -> None:
+        """Requests to the version being rolled out, over the next hour."""
+        at = BEGIN + timedelta(minutes=self.minutes + 30)
+        self.cloudwatch.requests(requests, at=at, version=self.rollout["lambda_version"], **kinds)
+        self.minutes += 60
+
+    def check(self, phase: str = "canary") -> dict[str, Any]:
+        answer = self.act("check", rollout=self.rollout, phase=phase)
+        self.rollout = answer["rollout"]
+        return answer
+
+    def promote(self) -> dict[str, Any]:
+        self.rollout = self.act("promote", rollout=self.rollout)
+        return self.rollout
+
+    def finish(self, run_id: str) -> dict[str, Any]:
+        self.minutes += 600
+        self.check("bake")
+        answer = self.act("retire", rollout=self.rollout)
+        close_run(self.store, run_id, when=self.now)
+        return answer
+
+    def crown(self, run_id: str) -> int:
+        """All the way, with good traffic."""
+        version = self.train(run_id)
+        self.start(run_id, version)
+        self.shift()
+        if not self.rollout["first"]:
+            for _ in DECLARED.steps[1:]:
+                self.traffic(100)
+                assert self.check()["decision"] == "advance"
+                self.shift()
+            self.traffic(100)
+        assert self.check()["decision"] == "promote"
+        self.promote()
+        self.finish(run_id)
+        return version
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with mock_aws():
+        client = UnreliableClient(dynamodb())
+        store = RegistryStore(client, TABLE, "flights", pause=lambda _: None)
+        function, cloudwatch, events = FakeLambda(), FakeCloudWatch(), FakeEventBus()
+        conductor = Conductor(
+            store=store,
+            target=LambdaAliasTarget(function, function="predict", alias="live", pause=lambda _: None),
+            metrics=CloudWatchMetrics(cloudwatch, function="predict", alias="live", model="flights"),
+            announcer=Announcer(events, "everloop"),
+            declared=DECLARED,
+            artifact_bucket="artifacts",
+        )
+        yield World(client, store, function, cloudwatch, events, conductor)
+        assert verify_audit(store).sound
+
+
+def served_version(world: World) -> str:
+    (only,) = world.function.serving()
+    return world.function.variables(only)["EVERLOOP_VERSION"]
+
+
+class TestTheFirstChampion:
+    def test_reaches_nobody_before_its_promotion(self, world: World):
+        version = world.train("train-1")
+        rollout = world.start("train-1", version)
+        assert (rollout["first"], rollout["previous"], rollout["step_index"]) == (True, None, -1)
+        assert served_version(world) == ""
+        assert world.shift()["wait_seconds"] == 0
+        assert served_version(world) == ""
+        assert world.check()["decision"] == "promote"
+        assert world.promote()["bake_seconds"] == 36_000
+        assert served_version(world) == "1"
+        assert world.store.champion().lambda_version == rollout["lambda_version"]
+
+    def test_announces_what_serves(self, world: World):
+        world.crown("train-1")
+        (detail,) = world.events.details(CHAMPION_PROMOTED)
+        assert (detail["model"], detail["version"], detail["previous"]) == ("flights", 1, None)
+        assert detail["manifest"]["artifact"]["manifest_sha256"] == "manifest-1"
+        assert detail["manifest"]["target"]["lambda_version"] == world.store.champion().lambda_version
+
+    def test_rolled_back_in_the_bake_leaves_nothing_serving(self, world: World):
+        version = world.train("train-1")
+        world.start("train-1", version)
+        world.shift()
+        world.check()
+        world.promote()
+        world.traffic(200, answered_5xx=100, weighted=False)
+        assert world.check("bake")["decision"] == "rollback"
+        assert world.act("rollback", rollout=world.rollout)["rolled_back"]
+        assert served_version(world) == ""
+        assert world.store.champion() is None
+        assert "100 of 200" in world.store.version(1).reason
+
+
+class TestASuccessor:
+    @pytest.fixture
+    def started(self, world: World) -> World:
+        world.crown("train-1")
+        world.start("train-2", world.train("train-2"))
+        return world
+
+    def test_takes_the_declared_steps(self, started: World):
+        old, new = started.store.champion().lambda_version, started.rollout["lambda_version"]
+        assert started.rollout["previous"] == {"version": 1, "lambda_version": old}
+        shifted = started.shift()
+        assert (shifted["step_index"], shifted["wait_seconds"], shifted["shifted_at"]) == (0, 3600, started.now)
+        assert started.function.serving() == pytest.approx({old: 0.9, new: 0.1})
+        started.traffic(100)
+        assert started.check()["decision"] == "advance"
+        started.shift()
+        assert started.function.serving() == pytest.approx({old: 0.5, new: 0.5})
+        started.traffic(100)
+        assert started.check()["decision"] == "promote"
+        started.promote()
+        assert started.function.serving() == {new: 1}
+        assert started.store.version(1).state is State.DEPRECATED
+
+    def test_retires_the_old_champion_and_its_function_version_after_the_bake(self, started: World):
+        old = started.store.champion().lambda_version
+        started.shift()
+        started.traffic(100)
+        started.check()
+        started.shift()
+        started.traffic(100)
+        started.check()
+        started.promote()
+        assert old in started.function.versions
+        answer = started.finish("train-2")
+        assert answer["retired"] == [1]
+        assert old in answer["deleted_lambda_versions"]
+        assert list(started.function.versions) == [started.store.champion().lambda_version]
+        assert started.store.version(1).state is State.RETIRED
+        assert started.act("retire", rollout=started.rollout)["retired"] == []
+
+    @pytest.mark.parametrize(
+        ("kinds", "code"),
+        [({"errors": 10}, "error_rate"), ({"answered_5xx": 10}, "error_rate"), ({"ms": 900}, "p99_latency")],
+    )
+    def test_that_breaks_a_limit_is_rolled_back(self, started: World, kinds: dict[str, Any], code: str):
+        old = started.store.champion().lambda_version
+        started.shift()
+        started.traffic(100, **kinds)
+        answer = started.check()
+        assert (answer["decision"], answer["reasons"][0]["code"]) == ("rollback", code)
+        started.act("rollback", rollout=started.rollout)
+        assert started.function.serving() == {old: 1}
+        assert started.store.version(2).state is State.EXPERIMENTING
+        assert started.store.champion().version == 1
+        (detail,) = started.events.details(VERSION_ROLLED_BACK)
+        assert detail["reasons"][0]["code"] == code
+
+    def test_without_traffic_waits_and_is_rolled_back_in_the_end(self, started: World):
+        started.shift()
+        started.traffic(5)
+        answer = started.check()
+        assert (answer["decision"], answer["wait_seconds"]) == ("hold", 3600)
+        assert answer["rollout"]["wait_seconds"] == 3600
+        started.minutes += 60
+        assert started.check()["decision"] == "hold"
+        started.minutes += 60
+        answer = started.check()
+        assert (answer["decision"], answer["reasons"][0]["code"]) == ("rollback", "too_little_traffic")
+
+    def test_rolled_back_in_the_bake_gives_all_back(self, started: World):
+        old = started.store.champion().lambda_version
+        started.shift()
+        started.traffic(100)
+        started.check()
+        started.shift()
+        started.traffic(100)
+        started.check()
+        started.promote()
+        started.traffic(300, errors=60, weighted=False)
+        assert started.check("bake")["decision"] == "rollback"
+        started.act("rollback", rollout=started.rollout)
+        assert started.function.serving() == {old: 1}
+        assert (started.store.champion().version, started.store.version(1).state) == (1, State.PRODUCTION)
+
+    def test_that_passed_no_gate_is_not_rolled_out(self, world: World):
+        world.crown("train-1")
+        serving = world.function.serving()
+        open_run(world.store, "train-2")
+        version = register(world.store, "train-2", gate=FAILED).version
+        with pytest.raises(InvalidTransitionError, match="experimenting"):
+            world.start("train-2", version)
+        assert world.function.serving() == serving
+
+    def test_of_a_run_that_is_not_active_publishes_nothing(self, world: World):
+        with pytest.raises(RunNotActiveError):
+            world.start("train-9", 1)
+        assert world.function.versions == {}
+
+
+class TestRepetition:
+    """Every action once more, as the pipeline's retries and at-least-once delivery bring it."""
+
+    @pytest.fixture
+    def canary(self, world: World) -> World:
+        world.crown("train-1")
+        world.start("train-2", world.train("train-2"))
+        return world
+
+    def test_starting_again(self, canary: World):
+        first = canary.rollout
+        versions = list(canary.function.versions)
+        assert canary.start("train-2", 2) == first
+        assert list(canary.function.versions) == versions
+
+    def test_shifting_again(self, canary: World):
+        asked = canary.rollout
+        canary.shift()
+        head = canary.store.audit_head()
+        serving = canary.function.serving()
+        assert canary.act("shift", rollout=asked)["step_index"] == 0
+        assert canary.store.audit_head() == head
+        assert canary.function.serving() == serving
+
+    def test_a_late_shift_does_not_take_traffic_back(self, canary: World):
+        asked = canary.rollout
+        canary.shift()
+        canary.traffic(100)
+        canary.check()
+        canary.shift()
+        serving = canary.function.serving()
+        assert canary.act("shift", rollout=asked)["step_index"] == 1
+        assert canary.function.serving() == serving
+
+    def test_a_late_shift_after_the_end_is_refused(self, canary: World):
+        canary.shift()
+        canary.act("rollback", rollout=canary.rollout, reasons=[{"code": "x", "sentence": "y"}])
+        serving = canary.function.serving()
+        with pytest.raises(RolloutEndedError):
+            canary.shift()
+        assert canary.function.serving() == serving
+
+    def test_checking_again_at_the_same_instant_gives_the_same_answer(self, canary: World):
+        canary.shift()
+        canary.traffic(100)
+        answer = canary.check()
+        canary.cloudwatch.requests(
+            500, at=BEGIN + timedelta(minutes=canary.minutes - 30), version=canary.rollout["lambda_version"], errors=500
+        )
+        again = act(
+            {"action": "check", "at": canary.now, "phase": "canary", "rollout": canary.rollout}, canary.conductor
+        )
+        assert again == answer
+
+    @pytest.mark.parametrize("call", ["update_alias", "get_alias"])
+    def test_a_crash_between_registry_and_alias_is_finished_by_the_retry(self, canary: World, call: str):
+        canary.shift()
+        canary.traffic(100)
+        canary.check()
+        canary.shift()
+        canary.traffic(100)
+        canary.check()
+        canary.function.crash_before = [call]
+        with pytest.raises(ConnectionError):
+            canary.act("promote", rollout=canary.rollout)
+        assert canary.store.champion().version == 2
+        assert len(canary.function.serving()) == 2
+        canary.promote()
+        assert canary.function.serving() == {canary.rollout["lambda_version"]: 1}
+        assert [r.action for r in canary.store.audit_records()].count("promoted") == 2
+
+    def test_an_event_that_was_not_taken_is_sent_by_the_retry(self, world: World):
+        world.start("train-1", world.train("train-1"))
+        world.shift()
+        world.check()
+        world.events.refuses = True
+        with pytest.raises(EventNotAcceptedError, match="slow down"):
+            world.act("promote", rollout=world.rollout)
+        world.events.refuses = False
+        world.promote()
+        assert len(world.events.details(CHAMPION_PROMOTED)) == 1
+
+    @pytest.mark.parametrize("fault", ["before", "after"])
+    def test_a_rollback_cut_short_is_finished_by_the_retry(self, canary: World, fault: str):
+        old = canary.store.champion().lambda_version
+        canary.shift()
+        canary.client.faults = [fault]
+        reasons = [{"code": "x", "sentence": "y"}]
+        with pytest.raises(Exception, match="https://dynamodb"):
+            canary.act("rollback", rollout=canary.rollout, reasons=reasons)
+        assert canary.function.serving() == {old: 1}
+        assert canary.act("rollback", rollout=canary.rollout, reasons=reasons)["rolled_back"]
+        assert canary.store.version(2).state is State.EXPERIMENTING
+
+    def test_a_late_rollback_leaves_a_later_champion_alone(self, canary: World):
+        first = canary.rollout
+        canary.act("rollback", rollout=first, reasons=[{"code": "x", "sentence": "y"}])
+        close_run(canary.store, "train-2")
+        canary.crown("train-3")
+        serving = canary.function.serving()
+        canary.act("rollback", rollout=first)
+        assert canary.function.serving() == serving
+        assert canary.store.champion().version == 3
+
+    def test_promoting_after_a_rollback_is_refused(self, canary: World):
+        canary.act("rollback", rollout=canary.rollout, reasons=[{"code": "x", "sentence": "y"}])
+        serving = canary.function.serving()
+        with pytest.raises(RolloutEndedError):
+            canary.promote()
+        assert canary.function.serving() == serving
+
+
+class TestWhatDeadRunsLeave:
+    def test_a_rollback_before_any_rollout(self, world: World):
+        world.train("train-1")
+        answer = world.act("rollback", run={"run_id": "train-1"}, rollout=None)
+        assert not answer["rolled_back"]
+
+    def test_a_rollback_by_the_run_alone_after_a_failure(self, world: World):
+        world.crown("train-1")
+        world.start("train-2", world.train("train-2"))
+        answer = world.act("rollback", run={"run_id": "train-2"}, rollout=None)
+        assert answer["rolled_back"]
+        assert "the pipeline failed" in world.store.version(2).reason
+
+    def test_a_canary_of_a_dead_run_is_rolled_back_by_the_next_start(self, world: World):
+        world.crown("train-1")
+        champion = world.store.champion()
+        world.start("train-2", world.train("train-2"))
+        world.shift()
+        close_run(world.store, "train-2", status="failed")
+        world.start("train-3", world.train("train-3"))
+        assert world.store.rollout("train-2").status == "rolled_back"
+        assert world.store.version(2).state is State.EXPERIMENTING
+        assert world.store.version(3).state is State.STAGING
+        assert world.function.serving() == {champion.lambda_version: 1}
+
+    def test_a_bake_of_a_dead_run_is_superseded_and_its_predecessor_retired_later(self, world: World):
+        world.crown("train-1")
+        world.start("train-2", world.train("train-2"))
+        world.shift()
+        world.traffic(100)
+        world.check()
+        world.shift()
+        world.traffic(100)
+        world.check()
+        world.promote()
+        close_run(world.store, "train-2", status="failed")
+        world.crown("train-3")
+        assert world.store.rollout("train-2").status == "superseded"
+        assert [world.store.version(n).state for n in (1, 2)] == [State.RETIRED, State.RETIRED]
+
+    def test_an_alias_that_someone_moved_is_put_where_the_registry_says(self, world: World):
+        world.crown("train-1")
+        champion = world.store.champion()
+        world.function.alias["FunctionVersion"] = "$LATEST"
+        world.start("train-2", world.train("train-2"))
+        assert world.function.serving() == {champion.lambda_version: 1}
+        (note,) = [r for r in world.store.audit_records() if r.action == "alias_reconciled"]
+        assert note.details["found"] == "$LATEST"
+
+    def test_a_released_run_shifts_nothing(self, world: World):
+        world.crown("train-1")
+        world.start("train-2", world.train("train-2"))
+        world.store.release_stale_run("train-2", reason="looked dead", at=world.now, actor="ann")
+        serving = world.function.serving()
+        with pytest.raises(RunNotActiveError):
+            world.shift()
+        assert world.function.serving() == serving
+
+
+class TestNewCode:
+    @pytest.fixture
+    def deployed(self, world: World) -> World:
+        world.crown("train-1")
+        world.function.deploy_code("code-2")
+        open_run(world.store, "rollout-1", kind="rollout", when=world.now)
+        return world
+
+    def test_is_rolled_out_for_the_champion(self, deployed: World):
+        old = deployed.store.champion().lambda_version
+        rollout = deployed.start("rollout-1", None, kind="rollout")
+        assert (rollout["version"], rollout["code_sha256"]) == (1, "code-2")
+        assert rollout["previous"] == {"version": 1, "lambda_version": old}
+        for _ in DECLARED.steps:
+            deployed.shift()
+            deployed.traffic(100)
+            deployed.check()
+        deployed.promote()
+        champion = deployed.store.champion()
+        assert (champion.version, champion.code_sha256) == (1, "code-2")
+        assert deployed.function.serving() == {champion.lambda_version: 1}
+        assert deployed.store.version(1).state is State.PRODUCTION
+        answer = deployed.finish("rollout-1")
+        assert (answer["retired"], old in answer["deleted_lambda_versions"]) == ([], True)
+
+    def test_that_fails_is_taken_back(self, deployed: World):
+        old = deployed.store.champion().lambda_version
+        deployed.start("rollout-1", 1, kind="rollout")
+        deployed.shift()
+        deployed.traffic(100, errors=50)
+        assert deployed.check()["decision"] == "rollback"
+        deployed.act("rollback", rollout=deployed.rollout)
+        assert deployed.function.serving() == {old: 1}
+        assert deployed.store.champion().code_sha256 == "code-1"
+        assert deployed.store.version(1).state is State.PRODUCTION
+
+    def test_that_serves_already_changes_nothing(self, world: World):
+        world.crown("train-1")
+        open_run(world.store, "rollout-1", kind="rollout")
+        serving, announced = world.function.serving(), len(world.events.entries)
+        world.start("rollout-1", None, kind="rollout")
+        assert world.shift()["wait_seconds"] == 0
+        assert world.check()["decision"] == "promote"
+        assert world.promote()["bake_seconds"] == 0
+        assert world.check("bake")["decision"] == "ok"
+        world.act("retire", rollout=world.rollout)
+        assert world.function.serving() == serving
+        assert len(world.events.entries) == announced
+
+    def test_without_a_champion(self, world: World):
+        open_run(world.store, "rollout-1", kind="rollout")
+        with pytest.raises(NothingServesError, match="train one first"):
+            world.start("rollout-1", None, kind="rollout")
+
+    def test_for_a_version_that_does_not_serve(self, deployed: World):
+        with pytest.raises(ChampionChangedError, match="the champion is version 1, not 2"):
+            deployed.start("rollout-1", 2, kind="rollout")
+
+
+def test_all_at_once(world: World):
+    world.crown("train-1")
+    declared = DECLARED.model_copy(update={"strategy": "all_at_once", "steps": []})
+    world.conductor = replace(world.conductor, declared=declared)
+    world.start("train-2", world.train("train-2"))
+    assert world.shift()["wait_seconds"] == 0
+    assert world.check()["decision"] == "promote"
+    world.promote()
+    assert served_version(world) == "2"
+
+
+def test_an_action_that_does_not_exist(world: World):
+    with pytest.raises(ValueError, match="promote"):
+        world.act("deploy")

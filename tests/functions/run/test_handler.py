@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from everloop.environment import MissingSettingError
+from everloop.registry import QuotaExceededError, RegistryStore, RunAlreadyActiveError, State
+from functions.run import handler
+from functions.run.handler import Services, act
+from tests.fakes.registry_table import TABLE, dynamodb
+from tests.helpers.declarations import binary_document, declare
+from tests.helpers.registry_scenes import TRIGGER, at, crown
+
+
+@pytest.fixture
+def using() -> Iterator[Services]:
+    with mock_aws():
+        store = RegistryStore(dynamodb(), TABLE, "flights", pause=lambda _: None)
+        declaration = declare(binary_document(retraining={"quota": {"runs": 2, "days": 7}}))
+        yield Services(store, declaration, "artifacts")
+
+
+def opening(execution: str, kind: str = "train", when: float = 0) -> dict[str, Any]:
+    asked = {"model": "flights", "kind": kind, "trigger": TRIGGER}
+    return {"action": "open", "execution": execution, "at": at(when), "input": asked}
+
+
+def closing(execution: str, status: str, cause: str | None = None) -> dict[str, Any]:
+    return {"action": "close", "execution": execution, "at": at(60), "status": status, "cause": cause}
+
+
+def test_opens_a_run_without_a_champion(using: Services):
+    assert act(opening("train-0123456789abcdef"), using) == {
+        "run_id": "train-0123456789abcdef",
+        "model": "flights",
+        "kind": "train",
+        "as_of": at(0),
+        "started_at": at(0),
+        "champion": None,
+        "champion_uri": "none",
+    }
+
+
+def test_names_the_champion_that_the_candidate_has_to_beat(using: Services):
+    crown(using.store, "train-1")
+    answer = act(opening("train-2"), using)
+    uri = "s3://artifacts/artifacts/flights/000001/"
+    assert answer["champion"] == {"version": 1, "artifact_uri": uri}
+    assert answer["champion_uri"] == uri
+    assert using.store.version(1).state is State.RETRAINING
+
+
+def test_a_repeated_delivery_gives_the_same_answer(using: Services):
+    first = act(opening("train-1"), using)
+    assert act(opening("train-1", when=3), using) == first
+
+
+def test_errors_carry_the_names_the_pipeline_catches(using: Services):
+    act(opening("train-1"), using)
+    with pytest.raises(RunAlreadyActiveError):
+        act(opening("train-2"), using)
+    act(closing("train-1", "rejected"), using)
+    act(opening("train-2"), using)
+    act(closing("train-2", "failed", "the job died"), using)
+    with pytest.raises(QuotaExceededError, match="quota is 2"):
+        act(opening("train-3"), using)
+    assert act(opening("smoke-1", kind="smoke"), using)["run_id"] == "smoke-1"
+
+
+def test_closes_once(using: Services):
+    act(opening("train-1"), using)
+    assert act(closing("train-1", "failed", "the job died"), using) == {"status": "failed"}
+    assert act(closing("train-1", "succeeded"), using) == {"status": "failed"}
+    assert using.store.run("train-1").cause == "the job died"
+
+
+def test_an_action_that_does_not_exist(using: Services):
+    with pytest.raises(ValueError, match="open and close"):
+        act({"action": "pause"}, using)
+
+
+def test_a_function_without_its_settings_says_which(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("EVERLOOP_TABLE", raising=False)
+    handler.services.cache_clear()
+    with pytest.raises(MissingSettingError, match="EVERLOOP_TABLE"):
+        handler.services()

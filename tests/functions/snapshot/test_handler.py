@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import boto3
+import pandas as pd
+import pytest
+from moto import mock_aws
+
+from everloop.dataset.exceptions import ContractViolationError
+from everloop.registry.store import RegistryStore
+from functions.snapshot.handler import Services, act
+from tests.fakes.registry_table import TABLE, dynamodb
+from tests.helpers.declarations import binary_document, declare
+from tests.helpers.rows import lake_table
+
+BUCKET = "lake"
+
+
+class Queries:
+    """Stands for Athena: gives a table, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.table = lake_table(240)
+        self.asked: list[tuple[str, str, list[str]]] = []
+
+    def read(self, query: str, output_uri: str, columns: Sequence[str]) -> pd.DataFrame:
+        self.asked.append((query, output_uri, list(columns)))
+        return self.table
+
+
+@pytest.fixture
+def queries() -> Queries:
+    return Queries()
+
+
+@pytest.fixture
+def services(queries: Queries) -> Iterator[Services]:
+    with mock_aws():
+        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+        s3 = boto3.client("s3", region_name="us-east-1", **keys)
+        s3.create_bucket(Bucket=BUCKET)
+        store = RegistryStore(dynamodb(), TABLE, "late_train")
+        yield Services(declare(binary_document()), BUCKET, s3, store, queries.read)
+
+
+def make(using: Services, *, at: str = "2013-02-01T00:00:07Z", request_id: str = "one") -> dict[str, Any]:
+    run = {"run_id": "train-1", "as_of": "2013-02-01T00:00:00Z", "model": "late_train", "kind": "train"}
+    return act({"run": run, "at": at, "execution": "train-1"}, using, request_id=request_id)
+
+
+def read(using: Services, uri: str, name: str = "part-0.parquet") -> bytes:
+    key = uri.removeprefix(f"s3://{BUCKET}/") + name
+    return using.s3_client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+
+def test_a_run_gets_its_snapshot(services: Services, queries: Queries) -> None:
+    answer = make(services)
+
+    # THEN the query knows the run's instant, and writes where no other attempt does
+    ((query, output_uri, columns),) = queries.asked
+    assert "TIMESTAMP '2013-02-01 00:00:00.000'" in query
+    assert output_uri == "s3://lake/athena-results/unload/train-1/one/"
+    assert columns == ["key", "time", "label", "distance", "wind", "line", "operator"]
+
+    # AND the parts stand under the hash
+    base = f"s3://lake/datasets/late_train/{answer['snapshot_hash']}/"
+    assert answer == {
+        "snapshot_hash": answer["snapshot_hash"],
+        "snapshot_uri": base,
+        "train_uri": f"{base}train/",
+        "test_uri": f"{base}test/",
+        "test_features_uri": f"{base}test_features/",
+        "rows": {"train": 72, "test": 168},
+        "time_range": ["2013-01-01T00:00:00Z", "2013-01-10T23:00:00Z"],
+    }
+    train = pd.read_parquet(io.BytesIO(read(services, answer["train_uri"])))
+    test = pd.read_parquet(io.BytesIO(read(services, answer["test_uri"])))
+    features = pd.read_parquet(io.BytesIO(read(services, answer["test_features_uri"])))
+    assert (len(train), len(test)) == (72, 168)
+    assert list(train.columns) == columns
+    pd.testing.assert_frame_equal(features, test.drop(columns="label"))
+
+    # AND the record tells the same
+    record = services.store.snapshot(answer["snapshot_hash"])
+    assert record is not None
+    assert (record.uri, record.created_at) == (base, "2013-02-01T00:00:07Z")
+    assert record.document == json.loads(read(services, base, "snapshot.json"))
+    assert record.document["source"]["query"] == query
+
+
+def test_the_same_request_again_changes_nothing(services: Services) -> None:
+    first = make(services)
+    objects = services.s3_client.list_objects_v2(Bucket=BUCKET)["Contents"]
+    again = make(services, at="2013-02-01T09:00:00Z", request_id="two")
+    assert again == first
+    assert services.s3_client.list_objects_v2(Bucket=BUCKET)["Contents"] == objects
+    record = services.store.snapshot(first["snapshot_hash"])
+    assert record is not None
+    assert record.created_at == "2013-02-01T00:00:07Z"
+
+
+def test_a_snapshot_that_was_cut_off_is_completed(services: Services) -> None:
+    answer = make(services)
+    prefix = answer["snapshot_uri"].removeprefix(f"s3://{BUCKET}/")
+    for name in ("snapshot.json", "test/part-0.parquet"):
+        services.s3_client.delete_object(Bucket=BUCKET, Key=prefix + name)
+    assert make(services) == answer
+    assert read(services, answer["test_uri"])
+
+
+@pytest.mark.parametrize(
+    "table", [lake_table(240).assign(distance=-1.0), lake_table(240).iloc[:0]], ids=["broken", "empty"]
+)
+def test_a_broken_contract_leaves_nothing_behind(services: Services, queries: Queries, table: pd.DataFrame) -> None:
+    queries.table = table
+    with pytest.raises(ContractViolationError, match="the training set of late_train"):
+        make(services)
+    assert "Contents" not in services.s3_client.list_objects_v2(Bucket=BUCKET)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from everloop.registry import RegistryStore
+from everloop.retraining.exceptions import RequestUnreadableError
+from everloop.retraining.requests import RetrainingRequest
+from functions.starter.handler import Services, act
+from tests.fakes.registry_table import TABLE, dynamodb
+from tests.helpers.registry_scenes import open_run
+
+ARN = "arn:aws:states:us-east-1:123456789012:stateMachine:everloop-late_train-pipeline"
+TRIGGER = {
+    "kind": "quality",
+    "reason": "It fell.",
+    "requested_at": "2013-06-01T11:00:00Z",
+    "window_end": "2013-06-01T00:00:00Z",
+}
+NAME = RetrainingRequest("late_train", TRIGGER, []).execution_name
+
+
+class FakeStateMachines:
+    """Starts each name once."""
+
+    class exceptions:
+        """As on a boto3 client."""
+
+        class ExecutionAlreadyExists(Exception):
+            """The name is taken."""
+
+    def __init__(self) -> None:
+        self.started: dict[str, dict[str, Any]] = {}
+
+    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> dict[str, str]:
+        if name in self.started:
+            raise self.exceptions.ExecutionAlreadyExists(name)
+        self.started[name] = {"arn": stateMachineArn, "input": json.loads(input)}
+        return {"executionArn": f"{stateMachineArn}:{name}"}
+
+
+def event(model: str = "late_train") -> dict[str, Any]:
+    return {"detail": {"model": model, "trigger": TRIGGER, "reasons": []}}
+
+
+@pytest.fixture
+def using() -> Iterator[Services]:
+    with mock_aws():
+        store = RegistryStore(dynamodb(), TABLE, "late_train", pause=lambda _: None)
+        yield Services(store, FakeStateMachines(), ARN)
+
+
+def test_starts_the_pipeline_with_the_trigger(using: Services) -> None:
+    assert act(event(), using) == {"execution": NAME, "started": True}
+    assert using.states.started[NAME] == {
+        "arn": ARN,
+        "input": {"model": "late_train", "kind": "train", "trigger": TRIGGER},
+    }
+
+
+def test_event_delivered_twice_starts_one_execution(using: Services) -> None:
+    act(event(), using)
+    assert act(event(), using) == {"execution": NAME, "started": False, "reason": "the execution exists"}
+    assert list(using.states.started) == [NAME]
+
+
+def test_run_on_record_is_not_started_again(using: Services) -> None:
+    open_run(using.store, NAME)
+    assert act(event(), using)["reason"] == "the run is on record"
+    assert using.states.started == {}
+
+
+def test_request_of_another_model_is_refused(using: Services) -> None:
+    with pytest.raises(RequestUnreadableError, match="came to the starter of late_train"):
+        act(event("other"), using)
