@@ -1,0 +1,31 @@
+"""The CDK app. ``cdk deploy --all``, or without the CDK's command line: ``CDK_OUTDIR=cdk.out python app.py``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from infra.exceptions import SynthesisError
+from infra.node import use_node
+
+ROOT = Path(__file__).resolve().parent
+
+
+def main() -> int:
+    """Synthesize; the exit status is 2 when a declaration or the set-up does not allow it."""
+    try:
+        use_node()
+        # Importing the CDK starts Node.js, so this can't stand at the top.
+        from infra.application import add_stacks, new_app, settings_of
+
+        app = new_app()
+        add_stacks(app, settings_of(app, ROOT))
+        app.synth()
+    except SynthesisError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

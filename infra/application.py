@@ -1,0 +1,84 @@
+"""The app: one platform, and a stack for each declared model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import App, DefaultStackSynthesizer
+
+from infra.model_stack import ModelStack
+from infra.names import PLATFORM_STACK, ModelNames
+from infra.platform_stack import PlatformStack
+from infra.settings import Settings, read_models
+
+FIXED_CONTEXT: Mapping[str, Any] = {
+    "aws:cdk:enable-path-metadata": True,
+    "aws:cdk:enable-asset-metadata": False,
+    "@aws-cdk/aws-iam:minimizePolicies": True,
+    "@aws-cdk/aws-lambda:useCdkManagedLogGroup": True,
+    "@aws-cdk/core:checkSecretUsage": True,
+    "@aws-cdk/core:defaultCrossStackReferences": "strong",
+    "@aws-cdk/core:stackRelativeExports": True,
+}
+"""What decides about the templates' text stands here rather than in cdk.json, which only the CDK's command line
+reads: the templates are the same with and without it."""
+
+
+def new_app(*, output: Path | None = None, context: Mapping[str, Any] | None = None) -> App:
+    """An empty app; its assembly goes to ``output``, by default to where ``CDK_OUTDIR`` says."""
+    return App(
+        analytics_reporting=False,
+        outdir=str(output) if output else None,
+        context=dict(context or {}),
+        post_cli_context=dict(FIXED_CONTEXT),
+    )
+
+
+def settings_of(app: App, root: Path) -> Settings:
+    """The settings that the app's context asks for: ``everloop:models_dir``, ``everloop:architecture``."""
+    return Settings.of(
+        root,
+        models=app.node.try_get_context("everloop:models_dir") or "models",
+        architecture=app.node.try_get_context("everloop:architecture") or "x86_64",
+    )
+
+
+def add_stacks(app: App, settings: Settings) -> None:
+    """Add the platform's stack and one for each declared model.
+
+    They are environment-agnostic: nothing is looked up, and the same templates deploy to any account and region.
+
+    Raises
+    ------
+    SynthesisError
+        For mistakes in declarations, and for assets that can't be built.
+    """
+    models = read_models(settings.models)
+    platform = PlatformStack(
+        app,
+        PLATFORM_STACK,
+        description="Everloop: what all models share",
+        synthesizer=_synthesizer(),
+        tags={"everloop:part": "platform"},
+    )
+    for model in models:
+        names = ModelNames(model.declaration.model)
+        stack = ModelStack(
+            app,
+            names.stack,
+            model=model,
+            settings=settings,
+            platform=platform.platform,
+            description=f"Everloop: the model {names.model}",
+            synthesizer=_synthesizer(),
+            tags={"everloop:model": names.model},
+        )
+        # The bus, the database and the workgroup are found by name, so the order has to be said.
+        stack.add_stack_dependency(platform, "found by name")
+
+
+def _synthesizer() -> DefaultStackSynthesizer:
+    # The command line checks the bootstrap's version by the assembly's manifest; the rule would ask again.
+    return DefaultStackSynthesizer(generate_bootstrap_version_rule=False)

@@ -1,0 +1,217 @@
+"""Captured predictions and labels: a stream each, delivered to the lake as Parquet, with their Glue tables."""
+
+from __future__ import annotations
+
+from aws_cdk import Aws, RemovalPolicy, Stack
+from aws_cdk import aws_glue as glue
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kinesisfirehose as firehose
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from everloop.model_file import ModelDeclaration
+from infra.grants import Grant, give
+from infra.names import ERRORS_PREFIX, GLUE_DATABASE, ModelNames
+from infra.permissions import ModelPermissions
+from infra.platform_reference import Platform
+
+BUFFER_MB = 64
+BUFFER_SECONDS = 900
+"""64 MB is the least that Parquet conversion takes; 15 minutes, the most, keeps the files few."""
+
+FIRST_DAY = "2000-01-01"
+"""Where the projected partitions begin."""
+
+Column = tuple[str, str]
+
+
+def feature_columns(declaration: ModelDeclaration) -> list[Column]:
+    """The declared features as Glue columns, in declared order."""
+    return [(f.name, "double" if f.type == "number" else "string") for f in declaration.data.features]
+
+
+def columns_of(kind: str, declaration: ModelDeclaration) -> list[Column]:
+    """The columns of the table ``history``, ``predictions`` or ``labels``."""
+    leading: dict[str, list[Column]] = {
+        "history": [("key", "string"), ("time", "timestamp"), ("label", "double")],
+        "predictions": [
+            ("prediction_id", "string"),
+            ("request_id", "string"),
+            ("version", "int"),
+            ("time", "timestamp"),
+            ("key", "string"),
+            ("prediction", "double"),
+            ("probability", "double"),
+            ("latency_ms", "double"),
+        ],
+        "labels": [
+            ("label_id", "string"),
+            ("prediction_id", "string"),
+            ("key", "string"),
+            ("label", "double"),
+            ("time", "timestamp"),
+        ],
+    }
+    return leading[kind] + ([] if kind == "labels" else feature_columns(declaration))
+
+
+class LakeTable(Construct):
+    """A Glue table over a prefix of the lake.
+
+    Partitions are projected from the days, so none is ever registered and none can be missing.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        kind: str,
+        declaration: ModelDeclaration,
+        platform: Platform,
+        partitioned: bool,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        names = ModelNames(declaration.model)
+        location = f"s3://{platform.lake.bucket_name}/{names.lake_prefix(kind)}"
+        column = glue.CfnTable.ColumnProperty
+        parameters = {"classification": "parquet"}
+        if partitioned:
+            parameters |= {
+                "projection.enabled": "true",
+                "projection.date.type": "date",
+                "projection.date.format": "yyyy-MM-dd",
+                "projection.date.range": f"{FIRST_DAY},NOW+1DAYS",
+                "projection.date.interval": "1",
+                "projection.date.interval.unit": "DAYS",
+                "storage.location.template": f"{location}date=${{date}}/",
+            }
+        parquet = "org.apache.hadoop.hive.ql.io.parquet"
+        storage = glue.CfnTable.StorageDescriptorProperty(
+            columns=[column(name=n, type=t) for n, t in columns_of(kind, declaration)],
+            location=location,
+            input_format=f"{parquet}.MapredParquetInputFormat",
+            output_format=f"{parquet}.MapredParquetOutputFormat",
+            serde_info=glue.CfnTable.SerdeInfoProperty(serialization_library=f"{parquet}.serde.ParquetHiveSerDe"),
+        )
+        self.name = names.table(kind)
+        self.resource = glue.CfnTable(
+            self,
+            "Table",
+            catalog_id=Aws.ACCOUNT_ID,
+            database_name=GLUE_DATABASE,
+            table_input=glue.CfnTable.TableInputProperty(
+                name=self.name,
+                table_type="EXTERNAL_TABLE",
+                parameters=parameters,
+                partition_keys=[column(name="date", type="string")] if partitioned else None,
+                storage_descriptor=storage,
+            ),
+        )
+
+
+class CaptureStream(Construct):
+    """A Firehose stream that writes the records of ``predictions`` or ``labels`` to the lake."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        kind: str,
+        declaration: ModelDeclaration,
+        platform: Platform,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        names = ModelNames(declaration.model)
+        table = LakeTable(self, "Lake", kind=kind, declaration=declaration, platform=platform, partitioned=True)
+        name = names.predictions_stream if kind == "predictions" else names.labels_stream
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/kinesisfirehose/{name}",
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        log_stream = logs.CfnLogStream(
+            self, "LogStream", log_group_name=log_group.log_group_name, log_stream_name="delivery"
+        )
+        prefix, errors = names.lake_prefix(kind), f"{ERRORS_PREFIX}{kind}/model={names.model}/"
+        role = self._role(platform, names, [prefix, errors], table.name, log_group)
+        destination = firehose.CfnDeliveryStream.ExtendedS3DestinationConfigurationProperty(
+            bucket_arn=platform.lake.bucket_arn,
+            role_arn=role.role_arn,
+            prefix=f"{prefix}date=!{{timestamp:yyyy-MM-dd}}/",
+            error_output_prefix=f"{errors}!{{firehose:error-output-type}}/date=!{{timestamp:yyyy-MM-dd}}/",
+            buffering_hints=firehose.CfnDeliveryStream.BufferingHintsProperty(
+                interval_in_seconds=BUFFER_SECONDS, size_in_m_bs=BUFFER_MB
+            ),
+            compression_format="UNCOMPRESSED",
+            cloud_watch_logging_options=firehose.CfnDeliveryStream.CloudWatchLoggingOptionsProperty(
+                enabled=True, log_group_name=log_group.log_group_name, log_stream_name=log_stream.ref
+            ),
+            data_format_conversion_configuration=_parquet(table.name, role),
+        )
+        stream = firehose.CfnDeliveryStream(
+            self,
+            "Stream",
+            delivery_stream_name=name,
+            delivery_stream_type="DirectPut",
+            delivery_stream_encryption_configuration_input=(
+                firehose.CfnDeliveryStream.DeliveryStreamEncryptionConfigurationInputProperty(key_type="AWS_OWNED_CMK")
+            ),
+            extended_s3_destination_configuration=destination,
+        )
+        stream.node.add_dependency(role.node.find_child("DefaultPolicy"), table.resource)
+
+    def _role(
+        self, platform: Platform, names: ModelNames, prefixes: list[str], table: str, log: logs.ILogGroup
+    ) -> iam.Role:
+        stack = Stack.of(self)
+        permissions = ModelPermissions(stack, platform, names)
+        lake = platform.lake.bucket_arn
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("firehose.amazonaws.com"))
+        schema = ("glue:GetTable", "glue:GetTableVersion", "glue:GetTableVersions")
+        grants = [
+            permissions.lake_objects(("s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"), *prefixes),
+            Grant(("s3:GetBucketLocation", "s3:ListBucketMultipartUploads"), (lake,)),
+            permissions.list_lake(*prefixes),
+            Grant(schema, tuple(platform.glue_arns(stack, [table]))),
+            Grant(("logs:PutLogEvents",), (log.log_group_arn,)),
+        ]
+        give(role, grants, platform.exports)
+        return role
+
+
+def _parquet(table: str, role: iam.IRole) -> firehose.CfnDeliveryStream.DataFormatConversionConfigurationProperty:
+    stream = firehose.CfnDeliveryStream
+    return stream.DataFormatConversionConfigurationProperty(
+        enabled=True,
+        input_format_configuration=stream.InputFormatConfigurationProperty(
+            deserializer=stream.DeserializerProperty(open_x_json_ser_de=stream.OpenXJsonSerDeProperty())
+        ),
+        output_format_configuration=stream.OutputFormatConfigurationProperty(
+            serializer=stream.SerializerProperty(parquet_ser_de=stream.ParquetSerDeProperty(compression="SNAPPY"))
+        ),
+        schema_configuration=stream.SchemaConfigurationProperty(
+            catalog_id=Aws.ACCOUNT_ID,
+            database_name=GLUE_DATABASE,
+            region=Aws.REGION,
+            role_arn=role.role_arn,
+            table_name=table,
+            version_id="LATEST",
+        ),
+    )
+
+
+class Capture(Construct):
+    """Everything of a model that reaches the lake: the imported history, predictions, labels."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, declaration: ModelDeclaration, platform: Platform
+    ) -> None:
+        super().__init__(scope, construct_id)
+        common = {"declaration": declaration, "platform": platform}
+        LakeTable(self, "History", kind="history", partitioned=False, **common)  # type: ignore[arg-type]
+        CaptureStream(self, "Predictions", kind="predictions", **common)  # type: ignore[arg-type]
+        CaptureStream(self, "Labels", kind="labels", **common)  # type: ignore[arg-type]

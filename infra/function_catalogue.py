@@ -1,0 +1,79 @@
+"""The functions every model has: what each is for, how large, and which variables it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from everloop.model_file import ModelDeclaration
+
+
+@dataclass(frozen=True)
+class FunctionFacts:
+    """One function.
+
+    Attributes
+    ----------
+    purpose : str
+        Shown in the console.
+    memory_mb, timeout_seconds : int
+        ``timeout_seconds`` is what its caller waits for as well.
+    variables : tuple of str
+        The environment variables it reads, without the prefix ``EVERLOOP_``.
+    asynchronous : bool
+        Whether it is started by an event: then a failed event is kept in the dead-letter queue.
+    managed_layer : bool
+        Whether it has AWS's layer with pandas, pyarrow and awswrangler.
+    """
+
+    purpose: str
+    memory_mb: int
+    timeout_seconds: int
+    variables: tuple[str, ...]
+    asynchronous: bool = False
+    managed_layer: bool = False
+
+
+def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
+    """The facts by function name."""
+    serving = declaration.serving
+    queries = ("LAKE_BUCKET", "ATHENA_WORKGROUP", "GLUE_DATABASE")
+    return {
+        "predict": FunctionFacts(
+            "Answers predictions with the version its own version was published for",
+            serving.memory_mb,
+            serving.timeout_seconds,
+            ("ARTIFACT_BUCKET", "PREDICTIONS_STREAM"),
+        ),
+        "labels": FunctionFacts("Takes in labels", 512, 29, ("LABELS_STREAM",)),
+        "run": FunctionFacts("Opens and closes training runs", 512, 60, ("TABLE", "ARTIFACT_BUCKET")),
+        "snapshot": FunctionFacts(
+            "Freezes the training data and holds it against its contract",
+            4096,
+            900,
+            ("TABLE", *queries),
+            managed_layer=True,
+        ),
+        "gate": FunctionFacts("Decides whether a candidate passes", 512, 60, ()),
+        "register": FunctionFacts("Registers a candidate's artifacts", 1024, 120, ("TABLE", "ARTIFACT_BUCKET")),
+        "rollout": FunctionFacts(
+            "Publishes a version, shifts traffic to it, and takes it back",
+            512,
+            180,
+            ("TABLE", "ARTIFACT_BUCKET", "EVENT_BUS", "PREDICT_FUNCTION"),
+        ),
+        "monitor": FunctionFacts(
+            "Watches drift and quality, and asks for retraining",
+            2048,
+            600,
+            ("TABLE", *queries, "ARTIFACT_BUCKET", "EVENT_BUS"),
+            asynchronous=True,
+        ),
+        "starter": FunctionFacts(
+            "Starts the pipeline for a retraining request",
+            256,
+            60,
+            ("TABLE", "STATE_MACHINE_ARN"),
+            asynchronous=True,
+        ),
+    }

@@ -1,0 +1,193 @@
+"""A model's Lambda functions: each with a role, a log group, its packages and its variables of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from infra.acknowledgments import acknowledge
+from infra.function_catalogue import FunctionFacts, functions_of
+from infra.grants import Grant, give
+from infra.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, METRIC_NAMESPACE, ModelNames
+from infra.packaging.compiled import compile_folder
+from infra.packaging.files import write_folder
+from infra.packaging.function_code import function_code
+from infra.packaging.layers import Layer, build_layer, folder_bytes
+from infra.packaging.requirements import Target
+from infra.packaging.sizes import MANAGED_LAYER_BYTES, check_unzipped_size
+from infra.permissions import ModelPermissions
+from infra.platform_reference import Platform
+from infra.settings import PYTHON_VERSION, DeclaredModel, Settings
+
+RUNTIME = lambda_.Runtime.PYTHON_3_13
+SDK_PANDAS_VERSION = "3.17.1"
+"""The release of AWS SDK for pandas whose managed layer is used; its parameter lives in every region."""
+
+
+class ModelFunctions(Construct):
+    """All functions of one model.
+
+    Functions whose requirements are the same share a layer. Layers belong to the model's stack rather than to the
+    platform's: a shared one could not be replaced while any model still uses it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        model: DeclaredModel,
+        settings: Settings,
+        platform: Platform,
+        dead_letters: sqs.IQueue,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._model, self._settings, self._platform = model, settings, platform
+        self._names = ModelNames(model.declaration.model)
+        self._permissions = ModelPermissions(Stack.of(self), platform, self._names)
+        self._dead_letters = dead_letters
+        self._layers: dict[str, lambda_.ILayerVersion] = {}
+        self._managed: lambda_.ILayerVersion | None = None
+        self.by_name: dict[str, lambda_.Function] = {
+            name: self._function(name, facts) for name, facts in functions_of(model.declaration).items()
+        }
+
+    def _function(self, name: str, facts: FunctionFacts) -> lambda_.Function:
+        folder = self._settings.functions / name
+        target = Target(PYTHON_VERSION, self._settings.architecture)
+        built = build_layer(folder / "requirements.txt", self._settings.constraints, target, self._settings.cache)
+        part = Construct(self, name.capitalize())
+        log_group = logs.LogGroup(
+            part,
+            "Logs",
+            log_group_name=f"/aws/lambda/{self._names.function(name)}",
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        function = lambda_.Function(
+            part,
+            "Function",
+            function_name=self._names.function(name),
+            description=facts.purpose,
+            runtime=RUNTIME,
+            architecture=_architecture(self._settings),
+            handler="handler.handle",
+            code=self._code(part, name, folder, built, facts),
+            layers=self._layers_of(built, facts),
+            memory_size=facts.memory_mb,
+            timeout=Duration.seconds(facts.timeout_seconds),
+            environment=self._environment(facts),
+            role=self._role(part, name, log_group),
+            log_group=log_group,
+            tracing=lambda_.Tracing.ACTIVE,
+            dead_letter_queue=self._dead_letters if facts.asynchronous else None,
+        )
+        _acknowledge(function, facts)
+        return function
+
+    def _role(self, part: Construct, name: str, log_group: logs.ILogGroup) -> iam.Role:
+        role = iam.Role(
+            part,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=self._names.function(name),
+        )
+        log = Grant(("logs:CreateLogStream", "logs:PutLogEvents"), (log_group.log_group_arn,))
+        give(role, [log, *self._permissions.of(name)], self._platform.exports)
+        acknowledge(role, "AwsSolutions-IAM5[Resource::*]", reason="X-Ray knows no resources for writing traces.")
+        return role
+
+    def _code(
+        self, part: Construct, name: str, folder: Path, built: Layer | None, facts: FunctionFacts
+    ) -> lambda_.Code:
+        contents = function_code(folder, root=self._settings.root, declaration=self._model.document)
+        with tempfile.TemporaryDirectory() as scratch:
+            place = write_folder(contents, Path(scratch))
+            compile_folder(place, PYTHON_VERSION, place="/var/task")
+            parts = {"code": folder_bytes(place), "layer": built.unzipped_bytes if built else 0}
+            if facts.managed_layer:
+                parts["AWSSDKPandas layer"] = MANAGED_LAYER_BYTES["AWSSDKPandas"]
+            check_unzipped_size(self._names.function(name), parts)
+            code = lambda_.Code.from_asset(str(place))
+            code.bind(part)  # copies the folder to the assembly now, while it is there
+            return code
+
+    def _layers_of(self, built: Layer | None, facts: FunctionFacts) -> list[lambda_.ILayerVersion]:
+        layers: list[lambda_.ILayerVersion] = []
+        if built is not None:
+            if built.identity not in self._layers:
+                self._layers[built.identity] = self._layer(built)
+            layers.append(self._layers[built.identity])
+        if facts.managed_layer:
+            layers.append(self._managed_layer())
+        return layers
+
+    def _layer(self, built: Layer) -> lambda_.LayerVersion:
+        # The identity in the name makes a changed layer another resource: the new one is there before the
+        # functions change over and the old one goes.
+        return lambda_.LayerVersion(
+            self,
+            f"Layer{built.identity[:8]}",
+            code=lambda_.Code.from_asset(str(built.archive)),
+            compatible_runtimes=[RUNTIME],
+            compatible_architectures=[_architecture(self._settings)],
+            description=f"Packages of {self._names.model}; python/requirements.lock lists them",
+        )
+
+    def _managed_layer(self) -> lambda_.ILayerVersion:
+        if self._managed is None:
+            parameter = f"/aws/service/aws-sdk-pandas/{SDK_PANDAS_VERSION}/py{PYTHON_VERSION}/"
+            arn = ssm.StringParameter.value_for_string_parameter(
+                self, f"{parameter}{self._settings.architecture}/layer-arn"
+            )
+            self._managed = lambda_.LayerVersion.from_layer_version_arn(self, "SdkPandas", arn)
+        return self._managed
+
+    def _environment(self, facts: FunctionFacts) -> Mapping[str, str]:
+        known = {
+            "TABLE": self._platform.table.table_name,
+            "LAKE_BUCKET": self._platform.lake.bucket_name,
+            "ARTIFACT_BUCKET": self._platform.artifacts.bucket_name,
+            "EVENT_BUS": EVENT_BUS,
+            "ATHENA_WORKGROUP": ATHENA_WORKGROUP,
+            "GLUE_DATABASE": GLUE_DATABASE,
+            "PREDICTIONS_STREAM": self._names.predictions_stream,
+            "LABELS_STREAM": self._names.labels_stream,
+            "PREDICT_FUNCTION": self._names.function("predict"),
+            "STATE_MACHINE_ARN": self._permissions.state_machine_arn,
+        }
+        variables = {f"EVERLOOP_{name}": known[name] for name in facts.variables}
+        return {
+            "EVERLOOP_MODEL": self._names.model,
+            "POWERTOOLS_METRICS_NAMESPACE": METRIC_NAMESPACE,
+            **variables,
+        }
+
+
+def _architecture(settings: Settings) -> lambda_.Architecture:
+    arm = settings.architecture == "arm64"
+    return lambda_.Architecture.ARM_64 if arm else lambda_.Architecture.X86_64
+
+
+def _acknowledge(function: lambda_.Function, facts: FunctionFacts) -> None:
+    acknowledge(
+        function,
+        "AwsSolutions-L1",
+        "Serverless-LambdaLatestVersion",
+        reason="The layers hold wheels for this Python; the runtime is moved together with them, on purpose.",
+    )
+    if not facts.asynchronous:
+        acknowledge(
+            function,
+            "Serverless-LambdaDLQ",
+            reason="Always invoked synchronously: the caller gets the error, a dead-letter queue never would.",
+        )

@@ -1,0 +1,88 @@
+"""Everything one model has in the account."""
+
+from __future__ import annotations
+
+from aws_cdk import Stack
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from infra.alarms import Alarms
+from infra.capture import Capture
+from infra.functions import ModelFunctions
+from infra.monitor import DeadLetters, Monitor
+from infra.names import ALIAS, ModelNames
+from infra.pipeline import Pipeline
+from infra.platform_reference import Platform
+from infra.serving import Serving
+from infra.settings import DeclaredModel, Settings
+
+
+class ModelStack(Stack):
+    """Serving, capture, pipeline and monitoring of one model. There is no way to have one without the others."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        model: DeclaredModel,
+        settings: Settings,
+        platform: Platform,
+        **properties: object,
+    ) -> None:
+        super().__init__(scope, construct_id, **properties)  # type: ignore[arg-type]
+        declaration = model.declaration
+        names = ModelNames(declaration.model)
+        dead_letters = DeadLetters(self, "DeadLetters").queue
+        Capture(self, "Capture", declaration=declaration, platform=platform)
+        functions = ModelFunctions(
+            self, "Functions", model=model, settings=settings, platform=platform, dead_letters=dead_letters
+        ).by_name
+        serving = Serving(
+            self,
+            "Serving",
+            declaration=declaration,
+            platform=platform,
+            predict=functions["predict"],
+            labels=functions["labels"],
+        )
+        machine = Pipeline(
+            self, "Pipeline", model=model, settings=settings, platform=platform, functions=functions
+        ).state_machine
+        Monitor(
+            self,
+            "Monitor",
+            declaration=declaration,
+            platform=platform,
+            monitor=functions["monitor"],
+            starter=functions["starter"],
+            dead_letters=dead_letters,
+        )
+        Alarms(
+            self,
+            "Alarms",
+            declaration=declaration,
+            platform=platform,
+            state_machine_arn=machine.state_machine_arn,
+            dead_letters_name=dead_letters.queue_name,
+        )
+        ssm.StringParameter(
+            self,
+            "Parameter",
+            parameter_name=names.parameter,
+            description=f"Where Everloop's command line finds {names.model}",
+            string_value=self.to_json_string(
+                {
+                    "model": names.model,
+                    "state_machine_arn": machine.state_machine_arn,
+                    "predict_function": names.function("predict"),
+                    "alias": ALIAS,
+                    "predictions_url": serving.predictions_url,
+                    "labels_url": serving.labels_url,
+                    "predictions_stream": names.predictions_stream,
+                    "labels_stream": names.labels_stream,
+                    "authorization": declaration.serving.authorization,
+                    "declaration_sha256": model.sha256,
+                }
+            ),
+        )

@@ -1,0 +1,149 @@
+"""What watches a model, and what its retraining requests start."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from everloop.model_file import ModelDeclaration
+from infra.acknowledgments import acknowledge
+from infra.grants import Grant, give
+from infra.names import EVENT_BUS, MONITORING_SOURCE, RETRAINING_REQUESTED, ModelNames
+from infra.platform_reference import Platform
+
+RETRIES = 3
+MAXIMUM_AGE_SECONDS = 6 * 3600
+
+
+class DeadLetters(Construct):
+    """Where events go that could not be delivered or worked off; an alarm watches its depth."""
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+        )
+        acknowledge(
+            self.queue,
+            "Serverless-SQSRedrivePolicy",
+            reason="This is the dead-letter queue itself; an alarm watches its depth.",
+        )
+
+
+class Monitor(Construct):
+    """A schedule for the monitor, a rule from its requests to the starter.
+
+    The scheduled time travels in the event: a run that is late or repeated looks at the same window.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        declaration: ModelDeclaration,
+        platform: Platform,
+        monitor: lambda_.IFunction,
+        starter: lambda_.IFunction,
+        dead_letters: sqs.Queue,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._names = ModelNames(declaration.model)
+        self._schedule(declaration, platform, monitor, dead_letters)
+        self._rule(declaration, platform, starter, dead_letters)
+
+    def _schedule(
+        self,
+        declaration: ModelDeclaration,
+        platform: Platform,
+        monitor: lambda_.IFunction,
+        dead_letters: sqs.Queue,
+    ) -> None:
+        stack = Stack.of(self)
+        role = iam.Role(
+            self,
+            "ScheduleRole",
+            assumed_by=iam.ServicePrincipal(
+                "scheduler.amazonaws.com",
+                conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
+            ),
+        )
+        grants = [
+            Grant(("lambda:InvokeFunction",), (monitor.function_arn,)),
+            Grant(("sqs:SendMessage",), (dead_letters.queue_arn,)),
+        ]
+        give(role, grants, platform.exports)
+        schedule = scheduler.CfnSchedule(
+            self,
+            "Schedule",
+            name=self._names.function("monitor"),
+            description=f"Looks at each window of {declaration.model}",
+            schedule_expression=declaration.monitoring.schedule,
+            schedule_expression_timezone="UTC",
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=monitor.function_arn,
+                role_arn=role.role_arn,
+                input='{"scheduled_time": "<aws.scheduler.scheduled-time>"}',
+                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                    maximum_event_age_in_seconds=MAXIMUM_AGE_SECONDS, maximum_retry_attempts=RETRIES
+                ),
+            ),
+        )
+        schedule.node.add_dependency(role.node.find_child("DefaultPolicy"))
+
+    def _rule(
+        self,
+        declaration: ModelDeclaration,
+        platform: Platform,
+        starter: lambda_.IFunction,
+        dead_letters: sqs.Queue,
+    ) -> None:
+        rule = events.CfnRule(
+            self,
+            "Rule",
+            name=self._names.function("retraining-requested"),
+            description="A retraining request starts the pipeline",
+            event_bus_name=EVENT_BUS,
+            event_pattern={
+                "source": [MONITORING_SOURCE],
+                "detail-type": [RETRAINING_REQUESTED],
+                "detail": {"model": [declaration.model]},
+            },
+            targets=[
+                events.CfnRule.TargetProperty(
+                    arn=starter.function_arn,
+                    id="starter",
+                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
+                    retry_policy=events.CfnRule.RetryPolicyProperty(
+                        maximum_event_age_in_seconds=MAXIMUM_AGE_SECONDS, maximum_retry_attempts=RETRIES
+                    ),
+                )
+            ],
+        )
+        lambda_.CfnPermission(
+            self,
+            "RuleMayInvoke",
+            action="lambda:InvokeFunction",
+            function_name=starter.function_arn,
+            principal="events.amazonaws.com",
+            source_arn=rule.attr_arn,
+        )
+        dead_letters.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                actions=["sqs:SendMessage"],
+                resources=[dead_letters.queue_arn],
+                conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}},
+            )
+        )

@@ -1,0 +1,78 @@
+"""Writes the same bytes for the same inputs: hashes, archives, and what never belongs into an asset."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+NEVER_SHIPPED = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints", ".git"})
+FIXED_DATE = (1980, 1, 1, 0, 0, 0)
+"""The earliest date a ZIP entry can have; every entry has it."""
+
+Contents = Mapping[str, bytes]
+"""Files by their path inside an asset, with forward slashes."""
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """Every file under ``folder`` that may be shipped, by its relative path."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and shippable(path.relative_to(folder))
+    }
+
+
+def shippable(path: Path) -> bool:
+    """Whether a file at this relative path belongs into an asset: caches and hidden files do not."""
+    return (
+        not NEVER_SHIPPED.intersection(path.parts)
+        and not any(part.startswith(".") for part in path.parts)
+        and path.suffix != ".pyc"
+    )
+
+
+def digest(contents: Contents) -> str:
+    """A hash over names and bytes."""
+    whole = hashlib.sha256()
+    for name, data in sorted(contents.items()):
+        whole.update(f"{name}\0{hashlib.sha256(data).hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def write_folder(contents: Contents, folder: Path) -> Path:
+    """Write ``contents`` below ``folder``, which need not be there."""
+    for name, data in sorted(contents.items()):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+    return folder
+
+
+def write_zip(folder: Path, target: Path) -> Path:
+    """Pack ``folder`` so that equal folders give equal bytes."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), FIXED_DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3
+            entry.external_attr = (0o100755 if path.stat().st_mode & 0o100 else 0o100644) << 16
+            archive.writestr(entry, path.read_bytes())
+    return target
+
+
+def write_tar_gz(contents: Contents, target: Path) -> Path:
+    """Pack ``contents`` so that equal contents give equal bytes."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in sorted(contents.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o755 if name.endswith(".sh") else 0o644
+            archive.addfile(entry, io.BytesIO(data))
+    with target.open("wb") as file, gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
+        packed.write(plain.getvalue())
+    return target

@@ -1,0 +1,48 @@
+"""The source of a model's SageMaker jobs: one ``sourcedir.tar.gz`` for training and evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from infra.exceptions import PackagingError
+from infra.packaging.files import read_folder
+from infra.packaging.imports import local_modules
+
+ENTRY_FOLDER = "entry"
+USER_FOLDER = "user_model"
+REQUIREMENTS = "requirements.txt"
+
+
+def training_source(training: Path, *, root: Path, model: Path, declaration: bytes) -> dict[str, bytes]:
+    """What the archive holds.
+
+    At its root the programs of ``training/entry/`` (SageMaker's script mode starts ``train_entry.py`` there),
+    ``requirements.txt`` (which script mode installs) and ``declaration.json``; next to them the package ``training``,
+    the parts of ``everloop`` that it and the user's code import, and the model's folder as ``user_model/``.
+
+    Raises
+    ------
+    PackagingError
+        When a job's program or the requirements are missing.
+    """
+    entry = read_folder(training / ENTRY_FOLDER) if (training / ENTRY_FOLDER).is_dir() else {}
+    for needed in ("train_entry.py", "evaluate.sh"):
+        if needed not in entry:
+            raise PackagingError(f"{training / ENTRY_FOLDER / needed}: no such file; the job is started by it")
+    own = read_folder(training)
+    if REQUIREMENTS not in own:
+        raise PackagingError(f"{training / REQUIREMENTS}: no such file; the jobs install their packages by it")
+    package = {n: d for n, d in own.items() if n.endswith(".py") and not n.startswith(f"{ENTRY_FOLDER}/")}
+    user = read_folder(model)
+    entries = [training / ENTRY_FOLDER / n for n in entry if n.endswith(".py")]
+    entries += [training / n for n in package]
+    entries += [model / n for n in user if n.endswith(".py")]
+    shared = local_modules(entries, root=root, package="everloop")
+    return {
+        **entry,
+        REQUIREMENTS: own[REQUIREMENTS],
+        "declaration.json": declaration,
+        **{f"training/{name}": data for name, data in package.items()},
+        **{path.as_posix(): (root / path).read_bytes() for path in shared},
+        **{f"{USER_FOLDER}/{name}": data for name, data in user.items()},
+    }

@@ -1,0 +1,177 @@
+"""What each function of a model may do: nothing beyond the model's own prefixes, streams and functions.
+
+The registry's table is shared by all models and scoped as a table. A listing is allowed for the model's
+prefixes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aws_cdk import ArnFormat, Stack
+
+from infra.grants import Grant
+from infra.names import ATHENA_RESULTS_PREFIX, ModelNames
+from infra.platform_reference import Platform
+
+READ = ("dynamodb:GetItem", "dynamodb:Query")
+WRITE = (*READ, "dynamodb:PutItem", "dynamodb:ConditionCheckItem")
+"""A transaction needs the permissions of its parts."""
+DELETE = "dynamodb:DeleteItem"
+
+UPLOAD = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+
+OBJECTS = "The objects below the model's own prefix; their names follow from runs, versions and days."
+
+
+@dataclass(frozen=True)
+class ModelPermissions:
+    """The grants of one model's functions."""
+
+    stack: Stack
+    platform: Platform
+    names: ModelNames
+
+    def of(self, function: str) -> list[Grant]:
+        """The grants of ``everloop-<m>-<function>`` beyond its logs and traces."""
+        grants: dict[str, Callable[[], list[Grant]]] = {
+            "predict": self._predict,
+            "labels": self._labels,
+            "run": self._run,
+            "snapshot": self._snapshot,
+            "gate": self._gate,
+            "register": self._register,
+            "rollout": self._rollout,
+            "monitor": self._monitor,
+            "starter": self._starter,
+        }
+        return grants[function]()
+
+    @property
+    def predict_arn(self) -> str:
+        return self.arn("lambda", f"function:{self.names.function('predict')}")
+
+    @property
+    def state_machine_arn(self) -> str:
+        return self.arn("states", f"stateMachine:{self.names.state_machine}")
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a thing of this account and region."""
+        return self.stack.format_arn(service=service, resource=resource, arn_format=ArnFormat.NO_RESOURCE_NAME)
+
+    def lake_objects(self, actions: tuple[str, ...], *prefixes: str) -> Grant:
+        """Do this with the lake's objects below ``prefixes``."""
+        bucket = self.platform.lake
+        return Grant(actions, tuple(bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes), OBJECTS)
+
+    def artifact_objects(self, actions: tuple[str, ...]) -> Grant:
+        """Do this with the model's registered artifacts."""
+        bucket = self.platform.artifacts
+        return Grant(actions, (bucket.arn_for_objects(f"{self.names.artifacts_prefix}*"),), OBJECTS)
+
+    def list_lake(self, *prefixes: str) -> Grant:
+        """List these prefixes of the lake and nothing else of it."""
+        patterns = [f"{prefix}*" for prefix in prefixes]
+        conditions = {"StringLike": {"s3:prefix": patterns}}
+        return Grant(("s3:ListBucket",), (self.platform.lake.bucket_arn,), conditions=conditions)
+
+    def _predict(self) -> list[Grant]:
+        return [self.artifact_objects(("s3:GetObject",)), self._put_records(self.names.predictions_stream)]
+
+    def _labels(self) -> list[Grant]:
+        return [self._put_records(self.names.labels_stream)]
+
+    def _run(self) -> list[Grant]:
+        return [self._table(*WRITE, DELETE)]
+
+    def _snapshot(self) -> list[Grant]:
+        datasets = self.names.datasets_prefix
+        return [
+            *self._lake_queries(datasets),
+            self.lake_objects(UPLOAD, datasets),
+            self._table(*WRITE),
+        ]
+
+    def _gate(self) -> list[Grant]:
+        runs = self.names.runs_prefix
+        return [self.lake_objects(("s3:GetObject",), runs), self.list_lake(runs)]
+
+    def _register(self) -> list[Grant]:
+        runs = self.names.runs_prefix
+        return [
+            self.lake_objects(("s3:GetObject",), runs),
+            self.list_lake(runs),
+            self.artifact_objects(UPLOAD),
+            self._table(*WRITE, DELETE),
+        ]
+
+    def _rollout(self) -> list[Grant]:
+        predict = self.predict_arn
+        versions = "The versions and the alias of the model's one prediction function."
+        return [
+            Grant(
+                (
+                    "lambda:GetAlias",
+                    "lambda:GetFunctionConfiguration",
+                    "lambda:ListVersionsByFunction",
+                    "lambda:PublishVersion",
+                    "lambda:UpdateAlias",
+                    "lambda:UpdateFunctionConfiguration",
+                ),
+                (predict, f"{predict}:*"),
+                versions,
+            ),
+            # Only with a version's number: the function itself can't be deleted.
+            Grant(("lambda:DeleteFunction",), (f"{predict}:*",), versions),
+            Grant(("cloudwatch:GetMetricData",), ("*",), "CloudWatch knows no resources for reading metrics."),
+            self._put_events(),
+            self.artifact_objects(("s3:GetObject",)),
+            self._table(*WRITE, DELETE),
+        ]
+
+    def _monitor(self) -> list[Grant]:
+        return [
+            *self._lake_queries(),
+            self.artifact_objects(("s3:GetObject",)),
+            self._put_events(),
+            self._table(*WRITE),
+        ]
+
+    def _starter(self) -> list[Grant]:
+        return [Grant(("states:StartExecution",), (self.state_machine_arn,)), self._table(*READ)]
+
+    def _lake_queries(self, *listed: str) -> list[Grant]:
+        """Query the model's tables through Athena, which reads the lake as the caller; list ``listed`` as well."""
+        kinds = ("history", "predictions", "labels")
+        prefixes = [self.names.lake_prefix(kind) for kind in kinds]
+        tables = [self.names.table(kind) for kind in kinds]
+        return [
+            Grant(
+                (
+                    "athena:GetQueryExecution",
+                    "athena:GetQueryResults",
+                    "athena:GetWorkGroup",
+                    "athena:StartQueryExecution",
+                    "athena:StopQueryExecution",
+                ),
+                (self.platform.workgroup_arn(self.stack),),
+            ),
+            Grant(
+                ("glue:GetDatabase", "glue:GetPartitions", "glue:GetTable"),
+                tuple(self.platform.glue_arns(self.stack, tables)),
+            ),
+            Grant(("s3:GetBucketLocation",), (self.platform.lake.bucket_arn,)),
+            self.list_lake(*prefixes, ATHENA_RESULTS_PREFIX, *listed),
+            self.lake_objects(("s3:GetObject",), *prefixes),
+            self.lake_objects(UPLOAD, ATHENA_RESULTS_PREFIX),
+        ]
+
+    def _table(self, *actions: str) -> Grant:
+        return Grant(actions, (self.platform.table.table_arn, *self.platform.index_arns))
+
+    def _put_records(self, stream: str) -> Grant:
+        return Grant(("firehose:PutRecordBatch",), (self.arn("firehose", f"deliverystream/{stream}"),))
+
+    def _put_events(self) -> Grant:
+        return Grant(("events:PutEvents",), (self.platform.bus_arn(self.stack),))

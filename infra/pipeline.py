@@ -1,0 +1,131 @@
+"""The training pipeline of a model: its state machine, the jobs' source and roles."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from aws_cdk import Aws, CfnMapping, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3_assets as s3_assets
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from everloop.model_file import ModelDeclaration
+from infra.acknowledgments import acknowledge
+from infra.container_image import images_by_region
+from infra.grants import Grant, give
+from infra.job_roles import JobRoles
+from infra.names import ModelNames
+from infra.packaging.files import Contents, write_tar_gz
+from infra.packaging.training_source import training_source
+from infra.permissions import ModelPermissions
+from infra.pipeline_definition import function_names, pipeline_definition
+from infra.platform_reference import Platform
+from infra.settings import DeclaredModel, Settings
+
+
+class Pipeline(Construct):
+    """One state machine per model; every trigger starts the same one."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        model: DeclaredModel,
+        settings: Settings,
+        platform: Platform,
+        functions: Mapping[str, lambda_.IFunction],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        declaration = model.declaration
+        names = ModelNames(declaration.model)
+        self._names = names
+        contents = training_source(
+            settings.training, root=settings.root, model=model.folder, declaration=model.document
+        )
+        source = self._asset(contents)
+        images = CfnMapping(self, "Images", mapping={k: dict(v) for k, v in images_by_region().items()})
+        permissions = ModelPermissions(Stack.of(self), platform, names)
+        jobs = JobRoles(self, "Jobs", permissions=permissions, source=source, images=images)
+        used = {name: functions[name] for name in function_names(declaration)}
+        role = self._role(permissions, list(used.values()), jobs)
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/vendedlogs/states/{names.state_machine}",
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        self.state_machine = sfn.StateMachine(
+            self,
+            "StateMachine",
+            state_machine_name=names.state_machine,
+            state_machine_type=sfn.StateMachineType.STANDARD,
+            definition_body=sfn.DefinitionBody.from_string(_text(declaration)),
+            definition_substitutions={
+                **{f"{name.capitalize()}Function": f.function_arn for name, f in used.items()},
+                "EvaluateRole": jobs.evaluate.role_arn,
+                "Image": images.find_in_map(Aws.REGION, "Image"),
+                "JobPrefix": names.job_prefix,
+                "Region": Aws.REGION,
+                "RunsUri": f"s3://{platform.lake.bucket_name}/{names.runs_prefix}",
+                "SourceUri": source.s3_object_url,
+                "TrainRole": jobs.train.role_arn,
+            },
+            role=role,
+            tracing_enabled=True,
+            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
+        )
+
+    def _asset(self, contents: Contents) -> s3_assets.Asset:
+        with tempfile.TemporaryDirectory() as scratch:
+            archive = write_tar_gz(contents, Path(scratch) / "sourcedir.tar.gz")
+            return s3_assets.Asset(self, "Source", path=str(archive))
+
+    def _role(self, permissions: ModelPermissions, functions: list[lambda_.IFunction], jobs: JobRoles) -> iam.Role:
+        """The machine's own role. The CDK has no task for processing jobs, so its policy is written here."""
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+        prefix = permissions.names.job_prefix
+        training = permissions.arn("sagemaker", f"training-job/{prefix}*")
+        processing = permissions.arn("sagemaker", f"processing-job/{prefix}*")
+        why = "The model's jobs are called after its executions."
+        rules = [
+            permissions.arn("events", f"rule/StepFunctionsGetEventsForSageMaker{kind}JobsRule")
+            for kind in ("Training", "Processing")
+        ]
+        grants = [
+            Grant(("lambda:InvokeFunction",), tuple(f.function_arn for f in functions)),
+            Grant(_job_actions("TrainingJob"), (training,), why),
+            Grant(_job_actions("ProcessingJob"), (processing,), why),
+            Grant(("sagemaker:AddTags",), (training, processing), why),
+            Grant(
+                ("iam:PassRole",),
+                (jobs.train.role_arn, jobs.evaluate.role_arn),
+                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            ),
+            # Step Functions learns of a job's end by rules that it keeps itself, one for each kind of job.
+            Grant(("events:PutTargets", "events:PutRule", "events:DescribeRule"), tuple(rules)),
+        ]
+        give(role, grants, permissions.platform.exports)
+        acknowledge(
+            role,
+            "AwsSolutions-IAM5[Resource::*]",
+            reason="Neither X-Ray nor the delivery of logs knows resources; see the Step Functions guide.",
+        )
+        return role
+
+
+def _text(declaration: ModelDeclaration) -> str:
+    """The definition as JSON. The partition is not substituted but joined in, where linters can follow it."""
+    text = json.dumps(pipeline_definition(declaration), indent=1)
+    return text.replace("${Partition}", Aws.PARTITION)
+
+
+def _job_actions(kind: str) -> tuple[str, ...]:
+    return (f"sagemaker:Create{kind}", f"sagemaker:Describe{kind}", f"sagemaker:Stop{kind}")

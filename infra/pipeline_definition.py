@@ -1,0 +1,291 @@
+"""The training pipeline as a state machine definition: a plain dictionary, without a reference to the CDK.
+
+JSONPath only. What a task returned stands under its name, e.g. ``$.run.result``; Lambda's answer is wrapped in
+``result`` because the integration returns an envelope. Names in ``${…}`` are filled in at deployment:
+functions' ARNs, buckets, roles, the image. Times come from ``$$.State.EnteredTime``, so that a function never
+asks the clock.
+
+Every task has a time limit, retries what is known to pass, and catches everything else:
+
+- before the run is opened there is nothing to close: the execution fails;
+- afterwards ``CloseFailed`` closes the run with the cause, and the execution fails;
+- once traffic may have shifted, it is taken back first (``RollBackAfterFailure``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from everloop.model_file import ModelDeclaration
+from infra.function_catalogue import functions_of
+from infra.pipeline_jobs import evaluation_job, job_seconds, training_job
+
+State = dict[str, Any]
+
+NO_RETRY_ERRORS = ["RunAlreadyActiveError", "QuotaExceededError"]
+"""What opening a run may answer by design: nothing was opened, and nothing is broken."""
+
+LAMBDA_RETRY = {
+    "ErrorEquals": [
+        "Lambda.ClientExecutionTimeoutException",
+        "Lambda.ServiceException",
+        "Lambda.AWSLambdaException",
+        "Lambda.SdkClientException",
+        "Lambda.TooManyRequestsException",
+    ],
+    "IntervalSeconds": 2,
+    "MaxAttempts": 6,
+    "BackoffRate": 2,
+    "MaxDelaySeconds": 60,
+    "JitterStrategy": "FULL",
+}
+
+CAUSE = "States.Format('{}: {}', $.failure.Error, $.failure.Cause)"
+
+_AT = {"at.$": "$$.State.EnteredTime", "execution.$": "$$.Execution.Name"}
+_RUN = {"run.$": "$.run.result"}
+_ROLLOUT = {"rollout.$": "$.rollout.result"}
+
+
+def pipeline_definition(declaration: ModelDeclaration) -> dict[str, Any]:
+    """The definition of ``declaration``'s pipeline."""
+    return {
+        "Comment": f"Trains, evaluates, gates, registers and rolls out {declaration.model}",
+        "StartAt": "OpenRun",
+        "TimeoutSeconds": pipeline_seconds(declaration),
+        "States": {**_opening(), **_candidate(declaration), **_rollout(), **_closing()},
+    }
+
+
+def pipeline_seconds(declaration: ModelDeclaration) -> int:
+    """How long one execution may take: both jobs, every step held as long as it may be, the bake, and a day."""
+    rollout = declaration.rollout
+    steps = sum(step.minutes + rollout.guardrail.max_hold_minutes for step in rollout.steps)
+    minutes = steps + rollout.bake_minutes + rollout.guardrail.max_hold_minutes + 24 * 60
+    return 2 * job_seconds(declaration) + minutes * 60
+
+
+def function_names(declaration: ModelDeclaration) -> list[str]:
+    """The functions that the pipeline invokes."""
+    used = {"run", "snapshot", "gate", "register", "rollout"}
+    return [name for name in functions_of(declaration) if name in used]
+
+
+def _opening() -> dict[str, State]:
+    opening = {"action": "open", **_AT, "input.$": "$$.Execution.Input"}
+    refused = {"ErrorEquals": NO_RETRY_ERRORS, "ResultPath": "$.failure", "Next": "NotOpened"}
+    open_run = _invoke("run", opening, "$.run", "Places", catch="CloseFailed")
+    open_run["Catch"].insert(0, refused)
+    return {
+        "OpenRun": open_run,
+        "NotOpened": {"Type": "Fail", "ErrorPath": "$.failure.Error", "CausePath": "$.failure.Cause"},
+        "Places": {
+            "Type": "Pass",
+            "Comment": "Where the jobs of this run put their results",
+            "Parameters": {
+                "training.$": "States.Format('${RunsUri}{}/train/', $.run.result.run_id)",
+                "evaluation.$": "States.Format('${RunsUri}{}/evaluation/', $.run.result.run_id)",
+            },
+            "ResultPath": "$.places",
+            "Next": "WhatKind",
+        },
+        "WhatKind": {
+            "Type": "Choice",
+            "Choices": [
+                {
+                    "And": [
+                        {"Variable": "$.run.result.kind", "StringEquals": "rollout"},
+                        {"Variable": "$.version", "IsPresent": True},
+                    ],
+                    "Next": "AskedVersion",
+                },
+                {"Variable": "$.run.result.kind", "StringEquals": "rollout", "Next": "ChampionVersion"},
+                {"Variable": "$.run.result.kind", "StringEquals": "train", "Next": "Snapshot"},
+                {"Variable": "$.run.result.kind", "StringEquals": "smoke", "Next": "Snapshot"},
+            ],
+            "Default": "UnknownAnswer",
+        },
+        "AskedVersion": {
+            "Type": "Pass",
+            "Comment": "A rollout of new code names the champion it is meant for",
+            "Parameters": {"version.$": "$.version"},
+            "ResultPath": "$.candidate",
+            "Next": "StartRollout",
+        },
+        "ChampionVersion": {
+            "Type": "Pass",
+            "Comment": "A rollout of new code is for the champion, whichever that is",
+            "Parameters": {"version": None},
+            "ResultPath": "$.candidate",
+            "Next": "StartRollout",
+        },
+    }
+
+
+def _candidate(declaration: ModelDeclaration) -> dict[str, State]:
+    results = {**_RUN, "snapshot.$": "$.snapshot.result", "evaluation_uri.$": "$.places.evaluation", **_AT}
+    return {
+        "Snapshot": _invoke("snapshot", {**_RUN, **_AT}, "$.snapshot", "Train"),
+        "Train": training_job(declaration, next_state="Evaluate", catch="CloseFailed"),
+        "Evaluate": evaluation_job(declaration, next_state="Gate", catch="CloseFailed"),
+        "Gate": _invoke("gate", results, "$.gate", "Register"),
+        "Register": _invoke("register", {**results, "gate.$": "$.gate.result"}, "$.registered", "Verdict"),
+        "Verdict": {
+            "Type": "Choice",
+            "Choices": [
+                {"Variable": "$.gate.result.verdict", "StringEquals": "fail", "Next": "CloseRejected"},
+                {
+                    "And": [
+                        {"Variable": "$.gate.result.verdict", "StringEquals": "pass"},
+                        {"Variable": "$.run.result.kind", "StringEquals": "smoke"},
+                    ],
+                    "Next": "CloseSmokePassed",
+                },
+                {"Variable": "$.gate.result.verdict", "StringEquals": "pass", "Next": "RegisteredVersion"},
+            ],
+            "Default": "UnknownAnswer",
+        },
+        "RegisteredVersion": {
+            "Type": "Pass",
+            "Parameters": {"version.$": "$.registered.result.version"},
+            "ResultPath": "$.candidate",
+            "Next": "StartRollout",
+        },
+    }
+
+
+def _rollout() -> dict[str, State]:
+    start = {"action": "start", **_RUN, "version.$": "$.candidate.version", **_AT}
+    return {
+        "StartRollout": _invoke("rollout", start, "$.rollout", "Shift", catch="RollBackAfterFailure"),
+        "Shift": _rollout_step("shift", "WaitForStep"),
+        "WaitForStep": _wait("$.rollout.result.wait_seconds", "Check"),
+        "Check": _rollout_check("canary", "StepDecision"),
+        "StepDecision": _decision(
+            {"advance": "Shift", "hold": "WaitForStep", "promote": "Promote", "rollback": "Rollback"}
+        ),
+        "Promote": _rollout_step("promote", "WaitForBake"),
+        "WaitForBake": _wait("$.rollout.result.bake_seconds", "CheckBake"),
+        "CheckBake": _rollout_check("bake", "BakeDecision"),
+        "BakeDecision": _decision({"ok": "Retire", "hold": "WaitForBakeAgain", "rollback": "Rollback"}),
+        "WaitForBakeAgain": _wait("$.rollout.result.wait_seconds", "CheckBake"),
+        "Retire": _invoke("rollout", {"action": "retire", **_ROLLOUT, **_AT}, "$.retired", "CloseSucceeded"),
+        "Rollback": _invoke(
+            "rollout",
+            {"action": "rollback", **_ROLLOUT, "reasons.$": "$.rollout.reasons", **_AT},
+            "$.rolled_back",
+            "CloseRolledBack",
+        ),
+        "RollBackAfterFailure": _roll_back_after_failure(),
+        "RollbackFailed": {
+            "Type": "Pass",
+            "Parameters": {
+                "Error": "RollbackFailed",
+                "Cause.$": "States.Format('{}: {}; and the rollback failed, {}: {}', $.failure.Error, "
+                "$.failure.Cause, $.rollback_failure.Error, $.rollback_failure.Cause)",
+            },
+            "ResultPath": "$.failure",
+            "Next": "CloseFailed",
+        },
+    }
+
+
+def _roll_back_after_failure() -> State:
+    """Names the rollout by its run: it may have failed before the pipeline heard of it."""
+    failed = {"code": "pipeline_failed", "sentence.$": CAUSE}
+    payload = {"action": "rollback", **_RUN, "reasons": [failed], **_AT}
+    state = _invoke("rollout", payload, "$.rolled_back", "CloseFailed", catch="RollbackFailed")
+    state["Catch"][0]["ResultPath"] = "$.rollback_failure"
+    return state
+
+
+def _closing() -> dict[str, State]:
+    close = {"action": "close", **_AT}
+    failed = {
+        **close,
+        "status": "failed",
+        "cause.$": CAUSE,
+    }
+    close_failed = _invoke("run", failed, "$.closed", "Failed")
+    close_failed["Catch"] = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.closing_failure", "Next": "Failed"}]
+    states: dict[str, State] = {
+        "UnknownAnswer": {
+            "Type": "Pass",
+            "Comment": "A function answered what the pipeline does not know",
+            "Parameters": {
+                "Error": "UnknownAnswer",
+                "Cause.$": "States.Format('a choice knows no way on from: {}', States.JsonToString($))",
+            },
+            "ResultPath": "$.failure",
+            "Next": "CloseFailed",
+        },
+        "UnknownDecision": {
+            "Type": "Pass",
+            "Parameters": {
+                "Error": "UnknownDecision",
+                "Cause.$": "States.Format('the rollout decided {}, which is no way on', $.rollout.decision)",
+            },
+            "ResultPath": "$.failure",
+            "Next": "RollBackAfterFailure",
+        },
+        "CloseFailed": close_failed,
+        # A state machine may not itself raise an error whose name begins with "States.", as a failed job's does.
+        "Failed": {"Type": "Fail", "Error": "RunFailed", "CausePath": "$.failure.Cause"},
+        "Done": {"Type": "Succeed"},
+    }
+    for name, status in {
+        "CloseRejected": "rejected",
+        "CloseSmokePassed": "smoke_passed",
+        "CloseRolledBack": "rolled_back",
+        "CloseSucceeded": "succeeded",
+    }.items():
+        states[name] = _invoke("run", {**close, "status": status, "cause": None}, "$.closed", "Done")
+    return states
+
+
+def _invoke(
+    function: str, payload: Mapping[str, Any], result: str, next_state: str, *, catch: str = "CloseFailed"
+) -> State:
+    return {
+        "Type": "Task",
+        "Resource": "arn:${Partition}:states:::lambda:invoke",
+        "Parameters": {"FunctionName": f"${{{function.capitalize()}Function}}", "Payload": dict(payload)},
+        "ResultSelector": {"result.$": "$.Payload"},
+        "ResultPath": result,
+        "TimeoutSeconds": TASK_SECONDS[function],
+        "Retry": [LAMBDA_RETRY],
+        "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": catch}],
+        "Next": next_state,
+    }
+
+
+TASK_SECONDS = {"run": 90, "snapshot": 930, "gate": 90, "register": 150, "rollout": 210}
+"""Half a minute more than the function's own limit, so that it is the function that says what took so long."""
+
+
+def _rollout_step(action: str, next_state: str) -> State:
+    payload = {"action": action, **_ROLLOUT, **_AT}
+    return _invoke("rollout", payload, "$.rollout", next_state, catch="RollBackAfterFailure")
+
+
+def _rollout_check(phase: str, next_state: str) -> State:
+    payload = {"action": "check", **_ROLLOUT, "phase": phase, **_AT}
+    state = _invoke("rollout", payload, "$.rollout", next_state, catch="RollBackAfterFailure")
+    state["ResultSelector"] = {
+        "result.$": "$.Payload.rollout",
+        "decision.$": "$.Payload.decision",
+        "reasons.$": "$.Payload.reasons",
+    }
+    return state
+
+
+def _wait(seconds: str, next_state: str) -> State:
+    return {"Type": "Wait", "SecondsPath": seconds, "Next": next_state}
+
+
+def _decision(ways: Mapping[str, str]) -> State:
+    choices = [
+        {"Variable": "$.rollout.decision", "StringEquals": decision, "Next": state} for decision, state in ways.items()
+    ]
+    return {"Type": "Choice", "Choices": choices, "Default": "UnknownDecision"}

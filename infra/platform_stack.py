@@ -1,0 +1,56 @@
+"""What all models share."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from infra.analytics import Analytics
+from infra.grants import exports_of
+from infra.http_api import HttpApi
+from infra.messaging import AlertTopic, EventBus
+from infra.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, PLATFORM_PARAMETER
+from infra.platform_reference import Platform
+from infra.storage import RegistryTable, Storage
+
+
+class PlatformStack(Stack):
+    """Registry, lake, artifacts, bus, alerts, catalogue and API."""
+
+    def __init__(self, scope: Construct, construct_id: str, **properties: object) -> None:
+        super().__init__(scope, construct_id, **properties)  # type: ignore[arg-type]
+        table = RegistryTable(self, "Registry").table
+        storage = Storage(self, "Storage")
+        EventBus(self, "Events")
+        topic = AlertTopic(self, "Alerts").topic
+        Analytics(self, "Analytics", lake=storage.lake)
+        api = HttpApi(self, "Http").api
+        self.platform = Platform(
+            table=table,
+            lake=storage.lake,
+            artifacts=storage.artifacts,
+            topic=topic,
+            api_id=api.api_id,
+            api_endpoint=api.api_endpoint,
+            exports=exports_of(self, storage.lake.bucket_arn, storage.artifacts.bucket_arn),
+        )
+        ssm.StringParameter(
+            self,
+            "Parameter",
+            parameter_name=PLATFORM_PARAMETER,
+            description="Where Everloop's command line finds the platform",
+            string_value=self.to_json_string(
+                {
+                    "table": table.table_name,
+                    "lake_bucket": storage.lake.bucket_name,
+                    "artifact_bucket": storage.artifacts.bucket_name,
+                    "event_bus": EVENT_BUS,
+                    "alert_topic_arn": topic.topic_arn,
+                    "athena_workgroup": ATHENA_WORKGROUP,
+                    "glue_database": GLUE_DATABASE,
+                    "api_endpoint": api.api_endpoint,
+                }
+            ),
+        )
+        CfnOutput(self, "ApiEndpoint", value=api.api_endpoint, description="Where predictions are asked for")

@@ -1,0 +1,91 @@
+"""The prediction endpoint: the alias that rollouts move, and the model's routes."""
+
+from __future__ import annotations
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from everloop.model_file import ModelDeclaration
+from infra.acknowledgments import acknowledge
+from infra.names import ALIAS
+from infra.platform_reference import Platform
+
+ALIAS_LOGICAL_ID = "PredictAliasLive"
+
+
+class Serving(Construct):
+    """Routes to the alias ``live`` of the prediction function, and to the labels function.
+
+    The alias is created pointing at ``$LATEST``, which has no artifact and answers ``no_champion``. Its properties
+    never change, whatever is deployed, so CloudFormation never touches it again: only the rollout function moves
+    it, through the API. For the same reason nothing here makes an ``AWS::Lambda::Version``: versions are published
+    by rollouts, each with the environment that names its artifact. New code reaches live traffic with the next
+    rollout.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        declaration: ModelDeclaration,
+        platform: Platform,
+        predict: lambda_.IFunction,
+        labels: lambda_.IFunction,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._platform, self._declaration = platform, declaration
+        alias = lambda_.CfnAlias(
+            self,
+            "Alias",
+            function_name=predict.function_name,
+            function_version="$LATEST",
+            name=ALIAS,
+            description="What callers reach. Moved by rollouts only",
+        )
+        alias.override_logical_id(ALIAS_LOGICAL_ID)
+        self.predictions_url = self._route("Predictions", "predictions", alias.ref)
+        self.labels_url = self._route("Labels", "labels", labels.function_arn)
+
+    def _route(self, construct_id: str, name: str, function_arn: str) -> str:
+        path = f"/models/{self._declaration.model}/{name}"
+        part = Construct(self, construct_id)
+        integration = apigateway.CfnIntegration(
+            part,
+            "Integration",
+            api_id=self._platform.api_id,
+            integration_type="AWS_PROXY",
+            integration_uri=function_arn,
+            payload_format_version="2.0",
+            timeout_in_millis=30_000,
+        )
+        signed = self._declaration.serving.authorization == "iam"
+        route = apigateway.CfnRoute(
+            part,
+            "Route",
+            api_id=self._platform.api_id,
+            route_key=f"POST {path}",
+            authorization_type="AWS_IAM" if signed else "NONE",
+            target=f"integrations/{integration.ref}",
+        )
+        if not signed:
+            acknowledge(
+                route,
+                "AwsSolutions-APIG4",
+                reason="The model's declaration says serving.authorization: none; its owner opened the route.",
+            )
+        lambda_.CfnPermission(
+            part,
+            "Permission",
+            action="lambda:InvokeFunction",
+            function_name=function_arn,
+            principal="apigateway.amazonaws.com",
+            source_arn=Stack.of(self).format_arn(
+                service="execute-api",
+                resource=f"{self._platform.api_id}/*/POST{path}",
+                arn_format=ArnFormat.NO_RESOURCE_NAME,
+            ),
+        )
+        return f"{self._platform.api_endpoint}{path}"

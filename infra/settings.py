@@ -1,0 +1,110 @@
+"""What one synthesis is given: where the sources are, and for which processor it builds."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from everloop.model_file import Mistake, ModelDeclaration, ModelFileError, read_model_file
+from infra.exceptions import SynthesisError
+
+ARCHITECTURES = ("x86_64", "arm64")
+PYTHON_VERSION = "3.13"
+"""The Lambda runtime's Python. Wheels, compiled caches and the managed layers are chosen for it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The inputs of a synthesis.
+
+    Attributes
+    ----------
+    root : Path
+        The project: holds ``everloop/`` and ``constraints.txt``.
+    models, functions, training : Path
+        The folders that are packaged.
+    cache : Path
+        Where built layers are kept between syntheses.
+    architecture : str
+        Of the functions: ``x86_64`` or ``arm64``. Training jobs run on x86 whatever this says.
+    """
+
+    root: Path
+    models: Path
+    functions: Path
+    training: Path
+    cache: Path
+    architecture: str = "x86_64"
+
+    @classmethod
+    def of(cls, root: Path, *, models: str = "models", architecture: str = "x86_64") -> Settings:
+        """The settings of the project at ``root``; ``models`` is relative to it, or absolute.
+
+        Raises
+        ------
+        SynthesisError
+            For an architecture that Lambda does not have, or a folder that is not there.
+        """
+        if architecture not in ARCHITECTURES:
+            raise SynthesisError(
+                f"context everloop:architecture: {architecture!r} is not one of {', '.join(ARCHITECTURES)}"
+            )
+        folder = root / models
+        if not folder.is_dir():
+            raise SynthesisError(f"context everloop:models_dir: there is no folder {folder}")
+        return cls(
+            root=root,
+            models=folder,
+            functions=root / "functions",
+            training=root / "training",
+            cache=root / ".cache" / "layers",
+            architecture=architecture,
+        )
+
+    @property
+    def constraints(self) -> Path:
+        """The file that pins what direct requirements bring along."""
+        return self.root / "constraints.txt"
+
+
+@dataclass(frozen=True)
+class DeclaredModel:
+    """A declaration and the folder it was read from."""
+
+    declaration: ModelDeclaration
+    folder: Path
+
+    @property
+    def document(self) -> bytes:
+        """``declaration.json``: the normalised declaration, as functions and jobs read it."""
+        return self.declaration.model_dump_json(indent=1).encode() + b"\n"
+
+    @property
+    def sha256(self) -> str:
+        """The hash of :attr:`document`."""
+        return hashlib.sha256(self.document).hexdigest()
+
+
+def read_models(folder: Path) -> list[DeclaredModel]:
+    """Read every declaration of ``folder``, sorted by name.
+
+    Raises
+    ------
+    SynthesisError
+        With the mistakes of all declarations, one a line. A folder without a ``model.yaml`` is a mistake: a
+        misspelt file name must not take a model away.
+    """
+    models: list[DeclaredModel] = []
+    refusals: list[str] = []
+    for path in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._"):
+        try:
+            if not (path / "model.yaml").is_file():
+                missing = Mistake("", 0, "no such file", "a declaration in every folder of models/")
+                raise ModelFileError(str(path / "model.yaml"), [missing])
+            models.append(DeclaredModel(read_model_file(path / "model.yaml"), path))
+        except ModelFileError as error:
+            refusals.append(str(error))
+    if refusals:
+        raise SynthesisError("\n".join(refusals))
+    return models

@@ -1,0 +1,119 @@
+"""What is kept: the registry's table, the lake, the artifacts, and who read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from infra.acknowledgments import acknowledge
+from infra.names import ATHENA_RESULTS_PREFIX, BY_SNAPSHOT, BY_STATE, ERRORS_PREFIX
+
+ARTIFACT_LOCK = Duration.days(365)
+"""How long an artifact can't be overwritten or deleted; a special permission lifts it (governance mode)."""
+
+_STRING = dynamodb.AttributeType.STRING
+
+
+class RegistryTable(Construct):
+    """The one table: versions, runs, snapshots, champion pointers, the audit chain."""
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        self.table = dynamodb.Table(
+            self,
+            "Table",
+            partition_key=dynamodb.Attribute(name="pk", type=_STRING),
+            sort_key=dynamodb.Attribute(name="sk", type=_STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            encryption=dynamodb.TableEncryption.AWS_MANAGED,
+            deletion_protection=True,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        self._index(BY_STATE, "state_pk", "state_sk")
+        self._index(BY_SNAPSHOT, "snapshot_pk", "snapshot_sk")
+
+    def _index(self, name: str, partition: str, sort: str) -> None:
+        self.table.add_global_secondary_index(
+            index_name=name,
+            partition_key=dynamodb.Attribute(name=partition, type=_STRING),
+            sort_key=dynamodb.Attribute(name=sort, type=_STRING),
+            projection_type=dynamodb.ProjectionType.ALL,
+        )
+
+
+class Storage(Construct):
+    """The buckets. They outlive the stack: a deployment never deletes data."""
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        self.access_logs = self._bucket("AccessLogs", lifecycle_rules=[_expire("expire", Duration.days(365)), _ABORT])
+        acknowledge(
+            self.access_logs,
+            "AwsSolutions-S1",
+            reason="This bucket receives the access logs; logging its own reads would feed itself.",
+        )
+        self.lake = self._bucket(
+            "Lake",
+            lifecycle_rules=[
+                _expire("athena-results", Duration.days(14), ATHENA_RESULTS_PREFIX),
+                _expire("errors", Duration.days(90), ERRORS_PREFIX),
+                _ABORT,
+            ],
+        )
+        self.artifacts = self._bucket(
+            "Artifacts",
+            versioned=True,
+            object_lock_enabled=True,
+            object_lock_default_retention=s3.ObjectLockRetention.governance(ARTIFACT_LOCK),
+            lifecycle_rules=[_ABORT],
+        )
+        self._log_accesses({"lake/": self.lake, "artifacts/": self.artifacts})
+
+    def _log_accesses(self, buckets: Mapping[str, s3.Bucket]) -> None:
+        """Log who reads ``buckets``, by prefix.
+
+        The permission comes first: a bucket is refused to log where S3 may not write yet. So it names the account
+        rather than the buckets, which are not there at that time.
+        """
+        self.access_logs.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AccessLogs",
+                principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
+                actions=["s3:PutObject"],
+                resources=[self.access_logs.arn_for_objects("*")],
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+            )
+        )
+        for prefix, bucket in buckets.items():
+            resource = bucket.node.default_child
+            resource.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(  # type: ignore[union-attr]
+                destination_bucket_name=self.access_logs.bucket_name, log_file_prefix=prefix
+            )
+            bucket.node.add_dependency(self.access_logs.policy)  # type: ignore[arg-type]
+
+    def _bucket(self, construct_id: str, **properties: object) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            construct_id,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            removal_policy=RemovalPolicy.RETAIN,
+            **properties,  # type: ignore[arg-type]
+        )
+
+
+_ABORT = s3.LifecycleRule(id="abort-unfinished-uploads", abort_incomplete_multipart_upload_after=Duration.days(7))
+
+
+def _expire(name: str, after: Duration, prefix: str | None = None) -> s3.LifecycleRule:
+    return s3.LifecycleRule(id=name, expiration=after, prefix=prefix)

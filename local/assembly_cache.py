@@ -1,0 +1,126 @@
+"""The synthesized assembly, made anew only when something that goes into it has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+INPUT_FILES = ("app.py", "cdk.json", "constraints.txt", "requirements.txt")
+INPUT_FOLDERS = ("everloop", "functions", "infra", "training")
+MODELS_CONTEXT = "everloop:models_dir"
+IGNORED_FOLDERS = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints"})
+KEPT = 3
+"""How many assemblies stay in the cache; each holds its layers."""
+
+REMEDY = "run `python app.py` to see it for yourself"
+
+
+class SynthesisFailedError(RuntimeError):
+    """``app.py`` could not synthesize; the message is what it said."""
+
+
+def synthesize_if_changed(
+    root: Path,
+    cache: Path,
+    progress: Callable[[str], None] = lambda line: None,
+    *,
+    context: Mapping[str, str] | None = None,
+) -> Path:
+    """The folder of the assembly of the project at ``root``.
+
+    ``app.py`` runs as a process of its own, as the CDK's command line runs it, when no assembly of the same
+    inputs is in ``cache``. The inputs are the sources, the pins, the context and the Python running.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder, with ``app.py``.
+    cache : Path
+        Belongs to this function; the newest assemblies stay in it.
+    progress : callable
+        Told in a sentence before something takes long.
+    context : mapping, optional
+        CDK context, e.g. ``{"everloop:architecture": "arm64"}``; it wins over ``cdk.json``.
+
+    Raises
+    ------
+    SynthesisFailedError
+        With the mistakes ``app.py`` printed. Nothing is kept then.
+    """
+    effective = {**_file_context(root), **(context or {})}
+    target = cache / inputs_hash(root, effective)
+    if not (target / "manifest.json").is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        progress("Synthesizing the templates; the first time, this installs the functions' packages as well.")
+        with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as scratch:
+            made = Path(scratch) / "assembly"
+            _run(root, made, effective)
+            _move(made, target)
+    os.utime(target)
+    _prune(cache, keep=target)
+    return target
+
+
+def inputs_hash(root: Path, context: Mapping[str, str]) -> str:
+    """A hash of everything the assembly follows from."""
+    whole = hashlib.sha256()
+    # Of the models' folder only the content counts: it may be anywhere, and the templates don't say where.
+    rest = {name: value for name, value in context.items() if name != MODELS_CONTEXT}
+    whole.update(json.dumps([platform.python_version(), rest], sort_keys=True).encode())
+    for name, path in _inputs(root, root / context.get(MODELS_CONTEXT, "models")):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        whole.update(f"{name}\0{content}\n".encode())
+    return whole.hexdigest()
+
+
+def _inputs(root: Path, models: Path) -> Iterator[tuple[str, Path]]:
+    yield from ((name, root / name) for name in INPUT_FILES if (root / name).is_file())
+    for name, folder in (*((name, root / name) for name in INPUT_FOLDERS), ("models", models)):
+        for path in sorted(folder.rglob("*")):
+            within = path.relative_to(folder)
+            if path.is_file() and path.suffix != ".pyc" and not IGNORED_FOLDERS.intersection(within.parts):
+                yield f"{name}/{within.as_posix()}", path
+
+
+def _file_context(root: Path) -> dict[str, str]:
+    """The context in ``cdk.json``, which the CDK's command line would pass on."""
+    file = root / "cdk.json"
+    if not file.is_file():
+        return {}
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")).get("context", {}))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise SynthesisFailedError(f"{file}: not a JSON object with a context: {error}") from error
+
+
+def _run(root: Path, output: Path, context: Mapping[str, str]) -> None:
+    environment = {**os.environ, "CDK_OUTDIR": str(output), "CDK_CONTEXT_JSON": json.dumps(dict(context))}
+    finished = subprocess.run(
+        [sys.executable, "app.py"], cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    if finished.returncode or not (output / "manifest.json").is_file():
+        said = finished.stderr.strip() or finished.stdout.strip() or f"exit status {finished.returncode}"
+        raise SynthesisFailedError(f"the app in {root} does not synthesize ({REMEDY}):\n{said}")
+
+
+def _move(made: Path, target: Path) -> None:
+    try:
+        made.rename(target)
+    except OSError:
+        if not (target / "manifest.json").is_file():  # otherwise somebody else was faster, with the same result
+            raise
+
+
+def _prune(cache: Path, *, keep: Path) -> None:
+    kept = [p for p in cache.iterdir() if p.is_dir() and not p.name.startswith("building-")]
+    for old in sorted(kept, key=lambda p: p.stat().st_mtime, reverse=True)[KEPT:]:
+        if old != keep:
+            shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,70 @@
+"""What goes into a function's package, and into the jobs' archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.exceptions import PackagingError
+from infra.packaging.files import write_folder
+from infra.packaging.function_code import function_code
+from infra.packaging.training_source import training_source
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    files = {
+        "everloop/__init__.py": b"",
+        "everloop/used.py": b"",
+        "everloop/unused.py": b"",
+        "everloop/of_user.py": b"",
+        "functions/f/handler.py": b"import everloop.used\n",
+        "functions/f/helper.py": b"",
+        "functions/f/requirements.txt": b"numpy\n",
+        "training/__init__.py": b"",
+        "training/train.py": b"from everloop import used\n",
+        "training/requirements.txt": b"numpy\n",
+        "training/entry/train_entry.py": b"import training.train\n",
+        "training/entry/evaluate.sh": b"#!/bin/sh\n",
+        "models/m/model.yaml": b"model: m\n",
+        "models/m/train.py": b"import everloop.of_user\n",
+        "models/m/rates.csv": b"1\n",
+    }
+    return write_folder(files, tmp_path)
+
+
+def test_a_function_ships_only_what_it_imports(root: Path) -> None:
+    code = function_code(root / "functions" / "f", root=root, declaration=b"{}")
+    assert set(code) == {"handler.py", "helper.py", "declaration.json", "everloop/__init__.py", "everloop/used.py"}
+
+
+def test_a_function_has_a_handler(root: Path) -> None:
+    (root / "functions" / "f" / "handler.py").unlink()
+    with pytest.raises(PackagingError, match=r"handler\.py: no such file"):
+        function_code(root / "functions" / "f", root=root, declaration=b"{}")
+
+
+def test_the_jobs_archive(root: Path) -> None:
+    source = training_source(root / "training", root=root, model=root / "models" / "m", declaration=b"{}")
+    assert set(source) == {
+        "declaration.json",
+        "evaluate.sh",
+        "everloop/__init__.py",
+        "everloop/of_user.py",
+        "everloop/used.py",
+        "requirements.txt",
+        "train_entry.py",
+        "training/__init__.py",
+        "training/train.py",
+        "user_model/model.yaml",
+        "user_model/rates.csv",
+        "user_model/train.py",
+    }
+
+
+@pytest.mark.parametrize("name", ["entry/train_entry.py", "entry/evaluate.sh", "requirements.txt"])
+def test_what_the_jobs_start_by_has_to_be_there(root: Path, name: str) -> None:
+    (root / "training" / name).unlink()
+    with pytest.raises(PackagingError, match="no such file"):
+        training_source(root / "training", root=root, model=root / "models" / "m", declaration=b"{}")

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.packaging.files import digest, read_folder, write_folder, write_tar_gz, write_zip
+
+names = st.text("abc", min_size=1, max_size=3)
+contents = st.dictionaries(names, st.binary(max_size=20), min_size=1, max_size=4)
+
+
+def test_archives_are_the_same_bytes_at_another_time(tmp_path: Path) -> None:
+    files = {"a.py": b"1", "sub/run.sh": b"2"}
+    for name, age in (("one", 0), ("two", 100_000)):
+        write_folder(files, tmp_path / name)
+        for path in (tmp_path / name).rglob("*"):
+            os.utime(path, (age, age))
+        write_zip(tmp_path / name, tmp_path / f"{name}.zip")
+        write_tar_gz(files, tmp_path / f"{name}.tar.gz")
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    assert (tmp_path / "one.tar.gz").read_bytes() == (tmp_path / "two.tar.gz").read_bytes()
+
+
+def test_scripts_can_be_run(tmp_path: Path) -> None:
+    with tarfile.open(write_tar_gz({"evaluate.sh": b"", "a.py": b""}, tmp_path / "t.tar.gz")) as archive:
+        assert {m.name: m.mode for m in archive} == {"a.py": 0o644, "evaluate.sh": 0o755}
+
+
+def test_caches_and_hidden_files_are_not_shipped(tmp_path: Path) -> None:
+    write_folder({"a.py": b"", "__pycache__/a.pyc": b"", ".env": b"", "b/.git/config": b""}, tmp_path / "f")
+    assert set(read_folder(tmp_path / "f")) == {"a.py"}
+
+
+@given(contents, contents)
+def test_equal_hashes_are_equal_contents(one: dict[str, bytes], other: dict[str, bytes]) -> None:
+    assert (digest(one) == digest(other)) == (one == other)

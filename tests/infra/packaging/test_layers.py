@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from infra.exceptions import LayerUnavailableError, SizeLimitError
+from infra.packaging import layers
+from infra.packaging.compiled import compile_folder, interpreter
+from infra.packaging.layers import build_layer, layer_identity
+from infra.packaging.requirements import Target, read_lines
+from infra.packaging.sizes import UNZIPPED_LIMIT_BYTES, check_unzipped_size
+
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+X86 = Target("3.13", "x86_64")
+
+
+@pytest.fixture
+def requirements(tmp_path: Path) -> Path:
+    path = tmp_path / "requirements.txt"
+    path.write_text("Some_Package==1.0\n")
+    return path
+
+
+@pytest.fixture
+def constraints(tmp_path: Path) -> Path:
+    path = tmp_path / "constraints.txt"
+    path.write_text("helper==2.0\n")
+    return path
+
+
+@pytest.fixture
+def installs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A package index in the place of the real one: one package, one that it brings along."""
+    calls: list[str] = []
+
+    def install(requirements: Path, constraints: Path, target: Target, folder: Path) -> None:
+        calls.append(requirements.read_text())
+        files = {
+            "some_package/__init__.py": "x = 1\n",
+            "some_package/tests/test_all.py": "",
+            "some_package-1.0.dist-info/METADATA": "Name: Some_Package\n",
+            "some_package-1.0.dist-info/RECORD": f"changes every time {len(calls)}\n",
+            "helper.py": "y = 2\n",
+            "helper-2.0.dist-info/METADATA": "Name: helper\n",
+            "bin/some-command": "",
+        }
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    monkeypatch.setattr(layers, "install_wheels", install)
+    return calls
+
+
+def test_a_layer_holds_packages_and_their_exact_pins(
+    requirements: Path, constraints: Path, installs: list[str], tmp_path: Path
+) -> None:
+    layer = build_layer(requirements, constraints, X86, tmp_path / "cache")
+    assert layer is not None
+    with zipfile.ZipFile(layer.archive) as archive:
+        names = {n for n in archive.namelist() if not n.endswith(".pyc")}
+        lock = archive.read("python/requirements.lock").decode()
+    assert names == {
+        "python/helper.py",
+        "python/helper-2.0.dist-info/METADATA",
+        "python/requirements.lock",
+        "python/some_package/__init__.py",
+        "python/some_package-1.0.dist-info/METADATA",
+    }
+    assert lock == "helper==2.0\nsome-package==1.0\n"
+    assert layer.unzipped_bytes > 0
+
+
+def test_it_is_built_once_and_the_same_each_time(
+    requirements: Path, constraints: Path, installs: list[str], tmp_path: Path
+) -> None:
+    one = build_layer(requirements, constraints, X86, tmp_path / "cache")
+    again = build_layer(requirements, constraints, X86, tmp_path / "cache")
+    assert one == again
+    assert len(installs) == 1
+    elsewhere = build_layer(requirements, constraints, X86, tmp_path / "other")
+    assert elsewhere is not None
+    assert one is not None
+    assert elsewhere.archive.read_bytes() == one.archive.read_bytes()
+
+
+def test_no_requirements_no_layer(constraints: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("# nothing\n")
+    assert build_layer(tmp_path / "empty.txt", constraints, X86, tmp_path / "cache") is None
+
+
+def test_order_and_comments_do_not_make_another_layer(tmp_path: Path, constraints: Path) -> None:
+    (tmp_path / "a.txt").write_text("numpy==2\npydantic==2\n")
+    (tmp_path / "b.txt").write_text("# the same\npydantic==2\nnumpy==2\n")
+    pins = read_lines(constraints)
+    one, other = (layer_identity(read_lines(tmp_path / f"{n}.txt"), pins, X86) for n in "ab")
+    assert one == other
+    assert one != layer_identity(read_lines(tmp_path / "a.txt"), pins, Target("3.13", "arm64"))
+
+
+def test_offline_with_a_cold_cache_it_says_what_and_what_to_do(
+    constraints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "r.txt").write_text("numpy==2.4.6\n")
+    for name, value in {"UV_OFFLINE": "1", "UV_NO_CACHE": "1", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(LayerUnavailableError, match=r"the layer of numpy==2\.4\.6 .* package index") as caught:
+        build_layer(tmp_path / "r.txt", constraints, X86, tmp_path / "cache")
+    assert "numpy" in str(caught.value).split("\n", 1)[1]
+    assert [p for p in (tmp_path / "cache").iterdir() if p.is_dir()] == []
+
+
+def test_compiled_caches_name_the_place_they_run_at(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("def f():\n    pass\n")
+    assert compile_folder(tmp_path, HERE, place="/opt/python")
+    (cache,) = tmp_path.rglob("*.pyc")
+    assert b"/opt/python/module.py" in cache.read_bytes()
+    assert str(tmp_path).encode() not in cache.read_bytes()
+
+
+def test_without_the_interpreter_sources_are_shipped(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("")
+    assert interpreter("3.99") is None
+    assert not compile_folder(tmp_path, "3.99", place="/opt/python")
+
+
+def test_a_function_at_the_limit_fits_and_one_above_is_refused() -> None:
+    assert check_unzipped_size("f", {"code": 1, "layer": UNZIPPED_LIMIT_BYTES - 1}) == UNZIPPED_LIMIT_BYTES
+    with pytest.raises(SizeLimitError, match=r"f: 250 MB unzipped \(code 0 MB, layer 250 MB\)"):
+        check_unzipped_size("f", {"code": 1, "layer": UNZIPPED_LIMIT_BYTES})

@@ -1,0 +1,29 @@
+"""``python app.py`` as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.helpers.declarations import binary_document
+from tests.helpers.synthesis import ROOT, write_model
+
+
+def test_a_bad_declaration_is_said_without_a_traceback(tmp_path: Path) -> None:
+    write_model(tmp_path, binary_document(serving={"max_row": 3}))
+    context = {"everloop:models_dir": str(tmp_path)}
+    finished = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env={**os.environ, "CDK_OUTDIR": str(tmp_path / "out"), "CDK_CONTEXT_JSON": json.dumps(context)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 2
+    assert "the unknown key 'max_row'" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert not (tmp_path / "out" / "manifest.json").exists()

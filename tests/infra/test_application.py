@@ -1,0 +1,155 @@
+"""What the app synthesizes, and what a later deployment leaves alone."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from infra.names import FUNCTIONS
+from infra.packaging.sizes import MANAGED_LAYER_BYTES, UNZIPPED_LIMIT_BYTES
+from infra.settings import Settings
+from tests.helpers.synthesis import MODEL_STACK, PLATFORM_STACK, SECOND_STACK, Assembly, synthesize
+
+pytestmark = pytest.mark.xdist_group("synthesis")
+
+ALIAS = "AWS::Lambda::Alias"
+
+
+def test_a_folder_more_is_a_stack_more(assembly: Assembly, later_assembly: Assembly) -> None:
+    assert set(assembly.templates) == {PLATFORM_STACK, MODEL_STACK, SECOND_STACK}
+    assert set(later_assembly.templates) == {PLATFORM_STACK, MODEL_STACK}
+
+
+def test_a_model_more_changes_no_other_stack(assembly: Assembly, later_assembly: Assembly) -> None:
+    assert assembly.templates[PLATFORM_STACK] == later_assembly.templates[PLATFORM_STACK]
+
+
+def test_the_same_inputs_give_the_same_assembly(settings: Settings, assembly: Assembly, tmp_path: Path) -> None:
+    again = synthesize(settings, tmp_path / "out")
+    first = {p.name: p.read_bytes() for p in assembly.folder.glob("*.json") if not p.name.startswith("tree")}
+    second = {p.name: p.read_bytes() for p in again.folder.glob("*.json") if not p.name.startswith("tree")}
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_nothing_is_made_by_functions_of_the_cdk(assembly: Assembly) -> None:
+    kinds = {resource["Type"] for _, _, resource in assembly.resources()}
+    assert [k for k in kinds if k.startswith(("Custom::", "AWS::CloudFormation", "AWS::CDK"))] == []
+    functions = assembly.of_type(MODEL_STACK, "AWS::Lambda::Function").values()
+    assert {f["FunctionName"] for f in functions} == {f"everloop-late_train-{name}" for name in FUNCTIONS}
+
+
+class TestALaterDeployment:
+    """GIVEN a model that serves, with an alias that rollouts have moved; WHEN anything is deployed."""
+
+    def test_does_not_touch_the_alias(self, assembly: Assembly, later_assembly: Assembly) -> None:
+        before = {n: r for s, n, r in assembly.resources() if s == MODEL_STACK and r["Type"] == ALIAS}
+        after = {n: r for s, n, r in later_assembly.resources() if s == MODEL_STACK and r["Type"] == ALIAS}
+        assert list(before) == ["PredictAliasLive"]
+        assert before == after
+        properties = before["PredictAliasLive"]["Properties"]
+        assert properties["FunctionVersion"] == "$LATEST"
+        assert set(properties) == {"FunctionName", "FunctionVersion", "Name", "Description"}
+
+    def test_does_not_replace_the_function_behind_it(self, assembly: Assembly, later_assembly: Assembly) -> None:
+        alias = assembly.of_type(MODEL_STACK, ALIAS)["PredictAliasLive"]
+        logical_id = alias["FunctionName"]["Ref"]
+        before = assembly.of_type(MODEL_STACK, "AWS::Lambda::Function")[logical_id]
+        after = later_assembly.of_type(MODEL_STACK, "AWS::Lambda::Function")[logical_id]
+        assert before["FunctionName"] == after["FunctionName"] == "everloop-late_train-predict"
+        assert before["Code"] != after["Code"]
+
+    def test_publishes_no_version(self, assembly: Assembly, later_assembly: Assembly) -> None:
+        for synthesized in (assembly, later_assembly):
+            kinds = {resource["Type"] for _, _, resource in synthesized.resources()}
+            assert "AWS::Lambda::Version" not in kinds
+
+    def test_keeps_data(self, assembly: Assembly) -> None:
+        kept = {"AWS::S3::Bucket", "AWS::DynamoDB::Table"}
+        policies = {
+            (r.get("DeletionPolicy"), r.get("UpdateReplacePolicy"))
+            for _, _, r in assembly.resources()
+            if r["Type"] in kept
+        }
+        assert policies == {("Retain", "Retain")}
+
+
+def test_the_stacks_share_few_exports(assembly: Assembly) -> None:
+    """Exports can't change while they are used: only what CloudFormation names itself crosses."""
+    exports = {
+        output["Value"]["Fn::GetAtt"][1] if "Fn::GetAtt" in output["Value"] else "Ref"
+        for output in assembly.templates[PLATFORM_STACK]["Outputs"].values()
+        if "Export" in output
+    }
+    assert exports <= {"Arn", "Ref", "ApiEndpoint"}
+    imported = json.dumps(assembly.templates[MODEL_STACK]).count("Fn::ImportValue")
+    assert imported
+    assert "Fn::ImportValue" not in json.dumps(assembly.templates[PLATFORM_STACK])
+
+
+def test_a_model_can_not_be_had_without_its_monitoring(assembly: Assembly) -> None:
+    schedule = next(iter(assembly.of_type(MODEL_STACK, "AWS::Scheduler::Schedule").values()))
+    assert schedule["ScheduleExpression"] == "cron(0 6 * * ? *)"
+    assert json.loads(schedule["Target"]["Input"]) == {"scheduled_time": "<aws.scheduler.scheduled-time>"}
+    rule = next(iter(assembly.of_type(MODEL_STACK, "AWS::Events::Rule").values()))
+    assert rule["EventPattern"] == {
+        "source": ["everloop.monitoring"],
+        "detail-type": ["Retraining Requested"],
+        "detail": {"model": ["late_train"]},
+    }
+    alarms = assembly.of_type(MODEL_STACK, "AWS::CloudWatch::Alarm").values()
+    assert all(alarm["AlarmActions"] for alarm in alarms)
+    assert {a["MetricName"] for a in alarms} >= {"Errors", "ArtifactRefused", "CaptureFallback", "ExecutionsFailed"}
+
+
+@pytest.mark.parametrize(("stack", "kind"), [(MODEL_STACK, "AWS_IAM"), (SECOND_STACK, "NONE")])
+def test_the_declaration_says_who_may_call(assembly: Assembly, stack: str, kind: str) -> None:
+    routes = assembly.of_type(stack, "AWS::ApiGatewayV2::Route").values()
+    model = stack.removeprefix("EverloopModel-").replace("-", "_")
+    assert {r["RouteKey"] for r in routes} == {f"POST /models/{model}/predictions", f"POST /models/{model}/labels"}
+    assert {r["AuthorizationType"] for r in routes} == {kind}
+
+
+def test_lake_tables_have_the_declared_columns(assembly: Assembly) -> None:
+    tables = {
+        p["TableInput"]["Name"]: p["TableInput"] for p in assembly.of_type(MODEL_STACK, "AWS::Glue::Table").values()
+    }
+    assert set(tables) == {"late_train_history", "late_train_predictions", "late_train_labels"}
+    columns = {c["Name"]: c["Type"] for c in tables["late_train_predictions"]["StorageDescriptor"]["Columns"]}
+    assert columns["latency_ms"] == "double"
+    assert [columns[n] for n in ("distance", "wind", "line", "operator")] == ["double", "double", "string", "string"]
+    assert tables["late_train_labels"]["PartitionKeys"] == [{"Name": "date", "Type": "string"}]
+    assert "PartitionKeys" not in tables["late_train_history"]
+
+
+def test_every_function_with_its_layers_fits_lambda(assembly: Assembly) -> None:
+    functions = assembly.of_type(MODEL_STACK, "AWS::Lambda::Function")
+    layers = assembly.of_type(MODEL_STACK, "AWS::Lambda::LayerVersion")
+    sizes = {}
+    for function in functions.values():
+        code = assembly.folder / _asset(function["Code"]["S3Key"])
+        total = sum(p.stat().st_size for p in code.rglob("*") if p.is_file())
+        for layer in function["Layers"]:
+            # A layer that is no resource of the stack is the managed one, a parameter.
+            logical_id = layer["Ref"]
+            total += (
+                _unzipped(assembly.folder / _asset(layers[logical_id]["Content"]["S3Key"]))
+                if logical_id in layers
+                else MANAGED_LAYER_BYTES["AWSSDKPandas"]
+            )
+        sizes[function["FunctionName"]] = total
+    assert len(sizes) == len(FUNCTIONS)
+    assert {name: size for name, size in sizes.items() if size > UNZIPPED_LIMIT_BYTES} == {}
+
+
+def _asset(key: str) -> str:
+    """The staged file or folder of an asset's object key: folders are zipped on their way to S3."""
+    return f"asset.{key.removesuffix('.zip')}"
+
+
+def _unzipped(archive: Path) -> int:
+    with zipfile.ZipFile(archive.with_name(f"{archive.name}.zip")) as content:
+        return sum(entry.file_size for entry in content.infolist())

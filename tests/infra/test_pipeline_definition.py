@@ -1,0 +1,153 @@
+"""The state machine as a graph: every way through it ends, and every failure closes the run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.function_catalogue import functions_of
+from infra.packaging.files import write_tar_gz
+from infra.pipeline_definition import TASK_SECONDS, pipeline_definition, pipeline_seconds
+from tests.helpers.declarations import binary_document, declare
+
+DECLARATION = declare(binary_document())
+DEFINITION = pipeline_definition(DECLARATION)
+STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
+TASKS = {name: s for name, s in STATES.items() if s["Type"] == "Task"}
+
+
+def following(state: dict[str, Any], *, failing: bool = True) -> set[str]:
+    """The states that may come after ``state``."""
+    names = {state[key] for key in ("Next", "Default") if key in state}
+    names |= {choice["Next"] for choice in state.get("Choices", [])}
+    if failing:
+        names |= {catch["Next"] for catch in state.get("Catch", [])}
+    return names
+
+
+def reachable(start: str, *, failing: bool = True) -> set[str]:
+    found, waiting = set(), [start]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += following(STATES[name], failing=failing)
+    return found
+
+
+def texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [t for v in value.values() for t in texts(v)]
+    if isinstance(value, list):
+        return [t for v in value for t in texts(v)]
+    return [value] if isinstance(value, str) else []
+
+
+def test_every_state_can_be_reached_and_exists() -> None:
+    assert reachable(DEFINITION["StartAt"]) == set(STATES)
+
+
+def test_every_way_ends() -> None:
+    ends = {name for name, s in STATES.items() if s["Type"] in ("Succeed", "Fail")}
+    assert ends == {"Done", "Failed", "NotOpened"}
+    for name in STATES:
+        assert reachable(name) & ends, name
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_limited_retried_and_caught(name: str) -> None:
+    task = TASKS[name]
+    assert task["TimeoutSeconds"] > 0
+    for retry in task["Retry"]:
+        assert retry["BackoffRate"] > 1
+        assert retry["JitterStrategy"] == "FULL"
+        assert "States.Timeout" not in retry["ErrorEquals"]
+        assert "States.ALL" not in retry["ErrorEquals"]
+    assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+
+
+@pytest.mark.parametrize("name", sorted(set(TASKS) - {"CloseFailed"}))
+def test_every_failure_closes_the_run(name: str) -> None:
+    for catch in TASKS[name]["Catch"]:
+        if catch["Next"] != "NotOpened":
+            assert "CloseFailed" in reachable(catch["Next"])
+
+
+def test_only_a_refusal_to_open_skips_the_closing() -> None:
+    skipping = {name for name, s in STATES.items() if "NotOpened" in following(s)}
+    assert skipping == {"OpenRun"}
+
+
+@pytest.mark.parametrize("name", ["StartRollout", "Shift", "Check", "Promote", "CheckBake"])
+def test_a_failure_with_shifted_traffic_takes_it_back(name: str) -> None:
+    assert [c["Next"] for c in TASKS[name]["Catch"]] == ["RollBackAfterFailure"]
+    assert STATES["RollBackAfterFailure"]["Parameters"]["Payload"]["action"] == "rollback"
+
+
+def test_a_failed_gate_never_comes_to_a_rollout() -> None:
+    """GIVEN a gate's verdict; THEN the states behind it never reach a rollout unless it is ``pass``."""
+    ways = {(c.get("StringEquals"), c["Next"]) for c in STATES["Verdict"]["Choices"] if "Variable" in c}
+    assert ways == {("fail", "CloseRejected"), ("pass", "RegisteredVersion")}
+    assert "StartRollout" not in reachable("CloseRejected")
+    assert "StartRollout" not in reachable("CloseSmokePassed")
+    assert "StartRollout" not in reachable(STATES["Verdict"]["Default"])
+
+
+def test_an_unknown_answer_fails_closed() -> None:
+    for name, state in STATES.items():
+        if state["Type"] == "Choice":
+            assert "Failed" in reachable(state["Default"]), name
+            assert "Done" not in reachable(state["Default"], failing=False), name
+
+
+def test_no_function_asks_the_clock() -> None:
+    for name, task in TASKS.items():
+        if task["Resource"].endswith("lambda:invoke"):
+            payload = task["Parameters"]["Payload"]
+            assert payload["at.$"] == "$$.State.EnteredTime", name
+            assert payload["execution.$"] == "$$.Execution.Name", name
+
+
+def test_only_jsonpath_is_used() -> None:
+    assert "QueryLanguage" not in DEFINITION
+    assert [t for t in texts(DEFINITION) if "{%" in t] == []
+
+
+def test_tasks_outlast_their_functions() -> None:
+    for name, facts in functions_of(DECLARATION).items():
+        if name in TASK_SECONDS:
+            assert TASK_SECONDS[name] > facts.timeout_seconds
+
+
+def test_the_longest_rollout_ends_in_time() -> None:
+    waits = sum(s.minutes for s in DECLARATION.rollout.steps) + DECLARATION.rollout.bake_minutes
+    assert pipeline_seconds(DECLARATION) > waits * 60 + 2 * DECLARATION.training.max_minutes * 60
+
+
+def test_placeholders_are_the_ones_the_construct_fills_in() -> None:
+    found = {m for t in texts(DEFINITION) for m in re.findall(r"\$\{(\w+)\}", t)}
+    functions = {f"{name.capitalize()}Function" for name in ("run", "snapshot", "gate", "register", "rollout")}
+    others = {"EvaluateRole", "Image", "JobPrefix", "Partition", "Region", "RunsUri", "SourceUri", "TrainRole"}
+    assert found == functions | others
+
+
+def test_the_evaluation_starts_from_the_archive(tmp_path: Path) -> None:
+    """GIVEN what SageMaker puts into the container; THEN the entrypoint unpacks it and hands its arguments on."""
+    (tmp_path / "processing/input/code").mkdir(parents=True)
+    program = b'printf "%s|" "$0" "$@"\n'
+    write_tar_gz({"evaluate.sh": program}, tmp_path / "processing/input/code/0a1b.gz")
+    words = STATES["Evaluate"]["Parameters"]["AppSpecification"]["ContainerEntrypoint"]
+    command = [re.sub("^/opt/ml", str(tmp_path), word) for word in words]
+    finished = subprocess.run([*command, "--test", "a b"], capture_output=True, text=True, check=True)
+    assert finished.stdout == f"{tmp_path}/processing/code/evaluate.sh|--test|a b|"
+
+
+def test_job_names_fit_sagemaker() -> None:
+    from infra.names import ModelNames
+
+    longest = ModelNames("m" * 31).job_prefix + "train-" + "0" * 16
+    assert len(longest) <= 63

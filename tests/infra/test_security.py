@@ -1,0 +1,160 @@
+"""The templates held against the security checks, the linter, and what each role may do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.synthesis import MODEL_STACK, PLATFORM_STACK, Assembly
+
+pytestmark = pytest.mark.xdist_group("synthesis")
+
+UNSCOPED = {
+    "xray:PutTraceSegments": "X-Ray knows no resources for writing traces",
+    "xray:PutTelemetryRecords": "the same",
+    "xray:GetSamplingRules": "the same",
+    "xray:GetSamplingTargets": "the same",
+    "cloudwatch:GetMetricData": "CloudWatch knows no resources for reading metrics",
+    "cloudwatch:PutMetricData": "held by a condition on the namespace",
+    "ecr:GetAuthorizationToken": "a registry's token is not for one repository",
+    "logs:CreateLogDelivery": "log deliveries have no resources; see the Step Functions guide",
+    "logs:GetLogDelivery": "the same",
+    "logs:UpdateLogDelivery": "the same",
+    "logs:DeleteLogDelivery": "the same",
+    "logs:ListLogDeliveries": "the same",
+    "logs:PutResourcePolicy": "the same",
+    "logs:DescribeResourcePolicies": "the same",
+    "logs:DescribeLogGroups": "the same",
+}
+"""The only actions that stand with the resource ``*``, and why."""
+
+LINT_IGNORED = {
+    "W3005": "The CDK writes DependsOn beside a reference to the role, for the role's policy.",
+}
+
+
+def statements(assembly: Assembly, stack: str = MODEL_STACK) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every statement of every policy of the stack's roles, with the policy's logical id."""
+    for name, policy in assembly.of_type(stack, "AWS::IAM::Policy").items():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield name, statement
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def allowed(assembly: Assembly, part: str) -> set[str]:
+    """The actions of the role whose logical id holds ``part``."""
+    return {a for name, s in statements(assembly) if part in name for a in listed(s["Action"])}
+
+
+def resources_of(assembly: Assembly, part: str, action: str) -> str:
+    """The resources of ``action`` in the role whose logical id holds ``part``, as text."""
+    found = [s["Resource"] for name, s in statements(assembly) if part in name and action in listed(s["Action"])]
+    return json.dumps(found)
+
+
+@pytest.mark.parametrize("pack", ["AwsSolutionsChecks", "ServerlessChecks"])
+def test_no_security_finding_is_unexplained(assembly: Assembly, pack: str) -> None:
+    import cdk_nag
+
+    report = getattr(cdk_nag, pack)(assembly.app).validate_scope(assembly.app)
+    assert [f"{v.rule_name} at {v.violating_resources[0].construct_path}" for v in report.violations or []] == []
+
+
+def test_the_security_checks_do_look() -> None:
+    from aws_cdk import App, Stack
+    from aws_cdk import aws_sns as sns
+    from cdk_nag import AwsSolutionsChecks
+
+    app = App()
+    sns.Topic(Stack(app, "Careless"), "Topic")
+    app.synth()
+    assert AwsSolutionsChecks(app).validate_scope(app).violations
+
+
+def test_the_linter_has_nothing_to_say(assembly: Assembly, tmp_path: Path) -> None:
+    from cfnlint.api import lint
+    from cfnlint.core import get_rules
+
+    for name, template in assembly.templates.items():
+        rules = get_rules([], list(LINT_IGNORED), ["I", "W", "E"], {}, False)
+        matches = lint(json.dumps(template), rules, ["us-east-1"])
+        assert [f"{name} {m.rule.id} {m.message}" for m in matches if m.rule.id[0] in "EW"] == []
+
+
+def test_every_action_has_a_name(assembly: Assembly) -> None:
+    assert [(n, a) for n, s in statements(assembly) for a in listed(s["Action"]) if "*" in a] == []
+
+
+def test_only_what_has_no_resource_is_allowed_on_all(assembly: Assembly) -> None:
+    everywhere = {a for _, s in statements(assembly) if "*" in listed(s["Resource"]) for a in listed(s["Action"])}
+    assert everywhere <= set(UNSCOPED)
+
+
+def test_resources_are_the_models_own(assembly: Assembly) -> None:
+    shared = ("/athena-results/*", ":log-group:/aws/sagemaker/")
+    for name, statement in statements(assembly):
+        for resource in listed(statement["Resource"]):
+            text = json.dumps(resource)
+            if "*" in text and resource != "*" and not any(part in text for part in shared):
+                assert "late_train" in text or "late-train" in text, name
+
+
+@pytest.mark.parametrize(
+    ("role", "actions"),
+    [
+        ("FunctionsPredict", {"s3:GetObject", "firehose:PutRecordBatch"}),
+        ("FunctionsLabels", {"firehose:PutRecordBatch"}),
+        ("FunctionsStarter", {"states:StartExecution", "dynamodb:GetItem", "dynamodb:Query", "sqs:SendMessage"}),
+    ],
+)
+def test_what_the_public_functions_may_do(assembly: Assembly, role: str, actions: set[str]) -> None:
+    basics = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+    assert allowed(assembly, role) == actions | basics
+
+
+def test_only_the_rollout_moves_traffic(assembly: Assembly) -> None:
+    movers = {n for n, s in statements(assembly) if "lambda:UpdateAlias" in listed(s["Action"])}
+    assert len(movers) == 1
+    assert movers.pop().startswith("FunctionsRollout")
+    # Only with a version's number, so that the function itself can't be deleted.
+    deletable = resources_of(assembly, "FunctionsRollout", "lambda:DeleteFunction")
+    assert deletable.count("everloop-late_train-predict") == deletable.count("everloop-late_train-predict:*") == 1
+
+
+def test_no_role_can_lift_the_lock_on_artifacts(assembly: Assembly) -> None:
+    dangerous = ("s3:BypassGovernanceRetention", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectRetention")
+    assert [n for n, s in statements(assembly) if set(dangerous) & set(listed(s["Action"]))] == []
+    bucket = next(
+        b for n, b in assembly.of_type(PLATFORM_STACK, "AWS::S3::Bucket").items() if n.startswith("StorageArtifacts")
+    )
+    assert bucket["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]["Mode"] == "GOVERNANCE"
+
+
+def test_training_does_not_see_the_test_labels(assembly: Assembly) -> None:
+    readable = resources_of(assembly, "PipelineJobsTrain", "s3:GetObject")
+    assert "/datasets/late_train/*/test_features/*" in readable
+    assert "/datasets/late_train/*/test/" not in readable
+    assert '/datasets/late_train/*"' not in readable
+    assert "artifacts/" not in readable
+
+
+def test_only_sagemaker_gets_the_job_roles(assembly: Assembly) -> None:
+    passing = [s for _, s in statements(assembly) if "iam:PassRole" in listed(s["Action"])]
+    assert len(passing) == 1
+    assert passing[0]["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+def test_buckets_are_closed_and_want_tls(assembly: Assembly) -> None:
+    for bucket in assembly.of_type(PLATFORM_STACK, "AWS::S3::Bucket").values():
+        assert all(bucket["PublicAccessBlockConfiguration"].values())
+        assert "BucketEncryption" in bucket
+    policies = assembly.of_type(PLATFORM_STACK, "AWS::S3::BucketPolicy").values()
+    assert len(policies) == 3
+    assert all("aws:SecureTransport" in json.dumps(p) for p in policies)
