@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ REGION = "us-east-1"
 OPERATOR_ACCESS_KEY_ID = "LOCALOPERATOR"
 OPERATOR_SECRET_ACCESS_KEY = "local-operator-secret"
 """The person at the keyboard: an administrator of the local account. Nothing outside it knows these."""
+
+_client_lock = threading.Lock()
+"""boto3 does not make clients safely in two threads at once; using them is safe."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,11 @@ class CloudContext:
             "aws_access_key_id": OPERATOR_ACCESS_KEY_ID,
             "aws_secret_access_key": OPERATOR_SECRET_ACCESS_KEY,
         }
-        return boto3.client(
-            service,
-            region_name=self.region,
-            endpoint_url=self.endpoint,
-            config=Config(
-                retries={"total_max_attempts": 1}, read_timeout=900, s3={"addressing_style": "path"}
-            ),
-            **identity,
-        )
+        with _client_lock:
+            return boto3.client(
+                service,
+                region_name=self.region,
+                endpoint_url=self.endpoint,
+                config=Config(retries={"total_max_attempts": 1}, read_timeout=900, s3={"addressing_style": "path"}),
+                **identity,
+            )

@@ -1,0 +1,1 @@
+"""Athena: queries over the Glue catalogue, executed by DuckDB."""

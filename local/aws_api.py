@@ -1,0 +1,196 @@
+"""The AWS API of the local cloud: one port, every service that it executes.
+
+Requests go to moto's response classes. For services with one URL the classes are called directly, without
+Flask's routing, which costs more than the call itself. Services that the local cloud does not execute are
+refused: moto would record the call and answer as if something had happened.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any
+from xml.sax.saxutils import escape
+
+from moto.moto_server.werkzeug_app import BackendRequest, create_backend_app
+from werkzeug.exceptions import HTTPException
+
+from local.http_server import HttpRequest, HttpResponse
+from local.wsgi import call_wsgi, wsgi_environ
+
+log = logging.getLogger(__name__)
+
+EXECUTED_SERVICES: dict[str, str] = {
+    "apigateway": "apigatewayv2",
+    "athena": "athena",
+    "dynamodb": "dynamodb",
+    "events": "events",
+    "firehose": "firehose",
+    "glue": "glue",
+    "iam": "iam",
+    "kms": "kms",
+    "lambda": "awslambda",
+    "logs": "logs",
+    "monitoring": "cloudwatch",
+    "s3": "s3",
+    "sagemaker": "sagemaker",
+    "scheduler": "scheduler",
+    "secretsmanager": "secretsmanager",
+    "sns": "sns",
+    "sqs": "sqs",
+    "ssm": "ssm",
+    "states": "stepfunctions",
+    "sts": "sts",
+}
+"""Signing name → moto's name of the services that answer here; all others are refused."""
+
+_DIRECT = frozenset(
+    {
+        "athena",
+        "awslambda",
+        "cloudwatch",
+        "dynamodb",
+        "events",
+        "firehose",
+        "glue",
+        "iam",
+        "kms",
+        "logs",
+        "secretsmanager",
+        "ssm",
+        "stepfunctions",
+        "sts",
+    }
+)
+_CREDENTIAL = re.compile(r"Credential=[^/,\s]+/\d+/([^/]+)/([^/]+)/aws4_request")
+_QUERY_CREDENTIAL = re.compile(r"X-Amz-Credential=[^&]+?(?:/|%2F)\d+(?:/|%2F)[^&/%]+(?:/|%2F)([^&/%]+)(?:/|%2F)aws4")
+
+Control = Callable[[HttpRequest], HttpResponse]
+
+
+class AwsApi:
+    """Answers requests to the AWS API port.
+
+    Parameters
+    ----------
+    control : callable
+        Answers what is under ``/_everloop/``.
+    port : int
+        The port that is listened on.
+    now : callable
+        The time by the local clock, in UTC: the Date of every answer, from which clients know it.
+    """
+
+    def __init__(self, control: Control, port: int, now: Callable[[], datetime]) -> None:
+        self._control = control
+        self._port = port
+        self._now = now
+        self._applications: dict[str, Any] = {}
+        self._handlers: dict[str, Callable[..., Any]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request."""
+        answer = self._answer(request)
+        headers = [(name, value) for name, value in answer.headers if name.lower() != "date"]
+        date = format_datetime(self._now(), usegmt=True)
+        return HttpResponse(answer.status, answer.body, (*headers, ("Date", date)))
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        if request.target.startswith("/_everloop/"):
+            return self._control(request)
+        service = signed_for(request)
+        if service is None:
+            return _refuse(
+                request, 403, "MissingAuthenticationToken", "the request is not signed with AWS4-HMAC-SHA256"
+            )
+        name = backend_of(service, request.path)
+        if name is None:
+            return _refuse(
+                request,
+                501,
+                "NotExecutedLocally",
+                f"the local cloud does not execute {service} at {request.path}; it executes "
+                f"{', '.join(sorted(EXECUTED_SERVICES))}",
+            )
+        environ = wsgi_environ(request, self._port)
+        if name in _DIRECT:
+            return _direct(self._handler(name), environ)
+        return call_wsgi(self._application(name), environ)
+
+    def preload(self, names: Iterable[str]) -> None:
+        """Load services before the first request needs them."""
+        for name in names:
+            if name in _DIRECT:
+                self._handler(name)
+
+    def _handler(self, name: str) -> Callable[..., Any]:
+        handler = self._handlers.get(name)
+        if handler is None:
+            with self._lock:
+                importlib.import_module(f"moto.{name}.models")
+                paths = importlib.import_module(f"moto.{name}.urls").url_paths
+                handler = self._handlers.setdefault(name, next(iter(paths.values())))
+        return handler
+
+    def _application(self, name: str) -> Any:
+        application = self._applications.get(name)
+        if application is None:
+            with self._lock:
+                application = self._applications.setdefault(name, create_backend_app(name))
+        return application
+
+
+def backend_of(service: str, path: str) -> str | None:
+    """What moto calls the backend behind a signing name; None when nothing is executed there.
+
+    Some names sign for several APIs, which their paths tell apart.
+    """
+    name = EXECUTED_SERVICES.get(service)
+    if name == "s3" and path.startswith("/v20180820/"):
+        return None
+    if name == "sagemaker" and path != "/":  # moto answers the runtime's invocations without running a model
+        return None
+    if name == "apigatewayv2" and not path.startswith("/v2/"):
+        return None
+    return name
+
+
+def signed_for(request: HttpRequest) -> str | None:
+    """The service that a request is signed for, by header or by query; None when it is not signed."""
+    authorization = request.header("Authorization")
+    if authorization:
+        match = _CREDENTIAL.search(authorization)
+        return match[2].lower() if match else None
+    match = _QUERY_CREDENTIAL.search(request.query)
+    return match[1].lower() if match else None
+
+
+def _direct(handler: Callable[..., Any], environ: dict[str, Any]) -> HttpResponse:
+    request = BackendRequest(environ)
+    try:
+        result = handler(request, request.raw_url, request.headers)
+    except HTTPException as error:
+        answer = error.get_response(environ)
+        return HttpResponse(answer.status_code, answer.get_data(), tuple(answer.headers.items()))
+    status, headers, body = result if len(result) == 3 else (200, {}, result)
+    content = body.encode() if isinstance(body, str) else bytes(body or b"")
+    return HttpResponse(int(status), content, tuple((name, str(value)) for name, value in headers.items()))
+
+
+def _refuse(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:
+    """An error in the format that the client parses: JSON, or XML for the query protocol and S3."""
+    content_type = request.header("Content-Type") or ""
+    if "json" in content_type or request.header("X-Amz-Target"):
+        body = json.dumps({"__type": code, "message": message})
+        return HttpResponse(status, body.encode(), (("Content-Type", content_type), ("x-amzn-ErrorType", code)))
+    error = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+    is_query = content_type.startswith("application/x-www-form-urlencoded")
+    xml = f"<ErrorResponse><Error>{error}</Error></ErrorResponse>" if is_query else f"<Error>{error}</Error>"
+    return HttpResponse(status, xml.encode(), (("Content-Type", "text/xml"), ("x-amzn-ErrorType", code)))

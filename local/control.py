@@ -1,0 +1,97 @@
+"""The control endpoints: what a driver of the local cloud asks that no AWS API tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from local.activity import NotQuietError
+from local.context import CloudContext
+from local.http_server import HttpRequest, HttpResponse
+from local.runtime.worker import resident_mb
+
+_JSON = (("Content-Type", "application/json"),)
+_SAMPLE_SECONDS = 2.0
+
+
+class MemoryWatch:
+    """Samples how much memory the cloud and its children hold, and remembers the peak."""
+
+    def __init__(self, sources: dict[str, Callable[[], int]]) -> None:
+        self._sources = {"cloud": lambda: resident_mb(os.getpid()), **sources}
+        self._peak = 0
+        self._stop = threading.Event()
+        threading.Thread(target=self._watch, name="memory-watch", daemon=True).start()
+
+    def sample(self) -> dict[str, Any]:
+        """Resident memory now, by part, and the peak of the sum so far, in MB."""
+        parts = {name: source() for name, source in self._sources.items()}
+        self._peak = max(self._peak, sum(parts.values()))
+        return {"rss_mb": parts, "peak_mb": self._peak}
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_SAMPLE_SECONDS):
+            self.sample()
+
+
+class Control:
+    """Answers ``/_everloop/*``.
+
+    ``GET clock`` and ``POST clock {"to": iso}``, ``GET activity``, ``GET memory``, ``POST shutdown``. Only
+    this computer reaches the port, which is bound to the loopback interface; still, a web page in a browser on
+    it could post, so that requests from a page (those with an Origin) are refused.
+    """
+
+    def __init__(self, context: CloudContext, memory: MemoryWatch, shut_down: Callable[[], None]) -> None:
+        self._context = context
+        self._memory = memory
+        self._shut_down = shut_down
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request."""
+        if request.header("Origin") is not None:
+            return _error(403, "the control endpoints do not answer web pages")
+        place = (request.method, request.path)
+        if place == ("GET", "/_everloop/clock"):
+            return _answer(self._clock())
+        if place == ("POST", "/_everloop/clock"):
+            return self._advance(request)
+        if place == ("GET", "/_everloop/activity"):
+            return _answer({"busy": self._context.activity.snapshot()})
+        if place == ("GET", "/_everloop/memory"):
+            return _answer(self._memory.sample())
+        if place == ("POST", "/_everloop/shutdown"):
+            threading.Thread(target=self._shut_down, name="shutdown").start()
+            return _answer({"stopping": True})
+        return _error(404, f"no control endpoint {request.method} {request.path}")
+
+    def _clock(self) -> dict[str, Any]:
+        clock = self._context.clock
+        return {"now": clock.now().isoformat(), "moved": clock.is_moved}
+
+    def _advance(self, request: HttpRequest) -> HttpResponse:
+        try:
+            to = datetime.fromisoformat(json.loads(request.body)["to"])
+        except (ValueError, KeyError, TypeError) as error:
+            return _error(400, f'expected {{"to": "<ISO 8601 time>"}}: {error}')
+        if to.tzinfo is None:
+            return _error(400, f"{to.isoformat()} has no time zone: end it with Z or an offset")
+        try:
+            ran = self._context.clock.advance(to.astimezone(UTC))
+        except NotQuietError as error:
+            return _error(504, str(error))
+        except RuntimeError as error:
+            return _error(409, str(error))
+        return _answer({**self._clock(), "ran": ran})
+
+
+def _answer(document: dict[str, Any]) -> HttpResponse:
+    return HttpResponse(200, json.dumps(document).encode(), _JSON)
+
+
+def _error(status: int, message: str) -> HttpResponse:
+    return HttpResponse(status, json.dumps({"message": message}).encode(), _JSON)

@@ -1,0 +1,1 @@
+"""The resource types that can be deployed, one module for each service."""

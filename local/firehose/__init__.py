@@ -1,0 +1,1 @@
+"""Firehose: what delivery streams do with their records."""

@@ -1,0 +1,1 @@
+"""SageMaker jobs as processes, under the contract of the framework containers."""

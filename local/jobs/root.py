@@ -1,0 +1,80 @@
+"""A job's file system: what a container has under /opt/ml, in a directory of the job's own.
+
+No unprivileged machine has /opt/ml, and two jobs may run at once. So every job gets a root directory with the
+same layout, the ``SM_*`` variables point into it, and a string that begins with ``/opt/ml`` (or with
+``--option=/opt/ml``) in an entrypoint, an argument, a hyperparameter or an environment value is rewritten to
+it. A path written out inside a script is not: scripts have to take their paths from there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+OPT_ML = "/opt/ml"
+
+
+@dataclass(frozen=True)
+class JobRoot:
+    """The directory that stands for /opt/ml."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, directory: Path) -> JobRoot:
+        """Make the directory, with ``python`` and ``python3`` that are this interpreter."""
+        directory.mkdir(parents=True)
+        root = cls(directory)
+        root.directory("/opt/ml/tmp")
+        binaries = root.directory("/opt/ml/bin")
+        for name in ("python", "python3"):
+            wrapper = binaries / name
+            wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+            wrapper.chmod(0o755)
+        return root
+
+    def local(self, container_path: str) -> Path:
+        """Where a path of the container is; a path outside /opt/ml is refused.
+
+        Raises
+        ------
+        ValueError
+            When the path leads out of /opt/ml.
+        """
+        normal = os.path.normpath(container_path)
+        if normal != OPT_ML and not normal.startswith(OPT_ML + "/"):
+            raise ValueError(f"{container_path}: only paths below {OPT_ML} exist in a job of the local cloud")
+        return self.path / normal[len(OPT_ML) :].lstrip("/")
+
+    def directory(self, container_path: str) -> Path:
+        """The same, as a directory that exists."""
+        path = self.local(container_path)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def rewrite(self, text: str) -> str:
+        """``text`` with a leading container path replaced."""
+        option, equals, value = text.partition("=")
+        if equals and option.startswith("-") and _is_container_path(value):
+            return f"{option}={self.path}{value[len(OPT_ML) :]}"
+        return f"{self.path}{text[len(OPT_ML) :]}" if _is_container_path(text) else text
+
+    def base_environment(self) -> dict[str, str]:
+        """The variables every job process starts with; nothing is inherited but the search path."""
+        return {
+            "PATH": os.pathsep.join(
+                [str(self.path / "bin"), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+            ),
+            "HOME": str(self.path),
+            "TMPDIR": str(self.path / "tmp"),
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+
+def _is_container_path(text: str) -> bool:
+    return text == OPT_ML or text.startswith(OPT_ML + "/")

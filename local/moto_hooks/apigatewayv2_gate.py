@@ -1,0 +1,111 @@
+"""Who may call an HTTP API, and whether a function lets API Gateway call it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from moto.sts.models import sts_backends
+
+from local.context import OPERATOR_ACCESS_KEY_ID, OPERATOR_SECRET_ACCESS_KEY, CloudContext
+from local.http_api import ForbiddenError
+from local.http_api_payload import Caller
+from local.http_server import HttpRequest
+from local.iam_policy import AccessRequest, Principal, decide, decide_for_principal
+from local.identities import Session, find_role, find_session, role_boundary, role_policies
+from local.moto_hooks.lambda_service import lambda_service
+from local.runtime.exceptions import LambdaServiceError
+from local.sigv4 import Secret, SignatureError, verify
+
+_PRINCIPAL = Principal(service="apigateway.amazonaws.com")
+
+
+class ApiGate:
+    """Who may call an API, and whether a function lets API Gateway call it."""
+
+    def __init__(self, context: CloudContext) -> None:
+        self._context = context
+        self._allowed: dict[tuple[str, str | None, str, str], bool] = {}
+
+    def caller(self, request: HttpRequest, api_id: str, stage: str, path: str) -> Caller:
+        """The caller of an AWS_IAM route.
+
+        Raises
+        ------
+        ForbiddenError
+            When the signature is missing or wrong, or no policy allows ``execute-api:Invoke``.
+        """
+        try:
+            key = verify(
+                request,
+                service="execute-api",
+                region=self._context.region,
+                secret_of=self._secret,
+                now=datetime.now(UTC),
+            )
+        except SignatureError as error:
+            raise ForbiddenError(str(error)) from error
+        account = self._context.account_id
+        if key == OPERATOR_ACCESS_KEY_ID:
+            return Caller(key, account, "operator", f"arn:aws:iam::{account}:user/operator", "operator")
+        session = find_session(account, key)
+        assert session is not None, "its secret was found a moment ago"
+        resource = f"arn:aws:execute-api:{self._context.region}:{account}:{api_id}/{stage}/{request.method}{path}"
+        self._require(session, AccessRequest("execute-api:Invoke", resource, self._keys(session)))
+        identifier = f"{session.role_id}:{session.name}"
+        return Caller(key, account, identifier, session.arn, identifier)
+
+    def function_allows(self, function: str, qualifier: str | None, source_arn: str) -> bool:
+        """Whether the resource policy of exactly this function or alias allows API Gateway this route."""
+        store = lambda_service().store
+        try:
+            revision = store.function(function).policy_revisions.get(qualifier or "", "")
+            key = (function, qualifier, revision, source_arn)
+            if key not in self._allowed:
+                self._allowed[key] = self._ask_policy(function, qualifier, source_arn)
+            return self._allowed[key]
+        except LambdaServiceError:  # no such function or alias
+            return False
+
+    def _ask_policy(self, function: str, qualifier: str | None, source_arn: str) -> bool:
+        statements = lambda_service().policies.statements(function, qualifier)
+        if not statements:
+            return False
+        arn = lambda_service().store.function(function).arn + (f":{qualifier}" if qualifier else "")
+        keys = {"aws:sourcearn": (source_arn,), "aws:sourceaccount": (self._context.account_id,)}
+        request = AccessRequest("lambda:InvokeFunction", arn, keys)
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        return decide_for_principal(policy, _PRINCIPAL, request).allowed
+
+    def _require(self, session: Session, request: AccessRequest) -> None:
+        account = self._context.account_id
+        try:
+            role = find_role(account, session.role_arn)
+        except LookupError as error:
+            raise ForbiddenError(str(error)) from error
+        limits = filter(None, (role_boundary(account, role), session.session_policy))
+        for documents in (role_policies(role), *((limit,) for limit in limits)):
+            decision = decide(documents, request)
+            if not decision.allowed:
+                raise ForbiddenError(
+                    f"{session.arn} is not authorized to perform {request.action} on {request.resource} "
+                    f"{decision.reason}"
+                )
+
+    def _keys(self, session: Session) -> dict[str, tuple[str, ...]]:
+        return {
+            "aws:requestedregion": (self._context.region,),
+            "aws:principalarn": (session.role_arn,),
+            "aws:principalaccount": (self._context.account_id,),
+            "aws:userid": (f"{session.role_id}:{session.name}",),
+            "aws:sourceip": ("127.0.0.1",),
+            "aws:securetransport": ("true",),
+        }
+
+    def _secret(self, key: str) -> Secret | None:
+        if key == OPERATOR_ACCESS_KEY_ID:
+            return Secret(OPERATOR_SECRET_ACCESS_KEY)
+        for assumed in reversed(sts_backends[self._context.account_id]["aws"].assumed_roles):
+            if assumed.access_key_id == key:
+                return Secret(assumed.secret_access_key, assumed.session_token)
+        return None

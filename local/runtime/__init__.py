@@ -1,0 +1,1 @@
+"""AWS Lambda, executed: functions, versions, aliases and layers, and the worker processes that run them."""

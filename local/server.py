@@ -1,0 +1,168 @@
+"""The local cloud's process: ``python -m local.server --port N --state-directory D --cache-directory C``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import logging
+import os
+import pkgutil
+import signal
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType, ModuleType
+
+from local import moto_hooks
+from local.activity import Activity
+from local.clock import Clock
+from local.context import ACCOUNT_ID, REGION, CloudContext
+from local.daemon import CLOUD_FILE
+from local.http_server import HttpServer, PortTakenError, listen
+
+log = logging.getLogger("local.server")
+
+SWITCH_INTERVAL_SECONDS = 0.001
+"""Threads answer in milliseconds and compute in Python: the default of 5 ms would let each wait for the others."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a local cloud until it is told to stop; the exit status."""
+    options = _parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    _set_environment(options.port)
+    try:
+        listener = listen(options.port)
+    except PortTakenError as error:
+        print(f"local cloud: {error}", file=sys.stderr)
+        return 2
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    activity = Activity()
+    context = CloudContext(
+        clock=Clock(activity, options.start),
+        activity=activity,
+        port=options.port,
+        state_directory=options.state_directory.resolve(),
+        cache_directory=options.cache_directory.resolve(),
+    )
+    for directory in (context.state_directory, context.cache_directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    stop = threading.Event()
+    try:
+        server = _build(context, listener, stop)
+        server.start()
+        _write_cloud_file(context)
+        log.info("ready on %s", context.endpoint)
+        _wait(stop, options.parent)
+    finally:
+        shut_down(context)
+    return 0
+
+
+def _build(context: CloudContext, listener: object, stop: threading.Event) -> HttpServer:
+    from local.aws_api import AwsApi
+    from local.control import Control, MemoryWatch
+
+    hooks = install_hooks(context)
+    sources = {name: source for hook in hooks for name, source in getattr(hook, "MEMORY_SOURCES", {}).items()}
+    control = Control(context, MemoryWatch(sources), stop.set)
+    api = AwsApi(control, context.port, context.clock.now)
+    return HttpServer(listener, api, name="aws-api")
+
+
+def hook_modules() -> list[ModuleType]:
+    """Every module of ``local/moto_hooks`` that has an ``install``; authorization comes last, over all others."""
+    names = sorted(info.name for info in pkgutil.iter_modules(moto_hooks.__path__))
+    modules = [importlib.import_module(f"local.moto_hooks.{name}") for name in names]
+    found = [module for module in modules if hasattr(module, "install")]
+    return sorted(found, key=lambda module: module.__name__.endswith(".authorization"))
+
+
+def install_hooks(context: CloudContext) -> list[ModuleType]:
+    """Install every change to moto."""
+    modules = hook_modules()
+    for module in modules:
+        module.install(context)
+        log.info("installed %s", module.__name__)
+    return modules
+
+
+def shut_down(context: CloudContext) -> None:
+    """End all children and take the notice of this cloud away."""
+    for module in hook_modules():
+        close = getattr(module, "close", None)
+        if close is not None:
+            try:
+                close()
+            except Exception:  # the others must be closed all the same
+                log.exception("%s did not close", module.__name__)
+    (context.state_directory / CLOUD_FILE).unlink(missing_ok=True)
+
+
+def _wait(stop: threading.Event, parent: int | None) -> None:
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    while not stop.wait(1.0):
+        if parent is not None and os.getppid() != parent:
+            log.info("the process that started this cloud is gone")
+            return
+
+
+def _write_cloud_file(context: CloudContext) -> None:
+    notice = {
+        "pid": os.getpid(),
+        "endpoint": context.endpoint,
+        "port": context.port,
+        "region": context.region,
+        "account": context.account_id,
+        "started": datetime.now(UTC).isoformat(),
+        "clock": {"now": context.clock.now().isoformat(), "moved": context.clock.is_moved},
+    }
+    path = context.state_directory / CLOUD_FILE
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(notice, indent=2))
+    partial.replace(path)
+
+
+def _set_environment(port: int) -> None:
+    """What moto and botocore read from the environment; before either is imported."""
+    os.environ["MOTO_PORT"] = str(port)
+    os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
+    os.environ["AWS_DEFAULT_REGION"] = REGION
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    for variable in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        os.environ.pop(variable, None)
+    for variable in ("NO_PROXY", "no_proxy"):
+        os.environ[variable] = ",".join(filter(None, [os.environ.get(variable), "127.0.0.1,localhost"]))
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local.server", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="where the AWS API answers, on 127.0.0.1")
+    parser.add_argument("--state-directory", type=Path, required=True, help="belongs to this cloud alone")
+    parser.add_argument("--cache-directory", type=Path, required=True, help="outlives it: installed layers")
+    parser.add_argument("--start", type=_instant, help="where a moved clock starts; without it, real time")
+    parser.add_argument("--parent", type=int, help="stop when this process is no longer the parent")
+    return parser.parse_args(arguments)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an ISO 8601 time") from None
+    if at.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} has no time zone: end it with Z or an offset")
+    return at.astimezone(UTC)
+
+
+if __name__ == "__main__":
+    exit_status = main()
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(exit_status)  # threads that wait for a client or for the clock have nothing left to do

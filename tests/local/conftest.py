@@ -1,0 +1,115 @@
+"""A small local cloud in the test's process: moto's server with the hooks of this project."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Cloud:
+    """A running local cloud, and what tests do with it again and again."""
+
+    context: Any
+
+    def client(self, service: str, **credentials: str) -> Any:
+        """A boto3 client, the operator's unless credentials are given."""
+        return self.context.client(service, **credentials)
+
+    def advance(self, **delta: float) -> list[str]:
+        """Move the clock on by a timedelta's arguments; the labels of the timers that ran."""
+        return self.context.clock.advance(self.context.clock.now() + timedelta(**delta), quiet_timeout_seconds=60)
+
+    def wait_until_quiet(self) -> None:
+        """Return once nothing is under way."""
+        self.context.activity.wait_until_quiet(60)
+
+    def role(self, name: str, service: str, *statements: dict[str, Any]) -> str:
+        """Create a role that ``service`` may assume, with one inline policy; its ARN."""
+        iam = self.client("iam")
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
+        }
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        if statements:
+            policy = {"Version": "2012-10-17", "Statement": list(statements)}
+            iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=json.dumps(policy))
+        return arn
+
+    def role_client(self, service: str, role_arn: str, principal: str) -> Any:
+        """A client with the credentials ``principal`` gets for a role."""
+        from local.roles import role_credentials
+
+        return self.client(service, **role_credentials(self.context, role_arn, "test", principal))
+
+
+def allow(actions: str | list[str], resources: str | list[str] = "*", **more: Any) -> dict[str, Any]:
+    """An Allow statement."""
+    return {"Effect": "Allow", "Action": actions, "Resource": resources, **more}
+
+
+@pytest.fixture
+def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
+    """Start local clouds, one at a time, with ``start`` as the clock's time (None: real time)."""
+    import requests
+    from moto.server import ThreadedMotoServer
+
+    from local.activity import Activity
+    from local.clock import Clock
+    from local.context import CloudContext
+    from local.moto_hooks import (
+        authorization,
+        cloudwatch,
+        dynamodb,
+        events,
+        sagemaker,
+        scheduler,
+        stepfunctions,
+        times,
+    )
+
+    servers = []
+
+    def make(start: datetime | None = START) -> Cloud:
+        activity = Activity()
+        context = CloudContext(
+            clock=Clock(activity, start),
+            activity=activity,
+            port=_free_port(),
+            state_directory=tmp_path / "state",
+            cache_directory=tmp_path / "cache",
+        )
+        for hook in (times, cloudwatch, dynamodb, stepfunctions, sagemaker, events, scheduler, authorization):
+            hook.install(context)
+        server = ThreadedMotoServer("127.0.0.1", context.port, verbose=False)
+        server.start()
+        servers.append((server, context))
+        return Cloud(context)
+
+    yield make
+    for server, context in servers:
+        requests.post(f"{context.endpoint}/moto-api/reset", timeout=10)
+        server.stop()
+        cloudwatch.close()
+
+
+@pytest.fixture
+def cloud(make_cloud: Callable[..., Cloud]) -> Cloud:
+    """A local cloud whose clock stands at the first Monday of 2026."""
+    return make_cloud()

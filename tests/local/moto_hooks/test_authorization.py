@@ -1,0 +1,301 @@
+"""What roles may and may not do, through boto3 against the running server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.roles import RoleNotAssumableError, role_credentials
+
+LAMBDA = "lambda.amazonaws.com"
+HERE = "us-east-1:123456789012"
+
+
+def allow(actions, resources="*", **more):
+    return {"Effect": "Allow", "Action": actions, "Resource": resources, **more}
+
+
+def deny(actions, resources="*", **more):
+    return {"Effect": "Deny", "Action": actions, "Resource": resources, **more}
+
+
+@pytest.fixture
+def table(cloud):
+    cloud.client("dynamodb").create_table(
+        TableName="records",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return f"arn:aws:dynamodb:{HERE}:table/records"
+
+
+@pytest.fixture
+def bucket(cloud):
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="lake")
+    s3.create_bucket(Bucket="other")
+    s3.put_object(Bucket="lake", Key="in/a", Body=b"x")
+    s3.put_object(Bucket="other", Key="in/a", Body=b"x")
+    return "arn:aws:s3:::lake"
+
+
+def denied(call, *arguments, **parameters):
+    with pytest.raises(ClientError) as caught:
+        call(*arguments, **parameters)
+    error = caught.value.response
+    assert 400 <= error["ResponseMetadata"]["HTTPStatusCode"] < 500
+    return error["Error"]
+
+
+def as_role(cloud, service, *statements, name="worker"):
+    return cloud.role_client(service, cloud.role(name, LAMBDA, *statements), LAMBDA)
+
+
+class TestDynamoDb:
+    def test_allows_what_the_policy_names_and_nothing_else(self, cloud, table):
+        dynamodb = as_role(cloud, "dynamodb", allow("dynamodb:PutItem", table))
+        dynamodb.put_item(TableName="records", Item={"pk": {"S": "1"}})
+        error = denied(dynamodb.get_item, TableName="records", Key={"pk": {"S": "1"}})
+        assert error["Code"] == "AccessDeniedException"
+        assert error["Message"].startswith(
+            "User: arn:aws:sts::123456789012:assumed-role/worker/test is not authorized to perform: "
+            f"dynamodb:GetItem on resource: {table}"
+        )
+
+    def test_an_explicit_deny_wins_on_its_resource_only(self, cloud, table):
+        dynamodb = as_role(cloud, "dynamodb", allow("*"), deny("dynamodb:PutItem", table))
+        dynamodb.get_item(TableName="records", Key={"pk": {"S": "1"}})
+        assert "explicit deny" in denied(dynamodb.put_item, TableName="records", Item={"pk": {"S": "1"}})["Message"]
+
+    def test_decides_each_action_of_a_transaction(self, cloud, table):
+        dynamodb = as_role(cloud, "dynamodb", allow(["dynamodb:PutItem", "dynamodb:UpdateItem"], table))
+        put = {"Put": {"TableName": "records", "Item": {"pk": {"S": "1"}}}}
+        check = {
+            "ConditionCheck": {
+                "TableName": "records",
+                "Key": {"pk": {"S": "2"}},
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+        }
+        dynamodb.transact_write_items(TransactItems=[put])
+        error = denied(dynamodb.transact_write_items, TransactItems=[put, check])
+        assert "dynamodb:ConditionCheckItem" in error["Message"]
+
+    def test_actions_ignore_case_and_resources_take_wildcards(self, cloud, table):
+        dynamodb = as_role(cloud, "dynamodb", allow("DynamoDB:get*", "arn:aws:dynamodb:*:*:table/rec*"))
+        dynamodb.get_item(TableName="records", Key={"pk": {"S": "1"}})
+
+    def test_a_policy_takes_effect_at_once_when_changed(self, cloud, table):
+        dynamodb = as_role(cloud, "dynamodb", allow("dynamodb:GetItem", table))
+        dynamodb.get_item(TableName="records", Key={"pk": {"S": "1"}})
+        nothing = {"Version": "2012-10-17", "Statement": [deny("*")]}
+        cloud.client("iam").put_role_policy(RoleName="worker", PolicyName="inline", PolicyDocument=json.dumps(nothing))
+        denied(dynamodb.get_item, TableName="records", Key={"pk": {"S": "1"}})
+
+    def test_managed_policies_count(self, cloud, table):
+        document = json.dumps({"Version": "2012-10-17", "Statement": [allow("dynamodb:GetItem", table)]})
+        iam = cloud.client("iam")
+        policy = iam.create_policy(PolicyName="reader", PolicyDocument=document)["Policy"]["Arn"]
+        role = cloud.role("reader", LAMBDA)
+        iam.attach_role_policy(RoleName="reader", PolicyArn=policy)
+        dynamodb = cloud.role_client("dynamodb", role, LAMBDA)
+        dynamodb.get_item(TableName="records", Key={"pk": {"S": "1"}})
+        denied(dynamodb.delete_item, TableName="records", Key={"pk": {"S": "1"}})
+
+
+class TestS3:
+    def test_objects_and_buckets_are_different_resources(self, cloud, bucket):
+        s3 = as_role(cloud, "s3", allow(["s3:GetObject", "s3:PutObject"], f"{bucket}/in/*"))
+        s3.get_object(Bucket="lake", Key="in/a")
+        s3.head_object(Bucket="lake", Key="in/a")
+        s3.put_object(Bucket="lake", Key="in/b", Body=b"y")
+        s3.copy_object(Bucket="lake", Key="in/c", CopySource="lake/in/a")
+        assert denied(s3.put_object, Bucket="lake", Key="out/b", Body=b"y")["Code"] == "AccessDenied"
+        denied(s3.get_object, Bucket="other", Key="in/a")
+        denied(s3.list_objects_v2, Bucket="lake")
+        denied(s3.delete_object, Bucket="lake", Key="in/a")
+        assert denied(s3.head_object, Bucket="other", Key="in/a")["Code"] == "403"
+
+    def test_a_copy_needs_its_source(self, cloud, bucket):
+        s3 = as_role(cloud, "s3", allow(["s3:GetObject", "s3:PutObject"], f"{bucket}/*"))
+        error = denied(s3.copy_object, Bucket="lake", Key="in/c", CopySource="other/in/a")
+        assert "s3:GetObject on resource: arn:aws:s3:::other/in/a" in error["Message"]
+
+    def test_listing_can_be_held_to_a_prefix(self, cloud, bucket):
+        condition = {"StringLike": {"s3:prefix": ["in/*"]}}
+        s3 = as_role(cloud, "s3", allow("s3:ListBucket", bucket, Condition=condition))
+        s3.list_objects_v2(Bucket="lake", Prefix="in/x")
+        denied(s3.list_objects_v2, Bucket="lake", Prefix="out/")
+        denied(s3.list_objects_v2, Bucket="lake")
+
+    def test_multipart_uploads_need_put_object(self, cloud, bucket):
+        s3 = as_role(cloud, "s3", allow("s3:PutObject", f"{bucket}/in/*"))
+        upload = s3.create_multipart_upload(Bucket="lake", Key="in/big")["UploadId"]
+        part = s3.upload_part(Bucket="lake", Key="in/big", UploadId=upload, PartNumber=1, Body=b"z")
+        s3.complete_multipart_upload(
+            Bucket="lake",
+            Key="in/big",
+            UploadId=upload,
+            MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
+        )
+        denied(s3.create_multipart_upload, Bucket="lake", Key="big")
+
+    def test_bulk_deletes_are_decided_key_by_key(self, cloud, bucket):
+        s3 = as_role(cloud, "s3", allow("s3:DeleteObject", f"{bucket}/in/*"))
+        s3.delete_objects(Bucket="lake", Delete={"Objects": [{"Key": "in/a"}]})
+        denied(s3.delete_objects, Bucket="lake", Delete={"Objects": [{"Key": "in/b"}, {"Key": "out/a"}]})
+
+    def test_a_bucket_policy_that_demands_tls_does_not_stand_in_the_way(self, cloud, bucket):
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Deny",
+                    "Principal": {"AWS": "*"},
+                    "Action": "s3:*",
+                    "Resource": [bucket, f"{bucket}/*"],
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                }
+            ],
+        }
+        cloud.client("s3").put_bucket_policy(Bucket="lake", Policy=json.dumps(policy))
+        s3 = as_role(cloud, "s3", allow("s3:GetObject", f"{bucket}/*"))
+        s3.get_object(Bucket="lake", Key="in/a")
+
+    def test_a_bucket_policy_can_deny_and_allow_a_role(self, cloud, bucket):
+        role = cloud.role("worker", LAMBDA, allow("s3:GetObject", f"{bucket}/*"))
+        statements = [
+            {"Effect": "Deny", "Principal": {"AWS": role}, "Action": "s3:GetObject", "Resource": f"{bucket}/in/a"},
+            {"Effect": "Allow", "Principal": {"AWS": role}, "Action": "s3:PutObject", "Resource": f"{bucket}/out/*"},
+        ]
+        cloud.client("s3").put_bucket_policy(
+            Bucket="lake", Policy=json.dumps({"Version": "2012-10-17", "Statement": statements})
+        )
+        s3 = cloud.role_client("s3", role, LAMBDA)
+        s3.put_object(Bucket="lake", Key="out/a", Body=b"x")
+        denied(s3.get_object, Bucket="lake", Key="in/a")
+
+
+class TestOtherServices:
+    @pytest.mark.parametrize(
+        ("service", "statement", "good", "bad"),
+        [
+            (
+                "sqs",
+                allow("sqs:CreateQueue", f"arn:aws:sqs:{HERE}:mine"),
+                lambda c: c.create_queue(QueueName="mine"),
+                lambda c: c.create_queue(QueueName="yours"),
+            ),
+            (
+                "sns",
+                allow("sns:CreateTopic", f"arn:aws:sns:{HERE}:mine"),
+                lambda c: c.create_topic(Name="mine"),
+                lambda c: c.create_topic(Name="yours"),
+            ),
+            (
+                "ssm",
+                allow(["ssm:PutParameter", "ssm:GetParameter"], f"arn:aws:ssm:{HERE}:parameter/mine/*"),
+                lambda c: c.put_parameter(Name="/mine/a", Value="1", Type="String"),
+                lambda c: c.get_parameter(Name="/yours/a"),
+            ),
+            (
+                "events",
+                allow("events:PutEvents", f"arn:aws:events:{HERE}:event-bus/default"),
+                lambda c: c.put_events(Entries=[{"Source": "a", "DetailType": "b", "Detail": "{}"}]),
+                lambda c: c.put_events(
+                    Entries=[{"Source": "a", "DetailType": "b", "Detail": "{}", "EventBusName": "x"}]
+                ),
+            ),
+            (
+                "cloudwatch",
+                allow("cloudwatch:PutMetricData", Condition={"StringEquals": {"cloudwatch:namespace": "Mine"}}),
+                lambda c: c.put_metric_data(Namespace="Mine", MetricData=[{"MetricName": "m", "Value": 1}]),
+                lambda c: c.put_metric_data(Namespace="Yours", MetricData=[{"MetricName": "m", "Value": 1}]),
+            ),
+            (
+                "logs",
+                allow("logs:CreateLogGroup", f"arn:aws:logs:{HERE}:log-group:/mine/*"),
+                lambda c: c.create_log_group(logGroupName="/mine/a"),
+                lambda c: c.create_log_group(logGroupName="/yours/a"),
+            ),
+            (
+                "glue",
+                allow("glue:CreateDatabase", [f"arn:aws:glue:{HERE}:catalog", f"arn:aws:glue:{HERE}:database/mine"]),
+                lambda c: c.create_database(DatabaseInput={"Name": "mine"}),
+                lambda c: c.create_database(DatabaseInput={"Name": "yours"}),
+            ),
+            (
+                "athena",
+                allow("athena:*", f"arn:aws:athena:{HERE}:workgroup/mine"),
+                lambda c: c.create_work_group(Name="mine"),
+                lambda c: c.create_work_group(Name="yours"),
+            ),
+        ],
+    )
+    def test_actions_are_held_to_their_resources(self, cloud, service, statement, good, bad):
+        client = as_role(cloud, service, statement)
+        good(client)
+        with pytest.raises(ClientError, match="is not authorized to perform"):
+            bad(client)
+
+    def test_passing_a_role_needs_the_right_to(self, cloud):
+        cloud.role("machine", "states.amazonaws.com")
+        definition = '{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'
+        machine = {"name": "m", "definition": definition, "roleArn": "arn:aws:iam::123456789012:role/machine"}
+        states = as_role(cloud, "stepfunctions", allow("states:CreateStateMachine"))
+        assert (
+            "iam:PassRole on resource: arn:aws:iam::123456789012:role/machine"
+            in denied(states.create_state_machine, **machine)["Message"]
+        )
+        condition = {"StringEquals": {"iam:PassedToService": "states.amazonaws.com"}}
+        states = as_role(
+            cloud,
+            "stepfunctions",
+            allow("states:CreateStateMachine"),
+            allow("iam:PassRole", Condition=condition),
+            name="passer",
+        )
+        states.create_state_machine(**machine)
+
+
+class TestIdentity:
+    def test_anyone_may_ask_who_they_are(self, cloud):
+        sts = as_role(cloud, "sts")
+        assert sts.get_caller_identity()["Arn"].endswith("assumed-role/worker/test")
+
+    def test_unknown_credentials_are_refused(self, cloud):
+        s3 = cloud.client("s3", aws_access_key_id="AKIAX", aws_secret_access_key="x")
+        assert denied(s3.list_buckets)["Code"] == "InvalidAccessKeyId"
+        lam = cloud.client("lambda", aws_access_key_id="AKIAX", aws_secret_access_key="x")
+        assert denied(lam.list_functions)["Code"] == "UnrecognizedClientException"
+
+    def test_a_role_is_assumed_only_by_whom_it_trusts(self, cloud):
+        role = cloud.role("worker", LAMBDA)
+        with pytest.raises(RoleNotAssumableError, match="trust policy"):
+            role_credentials(cloud.context, role, "s", "states.amazonaws.com")
+
+    def test_a_session_can_assume_only_roles_that_trust_it(self, cloud):
+        target = cloud.role("target", LAMBDA)
+        sts = as_role(cloud, "sts", allow("sts:AssumeRole"))
+        denied(sts.assume_role, RoleArn=target, RoleSessionName="test")
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+                    "Action": "sts:AssumeRole",
+                }
+            ],
+        }
+        cloud.client("iam").update_assume_role_policy(RoleName="target", PolicyDocument=json.dumps(trust))
+        sts.assume_role(RoleArn=target, RoleSessionName="test")
+
+    def test_credentials_are_kept_per_role_and_session_name(self, cloud):
+        role = cloud.role("worker", LAMBDA)
+        one = role_credentials(cloud.context, role, "a", LAMBDA)
+        assert one == role_credentials(cloud.context, role, "a", LAMBDA)
+        assert one != role_credentials(cloud.context, role, "b", LAMBDA)

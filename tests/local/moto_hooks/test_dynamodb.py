@@ -1,0 +1,90 @@
+"""DynamoDB under threads, and transactions that come twice."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+
+@pytest.fixture
+def dynamodb(cloud):
+    client = cloud.client("dynamodb")
+    client.create_table(
+        TableName="records",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return client
+
+
+def add(pk="counter"):
+    return {
+        "TableName": "records",
+        "Key": {"pk": {"S": pk}},
+        "UpdateExpression": "ADD n :one",
+        "ExpressionAttributeValues": {":one": {"N": "1"}},
+    }
+
+
+def count(dynamodb, pk="counter"):
+    return int(dynamodb.get_item(TableName="records", Key={"pk": {"S": pk}})["Item"]["n"]["N"])
+
+
+@pytest.mark.parametrize("way", ["update", "transaction"])
+def test_no_update_is_lost_under_threads(dynamodb, way):
+    def once(_):
+        if way == "update":
+            dynamodb.update_item(**add())
+        else:
+            dynamodb.transact_write_items(TransactItems=[{"Update": add()}])
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(once, range(160)))
+    assert count(dynamodb) == 160
+
+
+def test_one_of_many_conditional_writes_wins(dynamodb):
+    def claim(number):
+        try:
+            dynamodb.put_item(
+                TableName="records",
+                Item={"pk": {"S": "lock"}, "owner": {"N": str(number)}},
+                ConditionExpression="attribute_not_exists(pk)",
+            )
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(16) as threads:
+        assert sum(threads.map(claim, range(48))) == 1
+
+
+def test_a_transaction_with_the_same_token_happens_once(cloud, dynamodb):
+    transaction = {"TransactItems": [{"Update": add()}], "ClientRequestToken": "one"}
+    dynamodb.transact_write_items(**transaction)
+    dynamodb.transact_write_items(**transaction)
+    assert count(dynamodb) == 1
+    cloud.advance(minutes=10)
+    dynamodb.transact_write_items(**transaction)
+    assert count(dynamodb) == 2
+
+
+def test_the_same_token_with_other_items_is_refused(dynamodb):
+    dynamodb.transact_write_items(TransactItems=[{"Update": add()}], ClientRequestToken="one")
+    with pytest.raises(dynamodb.exceptions.IdempotentParameterMismatchException):
+        dynamodb.transact_write_items(TransactItems=[{"Update": add("other")}], ClientRequestToken="one")
+
+
+def test_a_refused_transaction_can_be_tried_again_with_its_token(dynamodb):
+    condition = {
+        "Put": {
+            "TableName": "records",
+            "Item": {"pk": {"S": "x"}},
+            "ConditionExpression": "attribute_exists(pk)",
+        }
+    }
+    for _ in range(2):
+        with pytest.raises(dynamodb.exceptions.TransactionCanceledException):
+            dynamodb.transact_write_items(TransactItems=[condition], ClientRequestToken="one")

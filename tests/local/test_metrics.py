@@ -1,0 +1,135 @@
+"""Metrics keep what arrived, per period, in bounded memory."""
+
+from __future__ import annotations
+
+import statistics
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.metrics import EXACT_VALUES, MAX_MINUTES_PER_SERIES, Bucket, MetricError, MetricName, MetricStore
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+NAME = MetricName.of("N", "m", {"a": "1"})
+
+
+class Time:
+    now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def store(time: Time) -> MetricStore:
+    return MetricStore(time)
+
+
+def test_periods_are_aligned_and_hold_what_arrived_in_them(store: MetricStore) -> None:
+    for minute, value in ((0, 1.0), (1, 2.0), (4, 3.0), (5, 10.0)):
+        store.put(NAME, value, at=START + timedelta(minutes=minute))
+
+    found = store.periods(NAME, START, START + timedelta(minutes=10), 300)
+
+    assert {at: (bucket.count, bucket.total, bucket.low, bucket.high) for at, bucket in found.items()} == {
+        START: (3, 6.0, 1.0, 3.0),
+        START + timedelta(minutes=5): (1, 10.0, 10.0, 10.0),
+    }
+
+
+def test_series_are_apart_by_namespace_and_dimensions(store: MetricStore) -> None:
+    store.put(NAME, 1.0)
+    store.put(MetricName.of("N", "m", {"a": "2"}), 10.0)
+    store.put(MetricName.of("Other", "m", {"a": "1"}), 100.0)
+
+    found = store.periods(NAME, START, START + timedelta(minutes=1), 60)
+
+    assert [bucket.total for bucket in found.values()] == [1.0]
+    assert MetricName.of("N", "m", {"b": "2", "a": "1"}) == MetricName.of("N", "m", {"a": "1", "b": "2"})
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300))
+def test_statistics_are_those_of_the_values(values: list[float]) -> None:
+    bucket = Bucket()
+    for value in values:
+        bucket.add(value)
+
+    assert bucket.statistic("SampleCount") == len(values)
+    assert bucket.statistic("Sum") == pytest.approx(sum(values), abs=1e-3)
+    assert bucket.statistic("Minimum") == min(values)
+    assert bucket.statistic("Maximum") == max(values)
+    assert len(bucket.values) <= max(EXACT_VALUES, len(values))
+
+
+@given(st.lists(st.floats(0.1, 1e4), min_size=EXACT_VALUES + 1, max_size=1000))
+def test_percentiles_are_within_a_percent(values: list[float]) -> None:
+    bucket = Bucket()
+    for value in values:
+        bucket.add(value)
+
+    exact = statistics.quantiles(values, n=2, method="inclusive")[0]
+    low, high = sorted(values)[(len(values) - 1) // 2], sorted(values)[len(values) // 2]
+    assert low <= exact <= high
+    assert low * 0.99 <= bucket.statistic("p50") <= high * 1.01
+
+
+@given(st.lists(st.floats(-100, 100), max_size=100), st.lists(st.floats(-100, 100), min_size=1, max_size=100))
+def test_merging_is_counting_together(left: list[float], right: list[float]) -> None:
+    one, other, both = Bucket(), Bucket(), Bucket()
+    for value in left:
+        one.add(value)
+        both.add(value)
+    for value in right:
+        other.add(value)
+        both.add(value)
+
+    one.merge(other)
+
+    assert (one.count, one.low, one.high) == (both.count, both.low, both.high)
+    assert one.total == pytest.approx(both.total)
+
+
+def test_a_busy_minute_takes_little_memory() -> None:
+    bucket = Bucket()
+    for index in range(100_000):
+        bucket.add(1 + index / 10)
+
+    assert len(bucket.values) < 1000
+    assert bucket.statistic("p99") == pytest.approx(9901, rel=0.02)
+
+
+def test_a_long_series_keeps_its_sums_in_hours(store: MetricStore, time: Time) -> None:
+    minutes = MAX_MINUTES_PER_SERIES + 500
+    for minute in range(minutes):
+        time.now = START + timedelta(minutes=minute)
+        store.put(NAME, 1.0)
+
+    found = store.periods(NAME, START, time.now + timedelta(minutes=1), 86400)
+
+    assert sum(bucket.count for bucket in found.values()) == minutes
+    assert len(store._series[NAME].minutes) <= MAX_MINUTES_PER_SERIES
+
+
+@pytest.mark.parametrize("offset", [timedelta(days=-15), timedelta(hours=3)])
+def test_times_far_from_the_local_clock_are_refused(store: MetricStore, offset: timedelta) -> None:
+    with pytest.raises(MetricError, match="Timestamp"):
+        store.put(NAME, 1.0, at=START + offset)
+
+
+@pytest.mark.parametrize("period", [0, 30, 61])
+def test_periods_are_whole_minutes(store: MetricStore, period: int) -> None:
+    with pytest.raises(MetricError, match="multiple of 60"):
+        store.periods(NAME, START, START + timedelta(hours=1), period)
+
+
+@pytest.mark.parametrize("name", ["tm90", "IQM", "p101", "Median"])
+def test_statistics_that_are_not_executed_are_refused(name: str) -> None:
+    with pytest.raises(MetricError, match=name):
+        Bucket().statistic(name)
