@@ -7,6 +7,7 @@ that is AWS or a local cloud.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -61,11 +62,19 @@ class DeployedModel:
     declaration_sha256: str
 
 
+def default_session() -> boto3.Session:
+    """The session of the default chain.
+
+    boto3 itself reads only AWS_DEFAULT_REGION; AWS_REGION, which other AWS tools set, comes first here as there.
+    """
+    return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+
+
 @dataclass
 class Account:
     """An AWS account and region, as the default credentials chain finds it."""
 
-    session: boto3.Session = field(default_factory=boto3.Session)
+    session: boto3.Session = field(default_factory=lambda: default_session())
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
@@ -119,8 +128,9 @@ class Account:
 
     def model_names(self) -> list[str]:
         """The names of all deployed models, sorted."""
-        pages = self.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=MODEL_PARAMETERS)
-        return sorted(p["Name"].rsplit("/", 1)[1] for page in pages for p in page["Parameters"])
+        with explained_credentials(self):
+            pages = self.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=MODEL_PARAMETERS)
+            return sorted(p["Name"].rsplit("/", 1)[1] for page in pages for p in page["Parameters"])
 
     def registry(self, model: str) -> RegistryStore:
         """The registry of a model."""

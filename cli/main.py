@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.exceptions import CREDENTIALS_REMEDY, CommandError
 from everloop import __version__
+from everloop.dataset.exceptions import DatasetError
 from everloop.model_file import ModelFileError
 from everloop.registry.exceptions import RegistryError
 
@@ -64,7 +65,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (ModelFileError, RegistryError) as error:
+    except (ModelFileError, RegistryError, DatasetError) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
     except (BotoCoreError, ClientError) as error:

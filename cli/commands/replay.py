@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
 
 from cli.operations.declarations import find_declaration
-from cli.operations.local_cloud import ROOT, bring_up, free_port
+from cli.operations.local_cloud import ROOT, bring_up, free_port, synthesize_project
 from cli.options import json_option, model_argument, models_directory_option
 from cli.output import Output
 from cli.replay.report import tell
@@ -43,7 +44,12 @@ def replay(
     rows = load(data, declaration, until_history.replace(tzinfo=UTC))
     state = ROOT / ".everloop" / f"replay-{model}"
     cloud = bring_up(
-        port=free_port(), state_directory=state, say=output.note, start_at=rows.starts_at, stop_with_parent=True
+        port=free_port(),
+        state_directory=state,
+        say=output.note,
+        start_at=rows.starts_at,
+        stop_with_parent=True,
+        synthesize=partial(synthesize_project, models_directory=models_directory),
     )
     try:
         result = run_replay(cloud, declaration, rows, out or Path("out") / model, quiet=False, started=started)

@@ -42,6 +42,8 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
     ]
     output.table(f"{model}, version {found.version.version}", ["", ""], facts)
     output.table(
-        "gate", ["code", "reason"], ([r["code"], r["sentence"]] for r in found.version.gate.get("reasons", []))
+        "gate",
+        ["code", "passed", "reason"],
+        ([r["code"], r.get("passed"), r["sentence"]] for r in found.version.gate.get("reasons", [])),
     )
     output.table("history", ["at", "by", "what"], ([r.at, r.actor, describe(r)] for r in found.history))

@@ -35,7 +35,8 @@ def train(model: str, reason: str, smoke: bool, detach: bool, as_json: bool) -> 
     verdict = verdict_of(account, model, run_id)
     output.document(verdict)
     for reason_given in verdict.reasons:
-        output.say(f"  {reason_given['code']}: {reason_given['sentence']}")
+        mark = "passed" if reason_given.get("passed") else "FAILED"
+        output.say(f"  {mark}  {reason_given['code']}: {reason_given['sentence']}")
     if verdict.cause:
         output.say(f"run {run_id} failed: {verdict.cause}")
         sys.exit(1)

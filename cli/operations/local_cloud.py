@@ -15,10 +15,11 @@ import boto3
 from cli.account import Account
 from cli.exceptions import CommandError
 from local import daemon
-from local.assembly_cache import synthesize_if_changed
+from local.assembly_cache import MODELS_CONTEXT, SynthesisFailedError, synthesize_if_changed
 from local.context import OPERATOR_ACCESS_KEY_ID, OPERATOR_SECRET_ACCESS_KEY, REGION
 from local.deploy.deployment import deploy_assembly
 from local.deploy.engine import DeployEvent
+from local.deploy.exceptions import DeployError
 
 DEFAULT_PORT = 4599
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,7 +77,8 @@ def bring_up(
         Synthesis, the cloud's start or the deployment failed.
     """
     assembly = (synthesize or synthesize_project)(say)
-    shutil.rmtree(state_directory, ignore_errors=True)
+    if daemon.find(state_directory) is None:
+        shutil.rmtree(state_directory, ignore_errors=True)
     try:
         running = daemon.start(port, state_directory, CACHE, start_at, stop_with_parent=stop_with_parent)
     except (daemon.CloudAlreadyRunningError, daemon.CloudNotStartedError) as error:
@@ -95,9 +97,19 @@ def bring_up(
     return cloud
 
 
-def synthesize_project(say: Callable[[str], None]) -> Path:
-    """This project's assembly, synthesized again only where its inputs changed."""
-    return synthesize_if_changed(ROOT, CACHE / "assembly", say)
+def synthesize_project(say: Callable[[str], None], models_directory: Path | None = None) -> Path:
+    """The assembly of this project, synthesized again only where its inputs changed.
+
+    Parameters
+    ----------
+    models_directory : Path, optional
+        Where the declarations are; the project's own where none is given.
+    """
+    context = {} if models_directory is None else {MODELS_CONTEXT: str(models_directory.resolve())}
+    try:
+        return synthesize_if_changed(ROOT, CACHE / "assembly", say, context=context)
+    except SynthesisFailedError as error:
+        raise CommandError(str(error), "mend what it names; `everloop check` checks the declarations alone") from error
 
 
 def deploy(assembly: Path, state_directory: Path, say: Callable[[str], None]) -> None:
@@ -111,7 +123,10 @@ def deploy(assembly: Path, state_directory: Path, say: Callable[[str], None]) ->
         elif event.action == "done":
             say(f"deployed {event.stack}: {counts.get(event.stack, 0)} resources")
 
-    deploy_assembly(assembly, session.client, state_directory / "stacks", progress)
+    try:
+        deploy_assembly(assembly, session.client, state_directory / "stacks", progress)
+    except DeployError as error:
+        raise CommandError(str(error), "mend what it names in infra/, then deploy again") from error
 
 
 def free_port() -> int:

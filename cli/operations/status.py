@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cli.account import Account, DeployedModel
-from everloop.registry import trace
+from everloop.registry.trace import Status, status
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class ModelStatus:
         The model's alarms that are in the state ALARM.
     """
 
-    registry: trace.Status
+    registry: Status
     deployed: DeployedModel
     code_waits: bool
     alarms: list[str]
@@ -35,18 +35,19 @@ class ModelStatus:
 def model_status(account: Account, model: str) -> ModelStatus:
     """Where ``model`` stands now."""
     deployed = account.model(model)
-    found = trace.status(account.registry(model))
-    return ModelStatus(found, deployed, _code_waits(account, deployed, found), _alarms(account, model))
+    found = status(account.registry(model))
+    return ModelStatus(found, deployed, _code_waits(account, deployed, found), model_alarms(account, model))
 
 
-def _code_waits(account: Account, deployed: DeployedModel, found: trace.Status) -> bool:
+def _code_waits(account: Account, deployed: DeployedModel, found: Status) -> bool:
     if found.champion is None:
         return False
     latest = account.client("lambda").get_function_configuration(FunctionName=deployed.predict_function)
     return latest["CodeSha256"] != found.champion.code_sha256
 
 
-def _alarms(account: Account, model: str) -> list[str]:
+def model_alarms(account: Account, model: str) -> list[str]:
+    """The names of the model's alarms that are in the state ALARM."""
     pages = account.client("cloudwatch").get_paginator("describe_alarms")
     names = [
         alarm["AlarmName"]

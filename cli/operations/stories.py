@@ -44,6 +44,13 @@ def _traffic(record: AuditRecord, details: dict[str, Any]) -> str:
     return f"version {record.version}: {100 if percent is None else percent:g}% of the traffic"
 
 
+def _guardrail(record: AuditRecord, details: dict[str, Any]) -> str:
+    reasons = "; ".join(reason["sentence"] for reason in details.get("reasons", []))
+    return f"version {record.version}: the guardrail says {details.get('decision')}" + (
+        f" ({reasons})" if reasons else ""
+    )
+
+
 PHRASES: dict[str, Phrase] = {
     "run_opened": _run_opened,
     "run_closed": _run_closed,
@@ -53,5 +60,9 @@ PHRASES: dict[str, Phrase] = {
     "rollout_started": lambda r, _: f"version {r.version}: rollout started",
     "promoted": lambda r, _: f"version {r.version} promoted: it is the champion",
     "code_rolled_out": lambda r, _: f"version {r.version} serves under new code",
+    "guardrail_decided": _guardrail,
+    "rollout_completed": lambda r, _: f"version {r.version}: baked, rollout completed",
+    "rollout_superseded": lambda r, _: f"version {r.version}: rollout superseded by a later one",
+    "alias_reconciled": lambda r, _: f"the alias was put back where the registry says: {r.reason}",
     "rolled_back": lambda r, _: f"version {r.version} rolled back: {r.reason}",
 }

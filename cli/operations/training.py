@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from cli.account import Account
 from cli.exceptions import CommandError, RunActiveError
 from everloop.instants import format_instant
+from everloop.registry.causes import readable_cause
 from everloop.registry.exceptions import UnknownRunError
 
 POLL_SECONDS = 0.25
@@ -117,7 +118,7 @@ def verdict_of(account: Account, model: str, run_id: str) -> Verdict:
     try:
         run = account.registry(model).run(run_id)
     except UnknownRunError:
-        return Verdict(run_id, execution["status"].lower(), None, None, [], _readable_cause(execution.get("cause")))
+        return Verdict(run_id, execution["status"].lower(), None, None, [], _cause_of(execution))
     return Verdict(run_id, run.status, run.verdict, run.version, run.gate_reasons, run.cause)
 
 
@@ -143,18 +144,15 @@ def _step(event: dict[str, Any]) -> Step | None:
         return Step(at, event["stateExitedEventDetails"]["name"], "done")
     if kind in ("TaskFailed", "LambdaFunctionFailed", "TaskTimedOut", "ExecutionFailed", "ExecutionTimedOut"):
         details = event.get(kind[0].lower() + kind[1:] + "EventDetails", {})
-        return Step(at, kind, "failed", f"{details.get('error', '')}: {_readable_cause(details.get('cause'))}")
+        return Step(
+            at,
+            kind,
+            "failed",
+            f"{details.get('error', '')}: {readable_cause(details.get('cause') or 'no cause given')}",
+        )
     return None
 
 
-def _readable_cause(cause: str | None) -> str | None:
-    """The sentence inside a cause that a Lambda function or a SageMaker job wrapped in JSON."""
-    if cause is None:
-        return None
-    try:
-        decoded = json.loads(cause)
-    except ValueError:
-        return cause
-    if not isinstance(decoded, dict):
-        return cause
-    return str(decoded.get("errorMessage") or decoded.get("FailureReason") or cause)
+def _cause_of(execution: dict[str, Any]) -> str | None:
+    error, cause = execution.get("error"), execution.get("cause")
+    return readable_cause(f"{error}: {cause}") if error or cause else None

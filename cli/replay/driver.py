@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from cli.account import Account, DeployedModel
 from cli.operations.labels import send_labels
 from cli.operations.predictions import predict, to_instances
+from cli.operations.status import model_alarms
 from cli.operations.stories import describe
 from cli.operations.training import follow, start_training, verdict_of
 from cli.replay.answers import Answers
@@ -45,6 +46,7 @@ class Drive:
     labels_sent: int = 0
     peak_memory_mb: float = 0.0
     _audited: int = 0
+    _alarms: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         """Train the first champion, then live through the stream.
@@ -84,7 +86,8 @@ class Drive:
         self._move(self.data.starts_at)
         verdict = verdict_of(self.account, name, run_id)
         if self.account.registry(name).champion() is None:
-            why = verdict.cause or "; ".join(r["sentence"] for r in verdict.reasons) or verdict.status
+            failed = [r["sentence"] for r in verdict.reasons if not r.get("passed")]
+            why = verdict.cause or " ".join(failed) or verdict.status
             raise LoopNotClosedError(
                 f"the first model of {name} does not serve: {why}",
                 f"mend models/{name} (the gate's limits, the training script) and replay again",
@@ -123,6 +126,10 @@ class Drive:
                 if record.sequence > self._audited:
                     self.progress.event(describe(record))
             self._audited = head.sequence
+        alarms = set(model_alarms(self.account, self.declaration.model))
+        for name in sorted(alarms - self._alarms):
+            self.progress.event(f"ALARM {name}")
+        self._alarms = alarms
         champion, active = registry.champion(), registry.active_run()
         self.progress.champion = f"version {champion.version}" if champion else "none"
         self.progress.step = f"run {active.run_id}" if active else "serving"

@@ -56,6 +56,11 @@ def first_champion(store: RegistryStore) -> int:
 def window_rows(store: RegistryStore) -> pd.DataFrame:
     """Every monitored window as one row, oldest first; what is nested is JSON text."""
     windows = [window.document for window in reversed(store.latest_windows(EVERY_WINDOW))]
+    if not windows:
+        raise LoopNotClosedError(
+            "no window was monitored: the monitor never recorded one",
+            "see the ALARM lines above, and the monitor function's log group",
+        )
     return pd.DataFrame([{name: _cell(value) for name, value in window.items()} for window in windows])
 
 

@@ -127,6 +127,8 @@ def _summarise(
         drift_windows=summary.drift_windows(windows),
         audit={"records": verdict.chain.records, "intact": verdict.sound, "head": verdict.chain.head},
         champions_at_once=summary.champions_at_once(records),
+        days=drive.data.days(),
+        window_days=declaration.monitoring.window_hours / 24,
         wall_seconds=0.0,
         setup_seconds=_setup_seconds(),
         peak_memory_mb=0.0,

@@ -40,6 +40,8 @@ class Summary:
     drift_windows: dict[str, int]
     audit: dict[str, Any]
     champions_at_once: int
+    days: int
+    window_days: float
     wall_seconds: float
     setup_seconds: float | None
     peak_memory_mb: float
@@ -136,9 +138,13 @@ def champions_at_once(records: Iterable[AuditRecord]) -> int:
 def drift_windows(windows: pd.DataFrame) -> dict[str, int]:
     """How many windows were evaluated for drift, and how many alarmed."""
     if windows.empty:
-        return {"evaluated": 0, "alarmed": 0}
+        return {"recorded": 0, "evaluated": 0, "alarmed": 0}
     evaluated = windows[windows["drift_evaluated"].astype(bool)]
-    return {"evaluated": len(evaluated), "alarmed": int(evaluated["drift_alarm"].astype(bool).sum())}
+    return {
+        "recorded": len(windows),
+        "evaluated": len(evaluated),
+        "alarmed": int(evaluated["drift_alarm"].astype(bool).sum()),
+    }
 
 
 def open_links(summary: Summary) -> list[str]:
@@ -151,6 +157,10 @@ def open_links(summary: Summary) -> list[str]:
             f"{summary.labels_sent} labels were sent and {summary.labels_joined} joined a prediction",
         ),
         (bool(summary.promotions), "no version was ever promoted"),
+        (
+            summary.drift_windows["recorded"] * summary.window_days >= summary.days - summary.window_days,
+            f"{summary.days} days were lived through and {summary.drift_windows['recorded']} windows monitored",
+        ),
         (summary.drift_windows["evaluated"] > 0, "no window was evaluated for drift"),
         (summary.audit["intact"], "the audit chain is not intact"),
         (summary.champions_at_once == 1, f"{summary.champions_at_once} champions at once"),

@@ -1,0 +1,59 @@
+"""One local cloud for all tests of the whole loop: deployed once, replayed once, then left running."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from cli.operations.declarations import find_declaration
+from cli.operations.local_cloud import bring_up, free_port, synthesize_project
+from cli.replay.run import run_replay
+from cli.replay.stream import load
+from tests.loop.models import FLIGHTS, write_flights, write_models
+from tests.loop.standing_cloud import Loop
+
+HISTORY_ENDS = datetime(2013, 3, 1, tzinfo=UTC)
+STREAM_ENDS = "2013-03-13"
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of this folder share a cloud, so one worker runs them."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("loop"))
+
+
+@pytest.fixture(scope="session")
+def models_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_models(tmp_path_factory.mktemp("declared") / "models")
+
+
+@pytest.fixture(scope="session")
+def loop(models_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    """The cloud, after the flights of two weeks went through it with one retraining on the way."""
+    folder, environment = tmp_path_factory.mktemp("loop"), dict(os.environ)
+    declaration = find_declaration(FLIGHTS, models_directory)
+    data = load(write_flights(folder / "flights.parquet", until=STREAM_ENDS), declaration, HISTORY_ENDS)
+    cloud = bring_up(
+        port=free_port(),
+        state_directory=folder / "state",
+        say=print,
+        start_at=data.starts_at,
+        stop_with_parent=True,
+        synthesize=partial(synthesize_project, models_directory=models_directory),
+    )
+    try:
+        result = run_replay(cloud, declaration, data, folder / "out", quiet=False, started=time.monotonic())
+        yield Loop(cloud, declaration, data, result)
+    finally:
+        cloud.running.stop()
+        os.environ.clear()
+        os.environ.update(environment)

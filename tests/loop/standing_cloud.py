@@ -1,0 +1,219 @@
+"""A local cloud whose loop has run, and what tests do with it again and again."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pandas as pd
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from cli.account import Account, DeployedModel
+from cli.operations.local_cloud import LocalCloud
+from cli.operations.predictions import to_instances
+from cli.replay.run import ReplayResult
+from cli.replay.stream import ReplayData
+from everloop.model_file import ModelDeclaration
+from everloop.registry.records import Run
+from everloop.registry.store import RegistryStore
+
+ACTIVE = "RUNNING"
+
+
+@dataclass
+class Loop:
+    """The cloud after the replay, and the replay's outcome."""
+
+    cloud: LocalCloud
+    declaration: ModelDeclaration
+    data: ReplayData
+    result: ReplayResult
+    account: Account = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.account = self.cloud.account()
+
+    @property
+    def name(self) -> str:
+        return self.declaration.model
+
+    @property
+    def model(self) -> DeployedModel:
+        return self.account.model(self.name)
+
+    @property
+    def store(self) -> RegistryStore:
+        return self.account.registry(self.name)
+
+    @property
+    def evidence(self) -> Path:
+        return self.result.directory
+
+    def now(self) -> datetime:
+        """The cloud's time."""
+        return datetime.fromisoformat(self.cloud.running.clock()["now"])
+
+    def advance(self, **delta: float) -> datetime:
+        """Move the clock on by a timedelta's arguments; everything due by then is done."""
+        return self.advance_to(self.now() + timedelta(**delta))
+
+    def advance_to(self, instant: datetime) -> datetime:
+        """Move the clock to an instant; everything due by then is done."""
+        self.cloud.running.advance(instant)
+        return instant
+
+    def next_monitoring(self) -> dict[str, Any]:
+        """Move on past the next monitoring, which is at 11:00, and give the document it recorded."""
+        now = self.now()
+        due = now.replace(hour=11, minute=5, second=0, microsecond=0)
+        due += timedelta(days=1) if due <= now + timedelta(minutes=30) else timedelta(0)
+        self.advance_to(due)
+        return self.store.latest_windows(1)[0].document
+
+    def instances(self, count: int = 2) -> list[dict[str, Any]]:
+        """Valid rows, as the route takes them."""
+        return to_instances(self.data.stream.iloc[:count], self.declaration)
+
+    def post(self, body: bytes | dict[str, Any], *, url: str | None = None, signed: bool = True) -> tuple[int, Any]:
+        """POST to the predictions route (or ``url``), whatever the body is; status and answer."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        url = url or self.model.predictions_url
+        headers = {"Content-Type": "application/json"}
+        if signed:
+            request = AWSRequest("POST", url, data=data, headers=headers)
+            credentials = self.account.session.get_credentials().get_frozen_credentials()
+            SigV4Auth(credentials, "execute-api", self.account.region).add_auth(request)
+            headers = dict(request.headers.items())
+        parts = urlsplit(url)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=60)
+        try:
+            connection.request("POST", parts.path, body=data, headers=headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()
+
+    def wait_until(self, holds: Callable[[], Any], *, seconds: float = 120) -> Any:
+        """What ``holds`` gives once it is true; the clock does not move."""
+        deadline = time.monotonic() + seconds
+        while not (found := holds()):
+            assert time.monotonic() < deadline, f"still waiting after {seconds} s"
+            time.sleep(0.1)
+        return found
+
+    def executions(self) -> dict[str, str]:
+        """The status of every pipeline execution, by name."""
+        client = self.account.client("stepfunctions")
+        pages = client.get_paginator("list_executions").paginate(stateMachineArn=self.model.state_machine_arn)
+        return {e["name"]: e["status"] for page in pages for e in page["executions"]}
+
+    def finish(self, run_id: str) -> Run:
+        """Serve requests and move the clock on until a run is closed; its record."""
+        for _ in range(120):
+            if self.store.active_run() is None and self.executions().get(run_id) != ACTIVE:
+                return self.store.run(run_id)
+            for _ in range(3):
+                assert self.post({"instances": self.instances(1)})[0] == 200
+            self.advance(hours=1)
+        raise AssertionError(f"the run {run_id} does not end")
+
+    def alarm(self, suffix: str) -> str:
+        """The state of one of the model's alarms."""
+        name = f"everloop-{self.name}-{suffix}"
+        (found,) = self.account.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        return found["StateValue"]
+
+    def raises(self, suffix: str) -> bool:
+        """Whether one of the model's alarms rises within a quarter of an hour, looked at every minute."""
+        for _ in range(15):
+            if self.alarm(suffix) == "ALARM":
+                return True
+            self.advance(minutes=1)
+        return False
+
+    def end_workers(self, function: str) -> int:
+        """End the processes that run a function, as an account does it when they stay unused; how many."""
+        wanted = f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
+        found = [pid for pid in _children(self.cloud.running.pid) if wanted in _environment(pid)]
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
+        self.wait_until(lambda: not any(_is_running(pid) for pid in found))
+        return len(found)
+
+    @contextmanager
+    def without_permission(self, function: str, action: str) -> Iterator[None]:
+        """Take one action out of the policies of a function's role, and put it back afterwards."""
+        configuration = self.account.client("lambda").get_function_configuration(FunctionName=function)
+        role, iam = configuration["Role"].rsplit("/", 1)[1], self.account.client("iam")
+        before: dict[str, dict[str, Any]] = {}
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            without = _without(document, action)
+            if without != document:
+                before[name] = document
+                iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(without))
+        assert before, f"the role {role} does not have {action}"
+        try:
+            yield
+        finally:
+            for name, document in before.items():
+                iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+
+    def lake_predictions(self) -> pd.DataFrame:
+        """Every captured prediction, as the Parquet objects in the lake hold them."""
+        return self._lake("predictions")
+
+    def lake_labels(self) -> pd.DataFrame:
+        """Every label that arrived, as the Parquet objects in the lake hold them."""
+        return self._lake("labels")
+
+    def _lake(self, kind: str) -> pd.DataFrame:
+        import io
+
+        s3, bucket = self.account.client("s3"), self.account.platform.lake_bucket
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{kind}/model={self.name}/")
+        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        bodies = [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys]
+        return pd.concat([pd.read_parquet(io.BytesIO(body)) for body in bodies], ignore_index=True)
+
+
+def _without(document: dict[str, Any], action: str) -> dict[str, Any]:
+    statements = []
+    for statement in document["Statement"]:
+        given = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        kept = [one for one in given if one != action]
+        if kept:
+            statements.append({**statement, "Action": kept if kept != given else statement["Action"]})
+    return {**document, "Statement": statements}
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in _read(task / "children").split()]
+
+
+def _environment(pid: int) -> list[bytes]:
+    return _read(Path(f"/proc/{pid}/environ")).split(b"\0")
+
+
+def _is_running(pid: int) -> bool:
+    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(b")")[2].split()
+    # The leading thread is a zombie at once; the process is none until its other threads have ended too.
+    return bool(fields) and (fields[0] != b"Z" or int(fields[17]) > 1)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

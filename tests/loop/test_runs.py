@@ -1,0 +1,60 @@
+"""One run at a time, whatever is delivered twice, and none without its permissions."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli.exceptions import RunActiveError
+from cli.operations.training import start_training, verdict_of
+from everloop.instants import format_instant
+from everloop.retraining.requests import RetrainingRequest, send
+from tests.loop.standing_cloud import Loop
+
+
+def test_a_request_delivered_twice_starts_one_run_and_nobody_starts_another_beside_it(loop: Loop) -> None:
+    # GIVEN the same retraining request twice on the bus
+    now = loop.now()
+    trigger = {"kind": "drift", "reason": "a test asks", "requested_at": format_instant(now)}
+    trigger["window_end"] = format_instant(now)
+    request = RetrainingRequest(loop.name, trigger, [{"code": "asked", "sentence": "a test asks"}])
+    before = loop.executions()
+    for _ in range(2):
+        send(request, loop.account.client("events"), loop.account.platform.event_bus, at=now)
+    # WHEN its run is active
+    active = loop.wait_until(loop.store.active_run)
+    assert active.run_id == request.execution_name
+    # THEN `everloop train` says which run it is, and starts nothing
+    with pytest.raises(RunActiveError, match=active.run_id):
+        start_training(loop.account, loop.name, reason="at the same time")
+    assert set(loop.executions()) - set(before) == {request.execution_name}
+    # AND once it is done, the request delivered yet again starts nothing either
+    ended = loop.finish(active.run_id)
+    assert ended.status in ("succeeded", "rejected"), ended.cause
+    send(request, loop.account.client("events"), loop.account.platform.event_bus, at=loop.now())
+    loop.advance(minutes=5)
+    assert set(loop.executions()) - set(before) == {request.execution_name}
+    assert [r.run_id for r in loop.store.runs()].count(request.execution_name) == 1
+
+
+def test_without_one_permission_the_run_fails_and_says_which(loop: Loop) -> None:
+    snapshot = f"everloop-{loop.name}-snapshot"
+    champion = loop.store.champion()
+    with loop.without_permission(snapshot, "athena:StartQueryExecution"):
+        run_id = start_training(loop.account, loop.name, reason="without its permission")
+        loop.wait_until(lambda: loop.executions().get(run_id) == "FAILED")
+    found = verdict_of(loop.account, loop.name, run_id)
+    assert found.status == "failed"
+    assert "AccessDenied" in (found.cause or "")
+    assert "athena:StartQueryExecution" in (found.cause or "")
+    assert loop.store.active_run() is None
+    assert loop.store.champion() == champion
+    assert loop.raises("pipeline-failed")
+    assert loop.post({"instances": loop.instances(1)})[0] == 200
+
+
+def test_without_the_permission_to_capture_the_answer_stays_and_the_alarm_rises(loop: Loop) -> None:
+    with loop.without_permission(loop.model.predict_function, "firehose:PutRecordBatch"):
+        status, answer = loop.post({"instances": loop.instances(1)})
+        assert status == 200
+    assert loop.raises("capture-fallback")
+    assert answer["predictions"][0]["prediction_id"] not in set(loop.lake_predictions()["prediction_id"])
