@@ -16,8 +16,10 @@ loop: setup ## The closed loop on a year of real flights, on this machine
 	@$(VENV)/python models/flight_delay/prepare.py .cache/flight_delay.parquet
 	@$(VENV)/everloop replay flight_delay --data .cache/flight_delay.parquet --until-history 2013-03-01
 
+# The tests of the local cloud change moto inside their process, so they have processes of their own.
 test: setup ## All tests
-	@$(VENV)/python -m pytest -n 2 --dist loadgroup
+	@$(VENV)/python -m pytest -n 2 --dist loadgroup tests/local
+	@$(VENV)/python -m pytest -n 2 --dist loadgroup --ignore tests/local tests
 
 lint: setup ## Style
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check .
