@@ -49,6 +49,7 @@ def set_up() -> None:
     started = time.monotonic()
     _create_environment()
     installer = _install_packages()
+    _build_layers()
     seconds = round(time.monotonic() - started, 1)
     RECORD.write_text(json.dumps({"fingerprint": wanted, "seconds": seconds, "installer": installer}) + "\n")
     print(f"setup: done in {seconds} s with {installer}")
@@ -58,6 +59,8 @@ def _fingerprint() -> str:
     digest = hashlib.sha256(sys.version.encode())
     for name in ("requirements.txt", "requirements-dev.txt", "constraints.txt", "pyproject.toml"):
         digest.update((ROOT / name).read_bytes())
+    for requirements in sorted((ROOT / "functions").glob("*/requirements.txt")):
+        digest.update(requirements.read_bytes())
     digest.update(Path(__file__).read_bytes())
     digest.update(str(ROOT).encode())
     return digest.hexdigest()
@@ -102,6 +105,13 @@ def _install_packages() -> str:
                 "reachable for the first set-up; later ones need no network."
             )
     return "pip"
+
+
+def _build_layers() -> None:
+    """The functions' packages, for the platform they are deployed to."""
+    print("setup: installing the functions' packages into their layers")
+    if not _run([str(ENVIRONMENT / "bin" / "python"), "-m", "infra.packaging"]):
+        raise SetupError("the functions' packages could not be installed (the message is above)")
 
 
 def _has_node() -> bool:

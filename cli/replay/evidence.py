@@ -11,14 +11,12 @@ import numpy as np
 import pandas as pd
 
 from cli.account import Account
-from cli.operations.predictions import to_instances
 from cli.replay.exceptions import LoopNotClosedError
 from cli.replay.summary import score_column
 from everloop.evaluation.metrics import row_losses
 from everloop.model_file import ModelDeclaration
 from everloop.registry.store import RegistryStore
 from everloop.serving.artifact import load_artifact
-from everloop.serving.request import RequestParser
 
 PREDICTIONS_FILE, WINDOWS_FILE, SUMMARY_FILE, PICTURE_FILE = (
     "predictions.parquet",
@@ -27,6 +25,7 @@ PREDICTIONS_FILE, WINDOWS_FILE, SUMMARY_FILE, PICTURE_FILE = (
     "quality.png",
 )
 EVERY_WINDOW = 100_000
+FROZEN_BATCH = 10_000
 
 
 def frozen_scores(account: Account, declaration: ModelDeclaration, stream: pd.DataFrame) -> np.ndarray:
@@ -39,12 +38,13 @@ def frozen_scores(account: Account, declaration: ModelDeclaration, stream: pd.Da
     artifact = load_artifact(
         account.client("s3"), account.platform.artifact_bucket, first.artifact_prefix, first.manifest_sha256
     )
-    parser, batch = RequestParser(artifact.contract), artifact.contract.max_rows
-    scores = []
-    for start in range(0, len(stream), batch):
-        instances = to_instances(stream.iloc[start : start + batch], declaration)
-        rows = parser.parse(json.dumps({"instances": instances}).encode())
-        scores.append(artifact.scorer.score(rows.num, rows.cat))
+    contract = artifact.contract
+    num = stream[[field.name for field in contract.numbers]].to_numpy(np.float64)
+    cat = stream[[field.name for field in contract.categories]].fillna("").to_numpy(object)
+    scores = [
+        artifact.scorer.score(num[start : start + FROZEN_BATCH], cat[start : start + FROZEN_BATCH])
+        for start in range(0, len(stream), FROZEN_BATCH)
+    ]
     return np.concatenate(scores)
 
 
