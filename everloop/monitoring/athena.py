@@ -10,7 +10,8 @@ from everloop.monitoring.exceptions import QueryFailedError
 
 FIRST_WAIT_SECONDS = 0.02
 LONGEST_WAIT_SECONDS = 1.0
-GROWTH = 1.5
+GROWTH = 1.1
+"""Of the pause between two looks: a short query is seen soon after its end, a long one is not asked about often."""
 
 
 @dataclass(frozen=True)

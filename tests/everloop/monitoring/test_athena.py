@@ -47,7 +47,7 @@ def test_rows_of_all_pages_by_column_with_null_as_none() -> None:
 
 def test_waits_are_short_at_first_and_grow() -> None:
     sleeps = []
-    queries(FakeAthena([[["n"]]], looks=20), sleeps).rows("SELECT 1")
+    queries(FakeAthena([[["n"]]], looks=60), sleeps).rows("SELECT 1")
     assert sleeps[0] == 0.02
     assert sleeps == sorted(sleeps)
     assert sleeps[-1] == 1.0
