@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -76,11 +77,21 @@ def bring_up(
     CommandError
         Synthesis, the cloud's start or the deployment failed.
     """
-    assembly = (synthesize or synthesize_project)(say)
     if daemon.find(state_directory) is None:
         shutil.rmtree(state_directory, ignore_errors=True)
+    # The cloud starts while the templates are synthesized: neither needs the other.
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        starting = beside.submit(
+            daemon.start, port, state_directory, CACHE, start_at, stop_with_parent=stop_with_parent
+        )
+        try:
+            assembly = (synthesize or synthesize_project)(say)
+        except BaseException:
+            if starting.exception() is None:
+                starting.result().stop()
+            raise
     try:
-        running = daemon.start(port, state_directory, CACHE, start_at, stop_with_parent=stop_with_parent)
+        running = starting.result()
     except (daemon.CloudAlreadyRunningError, daemon.CloudNotStartedError) as error:
         raise CommandError(
             str(error), "`everloop local down` ends a running one; --port N takes another port"
@@ -91,7 +102,7 @@ def bring_up(
     os.environ.update(cloud.environment)
     try:
         deploy(assembly, state_directory, say)
-    except Exception:
+    except BaseException:
         running.stop()
         raise
     return cloud

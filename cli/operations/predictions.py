@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -21,11 +20,9 @@ def predict(http: SignedHttpClient, model: DeployedModel, instances: list[dict[s
 def to_instances(rows: pd.DataFrame, declaration: ModelDeclaration) -> list[dict[str, Any]]:
     """The rows as the API takes them: key and features, missing values as null; no time, no target."""
     columns = [declaration.data.key, *(f.name for f in declaration.data.features)]
-    return [_instance(record) for record in rows[columns].to_dict("records")]
-
-
-def _instance(record: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(name): None if _is_missing(value) else value for name, value in record.items()}
+    # Column by column: pandas' own records cost several times as much for the few rows of one request.
+    values = [[None if _is_missing(value) else value for value in rows[name].tolist()] for name in columns]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def _is_missing(value: Any) -> bool:
