@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 from datetime import UTC, datetime
@@ -42,7 +44,8 @@ def replay(
     output = Output(as_json)
     declaration = find_declaration(model, models_directory)
     rows = load(data, declaration, until_history.replace(tzinfo=UTC))
-    state = ROOT / ".everloop" / f"replay-{model}"
+    # Of this process alone: two replays of one model may run beside each other.
+    state = ROOT / ".everloop" / f"replay-{model}-{os.getpid()}"
     cloud = bring_up(
         port=free_port(),
         state_directory=state,
@@ -55,6 +58,7 @@ def replay(
         result = run_replay(cloud, declaration, rows, out or Path("out") / model, quiet=False, started=started)
     finally:
         cloud.running.stop()
+        shutil.rmtree(state, ignore_errors=True)
     tell(output, result)
     if result.summary.open_links:
         sys.exit(1)

@@ -1,4 +1,7 @@
-"""One local cloud for all tests of the whole loop: deployed once, replayed once, then left running."""
+"""One local cloud for all tests of the whole loop: deployed once, replayed once, then left running.
+
+Every test file here belongs to the xdist group ``loop``, so that one worker runs them all.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,6 @@ from tests.loop.standing_cloud import Loop
 
 HISTORY_ENDS = datetime(2013, 3, 1, tzinfo=UTC)
 STREAM_ENDS = "2013-03-13"
-
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of this folder share a cloud, so one worker runs them."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("loop"))
 
 
 @pytest.fixture(scope="session")

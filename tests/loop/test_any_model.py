@@ -12,6 +12,8 @@ import pytest
 
 from tests.loop.models import BAKERY, ROOT, write_sales
 
+pytestmark = pytest.mark.xdist_group("loop")
+
 DAYS, HISTORY_DAYS = 40, 30
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.loop.standing_cloud import Loop
 
+pytestmark = pytest.mark.xdist_group("loop")
+
 GONE = object()
 
 

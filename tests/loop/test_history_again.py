@@ -10,6 +10,8 @@ from cli.exceptions import RefusedDataError
 from cli.operations.history import import_history
 from tests.loop.standing_cloud import Loop
 
+pytestmark = pytest.mark.xdist_group("loop")
+
 
 def history_objects(loop: Loop) -> list[str]:
     s3, bucket = loop.account.client("s3"), loop.account.platform.lake_bucket

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.loop.standing_cloud import Loop
+
+pytestmark = pytest.mark.xdist_group("loop")
 
 
 def send(loop: Loop, *labels: tuple[str, float]) -> None:

@@ -10,6 +10,8 @@ from everloop.instants import format_instant
 from everloop.retraining.requests import RetrainingRequest, send
 from tests.loop.standing_cloud import Loop
 
+pytestmark = pytest.mark.xdist_group("loop")
+
 
 def test_a_request_delivered_twice_starts_one_run_and_nobody_starts_another_beside_it(loop: Loop) -> None:
     # GIVEN the same retraining request twice on the bus

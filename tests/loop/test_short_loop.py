@@ -14,6 +14,8 @@ from everloop.registry.states import State
 from everloop.registry.trace import verify_audit
 from tests.loop.standing_cloud import Loop
 
+pytestmark = pytest.mark.xdist_group("loop")
+
 KIND = "binary_classification"
 
 

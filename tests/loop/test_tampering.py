@@ -11,6 +11,8 @@ from cli.main import everloop
 from everloop.registry import keys
 from tests.loop.standing_cloud import Loop
 
+pytestmark = pytest.mark.xdist_group("loop")
+
 
 @pytest.fixture
 def altered_model(loop: Loop) -> Iterator[str]:
