@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 CLOUD_FILE = "cloud.json"
 LOG_FILE = "cloud.log"
@@ -81,20 +82,20 @@ class RunningCloud:
     def _call(
         self, method: str, name: str, document: dict[str, Any] | None = None, timeout: float = 30
     ) -> dict[str, Any]:
-        request = urllib.request.Request(
-            f"{self.endpoint}/_everloop/{name}",
-            data=None if document is None else json.dumps(document).encode(),
-            headers={"Content-Type": "application/json"},
-            method=method,
-        )
-        # a proxy of the environment must not get between this computer and itself
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        # Straight to the port: a proxy of the environment must not get between this computer and itself.
+        connection = http.client.HTTPConnection(urlsplit(self.endpoint).netloc, timeout=timeout)
         try:
-            with opener.open(request, timeout=timeout) as response:
-                return json.loads(response.read())
-        except urllib.error.HTTPError as error:
-            text = error.read().decode(errors="replace")
-            raise ControlError(json.loads(text).get("message", text) if text.startswith("{") else text) from error
+            body = None if document is None else json.dumps(document).encode()
+            connection.request(method, f"/_everloop/{name}", body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            text = response.read().decode(errors="replace")
+        except http.client.HTTPException as error:
+            raise ControlError(f"{self.endpoint} broke off its answer: {error!r}") from error
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise ControlError(json.loads(text).get("message", text) if text.startswith("{") else text)
+        return json.loads(text)
 
 
 def start(

@@ -20,7 +20,7 @@ def predict(http: SignedHttpClient, model: DeployedModel, instances: list[dict[s
 def to_instances(rows: pd.DataFrame, declaration: ModelDeclaration) -> list[dict[str, Any]]:
     """The rows as the API takes them: key and features, missing values as null; no time, no target."""
     columns = [declaration.data.key, *(f.name for f in declaration.data.features)]
-    # Column by column: pandas' own records cost several times as much for the few rows of one request.
+    # Column by column: pandas' own records cost several times as much for a few rows.
     values = [[None if _is_missing(value) else value for value in rows[name].tolist()] for name in columns]
     return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 

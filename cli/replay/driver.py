@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from cli.account import Account, DeployedModel
 from cli.operations.labels import send_labels
-from cli.operations.predictions import predict, to_instances
+from cli.operations.predictions import predict
 from cli.operations.status import model_alarms
 from cli.operations.stories import describe
 from cli.operations.training import follow, start_training, verdict_of
@@ -97,8 +97,8 @@ class Drive:
 
     def _ask(self, http: SignedHttpClient, model: DeployedModel, questions: Questions) -> None:
         limit = self.declaration.serving.max_rows
-        for start in range(0, len(questions.rows), limit):
-            instances = to_instances(questions.rows.iloc[start : start + limit], self.declaration)
+        for start in range(0, len(questions.instances), limit):
+            instances = questions.instances[start : start + limit]
             answer = predict(http, model, instances)
             self.answers.add(questions.at, [str(i[self.declaration.data.key]) for i in instances], answer)
             self.requests += 1

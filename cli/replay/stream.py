@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from cli.operations.predictions import to_instances
 from cli.replay.exceptions import ReplayDataError
 from everloop.dataset.history_file import read_history_file
 from everloop.model_file import ModelDeclaration
@@ -16,10 +21,10 @@ from everloop.model_file import ModelDeclaration
 
 @dataclass(frozen=True)
 class Questions:
-    """Rows asked together, at the start of the hour their time falls in."""
+    """Rows asked together, at the start of the hour their time falls in; as the API takes them."""
 
     at: datetime
-    rows: pd.DataFrame
+    instances: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -73,15 +78,17 @@ def load(file: Path, declaration: ModelDeclaration, until_history: datetime) -> 
 
 def timeline(data: ReplayData, declaration: ModelDeclaration) -> Iterator[Questions | Outcomes]:
     """Questions and outcomes in the order of their instants; at one instant, outcomes first."""
-    questions = [
-        Questions(hour.to_pydatetime(), rows)
-        for hour, rows in data.stream.groupby(data.stream["time"].dt.floor("h"), sort=True)
-    ]
-    outcomes = [
-        Outcomes(_known_at(day, declaration).to_pydatetime(), f"{day:%Y-%m-%d}", rows)
-        for day, rows in data.stream.groupby(data.stream["time"].dt.floor("D"), sort=True)
-    ]
-    yield from sorted([*outcomes, *questions], key=lambda event: event.at)
+    days = [(day, rows) for day, rows in data.stream.groupby(data.stream["time"].dt.floor("D"), sort=True)]
+    outcomes = (Outcomes(_known_at(day, declaration).to_pydatetime(), f"{day:%Y-%m-%d}", rows) for day, rows in days)
+    yield from heapq.merge(outcomes, _questions(days, declaration), key=lambda event: event.at)
+
+
+def _questions(days: Iterable[tuple[pd.Timestamp, pd.DataFrame]], declaration: ModelDeclaration) -> Iterator[Questions]:
+    for _day, rows in days:
+        hours = rows["time"].dt.floor("h").tolist()
+        instances = to_instances(rows, declaration)
+        for hour, asked in groupby(zip(hours, instances, strict=True), key=itemgetter(0)):
+            yield Questions(hour.to_pydatetime(), [instance for _hour, instance in asked])
 
 
 def _known_at(day: pd.Timestamp, declaration: ModelDeclaration) -> pd.Timestamp:

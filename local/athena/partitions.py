@@ -33,6 +33,7 @@ _MIRRORED = {
     "COMPARE_GREATERTHANOREQUALTO": "COMPARE_LESSTHANOREQUALTO",
 }
 _INTEGERS = frozenset({"tinyint", "smallint", "int", "integer", "bigint"})
+_BLOCK = 512
 _NOW = re.compile(r"NOW(?:([+-]\d+)(YEARS?|MONTHS?|WEEKS?|DAYS?|HOURS?|MINUTES?|SECONDS?))?")
 _STEPS = {"DAYS": timedelta(days=1), "HOURS": timedelta(hours=1), "MINUTES": timedelta(minutes=1)}
 _STRPTIME = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
@@ -131,7 +132,9 @@ def _projected(table: CatalogueTable, predicates: Sequence[Sequence[Predicate]],
     columns = []
     for key, demanded in zip(table.partition_keys, predicates, strict=True):
         values = _projected_values(table, key["Name"], now)
-        columns.append([value for value in values if all(predicate(_typed(value, key)) for predicate in demanded)])
+        for predicate in demanded:
+            values = [value for value in values if predicate(_typed(value, key))]
+        columns.append(values)
     template = table.parameters.get("storage.location.template")
     for values in itertools.product(*columns):
         named = dict(zip((key["Name"] for key in table.partition_keys), values, strict=True))
@@ -171,10 +174,18 @@ def _projected_values(table: CatalogueTable, name: str, now: datetime) -> Iterab
     raise _invalid(table, f"projection.{name}.type {kind!r} is none of date, enum, integer")
 
 
-@lru_cache(maxsize=64)
 def _dates(first: datetime, steps: int, step: timedelta, pattern: str) -> tuple[str, ...]:
-    """``steps + 1`` dates from ``first`` on, as text; a projection of years is asked for in every query."""
-    return tuple(format_java(pattern, first + index * step) for index in range(steps + 1))
+    """``steps + 1`` dates from ``first`` on, as text."""
+    # Every query asks for years of dates, up to a NOW that moves: they are kept by the block.
+    blocks = -(-(steps + 1) // _BLOCK)
+    return tuple(itertools.chain.from_iterable(_block(first, n, step, pattern) for n in range(blocks)))[: steps + 1]
+
+
+@lru_cache(maxsize=256)
+def _block(first: datetime, number: int, step: timedelta, pattern: str) -> tuple[str, ...]:
+    start = number * _BLOCK
+    stop = min(start + _BLOCK, (datetime.max - first) // step + 1)
+    return tuple(format_java(pattern, first + index * step) for index in range(start, stop))
 
 
 def _moment(table: CatalogueTable, text: str, pattern: str, now: datetime) -> datetime:

@@ -53,7 +53,7 @@ def test_every_row_is_asked_once_in_its_hour_and_answered_after_its_lag(file, de
     data = load(file, declaration, CUT)
     events = list(timeline(data, declaration))
     assert [e.at for e in events] == sorted(e.at for e in events)
-    asked = [(e.at, key) for e in events if isinstance(e, Questions) for key in e.rows["train_id"]]
+    asked = [(e.at, key) for e in events if isinstance(e, Questions) for key in [i["train_id"] for i in e.instances]]
     assert sorted(key for _, key in asked) == sorted(data.stream["train_id"])
     time_of = dict(zip(data.stream["train_id"], data.stream["time"], strict=True))
     for at, key in asked:
