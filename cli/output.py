@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 
 
@@ -38,15 +39,31 @@ class Output:
         self._progress.print(text)
 
     def table(self, title: str, columns: list[str], rows: Iterable[Iterable[Any]]) -> None:
-        """A table of the result, for people."""
-        if self.as_json:
+        """A table of the result, for people; columns without names have no head, and no rows make a sentence."""
+        cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+        if not cells:
+            self.say(f"{title}: none")
             return
-        table = Table(title=title, title_justify="left", header_style="bold")
+        table = Table(title=title, title_justify="left", header_style="bold", show_header=any(columns), show_edge=False)
         for column in columns:
             table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(*("" if cell is None else str(cell) for cell in row))
-        self._console.print(table)
+        for row in cells:
+            table.add_row(*row)
+        self._print(table)
+
+    def story(self, title: str, events: Iterable[tuple[str, str, str]]) -> None:
+        """What happened: when, what, and a text that may be long, which keeps to its own column."""
+        grid = Table.grid(padding=(0, 2))
+        for no_wrap in (True, True, False):
+            grid.add_column(no_wrap=no_wrap)
+        for event in events:
+            grid.add_row(*event)
+        self.say(title)
+        self._print(Padding(grid, (0, 0, 0, 2)))
+
+    def _print(self, drawn: RenderableType) -> None:
+        if not self.as_json:
+            self._console.print(drawn)
 
 
 def to_plain(value: Any) -> Any:

@@ -17,6 +17,7 @@ from cli.replay.exceptions import LoopNotClosedError
 from cli.replay.progress import Progress
 from cli.replay.stream import Outcomes, Questions, ReplayData, timeline
 from cli.signed_http import SignedHttpClient
+from everloop.instants import parse_instant
 from everloop.model_file import ModelDeclaration
 
 SETTLE = timedelta(days=2)
@@ -124,7 +125,7 @@ class Drive:
         if head is not None and head.sequence > self._audited:
             for record in registry.audit_records():
                 if record.sequence > self._audited:
-                    self.progress.event(describe(record))
+                    self.progress.event(describe(record), parse_instant(record.at))
             self._audited = head.sequence
         alarms = set(model_alarms(self.account, self.declaration.model))
         for name in sorted(alarms - self._alarms):

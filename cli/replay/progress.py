@@ -44,13 +44,14 @@ class Progress:
         if self._live is not None:
             self._live.stop()
 
-    def event(self, text: str) -> None:
-        """Something worth a line of its own happened."""
+    def event(self, text: str, at: datetime | None = None) -> None:
+        """Something worth a line of its own happened: at ``at``, or now."""
         self.last_event = text
         if self.quiet:
             return
-        when = f"{self.simulated:%Y-%m-%d %H:%M}" if self.simulated else " " * 16
-        self._console.print(f"[dim]{when}[/dim]  {text}", highlight=False)
+        instant = at or self.simulated
+        when = f"{instant:%Y-%m-%d %H:%M}" if instant else " " * 16
+        self._console.print(Text.assemble((when, "dim"), f"  {text}"), soft_wrap=True)
 
     def show(self) -> None:
         """Draw the present state."""

@@ -8,6 +8,8 @@ from cli.output import Output
 from cli.replay.evidence import PICTURE_FILE, PREDICTIONS_FILE, SUMMARY_FILE, WINDOWS_FILE
 from cli.replay.run import ReplayResult
 from cli.replay.summary import METRICS, Summary
+from everloop.evaluation.significance import CONFIDENCE
+from everloop.instants import parse_instant
 
 
 def tell(output: Output, result: ReplayResult) -> None:
@@ -45,17 +47,30 @@ def _months(output: Output, found: Summary) -> None:
         + [_with_interval(month[model][metric]) for metric in metrics for model in ("frozen", "loop")]
         for month in [*found.months, whole]
     ]
-    output.table(f"{found.model}: the frozen first model against the loop", columns, rows)
+    title = f"{found.model}: the frozen first model against the loop (±: {CONFIDENCE:.0%} confidence, over days)"
+    output.table(title, columns, rows)
 
 
 def _events(output: Output, found: Summary) -> None:
-    rows: list[list[Any]] = [
-        [run["at"], "retraining", f"{run['trigger']}: {run['reason']}", run["verdict"], run["version"]]
+    events = [
+        (
+            run["at"],
+            "retraining",
+            f"version {run['version']}, gate: {run['verdict']}. {run['trigger']}: {run['reason']}",
+        )
         for run in found.retrainings
     ]
-    rows += [[p["at"], "promotion", p["reason"], "", p["version"]] for p in found.promotions]
-    rows += [[r["at"], "rollback", r["reason"], "", r["version"]] for r in found.rollbacks]
-    output.table("what happened and why", ["at", "what", "why", "verdict", "version"], sorted(rows))
+    events += [(p["at"], "promotion", _of_version(p)) for p in found.promotions]
+    events += [(r["at"], "rollback", _of_version(r)) for r in found.rollbacks]
+    output.story("what happened and why", [(_minute(at), what, text) for at, what, text in sorted(events)])
+
+
+def _of_version(event: dict[str, Any]) -> str:
+    return f"version {event['version']}" + (f". {event['reason']}" if event["reason"] else "")
+
+
+def _minute(instant: str) -> str:
+    return f"{parse_instant(instant):%Y-%m-%d %H:%M}"
 
 
 def _with_interval(value: dict[str, float | None]) -> str:
@@ -63,4 +78,4 @@ def _with_interval(value: dict[str, float | None]) -> str:
         return "not defined"
     if value["low"] is None:
         return f"{value['value']:.4f}"
-    return f"{value['value']:.4f} [{value['low']:.4f}, {value['high']:.4f}]"
+    return f"{value['value']:.4f}±{(value['high'] - value['low']) / 2:.3f}"
