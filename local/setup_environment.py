@@ -92,7 +92,8 @@ def _install_packages() -> str:
     python = str(ENVIRONMENT / "bin" / "python")
     steps = [[*packages, "-c", "constraints.txt"], ["--no-deps", "-e", "."]]
     if _run([python, "-m", "pip", "install", "--quiet", UV]):
-        uv = [str(ENVIRONMENT / "bin" / "uv"), "pip", "install", "--quiet", "--python", python]
+        # Compiled once here, as pip does it: jobs and functions import the same packages again and again.
+        uv = [str(ENVIRONMENT / "bin" / "uv"), "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
         print("setup: installing the pinned packages with uv")
         if all(_run([*uv, *step]) for step in steps):
             return "uv"
