@@ -15,6 +15,8 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 
+from everloop.instants import parse_instant
+
 
 class Output:
     """Where a command's result goes. With ``as_json`` only :meth:`document` prints, on standard output."""
@@ -64,6 +66,11 @@ class Output:
     def _print(self, drawn: RenderableType) -> None:
         if not self.as_json:
             self._console.print(drawn)
+
+
+def minute(instant: str) -> str:
+    """An instant of the registry as people read it, in UTC: ``2024-03-01 09:30``."""
+    return f"{parse_instant(instant):%Y-%m-%d %H:%M}"
 
 
 def to_plain(value: Any) -> Any:

@@ -36,5 +36,5 @@ def import_(model: str, file: Path, skip_refused: bool, models_directory: Path, 
     output.document(result)
     for refused in result.refused[:20]:
         output.say(f"  refused row {refused.row} ({refused.key}): {refused.reason}")
-    verb = "was there already" if result.already_there else "imported"
+    verb = "were there already" if result.already_there else "imported"
     output.say(f"{result.rows:,} rows {verb}: {result.uri}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import IO
+from contextlib import closing
+from typing import IO, Any
 
 import click
 
@@ -21,19 +22,29 @@ from cli.signed_http import SignedHttpClient
 @click.argument("instances", type=click.File("r"), default=sys.stdin)
 @json_option
 def predict(model: str, instances: IO[str], as_json: bool) -> None:
-    """Ask MODEL about INSTANCES: a file (or standard input) holding one JSON object, or a list of them."""
+    """Ask MODEL about INSTANCES: a file (or standard input) with a request's body, a list of rows, or one row."""
     try:
-        rows = json.load(instances)
+        given = json.load(instances)
     except ValueError as error:
         raise CommandError(
-            f"the instances are no JSON: {error}", 'give {"feature": value, …} or a list of these'
+            f"the instances are no JSON: {error}", 'give {"instances": [{"feature": value, …}, …]}'
         ) from error
     output, account = Output(as_json), Account()
     deployed = account.model(model)
-    answer = ask(SignedHttpClient(account, deployed), deployed, rows if isinstance(rows, list) else [rows])
+    with closing(SignedHttpClient(account, deployed)) as http:
+        answer = ask(http, deployed, rows_of(given))
     output.document(answer)
     output.table(
         f"{model}, version {answer['version']}",
         ["prediction id", "prediction", "probability"],
         ([p["prediction_id"], p["prediction"], p.get("probability")] for p in answer["predictions"]),
     )
+
+
+def rows_of(given: Any) -> list[Any]:
+    """The rows in a request's body, a list, or one row; what is wrong with a row the API says."""
+    if isinstance(given, list):
+        return given
+    if isinstance(given, dict) and isinstance(given.get("instances"), list):
+        return given["instances"]
+    return [given]

@@ -8,7 +8,7 @@ from cli.account import Account
 from cli.exceptions import CommandError
 from cli.operations.training import start_training
 from cli.options import json_option, model_argument
-from cli.output import Output
+from cli.output import Output, minute
 
 
 @click.group()
@@ -30,7 +30,7 @@ def show(model: str, as_json: bool) -> None:
         ["started", "what", "version", "status", "traffic", "guardrail"],
         (
             [
-                r.started_at,
+                minute(r.started_at),
                 r.kind,
                 r.version,
                 r.status,

@@ -7,7 +7,7 @@ import click
 from cli.account import Account
 from cli.operations.training import execution_arn
 from cli.options import json_option, model_argument
-from cli.output import Output
+from cli.output import Output, minute
 
 
 @click.group(invoke_without_command=True)
@@ -30,7 +30,10 @@ def list_(model: str, as_json: bool) -> None:
     output.table(
         f"runs of {model}",
         ["started", "run", "trigger", "status", "gate", "version", "cause"],
-        ([r.started_at, r.run_id, r.trigger.get("kind"), r.status, r.verdict, r.version, r.cause] for r in found),
+        (
+            [minute(r.started_at), r.run_id, r.trigger.get("kind"), r.status, r.verdict, r.version, r.cause]
+            for r in found
+        ),
     )
 
 

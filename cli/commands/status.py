@@ -9,7 +9,7 @@ import click
 from cli.account import Account
 from cli.operations.status import ModelStatus, model_status
 from cli.options import json_option
-from cli.output import Output
+from cli.output import Output, minute
 
 
 @click.command()
@@ -32,7 +32,10 @@ def _show(output: Output, found: ModelStatus) -> None:
     output.table(
         "last runs",
         ["started", "run", "trigger", "status", "gate", "version"],
-        ([r.started_at, r.run_id, r.trigger.get("kind"), r.status, r.verdict, r.version] for r in registry.runs),
+        (
+            [minute(r.started_at), r.run_id, r.trigger.get("kind"), r.status, r.verdict, r.version]
+            for r in registry.runs
+        ),
     )
     output.table(
         "last windows",
@@ -44,14 +47,14 @@ def _show(output: Output, found: ModelStatus) -> None:
 def _facts(found: ModelStatus) -> list[list[Any]]:
     registry = found.registry
     champion, active = registry.champion, registry.active_run
-    serving = f"version {champion.version} since {champion.since}" if champion else "nothing: no champion yet"
+    serving = f"version {champion.version} since {minute(champion.since)}" if champion else "nothing: no champion yet"
     code = "the deployed code serves"
     if found.code_waits:
         code = f"newer code is deployed than serves: `everloop rollout start {registry.model}`"
     return [
         ["serves", serving],
         ["staging", f"version {registry.staging}" if registry.staging else "nothing"],
-        ["active run", f"{active.run_id} since {active.started_at}" if active else "none"],
+        ["active run", f"{active.run_id} since {minute(active.started_at)}" if active else "none"],
         ["code", code if champion else "waits for the first champion"],
         ["alarms", ", ".join(found.alarms) or "none"],
         ["predictions", found.deployed.predictions_url],
@@ -60,4 +63,5 @@ def _facts(found: ModelStatus) -> list[list[Any]]:
 
 
 def _window(document: dict[str, Any]) -> list[Any]:
-    return [document.get(name) for name in ("end", "rows", "labelled_rows", "drift_alarm", "decision")]
+    counted = [document.get(name) for name in ("rows", "labelled_rows", "drift_alarm", "decision")]
+    return [minute(document["end"]), *counted]

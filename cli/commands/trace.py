@@ -7,7 +7,7 @@ import click
 from cli.account import Account
 from cli.operations.stories import describe
 from cli.options import json_option, model_argument
-from cli.output import Output
+from cli.output import Output, minute
 from everloop.registry.trace import trace as trace_version
 
 
@@ -29,7 +29,7 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
     found = trace_version(store, version)
     output.document(found.to_json())
     facts = [
-        ["state", f"{found.version.state} since {found.version.state_since}"],
+        ["state", f"{found.version.state} since {minute(found.version.state_since)}"],
         ["serves", f"yes, as function version {found.champion.lambda_version}" if found.champion else "no"],
         ["artefact", found.version.artifact_prefix],
         *([name, f"sha256 {file['sha256']} ({file['bytes']:,} bytes)"] for name, file in found.version.files.items()),
@@ -46,4 +46,4 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
         ["code", "passed", "reason"],
         ([r["code"], r.get("passed"), r["sentence"]] for r in found.version.gate.get("reasons", [])),
     )
-    output.table("history", ["at", "by", "what"], ([r.at, r.actor, describe(r)] for r in found.history))
+    output.table("history", ["at", "by", "what"], ([minute(r.at), r.actor, describe(r)] for r in found.history))

@@ -68,7 +68,7 @@ def start_training(
     if active is not None:
         raise RunActiveError(
             f"the run {active.run_id} of {model} is active since {active.started_at}",
-            f"watch it with `everloop runs {model}`; start again once it has ended",
+            f"watch it with `everloop runs list {model}`; start again once it has ended",
         )
     now = format_instant(account.now())
     run_input: dict[str, Any] = {
@@ -127,7 +127,7 @@ def _describe(client: Any, arn: str) -> dict[str, Any]:
         return client.describe_execution(executionArn=arn)
     except ClientError as error:
         if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
-            raise CommandError(f"no pipeline execution {arn}", "`everloop runs MODEL` lists the runs") from error
+            raise CommandError(f"no pipeline execution {arn}", "`everloop runs list MODEL` lists the runs") from error
         raise
 
 

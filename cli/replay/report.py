@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.output import Output
+from cli.output import Output, minute
 from cli.replay.evidence import PICTURE_FILE, PREDICTIONS_FILE, SUMMARY_FILE, WINDOWS_FILE
 from cli.replay.run import ReplayResult
 from cli.replay.summary import METRICS, Summary
 from everloop.evaluation.significance import CONFIDENCE
-from everloop.instants import parse_instant
 
 
 def tell(output: Output, result: ReplayResult) -> None:
@@ -62,15 +61,11 @@ def _events(output: Output, found: Summary) -> None:
     ]
     events += [(p["at"], "promotion", _of_version(p)) for p in found.promotions]
     events += [(r["at"], "rollback", _of_version(r)) for r in found.rollbacks]
-    output.story("what happened and why", [(_minute(at), what, text) for at, what, text in sorted(events)])
+    output.story("what happened and why", [(minute(at), what, text) for at, what, text in sorted(events)])
 
 
 def _of_version(event: dict[str, Any]) -> str:
     return f"version {event['version']}" + (f". {event['reason']}" if event["reason"] else "")
-
-
-def _minute(instant: str) -> str:
-    return f"{parse_instant(instant):%Y-%m-%d %H:%M}"
 
 
 def _with_interval(value: dict[str, float | None]) -> str:

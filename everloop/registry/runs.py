@@ -38,7 +38,9 @@ class Runs(Versions):
         """
         found = self._read(Run, keys.run(run_id))
         if found is None:
-            raise UnknownRunError(f"model {self.model} has no run {run_id}; `everloop runs` lists them")
+            raise UnknownRunError(
+                f"model {self.model} has no run {run_id}; `everloop runs list {self.model}` lists them"
+            )
         return found
 
     def runs(self) -> list[Run]:

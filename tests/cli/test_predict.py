@@ -1,0 +1,21 @@
+"""``everloop predict`` takes what a person has at hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cli.commands.predict import rows_of
+
+ROW = {"train_id": "t1", "distance": 3.0}
+
+
+@pytest.mark.parametrize("given", [{"instances": [ROW]}, [ROW], ROW])
+def test_a_body_a_list_and_a_row_ask_the_same(given: Any) -> None:
+    assert rows_of(given) == [ROW]
+
+
+def test_a_row_may_have_a_field_named_like_the_body() -> None:
+    row = {"train_id": "t1", "instances": 4.0}
+    assert rows_of(row) == [row]
