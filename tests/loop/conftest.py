@@ -1,6 +1,7 @@
 """One local cloud for all tests of the whole loop: deployed once, replayed once, then left running.
 
-Every test file here belongs to the xdist group ``loop``, so that one worker runs them all.
+Every test file here belongs to the xdist group ``loop``, so that one worker runs them all. The cloud, and the
+environment that points at it, end with the last of them: other tests of that worker have accounts of their own.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ HISTORY_ENDS = datetime(2013, 3, 1, tzinfo=UTC)
 STREAM_ENDS = "2013-03-13"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def models_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_models(tmp_path_factory.mktemp("declared") / "models")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def loop(models_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """The cloud, after the flights of two weeks went through it with one retraining on the way."""
     folder, environment = tmp_path_factory.mktemp("loop"), dict(os.environ)
