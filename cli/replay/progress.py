@@ -61,7 +61,7 @@ class Progress:
             self._plain_due = self.simulated + PLAIN_EVERY
             seconds = time.monotonic() - self._started
             print(
-                f"{self.simulated:%Y-%m-%d}  {self._share():4.0%}  {self.rows:>8,} rows  "
+                f"{self.simulated:%Y-%m-%d}  {self._share():4.0%}  {self.rows:>8,} rows in {self.requests:,} requests  "
                 f"champion {self.champion}  {self.step}  ({seconds:.0f} s)",
                 file=sys.stderr,
                 flush=True,

@@ -51,17 +51,20 @@ def _months(output: Output, found: Summary) -> None:
 
 
 def _events(output: Output, found: Summary) -> None:
-    events = [
-        (
-            run["at"],
-            "retraining",
-            f"version {run['version']}, gate: {run['verdict']}. {run['trigger']}: {run['reason']}",
-        )
-        for run in found.retrainings
-    ]
+    events = [(r["at"], "retraining", told(r)) for r in found.retrainings]
     events += [(p["at"], "promotion", _of_version(p)) for p in found.promotions]
     events += [(r["at"], "rollback", _of_version(r)) for r in found.rollbacks]
     output.story("what happened and why", [(minute(at), what, text) for at, what, text in sorted(events)])
+
+
+def told(retraining: dict[str, Any]) -> str:
+    """One retraining in words: what came of it, what set it off, and what the gate held against it."""
+    version = f"version {retraining['version']}, " if retraining["version"] else ""
+    text = f"{version}gate: {retraining['verdict']}. {retraining['trigger']}: {retraining['reason']}"
+    against = [r["sentence"] for r in retraining["reasons"] if not r["passed"]]
+    if retraining["cause"]:
+        against.append(retraining["cause"])
+    return f"{text} Against it: {' '.join(against)}" if against else text
 
 
 def _of_version(event: dict[str, Any]) -> str:
