@@ -59,14 +59,14 @@ def read_counts(rows: Iterable[Mapping[str, str | None]], reference: Reference, 
     Raises
     ------
     QueryFailedError
-        When the answer has no row of totals.
+        When the answer has no row of labels: the query always gives one.
     """
     bins = all_bins(reference)
     by_part = {part_of(name): name for name in bins}
     cells = {name: [0] * (b.size + 1) for name, b in bins.items()}
     ones, labelled_by_score = [0] * len(cells[SCORE]), [0] * len(cells[SCORE])
-    total: Mapping[str, str | None] | None = None
-    labels = LabelCounts()
+    total: Mapping[str, str | None] = {}
+    labels: LabelCounts | None = None
     for row in rows:
         part = row["part"] or ""
         if part == TOTAL:
@@ -78,23 +78,24 @@ def read_counts(rows: Iterable[Mapping[str, str | None]], reference: Reference, 
             cells[name][place] = _whole(row["n_own" if name == SCORE else "n"])
             if name == SCORE:
                 ones[place], labelled_by_score[place] = _whole(row["label"]), _whole(row["outcomes"])
-    if total is None:
-        raise QueryFailedError("the answer of the profile query has no row of totals")
+    if labels is None:
+        raise QueryFailedError("the answer of the profile query has no row of labels")
+    # Without rows in the windows there is nothing to total.
     outcomes = Outcomes(
-        rows=_whole(total["outcomes"]),
+        rows=_whole(total.get("outcomes")),
         ones=tuple(ones[:-1]) if classification else (),
         zeros=tuple(a - b for a, b in zip(labelled_by_score, ones, strict=True))[:-1] if classification else (),
-        **{name: float(total[name] or 0) for name in OUTCOME_SUMS},
+        **{name: float(total.get(name) or 0) for name in OUTCOME_SUMS},
     )
     counts = {name: BinCounts(tuple(c[:-1]), c[-1]) for name, c in cells.items()}
     profile = Profile(
         bins=reference.bins_id,
-        rows=_whole(total["n"]),
+        rows=_whole(total.get("n")),
         features={name: c for name, c in counts.items() if name != SCORE},
         score=counts[SCORE],
         outcomes=outcomes,
     )
-    return Counted(profile, _whole(total["labelled"]), labels)
+    return Counted(profile, _whole(total.get("labelled")), labels)
 
 
 def _whole(text: str | None) -> int:

@@ -1,9 +1,13 @@
 """The query that counts a window on the lake.
 
-One query gives everything: the captured rows of a window are put into the reference's bins by CASE, joined with the
-label that arrived last, and counted by GROUPING SETS, one set for each feature. The answer has one row for each bin
-that occurs. It keeps to what Trino (Athena) and DuckDB read alike; its counts are those of
-:mod:`everloop.monitoring.counting`.
+One query gives everything in one pass: the captured rows of a window are joined with the label that arrived last and
+put into the reference's bins; then each row is spread over the bins it fell into, one for each feature, and those are
+counted. The answer has one row for each bin that occurs. It keeps to what Trino (Athena) and DuckDB read alike; its
+counts are those of :mod:`everloop.monitoring.counting`.
+
+The text stays short, since Athena takes 256 KB at most and parsing is a good part of a small window's time: edges and
+categories stand in arrays, for ``width_bucket`` and ``array_position``
+(https://trino.io/docs/current/functions/math.html, https://trino.io/docs/current/functions/array.html).
 """
 
 from __future__ import annotations
@@ -76,11 +80,8 @@ def profile_query(declaration: ModelDeclaration, reference: Reference, windows: 
         The champion: scores and outcomes are counted of the rows that it answered.
     """
     bins = all_bins(reference)
-    names = list(bins)
-    columns = [f'"_b{i}"' for i in range(len(names))]
-    cases = ",\n    ".join(f"{_case(n, b)} AS {c}" for c, (n, b) in zip(columns, bins.items(), strict=True))
-    sets = ", ".join(["()", *(f"({c})" for c in columns)])
-    which = " ".join(f"WHEN {c} IS NOT NULL THEN '{part_of(n)}'" for c, n in zip(columns, names, strict=True))
+    places = ",\n      ".join(["0", *(_place(name, b) for name, b in bins.items())])
+    parts = " ".join(f"WHEN {i} THEN '{part}'" for i, part in enumerate([TOTAL, *map(part_of, bins)], start=1))
     features = ", ".join(f'"{f.name}"' for f in declaration.data.features)
     begin, until = min(windows.start, windows.labelled_start), max(windows.end, windows.labelled_end)
     classification = declaration.problem.type == "binary_classification"
@@ -121,21 +122,18 @@ def profile_query(declaration: ModelDeclaration, reference: Reference, windows: 
   SELECT *, CASE WHEN l = 1 AND "_own" = 1 AND y IS NOT NULL THEN 1E0 ELSE 0E0 END AS t,
     {_scale(classification)}
   FROM joined
-), binned AS (
-  SELECT w, "_own", l, y, t, s, z, v,
-    {_deviance(classification)} AS d,
-    {cases}
-  FROM scored
+), rated AS (
+  SELECT w, w * "_own" AS o, CASE WHEN l = 1 AND y IS NOT NULL THEN 1 ELSE 0 END AS k, t,
+    {_terms(declaration.gate.metric)},
+    ARRAY[
+      {places}
+    ] AS b
+  FROM (SELECT *, {_deviance(classification)} AS d FROM scored) r
 ), counted AS (
-  SELECT CASE {which} ELSE '{TOTAL}' END AS part,
-    coalesce({", ".join([*columns, "0"])}) AS bin,
-    sum(w) AS n,
-    sum(w * "_own") AS n_own,
-    sum(CASE WHEN l = 1 AND y IS NOT NULL THEN 1 ELSE 0 END) AS labelled,
-    sum(t) AS outcomes,
-    {_sums(declaration.gate.metric)}
-  FROM binned
-  GROUP BY GROUPING SETS ({sets})
+  SELECT CASE i {parts} END AS part, bin, sum(w) AS n, sum(o) AS n_own, sum(k) AS labelled, sum(t) AS outcomes,
+    {", ".join(f'coalesce(sum("_{name}"), 0E0) AS {name}' for name in OUTCOME_SUMS)}
+  FROM rated CROSS JOIN UNNEST(b) WITH ORDINALITY AS u (bin, i)
+  GROUP BY i, bin
 ), label_counts AS (
   SELECT count(*) AS arrived,
     coalesce(sum(CASE WHEN a.previous <> a."label" THEN 1 ELSE 0 END), 0) AS corrections,
@@ -169,17 +167,19 @@ def part_of(name: str) -> str:
     return name if name == SCORE else f"feature {name}"
 
 
-def _case(name: str, bins: Bins) -> str:
+def _place(name: str, bins: Bins) -> str:
     """The bin's number; that of what is missing is the last, so that the answer's numbers are places."""
     column = "s" if name == SCORE else f'"{name}"'
     missing, last = bins.size, bins.size - 1
     if isinstance(bins, CategoryBins):
         absent = f"{column} IS NULL OR {column} = ''"
-        tests = (f"WHEN {column} = {_text(c)} THEN {i}" for i, c in enumerate(bins.categories))
+        known = f"array_position(ARRAY[{', '.join(map(_text, bins.categories))}], {column})"
+        # Of what is not in the array, engines make zero or null.
+        place = f"coalesce(nullif({known}, 0) - 1, {last})" if bins.categories else f"{last}"
     else:
         absent = f"{column} IS NULL"
-        tests = (f"WHEN {column} < {_double(e)} THEN {i}" for i, e in enumerate(bins.edges))
-    return f"CASE WHEN {absent} THEN {missing} {' '.join(tests)} ELSE {last} END"
+        place = f"width_bucket({column}, ARRAY[{', '.join(map(_double, bins.edges))}])" if bins.edges else f"{last}"
+    return f"CASE WHEN {absent} THEN {missing} ELSE {place} END"
 
 
 def _scale(classification: bool) -> str:
@@ -196,7 +196,8 @@ def _deviance(classification: bool) -> str:
     return "CASE WHEN y = 1E0 THEN -ln(p) ELSE -ln(1E0 - p) END"
 
 
-def _sums(metric: str) -> str:
+def _terms(metric: str) -> str:
+    """What a row adds to each sum; null where its outcome does not count."""
     loss = {"log_loss": "d", "mae": "abs(y - s)"}.get(metric, "(y - s) * (y - s)")
     terms = {
         "loss": loss,
@@ -209,9 +210,7 @@ def _sums(metric: str) -> str:
         "v_z": "v * z",
         "v_zz": "v * z * z",
     }
-    return ",\n    ".join(
-        f"coalesce(sum(CASE WHEN t = 1E0 THEN {terms[name]} END), 0E0) AS {name}" for name in OUTCOME_SUMS
-    )
+    return ",\n    ".join(f'CASE WHEN t = 1E0 THEN {terms[name]} END AS "_{name}"' for name in OUTCOME_SUMS)
 
 
 def _inside(table: str, begin: datetime, end: datetime) -> str:

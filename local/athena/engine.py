@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,9 +192,12 @@ def _redirect(use: TableUse, view: str) -> None:
 
 def _execute(cursor: duckdb.DuckDBPyConnection, sql: str) -> tuple[pa.Table, tuple[str, ...]]:
     try:
-        relation = cursor.sql(sql)
-        types = tuple(str(kind) for kind in relation.types)
-        table = relation.to_arrow_table()
+        cursor.execute(sql)
+        types = tuple(str(column[1]) for column in cursor.description)
+        with warnings.catch_warnings():
+            # A relation would spare the copy, but parses and binds the text twice, which here costs more.
+            warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
+            table = cursor.to_arrow_table()
     except duckdb.Error as error:
         raise QueryFailedError(f"{_error_name(error)}: {error}") from error
     for index, kind in enumerate(types):
@@ -217,6 +221,8 @@ def _error_name(error: duckdb.Error) -> str:
         return "INVALID_CAST_ARGUMENT"
     if isinstance(error, duckdb.CatalogException):
         return "FUNCTION_NOT_FOUND"
+    if isinstance(error, duckdb.InvalidInputException):
+        return "INVALID_FUNCTION_ARGUMENT"
     if isinstance(error, duckdb.OutOfMemoryException):
         return "EXCEEDED_MEMORY_LIMIT"
     return "GENERIC_INTERNAL_ERROR"

@@ -96,6 +96,8 @@ PORTABLE_FUNCTIONS = frozenset(
         "is_finite",
         "is_infinite",
         "approx_distinct",
+        "width_bucket",
+        "array_position",
     ]
 )
 
@@ -110,4 +112,11 @@ MACROS = (
     "CREATE MACRO is_infinite(number) AS isinf(number)",
     "CREATE MACRO approx_distinct(argument) AS approx_count_distinct(argument)",
     "CREATE MACRO cardinality(list) AS len(list)",
+    # Trino's over rising bins: how many of them are not above the number, which must be one.
+    "CREATE MACRO width_bucket(number, bins) AS CASE WHEN number IS NULL THEN NULL "
+    "WHEN isnan(number) THEN error('Operand cannot be NaN') "
+    "ELSE len(list_filter(bins, lambda bin: bin <= number)) END",
+    # Trino's is zero where the element is not in the list.
+    "CREATE MACRO array_position(list, element) AS "
+    "CASE WHEN element IS NULL THEN NULL ELSE coalesce(list_position(list, element), 0) END",
 )

@@ -125,7 +125,7 @@ def _read(item: StoredObject, columns: pa.Schema) -> pa.Table:
         file = pq.ParquetFile(pa.BufferReader(item.read()))
         stored = {name.lower(): name for name in file.schema_arrow.names}
         wanted = [stored[name] for name in columns.names if name in stored]
-        read = file.read(columns=wanted)
+        read = file.read(columns=wanted, use_threads=False)  # the objects are small
     except pa.ArrowException as error:
         raise QueryFailedError(f"HIVE_BAD_DATA: s3://{item.bucket}/{item.key} is not Parquet: {error}") from error
     arrays = []

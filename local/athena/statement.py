@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,8 +89,9 @@ def parse(sql: str, database: str | None, connection: duckdb.DuckDBPyConnection)
     match = _UNLOAD.fullmatch(sql)
     unload = _unload(match["target"], match["options"] or "") if match else None
     tree = _parse_select(match["query"] if match else sql.strip().removesuffix(";"), connection)
-    _check(tree)
-    return Statement(tree, tuple(_table_uses(tree, database)), unload)
+    nodes = list(_nodes(tree))
+    _check(nodes)
+    return Statement(tree, tuple(_table_uses(nodes, database)), unload)
 
 
 def _unload(target: str, options: str) -> Unload:
@@ -140,9 +141,9 @@ def _nodes(value: Any) -> Iterator[Node]:
             stack += item
 
 
-def _check(tree: Node) -> None:
+def _check(nodes: Sequence[Node]) -> None:
     """Refuse what DuckDB would run but Athena would not, or not with the same meaning."""
-    for node in _nodes(tree):
+    for node in nodes:
         kind = node.get("class")
         if node.get("type") == "TABLE_FUNCTION":
             name = node["function"]["function_name"]
@@ -165,9 +166,9 @@ def _check(tree: Node) -> None:
             raise InvalidQueryError(f"{kind.lower()} expressions are not supported by the local Athena")
 
 
-def _table_uses(tree: Node, database: str | None) -> Iterator[TableUse]:
-    views = {entry["key"].lower() for node in _nodes(tree) for entry in _common_tables(node)}
-    for node in _nodes(tree):
+def _table_uses(nodes: Sequence[Node], database: str | None) -> Iterator[TableUse]:
+    views = {entry["key"].lower() for node in nodes for entry in _common_tables(node)}
+    for node in nodes:
         if node.get("type") != "SELECT_NODE" or not node.get("from_table"):
             continue
         conditions = tuple(_conjuncts(node.get("where_clause")))

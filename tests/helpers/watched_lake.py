@@ -13,6 +13,7 @@ import numpy as np
 from everloop.model_file import ModelDeclaration
 from everloop.monitoring.build import build_reference, complete_reference
 from everloop.monitoring.reference import Reference
+from local.athena.functions import MACROS
 
 LINES = ["north", "south", "o'er", "west"]
 OPERATORS = ["alpha", "beta", ""]
@@ -91,6 +92,8 @@ class WatchedLake:
     captured: int = 0
 
     def __post_init__(self) -> None:
+        for macro in MACROS:
+            self.connection.execute(macro)
         kinds = {"number": "DOUBLE", "category": "VARCHAR"}
         features = ", ".join(f'"{f.name}" {kinds[f.type]}' for f in self.declaration.data.features)
         self.connection.execute(

@@ -157,8 +157,8 @@ class TestWhichRowsCount:
         assert (found.profile.rows, found.labelled_rows, found.labels.arrived) == (0, 0, 0)
         assert found.profile.outcomes.mean_loss is None
 
-    def test_answer_without_totals_is_refused(self, reference):
-        with pytest.raises(QueryFailedError, match="no row of totals"):
+    def test_answer_without_labels_row_is_refused(self, reference):
+        with pytest.raises(QueryFailedError, match="no row of labels"):
             read_counts([], reference, classification=True)
 
     def test_reference_without_scores_is_refused(self, lake, reference):

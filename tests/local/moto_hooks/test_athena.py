@@ -213,6 +213,13 @@ def test_a_column_of_another_type_is_bad_data(lake: Any) -> None:
         ("coalesce(nullif(1, 1), 5)", "5"),
         ("max(CASE WHEN delay IS NULL THEN NULL ELSE ln(exp(delay)) END)", "3.5"),
         ("CAST('2013-03-01' AS date)", "2013-03-01"),
+        ("width_bucket(0.5e0, ARRAY[1e0, 2e0])", "0"),
+        ("width_bucket(1e0, ARRAY[1e0, 2e0])", "1"),
+        ("width_bucket(9e0, ARRAY[1e0, 2e0])", "2"),
+        ("width_bucket(CAST(NULL AS double), ARRAY[1e0, 2e0])", None),
+        ("array_position(ARRAY['a', 'b'], 'b')", "2"),
+        ("array_position(ARRAY['a', 'b'], 'c')", "0"),
+        ("array_position(ARRAY['a', 'b'], CAST(NULL AS varchar))", None),
     ],
 )
 def test_expressions_mean_what_they_mean_in_trino(lake: Any, expression: str, value: str | None) -> None:
@@ -260,6 +267,7 @@ def test_what_the_local_athena_does_not_run_is_refused(lake: Any, sql: str, mess
         ("SELECT CAST(key AS bigint) FROM m_history", "INVALID_CAST_ARGUMENT"),
         ("SELECT version / 0 FROM m_history", "DIVISION_BY_ZERO"),
         ("SELECT * FROM '/etc/passwd'", "TABLE_NOT_FOUND"),
+        ("SELECT width_bucket(CAST('NaN' AS double), ARRAY[1e0])", "INVALID_FUNCTION_ARGUMENT"),
     ],
 )
 def test_queries_that_fail_say_why(lake: Any, sql: str, reason: str) -> None:
