@@ -10,7 +10,7 @@ import numpy as np
 
 from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.bins import Bins, CategoryBins, NumberBins
-from everloop.monitoring.counting import bin_indices, count_outcomes, counted
+from everloop.monitoring.counting import bin_indices, count_outcomes, counted, counted_daily
 from everloop.monitoring.divergence import distance, smallest_share
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.profile import BinCounts
@@ -47,6 +47,7 @@ def build_reference(
         When there are no rows, or a declared feature is not given for every row.
     """
     span = declaration.monitoring.drift_days
+    distinct, day = np.unique(days, return_inverse=True)
     features = {}
     for feature in declaration.data.features:
         given = numbers if feature.type == "number" else categories
@@ -54,8 +55,8 @@ def build_reference(
             raise ReferenceUnusableError(f"the feature {feature.name!r} is not given for each of {len(days)} rows")
         values = given[feature.name]
         bins = number_bins(values, NUMBER_BINS) if feature.type == "number" else category_bins(values)
-        features[feature.name] = _feature(bins, values, days, span)
-    return Reference(rows=len(days), days=len(np.unique(days)), features=features)
+        features[feature.name] = _feature(bins, values, day, span)
+    return Reference(rows=len(days), days=len(distinct), features=features)
 
 
 def complete_reference(
@@ -77,12 +78,13 @@ def complete_reference(
     bins = number_bins(scores, SCORE_BINS)
     classification = declaration.problem.type == "binary_classification"
     metric = declaration.gate.metric
+    distinct, day = np.unique(days, return_inverse=True)
     return replace(
         reference,
-        score=_feature(bins, scores, days, declaration.monitoring.drift_days),
+        score=_feature(bins, scores, day, declaration.monitoring.drift_days),
         metric=metric,
         outcomes=count_outcomes(bins, scores, labels, metric=metric, classification=classification),
-        outcome_days=len(np.unique(days)),
+        outcome_days=len(distinct),
     )
 
 
@@ -92,7 +94,7 @@ def number_bins(values: np.ndarray, wanted: int) -> NumberBins:
     The bins beyond what the reference has seen are what shows a value that never occurred. A value that fills
     more than a bin's share has one to itself, and the rest is divided among the others.
     """
-    finite = np.sort(values[np.isfinite(values)])
+    finite = values[np.isfinite(values)]
     if not len(finite):
         return NumberBins(())
     distinct, sizes = np.unique(finite, return_counts=True)
@@ -116,11 +118,10 @@ def category_bins(values: Sequence[str]) -> CategoryBins:
     return CategoryBins(tuple(name for _, name in ranked[:CATEGORIES]))
 
 
-def _feature(bins: Bins, values: np.ndarray | Sequence[str], days: np.ndarray, span: int) -> FeatureReference:
+def _feature(bins: Bins, values: np.ndarray | Sequence[str], day: np.ndarray, span: int) -> FeatureReference:
+    """``day`` is the number of each row's day, from 0 on."""
     indices = bin_indices(bins, values)
-    _, day = np.unique(days, return_inverse=True)
-    daily = [counted(bins, indices[day == d]) for d in range(int(day.max()) + 1)]
-    return FeatureReference(bins, counted(bins, indices), natural_variation(daily, span))
+    return FeatureReference(bins, counted(bins, indices), natural_variation(counted_daily(bins, indices, day), span))
 
 
 def natural_variation(daily: Sequence[BinCounts], longest: int) -> tuple[Natural, ...]:

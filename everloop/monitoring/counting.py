@@ -31,8 +31,15 @@ def count(bins: Bins, values: np.ndarray | Sequence[str]) -> BinCounts:
 
 def counted(bins: Bins, indices: np.ndarray) -> BinCounts:
     """How often each bin occurs among bin numbers."""
-    cells = np.bincount(indices - MISSING, minlength=bins.size + 1)
-    return BinCounts(tuple(int(n) for n in cells[1:]), int(cells[0]))
+    return _bin_counts(np.bincount(indices - MISSING, minlength=bins.size + 1).tolist())
+
+
+def counted_daily(bins: Bins, indices: np.ndarray, day: np.ndarray) -> list[BinCounts]:
+    """How often each bin occurs among the bin numbers of each day; ``day`` numbers each row's day, from 0 on."""
+    width = bins.size + 1
+    days = int(day.max()) + 1 if len(day) else 0
+    cells = np.bincount(day * width + indices - MISSING, minlength=days * width)
+    return [_bin_counts(row) for row in cells.reshape(days, width).tolist()]
 
 
 def count_profile(
@@ -108,6 +115,11 @@ def _losses(metric: str, residual: np.ndarray, deviance: np.ndarray) -> np.ndarr
     if metric == "mae":
         return np.abs(residual)
     raise MonitoringError(f"{metric!r} is no mean over rows: log_loss, brier, mae and rmse are")
+
+
+def _bin_counts(cells: Sequence[int]) -> BinCounts:
+    """Of cells of which the first counts what is missing."""
+    return BinCounts(tuple(cells[1:]), cells[0])
 
 
 def _category_indices(bins: CategoryBins, values: Sequence[str] | np.ndarray) -> np.ndarray:
