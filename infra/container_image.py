@@ -23,8 +23,10 @@ def images_by_region() -> Mapping[str, Mapping[str, str]]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of the SDK's own docstrings
-        from sagemaker.core import image_uris  # takes seconds
+        from sagemaker.core import common_utils, image_uris  # takes seconds
 
+    # For every address the SDK would read botocore's endpoints anew, a tenth of a second each time.
+    common_utils._botocore_resolver = lru_cache(maxsize=1)(common_utils._botocore_resolver)
     versions = image_uris.config_for_framework(FRAMEWORK)["training"]["versions"]
     if VERSION not in versions:
         raise SynthesisError(

@@ -31,10 +31,10 @@ from everloop.serving.manifest import sha256_hex
 from training.candidate import Candidate, read_candidate
 from training.champion import NONE, Champion, fetch_champion
 from training.channels import Split, read_split
+from training.declaration import read_declaration
 from training.exceptions import JobError
 from training.reference import full_reference
 from training.scoring import arrays, measure_latency, score
-from training.train import read_declaration
 
 logger = logging.getLogger("everloop.evaluation")
 

@@ -21,6 +21,7 @@ from everloop.serving.manifest import sha256_hex
 from everloop.serving.scorer import Scorer
 from training.channels import Split, read_split
 from training.contract import build_contract
+from training.declaration import read_declaration
 from training.exceptions import JobError
 from training.onnx_export import ExportRefusedError, ModelInputs, ParityError, check_parity, export_onnx
 from training.record import code_hash, training_record
@@ -114,11 +115,6 @@ def run(job: Job) -> None:
     (job.model / "profile.json").write_bytes(feature_reference(declaration, train))
     write_json(job.model / "parity.json", {**parity.as_dict(), "model_sha256": sha256_hex(model)})
     write_json(job.model / "training.json", record)
-
-
-def read_declaration(code: Path) -> ModelDeclaration:
-    """The declaration in the code archive."""
-    return ModelDeclaration.model_validate_json((code / "declaration.json").read_text(encoding="utf-8"))
 
 
 def learn_baseline(declaration: ModelDeclaration, train: Split) -> Baseline:

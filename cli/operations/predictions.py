@@ -13,7 +13,7 @@ from everloop.model_file import ModelDeclaration
 
 
 def predict(http: SignedHttpClient, model: DeployedModel, instances: list[dict[str, Any]]) -> dict[str, Any]:
-    """Answer ``instances`` in one request; see docs/predict.md for both bodies."""
+    """Answer ``instances`` in one request; docs/after-deploy.md shows both bodies."""
     return http.post(model.predictions_url, {"instances": instances})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from infra.exceptions import PackagingError
@@ -47,13 +48,19 @@ def local_modules(entries: Iterable[Path], *, root: Path, package: str) -> list[
     waiting = [(path, "") for path in entries]
     while waiting:
         path, parent = waiting.pop()
-        names = imported_names(path.read_text(encoding="utf-8"), file=str(path), package=parent)
+        names = _names_in(path.read_text(encoding="utf-8"), str(path), parent)
         for name in sorted(n for n in names if n.split(".")[0] == package):
             for file in _files_of(name, root, importer=path):
                 if file not in found:
                     found.add(file)
                     waiting.append((root / file, ".".join(file.parent.parts)))
     return sorted(found)
+
+
+@cache
+def _names_in(source: str, file: str, package: str) -> frozenset[str]:
+    """:func:`imported_names`, kept: most modules are reached from many entries."""
+    return frozenset(imported_names(source, file=file, package=package))
 
 
 def _running(tree: ast.AST) -> Iterable[ast.AST]:
