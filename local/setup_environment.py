@@ -6,6 +6,7 @@ pip does otherwise, with the same pinned versions. Everything lands in ``.venv``
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,7 +51,8 @@ def set_up() -> None:
     started = time.monotonic()
     _create_environment()
     installer = _install_packages()
-    _build_layers()
+    with _compiling(installer):
+        _build_layers()
     seconds = round(time.monotonic() - started, 1)
     RECORD.write_text(json.dumps({"fingerprint": wanted, "seconds": seconds, "installer": installer}) + "\n")
     print(f"setup: done in {seconds} s with {installer}")
@@ -92,7 +95,7 @@ def _install_packages() -> str:
     python = str(ENVIRONMENT / "bin" / "python")
     steps = [[*packages, "-c", "constraints.txt"], ["--no-deps", "-e", "."]]
     if _run([python, "-m", "pip", "install", "--quiet", UV]):
-        # Compiled once here, as pip does it: jobs and functions import the same packages again and again.
+        # Compiled once here: jobs and functions import the same packages again and again.
         uv = [str(ENVIRONMENT / "bin" / "uv"), "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
         print("setup: installing the pinned packages with uv")
         if all(_run([*uv, *step]) for step in steps):
@@ -100,12 +103,28 @@ def _install_packages() -> str:
         print("setup: uv could not (it does not read pip's configuration); pip goes on")
     print("setup: installing the pinned packages with pip; this takes a minute or two")
     for step in steps:
-        if not _run([python, "-m", "pip", "install", "--quiet", *step]):
+        if not _run([python, "-m", "pip", "install", "--quiet", "--no-compile", *step]):
             raise SetupError(
                 "pip could not install the packages (its message is above). The package index has to be "
                 "reachable for the first set-up; later ones need no network."
             )
     return "pip"
+
+
+@contextlib.contextmanager
+def _compiling(installer: str) -> Iterator[None]:
+    """Compile what pip installed, on all cores, beside what is done within; uv has compiled already."""
+    if installer == "uv":
+        yield
+        return
+    command = [str(ENVIRONMENT / "bin" / "python"), "-m", "compileall", "-qq", "-j", "0", str(ENVIRONMENT / "lib")]
+    with subprocess.Popen(command) as compiler:
+        try:
+            yield
+        except BaseException:
+            compiler.kill()
+            raise
+    # Its exit status is not asked: some packages carry files for other Pythons, which pip passes over as well.
 
 
 def _build_layers() -> None:

@@ -14,6 +14,9 @@ from infra.packaging.requirements import Target
 GLIBC = "manylinux_2_28"
 """What Lambda's Python 3.12 and newer run on. With an older one, installers find no current numpy."""
 
+OLDEST_GLIBC = 17
+"""Of glibc 2: what ``manylinux2014`` wheels are built for (PEP 599), the oldest kind that is still made."""
+
 
 def install_wheels(requirements: Path, constraints: Path, target: Target, folder: Path) -> None:
     """Install what ``requirements`` lists into ``folder``.
@@ -41,6 +44,13 @@ def install_wheels(requirements: Path, constraints: Path, target: Target, folder
     )
 
 
+def platform_tags(target: Target) -> list[str]:
+    """The platform tags of wheels that run on Lambda, newest first: pip takes only those it is told, one by one."""
+    newest = int(GLIBC.rpartition("_")[2])
+    kinds = [f"manylinux_2_{minor}" for minor in range(newest, OLDEST_GLIBC - 1, -1)]
+    return [f"{kind}_{target.machine}" for kind in (*kinds, "manylinux2014")]
+
+
 def _commands(requirements: Path, constraints: Path, target: Target, folder: Path) -> list[tuple[str, list[str]]]:
     files = ["-r", str(requirements), "-c", str(constraints), "--target", str(folder)]
     uv = [sys.executable, "-m", "uv"] if importlib.util.find_spec("uv") else _on_path("uv")
@@ -50,8 +60,8 @@ def _commands(requirements: Path, constraints: Path, target: Target, folder: Pat
         quiet = ["--quiet", "--no-config", "--only-binary", ":all:"]
         commands.append(("uv", [*uv, "pip", "install", *quiet, *platform, *files]))
     if importlib.util.find_spec("pip"):
-        platform = ["--platform", f"{GLIBC}_{target.machine}", "--python-version", target.python]
-        platform += ["--implementation", "cp", "--only-binary=:all:"]
+        platform = [part for tag in platform_tags(target) for part in ("--platform", tag)]
+        platform += ["--python-version", target.python, "--implementation", "cp", "--only-binary=:all:"]
         quiet = ["--quiet", "--disable-pip-version-check", "--no-compile", "--no-input"]
         commands.append(("pip", [sys.executable, "-m", "pip", "install", *quiet, *platform, *files]))
     return commands
