@@ -18,13 +18,18 @@ from rich.table import Table
 from everloop.instants import parse_instant
 
 
+def plain_console(*, stderr: bool, soft_wrap: bool = True) -> Console:
+    """A console that prints texts as they stand: ``[x]`` and ``:x:`` of a message or a log are no markup."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=soft_wrap)
+
+
 class Output:
     """Where a command's result goes. With ``as_json`` only :meth:`document` prints, on standard output."""
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
-        self._console = Console(highlight=False, soft_wrap=True)
-        self._progress = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = plain_console(stderr=False)
+        self._progress = plain_console(stderr=True)
 
     def document(self, value: Any) -> None:
         """Print ``value`` as JSON where machines listen."""

@@ -12,6 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from cli.output import plain_console
+
 PLAIN_EVERY = timedelta(days=14)
 
 
@@ -29,7 +31,7 @@ class Progress:
     champion: str = "none"
     step: str = "starting"
     last_event: str = ""
-    _console: Console = field(default_factory=lambda: Console(stderr=True))
+    _console: Console = field(default_factory=lambda: plain_console(stderr=True, soft_wrap=False))
     _live: Live | None = None
     _plain_due: datetime | None = None
     _started: float = field(default_factory=time.monotonic)

@@ -48,3 +48,15 @@ def test_machines_get_the_document_alone(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_instants_are_told_to_the_minute() -> None:
     assert minute("2013-04-26T11:00:31.250Z") == "2013-04-26 11:00"
+
+
+@pytest.mark.parametrize("text", ["^[a-z][a-z0-9_]{1,30}$", "no [/opt/ml] here [/]", "[bold]x[/bold]", "see :warning:"])
+def test_what_looks_like_markup_is_printed_as_it_stands(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(False)
+    output.say(text)
+    output.note(text)
+    output.table(text, [text], [(text,)])
+    output.story(text, [("at", text, text)])
+    printed = capsys.readouterr()
+    assert printed.out.count(text) == 7, "once said, three times in the table, three times in the story"
+    assert printed.err == text + "\n"
