@@ -80,7 +80,12 @@ class Account:
     def client(self, service: str) -> Any:
         """A boto3 client, made once for each service."""
         if service not in self._clients:
-            self._clients[service] = self.session.client(service)
+            try:
+                self._clients[service] = self.session.client(service)
+            except ValueError as error:  # botocore's for an endpoint or a region that can't be one
+                raise CredentialsError(
+                    f"{error} (region {self.region})", "set AWS_REGION and AWS_ENDPOINT_URL to what they should be"
+                ) from error
         return self._clients[service]
 
     @property
@@ -180,7 +185,7 @@ class explained_credentials:
         if isinstance(error, EndpointConnectionError):
             raise CredentialsError(
                 f"the account can't be reached: {error} ({where})",
-                "check AWS_ENDPOINT_URL and the network; a local cloud is started with `everloop local up`",
+                "check AWS_REGION, AWS_ENDPOINT_URL and the network; a local cloud is started with `everloop local up`",
             )
         if isinstance(error, ClientError):
             refused = error.response["Error"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,9 +34,9 @@ class SignedHttpClient:
         ApiRefusedError
             The API answered with a status of 400 or more.
         CommandError
-            The API can't be reached, or answered no JSON.
+            The body has a number that JSON has no word for, the API can't be reached, or it answered no JSON.
         """
-        data = json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+        data = _encoded(body)
         status, answer = self._exchange(url, data, self._signed_headers(url, data))
         try:
             decoded = json.loads(answer)
@@ -83,6 +84,29 @@ class SignedHttpClient:
                 self.close()
                 raise CommandError(f"{url} can't be reached: {error}", "is the endpoint up?") from error
         raise AssertionError("unreachable: the second attempt returns or raises")
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError as error:
+        raise CommandError(
+            f"{_not_finite(body) or 'a number'} of the request is not finite, and JSON knows finite numbers only",
+            "send null where a value is missing; nothing was sent",
+        ) from error
+
+
+def _not_finite(value: Any, path: str = "") -> str | None:
+    """Where the first number that is not finite stands, e.g. ``instances[0].distance``."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else path
+    if isinstance(value, dict):
+        inner = ((item, f"{path}.{name}" if path else str(name)) for name, item in value.items())
+    elif isinstance(value, list):
+        inner = ((item, f"{path}[{place}]") for place, item in enumerate(value))
+    else:
+        return None
+    return next((found for item, place in inner if (found := _not_finite(item, place)) is not None), None)
 
 
 def _remedy(status: int, model: str) -> str:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
 
 from cli.account import Account
-from cli.operations.labels import import_labels
-from cli.options import existing_file, json_option, model_argument
+from cli.operations.declarations import find_declaration
+from cli.operations.labels import BATCH, import_labels
+from cli.options import existing_file, json_option, model_argument, models_directory_option
 from cli.output import Output
 from cli.signed_http import SignedHttpClient
+from everloop.serving.labels import LabelRules
+
+TOLD_EVERY = 20 * BATCH
+"""Labels between two lines of progress."""
 
 
 @click.group()
@@ -21,15 +27,26 @@ def labels() -> None:
 @labels.command("import")
 @model_argument
 @existing_file("file")
+@models_directory_option
 @json_option
-def import_(model: str, file: Path, as_json: bool) -> None:
+def import_(model: str, file: Path, models_directory: Path, as_json: bool) -> None:
     """Send the outcomes in FILE (CSV or Parquet) to MODEL.
 
-    Two columns: `label`, and `prediction_id` or `key`. Sending a file again changes nothing; a corrected value
-    wins by arriving later.
+    Two columns: `label`, and `prediction_id` or `key`. A file with a bad row is refused whole. Of two values for
+    one prediction the one that arrives last counts: a corrected value wins by being sent later, and a file that is
+    sent again doubles nothing, but its values count again over corrections sent in between.
     """
-    output, account = Output(as_json), Account()
+    output = Output(as_json)
+    declaration = find_declaration(model, models_directory)
+    account = Account()
     deployed = account.model(model)
-    result = import_labels(SignedHttpClient(account, deployed), deployed, file)
+
+    def told(accepted: int, of: int) -> None:
+        if accepted % TOLD_EVERY == 0:
+            output.note(f"{accepted:,} of {of:,} labels accepted")
+
+    with closing(SignedHttpClient(account, deployed)) as http:
+        rules = LabelRules.from_declaration(declaration.model_dump(mode="json"))
+        result = import_labels(http, deployed, rules, file, told)
     output.document(result)
     output.say(f"{result.accepted:,} labels accepted for {model} from {result.file}")

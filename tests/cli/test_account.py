@@ -43,8 +43,24 @@ def test_an_endpoint_that_does_not_answer_is_named(bare):
     bare.setenv("AWS_SECRET_ACCESS_KEY", "b")
     bare.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     bare.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(CredentialsError, match=r"127\.0\.0\.1:9"):
+    with pytest.raises(CredentialsError, match=r"127\.0\.0\.1:9") as refused:
         _ = Account().platform
+    # A region that does not exist looks the same: its endpoint has no address.
+    assert "AWS_REGION" in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("AWS_ENDPOINT_URL", "127.0.0.1:4599"), ("AWS_REGION", "us east 1"), ("AWS_REGION", "-")]
+)
+def test_an_endpoint_or_a_region_that_can_not_be_one_is_named(bare, name, value):
+    bare.setenv("AWS_REGION", "us-east-1")
+    bare.setenv("AWS_ACCESS_KEY_ID", "a")
+    bare.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    bare.setenv(name, value)
+    with pytest.raises(CredentialsError) as refused:
+        _ = Account().platform
+    assert value in refused.value.message
+    assert name in refused.value.remedy
 
 
 class FakeSsm:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from cli.exceptions import RefusedDataError
-from cli.operations.labels import BATCH, read_labels, send_labels
+from cli.exceptions import ApiRefusedError, CommandError, RefusedDataError
+from cli.operations.labels import BATCH, import_labels, read_labels, send_labels
+from everloop.serving.labels import LabelRules
+
+BINARY = LabelRules(is_binary=True)
 
 
 class RecordingHttp:
-    """Takes what is posted, and accepts all of it."""
+    """Takes what is posted and accepts all of it, up to the batch it is told to fail at."""
 
-    def __init__(self):
+    def __init__(self, fails_at=None, error=None):
         self.posted = []
+        self._fails_at, self._error = fails_at, error
 
     def post(self, url, body):
+        if len(self.posted) == self._fails_at:
+            raise self._error
         self.posted.append((url, body))
         return {"accepted": len(body["labels"])}
 
@@ -30,38 +36,70 @@ def write(tmp_path, text):
     return file
 
 
+def many(tmp_path, count, label=lambda i: i % 2):
+    return write(tmp_path, "key,label\n" + "".join(f"k{i},{label(i)}\n" for i in range(count)))
+
+
 def test_labels_are_read_by_prediction_id_and_by_key(tmp_path):
-    assert read_labels(write(tmp_path, "prediction_id,label\na-0,1\na-1,0\n")) == [
+    assert read_labels(write(tmp_path, "prediction_id,label\na-0,1\na-1,0\n")).labels == [
         {"prediction_id": "a-0", "label": 1.0},
         {"prediction_id": "a-1", "label": 0.0},
     ]
-    assert read_labels(write(tmp_path, "label,key\n2.5,0042\n")) == [{"key": "0042", "label": 2.5}]
+    assert read_labels(write(tmp_path, "label,key\n2.5,0042\n1,NA\n")).labels == [
+        {"key": "0042", "label": 2.5},
+        {"key": "NA", "label": 1.0},
+    ]
 
 
-def test_parquet_is_read_alike(tmp_path):
+@pytest.mark.parametrize("index", [[0, 1], [7, 3], ["a", "b"]])
+def test_parquet_is_read_alike_whatever_its_index(tmp_path, index):
     file = tmp_path / "labels.parquet"
-    pd.DataFrame({"key": ["k"], "label": [1]}).to_parquet(file)
-    assert read_labels(file) == [{"key": "k", "label": 1.0}]
+    pd.DataFrame({"key": ["k", "l"], "label": [1, 0]}, index=index).to_parquet(file)
+    assert read_labels(file).labels == [{"key": "k", "label": 1.0}, {"key": "l", "label": 0.0}]
 
 
-def test_the_same_label_twice_is_one(tmp_path):
-    assert len(read_labels(write(tmp_path, "key,label\nk,1\nk,1\n"))) == 1
+def test_the_same_label_twice_is_one_and_lines_stay_those_of_the_file(tmp_path):
+    read = read_labels(write(tmp_path, "key,label\nk,1\nk,1\nl,0\n"))
+    assert [entry["key"] for entry in read.labels] == ["k", "l"]
+    assert read.lines == [2, 4]
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("key,label\nk,1\nk,0\n", "gives one key two values"),
+        ("key,label\nk,1\nk,0\n", "line 2, line 3 gives one key two values"),
         ("key,label\nk,\n", "line 2 has an empty value"),
+        ("key,label\n,1\n", "line 2 has an empty value"),
         ("key,label\na,1\nb,late\n", "line 3 has a label that is not a number"),
+        ("key,label\na,NaN\n", "line 2 has a label that is not a number"),
         ("key,outcome\nk,1\n", "the columns are key, outcome"),
         ("key,prediction_id,label\nk,p,1\n", "the columns are"),
         ("key,label,extra\nk,1,2\n", "the columns are"),
+        ("", "can't be read"),
+        ("key,label\nk,1\nl,1,2,3\n", "can't be read"),
+        ('key,label\n"k,1\n', "can't be read"),
     ],
 )
 def test_a_wrong_file_is_refused_and_says_where(tmp_path, text, says):
     with pytest.raises(RefusedDataError, match=says):
         read_labels(write(tmp_path, text))
+
+
+def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path):
+    latin = tmp_path / "labels.csv"
+    latin.write_bytes("key,label\nMünchen,1\n".encode("latin-1"))
+    parquet = tmp_path / "labels.parquet"
+    parquet.write_text("key,label\nk,1\n")
+    for file in (latin, parquet):
+        with pytest.raises(RefusedDataError, match="can't be read"):
+            read_labels(file)
+
+
+def test_an_instant_is_no_label(tmp_path):
+    file = tmp_path / "labels.parquet"
+    pd.DataFrame({"key": ["k"], "label": [pd.Timestamp("2020-01-01")]}).to_parquet(file)
+    with pytest.raises(RefusedDataError, match="not a number"):
+        read_labels(file)
 
 
 def test_labels_go_in_batches_and_all_of_them():
@@ -70,3 +108,33 @@ def test_labels_go_in_batches_and_all_of_them():
     assert send_labels(http, Model, labels) == len(labels)
     assert [len(body["labels"]) for _, body in http.posted] == [BATCH, BATCH, 3]
     assert [entry for _, body in http.posted for entry in body["labels"]] == labels
+
+
+@pytest.mark.parametrize(("value", "says"), [("2", "'label' is 2; send 0 or 1"), ("inf", "not a finite number")])
+def test_a_label_that_is_not_allowed_refuses_the_file_before_anything_is_sent(tmp_path, value, says):
+    # GIVEN a file whose third batch has a label that the model can't have
+    bad = 2 * BATCH + 100
+    file = many(tmp_path, 3 * BATCH, lambda i: value if i == bad else 1)
+    http = RecordingHttp()
+    # WHEN it is imported, THEN its line is named and nothing was sent
+    with pytest.raises(RefusedDataError, match=f"line {bad + 2}: .*{says}.*nothing was sent"):
+        import_labels(http, Model, BINARY, file)
+    assert http.posted == []
+
+
+def test_an_import_that_breaks_off_says_how_far_it_came(tmp_path):
+    body = {"error": {"code": "labels_not_stored", "message": "the stream is full", "index": 3}}
+    http = RecordingHttp(fails_at=2, error=ApiRefusedError(503, body, "try again"))
+    with pytest.raises(CommandError) as raised:
+        import_labels(http, Model, BINARY, many(tmp_path, 3 * BATCH))
+    assert f"{2 * BATCH} labels were taken, up to line {2 * BATCH + 1}" in raised.value.message
+    assert "the stream is full" in raised.value.message
+    assert f"(line {2 * BATCH + 3 + 2})" in raised.value.message
+    assert raised.value.remedy.startswith("try again; then import the file again")
+
+
+def test_an_import_tells_how_far_it_is(tmp_path):
+    told = []
+    result = import_labels(RecordingHttp(), Model, BINARY, many(tmp_path, BATCH + 1), lambda *t: told.append(t))
+    assert told == [(BATCH, BATCH + 1), (BATCH + 1, BATCH + 1)]
+    assert (result.accepted, result.batches) == (BATCH + 1, 2)
