@@ -64,7 +64,10 @@ def import_rows(
     """Check rows of the declared columns and put them into the lake; ``place`` is how errors call them."""
     check = check_history(frame, declaration, account.now())
     if check.violations and not (skip_refused and len(check.accepted)):
-        raise RefusedDataError(_told(place, check), "mend the file, or leave the bad rows out: --skip-refused")
+        raise RefusedDataError(
+            f"{place} breaks the data contract; nothing was imported\n{told(check)}",
+            "mend the file, or leave the bad rows out: --skip-refused",
+        )
     rows = to_lake_frame(check.accepted, declaration)
     bucket = account.platform.lake_bucket
     key = history_object_key(declaration, history_sha256(rows, declaration))
@@ -74,12 +77,13 @@ def import_rows(
     return HistoryImport(f"s3://{bucket}/{key}", len(rows), check.unlabelled, there, check.refused)
 
 
-def _told(place: str, check: HistoryCheck) -> str:
+def told(check: HistoryCheck) -> str:
+    """Every broken rule, and the first rows that break one, as lines of their own."""
     rules = "\n".join(f"    {violation}" for violation in check.violations)
     named = "\n".join(f"    row {r.row} ({r.key}): {r.reason}" for r in check.refused[:10])
     more = f"\n    … and {len(check.refused) - 10} more" if len(check.refused) > 10 else ""
     rows = f"\n  refused rows:\n{named}{more}" if named else ""
-    return f"{place} breaks the data contract; nothing was imported\n{rules}{rows}"
+    return f"{rules}{rows}"
 
 
 def _exists(account: Account, bucket: str, key: str) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+# Its cache of fonts stays inside the clone as well.
+os.environ.setdefault("MPLCONFIGDIR", str(Path(__file__).resolve().parents[2] / ".cache" / "matplotlib"))
 
 import matplotlib
 
@@ -35,24 +39,18 @@ def draw_quality(
     Parameters
     ----------
     daily : pandas.DataFrame
-        One row a day: ``date``, ``loop`` and ``frozen`` (the metric), ``rows`` (labelled).
+        One row a day: ``date``, ``loop`` and ``frozen`` (the metric), ``rows`` (labelled). Days without a value are
+        left out; without any there are no curves.
     metric : str
         The metric's name, for the axis.
     better : str
         ``higher`` or ``lower``.
     """
     figure, axes = plt.subplots(figsize=(11, 5.2), dpi=110)
-    smooth = _smoothed(daily)
-    for name, colour, label in (
-        ("frozen", FROZEN_COLOUR, "frozen first model"),
-        ("loop", LOOP_COLOUR, "the loop"),
-    ):
-        axes.plot(daily["date"], daily[name], ".", color=colour, alpha=0.25, markersize=4)
-        axes.plot(smooth["date"], smooth[name], color=colour, linewidth=2.2, label=label)
-    _fill_gain(axes, smooth, better)
-    low, high = smooth[["loop", "frozen"]].min().min(), smooth[["loop", "frozen"]].max().max()
-    margin = 0.35 * (high - low) or 0.01
-    axes.set_ylim(low - margin, high + 1.6 * margin)
+    if daily.empty:
+        axes.text(0.5, 0.5, f"no day on which {metric} has a value", transform=axes.transAxes, ha="center")
+    else:
+        _draw_curves(axes, daily, better)
     for mark in marks:
         colour = MARK_COLOURS.get(mark.kind, "#b3261e")
         axes.axvline(mark.at, color=colour, linewidth=1.2, linestyle="-" if mark.kind == "promoted" else ":")
@@ -73,12 +71,26 @@ def draw_quality(
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
-    axes.legend(loc="lower left", frameon=False)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     axes.set_title(f"{subtitle}; dots are days, lines a {SMOOTHING_DAYS}-day mean", loc="left", fontsize=9)
     figure.tight_layout()
     figure.savefig(file)
     plt.close(figure)
+
+
+def _draw_curves(axes: plt.Axes, daily: pd.DataFrame, better: str) -> None:
+    smooth = _smoothed(daily)
+    for name, colour, label in (
+        ("frozen", FROZEN_COLOUR, "frozen first model"),
+        ("loop", LOOP_COLOUR, "the loop"),
+    ):
+        axes.plot(daily["date"], daily[name], ".", color=colour, alpha=0.25, markersize=4)
+        axes.plot(smooth["date"], smooth[name], color=colour, linewidth=2.2, label=label)
+    _fill_gain(axes, smooth, better)
+    low, high = smooth[["loop", "frozen"]].min().min(), smooth[["loop", "frozen"]].max().max()
+    margin = 0.35 * (high - low) or 0.01
+    axes.set_ylim(low - margin, high + 1.6 * margin)
+    axes.legend(loc="lower left", frameon=False)
 
 
 def _smoothed(daily: pd.DataFrame) -> pd.DataFrame:

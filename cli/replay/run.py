@@ -138,16 +138,20 @@ def _summarise(
 def _draw(found: summary.Summary, predictions: pd.DataFrame, file: Path) -> None:
     metric = summary.METRICS[found.problem_type][0]
     better = "higher" if metric in summary.HIGHER_IS_BETTER else "lower"
-    loop, frozen = found.loop[metric]["value"], found.frozen[metric]["value"]
+    loop, frozen = (_shown(model[metric]["value"]) for model in (found.loop, found.frozen))
     draw_quality(
         summary.by_day(predictions, found.problem_type),
         marks(found),
         metric=metric,
         better=better,
-        title=f"{found.model}: {metric} {loop:.4f} with the loop, {frozen:.4f} with the frozen first model",
+        title=f"{found.model}: {metric} {loop} with the loop, {frozen} with the frozen first model",
         subtitle=f"{found.rows_served:,} rows answered, {len(found.retrainings)} retrainings",
         file=file,
     )
+
+
+def _shown(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.4f}"
 
 
 def marks(found: summary.Summary) -> list[Mark]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -13,10 +13,15 @@ from typing import Any
 
 import pandas as pd
 
+from cli.operations.history import told
 from cli.operations.predictions import to_instances
 from cli.replay.exceptions import ReplayDataError
+from everloop.dataset.frame_contract import check_history
 from everloop.dataset.history_file import read_history_file
 from everloop.model_file import ModelDeclaration
+
+_NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""The clock of a replay follows its rows: none is from the future."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +60,23 @@ def load(file: Path, declaration: ModelDeclaration, until_history: datetime) -> 
     Outcomes that were not known at the cut are not part of history: their labels are blanked, because a
     model trained at the cut could not have seen them.
 
+    Every row is held against the data contract first: a row that the API would refuse, or that has no time to be
+    asked at, would end the replay half way.
+
     Raises
     ------
     ReplayDataError
-        One of the two parts is empty.
+        Rows break the contract, or one of the two parts is empty.
     """
     frame = read_history_file(file, declaration)
+    check = check_history(frame, declaration, _NEVER)
+    if check.violations:
+        raise ReplayDataError(
+            f"{file} breaks the data contract; nothing was replayed\n{told(check)}",
+            "mend the file: the replay asks about every row of it",
+        )
     time = declaration.data.time
-    frame = frame.rename(columns={time: "time"}).sort_values("time", kind="stable", ignore_index=True)
+    frame = frame.rename(columns={time: "time"})
     cut = pd.Timestamp(until_history)
     history, stream = frame[frame["time"] < cut].copy(), frame[frame["time"] >= cut].copy()
     if history.empty or stream.empty:

@@ -82,7 +82,7 @@ def by_month(predictions: pd.DataFrame, problem_type: str) -> list[dict[str, Any
 
 
 def by_day(predictions: pd.DataFrame, problem_type: str) -> pd.DataFrame:
-    """One row a day: ``date``, ``loop``, ``frozen`` in the first metric, and labelled ``rows``."""
+    """One row for each day on which the first metric has a value: ``date``, ``loop``, ``frozen``, labelled ``rows``."""
     metric = METRICS[problem_type][0]
     labelled = predictions[predictions["label"].notna()]
     rows = []
@@ -91,7 +91,7 @@ def by_day(predictions: pd.DataFrame, problem_type: str) -> pd.DataFrame:
         values = {m: estimate(metric, label, of_day[score_column(m, problem_type)].to_numpy()).value for m in MODELS}
         if all(np.isfinite(value) for value in values.values()):
             rows.append({"date": day.tz_localize(None), **values, "rows": len(of_day)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["date", *MODELS, "rows"])
 
 
 def retrainings(runs: Iterable[Run]) -> list[dict[str, Any]]:

@@ -19,8 +19,8 @@ def declaration():
     return declare(binary_document())
 
 
-@pytest.fixture
-def file(tmp_path):
+def write(path, **edits):
+    """A week and a half of trains, one an hour; ``edits`` change columns."""
     times = pd.date_range("2024-02-27", periods=240, freq="h", tz="UTC") + pd.Timedelta(minutes=20)
     frame = pd.DataFrame(
         {
@@ -34,9 +34,25 @@ def file(tmp_path):
         }
     )
     frame["wind"] = frame["wind"].astype(float)
-    path = tmp_path / "trains.parquet"
-    frame.to_parquet(path)
+    for column, edit in edits.items():
+        frame[column] = edit(frame[column].astype(object))
+    frame.to_csv(path, index=False)
     return path
+
+
+@pytest.fixture
+def file(tmp_path):
+    return write(tmp_path / "trains.csv")
+
+
+def at(place, value):
+    """Puts ``value`` into one row."""
+
+    def edit(column):
+        column.iloc[place] = value
+        return column
+
+    return edit
 
 
 def test_history_knows_no_outcome_that_came_after_the_cut(file, declaration):
@@ -68,3 +84,25 @@ def test_every_row_is_asked_once_in_its_hour_and_answered_after_its_lag(file, de
 def test_a_cut_outside_the_data_is_refused_with_what_there_is(file, declaration, cut):
     with pytest.raises(ReplayDataError, match="2024-02-27"):
         load(file, declaration, cut)
+
+
+STREAMED = 200
+"""A row after the cut."""
+
+
+@pytest.mark.parametrize(
+    ("edits", "says"),
+    [
+        ({"departure": at(STREAMED, "soon")}, "departure: .*not a time"),
+        ({"departure": at(STREAMED, None)}, "departure.*missing"),
+        ({"departure": at(STREAMED, "2024-03-01T00:00:00Z")}, "time_out_of_order"),
+        ({"late": at(STREAMED, "yes")}, "late: .*not a number"),
+        ({"late": at(STREAMED, 7.0)}, "late"),
+        ({"distance": at(STREAMED, "ten")}, "distance: .*not a number"),
+        ({"train_id": at(STREAMED, "t0199")}, "duplicate_key"),
+        ({"train_id": at(STREAMED, "")}, "train_id"),
+    ],
+)
+def test_a_row_that_could_not_be_asked_about_refuses_the_file_at_once(tmp_path, declaration, edits, says):
+    with pytest.raises(ReplayDataError, match=rf"(?s)nothing was replayed.*{says}.*row {STREAMED + 1}"):
+        load(write(tmp_path / "trains.csv", **edits), declaration, CUT)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from cli.replay import summary
+from cli.replay.picture import Mark, draw_quality
 from everloop.registry.records import AuditRecord
 
 
@@ -93,3 +96,16 @@ def test_two_champions_are_seen():
 
 def test_no_champion_is_seen():
     assert summary.champions_at_once([record(1, 1, "experimenting", "evaluated")]) == 0
+
+
+def test_days_without_a_value_are_left_out_and_there_may_be_none_at_all(tmp_path):
+    # GIVEN outcomes of one class alone, on which ROC AUC is not defined
+    frame = predictions(rows=200)
+    frame["label"] = 0.0
+    daily = summary.by_day(frame, "binary_classification")
+    assert daily.empty
+    # WHEN and THEN the picture is drawn all the same, with its marks
+    file = tmp_path / "picture.png"
+    mark = Mark(datetime(2024, 1, 2), "promoted", "version 2 promoted (quality)")
+    draw_quality(daily, [mark], metric="roc_auc", better="higher", title="t", subtitle="s", file=file)
+    assert file.read_bytes().startswith(b"\x89PNG")
