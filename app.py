@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from infra.exceptions import SynthesisError
-from infra.node import use_node
+from infra.node import start_node
 
 ROOT = Path(__file__).resolve().parent
 
@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent
 def main() -> int:
     """Synthesize; the exit status is 2 when a declaration or the set-up does not allow it."""
     try:
-        use_node()
-        # Importing the CDK starts Node.js, so this can't stand at the top.
+        # Importing the CDK would start Node.js elsewhere, so it can't stand at the top.
+        start_node()
         from infra.application import add_stacks, new_app, settings_of
 
         app = new_app()

