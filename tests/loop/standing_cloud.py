@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -142,13 +143,13 @@ class Loop:
             self.advance(minutes=1)
         return False
 
-    def end_workers(self, function: str) -> int:
-        """End the processes that run a function, as an account does it when they stay unused; how many."""
-        wanted = f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
-        found = [pid for pid in _children(self.cloud.running.pid) if wanted in _environment(pid)]
+    def end_workers(self) -> int:
+        """End the processes that run functions, as an account does it when they stay unused; how many."""
+        cloud = self.cloud.running.pid
+        found = [process.pid for process in _processes() if process.parent == cloud and process.runs_a_function]
         for pid in found:
             os.kill(pid, signal.SIGKILL)
-        self.wait_until(lambda: not any(_is_running(pid) for pid in found))
+        self.wait_until(lambda: not any(process.runs for process in _processes() if process.pid in found))
         return len(found)
 
     @contextmanager
@@ -198,22 +199,27 @@ def _without(document: dict[str, Any], action: str) -> dict[str, Any]:
     return {**document, "Statement": statements}
 
 
-def _children(pid: int) -> list[int]:
-    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in _read(task / "children").split()]
+@dataclass(frozen=True)
+class _Process:
+    """A line of ``ps``, which every system has; /proc is Linux alone."""
+
+    pid: int
+    parent: int
+    state: str
+    command: str
+
+    @property
+    def runs_a_function(self) -> bool:
+        return "awslambdaric" in self.command or "runtime/client.py" in self.command
+
+    @property
+    def runs(self) -> bool:
+        # The leading thread is a zombie at once; the process is none until its other threads ("l") have ended too.
+        return not self.state.startswith("Z") or "l" in self.state
 
 
-def _environment(pid: int) -> list[bytes]:
-    return _read(Path(f"/proc/{pid}/environ")).split(b"\0")
-
-
-def _is_running(pid: int) -> bool:
-    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(b")")[2].split()
-    # The leading thread is a zombie at once; the process is none until its other threads have ended too.
-    return bool(fields) and (fields[0] != b"Z" or int(fields[17]) > 1)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+def _processes() -> list[_Process]:
+    command = ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,command="]
+    listed = subprocess.run(command, capture_output=True, text=True, errors="replace", check=True).stdout
+    fields = [line.split(maxsplit=3) for line in listed.splitlines()]
+    return [_Process(int(pid), int(parent), state, *command) for pid, parent, state, *command in fields if command]

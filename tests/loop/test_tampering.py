@@ -25,14 +25,14 @@ def altered_model(loop: Loop) -> Iterator[str]:
     s3.put_object(Bucket=bucket, Key=key, Body=bytes(altered))
     yield key
     s3.put_object(Bucket=bucket, Key=key, Body=right)
-    loop.end_workers(loop.model.predict_function)
+    loop.end_workers()
     assert loop.post({"instances": loop.instances(1)})[0] == 200
 
 
 def test_a_model_altered_after_its_evaluation_does_not_serve(loop: Loop, altered_model: str) -> None:
     assert loop.alarm("artifact-refused") != "ALARM"
     assert loop.post({"instances": loop.instances(1)})[0] == 200, "what is in memory is what was verified"
-    assert loop.end_workers(loop.model.predict_function)
+    assert loop.end_workers()
     status, answer = loop.post({"instances": loop.instances(1)})
     assert status == 503, answer
     assert answer["error"]["code"] == "artifact_refused"
