@@ -4,6 +4,9 @@ No unprivileged machine has /opt/ml, and two jobs may run at once. So every job 
 same layout, the ``SM_*`` variables point into it, and a string that begins with ``/opt/ml`` (or with
 ``--option=/opt/ml``) in an entrypoint, an argument, a hyperparameter or an environment value is rewritten to
 it. A path written out inside a script is not: scripts have to take their paths from there.
+
+This interpreter's packages stand for the image's. They are also the project's own, so a job that asks pip for
+others is told that they are left out, and goes on with what is there.
 """
 
 from __future__ import annotations
@@ -14,6 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 OPT_ML = "/opt/ml"
+PYTHON = """#!/bin/sh
+case "${{1-}} ${{2-}} ${{3-}}" in "-m pip install" | "-m pip uninstall")
+    echo "left out, because this environment's packages stand for the image's: $*"
+    exit 0
+esac
+exec "{interpreter}" "$@"
+"""
+PIP = """#!/bin/sh
+exec "${0%/*}/python3" -m pip "$@"
+"""
 
 
 @dataclass(frozen=True)
@@ -24,14 +37,15 @@ class JobRoot:
 
     @classmethod
     def create(cls, directory: Path) -> JobRoot:
-        """Make the directory, with ``python`` and ``python3`` that are this interpreter."""
+        """Make the directory, with ``python`` and ``python3`` that are this interpreter, and a harmless ``pip``."""
         directory.mkdir(parents=True)
         root = cls(directory)
         root.directory("/opt/ml/tmp")
         binaries = root.directory("/opt/ml/bin")
-        for name in ("python", "python3"):
+        python = PYTHON.format(interpreter=sys.executable)
+        for name, text in (("python", python), ("python3", python), ("pip", PIP), ("pip3", PIP)):
             wrapper = binaries / name
-            wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+            wrapper.write_text(text)
             wrapper.chmod(0o755)
         return root
 
@@ -73,6 +87,8 @@ class JobRoot:
             "TZ": "UTC",
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
+            # For a pip that a script reaches by another way, by sys.executable for one.
+            "PIP_DRY_RUN": "1",
         }
 
 
