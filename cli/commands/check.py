@@ -11,7 +11,7 @@ from cli.exceptions import CommandError
 from cli.operations.declarations import declared_models, find_declaration
 from cli.options import json_option, models_directory_option
 from cli.output import Output
-from everloop.model_file import ModelFileError
+from everloop.model_file import ModelFileError, training_run_usd
 
 
 @click.command()
@@ -37,9 +37,10 @@ def check(models: tuple[str, ...], models_directory: Path, as_json: bool) -> Non
             results.append({"model": name, "ok": False, "mistakes": error.mistakes})
             output.say(str(error))
         else:
-            features = len(declaration.data.features)
-            results.append({"model": name, "ok": True, "mistakes": []})
-            output.say(f"{name}: good ({declaration.problem.type}, {features} features)")
+            features, cost = len(declaration.data.features), training_run_usd(declaration)
+            results.append({"model": name, "ok": True, "mistakes": [], "training_run_usd": cost})
+            kind = f"{declaration.problem.type}, {features} features"
+            output.say(f"{name}: good ({kind}, at most ${cost:.3f} for the jobs of a training run)")
     output.document(results)
     if not all(result["ok"] for result in results):
         sys.exit(1)

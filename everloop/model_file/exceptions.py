@@ -10,7 +10,7 @@ class Mistake:
     Attributes
     ----------
     path : str
-        The key it is at, dotted, e.g. ``data.features[2].type``.
+        The key it is at, dotted, e.g. ``data.features[2].type``; empty where there is none to name.
     line : int
         1-based line of the file; 0 where the file as a whole is meant.
     found : str
@@ -31,5 +31,9 @@ class ModelFileError(ValueError):
     def __init__(self, file: str, mistakes: list[Mistake]) -> None:
         self.file = file
         self.mistakes = mistakes
-        lines = [f"{file}:{m.line}: {m.path}: found {m.found}; allowed: {m.allowed}" for m in mistakes]
-        super().__init__("\n".join(lines))
+        super().__init__("\n".join(self._line(mistake) for mistake in mistakes))
+
+    def _line(self, mistake: Mistake) -> str:
+        place = f"{self.file}:{mistake.line}" if mistake.line else self.file
+        path = f"{mistake.path}: " if mistake.path else ""
+        return f"{place}: {path}found {mistake.found}; allowed: {mistake.allowed}"

@@ -6,13 +6,12 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from everloop.model_file.exceptions import Mistake, ModelFileError
+from everloop.model_file.misfit import Location
 from everloop.model_file.schema import ModelDeclaration
-
-Location = tuple[str | int, ...]
+from everloop.model_file.yaml_document import Document, DocumentError, Place, dotted, shortened
 
 
 def read_model_file(path: Path) -> ModelDeclaration:
@@ -27,98 +26,106 @@ def read_model_file(path: Path) -> ModelDeclaration:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelFileError(str(path), [Mistake("", 0, str(error), "a readable UTF-8 file")]) from error
-    declaration = parse_model_file(text, file=str(path))
-    if declaration.model != path.parent.name:
-        mistake = Mistake("model", 1, repr(declaration.model), f"the folder's name, {path.parent.name!r}")
-        raise ModelFileError(str(path), [mistake])
-    if not (path.parent / declaration.training.script).is_file():
-        found = repr(declaration.training.script)
-        raise ModelFileError(str(path), [Mistake("training.script", 1, found, f"a file in {path.parent}")])
+    declaration, document = _parse(text, str(path))
+    mistakes = []
+    folder, script = path.absolute().parent, declaration.training.script
+    if declaration.model != folder.name:
+        line = document.place(("model",)).line
+        mistakes.append(Mistake("model", line, repr(declaration.model), f"the folder's name, {folder.name!r}"))
+    file = folder / script
+    # Only what lies in the folder is shipped to the training job; a link may lead out of it.
+    if not file.is_file() or not file.resolve().is_relative_to(folder.resolve()):
+        place = document.place(("training", "script"))
+        why = "leads out of the folder" if file.is_file() else "is not there"
+        mistakes.append(
+            Mistake("training.script", place.line, f"{_shown(script, place)}, which {why}", f"a file in {path.parent}")
+        )
+    if mistakes:
+        raise ModelFileError(str(path), sorted(mistakes, key=lambda m: m.line))
     return declaration
 
 
 def parse_model_file(text: str, *, file: str = "model.yaml") -> ModelDeclaration:
-    """Check the declaration written in ``text``; ``file`` is how errors call it."""
+    """Check the declaration written in ``text``; ``file`` is how errors call it.
+
+    Raises
+    ------
+    ModelFileError
+        As :func:`read_model_file`, but for what only the folder shows.
+    """
+    return _parse(text, file)[0]
+
+
+def _parse(text: str, file: str) -> tuple[ModelDeclaration, Document]:
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else 0
-        problem = getattr(error, "problem", None) or str(error)
-        raise ModelFileError(file, [Mistake("", line, problem, "valid YAML")]) from error
-    if not isinstance(root, yaml.MappingNode):
-        raise ModelFileError(file, [Mistake("", 1, "no mapping", "a mapping with the key 'model'")])
-    mistakes = _duplicate_keys(root, ())
-    if mistakes:
-        raise ModelFileError(file, mistakes)
+        document = Document(text)
+    except DocumentError as error:
+        raise ModelFileError(file, error.mistakes) from error
     try:
-        return ModelDeclaration.model_validate(yaml.safe_load(text))
+        return ModelDeclaration.model_validate(document.value), document
     except ValidationError as error:
-        mistakes = [_mistake(dict(e), root) for e in error.errors(include_url=False)]
+        mistakes = [_mistake(dict(e), document) for e in error.errors(include_url=False)]
         raise ModelFileError(file, sorted(mistakes, key=lambda m: m.line)) from error
 
 
-def _mistake(error: dict[str, Any], root: yaml.Node) -> Mistake:
+def _mistake(error: dict[str, Any], document: Document) -> Mistake:
     location: Location = error["loc"]
-    kind, context = error["type"], error.get("ctx", {})
-    path = _dotted(location)
-    line = _line(root, location)
+    kind, context, value = error["type"], error.get("ctx", {}), error["input"]
+    path, place = dotted(location), document.place(location)
     if kind == "extra_forbidden":
         allowed = _keys_at(location[:-1])
         close = difflib.get_close_matches(str(location[-1]), allowed, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        return Mistake(path, line, f"the unknown key {str(location[-1])!r}", ", ".join(allowed) + hint)
+        return Mistake(path, place.line, f"the unknown key {str(location[-1])!r}", ", ".join(allowed) + hint)
     if kind == "missing":
-        return Mistake(path, line, "nothing", f"the key {str(location[-1])!r}, which is required")
+        last = location[-1]
+        wanted = "a value more" if isinstance(last, int) else f"the key {last!r}, which is required"
+        return Mistake(path, place.line, "nothing", wanted)
+    found = _shown(value, place)
+    if kind == "value_error":
+        return Mistake(path, place.line, found, str(context["error"]))
     if kind == "literal_error":
-        return Mistake(path, line, repr(error["input"]), str(context["expected"]))
+        return Mistake(path, place.line, found, str(context["expected"]))
     if kind == "string_pattern_mismatch":
-        return Mistake(path, line, repr(error["input"]), f"text matching {context['pattern']}")
-    message = str(error["msg"]).removeprefix("Value error, ")
-    shown = error["input"]
-    found = "this section" if isinstance(shown, (dict, list, BaseModel)) else repr(shown)
-    return Mistake(path, line, found, message[0].lower() + message[1:])
+        return Mistake(path, place.line, found, f"text matching {context['pattern']}")
+    if kind == "string_type":
+        return Mistake(path, place.line, found, "text, in quotes where YAML would read something else")
+    if kind in ("model_type", "dict_type"):
+        return Mistake(path, place.line, found, "a section: keys with their values")
+    if kind in ("list_type", "tuple_type"):
+        return Mistake(path, place.line, found, "a list")
+    if kind == "too_long":
+        return Mistake(path, place.line, found, f"at most {context['max_length']} values")
+    if kind == "too_short":
+        return Mistake(path, place.line, found, f"at least {context['min_length']} values")
+    message = str(error["msg"]).removeprefix("Input should be ")
+    return Mistake(path, place.line, found, message[0].lower() + message[1:])
 
 
-def _dotted(location: Location) -> str:
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text or "the declaration"
+def _shown(value: Any, place: Place) -> str:
+    """A value as it is written, and as what it is read where that is not plain to see."""
+    if isinstance(value, (dict, BaseModel)):
+        return "this section"
+    if isinstance(value, list):
+        single = all(isinstance(part, (str, int, float)) for part in value)
+        return "an empty list" if not value else shortened(repr(value)) if single else "this list"
+    if value is None:
+        return "nothing"
+    if not place.is_there:
+        return f"{shortened(repr(value))}, which is meant where the key is left out"
+    if isinstance(value, str) or place.written is None:
+        return shortened(repr(value))
+    written = shortened(place.written)
+    return written if _is_plain(value, place.written) else f"{written}, which YAML reads as {shortened(repr(value))}"
 
 
-def _line(root: yaml.Node, location: Location) -> int:
-    """The line of the deepest node on the way to ``location`` that stands in the file."""
-    node, line = root, root.start_mark.line + 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
-            if found is None:
-                return line
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            return line
-    return line
-
-
-def _duplicate_keys(node: yaml.Node, location: Location) -> list[Mistake]:
-    mistakes: list[Mistake] = []
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            here = (*location, str(key.value))
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                mistakes.append(Mistake(_dotted(here), line, "the key a second time", "each key once"))
-            seen.add(key.value)
-            mistakes += _duplicate_keys(value, here)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            mistakes += _duplicate_keys(value, (*location, index))
-    return mistakes
+def _is_plain(value: Any, written: str) -> bool:
+    if isinstance(value, bool):
+        return written.lower() in ("true", "false")
+    try:
+        return float(written) == value
+    except (ValueError, OverflowError):
+        return False
 
 
 def _keys_at(location: Location) -> list[str]:

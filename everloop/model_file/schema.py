@@ -1,18 +1,62 @@
 """The declaration of a model: everything the product knows about it, and nothing else does.
 
-Every key is checked and unknown keys are mistakes. Durations carry their unit in their name.
+Every key is checked and unknown keys are mistakes. Durations carry their unit in their name. What a section cannot
+know alone is checked in :mod:`everloop.model_file.fit`.
+
+Functions and jobs read a declaration as the JSON that it writes of itself, so whatever is accepted here has to come
+back from there the same.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, Strict, model_validator
+
+from everloop.model_file.fit import misfits
+from everloop.model_file.misfit import Misfit, refuse
+from everloop.model_file.schedule import parse_schedule
+
+LONGEST_DAYS = 36_500
+"""A hundred years: beyond them, dates that are counted back from today come to an end."""
+
+
+def _schedule(text: str) -> str:
+    parse_schedule(text)
+    return text
+
+
+def _script(text: str) -> str:
+    # Hidden files are not shipped with the job.
+    part = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
+    if not re.fullmatch(rf"({part}/){{0,9}}{part}", text) or not text.endswith(".py"):
+        raise ValueError("a Python file inside the model's folder, e.g. train.py or src/train.py")
+    return text
+
+
+def _parameter(value: Any) -> Any:
+    finite = not isinstance(value, float) or math.isfinite(value)
+    if not isinstance(value, str | int | float) or not finite:
+        raise ValueError("a text, a finite number, true or false")
+    return value
+
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,30}$")]
 Text = Annotated[str, Field(min_length=3)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 OpenFraction = Annotated[float, Field(gt=0, lt=1)]
+Days = Annotated[int, Field(ge=1, le=LONGEST_DAYS)]
+Script = Annotated[str, AfterValidator(_script)]
+ScheduleExpression = Annotated[str, AfterValidator(_schedule)]
+
+# One validator and not a union of types, which would tell one wrong value as a mistake of each type.
+Parameter = Annotated[str | float | int | bool, PlainValidator(_parameter)]
+
+Confidence = Annotated[float, Field(ge=0.5, lt=1)]
+"""Below a half, a bound with that confidence lies on the good side of the estimate, and what is worse would pass."""
 
 RESERVED_COLUMNS = frozenset(
     {
@@ -32,11 +76,16 @@ RESERVED_COLUMNS = frozenset(
 )
 """Columns of the product's own tables, which a feature may not be called."""
 
+CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f]")
+
 
 class Section(BaseModel):
-    """A part of the declaration: frozen, and closed to unknown keys."""
+    """A part of the declaration: frozen, closed to unknown keys, and without conversions.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Infinity is no value either: JSON has none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Baseline(Section):
@@ -51,8 +100,10 @@ class Baseline(Section):
 
     @model_validator(mode="after")
     def _group_needs_a_feature(self) -> Baseline:
-        if (self.kind == "group_mean") != (self.by is not None):
-            raise ValueError("'by' names a feature exactly when kind is group_mean")
+        if self.kind == "group_mean" and self.by is None:
+            refuse("Baseline", [Misfit(("by",), None, "the name of the category feature that group_mean goes by")])
+        if self.kind == "prior" and self.by is not None:
+            refuse("Baseline", [Misfit(("by",), self.by, "no 'by' with the kind prior")])
         return self
 
 
@@ -107,47 +158,94 @@ class Feature(Section):
 
     @model_validator(mode="after")
     def _limits_fit_the_type(self) -> Feature:
-        if self.type == "number" and (self.values is not None or self.unseen == "refuse"):
-            raise ValueError("'values' and 'unseen' belong to category features")
-        if self.type == "category" and (self.min is not None or self.max is not None):
-            raise ValueError("'min' and 'max' belong to number features")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("'min' is above 'max'")
+        refuse("Feature", self._number_misfits() if self.type == "number" else self._category_misfits())
         return self
+
+    def _number_misfits(self) -> Iterator[Misfit]:
+        if self.values is not None:
+            yield Misfit(("values",), self.values, "no 'values' with the type number")
+        if self.unseen == "refuse":
+            yield Misfit(("unseen",), self.unseen, "no 'unseen' with the type number")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            yield Misfit(("max",), self.max, f"at least {self.min:g}, the 'min'")
+
+    def _category_misfits(self) -> Iterator[Misfit]:
+        for key, limit in (("min", self.min), ("max", self.max)):
+            if limit is not None:
+                yield Misfit((key,), limit, f"no {key!r} with the type category")
+        if self.values is None:
+            return
+        if not self.values:
+            yield Misfit(("values",), self.values, "one value or more")
+        seen: set[str] = set()
+        for index, value in enumerate(self.values):
+            # What a request or a history may not hold could never occur.
+            if not 1 <= len(value) <= self.max_length:
+                allowed = f"a text of 1 to {self.max_length} characters, the 'max_length'"
+                yield Misfit(("values", index), value, allowed)
+            elif not value.isprintable() and CONTROL_CHARACTERS.search(value):
+                yield Misfit(("values", index), value, "a text without control characters")
+            elif value in seen:
+                yield Misfit(("values", index), value, "each value once")
+            seen.add(value)
 
 
 class Split(Section):
     """The locked test part: the newest ``test_days`` days of labelled rows."""
 
     strategy: Literal["time"] = "time"
-    test_days: int = Field(ge=1)
+    test_days: Days
 
 
 class Data(Section):
-    """The data contract."""
+    """The data contract.
+
+    ``label_lag_hours`` is how long outcomes may take to arrive. With ``training_window_days`` only the newest days
+    are trained on and tested with. ``positive_rate`` is between which shares of ones a training set is believed.
+    """
 
     key: Name
     time: Name
     target: Name
-    label_lag_hours: float = Field(ge=0)
-    training_window_days: int | None = Field(default=None, ge=1)
+    label_lag_hours: float = Field(ge=0, le=LONGEST_DAYS * 24)
+    training_window_days: Days | None = None
     minimum_rows: int = Field(ge=10)
     target_min: float | None = None
     target_max: float | None = None
-    positive_rate: tuple[Fraction, Fraction] = (0.0, 1.0)
+    positive_rate: Annotated[tuple[Fraction, Fraction], Strict(False)] = (0.0, 1.0)
     split: Split
     features: list[Feature] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _names_are_one_each(self) -> Data:
-        names = [self.key, self.time, self.target, *(f.name for f in self.features)]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"the column name {name!r} is declared {names.count(name)} times")
-        taken = sorted(RESERVED_COLUMNS.intersection(f.name for f in self.features))
-        if taken:
-            raise ValueError(f"{taken[0]!r} is the name of a column of the product's own tables")
+    def _holds_together(self) -> Data:
+        refuse("Data", [*self._name_misfits(), *self._range_misfits()])
         return self
+
+    def _name_misfits(self) -> Iterator[Misfit]:
+        first = {self.key: "data.key"}
+        for key, name in (("time", self.time), ("target", self.target)):
+            if name in first:
+                yield Misfit((key,), name, f"another name: it is that of {first[name]}")
+            first.setdefault(name, f"data.{key}")
+        for index, feature in enumerate(self.features):
+            place = ("features", index, "name")
+            if feature.name in first:
+                yield Misfit(place, feature.name, f"another name: it is that of {first[feature.name]}")
+            elif feature.name in RESERVED_COLUMNS:
+                taken = ", ".join(sorted(RESERVED_COLUMNS))
+                yield Misfit(place, feature.name, f"another name: the product's own tables have the columns {taken}")
+            first.setdefault(feature.name, f"data.features[{index}]")
+
+    def _range_misfits(self) -> Iterator[Misfit]:
+        low, high = self.positive_rate
+        if low >= high:
+            yield Misfit(("positive_rate",), [low, high], "two rates, the lower one first")
+        if self.target_min is not None and self.target_max is not None and self.target_min >= self.target_max:
+            yield Misfit(("target_max",), self.target_max, f"more than {self.target_min:g}, the 'target_min'")
+        window, test = self.training_window_days, self.split.test_days
+        if window is not None and window <= test:
+            allowed = f"more than {test}, which data.split.test_days keeps for the test"
+            yield Misfit(("training_window_days",), window, allowed)
 
     @property
     def numbers(self) -> list[Feature]:
@@ -161,13 +259,17 @@ class Data(Section):
 
 
 class Training(Section):
-    """How a candidate is trained: the user's script and the job that runs it."""
+    """How a candidate is trained: the user's script and the job that runs it.
 
-    script: str = "train.py"
-    instance_type: str = "ml.m5.large"
+    The evaluation runs on the same type of instance, with the same time limit. ``seed`` is one that numpy and
+    scikit-learn take.
+    """
+
+    script: Script = "train.py"
+    instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = "ml.m5.large"
     max_minutes: int = Field(default=30, ge=1, le=1440)
-    seed: int = 0
-    parameters: dict[str, str | float | int | bool] = {}
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    parameters: dict[str, Parameter] = {}
 
 
 class AbsoluteThreshold(Section):
@@ -179,9 +281,18 @@ class AbsoluteThreshold(Section):
 
     @model_validator(mode="after")
     def _bounds_something(self) -> AbsoluteThreshold:
-        if self.min is None and self.max is None:
-            raise ValueError("give 'min' or 'max'")
+        refuse("AbsoluteThreshold", self._misfits())
         return self
+
+    def _misfits(self) -> Iterator[Misfit]:
+        if self.min is None and self.max is None:
+            yield Misfit((), {}, "'min' or 'max' beside the metric")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            yield Misfit(("max",), self.max, f"at least {self.min:g}, the 'min'")
+        if self.min is not None and self.metric in ("roc_auc", "brier") and self.min > 1:
+            yield Misfit(("min",), self.min, f"at most 1, as every {self.metric} is")
+        if self.max is not None and self.max < 0:
+            yield Misfit(("max",), self.max, f"at least 0, as every {self.metric} is")
 
 
 class Gate(Section):
@@ -194,7 +305,7 @@ class Gate(Section):
     metric: Literal["log_loss", "brier", "mae", "rmse"]
     policy: Literal["better", "not_worse"] = "better"
     margin: float = Field(default=0.0, ge=0)
-    confidence: OpenFraction = 0.95
+    confidence: Confidence = 0.95
     baseline_margin: float = Field(default=0.0, ge=0)
     minimum_test_rows: int = Field(default=500, ge=30)
     absolute: list[AbsoluteThreshold] = []
@@ -228,12 +339,20 @@ class Rollout(Section):
 
     @model_validator(mode="after")
     def _steps_rise(self) -> Rollout:
-        percents = [s.percent for s in self.steps]
-        if (self.strategy == "canary") != bool(percents):
-            raise ValueError("a canary rollout has steps, an all_at_once rollout has none")
-        if percents != sorted(set(percents)):
-            raise ValueError("the steps' percentages rise")
+        refuse("Rollout", self._misfits())
         return self
+
+    def _misfits(self) -> Iterator[Misfit]:
+        steps = self.steps
+        if self.strategy == "canary" and not steps:
+            yield Misfit(("steps",), steps, "one step or more, as the strategy is canary")
+        if self.strategy == "all_at_once" and steps:
+            yield Misfit(("steps",), steps, "no steps, as the strategy is all_at_once")
+        for index in range(1, len(steps)):
+            before = steps[index - 1].percent
+            if steps[index].percent <= before:
+                allowed = f"more than {before:g}, which the step before has"
+                yield Misfit(("steps", index, "percent"), steps[index].percent, allowed)
 
 
 class Serving(Section):
@@ -252,9 +371,10 @@ class Monitoring(Section):
     Windows are whole UTC days, as days are what naturally differs. For drift the latest windows of ``drift_days``
     days are judged together. ``false_alarm_rate`` is the probability that they alarm when nothing has changed,
     over all features together. ``minimum_effect`` is the population stability index below which a shift is trivial.
+    ``schedule`` is in UTC and runs once for each window, so that no day is watched twice or never.
     """
 
-    schedule: Annotated[str, Field(pattern=r"^(cron|rate)\(.+\)$")] = "cron(0 6 * * ? *)"
+    schedule: ScheduleExpression = "cron(0 6 * * ? *)"
     window_hours: int = Field(default=24, ge=24, multiple_of=24)
     drift_days: int = Field(default=7, ge=1, le=31)
     minimum_rows: int = Field(default=200, ge=1)
@@ -263,8 +383,10 @@ class Monitoring(Section):
 
     @model_validator(mode="after")
     def _spans_hold_windows(self) -> Monitoring:
-        if self.drift_days % (self.window_hours // 24):
-            raise ValueError("'drift_days' holds a whole number of windows")
+        days = self.window_hours // 24
+        if self.drift_days % days:
+            allowed = f"a multiple of {days}, the days of a window (window_hours {self.window_hours})"
+            refuse("Monitoring", [Misfit(("drift_days",), self.drift_days, allowed)])
         return self
 
 
@@ -272,7 +394,7 @@ class Quota(Section):
     """At most ``runs`` training runs in any ``days`` days."""
 
     runs: int = Field(ge=1)
-    days: int = Field(ge=1)
+    days: Days
 
 
 class QualityTrigger(Section):
@@ -284,15 +406,15 @@ class QualityTrigger(Section):
     become harder to tell is no fault of the champion's, and does not count.
     """
 
-    days: int = Field(ge=3)
+    days: int = Field(ge=3, le=LONGEST_DAYS)
     minimum_increase: float = Field(ge=0)
-    confidence: OpenFraction = 0.99
+    confidence: Confidence = 0.99
 
 
 class DriftTrigger(Section):
     """Retrain when drift has alarmed in ``windows`` windows one after another."""
 
-    windows: int = Field(ge=1)
+    windows: int = Field(ge=1, le=LONGEST_DAYS)
 
 
 class Retraining(Section):
@@ -300,23 +422,30 @@ class Retraining(Section):
 
     quality: QualityTrigger | None = None
     drift: DriftTrigger | None = None
-    schedule_days: int | None = Field(default=None, ge=1)
-    cooldown_days: float = Field(ge=0)
+    schedule_days: Days | None = None
+    cooldown_days: float = Field(ge=0, le=LONGEST_DAYS)
     quota: Quota
 
 
 class Retirement(Section):
     """When the model ends."""
 
-    notify_days: int = Field(default=30, ge=0)
+    notify_days: int = Field(default=30, ge=0, le=LONGEST_DAYS)
     criteria: list[Text] = Field(min_length=1)
 
 
 class Cost(Section):
-    """Ceilings, in US dollars."""
+    """Ceilings for training, in US dollars. A declaration that could go beyond them is refused before it is deployed.
+
+    ``max_training_run_usd`` is for the instances of one run, when training and evaluation take all the time they may;
+    ``monthly_budget_usd`` for as many such runs as the quota lets start in a month. Answering, storing and watching
+    are not in them: they follow the traffic, which nobody declares. ``instance_usd_per_hour`` is the price of
+    ``training.instance_type`` where it is not the one known here.
+    """
 
     monthly_budget_usd: float = Field(gt=0)
     max_training_run_usd: float = Field(gt=0)
+    instance_usd_per_hour: float | None = Field(default=None, gt=0, le=10_000)
 
 
 class ModelDeclaration(Section):
@@ -337,15 +466,5 @@ class ModelDeclaration(Section):
 
     @model_validator(mode="after")
     def _parts_fit_each_other(self) -> ModelDeclaration:
-        classification = self.problem.type == "binary_classification"
-        allowed = {"log_loss", "brier"} if classification else {"mae", "rmse"}
-        absolute = allowed | ({"roc_auc"} if classification else set())
-        if self.gate.metric not in allowed:
-            raise ValueError(f"gate.metric {self.gate.metric!r} is not one of {sorted(allowed)}")
-        for threshold in self.gate.absolute:
-            if threshold.metric not in absolute:
-                raise ValueError(f"gate.absolute metric {threshold.metric!r} is not one of {sorted(absolute)}")
-        by = self.problem.baseline.by
-        if by is not None and by not in {f.name for f in self.data.categories}:
-            raise ValueError(f"problem.baseline.by {by!r} is not a declared category feature")
+        refuse("ModelDeclaration", misfits(self))
         return self

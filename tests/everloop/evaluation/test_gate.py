@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from everloop.evaluation.gate import Expected, Reason, decide
 from everloop.evaluation.report import PairedDifference, ParityFacts, Report
@@ -17,6 +19,8 @@ from tests.everloop.evaluation.builders import EXPECTED, labels_and_truth, polic
 LABELS, TRUTH = labels_and_truth(1)
 BLURRED = 0.5 * TRUTH + 0.5 * LABELS.mean()
 """Better than the baseline, worse than the truth."""
+CONFIDENCES = st.floats(0.5, 1, exclude_max=True)
+"""All that a declaration may say; see :func:`test_less_confidence_than_a_half_can_not_be_declared`."""
 
 
 def reason(report: Report, code: str, expected: Expected = EXPECTED, **gate: Any) -> Reason:
@@ -58,12 +62,19 @@ def test_failed_reasons_come_first() -> None:
     assert not passed[0]
 
 
+@pytest.mark.parametrize("confidence", [math.nextafter(0.5, 0), 0.05, 0.0, 1.0, math.nan])
+def test_less_confidence_than_a_half_can_not_be_declared(confidence: float) -> None:
+    """With it the bound lies on the candidate's side of the estimate, and `better` would let a worse one pass."""
+    with pytest.raises(ValidationError, match="confidence"):
+        policy(confidence=confidence)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     noise=st.floats(0.0, 3.0),
     margin=st.floats(0, 0.2),
-    confidence=st.floats(0.51, 0.999),
+    confidence=CONFIDENCES,
 )
 def test_a_candidate_that_is_worse_on_the_same_rows_never_passes(
     seed: int, noise: float, margin: float, confidence: float
@@ -82,7 +93,7 @@ def test_a_candidate_that_is_worse_on_the_same_rows_never_passes(
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10_000), confidence=st.floats(0.51, 0.999))
+@given(seed=st.integers(0, 10_000), confidence=CONFIDENCES)
 def test_the_same_model_again_is_never_better_and_never_worse(seed: int, confidence: float) -> None:
     labels, truth = labels_and_truth(seed)
     report = report_of(labels, truth, truth.copy())
@@ -108,7 +119,7 @@ def test_a_larger_margin_is_harder_to_be_better_by_and_easier_to_stay_within(
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10_000), confidences=st.tuples(st.floats(0.51, 0.999), st.floats(0.51, 0.999)))
+@given(seed=st.integers(0, 10_000), confidences=st.tuples(CONFIDENCES, CONFIDENCES))
 def test_more_confidence_is_harder_to_reach(seed: int, confidences: tuple[float, float]) -> None:
     low, high = sorted(confidences)
     labels, truth = labels_and_truth(seed)

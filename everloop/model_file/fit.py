@@ -1,0 +1,179 @@
+"""Whether the sections of a declaration fit each other, and the services that will carry them out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from everloop.model_file import worst_case
+from everloop.model_file.misfit import Location, Misfit
+from everloop.model_file.prices import PRICES_REGION, USD_PER_HOUR
+from everloop.model_file.schedule import parse_schedule
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import ModelDeclaration
+
+GATE_METRICS = {"binary_classification": ("log_loss", "brier"), "regression": ("mae", "rmse")}
+ABSOLUTE_METRICS = {"binary_classification": ("log_loss", "brier", "roc_auc"), "regression": ("mae", "rmse")}
+
+MAX_BODY_BYTES = 1024 * 1024
+"""Largest body of a prediction request, as :mod:`everloop.serving.request` has it. That module needs numpy, which not
+every function has that reads a declaration."""
+
+
+def misfits(declaration: ModelDeclaration) -> Iterator[Misfit]:
+    """Every part of the declaration that does not fit the rest."""
+    yield from _metrics(declaration)
+    yield from _baseline(declaration)
+    yield from _target_range(declaration)
+    yield from _request_size(declaration)
+    yield from _execution(declaration)
+    yield from _windows(declaration)
+    yield from _training_run_cost(declaration)
+    yield from _monthly_cost(declaration)
+
+
+def _metrics(declaration: ModelDeclaration) -> Iterator[Misfit]:
+    kind, gate = declaration.problem.type, declaration.gate
+    if gate.metric not in GATE_METRICS[kind]:
+        yield Misfit(("gate", "metric"), gate.metric, _one_of(GATE_METRICS[kind], kind))
+    for index, threshold in enumerate(gate.absolute):
+        if threshold.metric not in ABSOLUTE_METRICS[kind]:
+            place = ("gate", "absolute", index, "metric")
+            yield Misfit(place, threshold.metric, _one_of(ABSOLUTE_METRICS[kind], kind))
+
+
+def _one_of(metrics: tuple[str, ...], kind: str) -> str:
+    return f"{' or '.join(map(repr, metrics))}, as problem.type is {kind}"
+
+
+def _baseline(declaration: ModelDeclaration) -> Iterator[Misfit]:
+    by = declaration.problem.baseline.by
+    categories = [feature.name for feature in declaration.data.categories]
+    if by is not None and by not in categories:
+        allowed = f"the name of a category feature: {', '.join(categories) or 'none is declared'}"
+        yield Misfit(("problem", "baseline", "by"), by, allowed)
+
+
+def _target_range(declaration: ModelDeclaration) -> Iterator[Misfit]:
+    if declaration.problem.type == "regression":
+        return
+    for key in ("target_min", "target_max"):
+        limit = getattr(declaration.data, key)
+        if limit is not None:
+            yield Misfit(("data", key), limit, f"no {key!r}: the target of a binary_classification is 0 or 1")
+
+
+def _request_size(declaration: ModelDeclaration) -> Iterator[Misfit]:
+    """Rows that no body has room for could never be sent, however short their values."""
+    data, rows = declaration.data, declaration.serving.max_rows
+    shortest = {data.key: "0", **{f.name: 0 if f.type == "number" else "" for f in data.features}}
+    row = len(json.dumps(shortest, separators=(",", ":"))) + len(",")
+    room = (MAX_BODY_BYTES - len('{"instances":[]}')) // row
+    if rows > room:
+        yield Misfit(
+            ("serving", "max_rows"),
+            rows,
+            f"at most {room}: a request has at most 1 MiB, and a row with these columns takes {row} bytes or more",
+        )
+
+
+def _execution(declaration: ModelDeclaration) -> Iterator[Misfit]:
+    """Whether Step Functions lets one execution take its time, and keep its history."""
+    if worst_case.pipeline_seconds(declaration) > worst_case.EXECUTION_SECONDS:
+        yield _too_long(declaration)
+    elif worst_case.rollout_looks(declaration.rollout) > worst_case.HISTORY_LOOKS:
+        yield _too_many_looks(declaration)
+
+
+def _too_long(declaration: ModelDeclaration) -> Misfit:
+    rollout, seconds = declaration.rollout, worst_case.pipeline_seconds(declaration)
+    hold = rollout.guardrail.max_hold_minutes
+    # What takes longest is what there is to shorten: a hold comes with every step, and once more.
+    shares: list[tuple[int, Location, int]] = [
+        (rollout.bake_minutes, ("rollout", "bake_minutes"), rollout.bake_minutes),
+        (hold * (len(rollout.steps) + 1), ("rollout", "guardrail", "max_hold_minutes"), hold),
+        *((step.minutes, ("rollout", "steps", i, "minutes"), step.minutes) for i, step in enumerate(rollout.steps)),
+    ]
+    _, place, found = max(shares, key=lambda share: share[0])
+    days = math.ceil(seconds / 86400)
+    return Misfit(
+        place,
+        found,
+        f"fewer minutes: with both jobs, all steps and holds and the bake, one execution could take {days:,} days, and "
+        f"Step Functions ends it after {worst_case.EXECUTION_SECONDS // 86400}",
+    )
+
+
+def _too_many_looks(declaration: ModelDeclaration) -> Misfit:
+    return Misfit(
+        ("rollout", "guardrail", "max_hold_minutes"),
+        declaration.rollout.guardrail.max_hold_minutes,
+        "fewer minutes, or longer steps: a step that is held is looked at once in its own length, which could come to "
+        f"{worst_case.rollout_looks(declaration.rollout):,} looks, and the history of one execution has room for "
+        f"{worst_case.HISTORY_LOOKS:,}",
+    )
+
+
+def _windows(declaration: ModelDeclaration) -> Iterator[Misfit]:
+    monitoring, quality = declaration.monitoring, declaration.retraining.quality
+    days = monitoring.window_hours // 24
+    between = parse_schedule(monitoring.schedule).days_between
+    if between != days:
+        every = "every day" if days == 1 else f"every {days} days"
+        example = "cron(0 6 * * ? *)" if days == 1 else "cron(0 6 ? * MON *)" if days == 7 else f"rate({days} days)"
+        allowed = f"a run {every}, e.g. {example}: with window_hours {monitoring.window_hours}, days would otherwise "
+        wrong = "be watched twice" if between is not None and between < days else "never be watched"
+        yield Misfit(("monitoring", "schedule"), monitoring.schedule, allowed + wrong)
+    if quality is not None and quality.days <= days:
+        allowed = f"more days than a window has, which are {days}: one window does not show how days differ"
+        yield Misfit(("retraining", "quality", "days"), quality.days, allowed)
+
+
+def _training_run_cost(declaration: ModelDeclaration) -> Iterator[Misfit]:
+    cost, instance = declaration.cost, declaration.training.instance_type
+    worst = worst_case.training_run_usd(declaration)
+    if worst is None:
+        yield Misfit(
+            ("training", "instance_type"),
+            instance,
+            f"one whose price is known here ({', '.join(USD_PER_HOUR)}), or any other together with its price in your "
+            "region as cost.instance_usd_per_hour",
+        )
+    elif worst > cost.max_training_run_usd:
+        yield Misfit(
+            ("cost", "max_training_run_usd"),
+            cost.max_training_run_usd,
+            f"at least {_usd(worst)}, which one run can cost: {_run_cost(declaration)}",
+        )
+
+
+def _monthly_cost(declaration: ModelDeclaration) -> Iterator[Misfit]:
+    cost, quota = declaration.cost, declaration.retraining.quota
+    worst, runs = worst_case.training_run_usd(declaration), worst_case.runs_in_a_month(declaration)
+    if worst is not None and runs * worst > cost.monthly_budget_usd:
+        yield Misfit(
+            ("cost", "monthly_budget_usd"),
+            cost.monthly_budget_usd,
+            f"at least {_usd(runs * worst)}, which training can cost in a month: with {quota.runs} runs in any "
+            f"{quota.days} days, retraining.quota lets {runs} start, at up to {_usd(worst)} each "
+            f"({_run_cost(declaration)})",
+        )
+
+
+def _run_cost(declaration: ModelDeclaration) -> str:
+    price = worst_case.instance_usd_per_hour(declaration)
+    whence = f"in {PRICES_REGION}" if declaration.cost.instance_usd_per_hour is None else "as declared"
+    start_up = worst_case.START_UP_SECONDS // 60
+    return (
+        f"{worst_case.JOBS} jobs of {declaration.training.max_minutes} minutes and up to {start_up} to start, on "
+        f"{declaration.training.instance_type} at ${price:g} an hour {whence}"
+    )
+
+
+def _usd(amount: float) -> str:
+    """Rounded up: the figure that is named has to be enough. Below a dollar to a tenth of a cent."""
+    places = 3 if amount < 1 else 2
+    return f"${math.ceil(round(amount * 10**places, 6)) / 10**places:,.{places}f}"

@@ -1,0 +1,62 @@
+"""The longest and the dearest that a declared pipeline can come to, before anything has run."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from everloop.model_file.prices import USD_PER_HOUR
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import ModelDeclaration, Rollout
+
+JOBS = 2
+"""Training and evaluation, on the same type of instance with the same time limit."""
+
+START_UP_SECONDS = 1800
+"""What a job may take on top of its own limit, to find an instance and pull the image; some of it is billed."""
+
+LONGEST_MONTH_DAYS = 31
+
+EXECUTION_SECONDS = 365 * 24 * 3600
+"""Step Functions ends an execution after a year."""
+
+HISTORY_LOOKS = 2000
+"""How often one execution may look at a rollout. A look leaves 9 events in its history, and Step Functions ends an
+execution at 25,000; the rest is for everything else, and for tries that were repeated."""
+
+
+def job_seconds(declaration: ModelDeclaration) -> int:
+    """How long one job may take from its request to its end."""
+    return declaration.training.max_minutes * 60 + START_UP_SECONDS
+
+
+def pipeline_seconds(declaration: ModelDeclaration) -> int:
+    """How long one execution may take: both jobs, every step held as long as it may be, the bake, and a day."""
+    rollout = declaration.rollout
+    steps = sum(step.minutes + rollout.guardrail.max_hold_minutes for step in rollout.steps)
+    minutes = steps + rollout.bake_minutes + rollout.guardrail.max_hold_minutes + 24 * 60
+    return JOBS * job_seconds(declaration) + minutes * 60
+
+
+def rollout_looks(rollout: Rollout) -> int:
+    """How often a rollout is looked at when every step is held to the end: once a step's length."""
+    return sum(1 + math.ceil(rollout.guardrail.max_hold_minutes / step.minutes) for step in rollout.steps)
+
+
+def instance_usd_per_hour(declaration: ModelDeclaration) -> float | None:
+    """The declared price of the jobs' instance, or else the known one; None where there is neither."""
+    declared = declaration.cost.instance_usd_per_hour
+    return USD_PER_HOUR.get(declaration.training.instance_type) if declared is None else declared
+
+
+def training_run_usd(declaration: ModelDeclaration) -> float | None:
+    """What the instances of one training run cost when both jobs take all the time they may; None without a price."""
+    price = instance_usd_per_hour(declaration)
+    return None if price is None else price * JOBS * job_seconds(declaration) / 3600
+
+
+def runs_in_a_month(declaration: ModelDeclaration) -> int:
+    """The most training runs that the quota lets start in one month."""
+    quota = declaration.retraining.quota
+    return quota.runs * math.ceil(LONGEST_MONTH_DAYS / quota.days)

@@ -1,0 +1,192 @@
+"""A YAML text as values, with the line of each: plain YAML, in which everything stands where it is meant.
+
+Refused, with their line: anchors, aliases and merges (a mistake in a shared value would be told at another place),
+tags (a value is what its key says), keys that are not text or come twice, and nesting no declaration has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from everloop.model_file.exceptions import Mistake
+from everloop.model_file.misfit import Location
+
+DEEPEST = 20
+LONGEST_SHOWN = 80
+
+_OF_YAML = "tag:yaml.org,2002:"
+_TIMESTAMP, _TEXT, _FLOAT = f"{_OF_YAML}timestamp", f"{_OF_YAML}str", f"{_OF_YAML}float"
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads dates as text, since no key wants one, and ``1e-3`` as the number that everyone else reads in it."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_FLOAT, re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789"))
+
+
+class DocumentError(ValueError):
+    """The text is no such document. ``mistakes`` lists every reason."""
+
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        self.mistakes = mistakes
+        super().__init__(f"{len(mistakes)} mistakes")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value stands, or would.
+
+    Attributes
+    ----------
+    line : int
+        1-based: of the value's key, or of the nearest section around it that is there.
+    is_there : bool
+    written : str or None
+        As it is written; None for what is not a single value.
+    """
+
+    line: int
+    is_there: bool
+    written: str | None = None
+
+
+class Document:
+    """A mapping read from YAML.
+
+    Raises
+    ------
+    DocumentError
+        When the text is not one.
+    """
+
+    def __init__(self, text: str) -> None:
+        try:
+            mistakes = list(_unsupported(text))
+            if mistakes:
+                raise DocumentError(mistakes)
+            self._root = yaml.compose(text, Loader=_Loader)
+        except yaml.YAMLError as error:
+            raise DocumentError([_syntax_mistake(error, text)]) from error
+        if not isinstance(self._root, yaml.MappingNode):
+            raise DocumentError([Mistake("", 1, "no mapping", "a mapping with the key 'model'")])
+        self._loader = _Loader("")
+        self.value: dict[str, Any] = self._mapping(self._root, (), mistakes)
+        if mistakes:
+            raise DocumentError(mistakes)
+
+    def place(self, location: Location) -> Place:
+        """Where the value at ``location`` stands."""
+        node, line = self._root, self._root.start_mark.line + 1
+        for part in location:
+            if isinstance(node, yaml.MappingNode):
+                found = next(((k, v) for k, v in node.value if k.value == part), None)
+                if found is None:
+                    return Place(line, False)
+                line, node = found[0].start_mark.line + 1, found[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+                line = node.start_mark.line + 1
+            else:
+                return Place(line, False)
+        return Place(line, True, node.value if isinstance(node, yaml.ScalarNode) else None)
+
+    def _mapping(self, node: yaml.MappingNode, location: Location, mistakes: list[Mistake]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT or not _is_unicode(key.value):
+                shown = f"the key {key.value!a}" if isinstance(key, yaml.ScalarNode) else "a key of several parts"
+                mistakes.append(
+                    Mistake(dotted(location), line, shown, "a key of text, in quotes where YAML needs them")
+                )
+                continue
+            here = (*location, key.value)
+            if key.value in values:
+                mistakes.append(Mistake(dotted(here), line, "the key a second time", "each key once"))
+            values[key.value] = self._value(value, here, mistakes)
+        return values
+
+    def _value(self, node: yaml.Node, location: Location, mistakes: list[Mistake]) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, location, mistakes)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(child, (*location, index), mistakes) for index, child in enumerate(node.value)]
+        line = node.start_mark.line + 1
+        if not _is_unicode(node.value):
+            mistakes.append(
+                Mistake(dotted(location), line, shortened(ascii(node.value)), "text in Unicode: no half characters")
+            )
+            return None
+        try:
+            value = self._loader.construct_object(node)
+        except (yaml.YAMLError, ValueError, OverflowError):
+            mistakes.append(
+                Mistake(dotted(location), line, shortened(node.value), "a value that can be read, or text in quotes")
+            )
+            return None
+        if isinstance(value, int) and abs(value) >= 2**63:
+            mistakes.append(Mistake(dotted(location), line, shortened(node.value), "a whole number of at most 64 bits"))
+        return value
+
+
+def shortened(text: str) -> str:
+    """Text for a message of one line."""
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+def dotted(location: Location) -> str:
+    """A location as a person writes it, e.g. ``data.features[2].type``."""
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += ("." if text else "") + (part if part.isprintable() else repr(part))
+    return text
+
+
+def _unsupported(text: str) -> Iterator[Mistake]:
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent):
+            yield Mistake(
+                "", line, f"the alias *{event.anchor}", "the value itself: nothing is shared in a declaration"
+            )
+        elif getattr(event, "anchor", None) is not None:
+            yield Mistake("", line, f"the anchor &{event.anchor}", "no anchors: nothing is shared in a declaration")
+        elif getattr(event, "tag", None) is not None:
+            yield Mistake(
+                "",
+                line,
+                f"the tag {event.tag.replace(_OF_YAML, '!!')}",
+                "no tags: text that looks like something else is quoted",
+            )
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            yield Mistake("", line, f"a value {depth} levels deep", f"at most {DEEPEST} levels")
+            return
+
+
+def _syntax_mistake(error: yaml.YAMLError, text: str) -> Mistake:
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return Mistake("", line, f"the character U+{error.character:04X}", "characters that YAML has")
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    return Mistake("", mark.line + 1 if mark is not None else 0, problem, "valid YAML")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether there are no lone surrogates, which YAML's escapes can write and no file can hold."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

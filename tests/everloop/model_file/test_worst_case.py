@@ -1,0 +1,73 @@
+"""The worst case is the deployed pipeline's."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from everloop.model_file import worst_case
+from everloop.model_file.prices import USD_PER_HOUR
+from infra.pipeline_definition import pipeline_definition, pipeline_seconds
+from infra.pipeline_jobs import evaluation_job, training_job
+from tests.helpers.declarations import binary_document, declare
+
+EVENTS_OF_A_STATE = {"Task": 5, "Choice": 2, "Wait": 2}
+"""Entered and exited; a task is also scheduled, started and succeeded."""
+
+
+@given(
+    minutes=st.integers(1, 1440),
+    steps=st.lists(st.integers(1, 3000), min_size=1, max_size=4),
+    bake=st.integers(0, 5000),
+)
+def test_an_execution_is_given_the_time_that_was_checked(minutes: int, steps: list[int], bake: int) -> None:
+    document = binary_document(training={"max_minutes": minutes}, cost={"max_training_run_usd": 9})
+    document["rollout"]["steps"] = [{"percent": 10 + i, "minutes": length} for i, length in enumerate(steps)]
+    document["rollout"]["guardrail"]["max_hold_minutes"] = 300
+    document["rollout"]["bake_minutes"] = bake
+    declaration = declare(document)
+    assert worst_case.pipeline_seconds(declaration) == pipeline_seconds(declaration)
+    assert pipeline_definition(declaration)["TimeoutSeconds"] <= worst_case.EXECUTION_SECONDS
+
+
+def test_the_priced_jobs_are_the_deployed_ones() -> None:
+    """Both on the declared instance, and neither for longer than is paid for here."""
+    declaration = declare(binary_document(training={"instance_type": "ml.m5.xlarge", "max_minutes": 45}))
+    train = training_job(declaration, next_state="", catch="")
+    evaluate = evaluation_job(declaration, next_state="", catch="")
+    clusters = [train["Parameters"]["ResourceConfig"], evaluate["Parameters"]["ProcessingResources"]["ClusterConfig"]]
+    assert [(c["InstanceType"], c["InstanceCount"]) for c in clusters] == [("ml.m5.xlarge", 1)] * worst_case.JOBS
+    assert [state["TimeoutSeconds"] for state in (train, evaluate)] == [worst_case.job_seconds(declaration)] * 2
+    hours = 2 * (45 + 30) / 60
+    assert worst_case.training_run_usd(declaration) == pytest.approx(hours * USD_PER_HOUR["ml.m5.xlarge"])
+
+
+def test_a_history_has_room_for_the_looks() -> None:
+    """GIVEN the states that a held step goes round; THEN their events leave a quarter of a history for the rest."""
+    states = pipeline_definition(declare(binary_document()))["States"]
+    held = {c["StringEquals"]: c["Next"] for c in states["StepDecision"]["Choices"]}["hold"]
+    ring = ["Check", "StepDecision", held]
+    assert states[held]["Next"] == "Check"
+    events = sum(EVENTS_OF_A_STATE[states[name]["Type"]] for name in ring)
+    assert worst_case.HISTORY_LOOKS * events <= 0.75 * 25_000
+
+
+@given(runs=st.integers(1, 4), days=st.integers(1, 40))
+def test_no_month_has_more_runs_than_are_budgeted(runs: int, days: int) -> None:
+    """Against the quota itself: whoever starts a run whenever one is allowed."""
+    declaration = declare(
+        binary_document(
+            retraining={"quota": {"runs": runs, "days": days}},
+            cost={"monthly_budget_usd": 100, "max_training_run_usd": 9},
+        )
+    )
+    begin = datetime(2026, 1, 1)
+    started: list[datetime] = []
+    for hour in range(31 * 24):
+        at = begin + timedelta(hours=hour)
+        while sum(s > at - timedelta(days=days) for s in started) < runs:
+            started.append(at)
+    assert len(started) == worst_case.runs_in_a_month(declaration)

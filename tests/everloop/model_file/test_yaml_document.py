@@ -1,0 +1,131 @@
+"""Whatever a file holds, it is read or refused with a line: never half, and never with a traceback."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from everloop.model_file import Mistake, ModelFileError, parse_model_file
+from everloop.model_file.yaml_document import DEEPEST, Document, DocumentError
+from tests.helpers.declarations import as_yaml, binary_document
+
+GOOD = as_yaml(binary_document())
+SEED = "  seed: 7"
+
+
+def mistakes_of(text: str) -> list[tuple[int, str, str]]:
+    with pytest.raises(DocumentError) as refused:
+        Document(text)
+    return [(m.line, m.path, m.found) for m in refused.value.mistakes]
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("2013-99-99", "'2013-99-99'"),
+        ("2013-01-01", "'2013-01-01'"),
+        ("!foo 7", "the tag !foo"),
+        ("!!python/object:os.system 7", "the tag !!python/object:os.system"),
+        ("!!int abc", "the tag !!int"),
+        ("{[1, 2]: 3}", "a key of several parts"),
+        ("{{a: 1}: 3}", "a key of several parts"),
+        ("{1: 2}", "the key '1'"),
+        ("{yes: 2}", "the key 'yes'"),
+        ("{null: 2}", "the key 'null'"),
+        ("0x_", "0x_"),
+        ("0b_", "0b_"),
+        ("1" * 5000, "1" * 80 + "…"),
+        (f"0x{'f' * 5000}", f"0x{'f' * 78}…"),
+        ("9223372036854775808", "9223372036854775808"),
+        ("[" * 3000, f"a value {DEEPEST + 1} levels deep"),
+        ('"\\ud800"', "'\\ud800'"),
+        ('{"\\udfff": 1}', "the key '\\udfff'"),
+        ("7: 8", "mapping values are not allowed here"),
+        ("\x07", "the character U+0007"),
+    ],
+)
+def test_what_can_not_be_read_is_told_at_its_line(value: str, found: str) -> None:
+    # GIVEN a good declaration with one value that is no value of YAML's, or none of a declaration's
+    text = GOOD.replace(SEED, f"  seed: {value}")
+    # WHEN it is read; THEN the one mistake is at its line
+    with pytest.raises(ModelFileError) as refused:
+        parse_model_file(text)
+    (mistake,) = refused.value.mistakes
+    assert mistake.line == GOOD.splitlines().index(SEED) + 1
+    assert mistake.found == found
+    assert mistake.allowed
+
+
+@pytest.mark.parametrize("value", ["&a [*a]", "&a {b: *a}", "&a 7\nowner: *a"])
+def test_anchors_and_aliases_are_each_refused(value: str) -> None:
+    """A shared value would be told at the place it is shared from."""
+    text = f"model: a\nserving: {value}\n"
+    alias_line = 2 + value.count("\n")
+    assert mistakes_of(text) == [(2, "", "the anchor &a"), (alias_line, "", "the alias *a")]
+
+
+def test_a_merge_is_no_key() -> None:
+    assert mistakes_of("model: a\nserving:\n  <<: {max_rows: 3}\n") == [(3, "serving", "the key '<<'")]
+
+
+def test_every_unreadable_value_is_told_at_once() -> None:
+    text = 'model: 0x_\nserving:\n  a: [0, 0b_]\n  a: 3\n  7: "\\ud800"\n'
+    assert mistakes_of(text) == [
+        (1, "model", "0x_"),
+        (3, "serving.a[1]", "0b_"),
+        (4, "serving.a", "the key a second time"),
+        (5, "serving", "the key '7'"),
+    ]
+
+
+def test_a_number_is_what_everyone_reads_in_it() -> None:
+    """PyYAML alone takes 1e-3 for text, which a training script would get as it stands."""
+    numbers = {"1e-3": 0.001, "2E5": 2e5, "1.5e3": 1500.0, "-.5e+1": -5.0, "0.25": 0.25, "12": 12, "-3": -3}
+    for written, number in numbers.items():
+        found = Document(f"a: {written}").value["a"]
+        assert (found, type(found)) == (number, type(number)), written
+    for text in ("2013-01-01", "2013-01-01 10:00:00", "e5", "1e", "1e5m"):
+        assert Document(f"a: {text}").value == {"a": text}
+
+
+def test_places_are_those_of_keys_and_items() -> None:
+    document = Document("a:\n  - b: 1\n  -\n    b: [2,\n      yes]\nc:\n")
+    assert [document.place(where).line for where in [("a",), ("a", 0), ("a", 0, "b"), ("a", 1, "b", 1), ("c",)]] == [
+        *(1, 2, 2, 5, 6),
+    ]
+    assert document.place(("a", 1, "b", 1)).written == "yes"
+    # What is not there is at the nearest section around it.
+    missing = [document.place(where) for where in [("a", 1, "z"), ("a", 5), ("c", "d"), ("z",)]]
+    assert [(p.line, p.is_there) for p in missing] == [(4, False), (1, False), (6, False), (1, False)]
+
+
+SNIPPETS = st.sampled_from(
+    [
+        *("&a", "*a", "<<:", "!x", "!!binary /w==", "!!set {a}", "? [1]", ": 3", "- ", "{", "}", "[", "]", '"', "'"),
+        *("|", ">-", "%YAML 9.9", "---", "...", "\t", "#", "@", "`", "\x00", "\x85", "\u2028", "\ufeff", "\ud7ff"),
+        *("0x_", "0b_", "1:99:99", "-.inf", ".nan", "1e999", "2013-99-99", "=", "~", '"\\ud800"', '"\\0"', "yes"),
+    ]
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, len(GOOD)), SNIPPETS | st.text(max_size=3)), min_size=1, max_size=3))
+def test_any_text_is_read_or_refused_with_lines(insertions: list[tuple[int, str]]) -> None:
+    text = GOOD
+    for place, snippet in insertions:
+        text = text[:place] + snippet + text[place:]
+    mistakes, message = read(text)
+    message.encode()
+    for mistake in mistakes:
+        assert mistake.found
+        assert mistake.allowed
+        assert 1 <= mistake.line <= len(text.splitlines()) + 1
+
+
+def read(text: str) -> tuple[list[Mistake], str]:
+    """What is wrong with the text. Anything raised but the one error there is comes through."""
+    try:
+        parse_model_file(text)
+    except ModelFileError as refused:
+        return refused.mistakes, str(refused)
+    return [], ""
