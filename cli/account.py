@@ -133,6 +133,7 @@ class Account:
 
     def model_names(self) -> list[str]:
         """The names of all deployed models, sorted."""
+        _ = self.platform  # without one, that is what is to be told: not that it has no models
         with explained_credentials(self):
             pages = self.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=MODEL_PARAMETERS)
             return sorted(p["Name"].rsplit("/", 1)[1] for page in pages for p in page["Parameters"])

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2_contingency
 from sklearn.metrics import log_loss, roc_auc_score
 
 from cli.replay import evidence, summary
+from cli.replay.memory import own_peak_mb
+from everloop.monitoring.counting import count
+from everloop.monitoring.reference import SCORE, FeatureReference, Reference
 from everloop.registry.states import State
 from everloop.registry.trace import verify_audit
+from tests.loop.models import ROOT
 from tests.loop.standing_cloud import Loop
 
 pytestmark = pytest.mark.xdist_group("loop")
@@ -32,6 +41,27 @@ def windows(loop: Loop) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def told(loop: Loop) -> dict:
     return json.loads((loop.evidence / evidence.SUMMARY_FILE).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def references(loop: Loop) -> dict[int, Reference]:
+    """What each version is watched against: of the evidence it is no part, but of the version's files."""
+    s3, bucket = loop.account.client("s3"), loop.account.platform.artifact_bucket
+    keys = {version: loop.store.version(version).artifact_prefix + "profile.json" for version in (1, 2)}
+    return {
+        version: Reference.from_json(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        for version, key in keys.items()
+    }
+
+
+def within(rows: pd.DataFrame, column: str, start: str, end: str) -> pd.DataFrame:
+    """The rows whose ``column`` lies from ``start`` on and before ``end``."""
+    return rows[(rows[column] >= pd.Timestamp(start)) & (rows[column] < pd.Timestamp(end))]
+
+
+def mean_loss(rows: pd.DataFrame, column: str) -> float:
+    """The gate's metric over labelled rows, by somebody else's code; NaN without any."""
+    return float("nan") if rows.empty else log_loss(rows["label"], rows[column], labels=[0.0, 1.0])
 
 
 def test_nothing_keeps_the_loop_open(told: dict) -> None:
@@ -72,6 +102,136 @@ def test_every_day_has_its_window(loop: Loop, windows: pd.DataFrame, predictions
     assert windows["end"].is_unique
     assert rows.loc[days.index].tolist() == days.tolist()
     assert windows["drift_evaluated"].any()
+
+
+def test_every_window_follows_from_the_answers_alone(
+    loop: Loop, windows: pd.DataFrame, predictions: pd.DataFrame
+) -> None:
+    assert loop.declaration.gate.metric == "log_loss"
+    day = timedelta(hours=loop.declaration.monitoring.window_hours)
+    for window in windows.itertuples():
+        as_of = pd.Timestamp(window.scheduled_at)
+        assert window.rows == len(within(predictions, "time", window.start, window.end)), window.end
+        # A label counts once it has arrived; who answered the row does not matter, but for the champion's own loss.
+        labelled = within(predictions, "time", window.labelled_start, window.labelled_end)
+        labelled = labelled[labelled["label"].notna() & (labelled["label_time"] <= as_of)]
+        assert window.labelled_rows == len(labelled), window.end
+        own = labelled[labelled["version"] == window.version]
+        told = (window.loop_loss, window.frozen_loss, window.loss)
+        found = [
+            mean_loss(r, c)
+            for r, c in ((labelled, "probability"), (labelled, "frozen_probability"), (own, "probability"))
+        ]
+        assert told == pytest.approx(found, abs=1e-9, nan_ok=True), window.end
+        arrived = predictions["label_time"].between(as_of - day, as_of, inclusive="right").sum()
+        assert (window.labels_arrived, window.labels_corrected, window.labels_unmatched) == (arrived, 0, 0), window.end
+    # What held for every window was not held by empty ones, nor by one model's answers alone.
+    assert windows["labelled_rows"].sum() == predictions["label"].notna().sum()
+    apart = (windows["loop_loss"] - windows["frozen_loss"]).abs()
+    assert apart[windows["version"] == 2].max() > 1e-4
+    assert apart.min() < 1e-9
+
+
+def test_every_window_counts_the_inputs_it_was_judged_by(
+    loop: Loop, windows: pd.DataFrame, predictions: pd.DataFrame, references: dict[int, Reference]
+) -> None:
+    asked = loop.data.stream.set_index(loop.declaration.data.key)
+    for window in windows.itertuples():
+        rows, reference = within(predictions, "time", window.start, window.end), references[window.version]
+        profile = json.loads(window.profile)
+        assert profile["bins"] == reference.bins_id
+        inputs = asked.loc[rows["key"]]
+        for feature in loop.declaration.data.features:
+            values = inputs[feature.name].to_numpy() if feature.type == "number" else inputs[feature.name].fillna("")
+            assert profile["features"][feature.name] == cells(reference.features[feature.name], values), window.end
+        own = rows[rows["version"] == window.version]["probability"].to_numpy()
+        assert profile["score"] == cells(reference.score, own), window.end
+
+
+def test_the_drift_of_every_window_is_judged_by_the_declared_rule(loop: Loop, windows: pd.DataFrame) -> None:
+    declared = loop.declaration.monitoring
+    for window in windows.itertuples():
+        drift = json.loads(window.drift)
+        assert window.drift_evaluated == (window.rows >= declared.minimum_rows) == bool(drift), window.end
+        assert bool(window.drift_reason) != window.drift_evaluated, window.end
+        # Holm: of m p-values the i-th smallest, from 0 on, counts m - i times, and never less than the one before.
+        least = 0.0
+        for i, one in enumerate(sorted(drift.values(), key=lambda d: d["p_value"])):
+            assert 0 <= one["p_value"] <= 1
+            assert one["effect"] >= 0
+            assert 1 <= one["days"] <= declared.drift_days
+            least = max(least, min(1.0, one["p_value"] * (len(drift) - i)))
+            assert one["adjusted_p_value"] == pytest.approx(least)
+            significant = one["adjusted_p_value"] <= declared.false_alarm_rate
+            assert one["alarm"] == (significant and one["effect"] >= declared.minimum_effect), window.end
+        assert window.drift_alarm == any(one["alarm"] for one in drift.values()), window.end
+    alarms = windows[windows["drift_evaluated"]]["drift_alarm"]
+    assert 0 < alarms.sum() < len(alarms), "the rule was seen to say yes and to say no"
+
+
+def test_the_effects_are_those_of_the_windows_judged_together(
+    loop: Loop, windows: pd.DataFrame, references: dict[int, Reference]
+) -> None:
+    judged = 0
+    for place, window in enumerate(windows.itertuples()):
+        reference = references[window.version]
+        named = {**reference.features, SCORE: reference.score}
+        for name, one in json.loads(window.drift).items():
+            together = windows.iloc[place + 1 - one["days"] : place + 1]
+            assert (together["version"] == window.version).all(), "another champion's windows are not judged with it"
+            counts = np.sum([in_profile(document, name) for document in together["profile"]], axis=0)
+            before = np.array(named[name].counts.cells)
+            assert one["effect"] == pytest.approx(stability_index(before, counts)), (window.end, name)
+            # Sampling alone is one of two explanations, and the p-value is the likelier one's.
+            both = np.array([before, counts])[:, before + counts > 0]
+            sampling = chi2_contingency(both, correction=False, lambda_="log-likelihood").pvalue
+            assert one["p_value"] >= sampling - 1e-9, (window.end, name)
+            judged += 1
+    assert judged > len(windows)
+
+
+def test_every_decision_follows_from_what_is_declared(loop: Loop, windows: pd.DataFrame, told: dict) -> None:
+    declared = loop.declaration.retraining
+    assert declared.quality is None, "a quality trigger is a cause of its own"
+    assert declared.drift is None, "so that drift may alarm and is no cause"
+    trainings = [loop.data.starts_at, *(pd.Timestamp(r["at"]) for r in told["retrainings"])]
+    asked_for = []
+    for window in windows.itertuples():
+        as_of = pd.Timestamp(window.scheduled_at)
+        last = max(at for at in trainings if at < as_of)
+        reasons = json.loads(window.reasons)
+        if as_of - last < timedelta(days=declared.schedule_days):
+            assert (window.decision, codes(reasons)) == ("none", ["no_cause"]), window.end
+            assert pd.isna(window.trigger), window.end
+        else:
+            assert window.trigger == "schedule", window.end
+            assert codes(reasons)[0] == "schedule", window.end
+            held_back = [] if pd.isna(window.held_back_by) else [window.held_back_by]
+            assert codes(reasons)[1:] == held_back, window.end
+            assert window.decision == ("held_back" if held_back else "retrain"), window.end
+        if window.decision == "retrain":
+            asked_for.append((as_of, reasons[0]["sentence"]))
+    assert asked_for == [(pd.Timestamp(r["at"]), r["reason"]) for r in told["retrainings"]]
+
+
+def cells(feature: FeatureReference, values: Any) -> list[int]:
+    """How often each bin occurs, and what is missing, last."""
+    return list(count(feature.bins, values).cells)
+
+
+def in_profile(document: str, name: str) -> list[int]:
+    profile = json.loads(document)
+    return profile["score"] if name == SCORE else profile["features"][name]
+
+
+def stability_index(before: np.ndarray, after: np.ndarray) -> float:
+    """The population stability index, half a row added to every cell."""
+    p, q = ((n + 0.5) / (n + 0.5).sum() for n in (before, after))
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def codes(reasons: Sequence[dict[str, str]]) -> list[str]:
+    return [reason["code"] for reason in reasons]
 
 
 def test_the_retraining_that_was_due_was_carried_out(loop: Loop, told: dict) -> None:
@@ -116,6 +276,21 @@ def test_the_summary_follows_from_the_evidence_alone(
         assert json.loads(json.dumps(value)) == told[name], name
     assert told["predictions_captured"] == len(predictions)
     assert told["drift_windows"]["recorded"] == len(windows)
+
+
+def test_the_memory_told_is_the_peak_of_the_cloud_and_of_the_replay(loop: Loop, told: dict) -> None:
+    # Peaks only grow, so what they are by now is the most that can have been told.
+    now = loop.cloud.running.memory()["peak_mb"] + own_peak_mb()
+    assert 100 < told["peak_memory_mb"] <= now + 1
+    assert now <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6
+
+
+def test_the_set_up_told_is_what_the_set_up_recorded(told: dict) -> None:
+    record = ROOT / ".venv" / "setup.json"
+    recorded = json.loads(record.read_text(encoding="utf-8"))["seconds"] if record.is_file() else None
+    assert told["setup_seconds"] == recorded, "a clone whose environment somebody else made has none to tell"
+    assert recorded is None or recorded > 0
+    assert 0 < told["wall_seconds"] < 3600
 
 
 def test_the_quality_told_is_that_of_other_peoples_metrics(told: dict, predictions: pd.DataFrame) -> None:
