@@ -72,6 +72,9 @@ def _alarms(names: ModelNames, state_machine_arn: str, dead_letters: str) -> lis
     def pipeline(name: str, metric: str, meaning: str) -> _Alarm:
         return _Alarm(name, meaning, "AWS/States", metric, {"StateMachineArn": state_machine_arn})
 
+    # Nobody else does: an execution that ends like this comes to no state that would.
+    release = f"`everloop runs release {names.model} RUN --reason WHY` takes its traffic back and closes the run."
+
     return [
         errors("predict", "The prediction function failed: callers got no answer."),
         errors("labels", "The labels function failed: labels were not taken in."),
@@ -99,7 +102,8 @@ def _alarms(names: ModelNames, state_machine_arn: str, dead_letters: str) -> lis
             model,
         ),
         pipeline("pipeline-failed", "ExecutionsFailed", "A training run or a rollout failed."),
-        pipeline("pipeline-timed-out", "ExecutionsTimedOut", "A training run or a rollout never ended."),
+        pipeline("pipeline-timed-out", "ExecutionsTimedOut", f"A training run or a rollout never ended. {release}"),
+        pipeline("pipeline-aborted", "ExecutionsAborted", f"A training run or a rollout was stopped. {release}"),
         _Alarm(
             "dead-letters",
             "Events could not be worked off; they wait in the dead-letter queue.",

@@ -17,9 +17,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from everloop.busy_services import ServiceBusyError
 from everloop.model_file import ModelDeclaration
+from everloop.model_file.worst_case import pipeline_seconds
+from everloop.registry.exceptions import ContentionError
+from everloop.rollout.exceptions import (
+    AliasContendedError,
+    EventNotAcceptedError,
+    FunctionNotReadyError,
+    MetricsIncompleteError,
+)
 from infra.function_catalogue import functions_of
-from infra.pipeline_jobs import evaluation_job, job_seconds, training_job
+from infra.pipeline_jobs import evaluation_job, training_job
 
 State = dict[str, Any]
 
@@ -41,6 +50,39 @@ LAMBDA_RETRY = {
     "JitterStrategy": "FULL",
 }
 
+TRY_AGAIN: tuple[type[Exception], ...] = (
+    AliasContendedError,
+    ContentionError,
+    EventNotAcceptedError,
+    FunctionNotReadyError,
+    MetricsIncompleteError,
+    ServiceBusyError,
+)
+"""What the functions raise when the same call may succeed a little later; Step Functions knows an error by its class.
+
+Every function may be called again with the same input. What a declaration, a contract or the registry refuses is not
+here: it would be refused again.
+"""
+
+TRANSIENT_RETRY = {
+    "ErrorEquals": [error.__name__ for error in TRY_AGAIN],
+    "IntervalSeconds": 5,
+    "MaxAttempts": 5,
+    "BackoffRate": 2,
+    "MaxDelaySeconds": 120,
+    "JitterStrategy": "FULL",
+}
+
+CRASH_RETRY = {
+    "ErrorEquals": ["Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"],
+    "IntervalSeconds": 5,
+    "MaxAttempts": 2,
+    "BackoffRate": 2,
+    "MaxDelaySeconds": 60,
+    "JitterStrategy": "FULL",
+}
+"""A function that was ended, for time or memory, or with its machine. Twice is enough: what is too large stays so."""
+
 CAUSE = "States.Format('{}: {}', $.failure.Error, $.failure.Cause)"
 
 _AT = {"at.$": "$$.State.EnteredTime", "execution.$": "$$.Execution.Name"}
@@ -56,14 +98,6 @@ def pipeline_definition(declaration: ModelDeclaration) -> dict[str, Any]:
         "TimeoutSeconds": pipeline_seconds(declaration),
         "States": {**_opening(), **_candidate(declaration), **_rollout(), **_closing()},
     }
-
-
-def pipeline_seconds(declaration: ModelDeclaration) -> int:
-    """How long one execution may take: both jobs, every step held as long as it may be, the bake, and a day."""
-    rollout = declaration.rollout
-    steps = sum(step.minutes + rollout.guardrail.max_hold_minutes for step in rollout.steps)
-    minutes = steps + rollout.bake_minutes + rollout.guardrail.max_hold_minutes + 24 * 60
-    return 2 * job_seconds(declaration) + minutes * 60
 
 
 def function_names(declaration: ModelDeclaration) -> list[str]:
@@ -237,10 +271,11 @@ def _closing() -> dict[str, State]:
     for name, status in {
         "CloseRejected": "rejected",
         "CloseSmokePassed": "smoke_passed",
-        "CloseRolledBack": "rolled_back",
         "CloseSucceeded": "succeeded",
     }.items():
         states[name] = _invoke("run", {**close, "status": status, "cause": None}, "$.closed", "Done")
+    rolled_back = {**close, "status": "rolled_back", "cause": None, "reasons.$": "$.rolled_back.result.reasons"}
+    states["CloseRolledBack"] = _invoke("run", rolled_back, "$.closed", "Done")
     return states
 
 
@@ -254,7 +289,7 @@ def _invoke(
         "ResultSelector": {"result.$": "$.Payload"},
         "ResultPath": result,
         "TimeoutSeconds": TASK_SECONDS[function],
-        "Retry": [LAMBDA_RETRY],
+        "Retry": [LAMBDA_RETRY, TRANSIENT_RETRY, CRASH_RETRY],
         "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": catch}],
         "Next": next_state,
     }

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from everloop.model_file import ModelDeclaration
+from everloop.model_file.worst_case import job_seconds
 
 VOLUME_GB = 30
-START_UP_SECONDS = 1800
-"""What SageMaker may take to find an instance and pull the image, on top of the job's own limit."""
 
 SAGEMAKER_RETRY = {
     "ErrorEquals": ["SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException"],
@@ -23,6 +22,9 @@ SAGEMAKER_RETRY = {
 INPUT = "/opt/ml/processing/input"
 OUTPUT = "/opt/ml/processing/output"
 CODE = "/opt/ml/processing/code"
+MESSAGE = "/opt/ml/output/message"
+"""What a processing job writes here is its ``ExitMessage``; nothing else tells why its program failed."""
+
 UNPACK_AND_EVALUATE = (
     'set -e; archives=$1 code=$2; shift 2; mkdir -p "$code"; '
     'tar -xzf "$archives"/*.gz -C "$code"; exec /bin/sh "$code/evaluate.sh" "$@"'
@@ -31,11 +33,6 @@ UNPACK_AND_EVALUATE = (
 by its hash and ``.gz``."""
 
 _JOB_NAME = "States.Format('${JobPrefix}{}', $$.Execution.Name)"
-
-
-def job_seconds(declaration: ModelDeclaration) -> int:
-    """How long one job may take from its request to its end."""
-    return declaration.training.max_minutes * 60 + START_UP_SECONDS
 
 
 def training_job(declaration: ModelDeclaration, *, next_state: str, catch: str) -> dict[str, Any]:
@@ -77,6 +74,7 @@ def evaluation_job(declaration: ModelDeclaration, *, next_state: str, catch: str
         *("'--run-id'", "$.run.result.run_id"),
         *("'--snapshot-hash'", "$.snapshot.result.snapshot_hash"),
         *("'--output'", f"'{OUTPUT}'"),
+        *("'--message'", f"'{MESSAGE}'"),
     ]
     parameters = {
         "ProcessingJobName.$": _JOB_NAME,

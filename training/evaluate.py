@@ -81,11 +81,10 @@ def run(options: argparse.Namespace) -> None:
     evaluate(declaration, candidate, champion, test, about, options.output)
 
 
-def _fail(message_file: Path | None, message: str) -> int:
+def _fail(message_file: Path, message: str) -> int:
     logger.error("%s", message)
-    if message_file is not None:
-        message_file.parent.mkdir(parents=True, exist_ok=True)
-        message_file.write_text(message, encoding="utf-8")
+    message_file.parent.mkdir(parents=True, exist_ok=True)
+    message_file.write_text(message, encoding="utf-8")
     return 1
 
 
@@ -186,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
         known = os.environ.get(variable)
         parser.add_argument(option, default=known, required=not known, help=f"or the variable {variable}")
     parser.add_argument("--output", **path)
-    parser.add_argument("--message", type=Path, help="where to say why the job failed: SageMaker's ExitMessage")
+    parser.add_argument("--message", help="where to say why the job failed: SageMaker's ExitMessage", **path)
     return parser
 
 

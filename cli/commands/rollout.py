@@ -6,6 +6,7 @@ import click
 
 from cli.account import Account
 from cli.exceptions import CommandError
+from cli.operations.rollouts import refuse_while_running, rollout_to_take_back, take_back
 from cli.operations.training import start_training
 from cli.options import json_option, model_argument
 from cli.output import Output, minute
@@ -56,3 +57,27 @@ def start(model: str, reason: str, as_json: bool) -> None:
     run_id = start_training(account, model, reason=reason, kind="rollout", version=champion.version)
     output.document({"run_id": run_id, "version": champion.version})
     output.say(f"run {run_id} rolls version {champion.version} out; `everloop rollout show {model}` shows it")
+
+
+@rollout.command("back")
+@model_argument
+@click.option("--reason", required=True, help="Why; it is kept in the audit log.")
+@json_option
+def back(model: str, reason: str, as_json: bool) -> None:
+    """Give the traffic of MODEL's rollout back to what served before it.
+
+    For a rollout whose execution was stopped or timed out: nobody else ends its canary. Within its bake a promotion is
+    undone as well. While the execution runs it is refused.
+    """
+    output, account = Output(as_json), Account()
+    account.model(model)
+    found = rollout_to_take_back(account, model)
+    refuse_while_running(account, model, found.run_id)
+    take_back(account, model, found.run_id, reason=reason)
+    store = account.registry(model)
+    ended, active = store.rollout(found.rollout_id), store.active_run()
+    output.document(ended.to_json())
+    served = "nothing serves" if ended.previous_version is None else f"version {ended.previous_version} has all of it"
+    output.say(f"the rollout of version {ended.version} is {ended.status}: {served}")
+    if active is not None and active.run_id == found.run_id:
+        output.say(f"its run is open: `everloop runs release {model} {found.run_id} --reason …` closes it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cli.account import Account
-from cli.operations.training import execution_arn
+from cli.operations.runs import release_run
 from cli.options import json_option, model_argument
 from cli.output import Output, minute
 
@@ -29,12 +29,13 @@ def list_(model: str, as_json: bool) -> None:
     output.document([run.to_json() for run in found])
     output.table(
         f"runs of {model}",
-        ["started", "run", "trigger", "status", "gate", "version", "cause"],
-        (
-            [minute(r.started_at), r.run_id, r.trigger.get("kind"), r.status, r.verdict, r.version, r.cause]
-            for r in found
-        ),
+        ["started", "run", "trigger", "status", "gate", "version"],
+        ([minute(r.started_at), r.run_id, r.trigger.get("kind"), r.status, r.verdict, r.version] for r in found),
     )
+    # Below the table: a cause may be the end of a log.
+    causes = [(minute(r.ended_at), r.run_id, r.cause) for r in found if r.cause and r.ended_at]
+    if causes:
+        output.story("what ended them", causes)
 
 
 @runs.command()
@@ -43,13 +44,18 @@ def list_(model: str, as_json: bool) -> None:
 @click.option("--reason", required=True, help="Why; it is kept in the audit log.")
 @json_option
 def release(model: str, run_id: str, reason: str, as_json: bool) -> None:
-    """Close RUN_ID of MODEL, whose execution is dead, so that another run can start."""
+    """Close RUN_ID of MODEL, whose execution is dead, so that another run can start.
+
+    A canary it left behind loses its traffic first. A version it promoted keeps serving.
+    """
     output, account = Output(as_json), Account()
-    execution = account.client("stepfunctions").describe_execution(executionArn=execution_arn(account, model, run_id))
-    if execution["status"] == "RUNNING":
-        raise click.UsageError(f"the execution of {run_id} is running; stop it first")
-    actor = account.client("sts").get_caller_identity()["Arn"]
-    at = account.now().isoformat().replace("+00:00", "Z")
-    run = account.registry(model).release_stale_run(run_id, reason=reason, at=at, actor=actor)
-    output.document(run.to_json())
-    output.say(f"run {run_id} is released")
+    released = release_run(account, model, run_id, reason=reason)
+    rollout = released.rollout
+    extra = {"taken_back": released.taken_back, "rollout": None if rollout is None else rollout.to_json()}
+    output.document({**released.run.to_json(), **extra})
+    if rollout is not None and released.taken_back:
+        output.say(f"version {rollout.version} is {rollout.status}: its traffic goes to what served before")
+    elif rollout is not None and rollout.status == "baking":
+        undo = f"`everloop rollout back {model} --reason …` undoes it"
+        output.say(f"version {rollout.version} was promoted and keeps serving; {undo}")
+    output.say(f"run {run_id} is {released.run.status}")

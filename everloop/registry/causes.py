@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 
-_SENTENCES = ("errorMessage", "FailureReason")
-"""Where Lambda functions and SageMaker jobs put theirs, inside JSON."""
+_SENTENCES = ("errorMessage", "ExitMessage", "FailureReason")
+"""Where Lambda functions and SageMaker jobs put theirs, inside JSON; the first that says anything counts.
 
-_TRUNCATED = re.compile(r'"(?:errorMessage|FailureReason)"\s*:\s*("(?:[^"\\]|\\.)*")')
+Of a processing job only the ``ExitMessage`` is its program's own; its ``FailureReason`` is an exit code. A training
+job has no ``ExitMessage``.
+"""
+
+_TRUNCATED = [re.compile(rf'"{name}"\s*:\s*("(?:[^"\\]|\\.)+")') for name in _SENTENCES]
 """Step Functions cuts long causes, which leaves no valid JSON."""
 
 MAX_LENGTH = 4000
@@ -37,6 +41,6 @@ def _sentence(text: str) -> str | None:
     try:
         document = json.loads(text)
     except ValueError:
-        found = _TRUNCATED.search(text)
+        found = next(filter(None, (pattern.search(text) for pattern in _TRUNCATED)), None)
         return json.loads(found.group(1)) if found else None
     return next((str(document[name]) for name in _SENTENCES if document.get(name)), None)

@@ -134,7 +134,7 @@ class Runs(Versions):
         """Close a run whose execution is dead, so that the next one can open.
 
         Should the execution turn out to be alive, it can register a candidate, but no longer change what
-        serves.
+        serves. What serves is not changed here either: a canary is rolled back before its run is released.
 
         Raises
         ------

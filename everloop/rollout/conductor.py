@@ -144,13 +144,17 @@ class Conductor:
                 self.announcer.promoted(rollout, self._manifest(rollout), at=at)
         return self._described(rollout) | {"bake_seconds": plan.bake_seconds}
 
-    def roll_back(self, rollout_id: str, *, reasons: list[dict[str, Any]] | None = None, at: str) -> dict[str, Any]:
+    def roll_back(
+        self, rollout_id: str, *, reasons: list[dict[str, Any]] | None = None, at: str, actor: str | None = None
+    ) -> dict[str, Any]:
         """Give the traffic back to what served before, then the registry's states.
 
         Parameters
         ----------
         reasons : list of dict, optional
             ``{"code", "sentence"}`` each; the guardrail's last ones when left out.
+        actor : str, optional
+            The person who asks for it; the pipeline of the rollout's run when left out.
 
         Returns
         -------
@@ -166,8 +170,9 @@ class Conductor:
             # next. A retry finds the alias in place and finishes the record.
             self.target.settle(rollout.fallback_lambda_version)
             why = reasons or rollout.last_check.get("reasons") or [_UNEXPLAINED]
-            rollout = self.store.roll_back(rollout_id, reasons=why, at=at, actor=_actor(rollout.run_id))
+            rollout = self.store.roll_back(rollout_id, reasons=why, at=at, actor=actor or _actor(rollout.run_id))
         if rollout.status == "rolled_back":
+            self._withdraw(rollout)
             self.announcer.rolled_back(rollout, at=at)
         return self._described(rollout) | {"rolled_back": rollout.status == "rolled_back"}
 
@@ -226,6 +231,15 @@ class Conductor:
                 self.roll_back(rollout.rollout_id, reasons=[{"code": "run_ended", "sentence": sentence}], at=at)
             else:
                 self.store.end_rollout(rollout.rollout_id, status="superseded", at=at, actor=_actor(run_id))
+
+    def _withdraw(self, rollout: Rollout) -> None:
+        """Take away what a step gave that was under way while somebody else rolled back: it ends after the rollback.
+
+        Another rollout may be trying out the same function version by now; then the alias is that one's.
+        """
+        state = self.target.current()
+        if state.candidate == rollout.lambda_version and not any(other.is_open for other in self.store.rollouts()):
+            self.target.settle(state.primary)
 
     def _check_still_undoable(self, rollout: Rollout) -> None:
         champion = self.store.champion()

@@ -1,22 +1,31 @@
 """Decides after each step of a rollout whether it goes on, waits or is rolled back.
 
-The error rate is judged by a one-sided Wilson score bound: the rollout is rolled back when the errors seen
-would be too many, with confidence, for a version that keeps ``max_error_rate``. The declared looks (one per step, one
-for the bake) share one false-alarm probability (Bonferroni), so that a plan with many steps does not roll back
-good versions more often. Waiting for traffic looks again at the same step on more data and is not counted.
+The error rate is judged by the exact one-sided lower bound of Clopper and Pearson: the rollout is rolled back when
+a version that keeps ``max_error_rate`` would fail so often with less than the look's share of the false-alarm
+probability. The declared looks (one per step, one for the bake) share one (Bonferroni), so that a plan with many
+steps does not roll back good versions more often. Waiting for traffic looks again at the same step on more data and
+is not counted.
+
+Exact, because a canary is judged on few requests, where the usual approximations are not: by Wilson's bound a single
+error in up to seven requests would roll back. With 2% allowed and three looks, two errors in up to 10 requests roll
+back, three in 11 to 27, four in 28 to 49, five in 50, 31 in 1000. So a version that fails every request is back after
+its second; a single failure is not enough, because one in fifty is allowed to fail. Where more is allowed, less can be
+told: that all of ``minimum_requests`` failed is evidence only while ``max_error_rate ** minimum_requests`` is below a
+look's share.
 
 References
 ----------
-E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 22 (1927).
+C. J. Clopper, E. S. Pearson, The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial,
+Biometrika 26 (1934).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
 
+from everloop.evaluation.student_t import incomplete_beta
 from everloop.rollout.plan import RolloutPlan
 
 if TYPE_CHECKING:
@@ -24,6 +33,8 @@ if TYPE_CHECKING:
 
 FALSE_ROLLBACK_RATE = 0.05
 """How often, over a whole rollout, a version whose true error rate is exactly the maximum is rolled back."""
+
+_PRECISION = 1e-12
 
 Decision = Literal["advance", "hold", "rollback", "promote", "ok"]
 
@@ -68,18 +79,23 @@ class Verdict:
         return [{k: v for k, v in asdict(r).items() if v is not None} for r in self.reasons]
 
 
-def wilson_lower_bound(errors: int, requests: int, confidence: float) -> float:
-    """The rate that the true error rate exceeds with ``confidence`` (one-sided), after Wilson.
+def exact_lower_bound(errors: int, requests: int, confidence: float) -> float:
+    """The rate that the true error rate exceeds with at least ``confidence`` (one-sided), after Clopper and Pearson.
 
-    0 when there were no requests: nothing is known.
+    It is the rate at which ``errors`` or more of ``requests`` fail with probability ``1 - confidence``. 0 without
+    errors, and so without requests: nothing is known against the version.
     """
-    if requests == 0:
+    if errors == 0:
         return 0.0
-    z = NormalDist().inv_cdf(confidence)
-    rate = errors / requests
-    centre = rate + z * z / (2 * requests)
-    spread = z * math.sqrt(rate * (1 - rate) / requests + z * z / (4 * requests * requests))
-    return max(0.0, (centre - spread) / (1 + z * z / requests))
+    low, high = 0.0, 1.0
+    while high - low > _PRECISION * high:
+        middle = (low + high) / 2
+        # The probability of as many errors or more, at that rate.
+        if incomplete_beta(middle, errors, requests - errors + 1) > 1 - confidence:
+            high = middle
+        else:
+            low = middle
+    return low
 
 
 def decide_step(
@@ -126,7 +142,7 @@ def decide_bake(plan: RolloutPlan, guardrail: Guardrail, metrics: VersionMetrics
 def _broken_limits(guardrail: Guardrail, metrics: VersionMetrics, looks: int) -> tuple[Reason, ...]:
     reasons = []
     confidence = 1 - FALSE_ROLLBACK_RATE / looks
-    bound = wilson_lower_bound(metrics.errors, metrics.requests, confidence)
+    bound = exact_lower_bound(metrics.errors, metrics.requests, confidence)
     if bound > guardrail.max_error_rate:
         sentence = (
             f"{metrics.errors} of {metrics.requests} requests failed: the error rate is above {bound:.2%} with"

@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from everloop.busy_services import busy_services_named
 from everloop.environment import required_setting
 from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.store import RegistryStore
@@ -49,6 +50,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return answer
 
 
+@busy_services_named()
 def act(event: dict[str, Any], using: Conductor) -> dict[str, Any]:
     """Carry out ``event["action"]``.
 
@@ -63,7 +65,9 @@ def act(event: dict[str, Any], using: Conductor) -> dict[str, Any]:
         "shift": lambda: using.shift(event["rollout"], at=at),
         "check": lambda: using.check(event["rollout"], event["phase"], at=at),
         "promote": lambda: using.promote(event["rollout"], at=at),
-        "rollback": lambda: using.roll_back(_rollout_id(event), reasons=event.get("reasons"), at=at),
+        "rollback": lambda: using.roll_back(
+            _rollout_id(event), reasons=event.get("reasons"), at=at, actor=event.get("actor")
+        ),
         "retire": lambda: using.retire(event["rollout"], at=at),
     }
     if event["action"] not in actions:

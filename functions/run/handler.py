@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from everloop.busy_services import busy_services_named
 from everloop.environment import required_setting
 from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.causes import readable_cause
@@ -50,6 +51,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return answer
 
 
+@busy_services_named()
 def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
     """``open`` or ``close`` a run.
 
@@ -81,11 +83,12 @@ def _open(event: dict[str, Any], using: Services) -> dict[str, Any]:
 
 
 def _close(event: dict[str, Any], using: Services) -> dict[str, Any]:
-    cause = event.get("cause")
+    """A failure comes as the pipeline caught it, a rollback with the reasons of whoever decided it."""
+    cause, sentences = event.get("cause"), [reason["sentence"] for reason in event.get("reasons") or []]
     run = using.store.close_run(
         event["execution"],
         status=event["status"],
-        cause=readable_cause(cause) if cause else None,
+        cause=readable_cause(cause) if cause else "; ".join(sentences) or None,
         at=event["at"],
         actor=f"pipeline {event['execution']}",
     )

@@ -9,7 +9,8 @@ from typing import Any
 from local.jobs.exceptions import AlgorithmFailureError, ClientFailureError
 from local.jobs.job import Job, JobContext
 
-_MAX_EXIT_MESSAGE = 1024
+_MESSAGE = "/opt/ml/output/message"
+_MAX_EXIT_MESSAGE_BYTES = 1024
 
 
 class ProcessingJob(Job):
@@ -33,7 +34,10 @@ class ProcessingJob(Job):
         """
         self._fetch(context)
         self.enter_phase("InProgress", "")
-        self._run(context)
+        try:
+            self._run(context)
+        finally:
+            self.exit_message = _exit_message(context)
         self._put(context)
 
     def _fetch(self, context: JobContext) -> None:
@@ -59,10 +63,29 @@ class ProcessingJob(Job):
         environment = {"PROCESSING_JOB_ARN": self.arn, "PROCESSING_JOB_NAME": self.name}
         exit_code = context.run([found, *command[1:]], environment, root.path)
         if exit_code != 0:
-            self.exit_message = "\n".join(context.last_lines())[-_MAX_EXIT_MESSAGE:]
-            raise AlgorithmFailureError(f"ExecuteUserScriptError:\n{self.exit_message}", exit_code)
+            # The service says no more than this: it does not read the container's output.
+            raise AlgorithmFailureError("", exit_code)
 
     def _put(self, context: JobContext) -> None:
         for output in self._outputs():
             target = output["S3Output"]
             context.s3.upload_directory(context.root.local(target["LocalPath"]), target["S3Uri"])
+
+
+def _exit_message(context: JobContext) -> str | None:
+    """The beginning of what the program wrote for whoever asks how it ended; None when it wrote nothing.
+
+    Raises
+    ------
+    ClientFailureError
+        When it is not UTF-8.
+    """
+    file = context.root.local(_MESSAGE)
+    if not file.is_file():
+        return None
+    content = file.read_bytes()
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        raise ClientFailureError(f"{_MESSAGE} is not UTF-8: {error}") from error
+    return content[:_MAX_EXIT_MESSAGE_BYTES].decode(errors="ignore")

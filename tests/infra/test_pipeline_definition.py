@@ -11,7 +11,7 @@ import pytest
 
 from infra.function_catalogue import functions_of
 from infra.packaging.files import write_tar_gz
-from infra.pipeline_definition import TASK_SECONDS, pipeline_definition, pipeline_seconds
+from infra.pipeline_definition import TASK_SECONDS, pipeline_definition
 from tests.helpers.declarations import binary_document, declare
 
 DECLARATION = declare(binary_document())
@@ -62,12 +62,53 @@ def test_every_way_ends() -> None:
 def test_every_task_is_limited_retried_and_caught(name: str) -> None:
     task = TASKS[name]
     assert task["TimeoutSeconds"] > 0
+    assert task["Retry"], "a task without a retry fails for good by the first throttled call"
     for retry in task["Retry"]:
+        assert retry["MaxAttempts"] > 0
         assert retry["BackoffRate"] > 1
         assert retry["JitterStrategy"] == "FULL"
         assert "States.Timeout" not in retry["ErrorEquals"]
         assert "States.ALL" not in retry["ErrorEquals"]
     assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+
+
+CALLS = {name for name, task in TASKS.items() if task["Resource"].endswith("lambda:invoke")}
+TRANSIENT = {
+    "AliasContendedError",
+    "ContentionError",
+    "EventNotAcceptedError",
+    "FunctionNotReadyError",
+    "MetricsIncompleteError",
+    "ServiceBusyError",
+}
+LAMBDA = {
+    "Lambda.AWSLambdaException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.SdkClientException",
+    "Lambda.ServiceException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+}
+
+
+def test_the_calls_of_functions_are_known() -> None:
+    assert {"OpenRun", "Snapshot", "Gate", "Register", "Promote", "Rollback", "RollBackAfterFailure"} <= CALLS
+    assert set(TASKS) - CALLS == {"Train", "Evaluate"}
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_what_may_pass_is_tried_again_and_what_is_refused_is_not(name: str) -> None:
+    """The errors by name: neither a broken contract nor a conflict with the registry passes by waiting."""
+    tried_again = [error for retry in TASKS[name]["Retry"] for error in retry["ErrorEquals"]]
+    assert sorted(tried_again) == sorted(TRANSIENT | LAMBDA)
+
+
+@pytest.mark.parametrize("name", ["Train", "Evaluate"])
+def test_a_job_is_asked_for_again_and_not_run_again(name: str) -> None:
+    tried_again = {error for retry in TASKS[name]["Retry"] for error in retry["ErrorEquals"]}
+    assert tried_again == {"SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException"}
 
 
 @pytest.mark.parametrize("name", sorted(set(TASKS) - {"CloseFailed"}))
@@ -97,6 +138,15 @@ def test_a_failed_gate_never_comes_to_a_rollout() -> None:
     assert "StartRollout" not in reachable(STATES["Verdict"]["Default"])
 
 
+def test_the_registration_gets_all_that_the_gate_answered() -> None:
+    """GIVEN an answer that holds the verdict and the hash of the report; THEN both come to the registration."""
+    gate, register = STATES["Gate"], STATES["Register"]
+    assert gate["Next"] == "Register"
+    assert (gate["ResultSelector"], gate["ResultPath"]) == ({"result.$": "$.Payload"}, "$.gate")
+    judged, registered = gate["Parameters"]["Payload"], register["Parameters"]["Payload"]
+    assert registered == {**judged, "gate.$": "$.gate.result"}
+
+
 def test_an_unknown_answer_fails_closed() -> None:
     for name, state in STATES.items():
         if state["Type"] == "Choice":
@@ -112,6 +162,12 @@ def test_no_function_asks_the_clock() -> None:
             assert payload["execution.$"] == "$$.Execution.Name", name
 
 
+def test_a_refused_evaluation_can_say_why() -> None:
+    """SageMaker shows what a processing job wrote to this file, and no other word of it."""
+    arguments = STATES["Evaluate"]["Parameters"]["AppSpecification"]["ContainerArguments.$"]
+    assert "'--message', '/opt/ml/output/message'" in arguments
+
+
 def test_only_jsonpath_is_used() -> None:
     assert "QueryLanguage" not in DEFINITION
     assert [t for t in texts(DEFINITION) if "{%" in t] == []
@@ -125,7 +181,7 @@ def test_tasks_outlast_their_functions() -> None:
 
 def test_the_longest_rollout_ends_in_time() -> None:
     waits = sum(s.minutes for s in DECLARATION.rollout.steps) + DECLARATION.rollout.bake_minutes
-    assert pipeline_seconds(DECLARATION) > waits * 60 + 2 * DECLARATION.training.max_minutes * 60
+    assert DEFINITION["TimeoutSeconds"] > waits * 60 + 2 * DECLARATION.training.max_minutes * 60
 
 
 def test_placeholders_are_the_ones_the_construct_fills_in() -> None:

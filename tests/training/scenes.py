@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,14 +16,11 @@ import numpy as np
 import pandas as pd
 
 from everloop.model_file import ModelDeclaration
+from infra.pipeline_jobs import evaluation_job
 from tests.helpers.declarations import binary_document, declare, regression_document
 
 ROOT = Path(__file__).parents[2]
-ENTRYPOINT = [
-    "/bin/sh",
-    "-c",
-    'mkdir -p "$0/source" && tar xzf "$0"/*.tar.gz -C "$0/source" && exec /bin/sh "$0/source/evaluate.sh" "$@"',
-]
+OPT_ML = "/opt/ml"
 CLASSIFIER = """
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -143,28 +141,40 @@ class Jobs:
         return self._run(command, variables), model
 
     def evaluate(
-        self, model: Path, *, champion: str = "none", output: str = "evaluation"
+        self, model: Path, *, champion: str = "none", name: str = "evaluation"
     ) -> tuple[subprocess.CompletedProcess[str], Path]:
-        inputs = self.root / f"input-{output}"
-        for name, folder, archive in (("code", self.source, "x.tar.gz"), ("model", model, "model.tar.gz")):
-            (inputs / name).mkdir(parents=True)
-            with tarfile.open(inputs / name / archive, "w:gz") as tar:
+        """Run the job as the pipeline asks for it, with a folder called ``name`` for the container's ``/opt/ml``."""
+        asked = evaluation_job(self.declaration, next_state="Gate", catch="CloseFailed")["Parameters"]
+        self._fill(asked["ProcessingInputs"], name, model)
+        run = {"run_id": "train-0123", "champion_uri": champion}
+        known = {f"$.run.result.{field}": value for field, value in run.items()}
+        known["$.snapshot.result.snapshot_hash"] = "abc"
+        specification = asked["AppSpecification"]
+        words = re.findall(r"'([^']*)'|(\$[\w.]+)", specification["ContainerArguments.$"])
+        arguments = [text if text else known[path] for text, path in words]
+        command = [self._inside(name, word) for word in [*specification["ContainerEntrypoint"], *arguments]]
+        (output,) = asked["ProcessingOutputConfig"]["Outputs"]
+        return self._run(command, {}), Path(self._inside(name, output["S3Output"]["LocalPath"]))
+
+    def message(self, name: str) -> str:
+        """What SageMaker would show as the ExitMessage of the evaluation of that name."""
+        return Path(self._inside(name, "/opt/ml/output/message")).read_text(encoding="utf-8")
+
+    def _fill(self, inputs: list[dict[str, Any]], name: str, model: Path) -> None:
+        places = {item["InputName"]: Path(self._inside(name, item["S3Input"]["LocalPath"])) for item in inputs}
+        shutil.copytree(self.test_channel, places.pop("test"))
+        # The archives keep the names they have in S3: the CDK calls its own by their hash.
+        for kind, folder, archive in (("code", self.source, "0a1b.gz"), ("model", model, "model.tar.gz")):
+            place = places.pop(kind)
+            place.mkdir(parents=True)
+            with tarfile.open(place / archive, "w:gz") as tar:
                 for path in sorted(folder.iterdir()):
                     tar.add(path, arcname=path.name)
-        target = self.root / output
-        arguments: dict[str, Any] = {
-            "--model-data": inputs / "model",
-            "--test": self.test_channel,
-            "--champion": champion,
-            "--run-id": "train-0123",
-            "--snapshot-hash": "abc",
-            "--output": target,
-            "--message": target.with_suffix(".message"),
-        }
-        command = [*ENTRYPOINT, str(inputs / "code")]
-        for option, value in arguments.items():
-            command += [option, str(value)]
-        return self._run(command, {}), target
+        assert places == {}, "the pipeline hands over what nobody made here"
+
+    def _inside(self, name: str, word: str) -> str:
+        """A word of the command, with a path of the container led to its folder."""
+        return str(self.root / name) + word.removeprefix(OPT_ML) if word.startswith(OPT_ML) else word
 
     def _run(self, command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

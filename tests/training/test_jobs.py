@@ -86,7 +86,7 @@ def test_the_same_inputs_give_the_same_bytes(trained: tuple[Jobs, Path]) -> None
 
 def test_the_first_candidate_is_evaluated_against_the_baseline(trained: tuple[Jobs, Path]) -> None:
     jobs, model = trained
-    process, output = jobs.evaluate(model, output="first")
+    process, output = jobs.evaluate(model, name="first")
     assert process.returncode == 0, process.stdout + process.stderr
     report = Report.from_json((output / "report.json").read_bytes())
     assert (report.run_id, report.snapshot_hash, report.rows, report.days) == ("train-0123", "abc", 1000, 10)
@@ -109,7 +109,7 @@ def test_the_champion_is_scored_on_the_same_rows(trained: tuple[Jobs, Path], s3_
     jobs, model = trained
     uri = store_champion(boto3.client("s3", endpoint_url=s3_url, **KEYS), model)
     jobs.environment = aws(s3_url)
-    process, output = jobs.evaluate(model, champion=uri, output="again-champion")
+    process, output = jobs.evaluate(model, champion=uri, name="again-champion")
     assert process.returncode == 0, process.stdout + process.stderr
     report = Report.from_json((output / "report.json").read_bytes())
     assert report.champion_version == 7
@@ -125,9 +125,9 @@ def test_a_champion_that_was_tampered_with_stops_the_evaluation(trained: tuple[J
     uri = store_champion(s3, model)
     s3.put_object(Bucket="artifacts", Key="artifacts/late_train/000007/model.onnx", Body=b"other")
     jobs.environment = aws(s3_url)
-    process, output = jobs.evaluate(model, champion=uri, output="tampered")
+    process, output = jobs.evaluate(model, champion=uri, name="tampered")
     assert process.returncode == 1
-    assert "model.onnx" in output.with_suffix(".message").read_text(encoding="utf-8")
+    assert "model.onnx" in jobs.message("tampered")
     assert not (output / "report.json").exists()
 
 
@@ -139,9 +139,9 @@ def test_a_model_that_parity_was_not_shown_for_is_not_evaluated(trained: tuple[J
         (changed / path.name).write_bytes(path.read_bytes())
     parity = load(model / "parity.json") | {"rows": 999}
     (changed / "parity.json").write_text(json.dumps(parity), encoding="utf-8")
-    process, output = jobs.evaluate(changed, output="unproven")
+    process, _ = jobs.evaluate(changed, name="unproven")
     assert process.returncode == 1
-    assert "999 rows" in output.with_suffix(".message").read_text(encoding="utf-8")
+    assert "999 rows" in jobs.message("unproven")
 
 
 def test_a_regression_runs_through(tmp_path: Path) -> None:

@@ -12,6 +12,15 @@ LAMBDA = json.dumps(
     {"errorMessage": 'no rows: "x" is empty', "errorType": "ContractViolationError", "stackTrace": ["a"]}
 )
 JOB = json.dumps({"TrainingJobName": "t", "FailureReason": "AlgorithmError: train.py, line 3: boom"})
+EVALUATION = json.dumps(
+    {
+        "ProcessingJobName": "e",
+        "FailureReason": "AlgorithmError: , exit code: 1",
+        "ExitMessage": 'parity was shown for 999 rows, not "1000"',
+        "RoleArn": "arn:aws:iam::123456789012:role/evaluate",
+    }
+)
+SILENT = json.dumps({"ProcessingJobName": "e", "ExitMessage": "", "FailureReason": "ClientError: no such bucket"})
 
 
 @pytest.mark.parametrize(
@@ -21,6 +30,10 @@ JOB = json.dumps({"TrainingJobName": "t", "FailureReason": "AlgorithmError: trai
         (f"ContractViolationError: {LAMBDA[:60]}", 'ContractViolationError: no rows: "x" is empty'),
         (LAMBDA, 'no rows: "x" is empty'),
         (f"States.TaskFailed: {JOB}", "States.TaskFailed: AlgorithmError: train.py, line 3: boom"),
+        (f"States.TaskFailed: {EVALUATION}", 'States.TaskFailed: parity was shown for 999 rows, not "1000"'),
+        (f"States.TaskFailed: {EVALUATION[:-30]}", 'States.TaskFailed: parity was shown for 999 rows, not "1000"'),
+        (f"States.TaskFailed: {SILENT}", "States.TaskFailed: ClientError: no such bucket"),
+        (f"States.TaskFailed: {SILENT[:-1]}", "States.TaskFailed: ClientError: no such bucket"),
         ("States.Timeout: the step took too long", "States.Timeout: the step took too long"),
         ("plain words", "plain words"),
         ('X: {"other": 1}', 'X: {"other": 1}'),

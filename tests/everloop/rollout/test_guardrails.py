@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import math
-
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from everloop.model_file.schema import Guardrail
 from everloop.rollout.guardrails import (
@@ -12,7 +12,7 @@ from everloop.rollout.guardrails import (
     VersionMetrics,
     decide_bake,
     decide_step,
-    wilson_lower_bound,
+    exact_lower_bound,
 )
 from everloop.rollout.plan import RolloutPlan, Step
 
@@ -25,21 +25,49 @@ def decide(requests: int, errors: int = 0, p99: float | None = 50.0, *, step: in
     return decide_step(PLAN, GUARDRAIL, step_index=step, elapsed_seconds=elapsed, metrics=metrics)
 
 
-class TestWilson:
-    def test_agrees_with_the_worked_value(self):
-        # 10 of 100 at one-sided 97.5%: the lower end of the two-sided 95% interval, 5.52%.
-        assert wilson_lower_bound(10, 100, 0.975) == pytest.approx(0.05523, abs=1e-5)
+def chance_of(requests: int, *, at_least: int, rate: float) -> float:
+    """The exact binomial probability of that many errors or more: its terms, summed."""
+    return float(binom.pmf(np.arange(at_least, requests + 1), requests, rate).sum())
+
+
+def fewest_errors_that_roll_back(requests: int) -> int | None:
+    return next((n for n in range(requests + 1) if decide(requests, n).decision == "rollback"), None)
+
+
+class TestExactBound:
+    @pytest.mark.parametrize(
+        ("errors", "requests", "confidence", "bound"),
+        [
+            # The lower ends of two-sided 95% and 90% intervals, from published tables of Clopper and Pearson's.
+            (10, 100, 0.975, 0.0490),
+            (1, 10, 0.975, 0.0025),
+            (5, 10, 0.95, 0.2224),
+        ],
+    )
+    def test_agrees_with_tables(self, errors: int, requests: int, confidence: float, bound: float):
+        assert exact_lower_bound(errors, requests, confidence) == pytest.approx(bound, abs=5e-5)
+
+    def test_when_all_failed_it_is_the_root(self):
+        assert exact_lower_bound(3, 3, 0.95) == pytest.approx(0.05 ** (1 / 3), abs=1e-9)
 
     def test_knows_nothing_without_requests(self):
-        assert wilson_lower_bound(0, 0, 0.95) == 0
+        assert exact_lower_bound(0, 0, 0.95) == 0
 
-    @given(requests=st.integers(1, 10_000), data=st.data())
+    @given(requests=st.integers(1, 100_000), data=st.data())
     def test_lies_between_zero_and_the_rate_and_rises_with_errors(self, requests: int, data: st.DataObject):
         errors = data.draw(st.integers(0, requests))
-        bound = wilson_lower_bound(errors, requests, 0.95)
-        assert 0 <= bound <= errors / requests + 1e-12
+        bound = exact_lower_bound(errors, requests, 0.95)
+        assert 0 <= bound <= errors / requests
         if errors < requests:
-            assert wilson_lower_bound(errors + 1, requests, 0.95) >= bound
+            assert exact_lower_bound(errors + 1, requests, 0.95) > bound
+
+    @given(requests=st.integers(1, 400), data=st.data(), confidence=st.floats(0.8, 0.999))
+    def test_is_the_rate_at_which_so_many_errors_are_that_unlikely(
+        self, requests: int, data: st.DataObject, confidence: float
+    ):
+        errors = data.draw(st.integers(1, requests))
+        bound = exact_lower_bound(errors, requests, confidence)
+        assert chance_of(requests, at_least=errors, rate=bound) == pytest.approx(1 - confidence, rel=1e-4, abs=1e-9)
 
 
 class TestStep:
@@ -88,17 +116,29 @@ class TestStep:
         if elapsed >= 300 + 3600:
             assert verdict.decision != "hold"
 
-    def test_a_version_at_the_limit_is_rolled_back_no_more_often_than_promised(self):
-        """Exact binomial: the chance, per look, of errors enough for a rollback at the allowed rate."""
-        looks = PLAN.looks
-        for requests in (50, 200, 1000, 3000):
-            chance = sum(
-                math.comb(requests, errors) * 0.02**errors * 0.98 ** (requests - errors)
-                for errors in range(min(requests, 150) + 1)
-                if decide(requests, errors).decision == "rollback"
-            )
-            # The Wilson bound is approximate: by at most this factor here.
-            assert chance <= 2 * FALSE_ROLLBACK_RATE / looks
+    @pytest.mark.parametrize("requests", [*range(1, 51), 200, 1000, 3000, 20_000])
+    def test_a_version_at_the_limit_is_rolled_back_no_more_often_than_promised(self, requests: int):
+        """GIVEN a true error rate of exactly the maximum; THEN a look's share of false alarms is kept, and used."""
+        share, limit = FALSE_ROLLBACK_RATE / PLAN.looks, GUARDRAIL.max_error_rate
+        fewest = fewest_errors_that_roll_back(requests)
+        if fewest is None:
+            assert chance_of(requests, at_least=requests, rate=limit) > share
+            return
+        assert chance_of(requests, at_least=fewest, rate=limit) <= share
+        assert chance_of(requests, at_least=fewest - 1, rate=limit) > share, "one error fewer is news as well"
+
+    @pytest.mark.parametrize(
+        ("requests", "errors"), [(1, None), (2, 2), (3, 2), (5, 2), (10, 2), (11, 3), (27, 3), (28, 4), (1000, 31)]
+    )
+    def test_errors_in_a_row_are_soon_enough(self, requests: int, errors: int | None):
+        assert fewest_errors_that_roll_back(requests) == errors
+
+    @pytest.mark.parametrize("requests", [2, 3, 5, 8])
+    def test_a_version_that_fails_every_request_is_rolled_back_at_the_least_requests(self, requests: int):
+        guardrail = GUARDRAIL.model_copy(update={"minimum_requests": 3})
+        found = VersionMetrics(requests, requests, None)
+        verdict = decide_step(PLAN, guardrail, step_index=0, elapsed_seconds=300, metrics=found)
+        assert (verdict.decision, verdict.reasons[0].code) == ("rollback", "error_rate")
 
 
 class TestBake:

@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from everloop.busy_services import ServiceBusyError
 from everloop.instants import format_instant
 from everloop.registry import (
     ChampionChangedError,
@@ -358,6 +360,17 @@ class TestRepetition:
         world.promote()
         assert len(world.events.details(CHAMPION_PROMOTED)) == 1
 
+    def test_a_throttled_call_has_the_name_the_pipeline_tries_again_after(
+        self, canary: World, monkeypatch: pytest.MonkeyPatch
+    ):
+        def throttled(**_: Any) -> None:
+            raise ClientError({"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}, "GetMetricData")
+
+        canary.shift()
+        monkeypatch.setattr(canary.cloudwatch, "get_metric_data", throttled)
+        with pytest.raises(ServiceBusyError, match="Rate exceeded"):
+            canary.check()
+
     @pytest.mark.parametrize("fault", ["before", "after"])
     def test_a_rollback_cut_short_is_finished_by_the_retry(self, canary: World, fault: str):
         old = canary.store.champion().lambda_version
@@ -380,6 +393,28 @@ class TestRepetition:
         assert canary.function.serving() == serving
         assert canary.store.champion().version == 3
 
+    def test_a_step_that_ends_after_somebodys_rollback_loses_its_traffic_by_the_next(
+        self, canary: World, monkeypatch: pytest.MonkeyPatch
+    ):
+        """GIVEN a step that has read the rollout, and a person who rolls back before it moves the alias."""
+        old, new = canary.store.champion().lambda_version, canary.rollout["lambda_version"]
+        asked, reasons = canary.rollout, [{"code": "taken_back", "sentence": "by hand"}]
+        move_alias = canary.function.update_alias
+
+        def overtaken(**arguments: Any) -> Any:
+            monkeypatch.setattr(canary.function, "update_alias", move_alias)
+            canary.act("rollback", rollout=asked, reasons=reasons)
+            return move_alias(**arguments)
+
+        monkeypatch.setattr(canary.function, "update_alias", overtaken)
+        with pytest.raises(RolloutEndedError):
+            canary.shift()
+        assert new in canary.function.serving()
+        # WHEN the pipeline rolls back what failed; THEN the traffic is the champion's again
+        assert canary.act("rollback", run={"run_id": "train-2"}, rollout=None)["rolled_back"]
+        assert canary.function.serving() == {old: 1}
+        assert canary.store.rollout("train-2").reasons == reasons
+
     def test_promoting_after_a_rollback_is_refused(self, canary: World):
         canary.act("rollback", rollout=canary.rollout, reasons=[{"code": "x", "sentence": "y"}])
         serving = canary.function.serving()
@@ -400,6 +435,19 @@ class TestWhatDeadRunsLeave:
         answer = world.act("rollback", run={"run_id": "train-2"}, rollout=None)
         assert answer["rolled_back"]
         assert "the pipeline failed" in world.store.version(2).reason
+
+    def test_a_canary_of_a_dead_run_is_taken_back_by_a_person(self, world: World):
+        world.crown("train-1")
+        old = world.store.champion().lambda_version
+        world.start("train-2", world.train("train-2"))
+        world.shift()
+        reasons = [{"code": "taken_back", "sentence": "by hand"}]
+        for _ in range(2):
+            answer = world.act("rollback", run={"run_id": "train-2"}, reasons=reasons, actor="ann")
+            assert answer["rolled_back"]
+            assert world.function.serving() == {old: 1}
+        (record,) = [r for r in world.store.audit_records() if r.action == "rolled_back"]
+        assert (record.actor, record.reason) == ("ann", "by hand")
 
     def test_a_canary_of_a_dead_run_is_rolled_back_by_the_next_start(self, world: World):
         world.crown("train-1")

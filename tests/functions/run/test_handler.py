@@ -77,6 +77,13 @@ def test_closes_once(using: Services):
     assert using.store.run("train-1").cause == "the job died"
 
 
+def test_a_rolled_back_run_says_why(using: Services):
+    act(opening("train-1"), using)
+    reasons = [{"code": code, "sentence": f"{code} is too high"} for code in ("error_rate", "p99_latency")]
+    act({**closing("train-1", "rolled_back"), "reasons": reasons}, using)
+    assert using.store.run("train-1").cause == "error_rate is too high; p99_latency is too high"
+
+
 def test_an_action_that_does_not_exist(using: Services):
     with pytest.raises(ValueError, match="open and close"):
         act({"action": "pause"}, using)

@@ -273,12 +273,32 @@ source, target = map(pathlib.Path, sys.argv[1:3])
         job = jobs.process("import numpy", entrypoint=["/bin/sh", "-c", 'python3 -c "import sys; print(sys.version)"'])
         assert job["ProcessingJobStatus"] == "Completed", job.get("FailureReason")
 
-    def test_a_failure_has_its_last_lines(self, jobs):
+    def test_a_failure_that_leaves_no_message_says_only_its_exit_code(self, jobs):
         job = jobs.process("raise SystemExit('quality too low')")
         assert job["ProcessingJobStatus"] == "Failed"
-        assert job["ExitMessage"] == "quality too low"
-        assert job["FailureReason"].startswith("AlgorithmError: ")
+        assert "ExitMessage" not in job
+        assert job["FailureReason"] == "AlgorithmError: , exit code: 1"
         assert "quality too low" in jobs.log("/aws/sagemaker/ProcessingJobs", "job-1")
+
+    LEAVE = """
+import pathlib, sys
+file = pathlib.Path(sys.argv[1])
+file.parent.mkdir(parents=True)
+file.write_bytes(eval(sys.argv[2]))
+sys.exit(int(sys.argv[3]))
+"""
+
+    @pytest.mark.parametrize(("status", "ends"), [("3", "Failed"), ("0", "Completed")])
+    def test_the_message_is_the_first_kilobyte_of_its_file(self, jobs, status, ends):
+        job = jobs.process(self.LEAVE, "/opt/ml/output/message", "('quality too low ' + 'é' * 600).encode()", status)
+        assert job["ProcessingJobStatus"] == ends
+        assert job["ExitMessage"] == "quality too low " + "é" * 504
+        assert job.get("FailureReason") == ("AlgorithmError: , exit code: 3" if ends == "Failed" else None)
+
+    def test_a_message_that_is_no_text_fails_the_job(self, jobs):
+        job = jobs.process(self.LEAVE, "/opt/ml/output/message", "b'\\xff'", "0")
+        assert job["ProcessingJobStatus"] == "Failed"
+        assert job["FailureReason"].startswith("ClientError: /opt/ml/output/message is not UTF-8")
 
     def test_outputs_need_the_right_to_write(self, jobs):
         role = jobs.cloud.role("reader", SAGEMAKER, allow(["s3:GetObject", "s3:ListBucket"]))

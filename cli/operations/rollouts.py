@@ -1,0 +1,99 @@
+"""Take the traffic of a rollout back whose execution is dead.
+
+The rollout function does it, as it does for the pipeline: it alone may move the alias, so whoever types this needs
+no more than the permission to invoke it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from cli.account import Account
+from cli.exceptions import CommandError, NotDeployedError
+from cli.operations.training import execution_arn
+from everloop.instants import format_instant
+from everloop.registry.causes import readable_cause
+from everloop.registry.records import Rollout
+
+
+def refuse_while_running(account: Account, model: str, run_id: str) -> None:
+    """Refuse to interfere with an execution that runs: it moves the traffic itself, and would do so again.
+
+    Raises
+    ------
+    CommandError
+        While it runs; with how to stop it.
+    """
+    arn = execution_arn(account, model, run_id)
+    try:
+        status = account.client("stepfunctions").describe_execution(executionArn=arn)["status"]
+    except ClientError as error:
+        # Step Functions forgets executions three months after their end.
+        if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+            raise
+        return
+    if status == "RUNNING":
+        raise CommandError(
+            f"the execution of {run_id} is running, and its guardrail decides",
+            f"stop it first: `aws stepfunctions stop-execution --execution-arn {arn}`; then type this again",
+        )
+
+
+def rollout_to_take_back(account: Account, model: str) -> Rollout:
+    """The rollout that is under way, or the last one when it was taken back already: finishing that is harmless.
+
+    Raises
+    ------
+    CommandError
+        When nothing is being rolled out.
+    """
+    rollouts = account.registry(model).rollouts()
+    found = next((r for r in rollouts if r.is_open), None)
+    if found is None and rollouts and rollouts[0].status == "rolled_back":
+        found = rollouts[0]
+    if found is None:
+        raise CommandError(
+            f"nothing of {model} is being rolled out",
+            f"`everloop rollout show {model}` lists what was; `everloop trace {model}` says what serves",
+        )
+    return found
+
+
+def take_back(account: Account, model: str, run_id: str, *, reason: str) -> dict[str, Any]:
+    """Give the traffic of a run's rollout back to what served before; the function's answer.
+
+    May be repeated: what is rolled back already stays so.
+
+    Raises
+    ------
+    NotDeployedError
+        When the model has no rollout function.
+    CommandError
+        When the function fails, with its own words.
+    """
+    # Every resource of a model is called after it; the alarms are found by their names as well.
+    function = f"everloop-{model}-rollout"
+    person = account.client("sts").get_caller_identity()["Arn"]
+    event = {
+        "action": "rollback",
+        "run": {"run_id": run_id},
+        "reasons": [{"code": "taken_back", "sentence": f"taken back by hand: {reason}"}],
+        "at": format_instant(account.now()),
+        "actor": person,
+    }
+    client = account.client("lambda")
+    try:
+        answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+    except client.exceptions.ResourceNotFoundException as error:
+        raise NotDeployedError(f"there is no function {function}", "deploy the model: `cdk deploy --all`") from error
+    document = json.loads(answer["Payload"].read())
+    if answer.get("FunctionError"):
+        cause = readable_cause(f"{document.get('errorType')}: {json.dumps(document)}")
+        raise CommandError(
+            f"{function} did not take the traffic of {run_id} back: {cause}",
+            f"type this again; its log is the group /aws/lambda/{function}",
+        )
+    return document

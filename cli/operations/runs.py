@@ -1,0 +1,46 @@
+"""Close a run whose execution is dead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cli.account import Account
+from cli.operations.rollouts import refuse_while_running, take_back
+from everloop.instants import format_instant
+from everloop.registry.records import Rollout, Run
+
+
+@dataclass(frozen=True)
+class Released:
+    """What became of a run, and of the rollout it left behind, if it had come to one."""
+
+    run: Run
+    rollout: Rollout | None
+    taken_back: bool
+
+
+def release_run(account: Account, model: str, run_id: str, *, reason: str) -> Released:
+    """Take back the traffic a dead run's canary still has, then close the run.
+
+    May be repeated, also after it was cut short. A version that was promoted already keeps serving: the run died
+    later than the decision, and the next rollout takes its record over.
+
+    Raises
+    ------
+    CommandError
+        While the execution runs.
+    UnknownRunError
+    """
+    store = account.registry(model)
+    run = store.run(run_id)
+    refuse_while_running(account, model, run_id)
+    rollout = store.find_rollout(run_id)
+    # The traffic before the run: callers are off the candidate, whatever happens next.
+    taken_back = rollout is not None and rollout.status == "canary"
+    if taken_back:
+        take_back(account, model, run_id, reason=reason)
+        rollout = store.rollout(run_id)
+    if run.status == "open":
+        person = account.client("sts").get_caller_identity()["Arn"]
+        run = store.release_stale_run(run_id, reason=reason, at=format_instant(account.now()), actor=person)
+    return Released(run, rollout, taken_back)

@@ -1,0 +1,188 @@
+"""What ends badly: in the canary, in the training script, by a hand that stops it. The champion answers throughout."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cli.main import everloop
+from cli.operations.training import execution_arn, start_training
+from everloop.registry.states import State
+from tests.loop.standing_cloud import Loop
+
+pytestmark = pytest.mark.xdist_group("loop")
+
+CRASHING = """
+def train(features, target, *, seed, parameters):
+    rows = len(features)
+    raise ValueError(f"the snow of {rows > 0} winters is missing")
+"""
+
+
+def typed(*words: str) -> str:
+    """What a command says."""
+    found = CliRunner().invoke(everloop, words)
+    assert found.exit_code == 0, found.output or repr(found.exception)
+    return found.output
+
+
+def shares(loop: Loop) -> dict[str, float]:
+    """The share of each function version behind the alias."""
+    alias = loop.account.client("lambda").get_alias(FunctionName=loop.model.predict_function, Name=loop.model.alias)
+    weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    return {alias["FunctionVersion"]: 1 - sum(weights.values()), **weights}
+
+
+def start_canary(loop: Loop, run_id: str) -> None:
+    """Return once the run's candidate has its first share of the traffic."""
+    loop.wait_until(lambda: len(shares(loop)) == 2 or loop.executions().get(run_id) not in (None, "RUNNING"))
+    assert len(shares(loop)) == 2, loop.store.run(run_id)
+
+
+def versions_that_answer(loop: Loop, requests: int = 10) -> set[int]:
+    answers = [loop.post({"instances": loop.instances(1)}) for _ in range(requests)]
+    assert {status for status, _ in answers} == {200}
+    return {answer["version"] for _, answer in answers}
+
+
+@contextmanager
+def altered(loop: Loop, key: str) -> Iterator[None]:
+    """Other bytes in place of an artefact, and the right ones afterwards."""
+    s3, bucket = loop.account.client("s3"), loop.account.platform.artifact_bucket
+    right = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    s3.put_object(Bucket=bucket, Key=key, Body=right[:-1] + bytes([right[-1] ^ 1]))
+    try:
+        yield
+    finally:
+        s3.put_object(Bucket=bucket, Key=key, Body=right)
+
+
+@contextmanager
+def training_script(loop: Loop, text: str) -> Iterator[None]:
+    """Another training script in the archive that the pipeline's jobs are started with."""
+    s3 = loop.account.client("s3")
+    machine = loop.account.client("stepfunctions").describe_state_machine(stateMachineArn=loop.model.state_machine_arn)
+    train = json.loads(machine["definition"])["States"]["Train"]["Parameters"]
+    bucket, _, key = train["HyperParameters"]["sagemaker_submit_directory"].removeprefix("s3://").partition("/")
+    right = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    s3.put_object(Bucket=bucket, Key=key, Body=_with_script(right, text.encode()))
+    try:
+        yield
+    finally:
+        s3.put_object(Bucket=bucket, Key=key, Body=right)
+
+
+def _with_script(archive: bytes, script: bytes) -> bytes:
+    written = io.BytesIO()
+    with (
+        tarfile.open(fileobj=io.BytesIO(archive)) as before,
+        tarfile.open(fileobj=written, mode="w:gz") as after,
+    ):
+        for member in before.getmembers():
+            content = before.extractfile(member)
+            data = content.read() if content else b""
+            if member.name.removeprefix("./") == "user_model/train.py":
+                data, member.size = script, len(script)
+            after.addfile(member, io.BytesIO(data))
+    return written.getvalue()
+
+
+def test_a_candidate_that_fails_its_requests_is_taken_back_by_the_guardrail(loop: Loop) -> None:
+    # GIVEN a candidate in its canary whose model is not the one that was registered
+    champion, before = loop.store.champion(), shares(loop)
+    run_id = start_training(loop.account, loop.name, reason="a canary that fails")
+    start_canary(loop, run_id)
+    candidate = loop.store.version(loop.store.rollout(run_id).version)
+    assert candidate.state is State.STAGING
+    with altered(loop, candidate.artifact_prefix + "model.onnx"):
+        failed = 0
+        for _ in range(200):
+            status, answer = loop.post({"instances": loop.instances(1)})
+            failed += status == 503
+            assert status == 503 or answer["version"] == champion.version
+            if failed == 4:
+                break
+        assert failed == 4
+        # WHEN the step's time is over
+        loop.advance(hours=2, minutes=5)
+        loop.wait_until(lambda: loop.executions()[run_id] != "RUNNING")
+    # THEN all of the traffic is the champion's again, and every request is answered
+    assert shares(loop) == before
+    assert versions_that_answer(loop) == {champion.version}
+    assert loop.store.champion() == champion
+    assert loop.store.version(champion.version).state is State.PRODUCTION
+    # AND the rollout, the version and the run say why
+    rollout, run = loop.store.rollout(run_id), loop.store.run(run_id)
+    assert (rollout.status, rollout.percent) == ("rolled_back", 0)
+    (reason,) = rollout.reasons
+    assert reason["code"] == "error_rate"
+    assert reason["sentence"].startswith("4 of ")
+    version = loop.store.version(candidate.version)
+    assert (version.state, version.reason) == (State.EXPERIMENTING, reason["sentence"])
+    assert (run.status, run.cause) == ("rolled_back", reason["sentence"])
+    assert loop.executions()[run_id] == "SUCCEEDED"
+    # AND the alarm of the altered model does not stay
+    loop.advance(minutes=30)
+    assert loop.alarm("artifact-refused") == "OK"
+
+
+def test_a_crashing_training_script_closes_the_run_with_its_last_lines(loop: Loop) -> None:
+    champion, before = loop.store.champion(), shares(loop)
+    with training_script(loop, CRASHING):
+        run_id = start_training(loop.account, loop.name, reason="a script that crashes")
+        loop.wait_until(lambda: loop.executions().get(run_id) not in (None, "RUNNING"))
+    assert loop.executions()[run_id] == "FAILED"
+    run = loop.store.run(run_id)
+    assert run.status == "failed"
+    assert "train.py line 4: ValueError: the snow of True winters is missing" in run.cause
+    assert 'raise ValueError(f"the snow of {rows > 0} winters is missing")' in run.cause
+    # THEN a person sees it without looking for a log
+    (listed,) = [r for r in json.loads(typed("runs", "list", loop.name, "--json")) if r["run_id"] == run_id]
+    assert (listed["status"], listed["cause"]) == ("failed", run.cause)
+    assert "the snow of True winters is missing" in " ".join(typed("runs", "list", loop.name).split())
+    (newest, *_) = json.loads(typed("status", loop.name, "--json"))[0]["runs"]
+    assert (newest["run_id"], newest["status"], newest["cause"]) == (run_id, "failed", run.cause)
+    # AND nothing else has changed
+    assert (loop.store.champion(), shares(loop), loop.store.active_run()) == (champion, before, None)
+    assert loop.store.version(champion.version).state is State.PRODUCTION
+
+
+@pytest.fixture
+def other_settings(loop: Loop) -> Iterator[None]:
+    """Settings of the function that are not those which serve: a rollout brings them to traffic."""
+    client, name = loop.account.client("lambda"), loop.model.predict_function
+    before = client.get_function_configuration(FunctionName=name)["Timeout"]
+    client.update_function_configuration(FunctionName=name, Timeout=before + 1)
+    yield
+    client.update_function_configuration(FunctionName=name, Timeout=before)
+
+
+def test_a_stopped_canary_is_alarmed_and_taken_back_by_releasing_its_run(loop: Loop, other_settings: None) -> None:
+    # GIVEN a canary whose execution somebody stopped
+    before = shares(loop)
+    run_id = json.loads(typed("rollout", "start", loop.name, "--reason", "a longer limit", "--json"))["run_id"]
+    start_canary(loop, run_id)
+    refused = CliRunner().invoke(everloop, ["rollout", "back", loop.name, "--reason", "too early"])
+    assert "is running" in str(refused.exception)
+    arn = execution_arn(loop.account, loop.name, run_id)
+    loop.account.client("stepfunctions").stop_execution(executionArn=arn, cause="a test stops it")
+    loop.wait_until(lambda: loop.executions()[run_id] == "ABORTED")
+    # THEN it keeps its traffic, and the pager knows
+    assert loop.raises("pipeline-aborted")
+    assert len(shares(loop)) == 2
+    # WHEN its run is released
+    told = typed("runs", "release", loop.name, run_id, "--reason", "it was stopped")
+    # THEN the traffic is where it was, and the next run may start
+    assert "rolled_back" in told
+    assert shares(loop) == before
+    rollout: Any = loop.store.rollout(run_id)
+    assert (rollout.status, rollout.reasons[0]["code"]) == ("rolled_back", "taken_back")
+    assert (loop.store.run(run_id).status, loop.store.active_run()) == ("released", None)
+    assert versions_that_answer(loop) == {loop.store.champion().version}
