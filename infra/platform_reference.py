@@ -10,7 +10,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 
 from infra.grants import Exports
-from infra.names import ATHENA_WORKGROUP, BY_SNAPSHOT, BY_STATE, EVENT_BUS, GLUE_DATABASE
+from infra.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,6 @@ class Platform:
     api_id: str
     api_endpoint: str
     exports: Exports
-
-    @property
-    def index_arns(self) -> list[str]:
-        return [f"{self.table.table_arn}/index/{name}" for name in (BY_STATE, BY_SNAPSHOT)]
 
     def bus_arn(self, stack: Stack) -> str:
         return stack.format_arn(service="events", resource="event-bus", resource_name=EVENT_BUS)

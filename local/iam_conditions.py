@@ -14,8 +14,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-UNDERIVED_KEYS = frozenset({"dynamodb:leadingkeys", "dynamodb:attributes", "dynamodb:select", "dynamodb:returnvalues"})
-"""Keys whose values the local cloud can not tell from a request: a policy that uses one denies."""
+KEYS_OF_REQUESTS = frozenset(
+    {"dynamodb:leadingkeys", "dynamodb:attributes", "dynamodb:select", "dynamodb:returnvalues"}
+)
+"""Keys whose values are inside a request. Where the local cloud did not tell them from it, a policy that uses one
+denies: ``ForAllValues`` would hold without them.
+"""
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,10 @@ class Condition:
     def judge(self, context: Mapping[str, tuple[str, ...]]) -> ConditionResult:
         """Whether the condition holds in ``context``."""
         key = self.key.lower()
-        if key in UNDERIVED_KEYS:
-            return ConditionResult(False, f"because the local cloud can not judge the condition key {self.key}")
+        if key in KEYS_OF_REQUESTS and key not in context:
+            return ConditionResult(
+                False, f"because the local cloud can not judge the condition key {self.key} of this request"
+            )
         given = context.get(key, ())
         quantifier, operator, if_exists = _split_operator(self.operator)
         if operator == "Null":

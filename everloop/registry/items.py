@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any, ClassVar, Self
+from enum import StrEnum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 from everloop.registry.exceptions import CorruptRecordError
 
@@ -90,9 +93,48 @@ class Record:
             for field in fields(cls):
                 if field.name in item:
                     value = plain(item[field.name])
-                    values[field.name] = json.loads(value) if field.name in cls.DOCUMENTS else value
+                    values[field.name] = _document(value) if field.name in cls.DOCUMENTS else value
+                    _require_type(cls, field.name, values[field.name])
                 elif field.default is MISSING and field.default_factory is MISSING:
                     raise CorruptRecordError(f"it has no {field.name!r}")
-            return cls(**values)
-        except (CorruptRecordError, ValueError, TypeError) as error:
+            record = cls(**values)
+            record._require_place(item)
+        except (CorruptRecordError, ValueError, TypeError, RecursionError) as error:
             raise CorruptRecordError(f"{where} is no {cls.__name__}: {error}") from error
+        return record
+
+    def _require_place(self, item: Item) -> None:
+        """Refuse an item whose keys, or keys in an index, are not those of its content."""
+        partition_key, sort_key = self.key
+        for name, value in {"pk": partition_key, "sk": sort_key, **self.index_attributes}.items():
+            if item.get(name) != {"S": value}:
+                raise CorruptRecordError(f"its {name} is {item.get(name)}, and its content belongs to {value}")
+
+
+def _document(text: Any) -> Any:
+    """A nested document. Any text but the canonical one was not written here, and might not hash at all."""
+    document = json.loads(text)
+    if canonical_json(document) != text:
+        raise CorruptRecordError(f"{text[:100]!r} is not the canonical JSON of anything")
+    return document
+
+
+def _require_type(cls: type[Record], name: str, value: Any) -> None:
+    allowed = _types(cls)[name]
+    if type(value) not in allowed:
+        wanted = " or ".join(sorted(t.__name__ for t in allowed))
+        raise CorruptRecordError(f"{name!r} is {type(value).__name__}, not {wanted}")
+
+
+@cache
+def _types(cls: type[Record]) -> dict[str, frozenset[type]]:
+    """What each field of a record may be when it is there, as JSON has it."""
+    hints = get_type_hints(cls)
+    return {field.name: frozenset(_json_types(hints[field.name])) for field in fields(cls)}
+
+
+def _json_types(hint: Any) -> set[type]:
+    options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    found = {get_origin(option) or option for option in options} - {NoneType}
+    # DynamoDB and JSON know one kind of number, and no enumerations.
+    return {str if issubclass(t, StrEnum) else t for t in found} | ({int} if float in found else set())

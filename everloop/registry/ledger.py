@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from everloop.registry import keys
 from everloop.registry.audit import Entry, seal
 from everloop.registry.changes import Change, absent, create, holds, replace
-from everloop.registry.exceptions import ContentionError, OperationMismatchError
+from everloop.registry.exceptions import ContentionError, CorruptRecordError, OperationMismatchError
 from everloop.registry.items import Item, Record, attribute, plain
 from everloop.registry.records import AuditHead
 
@@ -78,6 +78,23 @@ class Ledger:
 
     def _all(self, kind: type[R], prefix: str, *, newest_first: bool = False, limit: int | None = None) -> Iterator[R]:
         """Every record whose sort key begins with ``prefix``, in its order, page after page."""
+        for item in self._items(prefix, newest_first=newest_first, limit=limit):
+            yield kind.from_item(item)
+
+    def readable(self, kind: type[R], prefix: str) -> tuple[list[R], list[str]]:
+        """The records below ``prefix`` that can be read, and of each other one why it can't.
+
+        For whoever looks for tampering. Everybody else refuses such a record.
+        """
+        records, refusals = [], []
+        for item in self._items(prefix):
+            try:
+                records.append(kind.from_item(item))
+            except CorruptRecordError as error:
+                refusals.append(str(error))
+        return records, refusals
+
+    def _items(self, prefix: str, *, newest_first: bool = False, limit: int | None = None) -> Iterator[Item]:
         arguments: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :partition AND begins_with(sk, :prefix)",
@@ -94,7 +111,7 @@ class Ledger:
         while True:
             page = self.client.query(**arguments)
             for item in page["Items"]:
-                yield kind.from_item(item)
+                yield item
                 given += 1
                 if given == limit:
                     return

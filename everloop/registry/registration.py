@@ -35,7 +35,7 @@ class Candidate:
     evaluation_uri : str
         ``s3://bucket/prefix/`` the evaluation wrote to.
     gate : dict
-        ``{"verdict", "reasons", "metrics"}``.
+        The gate's answer: ``{"verdict", "reasons", "metrics", "report_sha256"}``, the last of the report it judged.
     """
 
     run_id: str
@@ -64,9 +64,11 @@ def register_candidate(
     ArtifactMissingError
         When a file is not there.
     ArtifactMismatchError
-        When the files are not what the report says was evaluated, or differ from what was registered before.
+        When the report is not the one the gate judged, the files are not what it says was evaluated, or they differ
+        from what was registered before.
     """
     contents = {name: _read(s3, candidate.evaluation_uri, name) for name in FILES}
+    check_judged(contents["report.json"], candidate)
     report = json.loads(contents["report.json"])
     check_report(report, contents, model=store.model, candidate=candidate)
     files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in contents.items()}
@@ -89,7 +91,7 @@ def register_candidate(
         code_sha256=code_sha256,
         files=files,
         metrics=candidate.gate["metrics"],
-        gate={"verdict": candidate.gate["verdict"], "reasons": candidate.gate["reasons"]},
+        gate={name: candidate.gate[name] for name in ("verdict", "reasons", "report_sha256")},
         sealed=lambda n, t: Sealed(artifact_prefix(store.model, n), manifest(n, t).sha256),
         at=at,
         actor=actor,
@@ -103,6 +105,24 @@ def register_candidate(
     for name, data in [*contents.items(), (MANIFEST, sealed.content)]:
         _write(s3, artifact_bucket, version.artifact_prefix + name, data)
     return _evaluated(store, version, candidate, at=at, actor=actor)
+
+
+def check_judged(report: bytes, candidate: Candidate) -> None:
+    """Refuse a report that is not, byte for byte, the one the gate judged.
+
+    The report and what it is about lie in the lake, where they can be exchanged together.
+
+    Raises
+    ------
+    ArtifactMismatchError
+        Naming both hashes.
+    """
+    judged, found = candidate.gate.get("report_sha256"), hashlib.sha256(report).hexdigest()
+    if found != judged:
+        raise ArtifactMismatchError(
+            f"{candidate.evaluation_uri}report.json has sha256 {found}, and the gate judged one with {judged}: it was"
+            " exchanged in between; find out who writes there, then start a new run"
+        )
 
 
 def check_report(report: dict[str, Any], contents: dict[str, bytes], *, model: str, candidate: Candidate) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from everloop.registry import keys
 from everloop.registry.audit import ChainVerdict, verify_chain
-from everloop.registry.exceptions import RegistryError, UnknownRunError
+from everloop.registry.exceptions import CorruptRecordError, RegistryError, UnknownRunError
+from everloop.registry.items import Record
 from everloop.registry.records import (
     ActiveRun,
     AuditRecord,
@@ -19,6 +22,9 @@ from everloop.registry.records import (
 )
 from everloop.registry.states import State
 from everloop.registry.store import RegistryStore
+from everloop.registry.told import told_champion, told_versions
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,13 @@ class Trace:
 
 @dataclass(frozen=True)
 class AuditVerdict:
-    """Whether the audit chain is intact, and whether the table says what the chain says."""
+    """Whether the audit chain is intact, and whether the table says what the chain says.
+
+    Attributes
+    ----------
+    contradictions : tuple of str
+        What the table says otherwise, and what of it can't be read.
+    """
 
     chain: ChainVerdict
     contradictions: tuple[str, ...]
@@ -152,51 +164,61 @@ def trace(store: RegistryStore, version: int | None = None) -> Trace:
 def verify_audit(store: RegistryStore) -> AuditVerdict:
     """Check the audit chain, and that versions and champion are what the chain says they became.
 
-    While others write, the chain is checked up to where it ended at the beginning, and the comparison with the
-    table is left out: it would compare two different moments.
+    A record that can't be read is a problem among the others, never an end of the check. While others write, the
+    chain is checked up to where it ended at the beginning, and the comparison with the table is left out: it would
+    compare two different moments.
     """
-    head = store.audit_head()
-    records = list(store.audit_records())
-    contradictions = tuple(_contradictions(store, records))
-    now, before = store.audit_head(), head.sequence if head else 0
+    unreadable: list[str] = []
+    head = _readable(store.audit_head, unreadable)
+    records, refused_records = store.readable(AuditRecord, keys.AUDIT)
+    versions, refused_versions = store.readable(Version, keys.VERSIONS)
+    champion = _readable(store.champion, unreadable)
+    now, before = _readable(store.audit_head, []), head.sequence if head else 0
+    unreadable += [*refused_records, *refused_versions]
     if now is not None and now.sequence > before:
-        return AuditVerdict(verify_chain([r for r in records if r.sequence <= before], head), ())
-    return AuditVerdict(verify_chain(records, head), contradictions)
+        chain = verify_chain([r for r in records if r.sequence <= before], head)
+        return AuditVerdict(chain, tuple(unreadable))
+    contradictions = [*_version_contradictions(versions, records), *_champion_contradictions(champion, records)]
+    return AuditVerdict(verify_chain(records, head), (*unreadable, *contradictions))
 
 
-def _contradictions(store: RegistryStore, records: list[AuditRecord]) -> list[str]:
-    states: dict[int, str] = {}
-    registered: dict[int, dict[str, Any]] = {}
-    for record in records:
-        if record.version is not None and record.action in ("registered", "transition"):
-            states[record.version] = record.details["to"]
-        if record.version is not None and record.action == "registered":
-            registered[record.version] = record.details
-    versions = {v.version: v for v in store.versions()}
-    found = [f"version {n} is on the audit chain, and not in the table" for n in states if n not in versions]
-    for number, version in versions.items():
-        if number not in registered:
-            found.append(f"version {number} is in the table, and its registration not on the audit chain")
-            continue
-        if version.state != states[number]:
-            found.append(f"version {number} is {version.state}; the audit chain says {states[number]}")
-        found += [
-            f"version {number}: {name} is {getattr(version, name)}; the audit chain says {recorded}"
-            for name, recorded in registered[number].items()
-            if name in _REGISTERED and getattr(version, name) != recorded
-        ]
-    return found + _champion_contradictions(store.champion(), states)
+def _readable(read: Callable[[], R | None], refusals: list[str]) -> R | None:
+    try:
+        return read()
+    except CorruptRecordError as error:
+        refusals.append(str(error))
+        return None
 
 
-_REGISTERED = ("snapshot_hash", "manifest_sha256", "code_sha256", "files", "gate")
+def _version_contradictions(versions: list[Version], records: list[AuditRecord]) -> list[str]:
+    told, found = told_versions(records), {v.version: v for v in versions}
+    missing = [
+        f"version {n} is on the audit chain; the table has none that can be read" for n in told if n not in found
+    ]
+    unknown = [
+        f"version {n} is in the table, and its registration not on the audit chain" for n in found if n not in told
+    ]
+    return [*missing, *unknown] + [
+        sentence
+        for number, version in found.items()
+        for sentence in _contradictions(f"version {number}", version, told.get(number, {}))
+    ]
 
 
-def _champion_contradictions(champion: Champion | None, states: dict[int, str]) -> list[str]:
-    serving = [n for n, state in states.items() if state in ("production", "retraining")]
-    pointed = [champion.version] if champion else []
-    if serving == pointed:
-        return []
-    return [f"the champion pointer names {pointed or 'none'}; the audit chain says {serving or 'none'}"]
+def _champion_contradictions(champion: Champion | None, records: list[AuditRecord]) -> list[str]:
+    told = told_champion(records)
+    if champion is None or told is None:
+        named, should = (champion.version if champion else None), (told["version"] if told else None)
+        return [] if named == should else [f"the champion pointer names {named}; the audit chain says {should}"]
+    return _contradictions("the champion pointer", champion, told)
+
+
+def _contradictions(what: str, record: Record, told: dict[str, Any]) -> list[str]:
+    return [
+        f"{what}: {name} is {getattr(record, name)}; the audit chain says {value}"
+        for name, value in told.items()
+        if getattr(record, name) != value
+    ]
 
 
 def _run_of(store: RegistryStore, version: Version) -> Run:

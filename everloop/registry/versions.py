@@ -183,9 +183,11 @@ class Versions(Ledger):
                 details={
                     "to": str(State.EXPERIMENTING),
                     "snapshot_hash": snapshot_hash,
+                    "artifact_prefix": where.artifact_prefix,
                     "manifest_sha256": where.manifest_sha256,
                     "code_sha256": code_sha256,
                     "files": files,
+                    "metrics": metrics,
                     "gate": gate,
                 },
             )

@@ -1,11 +1,13 @@
 """Decides whether an evaluated candidate may go on.
 
-It reads the evaluation's report and answers with the verdict; it changes nothing, so a retry changes nothing. The
-registration that follows, passed or not, records the verdict together with the version.
+It reads the evaluation's report and answers with the verdict and the hash of the report it is about; it changes
+nothing, so a retry changes nothing. The registration that follows, passed or not, takes that report and no other, and
+records the verdict together with the version.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +19,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
+from everloop.busy_services import busy_services_named
 from everloop.environment import required_setting
 from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.gate import Expected, decide
@@ -53,11 +56,13 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return answer
 
 
+@busy_services_named()
 def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
-    """The verdict on the candidate of ``event["run"]``, with its reasons and the candidate's metrics."""
+    """The verdict on the candidate of ``event["run"]``, with reasons, the candidate's metrics and the report's hash."""
     run, snapshot = event["run"], event["snapshot"]
     champion = run["champion"]
-    report = read_report(using.s3, event["evaluation_uri"])
+    content = read_report(using.s3, event["evaluation_uri"])
+    report = Report.from_json(content)
     expected = Expected(
         model=using.declaration.model,
         run_id=run["run_id"],
@@ -67,23 +72,23 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
     )
     verdict = decide(report, using.declaration.gate, expected)
     metrics = {name: found.value for name, found in report.candidate.items() if found.value is not None}
-    return {**verdict.as_dict(), "metrics": metrics}
+    # The files lie where the jobs can still write: the report's hash fixes it, and it fixes the evaluated files.
+    return {**verdict.as_dict(), "metrics": metrics, "report_sha256": hashlib.sha256(content).hexdigest()}
 
 
-def read_report(s3: Any, evaluation_uri: str) -> Report:
-    """The report below ``evaluation_uri``.
+def read_report(s3: Any, evaluation_uri: str) -> bytes:
+    """The bytes of the report below ``evaluation_uri``.
 
     Raises
     ------
     ReportError
-        When it is not there or cannot be read: without a report nothing passes.
+        When it is not there: without a report nothing passes.
     """
     parts = urlsplit(evaluation_uri)
     key = f"{parts.path.strip('/')}/report.json"
     try:
-        content = s3.get_object(Bucket=parts.netloc, Key=key)["Body"].read()
+        return s3.get_object(Bucket=parts.netloc, Key=key)["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
             raise
         raise ReportError(f"s3://{parts.netloc}/{key} is missing; the evaluation writes it") from error
-    return Report.from_json(content)

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from everloop.busy_services import busy_services_named
 from everloop.environment import required_setting
 from everloop.registry.registration import Candidate, register_candidate
 from everloop.registry.store import RegistryStore
@@ -46,6 +47,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return answer
 
 
+@busy_services_named()
 def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
     """Register the candidate of ``event["run"]``."""
     candidate = Candidate(

@@ -1,4 +1,4 @@
-"""The actions and resources of each service's requests, one small function per service.
+"""The actions and resources of each service's requests, one small function per service; a module where it takes more.
 
 Actions and resource types are those of the service authorization reference.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from local.moto_hooks import authorization_lookups as lookups
+from local.moto_hooks.authorization_dynamodb import dynamodb_accesses
 from local.moto_hooks.authorization_types import Access, Call
 
 
@@ -16,36 +17,7 @@ def _one(service: str, call: Call, *resources: str, action: str | None = None, *
     return [Access(f"{service}:{action or call.action}", resources or ("*",), keys)]
 
 
-# --- data stores ----------------------------------------------------------------------------------------------
-
-_TRANSACT_ACTIONS = {
-    "Put": "PutItem",
-    "Update": "UpdateItem",
-    "Delete": "DeleteItem",
-    "ConditionCheck": "ConditionCheckItem",
-    "Get": "GetItem",
-}
-
-
-def _dynamodb(call: Call) -> Iterable[Access] | None:
-    def table(name: str, index: str | None = None) -> str:
-        arn = call.named_arn("dynamodb", "table/", name)
-        return f"{arn}/index/{index}" if index else arn
-
-    params = call.params
-    if "TransactItems" in params:
-        return [
-            Access(f"dynamodb:{_TRANSACT_ACTIONS[kind]}", (table(item["TableName"]),))
-            for entry in params["TransactItems"]
-            for kind, item in entry.items()
-        ]
-    if isinstance(params.get("RequestItems"), dict):
-        return [Access(f"dynamodb:{call.action}", (table(name),)) for name in params["RequestItems"]]
-    if params.get("TableName"):
-        return _one("dynamodb", call, table(params["TableName"], params.get("IndexName")))
-    if params.get("ResourceArn"):
-        return _one("dynamodb", call, params["ResourceArn"])
-    return None
+# --- keys and parameters --------------------------------------------------------------------------------------
 
 
 def _kms(call: Call) -> Iterable[Access] | None:
@@ -238,7 +210,7 @@ SERVICES: dict[str, Callable[[Call], Iterable[Access] | None]] = {
     "apigateway": _apigateway,
     "athena": _athena,
     "cloudwatch": _cloudwatch,
-    "dynamodb": _dynamodb,
+    "dynamodb": dynamodb_accesses,
     "events": _events,
     "firehose": _firehose,
     "glue": _glue,

@@ -32,6 +32,14 @@ def dynamodb() -> Any:
     return client
 
 
+def alter(client: Any, sort_key: str, name: str, value: dict[str, Any] | None, *, model: str = "flights") -> None:
+    """Change an attribute of an item behind the registry's back; None takes it away."""
+    change = {"UpdateExpression": "REMOVE #n"} if value is None else {"UpdateExpression": "SET #n = :v"}
+    values = {} if value is None else {"ExpressionAttributeValues": {":v": value}}
+    key = {"pk": {"S": f"MODEL#{model}"}, "sk": {"S": sort_key}}
+    client.update_item(TableName=TABLE, Key=key, ExpressionAttributeNames={"#n": name}, **change, **values)
+
+
 def _keys(hash_key: str, range_key: str) -> list[dict[str, str]]:
     return [
         {"AttributeName": hash_key, "KeyType": "HASH"},

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from everloop.instants import format_instant
-from everloop.registry import RegistryStore, Rollout, Run, State, Version
+from everloop.registry import RegistryStore, Rollout, Run, Snapshot, State, Version
 from everloop.registry.versions import Sealed
 
 BEGIN = datetime(2013, 3, 1, tzinfo=UTC)
@@ -98,3 +98,13 @@ def crown(store: RegistryStore, run_id: str, *, complete: bool = True) -> Versio
         store.end_rollout(run_id, status="completed", at=at(40), actor="test")
         close_run(store, run_id)
     return store.version(version.version)
+
+
+def champion_and_rejected(store: RegistryStore) -> RegistryStore:
+    """Version 1 serves; version 2 failed its gate; both were trained on the snapshot s1."""
+    store.put_snapshot(Snapshot(store.model, "s1", "s3://lake/s1/", at(0), {"rows": {"train": 5}}))
+    crown(store, "train-1")
+    open_run(store, "train-2", when=at(60))
+    register(store, "train-2", gate=FAILED)
+    close_run(store, "train-2", status="rejected")
+    return store

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from infra.exceptions import LayerUnavailableError
 from infra.names import FUNCTIONS
 from infra.packaging.sizes import MANAGED_LAYER_BYTES, UNZIPPED_LIMIT_BYTES
 from infra.settings import Settings
-from tests.helpers.synthesis import MODEL_STACK, PLATFORM_STACK, SECOND_STACK, Assembly, synthesize
+from tests.helpers.synthesis import MODEL_STACK, PLATFORM_STACK, ROOT, SECOND_STACK, Assembly, synthesize
 
 pytestmark = pytest.mark.xdist_group("synthesis")
 
@@ -27,12 +32,31 @@ def test_a_model_more_changes_no_other_stack(assembly: Assembly, later_assembly:
     assert assembly.templates[PLATFORM_STACK] == later_assembly.templates[PLATFORM_STACK]
 
 
+SYNTHESIS = """
+import sys
+from pathlib import Path
+from infra.settings import Settings
+from tests.helpers.synthesis import ROOT, synthesize
+synthesize(Settings.of(ROOT, models=sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
 def test_the_same_inputs_give_the_same_assembly(settings: Settings, assembly: Assembly, tmp_path: Path) -> None:
-    again = synthesize(settings, tmp_path / "out")
-    first = {p.name: p.read_bytes() for p in assembly.folder.glob("*.json") if not p.name.startswith("tree")}
-    second = {p.name: p.read_bytes() for p in again.folder.glob("*.json") if not p.name.startswith("tree")}
+    """Also in another process, where sets of text have another order."""
+    seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    command = [sys.executable, "-c", SYNTHESIS, str(settings.models), str(tmp_path / "out")]
+    finished = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    first, second = _documents(assembly.folder), _documents(tmp_path / "out")
+    assert f"{MODEL_STACK}.template.json" in first
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
+
+
+def _documents(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in folder.glob("*.json") if not p.name.startswith("tree")}
 
 
 def test_nothing_is_made_by_functions_of_the_cdk(assembly: Assembly) -> None:
@@ -102,7 +126,11 @@ def test_a_model_can_not_be_had_without_its_monitoring(assembly: Assembly) -> No
     }
     alarms = assembly.of_type(MODEL_STACK, "AWS::CloudWatch::Alarm").values()
     assert all(alarm["AlarmActions"] for alarm in alarms)
-    assert {a["MetricName"] for a in alarms} >= {"Errors", "ArtifactRefused", "CaptureFallback", "ExecutionsFailed"}
+    assert {a["MetricName"] for a in alarms} >= {"Errors", "ArtifactRefused", "CaptureFallback"}
+    ends = {a["MetricName"]: a for a in alarms if a["MetricName"].startswith("Executions")}
+    assert set(ends) == {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"}
+    for name in ("ExecutionsTimedOut", "ExecutionsAborted"):
+        assert "`everloop runs release late_train RUN" in ends[name]["AlarmDescription"]
 
 
 @pytest.mark.parametrize(("stack", "kind"), [(MODEL_STACK, "AWS_IAM"), (SECOND_STACK, "NONE")])
@@ -125,7 +153,32 @@ def test_lake_tables_have_the_declared_columns(assembly: Assembly) -> None:
     assert "PartitionKeys" not in tables["late_train_history"]
 
 
-def test_every_function_with_its_layers_fits_lambda(assembly: Assembly) -> None:
+@pytest.fixture(scope="module")
+def arm64_assembly(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    """The same app for the other processor. Its layers come from the cache, or are built without Docker."""
+    arm64 = replace(settings, architecture="arm64")
+    try:
+        return synthesize(arm64, tmp_path_factory.mktemp("arm64") / "out")
+    except LayerUnavailableError as error:
+        pytest.skip(str(error))
+
+
+def test_every_function_with_its_layers_fits_lambda_on_x86_64(assembly: Assembly) -> None:
+    assert _too_large(assembly) == {}
+
+
+def test_every_function_with_its_layers_fits_lambda_on_arm64(arm64_assembly: Assembly) -> None:
+    assert _too_large(arm64_assembly) == {}
+    functions = arm64_assembly.of_type(MODEL_STACK, "AWS::Lambda::Function").values()
+    assert {tuple(f["Architectures"]) for f in functions} == {("arm64",)}
+    # Compiled modules carry the processor in their names: none is of the other one.
+    names = " ".join(name for p in arm64_assembly.folder.glob("asset.*.zip") for name in zipfile.ZipFile(p).namelist())
+    assert "-aarch64-linux-gnu.so" in names
+    assert "-x86_64-linux-gnu.so" not in names
+
+
+def _too_large(assembly: Assembly) -> dict[str, int]:
+    """The functions of the model's stack that Lambda would refuse, with their unzipped sizes."""
     functions = assembly.of_type(MODEL_STACK, "AWS::Lambda::Function")
     layers = assembly.of_type(MODEL_STACK, "AWS::Lambda::LayerVersion")
     sizes = {}
@@ -142,7 +195,7 @@ def test_every_function_with_its_layers_fits_lambda(assembly: Assembly) -> None:
             )
         sizes[function["FunctionName"]] = total
     assert len(sizes) == len(FUNCTIONS)
-    assert {name: size for name, size in sizes.items() if size > UNZIPPED_LIMIT_BYTES} == {}
+    return {name: size for name, size in sizes.items() if size > UNZIPPED_LIMIT_BYTES}
 
 
 def _asset(key: str) -> str:

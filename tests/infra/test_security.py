@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.synthesis import MODEL_STACK, PLATFORM_STACK, Assembly
+from infra.node import start_node
+from tests.helpers.synthesis import MODEL_STACK, PLATFORM_STACK, SECOND_STACK, Assembly
 
 pytestmark = pytest.mark.xdist_group("synthesis")
 
@@ -68,6 +69,7 @@ def test_no_security_finding_is_unexplained(assembly: Assembly, pack: str) -> No
 
 
 def test_the_security_checks_do_look() -> None:
+    start_node()
     from aws_cdk import App, Stack
     from aws_cdk import aws_sns as sns
     from cdk_nag import AwsSolutionsChecks
@@ -119,6 +121,25 @@ def test_what_the_public_functions_may_do(assembly: Assembly, role: str, actions
     assert allowed(assembly, role) == actions | basics
 
 
+@pytest.mark.parametrize(("stack", "model"), [(MODEL_STACK, "late_train"), (SECOND_STACK, "delay_minutes")])
+def test_the_registry_is_open_to_a_model_in_its_own_partition_alone(assembly: Assembly, stack: str, model: str) -> None:
+    found = [s for _, s in statements(assembly, stack) if "dynamodb:" in json.dumps(s["Action"])]
+    assert len(found) == 6, "run, snapshot, register, rollout, monitor and starter"
+    for statement in found:
+        assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"MODEL#{model}"]}}
+        # Without partition keys in the request, as in a scan, the condition would hold for all of the table.
+        assert set(listed(statement["Action"])) <= {
+            "dynamodb:ConditionCheckItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+        }
+        # An index leads to the versions of every model.
+        assert len(listed(statement["Resource"])) == 1
+        assert "/index/" not in json.dumps(statement["Resource"])
+
+
 def test_only_the_rollout_moves_traffic(assembly: Assembly) -> None:
     movers = {n for n, s in statements(assembly) if "lambda:UpdateAlias" in listed(s["Action"])}
     assert len(movers) == 1
@@ -143,6 +164,14 @@ def test_training_does_not_see_the_test_labels(assembly: Assembly) -> None:
     assert "/datasets/late_train/*/test/" not in readable
     assert '/datasets/late_train/*"' not in readable
     assert "artifacts/" not in readable
+
+
+def test_no_job_writes_where_another_ones_results_lie(assembly: Assembly) -> None:
+    # Training runs the user's code; the gate reads what the evaluation wrote.
+    for part, results in (("PipelineJobsTrain", "train"), ("PipelineJobsEvaluate", "evaluation")):
+        for action in ("s3:PutObject", "s3:AbortMultipartUpload"):
+            written = resources_of(assembly, part, action)
+            assert written.count("/runs/") == written.count(f"/runs/late_train/*/{results}/*") == 1
 
 
 def test_only_sagemaker_gets_the_job_roles(assembly: Assembly) -> None:

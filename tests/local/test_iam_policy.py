@@ -129,13 +129,27 @@ def test_what_can_not_be_judged_is_denied_by_name(effect):
     decision = decide((policy(statement(), unknown),), AccessRequest("s3:GetObject", "*"))
     assert not decision.allowed
     assert "BinaryEquals" in decision.reason
-    assert (
-        "dynamodb:LeadingKeys"
-        in decide(
-            (policy(statement(Condition={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": "x"}})),),
-            AccessRequest("dynamodb:Query", TABLE),
-        ).reason
-    )
+
+
+LEADING = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["MODEL#a", "MODEL#b"]}}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(("MODEL#a",), True), (("MODEL#a", "MODEL#b"), True), (("MODEL#a", "MODEL#c"), False), (("MODEL#c",), False)],
+)
+def test_every_partition_of_a_request_has_to_be_allowed(given, expected):
+    assert is_allowed(statement(Condition=LEADING), dynamodb__leadingkeys=given) is expected
+
+
+@pytest.mark.parametrize("effect", ["Allow", "Deny"])
+@pytest.mark.parametrize("key", ["dynamodb:LeadingKeys", "dynamodb:Attributes", "dynamodb:Select"])
+def test_a_condition_on_what_was_not_told_from_the_request_denies(effect, key):
+    """On AWS too, ``ForAllValues`` holds where the key is absent: here absent means not understood."""
+    one = statement(effect, Condition={"ForAllValues:StringEquals": {key: "x"}})
+    decision = decide((policy(statement(), one),), AccessRequest("dynamodb:Query", TABLE))
+    assert not decision.allowed
+    assert key in decision.reason
 
 
 def test_variables_are_filled_in():

@@ -43,7 +43,19 @@ def test_fractions_are_kept():
 
 @pytest.mark.parametrize(
     ("change", "named"),
-    [({"state": {"S": "flying"}}, "flying"), ({"metrics": {"S": "{"}}, "Expecting"), ({"run_id": {"M": {}}}, "type M")],
+    [
+        ({"state": {"S": "flying"}}, "flying"),
+        ({"metrics": {"S": "{"}}, "Expecting"),
+        ({"metrics": {"S": '{"b": 1}'}}, "canonical"),
+        ({"metrics": {"S": '{"b":1,"b":1}'}}, "canonical"),
+        ({"metrics": {"S": "[]"}}, "'metrics' is list, not dict"),
+        ({"run_id": {"M": {}}}, "type M"),
+        ({"run_id": {"N": "1"}}, "'run_id' is int, not str"),
+        ({"version": {"S": "7"}}, "'version' is str, not int"),
+        ({"version": {"N": "8"}}, "its sk is {'S': 'VERSION#000007'}"),
+        ({"model": {"S": "loans"}}, "its pk is {'S': 'MODEL#flights'}"),
+        ({"snapshot_pk": {"S": "SNAPSHOT#s2"}}, "belongs to SNAPSHOT#s1"),
+    ],
 )
 def test_an_item_that_is_no_such_record_is_refused_with_its_key(change: dict, named: str):
     with pytest.raises(CorruptRecordError, match="VERSION#000007") as refused:

@@ -5,21 +5,23 @@ from typing import Any
 
 import pytest
 
-from everloop.registry import RegistryError, RegistryStore, Snapshot, UnknownVersionError, keys, status, trace
+from everloop.registry import (
+    RegistryError,
+    RegistryStore,
+    UnknownVersionError,
+    keys,
+    status,
+    trace,
+)
 from everloop.registry import verify_audit as verify
-from tests.fakes.registry_table import TABLE, UnreliableClient
-from tests.helpers.registry_scenes import FAILED, at, close_run, crown, open_run, register
+from everloop.registry.audit import Entry, seal
+from tests.fakes.registry_table import TABLE, UnreliableClient, alter
+from tests.helpers.registry_scenes import at, champion_and_rejected, close_run, crown, open_run, register, start_rollout
 
 
 @pytest.fixture
 def history(store: RegistryStore) -> RegistryStore:
-    """Version 1 serves; version 2 failed its gate; both were trained on s1."""
-    store.put_snapshot(Snapshot("flights", "s1", "s3://lake/s1/", at(0), {"rows": {"train": 5}}))
-    crown(store, "train-1")
-    open_run(store, "train-2", when=at(60))
-    register(store, "train-2", gate=FAILED)
-    close_run(store, "train-2", status="rejected")
-    return store
+    return champion_and_rejected(store)
 
 
 class TestStatus:
@@ -85,34 +87,28 @@ class TestVerify:
         assert verdict.sound
         assert verdict.chain.records == history.audit_head().sequence
 
-    @pytest.mark.parametrize(
-        ("sort_key", "name", "value"),
-        [
-            (keys.audit(3), "details", {"S": '{"from":"experimenting","to":"production"}'}),
-            (keys.audit(2), "actor", {"S": "somebody else"}),
-            (keys.AUDIT_HEAD, "hash", {"S": "0" * 64}),
-            (keys.AUDIT_HEAD, "sequence", {"N": "2"}),
-            (keys.version(1), "manifest_sha256", {"S": "another artefact"}),
-            (keys.version(1), "code_sha256", {"S": "other code"}),
-            (keys.version(2), "state", {"S": "evaluated"}),
-            (keys.version(2), "gate", {"S": '{"reasons":[],"verdict":"pass"}'}),
-            (keys.CHAMPION, "version", {"N": "2"}),
-        ],
-    )
-    def test_altering_any_record_is_found(
-        self, history: RegistryStore, client: UnreliableClient, sort_key: str, name: str, value: dict[str, Any]
+    def test_a_chain_hashed_anew_that_tells_of_nothing_is_no_crash(
+        self, history: RegistryStore, client: UnreliableClient
     ):
-        key = {"pk": {"S": "MODEL#flights"}, "sk": {"S": sort_key}}
-        client.update_item(
-            TableName=TABLE,
-            Key=key,
-            UpdateExpression="SET #n = :v",
-            ExpressionAttributeNames={"#n": name},
-            ExpressionAttributeValues={":v": value},
-        )
+        """Whoever can rewrite the whole chain makes it intact; what it then leaves out, the table still says."""
+        entries = [Entry(r.at, r.action, r.actor, r.version, r.run_id) for r in history.audit_records()]
+        records, head = seal(entries, model="flights", operation="forged", head=None)
+        for record in [*records, head]:
+            client.put_item(TableName=TABLE, Item=record.to_item())
         verdict = verify(history)
-        assert not verdict.sound
-        assert verdict.problems
+        assert verdict.chain.intact
+        assert "version 1: state is production; the audit chain says None" in verdict.problems
+        assert "the champion pointer: lambda_version is 10; the audit chain says None" in verdict.problems
+
+    def test_an_unreadable_version_hides_nothing_about_the_others(
+        self, history: RegistryStore, client: UnreliableClient
+    ):
+        alter(client, keys.version(1), "files", {"S": "{"})
+        alter(client, keys.version(2), "state", {"S": "evaluated"})
+        alter(client, keys.version(2), "state_pk", {"S": "STATE#evaluated"})
+        problems = "\n".join(verify(history).problems)
+        assert "MODEL#flights / VERSION#000001 is no Version" in problems
+        assert "version 2: state is evaluated; the audit chain says experimenting" in problems
 
     @pytest.mark.parametrize(
         "sort_key", [keys.audit(1), keys.audit(4), keys.AUDIT_HEAD, keys.version(1), keys.version(2), keys.CHAMPION]
@@ -137,3 +133,60 @@ class TestVerify:
 
         client.query = query
         assert verify(history).sound
+
+
+class TestVerifyTheChampion:
+    """The pointer is what the last promotion, or the rollback of one, says."""
+
+    def test_while_new_code_bakes_after_it_and_after_its_rollback(self, history: RegistryStore):
+        # GIVEN the champion of version 1 under new code
+        open_run(history, "code-1", when=at(100), kind="rollout")
+        start_rollout(history, "code-1", 1, kind="code", code="fc2")
+        assert verify(history).sound
+        history.promote("code-1", at=at(110), actor="test")
+        assert (history.champion().lambda_version, history.champion().since) == ("11", at(30))
+        assert verify(history).sound
+        # WHEN it is taken back, the pointer is what it was, since now
+        history.roll_back("code-1", reasons=[], at=at(120), actor="test")
+        assert (history.champion().lambda_version, history.champion().code_sha256) == ("10", "fc1")
+        assert verify(history).problems == []
+
+    def test_after_the_rollback_of_a_successor_and_of_a_first_one(self, store: RegistryStore):
+        crown(store, "train-1", complete=False)
+        store.roll_back("train-1", reasons=[], at=at(40), actor="test")
+        close_run(store, "train-1", status="rolled_back")
+        assert store.champion() is None
+        assert verify(store).problems == []
+        crown(store, "train-2")
+        open_run(store, "train-3")
+        number = register(store, "train-3").version
+        start_rollout(store, "train-3", number)
+        store.promote("train-3", at=at(60), actor="test")
+        store.roll_back("train-3", reasons=[], at=at(70), actor="test")
+        assert store.champion().version == 2
+        assert verify(store).problems == []
+
+    def test_a_rollback_before_the_promotion_moves_no_pointer(self, history: RegistryStore, client: UnreliableClient):
+        open_run(history, "train-3", when=at(100))
+        number = register(history, "train-3").version
+        start_rollout(history, "train-3", number)
+        history.roll_back("train-3", reasons=[], at=at(120), actor="test")
+        assert verify(history).problems == []
+        alter(client, keys.CHAMPION, "lambda_version", {"S": f"{number}0"})
+        assert verify(history).problems == [
+            f"the champion pointer: lambda_version is {number}0; the audit chain says 10"
+        ]
+
+
+def test_a_registration_recorded_by_an_earlier_release_is_sound(history: RegistryStore, client: UnreliableClient):
+    """GIVEN records that do not have every fact yet; THEN the facts they have are compared."""
+    entries = []
+    for record in history.audit_records():
+        details = {k: v for k, v in record.details.items() if k not in ("artifact_prefix", "metrics")}
+        entries.append(
+            Entry(record.at, record.action, record.actor, record.version, record.run_id, record.reason, details)
+        )
+    records, head = seal(entries, model="flights", operation="old", head=None)
+    for written in [*records, head]:
+        client.put_item(TableName=TABLE, Item=written.to_item())
+    assert verify(history).problems == []

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from everloop.busy_services import ServiceBusyError
 from everloop.evaluation.exceptions import ReportError
 from functions.gate.handler import Services, act
 from tests.everloop.evaluation.builders import labels_and_truth, report_of
@@ -38,8 +40,15 @@ def report_text(champion: Any = 0.5 * TRUTH + 0.2, **changes: Any) -> str:
 def test_a_good_candidate_passes_with_its_metrics() -> None:
     answer = act(event(), services(report_text()))
     assert answer["verdict"] == "pass"
-    assert set(answer) == {"verdict", "reasons", "metrics"}
+    assert set(answer) == {"verdict", "reasons", "metrics", "report_sha256"}
     assert 0 < answer["metrics"]["log_loss"] < 1
+
+
+def test_the_verdict_names_the_report_it_is_about_by_its_bytes() -> None:
+    text = report_text()
+    answer = act(event(), services(text))
+    assert answer["report_sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    assert act(event(), services(text + "\n"))["report_sha256"] != answer["report_sha256"]
 
 
 def test_asking_twice_gives_the_same_answer() -> None:
@@ -72,8 +81,10 @@ def test_without_a_report_nothing_passes() -> None:
         act(event(), services("{"))
 
 
-def test_a_failure_of_the_store_is_no_verdict() -> None:
+# The pipeline tries again after the first, by its name.
+@pytest.mark.parametrize(("code", "error"), [("SlowDown", ServiceBusyError), ("AccessDenied", ClientError)])
+def test_a_failure_of_the_store_is_no_verdict(code: str, error: type[Exception]) -> None:
     using = services(report_text())
-    using.s3.failing = "SlowDown"
-    with pytest.raises(ClientError, match="SlowDown"):
+    using.s3.failing = code
+    with pytest.raises(error, match=code):
         act(event(), using)

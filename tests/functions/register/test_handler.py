@@ -40,9 +40,15 @@ def report(**changes: Any) -> dict[str, Any]:
 
 @dataclass
 class World:
+    """A run whose candidate the gate has judged.
+
+    ``judged`` is the hash of the report the gate read; None: of the one that lies there when it is registered.
+    """
+
     using: Services
     s3: Any
     minutes: float = 10
+    judged: str | None = None
     refused_puts: list[str] = field(default_factory=list)
 
     def write(self, name: str, data: bytes) -> None:
@@ -54,13 +60,24 @@ class World:
     def stored(self) -> list[str]:
         return [o["Key"] for o in self.s3.list_objects_v2(Bucket="artifacts").get("Contents", [])]
 
+    def report_sha256(self) -> str:
+        return sha256(self.s3.get_object(Bucket="lake", Key=f"{PREFIX}report.json")["Body"].read())
+
+    def exchange(self, name: str, data: bytes) -> None:
+        """Put another file in the place of an evaluated one, with a report that is about it."""
+        self.write(name, data)
+        files = {**report()["files"], name: sha256(data)}
+        size = len(data) if name == "model.onnx" else report()["artifact_bytes"]
+        self.write("report.json", json.dumps(report(files=files, artifact_bytes=size)).encode())
+
     def register(self, gate: dict[str, Any] | None = None) -> dict[str, Any]:
         self.minutes += 1
+        judged = self.judged or self.report_sha256()
         event = {
             "run": {"run_id": RUN},
             "snapshot": {"snapshot_hash": "s1"},
             "evaluation_uri": f"s3://lake/{PREFIX}",
-            "gate": {**(gate or PASSED), "metrics": {"log_loss": 0.41}},
+            "gate": {**(gate or PASSED), "metrics": {"log_loss": 0.41}, "report_sha256": judged},
             "at": at(self.minutes),
             "execution": RUN,
         }
@@ -121,7 +138,9 @@ def test_both_steps_are_on_record(world: World):
     assert actions[1:] == [("registered", "experimenting"), ("transition", "evaluated")]
     version = world.using.store.version(1)
     assert version.metrics == {"log_loss": 0.41}
-    assert version.gate == PASSED
+    assert version.gate == {**PASSED, "report_sha256": world.report_sha256()}
+    registered = next(r for r in world.using.store.audit_records() if r.action == "registered")
+    assert registered.details["gate"]["report_sha256"] == world.report_sha256()
 
 
 def test_a_candidate_that_failed_is_kept_with_its_reasons(world: World):
@@ -177,12 +196,42 @@ def test_a_report_about_something_else_is_refused(world: World, changes: dict[st
     assert named in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "contract.json", "profile.json"])
+def test_a_file_exchanged_together_with_its_report_after_the_gate_is_refused(world: World, name: str):
+    # GIVEN the gate's verdict on what was evaluated; WHEN both are exchanged, and fit each other
+    world.judged = world.report_sha256()
+    world.exchange(name, EVALUATED[name] + b" ")
+    # THEN it is refused, with both hashes
+    with pytest.raises(ArtifactMismatchError, match="exchanged in between") as refused:
+        world.register()
+    assert world.judged in str(refused.value)
+    assert world.report_sha256() in str(refused.value)
+    assert world.stored() == []
+    assert list(world.using.store.versions()) == []
+    # AND with what was judged it is registered
+    world.write(name, EVALUATED[name])
+    world.write("report.json", json.dumps(report()).encode())
+    assert world.register()["state"] == "evaluated"
+
+
+def test_a_verdict_that_names_no_report_is_refused(world: World):
+    event = {
+        "run": {"run_id": RUN},
+        "snapshot": {"snapshot_hash": "s1"},
+        "evaluation_uri": f"s3://lake/{PREFIX}",
+        "gate": {**PASSED, "metrics": {}},
+        "at": at(11),
+        "execution": RUN,
+    }
+    with pytest.raises(ArtifactMismatchError, match="judged one with None"):
+        act(event, world.using)
+    assert list(world.using.store.versions()) == []
+
+
 def test_files_exchanged_after_registration_are_refused(world: World):
+    """Also when the gate has judged the new ones."""
     world.register()
-    changed = EVALUATED["profile.json"] + b" "
-    world.write("profile.json", changed)
-    files = {**report()["files"], "profile.json": sha256(changed)}
-    world.write("report.json", json.dumps(report(files=files)).encode())
+    world.exchange("profile.json", EVALUATED["profile.json"] + b" ")
     with pytest.raises(ArtifactMismatchError, match="registered as version 1 with other files"):
         world.register()
     assert world.read("artifacts/flights/000001/profile.json") == EVALUATED["profile.json"]

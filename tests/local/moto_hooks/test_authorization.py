@@ -106,6 +106,130 @@ class TestDynamoDb:
         denied(dynamodb.delete_item, TableName="records", Key={"pk": {"S": "1"}})
 
 
+@pytest.fixture
+def registry(cloud):
+    """A table shared by models, a partition for each, with an index across them; items of a and b."""
+    dynamodb = cloud.client("dynamodb")
+    keys = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+    dynamodb.create_table(
+        TableName="registry",
+        KeySchema=keys,
+        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk", "state")],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by_state",
+                "KeySchema": [{"AttributeName": "state", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for model in "ab":
+        dynamodb.put_item(TableName="registry", Item=item(model))
+    return f"arn:aws:dynamodb:{HERE}:table/registry"
+
+
+def key(model, sort="VERSION#1"):
+    return {"pk": {"S": f"MODEL#{model}"}, "sk": {"S": sort}}
+
+
+def item(model, sort="VERSION#1"):
+    return {**key(model, sort), "state": {"S": "production"}}
+
+
+def condition(model):
+    check = {"TableName": "registry", "Key": key(model), "ConditionExpression": "attribute_exists(pk)"}
+    return {"ConditionCheck": check}
+
+
+def query(dynamodb, expression, values, **more):
+    values = {name: {"S": value} for name, value in values.items()}
+    arguments = {"KeyConditionExpression": expression, "ExpressionAttributeValues": values, **more}
+    return dynamodb.query(TableName="registry", **arguments)
+
+
+ONE_MODEL = {
+    "get": lambda d, m: d.get_item(TableName="registry", Key=key(m)),
+    "put": lambda d, m: d.put_item(TableName="registry", Item=item(m)),
+    "update": lambda d, m: d.update_item(
+        TableName="registry",
+        Key=key(m),
+        UpdateExpression="SET x = :x",
+        ExpressionAttributeValues={":x": {"S": "1"}},
+    ),
+    "delete": lambda d, m: d.delete_item(TableName="registry", Key=key(m)),
+    "query": lambda d, m: query(d, "pk = :p", {":p": f"MODEL#{m}"}),
+    "query with a sort key": lambda d, m: query(
+        d, "pk = :p AND begins_with(sk, :s)", {":p": f"MODEL#{m}", ":s": "VERSION#"}
+    ),
+    "query the other way round": lambda d, m: query(
+        d, "(#s > :s) and (#p = :p)", {":p": f"MODEL#{m}", ":s": "A"}, ExpressionAttributeNames={"#p": "pk", "#s": "sk"}
+    ),
+    "batch get": lambda d, m: d.batch_get_item(RequestItems={"registry": {"Keys": [key("a", "X"), key(m)]}}),
+    "batch write": lambda d, m: d.batch_write_item(
+        RequestItems={"registry": [{"PutRequest": {"Item": item("a", "X")}}, {"DeleteRequest": {"Key": key(m)}}]}
+    ),
+    "transact put": lambda d, m: d.transact_write_items(
+        TransactItems=[
+            {"Put": {"TableName": "registry", "Item": item("a", "X")}},
+            {"Put": {"TableName": "registry", "Item": item(m)}},
+        ]
+    ),
+    "transact delete": lambda d, m: d.transact_write_items(
+        TransactItems=[{"Delete": {"TableName": "registry", "Key": key(m)}}]
+    ),
+    "transact check": lambda d, m: d.transact_write_items(TransactItems=[condition(m)]),
+    "transact get": lambda d, m: d.transact_get_items(
+        TransactItems=[{"Get": {"TableName": "registry", "Key": key(m)}}]
+    ),
+}
+"""Requests that reach the partition of one model, and no other than that of a besides."""
+
+
+class TestLeadingKeys:
+    """GIVEN a role that may do everything with the table, in the partition of model a."""
+
+    @pytest.fixture
+    def role_of_a(self, cloud, registry):
+        own = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["MODEL#a"]}}
+        return as_role(cloud, "dynamodb", allow("dynamodb:*", [registry, f"{registry}/index/*"], Condition=own))
+
+    @pytest.mark.parametrize("name", ONE_MODEL)
+    def test_reaches_its_own_partition_and_no_other(self, cloud, role_of_a, name):
+        before = cloud.client("dynamodb").get_item(TableName="registry", Key=key("b"))["Item"]
+        message = denied(ONE_MODEL[name], role_of_a, "b")["Message"]
+        assert "no identity-based policy allows" in message
+        assert cloud.client("dynamodb").get_item(TableName="registry", Key=key("b"))["Item"] == before
+        ONE_MODEL[name](role_of_a, "a")
+
+    def test_an_index_is_held_to_its_own_partition_key(self, role_of_a):
+        """The index by state leads to the versions of every model: the model's partition is none of it."""
+        denied(
+            query,
+            role_of_a,
+            "#s = :s",
+            {":s": "production"},
+            IndexName="by_state",
+            ExpressionAttributeNames={"#s": "state"},
+        )
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            lambda d: d.scan(TableName="registry"),
+            lambda d: d.query(
+                TableName="registry",
+                KeyConditions={"pk": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "MODEL#a"}]}},
+            ),
+            lambda d: query(d, "pk > :p", {":p": "MODEL#a"}),
+            lambda d: query(d, "pk = :p OR sk = :p", {":p": "MODEL#a"}),
+            lambda d: query(d, "pk = :p", {":p": "MODEL#a"}, IndexName="by_nothing"),
+        ],
+    )
+    def test_what_can_not_be_told_from_a_request_is_denied(self, role_of_a, call):
+        assert "dynamodb:LeadingKeys" in denied(call, role_of_a)["Message"]
+
+
 class TestS3:
     def test_objects_and_buckets_are_different_resources(self, cloud, bucket):
         s3 = as_role(cloud, "s3", allow(["s3:GetObject", "s3:PutObject"], f"{bucket}/in/*"))

@@ -1,0 +1,76 @@
+"""What the audit chain says that versions and champion have become: its records, told over again.
+
+A record without what belongs to it tells nothing. Whether it is what was written is the chain's own check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from everloop.registry.records import AuditRecord
+
+_REGISTERED = (
+    "snapshot_hash",
+    "artifact_prefix",
+    "manifest_sha256",
+    "code_sha256",
+    "files",
+    "metrics",
+    "gate",
+)
+"""The facts about a version that stand in the record of its registration."""
+
+_PROMOTIONS = ("promoted", "code_rolled_out")
+
+
+def told_versions(records: Sequence[AuditRecord]) -> dict[int, dict[str, Any]]:
+    """The fields of every registered version, by number, as the records leave them."""
+    versions: dict[int, dict[str, Any]] = {}
+    for record in records:
+        if record.version is None:
+            continue
+        if record.action == "registered":
+            facts = {name: record.details[name] for name in _REGISTERED if name in record.details}
+            versions[record.version] = {"run_id": record.run_id, "created_at": record.at, **facts}
+        if record.version in versions and record.action in ("registered", "transition"):
+            state = {"state": record.details.get("to"), "state_since": record.at, "reason": record.reason}
+            versions[record.version] |= state
+    return versions
+
+
+def told_champion(records: Sequence[AuditRecord]) -> dict[str, Any] | None:
+    """The fields of the champion pointer as the last promotion, or the rollback of one, left it; None for no champion.
+
+    A rollback before the promotion moves no pointer.
+    """
+    champion: dict[str, Any] | None = None
+    promotions: dict[str, dict[str, Any]] = {}
+    code_of: dict[str, Any] = {}
+    for record in records:
+        told = record.details
+        rollout = str(told.get("rollout_id"))
+        if record.action in _PROMOTIONS:
+            promotions[rollout] = told
+            code_of[str(told.get("lambda_version"))] = told.get("code_sha256")
+            same_version = champion is not None and record.action == "code_rolled_out"
+            champion = {
+                "version": record.version,
+                "since": champion["since"] if same_version else record.at,
+                "lambda_version": told.get("lambda_version"),
+                "code_sha256": told.get("code_sha256"),
+                "rollout_id": rollout,
+            }
+        elif record.action == "rolled_back" and rollout in promotions:
+            before = promotions[rollout]
+            served = before.get("previous_lambda_version")
+            champion = {
+                "version": before.get("previous_version"),
+                "since": record.at,
+                "lambda_version": served,
+                "code_sha256": code_of.get(str(served)),
+                "rollout_id": rollout,
+            }
+            if champion["version"] is None:
+                champion = None
+    return champion
