@@ -42,6 +42,20 @@ class ScorerError(ServingError):
     """A model can't be loaded, or was handed or gave back something other than its contract says."""
 
 
+class UnusableScoreError(ScorerError):
+    """A model gave scores that are not finite, or no probabilities.
+
+    Attributes
+    ----------
+    rows : tuple of int
+        The rows they are of, from 0, ascending.
+    """
+
+    def __init__(self, rows: tuple[int, ...], message: str) -> None:
+        self.rows = rows
+        super().__init__(message)
+
+
 class ManifestFormatError(ServingError):
     """A ``manifest.json`` is not a manifest."""
 

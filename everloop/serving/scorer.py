@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from everloop.serving.contract import ServingContract
-from everloop.serving.exceptions import ScorerError
+from everloop.serving.exceptions import ScorerError, UnusableScoreError
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -48,6 +49,8 @@ class Scorer:
         ScorerError
             When the bytes are no model, or not one of this contract.
         """
+        # Official builds report their use to Microsoft, from a thread of their own, unless told not to.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -78,9 +81,24 @@ class Scorer:
 
         Raises
         ------
+        UnusableScoreError
+            When a score is not a finite number, or no probability.
         ScorerError
-            When an array has another type or shape, or a score is not a finite number or no probability.
+            When an array has another type or shape.
         """
+        scores = self._run(num, cat)
+        usable = self._usable(scores)
+        if not usable.all():
+            rows = tuple(np.flatnonzero(~usable).tolist())
+            wanted = "probability" if self._is_probability else "finite number"
+            raise UnusableScoreError(rows, f"the model gave {scores[rows[0]]} for row {rows[0]}, which is no {wanted}")
+        return scores
+
+    def usable(self, num: np.ndarray, cat: np.ndarray) -> np.ndarray:
+        """Which of these rows get a score that can be answered; the arguments are those of :meth:`score`."""
+        return self._usable(self._run(num, cat))
+
+    def _run(self, num: np.ndarray, cat: np.ndarray) -> np.ndarray:
         if num.dtype != np.float64:
             raise ScorerError(f"the numbers are {num.dtype}, not float64")
         if cat.dtype != object:
@@ -97,19 +115,16 @@ class Scorer:
                 raise ScorerError(f"the {kind} have shape {array.shape}, not (rows, {width})")
             if width:
                 feed[name] = array
-        return self._checked(self._session.run([SCORE_OUTPUT], feed)[0], num.shape[0])
-
-    def _checked(self, scores: np.ndarray, rows: int) -> np.ndarray:
-        if scores.shape != (rows,):
-            raise ScorerError(f"the model gave shape {scores.shape} for {rows} rows")
-        wrong = ~np.isfinite(scores)
-        if self._is_probability:
-            wrong |= (scores < 0) | (scores > 1)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            wanted = "probability" if self._is_probability else "finite number"
-            raise ScorerError(f"the model gave {scores[row]} for row {row}, which is no {wanted}")
+        scores = self._session.run([SCORE_OUTPUT], feed)[0]
+        if scores.shape != (num.shape[0],):
+            raise ScorerError(f"the model gave shape {scores.shape} for {num.shape[0]} rows")
         return scores
+
+    def _usable(self, scores: np.ndarray) -> np.ndarray:
+        usable = np.isfinite(scores)
+        if self._is_probability:
+            usable &= (scores >= 0) & (scores <= 1)
+        return usable
 
     def _check_signature(self) -> None:
         wanted = {name: _wanted_input(name, width) for name, width in self._widths.items()}

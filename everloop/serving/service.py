@@ -18,6 +18,7 @@ from everloop.serving.response import (
     predictions_document,
     request_error_document,
 )
+from everloop.serving.unusable import score_rows
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,13 @@ class PredictionService:
         try:
             artifact, parser = self._artifact()
             rows = parser.parse(decode_body(body, is_base64=is_base64))
+            scores = score_rows(artifact.scorer, artifact.contract, rows)
         except RequestError as error:
             return Answer(STATUS_OF_CODE[error.code], request_error_document(error))
         except NoChampionError as error:
             return Answer(STATUS_OF_CODE["no_champion"], error_document("no_champion", str(error)))
         except ArtifactRefusedError as error:
             return _refusal(error)
-        scores = artifact.scorer.score(rows.num, rows.cat)
         version = artifact.manifest.version
         records = capture_records(
             artifact.contract,

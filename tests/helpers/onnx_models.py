@@ -15,21 +15,22 @@ def linear_model(
     effects: Sequence[Mapping[str, float]] = (),
     *,
     bias: float = 0.0,
+    missing: float = 0.0,
     sigmoid: bool = True,
     score_name: str = "score",
     score_type: int = TensorProto.DOUBLE,
 ) -> bytes:
     """A linear model: ``bias + num · weights + the effect of each category``, a probability when ``sigmoid``.
 
-    A missing number counts as 0 and a category without an effect adds nothing.
+    A missing number counts as ``missing`` and a category without an effect adds nothing.
     """
     graph = _Graph()
     total = graph.constant("bias", np.array([float(bias)]))
     inputs = []
     if len(weights):
         inputs.append(helper.make_tensor_value_info("num", TensorProto.DOUBLE, ["N", len(weights)]))
-        missing = graph.node("IsNaN", ["num"])
-        filled = graph.node("Where", [missing, graph.constant("zero", np.array(0.0)), "num"])
+        absent = graph.node("IsNaN", ["num"])
+        filled = graph.node("Where", [absent, graph.constant("missing", np.array(float(missing))), "num"])
         column = graph.constant("weights", np.array(weights, dtype=np.float64).reshape(-1, 1))
         total = graph.node("Add", [_flat(graph, graph.node("MatMul", [filled, column])), total])
     if len(effects):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from everloop.environment import MissingSettingError
+from everloop.serving.contract import NumberField
+from everloop.serving.exceptions import UnusableScoreError
 from functions.predict.handler import Environment, Predictor
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.fakes.object_store import FakeS3
-from tests.helpers.artifacts import MODEL, PREFIX, StoredArtifact, row
+from tests.helpers.artifacts import MODEL, PREFIX, StoredArtifact, row, small_contract
 from tests.helpers.http_events import EPOCH_MS, http_event
 from tests.helpers.onnx_models import linear_model
 
@@ -107,6 +110,58 @@ def test_a_wrong_request_is_answered_and_nothing_is_captured(
     assert deployed.stream.taken == []
     assert deployed.metrics["ServerErrors"] == 0
     assert "Predictions" not in deployed.metrics
+
+
+class TestAScoreThatIsNotFinite:
+    """GIVEN a regression whose contract sets a number no limits."""
+
+    @pytest.fixture
+    def linear(self, deployed: Deployed) -> Deployed:
+        self.serve(deployed, bias=1.0)
+        return deployed
+
+    def serve(self, deployed: Deployed, *, bias: float) -> None:
+        contract = small_contract(
+            problem_type="regression",
+            numbers=(NumberField("distance", median=120.0), NumberField("wind", missing="allow", median=3.0)),
+            categories=(),
+        )
+        model = linear_model([10.0, 10.0], bias=bias, sigmoid=False)
+        deployed.stored = StoredArtifact(contract, model)
+        deployed.s3.objects = deployed.stored.objects
+        deployed.variables["EVERLOOP_MANIFEST_SHA256"] = deployed.stored.manifest_sha256
+        deployed.start()
+
+    def numbers(self, key: str, distance: float, wind: float | None = 3.0) -> dict[str, Any]:
+        return {"train_id": key, "distance": distance, "wind": wind}
+
+    def test_is_the_rows_fault_where_its_numbers_overflow(self, linear: Deployed) -> None:
+        rows = [self.numbers("t1", 100), self.numbers("t2", 1e308, None), self.numbers("t3", 100, None)]
+        # WHEN one row of several overflows
+        status, document = linear.post({"instances": rows})
+        # THEN the caller learns which and why, nothing is captured, and no server error counts against the version
+        assert (status, document["error"]["code"]) == (400, "out_of_range")
+        assert (document["error"]["index"], document["error"]["field"]) == (1, "distance")
+        assert "'distance' is 1e+308 (in training the median was 120.0)" in document["error"]["message"]
+        assert (linear.metrics["ServerErrors"], linear.stream.taken) == (0, [])
+        assert "Predictions" not in linear.metrics
+        # AND the other rows are answered
+        assert linear.post({"instances": [rows[0], rows[2]]})[0] == 200
+
+    def test_is_nobodys_number_alone_where_two_are_needed_to_mend_it(self, linear: Deployed) -> None:
+        status, document = linear.post({"instances": [self.numbers("t1", 1e308, -1e308)]})
+        assert (status, document["error"]["code"]) == (400, "out_of_range")
+        assert (document["error"]["index"], document["error"]["field"]) == (0, None)
+
+    @pytest.mark.parametrize("distance", [100.0, 1e308])
+    def test_is_the_models_fault_where_ordinary_numbers_get_none_either(
+        self, deployed: Deployed, capsys: pytest.CaptureFixture[str], distance: float
+    ) -> None:
+        self.serve(deployed, bias=math.inf)
+        with pytest.raises(UnusableScoreError, match="inf for row 0"):
+            deployed.post({"instances": [self.numbers("t1", distance), self.numbers("t2", 100)]})
+        assert json.loads(capsys.readouterr().out)["ServerErrors"] == 1
+        assert deployed.stream.taken == []
 
 
 def test_without_a_version_there_is_no_champion(deployed: Deployed) -> None:
