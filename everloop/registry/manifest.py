@@ -8,7 +8,7 @@ from typing import Any
 
 from everloop.registry.items import canonical_json
 
-EVALUATED = ("model.onnx", "contract.json", "profile.json")
+EVALUATED = ("model.onnx", "contract.json", "profile.json", "parity.json", "training.json")
 """The files an evaluation is about; its report carries their hashes."""
 
 FILES = (*EVALUATED, "report.json")

@@ -19,7 +19,13 @@ from tests.helpers.registry_scenes import FAILED, PASSED, at, open_run
 
 RUN = "train-1"
 PREFIX = f"runs/flights/{RUN}/evaluation/"
-EVALUATED = {"model.onnx": b"\x08\x07onnx", "contract.json": b'{"model":"flights"}', "profile.json": b"{}"}
+EVALUATED = {
+    "model.onnx": b"\x08\x07onnx",
+    "contract.json": b'{"model":"flights"}',
+    "profile.json": b"{}",
+    "parity.json": b'{"label_flips":0}',
+    "training.json": b'{"seed":7}',
+}
 
 
 def sha256(data: bytes) -> str:
@@ -128,7 +134,7 @@ def test_registers_what_was_evaluated_byte_for_byte(world: World):
     assert sha256(manifest) == answer["manifest_sha256"]
     document = json.loads(manifest)
     assert document["files"]["model.onnx"] == {"sha256": sha256(EVALUATED["model.onnx"]), "bytes": 6}
-    assert set(document["files"]) == {"model.onnx", "contract.json", "profile.json", "report.json"}
+    assert set(document["files"]) == {*EVALUATED, "report.json"}
     assert (document["run_id"], document["snapshot_hash"], document["code_sha256"]) == (RUN, "s1", "c0de")
 
 
@@ -169,7 +175,7 @@ def test_a_crash_while_copying_is_finished_by_the_retry(world: World, dies_at: s
     assert sha256(world.read("artifacts/flights/000001/manifest.json")) == answer["manifest_sha256"]
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "contract.json", "profile.json"])
+@pytest.mark.parametrize("name", list(EVALUATED))
 def test_a_file_that_was_not_evaluated_is_refused(world: World, name: str):
     world.write(name, EVALUATED[name] + b" ")
     with pytest.raises(ArtifactMismatchError, match=f"{name} was evaluated with sha256"):
@@ -196,7 +202,7 @@ def test_a_report_about_something_else_is_refused(world: World, changes: dict[st
     assert named in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "contract.json", "profile.json"])
+@pytest.mark.parametrize("name", list(EVALUATED))
 def test_a_file_exchanged_together_with_its_report_after_the_gate_is_refused(world: World, name: str):
     # GIVEN the gate's verdict on what was evaluated; WHEN both are exchanged, and fit each other
     world.judged = world.report_sha256()
