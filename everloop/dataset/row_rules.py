@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from everloop.dataset.violations import Violation
+from everloop.limits import value_range
 from everloop.serving.request import MAX_KEY_LENGTH, UNUSABLE_CHARACTERS
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _label_findings(labels: pd.Series, declaration: ModelDeclaration) -> Iterato
         wrong = ~np.isnan(values) & (values != 0) & (values != 1)
         yield Finding("label_not_binary", name, wrong & np.isfinite(values), "neither 0 nor 1", labels)
         return
-    low, high = declaration.data.target_min, declaration.data.target_max
+    low, high = value_range(declaration.data.target_min, declaration.data.target_max)
     rule = f"out of range: allowed is {number_range(low, high)}"
     yield Finding("out_of_range", name, outside(values, low, high) & np.isfinite(values), rule, labels)
 

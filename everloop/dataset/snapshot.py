@@ -12,6 +12,7 @@ import pandas as pd
 from everloop.dataset.digest import table_sha256
 from everloop.dataset.frame_contract import check_snapshot
 from everloop.dataset.lake import in_lake_order
+from everloop.dataset.snapshot_query import SUPERSEDED
 from everloop.dataset.splits import TimeSplit, time_split
 from everloop.instants import format_instant
 
@@ -34,7 +35,8 @@ class Snapshot:
     boundary : str
         Rows up to this instant are trained on, later ones test.
     rows : dict
-        ``train``, ``test``, and ``unlabelled``: rows that were found without a label and left out.
+        ``train`` and ``test``, and what was left out: ``unlabelled`` without a label, ``superseded`` for another row
+        of their key.
     time_range : list of str
         Of all labelled rows.
     label_mean : dict
@@ -86,8 +88,8 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
     Parameters
     ----------
     frame : pandas.DataFrame
-        What the snapshot query gave: lake columns, in any order. Rows without a label are counted and left
-        out: nobody knows what became of them.
+        What the snapshot query gave: lake columns, in any order, and how many rows each one superseded. Rows
+        without a label are counted and left out: nobody knows what became of them.
 
     Raises
     ------
@@ -96,6 +98,8 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
     SplitError
         When a part would be empty.
     """
+    superseded = int(frame[SUPERSEDED].sum()) if SUPERSEDED in frame.columns else 0
+    frame = frame.drop(columns=SUPERSEDED, errors="ignore")
     labelled = frame[frame["label"].notna()] if "label" in frame.columns else frame
     rows = in_lake_order(check_snapshot(labelled, declaration))
     split = time_split(rows["time"].to_numpy(), declaration.data.split.test_days)
@@ -111,6 +115,7 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
             "train": int(split.train.sum()),
             "test": int(split.test.sum()),
             "unlabelled": len(frame) - len(labelled),
+            "superseded": superseded,
         },
         time_range=[_instant(rows["time"].iloc[0]), _instant(rows["time"].iloc[-1])],
         label_mean=_label_means(rows, split),

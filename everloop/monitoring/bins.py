@@ -35,6 +35,8 @@ class NumberBins:
         """The bin as a person reads it."""
         if index == MISSING:
             return "missing"
+        if not self.edges:  # of a feature that the reference has never seen
+            return "any value"
         if index == 0:
             return f"below {self.edges[0]:.4g}"
         if index == len(self.edges):

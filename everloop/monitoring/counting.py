@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from everloop.limits import LARGEST_VALUE
 from everloop.monitoring.bins import MISSING, Bins, CategoryBins, NumberBins
 from everloop.monitoring.exceptions import MonitoringError
 from everloop.monitoring.profile import BinCounts, Outcomes, Profile
@@ -77,8 +78,14 @@ def count_profile(
 def count_outcomes(
     bins: NumberBins | None, scores: np.ndarray, labels: np.ndarray, *, metric: str, classification: bool
 ) -> Outcomes:
-    """The sums over labelled rows."""
+    """The sums over labelled rows.
+
+    For regression, rows of a label or a score beyond :data:`everloop.limits.LARGEST_VALUE` are left out.
+    """
     y, s = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+    if not classification:
+        countable = (np.abs(y) <= LARGEST_VALUE) & (np.abs(s) <= LARGEST_VALUE)
+        y, s = y[countable], s[countable]
     residual = y - s
     if classification:
         p = np.clip(s, CLIP, 1 - CLIP)

@@ -102,10 +102,12 @@ def judge_drift(reference: Reference, windows: Sequence[Profile], policy: DriftP
     Parameters
     ----------
     windows : sequence of Profile
-        Newest first, without gaps, all over the reference's bins.
+        Newest first, without gaps, all over the reference's bins. One without rows is no day, here as in the
+        reference: a day judged with what two naturally differ by would alarm too soon.
     """
     latest = windows[: policy.days // policy.window_days]
     rows = latest[0].rows if latest else 0
+    latest = [window for window in latest if window.rows]
     if rows < policy.minimum_rows:
         why = f"the window has {rows} rows and needs {policy.minimum_rows}"
         return DriftReport(False, rows, reason=why)

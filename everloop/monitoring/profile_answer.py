@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from everloop.monitoring.exceptions import QueryFailedError
 from everloop.monitoring.profile import OUTCOME_SUMS, BinCounts, Outcomes, Profile
-from everloop.monitoring.profile_query import LABELS, TOTAL, all_bins, part_of
+from everloop.monitoring.profile_query import LABELS, TOTAL, UNKNOWN, all_bins, part_of
 from everloop.monitoring.reference import SCORE, Reference
 
 
@@ -22,7 +22,8 @@ class LabelCounts:
     corrections : int
         Those of a value other than the one that had arrived before for the same prediction or key.
     unmatched : int
-        Those that name none of the rows that the query reads: they came late, or for a prediction never captured.
+        Those that name nothing the query looked at. The profile query looks at its windows and what was asked since;
+        :func:`everloop.monitoring.profile_query.unknown_labels_query` at weeks, and at history.
     """
 
     arrived: int = 0
@@ -41,11 +42,15 @@ class Counted:
         in the labelled window.
     labelled_rows : int
         Rows of the labelled window with a label, whoever answered them.
+    beyond : int
+        The champion's among them that are left out of ``outcomes``, because their label or answer lies beyond
+        :data:`everloop.limits.LARGEST_VALUE`.
     """
 
     profile: Profile
     labelled_rows: int
     labels: LabelCounts
+    beyond: int = 0
 
 
 def read_counts(rows: Iterable[Mapping[str, str | None]], reference: Reference, *, classification: bool) -> Counted:
@@ -95,7 +100,20 @@ def read_counts(rows: Iterable[Mapping[str, str | None]], reference: Reference, 
         score=counts[SCORE],
         outcomes=outcomes,
     )
-    return Counted(profile, _whole(total.get("labelled")), labels)
+    return Counted(profile, _whole(total.get("labelled")), labels, _whole(total.get("beyond")))
+
+
+def read_unknown(rows: Iterable[Mapping[str, str | None]]) -> int:
+    """The number in the answer of the query for unknown labels.
+
+    Raises
+    ------
+    QueryFailedError
+        When the answer has no row.
+    """
+    for row in rows:
+        return _whole(row[UNKNOWN])
+    raise QueryFailedError("the answer of the query for unknown labels is empty")
 
 
 def _whole(text: str | None) -> int:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from everloop.dataset.lake_sql import partitions, quoted, timestamp
+from everloop.limits import LARGEST_VALUE
 from everloop.monitoring.bins import Bins, CategoryBins
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.profile import OUTCOME_SUMS
@@ -24,13 +26,17 @@ from everloop.monitoring.reference import SCORE, Reference
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
 
-DELIVERY = timedelta(hours=1)
-"""A captured row lies in the partition of its delivery, which may be the one after its own time's."""
+KNOWN_FOR = timedelta(days=35)
+"""A label that names a prediction is known as such for at least this long; where outcomes take longer than half of it,
+for twice their declared lag."""
 
 CLIP = "2.220446049250313E-16"
 
 TOTAL, LABELS = "total", "labels"
 """The parts of the answer that are no feature's."""
+
+UNKNOWN = "unknown"
+"""The one column of the other query's answer."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,8 @@ def profile_query(declaration: ModelDeclaration, reference: Reference, windows: 
   SELECT "prediction_id", "key", "time", "version", {score} AS s, {features},
     row_number() OVER (PARTITION BY "prediction_id" ORDER BY "time") AS "_copy"
   FROM "{declaration.model}_predictions"
-  WHERE "date" BETWEEN '{_date(begin)}' AND '{_date(until + DELIVERY)}'
-    AND "time" >= {_timestamp(begin)} AND "time" < {_timestamp(until)}
+  WHERE {partitions(begin, windows.as_of)}
+    AND "time" >= {timestamp(begin)} AND "time" <= {timestamp(windows.as_of)}
 ), arrived AS (
   SELECT "prediction_id", "key", "label", "time",
     row_number() OVER (
@@ -101,8 +107,7 @@ def profile_query(declaration: ModelDeclaration, reference: Reference, windows: 
       PARTITION BY "prediction_id", CASE WHEN "prediction_id" IS NULL THEN "key" END
       ORDER BY "time", "label_id") AS previous
   FROM "{declaration.model}_labels"
-  WHERE "date" BETWEEN '{_date(begin)}' AND '{_date(windows.as_of + DELIVERY)}'
-    AND "time" <= {_timestamp(windows.as_of)}
+  WHERE {partitions(begin, windows.as_of)} AND "time" <= {timestamp(windows.as_of)}
 ), by_prediction AS (
   SELECT "prediction_id", "label", "time" FROM arrived WHERE place = 1 AND "prediction_id" IS NOT NULL
 ), by_key AS (
@@ -117,13 +122,14 @@ def profile_query(declaration: ModelDeclaration, reference: Reference, windows: 
   FROM captured c
   LEFT JOIN by_prediction p ON p."prediction_id" = c."prediction_id"
   LEFT JOIN by_key k ON k."key" = c."key"
-  WHERE c."_copy" = 1
+  WHERE c."_copy" = 1 AND c."time" < {timestamp(until)}
 ), scored AS (
-  SELECT *, CASE WHEN l = 1 AND "_own" = 1 AND y IS NOT NULL THEN 1E0 ELSE 0E0 END AS t,
+  SELECT *, CASE WHEN l = 1 AND "_own" = 1 AND {_countable(classification)} THEN 1E0 ELSE 0E0 END AS t,
     {_scale(classification)}
   FROM joined
 ), rated AS (
   SELECT w, w * "_own" AS o, CASE WHEN l = 1 AND y IS NOT NULL THEN 1 ELSE 0 END AS k, t,
+    CASE WHEN l = 1 AND "_own" = 1 AND y IS NOT NULL AND t = 0E0 THEN 1 ELSE 0 END AS x,
     {_terms(declaration.gate.metric)},
     ARRAY[
       {places}
@@ -131,6 +137,7 @@ def profile_query(declaration: ModelDeclaration, reference: Reference, windows: 
   FROM (SELECT *, {_deviance(classification)} AS d FROM scored) r
 ), counted AS (
   SELECT CASE i {parts} END AS part, bin, sum(w) AS n, sum(o) AS n_own, sum(k) AS labelled, sum(t) AS outcomes,
+    sum(x) AS beyond,
     {", ".join(f'coalesce(sum("_{name}"), 0E0) AS {name}' for name in OUTCOME_SUMS)}
   FROM rated CROSS JOIN UNNEST(b) WITH ORDINALITY AS u (bin, i)
   GROUP BY i, bin
@@ -141,12 +148,45 @@ def profile_query(declaration: ModelDeclaration, reference: Reference, windows: 
   FROM arrived a
   LEFT JOIN (SELECT "prediction_id" FROM captured WHERE "_copy" = 1) c ON c."prediction_id" = a."prediction_id"
   LEFT JOIN (SELECT DISTINCT "key" FROM captured) k ON k."key" = a."key" AND a."prediction_id" IS NULL
-  WHERE a."time" > {_timestamp(windows.as_of - (windows.end - windows.start))}
+  WHERE a."time" > {timestamp(_labels_from(windows))}
 )
-SELECT part, bin, n, n_own, labelled, outcomes, {", ".join(OUTCOME_SUMS)} FROM counted
+SELECT part, bin, n, n_own, labelled, outcomes, beyond, {", ".join(OUTCOME_SUMS)} FROM counted
 UNION ALL
-SELECT '{LABELS}', 0, arrived, corrections, unmatched, 0E0, {", ".join("0E0" for _ in OUTCOME_SUMS)}
+SELECT '{LABELS}', 0, arrived, corrections, unmatched, 0E0, 0, {", ".join("0E0" for _ in OUTCOME_SUMS)}
 FROM label_counts"""
+
+
+def unknown_labels_query(declaration: ModelDeclaration, windows: Windows) -> str:
+    """The query that counts the labels which name nothing there is, of those that arrived in the last window's length.
+
+    The profile query looks no further back than its windows. Only where that leaves labels over is it worth reading
+    weeks of names for them, and those of history. Its answer is what
+    :func:`everloop.monitoring.profile_answer.read_unknown` takes.
+    """
+    lag = timedelta(hours=declaration.data.label_lag_hours)
+    begin = windows.as_of - max(KNOWN_FOR, 2 * lag)
+    asked = f'''"{declaration.model}_predictions"
+    WHERE {partitions(begin, windows.as_of)}'''
+    return f"""WITH arrived AS (
+  SELECT "prediction_id", "key"
+  FROM "{declaration.model}_labels"
+  WHERE {partitions(_labels_from(windows), windows.as_of)}
+    AND "time" > {timestamp(_labels_from(windows))} AND "time" <= {timestamp(windows.as_of)}
+), asked AS (
+  SELECT DISTINCT "prediction_id" FROM {asked}
+    AND "prediction_id" IN (SELECT "prediction_id" FROM arrived)
+), named_keys AS (
+  SELECT "key" FROM {asked}
+    AND "key" IN (SELECT "key" FROM arrived)
+  UNION
+  SELECT "key" FROM "{declaration.model}_history"
+  WHERE "key" IN (SELECT "key" FROM arrived)
+)
+SELECT count(*) AS {UNKNOWN}
+FROM arrived a
+LEFT JOIN asked p ON p."prediction_id" = a."prediction_id"
+LEFT JOIN named_keys k ON k."key" = a."key"
+WHERE p."prediction_id" IS NULL AND k."key" IS NULL"""
 
 
 def all_bins(reference: Reference) -> dict[str, Bins]:
@@ -173,13 +213,26 @@ def _place(name: str, bins: Bins) -> str:
     missing, last = bins.size, bins.size - 1
     if isinstance(bins, CategoryBins):
         absent = f"{column} IS NULL OR {column} = ''"
-        known = f"array_position(ARRAY[{', '.join(map(_text, bins.categories))}], {column})"
+        known = f"array_position(ARRAY[{', '.join(map(quoted, bins.categories))}], {column})"
         # Of what is not in the array, engines make zero or null.
         place = f"coalesce(nullif({known}, 0) - 1, {last})" if bins.categories else f"{last}"
     else:
         absent = f"{column} IS NULL"
         place = f"width_bucket({column}, ARRAY[{', '.join(map(_double, bins.edges))}])" if bins.edges else f"{last}"
     return f"CASE WHEN {absent} THEN {missing} ELSE {place} END"
+
+
+def _labels_from(windows: Windows) -> datetime:
+    """Labels that arrived after it are told of; those before were told of by the window before."""
+    return windows.as_of - (windows.end - windows.start)
+
+
+def _countable(classification: bool) -> str:
+    """Whether a row's outcome can be summed; see :func:`everloop.monitoring.counting.count_outcomes`."""
+    if classification:
+        return "y IS NOT NULL"
+    limit = _double(LARGEST_VALUE)
+    return f"abs(y) <= {limit} AND abs(s) <= {limit}"
 
 
 def _scale(classification: bool) -> str:
@@ -215,7 +268,7 @@ def _terms(metric: str) -> str:
 
 def _inside(table: str, begin: datetime, end: datetime) -> str:
     time = f'{table}."time"'
-    return f"CASE WHEN {time} >= {_timestamp(begin)} AND {time} < {_timestamp(end)} THEN 1 ELSE 0 END"
+    return f"CASE WHEN {time} >= {timestamp(begin)} AND {time} < {timestamp(end)} THEN 1 ELSE 0 END"
 
 
 def _double(value: float) -> str:
@@ -224,18 +277,5 @@ def _double(value: float) -> str:
     return text if "E" in text else f"{text}E0"
 
 
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
 def _midnight(instant: datetime) -> datetime:
     return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _timestamp(instant: datetime) -> str:
-    text = instant.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
-    return f"TIMESTAMP '{text}'"
-
-
-def _date(instant: datetime) -> str:
-    return instant.astimezone(UTC).date().isoformat()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from everloop.instants import parse_instant
 from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.drift import DriftPolicy, DriftReport, judge_drift
-from everloop.monitoring.profile_answer import Counted, read_counts
-from everloop.monitoring.profile_query import Windows, profile_query
+from everloop.monitoring.profile_answer import Counted, read_counts, read_unknown
+from everloop.monitoring.profile_query import Windows, profile_query, unknown_labels_query
 from everloop.monitoring.quality import QualityReport, judge_quality
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.window import Watched, watched_before, window_document, without_gaps
@@ -30,7 +30,7 @@ class Scene:
     reference : Reference
         The champion's.
     earlier : sequence of mapping
-        Documents of recorded windows, at least as many as :func:`windows_needed`.
+        Documents of recorded windows, newest first, as far back as :func:`reach_back` wants them.
     runs : sequence of Run
         All runs, newest first.
     active_run : str or None
@@ -44,12 +44,42 @@ class Scene:
 
 
 def windows_needed(declaration: ModelDeclaration) -> int:
-    """How many earlier windows a run reads: those that are judged together, and as many again for gaps."""
+    """How many earlier windows are judged: those that are judged together, and as many again for gaps."""
     monitoring, retraining = declaration.monitoring, declaration.retraining
     days = max(monitoring.drift_days, retraining.quality.days if retraining.quality else 1)
     streak = retraining.drift.windows if retraining.drift else 1
     cooldown = int(retraining.cooldown_days) + 1
     return 2 * max(-(-days * 24 // monitoring.window_hours), streak, -(-cooldown * 24 // monitoring.window_hours))
+
+
+def reach_back(
+    declaration: ModelDeclaration,
+    windows: Windows,
+    runs: Sequence[Run],
+    latest: Callable[[int], Sequence[dict[str, Any]]],
+) -> Sequence[dict[str, Any]]:
+    """The recorded windows that a run of the monitor reads, newest first.
+
+    They reach back to the last training, unless fewer already hold as many labelled rows as a training needs: then
+    whether there are more decides nothing. So a model with few rows a day reads many windows, and others do not.
+
+    Parameters
+    ----------
+    latest : callable
+        Reads that many of the latest windows.
+    """
+    count, last = windows_needed(declaration), last_training(runs, windows.as_of)
+    while True:
+        documents = latest(count)
+        whole = len(documents) < count or (last is not None and parse_instant(documents[-1]["labelled_end"]) <= last)
+        if whole or _labelled_since(documents, last, windows.end) >= declaration.monitoring.minimum_rows:
+            return documents
+        count *= 2
+
+
+def last_training(runs: Sequence[Run], as_of: datetime) -> datetime | None:
+    """When the last training run before ``as_of`` started; None before the first."""
+    return next((parse_instant(r.started_at) for r in _trained(runs, as_of)), None)
 
 
 def watch(
@@ -66,7 +96,11 @@ def watch(
     answer = query(profile_query(declaration, reference, windows, version=version))
     classification = declaration.problem.type == "binary_classification"
     counted = read_counts(answer, reference, classification=classification)
-    earlier = watched_before(scene.earlier, version=version, bins=reference.bins_id, before=windows.end)
+    if counted.labels.unmatched:
+        unknown = read_unknown(query(unknown_labels_query(declaration, windows)))
+        counted = replace(counted, labels=replace(counted.labels, unmatched=unknown))
+    judged = scene.earlier[: windows_needed(declaration)]
+    earlier = watched_before(judged, version=version, bins=reference.bins_id, before=windows.end)
     chain = without_gaps(windows.end, windows.end - windows.start, earlier)
     drift = judge_drift(reference, [counted.profile, *(w.profile for w in chain)], drift_policy(declaration))
     quality = judge_quality(
@@ -109,8 +143,7 @@ def _decide(
     drift: DriftReport,
     quality: QualityReport,
 ) -> Decision:
-    trained = [r for r in scene.runs if r.kind == "train" and parse_instant(r.started_at) <= windows.as_of]
-    last = parse_instant(trained[0].started_at) if trained else None
+    last = last_training(scene.runs, windows.as_of)
     facts = Facts(
         as_of=windows.as_of,
         champion_version=scene.champion.version,
@@ -118,12 +151,16 @@ def _decide(
         quality_days=quality.days,
         drifted=[f.name for f in drift.alarmed],
         windows_alarming=_streak(drift, chain),
-        runs=[PastRun(parse_instant(r.started_at), r.status) for r in trained],
+        runs=[PastRun(parse_instant(r.started_at), r.status) for r in _trained(scene.runs, windows.as_of)],
         active_run=scene.active_run,
         labelled_since=counted.labelled_rows + _labelled_since(scene.earlier, last, windows.end),
         minimum_rows=declaration.monitoring.minimum_rows,
     )
     return decide(facts, declaration.retraining)
+
+
+def _trained(runs: Sequence[Run], as_of: datetime) -> list[Run]:
+    return [r for r in runs if r.kind == "train" and parse_instant(r.started_at) <= as_of]
 
 
 def _streak(drift: DriftReport, chain: Sequence[Watched]) -> int:

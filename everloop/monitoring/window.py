@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from everloop.instants import format_instant, parse_instant
+from everloop.limits import LARGEST_VALUE
 from everloop.monitoring.drift import DriftReport
 from everloop.monitoring.profile import Profile
 from everloop.monitoring.profile_answer import Counted
@@ -74,6 +75,7 @@ def window_document(
     """The record of a window, as JSON values.
 
     ``loss`` and ``labelled_rows`` are of this window alone; ``quality`` is of all the days it was judged on.
+    ``left_out_rows`` are labelled, but no part of the loss or the quality; ``left_out_reason`` says why.
     """
     return {
         "model": model,
@@ -86,6 +88,8 @@ def window_document(
         "rows": counted.profile.rows,
         "labelled_rows": counted.labelled_rows,
         "loss": counted.profile.outcomes.mean_loss,
+        "left_out_rows": counted.beyond,
+        "left_out_reason": _why_left_out(counted.beyond),
         "labels_arrived": counted.labels.arrived,
         "labels_corrected": counted.labels.corrections,
         "labels_unmatched": counted.labels.unmatched,
@@ -101,3 +105,13 @@ def window_document(
         "reasons": [r.as_dict() for r in decision.reasons],
         "profile": counted.profile.as_dict(),
     }
+
+
+def _why_left_out(beyond: int) -> str:
+    if not beyond:
+        return ""
+    rows = "1 row has" if beyond == 1 else f"{beyond} rows have"
+    return (
+        f"{rows} a label or an answer beyond {LARGEST_VALUE:g}, where sums are no numbers any more: a wrong label is "
+        "mended by sending the right one"
+    )

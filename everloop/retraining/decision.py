@@ -65,7 +65,7 @@ class Facts:
     active_run : str or None
         The run that is open.
     labelled_since : int
-        Labelled rows of the windows since the last training run.
+        Labelled rows of the windows since the last training run; of enough, not all need be counted.
     minimum_rows : int
         Fewer new ones are no reason to train: the candidate would be the champion once more.
     """

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from everloop.limits import value_range
 from everloop.serving.capture import Record, lake_timestamp
 from everloop.serving.exceptions import RequestError
 from everloop.serving.request import MAX_KEY_LENGTH, UNUSABLE_CHARACTERS, parse_json
@@ -28,7 +29,7 @@ class LabelRules:
     is_binary : bool
         Only 0 and 1.
     low, high : float or None
-        Inclusive limits otherwise.
+        Inclusive limits otherwise, where they are declared; :mod:`everloop.limits` has those of every label.
     """
 
     is_binary: bool
@@ -150,8 +151,8 @@ def _value(entry: dict[str, Any], rules: LabelRules, index: int) -> float:
         raise RequestError("not_finite", f"'label' is {number}, not a finite number", field="label", index=index)
     if rules.is_binary and number not in (0.0, 1.0):
         raise RequestError("label_not_binary", f"'label' is {number:g}; send 0 or 1", field="label", index=index)
-    too_low = rules.low is not None and number < rules.low
-    if not rules.is_binary and (too_low or (rules.high is not None and number > rules.high)):
-        message = f"'label' is {number:g}; allowed is {rules.low} to {rules.high}"
+    low, high = value_range(rules.low, rules.high)
+    if not rules.is_binary and not low <= number <= high:
+        message = f"'label' is {number:g}; allowed is {low:g} to {high:g}"
         raise RequestError("out_of_range", message, field="label", index=index)
     return number + 0.0  # -0.0 is 0.0

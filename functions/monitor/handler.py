@@ -21,9 +21,9 @@ from everloop.instants import format_instant, parse_instant, to_epoch_ms
 from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.athena import AthenaQueries
 from everloop.monitoring.exceptions import ReferenceUnusableError
-from everloop.monitoring.profile_query import windows_at
+from everloop.monitoring.profile_query import Windows, windows_at
 from everloop.monitoring.reference import Reference
-from everloop.monitoring.watch import Rows, Scene, watch, windows_needed
+from everloop.monitoring.watch import Rows, Scene, reach_back, watch
 from everloop.registry.records import Champion, Window
 from everloop.registry.store import RegistryStore
 from everloop.retraining.requests import RetrainingRequest, send
@@ -100,7 +100,7 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
         return {"window_end": end, "decision": "none", "reason": "no champion serves: there is nothing to watch"}
     recorded = using.store.window(end)
     if recorded is None:
-        document = watch(using.declaration, windows, _scene(using, champion), using.query)
+        document = watch(using.declaration, windows, _scene(using, champion, windows), using.query)
         recorded = using.store.put_window(Window(using.declaration.model, end, document))
     document = recorded.document
     print(_metrics(document, scheduled), flush=True)
@@ -112,13 +112,17 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
     return answer
 
 
-def _scene(using: Services, champion: Champion) -> Scene:
-    active = using.store.active_run()
+def _scene(using: Services, champion: Champion, windows: Windows) -> Scene:
+    active, runs = using.store.active_run(), using.store.runs()
+
+    def latest(count: int) -> list[dict[str, Any]]:
+        return [window.document for window in using.store.latest_windows(count)]
+
     return Scene(
         champion=champion,
         reference=_reference(using, champion),
-        earlier=[w.document for w in using.store.latest_windows(windows_needed(using.declaration))],
-        runs=using.store.runs(),
+        earlier=reach_back(using.declaration, windows, runs, latest),
+        runs=runs,
         active_run=active.run_id if active else None,
     )
 

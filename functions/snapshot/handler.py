@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from everloop.busy_services import busy_services_named
 from everloop.dataset.athena import AthenaReader
 from everloop.dataset.lake import lake_columns
+from everloop.dataset.lake_listing import list_lake
 from everloop.dataset.snapshot import build_snapshot
-from everloop.dataset.snapshot_query import snapshot_query
+from everloop.dataset.snapshot_query import SUPERSEDED, snapshot_query
 from everloop.dataset.snapshot_store import store_snapshot
 from everloop.environment import required_setting
 from everloop.instants import format_instant, parse_instant
@@ -69,6 +71,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return answer
 
 
+@busy_services_named()
 def act(event: dict[str, Any], using: Services, *, request_id: str) -> dict[str, Any]:
     """Make the snapshot of ``event["run"]`` as of the run's own instant.
 
@@ -86,9 +89,9 @@ def act(event: dict[str, Any], using: Services, *, request_id: str) -> dict[str,
     """
     declaration, bucket = using.declaration, using.lake_bucket
     as_of = parse_instant(event["run"]["as_of"])
-    query = snapshot_query(declaration, as_of)
+    query = snapshot_query(declaration, as_of, list_lake(using.s3_client, bucket, declaration.model))
     output_uri = f"s3://{bucket}/athena-results/unload/{event['execution']}/{request_id}/"
-    rows = using.read(query, output_uri, lake_columns(declaration))
+    rows = using.read(query, output_uri, [*lake_columns(declaration), SUPERSEDED])
     parts = build_snapshot(rows, declaration, query=query, as_of=as_of)
     stored = store_snapshot(using.s3_client, bucket, parts)
     snapshot = parts.snapshot

@@ -17,7 +17,7 @@ from local.athena.exceptions import QueryCancelledError, QueryFailedError
 from local.athena.functions import MACROS
 from local.athena.partitions import partitions_of
 from local.athena.scan import LocalPartition, PartitionFiles, table_schema
-from local.athena.statement import Statement, TableUse, parse
+from local.athena.statement import PATH, Statement, TableUse, parse
 from local.catalogue import Catalogue, NoSuchTableError
 from local.context import CloudContext
 from local.moto_hooks.authorization import DeniedError
@@ -144,6 +144,8 @@ class _Sources:
     def prepare(self, use: TableUse) -> tuple[pa.Schema, list[LocalPartition]]:
         table = self._catalogue.table(use.database, use.table)
         schema = table_schema(table)
+        if use.paths:
+            schema = schema.append(pa.field(PATH, pa.string()))
         if table.partition_keys and not table.parameters.get("projection.enabled"):
             self._catalogue.require_partitions(table)
         partitions = partitions_of(table, use, self._now)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from local.athena.exceptions import QueryFailedError
 from local.athena.partitions import Partition
+from local.athena.statement import PATH
 from local.catalogue import CatalogueTable
 from local.glue_types import UnknownColumnTypeError, arrow_type
 from local.objects import StoredObject
@@ -63,15 +64,15 @@ class PartitionFiles:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._known: dict[tuple[str, str, str], tuple[str, LocalPartition]] = {}
+        self._known: dict[tuple[str, str, str, bool], tuple[str, LocalPartition]] = {}
         self._lock = threading.Lock()
 
     def local(
         self, table: CatalogueTable, schema: pa.Schema, partition: Partition, objects: Sequence[StoredObject]
     ) -> LocalPartition:
-        """The local copy of a partition that consists of ``objects``."""
+        """The local copy of a partition that consists of ``objects``; with their addresses if the schema has them."""
         fingerprint = _fingerprint(schema, partition, objects)
-        key = (table.database, table.name, partition.location)
+        key = (table.database, table.name, partition.location, PATH in schema.names)
         with self._lock:
             known = self._known.get(key)
             if known is not None and known[0] == fingerprint:
@@ -99,12 +100,13 @@ def _write(
     path: Path, table: CatalogueTable, schema: pa.Schema, partition: Partition, objects: Sequence[StoredObject]
 ) -> None:
     partial = path.with_suffix(".part")
-    columns = pa.schema([schema.field(index) for index in range(len(schema) - len(partition.values))])
-    values = dict(zip(schema.names[len(columns) :], partition.values, strict=True))
+    values = dict(zip((key["Name"].lower() for key in table.partition_keys), partition.values, strict=True))
+    columns = pa.schema([field for field in schema if field.name not in values and field.name != PATH])
     with pq.ParquetWriter(partial, schema, compression="snappy") as writer:
         waiting: list[pa.Table] = []
         for item in objects:
-            waiting.append(_with_values(_read(item, columns), schema, values))
+            address = {PATH: f"s3://{item.bucket}/{item.key}"} if PATH in schema.names else {}
+            waiting.append(_with_values(_read(item, columns), schema, values | address))
             if sum(part.num_rows for part in waiting) >= _ROWS_PER_GROUP:
                 writer.write_table(pa.concat_tables(waiting))
                 waiting = []

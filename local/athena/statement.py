@@ -23,6 +23,9 @@ _OPTION = re.compile(r"\s*(\w+)\s*=\s*'([^']*)'\s*(?:,|$)", re.DOTALL)
 _CLOCK_WORDS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
 _CATALOGUE = "awsdatacatalog"
 
+PATH = "$path"
+"""Athena's hidden column of every table: the S3 address of the object that a row is in."""
+
 
 @dataclass(frozen=True)
 class TableUse:
@@ -34,6 +37,8 @@ class TableUse:
         The mention in the query's tree; changed in place when it is redirected.
     conditions : tuple of dict
         What the WHERE clause around it demands, all of it.
+    paths : bool
+        Whether the SELECT around it asks for `PATH`.
     """
 
     database: str
@@ -41,6 +46,7 @@ class TableUse:
     alias: str
     node: Node
     conditions: tuple[Node, ...]
+    paths: bool
 
 
 @dataclass(frozen=True)
@@ -168,10 +174,12 @@ def _check(nodes: Sequence[Node]) -> None:
 
 def _table_uses(nodes: Sequence[Node], database: str | None) -> Iterator[TableUse]:
     views = {entry["key"].lower() for node in nodes for entry in _common_tables(node)}
+    asks_for_paths = any(map(_is_path, nodes))
     for node in nodes:
         if node.get("type") != "SELECT_NODE" or not node.get("from_table"):
             continue
         conditions = tuple(_conjuncts(node.get("where_clause")))
+        paths = asks_for_paths and _asks_for_path(node)
         for table in _direct_tables(node["from_table"]):
             path = [part.lower() for part in table["qualified_name"]["path"]]
             if len(path) == 1 and path[0] in views:
@@ -184,7 +192,20 @@ def _table_uses(nodes: Sequence[Node], database: str | None) -> Iterator[TableUs
                 path = [database.lower(), path[0]]
             if len(path) != 2:
                 raise InvalidQueryError(f"CATALOG_NOT_FOUND: {'.'.join(path)}")
-            yield TableUse(path[0], path[1], table.get("alias") or path[1], table, conditions)
+            yield TableUse(path[0], path[1], table.get("alias") or path[1], table, conditions, paths)
+
+
+def _is_path(node: Node) -> bool:
+    return node.get("class") == "COLUMN_REF" and node["column_names"][-1].lower() == PATH
+
+
+def _asks_for_path(select: Node) -> bool:
+    """Whether a SELECT asks for `PATH`, not counting what it selects from."""
+    own = {part: value for part, value in select.items() if part not in ("from_table", "cte_map")}
+    found = any(map(_is_path, _nodes(own)))
+    if found and any(item.get("class") == "STAR" for item in select["select_list"]):
+        raise InvalidQueryError(f'"{PATH}" beside * is not supported by the local Athena: name the columns')
+    return found
 
 
 def _common_tables(node: Node) -> list[Node]:

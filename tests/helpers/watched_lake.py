@@ -105,6 +105,10 @@ class WatchedLake:
             f'CREATE TABLE "{self.declaration.model}_labels" ("label_id" VARCHAR, "prediction_id" VARCHAR, '
             '"key" VARCHAR, "label" DOUBLE, "time" TIMESTAMP, "date" VARCHAR)'
         )
+        self.connection.execute(
+            f'CREATE TABLE "{self.declaration.model}_history" ("key" VARCHAR, "time" TIMESTAMP, "label" DOUBLE, '
+            f"{features})"
+        )
 
     def capture(self, rows: WatchedRows, at: datetime, *, version: int = 1) -> list[str]:
         """Capture the rows at one instant; their prediction ids."""

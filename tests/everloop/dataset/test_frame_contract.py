@@ -87,6 +87,13 @@ def test_limits_of_a_regression_target_are_a_rule() -> None:
     assert result.unlabelled == 1
 
 
+def test_a_regression_target_beyond_all_sums_is_refused_without_limits_too() -> None:
+    table = history_table(4).rename(columns={"late": "delay"}).assign(delay=[-1e61, -1e60, 1e60, 1e200])
+    result = check_history(table, declare(regression_document()), AS_OF)
+    assert [r.row for r in result.refused] == [1, 4]
+    assert "from -1e+60 to 1e+60" in result.refused[0].reason
+
+
 def test_a_row_that_was_never_labelled_is_kept_and_counted() -> None:
     result = check(history_table(3, late=[1, None, 0]))
     assert (result.violations, len(result.accepted), result.unlabelled) == ((), 3, 1)

@@ -8,6 +8,7 @@ import pytest
 
 from everloop.dataset.exceptions import ContractViolationError, SplitError
 from everloop.dataset.snapshot import SnapshotParts, build_snapshot
+from everloop.dataset.snapshot_query import SUPERSEDED
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import START, lake_table
 
@@ -21,7 +22,7 @@ def test_a_snapshot_tells_rows_times_schema_split_and_profile() -> None:
     # GIVEN 10 days of hourly rows, of which the newest 7 days are the test
     parts = build(lake_table(240))
     snapshot = parts.snapshot
-    assert snapshot.rows == {"train": 72, "test": 168, "unlabelled": 0}
+    assert snapshot.rows == {"train": 72, "test": 168, "unlabelled": 0, "superseded": 0}
     assert snapshot.boundary == "2013-01-03T23:00:00Z"
     assert snapshot.time_range == ["2013-01-01T00:00:00Z", "2013-01-10T23:00:00Z"]
     assert snapshot.columns[:3] == [
@@ -85,6 +86,14 @@ def test_rows_that_were_never_labelled_are_counted_and_left_out() -> None:
     unlabelled = table.iloc[[3, 3, 9]].assign(label=None, distance=-5.0)
     parts = build(pd.concat([table, unlabelled]))
     assert parts.snapshot.rows["unlabelled"] == 3
+    assert parts.snapshot.snapshot_hash == build(table).snapshot.snapshot_hash
+
+
+def test_rows_that_gave_way_to_others_of_their_key_are_counted() -> None:
+    table = lake_table(240)
+    parts = build(table.assign(**{SUPERSEDED: [2, 1, *[0] * 238]}))
+    assert parts.snapshot.rows["superseded"] == 3
+    assert SUPERSEDED not in parts.train.columns
     assert parts.snapshot.snapshot_hash == build(table).snapshot.snapshot_hash
 
 

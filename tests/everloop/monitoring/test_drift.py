@@ -88,9 +88,12 @@ class TestSmallThings:
 
     def profiles(self, reference, *, shift=0.0, days=7, rows=400, seed=2):
         rng = np.random.default_rng(seed)
+        return self.count(reference, [draw(rng, rows, shift=shift) for _ in range(days)])
+
+    def count(self, reference, days):
         return [
             count_profile(reference, r.features, r.scores, r.labels, metric="log_loss", classification=True)
-            for r in (draw(rng, rows, shift=shift) for _ in range(days))
+            for r in days
         ]
 
     def test_shift_of_a_number_is_named_with_what_moved(self, reference):
@@ -138,3 +141,33 @@ class TestSmallThings:
         report = judge_drift(reference, profiles, POLICY)
         assert report.features[0].name == "line"
         assert report.features[0].moved.startswith("other: 0%")
+
+    def test_a_feature_that_training_never_saw_alarms_once_it_comes(self):
+        # GIVEN a feature that is missing in every row of the reference
+        rng = np.random.default_rng(1)
+
+        def without_wind():
+            rows = draw(rng, 400)
+            rows.features["wind"][:] = np.nan
+            return rows
+
+        reference = reference_of([without_wind() for _ in range(40)], declare(binary_document()))
+        assert not judge_drift(reference, self.count(reference, [without_wind()]), POLICY).alarmed
+        # WHEN it has values
+        report = judge_drift(reference, self.profiles(reference, days=1), POLICY)
+        assert [f.name for f in report.alarmed] == ["wind"]
+        assert report.features[0].moved.startswith(("any value: 0%", "missing: 100%"))
+
+
+def test_a_window_without_rows_is_no_day() -> None:
+    # GIVEN a second day, before which nobody asked
+    reference, windows = world(np.random.default_rng(4), 0.5, 60, 3)
+    nothing = BinCounts((0,) * 10)
+    empty = Profile(reference.bins_id, 0, dict.fromkeys(reference.features, nothing))
+    # WHEN it is judged, THEN as the single day it is: as if the empty ones had not been there
+    report = judge_drift(reference, [windows[0], empty, empty], POLICY)
+    assert {f.days for f in report.features} == {1}
+    assert report == judge_drift(reference, windows[:1], POLICY)
+    # and a gap does not end a span
+    gap = judge_drift(reference, [windows[0], empty, windows[1]], POLICY)
+    assert gap == judge_drift(reference, windows[:2], POLICY)

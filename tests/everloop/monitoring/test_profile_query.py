@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from everloop.limits import LARGEST_VALUE
 from everloop.monitoring.counting import count_profile
 from everloop.monitoring.exceptions import QueryFailedError, ReferenceUnusableError
 from everloop.monitoring.profile import OUTCOME_SUMS, Profile
-from everloop.monitoring.profile_answer import Counted, read_counts
-from everloop.monitoring.profile_query import profile_query, windows_at
+from everloop.monitoring.profile_answer import Counted, read_counts, read_unknown
+from everloop.monitoring.profile_query import profile_query, unknown_labels_query, windows_at
 from everloop.monitoring.reference import Reference
 from tests.helpers.declarations import binary_document, declare, regression_document
 from tests.helpers.watched_lake import WatchedLake, WatchedRows, draw, reference_of, together
@@ -34,6 +35,10 @@ def counted(lake: WatchedLake, reference: Reference, *, version: int = 1, schedu
     answer = lake.rows(profile_query(lake.declaration, reference, windows, version=version))
     classification = lake.declaration.problem.type == "binary_classification"
     return read_counts(answer, reference, classification=classification)
+
+
+def unknown(lake: WatchedLake, *, scheduled: datetime = SCHEDULED) -> int:
+    return read_unknown(lake.rows(unknown_labels_query(lake.declaration, windows_at(lake.declaration, scheduled))))
 
 
 def in_process(rows: WatchedRows, reference: Reference, lake: WatchedLake) -> Profile:
@@ -116,6 +121,16 @@ class TestWhichRowsCount:
         lake.connection.execute("UPDATE late_train_predictions SET \"date\" = '2013-03-05'")
         assert counted(lake, reference).profile.rows == 80
 
+    @pytest.mark.parametrize("by_key", [False, True])
+    def test_row_after_midnight_delivered_with_one_from_before_it_counts(self, lake, reference, rows, by_key):
+        ids = lake.capture(rows, DAY + timedelta(minutes=5))
+        lake.label(ids, rows.labels, DAY + timedelta(minutes=6), by_key=by_key)
+        for kind in ("predictions", "labels"):
+            lake.connection.execute(f"UPDATE late_train_{kind} SET \"date\" = '2013-03-03'")
+        found = counted(lake, reference)
+        assert found.profile.rows == 80
+        assert found.labelled_rows == 80
+
     def test_label_that_arrives_after_the_scheduled_time_is_not_known(self, lake, reference, rows):
         ids = lake.capture(rows, DAY + timedelta(hours=12))
         lake.label(ids, rows.labels, SCHEDULED + timedelta(seconds=1))
@@ -145,12 +160,51 @@ class TestWhichRowsCount:
 
     def test_labels_of_unknown_predictions_are_counted_apart(self, lake, reference, rows):
         lake.live(rows, DAY)
-        unknown = [f"p9{i:05d}" for i in range(7)]
-        lake.label(unknown, np.ones(7), DAY + timedelta(hours=34))
-        lake.label(unknown, np.ones(7), DAY + timedelta(hours=34), by_key=True)
+        nobodys = [f"p9{i:05d}" for i in range(7)]
+        lake.label(nobodys, np.ones(7), DAY + timedelta(hours=34))
+        lake.label(nobodys, np.ones(7), DAY + timedelta(hours=34), by_key=True)
         found = counted(lake, reference)
-        assert found.labels.unmatched == 14
+        assert found.labels.unmatched == unknown(lake) == 14
         assert found.labelled_rows == 80
+
+    @pytest.mark.parametrize("by_key", [False, True])
+    def test_labels_of_rows_asked_since_midnight_are_known(self, lake, reference, rows, by_key):
+        ids = lake.capture(rows, DAY + timedelta(days=1, hours=3))
+        lake.label(ids, rows.labels, DAY + timedelta(days=1, hours=4), by_key=by_key)
+        found = counted(lake, reference)
+        assert (found.labels.arrived, found.labels.unmatched) == (80, 0)
+        # THEN nothing else of them counts yet
+        assert (found.profile.rows, found.labelled_rows) == (0, 0)
+
+    @pytest.mark.parametrize("by_key", [False, True])
+    @pytest.mark.parametrize(("days", "expected"), [(3, 0), (34, 0), (40, 80)])
+    def test_late_labels_are_known_for_weeks(self, lake, reference, rows, by_key, days, expected):
+        ids = lake.capture(rows, SCHEDULED - timedelta(days=days))
+        lake.label(ids, rows.labels, SCHEDULED - timedelta(hours=2), by_key=by_key)
+        # GIVEN labels that the first look leaves over
+        assert counted(lake, reference).labels.unmatched == 80
+        assert unknown(lake) == expected
+
+    def test_a_long_lag_lengthens_the_weeks(self, rows):
+        lake = WatchedLake(declare(binary_document(data={"label_lag_hours": 30 * 24})))
+        ids = lake.capture(rows, SCHEDULED - timedelta(days=50))
+        lake.label(ids, rows.labels, SCHEDULED - timedelta(hours=2))
+        assert unknown(lake) == 0
+
+    def test_labels_that_correct_history_are_known(self, lake, reference, rows):
+        lake.connection.execute("INSERT INTO late_train_history (\"key\") VALUES ('k1'), ('k1'), ('k2')")
+        lake.label(["p1", "p2", "p3"], np.ones(3), SCHEDULED - timedelta(hours=2), by_key=True)
+        assert counted(lake, reference).labels.unmatched == 3
+        assert unknown(lake) == 1
+
+    def test_only_labels_of_the_last_window_are_told_of(self, lake):
+        for hours in (25, 23, -1):
+            lake.label([f"p{hours}"], np.ones(1), SCHEDULED - timedelta(hours=hours))
+        assert unknown(lake) == 1
+
+    def test_an_empty_answer_about_unknown_labels_is_refused(self):
+        with pytest.raises(QueryFailedError, match="unknown labels is empty"):
+            read_unknown([])
 
     def test_empty_lake(self, lake, reference):
         found = counted(lake, reference)
@@ -180,6 +234,38 @@ class TestWhichRowsCount:
         lake, rows = WatchedLake(declaration), some()
         lake.live(rows, DAY)
         assert_same(counted(lake, reference).profile, in_process(rows, reference, lake))
+
+
+class TestValuesBeyondAllSums:
+    @pytest.mark.parametrize("metric", ["mae", "rmse"])
+    @pytest.mark.parametrize("what", ["labels", "scores"])
+    def test_such_a_row_is_left_out_and_told(self, metric: str, what: str) -> None:
+        # GIVEN a label, or an answer, whose square is still a number and whose fourth power is none
+        declaration = declarations()[metric]
+        rng = np.random.default_rng(3)
+        reference = reference_of([draw(rng, 60, classification=False) for _ in range(10)], declaration)
+        rows = draw(rng, 50, classification=False)
+        getattr(rows, what)[:2] = [1e150, -1e150]
+        rows.labels[9] = np.nan
+        lake = WatchedLake(declaration)
+        lake.live(rows, DAY)
+        found = counted(lake, reference)
+        assert (found.beyond, found.labelled_rows, found.profile.outcomes.rows) == (2, 49, 47)
+        assert_same(found.profile, in_process(rows, reference, lake))
+        assert all(np.isfinite(getattr(found.profile.outcomes, name)) for name in OUTCOME_SUMS)
+
+    def test_the_largest_values_can_be_summed(self) -> None:
+        declaration = declarations()["rmse"]
+        rng = np.random.default_rng(3)
+        reference = reference_of([draw(rng, 60, classification=False) for _ in range(10)], declaration)
+        rows = draw(rng, 50, classification=False)
+        rows.labels[:] = LARGEST_VALUE
+        rows.scores[:] = -LARGEST_VALUE
+        lake = WatchedLake(declaration)
+        lake.live(rows, DAY)
+        found = counted(lake, reference)
+        assert (found.beyond, found.profile.outcomes.rows) == (0, 50)
+        assert np.isfinite(found.profile.outcomes.loss_squares)
 
 
 class TestWindows:

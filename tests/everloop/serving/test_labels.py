@@ -103,6 +103,16 @@ def test_rules_come_from_the_declaration() -> None:
             parse({"key": "a", "label": value}, rules=rules)
 
 
+@pytest.mark.parametrize("data", [{}, {"target_min": -1e100, "target_max": 1e100}])
+def test_a_label_beyond_all_sums_is_refused_whatever_is_declared(data: dict[str, float]) -> None:
+    rules = LabelRules.from_declaration(declare(regression_document(data=data)).model_dump(mode="json"))
+    assert parse({"key": "a", "label": 1e60}, {"key": "b", "label": -1e60}, rules=rules)[1].label == -1e60
+    for value in (1.1e60, -1e200, 10**300):
+        with pytest.raises(RequestError, match=r"allowed is -1e\+60 to 1e\+60") as refused:
+            parse({"key": "a", "label": value}, rules=rules)
+        assert (refused.value.code, refused.value.field) == ("out_of_range", "label")
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(),

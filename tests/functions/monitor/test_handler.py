@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -14,13 +14,14 @@ from moto import mock_aws
 
 from everloop.instants import format_instant
 from everloop.monitoring.exceptions import ReferenceUnusableError
+from everloop.monitoring.reference import Reference
 from everloop.registry import RegistryStore, State
 from everloop.registry.versions import Sealed
 from functions.monitor.handler import Services, act
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.object_store import FakeS3
 from tests.fakes.registry_table import TABLE, dynamodb
-from tests.helpers.declarations import binary_document, declare
+from tests.helpers.declarations import binary_document, declare, regression_document
 from tests.helpers.registry_scenes import BEGIN, PASSED, at, close_run, open_run, start_rollout
 from tests.helpers.watched_lake import WatchedLake, draw, reference_of
 
@@ -57,8 +58,9 @@ class World:
         self.queries += 1
         return self.lake.rows(sql)
 
-    def crown(self, run_id: str, *, when: float = 0) -> int:
-        profile = reference_of([draw(self.rng, 150) for _ in range(42)], DECLARATION).to_json().encode()
+    def crown(self, run_id: str, *, when: float = 0, reference: Reference | None = None) -> int:
+        reference = reference or reference_of([draw(self.rng, 150) for _ in range(42)], DECLARATION)
+        profile = reference.to_json().encode()
         open_run(self.store, run_id, when=at(when))
         version = self.store.register_version(
             run_id=run_id,
@@ -86,8 +88,8 @@ class World:
         close_run(self.store, run_id, when=at(when))
         return version.version
 
-    def live(self, day: int, *, version: int = 1, **drawn: float) -> None:
-        self.lake.live(draw(self.rng, 150, **drawn), BEGIN + timedelta(days=day), version=version)
+    def live(self, day: int, *, version: int = 1, rows: int = 150, **drawn: float) -> None:
+        self.lake.live(draw(self.rng, rows, **drawn), BEGIN + timedelta(days=day), version=version)
 
     def watch(self, day: int) -> dict:
         """Watch the window of that day, once its outcomes are complete."""
@@ -225,3 +227,50 @@ def test_reference_is_read_once(world: World) -> None:
         world.live(day)
         world.watch(day)
     assert len(world.s3.reads) == 1
+
+
+def test_a_model_of_few_rows_a_day_is_trained_when_it_is_due(world: World) -> None:
+    # GIVEN 4 rows a day, 50 needed, and windows judged together over 14 days at most
+    policy = {"schedule_days": 15, "cooldown_days": 6, "quota": {"runs": 3, "days": 100}}
+    declaration = declare(binary_document(retraining={"quality": None, **policy}, monitoring={"minimum_rows": 62}))
+    world.using = replace(world.using, declaration=declaration)
+    world.crown("train-1")
+    decisions = []
+    for day in range(17):
+        world.live(day, rows=4)
+        world.watch(day)
+        decisions.append((world.document(day)["decision"], world.document(day)["held_back_by"]))
+    # THEN it waits for the sixteenth day, and for no more rows than there have been since the first
+    assert decisions[13:] == [("none", None), ("held_back", "too_little_data"), ("retrain", None), ("retrain", None)]
+    assert world.document(14)["reasons"][1]["sentence"].startswith("60 labelled rows came since the last training")
+
+
+def test_labels_that_come_weeks_late_are_not_unknown(world: World) -> None:
+    world.crown("train-1")
+    ids = world.lake.capture(draw(world.rng, 10), BEGIN)
+    world.lake.label([*ids, "nobodys"], np.ones(11), world.scheduled(20) - timedelta(hours=1))
+    world.watch(20)
+    assert (world.document(20)["labels_arrived"], world.document(20)["labels_unmatched"]) == (11, 1)
+    # AND the weeks are read only where labels are left over
+    assert world.queries == 2
+    world.live(21)
+    world.watch(21)
+    assert world.document(21)["labels_unmatched"] == 0
+    assert world.queries == 3
+
+
+def test_a_label_beyond_all_sums_costs_its_row_and_not_the_window(world: World) -> None:
+    declaration = declare({**regression_document(), "model": "late_train"})
+    rows = draw(world.rng, 20, classification=False)
+    rows.labels[3] = 1e200
+    lake = WatchedLake(declaration)
+    lake.live(rows, BEGIN)
+    world.lake = lake
+    world.using = replace(world.using, declaration=declaration)
+    reference = reference_of([draw(world.rng, 50, classification=False) for _ in range(10)], declaration)
+    world.crown("train-1", reference=reference)
+    world.watch(0)
+    document = world.document(0)
+    assert (document["labelled_rows"], document["left_out_rows"]) == (20, 1)
+    assert "1 row has a label or an answer beyond 1e+60" in document["left_out_reason"]
+    assert document["profile"]["outcomes"]["rows"] == 19

@@ -64,7 +64,7 @@ def test_a_run_gets_its_snapshot(services: Services, queries: Queries) -> None:
     ((query, output_uri, columns),) = queries.asked
     assert "TIMESTAMP '2013-02-01 00:00:00.000'" in query
     assert output_uri == "s3://lake/athena-results/unload/train-1/one/"
-    assert columns == ["key", "time", "label", "distance", "wind", "line", "operator"]
+    assert columns == ["key", "time", "label", "distance", "wind", "line", "operator", "s"]
 
     # AND the parts stand under the hash
     base = f"s3://lake/datasets/late_train/{answer['snapshot_hash']}/"
@@ -81,7 +81,7 @@ def test_a_run_gets_its_snapshot(services: Services, queries: Queries) -> None:
     test = pd.read_parquet(io.BytesIO(read(services, answer["test_uri"])))
     features = pd.read_parquet(io.BytesIO(read(services, answer["test_features_uri"])))
     assert (len(train), len(test)) == (72, 168)
-    assert list(train.columns) == columns
+    assert list(train.columns) == columns[:-1]
     pd.testing.assert_frame_equal(features, test.drop(columns="label"))
 
     # AND the record tells the same
@@ -90,6 +90,30 @@ def test_a_run_gets_its_snapshot(services: Services, queries: Queries) -> None:
     assert (record.uri, record.created_at) == (base, "2013-02-01T00:00:07Z")
     assert record.document == json.loads(read(services, base, "snapshot.json"))
     assert record.document["source"]["query"] == query
+
+
+def test_the_query_knows_what_stands_in_the_lake(services: Services, queries: Queries) -> None:
+    for key in ("predictions/model=late_train/date=2012-12-24/a", "labels/model=late_train/date=2012-12-25/a"):
+        services.s3_client.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+    for name in ("one", "two"):
+        services.s3_client.put_object(Bucket=BUCKET, Key=f"history/model=late_train/{name}.parquet", Body=b"x")
+    make(services)
+    query = queries.asked[0][0]
+    assert "\"date\" BETWEEN '2012-12-24' AND" in query
+    assert "\"date\" BETWEEN '2012-12-25' AND" in query
+    assert "'one.parquet'" in query
+    assert "'two.parquet'" in query
+
+
+def test_what_was_superseded_is_counted_and_does_not_change_the_hash(services: Services, queries: Queries) -> None:
+    first = make(services)
+    queries.table = lake_table(240).assign(s=[3, 2, *[0] * 238])
+    again = make(services, request_id="two")
+    assert again == first
+    # WHEN it is the first to come to these rows
+    queries.table = queries.table.iloc[1:]
+    other = make(services, request_id="three")
+    assert json.loads(read(services, other["snapshot_uri"], "snapshot.json"))["rows"]["superseded"] == 2
 
 
 def test_the_same_request_again_changes_nothing(services: Services) -> None:

@@ -189,6 +189,17 @@ def test_older_objects_may_lack_a_column_and_have_another_order(lake: Any) -> No
     ]
 
 
+def test_the_hidden_column_is_the_address_of_a_rows_object(lake: Any) -> None:
+    put(lake, "history/model=m/b.parquet", [row(2, 0)])
+    addresses = [["1-0", "s3://lake/history/model=m/a.parquet"], ["2-0", "s3://lake/history/model=m/b.parquet"]]
+    assert query(lake, 'SELECT key, "$path" FROM m_history ORDER BY key') == addresses
+    # THEN it stands in a partitioned table too, and is hidden from whoever does not name it
+    (found,) = query(lake, "SELECT max(\"$path\"), max(p.date) FROM m_predictions p WHERE p.date = '2026-01-02'")
+    assert found == ["s3://lake/predictions/model=m/date=2026-01-02/part-1.parquet", "2026-01-02"]
+    execution = start(lake.client("athena"), "SELECT * FROM m_history")
+    assert rows_of(lake.client("athena"), execution)[0] == ["key", "version", "time", "delay"]
+
+
 def test_a_column_of_another_type_is_bad_data(lake: Any) -> None:
     wrong = pa.schema([("key", pa.string()), ("delay", pa.int64())])
     put(lake, "history/model=m/wrong.parquet", [{"key": "x", "delay": 1}], wrong)
@@ -249,6 +260,7 @@ def test_joins_common_tables_and_windows(lake: Any) -> None:
         ("SELECT list_value(1)", "FUNCTION_NOT_FOUND: function list_value"),
         ("SELECT current_date", "pass the time as a literal"),
         ("SELECT * EXCLUDE (key) FROM m_history", "do not exist in Athena"),
+        ('SELECT *, "$path" FROM m_history', "name the columns"),
         ("UNLOAD (SELECT 1) TO 's3://lake/x/' WITH (format = 'ORC')", "use PARQUET"),
     ],
 )

@@ -1,0 +1,135 @@
+"""How far back the monitor reads before it says how much has been labelled since the last training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from everloop.instants import format_instant
+from everloop.monitoring.profile_query import windows_at
+from everloop.monitoring.watch import Scene, reach_back, watch, windows_needed
+from everloop.registry.records import Champion, Run
+from tests.helpers.declarations import binary_document, declare
+from tests.helpers.watched_lake import WatchedLake, draw, reference_of
+
+TRAINED = datetime(2013, 3, 1, 9, tzinfo=UTC)
+DECLARATION = declare(
+    binary_document(
+        retraining={
+            "quality": {"days": 3, "minimum_increase": 0.05},
+            "schedule_days": 30,
+            "cooldown_days": 6,
+            "quota": {"runs": 3, "days": 90},
+        },
+        monitoring={"minimum_rows": 200},
+    )
+)
+REFERENCE = reference_of([draw(np.random.default_rng(1), 50) for _ in range(10)], DECLARATION)
+
+
+@dataclass
+class Days:
+    """A model that is watched every day, with the same few labelled rows, and was trained on the first.
+
+    Attributes
+    ----------
+    read : list of int
+        How many windows were asked for, time after time.
+    """
+
+    rows: int
+    documents: list[dict[str, Any]] = field(default_factory=list)
+    read: list[int] = field(default_factory=list)
+
+    def scheduled(self, day: int) -> datetime:
+        return TRAINED.replace(hour=13) + timedelta(days=day)
+
+    def record(self, days: range) -> None:
+        """Record windows as of the days, which another champion answered."""
+        for day in days:
+            windows = windows_at(DECLARATION, self.scheduled(day))
+            ends = {"end": format_instant(windows.end), "labelled_end": format_instant(windows.labelled_end)}
+            self.documents.insert(0, {"version": 9, "labelled_rows": self.rows, "profile": {"bins": ""}, **ends})
+
+    def latest(self, count: int) -> Sequence[dict[str, Any]]:
+        self.read.append(count)
+        return self.documents[:count]
+
+    def watch(self, day: int) -> dict[str, Any]:
+        """The record of a day, whose window has the same rows."""
+        windows = windows_at(DECLARATION, self.scheduled(day))
+        runs = [Run("late_train", "train-1", "train", format_instant(TRAINED), format_instant(TRAINED), "succeeded")]
+        lake = WatchedLake(DECLARATION)
+        lake.live(draw(np.random.default_rng(day), self.rows), windows.start)
+        scene = Scene(
+            champion=Champion("late_train", 1, format_instant(TRAINED), "1", "c0de", "r"),
+            reference=REFERENCE,
+            earlier=reach_back(DECLARATION, windows, runs, self.latest),
+            runs=runs,
+            active_run=None,
+        )
+        return watch(DECLARATION, windows, scene, lake.rows)
+
+
+def test_a_model_of_few_rows_a_day_is_trained_when_it_is_due() -> None:
+    # GIVEN 100 days of 10 rows, while the windows that are judged together hold fewer than the 200 that are needed
+    days = Days(rows=10)
+    assert windows_needed(DECLARATION) * days.rows < DECLARATION.monitoring.minimum_rows
+    days.record(range(1, 100))
+    document = days.watch(100)
+    assert (document["decision"], document["trigger"]) == ("retrain", "schedule")
+
+
+def test_a_model_of_hardly_any_rows_is_told_all_of_them() -> None:
+    days = Days(rows=1)
+    days.record(range(1, 100))
+    document = days.watch(100)
+    assert (document["decision"], document["held_back_by"]) == ("held_back", "too_little_data")
+    assert document["reasons"][1]["sentence"].startswith("100 labelled rows came since the last training")
+
+
+def test_rows_from_before_the_last_training_do_not_count() -> None:
+    days = Days(rows=10)
+    days.record(range(-100, 15))
+    document = days.watch(15)
+    assert document["held_back_by"] is None
+    days = Days(rows=10)
+    days.record(range(-100, 31))
+    days.documents = [d | {"labelled_rows": 3} for d in days.documents]
+    assert days.watch(31)["held_back_by"] == "too_little_data"
+
+
+@pytest.mark.parametrize(
+    ("rows", "recorded", "read"),
+    [
+        (150, range(-100, 31), [14]),
+        (10, range(-100, 31), [14, 28]),
+        (1, range(-100, 31), [14, 28, 56]),
+        (1, range(5), [14]),
+    ],
+    ids=["enough in the first", "enough in the second", "back to the training", "all there are"],
+)
+def test_no_more_is_read_than_decides(rows: int, recorded: range, read: list[int]) -> None:
+    days = Days(rows=rows)
+    days.record(recorded)
+    days.watch(31)
+    assert days.read == read
+
+
+def test_windows_read_for_their_rows_alone_are_not_judged() -> None:
+    # GIVEN five good days of the champion, and weeks without it since
+    days = Days(rows=150)
+    for day in range(1, 6):
+        days.documents.insert(0, days.watch(day))
+    days.rows = 1
+    days.record(range(6, 26))
+    # WHEN the five are read again, to count their rows
+    document = days.watch(26)
+    assert days.read[-1] == 28
+    # THEN the champion is judged as if it had just come
+    assert document["quality"]["reason"] == "this champion has 1 labelled windows of the 3 needed"

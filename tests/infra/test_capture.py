@@ -1,0 +1,42 @@
+"""What the queries on the lake take for granted about how it is filled."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from fnmatch import fnmatchcase
+
+import pytest
+
+from everloop.dataset.lake import history_object_key
+from everloop.dataset.lake_listing import captured_prefix, history_prefix
+from everloop.dataset.lake_sql import BUFFER
+from tests.helpers.declarations import binary_document, declare
+from tests.helpers.synthesis import MODEL_STACK, Assembly
+
+pytestmark = pytest.mark.xdist_group("synthesis")
+
+MODEL = "late_train"
+
+
+def test_records_wait_together_for_no_longer_than_the_queries_look_back(assembly: Assembly) -> None:
+    streams = assembly.of_type(MODEL_STACK, "AWS::KinesisFirehose::DeliveryStream")
+    destinations = [stream["ExtendedS3DestinationConfiguration"] for stream in streams.values()]
+    assert len(destinations) == 2
+    for destination in destinations:
+        assert timedelta(seconds=destination["BufferingHints"]["IntervalInSeconds"]) <= BUFFER
+
+
+def test_the_lake_is_listed_where_it_is_written(assembly: Assembly) -> None:
+    streams = assembly.of_type(MODEL_STACK, "AWS::KinesisFirehose::DeliveryStream")
+    written = {s["ExtendedS3DestinationConfiguration"]["Prefix"].split("!")[0] for s in streams.values()}
+    assert written == {f"{captured_prefix(kind, MODEL)}date=" for kind in ("predictions", "labels")}
+    assert history_object_key(declare(binary_document()), "5ha").startswith(history_prefix(MODEL))
+
+
+def test_the_snapshot_function_may_list_what_it_lists(assembly: Assembly) -> None:
+    policies = assembly.of_type(MODEL_STACK, "AWS::IAM::Policy")
+    statements = [s for n, p in policies.items() if "Snapshot" in n for s in p["PolicyDocument"]["Statement"]]
+    allowed = [s["Condition"]["StringLike"]["s3:prefix"] for s in statements if s["Action"] == "s3:ListBucket"]
+    patterns = [pattern for given in allowed for pattern in given]
+    for prefix in (history_prefix(MODEL), *(f"{captured_prefix(k, MODEL)}date=" for k in ("predictions", "labels"))):
+        assert any(fnmatchcase(prefix, pattern) for pattern in patterns), prefix
