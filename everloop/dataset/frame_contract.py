@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,13 +90,15 @@ def check_history(frame: pd.DataFrame, declaration: ModelDeclaration, as_of: dat
     return HistoryCheck(accepted, refused, violations, int(accepted[data.target].isna().sum()))
 
 
-def check_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration) -> pd.DataFrame:
+def check_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, as_of: datetime) -> pd.DataFrame:
     """Hold a training set against the whole contract.
 
     Parameters
     ----------
     frame : pandas.DataFrame
         Lake columns ``key``, ``time``, ``label`` and the features; labelled rows only.
+    as_of : datetime
+        The instant the set is made at, which its freshness is counted from.
 
     Returns
     -------
@@ -117,6 +119,7 @@ def check_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration) -> pd.Dat
     findings += row_findings(typed, declaration, key="key", time="time", label="label")
     violations += [f.violation(typed["key"]) for f in findings]
     violations += _whole_set_violations(typed, declaration)
+    violations += _age_violations(typed["time"], declaration, as_of)
     if violations:
         raise ContractViolationError(f"the training set of {declaration.model}", violations)
     return typed
@@ -198,6 +201,23 @@ def _whole_set_violations(typed: pd.DataFrame, declaration: ModelDeclaration) ->
     if declaration.problem.type == "binary_classification":
         found.extend(_balance_violations(typed["label"].to_numpy(), data.positive_rate))
     return found
+
+
+def _age_violations(times: pd.Series, declaration: ModelDeclaration, as_of: datetime) -> list[Violation]:
+    """Whether labelled rows stopped coming: the newest is held against the last whose outcome has to be known."""
+    limit = declaration.data.max_age_hours
+    newest = times.max()
+    if limit is None or pd.isna(newest):
+        return []
+    due = as_of.astimezone(UTC).replace(tzinfo=None) - timedelta(hours=declaration.data.label_lag_hours)
+    age = (due - newest.to_pydatetime()) / timedelta(hours=1)
+    if age <= limit:
+        return []
+    told = format_instant(newest.to_pydatetime().replace(tzinfo=UTC))
+    sentence = (
+        f"the newest labelled row, of {told}, is {age:.1f} hours older than it could be; at most {limit:g} may pass"
+    )
+    return [Violation("too_old", "time", 1, sentence)]
 
 
 def _balance_violations(labels: np.ndarray, limits: tuple[float, float]) -> list[Violation]:

@@ -101,7 +101,7 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
     superseded = int(frame[SUPERSEDED].sum()) if SUPERSEDED in frame.columns else 0
     frame = frame.drop(columns=SUPERSEDED, errors="ignore")
     labelled = frame[frame["label"].notna()] if "label" in frame.columns else frame
-    rows = in_lake_order(check_snapshot(labelled, declaration))
+    rows = in_lake_order(check_snapshot(labelled, declaration, as_of))
     split = time_split(rows["time"].to_numpy(), declaration.data.split.test_days)
     boundary = _instant(split.boundary)
     columns = [{"name": str(name), "type": _TYPES[rows[name].dtype.kind]} for name in rows.columns]

@@ -201,7 +201,9 @@ class Data(Section):
     """The data contract.
 
     ``label_lag_hours`` is how long outcomes may take to arrive. With ``training_window_days`` only the newest days
-    are trained on and tested with. ``positive_rate`` is between which shares of ones a training set is believed.
+    are trained on and tested with; with ``max_age_hours`` a training set is refused whose newest labelled row is older
+    than that, counted from when its outcome had to be known. ``positive_rate`` is between which shares of ones a
+    training set is believed.
     """
 
     key: Name
@@ -209,6 +211,7 @@ class Data(Section):
     target: Name
     label_lag_hours: float = Field(ge=0, le=LONGEST_DAYS * 24)
     training_window_days: Days | None = None
+    max_age_hours: float | None = Field(default=None, gt=0, le=LONGEST_DAYS * 24)
     minimum_rows: int = Field(ge=10)
     target_min: float | None = None
     target_max: float | None = None

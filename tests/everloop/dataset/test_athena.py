@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import awswrangler
@@ -13,6 +14,7 @@ from everloop.dataset.lake import lake_columns
 from tests.helpers.declarations import binary_document, declare
 
 DECLARATION = declare(binary_document())
+AS_OF = datetime(2013, 2, 1, tzinfo=UTC)
 
 
 def read(monkeypatch: pytest.MonkeyPatch, answer: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -42,7 +44,7 @@ def test_a_result_without_rows_is_an_empty_table_of_the_columns(monkeypatch: pyt
     found, _ = read(monkeypatch, getattr(awswrangler.exceptions, name)("nothing there"))
     assert list(found.columns) == lake_columns(DECLARATION)
     with pytest.raises(ContractViolationError, match="0 labelled rows"):
-        check_snapshot(found, DECLARATION)
+        check_snapshot(found, DECLARATION, AS_OF)
 
 
 def test_a_failed_query_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import numpy as np
@@ -144,12 +144,12 @@ def test_pandas_own_types_are_understood() -> None:
 
 def violations_of(table: pd.DataFrame, **changes: Any) -> dict[str, str]:
     with pytest.raises(ContractViolationError) as refused:
-        check_snapshot(table, declare(binary_document(data=changes)))
+        check_snapshot(table, declare(binary_document(data=changes)), AS_OF)
     return {v.code: str(v) for v in refused.value.violations}
 
 
 def test_a_training_set_that_keeps_the_contract_passes() -> None:
-    assert len(check_snapshot(lake_table(240), DECLARATION)) == 240
+    assert len(check_snapshot(lake_table(240), DECLARATION, AS_OF)) == 240
 
 
 def test_too_few_rows_stop_the_run() -> None:
@@ -171,7 +171,7 @@ def test_missing_rates_are_held_to_their_limits() -> None:
     document = binary_document()
     document["data"]["features"][1]["max_missing_rate"] = 0.2
     with pytest.raises(ContractViolationError, match=r"wind: 25\.0% is missing; at most 20\.0% may be"):
-        check_snapshot(lake_table(240), declare(document))
+        check_snapshot(lake_table(240), declare(document), AS_OF)
 
 
 def test_one_key_with_two_contents_stops_the_run() -> None:
@@ -181,3 +181,18 @@ def test_one_key_with_two_contents_stops_the_run() -> None:
 
 def test_a_training_set_of_other_columns_is_refused() -> None:
     assert violations_of(lake_table(200).drop(columns="wind")).keys() == {"missing_column"}
+
+
+@pytest.mark.parametrize(("hours", "holds"), [(30, True), (24, True), (23.9, False)])
+def test_a_stream_of_labels_that_stopped_stops_the_run(hours: float, holds: bool) -> None:
+    # GIVEN a newest row a day before the last one whose outcome had to be known
+    table = lake_table(240)
+    lag = timedelta(hours=DECLARATION.data.label_lag_hours)
+    as_of = table["time"].max().to_pydatetime().replace(tzinfo=UTC) + lag + timedelta(hours=24)
+    declaration = declare(binary_document(data={"max_age_hours": hours}))
+    # WHEN a training set is made, THEN it is as fresh as declared, or refused with the row's time
+    if holds:
+        assert len(check_snapshot(table, declaration, as_of)) == 240
+        return
+    with pytest.raises(ContractViolationError, match=r"24\.0 hours older than it could be; at most 23\.9.*too_old"):
+        check_snapshot(table, declaration, as_of)
