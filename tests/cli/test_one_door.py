@@ -26,7 +26,7 @@ FILES = sorted(str(p.relative_to(ROOT)) for room in ("cli", "everloop") for p in
 
 LOCAL_PACKAGES = {"local", "moto"}
 LOCAL_MODULES = {"cli.operations.local_cloud", "cli.commands.local", "cli.commands.replay"}
-READABLE_VARIABLES = {"AWS_REGION", "MPLCONFIGDIR"}
+READABLE_VARIABLES = {"AWS_REGION", "MPLCONFIGDIR", "ORT_DISABLE_TELEMETRY"}
 """What a command may ask the environment itself; boto3 reads the rest of AWS's, and does not tell."""
 
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
