@@ -191,6 +191,8 @@ class explained_credentials:
         if isinstance(error, ClientError):
             refused = error.response["Error"]
             codes = {
+                "InvalidSignatureException",
+                "SignatureDoesNotMatch",
                 "UnrecognizedClientException",
                 "InvalidClientTokenId",
                 "ExpiredToken",

@@ -15,9 +15,11 @@ import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from email.utils import format_datetime
+from functools import cache
 from typing import Any
 from xml.sax.saxutils import escape
 
+import botocore.session
 from moto.moto_server.werkzeug_app import BackendRequest, create_backend_app
 from werkzeug.exceptions import HTTPException
 
@@ -69,7 +71,7 @@ _DIRECT = frozenset(
     }
 )
 _CREDENTIAL = re.compile(r"Credential=[^/,\s]+/\d+/([^/]+)/([^/]+)/aws4_request")
-_QUERY_CREDENTIAL = re.compile(r"X-Amz-Credential=[^&]+?(?:/|%2F)\d+(?:/|%2F)[^&/%]+(?:/|%2F)([^&/%]+)(?:/|%2F)aws4")
+_QUERY_CREDENTIAL = re.compile(r"X-Amz-Credential=[^&]+?(?:/|%2F)\d+(?:/|%2F)([^&/%]+)(?:/|%2F)([^&/%]+)(?:/|%2F)aws4")
 
 Control = Callable[[HttpRequest], HttpResponse]
 
@@ -110,6 +112,10 @@ class AwsApi:
             return _refuse(
                 request, 403, "MissingAuthenticationToken", "the request is not signed with AWS4-HMAC-SHA256"
             )
+        region = _signature(request)[0]
+        if region not in known_regions():
+            message = f"Credential should be scoped to a valid region; found {region!r}"
+            return _refuse(request, 403, "InvalidSignatureException", message)
         name = backend_of(service, request.path)
         if name is None:
             return _refuse(
@@ -164,12 +170,22 @@ def backend_of(service: str, path: str) -> str | None:
 
 def signed_for(request: HttpRequest) -> str | None:
     """The service that a request is signed for, by header or by query; None when it is not signed."""
+    return _signature(request)[1]
+
+
+@cache
+def known_regions() -> frozenset[str]:
+    """AWS's regions, of all partitions; moto has no backends for another."""
+    session = botocore.session.get_session()
+    partitions = session.get_available_partitions()
+    return frozenset(region for name in partitions for region in session.get_available_regions("sts", name))
+
+
+def _signature(request: HttpRequest) -> tuple[str | None, str | None]:
+    """Region and service that a request is signed for."""
     authorization = request.header("Authorization")
-    if authorization:
-        match = _CREDENTIAL.search(authorization)
-        return match[2].lower() if match else None
-    match = _QUERY_CREDENTIAL.search(request.query)
-    return match[1].lower() if match else None
+    match = _CREDENTIAL.search(authorization) if authorization else _QUERY_CREDENTIAL.search(request.query)
+    return (match[1].lower(), match[2].lower()) if match else (None, None)
 
 
 def _direct(handler: Callable[..., Any], environ: dict[str, Any]) -> HttpResponse:

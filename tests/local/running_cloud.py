@@ -34,7 +34,7 @@ class RunningCloud:
 
     daemon: daemon.RunningCloud
 
-    def client(self, service: str, **credentials: str) -> Any:
+    def client(self, service: str, *, region_name: str = REGION, **credentials: str) -> Any:
         """A boto3 client, the operator's unless credentials are given."""
         identity = credentials or {
             "aws_access_key_id": OPERATOR_ACCESS_KEY_ID,
@@ -42,7 +42,7 @@ class RunningCloud:
         }
         return boto3.client(
             service,
-            region_name=REGION,
+            region_name=region_name,
             endpoint_url=self.daemon.endpoint,
             config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
             **identity,

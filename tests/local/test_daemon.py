@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local import daemon
 from local.context import CloudContext
@@ -174,6 +175,9 @@ def test_the_doors_that_stay_shut(tmp_path: Path) -> None:
         ):
             with pytest.raises(Exception, match=r"NotExecutedLocally.*does not execute"):
                 getattr(cloud.client(service), call)()
+        # nor is there a region of this name
+        with pytest.raises(ClientError, match=r"InvalidSignatureException.*valid region"):
+            cloud.client("ssm", region_name="eu-wst-1").describe_parameters()
         # nobody signs for these
         for path in ("/", "/moto-api/reset", "/_everloop/nothing"):
             with pytest.raises(urllib.error.HTTPError):

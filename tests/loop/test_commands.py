@@ -395,6 +395,14 @@ def test_a_region_without_the_platform_is_named(shell: Shell, words: tuple[str, 
     assert "AWS_REGION" in told.err.partition("→")[2]
 
 
+def test_a_region_that_does_not_exist_is_named(shell: Shell) -> None:
+    told = shell.type("status", AWS_REGION="eu-wst-1")
+    assert (told.status, told.out) == (1, "")
+    assert "Credential should be scoped to a valid region" in told.err
+    assert "region eu-wst-1" in told.err
+    assert "AWS_REGION" in told.err.partition("→")[2]
+
+
 def test_a_model_that_is_not_deployed_is_named_with_those_that_are(shell: Shell) -> None:
     told = shell.type("status", "train_delay")
     assert (told.status, told.out) == (1, "")
