@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def start_node() -> str:
 
     The CDK's library keeps hashes of files in ``~/.cdk``, and no setting moves them.
     """
-    chosen, home = use_node(), os.environ.get("HOME")
+    chosen, home = _binary_behind(use_node()), os.environ.get("HOME")
+    os.environ["JSII_NODE"] = chosen
     os.environ["HOME"] = str(CACHE / "cdk")
     try:
         import constructs  # noqa: F401 - the first jsii package that is imported starts Node.js
@@ -67,6 +69,16 @@ def use_node(environment: MutableMapping[str, str] = os.environ) -> str:
         )
     environment["JSII_NODE"] = chosen
     return chosen
+
+
+def _binary_behind(chosen: str) -> str:
+    """The binary itself: what version managers put on the PATH looks below the home directory for it."""
+    asked = subprocess.run([chosen, "-p", "process.execPath"], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        raise NodeMissingError(
+            f"{chosen} does not run: {asked.stderr.strip()}; choose another: JSII_NODE=/path/to/node"
+        )
+    return asked.stdout.strip()
 
 
 def _node_of_wheel() -> str | None:

@@ -62,8 +62,21 @@ def rollout_to_take_back(account: Account, model: str) -> Rollout:
     return found
 
 
-def take_back(account: Account, model: str, run_id: str, *, reason: str) -> dict[str, Any]:
+def require_reason(reason: str) -> None:
+    """Refuse an empty reason.
+
+    Raises
+    ------
+    CommandError
+    """
+    if not reason.strip():
+        raise CommandError("--reason is empty", "say why: the audit log keeps it")
+
+
+def take_back(account: Account, model: str, run_id: str, *, reason: str, only_canary: bool = False) -> dict[str, Any]:
     """Give the traffic of a run's rollout back to what served before; the function's answer.
+
+    With ``only_canary`` a promotion stays, also one that comes in this very moment.
 
     May be repeated: what is rolled back already stays so.
 
@@ -72,8 +85,9 @@ def take_back(account: Account, model: str, run_id: str, *, reason: str) -> dict
     NotDeployedError
         When the model has no rollout function.
     CommandError
-        When the function fails, with its own words.
+        When the reason is empty, or the function fails; then with its own words.
     """
+    require_reason(reason)
     # Every resource of a model is called after it; the alarms are found by their names as well.
     function = f"everloop-{model}-rollout"
     person = account.client("sts").get_caller_identity()["Arn"]
@@ -83,6 +97,7 @@ def take_back(account: Account, model: str, run_id: str, *, reason: str) -> dict
         "reasons": [{"code": "taken_back", "sentence": f"taken back by hand: {reason}"}],
         "at": format_instant(account.now()),
         "actor": person,
+        "only_canary": only_canary,
     }
     client = account.client("lambda")
     try:

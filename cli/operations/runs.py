@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cli.account import Account
-from cli.operations.rollouts import refuse_while_running, take_back
+from cli.operations.rollouts import refuse_while_running, require_reason, take_back
 from everloop.instants import format_instant
 from everloop.registry.records import Rollout, Run
 
@@ -28,18 +28,21 @@ def release_run(account: Account, model: str, run_id: str, *, reason: str) -> Re
     Raises
     ------
     CommandError
-        While the execution runs.
+        While the execution runs, or without a reason.
     UnknownRunError
     """
+    require_reason(reason)
     store = account.registry(model)
     run = store.run(run_id)
     refuse_while_running(account, model, run_id)
     rollout = store.find_rollout(run_id)
-    # The traffic before the run: callers are off the candidate, whatever happens next.
-    taken_back = rollout is not None and rollout.status == "canary"
-    if taken_back:
-        take_back(account, model, run_id, reason=reason)
+    before = None if rollout is None else rollout.status
+    # The traffic before the run: callers are off the candidate, whatever happens next. Also of a canary that was
+    # taken back already: a step that was under way may have given it some again.
+    if before in ("canary", "rolled_back"):
+        take_back(account, model, run_id, reason=reason, only_canary=True)
         rollout = store.rollout(run_id)
+    taken_back = before == "canary" and rollout is not None and rollout.status == "rolled_back"
     if run.status == "open":
         person = account.client("sts").get_caller_identity()["Arn"]
         run = store.release_stale_run(run_id, reason=reason, at=format_instant(account.now()), actor=person)

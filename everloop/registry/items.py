@@ -70,11 +70,18 @@ class Record:
         return json.loads(json.dumps(asdict(self)))
 
     def to_item(self) -> Item:
-        """The record as a DynamoDB item. Fields that are None are left out."""
+        """The record as a DynamoDB item. Fields that are None are left out.
+
+        Raises
+        ------
+        CorruptRecordError
+            When a field has another type than it may have: it could never be read back.
+        """
         partition_key, sort_key = self.key
         item: Item = {"pk": {"S": partition_key}, "sk": {"S": sort_key}}
         for name, value in self.to_json().items():
             if value is not None:
+                _require_type(type(self), name, value)
                 item[name] = {"S": canonical_json(value)} if name in self.DOCUMENTS else attribute(value)
         return item | {name: {"S": value} for name, value in self.index_attributes.items()}
 

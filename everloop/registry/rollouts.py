@@ -155,7 +155,9 @@ class Rollouts(Runs):
         self.commit(f"promote:{rollout_id}", f"promote rollout {rollout_id}", plan)
         return self.rollout(rollout_id)
 
-    def roll_back(self, rollout_id: str, *, reasons: list[Any], at: str, actor: str) -> Rollout:
+    def roll_back(
+        self, rollout_id: str, *, reasons: list[Any], at: str, actor: str, only_canary: bool = False
+    ) -> Rollout:
         """Undo a rollout, before or after its promotion.
 
         The rolled out version returns to ``experimenting`` with the reasons; after a promotion the old
@@ -165,14 +167,15 @@ class Rollouts(Runs):
         Raises
         ------
         RolloutEndedError
-            When the rollout was completed.
+            When the rollout was completed, or with ``only_canary`` promoted.
         ChampionChangedError
             When another promotion came after this one.
         """
+        undone = ("canary",) if only_canary else ("canary", "baking")
         reason = "; ".join(r["sentence"] for r in reasons) or "rolled back"
 
         def plan() -> Plan:
-            rollout = self._open(rollout_id, "canary", "baking")
+            rollout = self._open(rollout_id, *undone)
             ended = replace(rollout, status="rolled_back", ended_at=at, percent=0, reasons=reasons)
             entry = self._entry("rolled_back", rollout, at, actor, {"reasons": reasons}, reason=reason)
             writes: list[Change] = [_replaced(rollout, ended)]

@@ -99,13 +99,17 @@ class Conductor:
             self.target.shift(
                 primary=rollout.fallback_lambda_version, candidate=rollout.lambda_version, percent=step.percent
             )
-        stepped = self.store.step_rollout(
-            rollout.rollout_id,
-            step_index=index,
-            percent=step.percent if step else None,
-            at=at,
-            actor=_actor(rollout.run_id),
-        )
+        try:
+            stepped = self.store.step_rollout(
+                rollout.rollout_id,
+                step_index=index,
+                percent=step.percent if step else None,
+                at=at,
+                actor=_actor(rollout.run_id),
+            )
+        except RolloutEndedError:
+            self._withdraw(rollout)
+            raise
         return self._described(stepped, wait_seconds=step.seconds if step else 0)
 
     def check(self, asked: dict[str, Any], phase: str, *, at: str) -> dict[str, Any]:
@@ -140,12 +144,21 @@ class Conductor:
         plan = self._plan(rollout)
         if rollout.status == "baking":
             self.target.settle(rollout.lambda_version)
-            if not rollout.changes_nothing:
+            rollout = self.store.rollout(rollout_id)
+            if rollout.status == "rolled_back":
+                self._withdraw(rollout)
+            elif not rollout.changes_nothing:
                 self.announcer.promoted(rollout, self._manifest(rollout), at=at)
         return self._described(rollout) | {"bake_seconds": plan.bake_seconds}
 
     def roll_back(
-        self, rollout_id: str, *, reasons: list[dict[str, Any]] | None = None, at: str, actor: str | None = None
+        self,
+        rollout_id: str,
+        *,
+        reasons: list[dict[str, Any]] | None = None,
+        at: str,
+        actor: str | None = None,
+        only_canary: bool = False,
     ) -> dict[str, Any]:
         """Give the traffic back to what served before, then the registry's states.
 
@@ -155,6 +168,8 @@ class Conductor:
             ``{"code", "sentence"}`` each; the guardrail's last ones when left out.
         actor : str, optional
             The person who asks for it; the pipeline of the rollout's run when left out.
+        only_canary : bool
+            Leave a promotion as it is.
 
         Returns
         -------
@@ -164,13 +179,19 @@ class Conductor:
         rollout = self.store.find_rollout(rollout_id)
         if rollout is None:
             return {"rollout_id": rollout_id, "rolled_back": False, "reasons": reasons or []}
-        if rollout.is_open:
+        if rollout.status == "canary" or (rollout.status == "baking" and not only_canary):
             self._check_still_undoable(rollout)
             # The alias before the registry: callers are off the failing version in seconds, whatever happens
             # next. A retry finds the alias in place and finishes the record.
             self.target.settle(rollout.fallback_lambda_version)
             why = reasons or rollout.last_check.get("reasons") or [_UNEXPLAINED]
-            rollout = self.store.roll_back(rollout_id, reasons=why, at=at, actor=actor or _actor(rollout.run_id))
+            who = actor or _actor(rollout.run_id)
+            try:
+                rollout = self.store.roll_back(rollout_id, reasons=why, at=at, actor=who, only_canary=only_canary)
+            except RolloutEndedError:
+                # Somebody else brought it to another end meanwhile.
+                self._restore(rollout)
+                raise
         if rollout.status == "rolled_back":
             self._withdraw(rollout)
             self.announcer.rolled_back(rollout, at=at)
@@ -233,13 +254,21 @@ class Conductor:
                 self.store.end_rollout(rollout.rollout_id, status="superseded", at=at, actor=_actor(run_id))
 
     def _withdraw(self, rollout: Rollout) -> None:
-        """Take away what a step gave that was under way while somebody else rolled back: it ends after the rollback.
+        """Take away what an action gave that was under way while somebody else rolled back: it ends after the rollback.
 
-        Another rollout may be trying out the same function version by now; then the alias is that one's.
+        Stopping an execution does not stop the function it called last.
         """
         state = self.target.current()
-        if state.candidate == rollout.lambda_version and not any(other.is_open for other in self.store.rollouts()):
-            self.target.settle(state.primary)
+        if rollout.lambda_version in (state.primary, state.candidate):
+            self._restore(rollout)
+
+    def _restore(self, rollout: Rollout) -> None:
+        """Put the alias where the registry's pointer is, unless another canary has it by now."""
+        others = (other for other in self.store.rollouts() if other.rollout_id != rollout.rollout_id)
+        if any(other.status == "canary" for other in others):
+            return
+        champion = self.store.champion()
+        self.target.settle(champion.lambda_version if champion else rollout.fallback_lambda_version)
 
     def _check_still_undoable(self, rollout: Rollout) -> None:
         champion = self.store.champion()

@@ -170,13 +170,13 @@ class LambdaAliasTarget:
             if _identity(existing) == wanted:
                 return _published(self._ready(existing["Version"]))
         if (latest.get("Environment") or {}).get("Variables", {}) != environment:
-            self.client.update_function_configuration(
-                FunctionName=self.function, Environment={"Variables": environment}, **_revision(latest)
+            self._change(
+                self.client.update_function_configuration, Environment={"Variables": environment}, **_revision(latest)
             )
             latest = self._ready(LATEST)
         # Code hash and revision make sure that what is published is what was just configured.
-        answer = self.client.publish_version(
-            FunctionName=self.function,
+        answer = self._change(
+            self.client.publish_version,
             CodeSha256=latest["CodeSha256"],
             Description=description,
             **_revision(latest),
@@ -188,6 +188,17 @@ class LambdaAliasTarget:
                 " function meanwhile; start the rollout again"
             )
         return _published(published)
+
+    def _change(self, call: Callable[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
+        """Change the function, unless somebody else does so at this moment: a deployment, or an earlier try."""
+        try:
+            return call(FunctionName=self.function, **parameters)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _CONTENDED:
+                raise
+            raise FunctionNotReadyError(
+                f"{self.function} is being changed by someone else: {error}; start the rollout again"
+            ) from error
 
     def _point(self, primary: str, weights: dict[str, float]) -> bool:
         for attempt in range(_ATTEMPTS):

@@ -66,7 +66,11 @@ def act(event: dict[str, Any], using: Conductor) -> dict[str, Any]:
         "check": lambda: using.check(event["rollout"], event["phase"], at=at),
         "promote": lambda: using.promote(event["rollout"], at=at),
         "rollback": lambda: using.roll_back(
-            _rollout_id(event), reasons=event.get("reasons"), at=at, actor=event.get("actor")
+            _rollout_id(event),
+            reasons=event.get("reasons"),
+            at=at,
+            actor=event.get("actor"),
+            only_canary=event.get("only_canary", False),
         ),
         "retire": lambda: using.retire(event["rollout"], at=at),
     }

@@ -20,6 +20,8 @@ from everloop.registry.store import RegistryStore
 
 logger = Logger(service="run")
 
+KINDS = ("train", "smoke", "rollout")
+
 
 @dataclass(frozen=True)
 class Services:
@@ -70,6 +72,12 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
 
 def _open(event: dict[str, Any], using: Services) -> dict[str, Any]:
     asked, quota = event["input"], using.declaration.retraining.quota
+    if asked.get("kind") not in KINDS or not isinstance(asked.get("trigger"), dict):
+        raise ValueError(
+            f"the input of execution {event['execution']} has the kind {asked.get('kind')!r} and the trigger"
+            f" {asked.get('trigger')!r}; a kind is one of {', '.join(KINDS)}, a trigger an object with kind and reason:"
+            " `everloop train` gives both"
+        )
     run = using.store.open_run(
         event["execution"],
         kind=asked["kind"],

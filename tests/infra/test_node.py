@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +85,27 @@ def test_a_synthesis_leaves_nothing_in_the_home_directory(tmp_path: Path) -> Non
     assert (tmp_path / "out" / "manifest.json").is_file()
     assert list(home.iterdir()) == []
     assert finished.stdout.strip() == str(home), "what is started later has the home directory again"
+
+
+def test_what_a_version_manager_puts_on_the_path_finds_its_binary(tmp_path: Path) -> None:
+    # GIVEN a node on the PATH that looks for the real one below the home directory
+    home = tmp_path / "home"
+    (home / ".versions").mkdir(parents=True)
+    (home / ".versions" / "node").symlink_to(shutil.which("node") or use_node({"PATH": ""}))
+    shim = tmp_path / "node"
+    shim.write_text('#!/bin/sh\nexec "$HOME/.versions/node" "$@"\n')
+    shim.chmod(0o755)
+    # WHEN a synthesis starts it, THEN it does so with the binary itself
+    environment = {**os.environ, "HOME": str(home), "JSII_NODE": str(shim)}
+    command = [sys.executable, "-c", SYNTHESIS, str(tmp_path / "out")]
+    finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == str(home)
+
+
+def test_a_node_that_does_not_run_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "node"
+    broken.write_text("#!/bin/sh\necho no version is set >&2\nexit 126\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("JSII_NODE", str(broken))
+    with pytest.raises(NodeMissingError, match="node does not run: no version is set; choose another: JSII_NODE"):
+        node.start_node()

@@ -163,10 +163,12 @@ class TestRelease:
 
     def test_of_a_run_whose_traffic_is_back_already_closes_it(self, account: Account):
         back()
-        invocations = len(account.invoked)
+        # GIVEN a step that was under way gave it some again
+        new = account.store.rollout("train-2").lambda_version
+        account.function.alias["RoutingConfig"] = {"AdditionalVersionWeights": {new: 0.1}}
         assert release().exit_code == 0
         assert account.store.run("train-2").status == "released"
-        assert len(account.invoked) == invocations
+        assert account.serving == {account.old: 1}
 
     def test_leaves_the_run_open_while_the_traffic_could_not_be_taken_back(self, account: Account):
         account.fails = True
@@ -191,6 +193,15 @@ class TestRelease:
         assert found.exit_code == 0, found.output
         assert account.store.run("train-3").status == "released"
         assert len(account.invoked) == invocations
+
+
+@pytest.mark.parametrize("words", [("runs", "release", MODEL, "train-2"), ("rollout", "back", MODEL)])
+def test_without_a_reason_nothing_is_done(account: Account, words: tuple[str, ...]):
+    serving, head = account.serving, account.store.audit_head()
+    found = CliRunner().invoke(everloop, [*words, "--reason", " "])
+    assert isinstance(found.exception, CommandError)
+    assert "--reason is empty" in found.exception.message
+    assert (account.serving, account.store.audit_head(), account.invoked) == (serving, head, [])
 
 
 @pytest.mark.parametrize("command", [release, back])

@@ -10,7 +10,7 @@ from moto import mock_aws
 
 from everloop.rollout.exceptions import AliasContendedError, AliasNotPinnedError, FunctionNotReadyError
 from everloop.rollout.target import LambdaAliasTarget, ServedArtifact
-from tests.fakes.lambda_function import FakeLambda
+from tests.fakes.lambda_function import FakeLambda, refusal
 
 SEVEN = ServedArtifact(7, "artifacts/flights/000007/", "hash-7")
 EIGHT = ServedArtifact(8, "artifacts/flights/000008/", "hash-8")
@@ -123,6 +123,23 @@ class TestPublish:
         function.update_function_configuration = updated_by_two
         with pytest.raises(FunctionNotReadyError, match="someone changed"):
             target.publish(SEVEN)
+
+    @pytest.mark.parametrize("call", ["update_function_configuration", "publish_version"])
+    @pytest.mark.parametrize("code", ["ResourceConflictException", "PreconditionFailedException"])
+    def test_a_function_that_is_being_changed_is_to_be_tried_again(
+        self, target: LambdaAliasTarget, function: FakeLambda, call: str, code: str
+    ):
+        target.idle()
+        change = getattr(function, call)
+
+        def contended(**_: object) -> object:
+            setattr(function, call, change)
+            raise refusal(code, "an update is in progress", call)
+
+        setattr(function, call, contended)
+        with pytest.raises(FunctionNotReadyError, match="is being changed by someone else"):
+            target.publish(SEVEN)
+        assert function.variables(target.publish(SEVEN).lambda_version)["EVERLOOP_VERSION"] == "7"
 
 
 class TestTraffic:

@@ -393,27 +393,72 @@ class TestRepetition:
         assert canary.function.serving() == serving
         assert canary.store.champion().version == 3
 
-    def test_a_step_that_ends_after_somebodys_rollback_loses_its_traffic_by_the_next(
+    def overtake(self, world: World, monkeypatch: pytest.MonkeyPatch, *, only_canary: bool = False) -> list[Any]:
+        """Lets a person roll back in the moment before the next action moves the alias.
+
+        Stopping an execution does not stop the function that it called last.
+        """
+        asked, reasons = world.rollout, [{"code": "taken_back", "sentence": "by hand"}]
+        move_alias, answers = world.function.update_alias, []
+
+        def overtaken(**arguments: Any) -> Any:
+            monkeypatch.setattr(world.function, "update_alias", move_alias)
+            answers.append(world.act("rollback", rollout=asked, reasons=reasons, only_canary=only_canary))
+            return move_alias(**arguments)
+
+        monkeypatch.setattr(world.function, "update_alias", overtaken)
+        return answers
+
+    def test_a_step_that_ends_after_somebodys_rollback_keeps_no_traffic(
         self, canary: World, monkeypatch: pytest.MonkeyPatch
     ):
-        """GIVEN a step that has read the rollout, and a person who rolls back before it moves the alias."""
-        old, new = canary.store.champion().lambda_version, canary.rollout["lambda_version"]
-        asked, reasons = canary.rollout, [{"code": "taken_back", "sentence": "by hand"}]
-        move_alias = canary.function.update_alias
+        old = canary.store.champion().lambda_version
+        answers = self.overtake(canary, monkeypatch)
+        with pytest.raises(RolloutEndedError):
+            canary.shift()
+        assert answers[0]["rolled_back"]
+        assert canary.function.serving() == {old: 1}
+        # WHEN the pipeline rolls back what failed, THEN nothing changes any more
+        assert canary.act("rollback", run={"run_id": "train-2"}, rollout=None)["rolled_back"]
+        assert canary.function.serving() == {old: 1}
+        assert canary.store.rollout("train-2").reasons == answers[0]["reasons"]
+
+    def test_a_promotion_that_ends_after_somebodys_rollback_keeps_no_traffic(
+        self, canary: World, monkeypatch: pytest.MonkeyPatch
+    ):
+        old, announced = canary.store.champion(), canary.events.details(CHAMPION_PROMOTED)
+        answers = self.overtake(canary, monkeypatch)
+        assert canary.promote()["status"] == "rolled_back"
+        assert answers[0]["rolled_back"]
+        assert canary.function.serving() == {old.lambda_version: 1}
+        assert canary.store.champion().version == old.version
+        assert canary.events.details(CHAMPION_PROMOTED) == announced
+
+    def test_only_a_canary_is_taken_back_where_that_is_asked(self, canary: World, monkeypatch: pytest.MonkeyPatch):
+        answers = self.overtake(canary, monkeypatch, only_canary=True)
+        promoted = canary.promote()
+        assert not answers[0]["rolled_back"]
+        assert promoted["status"] == "baking"
+        assert canary.function.serving() == {promoted["lambda_version"]: 1}
+
+    def test_a_promotion_in_the_moment_of_taking_the_canary_back_stands(
+        self, canary: World, monkeypatch: pytest.MonkeyPatch
+    ):
+        # GIVEN a promotion that comes after a canary was found, and before its traffic is taken
+        canary.shift()
+        move_alias, promoted = canary.function.update_alias, []
 
         def overtaken(**arguments: Any) -> Any:
             monkeypatch.setattr(canary.function, "update_alias", move_alias)
-            canary.act("rollback", rollout=asked, reasons=reasons)
+            promoted.append(canary.promote())
             return move_alias(**arguments)
 
         monkeypatch.setattr(canary.function, "update_alias", overtaken)
+        # WHEN only a canary may be taken back, THEN it is refused, and the new champion keeps everything
         with pytest.raises(RolloutEndedError):
-            canary.shift()
-        assert new in canary.function.serving()
-        # WHEN the pipeline rolls back what failed; THEN the traffic is the champion's again
-        assert canary.act("rollback", run={"run_id": "train-2"}, rollout=None)["rolled_back"]
-        assert canary.function.serving() == {old: 1}
-        assert canary.store.rollout("train-2").reasons == reasons
+            canary.act("rollback", rollout=canary.rollout, only_canary=True)
+        assert canary.store.champion().version == promoted[0]["version"]
+        assert canary.function.serving() == {promoted[0]["lambda_version"]: 1}
 
     def test_promoting_after_a_rollback_is_refused(self, canary: World):
         canary.act("rollback", rollout=canary.rollout, reasons=[{"code": "x", "sentence": "y"}])

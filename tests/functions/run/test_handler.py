@@ -70,6 +70,15 @@ def test_errors_carry_the_names_the_pipeline_catches(using: Services):
     assert act(opening("smoke-1", kind="smoke"), using)["run_id"] == "smoke-1"
 
 
+@pytest.mark.parametrize("asked", [{"trigger": "manual"}, {"trigger": None}, {"kind": "training"}, {"kind": None}])
+def test_an_execution_started_by_hand_with_another_input_opens_nothing(using: Services, asked: dict[str, Any]):
+    event = opening("by-hand")
+    with pytest.raises(ValueError, match=r"by-hand has the kind .* and the trigger"):
+        act({**event, "input": {**event["input"], **asked}}, using)
+    assert using.store.active_run() is None
+    assert using.store.runs() == []
+
+
 def test_closes_once(using: Services):
     act(opening("train-1"), using)
     assert act(closing("train-1", "failed", "the job died"), using) == {"status": "failed"}
