@@ -28,7 +28,8 @@ def import_(model: str, file: Path, skip_refused: bool, models_directory: Path, 
     """Bring the rows of FILE (CSV or Parquet, the declared columns) into the lake of MODEL.
 
     Every row is checked against the data contract. A file with a bad row is refused whole and its bad rows are
-    named, unless --skip-refused. Importing the same rows again changes nothing.
+    named, unless --skip-refused. Importing the same rows again doubles nothing; of a row
+    with other values the last import counts.
     """
     output = Output(as_json)
     declaration = find_declaration(model, models_directory)

@@ -27,7 +27,8 @@ class HistoryImport:
     rows, unlabelled : int
         Rows imported, and how many of them have no label.
     already_there : bool
-        The very same rows had been imported before; nothing changed.
+        The very same rows had been imported before. Nothing doubles; where others were imported since for their
+        keys, these count again.
     refused : tuple of RefusedRow
         Rows left out, each with the rule it breaks.
     """
@@ -72,8 +73,8 @@ def import_rows(
     bucket = account.platform.lake_bucket
     key = history_object_key(declaration, history_sha256(rows, declaration))
     there = _exists(account, bucket, key)
-    if not there:
-        account.client("s3").put_object(Bucket=bucket, Key=key, Body=parquet_bytes(rows))
+    # Also when it is there: of two imports of a row the newer object counts, and this is the newest now.
+    account.client("s3").put_object(Bucket=bucket, Key=key, Body=parquet_bytes(rows))
     return HistoryImport(f"s3://{bucket}/{key}", len(rows), check.unlabelled, there, check.refused)
 
 

@@ -23,6 +23,9 @@ BATCH = 500
 
 REFERENCES = ("prediction_id", "key")
 
+_TRUTHS = {"True": "1", "true": "1", "TRUE": "1", "False": "0", "false": "0", "FALSE": "0"}
+"""What pandas, R and SQL tools write for the outcomes of two classes."""
+
 _MEND = "mend the file and import it again"
 
 
@@ -153,6 +156,8 @@ def _numbers(column: pd.Series) -> pd.Series:
     """Floats; NaN for what is no number. A timestamp or a duration is none, though pandas would count its ticks."""
     if column.dtype.kind in "Mm":
         return pd.Series(float("nan"), index=column.index)
+    if column.dtype.kind == "O" or pd.api.types.is_string_dtype(column):
+        column = column.replace(_TRUTHS)
     return pd.to_numeric(column, errors="coerce").astype(float)
 
 

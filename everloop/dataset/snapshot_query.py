@@ -19,6 +19,10 @@ SUPERSEDED = "s"
 """The answer's column beside those of the lake: how many rows of its key each row superseded."""
 
 
+LONGEST_ARRAY = 200
+"""Elements written in one array. Trino took 254 at most for years (trinodb/trino issue 16033)."""
+
+
 @dataclass(frozen=True)
 class SnapshotWindow:
     """Which rows a training set made at ``as_of`` may hold.
@@ -80,8 +84,8 @@ def snapshot_query(declaration: ModelDeclaration, as_of: datetime, listing: Lake
     told = partitions(window.oldest, as_of, first=listing.first_labels or nothing_yet)
     # A feature's name has at least two characters and begins with a letter: names of one letter, or that begin with
     # an underscore, are the query's own. Of a row, o counts its other imports, f is when its first label arrived, a
-    # whether one has, k when the first one of its key did, d whether those of its key contradict each other, and h
-    # whether it is of history.
+    # whether one has, k when the first one of its key did, d whether those of its key contradict each other, h
+    # whether it is of history, and p its place among them.
     return f"""WITH history AS (
   {_history(declaration, window, listing, features)}
 ), captured AS (
@@ -144,13 +148,13 @@ def snapshot_query(declaration: ModelDeclaration, as_of: datetime, listing: Lake
       CASE WHEN "_asked_in_time" IS NOT NULL THEN 0 WHEN h = 1 THEN 1 ELSE 2 END,
       "_asked_in_time" DESC,
       CASE WHEN "_asked_in_time" IS NULL AND h = 0 THEN "_asked" END,
-      CASE WHEN "_asked_in_time" IS NOT NULL OR h = 0 THEN "prediction_id" END DESC) AS place,
+      CASE WHEN "_asked_in_time" IS NOT NULL OR h = 0 THEN "prediction_id" END DESC) AS p,
     count(*) OVER (PARTITION BY "key") - 1 + sum(o) OVER (PARTITION BY "key") AS {SUPERSEDED}
   FROM apart
 )
 SELECT "key", "time", "label", {features}, {SUPERSEDED}
 FROM ranked
-WHERE place = 1 OR (d = 1 AND "label" IS NOT NULL)"""
+WHERE p = 1 OR (d = 1 AND "label" IS NOT NULL)"""
 
 
 def _history(declaration: ModelDeclaration, window: SnapshotWindow, listing: LakeListing, features: str) -> str:
@@ -160,18 +164,19 @@ def _history(declaration: ModelDeclaration, window: SnapshotWindow, listing: Lak
     chosen = f'SELECT "key", "time", "label", {nobody}, {features}'
     if len(listing.imports) < 2:
         return f"{chosen}, 0 AS o\n  FROM {table}\n  WHERE {_times(window)}"
-    names = ", ".join(map(quoted, listing.imports))
+    parts = (listing.imports[start : start + LONGEST_ARRAY] for start in range(0, len(listing.imports), LONGEST_ARRAY))
+    names = " || ".join(f"ARRAY[{', '.join(map(quoted, part))}]" for part in parts)
     name = f'substr("$path", {len(listing.history_location) + 1})'
     # What is not in the list came after it was made.
-    place = f"coalesce(nullif(array_position(ARRAY[{names}], {name}), 0), {len(listing.imports) + 1})"
+    order = f"coalesce(nullif(array_position({names}, {name}), 0), {len(listing.imports) + 1})"
     return f"""{chosen}, CAST(n - 1 AS INTEGER) AS o FROM (
-    SELECT {columns}, rank() OVER (PARTITION BY "key" ORDER BY i DESC) AS place, count(*) OVER (PARTITION BY "key") AS n
+    SELECT {columns}, rank() OVER (PARTITION BY "key" ORDER BY i DESC) AS p, count(*) OVER (PARTITION BY "key") AS n
     FROM (
-      SELECT {columns}, max({place}) AS i FROM {table}
+      SELECT {columns}, max({order}) AS i FROM {table}
       GROUP BY {columns}
     ) contents
   ) imported
-  WHERE place = 1 AND {_times(window)}"""
+  WHERE p = 1 AND {_times(window)}"""
 
 
 def _times(window: SnapshotWindow) -> str:

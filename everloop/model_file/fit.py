@@ -142,7 +142,7 @@ def _training_run_cost(declaration: ModelDeclaration) -> Iterator[Misfit]:
             f"one whose price is known here ({', '.join(USD_PER_HOUR)}), or any other together with its price in your "
             "region as cost.instance_usd_per_hour",
         )
-    elif worst > cost.max_training_run_usd:
+    elif _rounded_up(worst) > cost.max_training_run_usd:
         yield Misfit(
             ("cost", "max_training_run_usd"),
             cost.max_training_run_usd,
@@ -153,7 +153,7 @@ def _training_run_cost(declaration: ModelDeclaration) -> Iterator[Misfit]:
 def _monthly_cost(declaration: ModelDeclaration) -> Iterator[Misfit]:
     cost, quota = declaration.cost, declaration.retraining.quota
     worst, runs = worst_case.training_run_usd(declaration), worst_case.runs_in_a_month(declaration)
-    if worst is not None and runs * worst > cost.monthly_budget_usd:
+    if worst is not None and _rounded_up(runs * worst) > cost.monthly_budget_usd:
         yield Misfit(
             ("cost", "monthly_budget_usd"),
             cost.monthly_budget_usd,
@@ -174,6 +174,14 @@ def _run_cost(declaration: ModelDeclaration) -> str:
 
 
 def _usd(amount: float) -> str:
-    """Rounded up: the figure that is named has to be enough. Below a dollar to a tenth of a cent."""
-    places = 3 if amount < 1 else 2
-    return f"${math.ceil(round(amount * 10**places, 6)) / 10**places:,.{places}f}"
+    return f"${_rounded_up(amount):,.{_places(amount)}f}"
+
+
+def _rounded_up(amount: float) -> float:
+    """The figure that is named, which has to be enough."""
+    return math.ceil(round(amount * 10 ** _places(amount), 6)) / 10 ** _places(amount)
+
+
+def _places(amount: float) -> int:
+    """Cents; below a dollar a tenth of one."""
+    return 3 if amount < 1 else 2

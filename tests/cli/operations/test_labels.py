@@ -51,6 +51,13 @@ def test_labels_are_read_by_prediction_id_and_by_key(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("words", [("True", "False"), ("true", "false"), ("TRUE", "FALSE"), ("1.0", "0.0")])
+def test_outcomes_of_two_classes_may_be_said_in_words(tmp_path, words):
+    yes, no = words
+    labels = read_labels(write(tmp_path, f"key,label\nTrue,{yes}\nb,{no}\n")).labels
+    assert labels == [{"key": "True", "label": 1.0}, {"key": "b", "label": 0.0}]
+
+
 @pytest.mark.parametrize("index", [[0, 1], [7, 3], ["a", "b"]])
 def test_parquet_is_read_alike_whatever_its_index(tmp_path, index):
     file = tmp_path / "labels.parquet"

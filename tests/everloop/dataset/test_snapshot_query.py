@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from everloop.dataset.lake_listing import LakeListing
-from everloop.dataset.snapshot_query import SUPERSEDED, snapshot_query
+from everloop.dataset.snapshot_query import LONGEST_ARRAY, SUPERSEDED, snapshot_query
 from local.athena.functions import MACROS
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import START
@@ -321,6 +321,12 @@ class TestHistoryImportedAgain:
         lake.imports.remove("three.parquet")
         assert lake.contents() == [("k", 3, 1, 3)]
 
+    def test_imports_are_told_apart_however_many_they_are(self, lake: Lake) -> None:
+        for place in range(2 * LONGEST_ARRAY + 3):
+            lake.history("k", 3, 1, distance=float(place), imported=f"{(7 * place) % 403:03}.parquet")
+        assert lake.contents() == [("k", 3, 1, 2 * LONGEST_ARRAY + 2)]
+        assert lake.superseded() == 2 * LONGEST_ARRAY + 2
+
     @pytest.mark.parametrize("imports", [["one.parquet"], ["one.parquet", "it's two.parquet"]])
     def test_contradictions_within_one_import_stay_apart(self, lake: Lake, imports: list[str]) -> None:
         for name in imports:
@@ -334,6 +340,31 @@ class TestHistoryImportedAgain:
         lake.history("k", 80, 1, imported="one.parquet")
         lake.history("k", 10, 1, imported="two.parquet")
         assert lake.rows(**TWO_DAYS) == []
+
+
+@pytest.mark.parametrize("name", ["place", "seen", "judged", "history", "rank", "label_id", "imported"])
+def test_a_feature_may_be_called_like_something_in_the_query(name: str) -> None:
+    # GIVEN two imports of five rows, whose first feature has that name and another value in each
+    document = binary_document()
+    document["data"]["features"][0]["name"] = name
+    with duckdb.connect() as connection:
+        for macro in MACROS:
+            connection.execute(macro)
+        for table, columns in TABLES.items():
+            connection.execute(f"CREATE TABLE late_train_{table} ({columns.replace('distance', name)})")
+        for place in range(10):
+            row = [f"k{place % 5}", _at(place % 5), 1.0, float(place), f"{HISTORY}{place // 5}.parquet"]
+            columns = f'"key", "time", "label", "{name}", "$path"'
+            connection.execute(f"INSERT INTO late_train_history ({columns}) VALUES (?, ?, ?, ?, ?)", row)
+        for imports in (("0.parquet",), ("0.parquet", "1.parquet")):
+            listing = LakeListing(date(2000, 1, 1), date(2000, 1, 1), imports, HISTORY)
+            query = snapshot_query(declare(document), START + timedelta(hours=AS_OF_HOURS), listing)
+            found = connection.execute(query).fetchdf()
+            # WHEN it is asked for, THEN a row a key is there: with two imports, that of the last
+            if len(imports) == 2:
+                assert sorted(found[name]) == [5.0, 6.0, 7.0, 8.0, 9.0]
+            else:
+                assert sorted(set(found["key"])) == ["k0", "k1", "k2", "k3", "k4"]
 
 
 class TestAnyLake:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from everloop.model_file import worst_case
 from everloop.model_file.prices import USD_PER_HOUR
@@ -71,3 +73,21 @@ def test_no_month_has_more_runs_than_are_budgeted(runs: int, days: int) -> None:
         while sum(s > at - timedelta(days=days) for s in started) < runs:
             started.append(at)
     assert len(started) == worst_case.runs_in_a_month(declaration)
+
+
+@given(minutes=st.integers(1, 1440), instance=st.sampled_from(sorted(USD_PER_HOUR)), runs=st.integers(1, 40))
+def test_the_ceiling_that_a_mistake_names_is_enough(minutes: int, instance: str, runs: int) -> None:
+    # GIVEN ceilings of nothing
+    training = {"instance_type": instance, "max_minutes": minutes}
+    document = binary_document(training=training, retraining={"quota": {"runs": runs, "days": 365}})
+    document["cost"] |= {"max_training_run_usd": 0.001, "monthly_budget_usd": 0.001}
+    with pytest.raises(ValidationError) as refused:
+        declare(document)
+    named = {e["loc"][-1]: _figure(str(e["ctx"]["error"])) for e in refused.value.errors()}
+    # WHEN they are what the mistakes name, THEN they are accepted
+    document["cost"] |= named
+    declare(document)
+
+
+def _figure(text: str) -> float:
+    return float(re.search(r"at least \$([\d,.]*\d)", text)[1].replace(",", ""))
