@@ -136,7 +136,8 @@ class CaptureStream(Construct):
         log_stream = logs.CfnLogStream(
             self, "LogStream", log_group_name=log_group.log_group_name, log_stream_name="delivery"
         )
-        prefix, errors = names.lake_prefix(kind), f"{ERRORS_PREFIX}{kind}/model={names.model}/"
+        prefix = names.lake_prefix(kind)
+        errors = f"{ERRORS_PREFIX}{prefix}"
         role = self._role(platform, names, [prefix, errors], table.name, log_group)
         destination = firehose.CfnDeliveryStream.ExtendedS3DestinationConfigurationProperty(
             bucket_arn=platform.lake.bucket_arn,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from everloop.dataset.lake_listing import lake_prefix
+
 PLATFORM_STACK = "EverloopPlatform"
 EVENT_BUS = "everloop"
 GLUE_DATABASE = "everloop"
@@ -70,7 +72,7 @@ class ModelNames:
 
     def lake_prefix(self, kind: str) -> str:
         """The lake prefix of ``predictions``, ``labels`` or ``history``, ending in a slash."""
-        return f"{kind}/model={self.model}/"
+        return lake_prefix(kind, self.model)
 
     @property
     def datasets_prefix(self) -> str:

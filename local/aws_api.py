@@ -107,12 +107,11 @@ class AwsApi:
     def _answer(self, request: HttpRequest) -> HttpResponse:
         if request.target.startswith("/_everloop/"):
             return self._control(request)
-        service = signed_for(request)
+        region, service = signature_of(request)
         if service is None:
             return _refuse(
                 request, 403, "MissingAuthenticationToken", "the request is not signed with AWS4-HMAC-SHA256"
             )
-        region = _signature(request)[0]
         if region not in known_regions():
             message = f"Credential should be scoped to a valid region; found {region!r}"
             return _refuse(request, 403, "InvalidSignatureException", message)
@@ -168,11 +167,6 @@ def backend_of(service: str, path: str) -> str | None:
     return name
 
 
-def signed_for(request: HttpRequest) -> str | None:
-    """The service that a request is signed for, by header or by query; None when it is not signed."""
-    return _signature(request)[1]
-
-
 @cache
 def known_regions() -> frozenset[str]:
     """AWS's regions, of all partitions; moto has no backends for another."""
@@ -181,8 +175,8 @@ def known_regions() -> frozenset[str]:
     return frozenset(region for name in partitions for region in session.get_available_regions("sts", name))
 
 
-def _signature(request: HttpRequest) -> tuple[str | None, str | None]:
-    """Region and service that a request is signed for."""
+def signature_of(request: HttpRequest) -> tuple[str | None, str | None]:
+    """Region and service that a request is signed for, by header or by query; None when it is not signed."""
     authorization = request.header("Authorization")
     match = _CREDENTIAL.search(authorization) if authorization else _QUERY_CREDENTIAL.search(request.query)
     return (match[1].lower(), match[2].lower()) if match else (None, None)

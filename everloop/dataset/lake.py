@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from everloop.dataset.digest import table_sha256
+from everloop.dataset.lake_listing import lake_prefix
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -40,7 +41,7 @@ def history_sha256(lake_frame: pd.DataFrame, declaration: ModelDeclaration) -> s
 
 def history_object_key(declaration: ModelDeclaration, sha256: str) -> str:
     """Key of a history object in the lake bucket."""
-    return f"history/model={declaration.model}/{sha256}.parquet"
+    return f"{lake_prefix('history', declaration.model)}{sha256}.parquet"
 
 
 def parquet_bytes(frame: pd.DataFrame) -> bytes:

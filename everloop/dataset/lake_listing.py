@@ -29,13 +29,8 @@ class LakeListing:
     history_location: str = ""
 
 
-def history_prefix(model: str) -> str:
-    """Where a model's history stands in the lake bucket."""
-    return f"history/model={model}/"
-
-
-def captured_prefix(kind: str, model: str) -> str:
-    """Where a model's ``predictions`` or ``labels`` stand in the lake bucket, day by day."""
+def lake_prefix(kind: str, model: str) -> str:
+    """Where a model's ``history``, ``predictions`` or ``labels`` stand in the lake bucket; the last two day by day."""
     return f"{kind}/model={model}/"
 
 
@@ -47,11 +42,11 @@ def list_lake(s3_client: Any, bucket: str, model: str) -> LakeListing:
     ValueError
         When a prefix ``date=…`` of a captured table names no day.
     """
-    history = history_prefix(model)
+    history = lake_prefix("history", model)
     imported = sorted((item["LastModified"], item["Key"]) for item in _objects(s3_client, bucket, history))
     return LakeListing(
-        first_predictions=_first_partition(s3_client, bucket, captured_prefix("predictions", model)),
-        first_labels=_first_partition(s3_client, bucket, captured_prefix("labels", model)),
+        first_predictions=_first_partition(s3_client, bucket, lake_prefix("predictions", model)),
+        first_labels=_first_partition(s3_client, bucket, lake_prefix("labels", model)),
         imports=tuple(key.removeprefix(history) for _, key in imported),
         history_location=f"s3://{bucket}/{history}",
     )

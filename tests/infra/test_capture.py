@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from everloop.dataset.lake import history_object_key
-from everloop.dataset.lake_listing import captured_prefix, history_prefix
+from everloop.dataset.lake_listing import lake_prefix
 from everloop.dataset.lake_sql import BUFFER
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import MODEL_STACK, Assembly
@@ -29,8 +29,9 @@ def test_records_wait_together_for_no_longer_than_the_queries_look_back(assembly
 def test_the_lake_is_listed_where_it_is_written(assembly: Assembly) -> None:
     streams = assembly.of_type(MODEL_STACK, "AWS::KinesisFirehose::DeliveryStream")
     written = {s["ExtendedS3DestinationConfiguration"]["Prefix"].split("!")[0] for s in streams.values()}
-    assert written == {f"{captured_prefix(kind, MODEL)}date=" for kind in ("predictions", "labels")}
-    assert history_object_key(declare(binary_document()), "5ha").startswith(history_prefix(MODEL))
+    assert written == {f"{kind}/model={MODEL}/date=" for kind in ("predictions", "labels")}
+    assert {f"{lake_prefix(kind, MODEL)}date=" for kind in ("predictions", "labels")} == written
+    assert history_object_key(declare(binary_document()), "5ha").startswith(lake_prefix("history", MODEL))
 
 
 def test_the_snapshot_function_may_list_what_it_lists(assembly: Assembly) -> None:
@@ -38,5 +39,8 @@ def test_the_snapshot_function_may_list_what_it_lists(assembly: Assembly) -> Non
     statements = [s for n, p in policies.items() if "Snapshot" in n for s in p["PolicyDocument"]["Statement"]]
     allowed = [s["Condition"]["StringLike"]["s3:prefix"] for s in statements if s["Action"] == "s3:ListBucket"]
     patterns = [pattern for given in allowed for pattern in given]
-    for prefix in (history_prefix(MODEL), *(f"{captured_prefix(k, MODEL)}date=" for k in ("predictions", "labels"))):
+    for prefix in (
+        lake_prefix("history", MODEL),
+        *(f"{lake_prefix(k, MODEL)}date=" for k in ("predictions", "labels")),
+    ):
         assert any(fnmatchcase(prefix, pattern) for pattern in patterns), prefix
