@@ -15,6 +15,7 @@ from everloop.registry.exceptions import RegistryError
 
 COMMANDS = {
     "check": "cli.commands.check:check",
+    "try": "cli.commands.try_:try_",
     "data": "cli.commands.data:data",
     "train": "cli.commands.train:train",
     "predict": "cli.commands.predict:predict",

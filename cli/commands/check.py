@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cli.exceptions import CommandError
 from cli.operations.declarations import declared_models, find_declaration
+from cli.operations.trial import Trial, sample_of, try_file
 from cli.options import json_option, models_directory_option
 from cli.output import Output
-from everloop.model_file import ModelFileError, training_run_usd
+from everloop.model_file import ModelDeclaration, ModelFileError, training_run_usd
 
 
 @click.command()
 @click.argument("models", nargs=-1)
+@click.option("--no-sample", is_flag=True, help="Check the declarations alone.")
 @models_directory_option
 @json_option
-def check(models: tuple[str, ...], models_directory: Path, as_json: bool) -> None:
+def check(models: tuple[str, ...], no_sample: bool, models_directory: Path, as_json: bool) -> None:
     """Check the declarations of MODELS (all of them, where none is named).
+
+    Where a `sample.csv` or `sample.parquet` lies beside a declaration, the model is also tried on it, as `everloop
+    try` does. What the gate says of a sample is told, and no mistake.
 
     Exit status 1 when any has a mistake.
     """
@@ -37,10 +43,35 @@ def check(models: tuple[str, ...], models_directory: Path, as_json: bool) -> Non
             results.append({"model": name, "ok": False, "mistakes": error.mistakes})
             output.say(str(error))
         else:
-            features, cost = len(declaration.data.features), training_run_usd(declaration)
-            results.append({"model": name, "ok": True, "mistakes": [], "training_run_usd": cost})
-            kind = f"{declaration.problem.type}, {features} features"
-            output.say(f"{name}: good ({kind}, at most ${cost:.3f} for the jobs of a training run)")
+            results.append(_good(output, name, declaration))
+            if not no_sample:
+                results[-1] |= _tried(output, name, declaration, models_directory / name)
     output.document(results)
     if not all(result["ok"] for result in results):
         sys.exit(1)
+
+
+def _good(output: Output, name: str, declaration: ModelDeclaration) -> dict[str, Any]:
+    features, cost = len(declaration.data.features), training_run_usd(declaration)
+    kind = f"{declaration.problem.type}, {features} features"
+    output.say(f"{name}: good ({kind}, at most ${cost:.3f} for the jobs of a training run)")
+    return {"model": name, "ok": True, "mistakes": [], "training_run_usd": cost}
+
+
+def _tried(output: Output, name: str, declaration: ModelDeclaration, folder: Path) -> dict[str, Any]:
+    """What came of trying the model on its sample, where there is one."""
+    sample = sample_of(folder)
+    if sample is None:
+        return {}
+    try:
+        trial = try_file(declaration, folder, sample, say=output.note)
+    except CommandError as error:
+        output.say(f"{name}: {sample.name} shows a mistake: {error}")
+        return {"ok": False, "sample": {"file": str(sample), "error": error.message, "remedy": error.remedy}}
+    output.say(f"{name}: {sample.name} trains, is exported and evaluated; the gate {_judged(trial)}")
+    return {"sample": {"file": str(sample), "verdict": trial.verdict, "reasons": trial.reasons}}
+
+
+def _judged(trial: Trial) -> str:
+    failed = [reason.sentence for reason in trial.reasons if not reason.passed]
+    return "would pass it" if not failed else f"would refuse it: {' '.join(failed)}"

@@ -1,16 +1,26 @@
-"""The source of a model's SageMaker jobs: one ``sourcedir.tar.gz`` for training and evaluation."""
+"""The source of a model's SageMaker jobs: one ``sourcedir.tar.gz`` for training and evaluation.
+
+``python -m infra.packaging.training_source MODEL_FOLDER TARGET`` writes it out as a folder.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+from everloop.model_file import ModelFileError, read_model_file
 from infra.exceptions import PackagingError
-from infra.packaging.files import read_folder
+from infra.packaging.files import read_folder, write_folder
 from infra.packaging.imports import local_modules
+from infra.settings import DeclaredModel
+
+ROOT = Path(__file__).resolve().parents[2]
 
 ENTRY_FOLDER = "entry"
 USER_FOLDER = "user_model"
 REQUIREMENTS = "requirements.txt"
+SAMPLES = ("sample.csv", "sample.parquet")
+"""Rows that ``everloop check`` tries a model on."""
 
 
 def training_source(training: Path, *, root: Path, model: Path, declaration: bytes) -> dict[str, bytes]:
@@ -18,7 +28,8 @@ def training_source(training: Path, *, root: Path, model: Path, declaration: byt
 
     At its root the programs of ``training/entry/`` (SageMaker's script mode starts ``train_entry.py`` there),
     ``requirements.txt`` (which script mode installs) and ``declaration.json``; next to them the package ``training``,
-    the parts of ``everloop`` that it and the user's code import, and the model's folder as ``user_model/``.
+    the parts of ``everloop`` that it and the user's code import, and the model's folder as ``user_model/``. Sample
+    rows in that folder stay behind: they are for trying the model, and would change the code's hash.
 
     Raises
     ------
@@ -33,7 +44,7 @@ def training_source(training: Path, *, root: Path, model: Path, declaration: byt
     if REQUIREMENTS not in own:
         raise PackagingError(f"{training / REQUIREMENTS}: no such file; the jobs install their packages by it")
     package = {n: d for n, d in own.items() if n.endswith(".py") and not n.startswith(f"{ENTRY_FOLDER}/")}
-    user = read_folder(model)
+    user = {name: data for name, data in read_folder(model).items() if name not in SAMPLES}
     entries = [training / ENTRY_FOLDER / n for n in entry if n.endswith(".py")]
     entries += [training / n for n in package]
     entries += [model / n for n in user if n.endswith(".py")]
@@ -46,3 +57,20 @@ def training_source(training: Path, *, root: Path, model: Path, declaration: byt
         **{path.as_posix(): (root / path).read_bytes() for path in shared},
         **{f"{USER_FOLDER}/{name}": data for name, data in user.items()},
     }
+
+
+def main(arguments: list[str]) -> int:
+    """Write the source of the model in a folder to another folder; the exit status."""
+    model, target = map(Path, arguments)
+    try:
+        declared = DeclaredModel(read_model_file(model / "model.yaml"), model)
+        source = training_source(ROOT / "training", root=ROOT, model=model, declaration=declared.document)
+        write_folder(source, target)
+    except (ModelFileError, PackagingError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -9,7 +9,10 @@ import pytest
 from infra.exceptions import PackagingError
 from infra.packaging.files import write_folder
 from infra.packaging.function_code import function_code
-from infra.packaging.training_source import training_source
+from infra.packaging.training_source import SAMPLES, main, training_source
+from infra.settings import read_models
+from tests.helpers.declarations import binary_document
+from tests.helpers.synthesis import ROOT, write_model
 
 
 @pytest.fixture
@@ -68,3 +71,27 @@ def test_what_the_jobs_start_by_has_to_be_there(root: Path, name: str) -> None:
     (root / "training" / name).unlink()
     with pytest.raises(PackagingError, match="no such file"):
         training_source(root / "training", root=root, model=root / "models" / "m", declaration=b"{}")
+
+
+def test_sample_rows_stay_behind(root: Path) -> None:
+    model = root / "models" / "m"
+    before = training_source(root / "training", root=root, model=model, declaration=b"{}")
+    for name in SAMPLES:
+        (model / name).write_bytes(b"1\n")
+    assert training_source(root / "training", root=root, model=model, declaration=b"{}") == before
+
+
+def test_the_written_archive_is_the_one_that_a_synthesis_ships(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "models", binary_document())
+    assert main([str(folder), str(tmp_path / "code")]) == 0
+    (declared,) = read_models(tmp_path / "models")
+    shipped = training_source(ROOT / "training", root=ROOT, model=folder, declaration=declared.document)
+    written = {p.relative_to(tmp_path / "code").as_posix(): p.read_bytes() for p in (tmp_path / "code").rglob("*.*")}
+    assert written == shipped
+
+
+def test_a_model_that_can_not_be_packaged_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_model(tmp_path / "models", binary_document())
+    (folder / "train.py").write_text("import (\n", encoding="utf-8")
+    assert main([str(folder), str(tmp_path / "code")]) == 1
+    assert "train.py:1" in capsys.readouterr().err

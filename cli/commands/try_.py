@@ -1,0 +1,62 @@
+"""``everloop try``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from cli.operations.declarations import find_declaration
+from cli.operations.trial import Trial, try_file
+from cli.options import json_option, model_argument, models_directory_option
+from cli.output import Output
+from everloop.evaluation.report import MetricValue
+
+
+@click.command("try")
+@model_argument
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="CSV or Parquet with the declared columns.",
+)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Keep the jobs' files there.")
+@models_directory_option
+@json_option
+def try_(model: str, data: Path, out: Path | None, models_directory: Path, as_json: bool) -> None:
+    """Train MODEL on the rows of a file and let the gate judge it: on this machine, without any cloud.
+
+    The newest days of the file are the test part, as in a training run, and the same code runs. Exit status 0 when
+    the candidate would be a first champion, 3 when the gate refuses it, 1 when it does not come that far.
+    """
+    output = Output(as_json)
+    declaration = find_declaration(model, models_directory)
+    trial = try_file(declaration, models_directory / model, data, say=output.note, out=out)
+    output.document(trial)
+    _tell(output, trial)
+    if trial.verdict != "pass":
+        sys.exit(3)
+
+
+def _tell(output: Output, trial: Trial) -> None:
+    names = [name for name in trial.candidate if name in trial.baseline]
+    output.table(
+        f"{trial.rows['test']:,} test rows after {trial.boundary}",
+        ["metric", "candidate [95% interval]", "baseline [95% interval]"],
+        [(name, _shown(trial.candidate[name]), _shown(trial.baseline[name])) for name in names],
+    )
+    for reason in trial.reasons:
+        output.say(f"  {'passed' if reason.passed else 'FAILED'}  {reason.code}: {reason.sentence}")
+    seconds = ", ".join(f"{name} {value:.1f} s" for name, value in trial.seconds.items())
+    what = "would be the first champion" if trial.verdict == "pass" else "the gate would refuse it"
+    output.say(f"{trial.model}: {what} ({seconds})")
+
+
+def _shown(metric: MetricValue) -> str:
+    if metric.value is None:
+        return "not defined"
+    if metric.low is None or metric.high is None:
+        return f"{metric.value:.4f}"
+    return f"{metric.value:.4f} [{metric.low:.4f}, {metric.high:.4f}]"

@@ -1,0 +1,270 @@
+"""Try a model on this machine: the jobs of a training run and its gate, on the rows of a file, without any cloud.
+
+Contract, training, export, parity, evaluation and gate are the deployed ones: both jobs run as processes from the
+code archive that a deployment would ship, in the folder layout that SageMaker gives them.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cli.exceptions import CommandError, RefusedDataError
+from cli.operations.history import told
+from everloop.dataset.exceptions import ContractViolationError, DatasetError, SplitError
+from everloop.dataset.frame_contract import check_history
+from everloop.dataset.history_file import read_history_file
+from everloop.dataset.lake import parquet_bytes, to_lake_frame
+from everloop.dataset.snapshot import SnapshotParts, build_snapshot
+from everloop.evaluation.gate import Expected, Reason, decide
+from everloop.evaluation.report import MetricValue, Report
+from everloop.model_file import ModelDeclaration
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN_ID = "trial"
+SAMPLES = ("sample.csv", "sample.parquet")
+"""Rows beside a declaration, which a check tries the model on. They are not shipped with its code."""
+_NO_CHAMPION = "none"
+
+
+class TrialFailedError(CommandError):
+    """A job of the trial failed, as it would on AWS."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a trial found.
+
+    Attributes
+    ----------
+    rows : dict of str to int
+        ``train`` and ``test``, and those without a label.
+    verdict : {"pass", "fail"}
+        The gate's, for a first champion.
+    reasons : tuple of Reason
+        Failed ones first.
+    candidate, baseline : dict of str to MetricValue
+        On the test rows.
+    seconds : dict of str to float
+        What each step took.
+    """
+
+    model: str
+    snapshot_hash: str
+    boundary: str
+    rows: dict[str, int]
+    verdict: str
+    reasons: tuple[Reason, ...]
+    candidate: dict[str, MetricValue]
+    baseline: dict[str, MetricValue]
+    seconds: dict[str, float]
+
+
+def sample_of(model_folder: Path) -> Path | None:
+    """The sample rows in a model's folder; None when there are none."""
+    return next((model_folder / name for name in SAMPLES if (model_folder / name).is_file()), None)
+
+
+def try_file(
+    declaration: ModelDeclaration,
+    model_folder: Path,
+    file: Path,
+    *,
+    say: Callable[[str], None],
+    out: Path | None = None,
+) -> Trial:
+    """Train and judge a first champion on the rows of a file; raises as :func:`try_model`."""
+    try:
+        frame = read_history_file(file, declaration)
+    except DatasetError as error:
+        raise RefusedDataError(str(error), "mend the file; nothing was trained") from error
+    return try_model(declaration, model_folder, frame, place=str(file), say=say, out=out)
+
+
+def try_model(
+    declaration: ModelDeclaration,
+    model_folder: Path,
+    frame: pd.DataFrame,
+    *,
+    place: str,
+    say: Callable[[str], None],
+    out: Path | None = None,
+    now: datetime | None = None,
+) -> Trial:
+    """Train and judge a first champion on the rows of ``frame``.
+
+    Parameters
+    ----------
+    model_folder : Path
+        The folder of ``models/`` that holds the training script.
+    frame : pandas.DataFrame
+        The declared columns, as :func:`everloop.dataset.history_file.read_history_file` gives them.
+    place : str
+        What errors call the rows: the file's name.
+    say : callable
+        Takes lines of progress, the jobs' own among them.
+    out : Path, optional
+        Where the jobs' files are kept; nowhere, when it is not given.
+
+    Raises
+    ------
+    RefusedDataError
+        Rows break the data contract, or leave nothing to train or to test on.
+    TrialFailedError
+        The training or the evaluation failed; the message is the job's own.
+    """
+    with tempfile.TemporaryDirectory(prefix="everloop-try-") as scratch:
+        folder, watch = Path(scratch), _Stopwatch()
+        say("holding the rows against the contract")
+        parts = _snapshot(declaration, frame, place, now or datetime.now(UTC))
+        watch.lap("contract")
+        code = _unpack_code(model_folder, folder / "code")
+        _store(parts, folder)
+        say(f"training on {len(parts.train):,} rows, up to {parts.snapshot.boundary}")
+        _train(folder, code, say)
+        watch.lap("training")
+        say(f"evaluating on the {len(parts.test):,} rows after that")
+        report = _evaluate(folder, code, parts, say)
+        watch.lap("evaluation")
+        expected = Expected(declaration.model, RUN_ID, parts.snapshot.snapshot_hash, len(parts.test), None)
+        verdict = decide(report, declaration.gate, expected)
+        if out is not None:
+            _keep(folder / "evaluation", out)
+    return Trial(
+        model=declaration.model,
+        snapshot_hash=parts.snapshot.snapshot_hash,
+        boundary=parts.snapshot.boundary,
+        rows={name: parts.snapshot.rows[name] for name in ("train", "test", "unlabelled")},
+        verdict=verdict.as_dict()["verdict"],
+        reasons=verdict.reasons,
+        candidate=report.candidate,
+        baseline=report.baseline,
+        seconds=watch.seconds,
+    )
+
+
+class _Stopwatch:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.seconds[name], self._since = round(now - self._since, 2), now
+
+
+def _snapshot(declaration: ModelDeclaration, frame: pd.DataFrame, place: str, now: datetime) -> SnapshotParts:
+    check = check_history(frame, declaration, now)
+    if check.violations:
+        raise RefusedDataError(f"{place} breaks the data contract\n{told(check)}", "mend the file, or the declaration")
+    rows = to_lake_frame(check.accepted, declaration)
+    # A file is as old as it is: its own newest row, and no calendar, says how fresh its labels are.
+    newest = rows["time"].max().to_pydatetime().replace(tzinfo=UTC) if len(rows) else now
+    as_of = newest + timedelta(hours=declaration.data.label_lag_hours)
+    try:
+        return build_snapshot(rows, declaration, query=place, as_of=as_of)
+    except (ContractViolationError, SplitError) as error:
+        raise RefusedDataError(str(error), "bring a file with more of what is missing, or mend the declaration") from (
+            error
+        )
+
+
+def _store(parts: SnapshotParts, folder: Path) -> None:
+    for name, table in {"train": parts.train, "test": parts.test, "test_features": parts.test_features}.items():
+        target = folder / "data" / name
+        target.mkdir(parents=True)
+        (target / "part-0.parquet").write_bytes(parquet_bytes(table))
+
+
+def _unpack_code(model_folder: Path, target: Path) -> Path:
+    """The code archive of both jobs, unpacked; it is packaged by the program that a synthesis packages it with."""
+    command = [sys.executable, "-m", "infra.packaging.training_source", str(model_folder.resolve()), str(target)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise TrialFailedError(f"the code can't be packaged: {done.stderr.strip()}", "mend the file it names")
+    return target
+
+
+def _train(folder: Path, code: Path, say: Callable[[str], None]) -> None:
+    model, output = folder / "model", folder / "output"
+    variables = {
+        "SM_CHANNEL_TRAIN": folder / "data" / "train",
+        "SM_CHANNEL_TEST_FEATURES": folder / "data" / "test_features",
+        "SM_MODEL_DIR": model,
+        "SM_OUTPUT_DIR": output,
+    }
+    lines, status = _run([sys.executable, "train_entry.py"], code, variables, say)
+    if status:
+        raise TrialFailedError(
+            f"the training failed: {_told(output / 'failure', lines)}",
+            "mend the script or the declaration, and try again; a training run would end the same way",
+        )
+    with tarfile.open(folder / "model.tar.gz", "w:gz", compresslevel=1) as archive:
+        archive.add(model, arcname=".")
+
+
+def _evaluate(folder: Path, code: Path, parts: SnapshotParts, say: Callable[[str], None]) -> Report:
+    output, message = folder / "evaluation", folder / "message"
+    arguments = {
+        "code": code,
+        "model-data": folder,
+        "test": folder / "data" / "test",
+        "champion": _NO_CHAMPION,
+        "run-id": RUN_ID,
+        "snapshot-hash": parts.snapshot.snapshot_hash,
+        "output": output,
+        "message": message,
+    }
+    options = [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
+    lines, status = _run([sys.executable, "-m", "training.evaluate", *options], code, {"PYTHONPATH": code}, say)
+    if status:
+        raise TrialFailedError(
+            f"the evaluation failed: {_told(message, lines)}",
+            "mend the script or the declaration, and try again; a training run would end the same way",
+        )
+    return Report.from_json((output / "report.json").read_bytes())
+
+
+def _run(
+    command: list[str], code: Path, variables: Mapping[str, Any], say: Callable[[str], None]
+) -> tuple[list[str], int]:
+    """Run a job's program in the unpacked archive; its lines, each told as it comes, and its exit status."""
+    given = [f"{name}={value}" for name, value in variables.items()]
+    lines = []
+    with subprocess.Popen(
+        ["env", *given, *command],
+        cwd=code,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            say(f"  {line.rstrip()}")
+    return lines, process.returncode
+
+
+def _told(file: Path, lines: list[str]) -> str:
+    """Why a job failed: what it wrote for SageMaker to show, or the end of what it printed."""
+    if file.is_file():
+        return file.read_text(encoding="utf-8", errors="replace").strip()
+    return "\n".join(lines[-8:]) or "it printed nothing"
+
+
+def _keep(files: Path, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for file in sorted(files.iterdir()):
+        (out / file.name).write_bytes(file.read_bytes())
