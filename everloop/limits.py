@@ -1,6 +1,11 @@
-"""How large a value may be that is a label or an answer."""
+"""How large a value may be that is a label or an answer, and which characters no text may have."""
 
 from __future__ import annotations
+
+import re
+
+UNUSABLE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, which no key or category means, and lone surrogates, which are no text at all."""
 
 LARGEST_VALUE = 1e60
 """Of either sign. Monitoring sums fourth powers of what it counts, and squares those sums again to find their error:

@@ -15,6 +15,7 @@ import pyarrow
 from cli.account import DeployedModel
 from cli.exceptions import ApiRefusedError, CommandError, RefusedDataError
 from cli.signed_http import SignedHttpClient
+from everloop.dataset.columns import as_keys, as_texts
 from everloop.serving.exceptions import RequestError
 from everloop.serving.labels import LabelRules, parse_labels
 
@@ -113,7 +114,7 @@ def read_labels(file: Path) -> LabelsFile:
     _refuse_rows(file, _is_empty(frame[reference]) | _is_empty(frame["label"]), "has an empty value")
     numbers = _numbers(frame["label"])
     _refuse_rows(file, numbers.isna(), "has a label that is not a number")
-    frame = pd.DataFrame({reference: frame[reference].astype(str), "label": numbers})
+    frame = pd.DataFrame({reference: _references(file, frame[reference]), "label": numbers})
     frame = frame.drop_duplicates()
     _refuse_rows(file, frame[reference].duplicated(keep=False), f"gives one {reference} two values")
     labels = [{reference: name, "label": value} for name, value in frame.itertuples(index=False)]
@@ -146,6 +147,19 @@ def _read(file: Path) -> pd.DataFrame:
         raise RefusedDataError(
             f"{file} can't be read: {error}; nothing was sent", f"{_MEND}, as .csv or .parquet"
         ) from error
+
+
+def _references(file: Path, column: pd.Series) -> pd.Series:
+    """What the labels name, in the form that requests and history have it in."""
+    if column.name == "key":
+        keys = as_keys(column)
+        for (_, rule), wrong in keys.refused.items():
+            shown = repr(column[wrong].iloc[0])
+            _refuse_rows(file, pd.Series(wrong), f"has the key {shown}, which is {rule}")
+        return keys.values
+    texts = as_texts(column)
+    _refuse_rows(file, pd.Series(texts.mistyped), "has a prediction_id that is no text, as every prediction_id is")
+    return texts.values
 
 
 def _is_empty(column: pd.Series) -> pd.Series:

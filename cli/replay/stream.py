@@ -76,6 +76,7 @@ def load(file: Path, declaration: ModelDeclaration, until_history: datetime) -> 
             "mend the file: the replay asks about every row of it",
         )
     time = declaration.data.time
+    frame[declaration.data.key] = check.accepted[declaration.data.key]  # as requests and labels bring it to the lake
     frame = frame.rename(columns={time: "time"})
     cut = pd.Timestamp(until_history)
     history, stream = frame[frame["time"] < cut].copy(), frame[frame["time"] >= cut].copy()

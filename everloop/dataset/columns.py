@@ -13,6 +13,8 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from everloop.row_key import KeyRefusedError, row_key
+
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}.*)?\Z")
 
 
@@ -56,6 +58,50 @@ def as_texts(column: pd.Series) -> TypedColumn:
     values[text] = cells[text]
     values[values == ""] = None
     return TypedColumn(_series(values, column, dtype=object), ~missing & ~text)
+
+
+@dataclass(frozen=True)
+class KeyColumn:
+    """A column brought into keys.
+
+    Attributes
+    ----------
+    values : pandas.Series
+        Keys as the lake keeps them; None where a cell is missing or no key.
+    refused : dict of (str, str) to bool array
+        By code and rule of :class:`everloop.row_key.KeyRefusedError`, the cells that are no key.
+    """
+
+    values: pd.Series
+    refused: dict[tuple[str, str], np.ndarray]
+
+
+def as_keys(column: pd.Series) -> KeyColumn:
+    """The column as keys, by the one rule that requests and labels keep too: :func:`everloop.row_key.row_key`.
+
+    A missing cell is none of the refused: whether it may be missing is the caller's rule.
+    """
+    exact_below = _exact_below(column.dtype)
+    cells = column.to_numpy(dtype=object)
+    missing = pd.isna(cells) | (cells == "")
+    values = np.full(len(cells), None, dtype=object)
+    refused: dict[tuple[str, str], np.ndarray] = {}
+    for place in np.flatnonzero(~missing):
+        cell = cells[place]
+        if isinstance(cell, np.generic):
+            exact_below, cell = _exact_below(cell.dtype), cell.item()
+        try:
+            values[place] = row_key(cell, exact_below=exact_below)
+        except KeyRefusedError as error:
+            reason = error.code, error.rule
+            refused.setdefault(reason, np.zeros(len(cells), dtype=bool))[place] = True
+    return KeyColumn(_series(values, column, dtype=object), refused)
+
+
+def _exact_below(dtype: object) -> int:
+    """From which size on a float of this type may stand for several whole numbers."""
+    bits = {np.dtype("float16"): 11, np.dtype("float32"): 24}.get(getattr(dtype, "numpy_dtype", dtype), 53)
+    return 2**bits
 
 
 def as_times(column: pd.Series) -> TypedColumn:

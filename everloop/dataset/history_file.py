@@ -83,6 +83,8 @@ def _read_parquet(path: Path, declaration: ModelDeclaration) -> pd.DataFrame:
         table = pyarrow.parquet.read_table(path)
         names = _require_columns(path, table.column_names, declaration)
         frame = table.select(names).to_pandas()
+        # Beside a missing value, pandas would make floats of whole numbers, and long ones lose digits.
+        frame[declaration.data.key] = table[declaration.data.key].to_pandas(integer_object_nulls=True)
     except (OSError, pyarrow.ArrowException) as error:
         raise HistoryFileError(f"{path}: {error}") from error
     frame[declaration.data.time] = _times(frame[declaration.data.time])

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from everloop.dataset.violations import Violation
-from everloop.limits import value_range
-from everloop.serving.request import MAX_KEY_LENGTH, UNUSABLE_CHARACTERS
+from everloop.limits import UNUSABLE_CHARACTERS, value_range
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Feature, ModelDeclaration
@@ -103,8 +102,6 @@ def _key_findings(keys: pd.Series) -> Iterator[Finding]:
     yield _missing(keys)
     repeated = keys.duplicated(keep="first").to_numpy() & keys.notna().to_numpy()
     yield Finding("duplicate_key", name, repeated, "the key of an earlier row, and keys are unique", keys)
-    yield _too_long(keys, MAX_KEY_LENGTH)
-    yield _control_characters(keys)
 
 
 def _label_findings(labels: pd.Series, declaration: ModelDeclaration) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from typing import Any
 from everloop.limits import value_range
 from everloop.serving.capture import Record, lake_timestamp
 from everloop.serving.exceptions import RequestError
-from everloop.serving.request import MAX_KEY_LENGTH, UNUSABLE_CHARACTERS, parse_json
+from everloop.serving.request import parse_json, read_key
 
 MAX_LABELS = 500
 """Labels in one request."""
@@ -127,14 +127,10 @@ def _label(entry: Any, rules: LabelRules, index: int) -> Label:
 
 
 def _reference(value: Any, name: str, index: int) -> str:
-    if type(value) is not str or not value:
-        raise RequestError("wrong_type", f"{name!r} is not a text with something in it", field=name, index=index)
-    if len(value) > MAX_KEY_LENGTH:
-        message = f"{name!r} has {len(value)} characters; at most {MAX_KEY_LENGTH} are taken"
-        raise RequestError("too_long", message, field=name, index=index)
-    if UNUSABLE_CHARACTERS.search(value):
-        raise RequestError("wrong_type", f"{name!r} has a control character: {value!r}", field=name, index=index)
-    return value
+    if name == "prediction_id" and type(value) is not str:
+        message = "'prediction_id' is no text; send the one that the answer gave"
+        raise RequestError("wrong_type", message, field=name, index=index)
+    return read_key(value, name, index)
 
 
 def _value(entry: dict[str, Any], rules: LabelRules, index: int) -> float:

@@ -6,25 +6,19 @@ import base64
 import binascii
 import json
 import math
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from everloop.limits import UNUSABLE_CHARACTERS
+from everloop.row_key import KeyRefusedError, row_key
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.exceptions import RequestError
 
 MAX_BODY_BYTES = 1024 * 1024
 """Largest request body, decoded."""
-
-MAX_KEY_LENGTH = 256
-"""Longest key, in characters."""
-
-
-UNUSABLE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters, which no key or category means, and lone surrogates, which are no text at all."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +87,21 @@ def parse_json(body: bytes) -> Any:
         raise RequestError("malformed_json", f"the body is not JSON: {error}") from error
 
 
+def read_key(value: Any, name: str, index: int) -> str:
+    """The key in the field ``name`` of an instance or a label, in the lake's form.
+
+    Raises
+    ------
+    RequestError
+        When it is none; see :func:`everloop.row_key.row_key`.
+    """
+    try:
+        return row_key(value)
+    except KeyRefusedError as error:
+        code = "wrong_type" if error.code == "control_character" else error.code
+        raise RequestError(code, error.about(name, value), field=name, index=index) from error
+
+
 class RequestParser:
     """Checks requests against one contract. Made once for each artefact; holds nothing of any request."""
 
@@ -121,7 +130,7 @@ class RequestParser:
         unseen: dict[str, int] = {}
         for index, instance in enumerate(instances):
             self._check_fields(instance, index)
-            keys.append(_key(instance[self.contract.key], self.contract.key, index))
+            keys.append(read_key(instance[self.contract.key], self.contract.key, index))
             num.append([_number(instance[f.name], f, index) for f in numbers])
             texts = [_category(instance[f.name], f, index) for f in categories]
             cat.append(texts)
@@ -184,14 +193,6 @@ def _object_of_distinct_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         repeated = next(name for name in names if names.count(name) > 1)
         raise RequestError("malformed_json", f"an object gives {_short(repeated)!r} twice", field=_short(repeated))
     return result
-
-
-def _key(value: Any, name: str, index: int) -> str:
-    if value is None or value == "":
-        raise RequestError(
-            "missing_not_allowed", f"{name!r} identifies the row and can't be empty", field=name, index=index
-        )
-    return _text(value, name, MAX_KEY_LENGTH, index)
 
 
 def _number(value: Any, spec: NumberField, index: int) -> float:

@@ -55,6 +55,16 @@ def at(place, value):
     return edit
 
 
+def test_keys_are_asked_about_as_the_lake_keeps_them(file, tmp_path, declaration):
+    frame = pd.read_csv(file, parse_dates=["departure"])
+    frame["train_id"] = range(1_000_000_000, 1_000_000_000 + len(frame))
+    frame["operator"] = "a"
+    frame.to_parquet(tmp_path / "trains.parquet")
+    data = load(tmp_path / "trains.parquet", declaration, CUT)
+    asked = [i["train_id"] for e in timeline(data, declaration) if isinstance(e, Questions) for i in e.instances]
+    assert (data.history["train_id"].iloc[0], asked[-1]) == ("1000000000", str(1_000_000_000 + len(frame) - 1))
+
+
 def test_history_knows_no_outcome_that_came_after_the_cut(file, declaration):
     data = load(file, declaration, CUT)
     lag = timedelta(hours=declaration.data.label_lag_hours)

@@ -36,7 +36,9 @@ def test_a_valid_table_is_accepted_whole_and_typed() -> None:
     [
         ("train_id", ["a", "b", "a", "c", "a"], "duplicate_key", [3, 5]),
         ("train_id", ["a", None, "", "c", "d"], "missing_not_allowed", [2, 3]),
-        ("train_id", ["a", 7, "c", "d", "e"], "wrong_type", [2]),
+        ("train_id", ["a", 7.5, "c", "d", "e"], "wrong_type", [2]),
+        ("train_id", ["a", 7, "7", "d", "e"], "duplicate_key", [3]),
+        ("train_id", ["a", " b", "c", "d ", "e"], "wrong_type", [2, 4]),
         ("train_id", ["a" * 257, "b", "c", "d", "e"], "too_long", [1]),
         ("train_id", ["a\n", "b", "c", "d", "e"], "control_character", [1]),
         ("departure", ["2013-01-01", "2013-01-02T05:00", "soon", "41334", "2013-01-03"], "wrong_type", [3, 4]),

@@ -49,8 +49,12 @@ def test_the_same_label_has_the_same_id() -> None:
         ({"label": 1}, "missing_field", "prediction_id"),
         ({"key": "a", "prediction_id": "b", "label": 1}, "missing_field", "prediction_id"),
         ({"key": "a", "label": 1, "at": "2013-03-01T00:00:00Z"}, "unknown_field", "at"),
-        ({"key": 3, "label": 1}, "wrong_type", "key"),
-        ({"key": "", "label": 1}, "wrong_type", "key"),
+        ({"key": 3.5, "label": 1}, "wrong_type", "key"),
+        ({"key": True, "label": 1}, "wrong_type", "key"),
+        ({"key": "3.0", "label": 1}, "wrong_type", "key"),
+        ({"key": [3], "label": 1}, "wrong_type", "key"),
+        ({"key": "", "label": 1}, "missing_not_allowed", "key"),
+        ({"prediction_id": 3, "label": 1}, "wrong_type", "prediction_id"),
         ({"key": "a\n", "label": 1}, "wrong_type", "key"),
         ({"key": "a" * 257, "label": 1}, "too_long", "key"),
         ({"key": "a", "label": True}, "wrong_type", "label"),
@@ -83,6 +87,13 @@ def test_a_wrong_body_is_refused(document: Any, code: str) -> None:
     with pytest.raises(RequestError) as refused:
         parse_labels(json.dumps(document).encode(), BINARY)
     assert refused.value.code == code
+
+
+def test_a_key_is_the_same_as_text_and_as_whole_number() -> None:
+    assert [label.key for label in parse({"key": 12, "label": 1}, {"key": 12.0, "label": 1})] == ["12", "12"]
+    with pytest.raises(RequestError) as refused:
+        parse({"key": "12", "label": 1}, {"key": 12, "label": 0})
+    assert (refused.value.code, refused.value.index) == ("conflicting_labels", 1)
 
 
 def test_two_values_for_one_prediction_at_once_are_refused_and_the_same_twice_is_not() -> None:

@@ -40,6 +40,18 @@ def test_a_valid_request_becomes_the_models_inputs() -> None:
     assert rows.unseen == {"day": 1}
 
 
+def test_a_key_is_the_same_as_text_and_as_whole_number() -> None:
+    assert parse({"instances": [row(7), row(8.0), row("009"), row("cafe\u0301")]}).keys == [
+        "7",
+        "8",
+        "009",
+        "caf\u00e9",
+    ]
+    with pytest.raises(RequestError) as refused:
+        parse({"instances": [row("7"), row(7)]})
+    assert (refused.value.code, refused.value.index) == ("duplicate_key", 1)
+
+
 ONE_WRONG_ROW = [
     (without("wind"), "missing_feature", "wind"),
     (without("train_id"), "missing_feature", "train_id"),
@@ -52,7 +64,13 @@ ONE_WRONG_ROW = [
     (row(line={}), "wrong_type", "line"),
     (row(line="no\x00rth"), "wrong_type", "line"),
     (row(operator="\ud800"), "wrong_type", "operator"),
-    (row(7), "wrong_type", "train_id"),
+    (row(7.5), "wrong_type", "train_id"),
+    (row(2.0**53), "wrong_type", "train_id"),
+    (row(True), "wrong_type", "train_id"),
+    (row("7.0"), "wrong_type", "train_id"),
+    (row(" 7"), "wrong_type", "train_id"),
+    (row("t\x00"), "wrong_type", "train_id"),
+    (row([7]), "wrong_type", "train_id"),
     (row(wind=math.nan), "not_finite", "wind"),
     (row(wind=math.inf), "not_finite", "wind"),
     (row(distance=-math.inf), "not_finite", "distance"),
