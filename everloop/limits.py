@@ -1,8 +1,9 @@
-"""How large a value may be that is a label or an answer, and which characters no text may have."""
+"""How large a value may be that is a label or an answer, of which times rows may be, and which characters no text has."""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, date, datetime
 
 UNUSABLE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, which no key or category means, and lone surrogates, which are no text at all."""
@@ -10,6 +11,15 @@ UNUSABLE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 LARGEST_VALUE = 1e60
 """Of either sign. Monitoring sums fourth powers of what it counts, and squares those sums again to find their error:
 beyond this, a single value would make them infinite for good, and no number can be told from another any more."""
+
+EARLIEST_TIME = datetime(1677, 9, 22, tzinfo=UTC)
+LATEST_TIME = datetime(2262, 4, 11, tzinfo=UTC)
+"""Rows of history lie between them. Athena unloads times in nanoseconds of 64 bits as its readers take them, which
+hold no others: they would come back as another time."""
+
+EARLIEST_CAPTURED = date(1970, 1, 1)
+"""The first partition of captured predictions and labels. AWS tells when a request came in milliseconds since then, so
+no request is older; a replay, whose clock is moved, can't begin earlier either."""
 
 
 def value_range(low: float | None, high: float | None) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from aws_cdk import aws_kinesisfirehose as firehose
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from everloop.limits import EARLIEST_CAPTURED
 from everloop.model_file import ModelDeclaration
 from infra.grants import Grant, give
 from infra.names import ERRORS_PREFIX, GLUE_DATABASE, ModelNames
@@ -18,9 +19,6 @@ from infra.platform_reference import Platform
 BUFFER_MB = 64
 BUFFER_SECONDS = 900
 """64 MB is the least that Parquet conversion takes; 15 minutes, the most, keeps the files few."""
-
-FIRST_DAY = "2000-01-01"
-"""Where the projected partitions begin."""
 
 Column = tuple[str, str]
 
@@ -81,7 +79,7 @@ class LakeTable(Construct):
                 "projection.enabled": "true",
                 "projection.date.type": "date",
                 "projection.date.format": "yyyy-MM-dd",
-                "projection.date.range": f"{FIRST_DAY},NOW+1DAYS",
+                "projection.date.range": f"{EARLIEST_CAPTURED.isoformat()},NOW+1DAYS",
                 "projection.date.interval": "1",
                 "projection.date.interval.unit": "DAYS",
                 "storage.location.template": f"{location}date=${{date}}/",

@@ -18,6 +18,7 @@ from cli.operations.predictions import to_instances
 from cli.replay.exceptions import ReplayDataError
 from everloop.dataset.frame_contract import check_history
 from everloop.dataset.history_file import read_history_file
+from everloop.limits import EARLIEST_CAPTURED, EARLIEST_TIME, LATEST_TIME
 from everloop.model_file import ModelDeclaration
 
 _NEVER = datetime(9999, 12, 31, tzinfo=UTC)
@@ -86,9 +87,23 @@ def load(file: Path, declaration: ModelDeclaration, until_history: datetime) -> 
             f"{len(history)} rows of history and {len(stream)} to replay",
             "choose --until-history between the two",
         )
+    _require_days_the_lake_has(file, stream["time"])
     unknown = history["time"] + timedelta(hours=declaration.data.label_lag_hours) > cut
     history.loc[unknown, declaration.data.target] = None
     return ReplayData(history.rename(columns={"time": time}), stream.reset_index(drop=True), until_history)
+
+
+def _require_days_the_lake_has(file: Path, asked: pd.Series) -> None:
+    """What is captured lies in partitions by day, and those begin on a certain one."""
+    first, last = asked.iloc[0].date(), asked.iloc[-1].date()
+    # The tables know tomorrow as their last day, and the clock runs on after the last outcome.
+    if first < EARLIEST_CAPTURED or last > LATEST_TIME.date() - timedelta(days=366):
+        raise ReplayDataError(
+            f"{file} is replayed from {first} to {last}; predictions are captured from {EARLIEST_CAPTURED} to "
+            f"{LATEST_TIME.date() - timedelta(days=366)}",
+            "choose --until-history so that the replay begins within these, and leave later rows out; history may be "
+            f"as old as {EARLIEST_TIME:%Y-%m-%d}",
+        )
 
 
 def timeline(data: ReplayData, declaration: ModelDeclaration) -> Iterator[Questions | Outcomes]:

@@ -15,6 +15,7 @@ from everloop.dataset.exceptions import ContractViolationError
 from everloop.dataset.row_rules import Finding, row_findings
 from everloop.dataset.violations import RefusedRow, Violation
 from everloop.instants import format_instant
+from everloop.limits import EARLIEST_TIME, LATEST_TIME
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -174,7 +175,11 @@ def _time_findings(times: pd.Series, as_of: datetime) -> list[Finding]:
     latest = np.maximum.accumulate(steps) if len(steps) else steps
     earlier = ~np.isnat(values) & ~future & (values.astype("int64") < latest)
     name, shown = str(times.name), times.astype(str)
+    low, high = (np.datetime64(limit.replace(tzinfo=None), "ms") for limit in (EARLIEST_TIME, LATEST_TIME))
+    outside = (values < low) | (values >= high)
+    limits = f"{EARLIEST_TIME:%Y-%m-%d} to {LATEST_TIME:%Y-%m-%d}"
     return [
+        Finding("time_out_of_range", name, outside, f"out of range: the lake keeps times from {limits}", shown),
         Finding("time_in_future", name, future, f"later than now, {format_instant(as_of)}", shown),
         Finding("time_out_of_order", name, earlier, "earlier than a row before it; sort the rows by time", shown),
     ]

@@ -26,6 +26,11 @@ def test_records_wait_together_for_no_longer_than_the_queries_look_back(assembly
         assert timedelta(seconds=destination["BufferingHints"]["IntervalInSeconds"]) <= BUFFER
 
 
+def test_every_day_that_can_have_been_captured_has_a_partition(assembly: Assembly) -> None:
+    parameters = [t["TableInput"]["Parameters"] for t in assembly.of_type(MODEL_STACK, "AWS::Glue::Table").values()]
+    assert [p["projection.date.range"] for p in parameters if "projection.enabled" in p] == ["1970-01-01,NOW+1DAYS"] * 2
+
+
 def test_the_lake_is_listed_where_it_is_written(assembly: Assembly) -> None:
     streams = assembly.of_type(MODEL_STACK, "AWS::KinesisFirehose::DeliveryStream")
     written = {s["ExtendedS3DestinationConfiguration"]["Prefix"].split("!")[0] for s in streams.values()}

@@ -19,9 +19,9 @@ def declaration():
     return declare(binary_document())
 
 
-def write(path, **edits):
+def write(path, first="2024-02-27", **edits):
     """A week and a half of trains, one an hour; ``edits`` change columns."""
-    times = pd.date_range("2024-02-27", periods=240, freq="h", tz="UTC") + pd.Timedelta(minutes=20)
+    times = pd.date_range(first, periods=240, freq="h", tz="UTC") + pd.Timedelta(minutes=20)
     frame = pd.DataFrame(
         {
             "train_id": [f"t{i:04}" for i in range(len(times))],
@@ -94,6 +94,26 @@ def test_every_row_is_asked_once_in_its_hour_and_answered_after_its_lag(file, de
 def test_a_cut_outside_the_data_is_refused_with_what_there_is(file, declaration, cut):
     with pytest.raises(ReplayDataError, match="2024-02-27"):
         load(file, declaration, cut)
+
+
+@pytest.mark.parametrize(
+    ("first", "cut", "starts"),
+    [
+        ("1997-02-27", datetime(1997, 3, 1, tzinfo=UTC), "1997-03-01"),
+        # History may be older than anything that can have been captured.
+        ("1969-12-30", datetime(1970, 1, 1, tzinfo=UTC), "1970-01-01"),
+        ("1969-12-30", datetime(1969, 12, 31, tzinfo=UTC), None),
+        ("2261-04-01", datetime(2261, 4, 2, tzinfo=UTC), "2261-04-02"),
+        ("2261-04-02", datetime(2261, 4, 5, tzinfo=UTC), None),
+    ],
+)
+def test_a_replay_lives_within_the_days_that_are_captured(tmp_path, declaration, first, cut, starts):
+    file = write(tmp_path / "trains.csv", first)
+    if starts is None:
+        with pytest.raises(ReplayDataError, match="captured from 1970-01-01 to 2261-04-10"):
+            load(file, declaration, cut)
+    else:
+        assert str(load(file, declaration, cut).stream["time"].iloc[0].date()) == starts
 
 
 STREAMED = 200

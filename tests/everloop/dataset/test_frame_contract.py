@@ -46,6 +46,13 @@ def test_a_valid_table_is_accepted_whole_and_typed() -> None:
         ("departure", ["2013-01-01", None, "2013-01-02", "2013-01-03", ""], "missing_not_allowed", [2, 5]),
         ("departure", ["2013-01-01", "2013-01-03", "2013-01-02", "2013-01-03", "2013-01-04"], "time_out_of_order", [3]),
         ("departure", ["2013-01-01", "2013-03-03", "2013-01-02", "2013-01-03", "2013-01-04"], "time_in_future", [2]),
+        ("departure", ["1677-09-21", "1677-09-22", "1969-12-31", "1970-01-01", "2013-01-01"], "time_out_of_range", [1]),
+        (
+            "departure",
+            ["0001-01-01", "0999-12-31", "1500-01-01", "2000-01-01", "2013-01-01"],
+            "time_out_of_range",
+            [1, 2, 3],
+        ),
         ("late", [0, 1, 2, 0.5, None], "label_not_binary", [3, 4]),
         ("late", [0, 1, np.inf, 1, 0], "not_finite", [3]),
         ("late", ["yes", 1, True, 1, 0], "wrong_type", [1, 3]),
