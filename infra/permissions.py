@@ -162,6 +162,13 @@ class ModelPermissions:
                 ("glue:GetDatabase", "glue:GetPartitions", "glue:GetTable"),
                 tuple(self.platform.glue_arns(self.stack, tables)),
             ),
+            # Athena looks at the database "default" of every catalogue that it queries; there is nothing of ours in it.
+            Grant(("glue:GetDatabase",), (self.arn("glue", "database/default"),)),
+            Grant(
+                ("lakeformation:GetDataAccess",),
+                ("*",),
+                "Lake Formation knows no resources for it; where it governs the lake, Athena reads nothing without it.",
+            ),
             Grant(("s3:GetBucketLocation",), (self.platform.lake.bucket_arn,)),
             self.list_lake(*prefixes, ATHENA_RESULTS_PREFIX, *listed),
             self.lake_objects(("s3:GetObject",), *prefixes),

@@ -103,7 +103,7 @@ class Pipeline(Construct):
             Grant(("lambda:InvokeFunction",), tuple(f.function_arn for f in functions)),
             Grant(_job_actions("TrainingJob"), (training,), why),
             Grant(_job_actions("ProcessingJob"), (processing,), why),
-            Grant(("sagemaker:AddTags",), (training, processing), why),
+            Grant(("sagemaker:AddTags", "sagemaker:ListTags"), (training, processing), why),
             Grant(
                 ("iam:PassRole",),
                 (jobs.train.role_arn, jobs.evaluate.role_arn),

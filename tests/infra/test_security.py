@@ -21,6 +21,7 @@ UNSCOPED = {
     "xray:GetSamplingTargets": "the same",
     "cloudwatch:GetMetricData": "CloudWatch knows no resources for reading metrics",
     "cloudwatch:PutMetricData": "held by a condition on the namespace",
+    "lakeformation:GetDataAccess": "Lake Formation knows no resources for it",
     "ecr:GetAuthorizationToken": "a registry's token is not for one repository",
     "logs:CreateLogDelivery": "log deliveries have no resources; see the Step Functions guide",
     "logs:GetLogDelivery": "the same",
