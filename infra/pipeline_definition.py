@@ -8,7 +8,8 @@ asks the clock.
 Every task has a time limit, retries what is known to pass, and catches everything else:
 
 - before the run is opened there is nothing to close: the execution fails;
-- afterwards ``CloseFailed`` closes the run with the cause, and the execution fails;
+- afterwards ``CloseFailed`` closes the run with the cause, and the execution fails; so does ``CloseUntrained``, which
+  says that no training job was started, so that the run costs none of the quota;
 - once traffic may have shifted, it is taken back first (``RollBackAfterFailure``).
 """
 
@@ -28,11 +29,11 @@ from everloop.rollout.exceptions import (
     MetricsIncompleteError,
 )
 from infra.function_catalogue import functions_of
-from infra.pipeline_jobs import evaluation_job, training_job
+from infra.pipeline_jobs import SAGEMAKER_RETRY, evaluation_job, training_job
 
 State = dict[str, Any]
 
-NO_RETRY_ERRORS = ["RunAlreadyActiveError", "QuotaExceededError"]
+NO_RETRY_ERRORS = ["RunAlreadyActiveError", "QuotaExceededError", "TooManyBrokenRunsError"]
 """What opening a run may answer by design: nothing was opened, and nothing is broken."""
 
 LAMBDA_RETRY = {
@@ -160,8 +161,22 @@ def _opening() -> dict[str, State]:
 def _candidate(declaration: ModelDeclaration) -> dict[str, State]:
     results = {**_RUN, "snapshot.$": "$.snapshot.result", "evaluation_uri.$": "$.places.evaluation", **_AT}
     return {
-        "Snapshot": _invoke("snapshot", {**_RUN, **_AT}, "$.snapshot", "Train"),
-        "Train": training_job(declaration, next_state="Evaluate", catch="CloseFailed"),
+        "Snapshot": _invoke("snapshot", {**_RUN, **_AT}, "$.snapshot", "Train", catch="CloseUntrained"),
+        "Train": training_job(declaration, next_state="Evaluate", catch="DidItTrain"),
+        "DidItTrain": {
+            "Type": "Choice",
+            "Comment": "A job that SageMaker did not take, or found no instance for, has cost nothing",
+            "Choices": [
+                {
+                    "Or": [
+                        *({"Variable": "$.failure.Error", "StringEquals": e} for e in SAGEMAKER_RETRY["ErrorEquals"]),
+                        {"Variable": "$.failure.Cause", "StringMatches": '*"FailureReason":"CapacityError*'},
+                    ],
+                    "Next": "CloseUntrained",
+                }
+            ],
+            "Default": "CloseFailed",
+        },
         "Evaluate": evaluation_job(declaration, next_state="Gate", catch="CloseFailed"),
         "Gate": _invoke("gate", results, "$.gate", "Register"),
         "Register": _invoke("register", {**results, "gate.$": "$.gate.result"}, "$.registered", "Verdict"),
@@ -242,7 +257,9 @@ def _closing() -> dict[str, State]:
         "cause.$": CAUSE,
     }
     close_failed = _invoke("run", failed, "$.closed", "Failed")
-    close_failed["Catch"] = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.closing_failure", "Next": "Failed"}]
+    close_untrained = _invoke("run", {**failed, "trained": False}, "$.closed", "Failed")
+    for state in (close_failed, close_untrained):
+        state["Catch"] = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.closing_failure", "Next": "Failed"}]
     states: dict[str, State] = {
         "UnknownAnswer": {
             "Type": "Pass",
@@ -264,6 +281,7 @@ def _closing() -> dict[str, State]:
             "Next": "RollBackAfterFailure",
         },
         "CloseFailed": close_failed,
+        "CloseUntrained": close_untrained,
         # A state machine may not itself raise an error whose name begins with "States.", as a failed job's does.
         "Failed": {"Type": "Fail", "Error": "RunFailed", "CausePath": "$.failure.Cause"},
         "Done": {"Type": "Succeed"},

@@ -151,7 +151,7 @@ def _decide(
         quality_days=quality.days,
         drifted=[f.name for f in drift.alarmed],
         windows_alarming=_streak(drift, chain),
-        runs=[PastRun(parse_instant(r.started_at), r.status) for r in _trained(scene.runs, windows.as_of)],
+        runs=[PastRun(parse_instant(r.started_at), r.status, r.trained) for r in _trained(scene.runs, windows.as_of)],
         active_run=scene.active_run,
         labelled_since=counted.labelled_rows + _labelled_since(scene.earlier, last, windows.end),
         minimum_rows=declaration.monitoring.minimum_rows,

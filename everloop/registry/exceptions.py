@@ -61,6 +61,18 @@ class QuotaExceededError(RegistryError):
         )
 
 
+class TooManyBrokenRunsError(RegistryError):
+    """The last runs all broke before they could train. ``free_at`` says when the next one may start."""
+
+    def __init__(self, model: str, broken: int, hours: float, free_at: str) -> None:
+        self.broken, self.free_at = broken, free_at
+        super().__init__(
+            f"model {model}: {broken} training runs broke before their training job started in the last {hours:g}"
+            f" hours, and no more may in that time; mend what `everloop runs list {model}` says, and try again after"
+            f" {free_at}, or at once by `everloop train {model} --smoke`, which is not counted"
+        )
+
+
 class RolloutEndedError(RegistryError):
     """The rollout is over, so it can be neither advanced, promoted nor rolled back."""
 

@@ -85,6 +85,8 @@ class Run(Record):
         The champion when the run opened: what its candidate is compared with.
     version : int or None
         The version it registered; ``verdict`` is its gate's.
+    trained : bool
+        False when it ended before its training job got an instance: then it cost none of the quota.
     """
 
     DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"trigger", "gate_reasons"})
@@ -103,6 +105,7 @@ class Run(Record):
     gate_reasons: list[Any] = field(default_factory=list)
     ended_at: str | None = None
     cause: str | None = None
+    trained: bool = True
 
     @property
     def key(self) -> tuple[str, str]:

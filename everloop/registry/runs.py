@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from everloop.instants import format_instant, parse_instant
@@ -15,6 +16,7 @@ from everloop.registry.exceptions import (
     RegistryError,
     RunAlreadyActiveError,
     RunNotActiveError,
+    TooManyBrokenRunsError,
     UnknownRunError,
 )
 from everloop.registry.ledger import Plan
@@ -24,6 +26,11 @@ from everloop.registry.versions import Move, Versions, move
 
 CLOSED = frozenset({"succeeded", "rejected", "failed", "rolled_back", "smoke_passed", "released"})
 """How a run ends."""
+
+BROKEN_RUNS = 10
+BROKEN_RUNS_WITHIN = timedelta(hours=24)
+"""How many training runs may break, before they train, in that time. They cost no instance and none of the quota, which
+bounds what training costs; but what starts them must not do so for ever."""
 
 
 class Runs(Versions):
@@ -69,7 +76,10 @@ class Runs(Versions):
         RunAlreadyActiveError
             Naming the run that is open.
         QuotaExceededError
-            When ``quota_runs`` training runs started in the ``quota_days`` before ``at``.
+            When ``quota_runs`` training runs started in the ``quota_days`` before ``at``. Runs that broke before they
+            trained are not among them.
+        TooManyBrokenRunsError
+            When as many as :data:`BROKEN_RUNS` of those started in the last day.
         """
 
         def plan() -> Plan:
@@ -101,10 +111,13 @@ class Runs(Versions):
         self.commit(f"open:{run_id}", f"open run {run_id}", plan)
         return self.run(run_id)
 
-    def close_run(self, run_id: str, *, status: str, cause: str | None, at: str, actor: str) -> Run:
+    def close_run(
+        self, run_id: str, *, status: str, cause: str | None, at: str, actor: str, trained: bool = True
+    ) -> Run:
         """Close a run. A champion that still waits in ``retraining`` returns to ``production``.
 
-        The first closing counts; any later one changes nothing.
+        The first closing counts; any later one changes nothing. ``trained`` is false for a run that broke before its
+        training job got an instance.
 
         Raises
         ------
@@ -116,8 +129,8 @@ class Runs(Versions):
 
         def plan() -> Plan:
             run = self.run(run_id)
-            ended = replace(run, status=status, ended_at=at, cause=cause)
-            details = {"kind": run.kind, "status": status}
+            ended = replace(run, status=status, ended_at=at, cause=cause, trained=trained)
+            details = {"kind": run.kind, "status": status} | ({} if trained else {"trained": False})
             entry = Entry(at=at, action="run_closed", actor=actor, run_id=run_id, reason=cause, details=details)
             active = ActiveRun(self.model, run_id, run.kind, run.started_at)
             writes = [
@@ -153,15 +166,15 @@ class Runs(Versions):
         return self.close_run(run_id, status="released", cause=reason, at=at, actor=actor)
 
     def _check_quota(self, at: str, allowed: int, days: int) -> None:
-        begin = parse_instant(at) - timedelta(days=days)
-        recent = sorted(
-            started
-            for run in self._all(Run, keys.RUNS)
-            if run.kind == "train" and (started := parse_instant(run.started_at)) > begin
-        )
+        runs = [run for run in self._all(Run, keys.RUNS) if run.kind == "train"]
+        recent = _started_since(parse_instant(at) - timedelta(days=days), (r for r in runs if r.trained))
         if len(recent) >= allowed:
             free_at = recent[-allowed] + timedelta(days=days)
             raise QuotaExceededError(self.model, len(recent), allowed, days, format_instant(free_at))
+        broken = _started_since(parse_instant(at) - BROKEN_RUNS_WITHIN, (r for r in runs if not r.trained))
+        if len(broken) >= BROKEN_RUNS:
+            free_at, hours = broken[-BROKEN_RUNS] + BROKEN_RUNS_WITHIN, BROKEN_RUNS_WITHIN / timedelta(hours=1)
+            raise TooManyBrokenRunsError(self.model, len(broken), hours, format_instant(free_at))
 
     def _champion_moves(self, current: State, to: State, at: str, actor: str) -> list[Move]:
         champion = self.champion()
@@ -169,6 +182,11 @@ class Runs(Versions):
             return []
         version = self.version(champion.version)
         return [move(version, to, at=at, actor=actor)] if version.state is current else []
+
+
+def _started_since(begin: datetime, runs: Iterable[Run]) -> list[datetime]:
+    """When those runs started that started later than ``begin``, oldest first."""
+    return sorted(started for run in runs if (started := parse_instant(run.started_at)) > begin)
 
 
 def _joined(writes: list[changes.Change], entries: list[Entry], moves: list[Move]) -> Plan:

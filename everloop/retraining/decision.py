@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from everloop.registry.runs import BROKEN_RUNS, BROKEN_RUNS_WITHIN
+
 if TYPE_CHECKING:
     from everloop.model_file.schema import Retraining
 
 Trigger = Literal["quality", "drift", "schedule"]
 Urgency = Literal["none", "low", "normal", "high"]
-HeldBackBy = Literal["active_run", "quota", "cooldown", "too_little_data"]
+HeldBackBy = Literal["active_run", "quota", "broken_runs", "cooldown", "too_little_data"]
 
 HIGH_URGENCY = 3.0
 """A loss this many times the declared smallest increase makes it urgent."""
@@ -24,10 +26,14 @@ HIGH_URGENCY = 3.0
 
 @dataclass(frozen=True)
 class PastRun:
-    """A training run: when it started, and how it ended (``open`` while it has not)."""
+    """A training run: when it started, and how it ended (``open`` while it has not).
+
+    ``trained`` is false when it broke before its training job got an instance: then it cost none of the quota.
+    """
 
     started_at: datetime
     status: str
+    trained: bool = True
 
     @property
     def broke(self) -> bool:
@@ -185,13 +191,18 @@ def _schedule(facts: Facts, policy: Retraining) -> Iterator[_Cause]:
 def _held_back(facts: Facts, policy: Retraining) -> tuple[HeldBackBy | None, Reason | None]:
     if facts.active_run is not None:
         return "active_run", Reason("active_run", f"The run {facts.active_run} is under way.")
-    within = [r for r in facts.runs if facts.as_of - r.started_at < timedelta(days=policy.quota.days)]
+    within = [r for r in facts.runs if r.trained and facts.as_of - r.started_at < timedelta(days=policy.quota.days)]
     if len(within) >= policy.quota.runs:
         sentence = (
             f"{len(within)} training runs started in the last {policy.quota.days} days, and {policy.quota.runs} "
             "are allowed."
         )
         return "quota", Reason("quota", sentence)
+    broken = [r for r in facts.runs if not r.trained and facts.as_of - r.started_at < BROKEN_RUNS_WITHIN]
+    if len(broken) >= BROKEN_RUNS:
+        hours = BROKEN_RUNS_WITHIN / timedelta(hours=1)
+        sentence = f"{len(broken)} training runs broke before they could train in the last {hours:g} hours."
+        return "broken_runs", Reason("broken_runs", sentence)
     if _cools_down(facts, policy):
         age = facts.as_of - facts.runs[0].started_at
         sentence = f"The last training started {_days(age)} ago, within the cooldown of {policy.cooldown_days:g} days."

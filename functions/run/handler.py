@@ -91,7 +91,10 @@ def _open(event: dict[str, Any], using: Services) -> dict[str, Any]:
 
 
 def _close(event: dict[str, Any], using: Services) -> dict[str, Any]:
-    """A failure comes as the pipeline caught it, a rollback with the reasons of whoever decided it."""
+    """A failure comes as the pipeline caught it, a rollback with the reasons of whoever decided it.
+
+    ``event["trained"]`` is false where the pipeline knows that no training job was started.
+    """
     cause, sentences = event.get("cause"), [reason["sentence"] for reason in event.get("reasons") or []]
     run = using.store.close_run(
         event["execution"],
@@ -99,6 +102,7 @@ def _close(event: dict[str, Any], using: Services) -> dict[str, Any]:
         cause=readable_cause(cause) if cause else "; ".join(sentences) or None,
         at=event["at"],
         actor=f"pipeline {event['execution']}",
+        trained=event.get("trained", True),
     )
     return {"status": run.status}
 

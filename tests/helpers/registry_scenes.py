@@ -35,9 +35,11 @@ def open_run(
     )
 
 
-def close_run(store: RegistryStore, run_id: str, *, when: str | None = None, status: str = "succeeded") -> Run:
+def close_run(
+    store: RegistryStore, run_id: str, *, when: str | None = None, status: str = "succeeded", trained: bool = True
+) -> Run:
     """Close a run."""
-    return store.close_run(run_id, status=status, cause=None, at=when or at(50), actor="test")
+    return store.close_run(run_id, status=status, cause=None, at=when or at(50), actor="test", trained=trained)
 
 
 def register(store: RegistryStore, run_id: str, *, gate: dict[str, Any] | None = None, snapshot: str = "s1") -> Version:

@@ -111,11 +111,22 @@ def test_a_job_is_asked_for_again_and_not_run_again(name: str) -> None:
     assert tried_again == {"SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException"}
 
 
-@pytest.mark.parametrize("name", sorted(set(TASKS) - {"CloseFailed"}))
+CLOSING = {"CloseFailed", "CloseUntrained"}
+
+
+@pytest.mark.parametrize("name", sorted(set(TASKS) - CLOSING))
 def test_every_failure_closes_the_run(name: str) -> None:
     for catch in TASKS[name]["Catch"]:
         if catch["Next"] != "NotOpened":
-            assert "CloseFailed" in reachable(catch["Next"])
+            assert CLOSING & reachable(catch["Next"])
+
+
+def test_only_what_comes_before_a_job_ran_costs_none_of_the_quota() -> None:
+    """Its instance is what the quota bounds."""
+    assert {name for name in STATES if "CloseUntrained" in following(STATES[name])} == {"Snapshot", "DidItTrain"}
+    assert {name for name in STATES if "DidItTrain" in following(STATES[name])} == {"Train"}
+    payloads = {name: TASKS[name]["Parameters"]["Payload"] for name in CLOSING}
+    assert payloads["CloseUntrained"] == {**payloads["CloseFailed"], "trained": False}
 
 
 def test_only_a_refusal_to_open_skips_the_closing() -> None:

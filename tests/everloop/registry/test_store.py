@@ -16,11 +16,13 @@ from everloop.registry import (
     Snapshot,
     State,
     StateOccupiedError,
+    TooManyBrokenRunsError,
     UnknownRunError,
     UnknownVersionError,
     Window,
     verify_audit,
 )
+from everloop.registry.runs import BROKEN_RUNS
 from tests.fakes.registry_table import UnreliableClient
 from tests.helpers.registry_scenes import FAILED, at, close_run, crown, open_run, register, start_rollout
 
@@ -68,6 +70,20 @@ class TestRuns:
         assert refused.value.free_at == at(7 * 24 * 60)
         assert store.active_run() is None
         assert open_run(store, "train-3", when=refused.value.free_at, runs=3).status == "open"
+
+    def test_runs_that_broke_before_they_trained_cost_none_of_the_quota(self, store: RegistryStore):
+        for index in range(BROKEN_RUNS):
+            open_run(store, f"broken-{index}", when=at(index), runs=1)
+            closed = close_run(store, f"broken-{index}", when=at(index), status="failed", trained=False)
+            assert (closed.status, closed.trained) == ("failed", False)
+        # THEN they have a limit of their own, which soon passes
+        with pytest.raises(TooManyBrokenRunsError, match="--smoke") as refused:
+            open_run(store, "train-1", when=at(60), runs=1)
+        assert refused.value.free_at == at(24 * 60)
+        assert open_run(store, "train-1", when=refused.value.free_at, runs=1).trained
+        close_run(store, "train-1", when=refused.value.free_at, status="failed")
+        with pytest.raises(QuotaExceededError):
+            open_run(store, "train-2", when=at(72 * 60), runs=1)
 
     def test_smoke_runs_and_rollouts_are_not_counted(self, store: RegistryStore):
         for index, kind in enumerate(["smoke", "rollout"]):

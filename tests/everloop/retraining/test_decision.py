@@ -22,8 +22,11 @@ LEVEL = FallenQuality("level", 0.08, 0.04, 0.001)
 SPREAD = FallenQuality("spread", -0.4, 0.09, 0.002)
 
 
-def ago(days: float, status: str = "succeeded") -> PastRun:
-    return PastRun(NOW - timedelta(days=days), status)
+def ago(days: float, status: str = "succeeded", *, trained: bool = True) -> PastRun:
+    return PastRun(NOW - timedelta(days=days), status, trained)
+
+
+BROKEN = [ago(hours / 24, "failed", trained=False) for hours in range(1, 24, 2)]
 
 
 QUIET = Facts(as_of=NOW, champion_version=3, quality_days=10, runs=[ago(30)], labelled_since=5000, minimum_rows=200)
@@ -88,6 +91,10 @@ def codes(decision) -> list[str]:
             "cooldown",
             None,
         ),
+        # What broke before it trained costs none of the quota.
+        ({"fallen": [LEVEL], "runs": [*BROKEN[:1], ago(30), ago(60)]}, "retrain", "quality", "normal", None, None),
+        ({"fallen": [LEVEL], "runs": BROKEN}, "held_back", "quality", "normal", "broken_runs", None),
+        ({"fallen": [LEVEL], "runs": BROKEN[:9]}, "held_back", "quality", "normal", "cooldown", None),
         (
             {"fallen": [LEVEL], "labelled_since": 199},
             "held_back",

@@ -86,6 +86,14 @@ def test_closes_once(using: Services):
     assert using.store.run("train-1").cause == "the job died"
 
 
+def test_a_run_that_never_trained_costs_none_of_the_quota(using: Services):
+    for index in range(3):
+        act(opening(f"train-{index}"), using)
+        act({**closing(f"train-{index}", "failed", "no such bucket"), "trained": False}, using)
+    assert not using.store.run("train-2").trained
+    act(opening("train-3"), using)
+
+
 def test_a_rolled_back_run_says_why(using: Services):
     act(opening("train-1"), using)
     reasons = [{"code": code, "sentence": f"{code} is too high"} for code in ("error_rate", "p99_latency")]
