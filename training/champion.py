@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+
+from everloop.instants import format_instant, parse_instant
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import (
     ArtifactRefusedError,
@@ -23,15 +27,26 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that serves now."""
+    """The version that serves now.
+
+    Attributes
+    ----------
+    learned_until : str
+        The newest row it learned from, ISO 8601: rows up to then say nothing about how it answers new ones.
+    """
 
     version: int
     contract: ServingContract
     scorer: Scorer
+    learned_until: str
+
+    def has_not_learned(self, times: np.ndarray) -> np.ndarray:
+        """Which of the rows at these instants (datetime64[ms]) it can't have learned from, bool [rows]."""
+        return times > np.datetime64(self.learned_until.removesuffix("Z"), "ms")
 
 
 def fetch_champion(uri: str, s3_client: Any, *, model: str) -> Champion:
-    """Download the champion's model and contract, and hold them against their manifest.
+    """Download the champion's model, contract and training record, and hold them against their manifest.
 
     Parameters
     ----------
@@ -57,11 +72,22 @@ def fetch_champion(uri: str, s3_client: Any, *, model: str) -> Champion:
         manifest = Manifest.from_bytes(read(MANIFEST_FILE))
         if manifest.model != model:
             raise ChampionError(f"{uri} is an artefact of {manifest.model!r}, not of {model!r}")
-        files = verify_files(manifest, read, names=("contract.json", "model.onnx"))
+        files = verify_files(manifest, read, names=("contract.json", "model.onnx", "training.json"))
         contract = ServingContract.from_json(files["contract.json"])
-        return Champion(manifest.version, contract, Scorer.from_bytes(files["model.onnx"], contract))
+        scorer = Scorer.from_bytes(files["model.onnx"], contract)
+        return Champion(manifest.version, contract, scorer, _learned_until(files["training.json"], uri))
     except (ArtifactRefusedError, ContractFormatError, ManifestFormatError, ScorerError) as error:
         raise ChampionError(f"the champion {uri} is refused: {error}") from error
+
+
+def _learned_until(record: bytes, uri: str) -> str:
+    try:
+        newest = json.loads(record)["time_range"][1]
+        return format_instant(parse_instant(newest))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ChampionError(f"{uri}training.json does not say up to which row the champion learned: {error!r}") from (
+            error
+        )
 
 
 def _read(s3_client: Any, bucket: str, key: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,20 +26,36 @@ class Split:
         with ``""`` where missing.
     target : ndarray or None
         int64 of 0 and 1, or float64; None where the channel carries no labels.
-    days : ndarray of datetime64[D]
-        The UTC day of each row.
+    times : ndarray of datetime64[ms]
+        The instant of each row, UTC.
     first, last : str
         The earliest and the latest row's instant, ISO 8601.
     """
 
     features: pd.DataFrame
     target: np.ndarray | None
-    days: np.ndarray
+    times: np.ndarray
     first: str
     last: str
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def only(self, rows: np.ndarray) -> Split:
+        """The chosen rows, bool [rows], of which there has to be one or more."""
+        times = self.times[rows]
+        return Split(
+            features=self.features[rows].reset_index(drop=True),
+            target=None if self.target is None else self.target[rows],
+            times=times,
+            first=_iso(times.min()),
+            last=_iso(times.max()),
+        )
+
+    @cached_property
+    def days(self) -> np.ndarray:
+        """The UTC day of each row, datetime64[D]."""
+        return self.times.astype("datetime64[D]")
 
 
 def read_split(folder: Path, declaration: ModelDeclaration, *, labelled: bool) -> Split:
@@ -65,7 +82,7 @@ def read_split(folder: Path, declaration: ModelDeclaration, *, labelled: bool) -
     return Split(
         features=pd.DataFrame(frame),
         target=_target(table.column("label"), declaration, folder) if labelled else None,
-        days=instants.astype("datetime64[D]"),
+        times=instants,
         first=_iso(instants.min()),
         last=_iso(instants.max()),
     )

@@ -24,7 +24,7 @@ from everloop.evaluation.metrics import (
     Estimate,
     estimate,
 )
-from everloop.evaluation.report import DayQuality, MetricValue, ParityFacts, Report
+from everloop.evaluation.report import DayQuality, MetricValue, PairedDifference, ParityFacts, Report
 from everloop.evaluation.significance import metric_value, paired_difference
 from everloop.model_file import ModelDeclaration
 from everloop.serving.manifest import sha256_hex
@@ -100,11 +100,10 @@ def evaluate(
     num, cat = arrays(candidate.contract, test)
     scores = score(candidate.scorer, num, cat)
     baseline = _baseline_scores(candidate, test)
-    champion_scores = None if champion is None else score(champion.scorer, *arrays(champion.contract, test))
+    compared = _compare(declaration, champion, test, scores)
     metrics = _metrics_of(declaration)
     ours = _estimates(metrics, test, scores)
     rule = _estimates(metrics, test, baseline)
-    theirs = None if champion_scores is None else _estimates(metrics, test, champion_scores)
     gate_metric = declaration.gate.metric
     profile = full_reference(candidate.files["profile.json"], test, scores, declaration)
     files = {**candidate.files, "profile.json": profile}
@@ -117,12 +116,12 @@ def evaluate(
         days=len(np.unique(test.days)),
         candidate=_values(ours, test),
         baseline=_values(rule, test),
-        champion=None if theirs is None else _values(theirs, test),
+        champion=compared.metrics,
         champion_version=None if champion is None else champion.version,
+        champion_rows=compared.rows,
+        champion_learned_until=None if champion is None else champion.learned_until,
         paired_baseline=paired_difference(ours[gate_metric], rule[gate_metric], test.days),
-        paired_champion=None
-        if theirs is None
-        else paired_difference(ours[gate_metric], theirs[gate_metric], test.days),
+        paired_champion=compared.paired,
         parity=ParityFacts(
             candidate.parity["rows"], candidate.parity["max_abs_difference"], candidate.parity["label_flips"]
         ),
@@ -138,6 +137,30 @@ def evaluate(
     (output / "report.json").write_text(report.to_json(), encoding="utf-8")
     logger.info("%s %.4f on %d rows", gate_metric, ours[gate_metric].value, len(test))
     return report
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """How the champion did on the rows it has not learned from, and the candidate less the champion there."""
+
+    rows: int | None = None
+    metrics: dict[str, MetricValue] | None = None
+    paired: PairedDifference | None = None
+
+
+def _compare(declaration: ModelDeclaration, champion: Champion | None, test: Split, scores: np.ndarray) -> _Compared:
+    if champion is None:
+        return _Compared()
+    # All rows are scored: what the champion can't score stops the evaluation, wherever it lies.
+    num, cat = arrays(champion.contract, test)
+    unlearned = champion.has_not_learned(test.times)
+    if not unlearned.any():
+        return _Compared(rows=0)
+    rows, champion_scores = test.only(unlearned), score(champion.scorer, num, cat)[unlearned]
+    metrics, gate_metric = _metrics_of(declaration), declaration.gate.metric
+    ours, theirs = _estimates(metrics, rows, scores[unlearned]), _estimates(metrics, rows, champion_scores)
+    paired = paired_difference(ours[gate_metric], theirs[gate_metric], rows.days)
+    return _Compared(len(rows), _values(theirs, rows), paired)
 
 
 def _baseline_scores(candidate: Candidate, test: Split) -> np.ndarray:

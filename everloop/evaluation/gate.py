@@ -103,7 +103,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         _test_rows(report, policy),
         _baseline(report, policy),
         *_absolute(report, policy),
-        _champion(report, policy, expected),
+        *_champion(report, policy, expected),
         *_cost(report, policy),
     ]
     ordered = sorted(reasons, key=lambda reason: reason.passed)
@@ -163,12 +163,37 @@ def _baseline(report: Report, policy: Gate) -> Reason:
     return _better("baseline", report.paired_baseline, policy, policy.baseline_margin)
 
 
-def _champion(report: Report, policy: Gate, expected: Expected) -> Reason:
+def _champion(report: Report, policy: Gate, expected: Expected) -> Iterator[Reason]:
     if expected.champion_version is None:
-        return Reason("champion", True, "There is no champion to compare with: this would be the first.")
+        yield Reason("champion", True, "There is no champion to compare with: this would be the first.")
+        return
+    rows = _champion_rows(report, policy)
+    yield rows
+    if not rows.passed:
+        return
     if policy.policy == "better":
-        return _better("champion", report.paired_champion, policy, policy.margin)
-    return _not_worse("champion", report.paired_champion, policy)
+        yield _better("champion", report.paired_champion, policy, policy.margin)
+    else:
+        yield _not_worse("champion", report.paired_champion, policy)
+
+
+def _champion_rows(report: Report, policy: Gate) -> Reason:
+    """Rows that the champion learned from would count in its favour, so the two are compared on the others."""
+    code, rows, until = "champion_rows", report.champion_rows, report.champion_learned_until
+    if rows is None or until is None:
+        return Reason(code, False, "The report does not say up to which row the champion has learned.")
+    # Of fewer test rows than that, the check of the test rows tells already.
+    required = max(1, min(policy.minimum_test_rows, report.rows))
+    enough = rows >= required
+    wait = "" if enough else ": train again once more labels have come"
+    return Reason(
+        code,
+        enough,
+        f"The champion has learned from rows up to {until}, so the two are compared on the {rows:,} of "
+        f"{report.rows:,} test rows after that; at least {required:,} are required{wait}.",
+        rows,
+        required,
+    )
 
 
 def _better(other: str, paired: PairedDifference | None, policy: Gate, margin: float) -> Reason:

@@ -84,8 +84,13 @@ class Report:
         UTC days they are of.
     candidate, baseline : dict of str to MetricValue
     champion : dict of str to MetricValue, or None
-        None where there is no champion.
+        On ``champion_rows`` alone. None where there is no champion, or no such row.
     champion_version : int or None
+    champion_rows : int or None
+        The test rows that the champion has not learned from, which are those after ``champion_learned_until``: the
+        rows the two are compared on. None where there is no champion.
+    champion_learned_until : str or None
+        The newest row that the champion learned from, ISO 8601.
     paired_baseline, paired_champion : PairedDifference or None
         In the gate's metric.
     parity, latency_ms
@@ -114,6 +119,8 @@ class Report:
     latency_ms: Latency | None
     artifact_bytes: int | None
     code_sha256: str
+    champion_rows: int | None = None
+    champion_learned_until: str | None = None
     files: dict[str, str] = field(default_factory=dict)
     quality_over_days: tuple[DayQuality, ...] = ()
 
@@ -168,6 +175,8 @@ def _read(document: dict[str, Any]) -> Report:
         latency_ms=_optional(Latency, document["latency_ms"]),
         artifact_bytes=document["artifact_bytes"],
         code_sha256=str(document["code_sha256"]),
+        champion_rows=document["champion_rows"],
+        champion_learned_until=document["champion_learned_until"],
         files={str(k): str(v) for k, v in document["files"].items()},
         quality_over_days=tuple(DayQuality(**d) for d in document["quality_over_days"]),
     )

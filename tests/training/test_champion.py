@@ -59,7 +59,23 @@ def test_an_address_that_is_none_is_refused(uri: str) -> None:
         fetch_champion(uri, FakeS3(), model=MODEL)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "contract.json", "model.onnx"])
+def test_rows_up_to_the_newest_it_learned_from_are_not_new_to_the_champion() -> None:
+    # GIVEN a champion that learned up to an instant; WHEN rows lie before, at and after it
+    stored = StoredArtifact(learned_until="2013-02-01T06:00:00.250Z")
+    champion = fetch_champion(URI, FakeS3(stored.objects), model=MODEL)
+    times = np.array(["2013-01-31T06:00", "2013-02-01T06:00:00.250", "2013-02-01T06:00:00.251"], "datetime64[ms]")
+    # THEN the last alone is new
+    assert champion.has_not_learned(times).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("record", [b"{}", b"[]", b"7", b"\xff", b'{"time_range": ["2013-01-01T00:00:00Z"]}'])
+def test_a_champion_that_does_not_say_what_it_learned_from_is_refused(record: bytes) -> None:
+    stored = StoredArtifact(record=record)
+    with pytest.raises(ChampionError, match=r"training\.json does not say up to which row"):
+        fetch_champion(URI, FakeS3(stored.objects), model=MODEL)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "contract.json", "model.onnx", "training.json"])
 def test_a_file_that_is_absent_or_changed_is_refused(name: str) -> None:
     objects = StoredArtifact().objects
     with pytest.raises(ChampionError, match=name):

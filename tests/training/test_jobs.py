@@ -119,6 +119,29 @@ def test_the_champion_is_scored_on_the_same_rows(trained: tuple[Jobs, Path], s3_
     assert [r.code for r in verdict.reasons if not r.passed] == ["better_than_champion"]
 
 
+@pytest.mark.parametrize(
+    ("learned_until", "rows", "passed"), [("2013-02-03T06:00:00Z", 799, True), ("2013-03-01T00:00:00Z", 0, False)]
+)
+def test_rows_that_the_champion_learned_from_do_not_count_in_its_favour(
+    trained: tuple[Jobs, Path], s3_url: str, learned_until: str, rows: int, passed: bool
+) -> None:
+    """GIVEN a champion that has learned from the first days of the test part, THEN the others alone are compared."""
+    jobs, model = trained
+    uri = store_champion(boto3.client("s3", endpoint_url=s3_url, **KEYS), model, learned_until=learned_until)
+    jobs.environment = aws(s3_url)
+    process, output = jobs.evaluate(model, champion=uri, name=f"learned-{rows}")
+    assert process.returncode == 0, process.stdout + process.stderr
+    report = Report.from_json((output / "report.json").read_bytes())
+    assert (report.rows, report.champion_rows, report.champion_learned_until) == (1000, rows, learned_until)
+    assert (report.champion is None) == (report.paired_champion is None) == (rows == 0)
+    if report.paired_champion is not None:
+        assert (report.paired_champion.difference, report.paired_champion.degrees_of_freedom) == (0, 7)
+        assert report.champion["log_loss"] != report.candidate["log_loss"]
+    verdict = decide(report, jobs.declaration.gate, Expected("late_train", "train-0123", "abc", 1000, 7))
+    assert [r.passed for r in verdict.reasons if r.code == "champion_rows"] == [passed]
+    assert not verdict.passed
+
+
 def test_a_champion_that_was_tampered_with_stops_the_evaluation(trained: tuple[Jobs, Path], s3_url: str) -> None:
     jobs, model = trained
     s3 = boto3.client("s3", endpoint_url=s3_url, **KEYS)
@@ -170,10 +193,12 @@ def test_a_bad_script_fails_with_its_place_in_the_failure_file(tmp_path: Path) -
     assert not model.exists()
 
 
-def store_champion(s3: Any, model: Path) -> str:
-    """The model as version 7, as registration stores it."""
-    names = ("model.onnx", "contract.json")
-    files = {name: (model / name).read_bytes() for name in names}
+def store_champion(s3: Any, model: Path, *, learned_until: str | None = None) -> str:
+    """The model as version 7, as registration stores it; it may say that it learned from newer rows."""
+    files = {name: (model / name).read_bytes() for name in ("model.onnx", "contract.json", "training.json")}
+    if learned_until is not None:
+        record = json.loads(files["training.json"])
+        files["training.json"] = json.dumps({**record, "time_range": [record["time_range"][0], learned_until]}).encode()
     entries = {n: {"sha256": hashlib.sha256(d).hexdigest(), "bytes": len(d)} for n, d in files.items()}
     manifest = build_manifest(
         model="late_train",

@@ -44,6 +44,8 @@ def report_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray | 
         baseline={"log_loss": metric_value(rule, DAYS)},
         champion=None if theirs is None else {"log_loss": metric_value(theirs, DAYS)},
         champion_version=None if theirs is None else 3,
+        champion_rows=None if theirs is None else len(labels),
+        champion_learned_until=None if theirs is None else "2012-12-31T23:00:00.000Z",
         paired_baseline=paired_difference(ours, rule, DAYS),
         paired_champion=None if theirs is None else paired_difference(ours, theirs, DAYS),
         parity=ParityFacts(rows=len(labels), max_abs_difference=1e-16, label_flips=0),

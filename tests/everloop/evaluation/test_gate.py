@@ -36,6 +36,7 @@ def test_a_better_candidate_passes_every_check() -> None:
         "parity_flips",
         "minimum_test_rows",
         "better_than_baseline",
+        "champion_rows",
         "better_than_champion",
     }
     assert all(r.sentence.endswith(".") for r in verdict.reasons)
@@ -137,6 +138,10 @@ MISSING: dict[str, tuple[Report, str]] = {
     "parity of some rows": (replace(GOOD, parity=ParityFacts(999, 0.0, 0)), "parity_rows"),
     "a flipped label": (replace(GOOD, parity=ParityFacts(1000, 0.0, 1)), "parity_flips"),
     "no baseline": (replace(GOOD, paired_baseline=None), "better_than_baseline"),
+    "an unlearned number of rows": (replace(GOOD, champion_rows=None), "champion_rows"),
+    "no word on what the champion learned": (replace(GOOD, champion_learned_until=None), "champion_rows"),
+    "too few rows that are new to the champion": (replace(GOOD, champion_rows=499), "champion_rows"),
+    "no row that is new to the champion": (replace(GOOD, champion_rows=0, paired_champion=None), "champion_rows"),
     "no comparison": (replace(GOOD, paired_champion=None), "better_than_champion"),
     "another metric": (
         replace(GOOD, paired_champion=replace(PAIRED, metric="brier")),

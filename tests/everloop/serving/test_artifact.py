@@ -79,7 +79,7 @@ def test_every_listed_file_is_verified_by_default() -> None:
     stored = StoredArtifact()
     manifest = Manifest.from_bytes(stored.objects[PREFIX + "manifest.json"])
     files = verify_files(manifest, lambda name: stored.objects[PREFIX + name])
-    assert sorted(files) == ["contract.json", "model.onnx", "report.json"]
+    assert sorted(files) == ["contract.json", "model.onnx", "report.json", "training.json"]
     with pytest.raises(ArtifactRefusedError, match=r"report\.json"):
         verify_files(manifest, lambda name: stored.objects[PREFIX + name] + b"\n", names=["report.json"])
     with pytest.raises(ArtifactRefusedError, match=r"card\.html"):
