@@ -3,10 +3,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv/bin
 
-.PHONY: help setup loop test lint clean
+.PHONY: help setup loop test test-fast lint clean
 
 help: ## What can be typed here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%\/-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## A virtual environment with the pinned packages, in .venv; does nothing when nothing changed
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
@@ -20,6 +20,13 @@ loop: setup ## The closed loop on a year of real flights, on this machine
 test: setup ## All tests
 	@$(VENV)/python -m pytest -n 2 --dist loadgroup tests/local
 	@$(VENV)/python -m pytest -n 2 --dist loadgroup --ignore tests/local tests
+
+# The domain and its doors, without jobs, clouds or syntheses: what is worth running at every save.
+test-fast: setup ## The quick tests, without clouds, jobs and syntheses
+	@$(VENV)/python -m pytest -n 2 tests/everloop tests/functions
+
+test/%: setup ## The tests of one room or file: make test/everloop/registry
+	@$(VENV)/python -m pytest -n 2 --dist loadgroup tests/$*
 
 lint: setup ## Style
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check .
