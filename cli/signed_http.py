@@ -45,7 +45,7 @@ class SignedHttpClient:
                 f"{url} answered {status} with no JSON: {answer[:200]!r}", "check the model's API endpoint"
             ) from error
         if status >= 400:
-            raise ApiRefusedError(status, decoded, _remedy(status, self._model.model))
+            raise ApiRefusedError(status, decoded, remedy(status, self._model.model))
         return decoded
 
     def close(self) -> None:
@@ -109,11 +109,17 @@ def _not_finite(value: Any, path: str = "") -> str | None:
     return next((found for item, place in inner if (found := _not_finite(item, place)) is not None), None)
 
 
-def _remedy(status: int, model: str) -> str:
+def remedy(status: int, model: str) -> str:
+    """What a person can do about an answer with this status."""
     if status in (401, 403):
         return "the credentials need execute-api:Invoke on this API"
     if status == 503:
         return f"`everloop status {model}` says whether a champion serves; `everloop train {model}` trains one"
+    if status >= 500:
+        return (
+            f"the request is not at fault; `everloop trace {model}` says what serves, and within its bake "
+            f"`everloop rollout back {model} --reason WHY` brings the version before back"
+        )
     if status == 404:
         return "`everloop status` lists the deployed models"
     return f"mend the request; models/{model}/model.yaml declares what is allowed"

@@ -88,6 +88,13 @@ def _alarms(names: ModelNames, state_machine_arn: str, dead_letters: str) -> lis
             model,
         ),
         _Alarm(
+            "unusable-scores",
+            "The model had no finite score for rows that its contract allows; their callers got 500.",
+            METRIC_NAMESPACE,
+            "UnusableScores",
+            model,
+        ),
+        _Alarm(
             "capture-fallback",
             "Predictions could not be captured; they stand in the prediction function's log.",
             METRIC_NAMESPACE,

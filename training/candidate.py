@@ -13,6 +13,7 @@ from everloop.serving.exceptions import ContractFormatError, ScorerError
 from everloop.serving.manifest import sha256_hex
 from everloop.serving.scorer import Scorer
 from training.exceptions import CandidateError
+from training.probes import counted
 
 FILES = ("model.onnx", "contract.json", "profile.json", "parity.json", "training.json")
 
@@ -42,7 +43,8 @@ def read_candidate(folder: Path, test_rows: int) -> Candidate:
     Raises
     ------
     CandidateError
-        When a file is absent or unreadable, parity was shown for other bytes or other rows, or labels flipped.
+        When a file is absent or unreadable, parity was shown for other bytes or other rows, labels flipped, or not
+        all that the contract admits was probed.
     """
     files = _unpack(folder / "model.tar.gz")
     try:
@@ -60,6 +62,8 @@ def read_candidate(folder: Path, test_rows: int) -> Candidate:
         raise CandidateError(f"parity was shown on {parity.get('rows')} rows, and the test split has {test_rows}")
     if parity.get("label_flips") != 0:
         raise CandidateError(f"the exported model flips {parity.get('label_flips')} labels")
+    if (parity.get("probes") or {}).get("possibilities") != counted(contract):
+        raise CandidateError("the candidate was not probed with all that its contract admits: train it again")
     return Candidate(files, contract, scorer, parity, training)
 
 

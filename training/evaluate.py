@@ -24,7 +24,7 @@ from everloop.evaluation.metrics import (
     Estimate,
     estimate,
 )
-from everloop.evaluation.report import DayQuality, MetricValue, PairedDifference, ParityFacts, Report
+from everloop.evaluation.report import DayQuality, MetricValue, PairedDifference, ParityFacts, ProbeFacts, Report
 from everloop.evaluation.significance import metric_value, paired_difference
 from everloop.model_file import ModelDeclaration
 from everloop.serving.manifest import sha256_hex
@@ -33,6 +33,7 @@ from training.champion import NONE, Champion, fetch_champion
 from training.channels import Split, read_split
 from training.declaration import read_declaration
 from training.exceptions import JobError
+from training.probes import counted
 from training.reference import full_reference
 from training.scoring import arrays, measure_latency, score
 
@@ -125,6 +126,7 @@ def evaluate(
         parity=ParityFacts(
             candidate.parity["rows"], candidate.parity["max_abs_difference"], candidate.parity["label_flips"]
         ),
+        probes=_probe_facts(candidate),
         latency_ms=measure_latency(candidate.scorer, num, cat),
         artifact_bytes=len(files["model.onnx"]),
         code_sha256=candidate.training["code_sha256"],
@@ -137,6 +139,16 @@ def evaluate(
     (output / "report.json").write_text(report.to_json(), encoding="utf-8")
     logger.info("%s %.4f on %d rows", gate_metric, ours[gate_metric].value, len(test))
     return report
+
+
+def _probe_facts(candidate: Candidate) -> ProbeFacts:
+    probed = candidate.parity["probes"]
+    return ProbeFacts(
+        admitted=sum(counted(candidate.contract).values()),
+        possibilities=sum(probed["possibilities"].values()),
+        base_rows=probed["base_rows"],
+        rows=probed["rows"],
+    )
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,10 @@ class UserScriptError(JobError):
     """The model's own script failed, or returned something that is no fitted estimator."""
 
 
+class ProbeError(JobError):
+    """The model has no usable score for something that its declaration allows."""
+
+
 class CandidateError(JobError):
     """The trained model handed to the evaluation is incomplete, or not the one that was checked."""
 

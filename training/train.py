@@ -23,7 +23,15 @@ from training.channels import Split, read_split
 from training.contract import build_contract
 from training.declaration import read_declaration
 from training.exceptions import JobError
-from training.onnx_export import ExportRefusedError, ModelInputs, ParityError, check_parity, export_onnx
+from training.onnx_export import (
+    ExportRefusedError,
+    ModelInputs,
+    ParityError,
+    check_parity,
+    export_onnx,
+    trained_scores,
+)
+from training.probing import check_probes
 from training.record import code_hash, training_record
 from training.reference import feature_reference
 from training.user_script import run_user_script
@@ -98,22 +106,35 @@ def run(job: Job) -> None:
     inputs, problem_type = ModelInputs.of(declaration), declaration.problem.type
     model = export_onnx(estimator, inputs, problem_type).SerializeToString()
     contract = build_contract(declaration, train.features)
+    scorer = Scorer.from_bytes(model, contract)
     parity = check_parity(
         estimator,
-        Scorer.from_bytes(model, contract),
+        scorer,
         test.features,
         inputs=inputs,
         problem_type=problem_type,
         threshold=contract.threshold,
     )
     logger.info("the exported model agrees on %d rows to %.2g", parity.rows, parity.max_abs_difference)
+    probed = check_probes(
+        lambda frame: trained_scores(estimator, frame, problem_type),
+        scorer,
+        contract,
+        train.features,
+        seed=declaration.training.seed,
+        target_range=(declaration.data.target_min, declaration.data.target_max),
+    )
+    logger.info("it answers all that the declaration allows: %d probes, %s", probed.rows, probed.possibilities)
+    if probed.outside_target:
+        logger.warning("%d of these answers lie beyond target_min or target_max", probed.outside_target)
     baseline = learn_baseline(declaration, train)
     record = training_record(declaration, train, len(test), baseline, code_sha256)
     job.model.mkdir(parents=True, exist_ok=True)
     (job.model / "model.onnx").write_bytes(model)
     (job.model / "contract.json").write_bytes(contract.to_json())
     (job.model / "profile.json").write_bytes(feature_reference(declaration, train))
-    write_json(job.model / "parity.json", {**parity.as_dict(), "model_sha256": sha256_hex(model)})
+    proof = {**parity.as_dict(), "model_sha256": sha256_hex(model), "probes": probed.as_dict()}
+    write_json(job.model / "parity.json", proof)
     write_json(job.model / "training.json", record)
 
 

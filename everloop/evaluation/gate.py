@@ -100,6 +100,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
     reasons = [
         *_identity(report, expected),
         *_parity(report),
+        _probes(report),
         _test_rows(report, policy),
         _baseline(report, policy),
         *_absolute(report, policy),
@@ -145,6 +146,21 @@ def _parity(report: Report) -> Iterator[Reason]:
         f"{parity.max_abs_difference:.2g}.",
         parity.label_flips,
         0,
+    )
+
+
+def _probes(report: Report) -> Reason:
+    probes = report.probes
+    if probes is None:
+        return Reason("probes", False, "The report does not say whether the model answers all that is declared.")
+    complete = probes.possibilities == probes.admitted and probes.rows == probes.possibilities * probes.base_rows > 0
+    return Reason(
+        "probes",
+        complete,
+        f"It answered {probes.possibilities:,} of the {probes.admitted:,} kinds of row that the contract admits "
+        f"(missing, unseen, at the limits), each in {probes.base_rows:,} training rows.",
+        probes.possibilities,
+        probes.admitted,
     )
 
 

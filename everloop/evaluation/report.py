@@ -56,6 +56,28 @@ class ParityFacts:
 
 
 @dataclass(frozen=True)
+class ProbeFacts:
+    """What the exported model answered that its contract admits, whether or not the rows held it.
+
+    Attributes
+    ----------
+    admitted : int
+        Possibilities that the contract has: each feature missing, unseen, at its limits, and some together.
+    possibilities : int
+        Those the model was probed with, and had a usable score for.
+    base_rows : int
+        Training rows that each was laid into.
+    rows : int
+        Rows scored.
+    """
+
+    admitted: int
+    possibilities: int
+    base_rows: int
+    rows: int
+
+
+@dataclass(frozen=True)
 class Latency:
     """Milliseconds to score one row in process, median and 99th percentile."""
 
@@ -93,7 +115,7 @@ class Report:
         The newest row that the champion learned from, ISO 8601.
     paired_baseline, paired_champion : PairedDifference or None
         In the gate's metric.
-    parity, latency_ms
+    parity, probes, latency_ms
         None where they were not measured, which the gate does not forgive.
     artifact_bytes : int
         Size of ``model.onnx``.
@@ -116,6 +138,7 @@ class Report:
     paired_baseline: PairedDifference | None
     paired_champion: PairedDifference | None
     parity: ParityFacts | None
+    probes: ProbeFacts | None
     latency_ms: Latency | None
     artifact_bytes: int | None
     code_sha256: str
@@ -172,6 +195,7 @@ def _read(document: dict[str, Any]) -> Report:
         paired_baseline=_paired(paired["baseline"]),
         paired_champion=_paired(paired["champion"]),
         parity=_optional(ParityFacts, document["parity"]),
+        probes=_optional(ProbeFacts, document["probes"]),
         latency_ms=_optional(Latency, document["latency_ms"]),
         artifact_bytes=document["artifact_bytes"],
         code_sha256=str(document["code_sha256"]),

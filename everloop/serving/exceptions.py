@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
 
 class ServingError(Exception):
     """The prediction function can't do what was asked."""
@@ -49,9 +54,35 @@ class UnusableScoreError(ScorerError):
     ----------
     rows : tuple of int
         The rows they are of, from 0, ascending.
+    scores : float64 array
+        What the model gave, of all rows.
     """
 
-    def __init__(self, rows: tuple[int, ...], message: str) -> None:
+    def __init__(self, rows: tuple[int, ...], scores: np.ndarray, message: str) -> None:
+        self.rows = rows
+        self.scores = scores
+        super().__init__(message)
+
+
+class NoScoreError(ServingError):
+    """A model has no usable score for a row that its contract allows: the model's fault, and no caller's.
+
+    Attributes
+    ----------
+    message : str
+        What was asked, what came, and what the caller can do.
+    field : str or None
+        The feature that alone leaves the model without a score.
+    index : int
+        The first such instance, from 0.
+    rows : int
+        Instances of the request without a usable score.
+    """
+
+    def __init__(self, message: str, *, field: str | None, index: int, rows: int) -> None:
+        self.message = message
+        self.field = field
+        self.index = index
         self.rows = rows
         super().__init__(message)
 

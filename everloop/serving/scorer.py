@@ -91,7 +91,8 @@ class Scorer:
         if not usable.all():
             rows = tuple(np.flatnonzero(~usable).tolist())
             wanted = "probability" if self._is_probability else "finite number"
-            raise UnusableScoreError(rows, f"the model gave {scores[rows[0]]} for row {rows[0]}, which is no {wanted}")
+            message = f"the model gave {scores[rows[0]]} for row {rows[0]}, which is no {wanted}"
+            raise UnusableScoreError(rows, scores, message)
         return scores
 
     def usable(self, num: np.ndarray, cat: np.ndarray) -> np.ndarray:

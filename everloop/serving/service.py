@@ -10,7 +10,7 @@ from typing import Any
 from everloop.emf import MetricValue
 from everloop.serving.artifact import Artifact
 from everloop.serving.capture import CaptureWriter, RecordFailure, capture_records
-from everloop.serving.exceptions import ArtifactRefusedError, NoChampionError, RequestError
+from everloop.serving.exceptions import ArtifactRefusedError, NoChampionError, NoScoreError, RequestError
 from everloop.serving.request import RequestParser, decode_body
 from everloop.serving.response import (
     STATUS_OF_CODE,
@@ -37,6 +37,8 @@ class Answer:
         Rows that the stream did not take.
     refused : ArtifactRefusedError or None
         Why no artefact was served.
+    no_score : NoScoreError or None
+        Which row the model had no score for.
     """
 
     status: int
@@ -44,6 +46,7 @@ class Answer:
     metrics: list[MetricValue] = field(default_factory=list)
     lost: list[RecordFailure] = field(default_factory=list)
     refused: ArtifactRefusedError | None = None
+    no_score: NoScoreError | None = None
 
 
 class PredictionService:
@@ -79,6 +82,8 @@ class PredictionService:
             scores = score_rows(artifact.scorer, artifact.contract, rows)
         except RequestError as error:
             return Answer(STATUS_OF_CODE[error.code], request_error_document(error))
+        except NoScoreError as error:
+            return _without_score(error)
         except NoChampionError as error:
             return Answer(STATUS_OF_CODE["no_champion"], error_document("no_champion", str(error)))
         except ArtifactRefusedError as error:
@@ -111,6 +116,15 @@ class PredictionService:
 
     def _elapsed_ms(self, started: float) -> float:
         return round((self._timer() - started) * 1000, 3)
+
+
+def _without_score(error: NoScoreError) -> Answer:
+    return Answer(
+        STATUS_OF_CODE["no_score"],
+        error_document("no_score", error.message, field=error.field, index=error.index),
+        [MetricValue("UnusableScores", error.rows)],
+        no_score=error,
+    )
 
 
 def _refusal(error: ArtifactRefusedError) -> Answer:

@@ -99,6 +99,9 @@ class Predictor:
     def _log(self, answer: Answer, request_id: str) -> None:
         for failure in answer.lost:
             logger.error("capture_fallback", extra={"reason": failure.reason, "record": failure.record})
+        if answer.no_score is not None:
+            found = answer.no_score
+            logger.error("no_score", extra={"reason": found.message, "field": found.field, "request_id": request_id})
         if answer.refused is not None:
             refused = answer.refused
             logger.error(

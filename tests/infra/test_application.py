@@ -126,7 +126,7 @@ def test_a_model_can_not_be_had_without_its_monitoring(assembly: Assembly) -> No
     }
     alarms = assembly.of_type(MODEL_STACK, "AWS::CloudWatch::Alarm").values()
     assert all(alarm["AlarmActions"] for alarm in alarms)
-    assert {a["MetricName"] for a in alarms} >= {"Errors", "ArtifactRefused", "CaptureFallback"}
+    assert {a["MetricName"] for a in alarms} >= {"Errors", "ArtifactRefused", "CaptureFallback", "UnusableScores"}
     ends = {a["MetricName"]: a for a in alarms if a["MetricName"].startswith("Executions")}
     assert set(ends) == {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"}
     for name in ("ExecutionsTimedOut", "ExecutionsAborted"):

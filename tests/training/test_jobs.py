@@ -19,7 +19,7 @@ from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.report import Report
 from everloop.registry.manifest import build_manifest
 from everloop.serving.contract import ServingContract
-from tests.training.scenes import CLASSIFIER, REGRESSOR, Jobs, classification, regression
+from tests.training.scenes import CLASSIFIER, REGRESSOR, Jobs, classification, regression, rows, write_parts
 
 KEYS = {
     "aws_access_key_id": "test",
@@ -67,6 +67,9 @@ def test_training_writes_a_model_with_all_that_serving_and_the_gate_need(trained
     parity = load(model / "parity.json")
     assert (parity["rows"], parity["label_flips"]) == (1000, 0)
     assert parity["model_sha256"] == hashlib.sha256((model / "model.onnx").read_bytes()).hexdigest()
+    probes = parity["probes"]
+    assert probes["possibilities"]["missing"] == 2
+    assert probes["rows"] == 8 * sum(probes["possibilities"].values())
     record = load(model / "training.json")
     assert record["rows"] == {"train": 3000, "test": 1000}
     assert record["time_range"][0].startswith("2013-01-01T06:00:00")
@@ -92,6 +95,7 @@ def test_the_first_candidate_is_evaluated_against_the_baseline(trained: tuple[Jo
     assert (report.run_id, report.snapshot_hash, report.rows, report.days) == ("train-0123", "abc", 1000, 10)
     assert set(report.candidate) == {"log_loss", "brier", "roc_auc"}
     assert report.champion is None
+    assert report.probes.possibilities == report.probes.admitted == report.probes.rows / 8 > 10
     assert report.latency_ms.p50 > 0
     assert sum(d.rows for d in report.quality_over_days) == 1000
     for name, digest in report.files.items():
@@ -191,6 +195,51 @@ def test_a_bad_script_fails_with_its_place_in_the_failure_file(tmp_path: Path) -
     assert "return 1 / 0" in failure
     assert failure in process.stdout
     assert not model.exists()
+
+
+LINEAR = """
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+
+def train(features, target, *, seed, parameters):
+    categories = OneHotEncoder(handle_unknown="ignore")
+    pre = ColumnTransformer([("n", StandardScaler(), ["distance", "wind"]), ("c", categories, ["line", "operator"])])
+    return make_pipeline(pre, LogisticRegression()).fit(features, target)
+"""
+
+
+def test_a_missing_value_that_is_declared_and_never_came_is_told_before_the_gate(tmp_path: Path) -> None:
+    """GIVEN missing: allow for the wind, no row without it, and a linear model."""
+    jobs = Jobs(tmp_path, classification(), LINEAR, count=300)
+    blown = rows(jobs.declaration, 300, 0, 1).fillna({"wind": 5.0})
+    jobs.train_channel = write_parts(blown, tmp_path / "all-blown")
+    jobs.features_channel = write_parts(
+        jobs.test_rows.drop(columns="label").fillna({"wind": 5.0}), tmp_path / "test-blown"
+    )
+    process, model = jobs.train()
+    assert process.returncode == 1
+    failure = (tmp_path / "output" / "failure").read_text(encoding="utf-8")
+    assert "'wind' missing: the model answers nan in 8 of 8 rows. None of the 300 training rows had it." in failure
+    assert "Put a SimpleImputer before the model, or declare 'wind' missing: refuse." in failure
+    assert "Traceback" not in failure
+    assert not model.exists()
+
+
+def test_a_model_that_was_not_probed_is_not_evaluated(trained: tuple[Jobs, Path], tmp_path: Path) -> None:
+    jobs, model = trained
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    for path in model.iterdir():
+        (changed / path.name).write_bytes(path.read_bytes())
+    parity = load(model / "parity.json")
+    parity["probes"]["possibilities"]["missing"] -= 1
+    (changed / "parity.json").write_text(json.dumps(parity), encoding="utf-8")
+    process, _ = jobs.evaluate(changed, name="unprobed")
+    assert process.returncode == 1
+    assert "not probed with all that its contract admits" in jobs.message("unprobed")
 
 
 def store_champion(s3: Any, model: Path, *, learned_until: str | None = None) -> str:

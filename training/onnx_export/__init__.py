@@ -3,6 +3,14 @@
 from training.onnx_export.convert import export_onnx
 from training.onnx_export.exceptions import ExportRefusedError, ParityError
 from training.onnx_export.inputs import ModelInputs
-from training.onnx_export.parity import Parity, check_parity
+from training.onnx_export.parity import Parity, check_parity, trained_scores
 
-__all__ = ["ExportRefusedError", "ModelInputs", "Parity", "ParityError", "check_parity", "export_onnx"]
+__all__ = [
+    "ExportRefusedError",
+    "ModelInputs",
+    "Parity",
+    "ParityError",
+    "check_parity",
+    "export_onnx",
+    "trained_scores",
+]

@@ -75,7 +75,7 @@ def check_parity(
     """
     if features.empty:
         raise ParityError("there are no rows to compare the exported model on")
-    trained = _trained_scores(estimator, features, problem_type)
+    trained = trained_scores(estimator, features, problem_type)
     _refuse_not_finite(trained, features)
     try:
         exported = scorer.score(*inputs.arrays(features))
@@ -97,7 +97,8 @@ def check_parity(
     return parity
 
 
-def _trained_scores(estimator: Any, features: pd.DataFrame, problem_type: ProblemType) -> np.ndarray:
+def trained_scores(estimator: Any, features: pd.DataFrame, problem_type: ProblemType) -> np.ndarray:
+    """What the fitted estimator answers, float64 [rows]: the probability of class 1, or the value."""
     if problem_type == "binary_classification":
         return np.asarray(estimator.predict_proba(features))[:, 1].astype(np.float64)
     return np.asarray(estimator.predict(features), dtype=np.float64)

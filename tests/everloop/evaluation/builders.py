@@ -9,7 +9,7 @@ import numpy as np
 
 from everloop.evaluation.gate import Expected
 from everloop.evaluation.metrics import estimate
-from everloop.evaluation.report import Latency, MetricValue, ParityFacts, Report
+from everloop.evaluation.report import Latency, MetricValue, ParityFacts, ProbeFacts, Report
 from everloop.evaluation.significance import metric_value, paired_difference
 from everloop.model_file.schema import Gate
 
@@ -49,6 +49,7 @@ def report_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray | 
         paired_baseline=paired_difference(ours, rule, DAYS),
         paired_champion=None if theirs is None else paired_difference(ours, theirs, DAYS),
         parity=ParityFacts(rows=len(labels), max_abs_difference=1e-16, label_flips=0),
+        probes=ProbeFacts(admitted=20, possibilities=20, base_rows=8, rows=160),
         latency_ms=Latency(0.1, 0.3),
         artifact_bytes=500_000,
         code_sha256="c0de",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from everloop.evaluation.gate import Expected, Reason, decide
-from everloop.evaluation.report import PairedDifference, ParityFacts, Report
+from everloop.evaluation.report import PairedDifference, ParityFacts, ProbeFacts, Report
 from tests.everloop.evaluation.builders import EXPECTED, labels_and_truth, policy, report_of
 
 LABELS, TRUTH = labels_and_truth(1)
@@ -34,6 +34,7 @@ def test_a_better_candidate_passes_every_check() -> None:
     assert {r.code for r in verdict.reasons} == {
         "parity_rows",
         "parity_flips",
+        "probes",
         "minimum_test_rows",
         "better_than_baseline",
         "champion_rows",
@@ -137,6 +138,11 @@ MISSING: dict[str, tuple[Report, str]] = {
     "no parity": (replace(GOOD, parity=None), "parity"),
     "parity of some rows": (replace(GOOD, parity=ParityFacts(999, 0.0, 0)), "parity_rows"),
     "a flipped label": (replace(GOOD, parity=ParityFacts(1000, 0.0, 1)), "parity_flips"),
+    "no probes": (replace(GOOD, probes=None), "probes"),
+    "a possibility not probed": (replace(GOOD, probes=ProbeFacts(20, 19, 8, 152)), "probes"),
+    "probes in no row": (replace(GOOD, probes=ProbeFacts(20, 20, 0, 0)), "probes"),
+    "probes in some rows": (replace(GOOD, probes=ProbeFacts(20, 20, 8, 159)), "probes"),
+    "nothing to probe": (replace(GOOD, probes=ProbeFacts(0, 0, 8, 0)), "probes"),
     "no baseline": (replace(GOOD, paired_baseline=None), "better_than_baseline"),
     "an unlearned number of rows": (replace(GOOD, champion_rows=None), "champion_rows"),
     "no word on what the champion learned": (replace(GOOD, champion_learned_until=None), "champion_rows"),

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 
 from everloop.environment import MissingSettingError
 from everloop.serving.contract import NumberField
-from everloop.serving.exceptions import UnusableScoreError
 from functions.predict.handler import Environment, Predictor
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.fakes.object_store import FakeS3
@@ -120,13 +119,13 @@ class TestAScoreThatIsNotFinite:
         self.serve(deployed, bias=1.0)
         return deployed
 
-    def serve(self, deployed: Deployed, *, bias: float) -> None:
+    def serve(self, deployed: Deployed, *, bias: float, missing: float = 0.0) -> None:
         contract = small_contract(
             problem_type="regression",
             numbers=(NumberField("distance", median=120.0), NumberField("wind", missing="allow", median=3.0)),
             categories=(),
         )
-        model = linear_model([10.0, 10.0], bias=bias, sigmoid=False)
+        model = linear_model([10.0, 10.0], bias=bias, missing=missing, sigmoid=False)
         deployed.stored = StoredArtifact(contract, model)
         deployed.s3.objects = deployed.stored.objects
         deployed.variables["EVERLOOP_MANIFEST_SHA256"] = deployed.stored.manifest_sha256
@@ -155,13 +154,34 @@ class TestAScoreThatIsNotFinite:
 
     @pytest.mark.parametrize("distance", [100.0, 1e308])
     def test_is_the_models_fault_where_ordinary_numbers_get_none_either(
-        self, deployed: Deployed, capsys: pytest.CaptureFixture[str], distance: float
+        self, deployed: Deployed, distance: float
     ) -> None:
         self.serve(deployed, bias=math.inf)
-        with pytest.raises(UnusableScoreError, match="inf for row 0"):
-            deployed.post({"instances": [self.numbers("t1", distance), self.numbers("t2", 100)]})
-        assert json.loads(capsys.readouterr().out)["ServerErrors"] == 1
+        status, document = deployed.post({"instances": [self.numbers("t1", distance), self.numbers("t2", 100)]})
+        assert (status, document["error"]["code"], document["error"]["index"]) == (500, "no_score", 0)
+        assert (deployed.metrics["ServerErrors"], deployed.metrics["UnusableScores"]) == (1, 2)
         assert deployed.stream.taken == []
+
+    def test_is_the_models_fault_where_its_contract_lets_the_value_be_missing(
+        self, deployed: Deployed, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """GIVEN a version from before all that a contract admits was probed."""
+        self.serve(deployed, bias=1.0, missing=math.nan)
+        rows = [self.numbers("t1", 100), self.numbers("t2", 100, None)]
+        # WHEN one instance of two has null where it may
+        status, document = deployed.post({"instances": rows})
+        # THEN the caller is told which one, that it is right, and what to do
+        assert (status, document["error"]["code"]) == (500, "no_score")
+        assert (document["error"]["index"], document["error"]["field"]) == (1, "wind")
+        message = document["error"]["message"]
+        assert "nan for instance 1, where 'wind' is missing, as its contract allows" in message
+        assert "the model is at fault" in message
+        # AND the version's errors and its owner's log say so
+        assert (deployed.metrics["ServerErrors"], deployed.metrics["UnusableScores"]) == (1, 1)
+        assert vars(caplog.records[-1])["message"] == "no_score"
+        assert deployed.stream.taken == []
+        # AND what is left is answered
+        assert deployed.post({"instances": rows[:1]})[0] == 200
 
 
 def test_without_a_version_there_is_no_champion(deployed: Deployed) -> None:
