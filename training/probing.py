@@ -182,8 +182,9 @@ def _largest_difference(
 
 def _refuse(refusals: Iterator[_Refusal] | list[_Refusal], contract: ServingContract, features: pd.DataFrame) -> None:
     found = list(refusals)
-    # What one feature does alone says more than what many do together.
-    found.sort(key=lambda r: r.possibility.kind == "together")
+    # What one feature does alone explains what it does together with others.
+    alone = {r.possibility.feature for r in found} - {""}
+    found = [r for r in found if r.possibility.feature or alone.isdisjoint(r.possibility.values)]
     if not found:
         return
     lines = [f"{r.possibility.shown}: {r.came}. {_remedy(r.possibility, contract, features)}" for r in found[:SHOWN]]
