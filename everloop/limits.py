@@ -1,4 +1,4 @@
-"""How large a value may be that is a label or an answer, of which times rows may be, and which characters no text has."""
+"""How large a label or an answer may be, of which times rows may be, and which characters no text has."""
 
 from __future__ import annotations
 

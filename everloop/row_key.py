@@ -11,6 +11,7 @@ import unicodedata
 from typing import Any
 
 from everloop.limits import UNUSABLE_CHARACTERS
+from everloop.shown import shown
 
 MAX_KEY_LENGTH = 256
 """Longest key, in characters."""
@@ -42,7 +43,7 @@ class KeyRefusedError(Exception):
     def about(self, name: str, value: Any) -> str:
         """The sentence that refuses ``value`` for the field ``name``."""
         # What JSON writes on one short line is shown; of the rest the rule says what it is.
-        found = f" {shortened(repr(value))}," if type(value) in (str, int, float) and value != "" else ""
+        found = f" {shown(value)}," if type(value) in (str, int, float) and value != "" else ""
         return f"{name!r} is{found} {self.rule}"
 
 
@@ -74,11 +75,6 @@ def row_key(value: Any, *, exact_below: int = EXACT_BELOW) -> str:
     if isinstance(value, float):
         return _whole_float(value, exact_below)
     return _other_key(value)
-
-
-def shortened(text: str, limit: int = 64) -> str:
-    """A text that fits into a sentence."""
-    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def _text_key(value: str) -> str:

@@ -8,6 +8,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from everloop.evaluation.exceptions import ReportError
+from everloop.json_text import read_json
+from everloop.shown import shortened, shown
+
+LONGEST_REASON = 300
+"""Characters of Python's own words in a message."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,7 @@ class Report:
             When it is not JSON, a key is missing, or a value is of another kind; with the key.
         """
         try:
-            document = json.loads(text)
+            document = read_json(text)
         except ValueError as error:
             raise ReportError(f"the report is not JSON: {error}") from error
         if not isinstance(document, dict):
@@ -174,9 +179,9 @@ class Report:
         try:
             return _read(document)
         except KeyError as error:
-            raise ReportError(f"the report has no {error.args[0]!r}") from error
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ReportError(f"the report is malformed: {error}") from error
+            raise ReportError(f"the report has no {shown(error.args[0])}") from error
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ReportError(f"the report is malformed: {shortened(str(error), LONGEST_REASON)}") from error
 
 
 def _read(document: dict[str, Any]) -> Report:

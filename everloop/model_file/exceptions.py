@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+MOST_TOLD = 100
+"""Mistakes in an error's text; its attribute has all of them."""
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -31,7 +34,10 @@ class ModelFileError(ValueError):
     def __init__(self, file: str, mistakes: list[Mistake]) -> None:
         self.file = file
         self.mistakes = mistakes
-        super().__init__("\n".join(self._line(mistake) for mistake in mistakes))
+        lines = [self._line(mistake) for mistake in mistakes[:MOST_TOLD]]
+        if len(mistakes) > MOST_TOLD:
+            lines.append(f"{file}: {len(mistakes) - MOST_TOLD:,} mistakes more")
+        super().__init__("\n".join(lines))
 
     def _line(self, mistake: Mistake) -> str:
         place = f"{self.file}:{mistake.line}" if mistake.line else self.file

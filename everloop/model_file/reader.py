@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from everloop.model_file.exceptions import Mistake, ModelFileError
 from everloop.model_file.misfit import Location
 from everloop.model_file.schema import ModelDeclaration
-from everloop.model_file.yaml_document import Document, DocumentError, Place, dotted, shortened
+from everloop.model_file.yaml_document import Document, DocumentError, Place, dotted
+from everloop.shown import LONGEST_SHOWN, shortened, shown
 
 
 def read_model_file(path: Path) -> ModelDeclaration:
@@ -76,7 +77,7 @@ def _mistake(error: dict[str, Any], document: Document) -> Mistake:
         allowed = _keys_at(location[:-1])
         close = difflib.get_close_matches(str(location[-1]), allowed, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        return Mistake(path, place.line, f"the unknown key {str(location[-1])!r}", ", ".join(allowed) + hint)
+        return Mistake(path, place.line, f"the unknown key {shown(str(location[-1]))}", ", ".join(allowed) + hint)
     if kind == "missing":
         last = location[-1]
         wanted = "a value more" if isinstance(last, int) else f"the key {last!r}, which is required"
@@ -108,15 +109,22 @@ def _shown(value: Any, place: Place) -> str:
         return "this section"
     if isinstance(value, list):
         single = all(isinstance(part, (str, int, float)) for part in value)
-        return "an empty list" if not value else shortened(repr(value)) if single else "this list"
+        return "an empty list" if not value else _list_shown(value) if single else "this list"
     if value is None:
         return "nothing"
     if not place.is_there:
-        return f"{shortened(repr(value))}, which is meant where the key is left out"
+        return f"{shown(value)}, which is meant where the key is left out"
     if isinstance(value, str) or place.written is None:
-        return shortened(repr(value))
+        return shown(value)
     written = shortened(place.written)
-    return written if _is_plain(value, place.written) else f"{written}, which YAML reads as {shortened(repr(value))}"
+    return written if _is_plain(value, place.written) else f"{written}, which YAML reads as {shown(value)}"
+
+
+def _list_shown(values: list[Any]) -> str:
+    """As it is written, cut: what is not shown is not written out either."""
+    return (
+        shortened(repr(values[:LONGEST_SHOWN])) if len(values) <= LONGEST_SHOWN else f"a list of {len(values):,} values"
+    )
 
 
 def _is_plain(value: Any, written: str) -> bool:

@@ -15,12 +15,22 @@ import yaml
 
 from everloop.model_file.exceptions import Mistake
 from everloop.model_file.misfit import Location
+from everloop.shown import shortened, shown
 
 DEEPEST = 20
-LONGEST_SHOWN = 80
+
+LONGEST_TEXT = 1024 * 1024
+"""Characters of a document. A declaration has a few thousand."""
+
+LONGEST_PROBLEM = 200
+"""Characters of the YAML reader's own words: it repeats names of anchors and tags whole."""
+
+LONGEST_NUMBER = 100
+"""Characters of a number: a float says all it can in 24, and YAML's ``1:59:59…`` costs the square of its length."""
 
 _OF_YAML = "tag:yaml.org,2002:"
-_TIMESTAMP, _TEXT, _FLOAT = f"{_OF_YAML}timestamp", f"{_OF_YAML}str", f"{_OF_YAML}float"
+_TIMESTAMP, _TEXT = f"{_OF_YAML}timestamp", f"{_OF_YAML}str"
+_INT, _FLOAT = f"{_OF_YAML}int", f"{_OF_YAML}float"
 
 
 class _Loader(yaml.SafeLoader):
@@ -31,7 +41,7 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(_FLOAT, re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789"))
+_Loader.add_implicit_resolver(_FLOAT, re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789"))
 
 
 class DocumentError(ValueError):
@@ -70,6 +80,9 @@ class Document:
     """
 
     def __init__(self, text: str) -> None:
+        if len(text) > LONGEST_TEXT:
+            found, allowed = f"a text of {len(text):,} characters", f"at most {LONGEST_TEXT:,} characters"
+            raise DocumentError([Mistake("", 0, found, allowed)])
         try:
             mistakes = list(_unsupported(text))
             if mistakes:
@@ -80,6 +93,7 @@ class Document:
         if not isinstance(self._root, yaml.MappingNode):
             raise DocumentError([Mistake("", 1, "no mapping", "a mapping with the key 'model'")])
         self._loader = _Loader("")
+        self._children: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = {}
         self.value: dict[str, Any] = self._mapping(self._root, (), mistakes)
         if mistakes:
             raise DocumentError(mistakes)
@@ -89,7 +103,7 @@ class Document:
         node, line = self._root, self._root.start_mark.line + 1
         for part in location:
             if isinstance(node, yaml.MappingNode):
-                found = next(((k, v) for k, v in node.value if k.value == part), None)
+                found = self._pairs(node).get(part) if isinstance(part, str) else None
                 if found is None:
                     return Place(line, False)
                 line, node = found[0].start_mark.line + 1, found[1]
@@ -100,12 +114,25 @@ class Document:
                 return Place(line, False)
         return Place(line, True, node.value if isinstance(node, yaml.ScalarNode) else None)
 
+    def _pairs(self, node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        """The first key of each name, and its value: looked up for every mistake, so searched once."""
+        if id(node) not in self._children:
+            pairs = self._children[id(node)] = {}
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode):
+                    pairs.setdefault(key.value, (key, value))
+        return self._children[id(node)]
+
     def _mapping(self, node: yaml.MappingNode, location: Location, mistakes: list[Mistake]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT or not _is_unicode(key.value):
-                shown = f"the key {key.value!a}" if isinstance(key, yaml.ScalarNode) else "a key of several parts"
+                shown = (
+                    f"the key {shortened(ascii(key.value))}"
+                    if isinstance(key, yaml.ScalarNode)
+                    else "a key of several parts"
+                )
                 mistakes.append(
                     Mistake(dotted(location), line, shown, "a key of text, in quotes where YAML needs them")
                 )
@@ -127,6 +154,10 @@ class Document:
                 Mistake(dotted(location), line, shortened(ascii(node.value)), "text in Unicode: no half characters")
             )
             return None
+        if node.tag in (_INT, _FLOAT) and len(node.value) > LONGEST_NUMBER:
+            allowed = f"a number of at most {LONGEST_NUMBER} characters, or text in quotes"
+            mistakes.append(Mistake(dotted(location), line, shortened(node.value), allowed))
+            return None
         try:
             value = self._loader.construct_object(node)
         except (yaml.YAMLError, ValueError, OverflowError):
@@ -139,11 +170,6 @@ class Document:
         return value
 
 
-def shortened(text: str) -> str:
-    """Text for a message of one line."""
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
-
-
 def dotted(location: Location) -> str:
     """A location as a person writes it, e.g. ``data.features[2].type``."""
     text = ""
@@ -151,7 +177,7 @@ def dotted(location: Location) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += ("." if text else "") + (part if part.isprintable() else repr(part))
+            text += ("." if text else "") + (shortened(part) if part.isprintable() else shown(part))
     return text
 
 
@@ -161,15 +187,20 @@ def _unsupported(text: str) -> Iterator[Mistake]:
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             yield Mistake(
-                "", line, f"the alias *{event.anchor}", "the value itself: nothing is shared in a declaration"
+                "",
+                line,
+                f"the alias *{shortened(event.anchor)}",
+                "the value itself: nothing is shared in a declaration",
             )
         elif getattr(event, "anchor", None) is not None:
-            yield Mistake("", line, f"the anchor &{event.anchor}", "no anchors: nothing is shared in a declaration")
+            yield Mistake(
+                "", line, f"the anchor &{shortened(event.anchor)}", "no anchors: nothing is shared in a declaration"
+            )
         elif getattr(event, "tag", None) is not None:
             yield Mistake(
                 "",
                 line,
-                f"the tag {event.tag.replace(_OF_YAML, '!!')}",
+                f"the tag {shortened(event.tag.replace(_OF_YAML, '!!'))}",
                 "no tags: text that looks like something else is quoted",
             )
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -184,7 +215,7 @@ def _syntax_mistake(error: yaml.YAMLError, text: str) -> Mistake:
         return Mistake("", line, f"the character U+{error.character:04X}", "characters that YAML has")
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or str(error)
-    return Mistake("", mark.line + 1 if mark is not None else 0, problem, "valid YAML")
+    return Mistake("", mark.line + 1 if mark is not None else 0, shortened(problem, LONGEST_PROBLEM), "valid YAML")
 
 
 def _is_unicode(text: str) -> bool:

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from everloop.json_text import read_json
 from everloop.monitoring.bins import Bins, NumberBins, bins_from_dict
 from everloop.monitoring.exceptions import ProfileFormatError
 from everloop.monitoring.profile import BinCounts, Outcomes
+from everloop.shown import shown
 
 FORMAT = 1
 
@@ -140,10 +142,10 @@ class Reference:
             When it is none, or of another format.
         """
         try:
-            document = json.loads(text)
+            document = read_json(text)
             if document["format"] != FORMAT:
                 raise ProfileFormatError(
-                    f"a reference of format {document['format']}; this code reads format {FORMAT}: train again"
+                    f"a reference of format {shown(document['format'])}; this code reads format {FORMAT}: train again"
                 )
             score, outcomes = document["score"], document["outcomes"]
             return cls(
@@ -155,5 +157,5 @@ class Reference:
                 outcomes=None if outcomes is None else Outcomes.from_dict(outcomes),
                 outcome_days=int(document["outcome_days"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ProfileFormatError(f"this is no reference profile: {error!r}") from error
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ProfileFormatError(f"this is no reference profile: {shown(error)}") from error

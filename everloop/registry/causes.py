@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
+
+from everloop.json_text import read_json
 
 _SENTENCES = ("errorMessage", "ExitMessage", "FailureReason")
 """Where Lambda functions and SageMaker jobs put theirs, inside JSON; the first that says anything counts.
@@ -39,8 +40,16 @@ def _sentence(text: str) -> str | None:
     if not text.lstrip().startswith("{"):
         return None
     try:
-        document = json.loads(text)
+        document = read_json(text)
     except ValueError:
         found = next(filter(None, (pattern.search(text) for pattern in _TRUNCATED)), None)
-        return json.loads(found.group(1)) if found else None
+        return _text_in(found.group(1)) if found else None
     return next((str(document[name]) for name in _SENTENCES if document.get(name)), None)
+
+
+def _text_in(quotes: str) -> str | None:
+    """A JSON text; None where it is none, as one with an unknown escape."""
+    try:
+        return read_json(quotes, strict=False)
+    except ValueError:
+        return None

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from everloop.json_text import read_json
 from everloop.registry.exceptions import ArtifactMismatchError, ArtifactMissingError
 from everloop.registry.manifest import EVALUATED, FILES, MANIFEST, Manifest, artifact_prefix, build_manifest
 from everloop.registry.records import Version
 from everloop.registry.states import State
 from everloop.registry.store import RegistryStore
 from everloop.registry.versions import Sealed
+from everloop.shown import shown
 
 _TYPES = {"onnx": "application/octet-stream", "json": "application/json"}
 
@@ -69,7 +70,7 @@ def register_candidate(
     """
     contents = {name: _read(s3, candidate.evaluation_uri, name) for name in FILES}
     check_judged(contents["report.json"], candidate)
-    report = json.loads(contents["report.json"])
+    report = _report(contents["report.json"], candidate)
     check_report(report, contents, model=store.model, candidate=candidate)
     files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in contents.items()}
     code_sha256 = report["code_sha256"]
@@ -140,21 +141,34 @@ def check_report(report: dict[str, Any], contents: dict[str, bytes], *, model: s
         "artifact_bytes": len(contents["model.onnx"]),
     }
     wrong = [
-        f"{name} is {report.get(name)!r}, not {expected!r}"
+        f"{name} is {shown(report.get(name))}, not {expected!r}"
         for name, expected in evaluated.items()
         if report.get(name) != expected
     ]
-    hashes = report.get("files") or {}
+    hashes = report.get("files")
+    hashes = hashes if isinstance(hashes, dict) else {}
     for name in EVALUATED:
         found = hashlib.sha256(contents[name]).hexdigest()
         if hashes.get(name) != found:
-            wrong.append(f"{name} was evaluated with sha256 {hashes.get(name)}, and is {found}")
+            wrong.append(f"{name} was evaluated with sha256 {shown(hashes.get(name))}, and is {found}")
     if not report.get("code_sha256"):
         wrong.append("code_sha256 is missing")
     if wrong:
         raise ArtifactMismatchError(
             f"{candidate.evaluation_uri}report.json is not about these files: {'; '.join(wrong)}; evaluate again"
         )
+
+
+def _report(content: bytes, candidate: Candidate) -> dict[str, Any]:
+    try:
+        report = read_json(content)
+    except ValueError as error:
+        raise ArtifactMismatchError(
+            f"{candidate.evaluation_uri}report.json is not JSON: {error}; evaluate again"
+        ) from error
+    if not isinstance(report, dict):
+        raise ArtifactMismatchError(f"{candidate.evaluation_uri}report.json is no JSON object; evaluate again")
+    return report
 
 
 def _evaluated(store: RegistryStore, version: Version, candidate: Candidate, *, at: str, actor: str) -> Version:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from everloop.json_text import read_json
 from everloop.serving.exceptions import ContractFormatError
+from everloop.shown import listed, shown
 
 Missing = Literal["allow", "refuse"]
 Unseen = Literal["accept", "refuse"]
@@ -104,8 +107,8 @@ class ServingContract:
             Naming the key that is missing, unknown or wrong.
         """
         try:
-            document = json.loads(data)
-        except (ValueError, RecursionError) as error:
+            document = read_json(data)
+        except ValueError as error:
             raise ContractFormatError(f"contract.json is not JSON: {error}") from error
         return cls.from_dict(document)
 
@@ -126,7 +129,7 @@ class ServingContract:
         )
         columns = [contract.key, *(f.name for f in contract.numbers), *(f.name for f in contract.categories)]
         if len(set(columns)) != len(columns):
-            raise ContractFormatError(f"contract.json names a column twice: {sorted(columns)}")
+            raise ContractFormatError(f"contract.json names a column twice: {listed(_repeated(columns))}")
         if len(columns) == 1:
             raise ContractFormatError("contract.json names no feature")
         return contract
@@ -144,6 +147,10 @@ class ServingContract:
         return text.encode()
 
 
+def _repeated(names: list[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)
+
+
 def _number_field(document: Any) -> NumberField:
     _require_keys("numbers[]", document, required=("name", "missing"), optional=("min", "max", "median"))
     return NumberField(
@@ -159,7 +166,7 @@ def _category_field(document: Any) -> CategoryField:
     _require_keys("categories[]", document, required=("name", "missing", "unseen", "max_length", "values"), optional=())
     values = _list(document, "values")
     if not all(isinstance(v, str) for v in values):
-        raise ContractFormatError(f"categories[] {document['name']!r}: 'values' are not all text")
+        raise ContractFormatError(f"categories[] {shown(document['name'])}: 'values' are not all text")
     return CategoryField(
         name=_text(document, "name"),
         missing=_one_of(document, "missing", ("allow", "refuse")),
@@ -175,26 +182,33 @@ def _require_keys(place: str, document: Any, *, required: tuple[str, ...], optio
     missing = [name for name in required if name not in document]
     unknown = sorted(set(document) - set(required) - set(optional))
     if missing or unknown:
-        raise ContractFormatError(f"{place}: missing keys {missing}, unknown keys {unknown}")
+        wrong = [
+            f"{what} keys {listed(names)}" for what, names in (("missing", missing), ("unknown", unknown)) if names
+        ]
+        raise ContractFormatError(f"{place}: {', '.join(wrong)}")
 
 
 def _text(document: dict[str, Any], name: str) -> str:
     if not isinstance(document[name], str) or not document[name]:
-        raise ContractFormatError(f"{name!r} is {document[name]!r}, not a text")
+        raise ContractFormatError(f"{name!r} is {shown(document[name])}, not a text")
     return document[name]
 
 
 def _one_of(document: dict[str, Any], name: str, allowed: tuple[str, ...]) -> Any:
     if document[name] not in allowed:
-        raise ContractFormatError(f"{name!r} is {document[name]!r}, not one of {allowed}")
+        raise ContractFormatError(f"{name!r} is {shown(document[name])}, not one of {allowed}")
     return document[name]
 
 
 def _number(document: dict[str, Any], name: str) -> float:
     value = document[name]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ContractFormatError(f"{name!r} is {value!r}, not a number")
-    return float(value)
+    try:
+        # A whole number may be larger than every float.
+        if not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value):
+            return float(value)
+    except OverflowError:
+        pass
+    raise ContractFormatError(f"{name!r} is {shown(value)}, not a number that a float can hold")
 
 
 def _optional_number(document: dict[str, Any], name: str) -> float | None:
@@ -204,7 +218,7 @@ def _optional_number(document: dict[str, Any], name: str) -> float | None:
 def _positive_whole(document: dict[str, Any], name: str) -> int:
     value = document[name]
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ContractFormatError(f"{name!r} is {value!r}, not a whole number from 1")
+        raise ContractFormatError(f"{name!r} is {shown(value)}, not a whole number from 1")
     return value
 
 

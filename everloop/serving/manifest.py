@@ -6,12 +6,13 @@ The registry writes it (:mod:`everloop.registry.manifest`).
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from everloop.json_text import read_json
 from everloop.serving.exceptions import ArtifactRefusedError, ManifestFormatError
+from everloop.shown import shown
 
 MANIFEST_FILE = "manifest.json"
 
@@ -60,15 +61,15 @@ class Manifest:
             When it has other keys, or values of another type.
         """
         try:
-            document = json.loads(data)
+            document = read_json(data)
             files = {
                 str(name): FileEntry(_hash_of(entry), _size_of(entry)) for name, entry in document.pop("files").items()
             }
             manifest = cls(files=files, **document)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ManifestFormatError(f"manifest.json is not a manifest: {error!r}") from error
+            raise ManifestFormatError(f"manifest.json is not a manifest: {shown(error)}") from error
         if type(manifest.version) is not int:
-            raise ManifestFormatError(f"manifest.json: version is {manifest.version!r}, not a whole number")
+            raise ManifestFormatError(f"manifest.json: version is {shown(manifest.version)}, not a whole number")
         return manifest
 
 
@@ -130,12 +131,12 @@ def sha256_hex(data: bytes) -> str:
 def _hash_of(entry: Mapping[str, Any]) -> str:
     value = entry["sha256"]
     if not isinstance(value, str) or len(value) != 64 or not _HEX.issuperset(value):
-        raise ValueError(f"{value!r} is not a SHA-256")
+        raise ValueError(f"{shown(value)} is not a SHA-256")
     return value
 
 
 def _size_of(entry: Mapping[str, Any]) -> int:
     value = entry["bytes"]
     if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is not a size in bytes")
+        raise ValueError(f"{shown(value)} is not a size in bytes")
     return value

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from everloop.json_text import read_json
 from everloop.limits import UNUSABLE_CHARACTERS
 from everloop.row_key import KeyRefusedError, row_key
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.exceptions import RequestError
+from everloop.shown import shortened
 
 MAX_BODY_BYTES = 1024 * 1024
 """Largest request body, decoded."""
+
+LONGEST_NAME = 64
+"""Characters of a caller's field name that an answer repeats."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,8 @@ def parse_json(body: bytes) -> Any:
         ``malformed_json``.
     """
     try:
-        return json.loads(body, object_pairs_hook=_object_of_distinct_fields)
-    except (ValueError, RecursionError) as error:
-        # ValueError covers JSONDecodeError, UnicodeDecodeError and integers of thousands of digits.
+        return read_json(body, object_of=_object_of_distinct_fields)
+    except ValueError as error:
         raise RequestError("malformed_json", f"the body is not JSON: {error}") from error
 
 
@@ -156,7 +160,9 @@ class RequestParser:
         for name in document:
             if name != "instances":
                 raise RequestError(
-                    "unknown_feature", f"the body has an unknown field {_short(name)!r}", field=_short(name)
+                    "unknown_feature",
+                    f"the body has an unknown field {shortened(name, LONGEST_NAME)!r}",
+                    field=shortened(name, LONGEST_NAME),
                 )
         instances = document["instances"]
         if not isinstance(instances, list):
@@ -182,17 +188,33 @@ class RequestParser:
                 raise RequestError("missing_feature", f"the field {name!r} is missing", field=name, index=index)
         unknown = next(name for name in instance if name not in self._fields)
         raise RequestError(
-            "unknown_feature", f"the model has no field {_short(unknown)!r}", field=_short(unknown), index=index
+            "unknown_feature",
+            f"the model has no field {shortened(unknown, LONGEST_NAME)!r}",
+            field=shortened(unknown, LONGEST_NAME),
+            index=index,
         )
 
 
 def _object_of_distinct_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise RequestError("malformed_json", f"an object gives {_short(repeated)!r} twice", field=_short(repeated))
+        repeated = _first_repeated(name for name, _ in pairs)
+        raise RequestError(
+            "malformed_json",
+            f"an object gives {shortened(repeated, LONGEST_NAME)!r} twice",
+            field=shortened(repeated, LONGEST_NAME),
+        )
     return result
+
+
+def _first_repeated(names: Iterable[str]) -> str:
+    """The first name that came before; there has to be one."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    raise AssertionError("unreachable: a dictionary has fewer keys than were given only where one came twice")
 
 
 def _number(value: Any, spec: NumberField, index: int) -> float:
@@ -281,10 +303,6 @@ def _range(spec: NumberField) -> str:
     low = "" if spec.min is None else f"from {spec.min:g}"
     high = "" if spec.max is None else f"to {spec.max:g}"
     return f"{low} {high}".strip()
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 64 else f"{name[:64]}…"
 
 
 _KINDS = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}

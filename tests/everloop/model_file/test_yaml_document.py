@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from everloop.model_file import Mistake, ModelFileError, parse_model_file
-from everloop.model_file.yaml_document import DEEPEST, Document, DocumentError
+from everloop.model_file.yaml_document import DEEPEST, LONGEST_TEXT, Document, DocumentError
 from tests.helpers.declarations import as_yaml, binary_document
+from tests.helpers.growth import assert_linear, calls
 
 GOOD = as_yaml(binary_document())
 SEED = "  seed: 7"
@@ -129,3 +132,74 @@ def read(text: str) -> tuple[list[Mistake], str]:
     except ModelFileError as refused:
         return refused.mistakes, str(refused)
     return [], ""
+
+
+def _valued(text: str) -> str:
+    return GOOD.replace(SEED, f"  seed: {text}")
+
+
+LONG_VALUES: dict[str, Callable[[int], str]] = {
+    "digits that end in a letter": lambda n: _valued("1" * n + "x"),
+    "a number of base 60": lambda n: _valued("1" + ":1" * (n // 2)),
+    "digits": lambda n: _valued("1" * n),
+    "underscores": lambda n: _valued("1" + "_" * n + "x"),
+    "a long text": lambda n: _valued("a b " * (n // 4)),
+    "a long key": lambda n: GOOD + "x" * n + ": 1\n",
+    "a quote without an end": lambda n: _valued("'" + "a\n    " * (n // 6)),
+}
+MANY_PARTS: dict[str, Callable[[int], str]] = {
+    "unknown keys": lambda n: GOOD + "".join(f"k{i}: 1\n" for i in range(n // 8)),
+    "one key again and again": lambda n: GOOD + "k: 1\n" * (n // 5),
+    "wrong parameters": lambda n: _valued("7\n  parameters: {" + ",".join(f"a{i}: [1]" for i in range(n // 12)) + "}"),
+    "wrong features": lambda n: GOOD.replace(
+        "  features:\n", "  features:\n" + "  - {name: F, typ: number}\n" * (n // 26)
+    ),
+    "aliases": lambda n: GOOD + "".join(f"k{i}: *a\n" for i in range(n // 10)),
+    "keys without values": lambda n: GOOD + "? a\n" * (n // 4),
+    "an open list in a list": lambda n: _valued("[" * n),
+}
+
+
+def refuse_in_few_words(text: str) -> None:
+    with pytest.raises(ModelFileError) as refused:
+        parse_model_file(text)
+    assert len(str(refused.value)) < 50_000
+
+
+@pytest.mark.parametrize("name", LONG_VALUES)
+def test_a_long_value_costs_in_proportion_and_is_told_in_few_words(name: str) -> None:
+    # The square of what Python multiplies shows late.
+    size = 60_000 if "base 60" in name else 10_000
+    assert_linear(LONG_VALUES[name], refuse_in_few_words, size=size)
+
+
+@pytest.mark.parametrize("name", MANY_PARTS)
+def test_many_parts_cost_in_proportion_and_are_told_in_few_words(name: str) -> None:
+    assert_linear(MANY_PARTS[name], refuse_in_few_words, size=2_000, cost=calls)
+
+
+def test_the_places_of_many_keys_are_found_in_proportion() -> None:
+    def keys(count: int) -> tuple[Document, list[str]]:
+        names = [f"k{i}" for i in range(count)]
+        return Document("".join(f"{name}: 1\n" for name in names)), names
+
+    def find_all(given: tuple[Document, list[str]]) -> None:
+        document, names = given
+        assert [document.place((name,)).line for name in names] == list(range(1, len(names) + 1))
+
+    assert_linear(keys, find_all, size=400)
+
+
+def test_a_file_too_large_to_be_a_declaration_is_not_read() -> None:
+    assert mistakes_of("#" * (LONGEST_TEXT + 1)) == [(0, "", f"a text of {LONGEST_TEXT + 1:,} characters")]
+
+
+def test_a_number_too_long_to_mean_one_is_told() -> None:
+    assert mistakes_of(_valued("1" + ":59" * 50)) == [(42, "training.seed", ("1" + ":59" * 50)[:80] + "…")]
+
+
+def test_of_many_mistakes_the_first_are_told_and_all_are_kept() -> None:
+    with pytest.raises(ModelFileError) as refused:
+        parse_model_file(GOOD + "".join(f"k{i}: 1\n" for i in range(150)))
+    assert len(refused.value.mistakes) == 150
+    assert str(refused.value).splitlines()[-1] == "model.yaml: 50 mistakes more"

@@ -1,0 +1,43 @@
+"""A value of others in a message: whole where it is short, never as large as it came."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from everloop.shown import LONGEST_SHOWN, listed, shortened, shown
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a", "'a'"),
+        ("a" * 81, "'" + "a" * 79 + "…"),
+        ("\x1b]8;;", "'\\x1b]8;;'"),
+        ("\u202e", "'\\u202e'"),
+        (1.5, "1.5"),
+        (None, "None"),
+        ([1, 2], "a list of 2 values"),
+        ({"a": 1}, "an object of 1 fields"),
+    ],
+)
+def test_shown(value: object, text: str) -> None:
+    assert shown(value) == text
+
+
+def test_a_number_that_python_does_not_write_is_shown_in_words() -> None:
+    assert shown(10**5000) == "a whole number of thousands of digits"
+
+
+@given(st.text(max_size=200))
+def test_no_text_is_shown_longer_than_it_may_be(text: str) -> None:
+    assert len(shown(text)) <= LONGEST_SHOWN + 1
+    assert len(shortened(text)) <= LONGEST_SHOWN + 1
+    assert shown(text) == repr(text) or len(repr(text)) > LONGEST_SHOWN
+
+
+def test_of_many_names_the_first_are_listed() -> None:
+    assert listed(["a", "b"]) == "'a', 'b'"
+    assert listed([]) == ""
+    assert listed([f"c{i}" for i in range(12)]).endswith("'c8', 'c9' and 2 more")

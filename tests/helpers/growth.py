@@ -1,0 +1,57 @@
+"""Whether work grows with its input as it should: ratios of what it costs, never seconds."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+TIMES = 8
+"""How much larger the large input is."""
+
+GENEROUS, EXACT = 3, 1.5
+"""How much more than in proportion it may cost, measured and counted. The square would be ``TIMES`` more."""
+
+Cost = Callable[[Callable[[], Any]], float]
+
+
+def processor_seconds(act: Callable[[], Any]) -> float:
+    """The fastest of a few tries, since other processes can only slow one down."""
+    costs = []
+    for _ in range(3):
+        began = time.process_time()
+        act()
+        costs.append(time.process_time() - began)
+    return max(min(costs), 1e-4)
+
+
+def calls(act: Callable[[], Any]) -> float:
+    """How many functions are called and generators gone on with: exact, but blind to what C code does by itself."""
+    count = 0
+
+    def counted(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(counted)
+    try:
+        act()
+    finally:
+        sys.setprofile(before)
+    return float(count)
+
+
+def assert_linear(
+    make: Callable[[int], Any], act: Callable[[Any], Any], *, size: int, cost: Cost = processor_seconds
+) -> None:
+    """``act`` on an input of ``TIMES * size`` costs not much more than ``TIMES`` what it costs on one of ``size``.
+
+    ``size`` has to be so large that what is fixed in the cost does not hide the growth.
+    """
+    small, large = make(size), make(size * TIMES)
+    ratio = cost(lambda: act(large)) / cost(lambda: act(small))
+    assert ratio < TIMES * (EXACT if cost is calls else GENEROUS), (
+        f"{TIMES} times the input costs {ratio:.0f} times as much"
+    )
