@@ -6,16 +6,16 @@ allowed every one of those actions, as if the service had made the request with 
 
 from __future__ import annotations
 
-from typing import Any
-
-from local.context import OPERATOR_ACCESS_KEY_ID, CloudContext
-from local.moto_hooks.authorization import Guard, signature_of
+from local.context import CloudContext
+from local.moto_hooks.authorization import Guard
 from local.moto_hooks.authorization_requests import Access as RequiredAccess
+from local.signer import current_signer
 
 
-def signing_key(response: Any) -> str | None:
-    """The access key that signed the request which one of moto's response objects handles."""
-    return signature_of(response)[0]
+def signing_key() -> str | None:
+    """The access key that signed the request in hand."""
+    signer = current_signer()
+    return signer.access_key_id if signer else None
 
 
 class Access:
@@ -36,7 +36,7 @@ class Access:
     def __init__(self, context: CloudContext, access_key_id: str | None) -> None:
         self._context = context
         self._guard = Guard(context)
-        self._is_operator = access_key_id == OPERATOR_ACCESS_KEY_ID
+        self._is_operator = access_key_id == context.operator.access_key_id
         if not self._is_operator:
             self._session = self._guard.session(access_key_id)
             self._keys = self._guard.request_context(self._session, context.region)

@@ -3,27 +3,31 @@
 Requests go to moto's response classes. For services with one URL the classes are called directly, without
 Flask's routing, which costs more than the call itself. Services that the local cloud does not execute are
 refused: moto would record the call and answer as if something had happened.
+
+Every request has to be signed, by the operator or by a role session; nothing of moto is reached otherwise.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cache
 from typing import Any
-from xml.sax.saxutils import escape
 
 import botocore.session
 from moto.moto_server.werkzeug_app import BackendRequest, create_backend_app
 from werkzeug.exceptions import HTTPException
 
+from local.aws_errors import refuse, refuse_signature
+from local.context import CloudContext
 from local.http_server import HttpRequest, HttpResponse
+from local.identities import secrets_of
+from local.signer import Signer, signed_by
+from local.sigv4 import SignatureError, claim_of, verify
 from local.wsgi import call_wsgi, wsgi_environ
 
 log = logging.getLogger(__name__)
@@ -70,9 +74,6 @@ _DIRECT = frozenset(
         "sts",
     }
 )
-_CREDENTIAL = re.compile(r"Credential=[^/,\s]+/\d+/([^/]+)/([^/]+)/aws4_request")
-_QUERY_CREDENTIAL = re.compile(r"X-Amz-Credential=[^&]+?(?:/|%2F)\d+(?:/|%2F)([^&/%]+)(?:/|%2F)([^&/%]+)(?:/|%2F)aws4")
-
 Control = Callable[[HttpRequest], HttpResponse]
 
 
@@ -83,16 +84,15 @@ class AwsApi:
     ----------
     control : callable
         Answers what is under ``/_everloop/``.
-    port : int
-        The port that is listened on.
-    now : callable
-        The time by the local clock, in UTC: the Date of every answer, from which clients know it.
+    context : CloudContext
+        Its clock is the Date of every answer, from which clients know the time.
     """
 
-    def __init__(self, control: Control, port: int, now: Callable[[], datetime]) -> None:
+    def __init__(self, control: Control, context: CloudContext) -> None:
         self._control = control
-        self._port = port
-        self._now = now
+        self._port = context.port
+        self._now = context.clock.now
+        self._secret_of = secrets_of(context)
         self._applications: dict[str, Any] = {}
         self._handlers: dict[str, Callable[..., Any]] = {}
         self._lock = threading.Lock()
@@ -100,34 +100,38 @@ class AwsApi:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer one request."""
         answer = self._answer(request)
-        headers = [(name, value) for name, value in answer.headers if name.lower() != "date"]
+        headers = [(name, value) for name, value in answer.headers if not _is_left_out(name.lower())]
         date = format_datetime(self._now(), usegmt=True)
         return HttpResponse(answer.status, answer.body, (*headers, ("Date", date)))
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
         if request.target.startswith("/_everloop/"):
             return self._control(request)
-        region, service = signature_of(request)
-        if service is None:
-            return _refuse(
-                request, 403, "MissingAuthenticationToken", "the request is not signed with AWS4-HMAC-SHA256"
-            )
-        if region not in known_regions():
-            message = f"Credential should be scoped to a valid region; found {region!r}"
-            return _refuse(request, 403, "InvalidSignatureException", message)
-        name = backend_of(service, request.path)
+        claim = None
+        try:
+            claim = claim_of(request)
+            request = verify(request, claim, self._secret_of, (datetime.now(UTC), self._now()))
+        except SignatureError as error:
+            log.info("%s %s is refused: %s", request.method, request.path, error)
+            return refuse_signature(request, claim.service if claim else None, error)
+        if claim.region not in known_regions():
+            message = f"Credential should be scoped to a valid region; found {claim.region!r}"
+            return refuse(request, 403, "InvalidSignatureException", message, claim.service)
+        name = backend_of(claim.service, request.path)
         if name is None:
-            return _refuse(
+            return refuse(
                 request,
                 501,
                 "NotExecutedLocally",
-                f"the local cloud does not execute {service} at {request.path}; it executes "
+                f"the local cloud does not execute {claim.service} at {request.path}; it executes "
                 f"{', '.join(sorted(EXECUTED_SERVICES))}",
+                claim.service,
             )
         environ = wsgi_environ(request, self._port)
-        if name in _DIRECT:
-            return _direct(self._handler(name), environ)
-        return call_wsgi(self._application(name), environ)
+        with signed_by(Signer(claim.key, claim.region, claim.service)):
+            if name in _DIRECT:
+                return _direct(self._handler(name), environ)
+            return call_wsgi(self._application(name), environ)
 
     def preload(self, names: Iterable[str]) -> None:
         """Load services before the first request needs them."""
@@ -175,11 +179,9 @@ def known_regions() -> frozenset[str]:
     return frozenset(region for name in partitions for region in session.get_available_regions("sts", name))
 
 
-def signature_of(request: HttpRequest) -> tuple[str | None, str | None]:
-    """Region and service that a request is signed for, by header or by query; None when it is not signed."""
-    authorization = request.header("Authorization")
-    match = _CREDENTIAL.search(authorization) if authorization else _QUERY_CREDENTIAL.search(request.query)
-    return (match[1].lower(), match[2].lower()) if match else (None, None)
+def _is_left_out(header: str) -> bool:
+    """The Date is the local clock's; and no page of another origin may read an answer, whatever moto grants."""
+    return header == "date" or header.startswith("access-control-")
 
 
 def _direct(handler: Callable[..., Any], environ: dict[str, Any]) -> HttpResponse:
@@ -192,15 +194,3 @@ def _direct(handler: Callable[..., Any], environ: dict[str, Any]) -> HttpRespons
     status, headers, body = result if len(result) == 3 else (200, {}, result)
     content = body.encode() if isinstance(body, str) else bytes(body or b"")
     return HttpResponse(int(status), content, tuple((name, str(value)) for name, value in headers.items()))
-
-
-def _refuse(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:
-    """An error in the format that the client parses: JSON, or XML for the query protocol and S3."""
-    content_type = request.header("Content-Type") or ""
-    if "json" in content_type or request.header("X-Amz-Target"):
-        body = json.dumps({"__type": code, "message": message})
-        return HttpResponse(status, body.encode(), (("Content-Type", content_type), ("x-amzn-ErrorType", code)))
-    error = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
-    is_query = content_type.startswith("application/x-www-form-urlencoded")
-    xml = f"<ErrorResponse><Error>{error}</Error></ErrorResponse>" if is_query else f"<Error>{error}</Error>"
-    return HttpResponse(status, xml.encode(), (("Content-Type", "text/xml"), ("x-amzn-ErrorType", code)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,10 @@ from botocore.config import Config
 
 from local.activity import Activity
 from local.clock import Clock
+from local.credentials import Operator
 
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
-OPERATOR_ACCESS_KEY_ID = "LOCALOPERATOR"
-OPERATOR_SECRET_ACCESS_KEY = "local-operator-secret"
-"""The person at the keyboard: an administrator of the local account. Nothing outside it knows these."""
 
 _client_lock = threading.Lock()
 """boto3 does not make clients safely in two threads at once; using them is safe."""
@@ -37,6 +35,8 @@ class CloudContext:
         Where workers, jobs and caches keep their files; it belongs to this cloud alone.
     cache_directory : Path
         What outlives a cloud: materialised layers, keyed by content.
+    operator : Operator
+        Who may do everything; random for each cloud.
     """
 
     clock: Clock
@@ -46,6 +46,7 @@ class CloudContext:
     cache_directory: Path
     account_id: str = ACCOUNT_ID
     region: str = REGION
+    operator: Operator = field(default_factory=Operator.random)
 
     @property
     def endpoint(self) -> str:
@@ -54,10 +55,7 @@ class CloudContext:
 
     def client(self, service: str, **credentials: str) -> Any:
         """A boto3 client of this cloud: the operator's, or one with the given credentials."""
-        identity = credentials or {
-            "aws_access_key_id": OPERATOR_ACCESS_KEY_ID,
-            "aws_secret_access_key": OPERATOR_SECRET_ACCESS_KEY,
-        }
+        identity = credentials or self.operator.client_arguments()
         with _client_lock:
             return boto3.client(
                 service,

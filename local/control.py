@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import threading
@@ -41,9 +42,9 @@ class MemoryWatch:
 class Control:
     """Answers ``/_everloop/*``.
 
-    ``GET clock`` and ``POST clock {"to": iso}``, ``GET activity``, ``GET memory``, ``POST shutdown``. Only
-    this computer reaches the port, which is bound to the loopback interface; still, a web page in a browser on
-    it could post, so that requests from a page (those with an Origin) are refused.
+    ``GET clock`` and ``POST clock {"to": iso}``, ``GET activity``, ``GET memory``, ``POST shutdown``. Each
+    needs ``Authorization: Bearer`` with the control token of the operator's file: other users of this computer
+    reach the port, too.
     """
 
     def __init__(self, context: CloudContext, memory: MemoryWatch, shut_down: Callable[[], None]) -> None:
@@ -53,8 +54,9 @@ class Control:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer one request."""
-        if request.header("Origin") is not None:
-            return _error(403, "the control endpoints do not answer web pages")
+        expected = f"Bearer {self._context.operator.control_token}"
+        if not hmac.compare_digest((request.header("Authorization") or "").encode(), expected.encode()):
+            return _error(403, "the control endpoints need the control token of this cloud's operator")
         place = (request.method, request.path)
         if place == ("GET", "/_everloop/clock"):
             return _answer(self._clock())

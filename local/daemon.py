@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from local.credentials import OPERATOR_FILE, Operator
+
 CLOUD_FILE = "cloud.json"
 LOG_FILE = "cloud.log"
 _START_SECONDS = 90.0
@@ -44,11 +46,14 @@ class RunningCloud:
     endpoint : str
         The URL of its AWS API.
     state_directory : Path
+    operator : Operator
+        Credentials that may do everything in it.
     """
 
     pid: int
     endpoint: str
     state_directory: Path
+    operator: Operator
 
     def clock(self) -> dict[str, Any]:
         """``now`` and ``moved``."""
@@ -77,7 +82,8 @@ class RunningCloud:
             if time.monotonic() > deadline:
                 _signal(self.pid, signal.SIGKILL)
             time.sleep(0.05)
-        (self.state_directory / CLOUD_FILE).unlink(missing_ok=True)
+        for name in (CLOUD_FILE, OPERATOR_FILE):
+            (self.state_directory / name).unlink(missing_ok=True)
 
     def _call(
         self, method: str, name: str, document: dict[str, Any] | None = None, timeout: float = 30
@@ -86,7 +92,11 @@ class RunningCloud:
         connection = http.client.HTTPConnection(urlsplit(self.endpoint).netloc, timeout=timeout)
         try:
             body = None if document is None else json.dumps(document).encode()
-            connection.request(method, f"/_everloop/{name}", body, {"Content-Type": "application/json"})
+            headers = {
+                "Content-Type": "application/json",
+                "Authorization": f"Bearer {self.operator.control_token}",
+            }
+            connection.request(method, f"/_everloop/{name}", body, headers)
             response = connection.getresponse()
             text = response.read().decode(errors="replace")
         except http.client.HTTPException as error:
@@ -131,7 +141,8 @@ def start(
             "stop it first, or use another state directory"
         )
     state_directory.mkdir(parents=True, exist_ok=True)
-    (state_directory / CLOUD_FILE).unlink(missing_ok=True)
+    for name in (CLOUD_FILE, OPERATOR_FILE):
+        (state_directory / name).unlink(missing_ok=True)
     log_path = state_directory / LOG_FILE
     command = [sys.executable, "-m", "local.server", "--port", str(port)]
     command += ["--state-directory", str(state_directory), "--cache-directory", str(cache_directory)]
@@ -155,9 +166,10 @@ def find(state_directory: Path) -> RunningCloud | None:
     """The local cloud that runs on a state directory, or None."""
     try:
         notice = json.loads((state_directory / CLOUD_FILE).read_text())
+        operator = Operator.read(state_directory)
     except (FileNotFoundError, ValueError):
         return None
-    cloud = RunningCloud(int(notice["pid"]), notice["endpoint"], state_directory)
+    cloud = RunningCloud(int(notice["pid"]), notice["endpoint"], state_directory, operator)
     if not _is_alive(cloud.pid):
         return None
     try:

@@ -2,13 +2,15 @@
 
 Werkzeug's development server closes the connection after each answer and parses heads with the e-mail parser;
 a client that makes thousands of calls pays for both. This one keeps connections open and reads what AWS
-clients send: bodies with a length or in chunks, ``Expect: 100-continue``, HEAD.
+clients send: bodies with a length or in chunks, ``Expect: 100-continue``, HEAD. It listens on 127.0.0.1 only,
+and answers nothing that a web page caused (:mod:`local.visitors`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import socket
 import threading
@@ -16,11 +18,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from local.visitors import hosts_of, refusal
+
 log = logging.getLogger(__name__)
 
+HOST = "127.0.0.1"
 MAX_HEAD_BYTES = 256 * 1024
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _WITHOUT_BODY = frozenset({204, 304})
+_SINGLE = frozenset({"host", "origin", "sec-fetch-site", "authorization", "content-length", "transfer-encoding"})
+"""Headers that decide who is answered and where a request ends: two of them could be read in two ways."""
 _LINGER_SECONDS = 5.0
 _LINGER_BYTES = 64 * 1024 * 1024
 _JSON = (("Content-Type", "application/json"),)
@@ -84,8 +91,8 @@ class HttpResponse:
 Handler = Callable[[HttpRequest], HttpResponse]
 
 
-def listen(port: int, *, host: str = "127.0.0.1", backlog: int = 256) -> socket.socket:
-    """A listening socket.
+def listen(port: int, *, backlog: int = 256) -> socket.socket:
+    """A listening socket of 127.0.0.1, which no other machine reaches.
 
     Raises
     ------
@@ -95,12 +102,12 @@ def listen(port: int, *, host: str = "127.0.0.1", backlog: int = 256) -> socket.
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        server.bind((host, port))
+        server.bind((HOST, port))
         server.listen(backlog)
     except OSError as error:
         server.close()
         raise PortTakenError(
-            f"port {port} on {host} can not be listened on ({error.strerror}): "
+            f"port {port} on {HOST} can not be listened on ({error.strerror}): "
             "another program uses it. Stop that program or choose another port with --port"
         ) from error
     server.set_inheritable(False)
@@ -115,6 +122,7 @@ class HttpServer:
         self._handler = handler
         self._name = name
         self._max_body = max_body
+        self._hosts = hosts_of(self.port)
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._stopping = False
@@ -172,6 +180,11 @@ class HttpServer:
             if head is None:
                 return False
             method, target, version, headers, lowered = head
+            refused = refusal(lowered, self._hosts)
+            if refused is not None:
+                log.warning("%s: %s %s is refused: %s", self._name, method, target.partition("?")[0], refused)
+                _send_last(connection, HttpResponse(403, json.dumps({"message": refused}).encode(), _JSON))
+                return False
             if lowered.get("expect", "").lower() == "100-continue":
                 connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             body = _read_body(stream, lowered, self._max_body)
@@ -219,7 +232,7 @@ def read_head(stream: io.BufferedReader) -> Head | None:
     if not line:
         return None
     parts = line.decode("latin-1").rstrip("\r\n").split(" ")
-    if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
+    if len(parts) != 3 or not parts[2].startswith("HTTP/1.") or not parts[1].startswith("/"):
         raise _MalformedRequestError(f"not an HTTP/1.1 request line: {line[:100]!r}")
     headers: list[tuple[str, str]] = []
     lowered: dict[str, str] = {}
@@ -236,7 +249,10 @@ def read_head(stream: io.BufferedReader) -> Head | None:
             raise _MalformedRequestError(f"not a header: {line[:100]!r}")
         value = value.strip()
         headers.append((name, value))
-        lowered.setdefault(name.lower(), value)
+        key = name.lower()
+        if key in lowered and key in _SINGLE:
+            raise _MalformedRequestError(f"the header {name} is there twice")
+        lowered.setdefault(key, value)
 
 
 def _read_body(stream: io.BufferedReader, lowered: dict[str, str], limit: int | None) -> bytes | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
+
+from local.context import CloudContext
+from local.sigv4 import Secret
 
 
 class UnknownRoleError(LookupError):
@@ -25,6 +29,8 @@ class Session:
         The session's own ARN, its role's ARN and id, and the session's name.
     session_policy : str or None
         The policy passed to AssumeRole, which can only take rights away.
+    secret_access_key, session_token : str
+        What its requests are signed with, and carry.
     """
 
     access_key_id: str
@@ -33,6 +39,8 @@ class Session:
     role_id: str
     name: str
     session_policy: str | None
+    secret_access_key: str = field(default="", repr=False)
+    session_token: str = field(default="", repr=False)
 
 
 class _SessionIndex:
@@ -66,10 +74,26 @@ def find_session(account_id: str, access_key_id: str) -> Session | None:
                 role_id=assumed.user_id.split(":")[0],
                 name=assumed.session_name,
                 session_policy=assumed.policy or None,
+                secret_access_key=assumed.secret_access_key,
+                session_token=assumed.session_token,
             )
             sessions[access_key_id] = session
             return session
     return None
+
+
+def secrets_of(context: CloudContext) -> Callable[[str], Secret | None]:
+    """Access key id → what its requests are signed with: the operator's and those of role sessions."""
+    operator = context.operator
+    own = Secret(operator.secret_access_key)
+
+    def secret_of(access_key_id: str) -> Secret | None:
+        if access_key_id == operator.access_key_id:
+            return own
+        session = find_session(context.account_id, access_key_id)
+        return Secret(session.secret_access_key, session.session_token) if session else None
+
+    return secret_of
 
 
 def find_role(account_id: str, role_arn: str) -> Any:

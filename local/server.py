@@ -19,6 +19,7 @@ from local import moto_hooks
 from local.activity import Activity
 from local.clock import Clock
 from local.context import ACCOUNT_ID, REGION, CloudContext
+from local.credentials import OPERATOR_FILE
 from local.daemon import CLOUD_FILE
 from local.http_server import HttpServer, PortTakenError, listen
 
@@ -49,10 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     for directory in (context.state_directory, context.cache_directory):
         directory.mkdir(parents=True, exist_ok=True)
+    context.state_directory.chmod(0o700)  # the operator's credentials, events, job data: this user's alone
     stop = threading.Event()
     try:
         server = _build(context, listener, stop)
         server.start()
+        context.operator.write(context.state_directory)
         _write_cloud_file(context)
         log.info("ready on %s", context.endpoint)
         _wait(stop, options.parent)
@@ -68,7 +71,7 @@ def _build(context: CloudContext, listener: object, stop: threading.Event) -> Ht
     hooks = install_hooks(context)
     sources = {name: source for hook in hooks for name, source in getattr(hook, "MEMORY_SOURCES", {}).items()}
     control = Control(context, MemoryWatch(sources), stop.set)
-    api = AwsApi(control, context.port, context.clock.now)
+    api = AwsApi(control, context)
     return HttpServer(listener, api, name="aws-api")
 
 
@@ -98,7 +101,8 @@ def shut_down(context: CloudContext) -> None:
                 close()
             except Exception:  # the others must be closed all the same
                 log.exception("%s did not close", module.__name__)
-    (context.state_directory / CLOUD_FILE).unlink(missing_ok=True)
+    for name in (CLOUD_FILE, OPERATOR_FILE):
+        (context.state_directory / name).unlink(missing_ok=True)
 
 
 def _wait(stop: threading.Event, parent: int | None) -> None:

@@ -7,7 +7,16 @@ import shlex
 import click
 
 from cli.exceptions import CommandError
-from cli.operations.local_cloud import DEFAULT_PORT, STATE, bring_up, client_environment, deploy, synthesize_project
+from cli.operations.local_cloud import (
+    DEFAULT_PORT,
+    OTHER_CREDENTIALS,
+    STATE,
+    bring_up,
+    client_environment,
+    deploy,
+    point_at,
+    synthesize_project,
+)
 from cli.options import json_option
 from cli.output import Output
 from local import daemon
@@ -32,9 +41,9 @@ def up(port: int, as_json: bool) -> None:
         running = bring_up(port=port, state_directory=STATE, say=output.note).running
     else:
         assembly = synthesize_project(output.note)
-        _point_at(running)
+        point_at(running)
         deploy(assembly, STATE, output.note)
-    output.document({"endpoint": running.endpoint, "pid": running.pid, **client_environment(running.endpoint)})
+    output.document({"endpoint": running.endpoint, "pid": running.pid})
     output.say(f"the local cloud answers at {running.endpoint}; point a shell at it with")
     output.say('  eval "$(everloop local env)"')
 
@@ -53,10 +62,10 @@ def down(as_json: bool) -> None:
 
 @local.command()
 def env() -> None:
-    """Print the shell commands that point every AWS tool at the local cloud."""
-    for name, value in client_environment(_running().endpoint).items():
+    """Print the shell commands that point every AWS tool at the local cloud, as its operator."""
+    for name, value in client_environment(_running()).items():
         click.echo(f"export {name}={shlex.quote(value)}")
-    click.echo("unset AWS_PROFILE AWS_SESSION_TOKEN")
+    click.echo(f"unset {' '.join(OTHER_CREDENTIALS)}")
 
 
 def _running() -> daemon.RunningCloud:
@@ -64,9 +73,3 @@ def _running() -> daemon.RunningCloud:
     if running is None:
         raise CommandError("no local cloud is running", "start it with `everloop local up`")
     return running
-
-
-def _point_at(running: daemon.RunningCloud) -> None:
-    import os
-
-    os.environ.update(client_environment(running.endpoint))

@@ -17,7 +17,7 @@ from cli.account import Account
 from cli.exceptions import CommandError
 from local import daemon
 from local.assembly_cache import MODELS_CONTEXT, SynthesisFailedError, synthesize_if_changed
-from local.context import OPERATOR_ACCESS_KEY_ID, OPERATOR_SECRET_ACCESS_KEY, REGION
+from local.context import REGION
 from local.deploy.deployment import deploy_assembly
 from local.deploy.engine import DeployEvent
 from local.deploy.exceptions import DeployError
@@ -40,15 +40,28 @@ class LocalCloud:
         return Account(boto3.Session())
 
 
-def client_environment(endpoint: str) -> dict[str, str]:
-    """The environment that points every AWS tool at the local cloud."""
+OTHER_CREDENTIALS = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
+"""Variables that would mix another account's credentials with the local cloud's."""
+
+
+def client_environment(running: daemon.RunningCloud) -> dict[str, str]:
+    """The environment that points every AWS tool at the local cloud, as its operator."""
     return {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": OPERATOR_ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": OPERATOR_SECRET_ACCESS_KEY,
+        "AWS_ENDPOINT_URL": running.endpoint,
+        "AWS_ACCESS_KEY_ID": running.operator.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": running.operator.secret_access_key,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
     }
+
+
+def point_at(running: daemon.RunningCloud) -> dict[str, str]:
+    """Point this process at a local cloud, as a person's shell would be; what was set."""
+    environment = client_environment(running)
+    for name in OTHER_CREDENTIALS:
+        os.environ.pop(name, None)
+    os.environ.update(environment)
+    return environment
 
 
 def bring_up(
@@ -96,10 +109,7 @@ def bring_up(
         raise CommandError(
             str(error), "`everloop local down` ends a running one; --port N takes another port"
         ) from error
-    cloud = LocalCloud(running, client_environment(running.endpoint))
-    os.environ.pop("AWS_PROFILE", None)
-    os.environ.pop("AWS_SESSION_TOKEN", None)
-    os.environ.update(cloud.environment)
+    cloud = LocalCloud(running, point_at(running))
     try:
         deploy(assembly, state_directory, say)
     except BaseException:

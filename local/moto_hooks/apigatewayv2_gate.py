@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from moto.sts.models import sts_backends
-
-from local.context import OPERATOR_ACCESS_KEY_ID, OPERATOR_SECRET_ACCESS_KEY, CloudContext
+from local.context import CloudContext
 from local.http_api import ForbiddenError
 from local.http_api_payload import Caller
 from local.http_server import HttpRequest
 from local.iam_policy import AccessRequest, Principal, decide, decide_for_principal
-from local.identities import Session, find_role, find_session, role_boundary, role_policies
+from local.identities import Session, find_role, find_session, role_boundary, role_policies, secrets_of
 from local.moto_hooks.lambda_service import lambda_service
 from local.runtime.exceptions import LambdaServiceError
-from local.sigv4 import Secret, SignatureError, verify
+from local.sigv4 import SignatureError, claim_of, verify
 
 _PRINCIPAL = Principal(service="apigateway.amazonaws.com")
 
@@ -25,6 +23,7 @@ class ApiGate:
 
     def __init__(self, context: CloudContext) -> None:
         self._context = context
+        self._secret_of = secrets_of(context)
         self._allowed: dict[tuple[str, str | None, str, str], bool] = {}
 
     def caller(self, request: HttpRequest, api_id: str, stage: str, path: str) -> Caller:
@@ -36,17 +35,15 @@ class ApiGate:
             When the signature is missing or wrong, or no policy allows ``execute-api:Invoke``.
         """
         try:
-            key = verify(
-                request,
-                service="execute-api",
-                region=self._context.region,
-                secret_of=self._secret,
-                now=datetime.now(UTC),
-            )
+            claim = claim_of(request)
+            verify(request, claim, self._secret_of, (datetime.now(UTC), self._context.clock.now()))
         except SignatureError as error:
             raise ForbiddenError(str(error)) from error
+        key, expected = claim.key, ("execute-api", self._context.region)
+        if (claim.service, claim.region) != expected:
+            raise ForbiddenError(f"signed for {claim.service} in {claim.region}, not for {' in '.join(expected)}")
         account = self._context.account_id
-        if key == OPERATOR_ACCESS_KEY_ID:
+        if key == self._context.operator.access_key_id:
             return Caller(key, account, "operator", f"arn:aws:iam::{account}:user/operator", "operator")
         session = find_session(account, key)
         assert session is not None, "its secret was found a moment ago"
@@ -101,11 +98,3 @@ class ApiGate:
             "aws:sourceip": ("127.0.0.1",),
             "aws:securetransport": ("true",),
         }
-
-    def _secret(self, key: str) -> Secret | None:
-        if key == OPERATOR_ACCESS_KEY_ID:
-            return Secret(OPERATOR_SECRET_ACCESS_KEY)
-        for assumed in reversed(sts_backends[self._context.account_id]["aws"].assumed_roles):
-            if assumed.access_key_id == key:
-                return Secret(assumed.secret_access_key, assumed.session_token)
-        return None

@@ -109,7 +109,7 @@ def _start(self: AthenaResponse, executions: Executions) -> str:
             parameters.get("QueryExecutionContext") or {},
             group,
             (parameters.get("ResultConfiguration") or {}).get("OutputLocation"),
-            signing_key(self),
+            signing_key(),
         )
     except InvalidQueryError as error:
         raise _invalid(str(error)) from error

@@ -2,14 +2,13 @@
 
 The operator is allowed everything; every other request has to be signed with the credentials of a role
 session, whose role's policies (inline, managed, boundary, session policy) are evaluated as they are at that
-moment. There is no toggle. Departures from AWS: signatures are not verified and sessions do not expire;
-``aws:SecureTransport`` is always true, since the local endpoint speaks http on the loopback interface;
-DeleteObjects is refused as a whole when one of its keys is.
+moment. There is no toggle. Whose request it is was verified before (:mod:`local.aws_api`). Departures from AWS:
+sessions do not expire; ``aws:SecureTransport`` is always true, since the local endpoint speaks http on the
+loopback interface; DeleteObjects is refused as a whole when one of its keys is.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 from typing import Any
 
@@ -23,16 +22,15 @@ from moto.s3.models import FakeBucket, s3_backends
 from moto.s3.responses import S3Response
 from werkzeug.exceptions import HTTPException
 
-from local.context import OPERATOR_ACCESS_KEY_ID, CloudContext
+from local.context import CloudContext
 from local.iam_policy import AccessRequest, Decision, Principal, decide, decide_for_principal
 from local.identities import Session, UnknownRoleError, find_role, find_session, role_boundary, role_policies
 from local.moto_hooks.authorization_requests import accesses_of
 from local.moto_hooks.authorization_s3 import s3_accesses
 from local.moto_hooks.authorization_types import Access
 from local.moto_hooks.patching import replace
+from local.signer import Signer, current_signer
 
-_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
-_CREDENTIAL_IN_QUERY = re.compile(r"X-Amz-Credential=([^/%&]+)(?:/|%2F)\d+(?:/|%2F)([^/%&]+)(?:/|%2F)([^/%&]+)")
 _QUERY_PROTOCOL_CODES = {"sns": "AuthorizationError"}
 
 
@@ -123,15 +121,16 @@ class Guard:
         DeniedError
             When it is not allowed.
         """
-        access_key, region, scope = signature_of(response)
-        if access_key == OPERATOR_ACCESS_KEY_ID:
+        signer = self._signer()
+        region, scope = signer.region, signer.service
+        if signer.access_key_id == self._context.operator.access_key_id:
             return
         action = response._get_action()
         if scope == "sts" and action == "GetCallerIdentity":
             return
         is_query = _speaks_query(response)
         code = _QUERY_PROTOCOL_CODES.get(scope, "AccessDenied" if is_query else "AccessDeniedException")
-        session = self.session(access_key)
+        session = self.session(signer.access_key_id)
         context = self.request_context(session, region)
         for access in accesses_of(response, scope, action, region, self._context.account_id):
             self.require(session, access, context, code)
@@ -140,15 +139,22 @@ class Guard:
 
     def check_s3(self, response: S3Response, request: Any, full_url: str) -> None:
         """Check a request to S3, by identity and by bucket policy."""
-        access_key, region, _scope = signature_of(response)
-        if access_key == OPERATOR_ACCESS_KEY_ID:
+        signer = self._signer()
+        if signer.access_key_id == self._context.operator.access_key_id:
             return
-        session = self.session(access_key, code="InvalidAccessKeyId")
-        context = self.request_context(session, region)
+        session = self.session(signer.access_key_id, code="InvalidAccessKeyId")
+        context = self.request_context(session, signer.region)
         bucket = response.parse_bucket_name_from_url(request, full_url)
         key = response.parse_key_name() if bucket else None
         for access in s3_accesses(response, request, bucket, key):
             self.require(session, access, context, "AccessDenied", bucket_policy=_bucket_policy(access, self._context))
+
+    @staticmethod
+    def _signer() -> Signer:
+        signer = current_signer()
+        if signer is None:
+            raise DeniedError("AccessDenied", "the request is not signed: anonymous access is not allowed")
+        return signer
 
     def session(self, access_key: str | None, code: str = "UnrecognizedClientException") -> Session:
         """The session that owns an access key.
@@ -158,9 +164,7 @@ class Guard:
         DeniedError
             With ``code`` when nobody has it.
         """
-        if access_key is None:
-            raise DeniedError("AccessDenied", "the request is not signed: anonymous access is not allowed")
-        session = find_session(self._context.account_id, access_key)
+        session = find_session(self._context.account_id, access_key) if access_key else None
         if session is None:
             raise DeniedError(code, "The security token included in the request is invalid.")
         return session
@@ -250,16 +254,6 @@ class Guard:
     @staticmethod
     def _names(session: Session) -> tuple[str, ...]:
         return (session.role_arn, session.arn)
-
-
-def signature_of(response: BaseResponse) -> tuple[str | None, str, str]:
-    """Access key, region and service of a request's signature; no key when it has none."""
-    match = _CREDENTIAL.search(response.headers.get("Authorization") or "")
-    if match is None:
-        match = _CREDENTIAL_IN_QUERY.search(str(response.uri))
-    if match is None:
-        return None, response.region, response.service_name or ""
-    return match[1], match[2], match[3]
 
 
 def _speaks_query(response: BaseResponse) -> bool:

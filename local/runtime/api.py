@@ -3,17 +3,29 @@
 Every worker gets a listener of its own, so that a call needs no name to say whose it is. There is no server
 thread: the thread that invokes waits for the worker's ``next`` call, answers it with the event and reads the
 result, all on the worker's connection. A round trip is two writes and two reads, without a hand-over.
+
+Nobody but the worker is answered. Where the system tells whose a connection is, those of other users are closed;
+a worker that can send a token has to; and what a web page caused is refused, as on every port. The runtime
+client of AWS takes an address and nothing else, so that there the system's word has to do.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hmac
+import logging
+import os
 import re
 import selectors
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from local.peers import owner_of_peer, owners_are_told
+from local.visitors import hosts_of, refusal
+
+log = logging.getLogger(__name__)
 
 PREFIX = "/2018-06-01/runtime"
 _INVOCATION = re.compile(rf"{PREFIX}/invocation/([^/]+)/(response|error)$")
@@ -50,15 +62,23 @@ class RuntimeCall:
 
 
 class RuntimeApi:
-    """The server side, used by one thread at a time."""
+    """The server side, used by one thread at a time.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    token : str, optional
+        What every call has to carry as ``Authorization: Bearer``; none is asked for without.
+    """
+
+    def __init__(self, token: str | None = None) -> None:
+        self._token = token
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(8)
         self._listener.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._hosts = hosts_of(self._listener.getsockname()[1])
         self._connections: list[_Connection] = []
         self._output: int | None = None
 
@@ -145,6 +165,10 @@ class RuntimeApi:
     def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError):
             accepted, _ = self._listener.accept()
+            if not _is_ours(accepted):
+                log.warning("another user's connection to a worker's Runtime API is closed")
+                accepted.close()
+                return
             accepted.setblocking(False)
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = _Connection(accepted)
@@ -174,8 +198,27 @@ class RuntimeApi:
                 if call.kind == "unknown":
                     self.answer(call, 404)
                     continue
+                refused = self._refusal(call.headers)
+                if refused is not None:
+                    log.warning("a call of a worker's Runtime API is refused: %s", refused)
+                    self.answer(call, 403)
+                    continue
                 return call
         return None
+
+    def _refusal(self, headers: dict[str, str]) -> str | None:
+        if self._token is not None:
+            given = headers.get("authorization", "")
+            if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+                return "the worker's token is missing or wrong"
+        return refusal(headers, self._hosts)
+
+
+def _is_ours(connection: socket.socket) -> bool:
+    try:
+        return not owners_are_told() or owner_of_peer(connection) == os.getuid()
+    except OSError:  # the other end is gone already
+        return False
 
 
 def _parse(connection: _Connection) -> RuntimeCall | None:

@@ -68,12 +68,13 @@ class LambdaContext:
 class RuntimeClient:
     """The four calls of the Runtime API over one kept connection."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, token: str) -> None:
         self._connection = http.client.HTTPConnection(address)
+        self._authorization = {"Authorization": f"Bearer {token}"}
 
     def next(self) -> tuple[dict[str, str], bytes]:
         """Wait for an event: its headers (lower-cased) and its body."""
-        self._connection.request("GET", f"{PREFIX}/invocation/next")
+        self._connection.request("GET", f"{PREFIX}/invocation/next", headers=self._authorization)
         response = self._connection.getresponse()
         body = response.read()
         if response.status != 200:
@@ -93,7 +94,7 @@ class RuntimeClient:
         self._post(f"{PREFIX}/init/error", _encode(error).encode(), _error_headers(error))
 
     def _post(self, path: str, body: bytes, headers: dict[str, str]) -> None:
-        self._connection.request("POST", path, body, headers)
+        self._connection.request("POST", path, body, {**headers, **self._authorization})
         response = self._connection.getresponse()
         answer = response.read()
         if response.status != 202:
@@ -212,7 +213,7 @@ def main() -> None:
     """Load the handler and answer events until the service stops this process."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(write_through=True, line_buffering=True)  # type: ignore[union-attr]
-    client = RuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    client = RuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"], os.environ.pop("_RUNTIME_API_TOKEN"))
     _set_up_logging()
     try:
         handler = load_handler(os.environ["_HANDLER"])

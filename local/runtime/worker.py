@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,8 @@ INIT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 6_291_556
 _HAS_PROC = os.path.isdir("/proc/self")
 _SECONDS_BETWEEN_PS = 1.0
+TOKEN_VARIABLE = "_RUNTIME_API_TOKEN"
+"""Where our own runtime client finds what its calls have to carry."""
 _CLIENT = Path(__file__).with_name("client.py")
 
 
@@ -99,10 +102,13 @@ class Worker:
         self._killed = False
         self._memory = 0
         self._memory_due = 0.0
-        self._api = RuntimeApi()
+        token = secrets.token_urlsafe(24) if spec.client == "python" else None
+        self._api = RuntimeApi(token)
         spec.temporary_directory.mkdir(parents=True, exist_ok=True)
         environment = dict(spec.environment)
         environment["AWS_LAMBDA_RUNTIME_API"] = self._api.address
+        if token is not None:
+            environment[TOKEN_VARIABLE] = token
         environment["TMPDIR"] = str(spec.temporary_directory)
         try:
             self._process = subprocess.Popen(

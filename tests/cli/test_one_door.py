@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local.context import ACCOUNT_ID, OPERATOR_ACCESS_KEY_ID, OPERATOR_SECRET_ACCESS_KEY
+from local.context import ACCOUNT_ID
 
 ROOT = Path(__file__).parents[2]
 KNOWS_THE_LOCAL_CLOUD = {
@@ -35,7 +35,7 @@ TELLING_NAMES = {"endpoint_url", "_endpoint", "is_local", *ENVIRONMENT}
 
 TELLING_VARIABLE = re.compile(r"AWS_(ENDPOINT_URL\w*|IGNORE_CONFIGURED_ENDPOINT_URLS)")
 TELLING_WORD = re.compile(
-    rf"127\.0\.0\.1|\b(localhost|moto|amazonaws|{ACCOUNT_ID}|{OPERATOR_ACCESS_KEY_ID}|{OPERATOR_SECRET_ACCESS_KEY})\b"
+    rf"127\.0\.0\.1|\b(localhost|moto|amazonaws|{ACCOUNT_ID}|operator\.json)\b|\bAKIALOCAL"
     r"|0\.0\.0\.0|/_everloop/|^::1$"
 )
 """In a text: what only one of the two clouds has. `AWS_ENDPOINT_URL` is one only as a whole: messages may name it."""
@@ -156,7 +156,8 @@ def test_what_starts_a_local_cloud_is_there_and_would_be_refused() -> None:
         'here = "moto" in server',
         'there = url.endswith(".amazonaws.com")',
         'here = arn.split(":")[4] == "123456789012"',
-        'here = credentials.access_key == "LOCALOPERATOR"',
+        'here = credentials.access_key == "AKIALOCALABCDEFGHIJK"',
+        'here = (state / "operator.json").exists()',
         'clock = get(base + "/_everloop/clock")',
         'client = session.client("s3", endpoint_url=url)',
         "here = client.meta.endpoint_url",

@@ -1,4 +1,4 @@
-"""A small local cloud in the test's process: moto's server with the hooks of this project."""
+"""A small local cloud in the test's process: the AWS API with the hooks of this project."""
 
 from __future__ import annotations
 
@@ -67,12 +67,13 @@ def allow(actions: str | list[str], resources: str | list[str] = "*", **more: An
 @pytest.fixture
 def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
     """Start local clouds, one at a time, with ``start`` as the clock's time (None: real time)."""
-    import requests
-    from moto.server import ThreadedMotoServer
+    from moto.moto_api._internal.models import moto_api_backend
 
     from local.activity import Activity
+    from local.aws_api import AwsApi
     from local.clock import Clock
     from local.context import CloudContext
+    from local.http_server import HttpResponse, HttpServer, listen
     from local.moto_hooks import (
         authorization,
         cloudwatch,
@@ -97,15 +98,15 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
         )
         for hook in (times, cloudwatch, dynamodb, stepfunctions, sagemaker, events, scheduler, authorization):
             hook.install(context)
-        server = ThreadedMotoServer("127.0.0.1", context.port, verbose=False)
+        server = HttpServer(listen(context.port), AwsApi(lambda _: HttpResponse(404), context), name="aws-api")
         server.start()
-        servers.append((server, context))
+        servers.append(server)
         return Cloud(context)
 
     yield make
-    for server, context in servers:
-        requests.post(f"{context.endpoint}/moto-api/reset", timeout=10)
+    for server in servers:
         server.stop()
+        moto_api_backend.reset()
         cloudwatch.close()
 
 

@@ -18,7 +18,7 @@ import boto3
 from botocore.config import Config
 
 from local import daemon
-from local.context import ACCOUNT_ID, OPERATOR_ACCESS_KEY_ID, OPERATOR_SECRET_ACCESS_KEY, REGION
+from local.context import ACCOUNT_ID, REGION
 
 
 def free_port() -> int:
@@ -36,10 +36,7 @@ class RunningCloud:
 
     def client(self, service: str, *, region_name: str = REGION, **credentials: str) -> Any:
         """A boto3 client, the operator's unless credentials are given."""
-        identity = credentials or {
-            "aws_access_key_id": OPERATOR_ACCESS_KEY_ID,
-            "aws_secret_access_key": OPERATOR_SECRET_ACCESS_KEY,
-        }
+        identity = credentials or self.daemon.operator.client_arguments()
         return boto3.client(
             service,
             region_name=region_name,

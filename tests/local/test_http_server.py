@@ -42,6 +42,7 @@ def ask(connection: http.client.HTTPConnection, method: str, target: str, body: 
 
 
 def raw(server: HttpServer, data: bytes) -> bytes:
+    data = data.replace(b"Host: x", f"Host: 127.0.0.1:{server.port}".encode())
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
         client.sendall(data)
         client.shutdown(socket.SHUT_WR)
@@ -86,7 +87,8 @@ def test_chunks_are_put_together(server: HttpServer) -> None:
 
 def test_a_client_that_asks_before_it_sends_is_told_to_go_on(server: HttpServer) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
-        client.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        host = f"Host: localhost:{server.port}\r\n".encode()
+        client.sendall(b"PUT / HTTP/1.1\r\n" + host + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")
         assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
         client.sendall(b"abc")
         assert client.recv(1000).endswith(b"PUT abc")
@@ -106,8 +108,11 @@ def test_a_body_over_the_limit_is_413(server: HttpServer, head: bytes) -> None:
         b"nonsense\r\n\r\n",
         b"GET / HTTP/2\r\n\r\n",
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
-        b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n",
-        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET http://127.0.0.1/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"GET / HTTP/1.1\r\nX: " + b"y" * 300_000 + b"\r\n\r\n",
     ],
 )

@@ -15,7 +15,6 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from local.context import OPERATOR_ACCESS_KEY_ID, OPERATOR_SECRET_ACCESS_KEY
 from tests.local.running_cloud import RunningCloud, running_cloud
 
 SOURCE = (
@@ -27,7 +26,6 @@ SOURCE = (
     "    return {'statusCode': 201, 'headers': {'Content-Type': 'application/json', 'X-Own': '1'},\n"
     "            'body': json.dumps(body)}\n"
 )
-OPERATOR = {"aws_access_key_id": OPERATOR_ACCESS_KEY_ID, "aws_secret_access_key": OPERATOR_SECRET_ACCESS_KEY}
 
 
 @dataclass
@@ -37,6 +35,11 @@ class Api:
     cloud: RunningCloud
     api_id: str
     endpoint: str
+
+    @property
+    def operator(self) -> dict[str, str]:
+        """The credentials of the person at the keyboard."""
+        return self.cloud.daemon.operator.client_arguments()
 
     def call(
         self,
@@ -118,19 +121,19 @@ def test_the_endpoint_is_the_one_that_get_api_names(api: Api) -> None:
 
 def test_a_signed_request_reaches_the_alias(api: Api) -> None:
     status, answer, response = api.call(
-        "POST", "/m/one/predictions?x=1", b'{"a": 1}', OPERATOR, **{"Content-Type": "application/json"}
+        "POST", "/m/one/predictions?x=1", b'{"a": 1}', api.operator, **{"Content-Type": "application/json"}
     )
 
     event = answer["event"]
     assert (status, answer["version"], response.headers["X-Own"]) == (201, "1", "1")
     assert event["pathParameters"] == {"model": "one"}
     assert event["body"] == '{"a": 1}'
-    assert event["requestContext"]["authorizer"]["iam"]["accessKey"] == OPERATOR_ACCESS_KEY_ID
+    assert event["requestContext"]["authorizer"]["iam"]["accessKey"] == api.operator["aws_access_key_id"]
     assert event["requestContext"]["requestId"] == response.headers["apigw-requestid"]
 
 
 def test_unsigned_and_wrongly_signed_requests_are_forbidden(api: Api) -> None:
-    wrong = {**OPERATOR, "aws_secret_access_key": "guess"}
+    wrong = {**api.operator, "aws_secret_access_key": "guess"}
     unknown = {"aws_access_key_id": "NOBODY", "aws_secret_access_key": "x"}
 
     for credentials in (None, wrong, unknown):

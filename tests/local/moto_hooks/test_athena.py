@@ -383,7 +383,7 @@ def test_awswrangler_reads_by_unload_and_by_csv(lake: Any, monkeypatch: pytest.M
     import boto3
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", lake.context.endpoint)
-    session = boto3.Session("LOCALOPERATOR", "local-operator-secret", region_name="us-east-1")
+    session = boto3.Session(**lake.context.operator.client_arguments(), region_name="us-east-1")
     sql = "SELECT key, \"time\", delay, version FROM m_predictions WHERE date = '2026-01-02' ORDER BY key"
     arguments = {
         "database": "everloop",
