@@ -13,6 +13,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from local.containment import inside
 from local.deploy.exceptions import AssemblyError
 
 _STACK = "aws:cloudformation:stack"
@@ -131,7 +132,7 @@ def _assets(file: Path, account_id: str, region: str) -> list[FileAsset]:
 
 def archive(asset: FileAsset, directory: Path) -> Path:
     """The zip of a directory asset, the same bytes for the same content; kept in ``directory`` by asset id."""
-    archived = directory / f"{asset.identifier}.zip"
+    archived = inside(directory, f"{asset.identifier}.zip")
     if archived.exists():
         return archived
     directory.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from local.containment import EscapingPathError, inside
 from local.deploy.exceptions import DeployError
 from local.deploy.intrinsics import Made
 
@@ -83,7 +84,10 @@ class StateDirectory:
         self._file(stack).unlink(missing_ok=True)
 
     def _file(self, stack: str) -> Path:
-        return self.path / f"{stack}.json"
+        try:
+            return inside(self.path, f"{stack}.json")
+        except EscapingPathError as error:
+            raise DeployError(f"the stack's name can not be that of a file: {error}") from error
 
 
 def _read(file: Path) -> StackState:

@@ -26,6 +26,8 @@ from local.roles import role_credentials
 LOG = logging.getLogger(__name__)
 _SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
 _MAX_REASON = 1024
+DEFAULT_VOLUME_GB = 30
+"""Of a job whose request names no size."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ class Job:
     @property
     def limit_seconds(self) -> float:
         """For how many real seconds the program may run."""
+        raise NotImplementedError
+
+    @property
+    def volume_gb(self) -> int:
+        """The size of the job's storage volume, in GB."""
         raise NotImplementedError
 
     def work(self, context: JobContext) -> None:
@@ -160,7 +167,7 @@ class Job:
         directory = self._context.state_directory / "jobs" / f"{self.name}-{uuid.uuid4().hex[:8]}"
         context = JobContext(
             root=JobRoot.create(directory),
-            s3=S3Transfer(self._context.client("s3", **credentials)),
+            s3=S3Transfer(self._context.client("s3", **credentials), self.volume_gb),
             log=log,
             environment={
                 "AWS_ACCESS_KEY_ID": credentials["aws_access_key_id"],

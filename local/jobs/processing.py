@@ -7,7 +7,7 @@ import shutil
 from typing import Any
 
 from local.jobs.exceptions import AlgorithmFailureError, ClientFailureError
-from local.jobs.job import Job, JobContext
+from local.jobs.job import DEFAULT_VOLUME_GB, Job, JobContext
 
 _MESSAGE = "/opt/ml/output/message"
 _MAX_EXIT_MESSAGE_BYTES = 1024
@@ -23,6 +23,12 @@ class ProcessingJob(Job):
     def limit_seconds(self) -> float:
         """MaxRuntimeInSeconds, in real seconds."""
         return float((self.request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86400))
+
+    @property
+    def volume_gb(self) -> int:
+        """VolumeSizeInGB."""
+        cluster = (self.request.get("ProcessingResources") or {}).get("ClusterConfig") or {}
+        return int(cluster.get("VolumeSizeInGB") or DEFAULT_VOLUME_GB)
 
     def work(self, context: JobContext) -> None:
         """Fetch, run, and put what came out.

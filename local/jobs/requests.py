@@ -11,6 +11,7 @@ from local.jobs.root import OPT_ML
 
 _KNOWN_IMAGE = re.compile(r"(.+/)?sagemaker-scikit-learn:.+")
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+_CHANNEL = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}")
 
 
 def check_training_request(request: dict[str, Any]) -> None:
@@ -77,6 +78,9 @@ def _training_problems(request: dict[str, Any]) -> Iterator[str]:
 
 
 def _channel_problems(place: str, channel: dict[str, Any]) -> Iterator[str]:
+    name = str(channel.get("ChannelName", ""))
+    if not _CHANNEL.fullmatch(name):
+        yield f"{place}.ChannelName: {name!r} is not the name of a directory: 1 to 64 of letters, digits, ., - and _"
     source = (channel.get("DataSource") or {}).get("S3DataSource")
     if source is None:
         yield f"{place}.DataSource: only S3DataSource is provided"

@@ -13,10 +13,10 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from local.containment import EscapingPathError, inside
 from local.jobs.exceptions import AlgorithmFailureError, ClientFailureError
-from local.jobs.job import Job, JobContext
+from local.jobs.job import DEFAULT_VOLUME_GB, Job, JobContext
 from local.jobs.root import JobRoot
-from local.jobs.transfer import unpack
 
 _HOST = "algo-1"
 _ENTRY_PREFIX = "sagemaker_"
@@ -83,6 +83,11 @@ class TrainingJob(Job):
         return float((self.request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86400))
 
     @property
+    def volume_gb(self) -> int:
+        """VolumeSizeInGB."""
+        return int((self.request.get("ResourceConfig") or {}).get("VolumeSizeInGB") or DEFAULT_VOLUME_GB)
+
+    @property
     def artifact_uri(self) -> str:
         """Where the model archive goes."""
         base = self.request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
@@ -116,7 +121,7 @@ class TrainingJob(Job):
         self._sync_checkpoints(context)
         archive = root.local("/opt/ml/tmp/sourcedir.tar.gz")
         context.s3.download_object(script.submit_directory, archive)
-        unpack(archive, root.local("/opt/ml/code"))
+        context.s3.unpack(archive, root.local("/opt/ml/code"))
         archive.unlink()
         for name, document in self._config_files().items():
             (root.local("/opt/ml/input/config") / name).write_text(json.dumps(document))
@@ -228,7 +233,7 @@ class TrainingJob(Job):
     def _run(self, context: JobContext, script: Script) -> None:
         root = context.root
         code = root.local("/opt/ml/code")
-        if not (code / script.program).is_file():
+        if not _is_inside(code, script.program):
             raise ClientFailureError(
                 f"HyperParameters.sagemaker_program: {script.program!r} is not in {script.submit_directory}"
             )
@@ -251,6 +256,13 @@ class TrainingJob(Job):
         if checkpoints:
             directory = root.local(checkpoints.get("LocalPath", "/opt/ml/checkpoints"))
             context.s3.upload_directory(directory, checkpoints["S3Uri"])
+
+
+def _is_inside(code: Path, program: str) -> bool:
+    try:
+        return inside(code, program).is_file()
+    except EscapingPathError:
+        return False
 
 
 def _failure_text(context: JobContext, root: JobRoot, exit_code: int, command: str) -> str:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import shutil
 import tarfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local.archives import Limits, UnsafeArchiveError, unpack_tar
+from local.containment import EscapingPathError, inside
 from local.jobs.exceptions import ClientFailureError
+
+GIB = 1 << 30
+MAX_MEMBERS = 100_000
+"""Files and directories in one archive; no code or model comes near it."""
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -27,10 +33,18 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 class S3Transfer:
-    """Downloads and uploads through one S3 client."""
+    """Downloads and uploads through one S3 client.
 
-    def __init__(self, client: Any) -> None:
+    Parameters
+    ----------
+    volume_gb : int
+        The size of the job's storage volume: what is downloaded and unpacked may not be more.
+    """
+
+    def __init__(self, client: Any, volume_gb: int) -> None:
         self._client = client
+        self._volume_gb = volume_gb
+        self._left = volume_gb * GIB
 
     def download_prefix(self, uri: str, into: Path) -> int:
         """Fetch every object under a prefix, or the one object it names; the number of files.
@@ -42,18 +56,17 @@ class S3Transfer:
         """
         bucket, prefix = split_uri(uri)
         into.mkdir(parents=True, exist_ok=True)
-        keys = self._keys(bucket, prefix, uri)
-        if not keys:
+        sizes = self._sizes(bucket, prefix, uri)
+        if not sizes:
             raise ClientFailureError(
                 f"Data download failed: No S3 objects found under S3 URL {uri!r} given in input data source. "
                 "Please ensure that the bucket exists, that it has objects under the prefix and that the job's "
                 "role may list and read them"
             )
-        for key in keys:
-            target = into / _relative(key, prefix)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._get(bucket, key, target)
-        return len(keys)
+        for key, size in sizes.items():
+            self._take(size, uri)
+            self._get(bucket, key, into, _relative(key, prefix))
+        return len(sizes)
 
     def download_object(self, uri: str, target: Path) -> None:
         """Fetch one object.
@@ -64,13 +77,28 @@ class S3Transfer:
             When it is not there, or the role may not read it.
         """
         bucket, key = split_uri(uri)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self._get(bucket, key, target)
+        self._get(bucket, key, target.parent, target.name)
+
+    def unpack(self, archive: Path, into: Path) -> None:
+        """Unpack a ``.tar.gz`` of plain files and directories that fits on what is left of the volume.
+
+        Raises
+        ------
+        ClientFailureError
+            When it does not, or has a member that is no plain file or directory inside ``into``.
+        """
+        limits = Limits(MAX_MEMBERS, self._left, self._left)
+        try:
+            unpack_tar(archive, into, limits)
+        except UnsafeArchiveError as error:
+            raise ClientFailureError(
+                f"{archive.name}: not a tar.gz archive that can be unpacked here: {error}"
+            ) from error
 
     def has_objects(self, uri: str) -> bool:
         """Whether there is anything under a prefix."""
         bucket, prefix = split_uri(uri)
-        return bool(self._keys(bucket, prefix, uri))
+        return bool(self._sizes(bucket, prefix, uri))
 
     def upload_directory(self, directory: Path, uri: str) -> None:
         """Put every file of a directory under a prefix.
@@ -96,21 +124,37 @@ class S3Transfer:
         self._put(archive, bucket, key)
         archive.unlink()
 
-    def _keys(self, bucket: str, prefix: str, uri: str) -> list[str]:
+    def _sizes(self, bucket: str, prefix: str, uri: str) -> dict[str, int]:
+        """Bytes by key of the objects under a prefix, without those that stand for folders."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         try:
-            found = [item["Key"] for page in pages for item in page.get("Contents", [])]
+            found = {item["Key"]: int(item["Size"]) for page in pages for item in page.get("Contents", [])}
         except ClientError as error:
             raise _failure("Data download failed", uri, error) from error
-        return [key for key in found if not key.endswith("/")]
+        return {key: size for key, size in found.items() if not key.endswith("/")}
 
-    def _get(self, bucket: str, key: str, target: Path) -> None:
+    def _take(self, size: int, uri: str) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise ClientFailureError(
+                f"Data download failed: {uri} has {-self._left} bytes more than fit on the volume of "
+                f"{self._volume_gb} GB; give the job a larger VolumeSizeInGB"
+            )
+
+    def _get(self, bucket: str, key: str, into: Path, name: str) -> None:
         try:
+            target = inside(into, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
             body = self._client.get_object(Bucket=bucket, Key=key)["Body"]
             with target.open("wb") as file:
                 shutil.copyfileobj(body, file, 1 << 20)
         except ClientError as error:
             raise _failure("Data download failed", f"s3://{bucket}/{key}", error) from error
+        except (EscapingPathError, OSError) as error:
+            raise ClientFailureError(
+                f"Data download failed for s3://{bucket}/{key}: it can not be a file of the job: {error}; "
+                "delete the object or give it another key"
+            ) from error
 
     def _put(self, path: Path, bucket: str, key: str) -> None:
         try:
@@ -120,30 +164,14 @@ class S3Transfer:
             raise _failure("Artifact upload failed", f"s3://{bucket}/{key}", error) from error
 
 
-def _relative(key: str, prefix: str) -> PurePosixPath:
+def _relative(key: str, prefix: str) -> str:
     """Where an object goes: below the prefix when that is a folder, else beside the prefix's last part."""
     if prefix.endswith("/") or key.startswith(prefix + "/"):
-        return PurePosixPath(key[len(prefix) :].lstrip("/"))
+        return key[len(prefix) :].removeprefix("/")
     folder = prefix.rpartition("/")[0]
-    return PurePosixPath(key[len(folder) :].lstrip("/"))
+    return key[len(folder) :].removeprefix("/")
 
 
 def _failure(what: str, uri: str, error: ClientError) -> ClientFailureError:
     details = error.response["Error"]
     return ClientFailureError(f"{what} for {uri}: {details['Code']}: {details.get('Message', '')}")
-
-
-def unpack(archive: Path, into: Path) -> None:
-    """Unpack a ``.tar.gz``; members may not lead out of ``into``.
-
-    Raises
-    ------
-    ClientFailureError
-        When it is not a readable archive.
-    """
-    into.mkdir(parents=True, exist_ok=True)
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(into, filter="data")
-    except (tarfile.TarError, OSError) as error:
-        raise ClientFailureError(f"{archive.name}: not a tar.gz archive that can be unpacked: {error}") from error

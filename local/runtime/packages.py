@@ -11,9 +11,12 @@ import uuid
 import zipfile
 from pathlib import Path
 
+from local.archives import Limits, UnsafeArchiveError, unpack_zip
 from local.runtime.exceptions import InvalidParameterValueError
 
 MAX_UNZIPPED_BYTES = 262_144_000
+LIMITS = Limits(members=100_000, total_bytes=MAX_UNZIPPED_BYTES, member_bytes=MAX_UNZIPPED_BYTES)
+"""Lambda's own limit on bytes; it has none on members, and no package comes near this one."""
 
 
 class PackageStore:
@@ -34,7 +37,7 @@ class PackageStore:
         Raises
         ------
         InvalidParameterValueError
-            When it is no zip file, or larger than 250 MB unpacked.
+            When it is no zip file, larger than 250 MB unpacked, or has a member that is no plain file inside.
         """
         digest = hashlib.sha256(content).digest()
         target = self._directory / digest.hex()[:40]
@@ -43,22 +46,14 @@ class PackageStore:
         return base64.b64encode(digest).decode(), target
 
     def _unpack(self, content: bytes, target: Path) -> None:
-        try:
-            archive = zipfile.ZipFile(io.BytesIO(content))
-        except zipfile.BadZipFile:
-            raise InvalidParameterValueError("Could not unzip uploaded file. Please check your file.") from None
-        size = sum(entry.file_size for entry in archive.infolist())
-        if size > MAX_UNZIPPED_BYTES:
-            raise InvalidParameterValueError(
-                f"Unzipped size must be smaller than {MAX_UNZIPPED_BYTES} bytes; this package has {size}"
-            )
+        if not zipfile.is_zipfile(io.BytesIO(content)):
+            raise InvalidParameterValueError("Could not unzip uploaded file. Please check your file.")
         partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
-        partial.mkdir(parents=True)
-        for entry in archive.infolist():
-            path = Path(archive.extract(entry, partial))
-            mode = entry.external_attr >> 16
-            if path.is_file() and mode:
-                path.chmod((mode & 0o777) | 0o644)
+        try:
+            unpack_zip(io.BytesIO(content), partial, LIMITS)
+        except UnsafeArchiveError as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise InvalidParameterValueError(f"Could not unzip uploaded file: {error}") from error
         try:
             os.rename(partial, target)
         except OSError:  # another thread unpacked the same package first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 import time
 
@@ -247,6 +248,57 @@ boto3.client("dynamodb").list_tables()
         with pytest.raises(ClientError, match=named) as caught:
             jobs.train(TRAIN, **change)
         assert caught.value.response["Error"]["Code"] == "ValidationException"
+
+    @pytest.mark.parametrize("name", ["..", "a/b", "."])
+    def test_a_channel_has_the_name_of_a_directory(self, jobs, name):
+        source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://lake/train/"}}
+        with pytest.raises(ClientError, match=r"InputDataConfig\[0\].ChannelName"):
+            jobs.train(TRAIN, InputDataConfig=[{"ChannelName": name, "DataSource": source}])
+
+    def test_code_that_leads_out_of_its_directory_is_not_unpacked(self, jobs, tmp_path):
+        jobs.train(TRAIN, name="first")
+        jobs.s3.put_object(Bucket="lake", Key="bad.tar.gz", Body=tarball(**{"../../escaped": "x"}))
+        job = jobs.train(TRAIN, hyperparameters={"sagemaker_submit_directory": "s3://lake/bad.tar.gz"})
+        assert job["TrainingJobStatus"] == "Failed"
+        assert "ClientError: sourcedir.tar.gz" in job["FailureReason"]
+        assert "'../../escaped' has a part '..'" in job["FailureReason"]
+        assert not list(tmp_path.rglob("escaped"))
+
+    def test_the_program_is_one_of_the_codes(self, jobs):
+        job = jobs.train(TRAIN, hyperparameters={"sagemaker_program": "../bin/python"})
+        assert "sagemaker_program: '../bin/python' is not in" in job["FailureReason"]
+
+    def test_what_does_not_fit_on_the_volume_is_said_with_its_size(self, jobs, monkeypatch):
+        monkeypatch.setattr("local.jobs.transfer.GIB", 1000)
+        jobs.s3.put_object(Bucket="lake", Key="train/large.csv", Body=b"x" * 1200)
+        job = jobs.train(TRAIN)
+        assert "has 200 bytes more than fit on the volume of 1 GB" in job["FailureReason"]
+        jobs.s3.delete_object(Bucket="lake", Key="train/large.csv")
+        job = jobs.train(TRAIN + "#" * 1000, name="job-2")
+        assert re.search(r"'train.py' has \d+ bytes; a member may have \d+", job["FailureReason"])
+
+
+class TestContainment:
+    @pytest.mark.parametrize("key", ["../escaped", "a/../../../../escaped", "/escaped", "a\\..\\escaped", "a/"])
+    def test_a_key_that_leads_out_of_the_input_is_not_written(self, jobs, tmp_path, key):
+        jobs.s3.put_object(Bucket="lake", Key=f"train/{key}", Body=b"x")
+        stored = [item["Key"] for item in jobs.s3.list_objects_v2(Bucket="lake", Prefix="train/")["Contents"]]
+        assert f"train/{key}" in stored
+
+        job = jobs.process("print('ran')")
+
+        assert not [
+            path for path in tmp_path.rglob("*escaped*") if not path.is_relative_to(tmp_path / "state" / "jobs")
+        ]
+        if key == "a/":
+            assert job["ProcessingJobStatus"] == "Completed"  # the S3 console's folders are no files
+        else:
+            assert job["ProcessingJobStatus"] == "Failed"
+            assert f"s3://lake/train/{key}: it can not be a file of the job" in job["FailureReason"]
+
+    def test_a_key_that_is_a_file_and_a_folder_is_said_so(self, jobs):
+        jobs.s3.put_object(Bucket="lake", Key="train/part", Body=b"x")
+        assert "it can not be a file of the job" in jobs.process("print('ran')")["FailureReason"]
 
 
 class TestProcessing:

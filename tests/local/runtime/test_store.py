@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local.archives import Limits
 from local.runtime.exceptions import (
     InvalidParameterValueError,
     NotExecutedLocallyError,
@@ -228,6 +230,28 @@ def test_a_permission_belongs_to_the_alias_it_is_added_to(lambda_: Lambda) -> No
 def test_what_lambda_or_the_local_cloud_does_not_take_is_refused(lambda_: Lambda, parameters: dict[str, Any]) -> None:
     with pytest.raises((InvalidParameterValueError, NotExecutedLocallyError)):
         lambda_.create(WHO, **parameters)
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [({"../handler.py": "x"}, r"'\.\./handler.py' has a part"), ({"/handler.py": "x"}, "absolute")],
+)
+def test_a_package_that_leads_out_of_its_directory_is_refused(
+    lambda_: Lambda, tmp_path: Path, files: dict[str, str], named: str
+) -> None:
+    with pytest.raises(InvalidParameterValueError, match=named):
+        lambda_.create(files)
+    assert not list(tmp_path.rglob("handler.py"))
+
+
+def test_a_package_is_as_large_as_lambda_takes(lambda_: Lambda, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("local.runtime.packages.LIMITS", Limits(members=2, total_bytes=100, member_bytes=100))
+
+    with pytest.raises(InvalidParameterValueError, match="101 bytes"):
+        lambda_.create({"handler.py": "#" * 101})
+    with pytest.raises(InvalidParameterValueError, match="3 members"):
+        lambda_.create({"handler.py": "", "b": "", "c": ""})
+    assert lambda_.create({"handler.py": "#" * 100}, name="fits")
 
 
 def test_reserved_concurrency_throttles(lambda_: Lambda) -> None:
