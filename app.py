@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from everloop.shown import visible
 from infra.exceptions import SynthesisError
 from infra.node import start_node
 
@@ -22,7 +23,7 @@ def main() -> int:
         add_stacks(app, settings_of(app, ROOT))
         app.synth()
     except SynthesisError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 2
     return 0
 

@@ -8,10 +8,12 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.exceptions import CREDENTIALS_REMEDY, CommandError
+from cli.output import guard_streams, print_error
 from everloop import __version__
 from everloop.dataset.exceptions import DatasetError
 from everloop.model_file import ModelFileError
 from everloop.registry.exceptions import RegistryError
+from everloop.shown import as_entry
 
 COMMANDS = {
     "check": "cli.commands.check:check",
@@ -56,6 +58,7 @@ def everloop() -> None:
 
 def main() -> None:
     """Run the command line; an error ends it with status 1 and says what to type next."""
+    guard_streams()
     try:
         everloop.main(standalone_mode=False)
     except click.exceptions.Exit as end:
@@ -64,16 +67,17 @@ def main() -> None:
         click.echo("interrupted", err=True)
         sys.exit(130)
     except click.ClickException as error:
+        error.message = as_entry(error.message)  # it may repeat what was typed, or a file holds
         error.show()
         sys.exit(error.exit_code)
     except (ModelFileError, RegistryError, DatasetError) as error:
-        click.echo(f"error: {error}", err=True)
+        print_error(str(error))
         sys.exit(1)
     except (BotoCoreError, ClientError) as error:
-        click.echo(f"error: {error}\n  → {CREDENTIALS_REMEDY}", err=True)
+        print_error(str(error), CREDENTIALS_REMEDY)
         sys.exit(1)
     except CommandError as error:
-        click.echo(f"error: {error.message}\n  → {error.remedy}", err=True)
+        print_error(error.message, error.remedy)
         sys.exit(1)
 
 

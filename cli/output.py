@@ -1,13 +1,22 @@
-"""How a command speaks: tables and sentences for people, one JSON document for machines."""
+"""How a command speaks: tables and sentences for people, one JSON document for machines.
+
+Whatever is printed goes through here, for it holds texts of others: categories, keys, reasons, ends of logs. People see
+what such a text has in it, and their terminal does nothing that it says (:mod:`everloop.shown`).
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import logging
+import math
+import sys
+import traceback
 from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import click
@@ -16,6 +25,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from everloop.instants import parse_instant
+from everloop.shown import ACTING, as_entry, on_one_line, visible
 
 
 def plain_console(*, stderr: bool, soft_wrap: bool = True) -> Console:
@@ -34,26 +44,32 @@ class Output:
     def document(self, value: Any) -> None:
         """Print ``value`` as JSON where machines listen."""
         if self.as_json:
-            click.echo(json.dumps(to_plain(value), indent=2, ensure_ascii=False))
+            click.echo(as_json_text(value))
 
     def say(self, text: str) -> None:
         """A sentence of the result, for people."""
         if not self.as_json:
-            self._console.print(text)
+            self._console.print(as_entry(text))
 
     def note(self, text: str) -> None:
         """Progress, on standard error."""
-        self._progress.print(text)
+        self._progress.print(as_entry(text))
 
     def table(self, title: str, columns: list[str], rows: Iterable[Iterable[Any]]) -> None:
         """A table of the result, for people; columns without names have no head, and no rows make a sentence."""
-        cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+        cells = [["" if cell is None else on_one_line(str(cell)) for cell in row] for row in rows]
         if not cells:
             self.say(f"{title}: none")
             return
-        table = Table(title=title, title_justify="left", header_style="bold", show_header=any(columns), show_edge=False)
+        table = Table(
+            title=on_one_line(title),
+            title_justify="left",
+            header_style="bold",
+            show_header=any(columns),
+            show_edge=False,
+        )
         for column in columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(on_one_line(column), overflow="fold")
         for row in cells:
             table.add_row(*row)
         self._print(table)
@@ -63,8 +79,8 @@ class Output:
         grid = Table.grid(padding=(0, 2))
         for no_wrap in (True, True, False):
             grid.add_column(no_wrap=no_wrap)
-        for event in events:
-            grid.add_row(*event)
+        for when, what, text in events:
+            grid.add_row(on_one_line(when), on_one_line(what), visible(text))
         self.say(title)
         self._print(Padding(grid, (0, 0, 0, 2)))
 
@@ -73,13 +89,52 @@ class Output:
             self._console.print(drawn)
 
 
+def as_json_text(value: Any) -> str:
+    """``value`` as JSON that also a terminal can be sent: what it would obey is written as an escape of JSON's."""
+    text = json.dumps(to_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    # Outside of its texts JSON has none of these characters.
+    return ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def print_error(message: str, remedy: str | None = None) -> None:
+    """Say on standard error what went wrong, and what to do next."""
+    click.echo(f"error: {as_entry(message)}", err=True)
+    if remedy is not None:
+        click.echo(f"  → {as_entry(remedy)}", err=True)
+
+
+def guard_streams() -> None:
+    """Let nothing reach the terminal past this module: tracebacks and the log lines of libraries hold texts of others.
+
+    Texts that the terminal's encoding has no character for are written as escapes, instead of ending the command.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    sys.excepthook = _print_traceback
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_VisibleFormatter("%(name)s: %(message)s"))
+
+
+class _VisibleFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return as_entry(super().format(record))
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.stderr.write(visible("".join(traceback.format_exception(kind, error, trace))))
+
+
 def minute(instant: str) -> str:
     """An instant of the registry as people read it, in UTC: ``2024-03-01 09:30``."""
     return f"{parse_instant(instant):%Y-%m-%d %H:%M}"
 
 
 def to_plain(value: Any) -> Any:
-    """``value`` as what JSON knows: dataclasses as objects, instants in ISO 8601, enums by value."""
+    """``value`` as what JSON knows: dataclasses as objects, instants in ISO 8601, enums by value.
+
+    JSON has finite numbers only: NaN and infinity are null.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Enum):
@@ -92,4 +147,6 @@ def to_plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value

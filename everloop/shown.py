@@ -1,7 +1,8 @@
-"""How values of others stand in a message: whole where they are short, and never as large as they came."""
+"""How values of others stand in a message: never as large as they came, and doing nothing to who reads them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from itertools import islice
 from typing import Any
@@ -9,8 +10,30 @@ from typing import Any
 LONGEST_SHOWN = 80
 """Characters of a value in a message."""
 
+_MARGIN = "    "
+
 MOST_LISTED = 10
 """Names in a list in a message."""
+
+ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal obeys instead of showing it: controls but tab and line feed, other line ends, what turns the
+direction of text around (https://trojansource.codes), and half characters, which no terminal can be sent."""
+
+
+def visible(text: str) -> str:
+    r"""``text`` with what a terminal would obey written out, e.g. ``\x1b``; everything that is text stays as it is."""
+    return ACTING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def on_one_line(text: str) -> str:
+    """As :func:`visible`, with line feeds written out too: it can't look like a line of somebody else's."""
+    return visible(text).replace("\n", "\\n")
+
+
+def as_entry(text: str) -> str:
+    """As :func:`visible`, with only the first line at the margin: no other one passes for a message of its own."""
+    first, *more = visible(text).split("\n")
+    return "\n".join([first, *(line if not line or line.startswith(_MARGIN) else _MARGIN + line for line in more)])
 
 
 def shortened(text: str, longest: int = LONGEST_SHOWN) -> str:

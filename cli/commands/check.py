@@ -41,7 +41,8 @@ def check(models: tuple[str, ...], no_sample: bool, models_directory: Path, as_j
             declaration = find_declaration(name, models_directory)
         except ModelFileError as error:
             results.append({"model": name, "ok": False, "mistakes": error.mistakes})
-            output.say(str(error))
+            for line in str(error).split("\n"):
+                output.say(line)
         else:
             results.append(_good(output, name, declaration))
             if not no_sample:

@@ -11,6 +11,7 @@ from cli.operations.declarations import find_declaration
 from cli.operations.history import import_history
 from cli.options import existing_file, json_option, model_argument, models_directory_option
 from cli.output import Output
+from everloop.shown import on_one_line
 
 
 @click.group()
@@ -36,6 +37,6 @@ def import_(model: str, file: Path, skip_refused: bool, models_directory: Path, 
     result = import_history(Account(), declaration, file, skip_refused=skip_refused)
     output.document(result)
     for refused in result.refused[:20]:
-        output.say(f"  refused row {refused.row} ({refused.key}): {refused.reason}")
+        output.say(f"  refused row {refused.row} ({on_one_line(refused.key)}): {refused.reason}")
     verb = "were there already" if result.already_there else "imported"
     output.say(f"{result.rows:,} rows {verb}: {result.uri}")

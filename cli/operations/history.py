@@ -16,6 +16,7 @@ from everloop.dataset.history_file import read_history_file
 from everloop.dataset.lake import history_object_key, history_sha256, parquet_bytes, to_lake_frame
 from everloop.dataset.violations import RefusedRow
 from everloop.model_file import ModelDeclaration
+from everloop.shown import on_one_line
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def import_rows(
 def told(check: HistoryCheck) -> str:
     """Every broken rule, and the first rows that break one, as lines of their own."""
     rules = "\n".join(f"    {violation}" for violation in check.violations)
-    named = "\n".join(f"    row {r.row} ({r.key}): {r.reason}" for r in check.refused[:10])
+    named = "\n".join(f"    row {r.row} ({on_one_line(r.key)}): {r.reason}" for r in check.refused[:10])
     more = f"\n    … and {len(check.refused) - 10} more" if len(check.refused) > 10 else ""
     rows = f"\n  refused rows:\n{named}{more}" if named else ""
     return f"{rules}{rows}"

@@ -18,6 +18,10 @@ import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from everloop.shown import on_one_line
+
+matplotlib.rcParams["text.parse_math"] = False  # a dollar in a name or a reason is a dollar
+
 FROZEN_COLOUR, LOOP_COLOUR, MARK_COLOURS = "#9a9a9a", "#1466b8", {"promoted": "#1b8a3a", "refused": "#c46a00"}
 SMOOTHING_DAYS = 14
 
@@ -55,7 +59,7 @@ def draw_quality(
         colour = MARK_COLOURS.get(mark.kind, "#b3261e")
         axes.axvline(mark.at, color=colour, linewidth=1.2, linestyle="-" if mark.kind == "promoted" else ":")
         axes.annotate(
-            mark.text,
+            on_one_line(mark.text),
             (mdates.date2num(mark.at), 0.985),
             xycoords=("data", "axes fraction"),
             xytext=(3, 0),
@@ -66,13 +70,13 @@ def draw_quality(
             fontsize=8,
             color=colour,
         )
-    axes.set_ylabel(f"{metric} ({better} is better)")
+    axes.set_ylabel(f"{on_one_line(metric)} ({better} is better)")
     axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=4, maxticks=12))
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
-    axes.set_title(f"{subtitle}; dots are days, lines a {SMOOTHING_DAYS}-day mean", loc="left", fontsize=9)
+    figure.suptitle(on_one_line(title), x=0.01, ha="left", fontsize=13, fontweight="bold")
+    axes.set_title(f"{on_one_line(subtitle)}; dots are days, lines a {SMOOTHING_DAYS}-day mean", loc="left", fontsize=9)
     figure.tight_layout()
     figure.savefig(file)
     plt.close(figure)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.output import plain_console
+from everloop.shown import as_entry, on_one_line
 
 PLAIN_EVERY = timedelta(days=14)
 
@@ -53,7 +54,7 @@ class Progress:
             return
         instant = at or self.simulated
         when = f"{instant:%Y-%m-%d %H:%M}" if instant else " " * 16
-        self._console.print(Text.assemble((when, "dim"), f"  {text}"), soft_wrap=True)
+        self._console.print(Text.assemble((when, "dim"), f"  {as_entry(text)}"), soft_wrap=True)
 
     def show(self) -> None:
         """Draw the present state."""
@@ -62,12 +63,11 @@ class Progress:
         elif not self.quiet and self.simulated and (self._plain_due is None or self.simulated >= self._plain_due):
             self._plain_due = self.simulated + PLAIN_EVERY
             seconds = time.monotonic() - self._started
-            print(
+            line = (
                 f"{self.simulated:%Y-%m-%d}  {self._share():4.0%}  {self.rows:>8,} rows in {self.requests:,} requests  "
-                f"champion {self.champion}  {self.step}  ({seconds:.0f} s)",
-                file=sys.stderr,
-                flush=True,
+                f"champion {self.champion}  {self.step}  ({seconds:.0f} s)"
             )
+            print(on_one_line(line), file=sys.stderr, flush=True)
 
     def _share(self) -> float:
         if self.simulated is None:
@@ -80,6 +80,6 @@ class Progress:
         date = f"{self.simulated:%Y-%m-%d %H:%M}" if self.simulated else "…"
         table.add_row("simulated", Text(f"{date}  {self._share():4.0%}"), Text(f"{bar:<40}", style="green"))
         table.add_row("requests", f"{self.requests:,} ({self.rows:,} rows)", "")
-        table.add_row("champion", self.champion, self.step)
-        table.add_row("last event", Text(self.last_event, overflow="ellipsis", no_wrap=True), "")
+        table.add_row("champion", on_one_line(self.champion), on_one_line(self.step))
+        table.add_row("last event", Text(on_one_line(self.last_event), overflow="ellipsis", no_wrap=True), "")
         return table

@@ -15,7 +15,7 @@ import yaml
 
 from everloop.model_file.exceptions import Mistake
 from everloop.model_file.misfit import Location
-from everloop.shown import shortened, shown
+from everloop.shown import on_one_line, shortened, shown
 
 DEEPEST = 20
 
@@ -200,7 +200,7 @@ def _unsupported(text: str) -> Iterator[Mistake]:
             yield Mistake(
                 "",
                 line,
-                f"the tag {shortened(event.tag.replace(_OF_YAML, '!!'))}",
+                f"the tag {on_one_line(shortened(event.tag.replace(_OF_YAML, '!!')))}",
                 "no tags: text that looks like something else is quoted",
             )
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

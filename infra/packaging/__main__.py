@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from everloop.shown import visible
 from infra.exceptions import PackagingError
 from infra.packaging.layers import build_layer
 from infra.packaging.requirements import Target
@@ -22,7 +23,7 @@ def main() -> int:
         for requirements in sorted((ROOT / "functions").glob("*/requirements.txt")):
             build_layer(requirements, ROOT / "constraints.txt", target, ROOT / ".cache" / "layers")
     except PackagingError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 1
     return 0
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
+from datetime import datetime
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from cli.output import Output, minute
+from cli.output import Output, as_json_text, minute, print_error
+from cli.replay.progress import Progress
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +67,107 @@ def test_what_looks_like_markup_is_printed_as_it_stands(text: str, capsys: pytes
     printed = capsys.readouterr()
     assert printed.out.count(text) == 7, "once said, three times in the table, three times in the story"
     assert printed.err == text + "\n"
+
+
+HOSTILE = {
+    "title of the window": "\x1b]0;gone\x07",
+    "clipboard": "\x1b]52;c;cm0gLXJmIC8=\x07",
+    "link": "\x1b]8;;http://example.org\x1b\\\\here\x1b]8;;\x1b\\\\",
+    "colour": "\x1b[31mred\x1b[0m",
+    "one byte": "\x9b2J",
+    "overwritten": "all good\rerror: no",
+    "turned around": "\u202etxt.exe\u202c and \u2066isolated\u2069",
+    "backspaces": "ab\x08\x08cd",
+    "other line ends": "a\x0bb\x0cc\x85d\u2028e",
+    "half a character": "\ud800",
+}
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def speak_all(text: str) -> None:
+    """Print a text at every place that a command has for one."""
+    output = Output(False)
+    output.say(text)
+    output.note(text)
+    output.table(text, [text], [(text,)])
+    output.story(text, [(text, text, text)])
+    print_error(text, text)
+    progress = Progress(model="m", starts_at=datetime(2013, 1, 1), ends_at=datetime(2014, 1, 1))
+    progress.champion = progress.step = text
+    progress.simulated = datetime(2013, 2, 1)
+    progress.event(text)
+    progress.show()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_text_of_others_is_seen_and_does_nothing(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    speak_all(HOSTILE[name])
+    printed = capsys.readouterr()
+    assert not OBEYED.search(printed.out + printed.err)
+    written_out = HOSTILE[name].encode("unicode_escape").decode().replace("\\\\", "\\")
+    assert written_out.split("\\")[1] in printed.out.replace("\n", ""), "it is seen what the text has in it"
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(codec=None), max_size=20))
+def test_no_text_reaches_a_terminal_that_it_would_obey(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    speak_all(text)
+    printed = capsys.readouterr()
+    assert not OBEYED.search(printed.out + printed.err)
+
+
+@pytest.mark.parametrize("text", ["Zürich – Genève", "東京", "מונית", "🇨🇭 👩‍🔬", "a\tb", "²³ ≤ ½"])
+def test_what_is_text_stays_readable(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Output(False).say(text)
+    print_error(text)
+    printed = capsys.readouterr()
+    assert printed.out == text.expandtabs() + "\n" or printed.out == text + "\n"
+    assert printed.err == f"error: {text}\n"
+
+
+def test_a_line_feed_in_a_text_makes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    output, text = Output(False), "done\nerror: the table is gone\n  → rm -rf /"
+    output.say(text)
+    output.note(text)
+    print_error(text, text)
+    output.table("t", ["a"], [(text,)])
+    printed = capsys.readouterr()
+    for line in (printed.out + printed.err).splitlines():
+        assert not line.startswith(("error: the table", "  → rm"))
+
+
+def test_machines_get_json_that_a_terminal_may_be_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    document = {**HOSTILE, "Zürich": "東京", "figures": [1.5, float("nan"), float("inf")]}
+    Output(True).document(document)
+    printed = capsys.readouterr().out
+    assert not OBEYED.search(printed)
+    assert json.loads(printed) == {**document, "figures": [1.5, None, None]}
+    assert "東京" in printed
+
+
+@given(st.dictionaries(st.text(), st.text() | st.floats()))
+def test_any_document_is_pure_json(document: dict[str, object]) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    assert json.loads(as_json_text(document), parse_constant=refuse).keys() == document.keys()
+
+
+def test_tracebacks_and_log_lines_of_libraries_are_seen_and_do_nothing() -> None:
+    program = (
+        "import logging; from cli.output import guard_streams; guard_streams()\n"
+        "logging.getLogger('library').warning('a\\x1b[2Jb\\nerror: x')\n"
+        "raise ValueError('c\\x1b]0;d')"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "library: a\\x1b[2Jb\n    error: x" in ran.stderr
+    assert "ValueError: c\\x1b]0;d" in ran.stderr
+    assert "\x1b" not in ran.stderr
+
+
+def test_a_terminal_without_the_character_is_sent_an_escape() -> None:
+    program = "from cli.output import guard_streams, Output; guard_streams(); Output(False).say('東')"
+    environment = {"PYTHONIOENCODING": "ascii", "PATH": ""}
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
+    assert (ran.returncode, ran.stdout) == (0, "\\u6771\n")

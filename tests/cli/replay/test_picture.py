@@ -1,11 +1,16 @@
-"""Drawing leaves nothing outside the clone."""
+"""Drawing leaves nothing outside the clone, and draws every text as it stands."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
+
+import pandas as pd
+
+from cli.replay.picture import Mark, draw_quality
 
 ROOT = Path(__file__).parents[3]
 DRAWN = """
@@ -25,3 +30,15 @@ def test_the_home_directory_stays_as_it_was(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", DRAWN, str(file)], cwd=ROOT, env=environment, check=True)
     assert file.stat().st_size > 0
     assert list(home.iterdir()) == []
+
+
+def test_a_text_is_drawn_and_not_set_as_a_formula(tmp_path: Path) -> None:
+    # GIVEN texts that would be no formula
+    days = pd.date_range("2013-01-01", periods=3)
+    daily = pd.DataFrame({"date": days, "loop": [0.6, 0.7, 0.8], "frozen": [0.6, 0.6, 0.6], "rows": 10})
+    text = "$\\frac{$ _a^ $x$\x07\nb"
+    mark = Mark(datetime(2013, 1, 2), "promoted", text)
+    # WHEN they are drawn; THEN they are, without a complaint
+    file = tmp_path / "quality.png"
+    draw_quality(daily, [mark], metric=text, better="higher", title=text, subtitle=text, file=file)
+    assert file.stat().st_size > 0
