@@ -12,6 +12,14 @@ DELIVERY = timedelta(hours=1)
 """A row reaches the stream a little later than its own time says, which may be in the partition after it."""
 
 
+LONGEST_QUERY_BYTES = 262_144
+"""Athena's limit for the text of a query, in UTF-8
+(https://docs.aws.amazon.com/athena/latest/ug/service-limits.html#service-limits-query-string-length)."""
+
+LONGEST_ARRAY = 200
+"""Elements written in one array. Trino took 254 at most for years (trinodb/trino issue 16033)."""
+
+
 def timestamp(instant: datetime) -> str:
     """An instant as a literal: the lake's times are UTC, in milliseconds, without a zone."""
     text = instant.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
 
 MOST_FREQUENT = 10
+LONGEST_SHOWN = 32
+"""Characters of a value that its profile shows: the document is kept in the registry, whose records have a limit."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,11 @@ def _profile(column: pd.Series) -> dict[str, Any]:
         counts = column.value_counts()
         # Equal counts are ordered by name, so that the profile of the same rows is the same.
         frequent = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_FREQUENT]
-        return {"missing": missing, "distinct": len(counts), "most_frequent": [[v, int(n)] for v, n in frequent]}
+        return {
+            "missing": missing,
+            "distinct": len(counts),
+            "most_frequent": [[_shown(v), int(n)] for v, n in frequent],
+        }
     values = column.to_numpy()
     values = values[~np.isnan(values)]
     if not len(values):
@@ -152,6 +158,10 @@ def _profile(column: pd.Series) -> dict[str, Any]:
         "mean": float(values.mean()),
         "quartiles": quartiles,
     }
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 def _instant(value: np.datetime64 | pd.Timestamp) -> str:

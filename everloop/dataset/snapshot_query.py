@@ -10,17 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from everloop.dataset.lake_listing import LakeListing
-from everloop.dataset.lake_sql import partitions, quoted, timestamp
+from everloop.dataset.lake_sql import LONGEST_ARRAY, partitions, quoted, timestamp
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
 
 SUPERSEDED = "s"
 """The answer's column beside those of the lake: how many rows of its key each row superseded."""
-
-
-LONGEST_ARRAY = 200
-"""Elements written in one array. Trino took 254 at most for years (trinodb/trino issue 16033)."""
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from everloop.model_file import worst_case
+from everloop.model_file import sizes, worst_case
 from everloop.model_file.misfit import Location, Misfit
 from everloop.model_file.prices import PRICES_REGION, USD_PER_HOUR
 from everloop.model_file.schedule import parse_schedule
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
 GATE_METRICS = {"binary_classification": ("log_loss", "brier"), "regression": ("mae", "rmse")}
 ABSOLUTE_METRICS = {"binary_classification": ("log_loss", "brier", "roc_auc"), "regression": ("mae", "rmse")}
 
-MAX_BODY_BYTES = 1024 * 1024
-"""Largest body of a prediction request, as :mod:`everloop.serving.request` has it. That module needs numpy, which not
-every function has that reads a declaration."""
-
 
 def misfits(declaration: ModelDeclaration) -> Iterator[Misfit]:
     """Every part of the declaration that does not fit the rest."""
@@ -29,6 +24,7 @@ def misfits(declaration: ModelDeclaration) -> Iterator[Misfit]:
     yield from _baseline(declaration)
     yield from _target_range(declaration)
     yield from _request_size(declaration)
+    yield from _width(declaration)
     yield from _execution(declaration)
     yield from _windows(declaration)
     yield from _training_run_cost(declaration)
@@ -67,16 +63,42 @@ def _target_range(declaration: ModelDeclaration) -> Iterator[Misfit]:
 
 
 def _request_size(declaration: ModelDeclaration) -> Iterator[Misfit]:
-    """Rows that no body has room for could never be sent, however short their values."""
-    data, rows = declaration.data, declaration.serving.max_rows
-    shortest = {data.key: "0", **{f.name: 0 if f.type == "number" else "" for f in data.features}}
-    row = len(json.dumps(shortest, separators=(",", ":"))) + len(",")
-    room = (MAX_BODY_BYTES - len('{"instances":[]}')) // row
-    if rows > room:
+    """As many rows as are taken at once have to find room in a request, however long their values are."""
+    rows, row = declaration.serving.max_rows, sizes.row_bytes(declaration)
+    room = (sizes.MAX_BODY_BYTES - len('{"instances":[]}')) // row
+    if 1 <= room < rows:
         yield Misfit(
             ("serving", "max_rows"),
             rows,
-            f"at most {room}: a request has at most 1 MiB, and a row with these columns takes {row} bytes or more",
+            f"at most {room}: a request has at most {sizes.MAX_BODY_BYTES:,} bytes, and a row with these columns takes "
+            f"up to {row:,} (max_length of each category, 4 bytes a character; a shorter one leaves room for more)",
+        )
+
+
+def _width(declaration: ModelDeclaration) -> Iterator[Misfit]:
+    """Whether the services take what is written of all features together."""
+    worst = [
+        ("one row as it is captured", sizes.record_bytes(declaration), sizes.MAX_RECORD_BYTES, "Firehose"),
+        ("the query of a training set", sizes.snapshot_query_bytes(declaration), sizes.MAX_QUERY_BYTES, "Athena"),
+        ("the record of a training set", sizes.snapshot_record_bytes(declaration), sizes.MAX_ITEM_BYTES, "DynamoDB"),
+        ("the record of a window", sizes.window_record_bytes(declaration), sizes.MAX_ITEM_BYTES, "DynamoDB"),
+    ]
+    features = declaration.data.features
+    remedy = f"fewer than these {len(features)} features, or a shorter max_length of categories"
+    for what, found, limit, service in worst:
+        if found > limit:
+            yield Misfit(
+                ("data", "features"),
+                features,
+                f"{remedy}: {what} could take {found:,} bytes, and {service} takes {limit:,}",
+            )
+    queries = sizes.profile_queries(declaration)
+    if queries > sizes.MAX_QUERIES:
+        yield Misfit(
+            ("data", "features"),
+            features,
+            f"{remedy}: to count a window could take more than {sizes.MAX_QUERIES} queries of "
+            f"{sizes.MAX_QUERY_BYTES:,} bytes, the most that Athena takes",
         )
 
 

@@ -46,6 +46,9 @@ def _parameter(value: Any) -> Any:
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,30}$")]
 Text = Annotated[str, Field(min_length=3)]
+ShortText = Annotated[str, Field(min_length=3, max_length=256)]
+"""What the description of an alarm repeats, for which CloudWatch has 1,024 characters."""
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 OpenFraction = Annotated[float, Field(gt=0, lt=1)]
 Days = Annotated[int, Field(ge=1, le=LONGEST_DAYS)]
@@ -132,9 +135,9 @@ class Problem(Section):
 class Owner(Section):
     """Who answers for the model, and who is called when they don't."""
 
-    team: Text
+    team: ShortText
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
-    escalation: Text
+    escalation: ShortText
 
 
 class Feature(Section):

@@ -24,6 +24,9 @@ from everloop.monitoring.f_distribution import f_tail
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import SCORE, FeatureReference, Natural, Reference
 
+LONGEST_LABEL = 32
+"""Characters of a bin that a record shows: a category may have a thousand, and a registry's record has a limit."""
+
 
 @dataclass(frozen=True)
 class DriftPolicy:
@@ -174,4 +177,5 @@ def _moved(feature: FeatureReference, counts: BinCounts) -> str:
     shares = [(a / max(1, sum(before)), b / max(1, sum(after))) for a, b in zip(before, after, strict=True)]
     index = max(range(len(shares)), key=lambda i: abs(shares[i][1] - shares[i][0]))
     label = feature.bins.label(index if index < feature.bins.size else -1)
+    label = label if len(label) <= LONGEST_LABEL else f"{label[:LONGEST_LABEL]}…"
     return f"{label}: {100 * shares[index][0]:.3g}% -> {100 * shares[index][1]:.3g}%"

@@ -19,5 +19,9 @@ class ReferenceUnusableError(MonitoringError):
     """A reference can not be built from these rows, or is not complete."""
 
 
+class QueryTooLongError(MonitoringError):
+    """Counting the declared features takes a longer query than Athena takes, or too many queries."""
+
+
 class QueryFailedError(MonitoringError):
     """Athena did not answer a query, or answered something else."""

@@ -59,12 +59,13 @@ def read_counts(rows: Iterable[Mapping[str, str | None]], reference: Reference, 
     Parameters
     ----------
     rows : iterable of mapping
-        Column to value, as text.
+        Column to value, as text; of all queries, where there are several.
 
     Raises
     ------
     QueryFailedError
-        When the answer has no row of labels: the query always gives one.
+        When the answer has no row of labels: the query always gives one. Or when rows came to the lake between two
+        queries, so that a feature was counted in more rows than there were.
     """
     bins = all_bins(reference)
     by_part = {part_of(name): name for name in bins}
@@ -85,6 +86,13 @@ def read_counts(rows: Iterable[Mapping[str, str | None]], reference: Reference, 
                 ones[place], labelled_by_score[place] = _whole(row["label"]), _whole(row["outcomes"])
     if labels is None:
         raise QueryFailedError("the answer of the profile query has no row of labels")
+    rows_counted = _whole(total.get("n"))
+    for name, counts in cells.items():
+        if name != SCORE and sum(counts) != rows_counted:
+            raise QueryFailedError(
+                f"{rows_counted} rows were counted, and the feature {name!r} in {sum(counts)} of them: rows came to "
+                "the lake meanwhile; look at the window again"
+            )
     # Without rows in the windows there is nothing to total.
     outcomes = Outcomes(
         rows=_whole(total.get("outcomes")),
@@ -95,7 +103,7 @@ def read_counts(rows: Iterable[Mapping[str, str | None]], reference: Reference, 
     counts = {name: BinCounts(tuple(c[:-1]), c[-1]) for name, c in cells.items()}
     profile = Profile(
         bins=reference.bins_id,
-        rows=_whole(total.get("n")),
+        rows=rows_counted,
         features={name: c for name, c in counts.items() if name != SCORE},
         score=counts[SCORE],
         outcomes=outcomes,

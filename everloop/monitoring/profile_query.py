@@ -5,13 +5,15 @@ put into the reference's bins; then each row is spread over the bins it fell int
 counted. The answer has one row for each bin that occurs. It keeps to what Trino (Athena) and DuckDB read alike; its
 counts are those of :mod:`everloop.monitoring.counting`.
 
-The text stays short, since Athena takes 256 KB at most and parsing is a good part of a small window's time: edges and
-categories stand in arrays, for ``width_bucket`` and ``array_position``
-(https://trino.io/docs/current/functions/math.html, https://trino.io/docs/current/functions/array.html).
+The text stays short, since parsing is a good part of a small window's time: edges and categories stand in arrays, for
+``width_bucket`` and ``array_position`` (https://trino.io/docs/current/functions/math.html,
+https://trino.io/docs/current/functions/array.html). Where all features together are more than Athena takes in one
+query, :mod:`everloop.monitoring.profile_queries` counts the rest of them by :func:`features_query`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -72,7 +74,14 @@ def windows_at(declaration: ModelDeclaration, scheduled: datetime) -> Windows:
     return Windows(scheduled.astimezone(UTC), end - length, end, labelled_end - length, labelled_end)
 
 
-def profile_query(declaration: ModelDeclaration, reference: Reference, windows: Windows, *, version: int) -> str:
+def profile_query(
+    declaration: ModelDeclaration,
+    reference: Reference,
+    windows: Windows,
+    *,
+    version: int,
+    features: Iterable[str] | None = None,
+) -> str:
     """The query.
 
     A feature's name has at least two characters and begins with a letter: names of one letter, or quoted and beginning
@@ -84,16 +93,18 @@ def profile_query(declaration: ModelDeclaration, reference: Reference, windows: 
     ----------
     version : int
         The champion: scores and outcomes are counted of the rows that it answered.
+    features : iterable of str, optional
+        The features to count; all of the reference's where nothing is given.
     """
-    bins = all_bins(reference)
-    places = ",\n      ".join(["0", *(_place(name, b) for name, b in bins.items())])
-    parts = " ".join(f"WHEN {i} THEN '{part}'" for i, part in enumerate([TOTAL, *map(part_of, bins)], start=1))
-    features = ", ".join(f'"{f.name}"' for f in declaration.data.features)
+    every = all_bins(reference)
+    chosen = reference.features if features is None else features
+    bins = {name: every[name] for name in [*chosen, SCORE]}
+    places = _places(bins, "0")
     begin, until = min(windows.start, windows.labelled_start), max(windows.end, windows.labelled_end)
     classification = declaration.problem.type == "binary_classification"
     score = '"probability"' if classification else '"prediction"'
     return f"""WITH captured AS (
-  SELECT "prediction_id", "key", "time", "version", {score} AS s, {features},
+  SELECT "prediction_id", "key", "time", "version", {score} AS s, {_columns(bins)}
     row_number() OVER (PARTITION BY "prediction_id" ORDER BY "time") AS "_copy"
   FROM "{declaration.model}_predictions"
   WHERE {partitions(begin, windows.as_of)}
@@ -136,8 +147,8 @@ def profile_query(declaration: ModelDeclaration, reference: Reference, windows: 
     ] AS b
   FROM (SELECT *, {_deviance(classification)} AS d FROM scored) r
 ), counted AS (
-  SELECT CASE i {parts} END AS part, bin, sum(w) AS n, sum(o) AS n_own, sum(k) AS labelled, sum(t) AS outcomes,
-    sum(x) AS beyond,
+  SELECT {_part([TOTAL, *map(part_of, bins)])}, bin, sum(w) AS n, sum(o) AS n_own, sum(k) AS labelled,
+    sum(t) AS outcomes, sum(x) AS beyond,
     {", ".join(f'coalesce(sum("_{name}"), 0E0) AS {name}' for name in OUTCOME_SUMS)}
   FROM rated CROSS JOIN UNNEST(b) WITH ORDINALITY AS u (bin, i)
   GROUP BY i, bin
@@ -154,6 +165,31 @@ SELECT part, bin, n, n_own, labelled, outcomes, beyond, {", ".join(OUTCOME_SUMS)
 UNION ALL
 SELECT '{LABELS}', 0, arrived, corrections, unmatched, 0E0, 0, {", ".join("0E0" for _ in OUTCOME_SUMS)}
 FROM label_counts"""
+
+
+def features_query(
+    declaration: ModelDeclaration, reference: Reference, windows: Windows, features: Iterable[str]
+) -> str:
+    """The query that counts ``features`` of the window, and nothing else: of the same rows as the profile query."""
+    every = all_bins(reference)
+    bins = {name: every[name] for name in features}
+    begin = min(windows.start, windows.labelled_start)
+    return f"""WITH captured AS (
+  SELECT "time", {_columns(bins)}
+    row_number() OVER (PARTITION BY "prediction_id" ORDER BY "time") AS "_copy"
+  FROM "{declaration.model}_predictions"
+  WHERE {partitions(begin, windows.as_of)}
+    AND "time" >= {timestamp(begin)} AND "time" <= {timestamp(windows.as_of)}
+), rated AS (
+  SELECT ARRAY[
+      {_places(bins)}
+    ] AS b
+  FROM captured c
+  WHERE "_copy" = 1 AND {_inside("c", windows.start, windows.end)} = 1
+)
+SELECT {_part(map(part_of, bins))}, bin, count(*) AS n
+FROM rated CROSS JOIN UNNEST(b) WITH ORDINALITY AS u (bin, i)
+GROUP BY i, bin"""
 
 
 def unknown_labels_query(declaration: ModelDeclaration, windows: Windows) -> str:
@@ -205,6 +241,21 @@ def all_bins(reference: Reference) -> dict[str, Bins]:
 def part_of(name: str) -> str:
     """How the answer calls the part of a feature, or of the score."""
     return name if name == SCORE else f"feature {name}"
+
+
+def _columns(bins: Mapping[str, Bins]) -> str:
+    """The features among ``bins``, each followed by a comma."""
+    return "".join(f'"{name}", ' for name in bins if name != SCORE)
+
+
+def _places(bins: Mapping[str, Bins], *first: str) -> str:
+    return ",\n      ".join([*first, *(_place(name, b) for name, b in bins.items())])
+
+
+def _part(parts: Iterable[str]) -> str:
+    """The name of the part with the number i."""
+    cases = " ".join(f"WHEN {i} THEN '{part}'" for i, part in enumerate(parts, start=1))
+    return f"CASE i {cases} END AS part"
 
 
 def _place(name: str, bins: Bins) -> str:

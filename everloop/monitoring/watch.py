@@ -11,7 +11,8 @@ from everloop.instants import parse_instant
 from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.drift import DriftPolicy, DriftReport, judge_drift
 from everloop.monitoring.profile_answer import Counted, read_counts, read_unknown
-from everloop.monitoring.profile_query import Windows, profile_query, unknown_labels_query
+from everloop.monitoring.profile_queries import profile_queries
+from everloop.monitoring.profile_query import Windows, unknown_labels_query
 from everloop.monitoring.quality import QualityReport, judge_quality
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.window import Watched, watched_before, window_document, without_gaps
@@ -93,7 +94,8 @@ def watch(
         Runs a query on the lake and returns its rows.
     """
     reference, version = scene.reference, scene.champion.version
-    answer = query(profile_query(declaration, reference, windows, version=version))
+    queries = profile_queries(declaration, reference, windows, version=version)
+    answer = [row for text in queries for row in query(text)]
     classification = declaration.problem.type == "binary_classification"
     counted = read_counts(answer, reference, classification=classification)
     if counted.labels.unmatched:

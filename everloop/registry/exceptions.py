@@ -61,6 +61,17 @@ class QuotaExceededError(RegistryError):
         )
 
 
+class RecordTooLargeError(RegistryError):
+    """A record is more than DynamoDB takes for an item."""
+
+    def __init__(self, where: str, found: int, limit: int) -> None:
+        self.found, self.limit = found, limit
+        super().__init__(
+            f"the record {where} has {found:,} bytes and DynamoDB takes {limit:,}: declare fewer features, or import"
+            " history in fewer and larger files"
+        )
+
+
 class TooManyBrokenRunsError(RegistryError):
     """The last runs all broke before they could train. ``free_at`` says when the next one may start."""
 

@@ -13,10 +13,20 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
-from everloop.registry.exceptions import CorruptRecordError
+from everloop.registry.exceptions import CorruptRecordError, RecordTooLargeError
 
 Item = dict[str, dict[str, Any]]
 """An item as DynamoDB's client speaks it: attribute name to a typed value such as ``{"S": "…"}``."""
+
+
+MAX_ITEM_BYTES = 400 * 1024
+"""DynamoDB's limit for an item, names of attributes included
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html)."""
+
+
+def item_bytes(item: Item) -> int:
+    """What DynamoDB counts an item as."""
+    return sum(len(name) + sum(len(str(v).encode()) for v in value.values()) for name, value in item.items())
 
 
 def canonical_json(value: Any) -> str:
@@ -76,6 +86,8 @@ class Record:
         ------
         CorruptRecordError
             When a field has another type than it may have: it could never be read back.
+        RecordTooLargeError
+            When it is more than DynamoDB takes.
         """
         partition_key, sort_key = self.key
         item: Item = {"pk": {"S": partition_key}, "sk": {"S": sort_key}}
@@ -83,7 +95,11 @@ class Record:
             if value is not None:
                 _require_type(type(self), name, value)
                 item[name] = {"S": canonical_json(value)} if name in self.DOCUMENTS else attribute(value)
-        return item | {name: {"S": value} for name, value in self.index_attributes.items()}
+        item |= {name: {"S": value} for name, value in self.index_attributes.items()}
+        size = item_bytes(item)
+        if size > MAX_ITEM_BYTES:
+            raise RecordTooLargeError(f"{partition_key} / {sort_key}", size, MAX_ITEM_BYTES)
+        return item
 
     @classmethod
     def from_item(cls, item: Item) -> Self:

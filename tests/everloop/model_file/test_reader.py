@@ -335,16 +335,17 @@ def test_parts_that_do_not_fit_each_other_are_refused(case: str) -> None:
 
 
 def test_more_rows_than_a_request_has_room_for_are_refused() -> None:
-    """What the shortest rows leave no room for; one row less is taken."""
+    """What the longest rows leave no room for; one row less is taken."""
     # GIVEN features with names of 31 characters, so that few rows fill a megabyte
     features = [{"name": f"f{'x' * 27}{index:03}", "type": "number"} for index in range(40)]
     document = binary_document(data={"features": features}, serving={"max_rows": 5000})
     mistake = only_mistake(as_yaml(document))
     # THEN as many are allowed as really fit
     (most,) = re.findall(r"at most (\d+):", mistake.allowed)
-    row = json.dumps({"train_id": "0", **{f["name"]: 0 for f in features}}, separators=(",", ":"))
+    values = {"train_id": "k" * 4 * 256, **{f["name"]: -1.2345678901234567e-300 for f in features}}
+    row = json.dumps(values, separators=(",", ":"))
     assert len(f'{{"instances":[{",".join([row] * int(most))}]}}') <= MAX_BODY_BYTES
-    assert len(f'{{"instances":[{",".join([row] * (int(most) + 2))}]}}') > MAX_BODY_BYTES
+    assert len(f'{{"instances":[{",".join([row] * (int(most) + 1))}]}}') > MAX_BODY_BYTES
     assert parse_model_file(as_yaml(put(document, "serving.max_rows", int(most)))).serving.max_rows == int(most)
     assert (mistake.path, mistake.found) == ("serving.max_rows", "5000")
 
