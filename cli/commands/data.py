@@ -9,8 +9,9 @@ import click
 from cli.account import Account
 from cli.operations.declarations import find_declaration
 from cli.operations.history import import_history
-from cli.options import existing_file, json_option, model_argument, models_directory_option
+from cli.options import existing_file, file_format_options, json_option, model_argument, models_directory_option
 from cli.output import Output
+from everloop.dataset.file_format import FileFormat
 from everloop.shown import on_one_line
 
 
@@ -23,19 +24,24 @@ def data() -> None:
 @model_argument
 @existing_file("file")
 @click.option("--skip-refused", is_flag=True, help="Import the good rows of a file that has bad ones.")
+@file_format_options()
 @models_directory_option
 @json_option
-def import_(model: str, file: Path, skip_refused: bool, models_directory: Path, as_json: bool) -> None:
-    """Bring the rows of FILE (CSV or Parquet, the declared columns) into the lake of MODEL.
+def import_(
+    model: str, file: Path, skip_refused: bool, file_format: FileFormat, models_directory: Path, as_json: bool
+) -> None:
+    """Bring the rows of FILE (CSV or Parquet, the declared columns, in any order) into the lake of MODEL.
 
     Every row is checked against the data contract. A file with a bad row is refused whole and its bad rows are
-    named, unless --skip-refused. Importing the same rows again doubles nothing; of a row
-    with other values the last import counts.
+    named, unless --skip-refused. Rows are counted from 1, without the header. Importing the same rows again doubles
+    nothing; of a row with other values the last import counts. docs/data-formats.md says what a file may look like.
     """
     output = Output(as_json)
     declaration = find_declaration(model, models_directory)
-    result = import_history(Account(), declaration, file, skip_refused=skip_refused)
+    result = import_history(Account(), declaration, file, file_format, skip_refused=skip_refused)
     output.document(result)
+    for note in result.notes:
+        output.say(f"  {note}")
     for refused in result.refused[:20]:
         output.say(f"  refused row {refused.row} ({on_one_line(refused.key)}): {refused.reason}")
     verb = "were there already" if result.already_there else "imported"

@@ -10,9 +10,10 @@ import click
 from cli.account import Account
 from cli.operations.declarations import find_declaration
 from cli.operations.labels import BATCH, import_labels
-from cli.options import existing_file, json_option, model_argument, models_directory_option
+from cli.options import existing_file, file_format_options, json_option, model_argument, models_directory_option
 from cli.output import Output
 from cli.signed_http import SignedHttpClient
+from everloop.dataset.file_format import FileFormat
 from everloop.serving.labels import LabelRules
 
 TOLD_EVERY = 20 * BATCH
@@ -27,12 +28,14 @@ def labels() -> None:
 @labels.command("import")
 @model_argument
 @existing_file("file")
+@file_format_options(times=False)
 @models_directory_option
 @json_option
-def import_(model: str, file: Path, models_directory: Path, as_json: bool) -> None:
+def import_(model: str, file: Path, file_format: FileFormat, models_directory: Path, as_json: bool) -> None:
     """Send the outcomes in FILE (CSV or Parquet) to MODEL.
 
-    Two columns: `label`, and `prediction_id` or `key`. A file with a bad row is refused whole. Of two values for
+    Two columns: `label`, and `prediction_id` or `key`. A file with a bad row is refused whole; rows are
+    counted from 1, without the header. Of two values for
     one prediction the one that arrives last counts: a corrected value wins by being sent later, and a file that is
     sent again doubles nothing, but its values count again over corrections sent in between.
     """
@@ -47,6 +50,6 @@ def import_(model: str, file: Path, models_directory: Path, as_json: bool) -> No
 
     with closing(SignedHttpClient(account, deployed)) as http:
         rules = LabelRules.from_declaration(declaration.model_dump(mode="json"))
-        result = import_labels(http, deployed, rules, file, told)
+        result = import_labels(http, deployed, rules, file, told, file_format=file_format, note=output.note)
     output.document(result)
     output.say(f"{result.accepted:,} labels accepted for {model} from {result.file}")

@@ -14,11 +14,12 @@ import click
 
 from cli.operations.declarations import find_declaration
 from cli.operations.local_cloud import ROOT, bring_up, free_port, synthesize_project
-from cli.options import json_option, model_argument, models_directory_option
+from cli.options import file_format_options, json_option, model_argument, models_directory_option
 from cli.output import Output
 from cli.replay.report import tell
 from cli.replay.run import run_replay
 from cli.replay.stream import load
+from everloop.dataset.file_format import FileFormat
 
 
 @click.command()
@@ -27,14 +28,21 @@ from cli.replay.stream import load
     "--data",
     required=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="CSV or Parquet with the declared columns, ordered by time.",
+    help="CSV or Parquet with the declared columns, in any order.",
 )
 @click.option("--until-history", required=True, type=click.DateTime(), help="Rows before this date (UTC) are history.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where the evidence goes. [out/MODEL]")
+@file_format_options()
 @models_directory_option
 @json_option
 def replay(
-    model: str, data: Path, until_history: datetime, out: Path | None, models_directory: Path, as_json: bool
+    model: str,
+    data: Path,
+    until_history: datetime,
+    out: Path | None,
+    file_format: FileFormat,
+    models_directory: Path,
+    as_json: bool,
 ) -> None:
     """Live through the history of MODEL on a local cloud of its own, with its clock moved.
 
@@ -43,7 +51,7 @@ def replay(
     started = time.monotonic()
     output = Output(as_json)
     declaration = find_declaration(model, models_directory)
-    rows = load(data, declaration, until_history.replace(tzinfo=UTC))
+    rows = load(data, declaration, until_history.replace(tzinfo=UTC), file_format, note=output.note)
     # Of this process alone: two replays of one model may run beside each other.
     state = ROOT / ".everloop" / f"replay-{model}-{os.getpid()}"
     cloud = bring_up(

@@ -9,8 +9,9 @@ import click
 
 from cli.operations.declarations import find_declaration
 from cli.operations.trial import Trial, try_file
-from cli.options import json_option, model_argument, models_directory_option
+from cli.options import file_format_options, json_option, model_argument, models_directory_option
 from cli.output import Output
+from everloop.dataset.file_format import FileFormat
 from everloop.evaluation.report import MetricValue
 
 
@@ -23,9 +24,12 @@ from everloop.evaluation.report import MetricValue
     help="CSV or Parquet with the declared columns.",
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Keep the jobs' files there.")
+@file_format_options()
 @models_directory_option
 @json_option
-def try_(model: str, data: Path, out: Path | None, models_directory: Path, as_json: bool) -> None:
+def try_(
+    model: str, data: Path, out: Path | None, file_format: FileFormat, models_directory: Path, as_json: bool
+) -> None:
     """Train MODEL on the rows of a file and let the gate judge it: on this machine, without any cloud.
 
     The newest days of the file are the test part, as in a training run, and the same code runs. Exit status 0 when
@@ -33,7 +37,7 @@ def try_(model: str, data: Path, out: Path | None, models_directory: Path, as_js
     """
     output = Output(as_json)
     declaration = find_declaration(model, models_directory)
-    trial = try_file(declaration, models_directory / model, data, say=output.note, out=out)
+    trial = try_file(declaration, models_directory / model, data, file_format, say=output.note, out=out)
     output.document(trial)
     _tell(output, trial)
     if trial.verdict != "pass":

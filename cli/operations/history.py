@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,12 +11,15 @@ from botocore.exceptions import ClientError
 from cli.account import Account
 from cli.exceptions import RefusedDataError
 from everloop.dataset.exceptions import DatasetError
+from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import HistoryCheck, check_history
 from everloop.dataset.history_file import read_history_file
 from everloop.dataset.lake import history_object_key, history_sha256, parquet_bytes, to_lake_frame
 from everloop.dataset.violations import RefusedRow
 from everloop.model_file import ModelDeclaration
 from everloop.shown import on_one_line
+
+NOTHING_IMPORTED = "nothing was imported; docs/data-formats.md says what is taken"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class HistoryImport:
         keys, these count again.
     refused : tuple of RefusedRow
         Rows left out, each with the rule it breaks.
+    notes : tuple of str
+        How cells were read, where a person should know.
     """
 
     uri: str
@@ -39,12 +44,23 @@ class HistoryImport:
     unlabelled: int
     already_there: bool
     refused: tuple[RefusedRow, ...]
+    notes: tuple[str, ...] = ()
 
 
 def import_history(
-    account: Account, declaration: ModelDeclaration, file: Path, *, skip_refused: bool = False
+    account: Account,
+    declaration: ModelDeclaration,
+    file: Path,
+    file_format: FileFormat | None = None,
+    *,
+    skip_refused: bool = False,
 ) -> HistoryImport:
     """Check the rows of ``file`` against the contract and put them into the lake.
+
+    Parameters
+    ----------
+    file_format : FileFormat, optional
+        What is said about how the file is written.
 
     Raises
     ------
@@ -53,11 +69,13 @@ def import_history(
         ``skip_refused`` is not set. Nothing was imported.
     """
     account.model(declaration.model)
+    notes: list[str] = []
     try:
-        frame = read_history_file(file, declaration)
+        frame = read_history_file(file, declaration, file_format, note=notes.append)
     except DatasetError as error:
-        raise RefusedDataError(str(error), "mend the file; nothing was imported") from error
-    return import_rows(account, declaration, frame, place=str(file), skip_refused=skip_refused)
+        raise RefusedDataError(str(error), f"mend the file, or say how it is written; {NOTHING_IMPORTED}") from error
+    imported = import_rows(account, declaration, frame, place=str(file), skip_refused=skip_refused)
+    return replace(imported, notes=tuple(notes))
 
 
 def import_rows(
@@ -84,7 +102,7 @@ def told(check: HistoryCheck) -> str:
     rules = "\n".join(f"    {violation}" for violation in check.violations)
     named = "\n".join(f"    row {r.row} ({on_one_line(r.key)}): {r.reason}" for r in check.refused[:10])
     more = f"\n    … and {len(check.refused) - 10} more" if len(check.refused) > 10 else ""
-    rows = f"\n  refused rows:\n{named}{more}" if named else ""
+    rows = f"\n  refused rows, counted from 1 without the header:\n{named}{more}" if named else ""
     return f"{rules}{rows}"
 
 

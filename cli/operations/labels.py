@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,14 @@ import pyarrow
 from cli.account import DeployedModel
 from cli.exceptions import ApiRefusedError, CommandError, RefusedDataError
 from cli.signed_http import SignedHttpClient
-from everloop.dataset.columns import as_keys, as_texts
+from everloop.dataset.cells import Cells, convert
+from everloop.dataset.columns import as_keys, as_numbers, as_texts
+from everloop.dataset.exceptions import ColumnsError, DatasetError, HistoryFileError
+from everloop.dataset.file_format import FileFormat
+from everloop.dataset.file_sniff import WantedColumns
+from everloop.dataset.hints import hint
+from everloop.dataset.row_rules import shown
+from everloop.dataset.table_file import PARQUET_SUFFIXES, read_table
 from everloop.serving.exceptions import RequestError
 from everloop.serving.labels import LabelRules, parse_labels
 
@@ -24,18 +30,15 @@ BATCH = 500
 
 REFERENCES = ("prediction_id", "key")
 
-_TRUTHS = {"True": "1", "true": "1", "TRUE": "1", "False": "0", "false": "0", "FALSE": "0"}
-"""What pandas, R and SQL tools write for the outcomes of two classes."""
-
 _MEND = "mend the file and import it again"
 
 
 @dataclass(frozen=True)
 class LabelsFile:
-    """The labels of a file, each as the API takes it, and the line each stands on (a CSV's header is line 1)."""
+    """The labels of a file, each as the API takes it, and the row each stands in, from 1 without the header."""
 
     labels: list[dict[str, Any]]
-    lines: list[int]
+    rows: list[int]
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,9 @@ def import_labels(
     rules: LabelRules,
     file: Path,
     on_progress: Callable[[int, int], None] = lambda accepted, of: None,
+    *,
+    file_format: FileFormat | None = None,
+    note: Callable[[str], None] = lambda sentence: None,
 ) -> LabelsImport:
     """Send the labels of a CSV or Parquet file: a column ``label`` and one of ``prediction_id`` and ``key``.
 
@@ -70,6 +76,8 @@ def import_labels(
         What the model's declaration allows; every label is held against it before the first is sent.
     on_progress : callable
         Told after each batch how many labels are accepted, of how many.
+    file_format, note
+        As :func:`read_labels` takes them.
 
     Raises
     ------
@@ -77,9 +85,9 @@ def import_labels(
         A column is missing or extra, a value is missing or not allowed, or one prediction has two values; nothing
         is sent.
     CommandError
-        The API stopped taking labels on the way; the message says up to which line it took them.
+        The API stopped taking labels on the way; the message says up to which row it took them.
     """
-    read = read_labels(file)
+    read = read_labels(file, file_format, note=note)
     require_allowed(file, read, rules)
     accepted = 0
     for start in range(0, len(read.labels), BATCH):
@@ -87,38 +95,50 @@ def import_labels(
             accepted += _send(http, model, read.labels[start : start + BATCH])
         except CommandError as error:
             raise CommandError(
-                f"{_taken(file, read.lines[:start])}; then: {error.message}{_line_of(error, read.lines[start:])}",
+                f"{_taken(file, read.rows[:start])}; then: {error.message}{_row_of(error, read.rows[start:])}",
                 f"{error.remedy}; then import the file again: labels already taken are not doubled",
             ) from error
         on_progress(accepted, len(read.labels))
     return LabelsImport(str(file), accepted, -(-len(read.labels) // BATCH))
 
 
-def read_labels(file: Path) -> LabelsFile:
+def read_labels(
+    file: Path, file_format: FileFormat | None = None, *, note: Callable[[str], None] = lambda sentence: None
+) -> LabelsFile:
     """The labels of a file.
+
+    Parameters
+    ----------
+    file_format : FileFormat, optional
+        What is said about the file.
+    note : callable
+        Told each sentence about how cells were read that a person should know.
 
     Raises
     ------
     RefusedDataError
         The file can't be read, its columns are others, or a row has no reference, no number, or a second value.
     """
-    frame = _read(file)
-    references = [name for name in REFERENCES if name in frame.columns]
-    if "label" not in frame.columns or len(references) != 1 or len(frame.columns) != 2:
-        raise RefusedDataError(
-            f"{file}: the columns are {', '.join(map(str, frame.columns)) or 'none'}",
-            "give exactly two: `label`, and one of `prediction_id` and `key`",
-        )
-    reference = references[0]
-    frame = frame.reset_index(drop=True)
-    _refuse_rows(file, _is_empty(frame[reference]) | _is_empty(frame["label"]), "has an empty value")
-    numbers = _numbers(frame["label"])
-    _refuse_rows(file, numbers.isna(), "has a label that is not a number")
-    frame = pd.DataFrame({reference: _references(file, frame[reference]), "label": numbers})
-    frame = frame.drop_duplicates()
-    _refuse_rows(file, frame[reference].duplicated(keep=False), f"gives one {reference} two values")
+    said = file_format or FileFormat()
+    try:
+        reference, table = _columns(file, said)
+        cells = Cells(said, is_text=not file.name.lower().endswith(PARQUET_SUFFIXES))
+        references = convert(file, reference, lambda: cells.keys(reference, table[reference]))
+        values = convert(file, "label", lambda: cells.numbers("label", table["label"], truths=True))
+    except DatasetError as error:
+        raise RefusedDataError(f"{error}; nothing was sent", f"{_MEND}, as .csv or .parquet") from error
+    for sentence in cells.notes:
+        note(sentence)
+    _refuse_rows(file, _is_empty(references) | _is_empty(values), "no value where one has to be")
+    numbers = as_numbers(values)
+    if numbers.mistyped.any():
+        wrong = values[numbers.mistyped].iloc[0]
+        what = f"{wrong!r}, a label that is not a number{hint('number', wrong)}"
+        _refuse_rows(file, pd.Series(numbers.mistyped), what)
+    frame = pd.DataFrame({reference: _references(file, references), "label": numbers.values}).drop_duplicates()
+    _refuse_rows(file, frame[reference].duplicated(keep=False), f"two values for one {reference}")
     labels = [{reference: name, "label": value} for name, value in frame.itertuples(index=False)]
-    return LabelsFile(labels, [int(place) + 2 for place in frame.index])
+    return LabelsFile(labels, [int(place) + 1 for place in frame.index])
 
 
 def require_allowed(file: Path, read: LabelsFile, rules: LabelRules) -> None:
@@ -127,26 +147,28 @@ def require_allowed(file: Path, read: LabelsFile, rules: LabelRules) -> None:
     Raises
     ------
     RefusedDataError
-        With the line of the first label that would be refused.
+        With the row of the first label that would be refused.
     """
     for start in range(0, len(read.labels), BATCH):
         try:
             parse_labels(json.dumps({"labels": read.labels[start : start + BATCH]}).encode(), rules)
         except RequestError as error:
-            place = "" if error.index is None else f"line {read.lines[start + error.index]}: "
+            place = "" if error.index is None else f"row {read.rows[start + error.index]}: "
             raise RefusedDataError(f"{file}: {place}{error.message}; nothing was sent", _MEND) from error
 
 
-def _read(file: Path) -> pd.DataFrame:
-    try:
-        if file.suffix.lower() == ".parquet":
-            return pd.read_parquet(file)
-        # Texts as they stand: a key may well be called NA or 0042.
-        return pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig", on_bad_lines="error")
-    except (OSError, ValueError, csv.Error, pyarrow.ArrowException) as error:
-        raise RefusedDataError(
-            f"{file} can't be read: {error}; nothing was sent", f"{_MEND}, as .csv or .parquet"
-        ) from error
+def _columns(file: Path, file_format: FileFormat) -> tuple[str, dict[str, pyarrow.Array]]:
+    """What the labels name, and the columns."""
+    refusals: list[ColumnsError] = []
+    for reference in REFERENCES:
+        wanted = WantedColumns("a file of labels", [reference, "label"], ("label",))
+        try:
+            return reference, read_table(file, file_format, wanted)
+        except ColumnsError as error:
+            refusals.append(error)
+    # Of both readings the one that comes closer is told.
+    closest = min(refusals, key=lambda error: len(error.missing))
+    raise HistoryFileError(f"{closest}; give exactly two columns: label, and one of prediction_id and key")
 
 
 def _references(file: Path, column: pd.Series) -> pd.Series:
@@ -154,11 +176,10 @@ def _references(file: Path, column: pd.Series) -> pd.Series:
     if column.name == "key":
         keys = as_keys(column)
         for (_, rule), wrong in keys.refused.items():
-            shown = repr(column[wrong].iloc[0])
-            _refuse_rows(file, pd.Series(wrong), f"has the key {shown}, which is {rule}")
+            _refuse_rows(file, pd.Series(wrong), f"the key {shown(column[wrong].iloc[0])}, which is {rule}")
         return keys.values
     texts = as_texts(column)
-    _refuse_rows(file, pd.Series(texts.mistyped), "has a prediction_id that is no text, as every prediction_id is")
+    _refuse_rows(file, pd.Series(texts.mistyped), "a prediction_id that is no text, as every prediction_id is")
     return texts.values
 
 
@@ -166,20 +187,13 @@ def _is_empty(column: pd.Series) -> pd.Series:
     return column.isna() | (column.astype(object) == "")
 
 
-def _numbers(column: pd.Series) -> pd.Series:
-    """Floats; NaN for what is no number. A timestamp or a duration is none, though pandas would count its ticks."""
-    if column.dtype.kind in "Mm":
-        return pd.Series(float("nan"), index=column.index)
-    if column.dtype.kind == "O" or pd.api.types.is_string_dtype(column):
-        column = column.replace(_TRUTHS)
-    return pd.to_numeric(column, errors="coerce").astype(float)
-
-
-def _refuse_rows(file: Path, wrong: pd.Series, why: str) -> None:
+def _refuse_rows(file: Path, wrong: pd.Series, what: str) -> None:
     if wrong.any():
-        lines = [str(int(place) + 2) for place in wrong[wrong].index[:5]]
+        rows = ", ".join(f"row {int(place) + 1}" for place in wrong[wrong].index[:5])
+        more = f" and {int(wrong.sum()) - 5} more" if wrong.sum() > 5 else ""
+        verb = "has" if wrong.sum() == 1 else "have"
         raise RefusedDataError(
-            f"{file}: {int(wrong.sum())} rows refused, nothing was sent; line {', line '.join(lines)} {why}", _MEND
+            f"{file}: {rows}{more} {verb} {what}; nothing was sent (rows are counted from 1, without the header)", _MEND
         )
 
 
@@ -187,11 +201,11 @@ def _send(http: SignedHttpClient, model: DeployedModel, labels: list[dict[str, A
     return int(http.post(model.labels_url, {"labels": labels})["accepted"])
 
 
-def _taken(file: Path, lines: list[int]) -> str:
-    return f"{file}: {len(lines)} labels were taken, up to line {lines[-1]}" if lines else f"{file}: no label was taken"
+def _taken(file: Path, rows: list[int]) -> str:
+    return f"{file}: {len(rows)} labels were taken, up to row {rows[-1]}" if rows else f"{file}: no label was taken"
 
 
-def _line_of(error: CommandError, lines: list[int]) -> str:
-    """The line of the label that the API's answer is about, where it is about one."""
+def _row_of(error: CommandError, rows: list[int]) -> str:
+    """The row of the label that the API's answer is about, where it is about one."""
     index = (error.body.get("error") or {}).get("index") if isinstance(error, ApiRefusedError) else None
-    return f" (line {lines[index]})" if isinstance(index, int) and index < len(lines) else ""
+    return f" (row {rows[index]})" if isinstance(index, int) and index < len(rows) else ""

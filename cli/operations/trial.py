@@ -22,6 +22,7 @@ import pandas as pd
 from cli.exceptions import CommandError, RefusedDataError
 from cli.operations.history import told
 from everloop.dataset.exceptions import ContractViolationError, DatasetError, SplitError
+from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import check_history
 from everloop.dataset.history_file import read_history_file
 from everloop.dataset.lake import parquet_bytes, to_lake_frame
@@ -79,13 +80,14 @@ def try_file(
     declaration: ModelDeclaration,
     model_folder: Path,
     file: Path,
+    file_format: FileFormat | None = None,
     *,
     say: Callable[[str], None],
     out: Path | None = None,
 ) -> Trial:
     """Train and judge a first champion on the rows of a file; raises as :func:`try_model`."""
     try:
-        frame = read_history_file(file, declaration)
+        frame = read_history_file(file, declaration, file_format, note=say)
     except DatasetError as error:
         raise RefusedDataError(str(error), "mend the file; nothing was trained") from error
     return try_model(declaration, model_folder, frame, place=str(file), say=say, out=out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -16,6 +16,7 @@ import pandas as pd
 from cli.operations.history import told
 from cli.operations.predictions import to_instances
 from cli.replay.exceptions import ReplayDataError
+from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import check_history
 from everloop.dataset.history_file import read_history_file
 from everloop.limits import EARLIEST_CAPTURED, EARLIEST_TIME, LATEST_TIME
@@ -55,8 +56,15 @@ class ReplayData:
         return (self.stream["time"].iloc[-1] - self.stream["time"].iloc[0]).days + 1
 
 
-def load(file: Path, declaration: ModelDeclaration, until_history: datetime) -> ReplayData:
-    """Read ``file`` and cut it at ``until_history`` (UTC).
+def load(
+    file: Path,
+    declaration: ModelDeclaration,
+    until_history: datetime,
+    file_format: FileFormat | None = None,
+    *,
+    note: Callable[[str], None] = lambda sentence: None,
+) -> ReplayData:
+    """Read ``file``, its rows in any order, and cut it at ``until_history`` (UTC).
 
     Outcomes that were not known at the cut are not part of history: their labels are blanked, because a
     model trained at the cut could not have seen them.
@@ -64,12 +72,17 @@ def load(file: Path, declaration: ModelDeclaration, until_history: datetime) -> 
     Every row is held against the data contract first: a row that the API would refuse, or that has no time to be
     asked at, would end the replay half way.
 
+    Parameters
+    ----------
+    file_format, note
+        As :func:`everloop.dataset.history_file.read_history_file` takes them.
+
     Raises
     ------
     ReplayDataError
         Rows break the contract, or one of the two parts is empty.
     """
-    frame = read_history_file(file, declaration)
+    frame = read_history_file(file, declaration, file_format, note=note)
     check = check_history(frame, declaration, _NEVER)
     if check.violations:
         raise ReplayDataError(
@@ -77,7 +90,8 @@ def load(file: Path, declaration: ModelDeclaration, until_history: datetime) -> 
             "mend the file: the replay asks about every row of it",
         )
     time = declaration.data.time
-    frame[declaration.data.key] = check.accepted[declaration.data.key]  # as requests and labels bring it to the lake
+    # As requests and labels bring them to the lake.
+    frame[declaration.data.key] = check.accepted[declaration.data.key].to_numpy()
     frame = frame.rename(columns={time: "time"})
     cut = pd.Timestamp(until_history)
     history, stream = frame[frame["time"] < cut].copy(), frame[frame["time"] >= cut].copy()

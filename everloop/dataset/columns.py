@@ -15,7 +15,13 @@ import pandas as pd
 
 from everloop.row_key import KeyRefusedError, row_key
 
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}.*)?\Z")
+_ISO_DATE = re.compile(
+    r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?)(?: ?(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?)?",
+    re.IGNORECASE | re.ASCII,
+)
+
+EARLIEST, LATEST = np.datetime64("0001-01-01", "ms"), np.datetime64("9999-12-31T23:59:59.999", "ms")
+"""Instants beyond have no date that Python, or the lake, could write."""
 
 
 @dataclass(frozen=True)
@@ -104,20 +110,38 @@ def _exact_below(dtype: object) -> int:
     return 2**bits
 
 
-def as_times(column: pd.Series) -> TypedColumn:
+def as_times(column: pd.Series, *, zone: str | None = None) -> TypedColumn:
     """The column as UTC instants, rounded down to milliseconds.
 
-    Timestamps and ISO 8601 texts are taken; those without a zone are UTC, as in the lake's tables.
+    Timestamps and ISO 8601 texts are taken; a text may end in ``Z``, ``UTC``, ``GMT`` or an offset, after a space or
+    not. Those without a zone are of ``zone``, or UTC, as in the lake's tables; the hour that a zone's clocks show
+    twice or never is no instant.
     """
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        aware = column.dt.tz_localize("UTC") if column.dt.tz is None else column.dt.tz_convert("UTC")
-        return TypedColumn(_to_naive_ms(aware), np.zeros(len(column), dtype=bool))
+        aware = localized(column, zone) if column.dt.tz is None else column.dt.tz_convert("UTC")
+        return TypedColumn(_to_naive_ms(aware), aware.isna().to_numpy() & column.notna().to_numpy())
     cells = column.to_numpy(dtype=object)
     missing = pd.isna(cells) | (cells == "")
-    usable = np.fromiter((_looks_like_time(c) for c in cells), dtype=bool, count=len(cells))
-    texts = pd.Series(np.where(usable, [str(c) for c in cells], None), index=column.index, dtype=object)
-    parsed = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
-    return TypedColumn(_to_naive_ms(parsed), parsed.isna().to_numpy() & ~missing)
+    parts = [_iso_parts(c) for c in cells]
+    offset = pd.Series([p is not None and p[1] for p in parts], index=column.index)
+    texts = pd.Series([p and p[0] for p in parts], index=column.index, dtype=object)
+    parsed = pd.to_datetime(texts.where(offset, None), utc=True, format="ISO8601", errors="coerce")
+    bare = pd.to_datetime(texts.mask(offset, None), format="ISO8601", errors="coerce")
+    parsed = parsed.where(offset, localized(bare, zone))
+    within = parsed.notna().to_numpy() & _within_calendar(parsed)
+    return TypedColumn(_to_naive_ms(parsed.where(within)), ~within & ~missing)
+
+
+def localized(naive: pd.Series, zone: str | None) -> pd.Series:
+    """Times that bear no zone as UTC; NaT where the zone's clocks show a time twice or never."""
+    if zone is None:
+        return naive.dt.tz_localize("UTC")
+    return naive.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").dt.tz_convert("UTC")
+
+
+def _within_calendar(aware: pd.Series) -> np.ndarray:
+    stamps = aware.dt.tz_localize(None).to_numpy().astype("datetime64[ms]")
+    return (stamps >= EARLIEST) & (stamps <= LATEST)
 
 
 def _to_naive_ms(aware: pd.Series) -> pd.Series:
@@ -139,6 +163,15 @@ def _to_float(cell: int | float) -> float:
         return np.inf if cell > 0 else -np.inf
 
 
-def _looks_like_time(cell: object) -> bool:
-    # isoformat of a datetime passes too; a bare year or a spreadsheet's serial number does not.
-    return isinstance(cell, str | date) and _ISO_DATE.match(str(cell)) is not None
+def _iso_parts(cell: object) -> tuple[str, bool] | None:
+    """The instant in the one way of writing that parsers agree on, and whether it bears an offset.
+
+    The isoformat of a datetime passes too; a bare year or a spreadsheet's serial number does not.
+    """
+    match = _ISO_DATE.fullmatch(str(cell)) if isinstance(cell, str | date) else None
+    if match is None:
+        return None
+    day, clock, offset = match.groups()
+    if offset is None:
+        return f"{day}T{clock or '00:00'}", False
+    return f"{day}T{clock}{'+00:00' if offset.upper() in ('Z', 'UTC', 'GMT') else offset}", True

@@ -12,6 +12,7 @@ import pandas as pd
 
 from everloop.dataset.columns import as_keys, as_numbers, as_texts, as_times
 from everloop.dataset.exceptions import ContractViolationError
+from everloop.dataset.hints import hint
 from everloop.dataset.row_rules import Finding, row_findings
 from everloop.dataset.violations import RefusedRow, Violation
 from everloop.instants import format_instant
@@ -64,7 +65,8 @@ def check_history(frame: pd.DataFrame, declaration: ModelDeclaration, as_of: dat
     Parameters
     ----------
     frame : pandas.DataFrame
-        The declared columns under their declared names, oldest row first.
+        The declared columns under their declared names, oldest row first. Where its index holds whole numbers, they
+        are the places of the rows in their file, from 0; messages count rows from 1.
     as_of : datetime
         Now, as the caller knows it: no row may be younger.
     """
@@ -73,6 +75,7 @@ def check_history(frame: pd.DataFrame, declaration: ModelDeclaration, as_of: dat
     columns = _column_violations([str(c) for c in frame.columns], wanted)
     if any(v.code == "missing_column" for v in columns):
         return HistoryCheck(pd.DataFrame(columns=wanted), (), tuple(columns), 0)
+    places = _places(frame)
     frame = frame[wanted].reset_index(drop=True)
     typed, findings = _typed(frame, declaration, {data.key: "key", data.time: "time", data.target: "label"})
     mistyped: dict[str, np.ndarray] = {}
@@ -85,11 +88,10 @@ def check_history(frame: pd.DataFrame, declaration: ModelDeclaration, as_of: dat
     findings.extend(_time_findings(typed[data.time], as_of))
     findings = [f for f in findings if f.broken.any()]
     keys = typed[data.key]
-    refused = _refused_rows(findings, keys)
-    kept = np.ones(len(frame), dtype=bool)
-    kept[[r.row - 1 for r in refused]] = False
+    refused = _refused_rows(findings, keys, places)
+    kept = ~np.logical_or.reduce([f.broken for f in findings]) if findings else np.ones(len(frame), dtype=bool)
     accepted = typed[kept].reset_index(drop=True)
-    violations = (*columns, *(f.violation(keys) for f in findings))
+    violations = (*columns, *(f.violation(keys, places) for f in findings))
     return HistoryCheck(accepted, refused, violations, int(accepted[data.target].isna().sum()))
 
 
@@ -144,7 +146,7 @@ def _typed(
         typed = _CONVERT[kinds[name]](frame[name])
         columns[name] = typed.values
         if typed.mistyped.any():
-            rule = f"not a {kinds[name]}"
+            rule = f"not a {kinds[name]}{hint(kinds[name], frame[name][typed.mistyped].iloc[0])}"
             findings.append(Finding("wrong_type", str(name), typed.mistyped, rule, frame[name]))
     return pd.DataFrame(columns), findings
 
@@ -185,14 +187,20 @@ def _time_findings(times: pd.Series, as_of: datetime) -> list[Finding]:
     ]
 
 
-def _refused_rows(findings: list[Finding], keys: pd.Series) -> tuple[RefusedRow, ...]:
+def _places(frame: pd.DataFrame) -> np.ndarray:
+    """The place of each row in its file, from 1."""
+    numbered = pd.api.types.is_integer_dtype(frame.index.dtype) and frame.index.is_unique
+    return (frame.index.to_numpy() if numbered else np.arange(len(frame))) + 1
+
+
+def _refused_rows(findings: list[Finding], keys: pd.Series, places: np.ndarray) -> tuple[RefusedRow, ...]:
     first: dict[int, Finding] = {}
     for finding in findings:
         for row in np.flatnonzero(finding.broken):
             first.setdefault(int(row), finding)
     return tuple(
-        RefusedRow(row + 1, "" if keys.iloc[row] is None else str(keys.iloc[row]), first[row].reason(row))
-        for row in sorted(first)
+        RefusedRow(int(places[row]), "" if keys.iloc[row] is None else str(keys.iloc[row]), first[row].reason(row))
+        for row in sorted(first, key=lambda row: places[row])
     )
 
 

@@ -43,19 +43,20 @@ class Finding:
 
     def reason(self, row: int) -> str:
         """Why the row at this position is refused."""
-        found = "" if self.cells is None else f" {_shown(self.cells.iloc[row])}"
+        found = "" if self.cells is None else f" {shown(self.cells.iloc[row])}"
         return f"{self.column}{found} is {self.rule}"
 
-    def violation(self, keys: pd.Series) -> Violation:
+    def violation(self, keys: pd.Series, places: np.ndarray | None = None) -> Violation:
         """The finding as a violation; rows are shown by place (from 1), key and value."""
         rows = np.flatnonzero(self.broken)
-        examples = tuple(self._example(int(row), keys) for row in rows[:MAX_EXAMPLES])
+        shown = [(int(row), int(row) + 1 if places is None else int(places[row])) for row in rows[:MAX_EXAMPLES]]
+        examples = tuple(self._example(row, place, keys) for row, place in shown)
         noun = "row" if len(rows) == 1 else "rows"
         return Violation(self.code, self.column, len(rows), f"in {len(rows)} {noun} it is {self.rule}", examples)
 
-    def _example(self, row: int, keys: pd.Series) -> str:
-        place = f"row {row + 1}, key {keys.iloc[row]!r}"
-        return place if self.cells is None else f"{place}, has {_shown(self.cells.iloc[row])}"
+    def _example(self, row: int, at: int, keys: pd.Series) -> str:
+        place = f"row {at}, key {keys.iloc[row]!r}"
+        return place if self.cells is None else f"{place}, has {shown(self.cells.iloc[row])}"
 
 
 def row_findings(
@@ -155,7 +156,7 @@ def _control_characters(column: pd.Series) -> Finding:
     return Finding("control_character", str(column.name), broken, "text with a control character", column)
 
 
-def _shown(cell: object) -> str:
+def shown(cell: object) -> str:
     """A cell as a person would write it, not as numpy would."""
     text = repr(cell.item() if isinstance(cell, np.generic) else cell)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

@@ -282,9 +282,10 @@ def test_outcomes_arrive_at_the_predictions_they_name(
     refused = shell.type("labels", "import", BAKERY, "wrong.csv", *declared)
     told = shell.well("labels", "import", BAKERY, "labels.csv", *declared, "--json")
     again = shell.well("labels", "import", BAKERY, "labels.csv", *declared)
-    # THEN the wrong one is refused with its line, and the others are taken
+    # THEN the wrong one is refused with its row, and the others are taken
     assert refused.status == 1
-    assert "nothing was sent; line 3 has a label that is not a number" in refused.err
+    assert "row 2 has 'many', a label that is not a number" in refused.err
+    assert "nothing was sent" in refused.err
     assert (told.document["accepted"], told.document["batches"]) == (4, 1)
     assert f"4 labels accepted for {BAKERY}" in again.out
     # AND each joins its prediction, once the streams have delivered both

@@ -65,23 +65,23 @@ def test_parquet_is_read_alike_whatever_its_index(tmp_path, index):
     assert read_labels(file).labels == [{"key": "k", "label": 1.0}, {"key": "l", "label": 0.0}]
 
 
-def test_the_same_label_twice_is_one_and_lines_stay_those_of_the_file(tmp_path):
+def test_the_same_label_twice_is_one_and_rows_stay_those_of_the_file(tmp_path):
     read = read_labels(write(tmp_path, "key,label\nk,1\nk,1\nl,0\n"))
     assert [entry["key"] for entry in read.labels] == ["k", "l"]
-    assert read.lines == [2, 4]
+    assert read.rows == [1, 3]
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("key,label\nk,1\nk,0\n", "line 2, line 3 gives one key two values"),
-        ("key,label\nk,\n", "line 2 has an empty value"),
-        ("key,label\n,1\n", "line 2 has an empty value"),
-        ("key,label\na,1\nb,late\n", "line 3 has a label that is not a number"),
-        ("key,label\na,NaN\n", "line 2 has a label that is not a number"),
-        ("key,outcome\nk,1\n", "the columns are key, outcome"),
-        ("key,prediction_id,label\nk,p,1\n", "the columns are"),
-        ("key,label,extra\nk,1,2\n", "the columns are"),
+        ("key,label\nk,1\nk,0\n", "row 1, row 2 have two values for one key"),
+        ("key,label\nk,\n", "row 1 has no value"),
+        ("key,label\n,1\n", "row 1 has no value"),
+        ("key,label\na,1\nb,late\n", "row 2 has 'late', a label that is not a number"),
+        ("key,label\na,NaN\n", "row 1 has no value"),
+        ("key,outcome\nk,1\n", "missing: 'label'; not declared: 'outcome'.*give exactly two columns"),
+        ("key,prediction_id,label\nk,p,1\n", "not declared: 'key'.*give exactly two columns"),
+        ("key,label,extra\nk,1,2\n", "not declared: 'extra'.*give exactly two columns"),
         ("", "can't be read"),
         ("key,label\nk,1\nl,1,2,3\n", "can't be read"),
         ('key,label\n"k,1\n', "can't be read"),
@@ -123,8 +123,8 @@ def test_a_label_that_is_not_allowed_refuses_the_file_before_anything_is_sent(tm
     bad = 2 * BATCH + 100
     file = many(tmp_path, 3 * BATCH, lambda i: value if i == bad else 1)
     http = RecordingHttp()
-    # WHEN it is imported, THEN its line is named and nothing was sent
-    with pytest.raises(RefusedDataError, match=f"line {bad + 2}: .*{says}.*nothing was sent"):
+    # WHEN it is imported, THEN its row is named and nothing was sent
+    with pytest.raises(RefusedDataError, match=f"row {bad + 1}: .*{says}.*nothing was sent"):
         import_labels(http, Model, BINARY, file)
     assert http.posted == []
 
@@ -134,9 +134,9 @@ def test_an_import_that_breaks_off_says_how_far_it_came(tmp_path):
     http = RecordingHttp(fails_at=2, error=ApiRefusedError(503, body, "try again"))
     with pytest.raises(CommandError) as raised:
         import_labels(http, Model, BINARY, many(tmp_path, 3 * BATCH))
-    assert f"{2 * BATCH} labels were taken, up to line {2 * BATCH + 1}" in raised.value.message
+    assert f"{2 * BATCH} labels were taken, up to row {2 * BATCH}" in raised.value.message
     assert "the stream is full" in raised.value.message
-    assert f"(line {2 * BATCH + 3 + 2})" in raised.value.message
+    assert f"(row {2 * BATCH + 3 + 1})" in raised.value.message
     assert raised.value.remedy.startswith("try again; then import the file again")
 
 

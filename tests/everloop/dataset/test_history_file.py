@@ -73,12 +73,12 @@ def test_a_cell_of_another_type_is_left_for_the_check_to_name(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "lines", "message"),
     [
-        ("a.txt", [HEADER], r"\.csv or a \.parquet"),
+        ("a.txt", [HEADER], r"'\.txt'; give a \.csv, .* or a \.parquet file"),
         ("a.csv", [HEADER + ",speed"], "not declared: 'speed'"),
         ("a.csv", [HEADER.replace(",wind", "")], "missing: 'wind'"),
         ("a.csv", [HEADER + ",wind"], "there twice: 'wind'"),
-        ("a.csv", [HEADER, "t1,2013-01-01,1,10,3,north,x,y"], "Expected 7 columns, got 8"),
-        ("a.csv", [HEADER, "t0,2013-01-01,1,10,3,north,x", "t1,2013-01-01,1"], r"Row #3: Expected 7 columns, got 3"),
+        ("a.csv", [HEADER, "t1,2013-01-01,1,10,3,north,x,y"], "the header has 7 cells, but row 1 has 8"),
+        ("a.csv", [HEADER, "t0,2013-01-01,1,10,3,north,x", "t1,2013-01-01,1"], "row 2 has 3"),
         ("a.parquet", ["no parquet"], r"a\.parquet"),
     ],
 )

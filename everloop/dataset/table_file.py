@@ -1,0 +1,197 @@
+"""Opens a file of rows: CSV, plain or gzipped, or Parquet. One reader for history, labels and replays.
+
+Rows are counted from 1, without the header and without blank lines, in every message.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from everloop.dataset.exceptions import ColumnsError, FileFormatError, HistoryFileError
+from everloop.dataset.file_format import FileFormat
+from everloop.dataset.file_sniff import WantedColumns, suggestion
+
+if TYPE_CHECKING:
+    import pyarrow
+
+MAX_TOLD = 5
+
+CSV_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+PARQUET_SUFFIXES = (".parquet",)
+
+_OTHER_KINDS = (
+    (b"PAR1", "it is a Parquet file: call it .parquet"),
+    (b"PK\x03\x04", "it is a zip file or a workbook: save the sheet as CSV"),
+    (b"\xd0\xcf\x11\xe0", "it is an old workbook: save the sheet as CSV"),
+    (b"\x1f\x8b", "it is gzipped: call it .csv.gz"),
+)
+
+
+def read_table(path: Path, file_format: FileFormat, wanted: WantedColumns) -> dict[str, pyarrow.Array]:
+    """The wanted columns of ``path``; those of a CSV are all text.
+
+    Raises
+    ------
+    HistoryFileError
+        The file can't be read, its columns are others, or it has no rows. The message says what was found, and what
+        to type where another format fits.
+    """
+    import pyarrow
+
+    name = path.name.lower()
+    try:
+        if name.endswith(CSV_SUFFIXES):
+            table = _read_csv(path, file_format, wanted)
+        elif name.endswith(PARQUET_SUFFIXES):
+            table = _read_parquet(path, file_format, wanted)
+        else:
+            raise HistoryFileError(
+                f"{path}: the name ends in {path.suffix or 'nothing'!r}; give a .csv, a .csv.gz, a .tsv or a .parquet "
+                "file (pandas: .to_parquet, .to_csv(index=False))"
+            )
+    except HistoryFileError:
+        raise
+    except (OSError, EOFError, ValueError, KeyError, csv.Error, zlib.error, pyarrow.ArrowException) as error:
+        raise HistoryFileError(f"{path} can't be read: {error}") from error
+    if not table.num_rows:
+        raise HistoryFileError(f"{path} has no rows: {', '.join(table.column_names)} are named and nothing follows")
+    return {n: table.column(n).combine_chunks() for n in table.column_names}
+
+
+def _read_csv(path: Path, file_format: FileFormat, wanted: WantedColumns) -> pyarrow.Table:
+    data = path.read_bytes()
+    if path.name.lower().endswith(".gz"):
+        data = gzip.decompress(data)
+    for magic, kind in _OTHER_KINDS:
+        if data.startswith(magic):
+            raise HistoryFileError(f"{path} can't be read as CSV: {kind}")
+    delimiter = file_format.delimiter or ("\t" if ".tsv" in path.name.lower()[-7:] else ",")
+    if delimiter == file_format.decimal:
+        raise FileFormatError(f"{path}: cells end at {delimiter!r}, so --decimal {delimiter} needs another --delimiter")
+    hint = suggestion(data, file_format, delimiter, wanted)
+    utf8 = _as_utf8(path, data, file_format.encoding, delimiter, hint)
+    names = _header(path, utf8, delimiter)
+    _require_columns(path, names, wanted, hint)
+    return _parse_csv(path, utf8, delimiter, names, hint).select(wanted.names)
+
+
+def _as_utf8(path: Path, data: bytes, encoding: str, delimiter: str, hint: str) -> bytes:
+    """The bytes of a text in any encoding, in UTF-8 without a mark at its begin."""
+    name = codecs.lookup(encoding).name
+    try:
+        text = data.decode("utf-8-sig" if name == "utf-8" else name)
+        return text.encode()
+    except UnicodeDecodeError as error:
+        row = _row_at(data[: error.start].decode(name, "replace"), delimiter)
+        found = f"the byte 0x{data[error.start] if error.start < len(data) else 0:02x} in {row}"
+        raise HistoryFileError(f"{path} can't be read: {found} is no {encoding}{hint or _OTHER_ENCODING}") from error
+
+
+_OTHER_ENCODING = "; name the encoding it has, e.g. --encoding windows-1252"
+
+
+def _row_at(before: str, delimiter: str) -> str:
+    rows = sum(1 for row in csv.reader(io.StringIO(before, newline=""), delimiter=delimiter) if row)
+    return f"row {rows - 1}" if rows > 1 else "the header"
+
+
+def _header(path: Path, utf8: bytes, delimiter: str) -> list[str]:
+    lines = io.TextIOWrapper(io.BytesIO(utf8), encoding="utf-8", newline="")
+    header = next((row for row in csv.reader(lines, delimiter=delimiter) if row), None)
+    if header is None:
+        raise HistoryFileError(f"{path} can't be read: the file is empty; its first line names the columns")
+    return header
+
+
+def _parse_csv(path: Path, utf8: bytes, delimiter: str, names: list[str], hint: str) -> pyarrow.Table:
+    import pyarrow
+    import pyarrow.csv
+
+    places = [f"f{i}" for i in range(len(names))]
+    odd: list[tuple[int, int]] = []
+
+    def keep_count(row: pyarrow.csv.InvalidRow) -> str:
+        odd.append((row.number - 1, row.actual_columns))
+        return "skip"
+
+    if _ends_in_header(utf8, delimiter):
+        table = pyarrow.table({place: pyarrow.array([], pyarrow.string()) for place in places})
+    else:
+        # Places for names: the header is read as a row, so that a name may be there twice or be empty.
+        table = pyarrow.csv.read_csv(
+            pyarrow.BufferReader(utf8),
+            # Without threads, rows have numbers.
+            read_options=pyarrow.csv.ReadOptions(use_threads=False, autogenerate_column_names=True),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep_count
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(places, pyarrow.string()), strings_can_be_null=False
+            ),
+        )
+    if odd:
+        told = "; ".join(f"row {row} has {count} cells" for row, count in odd[:MAX_TOLD])
+        more = f"; and {len(odd) - MAX_TOLD} rows more" if len(odd) > MAX_TOLD else ""
+        why = hint or f"; put quotes around a cell that has {delimiter!r} or a line's end in it, and end every quote"
+        raise HistoryFileError(f"{path} can't be read: the header has {len(names)} cells, but {told}{more}{why}")
+    if table.column_names != places:
+        raise HistoryFileError(f"{path} can't be read: its first line can't be taken apart at {delimiter!r}{hint}")
+    return table.slice(1).rename_columns(names)
+
+
+def _ends_in_header(utf8: bytes, delimiter: str) -> bool:
+    """Whether the one line has no end, which Arrow takes for no line."""
+    lines = csv.reader(io.TextIOWrapper(io.BytesIO(utf8), encoding="utf-8", newline=""), delimiter=delimiter)
+    rows = (row for row in lines if row)
+    next(rows, None)
+    return next(rows, None) is None
+
+
+def _read_parquet(path: Path, file_format: FileFormat, wanted: WantedColumns) -> pyarrow.Table:
+    import pyarrow.parquet
+
+    file_format.refuse_csv_options(path)
+    # Not read_table, which would take a folder's name model=x for a column.
+    with pyarrow.parquet.ParquetFile(path) as file:
+        index = _index_columns(file.schema_arrow)
+        names = [name for name in file.schema_arrow.names if name not in index]
+        _require_columns(path, names, wanted, "")
+        return file.read(columns=wanted.names).select(wanted.names)
+
+
+def _index_columns(schema: pyarrow.Schema) -> set[str]:
+    """The columns that only number the rows of a pandas frame: its index without a name."""
+    return {name for name in schema.names if name.startswith("__index_level_") and b"pandas" in (schema.metadata or {})}
+
+
+def _require_columns(path: Path, found: Sequence[str], wanted: WantedColumns, hint: str) -> None:
+    missing = [name for name in wanted.names if name not in found]
+    extra = [name for name in dict.fromkeys(found) if name not in wanted.names]
+    repeated = sorted({name for name in found if list(found).count(name) > 1})
+    problems = [
+        f"{what}: {', '.join(map(repr, names))}"
+        for what, names in (("missing", missing), ("not declared", extra), ("there twice", repeated))
+        if names
+    ]
+    if not problems:
+        return
+    alike = {_plain(name): name for name in missing}
+    renamed = [f"{name!r} is to be called {alike[_plain(name)]!r}" for name in extra if _plain(name) in alike]
+    help_ = hint or (f"; {', '.join(renamed)}" if renamed else "")
+    raise ColumnsError(
+        f"{path}: columns {'; '.join(problems)}; {wanted.owner} declares {', '.join(wanted.names)}{help_}",
+        missing,
+        extra,
+        repeated,
+    )
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold().replace(" ", "_").replace("-", "_")
