@@ -20,7 +20,7 @@ from everloop.dataset.exceptions import ColumnsError, DatasetError, HistoryFileE
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.file_sniff import WantedColumns
 from everloop.dataset.hints import hint
-from everloop.dataset.row_rules import shown
+from everloop.dataset.row_rules import shown_cell
 from everloop.dataset.table_file import PARQUET_SUFFIXES, read_table
 from everloop.serving.exceptions import RequestError
 from everloop.serving.labels import LabelRules, parse_labels
@@ -133,7 +133,7 @@ def read_labels(
     numbers = as_numbers(values)
     if numbers.mistyped.any():
         wrong = values[numbers.mistyped].iloc[0]
-        what = f"{wrong!r}, a label that is not a number{hint('number', wrong)}"
+        what = f"{shown_cell(wrong)}, a label that is not a number{hint('number', wrong)}"
         _refuse_rows(file, pd.Series(numbers.mistyped), what)
     frame = pd.DataFrame({reference: _references(file, references), "label": numbers.values}).drop_duplicates()
     _refuse_rows(file, frame[reference].duplicated(keep=False), f"two values for one {reference}")
@@ -176,7 +176,7 @@ def _references(file: Path, column: pd.Series) -> pd.Series:
     if column.name == "key":
         keys = as_keys(column)
         for (_, rule), wrong in keys.refused.items():
-            _refuse_rows(file, pd.Series(wrong), f"the key {shown(column[wrong].iloc[0])}, which is {rule}")
+            _refuse_rows(file, pd.Series(wrong), f"the key {shown_cell(column[wrong].iloc[0])}, which is {rule}")
         return keys.values
     texts = as_texts(column)
     _refuse_rows(file, pd.Series(texts.mistyped), "a prediction_id that is no text, as every prediction_id is")

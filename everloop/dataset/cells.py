@@ -152,9 +152,8 @@ class Cells:
         stamps[missing | beyond] = np.datetime64("NaT")
         column = self._localized(pd.Series(stamps, name=name), [str(s) for s in stamps] if local else None)
         if beyond.any():
-            shown = [f"{value} x {nanoseconds / 1e9:g} s since 1970" for value in values[beyond]]
             column = column.astype(object)
-            column[beyond] = shown
+            column[beyond] = [f"{value} x {nanoseconds / 1e9:g} s since 1970" for value in values[beyond]]
         return column
 
     def _counted_times(self, name: str, array: pyarrow.Array, nanoseconds: int) -> pd.Series:

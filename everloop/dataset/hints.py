@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from everloop.dataset.file_sniff import time_format
+from everloop.shown import on_one_line
 
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9.]*,[0-9]+")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}([,'\u2009\u00a0 ][0-9]{3})+([.][0-9]+)?")
@@ -61,4 +62,5 @@ def _time_hint(cell: Any) -> str:
 
 
 def _quoted(word: str) -> str:
-    return f"'{word}'" if "'" not in word else f'"{word}"'
+    plain = on_one_line(word)
+    return f"'{plain}'" if "'" not in plain else f'"{plain}"'

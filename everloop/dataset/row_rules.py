@@ -11,12 +11,12 @@ import pandas as pd
 
 from everloop.dataset.violations import Violation
 from everloop.limits import UNUSABLE_CHARACTERS, value_range
+from everloop.shown import shown
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Feature, ModelDeclaration
 
 MAX_EXAMPLES = 5
-MAX_SHOWN = 80
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,20 @@ class Finding:
 
     def reason(self, row: int) -> str:
         """Why the row at this position is refused."""
-        found = "" if self.cells is None else f" {shown(self.cells.iloc[row])}"
+        found = "" if self.cells is None else f" {shown_cell(self.cells.iloc[row])}"
         return f"{self.column}{found} is {self.rule}"
 
     def violation(self, keys: pd.Series, places: np.ndarray | None = None) -> Violation:
         """The finding as a violation; rows are shown by place (from 1), key and value."""
         rows = np.flatnonzero(self.broken)
-        shown = [(int(row), int(row) + 1 if places is None else int(places[row])) for row in rows[:MAX_EXAMPLES]]
-        examples = tuple(self._example(row, place, keys) for row, place in shown)
+        first = [(int(row), int(row) + 1 if places is None else int(places[row])) for row in rows[:MAX_EXAMPLES]]
+        examples = tuple(self._example(row, place, keys) for row, place in first)
         noun = "row" if len(rows) == 1 else "rows"
         return Violation(self.code, self.column, len(rows), f"in {len(rows)} {noun} it is {self.rule}", examples)
 
     def _example(self, row: int, at: int, keys: pd.Series) -> str:
         place = f"row {at}, key {keys.iloc[row]!r}"
-        return place if self.cells is None else f"{place}, has {shown(self.cells.iloc[row])}"
+        return place if self.cells is None else f"{place}, has {shown_cell(self.cells.iloc[row])}"
 
 
 def row_findings(
@@ -156,10 +156,9 @@ def _control_characters(column: pd.Series) -> Finding:
     return Finding("control_character", str(column.name), broken, "text with a control character", column)
 
 
-def shown(cell: object) -> str:
-    """A cell as a person would write it, not as numpy would."""
-    text = repr(cell.item() if isinstance(cell, np.generic) else cell)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+def shown_cell(cell: object) -> str:
+    """A cell as a person would write it, not as numpy would, and cut."""
+    return shown(cell.item() if isinstance(cell, np.generic) else cell)
 
 
 def _where_text(column: pd.Series, test: object) -> np.ndarray:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from everloop.dataset.exceptions import ColumnsError, FileFormatError, HistoryFileError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.file_sniff import WantedColumns, suggestion
+from everloop.shown import listed, shown
 
 if TYPE_CHECKING:
     import pyarrow
@@ -176,14 +177,18 @@ def _require_columns(path: Path, found: Sequence[str], wanted: WantedColumns, hi
     extra = [name for name in dict.fromkeys(found) if name not in wanted.names]
     repeated = sorted({name for name in found if list(found).count(name) > 1})
     problems = [
-        f"{what}: {', '.join(map(repr, names))}"
-        for what, names in (("missing", missing), ("not declared", extra), ("there twice", repeated))
+        f"{what}: {told}"
+        for what, names, told in (
+            ("missing", missing, ", ".join(map(repr, missing))),
+            ("not declared", extra, listed(extra)),
+            ("there twice", repeated, listed(repeated)),
+        )
         if names
     ]
     if not problems:
         return
     alike = {_plain(name): name for name in missing}
-    renamed = [f"{name!r} is to be called {alike[_plain(name)]!r}" for name in extra if _plain(name) in alike]
+    renamed = [f"{shown(name)} is to be called {alike[_plain(name)]!r}" for name in extra if _plain(name) in alike]
     help_ = hint or (f"; {', '.join(renamed)}" if renamed else "")
     raise ColumnsError(
         f"{path}: columns {'; '.join(problems)}; {wanted.owner} declares {', '.join(wanted.names)}{help_}",
