@@ -1,4 +1,4 @@
-"""How large a label or an answer may be, of which times rows may be, and which characters no text has."""
+"""How large a label, an answer or a file may be, of which times rows may be, and which characters no text has."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ LARGEST_VALUE = 1e60
 """Of either sign. Monitoring sums fourth powers of what it counts, and squares those sums again to find their error:
 beyond this, a single value would make them infinite for good, and no number can be told from another any more."""
 
+LARGEST_MODEL_BYTES = 512 * 1024**2
+LARGEST_DOCUMENT_BYTES = 32 * 1024**2
+"""Of a ``.onnx`` file, and of every other file of a version. A version is registered with all of its files in the
+memory of a function, which has 1 GB."""
+
 EARLIEST_TIME = datetime(1677, 9, 22, tzinfo=UTC)
 LATEST_TIME = datetime(2262, 4, 11, tzinfo=UTC)
 """Rows of history lie between them. Athena unloads times in nanoseconds of 64 bits as its readers take them, which
@@ -20,6 +25,11 @@ hold no others: they would come back as another time."""
 EARLIEST_CAPTURED = date(1970, 1, 1)
 """The first partition of captured predictions and labels. AWS tells when a request came in milliseconds since then, so
 no request is older; a replay, whose clock is moved, can't begin earlier either."""
+
+
+def largest_file(name: str) -> int:
+    """How many bytes a file of a version may have."""
+    return LARGEST_MODEL_BYTES if name.endswith(".onnx") else LARGEST_DOCUMENT_BYTES
 
 
 def value_range(low: float | None, high: float | None) -> tuple[float, float]:

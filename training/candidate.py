@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import gzip
 import tarfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from everloop.json_text import read_json
+from everloop.limits import largest_file
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ContractFormatError, ScorerError
 from everloop.serving.manifest import sha256_hex
 from everloop.serving.scorer import Scorer
+from everloop.shown import shortened, shown
 from training.exceptions import CandidateError
 from training.probes import counted
+
+MOST_MEMBERS = 10_000
+MOST_BYTES = 1024**3
+"""Of an archive as a whole, with whatever else the training job left beside the candidate."""
+
+_MADE_BY = "it is what the training job left in its model folder (SM_MODEL_DIR)"
 
 FILES = ("model.onnx", "contract.json", "profile.json", "parity.json", "training.json")
 
@@ -48,7 +58,7 @@ def read_candidate(folder: Path, test_rows: int) -> Candidate:
     """
     files = _unpack(folder / "model.tar.gz")
     try:
-        parity, training = json.loads(files["parity.json"]), json.loads(files["training.json"])
+        parity, training = (_document(name, files[name]) for name in ("parity.json", "training.json"))
         contract = ServingContract.from_json(files["contract.json"])
         scorer = Scorer.from_bytes(files["model.onnx"], contract)
     except (ValueError, ContractFormatError, ScorerError) as error:
@@ -56,32 +66,75 @@ def read_candidate(folder: Path, test_rows: int) -> Candidate:
     found = sha256_hex(files["model.onnx"])
     if parity.get("model_sha256") != found:
         raise CandidateError(
-            f"parity was shown for the model {parity.get('model_sha256')}, and the candidate is {found}"
+            f"parity was shown for the model {shown(parity.get('model_sha256'))}, and the candidate is {found}"
         )
     if parity.get("rows") != test_rows:
-        raise CandidateError(f"parity was shown on {parity.get('rows')} rows, and the test split has {test_rows}")
+        raise CandidateError(
+            f"parity was shown on {shown(parity.get('rows'))} rows, and the test split has {test_rows}"
+        )
     if parity.get("label_flips") != 0:
-        raise CandidateError(f"the exported model flips {parity.get('label_flips')} labels")
-    if (parity.get("probes") or {}).get("possibilities") != counted(contract):
+        raise CandidateError(f"the exported model flips {shown(parity.get('label_flips'))} labels")
+    probes = parity.get("probes")
+    if not isinstance(probes, dict) or probes.get("possibilities") != counted(contract):
         raise CandidateError("the candidate was not probed with all that its contract admits: train it again")
     return Candidate(files, contract, scorer, parity, training)
 
 
+def _document(name: str, content: bytes) -> dict[str, Any]:
+    document = read_json(content)
+    if not isinstance(document, dict):
+        raise CandidateError(f"{name} is no JSON object")
+    return document
+
+
 def _unpack(archive: Path) -> dict[str, bytes]:
-    files = {}
+    files: dict[str, bytes] = {}
     try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for name in FILES:
-                files[name] = _member(tar, name)
-    except (OSError, tarfile.TarError) as error:
-        raise CandidateError(f"{archive} is no readable archive: {error}") from error
+        # As a stream: what is not read is not kept either, and an archive of a few bytes may unpack to any number.
+        with (
+            gzip.open(archive) as packed,
+            tarfile.open(fileobj=(unpacked := _Limited(packed, archive)), mode="r|") as tar,
+        ):
+            for count, member in enumerate(tar, start=1):
+                if count > MOST_MEMBERS:
+                    raise CandidateError(f"{archive} has more than {MOST_MEMBERS:,} members; {_MADE_BY}")
+                name = member.name.removeprefix("./")
+                if member.isfile() and name in FILES:
+                    if name in files:
+                        raise CandidateError(f"{archive} has {name} twice; {_MADE_BY}")
+                    files[name] = _content(tar, member, name)
+            unpacked.read_to_end()  # where gzip holds the sum against what came
+    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError) as error:
+        raise CandidateError(f"{archive} is no readable archive: {shortened(str(error), 200)}") from error
+    missing = next((name for name in FILES if name not in files), None)
+    if missing is not None:
+        raise CandidateError(f"the candidate's archive has no {missing}")
     return files
 
 
-def _member(tar: tarfile.TarFile, name: str) -> bytes:
-    for member in tar:
-        if member.isfile() and member.name.removeprefix("./") == name:
-            stream = tar.extractfile(member)
-            if stream is not None:
-                return stream.read()
-    raise CandidateError(f"the candidate's archive has no {name}")
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> bytes:
+    most = largest_file(name)
+    if member.size > most:
+        raise CandidateError(f"{name} has {member.size:,} bytes; at most {most:,} are taken: train a smaller model")
+    stream = tar.extractfile(member)
+    if stream is None:
+        raise CandidateError(f"{name} is no file in the candidate's archive")
+    return stream.read()
+
+
+class _Limited:
+    """Gives no more of an unpacked archive than it may have."""
+
+    def __init__(self, stream: IO[bytes], archive: Path) -> None:
+        self._stream, self._archive, self._left = stream, archive, MOST_BYTES
+
+    def read(self, size: int) -> bytes:
+        content = self._stream.read(size)
+        self._left -= len(content)
+        if self._left < 0:
+            raise CandidateError(f"{self._archive} unpacks to more than {MOST_BYTES:,} bytes; {_MADE_BY}")
+        return content
+
+    def read_to_end(self) -> None:
+        while self.read(tarfile.RECORDSIZE):
+            pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +9,9 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from everloop.instants import format_instant, parse_instant
+from everloop.json_text import read_json
+from everloop.limits import largest_file
+from everloop.objects import ObjectTooLargeError, read_object
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import (
     ArtifactRefusedError,
@@ -19,6 +21,7 @@ from everloop.serving.exceptions import (
 )
 from everloop.serving.manifest import MANIFEST_FILE, Manifest, verify_files
 from everloop.serving.scorer import Scorer
+from everloop.shown import shown
 from training.exceptions import ChampionError
 
 NONE = "none"
@@ -82,18 +85,18 @@ def fetch_champion(uri: str, s3_client: Any, *, model: str) -> Champion:
 
 def _learned_until(record: bytes, uri: str) -> str:
     try:
-        newest = json.loads(record)["time_range"][1]
+        newest = read_json(record)["time_range"][1]
         return format_instant(parse_instant(newest))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ChampionError(f"{uri}training.json does not say up to which row the champion learned: {error!r}") from (
-            error
-        )
+        raise ChampionError(
+            f"{uri}training.json does not say up to which row the champion learned: {shown(error)}"
+        ) from (error)
 
 
 def _read(s3_client: Any, bucket: str, key: str) -> bytes:
     from botocore.exceptions import ClientError
 
     try:
-        return s3_client.get_object(Bucket=bucket, Key=key)["Body"].read()
-    except ClientError as error:
+        return read_object(s3_client, bucket, key, largest_file(key))
+    except (ClientError, ObjectTooLargeError) as error:
         raise ChampionError(f"s3://{bucket}/{key} cannot be read: {error}") from error

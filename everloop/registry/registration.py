@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from everloop.json_text import read_json
+from everloop.limits import largest_file
+from everloop.objects import ObjectTooLargeError, read_object
 from everloop.registry.exceptions import ArtifactMismatchError, ArtifactMissingError
 from everloop.registry.manifest import EVALUATED, FILES, MANIFEST, Manifest, artifact_prefix, build_manifest
 from everloop.registry.records import Version
@@ -189,7 +191,9 @@ def _read(s3: Any, uri: str, name: str) -> bytes:
     parts = urlsplit(uri)
     key = f"{parts.path.strip('/')}/{name}"
     try:
-        return s3.get_object(Bucket=parts.netloc, Key=key)["Body"].read()
+        return read_object(s3, parts.netloc, key, largest_file(name))
+    except ObjectTooLargeError as error:
+        raise ArtifactMismatchError(f"{error}: no evaluation passes on as much; train a smaller model") from error
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
             raise

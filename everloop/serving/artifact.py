@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from everloop.limits import largest_file
+from everloop.objects import ObjectTooLargeError, read_object
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import (
     ArtifactRefusedError,
@@ -89,7 +91,10 @@ def _require(file: str, what: str, expected: Any, found: Any) -> None:
 
 def _read(s3_client: Any, bucket: str, key: str) -> bytes:
     try:
-        return s3_client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return read_object(s3_client, bucket, key, largest_file(key))
+    except ObjectTooLargeError as error:
+        name = key.rsplit("/", 1)[-1]
+        raise ArtifactRefusedError(name, expected=f"at most {error.most:,} bytes", found=error.found) from error
     except Exception as error:
         # botocore's ClientError, recognised by its shape so that this package does not import the SDK.
         code = str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))

@@ -24,7 +24,9 @@ from everloop.environment import required_setting
 from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.report import Report
+from everloop.limits import LARGEST_DOCUMENT_BYTES
 from everloop.model_file.schema import ModelDeclaration
+from everloop.objects import ObjectTooLargeError, read_object
 
 logger = Logger(service="gate")
 
@@ -87,7 +89,9 @@ def read_report(s3: Any, evaluation_uri: str) -> bytes:
     parts = urlsplit(evaluation_uri)
     key = f"{parts.path.strip('/')}/report.json"
     try:
-        return s3.get_object(Bucket=parts.netloc, Key=key)["Body"].read()
+        return read_object(s3, parts.netloc, key, LARGEST_DOCUMENT_BYTES)
+    except ObjectTooLargeError as error:
+        raise ReportError(f"{error}: an evaluation writes no such report; start a new run") from error
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
             raise

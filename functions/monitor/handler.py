@@ -18,12 +18,14 @@ from aws_lambda_powertools import Logger
 from everloop.emf import MetricValue, emf_line
 from everloop.environment import required_setting
 from everloop.instants import format_instant, parse_instant, to_epoch_ms
+from everloop.limits import LARGEST_DOCUMENT_BYTES
 from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.athena import AthenaQueries
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.profile_query import Windows, windows_at
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watch import Rows, Scene, reach_back, watch
+from everloop.objects import ObjectTooLargeError, read_object
 from everloop.registry.records import Champion, Window
 from everloop.registry.store import RegistryStore
 from everloop.retraining.requests import RetrainingRequest, send
@@ -138,7 +140,10 @@ def _reference(using: Services, champion: Champion) -> Reference:
     version = using.store.version(champion.version)
     key, registered = f"{version.artifact_prefix}{PROFILE}", version.files[PROFILE]["sha256"]
     if registered not in using.references:
-        body = using.s3.get_object(Bucket=using.artifact_bucket, Key=key)["Body"].read()
+        try:
+            body = read_object(using.s3, using.artifact_bucket, key, LARGEST_DOCUMENT_BYTES)
+        except ObjectTooLargeError as error:
+            raise ReferenceUnusableError(f"{error}: restore the object's registered version") from error
         found = hashlib.sha256(body).hexdigest()
         if found != registered:
             raise ReferenceUnusableError(
