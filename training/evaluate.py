@@ -24,8 +24,16 @@ from everloop.evaluation.metrics import (
     Estimate,
     estimate,
 )
-from everloop.evaluation.report import DayQuality, MetricValue, PairedDifference, ParityFacts, ProbeFacts, Report
-from everloop.evaluation.significance import metric_value, paired_difference
+from everloop.evaluation.report import (
+    ClassCounts,
+    DayQuality,
+    MetricValue,
+    PairedDifference,
+    ParityFacts,
+    ProbeFacts,
+    Report,
+)
+from everloop.evaluation.significance import class_counts, metric_value, paired_difference
 from everloop.model_file import ModelDeclaration
 from everloop.serving.manifest import sha256_hex
 from training.candidate import Candidate, read_candidate
@@ -121,6 +129,7 @@ def evaluate(
         champion_version=None if champion is None else champion.version,
         champion_rows=compared.rows,
         champion_learned_until=None if champion is None else champion.learned_until,
+        classes=_classes(declaration, test),
         paired_baseline=paired_difference(ours[gate_metric], rule[gate_metric], test.days),
         paired_champion=compared.paired,
         parity=ParityFacts(
@@ -184,6 +193,11 @@ def _baseline_scores(candidate: Candidate, test: Split) -> np.ndarray:
 def _metrics_of(declaration: ModelDeclaration) -> tuple[str, ...]:
     classification = declaration.problem.type == "binary_classification"
     return CLASSIFICATION_METRICS if classification else REGRESSION_METRICS
+
+
+def _classes(declaration: ModelDeclaration, test: Split) -> ClassCounts | None:
+    classification = declaration.problem.type == "binary_classification"
+    return class_counts(_target(test), test.days) if classification else None
 
 
 def _estimates(metrics: tuple[str, ...], test: Split, scores: np.ndarray) -> dict[str, Estimate]:

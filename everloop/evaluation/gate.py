@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from everloop.evaluation.report import PairedDifference, Report
-from everloop.evaluation.student_t import t_quantile
+from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, lower_bound, upper_bound
+from everloop.evaluation.report import MetricValue, PairedDifference, Parts, Report
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Gate
@@ -102,6 +102,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *_parity(report),
         _probes(report),
         _test_rows(report, policy),
+        *_classes(report, expected),
         _baseline(report, policy),
         *_absolute(report, policy),
         *_champion(report, policy, expected),
@@ -175,6 +176,42 @@ def _test_rows(report: Report, policy: Gate) -> Reason:
     )
 
 
+def _classes(report: Report, expected: Expected) -> Iterator[Reason]:
+    """Whether there are rows enough of each class: what a model does to positives is not seen without any."""
+    if report.problem_type != "binary_classification":
+        return
+    if report.classes is None:
+        yield Reason("rows_of_each_class", False, "The report does not say how many test rows are of each class.")
+        return
+    found = ((1, report.classes.ones, report.classes.days_with_ones),)
+    found += ((0, report.classes.zeros, report.classes.days_with_zeros),)
+    label, rows, days = min(found, key=lambda one: one[1])
+    yield _rows_of_a_class(f"{_rows(rows)} of class {label}, on {days} of {report.days} days", rows, "The test part")
+    champion = None if report.paired_champion is None else report.paired_champion.parts
+    if (
+        expected.champion_version is not None
+        and champion is not None
+        and champion.counted < min(rows, FEWEST_OF_A_CLASS)
+    ):
+        told = f"{_rows(champion.counted)} of the rarer class"
+        yield _rows_of_a_class(told, champion.counted, "What the champion is compared on")
+
+
+def _rows_of_a_class(told: str, rows: int, where: str) -> Reason:
+    if rows >= FEWEST_OF_A_CLASS:
+        sentence = f"{where} has {told}; at least {FEWEST_OF_A_CLASS} are required."
+        return Reason("rows_of_each_class", True, sentence, rows, FEWEST_OF_A_CLASS)
+    sentence = (
+        f"{where} has {told}: too few to judge a model, at least {FEWEST_OF_A_CLASS} are required. Declare more "
+        "data.split.test_days, or train again when more labels have arrived."
+    )
+    return Reason("too_few_of_a_class", False, sentence, rows, FEWEST_OF_A_CLASS)
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
 def _baseline(report: Report, policy: Gate) -> Reason:
     return _better("baseline", report.paired_baseline, policy, policy.baseline_margin)
 
@@ -238,11 +275,17 @@ def _upper_bound(paired: PairedDifference | None, policy: Gate) -> float | None:
     """
     if paired is None or paired.metric != policy.metric or paired.standard_error is None:
         return None
-    if paired.degrees_of_freedom < 1 or not paired.standard_error >= 0:
+    if paired.degrees_of_freedom < 1 or not paired.standard_error >= 0 or not _enough(paired.parts):
         return None
-    margin_of_error = t_quantile(policy.confidence, paired.degrees_of_freedom) * paired.standard_error
-    bound = paired.difference + margin_of_error
+    assert paired.parts is not None
+    bound = upper_bound(
+        paired.difference, paired.standard_error, paired.degrees_of_freedom, paired.parts, policy.confidence
+    )
     return bound if math.isfinite(bound) else None
+
+
+def _enough(parts: Parts | None) -> bool:
+    return parts is not None and parts.counted >= FEWEST_OF_A_CLASS
 
 
 def _compared(other: str, paired: PairedDifference, bound: float, policy: Gate) -> str:
@@ -260,28 +303,62 @@ def _incomparable(code: str, other: str, paired: PairedDifference | None, policy
         why = f"it was compared with the {other} in {paired.metric}"
     elif paired.degrees_of_freedom < 1:
         why = "the test rows are of a single day, which says nothing about other days"
+    elif paired.parts is not None and not _enough(paired.parts):
+        why = paired.reason or f"{_rows(paired.parts.counted)} of the rarer class are too few"
     else:
         why = f"the comparison with the {other} has no usable standard error"
     return Reason(code, False, f"The candidate's {policy.metric} cannot be judged: {why}.")
 
 
 def _absolute(report: Report, policy: Gate) -> Iterator[Reason]:
+    """The limits of the candidate's own metrics: it keeps them with the declared confidence, not just on these rows."""
     for threshold in policy.absolute:
         metric = report.candidate.get(threshold.metric)
         value = None if metric is None else metric.value
+        low, high = _bounds(threshold.metric, metric, policy.confidence)
         for name, limit in (("min", threshold.min), ("max", threshold.max)):
             if limit is None:
                 continue
-            side = "at least" if name == "min" else "at most"
-            shown = "not known" if value is None else f"{value:.4g}"
-            within = value is not None and (value >= limit if name == "min" else value <= limit)
+            bound, word = (low, "at least") if name == "min" else (high, "at most")
+            within = bound is not None and (bound >= limit if name == "min" else bound <= limit)
             yield Reason(
                 "absolute_threshold",
                 within,
-                f"The candidate's {threshold.metric} is {shown}; required is {side} {limit:.4g}.",
-                value,
+                f"The candidate's {threshold.metric} is {_told(metric, value, bound, word, policy)}; required is "
+                f"{word} {limit:.4g}.",
+                value if bound is None else bound,
                 limit,
             )
+
+
+def _told(metric: MetricValue | None, value: float | None, bound: float | None, word: str, policy: Gate) -> str:
+    if metric is None or value is None:
+        return f"not known{_because(metric)}"
+    if bound is None:
+        return f"{value:.4g}, but how sure that is is not known{_because(metric)}"
+    return f"{value:.4g}, and {word} {bound:.4g} with {100 * policy.confidence:.6g}% confidence"
+
+
+def _because(metric: MetricValue | None) -> str:
+    return f" ({metric.reason})" if metric is not None and metric.reason else ""
+
+
+def _bounds(name: str, metric: MetricValue | None, confidence: float) -> tuple[float | None, float | None]:
+    """What the metric lies at or above, and at or below, with the declared confidence each; None where unknown."""
+    if metric is None or metric.value is None or metric.reason:
+        return None, None
+    value, error, freedom, parts = metric.value, metric.standard_error, metric.degrees_of_freedom, metric.parts
+    if error is None or freedom < 1 or not error >= 0:
+        return None, None
+    if name == "roc_auc":
+        return area_bounds(value, error, freedom, confidence)
+    if not _enough(parts):
+        return None, None
+    assert parts is not None
+    return (
+        lower_bound(value, error, freedom, parts, confidence),
+        upper_bound(value, error, freedom, parts, confidence),
+    )
 
 
 def _cost(report: Report, policy: Gate) -> Iterator[Reason]:

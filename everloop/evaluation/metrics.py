@@ -39,11 +39,17 @@ class Estimate:
         Its value; NaN where it is not defined, as the AUC of rows of one class.
     influence : ndarray of float64, shape (rows,)
         How far each row pulls the value, summing to zero.
+    labels : ndarray, shape (rows,), or None
+        Of a classification: 0 or 1.
+    weights : ndarray of float64, shape (rows,), or None
+        Of a classification's mean loss: what each row loses with the label 1, less what it loses with 0.
     """
 
     metric: str
     value: float
     influence: np.ndarray
+    labels: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
 
 def estimate(metric: str, labels: np.ndarray, scores: np.ndarray) -> Estimate:
@@ -66,7 +72,12 @@ def estimate(metric: str, labels: np.ndarray, scores: np.ndarray) -> Estimate:
     """
     labels, scores = _checked(metric, labels, scores)
     value, influence = _METRICS[metric](labels, scores)
-    return Estimate(metric, value, influence)
+    if metric not in CLASSIFICATION_METRICS:
+        return Estimate(metric, value, influence)
+    weights = None
+    if metric in _LOSSES:
+        weights = _LOSSES[metric](np.ones_like(scores), scores) - _LOSSES[metric](np.zeros_like(scores), scores)
+    return Estimate(metric, value, influence, labels, weights)
 
 
 def row_losses(metric: str, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -16,12 +16,80 @@ LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
+class ClassCounts:
+    """How many of the test rows are of each class, and on how many days it occurs."""
+
+    ones: int
+    zeros: int
+    days_with_ones: int
+    days_with_zeros: int
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A mean over rows as a constant and weighted counts; see :mod:`everloop.evaluation.bounds`.
+
+    Of a classification's loss the rows that count are the surprising ones: those whose label is the one that the
+    scores take for less likely. A row's weight is what it costs more for surprising. Of a regression every row counts,
+    with its distance from the median.
+
+    Attributes
+    ----------
+    rows : int
+        All of them.
+    counted : int
+        Rows of the rarer class; of a regression all.
+    share : float
+        Of the surprising rows among all; 0 for a regression.
+    share_error : float
+        The standard error over days of that share, relative to it; 0 for a regression.
+    up, up_squares, up_next : float
+        Of the weights that raise the mean: their sum over the rows that count, that of their squares, and the weight
+        that one more such row would have, which is the mean over all rows, each by its weight.
+    down, down_squares, down_next : float
+        The same of the weights that lower it.
+    """
+
+    rows: int
+    counted: int
+    share: float
+    share_error: float
+    up: float
+    up_squares: float
+    up_next: float
+    down: float
+    down_squares: float
+    down_next: float
+
+    def mirrored(self) -> Parts:
+        """The parts of the mean's negative."""
+        up, down = (self.up, self.up_squares, self.up_next), (self.down, self.down_squares, self.down_next)
+        return Parts(self.rows, self.counted, self.share, self.share_error, *down, *up)
+
+
+@dataclass(frozen=True)
 class MetricValue:
-    """A metric with its two-sided 95% interval; None where the rows do not define it."""
+    """A metric with its two-sided 95% interval.
+
+    Attributes
+    ----------
+    value : float or None
+        None where the rows do not define it.
+    low, high : float or None
+        None where the rows do not give an interval; ``reason`` says why.
+    standard_error : float or None
+    degrees_of_freedom : int
+    parts : Parts or None
+        None for the AUC, which is no mean over rows.
+    """
 
     value: float | None
     low: float | None
     high: float | None
+    standard_error: float | None = None
+    degrees_of_freedom: int = 0
+    parts: Parts | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,9 +105,11 @@ class PairedDifference:
     degrees_of_freedom : int
         Days less one.
     low, high : float or None
-        The two-sided 95% interval.
+        The two-sided 95% interval; None where the rows do not give one, and ``reason`` says why.
     p_value : float or None
         Of no difference, two-sided.
+    parts : Parts or None
+        What the difference is made of; None for the AUC.
     """
 
     metric: str
@@ -49,6 +119,8 @@ class PairedDifference:
     low: float | None
     high: float | None
     p_value: float | None
+    parts: Parts | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +190,8 @@ class Report:
         rows the two are compared on. None where there is no champion.
     champion_learned_until : str or None
         The newest row that the champion learned from, ISO 8601.
+    classes : ClassCounts or None
+        None for a regression.
     paired_baseline, paired_champion : PairedDifference or None
         In the gate's metric.
     parity, probes, latency_ms
@@ -140,6 +214,7 @@ class Report:
     baseline: dict[str, MetricValue]
     champion: dict[str, MetricValue] | None
     champion_version: int | None
+    classes: ClassCounts | None
     paired_baseline: PairedDifference | None
     paired_champion: PairedDifference | None
     parity: ParityFacts | None
@@ -197,6 +272,7 @@ def _read(document: dict[str, Any]) -> Report:
         baseline=_metrics(document["baseline"]),
         champion=None if document["champion"] is None else _metrics(document["champion"]),
         champion_version=document["champion_version"],
+        classes=_optional(ClassCounts, document["classes"]),
         paired_baseline=_paired(paired["baseline"]),
         paired_champion=_paired(paired["champion"]),
         parity=_optional(ParityFacts, document["parity"]),
@@ -212,14 +288,18 @@ def _read(document: dict[str, Any]) -> Report:
 
 
 def _metrics(document: dict[str, Any]) -> dict[str, MetricValue]:
-    return {str(name): MetricValue(**value) for name, value in document.items()}
+    return {
+        str(name): MetricValue(**{**value, "parts": _optional(Parts, value["parts"])})
+        for name, value in document.items()
+    }
 
 
 def _paired(document: dict[str, Any] | None) -> PairedDifference | None:
     if document is None:
         return None
     difference = document["difference"]
-    return PairedDifference(**{**document, "difference": math.nan if difference is None else difference})
+    known = {"difference": math.nan if difference is None else difference}
+    return PairedDifference(**{**document, **known, "parts": _optional(Parts, document["parts"])})
 
 
 def _optional(kind: type, document: dict[str, Any] | None) -> Any:

@@ -8,6 +8,9 @@ give wide intervals, and a single day gives none.
 With the influence u_i of row i on the estimate and n rows, the squared standard error is
 ``G / (G - 1) * sum over days of (sum of u_i in the day)^2 / n^2``. It is a closed form: no resampling, no seed.
 
+That error is blind to what has not happened: without a positive among the rows it is nearly zero. The intervals
+therefore take the bounds of :mod:`everloop.evaluation.bounds`, and there are none with too few rows of a class.
+
 References
 ----------
 A. C. Cameron, D. L. Miller, "A practitioner's guide to cluster-robust inference", Journal of Human Resources 50
@@ -17,16 +20,22 @@ A. C. Cameron, D. L. Miller, "A practitioner's guide to cluster-robust inference
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
+from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, lower_bound, upper_bound
 from everloop.evaluation.exceptions import EvaluationError
 from everloop.evaluation.metrics import Estimate
-from everloop.evaluation.report import MetricValue, PairedDifference
-from everloop.evaluation.student_t import t_cdf, t_quantile
+from everloop.evaluation.report import ClassCounts, MetricValue, PairedDifference, Parts
+from everloop.statistics.student_t import t_cdf, t_quantile
 
 CONFIDENCE = 0.95
 """Of the two-sided intervals that are reported. The gate takes its own, declared, from the standard error."""
+
+
+AREAS = frozenset({"roc_auc"})
+"""Metrics that are no mean over rows."""
 
 
 def standard_error(influence: np.ndarray, days: np.ndarray) -> tuple[float, int]:
@@ -54,15 +63,30 @@ def standard_error(influence: np.ndarray, days: np.ndarray) -> tuple[float, int]
     return math.sqrt(variance), groups - 1
 
 
+def class_counts(labels: np.ndarray, days: np.ndarray) -> ClassCounts:
+    """How many rows there are of each class, and on how many days."""
+    ones = labels == 1
+    return ClassCounts(int(ones.sum()), int((~ones).sum()), len(np.unique(days[ones])), len(np.unique(days[~ones])))
+
+
 def metric_value(estimate: Estimate, days: np.ndarray) -> MetricValue:
-    """The metric with its two-sided interval at ``CONFIDENCE``; None where something is not defined."""
+    """The metric with its two-sided interval at ``CONFIDENCE``; None, with a reason, where something is not defined."""
     if not math.isfinite(estimate.value):
-        return MetricValue(None, None, None)
+        return MetricValue(None, None, None, reason="the rows are of one class, which does not define it")
     error, freedom = standard_error(estimate.influence, days)
     if not freedom:
-        return MetricValue(estimate.value, None, None)
-    half = t_quantile((1 + CONFIDENCE) / 2, freedom) * error
-    return MetricValue(estimate.value, estimate.value - half, estimate.value + half)
+        return MetricValue(estimate.value, None, None, reason=_ONE_DAY)
+    few = _too_few(estimate)
+    if estimate.metric in AREAS:
+        error, freedom = _area_error(estimate, error, freedom)
+        low, high = area_bounds(estimate.value, error, freedom, (1 + CONFIDENCE) / 2)
+        parts = None
+    else:
+        parts = _parts(estimate, None, estimate.influence, days)
+        low, high = _interval(estimate.value, error, freedom, parts)
+    if few:
+        return MetricValue(estimate.value, None, None, error, freedom, parts, few)
+    return MetricValue(estimate.value, low, high, error, freedom, parts)
 
 
 def paired_difference(candidate: Estimate, other: Estimate, days: np.ndarray) -> PairedDifference:
@@ -79,19 +103,108 @@ def paired_difference(candidate: Estimate, other: Estimate, days: np.ndarray) ->
             f"{other.metric} of {other.influence.shape}"
         )
     difference = candidate.value - other.value
-    error, freedom = standard_error(candidate.influence - other.influence, days)
+    influence = candidate.influence - other.influence
+    error, freedom = standard_error(influence, days)
     if not freedom or not math.isfinite(difference):
-        return PairedDifference(candidate.metric, difference, None, 0, None, None, None)
-    half = t_quantile((1 + CONFIDENCE) / 2, freedom) * error
-    return PairedDifference(
-        metric=candidate.metric,
-        difference=difference,
-        standard_error=error,
-        degrees_of_freedom=freedom,
-        low=difference - half,
-        high=difference + half,
-        p_value=_two_sided(difference, error, freedom),
-    )
+        why = _ONE_DAY if not freedom else "the rows are of one class, which does not define it"
+        return PairedDifference(candidate.metric, difference, None, 0, None, None, None, reason=why)
+    found = PairedDifference(candidate.metric, difference, error, freedom, None, None, None)
+    few = _too_few(candidate)
+    if candidate.metric in AREAS:
+        half = t_quantile((1 + CONFIDENCE) / 2, freedom) * error
+        bounds = {"low": difference - half, "high": difference + half}
+        return (
+            replace(found, reason=few)
+            if few
+            else replace(found, **bounds, p_value=_two_sided(difference, error, freedom))
+        )
+    parts = _parts(candidate, other, influence, days)
+    if few:
+        return replace(found, parts=parts, reason=few)
+    low, high = _interval(difference, error, freedom, parts)
+    p_value = _of_no_difference(difference, error, freedom, parts)
+    return replace(found, low=low, high=high, p_value=p_value, parts=parts)
+
+
+_ONE_DAY = "the rows are of a single day, which says nothing about other days"
+
+
+def _too_few(estimate: Estimate) -> str:
+    if estimate.labels is None:
+        return ""
+    ones = int(estimate.labels.sum())
+    label, rows = min((1, ones), (0, len(estimate.labels) - ones), key=lambda found: found[1])
+    if rows >= FEWEST_OF_A_CLASS:
+        return ""
+    return f"{rows} rows of class {label} are too few: {FEWEST_OF_A_CLASS} are needed"
+
+
+def _interval(value: float, error: float, freedom: int, parts: Parts) -> tuple[float, float]:
+    each = (1 + CONFIDENCE) / 2
+    return lower_bound(value, error, freedom, parts, each), upper_bound(value, error, freedom, parts, each)
+
+
+def _parts(candidate: Estimate, other: Estimate | None, influence: np.ndarray, days: np.ndarray) -> Parts:
+    """What the mean, or with ``other`` the difference, is made of; see :class:`Parts`."""
+    rows = len(influence)
+    if candidate.labels is None or candidate.weights is None:
+        weights = influence - np.median(influence)
+        return Parts(rows, rows, 0.0, 0.0, *_sums(np.ones(rows), weights), *_sums(np.ones(rows), -weights))
+    ones, theirs = candidate.labels, None if other is None else other.weights
+    weights = candidate.weights if theirs is None else candidate.weights - theirs
+    # What costs more with the label 1 takes 0 for likelier. Only the scores decide it, never the labels.
+    likely_zero = candidate.weights + (0 if theirs is None else theirs) >= 0
+    surprising = np.where(likely_zero, ones, 1 - ones)
+    weights = np.where(likely_zero, weights, -weights)
+    share = float(surprising.mean())
+    share_error = standard_error(surprising - share, days)[0] / share if share else 0.0
+    counted = int(min(ones.sum(), rows - ones.sum()))
+    return Parts(rows, counted, share, share_error, *_sums(surprising, weights), *_sums(surprising, -weights))
+
+
+def _sums(surprising: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:
+    """Of the positive ones among the weights; see :class:`Parts`."""
+    up = np.maximum(weights, 0)
+    return float(surprising @ up), float(surprising @ up**2), _next(up)
+
+
+def _next(weights: np.ndarray) -> float:
+    total = float(weights.sum())
+    return float(weights @ weights) / total if total else 0.0
+
+
+def _area_error(estimate: Estimate, error: float, freedom: int) -> tuple[float, int]:
+    """The error of an AUC, and its degrees of freedom: never less than rows that are independent have.
+
+    Where every positive lies above every negative the influences are all zero, which is no certainty. The least is
+    Hanley and McNeil's, in the form that does best with few rows of a class: with the mean of both numbers in place of
+    each (R. G. Newcombe, Statistics in Medicine 25 (2006), method 5).
+    """
+    assert estimate.labels is not None
+    ones = float(estimate.labels.sum())
+    zeros = len(estimate.labels) - ones
+    # Half a pair on either side keeps the area off 0 and 1.
+    area = (estimate.value * ones * zeros + 0.5) / (ones * zeros + 1)
+    pairs = (ones + zeros) / 2 - 1
+    least = area * (1 - area) * (1 + pairs * ((1 - area) / (2 - area) + area / (1 + area))) / (ones * zeros)
+    return max(error, math.sqrt(least)), min(freedom, max(1, int(min(ones, zeros)) - 1))
+
+
+_LEAST_P_VALUE = 1e-9
+"""Smaller ones are not told apart."""
+
+
+def _of_no_difference(difference: float, error: float, freedom: int, parts: Parts) -> float:
+    """Twice the smallest one-sided error with which the bound on the far side leaves out zero."""
+    if difference == 0:
+        return 1.0
+    mirrored = parts.mirrored() if difference > 0 else parts
+    low, high = math.log(_LEAST_P_VALUE / 2), math.log(0.5)
+    for _ in range(24):
+        middle = (low + high) / 2
+        beyond = upper_bound(-abs(difference), error, freedom, mirrored, 1 - math.exp(middle)) < 0
+        low, high = (low, middle) if beyond else (middle, high)
+    return 2 * math.exp(high)
 
 
 def _two_sided(difference: float, error: float, freedom: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from everloop.monitoring.chi_square import chi_square_tail
+from everloop.statistics.chi_square import chi_square_tail
 
 PSEUDO_COUNT = 0.5
 """Added to every cell, so that an empty one is a finite surprise."""

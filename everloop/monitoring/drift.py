@@ -20,9 +20,9 @@ from operator import add
 from typing import Any
 
 from everloop.monitoring.divergence import distance, sampling_p_value, smallest_share, stability_index
-from everloop.monitoring.f_distribution import f_tail
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import SCORE, FeatureReference, Natural, Reference
+from everloop.statistics.f_distribution import f_tail
 
 LONGEST_LABEL = 32
 """Characters of a bin that a record shows: a category may have a thousand, and a registry's record has a limit."""

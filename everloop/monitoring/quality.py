@@ -29,9 +29,9 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
-from everloop.evaluation.student_t import t_cdf, t_quantile
 from everloop.monitoring.profile import Outcomes
 from everloop.monitoring.reference import Reference
+from everloop.statistics.student_t import t_cdf, t_quantile
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import QualityTrigger

@@ -25,8 +25,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from everloop.evaluation.student_t import incomplete_beta
 from everloop.rollout.plan import RolloutPlan
+from everloop.statistics.student_t import incomplete_beta
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Guardrail

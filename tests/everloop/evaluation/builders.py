@@ -10,7 +10,7 @@ import numpy as np
 from everloop.evaluation.gate import Expected
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.report import Latency, MetricValue, ParityFacts, ProbeFacts, Report
-from everloop.evaluation.significance import metric_value, paired_difference
+from everloop.evaluation.significance import class_counts, metric_value, paired_difference
 from everloop.model_file.schema import Gate
 
 EXPECTED = Expected("delay", "train-0123", "abc", 1000, 3)
@@ -40,12 +40,13 @@ def report_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray | 
         problem_type="binary_classification",
         rows=len(labels),
         days=20,
-        candidate={"log_loss": metric_value(ours, DAYS), "roc_auc": MetricValue(0.7, 0.68, 0.72)},
+        candidate={"log_loss": metric_value(ours, DAYS), "roc_auc": MetricValue(0.7, 0.68, 0.72, 0.01, 19)},
         baseline={"log_loss": metric_value(rule, DAYS)},
         champion=None if theirs is None else {"log_loss": metric_value(theirs, DAYS)},
         champion_version=None if theirs is None else 3,
         champion_rows=None if theirs is None else len(labels),
         champion_learned_until=None if theirs is None else "2012-12-31T23:00:00.000Z",
+        classes=class_counts(labels, DAYS),
         paired_baseline=paired_difference(ours, rule, DAYS),
         paired_champion=None if theirs is None else paired_difference(ours, theirs, DAYS),
         parity=ParityFacts(rows=len(labels), max_abs_difference=1e-16, label_flips=0),

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from everloop.evaluation.bounds import FEWEST_OF_A_CLASS
 from everloop.evaluation.gate import Expected, Reason, decide
-from everloop.evaluation.report import PairedDifference, ParityFacts, ProbeFacts, Report
+from everloop.evaluation.report import ClassCounts, PairedDifference, ParityFacts, ProbeFacts, Report
 from tests.everloop.evaluation.builders import EXPECTED, labels_and_truth, policy, report_of
 
 LABELS, TRUTH = labels_and_truth(1)
@@ -36,6 +37,7 @@ def test_a_better_candidate_passes_every_check() -> None:
         "parity_flips",
         "probes",
         "minimum_test_rows",
+        "rows_of_each_class",
         "better_than_baseline",
         "champion_rows",
         "better_than_champion",
@@ -214,3 +216,69 @@ def test_the_verdict_is_plain_json() -> None:
     document = decide(replace(GOOD, paired_champion=None), policy(), EXPECTED).as_dict()
     assert document["verdict"] == "fail"
     assert set(document["reasons"][0]) == {"code", "passed", "sentence"}
+
+
+class TestFewOfAClass:
+    """Positives so rare that a test part has hardly any, or none; and zeros just so."""
+
+    @staticmethod
+    def drawn(rng: np.random.Generator, *, expected: float, factor: float, rare: int = 1) -> Report:
+        """A candidate that answers ``factor`` times the true odds, and a champion that answers the truth."""
+        z = rng.normal(np.log(expected / 1000) - 0.5, 1, 1000)
+        labels = (rng.random(1000) < 1 / (1 + np.exp(-z))).astype(np.int64)
+        answers = [1 / (1 + np.exp(-(z + np.log(f)))) for f in (factor, 1.0)]
+        if not rare:
+            labels, answers = 1 - labels, [1 - a for a in answers]
+        return report_of(labels, np.clip(answers[0], 1e-9, 1 - 1e-9), answers[1])
+
+    @pytest.mark.parametrize("rare", [0, 1])
+    def test_without_any_nothing_passes_and_the_remedy_is_told(self, rare: int) -> None:
+        report = self.drawn(np.random.default_rng(1), expected=1e-6, factor=0.1, rare=rare)
+        assert report.classes in (ClassCounts(0, 1000, 0, 20), ClassCounts(1000, 0, 20, 0))
+        for kind in ("better", "not_worse"):
+            verdict = decide(report, policy(policy=kind, margin=0.5), EXPECTED)
+            few = next(r for r in verdict.reasons if r.code == "too_few_of_a_class")
+            assert not few.passed
+            assert f"0 rows of class {rare}, on 0 of 20 days" in few.sentence
+            assert "data.split.test_days" in few.sentence
+            assert (few.value, few.limit) == (0, FEWEST_OF_A_CLASS)
+
+    def test_enough_is_told_too(self) -> None:
+        assert reason(GOOD, "rows_of_each_class").passed
+
+    def test_a_report_that_does_not_say_is_refused(self) -> None:
+        assert not reason(replace(GOOD, classes=None), "rows_of_each_class").passed
+
+    def test_a_comparison_on_too_few_of_a_class_is_refused_by_name(self) -> None:
+        few = replace(PAIRED, parts=replace(PAIRED.parts, counted=3))
+        verdict = decide(replace(GOOD, paired_champion=few), policy(), EXPECTED)
+        failed = {r.code: r for r in verdict.reasons if not r.passed}
+        assert set(failed) == {"too_few_of_a_class", "better_than_champion"}
+        assert "What the champion is compared on has 3 rows" in failed["too_few_of_a_class"].sentence
+
+    @pytest.mark.parametrize("rare", [0, 1])
+    @pytest.mark.parametrize("expected", [2.2, 10, 25])
+    @pytest.mark.parametrize("factor", [0.1, 0.5, 10])
+    def test_a_worse_candidate_passes_no_more_often_than_declared(
+        self, rare: int, expected: float, factor: float
+    ) -> None:
+        rng = np.random.default_rng(2)
+        passed = sum(
+            decide(self.drawn(rng, expected=expected, factor=factor, rare=rare), policy(), EXPECTED).passed
+            for _ in range(60)
+        )
+        # The chance of more with the declared 5% is below one in a thousand.
+        assert passed <= 9
+
+    def test_of_a_regression_no_classes_are_asked(self) -> None:
+        verdict = decide(replace(GOOD, problem_type="regression", classes=None), policy(), EXPECTED)
+        assert verdict.passed
+
+
+def test_an_absolute_limit_is_kept_with_the_declared_confidence() -> None:
+    """An area of 0.7 with an error of 0.01 over twenty days is above 0.68 with 95% confidence, and not above 0.69."""
+    for limit, kept in ((0.68, True), (0.69, False)):
+        gate = policy(absolute=[{"metric": "roc_auc", "min": limit}])
+        found = next(r for r in decide(GOOD, gate, EXPECTED).reasons if r.code == "absolute_threshold")
+        assert found.passed is kept
+        assert "at least 0.6824 with 95% confidence" in found.sentence

@@ -24,7 +24,7 @@ def test_the_document_has_the_agreed_shape() -> None:
     document = json.loads(REPORT.to_json())
     assert set(document["paired"]) == {"baseline", "champion"}
     assert {"metric", "difference", "low", "high", "p_value"} <= set(document["paired"]["champion"])
-    assert set(document["candidate"]["log_loss"]) == {"value", "low", "high"}
+    assert {"value", "low", "high", "reason"} <= set(document["candidate"]["log_loss"])
 
 
 def test_a_number_that_is_not_defined_is_null_and_stays_undefined() -> None:

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from everloop.monitoring.chi_square import chi_square_tail
 from everloop.monitoring.divergence import distance, sampling_p_value, smallest_share, stability_index
-from everloop.monitoring.f_distribution import f_tail
+from everloop.statistics.chi_square import chi_square_tail
+from everloop.statistics.f_distribution import f_tail
 
 CELLS = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 10_000)), min_size=2, max_size=30)
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from everloop.evaluation.student_t import t_cdf, t_quantile
+from everloop.statistics.student_t import t_cdf, t_quantile
 
 
 @settings(deadline=None)

@@ -11,6 +11,7 @@ NIST Digital Library of Mathematical Functions, 8.17.22 (https://dlmf.nist.gov/8
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 _TINY = 1e-300
 _EPSILON = 1e-15
@@ -41,16 +42,22 @@ def t_quantile(probability: float, degrees_of_freedom: float) -> float:
         raise ValueError(f"no quantile at {probability} with {degrees_of_freedom} degrees of freedom")
     if probability < 0.5:
         return -t_quantile(1 - probability, degrees_of_freedom)
-    low, high = 0.0, 1.0
-    while t_cdf(high, degrees_of_freedom) < probability:
-        low, high = high, high * 2
-    while high - low > 1e-12 * max(1.0, high):
-        middle = (low + high) / 2
-        if t_cdf(middle, degrees_of_freedom) < probability:
-            low = middle
-        else:
-            high = middle
-    return high
+    if probability == 0.5:
+        return 0.0
+    nu = degrees_of_freedom
+    log_peak = math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2) - 0.5 * math.log(nu * math.pi)
+    # Newton's steps, inside the interval that is known to hold the quantile.
+    low, high, value = 0.0, math.inf, NormalDist().inv_cdf(probability)
+    for _ in range(200):
+        # The tail keeps the digits that 1 - tail loses.
+        excess = (1 - probability) - t_cdf(-value, nu)
+        low, high = (low, value) if excess > 0 else (value, high)
+        density = math.exp(log_peak - (nu + 1) / 2 * math.log1p(value * value / nu))
+        step = excess / density if density else math.inf
+        if abs(step) <= 1e-13 * value:
+            break
+        value = value - step if low < value - step < high else (low + min(high, 4 * value + 1)) / 2
+    return value
 
 
 def incomplete_beta(x: float, a: float, b: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from everloop.evaluation.student_t import incomplete_beta
+from everloop.statistics.student_t import incomplete_beta
 
 
 def f_tail(value: float, numerator_freedom: float, denominator_freedom: float) -> float:

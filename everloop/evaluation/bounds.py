@@ -1,0 +1,114 @@
+"""How bad a mean over rows can be, with a declared confidence: pure Python, since the gate runs where numpy does not.
+
+Three bounds are made and the worst one counts, because each holds where another fails:
+
+- *over days*: Student's t with an error that is robust to any dependence within a day. It sees whatever makes days
+  differ, but only what has happened: where no positive fell into the test part it finds no error at all.
+- *by chance*: whatever the labels, the scores are known, and so is what each row costs more when its label is the one
+  that they take for less likely. The estimate is a constant and a weighted count of such surprises, and the
+  uncertainty of a weighted count is known even where there are few, or none (Fay and Feuer: a gamma distribution, with
+  one more row added for what might have come. They give it the greatest weight of any row, which a single extreme
+  score would make useless; here it has the mean over all rows, each by its weight). For a difference of two counts
+  the bounds are joined as Donner and Zou do.
+- *of uneven days*: where days have more surprises by a factor, good days outnumber bad ones, and a mean over few of
+  them is mostly too low. The part of the error that follows the count is taken as gamma distributed, whose
+  uncertainty grows with its mean.
+
+``benchmarks/gate_rates.py`` shows the rates.
+
+References
+----------
+M. P. Fay, E. J. Feuer, "Confidence intervals for directly standardized rates: a method based on the gamma
+distribution", Statistics in Medicine 16 (1997).
+A. Donner, G. Y. Zou, "Closed-form confidence intervals for functions of the normal mean and standard deviation",
+Statistical Methods in Medical Research 21 (2012).
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+from everloop.evaluation.report import Parts
+from everloop.statistics.gamma import gamma_quantile
+from everloop.statistics.student_t import t_quantile
+
+FEWEST_OF_A_CLASS = 10
+"""With fewer rows of a class nothing is judged. The bounds hold below it too; but they then hardly ever let a better
+model pass (``benchmarks/gate_rates.py``), and "too few" says what is the matter where "not shown" would not."""
+
+
+def upper_bound(value: float, error: float, freedom: int, parts: Parts, confidence: float) -> float:
+    """What the truth lies at or below with ``confidence``.
+
+    Parameters
+    ----------
+    value, error : float
+        The estimate, and its standard error over days.
+    freedom : int
+        Days less one, at least 1.
+    parts : Parts
+        What the estimate is made of.
+    confidence : float
+        One-sided, from 0.5 to below 1.
+    """
+    t = t_quantile(confidence, freedom)
+    return value + max(t * error, _by_chance(parts, confidence), _of_uneven_days(error, t, parts, confidence))
+
+
+def lower_bound(value: float, error: float, freedom: int, parts: Parts, confidence: float) -> float:
+    """What the truth lies at or above with ``confidence``; see :func:`upper_bound`."""
+    return -upper_bound(-value, error, freedom, parts.mirrored(), confidence)
+
+
+def area_bounds(value: float, error: float, freedom: int, confidence: float) -> tuple[float, float]:
+    """What an area under the ROC curve lies at or above, and at or below, each with ``confidence``.
+
+    On the log odds of the area, so that both stay between 0 and 1.
+    """
+    inside = min(max(value, error / 2), 1 - error / 2)
+    if not 0 < inside < 1:
+        return value, value
+    centre = math.log(inside / (1 - inside))
+    half = t_quantile(confidence, freedom) * error / (inside * (1 - inside))
+    low, high = (1 / (1 + math.exp(-min(max(z, -700.0), 700.0))) for z in (centre - half, centre + half))
+    return low, high
+
+
+def _by_chance(parts: Parts, confidence: float) -> float:
+    common = 1 - parts.share
+    above = _count_above(parts.up, common * parts.up_squares, parts.up_next, confidence) - parts.up
+    below = parts.down - _count_below(parts.down, common * parts.down_squares, confidence)
+    return math.hypot(above, below) / parts.rows
+
+
+def _count_above(count: float, squares: float, following: float, confidence: float) -> float:
+    """The upper bound of a weighted count's mean: as if one more row of that weight had come."""
+    if following <= 0:
+        return 0.0
+    mean, variance = count + following, squares + following**2
+    return gamma_quantile(confidence, mean**2 / variance) * variance / mean
+
+
+def _count_below(count: float, squares: float, confidence: float) -> float:
+    if count <= 0 or squares <= 0:
+        return count
+    return gamma_quantile(1 - confidence, count**2 / squares) * squares / count
+
+
+def _of_uneven_days(error: float, t: float, parts: Parts, confidence: float) -> float:
+    """The part of the error that follows the count of the rarer class as a gamma variable, and the rest as before."""
+    slope = (parts.up - parts.down) / parts.rows
+    following = min(error, slope * parts.share_error)
+    if following <= 0:
+        return 0.0
+    # Near one half, more of one class is as much less of the other, and days are even.
+    evenness = max(1 - 2 * parts.share, 1e-9)
+    z = NormalDist().inv_cdf(confidence)
+    widened = t / z if z > 1e-6 else 1.0
+    shape = 1 / (parts.share_error * evenness * widened) ** 2
+    # Beyond that many of its own errors nothing passes anyway, and the quantile would be no number.
+    quantile = gamma_quantile(1 - confidence, shape) if shape > 1e-2 else 0.0
+    excess = following / (parts.share_error * evenness) * (shape / quantile - 1) if quantile > 0 else math.inf
+    rest = math.sqrt(max(0.0, error**2 - following**2))
+    return math.hypot(excess, t * rest)

@@ -1,0 +1,1 @@
+"""Distributions and tests with the standard library alone: the gate and the monitor run where scipy does not."""
