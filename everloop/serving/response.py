@@ -30,6 +30,7 @@ STATUS_OF_CODE = {
     "label_not_binary": 400,
     "conflicting_labels": 400,
     "too_large": 413,
+    "unsupported_media_type": 415,
     "no_score": 500,
     "no_champion": 503,
     "artifact_refused": 503,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from everloop.emf import MetricValue
 from everloop.serving.artifact import Artifact
+from everloop.serving.body import read_body
 from everloop.serving.capture import CaptureWriter, RecordFailure, capture_records
 from everloop.serving.exceptions import ArtifactRefusedError, NoChampionError, NoScoreError, RequestError
-from everloop.serving.request import RequestParser, decode_body
+from everloop.serving.request import RequestParser
 from everloop.serving.response import (
     STATUS_OF_CODE,
     error_document,
@@ -69,8 +70,10 @@ class PredictionService:
         self._timer = timer
         self._loaded: tuple[Artifact, RequestParser] | None = None
 
-    def answer(self, body: str | None, *, is_base64: bool, request_id: str, at: datetime) -> Answer:
-        """Answer a request that arrived ``at``.
+    def answer(
+        self, body: str | None, *, is_base64: bool, headers: Mapping[str, str], request_id: str, at: datetime
+    ) -> Answer:
+        """Answer a request that arrived ``at``; body and headers as :func:`everloop.serving.body.read_body` takes them.
 
         The rows are captured before the answer is returned. A stream that does not take them costs no caller
         the answer: they come back in ``lost``.
@@ -78,7 +81,7 @@ class PredictionService:
         started = self._timer()
         try:
             artifact, parser = self._artifact()
-            rows = parser.parse(decode_body(body, is_base64=is_base64))
+            rows = parser.parse(read_body(body, is_base64=is_base64, headers=headers))
             scores = score_rows(artifact.scorer, artifact.contract, rows)
         except RequestError as error:
             return Answer(STATUS_OF_CODE[error.code], request_error_document(error))

@@ -16,10 +16,10 @@ from aws_lambda_powertools import Logger
 from everloop.emf import MetricValue, emf_line
 from everloop.environment import required_setting
 from everloop.instants import from_epoch_ms
+from everloop.serving.body import read_body
 from everloop.serving.capture import CaptureWriter
 from everloop.serving.exceptions import RequestError
 from everloop.serving.labels import LabelRules, parse_labels
-from everloop.serving.request import decode_body
 from everloop.serving.response import (
     STATUS_OF_CODE,
     error_document,
@@ -64,7 +64,8 @@ def act(event: Mapping[str, Any], using: Services) -> dict[str, Any]:
     """
     epoch_ms = int(event["requestContext"]["timeEpoch"])
     try:
-        body = decode_body(event.get("body"), is_base64=bool(event.get("isBase64Encoded")))
+        is_base64, headers = bool(event.get("isBase64Encoded")), event.get("headers") or {}
+        body = read_body(event.get("body"), is_base64=is_base64, headers=headers)
         labels = parse_labels(body, using.rules)
     except RequestError as error:
         return http_response(STATUS_OF_CODE[error.code], request_error_document(error))

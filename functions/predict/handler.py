@@ -72,6 +72,7 @@ class Predictor:
             answer = self._service.answer(
                 event.get("body"),
                 is_base64=bool(event.get("isBase64Encoded")),
+                headers=event.get("headers") or {},
                 request_id=request["requestId"],
                 at=from_epoch_ms(epoch_ms),
             )

@@ -10,19 +10,28 @@ EPOCH_MS = 1362114000007
 """2013-03-01T05:00:00.007Z."""
 
 
-def http_event(document: Any, *, path: str, in_base64: bool = False, request_id: str = "req-1") -> dict[str, Any]:
-    """A POST of ``document``; text is sent as it is."""
-    body = document if isinstance(document, str) else json.dumps(document)
+def http_event(
+    document: Any,
+    *,
+    path: str,
+    in_base64: bool = False,
+    request_id: str = "req-1",
+    headers: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """A POST of ``document``; text is sent as it is, and bytes as a gateway sends what is no text."""
+    in_base64 = in_base64 or isinstance(document, bytes)
+    body = document if isinstance(document, str | bytes) else json.dumps(document)
+    raw = body.encode() if isinstance(body, str) else body
     return {
         "version": "2.0",
         "routeKey": f"POST {path}",
         "rawPath": path,
-        "headers": {"content-type": "application/json"},
+        "headers": {"content-type": "application/json", **(headers or {})},
         "requestContext": {
             "requestId": request_id,
             "timeEpoch": EPOCH_MS,
             "http": {"method": "POST", "path": path},
         },
-        "body": base64.b64encode(body.encode()).decode() if in_base64 else body,
+        "body": base64.b64encode(raw).decode() if in_base64 else body,
         "isBase64Encoded": in_base64,
     }

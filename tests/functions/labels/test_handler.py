@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -44,6 +45,15 @@ def test_labels_reach_the_stream_with_the_instant_of_the_event(
     metrics = json.loads(capsys.readouterr().out)
     assert (metrics["LabelsAccepted"], metrics["LabelsNotStored"]) == (2, 0)
     assert metrics["_aws"]["Timestamp"] == EPOCH_MS
+
+
+def test_labels_may_come_compressed_and_another_type_is_named(services: Services, stream: FakeFirehose) -> None:
+    body = gzip.compress(b'{"labels": [{"key": "t2", "label": 0}]}')
+    assert post(services, body, headers={"content-encoding": "gzip"}) == (202, {"accepted": 1})
+    assert [r["key"] for r in stream.taken] == ["t2"]
+    status, document = post(services, "key,label", headers={"content-type": "text/csv"})
+    assert (status, document["error"]["code"]) == (415, "unsupported_media_type")
+    assert "'text/csv'" in document["error"]["message"]
 
 
 def test_the_same_request_again_sends_the_same_labels(services: Services, stream: FakeFirehose) -> None:

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,15 @@ def test_valid_rows_are_answered_captured_and_counted(deployed: Deployed, in_bas
     assert (metrics["Predictions"], metrics["ServerErrors"], metrics["CaptureFallback"]) == (2, 0, 0)
     assert metrics["UnseenCategories"] == 1
     assert metrics["PredictionLatency"] > 0
+
+
+def test_rows_may_come_compressed_and_another_type_is_named(deployed: Deployed) -> None:
+    body = zlib.compress(json.dumps({"instances": [row("t1")]}).encode())
+    status, document = deployed.post(body, headers={"content-encoding": "deflate"})
+    assert (status, len(document["predictions"])) == (200, 1)
+    status, document = deployed.post(body, headers={"content-encoding": "br"})
+    assert (status, document["error"]["code"]) == (415, "unsupported_media_type")
+    assert "'br'" in document["error"]["message"]
 
 
 def test_the_artifact_is_read_once(deployed: Deployed) -> None:
