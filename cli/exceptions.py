@@ -46,7 +46,8 @@ class ApiRefusedError(CommandError):
     def __init__(self, status: int, body: dict, remedy: str) -> None:
         self.status = status
         self.body = body
-        error = body.get("error") or {}
+        error = body.get("error")
+        error = error if isinstance(error, dict) else {}
         place = f" ({error['field']} of row {error.get('index')})" if error.get("field") else ""
         text = error.get("message") or body.get("message") or "no reason given"
         super().__init__(f"the API answered {status}: {text}{place}", remedy)

@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSRequest
 
 from cli.account import Account, DeployedModel
 from cli.exceptions import ApiRefusedError, CommandError, CredentialsError
+from everloop.json_text import read_json
 
 TIMEOUT_SECONDS = 35
 """A little more than an HTTP API's own limit of 30 s."""
@@ -39,11 +40,13 @@ class SignedHttpClient:
         data = _encoded(body)
         status, answer = self._exchange(url, data, self._signed_headers(url, data))
         try:
-            decoded = json.loads(answer)
-        except ValueError as error:
+            decoded = read_json(answer)
+        except ValueError:
+            decoded = None
+        if not isinstance(decoded, dict):
             raise CommandError(
-                f"{url} answered {status} with no JSON: {answer[:200]!r}", "check the model's API endpoint"
-            ) from error
+                f"{url} answered {status} with no JSON object: {answer[:200]!r}", "check the model's API endpoint"
+            )
         if status >= 400:
             raise ApiRefusedError(status, decoded, remedy(status, self._model.model))
         return decoded
@@ -89,6 +92,10 @@ class SignedHttpClient:
 def _encoded(body: dict[str, Any]) -> bytes:
     try:
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    except RecursionError as error:
+        raise CommandError(
+            "the request is nested too deeply", "send rows of texts and numbers; nothing was sent"
+        ) from (error)
     except ValueError as error:
         raise CommandError(
             f"{_not_finite(body) or 'a number'} of the request is not finite, and JSON knows finite numbers only",

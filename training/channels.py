@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from everloop.model_file import ModelDeclaration
+from everloop.shown import listed
 from training.exceptions import ChannelError
 
 
@@ -96,7 +97,7 @@ def _read(part: Path, declaration: ModelDeclaration, *, labelled: bool) -> pa.Ta
         with pq.ParquetFile(part) as file:
             absent = [n for n in kinds if n not in file.schema_arrow.names]
             if absent:
-                have = ", ".join(file.schema_arrow.names)
+                have = listed(file.schema_arrow.names)
                 raise ChannelError(f"{part} has no column {absent[0]!r}; it has {have}")
             table = file.read(columns=list(kinds))
     except (OSError, pa.ArrowInvalid) as error:

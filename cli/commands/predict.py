@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import closing
 from typing import IO, Any
@@ -15,6 +14,7 @@ from cli.operations.predictions import predict as ask
 from cli.options import json_option, model_argument
 from cli.output import Output
 from cli.signed_http import SignedHttpClient
+from everloop.json_text import read_json
 
 
 @click.command()
@@ -24,7 +24,7 @@ from cli.signed_http import SignedHttpClient
 def predict(model: str, instances: IO[str], as_json: bool) -> None:
     """Ask MODEL about INSTANCES: a file (or standard input) with a request's body, a list of rows, or one row."""
     try:
-        given = json.load(instances)
+        given = read_json(instances.read())
     except ValueError as error:
         raise CommandError(
             f"the instances are no JSON: {error}", 'give {"instances": [{"feature": value, …}, …]}'

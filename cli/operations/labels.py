@@ -207,5 +207,6 @@ def _taken(file: Path, rows: list[int]) -> str:
 
 def _row_of(error: CommandError, rows: list[int]) -> str:
     """The row of the label that the API's answer is about, where it is about one."""
-    index = (error.body.get("error") or {}).get("index") if isinstance(error, ApiRefusedError) else None
+    told = error.body.get("error") if isinstance(error, ApiRefusedError) else None
+    index = told.get("index") if isinstance(told, dict) else None
     return f" (row {rows[index]})" if isinstance(index, int) and index < len(rows) else ""

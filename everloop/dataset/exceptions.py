@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from everloop.dataset.violations import Violation
 
+MOST_TOLD = 50
+"""Violations in an error's text; its attribute has all of them."""
+
 
 class DatasetError(Exception):
     """Data can't be used."""
@@ -49,5 +52,7 @@ class ContractViolationError(DatasetError):
     def __init__(self, place: str, violations: Sequence[Violation]) -> None:
         self.violations = tuple(violations)
         lines = [f"{place} breaks the data contract in {len(self.violations)} ways:"]
-        lines += [f"  {violation}" for violation in self.violations]
+        lines += [f"  {violation}" for violation in self.violations[:MOST_TOLD]]
+        if len(self.violations) > MOST_TOLD:
+            lines.append(f"  and {len(self.violations) - MOST_TOLD:,} more")
         super().__init__("\n".join(lines))

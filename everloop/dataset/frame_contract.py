@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -155,16 +156,17 @@ _CONVERT = {"text": as_texts, "time": as_times, "number": as_numbers}
 
 
 def _column_violations(found: list[str], wanted: list[str]) -> list[Violation]:
-    missing = [Violation("missing_column", c, 0, "the column is missing") for c in wanted if c not in found]
+    times, known = Counter(found), frozenset(wanted)
+    missing = [Violation("missing_column", c, 0, "the column is missing") for c in wanted if c not in times]
     extra = [
         Violation("extra_column", c, 0, "the column is not declared; remove it or declare it")
-        for c in found
-        if c not in wanted
+        for c in times
+        if c not in known
     ]
     repeated = [
-        Violation("repeated_column", c, 0, f"the column is there {found.count(c)} times")
-        for c in dict.fromkeys(found)
-        if found.count(c) > 1
+        Violation("repeated_column", c, 0, f"the column is there {count} times")
+        for c, count in times.items()
+        if count > 1
     ]
     return missing + extra + repeated
 

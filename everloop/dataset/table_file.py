@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     import pyarrow
 
 MAX_TOLD = 5
+
+MOST_UNPACKED = 2 * 1024**3
+"""Bytes of a gzipped CSV once it is unpacked."""
 
 CSV_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 PARQUET_SUFFIXES = (".parquet",)
@@ -69,7 +73,7 @@ def read_table(path: Path, file_format: FileFormat, wanted: WantedColumns) -> di
 def _read_csv(path: Path, file_format: FileFormat, wanted: WantedColumns) -> pyarrow.Table:
     data = path.read_bytes()
     if path.name.lower().endswith(".gz"):
-        data = gzip.decompress(data)
+        data = _unpacked(path)
     for magic, kind in _OTHER_KINDS:
         if data.startswith(magic):
             raise HistoryFileError(f"{path} can't be read as CSV: {kind}")
@@ -81,6 +85,18 @@ def _read_csv(path: Path, file_format: FileFormat, wanted: WantedColumns) -> pya
     names = _header(path, utf8, delimiter)
     _require_columns(path, names, wanted, hint)
     return _parse_csv(path, utf8, delimiter, names, hint).select(wanted.names)
+
+
+def _unpacked(path: Path) -> bytes:
+    """A file of a few bytes may unpack to any number."""
+    with gzip.open(path) as file:
+        data = file.read(MOST_UNPACKED + 1)
+    if len(data) > MOST_UNPACKED:
+        raise HistoryFileError(
+            f"{path} can't be read: it unpacks to more than {MOST_UNPACKED:,} bytes, the most that are taken; split "
+            "it, or give it as .parquet"
+        )
+    return data
 
 
 def _as_utf8(path: Path, data: bytes, encoding: str, delimiter: str, hint: str) -> bytes:
@@ -173,9 +189,10 @@ def _index_columns(schema: pyarrow.Schema) -> set[str]:
 
 
 def _require_columns(path: Path, found: Sequence[str], wanted: WantedColumns, hint: str) -> None:
-    missing = [name for name in wanted.names if name not in found]
-    extra = [name for name in dict.fromkeys(found) if name not in wanted.names]
-    repeated = sorted({name for name in found if list(found).count(name) > 1})
+    times, known = Counter(found), frozenset(wanted.names)
+    missing = [name for name in wanted.names if name not in times]
+    extra = [name for name in times if name not in known]
+    repeated = sorted(name for name, count in times.items() if count > 1)
     problems = [
         f"{what}: {told}"
         for what, names, told in (
@@ -189,7 +206,7 @@ def _require_columns(path: Path, found: Sequence[str], wanted: WantedColumns, hi
         return
     alike = {_plain(name): name for name in missing}
     renamed = [f"{shown(name)} is to be called {alike[_plain(name)]!r}" for name in extra if _plain(name) in alike]
-    help_ = hint or (f"; {', '.join(renamed)}" if renamed else "")
+    help_ = hint or (f"; {', '.join(renamed[:MAX_TOLD])}" if renamed else "")
     raise ColumnsError(
         f"{path}: columns {'; '.join(problems)}; {wanted.owner} declares {', '.join(wanted.names)}{help_}",
         missing,

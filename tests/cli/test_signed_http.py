@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 
-from cli.exceptions import CommandError
+from cli.exceptions import ApiRefusedError, CommandError
 from cli.signed_http import SignedHttpClient, remedy
 
 
@@ -29,3 +34,52 @@ def test_a_number_that_is_not_finite_is_named(body, place):
 def test_a_caller_is_told_to_mend_what_the_caller_can_mend(status, said):
     assert said in remedy(status, "late_train")
     assert ("mend" in remedy(status, "late_train")) == (status == 400)
+
+
+@contextmanager
+def answering(status: int, content: bytes) -> Iterator[str]:
+    """An endpoint that answers every POST so."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+OPEN = SimpleNamespace(authorization="none", model="late_train")
+
+
+@pytest.mark.parametrize("content", [b"[]", b"null", b"<html>", b"[" * 100_000, b"9" * 5000, b"\xff", b""])
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_that_is_no_object_is_told_with_its_status(status: int, content: bytes) -> None:
+    with (
+        answering(status, content) as url,
+        pytest.raises(CommandError, match=f"answered {status} with no JSON") as told,
+    ):
+        SignedHttpClient(account=None, model=OPEN).post(url, {})
+    assert len(str(told.value)) < 500
+
+
+@pytest.mark.parametrize("content", [b'{"error": "odd"}', b'{"error": [1]}', b'{"message": "Internal Server Error"}'])
+def test_a_refusal_of_any_form_is_told(content: bytes) -> None:
+    with answering(502, content) as url, pytest.raises(ApiRefusedError, match="the API answered 502"):
+        SignedHttpClient(account=None, model=OPEN).post(url, {})
+
+
+def test_rows_nested_too_deeply_are_not_sent() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(CommandError, match="nested too deeply"):
+        SignedHttpClient(account=None, model=OPEN).post("http://nowhere.invalid/", {"instances": deep})

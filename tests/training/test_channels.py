@@ -72,7 +72,7 @@ def test_a_column_of_another_kind_is_refused(tmp_path: Path, changes: dict[str, 
 
 def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
     folder = write_parts(FRAME.drop(columns="wind"), tmp_path / "c")
-    with pytest.raises(ChannelError, match="no column 'wind'; it has key, time, label, distance"):
+    with pytest.raises(ChannelError, match="no column 'wind'; it has 'key', 'time', 'label', 'distance'"):
         read_split(folder, DECLARATION, labelled=True)
 
 
