@@ -14,13 +14,13 @@ from pathlib import Path
 
 
 def unmet(lines: list[str]) -> list[str]:
-    """The pins of ``lines`` that this Python does not meet."""
+    """The pins of ``lines`` that this Python does not meet. Hashes, on lines of their own, are pip's to check."""
     from packaging.requirements import Requirement
 
     found = []
     for line in lines:
-        text = line.split("#")[0].strip()
-        if not text:
+        text = line.split("#")[0].strip().removesuffix("\\").strip()
+        if not text or text.startswith("--hash="):
             continue
         requirement = Requirement(text)
         if requirement.marker is not None and not requirement.marker.evaluate():

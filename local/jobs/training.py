@@ -282,11 +282,14 @@ def unmet_requirements(file: Path) -> list[str]:
         return []
     remarks = []
     for line in file.read_text().splitlines():
-        text = line.split("#")[0].strip()
+        # Hashes stand on lines of their own, which the one before continues to.
+        text = line.split("#")[0].strip().removesuffix("\\").strip()
         if not text or text.startswith("-"):
             continue
         try:
             requirement = Requirement(text)
+            if requirement.marker is not None and not requirement.marker.evaluate():
+                continue
             found = importlib.metadata.version(requirement.name)
         except InvalidRequirement:
             continue

@@ -29,7 +29,10 @@ def test_a_job_without_a_script_is_refused(name):
 
 def test_requirements_that_are_not_met_are_remarked(tmp_path):
     file = tmp_path / "requirements.txt"
-    file.write_text("# comment\n-r other.txt\npytest\npytest==0.0.1\nno-such-package-here>=1\n")
+    file.write_text(
+        "# comment\n-r other.txt\npytest\npytest==0.0.1 \\\n    --hash=sha256:00\nno-such-package-here>=1\n"
+        "pytest==0.0.2; python_version < '3'\n"
+    )
     remarks = unmet_requirements(file)
     assert len(remarks) == 2
     assert remarks[0].startswith("requirements.txt: pytest==0.0.1 is wanted, ")
