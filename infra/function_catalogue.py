@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from everloop.dataset.snapshot_size import MEMORY_MB
 from everloop.model_file import ModelDeclaration
 
 
@@ -49,7 +50,7 @@ def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
         "run": FunctionFacts("Opens and closes training runs", 512, 60, ("TABLE", "ARTIFACT_BUCKET")),
         "snapshot": FunctionFacts(
             "Freezes the training data and holds it against its contract",
-            4096,
+            MEMORY_MB,
             900,
             ("TABLE", *queries),
             managed_layer=True,

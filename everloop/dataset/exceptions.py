@@ -36,6 +36,14 @@ class FileFormatError(HistoryFileError):
     """What is said about a file makes no sense, or not for this file."""
 
 
+class TrainingSetTooLargeError(DatasetError):
+    """A training set has more rows than the function that freezes it has memory for."""
+
+
+class QueryTooLongError(DatasetError):
+    """A query has more bytes than Athena takes."""
+
+
 class SplitError(DatasetError):
     """Rows can't be split into a training and a test part."""
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from everloop.dataset.exceptions import QueryTooLongError
 from everloop.dataset.lake_listing import LakeListing
-from everloop.dataset.lake_sql import LONGEST_ARRAY, partitions, quoted, timestamp
+from everloop.dataset.lake_sql import LONGEST_ARRAY, LONGEST_QUERY_BYTES, partitions, quoted, timestamp
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -151,6 +152,23 @@ def snapshot_query(declaration: ModelDeclaration, as_of: datetime, listing: Lake
 SELECT "key", "time", "label", {features}, {SUPERSEDED}
 FROM ranked
 WHERE p = 1 OR (d = 1 AND "label" IS NOT NULL)"""
+
+
+def require_fitting(query: str) -> None:
+    """Refuse a query that Athena would not take.
+
+    Raises
+    ------
+    QueryTooLongError
+        Only the number of imports can make it so: of declarations it is checked, see :mod:`everloop.model_file.sizes`.
+    """
+    found = len(query.encode())
+    if found > LONGEST_QUERY_BYTES:
+        raise QueryTooLongError(
+            f"the query of the training set has {found:,} bytes, and Athena takes {LONGEST_QUERY_BYTES:,}: it names "
+            "every imported file, about 80 bytes each; import history in fewer and larger files, and delete "
+            "the objects they replace"
+        )
 
 
 def _history(declaration: ModelDeclaration, window: SnapshotWindow, listing: LakeListing, features: str) -> str:

@@ -17,7 +17,8 @@ from everloop.dataset.athena import AthenaReader
 from everloop.dataset.lake import lake_columns
 from everloop.dataset.lake_listing import list_lake
 from everloop.dataset.snapshot import build_snapshot
-from everloop.dataset.snapshot_query import SUPERSEDED, snapshot_query
+from everloop.dataset.snapshot_query import SUPERSEDED, require_fitting, snapshot_query
+from everloop.dataset.snapshot_size import CHARACTERS, ROWS, require_room, size_query
 from everloop.dataset.snapshot_store import store_snapshot
 from everloop.environment import required_setting
 from everloop.instants import format_instant, parse_instant
@@ -86,12 +87,20 @@ def act(event: dict[str, Any], using: Services, *, request_id: str) -> dict[str,
         When the labelled rows break the data contract.
     SplitError
         When a part would be empty.
+    TrainingSetTooLargeError
+        When the lake holds more rows than this function has memory for.
+    QueryTooLongError
+        When history was imported in so many files that no query can name them all.
     """
     declaration, bucket = using.declaration, using.lake_bucket
     as_of = parse_instant(event["run"]["as_of"])
-    query = snapshot_query(declaration, as_of, list_lake(using.s3_client, bucket, declaration.model))
-    output_uri = f"s3://{bucket}/athena-results/unload/{event['execution']}/{request_id}/"
-    rows = using.read(query, output_uri, [*lake_columns(declaration), SUPERSEDED])
+    listing = list_lake(using.s3_client, bucket, declaration.model)
+    query = snapshot_query(declaration, as_of, listing)
+    require_fitting(query)
+    output_uri = f"s3://{bucket}/athena-results/unload/{event['execution']}/{request_id}"
+    size = using.read(size_query(declaration, as_of, listing), f"{output_uri}-size/", [ROWS, CHARACTERS])
+    require_room(declaration, int(size[ROWS].sum()), float(size[CHARACTERS].sum()))
+    rows = using.read(query, f"{output_uri}/", [*lake_columns(declaration), SUPERSEDED])
     parts = build_snapshot(rows, declaration, query=query, as_of=as_of)
     stored = store_snapshot(using.s3_client, bucket, parts)
     snapshot = parts.snapshot

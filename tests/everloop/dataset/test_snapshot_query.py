@@ -11,6 +11,7 @@ import pytest
 
 from everloop.dataset.lake_listing import LakeListing
 from everloop.dataset.snapshot_query import LONGEST_ARRAY, SUPERSEDED, snapshot_query
+from everloop.dataset.snapshot_size import CHARACTERS, ROWS, size_query
 from local.athena.functions import MACROS
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import START
@@ -108,6 +109,27 @@ def lake() -> Iterator[Lake]:
     lake = Lake()
     yield lake
     lake.connection.close()
+
+
+@pytest.mark.parametrize(("data", "rows"), [({}, 3), (TWO_DAYS, 2)])
+def test_the_size_of_a_training_set_is_known_before_it_is_read(lake: Lake, data: dict[str, Any], rows: int) -> None:
+    """Rows are keys, of the window that the set is made of; characters are those of keys and categories."""
+    lake.history("old-key", 1, 1)
+    lake.history("key-4", 60, 1)
+    lake.predicted("key-4", 61, "p1")
+    lake.predicted("key-5", 62, "p2")
+    lake.predicted("young", 99, "p3")
+    listing = LakeListing(date(2000, 1, 1), date(2000, 1, 1), tuple(lake.imports), HISTORY)
+    query = size_query(declare(binary_document(data=data)), START + timedelta(hours=AS_OF_HOURS), listing)
+    found = lake.connection.execute(query).fetchdf()
+    assert list(found.columns) == [ROWS, CHARACTERS]
+    assert found[ROWS].tolist() == [rows]
+    assert found[CHARACTERS].tolist() == [pytest.approx(len("north") + (5.5 if rows == 3 else 5))]
+
+
+def test_an_empty_lake_has_no_size(lake: Lake) -> None:
+    query = size_query(declare(binary_document()), START, LakeListing(None, None))
+    assert lake.connection.execute(query).fetchall() == [(0, 0.0)]
 
 
 def test_history_and_labelled_predictions_come_together(lake: Lake) -> None:

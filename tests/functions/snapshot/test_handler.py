@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from moto import mock_aws
 
-from everloop.dataset.exceptions import ContractViolationError
+from everloop.dataset.exceptions import ContractViolationError, QueryTooLongError, TrainingSetTooLargeError
 from everloop.registry.store import RegistryStore
 from functions.snapshot.handler import Services, act
 from tests.fakes.registry_table import TABLE, dynamodb
@@ -26,8 +26,13 @@ class Queries:
     def __init__(self) -> None:
         self.table = lake_table(240)
         self.asked: list[tuple[str, str, list[str]]] = []
+        self.rows = 240
+        self.sized: list[str] = []
 
     def read(self, query: str, output_uri: str, columns: Sequence[str]) -> pd.DataFrame:
+        if list(columns) == ["n", "c"]:
+            self.sized.append(output_uri)
+            return pd.DataFrame({"n": [self.rows], "c": [20.0]})
         self.asked.append((query, output_uri, list(columns)))
         return self.table
 
@@ -90,6 +95,24 @@ def test_a_run_gets_its_snapshot(services: Services, queries: Queries) -> None:
     assert (record.uri, record.created_at) == (base, "2013-02-01T00:00:07Z")
     assert record.document == json.loads(read(services, base, "snapshot.json"))
     assert record.document["source"]["query"] == query
+
+
+def test_more_rows_than_there_is_memory_for_are_refused_before_they_are_read(
+    services: Services, queries: Queries
+) -> None:
+    queries.rows = 6_000_000
+    with pytest.raises(TrainingSetTooLargeError, match=r"6,000,000 rows of 8 columns .* 4,166,666 such rows"):
+        make(services)
+    assert (queries.sized, queries.asked) == (["s3://lake/athena-results/unload/train-1/one-size/"], [])
+
+
+def test_more_imports_than_a_query_can_name_are_refused(services: Services, queries: Queries) -> None:
+    for index in range(3400):
+        key = f"history/model=late_train/{index:064}.parquet"
+        services.s3_client.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+    with pytest.raises(QueryTooLongError, match="and Athena takes 262,144: it names every imported file"):
+        make(services)
+    assert queries.asked == []
 
 
 def test_the_query_knows_what_stands_in_the_lake(services: Services, queries: Queries) -> None:
