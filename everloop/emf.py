@@ -32,6 +32,7 @@ def emf_line(
     dimension_sets: Sequence[Sequence[str]],
     epoch_ms: int,
     namespace: str = NAMESPACE,
+    apart: Sequence[tuple[Sequence[MetricValue], Sequence[Sequence[str]]]] = (),
 ) -> str:
     """The log line that CloudWatch turns into metrics.
 
@@ -45,19 +46,23 @@ def emf_line(
         The combinations of dimensions under which each metric is counted.
     epoch_ms : int
         When it was measured, in milliseconds since 1970.
+    apart : sequence of pairs
+        Further metrics, each group with dimension sets of its own.
     """
+    groups = [(metrics, dimension_sets), *apart]
     document: dict[str, object] = {
         "_aws": {
             "Timestamp": epoch_ms,
             "CloudWatchMetrics": [
                 {
                     "Namespace": namespace,
-                    "Dimensions": [list(names) for names in dimension_sets],
-                    "Metrics": [{"Name": m.name, "Unit": m.unit} for m in metrics],
+                    "Dimensions": [list(names) for names in sets],
+                    "Metrics": [{"Name": m.name, "Unit": m.unit} for m in group],
                 }
+                for group, sets in groups
             ],
         },
         **dimensions,
-        **{m.name: m.value for m in metrics},
+        **{m.name: m.value for group, _ in groups for m in group},
     }
     return json.dumps(document, separators=(",", ":"), allow_nan=False)

@@ -1,4 +1,4 @@
-"""The serving contract of a trained model: the declared features, and what training saw of them."""
+"""The serving contract of a trained model: the declared features that it uses, and what training saw of them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import pandas as pd
 
 from everloop.model_file import Feature, ModelDeclaration
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
+from training.onnx_export.inputs import ModelInputs
 
 
-def build_contract(declaration: ModelDeclaration, features: pd.DataFrame) -> ServingContract:
+def build_contract(declaration: ModelDeclaration, features: pd.DataFrame, inputs: ModelInputs) -> ServingContract:
     """Write the contract.
 
     Parameters
@@ -17,6 +18,8 @@ def build_contract(declaration: ModelDeclaration, features: pd.DataFrame) -> Ser
     features : DataFrame
         The training rows. A category's values are those declared and those seen here; the empty string, which
         stands for a missing one, is none.
+    inputs : ModelInputs
+        What the model takes: a declared feature that it does not use is no part of what it needs.
     """
     return ServingContract(
         model=declaration.model,
@@ -25,8 +28,10 @@ def build_contract(declaration: ModelDeclaration, features: pd.DataFrame) -> Ser
         target=declaration.data.target,
         threshold=declaration.serving.threshold,
         max_rows=declaration.serving.max_rows,
-        numbers=tuple(_number(f, features[f.name]) for f in declaration.data.numbers),
-        categories=tuple(_category(f, features[f.name]) for f in declaration.data.categories),
+        numbers=tuple(_number(f, features[f.name]) for f in declaration.data.numbers if f.name in inputs.numbers),
+        categories=tuple(
+            _category(f, features[f.name]) for f in declaration.data.categories if f.name in inputs.categories
+        ),
     )
 
 

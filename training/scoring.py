@@ -30,7 +30,8 @@ def arrays(contract: ServingContract, split: Split) -> tuple[np.ndarray, np.ndar
     if gone:
         raise ChampionError(
             f"the champion uses the feature {gone[0]!r}, which the declaration no longer has, so the two cannot be "
-            "compared: keep it declared until a version that does not use it is champion"
+            "compared: declare it again, take it out of the training script, and remove it once a version that does "
+            "not use it is champion (docs/change-a-model.md)"
         )
     num = split.features[numbers].to_numpy(np.float64)
     cat = split.features[categories].to_numpy(object)

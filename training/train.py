@@ -30,6 +30,7 @@ from training.onnx_export import (
     check_parity,
     export_onnx,
     trained_scores,
+    used_inputs,
 )
 from training.probing import check_probes
 from training.record import code_hash, training_record
@@ -103,9 +104,13 @@ def run(job: Job) -> None:
     test = read_split(job.test_features, declaration, labelled=False)
     logger.info("training on %d rows of %s to %s", len(train), train.first, train.last)
     estimator = run_user_script(job.code / "user_model", declaration, train)
-    inputs, problem_type = ModelInputs.of(declaration), declaration.problem.type
+    problem_type = declaration.problem.type
+    inputs = used_inputs(estimator, ModelInputs.of(declaration), problem_type)
     model = export_onnx(estimator, inputs, problem_type).SerializeToString()
-    contract = build_contract(declaration, train.features)
+    unused = [name for name in inputs.columns if name not in (*inputs.numbers, *inputs.categories)]
+    if unused:
+        logger.warning("the model does not use %s: requests may leave it out", ", ".join(unused))
+    contract = build_contract(declaration, train.features, inputs)
     scorer = Scorer.from_bytes(model, contract)
     parity = check_parity(
         estimator,

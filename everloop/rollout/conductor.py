@@ -7,6 +7,7 @@ for. Every method may be repeated, at any time after a crash.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from everloop.instants import parse_instant
@@ -17,7 +18,7 @@ from everloop.registry.store import RegistryStore
 from everloop.rollout.announcements import Announcer, serving_manifest
 from everloop.rollout.cleanup import needed_lambda_versions, retire_versions
 from everloop.rollout.exceptions import NothingServesError
-from everloop.rollout.guardrails import Reason, Verdict, decide_bake, decide_step
+from everloop.rollout.guardrails import Reason, Verdict, VersionMetrics, decide_bake, decide_step
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.plan import RolloutPlan, plan_rollout
 from everloop.rollout.target import LambdaAliasTarget, ServedArtifact
@@ -295,8 +296,11 @@ class Conductor:
             return Verdict(decision, (Reason("nothing_to_change", sentence),))
         if phase == "bake":
             begin = parse_instant(rollout.promoted_at or rollout.started_at)
-            found = self.metrics.read(rollout.lambda_version, begin, parse_instant(at), alone=True)
-            return decide_bake(plan, guardrail, found)
+            end = parse_instant(at)
+            found = self.metrics.read(rollout.lambda_version, begin, end, alone=True)
+            started = parse_instant(rollout.started_at)
+            before = self._before(rollout, started - (end - begin), started, alone=True)
+            return decide_bake(plan, guardrail, found, before)
         if not plan.steps:
             first = rollout.previous_version is None
             sentence = "there is no champion to compare with" if first else "the plan is all at once"
@@ -309,7 +313,16 @@ class Conductor:
             step_index=rollout.step_index,
             elapsed_seconds=(end - begin).total_seconds(),
             metrics=self.metrics.read(rollout.lambda_version, begin, end),
+            before=self._before(rollout, begin, end),
         )
+
+    def _before(
+        self, rollout: Rollout, begin: datetime, end: datetime, *, alone: bool = False
+    ) -> VersionMetrics | None:
+        """What the predecessor's function version did; None where there is none."""
+        if rollout.previous_lambda_version is None:
+            return None
+        return self.metrics.read(rollout.previous_lambda_version, begin, end, alone=alone)
 
     def _manifest(self, rollout: Rollout) -> dict[str, Any]:
         return serving_manifest(

@@ -13,6 +13,9 @@ its second; a single failure is not enough, because one in fifty is allowed to f
 told: that all of ``minimum_requests`` failed is evidence only while ``max_error_rate ** minimum_requests`` is below a
 look's share.
 
+A version also has to take what its predecessor takes: see :mod:`everloop.rollout.refusals`. It is rolled back when its
+share of refused requests is larger by more than ``max_error_rate``, and by more than chance makes it.
+
 References
 ----------
 C. J. Clopper, E. S. Pearson, The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial,
@@ -26,6 +29,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from everloop.rollout.plan import RolloutPlan
+from everloop.rollout.refusals import FALSE_ALARM_RATE, more_often
 from everloop.statistics.student_t import incomplete_beta
 
 if TYPE_CHECKING:
@@ -49,11 +53,14 @@ class VersionMetrics:
         Invocations, and those that failed (crashed, or answered 5xx).
     p99_ms : float or None
         99th percentile of the duration in milliseconds; None without requests.
+    refused : int
+        Requests that the version's contract refused, answered with 4xx.
     """
 
     requests: int
     errors: int
     p99_ms: float | None
+    refused: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,13 @@ def exact_lower_bound(errors: int, requests: int, confidence: float) -> float:
 
 
 def decide_step(
-    plan: RolloutPlan, guardrail: Guardrail, *, step_index: int, elapsed_seconds: float, metrics: VersionMetrics
+    plan: RolloutPlan,
+    guardrail: Guardrail,
+    *,
+    step_index: int,
+    elapsed_seconds: float,
+    metrics: VersionMetrics,
+    before: VersionMetrics | None = None,
 ) -> Verdict:
     """Decide after a canary step.
 
@@ -111,6 +124,8 @@ def decide_step(
         Since it took effect.
     metrics : VersionMetrics
         The candidate's, since the step took effect.
+    before : VersionMetrics, optional
+        The predecessor's, in the same stretch of time.
 
     Returns
     -------
@@ -119,7 +134,7 @@ def decide_step(
         ``max_hold_minutes`` after the step's time; ``hold`` while it may still come; else ``advance``, or
         ``promote`` after the last step.
     """
-    broken = _broken_limits(guardrail, metrics, plan.looks)
+    broken = _broken_limits(guardrail, metrics, plan.looks, before)
     if broken:
         return Verdict("rollback", broken)
     step = plan.step(step_index)
@@ -130,16 +145,21 @@ def decide_step(
     return Verdict(decision, (_kept(guardrail, metrics),))
 
 
-def decide_bake(plan: RolloutPlan, guardrail: Guardrail, metrics: VersionMetrics) -> Verdict:
+def decide_bake(
+    plan: RolloutPlan, guardrail: Guardrail, metrics: VersionMetrics, before: VersionMetrics | None = None
+) -> Verdict:
     """Decide after the bake: ``ok``, or ``rollback`` when a limit is broken.
 
-    Little traffic is no reason to undo a promotion: the version keeps serving either way.
+    Little traffic is no reason to undo a promotion: the version keeps serving either way. ``before`` is what its
+    predecessor did in as long a stretch before the rollout.
     """
-    broken = _broken_limits(guardrail, metrics, plan.looks)
+    broken = _broken_limits(guardrail, metrics, plan.looks, before)
     return Verdict("rollback", broken) if broken else Verdict("ok", (_kept(guardrail, metrics),))
 
 
-def _broken_limits(guardrail: Guardrail, metrics: VersionMetrics, looks: int) -> tuple[Reason, ...]:
+def _broken_limits(
+    guardrail: Guardrail, metrics: VersionMetrics, looks: int, before: VersionMetrics | None
+) -> tuple[Reason, ...]:
     reasons = []
     confidence = 1 - FALSE_ROLLBACK_RATE / looks
     bound = exact_lower_bound(metrics.errors, metrics.requests, confidence)
@@ -156,7 +176,24 @@ def _broken_limits(guardrail: Guardrail, metrics: VersionMetrics, looks: int) ->
             f" allowed is {guardrail.max_p99_latency_ms:.0f} ms"
         )
         reasons.append(Reason("p99_latency", sentence, metrics.p99_ms, guardrail.max_p99_latency_ms))
-    return tuple(reasons)
+    refused = None if before is None else _refuses_more(guardrail, metrics, looks, before)
+    return (*reasons, refused) if refused else tuple(reasons)
+
+
+def _refuses_more(guardrail: Guardrail, metrics: VersionMetrics, looks: int, before: VersionMetrics) -> Reason | None:
+    """A reason where the version refuses what its predecessor takes, beyond what may fail and beyond chance."""
+    if not metrics.requests or not before.requests:
+        return None
+    more = metrics.refused / metrics.requests - before.refused / before.requests
+    chance = more_often(metrics.refused, metrics.requests, before.refused, before.requests)
+    if more <= guardrail.max_error_rate or chance >= FALSE_ALARM_RATE / looks:
+        return None
+    sentence = (
+        f"{metrics.refused} of {metrics.requests} requests were refused with 4xx, and by the version before"
+        f" {before.refused} of {before.requests}: callers send what this version's contract does not take. The metric"
+        " ClientErrors counts the causes by lambda_version"
+    )
+    return Reason("refused_requests", sentence, more, guardrail.max_error_rate)
 
 
 def _too_little_traffic(guardrail: Guardrail, metrics: VersionMetrics, hold_left: float, step_seconds: int) -> Verdict:

@@ -54,7 +54,10 @@ class CloudWatchMetrics:
         ]
         by_version = [*resource, {"Name": "ExecutedVersion", "Value": lambda_version}]
         own = [{"Name": "model", "Value": self.model}, {"Name": "lambda_version", "Value": lambda_version}]
-        wanted = {"answered_5xx": ("Everloop", "ServerErrors", own, "Sum")}
+        wanted = {
+            "answered_5xx": ("Everloop", "ServerErrors", own, "Sum"),
+            "refused": ("Everloop", "RequestsRefused", own, "Sum"),
+        }
         for name, dimensions in {"version": by_version, **({"alias": resource} if alone else {})}.items():
             wanted[f"{name}_requests"] = ("AWS/Lambda", "Invocations", dimensions, "Sum")
             wanted[f"{name}_errors"] = ("AWS/Lambda", "Errors", dimensions, "Sum")
@@ -63,9 +66,10 @@ class CloudWatchMetrics:
         requests = round(_largest(values, "requests", sum))
         errors = round(max(_largest(values, "errors", sum), sum(values["answered_5xx"])))
         # Counts of the two sources are delivered apart from each other: a failure may be counted before its request.
-        requests = max(requests, errors)
+        refused = round(sum(values["refused"]))
+        requests = max(requests, errors + refused)
         p99 = _largest(values, "p99", lambda v: max(v, default=0.0))
-        return VersionMetrics(requests, errors, p99 if requests and p99 else None)
+        return VersionMetrics(requests, errors, p99 if requests and p99 else None, refused)
 
     def _values(
         self, wanted: dict[str, tuple[str, str, list[dict[str, str]], str]], begin: datetime, end: datetime

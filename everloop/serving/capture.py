@@ -45,7 +45,7 @@ def capture_records(
     at: datetime,
     latency_ms: float,
 ) -> list[Record]:
-    """What is kept of a request: every input, the output, version, time and latency.
+    """What is kept of a request: every input, used by this version or not, the output, version, time and latency.
 
     Parameters
     ----------
@@ -76,6 +76,7 @@ def capture_records(
             # NaN is the one number that differs from itself, and it is null in the lake.
             **{name: v if v == v else None for name, v in zip(number_names, numbers[i], strict=True)},
             **{name: v or None for name, v in zip(category_names, categories[i], strict=True)},
+            **(rows.unused[i] if rows.unused else {}),
         }
         for i, key in enumerate(rows.keys)
     ]

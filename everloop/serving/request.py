@@ -7,7 +7,6 @@ import binascii
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,12 +39,16 @@ class Rows:
         The empty string is missing.
     unseen : dict of str to int
         How often each category feature had a value that training never saw; features without any are left out.
+    unused : list of dict
+        Each row's values of declared features that this version does not use, for the lake; None is missing. Empty
+        where there are no such features.
     """
 
     keys: list[str]
     num: np.ndarray
     cat: np.ndarray
     unseen: dict[str, int] = field(default_factory=dict)
+    unused: list[dict[str, float | str | None]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -107,16 +110,27 @@ def read_key(value: Any, name: str, index: int) -> str:
 
 
 class RequestParser:
-    """Checks requests against one contract. Made once for each artefact; holds nothing of any request."""
+    """Checks requests against one contract. Made once for each artefact; holds nothing of any request.
 
-    def __init__(self, contract: ServingContract) -> None:
+    Parameters
+    ----------
+    contract : ServingContract
+        What the version that answers needs.
+    declared : iterable of NumberField and CategoryField
+        The features that are declared where it runs. Those that it does not use may be sent or left out: so callers
+        may change over before or after the version does, and the lake has the values either way.
+    """
+
+    def __init__(self, contract: ServingContract, declared: Iterable[NumberField | CategoryField] = ()) -> None:
         self.contract = contract
-        self._seen = {f.name: frozenset(f.values) for f in contract.categories}
-
-    @cached_property
-    def _fields(self) -> frozenset[str]:
-        features = (*self.contract.numbers, *self.contract.categories)
-        return frozenset([self.contract.key, *(f.name for f in features)])
+        used = (*contract.numbers, *contract.categories)
+        own = {contract.key, *(f.name for f in used)}
+        self._unused = tuple(f for f in declared if f.name not in own)
+        self._required = (contract.key, *(f.name for f in used if f.missing == "refuse"))
+        self._fields = frozenset(own)
+        self._taken = self._fields | {f.name for f in self._unused}
+        categories = (f for f in (*used, *self._unused) if isinstance(f, CategoryField))
+        self._seen = {f.name: frozenset(f.values) for f in categories}
 
     def parse(self, body: bytes) -> Rows:
         """The rows of a request body.
@@ -132,16 +146,19 @@ class RequestParser:
         num: list[list[float]] = []
         cat: list[list[str]] = []
         unseen: dict[str, int] = {}
+        unused: list[dict[str, float | str | None]] = []
         for index, instance in enumerate(instances):
             self._check_fields(instance, index)
             keys.append(read_key(instance[self.contract.key], self.contract.key, index))
-            num.append([_number(instance[f.name], f, index) for f in numbers])
-            texts = [_category(instance[f.name], f, index) for f in categories]
+            num.append([_number(instance.get(f.name), f, index) for f in numbers])
+            texts = [_category(instance.get(f.name), f, index) for f in categories]
             cat.append(texts)
             for spec, text in zip(categories, texts, strict=True):
                 if text and text not in self._seen[spec.name]:
                     _refuse_unseen_if_declared(text, spec, index)
                     unseen[spec.name] = unseen.get(spec.name, 0) + 1
+            if self._unused:
+                unused.append({f.name: self._unused_value(instance.get(f.name), f, index) for f in self._unused})
         _refuse_repeated_key(keys, self.contract.key)
         shape = len(keys), len(categories)
         return Rows(
@@ -149,7 +166,18 @@ class RequestParser:
             num=np.array(num, dtype=np.float64).reshape(len(keys), len(numbers)),
             cat=np.array(cat, dtype=object).reshape(shape),
             unseen=unseen,
+            unused=unused,
         )
+
+    def _unused_value(self, value: Any, spec: NumberField | CategoryField, index: int) -> float | str | None:
+        """Held against the declaration all the same: a later version is trained on what the lake has."""
+        if isinstance(spec, NumberField):
+            number = _number(value, spec, index)
+            return None if math.isnan(number) else number
+        text = _category(value, spec, index)
+        if text and text not in self._seen[spec.name]:
+            _refuse_unseen_if_declared(text, spec, index)
+        return text or None
 
     def _instances(self, document: Any) -> list[Any]:
         if not isinstance(document, dict):
@@ -182,11 +210,12 @@ class RequestParser:
             raise RequestError("wrong_type", f"the instance is {_kind(instance)}, not an object", index=index)
         if instance.keys() == self._fields:
             return
-        features = (*self.contract.numbers, *self.contract.categories)
-        for name in (self.contract.key, *(f.name for f in features)):
+        for name in self._required:
             if name not in instance:
                 raise RequestError("missing_feature", f"the field {name!r} is missing", field=name, index=index)
-        unknown = next(name for name in instance if name not in self._fields)
+        unknown = next((name for name in instance if name not in self._taken), None)
+        if unknown is None:
+            return
         raise RequestError(
             "unknown_feature",
             f"the model has no field {shortened(unknown, LONGEST_NAME)!r}",

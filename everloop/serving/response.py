@@ -38,6 +38,20 @@ STATUS_OF_CODE = {
 }
 """HTTP status of every error code that an answer can carry."""
 
+CONTRACT_CODES = frozenset(
+    {
+        "missing_feature",
+        "unknown_feature",
+        "wrong_type",
+        "out_of_range",
+        "missing_not_allowed",
+        "unseen_category",
+        "too_long",
+        "too_many_instances",
+    }
+)
+"""Refusals that depend on a version's contract: what one version refuses so, another may take."""
+
 
 def prediction_id(request_id: str, index: int) -> str:
     """The name of the prediction for instance ``index`` of a request."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,9 +11,11 @@ from everloop.emf import MetricValue
 from everloop.serving.artifact import Artifact
 from everloop.serving.body import read_body
 from everloop.serving.capture import CaptureWriter, RecordFailure, capture_records
+from everloop.serving.contract import CategoryField, NumberField
 from everloop.serving.exceptions import ArtifactRefusedError, NoChampionError, NoScoreError, RequestError
 from everloop.serving.request import RequestParser
 from everloop.serving.response import (
+    CONTRACT_CODES,
     STATUS_OF_CODE,
     error_document,
     predictions_document,
@@ -40,6 +42,8 @@ class Answer:
         Why no artefact was served.
     no_score : NoScoreError or None
         Which row the model had no score for.
+    cause : str or None
+        Why the request was refused: the code of its error.
     """
 
     status: int
@@ -48,6 +52,7 @@ class Answer:
     lost: list[RecordFailure] = field(default_factory=list)
     refused: ArtifactRefusedError | None = None
     no_score: NoScoreError | None = None
+    cause: str | None = None
 
 
 class PredictionService:
@@ -62,12 +67,21 @@ class PredictionService:
         Takes the captured rows.
     timer : callable
         Seconds of a monotonic counter.
+    declared : sequence of NumberField and CategoryField
+        The features declared where the version runs; see :class:`RequestParser`.
     """
 
-    def __init__(self, load: Callable[[], Artifact], writer: CaptureWriter, timer: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Artifact],
+        writer: CaptureWriter,
+        timer: Callable[[], float],
+        declared: Sequence[NumberField | CategoryField] = (),
+    ) -> None:
         self._load = load
         self._writer = writer
         self._timer = timer
+        self._declared = declared
         self._loaded: tuple[Artifact, RequestParser] | None = None
 
     def answer(
@@ -84,7 +98,12 @@ class PredictionService:
             rows = parser.parse(read_body(body, is_base64=is_base64, headers=headers))
             scores = score_rows(artifact.scorer, artifact.contract, rows)
         except RequestError as error:
-            return Answer(STATUS_OF_CODE[error.code], request_error_document(error))
+            return Answer(
+                STATUS_OF_CODE[error.code],
+                request_error_document(error),
+                [MetricValue("RequestsRefused", int(error.code in CONTRACT_CODES))],
+                cause=error.code,
+            )
         except NoScoreError as error:
             return _without_score(error)
         except NoChampionError as error:
@@ -114,7 +133,7 @@ class PredictionService:
     def _artifact(self) -> tuple[Artifact, RequestParser]:
         if self._loaded is None:
             artifact = self._load()
-            self._loaded = artifact, RequestParser(artifact.contract)
+            self._loaded = artifact, RequestParser(artifact.contract, self._declared)
         return self._loaded
 
     def _elapsed_ms(self, started: float) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -18,6 +20,8 @@ from everloop.environment import required_setting
 from everloop.instants import from_epoch_ms
 from everloop.serving.artifact import Artifact, load_artifact
 from everloop.serving.capture import CaptureWriter
+from everloop.serving.contract import CategoryField, NumberField
+from everloop.serving.declared import declared_features
 from everloop.serving.exceptions import NoChampionError
 from everloop.serving.response import http_response
 from everloop.serving.service import Answer, PredictionService
@@ -25,6 +29,7 @@ from everloop.serving.service import Answer, PredictionService
 logger = Logger(service="predict")
 
 DIMENSION_SETS = (("model",), ("model", "lambda_version"))
+BY_CAUSE = (*DIMENSION_SETS, ("model", "lambda_version", "cause"))
 
 # A caller is waiting, so a stream that hangs is given up early; the rows then go to the log.
 _CAPTURE_CONFIG = Config(connect_timeout=1, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
@@ -58,11 +63,18 @@ class Environment:
 class Predictor:
     """The function's life: its environment, its clients, and the artefact once loaded."""
 
-    def __init__(self, environment: Environment, *, s3_client: Any, firehose_client: Any) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        s3_client: Any,
+        firehose_client: Any,
+        declared: Sequence[NumberField | CategoryField] = (),
+    ) -> None:
         self._environment = environment
         self._s3 = s3_client
         writer = CaptureWriter(firehose_client, environment.predictions_stream)
-        self._service = PredictionService(self._load, writer, time.perf_counter)
+        self._service = PredictionService(self._load, writer, time.perf_counter, declared)
 
     def handle(self, event: Mapping[str, Any], lambda_version: str) -> dict[str, Any]:
         """Answer an HTTP API event; log and count what happened."""
@@ -81,7 +93,8 @@ class Predictor:
             self._count([MetricValue("ServerErrors", 1)], epoch_ms, lambda_version)
             raise
         self._log(answer, request["requestId"])
-        self._count([MetricValue("ServerErrors", int(answer.status >= 500)), *answer.metrics], epoch_ms, lambda_version)
+        counted = [MetricValue("ServerErrors", int(answer.status >= 500)), *answer.metrics]
+        self._count(counted, epoch_ms, lambda_version, cause=answer.cause)
         return http_response(answer.status, answer.document)
 
     def _load(self) -> Artifact:
@@ -116,19 +129,31 @@ class Predictor:
                 },
             )
 
-    def _count(self, metrics: list[MetricValue], epoch_ms: int, lambda_version: str) -> None:
+    def _count(
+        self, metrics: list[MetricValue], epoch_ms: int, lambda_version: str, *, cause: str | None = None
+    ) -> None:
         dimensions = {"model": self._environment.model, "lambda_version": lambda_version}
-        line = emf_line(metrics, dimensions=dimensions, dimension_sets=DIMENSION_SETS, epoch_ms=epoch_ms)
+        if cause is not None:
+            dimensions |= {"cause": cause}
+        line = emf_line(
+            metrics,
+            dimensions=dimensions,
+            dimension_sets=DIMENSION_SETS,
+            epoch_ms=epoch_ms,
+            apart=(([MetricValue("ClientErrors", 1)], BY_CAUSE),) if cause is not None else (),
+        )
         print(line)
 
 
 @cache
 def predictor() -> Predictor:
     """The predictor of this process, from its environment; made at the first request."""
+    document = json.loads((Path(__file__).parent / "declaration.json").read_text(encoding="utf-8"))
     return Predictor(
         Environment.read(os.environ),
         s3_client=boto3.client("s3"),
         firehose_client=boto3.client("firehose", config=_CAPTURE_CONFIG),
+        declared=declared_features(document),
     )
 
 

@@ -34,6 +34,7 @@ class FakeCloudWatch:
         version: str,
         errors: int = 0,
         answered_5xx: int = 0,
+        refused: int = 0,
         ms: float = 20.0,
         weighted: bool = True,
         function: str = "predict",
@@ -50,6 +51,8 @@ class FakeCloudWatch:
         own = {"model": model, "lambda_version": version}
         for _ in range(answered_5xx):
             self.add("Everloop", "ServerErrors", own, at, 1)
+        for _ in range(refused):
+            self.add("Everloop", "RequestsRefused", own, at, 1)
 
     def add(self, namespace: str, name: str, dimensions: dict[str, str], at: datetime, value: float) -> None:
         """One sample."""

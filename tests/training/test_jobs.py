@@ -17,6 +17,7 @@ from moto.server import ThreadedMotoServer
 
 from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.report import Report
+from everloop.model_file import ModelDeclaration
 from everloop.registry.manifest import build_manifest
 from everloop.serving.contract import ServingContract
 from tests.training.scenes import CLASSIFIER, REGRESSOR, Jobs, classification, regression, rows, write_parts
@@ -240,6 +241,47 @@ def test_a_model_that_was_not_probed_is_not_evaluated(trained: tuple[Jobs, Path]
     process, _ = jobs.evaluate(changed, name="unprobed")
     assert process.returncode == 1
     assert "not probed with all that its contract admits" in jobs.message("unprobed")
+
+
+WITHOUT_WIND = CLASSIFIER.replace('remainder="passthrough"', 'remainder="drop"').replace(
+    '["line", "operator"])', '["line", "operator"]), ("num", "passthrough", ["distance"])'
+)
+
+
+def without_wind() -> ModelDeclaration:
+    document = classification().model_dump(mode="json")
+    document["data"]["features"] = [f for f in document["data"]["features"] if f["name"] != "wind"]
+    return ModelDeclaration.model_validate_json(json.dumps(document))
+
+
+class TestAFeatureIsRemoved:
+    """GIVEN a feature that stays declared while the script drops it, and then goes."""
+
+    def test_after_a_champion_that_does_not_use_it(self, tmp_path: Path, s3_url: str) -> None:
+        jobs = Jobs(tmp_path / "declared", classification(), WITHOUT_WIND, count=500)
+        process, model = jobs.train()
+        assert process.returncode == 0, process.stdout + process.stderr
+        # THEN what the script drops is nothing that the model needs
+        assert "the model does not use wind" in process.stdout
+        contract = ServingContract.from_json((model / "contract.json").read_bytes())
+        assert [f.name for f in contract.numbers] == ["distance"]
+        uri = store_champion(boto3.client("s3", endpoint_url=s3_url, **KEYS), model)
+        # AND a candidate of the declaration without it is compared with that champion
+        later = Jobs(tmp_path / "removed", without_wind(), WITHOUT_WIND, count=500, environment=aws(s3_url))
+        process, model = later.train()
+        assert process.returncode == 0, process.stdout + process.stderr
+        process, output = later.evaluate(model, champion=uri)
+        assert process.returncode == 0, process.stdout + process.stderr
+        assert Report.from_json((output / "report.json").read_bytes()).champion_version == 7
+
+    def test_and_not_before(self, trained: tuple[Jobs, Path], tmp_path: Path, s3_url: str) -> None:
+        uri = store_champion(boto3.client("s3", endpoint_url=s3_url, **KEYS), trained[1])
+        early = Jobs(tmp_path / "removed", without_wind(), WITHOUT_WIND, count=500, environment=aws(s3_url))
+        _, model = early.train()
+        process, _ = early.evaluate(model, champion=uri, name="early")
+        assert process.returncode == 1
+        assert "the champion uses the feature 'wind'" in early.message("early")
+        assert "declare it again, take it out of the training script" in early.message("early")
 
 
 def store_champion(s3: Any, model: Path, *, learned_until: str | None = None) -> str:

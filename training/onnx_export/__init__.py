@@ -1,6 +1,6 @@
 """A fitted scikit-learn estimator as an ONNX model that answers the same, proven row by row."""
 
-from training.onnx_export.convert import export_onnx
+from training.onnx_export.convert import export_onnx, used_inputs
 from training.onnx_export.exceptions import ExportRefusedError, ParityError
 from training.onnx_export.inputs import ModelInputs
 from training.onnx_export.parity import Parity, check_parity, trained_scores
@@ -13,4 +13,5 @@ __all__ = [
     "check_parity",
     "export_onnx",
     "trained_scores",
+    "used_inputs",
 ]

@@ -7,6 +7,7 @@ known here is refused: a conversion that is merely close has been seen to flip l
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -91,10 +92,32 @@ def export_onnx(estimator: Any, inputs: ModelInputs, problem_type: ProblemType) 
     ExportRefusedError
         For anything the exporter does not know, naming step, class and option.
     """
+    graph = Graph()
+    return graph.finish(_written(estimator, inputs, graph, problem_type), inputs)
+
+
+def used_inputs(estimator: Any, inputs: ModelInputs, problem_type: ProblemType) -> ModelInputs:
+    """``inputs`` without the features that no step of the estimator takes; ``columns`` stay those it was fitted on.
+
+    Raises
+    ------
+    ExportRefusedError
+        As :func:`export_onnx` does.
+    """
+    graph = Graph()
+    _written(estimator, inputs, graph, problem_type)
+    return replace(
+        inputs,
+        numbers=tuple(name for name in inputs.numbers if name in graph.columns),
+        categories=tuple(name for name in inputs.categories if name in graph.columns),
+    )
+
+
+def _written(estimator: Any, inputs: ModelInputs, graph: Graph, problem_type: ProblemType) -> str:
+    """The name of the score's tensor, once the graph has everything that leads to it."""
     place = _place((), estimator)
     if not sklearn.__version__.startswith(SKLEARN_SERIES):
         raise place.refuse(f"fitted with scikit-learn {sklearn.__version__}", f"{SKLEARN_SERIES}x")
-    graph = Graph()
     value: Value = Frame(inputs.columns, inputs)
     path: tuple[str, ...] = ()
     while type(estimator) is Pipeline:
@@ -102,8 +125,7 @@ def export_onnx(estimator: Any, inputs: ModelInputs, problem_type: ProblemType) 
         value = _steps(estimator.steps[:-1], value, graph, path)
         name, estimator = estimator.steps[-1]
         path = (*path, name)
-    score = _predict(estimator, value, graph, _place(path, estimator), problem_type)
-    return graph.finish(score, inputs)
+    return _predict(estimator, value, graph, _place(path, estimator), problem_type)
 
 
 def _predict(estimator: Any, value: Value, graph: Graph, place: Place, problem_type: ProblemType) -> str:

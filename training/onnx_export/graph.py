@@ -20,10 +20,14 @@ IR_VERSION = 10
 
 @dataclass
 class Graph:
-    """Nodes and constants, named by a counter so that the same estimator gives the same bytes."""
+    """Nodes and constants, named by a counter so that the same estimator gives the same bytes.
+
+    ``columns`` are those of the features frame that some node takes.
+    """
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: list[onnx.TensorProto] = field(default_factory=list)
+    columns: set[str] = field(default_factory=set)
 
     def add(self, operator: str, inputs: Sequence[str], *, domain: str = "", **attributes: Any) -> str:
         """Append a node with one output, and return that output's name."""

@@ -24,7 +24,7 @@ class ModelInputs:
     Attributes
     ----------
     columns : tuple of str
-        All features in declared order: the columns of the frame an estimator is fitted on.
+        All features in declared order: the columns of the frame an estimator is fitted on. It need not take them all.
     numbers : tuple of str
         The columns of the input ``num``: float64 [N, len(numbers)], NaN where missing.
     categories : tuple of str

@@ -69,6 +69,7 @@ def gather(value: Value, graph: Graph, place: Place) -> Numbers | Texts:
     if not isinstance(value, Frame):
         return value
     numbers, categories = value.numbers, value.categories
+    graph.columns.update(value.columns)
     if numbers and categories:
         raise place.refuse(
             f"it receives number and category columns together ({numbers[0]!r} and {categories[0]!r})",

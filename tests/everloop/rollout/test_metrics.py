@@ -67,3 +67,9 @@ def test_metrics_that_could_not_be_read_are_an_error(metrics: CloudWatchMetrics,
 def test_no_time_at_all(metrics: CloudWatchMetrics):
     whole = BEGIN.replace(second=0)
     assert metrics.read("3", whole, whole).requests == 0
+
+
+def test_counts_what_a_version_refused(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+    cloudwatch.requests(40, at=BEGIN, version="3", refused=7)
+    cloudwatch.requests(40, at=BEGIN, version="2", refused=9)
+    assert metrics.read("3", BEGIN, END) == VersionMetrics(40, 0, 20, refused=7)

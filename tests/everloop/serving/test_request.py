@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from everloop.serving.contract import CategoryField, NumberField
 from everloop.serving.exceptions import RequestError
 from everloop.serving.request import MAX_BODY_BYTES, RequestParser, Rows, decode_body
 from everloop.serving.response import STATUS_OF_CODE
@@ -52,8 +53,64 @@ def test_a_key_is_the_same_as_text_and_as_whole_number() -> None:
     assert (refused.value.code, refused.value.index) == ("duplicate_key", 1)
 
 
+def test_what_may_be_missing_may_be_left_out() -> None:
+    short = {"train_id": "t1", "distance": 120, "line": "north"}
+    left_out = parse({"instances": [short]})
+    told = parse({"instances": [{**short, "wind": None, "operator": None, "day": ""}]})
+    np.testing.assert_array_equal(left_out.num, told.num)
+    assert left_out.cat.tolist() == told.cat.tolist() == [["north", "", ""]]
+
+
+DECLARED = (
+    NumberField("wind", missing="allow"),
+    NumberField("speed", min=0, missing="allow"),
+    CategoryField("crew", missing="allow", unseen="refuse", max_length=4, values=("red", "blue")),
+)
+
+
+class TestDeclaredFeaturesThatTheVersionDoesNotUse:
+    """GIVEN a declaration with two features more than the version that answers knows."""
+
+    parser = RequestParser(small_contract(), DECLARED)
+
+    def parse(self, *instances: dict[str, object]) -> Rows:
+        return self.parser.parse(json.dumps({"instances": instances}).encode())
+
+    def test_may_be_sent_or_left_out_and_change_nothing_for_the_model(self) -> None:
+        rows = self.parse(row("t1"), row("t2", speed=3, crew="red"), row("t3", speed=None, crew=""))
+        np.testing.assert_array_equal(rows.num, [[120, 3.5]] * 3)
+        assert rows.cat.tolist() == [["north", "a", ""]] * 3
+        # AND the lake gets what was sent
+        none = {"speed": None, "crew": None}
+        assert rows.unused == [none, {"speed": 3.0, "crew": "red"}, none]
+
+    @pytest.mark.parametrize(
+        ("sent", "code", "field"),
+        [
+            ({"speed": "3"}, "wrong_type", "speed"),
+            ({"speed": -1}, "out_of_range", "speed"),
+            ({"crew": "pink"}, "unseen_category", "crew"),
+            ({"crew": "orange"}, "too_long", "crew"),
+            ({"spede": 3}, "unknown_feature", "spede"),
+        ],
+    )
+    def test_are_held_against_the_declaration_and_typing_errors_still_refused(
+        self, sent: dict[str, object], code: str, field: str
+    ) -> None:
+        with pytest.raises(RequestError) as refused:
+            self.parse(row("t1", **sent))
+        assert (refused.value.code, refused.value.field) == (code, field)
+
+    def test_are_not_there_where_the_version_uses_them_all(self) -> None:
+        assert (
+            RequestParser(small_contract(), DECLARED[:1]).parse(json.dumps({"instances": [row()]}).encode()).unused
+            == []
+        )
+
+
 ONE_WRONG_ROW = [
-    (without("wind"), "missing_feature", "wind"),
+    (without("distance"), "missing_feature", "distance"),
+    (without("line"), "missing_feature", "line"),
     (without("train_id"), "missing_feature", "train_id"),
     (row(speed=3), "unknown_feature", "speed"),
     (row(late=1), "unknown_feature", "late"),

@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from everloop.environment import MissingSettingError
-from everloop.serving.contract import NumberField
+from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from functions.predict.handler import Environment, Predictor
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.fakes.object_store import FakeS3
@@ -38,13 +39,14 @@ class Deployed:
             "EVERLOOP_ARTIFACT_PREFIX": PREFIX,
             "EVERLOOP_MANIFEST_SHA256": self.stored.manifest_sha256,
         }
+        self.declared: tuple[NumberField | CategoryField, ...] = ()
         self.metrics: dict[str, Any] = {}
         self.start()
 
     def start(self) -> None:
         """Start a new process."""
         environment = Environment.read(self.variables)
-        self.predictor = Predictor(environment, s3_client=self.s3, firehose_client=self.stream)
+        self.predictor = Predictor(environment, s3_client=self.s3, firehose_client=self.stream, declared=self.declared)
 
     def post(self, document: Any, **options: Any) -> tuple[int, dict[str, Any]]:
         answer = self.predictor.handle(http_event(document, path=PATH, **options), "4")
@@ -192,6 +194,61 @@ class TestAScoreThatIsNotFinite:
         assert deployed.stream.taken == []
         # AND what is left is answered
         assert deployed.post({"instances": rows[:1]})[0] == 200
+
+
+class TestWhileAModelChanges:
+    """GIVEN a champion and a candidate whose contracts differ, each under the declaration of today."""
+
+    SEATS = NumberField("seats", min=0, missing="allow")
+
+    def serve(self, deployed: Deployed, contract: ServingContract, weights: list[float]) -> None:
+        deployed.stored = StoredArtifact(contract, linear_model(weights))
+        deployed.s3.objects = deployed.stored.objects
+        deployed.variables["EVERLOOP_MANIFEST_SHA256"] = deployed.stored.manifest_sha256
+        deployed.start()
+
+    @pytest.mark.parametrize("version", ["champion", "candidate"])
+    @pytest.mark.parametrize("caller", ["old", "new"])
+    def test_an_optional_feature_is_added_and_nobody_is_refused(
+        self, deployed: Deployed, version: str, caller: str
+    ) -> None:
+        distance = NumberField("distance", min=0)
+        deployed.declared = (replace(distance, missing="allow"), self.SEATS)
+        new = (distance, self.SEATS) if version == "candidate" else (distance,)
+        self.serve(deployed, small_contract(numbers=new, categories=()), [0.001] * len(new))
+        sent = {"train_id": "t1", "distance": 100.0} | ({"seats": 300.0} if caller == "new" else {})
+        status, answer = deployed.post({"instances": [sent]})
+        # THEN only the version that uses it answers otherwise for it
+        z = 0.1 + (0.3 if (version, caller) == ("candidate", "new") else 0.0)
+        assert status == 200
+        assert answer["predictions"][0]["probability"] == pytest.approx(1 / (1 + math.exp(-z)))
+        # AND the lake has it from the first caller who sends it, whoever answers
+        assert deployed.stream.taken[0]["seats"] == (300.0 if caller == "new" else None)
+
+    @pytest.mark.parametrize("caller", ["old", "new"])
+    def test_a_feature_that_is_used_no_more_may_still_be_sent_while_it_is_declared(
+        self, deployed: Deployed, caller: str
+    ) -> None:
+        deployed.declared = (NumberField("distance", missing="allow"), self.SEATS)
+        self.serve(deployed, small_contract(numbers=(NumberField("distance"),), categories=()), [0.001])
+        sent = {"train_id": "t1", "distance": 100.0} | ({"seats": 300.0} if caller == "old" else {})
+        assert deployed.post({"instances": [sent]})[0] == 200
+
+    def test_what_a_version_refuses_is_counted_by_it_with_the_cause(self, deployed: Deployed) -> None:
+        assert deployed.post({"instances": [row(), row("t2", seats=3)]})[0] == 400
+        metrics = deployed.metrics
+        assert (metrics["RequestsRefused"], metrics["ClientErrors"], metrics["ServerErrors"]) == (1, 1, 0)
+        assert (metrics["cause"], metrics["lambda_version"]) == ("unknown_feature", "4")
+        by_cause = metrics["_aws"]["CloudWatchMetrics"][1]
+        assert [m["Name"] for m in by_cause["Metrics"]] == ["ClientErrors"]
+        assert ["model", "lambda_version", "cause"] in by_cause["Dimensions"]
+
+    def test_nonsense_is_no_contracts_refusal(self, deployed: Deployed) -> None:
+        """GIVEN a body that no version takes; THEN it is counted, and says nothing about the version."""
+        assert deployed.post("{")[0] == 400
+        assert (deployed.metrics["RequestsRefused"], deployed.metrics["ClientErrors"]) == (0, 1)
+        assert deployed.post({"instances": [row()]})[0] == 200
+        assert "ClientErrors" not in deployed.metrics
 
 
 def test_without_a_version_there_is_no_champion(deployed: Deployed) -> None:

@@ -613,3 +613,46 @@ def test_all_at_once(world: World):
 def test_an_action_that_does_not_exist(world: World):
     with pytest.raises(ValueError, match="promote"):
         world.act("deploy")
+
+
+class TestACandidateThatRefusesWhatItsChampionTakes:
+    def serve(self, world: World, *, refused: int, by_champion: int = 0) -> dict[str, Any]:
+        world.crown("train-1")
+        world.start("train-2", world.train("train-2"))
+        world.shift()
+        at, champion = BEGIN + timedelta(minutes=world.minutes + 30), world.rollout["previous"]["lambda_version"]
+        world.cloudwatch.requests(270, at=at, version=champion, refused=by_champion)
+        world.traffic(30, refused=refused)
+        return world.check()
+
+    def test_goes_back_with_the_two_counts(self, world: World) -> None:
+        answer = self.serve(world, refused=30)
+        assert answer["decision"] == "rollback"
+        assert [r["code"] for r in answer["reasons"]] == ["refused_requests"]
+        assert (
+            "30 of 30 requests were refused with 4xx, and by the version before 0 of 270"
+            in answer["reasons"][0]["sentence"]
+        )
+        world.act("rollback", rollout=world.rollout)
+        assert world.store.champion().version == 1
+
+    def test_goes_on_where_the_champion_refuses_as_many(self, world: World) -> None:
+        assert self.serve(world, refused=15, by_champion=135)["decision"] == "advance"
+
+    def test_is_found_in_the_bake_where_nothing_came_in_the_canary(self, world: World) -> None:
+        """GIVEN a candidate that was promoted on good traffic; WHEN callers that it refuses come in the bake."""
+        world.crown("train-1")
+        champion = world.store.champion().lambda_version
+        world.minutes += 60
+        at = BEGIN + timedelta(minutes=world.minutes - 30)
+        world.cloudwatch.requests(100, at=at, version=champion, weighted=False)
+        world.start("train-2", world.train("train-2"))
+        for _ in DECLARED.steps:
+            world.shift()
+            world.traffic(100)
+            decision = world.check()["decision"]
+        assert decision == "promote"
+        world.promote()
+        world.traffic(100, refused=100, weighted=False)
+        answer = world.check("bake")
+        assert (answer["decision"], answer["reasons"][0]["code"]) == ("rollback", "refused_requests")

@@ -30,7 +30,7 @@ from sklearn.preprocessing import (
 
 from everloop.serving.scorer import Scorer
 from tests.training.onnx_export.frames import INPUTS, contract_of, labels_of, random_frame, values_of
-from training.onnx_export import ModelInputs, Parity, check_parity, export_onnx
+from training.onnx_export import ModelInputs, Parity, check_parity, export_onnx, used_inputs
 
 NUMBERS, CATEGORIES = list(INPUTS.numbers), list(INPUTS.categories)
 
@@ -241,3 +241,29 @@ def test_any_tree_model_answers_the_same(seed: int, rows: int, leaves: int, smal
     pre = dense_encoding() if kind == "gradient" else tree_encoding()
     estimator = make_pipeline(pre, predictors[kind]).fit(frame, target)
     assert parity_of(estimator, "binary_classification", seed=seed + 1).max_abs_difference < 1e-14
+
+
+@pytest.mark.parametrize(
+    ("numbers", "categories"), [(["wind", "seats"], ["origin"]), (["seats"], []), ([], ["origin", "carrier"])]
+)
+def test_what_no_step_takes_is_no_input(numbers: list[str], categories: list[str]) -> None:
+    """GIVEN a pipeline that drops columns of its frame; THEN the exported model does not ask for them."""
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    pre = ColumnTransformer([("c", encoder, categories), ("n", "passthrough", numbers)])
+    frame = random_frame(500, 1)
+    estimator = make_pipeline(pre, HistGradientBoostingClassifier(max_iter=5)).fit(frame, labels_of(frame, 1))
+    used = used_inputs(estimator, INPUTS, "binary_classification")
+    assert (set(used.numbers), set(used.categories)) == (set(numbers), set(categories))
+    assert used.columns == INPUTS.columns
+    assert parity_of(estimator, "binary_classification", inputs=used).max_abs_difference < 1e-12
+
+
+def test_what_remains_is_taken_and_so_is_all_that_a_bare_model_is_fitted_on() -> None:
+    frame = random_frame(500, 1)
+    estimator = make_pipeline(tree_encoding(), HistGradientBoostingClassifier(max_iter=5)).fit(
+        frame, labels_of(frame, 1)
+    )
+    assert used_inputs(estimator, INPUTS, "binary_classification") == INPUTS
+    bare = ModelInputs(columns=INPUTS.numbers, numbers=INPUTS.numbers, categories=())
+    model = HistGradientBoostingClassifier(max_iter=5).fit(frame[NUMBERS], labels_of(frame, 1))
+    assert used_inputs(model, bare, "binary_classification") == bare
