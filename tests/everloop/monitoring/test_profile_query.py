@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from everloop.limits import LARGEST_VALUE
 from everloop.monitoring.counting import count_profile
@@ -73,6 +75,42 @@ def test_query_and_process_count_the_same(metric: str, seed: int) -> None:
     rows = draw(rng, 200, classification=classification, shift=seed * 5.0, unlabelled=0.2)
     rows.features["line"][:3] = ["o'er", "never seen", "west"]
     lake.live(rows, DAY)
+    assert_same(counted(lake, reference).profile, in_process(rows, reference, lake))
+
+
+ODD_CATEGORIES = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=12) | st.sampled_from(
+    [
+        "'",
+        "\\'",
+        "' OR '1'='1",
+        "'; DROP TABLE late_train_labels; --",
+        '"',
+        "{x}",
+        "%s",
+        "?",
+        "$path",
+        "/*",
+        "U&'\\0041'",
+    ]
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(categories=st.lists(ODD_CATEGORIES, min_size=2, max_size=5, unique=True), seed=st.integers(0, 100))
+def test_categories_may_be_called_as_they_like(categories: list[str], seed: int) -> None:
+    # GIVEN a reference and a window whose categories hold quotes, escapes, and pieces of queries
+    declaration = declarations()["log_loss"]
+    rng = np.random.default_rng(seed)
+
+    def oddly_named(rows: WatchedRows) -> WatchedRows:
+        rows.features["line"] = [categories[i] for i in rng.integers(0, len(categories), len(rows))]
+        return rows
+
+    reference = reference_of([oddly_named(draw(rng, 40)) for _ in range(8)], declaration)
+    lake = WatchedLake(declaration)
+    rows = oddly_named(draw(rng, 60))
+    lake.live(rows, DAY)
+    # WHEN the window is counted; THEN each category counts as itself
     assert_same(counted(lake, reference).profile, in_process(rows, reference, lake))
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from everloop.registry.audit import Entry, seal, verify_chain
 from everloop.registry.records import AuditHead, AuditRecord
+from tests.helpers.growth import assert_linear, calls
 
 JSON = st.recursive(
     st.none()
@@ -109,3 +110,11 @@ def test_moving_the_head_back_removing_it_or_cutting_everything_off_is_found(ent
 
 def test_a_chain_of_nothing_is_intact():
     assert verify_chain([], None).intact
+
+
+def test_a_long_chain_is_checked_in_proportion() -> None:
+    def sealed(length: int) -> tuple[list[AuditRecord], AuditHead]:
+        entries = [Entry(at="2013-03-01T00:00:00Z", action="asked", actor="a", reason="x" * 50) for _ in range(length)]
+        return seal(entries, model="m", operation="o", head=None)
+
+    assert_linear(sealed, lambda made: verify_chain(*made), size=100, cost=calls)
