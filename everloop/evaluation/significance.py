@@ -24,7 +24,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, lower_bound, upper_bound
+from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, least_area_error, lower_bound, upper_bound
 from everloop.evaluation.exceptions import EvaluationError
 from everloop.evaluation.metrics import Estimate
 from everloop.evaluation.report import ClassCounts, MetricValue, PairedDifference, Parts
@@ -174,20 +174,11 @@ def _next(weights: np.ndarray) -> float:
 
 
 def _area_error(estimate: Estimate, error: float, freedom: int) -> tuple[float, int]:
-    """The error of an AUC, and its degrees of freedom: never less than rows that are independent have.
-
-    Where every positive lies above every negative the influences are all zero, which is no certainty. The least is
-    Hanley and McNeil's, in the form that does best with few rows of a class: with the mean of both numbers in place of
-    each (R. G. Newcombe, Statistics in Medicine 25 (2006), method 5).
-    """
+    """The error of an AUC, and its degrees of freedom; never less than independent rows have."""
     assert estimate.labels is not None
-    ones = float(estimate.labels.sum())
+    ones = int(estimate.labels.sum())
     zeros = len(estimate.labels) - ones
-    # Half a pair on either side keeps the area off 0 and 1.
-    area = (estimate.value * ones * zeros + 0.5) / (ones * zeros + 1)
-    pairs = (ones + zeros) / 2 - 1
-    least = area * (1 - area) * (1 + pairs * ((1 - area) / (2 - area) + area / (1 + area))) / (ones * zeros)
-    return max(error, math.sqrt(least)), min(freedom, max(1, int(min(ones, zeros)) - 1))
+    return max(error, least_area_error(estimate.value, ones, zeros)), min(freedom, max(1, min(ones, zeros) - 1))
 
 
 _LEAST_P_VALUE = 1e-9

@@ -86,6 +86,11 @@ class Outcomes:
         )
 
     @property
+    def binary(self) -> bool:
+        """Whether the outcomes are classes: a probability claims a variance of a quarter at most, a value one of 1."""
+        return self.v <= self.rows / 2
+
+    @property
     def mean_loss(self) -> float | None:
         """The mean loss; None without rows."""
         return self.loss / self.rows if self.rows else None

@@ -11,12 +11,21 @@ them as strongly as the scores differ (the spread). Both are linear conditions w
   positive one is no decay.
 
 Each is tested over days, as days are what varies independently: the variance is robust to any dependence within a
-day. What such a deviation costs is the part of the deviance that a recalibration of the same scores would save, to
+day. That alone would be blind where outcomes are rare: days without a positive hardly differ, and two positives would
+be a certain decay. So the answers' own claim is heard as well. The number of positives is held against the scores by
+the binomial distribution, whose tails bound those of unequal probabilities (Hoeffding), and the larger of both
+p-values counts; the spread's variance is never taken for less than the scores say it has. The rate of false alarms is
+that of a single look: looks at overlapping days are not independent, and over many the chance of one adds up.
+``benchmarks/quality_rates.py`` shows the rates.
+
+What such a deviation costs is the part of the deviance that a recalibration of the same scores would save, to
 second order U^2 / 2I with the sum U and its information I: a lower bound to what a freshly trained model would
 answer better, known without training one.
 
 References
 ----------
+W. Hoeffding, "On the distribution of the number of successes in independent trials", Annals of Mathematical
+Statistics 27 (1956), theorem 4.
 D. R. Cox, "Two further applications of a model for binary regression", Biometrika 45 (1958).
 """
 
@@ -29,8 +38,10 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
+from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, least_area_error
 from everloop.monitoring.profile import Outcomes
 from everloop.monitoring.reference import Reference
+from everloop.statistics.binomial import both_tails
 from everloop.statistics.student_t import t_cdf, t_quantile
 
 if TYPE_CHECKING:
@@ -74,14 +85,15 @@ class Deviation:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its two-sided 95% interval over days; None where the days do not give one."""
+    """A value with its two-sided 95% interval over days; None where there is none, and ``reason`` says why."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
+    reason: str = ""
 
-    def as_dict(self) -> dict[str, float | None]:
-        return {"value": self.value, "low": self.low, "high": self.high}
+    def as_dict(self) -> dict[str, Any]:
+        return {"value": self.value, "low": self.low, "high": self.high, "reason": self.reason}
 
 
 @dataclass(frozen=True)
@@ -161,7 +173,7 @@ def judge_quality(
     elif total.rows < minimum_rows:
         reason = f"there are {total.rows} labelled rows and {minimum_rows} are needed"
     else:
-        deviations = tuple(_judge(d, total, trigger) for d in (_level(latest), _spread(latest, total)))
+        deviations = tuple(_judge(d, total, trigger) for d in (_level(latest, total), _spread(latest, total)))
     return QualityReport(
         evaluated=bool(deviations),
         days=len(latest) * window_days,
@@ -197,7 +209,19 @@ def binning_error(outcomes: Outcomes) -> float | None:
 
 @dataclass(frozen=True)
 class _Sums:
-    """A deviation before it is judged: its sum U by window, with what is to be expected of each, and I."""
+    """A deviation before it is judged.
+
+    Attributes
+    ----------
+    parts : tuple of float
+        Its sum U by window.
+    information : float
+        I: of a classification, the variance that the scores say U has.
+    least_error : float
+        What the standard error of U is at least, however alike the windows are.
+    count : tuple of float and float, or None
+        The number of positives, and what the scores say it is, where these alone make the sum.
+    """
 
     kind: str
     parts: tuple[float, ...]
@@ -205,28 +229,37 @@ class _Sums:
     information: float
     scale: float
     one_sided: bool
+    least_error: float
+    count: tuple[float, float] | None = None
 
 
-def _level(windows: Sequence[Outcomes]) -> _Sums:
+def _level(windows: Sequence[Outcomes], total: Outcomes) -> _Sums:
     parts = tuple(w.label - w.score for w in windows)
     rows = tuple(w.rows for w in windows)
-    return _Sums("level", parts, rows, sum(w.v for w in windows), float(sum(rows)), one_sided=False)
+    count, least = ((total.label, total.score), 0.0) if total.binary else (None, math.sqrt(2 * total.deviance))
+    return _Sums("level", parts, rows, total.v, float(total.rows), False, least, count)
 
 
 def _spread(windows: Sequence[Outcomes], total: Outcomes) -> _Sums:
     centre = total.v_z / total.v if total.v else 0.0
     parts = tuple(w.residual_z - centre * (w.label - w.score) for w in windows)
     information = total.v_zz - centre * total.v_z
-    return _Sums("spread", parts, tuple(w.rows for w in windows), information, information, one_sided=True)
+    # The residuals of a regression claim no variance; they have one.
+    claimed = information if total.binary else information * 2 * total.deviance / total.rows
+    least = math.sqrt(max(0.0, claimed))
+    return _Sums("spread", parts, tuple(w.rows for w in windows), information, information, True, least)
 
 
 def _judge(sums: _Sums, total: Outcomes, trigger: QualityTrigger) -> Deviation:
     whole = sum(sums.parts)
-    error = _standard_error(sums.parts, sums.rows)
+    error = max(_standard_error(sums.parts, sums.rows), sums.least_error)
     saved = min(whole**2 / (2 * sums.information), total.deviance) if sums.information > 0 else 0.0
     left = total.deviance - saved
     increase = saved / left if left > 0 else (math.inf if saved else 0.0)
-    p_value = min(1.0, TESTS * _p_value(whole, error, len(sums.parts) - 1, sums.one_sided))
+    probability = _p_value(whole, error, len(sums.parts) - 1, sums.one_sided)
+    if sums.count is not None:
+        probability = max(probability, both_tails(round(sums.count[0]), sums.count[1], total.rows))
+    p_value = min(1.0, TESTS * probability)
     return Deviation(
         kind=sums.kind,
         amount=whole / sums.scale if sums.scale > 0 else 0.0,
@@ -252,23 +285,47 @@ def _standard_error(parts: Sequence[float], rows: Sequence[int]) -> float:
     return math.sqrt(groups / (groups - 1) * squares)
 
 
+def _too_few(total: Outcomes) -> str:
+    if not total.binary:
+        return ""
+    ones = round(total.label)
+    label, rows = min((1, ones), (0, total.rows - ones), key=lambda found: found[1])
+    if rows >= FEWEST_OF_A_CLASS:
+        return ""
+    return f"{rows} outcomes of {label} are too few: {FEWEST_OF_A_CLASS} are needed"
+
+
 def _loss(windows: Sequence[Outcomes], total: Outcomes) -> Interval:
     value = total.mean_loss
     if value is None or len(windows) < 2:
-        return Interval(value)
-    error = _standard_error([w.loss for w in windows], [w.rows for w in windows]) / total.rows
-    half = t_quantile((1 + CONFIDENCE) / 2, len(windows) - 1) * error
+        return Interval(value, reason="" if value is None else _ONE_WINDOW)
+    few = _too_few(total)
+    if few:
+        return Interval(value, reason=few)
+    error = _standard_error([w.loss for w in windows], [w.rows for w in windows])
+    if total.binary and math.isclose(total.loss, total.deviance):
+        # What the scores say the variance of the log loss is.
+        error = max(error, math.sqrt(total.v_zz))
+    half = t_quantile((1 + CONFIDENCE) / 2, len(windows) - 1) * error / total.rows
     return Interval(value, value - half, value + half)
 
 
+_ONE_WINDOW = "a single window does not show how days differ"
+
+
 def _auc_interval(windows: Sequence[Outcomes], total: Outcomes) -> Interval:
-    """The AUC, its interval by the jackknife over windows."""
+    """The AUC, its interval by the jackknife over windows; never narrower than independent rows give."""
     value = auc(total)
+    if value is None:
+        return Interval(value)
+    few = _too_few(total)
+    if few or len(windows) < 2:
+        return Interval(value, reason=few or _ONE_WINDOW)
     without = [auc(reduce(add, [o for j, o in enumerate(windows) if j != i], Outcomes())) for i in range(len(windows))]
     known = [w for w in without if w is not None]
-    if value is None or len(known) < 2 or len(known) < len(without):
-        return Interval(value)
+    if len(known) < len(without):
+        return Interval(value, reason="a single window has all outcomes of one class")
     groups, mean = len(known), sum(known) / len(known)
     error = math.sqrt((groups - 1) / groups * sum((w - mean) ** 2 for w in known))
-    half = t_quantile((1 + CONFIDENCE) / 2, groups - 1) * error
-    return Interval(value, max(0.0, value - half), min(1.0, value + half))
+    error = max(error, least_area_error(value, sum(total.ones), sum(total.zeros)))
+    return Interval(value, *area_bounds(value, error, groups - 1, (1 + CONFIDENCE) / 2))

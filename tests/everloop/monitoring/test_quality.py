@@ -165,3 +165,78 @@ class TestAuc:
             found = judge([day(rng) for _ in range(10)]).auc
             inside += found.low <= truth <= found.high
         assert inside >= 88
+
+
+def rare_day(rng, *, expected, rows=200, factor=1.0, stretch=1.0, flipped=False) -> Outcomes:
+    """A day on which ``expected`` rows are positive by the scores, and ``factor`` times the odds in truth."""
+    z = rng.normal(np.log(expected / rows) - 1.1, 1.5, rows)
+    centre = np.log(expected / rows) + 1.1
+    labels = (rng.random(rows) < 1 / (1 + np.exp(-(centre + stretch * (z - centre) + np.log(factor))))).astype(float)
+    scores = 1 / (1 + np.exp(-z))
+    if flipped:
+        labels, scores = 1 - labels, 1 - scores
+    bins = number_bins(np.linspace(0, 1, 101), 100)
+    return count_outcomes(bins, scores, labels, metric="log_loss", classification=True)
+
+
+class TestRareOutcomes:
+    @pytest.mark.parametrize("flipped", [False, True])
+    @pytest.mark.parametrize(
+        ("expected", "days", "rows"), [(0.2, 10, 200), (0.1, 14, 100), (0.05, 7, 50), (1, 10, 200)]
+    )
+    def test_an_unchanged_world_alarms_no_more_often_than_declared(self, expected, days, rows, flipped) -> None:
+        """Where most days have no positive, days hardly differ: by them alone one window in four was a decay."""
+        rng = np.random.default_rng(11)
+        trigger = QualityTrigger(days=days, minimum_increase=0.0, confidence=0.99)
+        trials = 300
+        alarms = sum(
+            bool(
+                judge(
+                    [rare_day(rng, expected=expected, rows=rows, flipped=flipped) for _ in range(days)], trigger
+                ).fallen
+            )
+            for _ in range(trials)
+        )
+        assert alarms <= 9  # of 300 at 1%: more has a probability below 1 in 700
+
+    def test_days_without_a_positive_are_no_certainty(self) -> None:
+        rng = np.random.default_rng(12)
+        none = [rare_day(rng, expected=0.2, factor=1e-9) for _ in range(10)]
+        level = next(d for d in judge(none).deviations if d.kind == "level")
+        assert level.p_value > 0.2
+        many = [rare_day(rng, expected=2, factor=1e-9) for _ in range(10)]
+        assert next(d for d in judge(many).deviations if d.kind == "level").p_value < 1e-6
+
+    def test_a_level_that_doubles_and_a_spread_that_halves_are_seen(self) -> None:
+        rng = np.random.default_rng(13)
+        trigger = QualityTrigger(days=10, minimum_increase=0.0, confidence=0.99)
+        doubled = sum(
+            "level"
+            in {d.kind for d in judge([rare_day(rng, expected=10, factor=2) for _ in range(10)], trigger).fallen}
+            for _ in range(20)
+        )
+        halved = sum(
+            "spread"
+            in {d.kind for d in judge([rare_day(rng, expected=10, stretch=0.3) for _ in range(10)], trigger).fallen}
+            for _ in range(20)
+        )
+        assert doubled >= 18
+        assert halved >= 18
+
+    def test_few_outcomes_of_a_class_give_no_intervals_and_say_so(self) -> None:
+        rng = np.random.default_rng(14)
+        report = judge([rare_day(rng, expected=0.3) for _ in range(10)])
+        assert report.loss.value is not None
+        assert report.loss.low is None
+        assert "outcomes of 1 are too few: 10 are needed" in report.loss.reason
+        assert report.auc.low is None
+
+
+def test_of_a_regression_the_error_is_never_less_than_independent_rows_have() -> None:
+    """Two windows that agree by chance prove nothing."""
+    rng = np.random.default_rng(15)
+    z = rng.normal(0, 1, 400)
+    noise = rng.normal(0.1, 1, 400)
+    one = count_outcomes(None, z, z + noise, metric="mae", classification=False)
+    level = judge([one] * 10, minimum_rows=10).deviations[0]
+    assert level.p_value > 1e-6
