@@ -19,6 +19,8 @@ _RATIO = math.log(1.01)
 OLDEST = timedelta(days=14)
 NEWEST = timedelta(hours=2)
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d{1,2})?|100)\Z")
+_NUMBER = r"(\d+(?:\.\d{1,10})?)?"
+_RANK = re.compile(rf"PR\({_NUMBER}:{_NUMBER}\)\Z")
 
 Dimensions = tuple[tuple[str, str], ...]
 
@@ -91,7 +93,7 @@ class Bucket:
         Raises
         ------
         MetricError
-            For a name that is neither a basic statistic nor a percentile.
+            For a name that is neither a basic statistic, a percentile nor a percentile rank.
         """
         basic = {
             "SampleCount": self.count,
@@ -102,7 +104,21 @@ class Bucket:
         }
         if name in basic:
             return basic[name]
+        rank = _RANK.match(name)
+        if rank is not None and (rank[1] or rank[2]):
+            return self._percentile_rank(float(rank[1] or "-inf"), float(rank[2] or "inf"))
         return self._percentile(percentile_of(name))
+
+    def _percentile_rank(self, above: float, up_to: float) -> float:
+        """The percentage of values in (above, up_to]."""
+        if not self.count:
+            return math.nan
+        inside = sum(times for value, times in self.values.items() if above < self._held(value) <= up_to)
+        return 100 * inside / self.count
+
+    def _held(self, value: float) -> float:
+        """A value that was rounded, no further than the values reach."""
+        return min(max(value, self.low), self.high)
 
     def _percentile(self, percent: float) -> float:
         rank = percent / 100 * self.count
@@ -110,7 +126,7 @@ class Bucket:
         for value, times in sorted(self.values.items()):
             reached += times
             if reached >= rank:
-                return min(max(value, self.low), self.high)
+                return self._held(value)
         return self.high
 
     def _spread(self, value: float, times: float) -> None:
@@ -144,7 +160,7 @@ def percentile_of(name: str) -> float:
         raise MetricError(
             "InvalidParameterValue",
             f"statistic {name!r} is not executed by the local cloud: it executes SampleCount, Sum, Average, "
-            "Minimum, Maximum and percentiles such as p99",
+            "Minimum, Maximum, percentiles such as p99 and percentile ranks such as PR(:300)",
         )
     return float(match[1])
 

@@ -13,6 +13,11 @@ its second; a single failure is not enough, because one in fifty is allowed to f
 told: that all of ``minimum_requests`` failed is evidence only while ``max_error_rate ** minimum_requests`` is below a
 look's share.
 
+The latency is judged alike. ``max_p99_latency_ms`` allows one request in a hundred to take longer, so the requests that
+took longer are counted and held against 1%. The 99th percentile of few requests would be no evidence: of five it is the
+slowest, which is above the limit in one look of twenty though the version keeps it. Each limit has its own
+false-alarm probability.
+
 A version also has to take what its predecessor takes: see :mod:`everloop.rollout.refusals`. It is rolled back when its
 share of refused requests is larger by more than ``max_error_rate``, and by more than chance makes it.
 
@@ -36,7 +41,11 @@ if TYPE_CHECKING:
     from everloop.model_file.schema import Guardrail
 
 FALSE_ROLLBACK_RATE = 0.05
-"""How often, over a whole rollout, a version whose true error rate is exactly the maximum is rolled back."""
+"""How often, over a whole rollout, a version whose true error rate is exactly the maximum is rolled back; and one of
+which exactly one request in a hundred takes longer than allowed."""
+
+SLOW_SHARE = 0.01
+"""The share of requests that may take longer than the 99th percentile is allowed to."""
 
 _PRECISION = 1e-12
 
@@ -52,15 +61,19 @@ class VersionMetrics:
     requests, errors : int
         Invocations, and those that failed (crashed, or answered 5xx).
     p99_ms : float or None
-        99th percentile of the duration in milliseconds; None without requests.
+        99th percentile of the duration in milliseconds; None without requests. It tells, and decides nothing.
     refused : int
         Requests that the version's contract refused, answered with 4xx.
+    timed, slow : int
+        Invocations whose duration is known, and those of them that took longer than ``max_p99_latency_ms``.
     """
 
     requests: int
     errors: int
     p99_ms: float | None
     refused: int = 0
+    timed: int = 0
+    slow: int = 0
 
 
 @dataclass(frozen=True)
@@ -170,12 +183,13 @@ def _broken_limits(
         )
         reasons.append(Reason("error_rate", sentence, bound, guardrail.max_error_rate))
     enough = metrics.requests >= guardrail.minimum_requests
-    if enough and metrics.p99_ms is not None and metrics.p99_ms > guardrail.max_p99_latency_ms:
+    share = exact_lower_bound(metrics.slow, metrics.timed, confidence)
+    if enough and share > SLOW_SHARE:
         sentence = (
-            f"the 99th percentile of the latency is {metrics.p99_ms:.0f} ms over {metrics.requests} requests,"
-            f" allowed is {guardrail.max_p99_latency_ms:.0f} ms"
+            f"{metrics.slow} of {metrics.timed} requests took longer than {guardrail.max_p99_latency_ms:.0f} ms: with"
+            f" {confidence:.1%} confidence more than {share:.2%} do, allowed is {SLOW_SHARE:.0%}{_p99(metrics)}"
         )
-        reasons.append(Reason("p99_latency", sentence, metrics.p99_ms, guardrail.max_p99_latency_ms))
+        reasons.append(Reason("p99_latency", sentence, share, SLOW_SHARE))
     refused = None if before is None else _refuses_more(guardrail, metrics, looks, before)
     return (*reasons, refused) if refused else tuple(reasons)
 
@@ -206,10 +220,14 @@ def _too_little_traffic(guardrail: Guardrail, metrics: VersionMetrics, hold_left
     return Verdict("rollback", (Reason("too_little_traffic", sentence, *values),))
 
 
+def _p99(metrics: VersionMetrics) -> str:
+    return "" if metrics.p99_ms is None else f"; the 99th percentile was {metrics.p99_ms:.0f} ms"
+
+
 def _kept(guardrail: Guardrail, metrics: VersionMetrics) -> Reason:
-    p99 = "no latency measured" if metrics.p99_ms is None else f"p99 {metrics.p99_ms:.0f} ms"
+    slow = f"{metrics.slow} of {metrics.timed} took longer than {guardrail.max_p99_latency_ms:.0f} ms"
     sentence = (
-        f"{metrics.errors} of {metrics.requests} requests failed and {p99}: nothing shows more than"
-        f" {guardrail.max_error_rate:.2%} errors or {guardrail.max_p99_latency_ms:.0f} ms"
+        f"{metrics.errors} of {metrics.requests} requests failed and {slow}: nothing shows more than"
+        f" {guardrail.max_error_rate:.2%} errors or {SLOW_SHARE:.0%} slow requests{_p99(metrics)}"
     )
     return Reason("guardrail_kept", sentence)

@@ -26,13 +26,17 @@ class CloudWatchMetrics:
         A boto3 ``cloudwatch`` client.
     function, alias, model : str
         Whose metrics to read.
+    slow_ms : float
+        Invocations that took longer are counted as slow. CloudWatch counts them by their percentile rank (``PR``,
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html).
     """
 
-    def __init__(self, client: Any, *, function: str, alias: str, model: str) -> None:
+    def __init__(self, client: Any, *, function: str, alias: str, model: str, slow_ms: float) -> None:
         self.client = client
         self.function = function
         self.alias = alias
         self.model = model
+        self.slow_ms = slow_ms
 
     def read(self, lambda_version: str, begin: datetime, end: datetime, *, alone: bool = False) -> VersionMetrics:
         """What ``lambda_version`` did from ``begin`` to ``end``.
@@ -62,6 +66,8 @@ class CloudWatchMetrics:
             wanted[f"{name}_requests"] = ("AWS/Lambda", "Invocations", dimensions, "Sum")
             wanted[f"{name}_errors"] = ("AWS/Lambda", "Errors", dimensions, "Sum")
             wanted[f"{name}_p99"] = ("AWS/Lambda", "Duration", dimensions, "p99")
+            wanted[f"{name}_timed"] = ("AWS/Lambda", "Duration", dimensions, "SampleCount")
+            wanted[f"{name}_within"] = ("AWS/Lambda", "Duration", dimensions, f"PR(:{self.slow_ms:.10g})")
         values = self._values(wanted, begin, end)
         requests = round(_largest(values, "requests", sum))
         errors = round(max(_largest(values, "errors", sum), sum(values["answered_5xx"])))
@@ -69,7 +75,8 @@ class CloudWatchMetrics:
         refused = round(sum(values["refused"]))
         requests = max(requests, errors + refused)
         p99 = _largest(values, "p99", lambda v: max(v, default=0.0))
-        return VersionMetrics(requests, errors, p99 if requests and p99 else None, refused)
+        timed, slow = max(_slow(values, name) for name in ("version", *(["alias"] if alone else [])))
+        return VersionMetrics(requests, errors, p99 if requests and p99 else None, refused, timed, slow)
 
     def _values(
         self, wanted: dict[str, tuple[str, str, list[dict[str, str]], str]], begin: datetime, end: datetime
@@ -114,6 +121,17 @@ class CloudWatchMetrics:
 
 def _next_minute(instant: datetime) -> datetime:
     return instant.replace(second=0, microsecond=0) + timedelta(minutes=1)
+
+
+def _slow(values: dict[str, list[float]], name: str) -> tuple[int, int]:
+    """How many durations are known, and how many of them lie above the limit: of each period the part that does.
+
+    A period that only one of the two statistics has yet is left for the next look.
+    """
+    pairs = list(zip(values[f"{name}_timed"], values[f"{name}_within"], strict=False))
+    if len(values[f"{name}_timed"]) != len(values[f"{name}_within"]):
+        return 0, 0
+    return round(sum(n for n, _ in pairs)), round(sum(n * (1 - within / 100) for n, within in pairs))
 
 
 def _largest(values: dict[str, list[float]], suffix: str, combine: Callable[[list[float]], float]) -> float:

@@ -31,13 +31,20 @@ def conductor() -> Conductor:
     model = required_setting(os.environ, "EVERLOOP_MODEL")
     function = required_setting(os.environ, "EVERLOOP_PREDICT_FUNCTION")
     table = required_setting(os.environ, "EVERLOOP_TABLE")
-    declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
+    declaration = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
+    declared = ModelDeclaration.model_validate_json(declaration).rollout
     return Conductor(
         store=RegistryStore(boto3.client("dynamodb"), table, model),
         target=LambdaAliasTarget(boto3.client("lambda"), function=function, alias=ALIAS),
-        metrics=CloudWatchMetrics(boto3.client("cloudwatch"), function=function, alias=ALIAS, model=model),
+        metrics=CloudWatchMetrics(
+            boto3.client("cloudwatch"),
+            function=function,
+            alias=ALIAS,
+            model=model,
+            slow_ms=declared.guardrail.max_p99_latency_ms,
+        ),
         announcer=Announcer(boto3.client("events"), required_setting(os.environ, "EVERLOOP_EVENT_BUS")),
-        declared=ModelDeclaration.model_validate_json(declared).rollout,
+        declared=declared,
         artifact_bucket=required_setting(os.environ, "EVERLOOP_ARTIFACT_BUCKET"),
     )
 

@@ -89,9 +89,20 @@ class FakeCloudWatch:
                 and begin <= s.at < min(begin + period, end)
             ]
             if found:
-                values.append(sum(found) if stat["Stat"] == "Sum" else _percentile(found, stat["Stat"]))
+                values.append(_statistic(found, stat["Stat"]))
             begin += period
         return values
+
+
+def _statistic(values: list[float], stat: str) -> float:
+    if stat == "Sum":
+        return sum(values)
+    if stat == "SampleCount":
+        return float(len(values))
+    if stat.startswith("PR(:"):
+        limit = float(stat.removeprefix("PR(:").removesuffix(")"))
+        return 100 * sum(value <= limit for value in values) / len(values)
+    return _percentile(values, stat)
 
 
 def _percentile(values: list[float], stat: str) -> float:

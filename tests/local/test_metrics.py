@@ -96,6 +96,20 @@ def test_merging_is_counting_together(left: list[float], right: list[float]) -> 
     assert one.total == pytest.approx(both.total)
 
 
+def test_a_percentile_rank_is_the_share_above_the_one_and_up_to_the_other() -> None:
+    bucket = Bucket()
+    for value in (100, 200, 300, 300, 400):
+        bucket.add(value)
+    found = {name: bucket.statistic(name) for name in ("PR(:300)", "PR(300:)", "PR(100:300)", "PR(99.5:100)")}
+    assert found == {"PR(:300)": 80.0, "PR(300:)": 20.0, "PR(100:300)": 60.0, "PR(99.5:100)": 20.0}
+
+
+@pytest.mark.parametrize("name", ["PR(:)", "PR(300)", "PR(1%:2%)", "pr(:300)", "TC(1:2)", "TM(2%:98%)", "IQM"])
+def test_a_statistic_that_is_not_executed_is_refused(name: str) -> None:
+    with pytest.raises(MetricError, match="not executed by the local cloud"):
+        Bucket().statistic(name)
+
+
 def test_a_busy_minute_takes_little_memory() -> None:
     bucket = Bucket()
     for index in range(100_000):
@@ -103,6 +117,8 @@ def test_a_busy_minute_takes_little_memory() -> None:
 
     assert len(bucket.values) < 1000
     assert bucket.statistic("p99") == pytest.approx(9901, rel=0.02)
+    assert bucket.statistic("PR(:9000)") == pytest.approx(90, abs=1)
+    assert bucket.statistic("PR(:10001)") == 100
 
 
 def test_a_long_series_keeps_its_sums_in_hours(store: MetricStore, time: Time) -> None:

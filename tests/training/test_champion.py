@@ -49,7 +49,10 @@ def test_many_rows_are_scored_in_batches_to_the_same_values() -> None:
 def test_a_feature_that_was_dropped_is_named_with_the_way_out(tmp_path: Path) -> None:
     champion = fetch_champion(URI, FakeS3(StoredArtifact().objects), model=MODEL)
     gone = replace(champion.contract, numbers=(*champion.contract.numbers, NumberField("tail_wind")))
-    with pytest.raises(ChampionError, match=r"'tail_wind', which the declaration no longer has.*declare it again, take it out of the training script"):
+    with pytest.raises(
+        ChampionError,
+        match=r"'tail_wind', which the declaration no longer has.*declare it again, take it out of the training script",
+    ):
         arrays(gone, split_of(tmp_path))
 
 

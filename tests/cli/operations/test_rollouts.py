@@ -48,7 +48,7 @@ class Account:
         self.conductor = Conductor(
             store=self.store,
             target=LambdaAliasTarget(self.function, function="predict", alias="live", pause=lambda _: None),
-            metrics=CloudWatchMetrics(FakeCloudWatch(), function="predict", alias="live", model=MODEL),
+            metrics=CloudWatchMetrics(FakeCloudWatch(), function="predict", alias="live", model=MODEL, slow_ms=800),
             announcer=Announcer(FakeEventBus(), "everloop"),
             declared=declare(binary_document()).rollout,
             artifact_bucket="artifacts",

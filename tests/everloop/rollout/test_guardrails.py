@@ -9,6 +9,7 @@ from scipy.stats import binom
 from everloop.model_file.schema import Guardrail
 from everloop.rollout.guardrails import (
     FALSE_ROLLBACK_RATE,
+    SLOW_SHARE,
     VersionMetrics,
     decide_bake,
     decide_step,
@@ -20,8 +21,8 @@ GUARDRAIL = Guardrail(max_error_rate=0.02, max_p99_latency_ms=200, minimum_reque
 PLAN = RolloutPlan((Step(10, 300), Step(50, 300)), 3600)
 
 
-def decide(requests: int, errors: int = 0, p99: float | None = 50.0, *, step: int = 0, elapsed: float = 300):
-    metrics = VersionMetrics(requests, errors, p99)
+def decide(requests: int, errors: int = 0, *, slow: int = 0, step: int = 0, elapsed: float = 300):
+    metrics = VersionMetrics(requests, errors, 50.0 if requests else None, timed=requests, slow=slow)
     return decide_step(PLAN, GUARDRAIL, step_index=step, elapsed_seconds=elapsed, metrics=metrics)
 
 
@@ -89,21 +90,35 @@ class TestStep:
     def test_errors_are_clear_before_the_minimum_of_requests(self):
         assert decide(8, errors=8).decision == "rollback"
 
-    def test_latency(self):
-        verdict = decide(1000, p99=201)
+    def test_slow_requests_roll_back_with_the_numbers(self):
+        verdict = decide(1000, slow=21)
         assert (verdict.decision, verdict.reasons[0].code) == ("rollback", "p99_latency")
-        assert decide(1000, p99=200).decision == "advance"
+        assert "21 of 1000 requests took longer than 200 ms" in verdict.reasons[0].sentence
+        assert verdict.reasons[0].value > verdict.reasons[0].limit == 0.01
+        assert decide(1000, slow=14).decision == "advance", "more than one in a hundred, but not clearly"
 
-    def test_one_slow_request_is_no_percentile(self):
-        assert decide(1, p99=5000).decision == "hold"
+    def test_the_slowest_of_few_requests_is_no_percentile(self):
+        guardrail = GUARDRAIL.model_copy(update={"minimum_requests": 3})
+        for requests, slow, decision in ((5, 1, "advance"), (5, 2, "rollback"), (1, 1, "hold")):
+            found = VersionMetrics(requests, 0, 5000.0, timed=requests, slow=slow)
+            verdict = decide_step(PLAN, guardrail, step_index=0, elapsed_seconds=300, metrics=found)
+            assert verdict.decision == decision
+
+    @pytest.mark.parametrize("requests", [50, 100, 331, 1000, 20_000])
+    def test_a_version_at_the_latency_limit_is_rolled_back_no_more_often_than_promised(self, requests: int):
+        """GIVEN exactly one slow request in a hundred; THEN a look's share of false alarms is kept, and used."""
+        share = FALSE_ROLLBACK_RATE / PLAN.looks
+        fewest = next(n for n in range(1, requests + 1) if decide(requests, slow=n).decision == "rollback")
+        assert chance_of(requests, at_least=fewest, rate=SLOW_SHARE) <= share
+        assert chance_of(requests, at_least=fewest - 1, rate=SLOW_SHARE) > share
 
     def test_both_reasons_are_given(self):
-        assert {r.code for r in decide(1000, errors=500, p99=500).reasons} == {"error_rate", "p99_latency"}
+        assert {r.code for r in decide(1000, errors=500, slow=500).reasons} == {"error_rate", "p99_latency"}
 
     def test_too_little_traffic_waits_as_long_as_declared_and_then_rolls_back(self):
         assert decide(49, elapsed=300).decision == "hold"
         assert decide(49, elapsed=300).wait_seconds == 300
-        assert decide(0, p99=None, elapsed=300 + 3600 - 10).wait_seconds == 10
+        assert decide(0, elapsed=300 + 3600 - 10).wait_seconds == 10
         verdict = decide(49, elapsed=300 + 3600)
         assert (verdict.decision, verdict.reasons[0].code) == ("rollback", "too_little_traffic")
         assert "49 requests" in verdict.reasons[0].sentence
@@ -147,4 +162,4 @@ class TestBake:
 
     def test_rolls_back(self):
         assert decide_bake(PLAN, GUARDRAIL, VersionMetrics(1000, 100, 50)).decision == "rollback"
-        assert decide_bake(PLAN, GUARDRAIL, VersionMetrics(1000, 0, 300)).decision == "rollback"
+        assert decide_bake(PLAN, GUARDRAIL, VersionMetrics(1000, 0, 300, timed=1000, slow=500)).decision == "rollback"

@@ -20,7 +20,7 @@ def cloudwatch() -> FakeCloudWatch:
 
 @pytest.fixture
 def metrics(cloudwatch: FakeCloudWatch) -> CloudWatchMetrics:
-    return CloudWatchMetrics(cloudwatch, function="predict", alias="live", model="flights")
+    return CloudWatchMetrics(cloudwatch, function="predict", alias="live", model="flights", slow_ms=50)
 
 
 def test_counts_one_version_between_two_instants(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
@@ -29,7 +29,7 @@ def test_counts_one_version_between_two_instants(metrics: CloudWatchMetrics, clo
     cloudwatch.requests(500, at=BEGIN + timedelta(minutes=1), version="2", errors=500, answered_5xx=9, ms=999)
     cloudwatch.requests(70, at=BEGIN - timedelta(minutes=2), version="3", errors=70)
     cloudwatch.requests(70, at=END + timedelta(minutes=2), version="3", errors=70)
-    assert metrics.read("3", BEGIN, END) == VersionMetrics(requests=100, errors=3, p99_ms=90)
+    assert metrics.read("3", BEGIN, END) == VersionMetrics(requests=100, errors=3, p99_ms=90, timed=100, slow=60)
 
 
 def test_a_crash_that_both_count_is_one_failure(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
@@ -49,13 +49,23 @@ def test_a_failure_counted_before_its_request(metrics: CloudWatchMetrics, cloudw
 def test_alone_behind_the_alias_there_is_no_executed_version(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
     cloudwatch.requests(40, at=BEGIN + timedelta(minutes=1), version="3", errors=2, weighted=False)
     assert metrics.read("3", BEGIN, END).requests == 0
-    assert metrics.read("3", BEGIN, END, alone=True) == VersionMetrics(40, 2, 20)
+    assert metrics.read("3", BEGIN, END, alone=True) == VersionMetrics(40, 2, 20, timed=40)
 
 
 def test_a_long_stretch_comes_in_several_values(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
     for day in range(3):
         cloudwatch.requests(10, at=BEGIN + timedelta(days=day, hours=1), version="3", ms=20 + day)
-    assert metrics.read("3", BEGIN, BEGIN + timedelta(days=3)) == VersionMetrics(30, 0, 22)
+    assert metrics.read("3", BEGIN, BEGIN + timedelta(days=3)) == VersionMetrics(30, 0, 22, timed=30)
+
+
+def test_slow_requests_of_several_periods_add_up(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+    """Percentiles do not; counts do. What takes exactly as long as allowed is not slow."""
+    for day, (fast, slow) in enumerate([(10, 1), (200, 0), (7, 3)]):
+        at = BEGIN + timedelta(days=day, hours=1)
+        cloudwatch.requests(fast, at=at, version="3", ms=50)
+        cloudwatch.requests(slow, at=at, version="3", ms=50.5)
+    found = metrics.read("3", BEGIN, BEGIN + timedelta(days=3))
+    assert (found.timed, found.slow) == (221, 4)
 
 
 def test_metrics_that_could_not_be_read_are_an_error(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
@@ -72,4 +82,4 @@ def test_no_time_at_all(metrics: CloudWatchMetrics):
 def test_counts_what_a_version_refused(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
     cloudwatch.requests(40, at=BEGIN, version="3", refused=7)
     cloudwatch.requests(40, at=BEGIN, version="2", refused=9)
-    assert metrics.read("3", BEGIN, END) == VersionMetrics(40, 0, 20, refused=7)
+    assert metrics.read("3", BEGIN, END) == VersionMetrics(40, 0, 20, refused=7, timed=40)

@@ -131,7 +131,7 @@ def world() -> Iterator[World]:
         conductor = Conductor(
             store=store,
             target=LambdaAliasTarget(function, function="predict", alias="live", pause=lambda _: None),
-            metrics=CloudWatchMetrics(cloudwatch, function="predict", alias="live", model="flights"),
+            metrics=CloudWatchMetrics(cloudwatch, function="predict", alias="live", model="flights", slow_ms=800),
             announcer=Announcer(events, "everloop"),
             declared=DECLARED,
             artifact_bucket="artifacts",

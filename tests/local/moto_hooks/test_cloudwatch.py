@@ -56,13 +56,22 @@ def test_data_arrives_at_the_local_time_and_comes_back(cloud: RunningCloud, aws:
         **SPAN,
     )["Datapoints"]
     (percentiles,) = aws.get_metric_statistics(
-        Namespace="N", MetricName="m", Dimensions=dimensions, Period=300, ExtendedStatistics=["p50", "p99"], **SPAN
+        Namespace="N",
+        MetricName="m",
+        Dimensions=dimensions,
+        Period=300,
+        ExtendedStatistics=["p50", "p99", "PR(:3)"],
+        **SPAN,
     )["Datapoints"]
 
     assert point["Timestamp"] == START
     assert (point["Sum"], point["SampleCount"], point["Minimum"], point["Maximum"]) == (32.0, 14.0, 1.0, 5.0)
     assert point["Unit"] == "Count"
-    assert percentiles["ExtendedStatistics"] == {"p50": 2.0, "p99": 4.0}
+    assert percentiles["ExtendedStatistics"] == {
+        "p50": 2.0,
+        "p99": 4.0,
+        "PR(:3)": pytest.approx(100 * 12 / 14),
+    }
 
 
 def test_metric_data_by_query(aws: Any) -> None:
