@@ -15,6 +15,7 @@ from moto.core.exceptions import JsonRESTError
 from moto.dynamodb.responses import DynamoHandler
 
 from local.context import CloudContext
+from local.moto_hooks.limits import check_transaction
 from local.moto_hooks.patching import replace
 
 _TOKEN_LIFETIME = timedelta(minutes=10)
@@ -67,6 +68,7 @@ def install(context: CloudContext) -> None:
 
     def idempotent(original: Any) -> Any:
         def transact_write_items(self: DynamoHandler) -> Any:
+            check_transaction(self.body.get("TransactItems") or [])
             token = self.body.get("ClientRequestToken")
             if not token:
                 return original(self)

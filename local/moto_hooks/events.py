@@ -21,6 +21,7 @@ from moto.events.responses import EventsHandler
 from local.context import CloudContext
 from local.event_delivery import Courier, Sender, Sends
 from local.event_input import target_input
+from local.moto_hooks.limits import check_events
 from local.moto_hooks.patching import replace
 from local.schedule_expression import ScheduleExpressionError, parse
 from local.schedule_planner import Planner
@@ -48,6 +49,7 @@ def install(context: CloudContext) -> None:
             entries = self._get_param("Entries")
             if any(str(entry.get("Source", "")).startswith("aws.") for entry in entries):
                 raise JsonRESTError("NotAuthorizedForSourceException", "Not authorized for the source.")
+            check_events(entries)
             return original(self)
 
         return put_events_of_callers

@@ -27,6 +27,10 @@ from local.schedule_planner import Planner
 _PRINCIPAL = "scheduler.amazonaws.com"
 
 
+MAX_NAME = 64
+MAX_INPUT_BYTES = 262_144
+
+
 class SchedulerError(ServiceException):
     """An error answer of EventBridge Scheduler."""
 
@@ -93,6 +97,15 @@ class ScheduleRunner:
             ValidationException, with what is wrong.
         """
         target = parameters["target"]
+        size = len((target.get("Input") or "").encode())
+        if size > MAX_INPUT_BYTES:
+            raise SchedulerError(
+                "ValidationException", f"Target.Input has {size} bytes: it may have {MAX_INPUT_BYTES} in UTF-8"
+            )
+        if len(parameters["name"]) > MAX_NAME:
+            raise SchedulerError(
+                "ValidationException", f"Name has {len(parameters['name'])} characters, at most {MAX_NAME}"
+            )
         try:
             parse(parameters["schedule_expression"], parameters.get("schedule_expression_timezone") or "UTC")
             check_trust(self._context, target["RoleArn"], _PRINCIPAL)

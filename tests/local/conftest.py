@@ -79,6 +79,7 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
         cloudwatch,
         dynamodb,
         events,
+        limits,
         sagemaker,
         scheduler,
         stepfunctions,
@@ -96,7 +97,7 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
             state_directory=tmp_path / "state",
             cache_directory=tmp_path / "cache",
         )
-        for hook in (times, cloudwatch, dynamodb, stepfunctions, sagemaker, events, scheduler, authorization):
+        for hook in (times, cloudwatch, dynamodb, stepfunctions, sagemaker, events, scheduler, limits, authorization):
             hook.install(context)
         server = HttpServer(listen(context.port), AwsApi(lambda _: HttpResponse(404), context), name="aws-api")
         server.start()

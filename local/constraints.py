@@ -1,0 +1,63 @@
+"""The largest length of every parameter, as AWS's own description of its APIs has it.
+
+botocore carries these descriptions and leaves the upper limits to the service. They say how many characters a name, a
+query or a description may have, and how many entries a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.session import get_session
+
+MOST_VIOLATIONS = 5
+
+
+@cache
+def operation_of(service: str, action: str) -> OperationModel | None:
+    """The description of an API; None where the service has none of that name."""
+    model = _model(service)
+    return model.operation_model(action) if action in model.operation_names else None
+
+
+@cache
+def _model(service: str) -> ServiceModel:
+    return get_session().get_service_model(service)
+
+
+def violations(operation: OperationModel, parameters: Mapping[str, Any]) -> list[str]:
+    """What of ``parameters``, the JSON body of a request, is longer than it may be; in the services' own words."""
+    if operation.input_shape is None:
+        return []
+    found = list(_too_long(operation.input_shape, parameters, ""))
+    return found[:MOST_VIOLATIONS]
+
+
+def message(found: list[str]) -> str:
+    """One answer for all of them."""
+    noun = "validation error" if len(found) == 1 else "validation errors"
+    return f"{len(found)} {noun} detected: {'; '.join(found)}"
+
+
+def _too_long(shape: Shape, value: Any, place: str) -> Iterator[str]:
+    limit = shape.metadata.get("max")
+    if limit is not None and isinstance(value, str | list | dict) and len(value) > limit:
+        yield (
+            f"Value at '{place}' failed to satisfy constraint: Member must have length less than or equal to {limit} "
+            f"(it has {len(value)})"
+        )
+    if shape.type_name == "structure" and isinstance(value, dict):
+        for name, member in shape.members.items():
+            written = member.serialization.get("name", name)
+            if written in value:
+                yield from _too_long(member, value[written], f"{place}.{written}".lstrip("."))
+    elif shape.type_name == "list" and isinstance(value, list):
+        for index, entry in enumerate(value):
+            yield from _too_long(shape.member, entry, f"{place}.{index + 1}.member")
+    elif shape.type_name == "map" and isinstance(value, dict):
+        for key, entry in value.items():
+            yield from _too_long(shape.key, key, f"{place}.key")
+            yield from _too_long(shape.value, entry, f"{place}.{str(key)[:64]}.value")
