@@ -1,4 +1,4 @@
-"""The roles of the training and the evaluation job."""
+"""The roles of the jobs: training and evaluation, and those of a refit."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ WRITE = ("s3:PutObject", "s3:AbortMultipartUpload")
 
 
 class JobRoles(Construct):
-    """What the two SageMaker jobs may do: read their inputs, write their own results, log.
+    """What the SageMaker jobs may do: read their inputs, write their own results, log.
 
-    They have a role each. Evaluation alone may read registered artifacts, and the locked test split, labels included;
-    training gets the test rows without their labels. Training runs the user's code, and can't write where the
-    evaluation's results lie, which the gate reads.
+    They have a role each. Training gets the test rows without their labels; evaluation alone may read registered
+    artifacts, and the locked test split with its labels. Training runs the user's code, and can't write where the
+    evaluation's results lie, which the gate reads. A refit, which follows the gate's verdict, is the one training that
+    may read the test labels. It runs the user's code too, and writes where no verdict is read; its check has a role of
+    its own as well.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class JobRoles(Construct):
         permissions: ModelPermissions,
         source: s3_assets.Asset,
         images: CfnMapping,
+        refit: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self._permissions, self._source, self._images = permissions, source, images
@@ -51,6 +54,26 @@ class JobRoles(Construct):
         ]
         self.train = self._role("Train", "TrainingJobs", train)
         self.evaluate = self._role("Evaluate", "ProcessingJobs", evaluate)
+        self.refit, self.check_refit = self._refit_roles(evaluated) if refit else (None, None)
+
+    @property
+    def all(self) -> list[iam.Role]:
+        """Every role that there is."""
+        return [role for role in (self.train, self.evaluate, self.refit, self.check_refit) if role is not None]
+
+    def _refit_roles(self, evaluated: str) -> tuple[iam.Role, iam.Role]:
+        permissions, names = self._permissions, self._permissions.names
+        datasets = names.datasets_prefix
+        trained, checked = f"{names.runs_prefix}*/refit/", f"{names.runs_prefix}*/refit_check/"
+        refit = [
+            permissions.lake_objects(READ, f"{datasets}*/train/", f"{datasets}*/test/"),
+            permissions.lake_objects(WRITE, trained),
+        ]
+        check = [
+            permissions.lake_objects(READ, f"{datasets}*/test/", trained, evaluated),
+            permissions.lake_objects(WRITE, checked),
+        ]
+        return self._role("Refit", "TrainingJobs", refit), self._role("CheckRefit", "ProcessingJobs", check)
 
     def _role(self, construct_id: str, log_group: str, inputs: list[Grant]) -> iam.Role:
         permissions = self._permissions

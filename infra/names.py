@@ -55,6 +55,11 @@ class ModelNames:
         return f"everloop-{self.dashed}-"
 
     @property
+    def refit_prefix(self) -> str:
+        """What the names of the jobs of a refit begin with. They are no longer than the others."""
+        return f"refit-{self.dashed}-"
+
+    @property
     def predictions_stream(self) -> str:
         return f"everloop-{self.model}-predictions"
 

@@ -24,7 +24,7 @@ from infra.names import ModelNames
 from infra.packaging.files import Contents, write_tar_gz
 from infra.packaging.training_source import training_source
 from infra.permissions import ModelPermissions
-from infra.pipeline_definition import function_names, pipeline_definition
+from infra.pipeline_definition import function_names, pipeline_definition, refits
 from infra.platform_reference import Platform
 from infra.settings import DeclaredModel, Settings
 
@@ -52,7 +52,7 @@ class Pipeline(Construct):
         source = self._asset(contents)
         images = CfnMapping(self, "Images", mapping={k: dict(v) for k, v in images_by_region().items()})
         permissions = ModelPermissions(Stack.of(self), platform, names)
-        jobs = JobRoles(self, "Jobs", permissions=permissions, source=source, images=images)
+        jobs = JobRoles(self, "Jobs", permissions=permissions, source=source, images=images, refit=refits(declaration))
         used = {name: functions[name] for name in function_names(declaration)}
         role = self._role(permissions, list(used.values()), jobs)
         log_group = logs.LogGroup(
@@ -77,11 +77,21 @@ class Pipeline(Construct):
                 "RunsUri": f"s3://{platform.lake.bucket_name}/{names.runs_prefix}",
                 "SourceUri": source.s3_object_url,
                 "TrainRole": jobs.train.role_arn,
+                **self._refit_substitutions(jobs),
             },
             role=role,
             tracing_enabled=True,
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
         )
+
+    def _refit_substitutions(self, jobs: JobRoles) -> dict[str, str]:
+        if jobs.refit is None or jobs.check_refit is None:
+            return {}
+        return {
+            "CheckRefitRole": jobs.check_refit.role_arn,
+            "RefitPrefix": self._names.refit_prefix,
+            "RefitRole": jobs.refit.role_arn,
+        }
 
     def _asset(self, contents: Contents) -> s3_assets.Asset:
         with tempfile.TemporaryDirectory() as scratch:
@@ -91,9 +101,10 @@ class Pipeline(Construct):
     def _role(self, permissions: ModelPermissions, functions: list[lambda_.IFunction], jobs: JobRoles) -> iam.Role:
         """The machine's own role. The CDK has no task for processing jobs, so its policy is written here."""
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
-        prefix = permissions.names.job_prefix
-        training = permissions.arn("sagemaker", f"training-job/{prefix}*")
-        processing = permissions.arn("sagemaker", f"processing-job/{prefix}*")
+        names = permissions.names
+        prefixes = [names.job_prefix, *([names.refit_prefix] if jobs.refit is not None else [])]
+        training = tuple(permissions.arn("sagemaker", f"training-job/{prefix}*") for prefix in prefixes)
+        processing = tuple(permissions.arn("sagemaker", f"processing-job/{prefix}*") for prefix in prefixes)
         why = "The model's jobs are called after its executions."
         rules = [
             permissions.arn("events", f"rule/StepFunctionsGetEventsForSageMaker{kind}JobsRule")
@@ -101,12 +112,12 @@ class Pipeline(Construct):
         ]
         grants = [
             Grant(("lambda:InvokeFunction",), tuple(f.function_arn for f in functions)),
-            Grant(_job_actions("TrainingJob"), (training,), why),
-            Grant(_job_actions("ProcessingJob"), (processing,), why),
-            Grant(("sagemaker:AddTags", "sagemaker:ListTags"), (training, processing), why),
+            Grant(_job_actions("TrainingJob"), training, why),
+            Grant(_job_actions("ProcessingJob"), processing, why),
+            Grant(("sagemaker:AddTags", "sagemaker:ListTags"), (*training, *processing), why),
             Grant(
                 ("iam:PassRole",),
-                (jobs.train.role_arn, jobs.evaluate.role_arn),
+                tuple(role.role_arn for role in jobs.all),
                 conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
             ),
             # Step Functions learns of a job's end by rules that it keeps itself, one for each kind of job.

@@ -10,6 +10,7 @@ Every task has a time limit, retries what is known to pass, and catches everythi
 - before the run is opened there is nothing to close: the execution fails;
 - afterwards ``CloseFailed`` closes the run with the cause, and the execution fails; so does ``CloseUntrained``, which
   says that no training job was started, so that the run costs none of the quota;
+- a refit that fails is none: the model that passed the gate is registered, with the cause (``RefitFailed``);
 - once traffic may have shifted, it is taken back first (``RollBackAfterFailure``).
 """
 
@@ -29,7 +30,7 @@ from everloop.rollout.exceptions import (
     MetricsIncompleteError,
 )
 from infra.function_catalogue import functions_of
-from infra.pipeline_jobs import SAGEMAKER_RETRY, evaluation_job, training_job
+from infra.pipeline_jobs import SAGEMAKER_RETRY, evaluation_job, refit_check_job, refit_job, training_job
 
 State = dict[str, Any]
 
@@ -97,8 +98,19 @@ def pipeline_definition(declaration: ModelDeclaration) -> dict[str, Any]:
         "Comment": f"Trains, evaluates, gates, registers and rolls out {declaration.model}",
         "StartAt": "OpenRun",
         "TimeoutSeconds": pipeline_seconds(declaration),
-        "States": {**_opening(), **_candidate(declaration), **_rollout(), **_closing()},
+        "States": {
+            **_opening(),
+            **_candidate(declaration),
+            **(_refit(declaration) if refits(declaration) else {}),
+            **_rollout(),
+            **_closing(),
+        },
     }
+
+
+def refits(declaration: ModelDeclaration) -> bool:
+    """Whether a passed candidate is trained once more, on the test rows as well."""
+    return declaration.training.refit == "after_gate"
 
 
 def function_names(declaration: ModelDeclaration) -> list[str]:
@@ -121,6 +133,8 @@ def _opening() -> dict[str, State]:
             "Parameters": {
                 "training.$": "States.Format('${RunsUri}{}/train/', $.run.result.run_id)",
                 "evaluation.$": "States.Format('${RunsUri}{}/evaluation/', $.run.result.run_id)",
+                "refit.$": "States.Format('${RunsUri}{}/refit/', $.run.result.run_id)",
+                "refit_check.$": "States.Format('${RunsUri}{}/refit_check/', $.run.result.run_id)",
             },
             "ResultPath": "$.places",
             "Next": "WhatKind",
@@ -159,7 +173,10 @@ def _opening() -> dict[str, State]:
 
 
 def _candidate(declaration: ModelDeclaration) -> dict[str, State]:
-    results = {**_RUN, "snapshot.$": "$.snapshot.result", "evaluation_uri.$": "$.places.evaluation", **_AT}
+    results = _results()
+    after_gate, refit = "Register", {"refit": None, "refit_uri": None}
+    if refits(declaration):
+        after_gate, refit = "WhetherToRefit", {"refit.$": "$.refit.result", "refit_uri.$": "$.places.refit_check"}
     return {
         "Snapshot": _invoke("snapshot", {**_RUN, **_AT}, "$.snapshot", "Train", catch="CloseUntrained"),
         "Train": training_job(declaration, next_state="Evaluate", catch="DidItTrain"),
@@ -178,8 +195,8 @@ def _candidate(declaration: ModelDeclaration) -> dict[str, State]:
             "Default": "CloseFailed",
         },
         "Evaluate": evaluation_job(declaration, next_state="Gate", catch="CloseFailed"),
-        "Gate": _invoke("gate", results, "$.gate", "Register"),
-        "Register": _invoke("register", {**results, "gate.$": "$.gate.result"}, "$.registered", "Verdict"),
+        "Gate": _invoke("gate", {"action": "candidate", **results}, "$.gate", after_gate),
+        "Register": _invoke("register", {**results, "gate.$": "$.gate.result", **refit}, "$.registered", "Verdict"),
         "Verdict": {
             "Type": "Choice",
             "Choices": [
@@ -201,6 +218,37 @@ def _candidate(declaration: ModelDeclaration) -> dict[str, State]:
             "ResultPath": "$.candidate",
             "Next": "StartRollout",
         },
+    }
+
+
+def _results() -> dict[str, Any]:
+    return {**_RUN, "snapshot.$": "$.snapshot.result", "evaluation_uri.$": "$.places.evaluation", **_AT}
+
+
+def _refit(declaration: ModelDeclaration) -> dict[str, State]:
+    """Behind the gate. Whatever goes wrong here leaves the evaluated model to be registered, with the reason."""
+    judged = {**_results(), "gate.$": "$.gate.result", "refit_uri.$": "$.places.refit_check"}
+    return {
+        "WhetherToRefit": {
+            "Type": "Choice",
+            "Choices": [
+                {"Variable": "$.gate.result.verdict", "StringEquals": "fail", "Next": "NoRefit"},
+                {
+                    "And": [
+                        {"Variable": "$.gate.result.verdict", "StringEquals": "pass"},
+                        {"Variable": "$.run.result.kind", "StringEquals": "smoke"},
+                    ],
+                    "Next": "NoRefit",
+                },
+                {"Variable": "$.gate.result.verdict", "StringEquals": "pass", "Next": "Refit"},
+            ],
+            "Default": "UnknownAnswer",
+        },
+        "NoRefit": {"Type": "Pass", "Parameters": {"result": None}, "ResultPath": "$.refit", "Next": "Register"},
+        "Refit": refit_job(declaration, next_state="CheckRefit", catch="RefitFailed"),
+        "CheckRefit": refit_check_job(declaration, next_state="JudgeRefit", catch="RefitFailed"),
+        "JudgeRefit": _invoke("gate", {"action": "refit", **judged}, "$.refit", "Register"),
+        "RefitFailed": _invoke("gate", {"action": "refit_failed", "cause.$": CAUSE, **_AT}, "$.refit", "Register"),
     }
 
 

@@ -1,7 +1,8 @@
-"""The two SageMaker jobs of a run, as states of the pipeline."""
+"""The SageMaker jobs of a run, as states of the pipeline."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from everloop.model_file import ModelDeclaration
@@ -33,13 +34,51 @@ UNPACK_AND_EVALUATE = (
 by its hash and ``.gz``."""
 
 _JOB_NAME = "States.Format('${JobPrefix}{}', $$.Execution.Name)"
+_REFIT_NAME = "States.Format('${RefitPrefix}{}', $$.Execution.Name)"
 
 
 def training_job(declaration: ModelDeclaration, *, next_state: str, catch: str) -> dict[str, Any]:
     """Trains a candidate on the snapshot's train split."""
-    parameters = {
-        "TrainingJobName.$": _JOB_NAME,
-        "RoleArn": "${TrainRole}",
+    channels = {"train": "$.snapshot.result.train_uri", "test_features": "$.snapshot.result.test_features_uri"}
+    parameters = _training(declaration, _JOB_NAME, "${TrainRole}", channels, "$.places.training")
+    return _job("createTrainingJob", declaration, parameters, next_state, catch) | _trained("$.training")
+
+
+def refit_job(declaration: ModelDeclaration, *, next_state: str, catch: str) -> dict[str, Any]:
+    """Trains once more, on the train and the test split: the same program, which finds the test rows' labels."""
+    channels = {"train": "$.snapshot.result.train_uri", "test": "$.snapshot.result.test_uri"}
+    parameters = _training(declaration, _REFIT_NAME, "${RefitRole}", channels, "$.places.refit")
+    return _job("createTrainingJob", declaration, parameters, next_state, catch) | _trained("$.refitting")
+
+
+def evaluation_job(declaration: ModelDeclaration, *, next_state: str, catch: str) -> dict[str, Any]:
+    """Scores the candidate, the baseline and the champion on the locked test split."""
+    beside = ("'--champion'", "$.run.result.champion_uri")
+    inputs = {"model": "$.training.model_data", "test": "$.snapshot.result.test_uri"}
+    parameters = _processing(declaration, _JOB_NAME, "${EvaluateRole}", beside, inputs, "$.places.evaluation")
+    state = _job("createProcessingJob", declaration, parameters, next_state, catch)
+    return {**state, "ResultSelector": {"job_arn.$": "$.ProcessingJobArn"}, "ResultPath": "$.evaluation"}
+
+
+def refit_check_job(declaration: ModelDeclaration, *, next_state: str, catch: str) -> dict[str, Any]:
+    """Scores the refit and its evaluated sibling on the test split: the evaluation's program in its other mode."""
+    beside = ("'--evaluated'", f"'{INPUT}/evaluated'")
+    inputs = {
+        "model": "$.refitting.model_data",
+        "test": "$.snapshot.result.test_uri",
+        "evaluated": "$.places.evaluation",
+    }
+    parameters = _processing(declaration, _REFIT_NAME, "${CheckRefitRole}", beside, inputs, "$.places.refit_check")
+    state = _job("createProcessingJob", declaration, parameters, next_state, catch)
+    return {**state, "ResultSelector": {"job_arn.$": "$.ProcessingJobArn"}, "ResultPath": "$.refit_check"}
+
+
+def _training(
+    declaration: ModelDeclaration, name: str, role: str, channels: Mapping[str, str], output: str
+) -> dict[str, Any]:
+    return {
+        "TrainingJobName.$": name,
+        "RoleArn": role,
         "AlgorithmSpecification": {"TrainingImage": "${Image}", "TrainingInputMode": "File"},
         "HyperParameters": {
             "sagemaker_program": "train_entry.py",
@@ -47,11 +86,8 @@ def training_job(declaration: ModelDeclaration, *, next_state: str, catch: str) 
             "sagemaker_region": "${Region}",
             "sagemaker_container_log_level": "20",
         },
-        "InputDataConfig": [
-            _channel("train", "$.snapshot.result.train_uri"),
-            _channel("test_features", "$.snapshot.result.test_features_uri"),
-        ],
-        "OutputDataConfig": {"S3OutputPath.$": "$.places.training"},
+        "InputDataConfig": [_channel(channel, uri) for channel, uri in channels.items()],
+        "OutputDataConfig": {"S3OutputPath.$": output},
         "ResourceConfig": {
             "InstanceType": declaration.training.instance_type,
             "InstanceCount": 1,
@@ -60,44 +96,48 @@ def training_job(declaration: ModelDeclaration, *, next_state: str, catch: str) 
         "StoppingCondition": {"MaxRuntimeInSeconds": declaration.training.max_minutes * 60},
         "Tags": _tags(declaration),
     }
+
+
+def _trained(result: str) -> dict[str, Any]:
     selector = {"model_data.$": "$.ModelArtifacts.S3ModelArtifacts", "job_arn.$": "$.TrainingJobArn"}
-    state = _job("createTrainingJob", declaration, parameters, next_state, catch)
-    return {**state, "ResultSelector": selector, "ResultPath": "$.training"}
+    return {"ResultSelector": selector, "ResultPath": result}
 
 
-def evaluation_job(declaration: ModelDeclaration, *, next_state: str, catch: str) -> dict[str, Any]:
-    """Scores the candidate, the baseline and the champion on the locked test split."""
+def _processing(
+    declaration: ModelDeclaration,
+    name: str,
+    role: str,
+    beside: tuple[str, str],
+    inputs: Mapping[str, str],
+    output: str,
+) -> dict[str, Any]:
+    """``beside`` is the option that names what the model is held against."""
     arguments = [
         *("'--model-data'", f"'{INPUT}/model'"),
         *("'--test'", f"'{INPUT}/test'"),
-        *("'--champion'", "$.run.result.champion_uri"),
+        *beside,
         *("'--run-id'", "$.run.result.run_id"),
         *("'--snapshot-hash'", "$.snapshot.result.snapshot_hash"),
         *("'--output'", f"'{OUTPUT}'"),
         *("'--message'", f"'{MESSAGE}'"),
     ]
-    parameters = {
-        "ProcessingJobName.$": _JOB_NAME,
-        "RoleArn": "${EvaluateRole}",
+    return {
+        "ProcessingJobName.$": name,
+        "RoleArn": role,
         "AppSpecification": {
             "ImageUri": "${Image}",
             "ContainerEntrypoint": ["/bin/sh", "-c", UNPACK_AND_EVALUATE, "evaluate", f"{INPUT}/code", CODE],
             "ContainerArguments.$": f"States.Array({', '.join(arguments)})",
         },
         "ProcessingInputs": [
-            _input("model", {"S3Uri.$": "$.training.model_data"}),
-            _input("test", {"S3Uri.$": "$.snapshot.result.test_uri"}),
+            *(_input(kind, {"S3Uri.$": uri}) for kind, uri in inputs.items()),
             _input("code", {"S3Uri": "${SourceUri}"}),
         ],
         "ProcessingOutputConfig": {
             "Outputs": [
                 {
                     "OutputName": "evaluation",
-                    "S3Output": {
-                        "S3Uri.$": "$.places.evaluation",
-                        "LocalPath": OUTPUT,
-                        "S3UploadMode": "EndOfJob",
-                    },
+                    "S3Output": {"S3Uri.$": output, "LocalPath": OUTPUT, "S3UploadMode": "EndOfJob"},
                 }
             ]
         },
@@ -111,8 +151,6 @@ def evaluation_job(declaration: ModelDeclaration, *, next_state: str, catch: str
         "StoppingCondition": {"MaxRuntimeInSeconds": declaration.training.max_minutes * 60},
         "Tags": _tags(declaration),
     }
-    state = _job("createProcessingJob", declaration, parameters, next_state, catch)
-    return {**state, "ResultSelector": {"job_arn.$": "$.ProcessingJobArn"}, "ResultPath": "$.evaluation"}
 
 
 def _job(

@@ -42,6 +42,17 @@ class Split:
     def __len__(self) -> int:
         return len(self.features)
 
+    def with_later(self, other: Split) -> Split:
+        """These rows, then the other labelled ones."""
+        times = np.concatenate([self.times, other.times])
+        return Split(
+            features=pd.concat([self.features, other.features], ignore_index=True),
+            target=np.concatenate([self.target, other.target]),
+            times=times,
+            first=_iso(times.min()),
+            last=_iso(times.max()),
+        )
+
     def only(self, rows: np.ndarray) -> Split:
         """The chosen rows, bool [rows], of which there has to be one or more."""
         times = self.times[rows]

@@ -2,6 +2,9 @@
 
 Written to ``--output``: ``report.json``, and for registration ``model.onnx``, ``contract.json``, ``profile.json``
 (the reference with the scores and losses of the test split added), ``parity.json`` and ``training.json``.
+
+With ``--evaluated`` in place of ``--champion`` it checks a refit beside its sibling, which was evaluated before: see
+:mod:`training.refit_check`.
 """
 
 from __future__ import annotations
@@ -43,17 +46,10 @@ from training.declaration import read_declaration
 from training.exceptions import JobError
 from training.probes import counted
 from training.reference import full_reference
+from training.refit_check import Run, check_refit, read_sibling
 from training.scoring import arrays, measure_latency, score
 
 logger = logging.getLogger("everloop.evaluation")
-
-
-@dataclass(frozen=True)
-class Run:
-    """What the report is about."""
-
-    run_id: str
-    snapshot_hash: str
 
 
 def main(arguments: list[str]) -> int:
@@ -81,12 +77,15 @@ def run(options: argparse.Namespace) -> None:
     declaration = read_declaration(options.code)
     test = read_split(options.test, declaration, labelled=True)
     candidate = read_candidate(options.model_data, len(test))
+    about = Run(options.run_id, options.snapshot_hash)
+    if options.evaluated is not None:
+        check_refit(declaration, candidate, read_sibling(options.evaluated), test, about, options.output)
+        return
     champion = None
     if options.champion != NONE:
         import boto3
 
         champion = fetch_champion(options.champion, boto3.client("s3"), model=declaration.model)
-    about = Run(options.run_id, options.snapshot_hash)
     evaluate(declaration, candidate, champion, test, about, options.output)
 
 
@@ -229,7 +228,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--code", help="the unpacked code archive", **path)
     parser.add_argument("--model-data", help="the folder with model.tar.gz", **path)
     parser.add_argument("--test", help="the folder with the labelled test rows", **path)
-    parser.add_argument("--champion", required=True, help=f"s3://bucket/artifacts/… of it, or {NONE}")
+    beside = parser.add_mutually_exclusive_group(required=True)
+    beside.add_argument("--champion", help=f"s3://bucket/artifacts/… of it, or {NONE}")
+    beside.add_argument("--evaluated", type=Path, help="the folder that the evaluation wrote, to check a refit")
     for option, variable in (("--run-id", "EVERLOOP_RUN_ID"), ("--snapshot-hash", "EVERLOOP_SNAPSHOT_HASH")):
         known = os.environ.get(variable)
         parser.add_argument(option, default=known, required=not known, help=f"or the variable {variable}")

@@ -27,12 +27,17 @@ PACKAGES = (
 
 
 def training_record(
-    declaration: ModelDeclaration, train: Split, test_rows: int, baseline: Baseline, code_sha256: str
+    declaration: ModelDeclaration, train: Split, test_rows: int, *, baseline: Baseline, code_sha256: str, refit: bool
 ) -> dict[str, Any]:
-    """The document ``training.json``."""
+    """The document ``training.json``.
+
+    ``rows.train`` and ``time_range`` are of the rows learned from, which those of the test are among when it is a
+    refit.
+    """
     settings = declaration.training
     return {
         "model": declaration.model,
+        "refit": refit,
         "rows": {"train": len(train), "test": test_rows},
         "time_range": [train.first, train.last],
         "script": settings.script,

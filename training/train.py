@@ -50,6 +50,9 @@ class Job:
         The unpacked code archive.
     train, test_features : Path
         The channels: labelled rows to learn from; the test split's features, without labels.
+    test : Path or None
+        The test split with its labels, in place of ``test_features``: then this is a refit, which learns from it too.
+        The role of the job decides which of the two it may read.
     model : Path
         What is written here becomes ``model.tar.gz``.
     """
@@ -58,6 +61,7 @@ class Job:
     train: Path
     test_features: Path
     model: Path
+    test: Path | None = None
 
     @classmethod
     def read(cls, code: Path, environment: Mapping[str, str]) -> Job:
@@ -68,6 +72,7 @@ class Job:
             train=Path(environment.get("SM_CHANNEL_TRAIN", channels / "train")),
             test_features=Path(environment.get("SM_CHANNEL_TEST_FEATURES", channels / "test_features")),
             model=Path(environment.get("SM_MODEL_DIR", "/opt/ml/model")),
+            test=Path(environment["SM_CHANNEL_TEST"]) if "SM_CHANNEL_TEST" in environment else None,
         )
 
 
@@ -100,8 +105,7 @@ def run(job: Job) -> None:
     """
     declaration = read_declaration(job.code)
     code_sha256 = code_hash(job.code)
-    train = read_split(job.train, declaration, labelled=True)
-    test = read_split(job.test_features, declaration, labelled=False)
+    train, test = read_rows(job, declaration)
     logger.info("training on %d rows of %s to %s", len(train), train.first, train.last)
     estimator = run_user_script(job.code / "user_model", declaration, train)
     problem_type = declaration.problem.type
@@ -133,7 +137,9 @@ def run(job: Job) -> None:
     if probed.outside_target:
         logger.warning("%d of these answers lie beyond target_min or target_max", probed.outside_target)
     baseline = learn_baseline(declaration, train)
-    record = training_record(declaration, train, len(test), baseline, code_sha256)
+    record = training_record(
+        declaration, train, len(test), baseline=baseline, code_sha256=code_sha256, refit=job.test is not None
+    )
     job.model.mkdir(parents=True, exist_ok=True)
     (job.model / "model.onnx").write_bytes(model)
     (job.model / "contract.json").write_bytes(contract.to_json())
@@ -141,6 +147,15 @@ def run(job: Job) -> None:
     proof = {**parity.as_dict(), "model_sha256": sha256_hex(model), "probes": probed.as_dict()}
     write_json(job.model / "parity.json", proof)
     write_json(job.model / "training.json", record)
+
+
+def read_rows(job: Job, declaration: ModelDeclaration) -> tuple[Split, Split]:
+    """The rows to learn from, and the test rows to compare the export on; of a refit the first hold the second."""
+    train = read_split(job.train, declaration, labelled=True)
+    if job.test is None:
+        return train, read_split(job.test_features, declaration, labelled=False)
+    test = read_split(job.test, declaration, labelled=True)
+    return train.with_later(test), test
 
 
 def learn_baseline(declaration: ModelDeclaration, train: Split) -> Baseline:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, lower_bound, upper_bound
-from everloop.evaluation.report import MetricValue, PairedDifference, Parts, Report
+from everloop.evaluation.report import Latency, MetricValue, PairedDifference, Parts, Report
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Gate
@@ -106,7 +106,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         _baseline(report, policy),
         *_absolute(report, policy),
         *_champion(report, policy, expected),
-        *_cost(report, policy),
+        *costs(report.latency_ms, report.artifact_bytes, policy),
     ]
     ordered = sorted(reasons, key=lambda reason: reason.passed)
     return Verdict(all(reason.passed for reason in reasons), tuple(ordered))
@@ -361,12 +361,13 @@ def _bounds(name: str, metric: MetricValue | None, confidence: float) -> tuple[f
     )
 
 
-def _cost(report: Report, policy: Gate) -> Iterator[Reason]:
+def costs(latency: Latency | None, artifact_bytes: int | None, policy: Gate) -> Iterator[Reason]:
+    """The checks of what a model costs to serve, as far as limits are declared."""
     if policy.max_latency_ms is not None:
-        value = None if report.latency_ms is None else report.latency_ms.p99
+        value = None if latency is None else latency.p99
         yield _at_most("latency", "Scoring one row takes", "ms at the 99th percentile", value, policy.max_latency_ms)
     if policy.max_artifact_mb is not None:
-        size = None if report.artifact_bytes is None else report.artifact_bytes / BYTES_PER_MB
+        size = None if artifact_bytes is None else artifact_bytes / BYTES_PER_MB
         yield _at_most("artifact_size", "The artefact has", "MB", size, policy.max_artifact_mb)
 
 

@@ -124,7 +124,7 @@ def _too_long(declaration: ModelDeclaration) -> Misfit:
     return Misfit(
         place,
         found,
-        f"fewer minutes: with both jobs, all steps and holds and the bake, one execution could take {days:,} days, and "
+        f"fewer minutes: with all jobs, all steps and holds and the bake, one execution could take {days:,} days, and "
         f"Step Functions ends it after {worst_case.EXECUTION_SECONDS // 86400}",
     )
 
@@ -190,8 +190,8 @@ def _run_cost(declaration: ModelDeclaration) -> str:
     whence = f"in {PRICES_REGION}" if declaration.cost.instance_usd_per_hour is None else "as declared"
     start_up = worst_case.START_UP_SECONDS // 60
     return (
-        f"{worst_case.JOBS} jobs of {declaration.training.max_minutes} minutes and up to {start_up} to start, on "
-        f"{declaration.training.instance_type} at ${price:g} an hour {whence}"
+        f"{worst_case.jobs(declaration)} jobs of {declaration.training.max_minutes} minutes and up to {start_up} to "
+        f"start, on {declaration.training.instance_type} at ${price:g} an hour {whence}"
     )
 
 

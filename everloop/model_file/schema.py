@@ -269,6 +269,11 @@ class Training(Section):
 
     The evaluation runs on the same type of instance, with the same time limit. ``seed`` is one that numpy and
     scikit-learn take.
+
+    ``refit: after_gate``: once the gate has passed, the same code, seed and parameters learn from all labelled rows,
+    the test part's included, and that model serves. Its scores on the test rows may differ from the evaluated model's
+    by ``refit_max_difference`` on average, in units of the outcomes' standard deviation there; when they differ by
+    more, the evaluated model serves. ``refit: none``: the served bytes are the evaluated bytes.
     """
 
     script: Script = "train.py"
@@ -276,6 +281,8 @@ class Training(Section):
     max_minutes: int = Field(default=30, ge=1, le=1440)
     seed: int = Field(default=0, ge=0, lt=2**32)
     parameters: dict[str, Parameter] = {}
+    refit: Literal["after_gate", "none"] = "after_gate"
+    refit_max_difference: float = Field(default=0.5, gt=0, le=10)
 
 
 class AbsoluteThreshold(Section):
@@ -443,10 +450,10 @@ class Retirement(Section):
 class Cost(Section):
     """Ceilings for training, in US dollars. A declaration that could go beyond them is refused before it is deployed.
 
-    ``max_training_run_usd`` is for the instances of one run, when training and evaluation take all the time they may;
-    ``monthly_budget_usd`` for as many such runs as the quota lets start in a month. Answering, storing and watching
-    are not in them: they follow the traffic, which nobody declares. ``instance_usd_per_hour`` is the price of
-    ``training.instance_type`` where it is not the one known here.
+    ``max_training_run_usd`` is for the instances of one run, when all its jobs (training, evaluation and the two of a
+    refit) take all the time they may; ``monthly_budget_usd`` for as many such runs as the quota lets start in a month.
+    Answering, storing and watching are not in them: they follow the traffic, which nobody declares.
+    ``instance_usd_per_hour`` is the price of ``training.instance_type`` where it is not the one known here.
     """
 
     monthly_budget_usd: float = Field(gt=0)

@@ -10,8 +10,9 @@ from everloop.model_file.prices import USD_PER_HOUR
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration, Rollout
 
-JOBS = 2
-"""Training and evaluation, on the same type of instance with the same time limit."""
+JOBS = {"none": 2, "after_gate": 4}
+"""Training and evaluation; with a refit also its training and its check. All are on the same type of instance with the
+same time limit."""
 
 START_UP_SECONDS = 1800
 """What a job may take on top of its own limit, to find an instance and pull the image; some of it is billed."""
@@ -26,17 +27,22 @@ HISTORY_LOOKS = 2000
 execution at 25,000; the rest is for everything else, and for tries that were repeated."""
 
 
+def jobs(declaration: ModelDeclaration) -> int:
+    """How many jobs one run may start."""
+    return JOBS[declaration.training.refit]
+
+
 def job_seconds(declaration: ModelDeclaration) -> int:
     """How long one job may take from its request to its end."""
     return declaration.training.max_minutes * 60 + START_UP_SECONDS
 
 
 def pipeline_seconds(declaration: ModelDeclaration) -> int:
-    """How long one execution may take: both jobs, every step held as long as it may be, the bake, and a day."""
+    """How long one execution may take: all jobs, every step held as long as it may be, the bake, and a day."""
     rollout = declaration.rollout
     steps = sum(step.minutes + rollout.guardrail.max_hold_minutes for step in rollout.steps)
     minutes = steps + rollout.bake_minutes + rollout.guardrail.max_hold_minutes + 24 * 60
-    return JOBS * job_seconds(declaration) + minutes * 60
+    return jobs(declaration) * job_seconds(declaration) + minutes * 60
 
 
 def rollout_looks(rollout: Rollout) -> int:
@@ -51,9 +57,9 @@ def instance_usd_per_hour(declaration: ModelDeclaration) -> float | None:
 
 
 def training_run_usd(declaration: ModelDeclaration) -> float | None:
-    """What the instances of one training run cost when both jobs take all the time they may; None without a price."""
+    """What the instances of one training run cost when all jobs take all the time they may; None without a price."""
     price = instance_usd_per_hour(declaration)
-    return None if price is None else price * JOBS * job_seconds(declaration) / 3600
+    return None if price is None else price * jobs(declaration) * job_seconds(declaration) / 3600
 
 
 def runs_in_a_month(declaration: ModelDeclaration) -> int:

@@ -14,6 +14,12 @@ EVALUATED = ("model.onnx", "contract.json", "profile.json", "parity.json", "trai
 FILES = (*EVALUATED, "report.json")
 """The files of a version, besides its manifest."""
 
+REFIT = "refit.json"
+"""The report of the check of a refit, where there was one."""
+
+SIBLING = "evaluated/"
+"""Below it stand the evaluated files of a version whose refit serves: the ones that ``report.json`` is about."""
+
 MANIFEST = "manifest.json"
 
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from everloop.registry import keys
 from everloop.registry.items import Record
+from everloop.registry.manifest import EVALUATED, SIBLING
 from everloop.registry.states import State
 
 OPEN_ROLLOUT = frozenset({"canary", "baking"})
@@ -30,12 +31,15 @@ class Version(Record):
     files : dict
         File name to ``{"sha256", "bytes"}``.
     metrics, gate : dict
-        What the gate measured, and its verdict with reasons.
+        What the gate measured, and its verdict with reasons. Both are of the evaluated files.
+    refit : dict
+        Which of two siblings serves, and why: ``{"serves": "refit" | "evaluated", "reasons", "report_sha256"}``. Empty
+        where there was no refit: the evaluated files serve.
     state_since : str
         Since when it is in ``state``; ``reason`` says why, where a reason was due.
     """
 
-    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"files", "metrics", "gate"})
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"files", "metrics", "gate", "refit"})
 
     model: str
     version: int
@@ -50,10 +54,23 @@ class Version(Record):
     files: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     gate: dict[str, Any] = field(default_factory=dict)
+    refit: dict[str, Any] = field(default_factory=dict)
     reason: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", State(self.state))
+
+    @property
+    def serves_refit(self) -> bool:
+        """Whether a refit serves, which no labels had judged when it was registered."""
+        return self.refit.get("serves") == "refit"
+
+    @property
+    def evaluated_files(self) -> dict[str, Any]:
+        """The files that its evaluation is about: name to ``{"sha256", "bytes"}``."""
+        if not self.serves_refit:
+            return {name: self.files[name] for name in EVALUATED if name in self.files}
+        return {name: self.files[SIBLING + name] for name in EVALUATED}
 
     @property
     def key(self) -> tuple[str, str]:
@@ -84,12 +101,12 @@ class Run(Record):
     champion_version : int or None
         The champion when the run opened: what its candidate is compared with.
     version : int or None
-        The version it registered; ``verdict`` is its gate's.
+        The version it registered; ``verdict`` is its gate's, and ``refit`` that version's.
     trained : bool
         False when it ended before its training job got an instance: then it cost none of the quota.
     """
 
-    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"trigger", "gate_reasons"})
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"trigger", "gate_reasons", "refit"})
 
     model: str
     run_id: str
@@ -103,6 +120,7 @@ class Run(Record):
     snapshot_hash: str | None = None
     verdict: str | None = None
     gate_reasons: list[Any] = field(default_factory=list)
+    refit: dict[str, Any] = field(default_factory=dict)
     ended_at: str | None = None
     cause: str | None = None
     trained: bool = True

@@ -1,5 +1,7 @@
 """Registers what a run produced: the evaluated files, copied byte for byte, under a new version.
 
+Where a refit serves, its files stand in their place, and the evaluated ones beside them: below ``evaluated/``.
+
 Order: hash the evaluated files, take the number (state ``experimenting``), copy the files, write the manifest last,
 and only then move to ``evaluated``. So a version that may go on always has all of its files, and a retry after a
 crash finds its number and finishes the copy.
@@ -19,7 +21,16 @@ from everloop.json_text import read_json
 from everloop.limits import largest_file
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.registry.exceptions import ArtifactMismatchError, ArtifactMissingError
-from everloop.registry.manifest import EVALUATED, FILES, MANIFEST, Manifest, artifact_prefix, build_manifest
+from everloop.registry.manifest import (
+    EVALUATED,
+    FILES,
+    MANIFEST,
+    REFIT,
+    SIBLING,
+    Manifest,
+    artifact_prefix,
+    build_manifest,
+)
 from everloop.registry.records import Version
 from everloop.registry.states import State
 from everloop.registry.store import RegistryStore
@@ -39,12 +50,19 @@ class Candidate:
         ``s3://bucket/prefix/`` the evaluation wrote to.
     gate : dict
         The gate's answer: ``{"verdict", "reasons", "metrics", "report_sha256"}``, the last of the report it judged.
+    refit : dict or None
+        The gate's answer on the refit: ``{"serves": "refit" | "evaluated", "reasons", "report_sha256"}``, the last of
+        the check's report, or None where there is none. None altogether where no refit was to be made.
+    refit_uri : str or None
+        ``s3://bucket/prefix/`` the check wrote to.
     """
 
     run_id: str
     snapshot_hash: str
     evaluation_uri: str
     gate: dict[str, Any]
+    refit: dict[str, Any] | None = None
+    refit_uri: str | None = None
 
 
 def register_candidate(
@@ -74,6 +92,7 @@ def register_candidate(
     check_judged(contents["report.json"], candidate)
     report = _report(contents["report.json"], candidate)
     check_report(report, contents, model=store.model, candidate=candidate)
+    contents = with_refit(contents, candidate, s3)
     files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in contents.items()}
     code_sha256 = report["code_sha256"]
 
@@ -95,6 +114,7 @@ def register_candidate(
         files=files,
         metrics=candidate.gate["metrics"],
         gate={name: candidate.gate[name] for name in ("verdict", "reasons", "report_sha256")},
+        refit=candidate.refit or {},
         sealed=lambda n, t: Sealed(artifact_prefix(store.model, n), manifest(n, t).sha256),
         at=at,
         actor=actor,
@@ -108,6 +128,42 @@ def register_candidate(
     for name, data in [*contents.items(), (MANIFEST, sealed.content)]:
         _write(s3, artifact_bucket, version.artifact_prefix + name, data)
     return _evaluated(store, version, candidate, at=at, actor=actor)
+
+
+def with_refit(evaluated: dict[str, bytes], candidate: Candidate, s3: Any) -> dict[str, bytes]:
+    """The files to register: the evaluated ones, with what there is of a refit.
+
+    Raises
+    ------
+    ArtifactMissingError
+        When a file of the refit is not there.
+    ArtifactMismatchError
+        When the check's report is not the one that was judged, or the files are not the ones it is about.
+    """
+    refit, uri = candidate.refit or {}, candidate.refit_uri
+    judged = refit.get("report_sha256")
+    if judged is None or uri is None:
+        return evaluated
+    report = _read(s3, uri, REFIT)
+    found = hashlib.sha256(report).hexdigest()
+    if found != judged:
+        raise ArtifactMismatchError(
+            f"{uri}{REFIT} has sha256 {found}, and one with {judged} was judged: it was exchanged in between; find out"
+            " who writes there, then start a new run"
+        )
+    if refit["serves"] != "refit":
+        return {**evaluated, REFIT: report}
+    hashes = json.loads(report)["files"]
+    serving = {name: _read(s3, uri, name) for name in EVALUATED}
+    for name, data in serving.items():
+        found = hashlib.sha256(data).hexdigest()
+        if hashes.get(name) != found:
+            raise ArtifactMismatchError(
+                f"{uri}{REFIT} is not about these files: {name} was checked with sha256 {hashes.get(name)}, and is"
+                f" {found}; start a new run"
+            )
+    sibling = {SIBLING + name: evaluated[name] for name in EVALUATED}
+    return {**evaluated, **serving, **sibling, REFIT: report}
 
 
 def check_judged(report: bytes, candidate: Candidate) -> None:

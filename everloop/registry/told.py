@@ -18,6 +18,7 @@ _REGISTERED = (
     "files",
     "metrics",
     "gate",
+    "refit",
 )
 """The facts about a version that stand in the record of its registration."""
 

@@ -133,6 +133,7 @@ class Versions(Ledger):
         sealed: Callable[[int, str], Sealed],
         at: str,
         actor: str,
+        refit: dict[str, Any] | None = None,
     ) -> Version:
         """Register what a run produced, as ``experimenting``, under the next number. Once per run.
 
@@ -140,6 +141,8 @@ class Versions(Ledger):
         ----------
         gate : dict
             ``{"verdict": "pass" | "fail", "reasons": [...]}``.
+        refit : dict
+            Which of two siblings serves, and why: ``{"serves", "reasons", "report_sha256"}``; empty without a refit.
         sealed : callable
             Number and instant of registration to prefix and manifest hash.
         """
@@ -164,6 +167,7 @@ class Versions(Ledger):
                 files=files,
                 metrics=metrics,
                 gate=gate,
+                refit=refit or {},
                 reason=_gate_reason(gate),
             )
             finished = replace(
@@ -172,6 +176,7 @@ class Versions(Ledger):
                 snapshot_hash=snapshot_hash,
                 verdict=gate["verdict"],
                 gate_reasons=gate["reasons"],
+                refit=refit or {},
             )
             entry = Entry(
                 at=at,
@@ -189,6 +194,7 @@ class Versions(Ledger):
                     "files": files,
                     "metrics": metrics,
                     "gate": gate,
+                    "refit": refit or {},
                 },
             )
             same_run = holds(f"run {run_id} is {run.status}", status=run.status)

@@ -1,4 +1,4 @@
-"""Decides whether an evaluated candidate may go on.
+"""Decides whether an evaluated candidate may go on, and then whether its refit serves in its place.
 
 It reads the evaluation's report and answers with the verdict and the hash of the report it is about; it changes
 nothing, so a retry changes nothing. The registration that follows, passed or not, takes that report and no other, and
@@ -21,12 +21,15 @@ from botocore.exceptions import ClientError
 
 from everloop.busy_services import busy_services_named
 from everloop.environment import required_setting
+from everloop.evaluation import refit
 from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.gate import Expected, decide
+from everloop.evaluation.refit_report import RefitReport
 from everloop.evaluation.report import Report
 from everloop.limits import LARGEST_DOCUMENT_BYTES
 from everloop.model_file.schema import ModelDeclaration
 from everloop.objects import ObjectTooLargeError, read_object
+from everloop.registry.causes import readable_cause
 
 logger = Logger(service="gate")
 
@@ -60,6 +63,24 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 @busy_services_named()
 def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
+    """Judge the ``candidate``, its ``refit``, or say that the ``refit_failed``.
+
+    Raises
+    ------
+    ValueError
+        For any other action.
+    """
+    action = event["action"]
+    if action == "candidate":
+        return _judge_candidate(event, using)
+    if action == "refit":
+        return _judge_refit(event, using)
+    if action == "refit_failed":
+        return {**refit.not_made(readable_cause(event["cause"])).as_dict(), "report_sha256": None}
+    raise ValueError(f"the gate knows the actions candidate, refit and refit_failed, not {action!r}")
+
+
+def _judge_candidate(event: dict[str, Any], using: Services) -> dict[str, Any]:
     """The verdict on the candidate of ``event["run"]``, with reasons, the candidate's metrics and the report's hash."""
     run, snapshot = event["run"], event["snapshot"]
     champion = run["champion"]
@@ -78,16 +99,44 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
     return {**verdict.as_dict(), "metrics": metrics, "report_sha256": hashlib.sha256(content).hexdigest()}
 
 
-def read_report(s3: Any, evaluation_uri: str) -> bytes:
-    """The bytes of the report below ``evaluation_uri``.
+def _judge_refit(event: dict[str, Any], using: Services) -> dict[str, Any]:
+    """Which of the two serves, with reasons and the hash of the check's report."""
+    run, snapshot, gate = event["run"], event["snapshot"], event["gate"]
+    evaluated = read_report(using.s3, event["evaluation_uri"])
+    found = hashlib.sha256(evaluated).hexdigest()
+    if found != gate["report_sha256"]:
+        raise ReportError(
+            f"{event['evaluation_uri']}report.json has sha256 {found}, and the gate judged one with"
+            f" {gate['report_sha256']}: it was exchanged in between; find out who writes there, then start a new run"
+        )
+    judged = Report.from_json(evaluated)
+    content = read_report(using.s3, event["refit_uri"], name="refit.json")
+    expected = refit.Expected(
+        model=using.declaration.model,
+        run_id=run["run_id"],
+        snapshot_hash=snapshot["snapshot_hash"],
+        report_sha256=gate["report_sha256"],
+        code_sha256=judged.code_sha256,
+        evaluated_files=judged.files,
+        train_rows=snapshot["rows"]["train"],
+        test_rows=snapshot["rows"]["test"],
+        learned_until=snapshot["time_range"][1],
+    )
+    report = RefitReport.from_json(content)
+    decision = refit.decide(report, using.declaration.training, using.declaration.gate, expected)
+    return {**decision.as_dict(), "report_sha256": hashlib.sha256(content).hexdigest()}
+
+
+def read_report(s3: Any, uri: str, name: str = "report.json") -> bytes:
+    """The bytes of the report below ``uri``.
 
     Raises
     ------
     ReportError
         When it is not there: without a report nothing passes.
     """
-    parts = urlsplit(evaluation_uri)
-    key = f"{parts.path.strip('/')}/report.json"
+    parts = urlsplit(uri)
+    key = f"{parts.path.strip('/')}/{name}"
     try:
         return read_object(s3, parts.netloc, key, LARGEST_DOCUMENT_BYTES)
     except ObjectTooLargeError as error:
@@ -95,4 +144,4 @@ def read_report(s3: Any, evaluation_uri: str) -> bytes:
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
             raise
-        raise ReportError(f"s3://{parts.netloc}/{key} is missing; the evaluation writes it") from error
+        raise ReportError(f"s3://{parts.netloc}/{key} is missing; a job of this run writes it") from error

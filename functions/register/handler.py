@@ -55,6 +55,8 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
         snapshot_hash=event["snapshot"]["snapshot_hash"],
         evaluation_uri=event["evaluation_uri"],
         gate=event["gate"],
+        refit=event["refit"],
+        refit_uri=event["refit_uri"],
     )
     version = register_candidate(
         candidate,

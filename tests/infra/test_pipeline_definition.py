@@ -72,6 +72,7 @@ def test_every_task_is_limited_retried_and_caught(name: str) -> None:
     assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
 
 
+JOBS = {"Train", "Evaluate", "Refit", "CheckRefit"}
 CALLS = {name for name, task in TASKS.items() if task["Resource"].endswith("lambda:invoke")}
 TRANSIENT = {
     "AliasContendedError",
@@ -95,7 +96,7 @@ LAMBDA = {
 
 def test_the_calls_of_functions_are_known() -> None:
     assert {"OpenRun", "Snapshot", "Gate", "Register", "Promote", "Rollback", "RollBackAfterFailure"} <= CALLS
-    assert set(TASKS) - CALLS == {"Train", "Evaluate"}
+    assert set(TASKS) - CALLS == JOBS
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))
@@ -105,7 +106,7 @@ def test_what_may_pass_is_tried_again_and_what_is_refused_is_not(name: str) -> N
     assert sorted(tried_again) == sorted(TRANSIENT | LAMBDA)
 
 
-@pytest.mark.parametrize("name", ["Train", "Evaluate"])
+@pytest.mark.parametrize("name", sorted(JOBS))
 def test_a_job_is_asked_for_again_and_not_run_again(name: str) -> None:
     tried_again = {error for retry in TASKS[name]["Retry"] for error in retry["ErrorEquals"]}
     assert tried_again == {"SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException"}
@@ -152,10 +153,62 @@ def test_a_failed_gate_never_comes_to_a_rollout() -> None:
 def test_the_registration_gets_all_that_the_gate_answered() -> None:
     """GIVEN an answer that holds the verdict and the hash of the report; THEN both come to the registration."""
     gate, register = STATES["Gate"], STATES["Register"]
-    assert gate["Next"] == "Register"
     assert (gate["ResultSelector"], gate["ResultPath"]) == ({"result.$": "$.Payload"}, "$.gate")
-    judged, registered = gate["Parameters"]["Payload"], register["Parameters"]["Payload"]
-    assert registered == {**judged, "gate.$": "$.gate.result"}
+    judged, registered = dict(gate["Parameters"]["Payload"]), register["Parameters"]["Payload"]
+    assert judged.pop("action") == "candidate"
+    refit = {"refit.$": "$.refit.result", "refit_uri.$": "$.places.refit_check"}
+    assert registered == {**judged, "gate.$": "$.gate.result", **refit}
+
+
+def test_a_refit_is_made_after_a_passed_gate_alone_and_not_of_a_smoke_run() -> None:
+    # GIVEN the one way to a refit
+    ways = {name for name, state in STATES.items() if "Refit" in following(state)}
+    assert (STATES["Gate"]["Next"], ways) == ("WhetherToRefit", {"WhetherToRefit"})
+    choices = STATES["WhetherToRefit"]["Choices"]
+    # WHEN the gate said no, or the run is a smoke run, THEN an earlier choice leads past it
+    by_verdict = {(c["StringEquals"], c["Next"]) for c in choices if "Variable" in c}
+    assert by_verdict == {("fail", "NoRefit"), ("pass", "Refit")}
+    smoke = choices.index(next(c for c in choices if "And" in c))
+    assert (choices[smoke]["Next"], choices[-1]["Next"]) == ("NoRefit", "Refit")
+    assert {c["StringEquals"] for c in choices[smoke]["And"]} == {"pass", "smoke"}
+    assert STATES["NoRefit"]["Next"] == "Register"
+    assert STATES["NoRefit"]["Parameters"] == {"result": None}
+
+
+@pytest.mark.parametrize("name", ["Refit", "CheckRefit"])
+def test_a_refit_that_fails_leaves_the_evaluated_model_to_be_registered(name: str) -> None:
+    assert [c["Next"] for c in TASKS[name]["Catch"]] == ["RefitFailed"]
+    payload = STATES["RefitFailed"]["Parameters"]["Payload"]
+    assert payload["action"] == "refit_failed"
+    assert "$.failure.Cause" in payload["cause.$"]
+    assert (STATES["RefitFailed"]["ResultPath"], STATES["RefitFailed"]["Next"]) == ("$.refit", "Register")
+
+
+def test_the_refit_is_the_same_training_on_more_rows() -> None:
+    train, refit = ({**STATES[name]["Parameters"]} for name in ("Train", "Refit"))
+    for own in ("TrainingJobName.$", "RoleArn", "InputDataConfig", "OutputDataConfig"):
+        assert train.pop(own) != refit.pop(own), own
+    assert train == refit
+    channels = {
+        name: {
+            c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri.$"]
+            for c in STATES[name]["Parameters"]["InputDataConfig"]
+        }
+        for name in ("Train", "Refit")
+    }
+    snapshot = "$.snapshot.result."
+    assert channels["Train"] == {"train": f"{snapshot}train_uri", "test_features": f"{snapshot}test_features_uri"}
+    assert channels["Refit"] == {"train": f"{snapshot}train_uri", "test": f"{snapshot}test_uri"}
+
+
+def test_without_a_refit_the_gate_is_followed_by_the_registration() -> None:
+    declaration = declare(binary_document(training={"refit": "none"}))
+    states = pipeline_definition(declaration)["States"]
+    assert states["Gate"]["Next"] == "Register"
+    assert not [name for name in states if "Refit" in name]
+    payload = states["Register"]["Parameters"]["Payload"]
+    assert (payload["refit"], payload["refit_uri"]) == (None, None)
+    assert not [t for t in texts(states) if "Refit" in t]
 
 
 def test_an_unknown_answer_fails_closed() -> None:
@@ -192,13 +245,25 @@ def test_tasks_outlast_their_functions() -> None:
 
 def test_the_longest_rollout_ends_in_time() -> None:
     waits = sum(s.minutes for s in DECLARATION.rollout.steps) + DECLARATION.rollout.bake_minutes
-    assert DEFINITION["TimeoutSeconds"] > waits * 60 + 2 * DECLARATION.training.max_minutes * 60
+    assert DEFINITION["TimeoutSeconds"] > waits * 60 + 4 * DECLARATION.training.max_minutes * 60
 
 
 def test_placeholders_are_the_ones_the_construct_fills_in() -> None:
     found = {m for t in texts(DEFINITION) for m in re.findall(r"\$\{(\w+)\}", t)}
     functions = {f"{name.capitalize()}Function" for name in ("run", "snapshot", "gate", "register", "rollout")}
-    others = {"EvaluateRole", "Image", "JobPrefix", "Partition", "Region", "RunsUri", "SourceUri", "TrainRole"}
+    others = {
+        "CheckRefitRole",
+        "EvaluateRole",
+        "Image",
+        "JobPrefix",
+        "RefitPrefix",
+        "RefitRole",
+        "Partition",
+        "Region",
+        "RunsUri",
+        "SourceUri",
+        "TrainRole",
+    }
     assert found == functions | others
 
 
@@ -216,5 +281,6 @@ def test_the_evaluation_starts_from_the_archive(tmp_path: Path) -> None:
 def test_job_names_fit_sagemaker() -> None:
     from infra.names import ModelNames
 
-    longest = ModelNames("m" * 31).job_prefix + "train-" + "0" * 16
-    assert len(longest) <= 63
+    names = ModelNames("m" * 31)
+    for prefix in (names.job_prefix, names.refit_prefix):
+        assert len(prefix + "train-" + "0" * 16) <= 63

@@ -167,9 +167,26 @@ def test_training_does_not_see_the_test_labels(assembly: Assembly) -> None:
     assert "artifacts/" not in readable
 
 
+def test_the_refit_alone_learns_from_the_test_labels(assembly: Assembly) -> None:
+    readable = resources_of(assembly, "PipelineJobsRefit", "s3:GetObject")
+    assert "/datasets/late_train/*/train/*" in readable
+    assert "/datasets/late_train/*/test/*" in readable
+    for other in ("/runs/", "artifacts/", '/datasets/late_train/*"'):
+        assert other not in readable
+
+
+def test_the_check_of_a_refit_reads_what_it_compares(assembly: Assembly) -> None:
+    readable = resources_of(assembly, "PipelineJobsCheckRefit", "s3:GetObject")
+    for part in ("/datasets/late_train/*/test/*", "/runs/late_train/*/refit/*", "/runs/late_train/*/evaluation/*"):
+        assert part in readable
+    assert "artifacts/" not in readable
+    assert "/train/" not in readable
+
+
 def test_no_job_writes_where_another_ones_results_lie(assembly: Assembly) -> None:
     # Training runs the user's code; the gate reads what the evaluation wrote.
-    for part, results in (("PipelineJobsTrain", "train"), ("PipelineJobsEvaluate", "evaluation")):
+    own = {"Train": "train", "Evaluate": "evaluation", "Refit": "refit", "CheckRefit": "refit_check"}
+    for part, results in ((f"PipelineJobs{job}", results) for job, results in own.items()):
         for action in ("s3:PutObject", "s3:AbortMultipartUpload"):
             written = resources_of(assembly, part, action)
             assert written.count("/runs/") == written.count(f"/runs/late_train/*/{results}/*") == 1

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from everloop.model_file import ModelDeclaration
-from infra.pipeline_jobs import evaluation_job
+from infra.pipeline_jobs import evaluation_job, refit_check_job
 from tests.helpers.declarations import binary_document, declare, regression_document
 
 ROOT = Path(__file__).parents[2]
@@ -140,13 +140,36 @@ class Jobs:
         command = [sys.executable, str(self.source / "train_entry.py"), "--trees", "5"]
         return self._run(command, variables), model
 
+    def refit(self, name: str = "refit") -> tuple[subprocess.CompletedProcess[str], Path]:
+        """The same program, with the test rows and their labels in place of their features alone."""
+        model = self.root / name
+        variables = {
+            "SM_MODEL_DIR": str(model),
+            "SM_CHANNEL_TRAIN": str(self.train_channel),
+            "SM_CHANNEL_TEST": str(self.test_channel),
+            "SM_OUTPUT_DIR": str(self.root / "output"),
+        }
+        return self._run([sys.executable, str(self.source / "train_entry.py")], variables), model
+
+    def check_refit(
+        self, model: Path, evaluated: Path, *, name: str = "check"
+    ) -> tuple[subprocess.CompletedProcess[str], Path]:
+        """Run the check of the refit ``model`` beside what an evaluation wrote."""
+        asked = refit_check_job(self.declaration, next_state="JudgeRefit", catch="RefitFailed")["Parameters"]
+        return self._process(asked, name, model, {}, evaluated=evaluated)
+
     def evaluate(
         self, model: Path, *, champion: str = "none", name: str = "evaluation"
     ) -> tuple[subprocess.CompletedProcess[str], Path]:
         """Run the job as the pipeline asks for it, with a folder called ``name`` for the container's ``/opt/ml``."""
         asked = evaluation_job(self.declaration, next_state="Gate", catch="CloseFailed")["Parameters"]
-        self._fill(asked["ProcessingInputs"], name, model)
-        run = {"run_id": "train-0123", "champion_uri": champion}
+        return self._process(asked, name, model, {"champion_uri": champion})
+
+    def _process(
+        self, asked: dict[str, Any], name: str, model: Path, run: dict[str, str], *, evaluated: Path | None = None
+    ) -> tuple[subprocess.CompletedProcess[str], Path]:
+        self._fill(asked["ProcessingInputs"], name, model, evaluated)
+        run = {"run_id": "train-0123", **run}
         known = {f"$.run.result.{field}": value for field, value in run.items()}
         known["$.snapshot.result.snapshot_hash"] = "abc"
         specification = asked["AppSpecification"]
@@ -160,9 +183,11 @@ class Jobs:
         """What SageMaker would show as the ExitMessage of the evaluation of that name."""
         return Path(self._inside(name, "/opt/ml/output/message")).read_text(encoding="utf-8")
 
-    def _fill(self, inputs: list[dict[str, Any]], name: str, model: Path) -> None:
+    def _fill(self, inputs: list[dict[str, Any]], name: str, model: Path, evaluated: Path | None) -> None:
         places = {item["InputName"]: Path(self._inside(name, item["S3Input"]["LocalPath"])) for item in inputs}
         shutil.copytree(self.test_channel, places.pop("test"))
+        if evaluated is not None:
+            shutil.copytree(evaluated, places.pop("evaluated"))
         # The archives keep the names they have in S3: the CDK calls its own by their hash.
         for kind, folder, archive in (("code", self.source, "0a1b.gz"), ("model", model, "model.tar.gz")):
             place = places.pop(kind)

@@ -16,10 +16,14 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from everloop.evaluation.gate import Expected, decide
+from everloop.evaluation.refit import Expected as ExpectedRefit
+from everloop.evaluation.refit import decide as decide_refit
+from everloop.evaluation.refit_report import RefitReport
 from everloop.evaluation.report import Report
 from everloop.model_file import ModelDeclaration
 from everloop.registry.manifest import build_manifest
 from everloop.serving.contract import ServingContract
+from everloop.serving.scorer import Scorer
 from tests.training.scenes import CLASSIFIER, REGRESSOR, Jobs, classification, regression, rows, write_parts
 
 KEYS = {
@@ -313,6 +317,124 @@ def aws(url: str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
+
+
+@pytest.fixture(scope="module")
+def refitted(trained: tuple[Jobs, Path]) -> tuple[Jobs, Path, Path]:
+    """The jobs, what the evaluation wrote, and the refit."""
+    jobs, model = trained
+    process, evaluated = jobs.evaluate(model, name="sibling")
+    assert process.returncode == 0, process.stdout + process.stderr
+    process, refit = jobs.refit()
+    assert process.returncode == 0, process.stdout + process.stderr
+    return jobs, evaluated, refit
+
+
+def test_a_refit_learns_from_the_test_rows_as_well(refitted: tuple[Jobs, Path, Path]) -> None:
+    jobs, evaluated, refit = refitted
+    before, after = load(evaluated / "training.json"), load(refit / "training.json")
+    assert (before["refit"], after["refit"]) == (False, True)
+    assert (before["rows"], after["rows"]) == ({"train": 3000, "test": 1000}, {"train": 4000, "test": 1000})
+    assert after["time_range"] == [before["time_range"][0], "2013-02-10T06:00:00.099Z"]
+    same = ("code_sha256", "seed", "parameters", "packages")
+    assert {name: before[name] for name in same} == {name: after[name] for name in same}
+    assert load(refit / "profile.json")["rows"] == 4000
+    assert load(refit / "parity.json")["rows"] == 1000
+    assert (refit / "model.onnx").read_bytes() != (evaluated / "model.onnx").read_bytes()
+    _, again = jobs.refit("refit-again")
+    assert (again / "model.onnx").read_bytes() == (refit / "model.onnx").read_bytes()
+
+
+def test_a_refit_is_checked_beside_its_sibling(refitted: tuple[Jobs, Path, Path]) -> None:
+    jobs, evaluated, refit = refitted
+    process, output = jobs.check_refit(refit, evaluated)
+    assert process.returncode == 0, process.stdout + process.stderr
+    report = RefitReport.from_json((output / "refit.json").read_bytes())
+    # The refit knows the rows by now; its sibling did not.
+    assert report.refit_loss < report.evaluated_loss
+    judged = Report.from_json((evaluated / "report.json").read_bytes())
+    assert report.evaluated_loss == judged.candidate["log_loss"].value
+    before, after = (scores_of(jobs, folder) for folder in (evaluated, output))
+    assert report.difference.mean == np.abs(after - before).mean()
+    assert report.difference.largest == np.abs(after - before).max()
+    assert report.difference.outcome_deviation == np.std(jobs.test_rows["label"])
+    for name, digest in report.files.items():
+        assert hashlib.sha256((output / name).read_bytes()).hexdigest() == digest
+    assert (output / "model.onnx").read_bytes() == (refit / "model.onnx").read_bytes()
+    expected = refit_expected(jobs, evaluated, judged)
+    decision = decide_refit(report, jobs.declaration.training, jobs.declaration.gate, expected)
+    assert decision.serves == "refit", decision.reasons
+
+
+def test_the_profile_of_a_refit_has_its_siblings_scores_of_rows_it_had_not_seen(
+    refitted: tuple[Jobs, Path, Path],
+) -> None:
+    jobs, evaluated, refit = refitted
+    _, output = jobs.check_refit(refit, evaluated, name="profile")
+    sibling, profile, learned = (load(f / "profile.json") for f in (evaluated, output, refit))
+    for name in ("score", "metric", "outcomes", "outcome_days"):
+        assert profile[name] == sibling[name], name
+    assert profile["features"] == learned["features"] != sibling["features"]
+    assert (profile["rows"], profile["days"]) == (4000, 40)
+
+
+def test_only_a_refit_is_checked_as_one(trained: tuple[Jobs, Path], refitted: tuple[Jobs, Path, Path]) -> None:
+    jobs, model = trained
+    process, output = jobs.check_refit(model, refitted[1], name="no-refit")
+    assert process.returncode == 1
+    assert "is no refit" in jobs.message("no-refit")
+    assert not (output / "refit.json").exists()
+
+
+def test_a_sibling_that_was_not_evaluated_stops_the_check(refitted: tuple[Jobs, Path, Path], tmp_path: Path) -> None:
+    jobs, evaluated, refit = refitted
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in evaluated.iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+    (other / "model.onnx").write_bytes((refit / "model.onnx").read_bytes())
+    process, _ = jobs.check_refit(refit, other, name="other-sibling")
+    assert process.returncode == 1
+    assert "model.onnx was evaluated with sha256" in jobs.message("other-sibling")
+
+
+def test_a_regression_is_refitted_and_checked(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path, regression(), REGRESSOR)
+    _, model = jobs.train()
+    _, evaluated = jobs.evaluate(model)
+    _, refit = jobs.refit()
+    process, output = jobs.check_refit(refit, evaluated)
+    assert process.returncode == 0, process.stdout + process.stderr
+    report = RefitReport.from_json((output / "refit.json").read_bytes())
+    assert report.metric == "mae"
+    assert 0 < report.difference.relative < 0.1
+    judged = Report.from_json((evaluated / "report.json").read_bytes())
+    expected = refit_expected(jobs, evaluated, judged)
+    reasons = decide_refit(report, jobs.declaration.training, jobs.declaration.gate, expected).reasons
+    assert {r.code for r in reasons} == {"parity_rows", "parity_flips", "refit_difference", "refit_fit"}
+
+
+def scores_of(jobs: Jobs, folder: Path) -> np.ndarray:
+    """What the model in ``folder`` answers to the test rows."""
+    contract = ServingContract.from_json((folder / "contract.json").read_bytes())
+    scorer = Scorer.from_bytes((folder / "model.onnx").read_bytes(), contract)
+    rows = jobs.test_rows
+    num = rows[[f.name for f in contract.numbers]].to_numpy(np.float64)
+    return scorer.score(num, rows[[f.name for f in contract.categories]].fillna("").to_numpy(object))
+
+
+def refit_expected(jobs: Jobs, evaluated: Path, judged: Report) -> ExpectedRefit:
+    return ExpectedRefit(
+        model=jobs.declaration.model,
+        run_id="train-0123",
+        snapshot_hash="abc",
+        report_sha256=hashlib.sha256((evaluated / "report.json").read_bytes()).hexdigest(),
+        code_sha256=judged.code_sha256,
+        evaluated_files=judged.files,
+        train_rows=3000,
+        test_rows=1000,
+        learned_until="2013-02-10T06:00:00.099Z",
+    )
 
 
 def test_the_evaluation_needs_nothing_that_fits_models() -> None:

@@ -9,9 +9,12 @@ import numpy as np
 
 from everloop.evaluation.gate import Expected
 from everloop.evaluation.metrics import estimate
+from everloop.evaluation.refit import Expected as ExpectedRefit
+from everloop.evaluation.refit_report import RefitReport
 from everloop.evaluation.report import Latency, MetricValue, ParityFacts, ProbeFacts, Report
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
 from everloop.model_file.schema import Gate
+from training.refit_check import score_difference
 
 EXPECTED = Expected("delay", "train-0123", "abc", 1000, 3)
 DAYS = np.repeat(np.arange(20), 50)
@@ -55,5 +58,42 @@ def report_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray | 
         artifact_bytes=500_000,
         code_sha256="c0de",
         files={"model.onnx": "0" * 64},
+    )
+    return replace(report, **changes)
+
+
+REFIT_EXPECTED = ExpectedRefit(
+    model="delay",
+    run_id="train-0123",
+    snapshot_hash="abc",
+    report_sha256="1" * 64,
+    code_sha256="c0de",
+    evaluated_files={"model.onnx": "0" * 64, "contract.json": "2" * 64},
+    train_rows=9000,
+    test_rows=1000,
+    learned_until="2013-02-10T06:00:00Z",
+)
+
+
+def refit_report_of(evaluated: np.ndarray, refit: np.ndarray, labels: np.ndarray, **changes: Any) -> RefitReport:
+    """The check of a refit, computed from scores."""
+    report = RefitReport(
+        model="delay",
+        run_id="train-0123",
+        snapshot_hash="abc",
+        report_sha256="1" * 64,
+        rows=len(labels),
+        learned_rows=10_000,
+        learned_until="2013-02-10T06:00:00Z",
+        difference=score_difference(evaluated, refit, labels),
+        metric="log_loss",
+        evaluated_loss=estimate("log_loss", labels, evaluated).value,
+        refit_loss=estimate("log_loss", labels, refit).value,
+        parity=ParityFacts(rows=len(labels), max_abs_difference=1e-16, label_flips=0),
+        latency_ms=Latency(0.1, 0.3),
+        artifact_bytes=500_000,
+        code_sha256="c0de",
+        files={"model.onnx": "3" * 64},
+        evaluated_files=REFIT_EXPECTED.evaluated_files,
     )
     return replace(report, **changes)

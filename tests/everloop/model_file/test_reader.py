@@ -191,6 +191,13 @@ UNFIT = {
     "a range of ones and zeros": Unfit("data.target_max", 1, "target_max: 1", "1", "0 or 1"),
     "a lag without end": Unfit("data.label_lag_hours", math.inf, "label_lag_hours: .inf", ".inf, which", "finite"),
     "a lag of ages": Unfit("data.label_lag_hours", 1e300, "label_lag_hours: 1.0e+300", "1.0e+300", "less than"),
+    "a refit at another time": Unfit("training.refit", "always", "refit: always", "'always'", "after_gate"),
+    "a refit that may not differ": Unfit(
+        "training.refit_max_difference", 0, "refit_max_difference: 0", "0", "greater than 0"
+    ),
+    "a refit that may be anything": Unfit(
+        "training.refit_max_difference", math.inf, "refit_max_difference: .inf", ".inf", "finite"
+    ),
     "a script outside": Unfit("training.script", "../../x.py", "script: ../../x.py", "'../../x.py'", "inside"),
     "an absolute script": Unfit("training.script", "/x.py", "script: /x.py", "'/x.py'", "inside"),
     "a script by the way out": Unfit("training.script", "a/../../x.py", "script: a/../../x.py", "'a/..", "inside"),
@@ -307,14 +314,14 @@ UNFIT = {
         0.2,
         "max_training_run_usd: 0.2",
         "0.2",
-        "at least $0.230, which one run can cost: 2 jobs of 30 minutes and up to 30 to start, on ml.m5.large at $0.115",
+        "at least $0.460, which one run can cost: 4 jobs of 30 minutes and up to 30 to start, on ml.m5.large at $0.115",
     ),
     "a month above its budget": Unfit(
         "cost.monthly_budget_usd",
         0.9,
         "monthly_budget_usd: 0.9",
         "0.9",
-        "at least $0.920, which training can cost in a month: with 4 runs in any 60 days",
+        "at least $1.84, which training can cost in a month: with 4 runs in any 60 days",
     ),
 }
 
@@ -352,11 +359,11 @@ def test_more_rows_than_a_request_has_room_for_are_refused() -> None:
 
 def test_a_declared_price_makes_any_instance_known() -> None:
     document = put(binary_document(training={"instance_type": "ml.g5.xlarge"}), "cost.instance_usd_per_hour", 0.5)
-    assert training_run_usd(parse_model_file(as_yaml(document))) == pytest.approx(1.0)
+    assert training_run_usd(parse_model_file(as_yaml(document))) == pytest.approx(2.0)
     # GIVEN a higher one; THEN the ceiling holds it back as it would a known one
     mistake = only_mistake(as_yaml(put(document, "cost.instance_usd_per_hour", 1.5)))
     assert (mistake.path, mistake.found) == ("cost.max_training_run_usd", "2")
-    assert "at least $3.00" in mistake.allowed
+    assert "at least $6.00" in mistake.allowed
     assert "$1.5 an hour as declared" in mistake.allowed
 
 

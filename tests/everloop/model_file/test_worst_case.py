@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from everloop.model_file import worst_case
 from everloop.model_file.prices import USD_PER_HOUR
 from infra.pipeline_definition import pipeline_definition
-from infra.pipeline_jobs import evaluation_job, training_job
 from tests.helpers.declarations import binary_document, declare
 
 EVENTS_OF_A_STATE = {"Task": 5, "Choice": 2, "Wait": 2}
@@ -26,7 +25,7 @@ EVENTS_OF_A_STATE = {"Task": 5, "Choice": 2, "Wait": 2}
     bake=st.integers(0, 5000),
 )
 def test_an_execution_is_given_the_time_that_was_checked(minutes: int, steps: list[int], bake: int) -> None:
-    document = binary_document(training={"max_minutes": minutes}, cost={"max_training_run_usd": 9})
+    document = binary_document(training={"max_minutes": minutes}, cost={"max_training_run_usd": 12})
     document["rollout"]["steps"] = [{"percent": 10 + i, "minutes": length} for i, length in enumerate(steps)]
     document["rollout"]["guardrail"]["max_hold_minutes"] = 300
     document["rollout"]["bake_minutes"] = bake
@@ -35,15 +34,19 @@ def test_an_execution_is_given_the_time_that_was_checked(minutes: int, steps: li
     assert given_seconds == worst_case.pipeline_seconds(declaration) <= worst_case.EXECUTION_SECONDS
 
 
-def test_the_priced_jobs_are_the_deployed_ones() -> None:
-    """Both on the declared instance, and neither for longer than is paid for here."""
-    declaration = declare(binary_document(training={"instance_type": "ml.m5.xlarge", "max_minutes": 45}))
-    train = training_job(declaration, next_state="", catch="")
-    evaluate = evaluation_job(declaration, next_state="", catch="")
-    clusters = [train["Parameters"]["ResourceConfig"], evaluate["Parameters"]["ProcessingResources"]["ClusterConfig"]]
-    assert [(c["InstanceType"], c["InstanceCount"]) for c in clusters] == [("ml.m5.xlarge", 1)] * worst_case.JOBS
-    assert [state["TimeoutSeconds"] for state in (train, evaluate)] == [worst_case.job_seconds(declaration)] * 2
-    hours = 2 * (45 + 30) / 60
+@pytest.mark.parametrize(("refit", "jobs"), [("none", 2), ("after_gate", 4)])
+def test_the_priced_jobs_are_the_deployed_ones(refit: str, jobs: int) -> None:
+    """All on the declared instance, and none for longer than is paid for here."""
+    training = {"instance_type": "ml.m5.xlarge", "max_minutes": 45, "refit": refit}
+    declaration = declare(binary_document(training=training))
+    states = [s for s in pipeline_definition(declaration)["States"].values() if "sagemaker" in s.get("Resource", "")]
+    assert len(states) == worst_case.jobs(declaration) == jobs
+    clusters = [
+        s["Parameters"].get("ResourceConfig") or s["Parameters"]["ProcessingResources"]["ClusterConfig"] for s in states
+    ]
+    assert {(c["InstanceType"], c["InstanceCount"]) for c in clusters} == {("ml.m5.xlarge", 1)}
+    assert {state["TimeoutSeconds"] for state in states} == {worst_case.job_seconds(declaration)}
+    hours = jobs * (45 + 30) / 60
     assert worst_case.training_run_usd(declaration) == pytest.approx(hours * USD_PER_HOUR["ml.m5.xlarge"])
 
 

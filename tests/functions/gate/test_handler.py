@@ -8,8 +8,9 @@ from botocore.exceptions import ClientError
 
 from everloop.busy_services import ServiceBusyError
 from everloop.evaluation.exceptions import ReportError
+from everloop.evaluation.refit_report import ScoreDifference
 from functions.gate.handler import Services, act
-from tests.everloop.evaluation.builders import labels_and_truth, report_of
+from tests.everloop.evaluation.builders import labels_and_truth, refit_report_of, report_of
 from tests.fakes.object_store import FakeS3
 from tests.helpers.declarations import binary_document, declare
 
@@ -21,6 +22,7 @@ DECLARATION = declare(binary_document(gate=GATE))
 
 def event(**changes: Any) -> dict[str, Any]:
     return {
+        "action": "candidate",
         "run": {"run_id": "train-0123", "champion": {"version": 3, "artifact_uri": "s3://a/artifacts/x/"}},
         "snapshot": {"snapshot_hash": "abc", "rows": {"train": 9000, "test": 1000}},
         "evaluation_uri": "s3://lake/runs/late_train/train-0123/evaluation/",
@@ -88,3 +90,73 @@ def test_a_failure_of_the_store_is_no_verdict(code: str, error: type[Exception])
     using.s3.failing = code
     with pytest.raises(error, match=code):
         act(event(), using)
+
+
+CHECKED = "runs/late_train/train-0123/refit_check/refit.json"
+
+
+def refit_event(text: str, **changes: Any) -> dict[str, Any]:
+    snapshot = {**event()["snapshot"], "time_range": ["2013-01-01T00:00:00Z", "2013-02-10T06:00:00Z"]}
+    gate = {"verdict": "pass", "report_sha256": hashlib.sha256(text.encode()).hexdigest()}
+    uri = "s3://lake/runs/late_train/train-0123/refit_check/"
+    return event(action="refit", snapshot=snapshot, gate=gate, refit_uri=uri, **changes)
+
+
+def refit_services(text: str, **changes: Any) -> Services:
+    """The candidate's report, and the check of a refit that is a little nearer to the truth."""
+    facts = {"model": "late_train", "report_sha256": hashlib.sha256(text.encode()).hexdigest()}
+    facts["evaluated_files"] = {"model.onnx": "0" * 64}
+    checked = refit_report_of(0.9 * TRUTH + 0.05, TRUTH, LABELS, **{**facts, **changes}).to_json()
+    return Services(FakeS3({KEY: text.encode(), CHECKED: checked.encode()}), DECLARATION)
+
+
+def test_a_sound_refit_serves_and_the_decision_names_the_check_by_its_bytes() -> None:
+    text = report_text()
+    using = refit_services(text)
+    answer = act(refit_event(text), using)
+    assert answer["serves"] == "refit", answer["reasons"]
+    assert answer["report_sha256"] == hashlib.sha256(using.s3.objects[CHECKED]).hexdigest()
+    assert set(answer) == {"serves", "reasons", "report_sha256"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"learned_rows": 9000}, "report_mismatch"),
+        ({"learned_until": "2013-02-03T06:00:00Z"}, "report_mismatch"),
+        ({"difference": ScoreDifference(4.0, 4.0, 4.0, 4.0, 0.5)}, "refit_difference"),
+        ({"refit_loss": 9.0}, "refit_fit"),
+    ],
+)
+def test_an_unsound_refit_leaves_the_evaluated_model(changes: dict[str, Any], code: str) -> None:
+    text = report_text()
+    answer = act(refit_event(text), refit_services(text, **changes))
+    assert (answer["serves"], answer["reasons"][0]["code"]) == ("evaluated", code)
+
+
+def test_a_report_exchanged_since_the_verdict_is_refused() -> None:
+    text = report_text()
+    using = refit_services(text)
+    using.s3.objects[KEY] += b"\n"
+    with pytest.raises(ReportError, match="exchanged in between"):
+        act(refit_event(text), using)
+
+
+def test_a_check_that_left_no_report_is_refused() -> None:
+    text = report_text()
+    using = refit_services(text)
+    del using.s3.objects[CHECKED]
+    with pytest.raises(ReportError, match=r"refit_check/refit\.json is missing"):
+        act(refit_event(text), using)
+
+
+def test_a_failed_job_of_a_refit_is_told_by_its_sentence() -> None:
+    cause = 'States.TaskFailed: {"FailureReason": "AlgorithmError: train.py line 2: out of rows", "X": 1}'
+    answer = act({"action": "refit_failed", "cause": cause, "at": "", "execution": ""}, services(None))
+    assert (answer["serves"], answer["report_sha256"]) == ("evaluated", None)
+    assert answer["reasons"][0]["sentence"].endswith("AlgorithmError: train.py line 2: out of rows")
+
+
+def test_another_action_is_refused() -> None:
+    with pytest.raises(ValueError, match="not 'promote'"):
+        act(event(action="promote"), services(report_text()))

@@ -19,6 +19,7 @@ from tests.helpers.registry_scenes import FAILED, PASSED, at, open_run
 
 RUN = "train-1"
 PREFIX = f"runs/flights/{RUN}/evaluation/"
+CHECK = f"runs/flights/{RUN}/refit_check/"
 EVALUATED = {
     "model.onnx": b"\x08\x07onnx",
     "contract.json": b'{"model":"flights"}',
@@ -55,6 +56,7 @@ class World:
     s3: Any
     minutes: float = 10
     judged: str | None = None
+    refit: dict[str, Any] | None = None
     refused_puts: list[str] = field(default_factory=list)
 
     def write(self, name: str, data: bytes) -> None:
@@ -84,6 +86,8 @@ class World:
             "snapshot": {"snapshot_hash": "s1"},
             "evaluation_uri": f"s3://lake/{PREFIX}",
             "gate": {**(gate or PASSED), "metrics": {"log_loss": 0.41}, "report_sha256": judged},
+            "refit": self.refit,
+            "refit_uri": f"s3://lake/{CHECK}",
             "at": at(self.minutes),
             "execution": RUN,
         }
@@ -226,6 +230,8 @@ def test_a_verdict_that_names_no_report_is_refused(world: World):
         "snapshot": {"snapshot_hash": "s1"},
         "evaluation_uri": f"s3://lake/{PREFIX}",
         "gate": {**PASSED, "metrics": {}},
+        "refit": None,
+        "refit_uri": None,
         "at": at(11),
         "execution": RUN,
     }
@@ -247,3 +253,84 @@ def test_a_missing_file_is_named(world: World):
     world.s3.delete_object(Bucket="lake", Key=f"{PREFIX}profile.json")
     with pytest.raises(ArtifactMissingError, match=f"s3://lake/{PREFIX}profile.json"):
         world.register()
+
+
+REFIT = {name: data + b" again" for name, data in EVALUATED.items()}
+
+
+def checked(world: World, *, serves: str, **changes: Any) -> None:
+    """The check of a refit has run, and was judged."""
+    for name, data in REFIT.items():
+        world.s3.put_object(Bucket="lake", Key=CHECK + name, Body=data)
+    document = {"files": {name: sha256(data) for name, data in REFIT.items()}, **changes}
+    report = json.dumps(document).encode()
+    world.s3.put_object(Bucket="lake", Key=f"{CHECK}refit.json", Body=report)
+    reasons = [{"code": "refit_difference", "passed": serves == "refit", "sentence": "It differs by 0.1."}]
+    world.refit = {"serves": serves, "reasons": reasons, "report_sha256": sha256(report)}
+
+
+def test_a_refit_is_registered_with_its_evaluated_sibling_beside_it(world: World):
+    # GIVEN a refit that was let through; WHEN it is registered
+    checked(world, serves="refit")
+    answer = world.register()
+    # THEN its bytes stand where serving takes them from, and the evaluated ones beside them
+    prefix = "artifacts/flights/000001/"
+    for name in EVALUATED:
+        assert world.read(prefix + name) == REFIT[name]
+        assert world.read(f"{prefix}evaluated/{name}") == EVALUATED[name]
+    assert sha256(world.read(f"{prefix}report.json")) == world.report_sha256()
+    assert sha256(world.read(f"{prefix}refit.json")) == world.refit["report_sha256"]
+    # AND the manifest fixes them all
+    files = json.loads(world.read(f"{prefix}manifest.json"))["files"]
+    assert {name: entry["sha256"] for name, entry in files.items()} == {
+        name: sha256(world.read(prefix + name)) for name in files
+    }
+    assert set(files) == {*EVALUATED, *(f"evaluated/{name}" for name in EVALUATED), "report.json", "refit.json"}
+    # AND the record names both
+    version = world.using.store.version(answer["version"])
+    assert version.serves_refit
+    assert version.files["model.onnx"]["sha256"] == sha256(REFIT["model.onnx"])
+    assert {n: f["sha256"] for n, f in version.evaluated_files.items()} == {n: sha256(d) for n, d in EVALUATED.items()}
+    registered = next(r for r in world.using.store.audit_records() if r.action == "registered")
+    assert registered.details["refit"] == version.refit == world.using.store.run(RUN).refit == world.refit
+
+
+def test_a_refit_that_was_turned_down_leaves_the_evaluated_files_to_serve(world: World):
+    checked(world, serves="evaluated")
+    answer = world.register()
+    prefix = "artifacts/flights/000001/"
+    assert {name: world.read(prefix + name) for name in EVALUATED} == EVALUATED
+    assert sha256(world.read(f"{prefix}refit.json")) == world.refit["report_sha256"]
+    version = world.using.store.version(answer["version"])
+    assert not version.serves_refit
+    assert version.refit["reasons"][0]["sentence"] == "It differs by 0.1."
+    assert {n: f["sha256"] for n, f in version.evaluated_files.items()} == {n: sha256(d) for n, d in EVALUATED.items()}
+    assert set(version.files) == {*EVALUATED, "report.json", "refit.json"}
+
+
+def test_a_refit_that_could_not_be_made_is_on_record_with_its_cause(world: World):
+    reasons = [{"code": "refit_failed", "passed": False, "sentence": "its training ran out of memory"}]
+    world.refit = {"serves": "evaluated", "reasons": reasons, "report_sha256": None}
+    answer = world.register()
+    assert (answer["state"], world.using.store.version(1).refit) == ("evaluated", world.refit)
+    assert set(world.using.store.version(1).files) == {*EVALUATED, "report.json"}
+
+
+@pytest.mark.parametrize("name", list(EVALUATED))
+def test_a_file_of_the_refit_that_was_not_checked_is_refused(world: World, name: str):
+    checked(world, serves="refit")
+    world.s3.put_object(Bucket="lake", Key=CHECK + name, Body=b"other")
+    with pytest.raises(ArtifactMismatchError, match=f"{name} was checked with sha256"):
+        world.register()
+    assert world.stored() == []
+    assert list(world.using.store.versions()) == []
+
+
+def test_a_check_exchanged_after_it_was_judged_is_refused(world: World):
+    checked(world, serves="refit")
+    judged = world.refit
+    checked(world, serves="refit", another="word")
+    world.refit = judged
+    with pytest.raises(ArtifactMismatchError, match="exchanged in between"):
+        world.register()
+    assert world.stored() == []

@@ -1,0 +1,165 @@
+"""Which of two siblings serves: the one that was evaluated, or its refit, which has learned from the test rows as well.
+
+Both come from the same code, seed and parameters. The gate has judged the first; the second knows the newest days, and
+no labelled row is left that it could be judged on. So it has to show that it is still the same model: that its export
+answers as trained, that its scores stay within a declared distance of its sibling's, and that it fits the rows it
+learned from no worse than its sibling, which never saw them, foretold them. A sound training run fits them better: it
+makes the loss over all rows small, and its sibling the loss over the others.
+
+Whatever is not shown leaves the evaluated sibling to serve, with the reason. It has passed the gate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from everloop.evaluation.gate import Reason, costs
+from everloop.evaluation.refit_report import RefitReport, ScoreDifference
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import Gate, Training
+
+Serves = Literal["refit", "evaluated"]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the pipeline knows of the run, and the refit's report therefore has to be about.
+
+    Attributes
+    ----------
+    report_sha256 : str
+        Of the report that the gate judged; ``code_sha256`` and ``evaluated_files`` are what it says.
+    train_rows, test_rows : int
+        Of the snapshot. A refit learns from both.
+    learned_until : str
+        The newest labelled row of the snapshot, ISO 8601.
+    """
+
+    model: str
+    run_id: str
+    snapshot_hash: str
+    report_sha256: str
+    code_sha256: str
+    evaluated_files: dict[str, str]
+    train_rows: int
+    test_rows: int
+    learned_until: str
+
+
+@dataclass(frozen=True)
+class RefitDecision:
+    """Which sibling serves, and why. The failed reasons come first."""
+
+    serves: Serves
+    reasons: tuple[Reason, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"serves": self.serves, "reasons": [reason.as_dict() for reason in self.reasons]}
+
+
+def decide(report: RefitReport, training: Training, gate: Gate, expected: Expected) -> RefitDecision:
+    """Decide which sibling is registered.
+
+    Parameters
+    ----------
+    report : RefitReport
+        What the check found.
+    training, gate : Training, Gate
+        The declaration's sections.
+    expected : Expected
+        What the report has to be about.
+    """
+    reasons = [
+        *_identity(report, expected),
+        *_parity(report),
+        *difference_and_fit(report.difference, report.metric, report.evaluated_loss, report.refit_loss, training, gate),
+        *costs(report.latency_ms, report.artifact_bytes, gate),
+    ]
+    ordered = sorted(reasons, key=lambda reason: reason.passed)
+    return RefitDecision("refit" if all(r.passed for r in reasons) else "evaluated", tuple(ordered))
+
+
+def not_made(cause: str) -> RefitDecision:
+    """The decision where there is no refit to judge: its training or its check failed for ``cause``."""
+    sentence = f"There is no refit to serve, because a job of it failed: {cause}"
+    return RefitDecision("evaluated", (Reason("refit_failed", False, sentence),))
+
+
+def _identity(report: RefitReport, expected: Expected) -> Iterator[Reason]:
+    found: dict[str, tuple[object, object]] = {
+        "model": (report.model, expected.model),
+        "run": (report.run_id, expected.run_id),
+        "data snapshot": (report.snapshot_hash, expected.snapshot_hash),
+        "evaluation": (report.report_sha256, expected.report_sha256),
+        "training code": (report.code_sha256, expected.code_sha256),
+        "number of test rows": (report.rows, expected.test_rows),
+        "number of rows learned from": (report.learned_rows, expected.train_rows + expected.test_rows),
+        "newest row learned from": (report.learned_until, expected.learned_until),
+    }
+    for name in sorted({*report.evaluated_files, *expected.evaluated_files}):
+        found[f"evaluated {name}"] = (report.evaluated_files.get(name), expected.evaluated_files.get(name))
+    for what, (is_of, should) in found.items():
+        if is_of != should:
+            sentence = f"The refit's report is not of this run: its {what} is {is_of}, not {should}."
+            yield Reason("report_mismatch", False, sentence)
+
+
+def _parity(report: RefitReport) -> Iterator[Reason]:
+    parity = report.parity
+    yield Reason(
+        "parity_rows",
+        parity.rows == report.rows and parity.rows > 0,
+        f"The refit's export was compared with the trained model on {parity.rows:,} of {report.rows:,} test rows.",
+        parity.rows,
+        report.rows,
+    )
+    yield Reason(
+        "parity_flips",
+        parity.label_flips == 0,
+        f"It answered differently in {parity.label_flips:,} of them; its score differs by at most "
+        f"{parity.max_abs_difference:.2g}.",
+        parity.label_flips,
+        0,
+    )
+
+
+def difference_and_fit(
+    difference: ScoreDifference, metric: str, evaluated_loss: float, refit_loss: float, training: Training, gate: Gate
+) -> Iterator[Reason]:
+    """The two checks of what the refit answers on the test rows.
+
+    Parameters
+    ----------
+    evaluated_loss, refit_loss : float
+        The sibling's and the refit's ``metric`` there.
+    """
+    yield _within(difference, training.refit_max_difference)
+    worse = refit_loss - evaluated_loss
+    yield Reason(
+        "refit_fit",
+        metric == gate.metric and worse <= gate.margin,
+        f"The refit's {metric} on the test rows, which it has learned from, less the evaluated sibling's, which has "
+        f"not, is {worse:+.4g}; allowed are {gate.margin:.4g} of {gate.metric}.",
+        worse,
+        gate.margin,
+    )
+
+
+def _within(found: ScoreDifference, bound: float) -> Reason:
+    code, relative = "refit_difference", found.relative
+    if relative is None or not math.isfinite(relative):
+        sentence = "How far the refit is from its sibling can't be judged: the outcomes of the test rows are all alike."
+        return Reason(code, False, sentence, None, bound)
+    return Reason(
+        code,
+        relative <= bound,
+        f"On the test rows the refit's scores differ from the evaluated sibling's by {found.mean:.4g} on average, "
+        f"{relative:.4g} of the outcomes' standard deviation ({found.outcome_deviation:.4g}); allowed are {bound:.4g} "
+        "of it (training.refit_max_difference).",
+        relative,
+        bound,
+    )

@@ -1,0 +1,121 @@
+"""What the check of a refit found: facts alone. What they are worth is :mod:`everloop.evaluation.refit`'s business.
+
+A refit is the evaluated model trained once more, by the same code, seed and parameters, on the test rows as well. Its
+*sibling* is the model that was evaluated on them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from everloop.evaluation.exceptions import ReportError
+from everloop.evaluation.report import Latency, ParityFacts
+
+
+@dataclass(frozen=True)
+class ScoreDifference:
+    """How far the refit's scores are from its sibling's, over the test rows.
+
+    Attributes
+    ----------
+    mean, median, p95, largest : float
+        Of the absolute differences, in the score's unit.
+    outcome_deviation : float
+        The standard deviation of the test rows' outcomes: what the differences are small or large against.
+    """
+
+    mean: float
+    median: float
+    p95: float
+    largest: float
+    outcome_deviation: float
+
+    @property
+    def relative(self) -> float | None:
+        """The mean difference in units of the outcomes' deviation; None where the outcomes are all alike."""
+        return self.mean / self.outcome_deviation if self.outcome_deviation > 0 else None
+
+
+@dataclass(frozen=True)
+class RefitReport:
+    """The check of a refit: ``refit.json``.
+
+    Attributes
+    ----------
+    report_sha256 : str
+        Of ``report.json``, the evaluation of the sibling.
+    rows : int
+        Test rows, which both scored.
+    learned_rows : int
+        Rows the refit learned from, up to ``learned_until`` (ISO 8601).
+    difference : ScoreDifference
+    metric : str
+        The gate's: ``evaluated_loss`` is the sibling's on the test rows, ``refit_loss`` the refit's. The refit has
+        learned from these rows, so its loss says nothing about new ones.
+    parity : ParityFacts
+        Of the refit's own export, on the test rows.
+    files, evaluated_files : dict of str to str
+        SHA-256 of the refit's files to be served, and of its sibling's that were evaluated.
+    """
+
+    model: str
+    run_id: str
+    snapshot_hash: str
+    report_sha256: str
+    rows: int
+    learned_rows: int
+    learned_until: str
+    difference: ScoreDifference
+    metric: str
+    evaluated_loss: float
+    refit_loss: float
+    parity: ParityFacts
+    latency_ms: Latency
+    artifact_bytes: int
+    code_sha256: str
+    files: dict[str, str] = field(default_factory=dict)
+    evaluated_files: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The document ``refit.json``."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> RefitReport:
+        """Read ``refit.json``.
+
+        Raises
+        ------
+        ReportError
+            When it is not JSON, a key is missing, or a value is of another kind.
+        """
+        try:
+            return _read(json.loads(text))
+        except KeyError as error:
+            raise ReportError(f"the refit's report has no {error.args[0]!r}") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ReportError(f"the refit's report is malformed: {error}") from error
+
+
+def _read(document: dict[str, Any]) -> RefitReport:
+    return RefitReport(
+        model=str(document["model"]),
+        run_id=str(document["run_id"]),
+        snapshot_hash=str(document["snapshot_hash"]),
+        report_sha256=str(document["report_sha256"]),
+        rows=int(document["rows"]),
+        learned_rows=int(document["learned_rows"]),
+        learned_until=str(document["learned_until"]),
+        difference=ScoreDifference(**{str(k): float(v) for k, v in document["difference"].items()}),
+        metric=str(document["metric"]),
+        evaluated_loss=float(document["evaluated_loss"]),
+        refit_loss=float(document["refit_loss"]),
+        parity=ParityFacts(**document["parity"]),
+        latency_ms=Latency(**document["latency_ms"]),
+        artifact_bytes=int(document["artifact_bytes"]),
+        code_sha256=str(document["code_sha256"]),
+        files={str(k): str(v) for k, v in document["files"].items()},
+        evaluated_files={str(k): str(v) for k, v in document["evaluated_files"].items()},
+    )

@@ -1,0 +1,147 @@
+"""The check of a refit: its scores beside its evaluated sibling's, on the test rows that it has learned from.
+
+Written to ``--output``: ``refit.json``, and for registration the refit's ``model.onnx``, ``contract.json``,
+``parity.json``, ``training.json`` and ``profile.json``. The profile counts the features of all rows learned from; its
+scores and outcomes are the sibling's, which had not seen these rows. The refit's own would be too good, and production
+would look like a decline beside them.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from everloop.evaluation.exceptions import EvaluationError, ReportError
+from everloop.evaluation.metrics import estimate
+from everloop.evaluation.refit_report import RefitReport, ScoreDifference
+from everloop.evaluation.report import ParityFacts, Report
+from everloop.instants import format_instant, parse_instant
+from everloop.model_file import ModelDeclaration
+from everloop.serving.contract import ServingContract
+from everloop.serving.exceptions import ContractFormatError, ScorerError
+from everloop.serving.manifest import sha256_hex
+from everloop.serving.scorer import Scorer
+from training.candidate import FILES, Candidate
+from training.channels import Split
+from training.exceptions import CandidateError
+from training.reference import full_reference
+from training.scoring import arrays, measure_latency, score
+
+logger = logging.getLogger("everloop.evaluation")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a report is about."""
+
+    run_id: str
+    snapshot_hash: str
+
+
+@dataclass(frozen=True)
+class Sibling:
+    """The evaluated model.
+
+    Attributes
+    ----------
+    report : Report
+        Its evaluation, whose text has the hash ``report_sha256``.
+    files : dict of str to str
+        SHA-256 of its files.
+    """
+
+    report: Report
+    report_sha256: str
+    contract: ServingContract
+    scorer: Scorer
+    files: dict[str, str]
+
+
+def read_sibling(folder: Path) -> Sibling:
+    """Read what the evaluation wrote, and hold the files against its report.
+
+    Raises
+    ------
+    CandidateError
+        When a file is absent, unreadable, or not the evaluated one.
+    """
+    try:
+        text = (folder / "report.json").read_bytes()
+        report = Report.from_json(text)
+        files = {name: (folder / name).read_bytes() for name in FILES}
+        contract = ServingContract.from_json(files["contract.json"])
+        scorer = Scorer.from_bytes(files["model.onnx"], contract)
+    except (OSError, ReportError, ContractFormatError, ScorerError) as error:
+        raise CandidateError(f"the evaluated model cannot be read: {error}") from error
+    hashes = {name: sha256_hex(data) for name, data in files.items()}
+    for name, found in hashes.items():
+        if report.files.get(name) != found:
+            raise CandidateError(f"{name} was evaluated with sha256 {report.files.get(name)}, and is {found}")
+    return Sibling(report, sha256_hex(text), contract, scorer, hashes)
+
+
+def check_refit(
+    declaration: ModelDeclaration, refit: Candidate, sibling: Sibling, test: Split, run: Run, output: Path
+) -> RefitReport:
+    """Score both, and write the job's files.
+
+    Raises
+    ------
+    CandidateError
+        When what was trained is no refit.
+    """
+    if refit.training.get("refit") is not True or test.target is None:
+        raise CandidateError("the model to check is no refit: its training record does not say that it is one")
+    num, cat = arrays(refit.contract, test)
+    after = score(refit.scorer, num, cat)
+    before = score(sibling.scorer, *arrays(sibling.contract, test))
+    metric = declaration.gate.metric
+    profile = full_reference(refit.files["profile.json"], test, before, declaration)
+    files = {**refit.files, "profile.json": profile}
+    report = RefitReport(
+        model=declaration.model,
+        run_id=run.run_id,
+        snapshot_hash=run.snapshot_hash,
+        report_sha256=sibling.report_sha256,
+        rows=len(test),
+        learned_rows=refit.training["rows"]["train"],
+        learned_until=format_instant(parse_instant(refit.training["time_range"][1])),
+        difference=score_difference(before, after, test.target),
+        metric=metric,
+        evaluated_loss=_loss(metric, test.target, before),
+        refit_loss=_loss(metric, test.target, after),
+        parity=ParityFacts(refit.parity["rows"], refit.parity["max_abs_difference"], refit.parity["label_flips"]),
+        latency_ms=measure_latency(refit.scorer, num, cat),
+        artifact_bytes=len(files["model.onnx"]),
+        code_sha256=refit.training["code_sha256"],
+        files={name: sha256_hex(data) for name, data in files.items()},
+        evaluated_files=sibling.files,
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (output / name).write_bytes(data)
+    (output / "refit.json").write_text(report.to_json(), encoding="utf-8")
+    logger.info("the refit's scores differ by %.4g on average on %d rows", report.difference.mean, len(test))
+    return report
+
+
+def score_difference(evaluated: np.ndarray, refit: np.ndarray, outcomes: np.ndarray) -> ScoreDifference:
+    """How far two models' scores of the same rows are apart, float64 [rows], beside the rows' outcomes."""
+    apart = np.abs(refit - evaluated)
+    return ScoreDifference(
+        mean=float(apart.mean()),
+        median=float(np.median(apart)),
+        p95=float(np.quantile(apart, 0.95)),
+        largest=float(apart.max()),
+        outcome_deviation=float(np.std(outcomes)),
+    )
+
+
+def _loss(metric: str, target: np.ndarray, scores: np.ndarray) -> float:
+    value = estimate(metric, target, scores).value
+    if not np.isfinite(value):
+        raise EvaluationError(f"the {metric} of {len(target)} test rows is {value}, which compares with nothing")
+    return value
