@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from cli.account import Account
 from cli.exceptions import CommandError
-from cli.operations.rollouts import refuse_while_running, rollout_to_take_back, take_back
+from cli.operations.rollouts import own_labels_by_version, refuse_while_running, rollout_to_take_back, take_back
 from cli.operations.training import start_training
 from cli.options import json_option, model_argument
 from cli.output import Output, minute
@@ -24,11 +26,13 @@ def show(model: str, as_json: bool) -> None:
     """The rollouts of MODEL, newest first, with the guardrail's last word on each."""
     output, account = Output(as_json), Account()
     account.model(model)
-    found = account.registry(model).rollouts()
-    output.document([one.to_json() for one in found])
+    store = account.registry(model)
+    found = store.rollouts()
+    own = own_labels_by_version(store, {one.version for one in found})
+    output.document([{**one.to_json(), "own_labels": asdict(own[one.version])} for one in found])
     output.table(
         f"rollouts of {model}",
-        ["started", "what", "version", "status", "traffic", "guardrail"],
+        ["started", "what", "version", "status", "traffic", "own labels", "guardrail"],
         (
             [
                 minute(r.started_at),
@@ -36,6 +40,7 @@ def show(model: str, as_json: bool) -> None:
                 r.version,
                 r.status,
                 "" if r.percent is None else f"{r.percent:g}%",
+                own[r.version].sentence,
                 "; ".join(reason["sentence"] for reason in r.last_check.get("reasons", [])),
             ]
             for r in found

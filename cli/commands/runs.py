@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cli.account import Account
-from cli.operations.runs import release_run
+from cli.operations.runs import release_run, why_no_refit
 from cli.options import json_option, model_argument
 from cli.output import Output, minute
 
@@ -29,13 +29,29 @@ def list_(model: str, as_json: bool) -> None:
     output.document([run.to_json() for run in found])
     output.table(
         f"runs of {model}",
-        ["started", "run", "trigger", "status", "gate", "version"],
-        ([minute(r.started_at), r.run_id, r.trigger.get("kind"), r.status, r.verdict, r.version] for r in found),
+        ["started", "run", "trigger", "status", "gate", "version", "serves"],
+        (
+            [
+                minute(r.started_at),
+                r.run_id,
+                r.trigger.get("kind"),
+                r.status,
+                r.verdict,
+                r.version,
+                r.refit.get("serves"),
+            ]
+            for r in found
+        ),
     )
     # Below the table: a cause may be the end of a log.
     causes = [(minute(r.ended_at), r.run_id, r.cause) for r in found if r.cause and r.ended_at]
     if causes:
         output.story("what ended them", causes)
+    kept = [
+        (minute(r.started_at), r.run_id, why_no_refit(r.refit)) for r in found if r.refit.get("serves") == "evaluated"
+    ]
+    if kept:
+        output.story("why the evaluated model was registered, and no refit", kept)
 
 
 @runs.command()

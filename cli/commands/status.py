@@ -51,8 +51,12 @@ def _facts(found: ModelStatus) -> list[list[Any]]:
     code = "the deployed code serves"
     if found.code_waits:
         code = f"newer code is deployed than serves: `everloop rollout start {registry.model}`"
+    version, own = registry.champion_version, registry.own_labels
+    if version is not None and version.serves_refit:
+        serving += ", a refit of the evaluated model"
     return [
         ["serves", serving],
+        ["own labels", own.sentence if own else ""],
         ["staging", f"version {registry.staging}" if registry.staging else "nothing"],
         ["active run", f"{active.run_id} since {minute(active.started_at)}" if active else "none"],
         ["code", code if champion else "waits for the first champion"],

@@ -8,6 +8,7 @@ from cli.account import Account
 from cli.operations.stories import describe
 from cli.options import json_option, model_argument
 from cli.output import Output, minute
+from everloop.registry.trace import Origin
 from everloop.registry.trace import trace as trace_version
 
 
@@ -31,6 +32,9 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
     facts = [
         ["state", f"{found.version.state} since {minute(found.version.state_since)}"],
         ["serves", f"yes, as function version {found.champion.lambda_version}" if found.champion else "no"],
+        ["serving bytes", _serving(found.origin)],
+        ["evaluated bytes", _evaluated(found.origin)],
+        ["own labels", found.own_labels.sentence],
         ["artefact", found.version.artifact_prefix],
         *([name, f"sha256 {file['sha256']} ({file['bytes']:,} bytes)"] for name, file in found.version.files.items()),
         ["manifest", f"sha256 {found.version.manifest_sha256}"],
@@ -46,4 +50,23 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
         ["code", "passed", "reason"],
         ([r["code"], r.get("passed"), r["sentence"]] for r in found.version.gate.get("reasons", [])),
     )
+    if found.version.refit:
+        output.table(
+            "refit",
+            ["code", "passed", "reason"],
+            ([r["code"], r.get("passed"), r["sentence"]] for r in found.version.refit["reasons"]),
+        )
     output.table("history", ["at", "by", "what"], ([minute(r.at), r.actor, describe(r)] for r in found.history))
+
+
+def _serving(origin: Origin) -> str:
+    what = "a refit" if origin.kind == "refit" else "the evaluated model"
+    learned = "" if origin.learned_rows is None else f", learned from {origin.learned_rows:,} rows"
+    until = "" if origin.learned_until is None else f" up to {minute(origin.learned_until)}"
+    return f"{what}: model.onnx sha256 {origin.serving_sha256}{learned}{until}"
+
+
+def _evaluated(origin: Origin) -> str:
+    on = "" if origin.evaluated_rows is None else f", on {origin.evaluated_rows:,} test rows"
+    after = "" if origin.evaluated_after is None else f" after {minute(origin.evaluated_after)}"
+    return f"{origin.evaluated_file} sha256 {origin.evaluated_sha256}{on}{after}"

@@ -16,7 +16,16 @@ from cli.exceptions import CommandError, NotDeployedError
 from cli.operations.training import execution_arn
 from everloop.instants import format_instant
 from everloop.registry.causes import readable_cause
+from everloop.registry.own_labels import OwnLabels, own_labels, windows_since
 from everloop.registry.records import Rollout
+from everloop.registry.store import RegistryStore
+
+
+def own_labels_by_version(store: RegistryStore, numbers: set[int]) -> dict[int, OwnLabels]:
+    """What the labels of its own answers say of each of these versions, from one reading of the windows."""
+    versions = [store.version(number) for number in sorted(numbers)]
+    windows = windows_since(versions[0].created_at, store.latest_windows) if versions else []
+    return {version.version: own_labels(windows, version.version) for version in versions}
 
 
 def refuse_while_running(account: Account, model: str, run_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from cli.account import Account
 from cli.operations.rollouts import refuse_while_running, require_reason, take_back
@@ -17,6 +18,11 @@ class Released:
     run: Run
     rollout: Rollout | None
     taken_back: bool
+
+
+def why_no_refit(refit: dict[str, Any]) -> str:
+    """Why a run registered its evaluated model and no refit of it, in one line."""
+    return "; ".join(reason["sentence"] for reason in refit["reasons"] if not reason["passed"])
 
 
 def release_run(account: Account, model: str, run_id: str, *, reason: str) -> Released:

@@ -35,8 +35,10 @@ def _transition(record: AuditRecord, details: dict[str, Any]) -> str:
 
 
 def _registered(record: AuditRecord, details: dict[str, Any]) -> str:
-    gate = details.get("gate") or {}
-    return f"version {record.version} registered, gate: {gate.get('verdict', 'not asked')}"
+    gate, refit = details.get("gate") or {}, details.get("refit") or {}
+    serves = {"refit": ", its refit serves", "evaluated": ", the evaluated model serves and no refit"}
+    told = serves.get(str(refit.get("serves")), "")
+    return f"version {record.version} registered, gate: {gate.get('verdict', 'not asked')}{told}"
 
 
 def _traffic(record: AuditRecord, details: dict[str, Any]) -> str:

@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from everloop.evaluation.exceptions import ReportError
-from everloop.evaluation.report import Latency, ParityFacts
+from everloop.evaluation.report import LONGEST_REASON, Latency, ParityFacts
+from everloop.json_text import read_json
+from everloop.shown import shortened, shown
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,17 @@ class RefitReport:
             When it is not JSON, a key is missing, or a value is of another kind.
         """
         try:
-            return _read(json.loads(text))
+            document = read_json(text)
+        except ValueError as error:
+            raise ReportError(f"the refit's report is not JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise ReportError("the refit's report is no JSON object")
+        try:
+            return _read(document)
         except KeyError as error:
-            raise ReportError(f"the refit's report has no {error.args[0]!r}") from error
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ReportError(f"the refit's report is malformed: {error}") from error
+            raise ReportError(f"the refit's report has no {shown(error.args[0])}") from error
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ReportError(f"the refit's report is malformed: {shortened(str(error), LONGEST_REASON)}") from error
 
 
 def _read(document: dict[str, Any]) -> RefitReport:

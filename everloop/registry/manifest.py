@@ -8,7 +8,9 @@ from typing import Any
 
 from everloop.registry.items import canonical_json
 
-EVALUATED = ("model.onnx", "contract.json", "profile.json", "parity.json", "training.json")
+MODEL = "model.onnx"
+
+EVALUATED = (MODEL, "contract.json", "profile.json", "parity.json", "training.json")
 """The files an evaluation is about; its report carries their hashes."""
 
 FILES = (*EVALUATED, "report.json")

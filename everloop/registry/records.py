@@ -70,7 +70,7 @@ class Version(Record):
         """The files that its evaluation is about: name to ``{"sha256", "bytes"}``."""
         if not self.serves_refit:
             return {name: self.files[name] for name in EVALUATED if name in self.files}
-        return {name: self.files[SIBLING + name] for name in EVALUATED}
+        return {name: self.files[SIBLING + name] for name in EVALUATED if SIBLING + name in self.files}
 
     @property
     def key(self) -> tuple[str, str]:

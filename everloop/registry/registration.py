@@ -90,7 +90,7 @@ def register_candidate(
     """
     contents = {name: _read(s3, candidate.evaluation_uri, name) for name in FILES}
     check_judged(contents["report.json"], candidate)
-    report = _report(contents["report.json"], candidate)
+    report = _document(contents["report.json"], f"{candidate.evaluation_uri}report.json")
     check_report(report, contents, model=store.model, candidate=candidate)
     contents = with_refit(contents, candidate, s3)
     files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in contents.items()}
@@ -153,14 +153,15 @@ def with_refit(evaluated: dict[str, bytes], candidate: Candidate, s3: Any) -> di
         )
     if refit["serves"] != "refit":
         return {**evaluated, REFIT: report}
-    hashes = json.loads(report)["files"]
+    hashes = _document(report, f"{uri}{REFIT}").get("files")
+    hashes = hashes if isinstance(hashes, dict) else {}
     serving = {name: _read(s3, uri, name) for name in EVALUATED}
     for name, data in serving.items():
         found = hashlib.sha256(data).hexdigest()
         if hashes.get(name) != found:
             raise ArtifactMismatchError(
-                f"{uri}{REFIT} is not about these files: {name} was checked with sha256 {hashes.get(name)}, and is"
-                f" {found}; start a new run"
+                f"{uri}{REFIT} is not about these files: {name} was checked with sha256 {shown(hashes.get(name))}, and"
+                f" is {found}; start a new run"
             )
     sibling = {SIBLING + name: evaluated[name] for name in EVALUATED}
     return {**evaluated, **serving, **sibling, REFIT: report}
@@ -217,16 +218,14 @@ def check_report(report: dict[str, Any], contents: dict[str, bytes], *, model: s
         )
 
 
-def _report(content: bytes, candidate: Candidate) -> dict[str, Any]:
+def _document(content: bytes, place: str) -> dict[str, Any]:
     try:
-        report = read_json(content)
+        document = read_json(content)
     except ValueError as error:
-        raise ArtifactMismatchError(
-            f"{candidate.evaluation_uri}report.json is not JSON: {error}; evaluate again"
-        ) from error
-    if not isinstance(report, dict):
-        raise ArtifactMismatchError(f"{candidate.evaluation_uri}report.json is no JSON object; evaluate again")
-    return report
+        raise ArtifactMismatchError(f"{place} is not JSON: {error}; evaluate again") from error
+    if not isinstance(document, dict):
+        raise ArtifactMismatchError(f"{place} is no JSON object; evaluate again")
+    return document
 
 
 def _evaluated(store: RegistryStore, version: Version, candidate: Candidate, *, at: str, actor: str) -> Version:

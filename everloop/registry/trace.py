@@ -10,6 +10,8 @@ from everloop.registry import keys
 from everloop.registry.audit import ChainVerdict, verify_chain
 from everloop.registry.exceptions import CorruptRecordError, RegistryError, UnknownRunError
 from everloop.registry.items import Record
+from everloop.registry.manifest import MODEL, SIBLING
+from everloop.registry.own_labels import OwnLabels, own_labels_of
 from everloop.registry.records import (
     ActiveRun,
     AuditRecord,
@@ -35,6 +37,8 @@ class Status:
     ----------
     champion : Champion or None
         What serves; ``champion_version`` is its registered version.
+    own_labels : OwnLabels or None
+        What the champion's own labels say of it.
     staging : int or None
         The version a rollout is bringing to serve.
     runs, rollouts, windows : list
@@ -44,6 +48,7 @@ class Status:
     model: str
     champion: Champion | None
     champion_version: Version | None
+    own_labels: OwnLabels | None
     staging: int | None
     active_run: ActiveRun | None
     versions: dict[str, list[int]]
@@ -57,11 +62,43 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Which bytes of a version serve, and which were evaluated on what.
+
+    Attributes
+    ----------
+    kind : str
+        ``evaluated`` when the served bytes are the evaluated ones, ``refit`` when they learned from the test rows too.
+    serving_sha256, evaluated_sha256 : str or None
+        Of ``model.onnx``.
+    evaluated_file : str
+        Where the evaluated model stands, below the artefact's prefix.
+    evaluated_rows, evaluated_after : int or None, str or None
+        The test rows, and the instant they lie after; None when the snapshot's record is gone.
+    learned_rows, learned_until : int or None, str or None
+        What the served bytes learned from.
+    """
+
+    kind: str
+    serving_sha256: str | None
+    evaluated_sha256: str | None
+    evaluated_file: str
+    evaluated_rows: int | None
+    evaluated_after: str | None
+    learned_rows: int | None
+    learned_until: str | None
+
+
+@dataclass(frozen=True)
 class Trace:
     """Everything on record about one version.
 
     Attributes
     ----------
+    origin : Origin
+        Which bytes serve and which were evaluated, and on what.
+    own_labels : OwnLabels
+        What has become known of the answers it gave itself.
     serves : bool
         It is the champion; ``champion`` then says through which function version and code.
     decided_by : list of dict
@@ -73,6 +110,8 @@ class Trace:
     """
 
     version: Version
+    origin: Origin
+    own_labels: OwnLabels
     serves: bool
     champion: Champion | None
     snapshot: Snapshot | None
@@ -114,13 +153,15 @@ class AuditVerdict:
 def status(store: RegistryStore, *, latest: int = 10) -> Status:
     """Where the store's model stands, with the ``latest`` runs, rollouts and windows."""
     champion = store.champion()
+    serving = store.version(champion.version) if champion else None
     versions: dict[str, list[int]] = {}
     for version in store.versions():
         versions.setdefault(str(version.state), []).append(version.version)
     return Status(
         model=store.model,
         champion=champion,
-        champion_version=store.version(champion.version) if champion else None,
+        champion_version=serving,
+        own_labels=own_labels_of(serving, store.latest_windows) if serving else None,
         staging=store.version_in(State.STAGING),
         active_run=store.active_run(),
         versions=versions,
@@ -148,17 +189,43 @@ def trace(store: RegistryStore, version: int | None = None) -> Trace:
     serves = champion is not None and champion.version == number
     history = [r for r in store.audit_records() if r.version == number]
     siblings = store.versions_of_snapshot(found.snapshot_hash)
+    snapshot = store.snapshot(found.snapshot_hash)
     return Trace(
         version=found,
+        origin=origin(found, snapshot),
+        own_labels=own_labels_of(found, store.latest_windows),
         serves=serves,
         champion=champion if serves else None,
-        snapshot=store.snapshot(found.snapshot_hash),
+        snapshot=snapshot,
         run=_run_of(store, found),
         rollouts=[r for r in store.rollouts() if r.version == number],
         decided_by=[_decision(r) for r in history if r.action != "traffic_shifted"],
         history=history,
         same_snapshot=[s for s in siblings if s != (store.model, number)],
     )
+
+
+def origin(version: Version, snapshot: Snapshot | None) -> Origin:
+    """Which bytes of ``version`` serve, and which were evaluated on what."""
+    told = snapshot.document if snapshot else {}
+    rows, whole = told.get("rows", {}), told.get("time_range", [None, None])
+    train, test, boundary = rows.get("train"), rows.get("test"), told.get("boundary")
+    refit = version.serves_refit
+    both = train + test if train is not None and test is not None else None
+    return Origin(
+        kind="refit" if refit else "evaluated",
+        serving_sha256=_sha256(version.files, MODEL),
+        evaluated_sha256=_sha256(version.evaluated_files, MODEL),
+        evaluated_file=SIBLING + MODEL if refit else MODEL,
+        evaluated_rows=test,
+        evaluated_after=boundary,
+        learned_rows=both if refit else train,
+        learned_until=whole[1] if refit else boundary,
+    )
+
+
+def _sha256(files: dict[str, Any], name: str) -> str | None:
+    return files.get(name, {}).get("sha256")
 
 
 def verify_audit(store: RegistryStore) -> AuditVerdict:

@@ -22,7 +22,7 @@ def test_a_good_declaration_is_told_with_what_it_may_cost(tmp_path: Path) -> Non
     write_model(tmp_path, binary_document())
     found = checked(tmp_path)
     assert found.exit_code == 0
-    assert "late_train: good (binary_classification, 4 features, at most $0.230" in found.output
+    assert "late_train: good (binary_classification, 4 features, at most $0.460" in found.output
 
 
 def test_mistakes_of_every_kind_are_told_with_their_lines(tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ FAILED: dict[str, Any] = {
 }
 
 
+REFIT: dict[str, Any] = {"serves": "refit", "reasons": [], "report_sha256": "checked"}
+
+
 def at(minutes: float) -> str:
     """The instant ``minutes`` after the beginning."""
     return format_instant(BEGIN + timedelta(minutes=minutes))
@@ -42,14 +45,25 @@ def close_run(
     return store.close_run(run_id, status=status, cause=None, at=when or at(50), actor="test", trained=trained)
 
 
-def register(store: RegistryStore, run_id: str, *, gate: dict[str, Any] | None = None, snapshot: str = "s1") -> Version:
+def register(
+    store: RegistryStore,
+    run_id: str,
+    *,
+    gate: dict[str, Any] | None = None,
+    snapshot: str = "s1",
+    refit: dict[str, Any] | None = None,
+) -> Version:
     """Register what a run produced, and move it to ``evaluated`` when its gate passed."""
     gate = gate or PASSED
+    files = {"model.onnx": {"sha256": f"hash-of-{run_id}", "bytes": 3}}
+    if refit:
+        files["evaluated/model.onnx"] = {"sha256": f"sibling-of-{run_id}", "bytes": 3}
     version = store.register_version(
         run_id=run_id,
         snapshot_hash=snapshot,
         code_sha256="c0de",
-        files={"model.onnx": {"sha256": f"hash-of-{run_id}", "bytes": 3}},
+        files=files,
+        refit=refit,
         metrics={"log_loss": 0.4},
         gate=gate,
         sealed=lambda number, _: Sealed(f"artifacts/{store.model}/{number:06d}/", f"manifest-{number}"),

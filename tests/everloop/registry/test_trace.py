@@ -8,6 +8,7 @@ import pytest
 from everloop.registry import (
     RegistryError,
     RegistryStore,
+    Snapshot,
     UnknownVersionError,
     keys,
     status,
@@ -16,7 +17,16 @@ from everloop.registry import (
 from everloop.registry import verify_audit as verify
 from everloop.registry.audit import Entry, seal
 from tests.fakes.registry_table import TABLE, UnreliableClient, alter
-from tests.helpers.registry_scenes import at, champion_and_rejected, close_run, crown, open_run, register, start_rollout
+from tests.helpers.registry_scenes import (
+    REFIT,
+    at,
+    champion_and_rejected,
+    close_run,
+    crown,
+    open_run,
+    register,
+    start_rollout,
+)
 
 
 @pytest.fixture
@@ -190,3 +200,45 @@ def test_a_registration_recorded_by_an_earlier_release_is_sound(history: Registr
     for written in [*records, head]:
         client.put_item(TableName=TABLE, Item=written.to_item())
     assert verify(history).problems == []
+
+
+SNAPSHOT = {"rows": {"train": 9000, "test": 1000}, "boundary": at(1), "time_range": [at(0), at(2)]}
+
+
+class TestOrigin:
+    """Which bytes serve, and which were evaluated on what."""
+
+    def test_of_evaluated_bytes(self, store: RegistryStore):
+        store.put_snapshot(Snapshot(store.model, "s1", "s3://lake/s1/", at(0), SNAPSHOT))
+        crown(store, "train-1")
+        found = trace(store).origin
+        assert (found.kind, found.evaluated_file) == ("evaluated", "model.onnx")
+        assert found.serving_sha256 == found.evaluated_sha256 == "hash-of-train-1"
+        assert (found.evaluated_rows, found.evaluated_after) == (1000, at(1))
+        assert (found.learned_rows, found.learned_until) == (9000, at(1))
+
+    def test_of_a_refit(self, store: RegistryStore):
+        store.put_snapshot(Snapshot(store.model, "s1", "s3://lake/s1/", at(0), SNAPSHOT))
+        open_run(store, "train-1")
+        register(store, "train-1", refit=REFIT)
+        found = trace(store, 1)
+        assert (found.origin.kind, found.origin.evaluated_file) == ("refit", "evaluated/model.onnx")
+        assert found.origin.serving_sha256 == "hash-of-train-1"
+        assert found.origin.evaluated_sha256 == "sibling-of-train-1"
+        assert (found.origin.evaluated_rows, found.origin.evaluated_after) == (1000, at(1))
+        assert (found.origin.learned_rows, found.origin.learned_until) == (10_000, at(2))
+        assert found.own_labels.state == "awaiting"
+        assert json.loads(json.dumps(found.to_json()))["origin"]["kind"] == "refit"
+
+    def test_of_a_snapshot_whose_record_is_gone(self, store: RegistryStore):
+        open_run(store, "train-1")
+        register(store, "train-1", refit=REFIT)
+        found = trace(store, 1).origin
+        assert (found.evaluated_rows, found.learned_rows, found.learned_until) == (None, None, None)
+
+    def test_another_word_on_the_refit_contradicts_the_chain(self, store: RegistryStore, client: UnreliableClient):
+        open_run(store, "train-1")
+        register(store, "train-1", refit=REFIT)
+        assert verify(store).sound
+        alter(client, keys.version(1), "refit", {"S": "{}"})
+        assert [p for p in verify(store).problems if "version 1: refit is" in p]

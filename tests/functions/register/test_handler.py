@@ -334,3 +334,12 @@ def test_a_check_exchanged_after_it_was_judged_is_refused(world: World):
     with pytest.raises(ArtifactMismatchError, match="exchanged in between"):
         world.register()
     assert world.stored() == []
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"files": 7}'])
+def test_a_check_that_is_no_document_is_refused(world: World, text: bytes):
+    checked(world, serves="refit")
+    world.s3.put_object(Bucket="lake", Key=f"{CHECK}refit.json", Body=text)
+    world.refit = {**world.refit, "report_sha256": sha256(text)}
+    with pytest.raises(ArtifactMismatchError, match=r"refit\.json is n|was checked with sha256"):
+        world.register()

@@ -1,0 +1,92 @@
+"""What has become known of a version's own answers, from the windows in which it served.
+
+A refit serves before any label has judged it: its sibling was evaluated, on rows that the refit has learned from. The
+first rows that tell how good its own bytes are, are those it answers itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from everloop.instants import parse_instant
+from everloop.registry.records import Version, Window
+
+BATCH = 32
+"""Windows that are read at first; as many again as long as they reach not far enough."""
+
+
+@dataclass(frozen=True)
+class OwnLabels:
+    """How a version did on rows it answered itself.
+
+    Attributes
+    ----------
+    state : str
+        ``awaiting`` until a monitored window holds labels of such rows, ``judged`` from then on.
+    since, until : str or None
+        The ends of the first and the last of these windows.
+    rows : int
+        Labelled rows in them.
+    loss : float or None
+        Their mean loss, in the gate's metric.
+    """
+
+    version: int
+    state: Literal["awaiting", "judged"]
+    since: str | None = None
+    until: str | None = None
+    rows: int = 0
+    loss: float | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The state for people."""
+        if self.state == "awaiting":
+            return "awaiting its own labels"
+        return (
+            f"judged by its own labels since the window that ended {self.since}: {self.rows:,} rows, "
+            f"mean loss {self.loss:.4g}"
+        )
+
+
+def own_labels(windows: Iterable[Window], version: int) -> OwnLabels:
+    """The state of ``version`` after these windows, in any order."""
+    own = sorted(
+        (parse_instant(w.end), w.end, int(w.document["profile"]["outcomes"]["rows"]), w.document["loss"])
+        for w in windows
+        if w.document["version"] == version and w.document["profile"]["outcomes"]["rows"]
+    )
+    if not own:
+        return OwnLabels(version, "awaiting")
+    rows = sum(count for *_, count, _ in own)
+    return OwnLabels(
+        version=version,
+        state="judged",
+        since=own[0][1],
+        until=own[-1][1],
+        rows=rows,
+        loss=sum(count * loss for *_, count, loss in own) / rows,
+    )
+
+
+def windows_since(created_at: str, latest: Callable[[int], Sequence[Window]]) -> Sequence[Window]:
+    """The recorded windows that ended after an instant, and perhaps some before, newest first.
+
+    Parameters
+    ----------
+    latest : callable
+        Reads that many of the latest windows.
+    """
+    count, begin = BATCH, parse_instant(created_at)
+    while True:
+        windows = latest(count)
+        if len(windows) < count or parse_instant(windows[-1].end) <= begin:
+            return windows
+        count *= 2
+
+
+def own_labels_of(version: Version, latest: Callable[[int], Sequence[Window]]) -> OwnLabels:
+    """The state of a version by every window that it can have served in."""
+    return own_labels(windows_since(version.created_at, latest), version.version)
