@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from everloop.model_file.exceptions import Mistake, ModelFileError
 from everloop.model_file.misfit import Location
-from everloop.model_file.schema import ModelDeclaration
+from everloop.model_file.schema import NAME_PATTERN, ModelDeclaration
 from everloop.model_file.yaml_document import Document, DocumentError, Place, dotted
 from everloop.shown import LONGEST_SHOWN, shortened, shown
 
@@ -88,7 +90,8 @@ def _mistake(error: dict[str, Any], document: Document) -> Mistake:
     if kind == "literal_error":
         return Mistake(path, place.line, found, str(context["expected"]))
     if kind == "string_pattern_mismatch":
-        return Mistake(path, place.line, found, f"text matching {context['pattern']}")
+        closest = _as_name(value) if context["pattern"] == NAME_PATTERN else ""
+        return Mistake(path, place.line, found, f"text matching {context['pattern']}{closest}")
     if kind == "string_type":
         return Mistake(path, place.line, found, "text, in quotes where YAML would read something else")
     if kind in ("model_type", "dict_type"):
@@ -125,6 +128,13 @@ def _list_shown(values: list[Any]) -> str:
     return (
         shortened(repr(values[:LONGEST_SHOWN])) if len(values) <= LONGEST_SHOWN else f"a list of {len(values):,} values"
     )
+
+
+def _as_name(value: Any) -> str:
+    """The name that comes closest, where there is one: tables of the lake have no other letters, and no capitals."""
+    ascii_text = unicodedata.normalize("NFKD", str(value)).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9]+", "_", ascii_text).strip("_")[:31].rstrip("_")
+    return f", e.g. {name!r} (and the column of your files renamed)" if re.match(NAME_PATTERN, name) else ""
 
 
 def _is_plain(value: Any, written: str) -> bool:

@@ -44,7 +44,8 @@ def _parameter(value: Any) -> Any:
     return value
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,30}$")]
+NAME_PATTERN = r"^[a-z][a-z0-9_]{1,30}$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Text = Annotated[str, Field(min_length=3)]
 ShortText = Annotated[str, Field(min_length=3, max_length=256)]
 """What the description of an alarm repeats, for which CloudWatch has 1,024 characters."""
@@ -78,6 +79,12 @@ RESERVED_COLUMNS = frozenset(
     }
 )
 """Columns of the product's own tables, which a feature may not be called."""
+
+CLOCK_WORDS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
+"""Names that SQL reads as the clock. Every other word of SQL, Python or pandas is a name like any: queries quote it."""
+
+ROLES = {"key": "key", "time": "time", "target": "label"}
+"""What the lake calls the columns that a declaration gives a role."""
 
 CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f]")
 
@@ -228,6 +235,11 @@ class Data(Section):
         return self
 
     def _name_misfits(self) -> Iterator[Misfit]:
+        roles = {"key": self.key, "time": self.time, "target": self.target}
+        for role, name in roles.items():
+            others = {ROLES[other]: other for other in roles if other != role}
+            if name in others:
+                yield Misfit((role,), name, f"another name: in the lake, {name!r} is the column of data.{others[name]}")
         first = {self.key: "data.key"}
         for key, name in (("time", self.time), ("target", self.target)):
             if name in first:
@@ -240,6 +252,9 @@ class Data(Section):
             elif feature.name in RESERVED_COLUMNS:
                 taken = ", ".join(sorted(RESERVED_COLUMNS))
                 yield Misfit(place, feature.name, f"another name: the product's own tables have the columns {taken}")
+            elif feature.name in CLOCK_WORDS:
+                taken = ", ".join(sorted(CLOCK_WORDS))
+                yield Misfit(place, feature.name, f"another name: SQL reads the clock by the names {taken}")
             first.setdefault(feature.name, f"data.features[{index}]")
 
     def _range_misfits(self) -> Iterator[Misfit]:
