@@ -20,6 +20,9 @@ REGION = "us-east-1"
 _client_lock = threading.Lock()
 """boto3 does not make clients safely in two threads at once; using them is safe."""
 
+_MAX_CLIENTS = 256
+"""Of a service and an identity each; roles are few, but sessions need not be."""
+
 
 @dataclass(frozen=True)
 class CloudContext:
@@ -47,6 +50,7 @@ class CloudContext:
     account_id: str = ACCOUNT_ID
     region: str = REGION
     operator: Operator = field(default_factory=Operator.random)
+    _clients: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def endpoint(self) -> str:
@@ -54,13 +58,21 @@ class CloudContext:
         return f"http://127.0.0.1:{self.port}"
 
     def client(self, service: str, **credentials: str) -> Any:
-        """A boto3 client of this cloud: the operator's, or one with the given credentials."""
+        """A boto3 client of this cloud: the operator's, or one with the given credentials.
+
+        Making one takes tens of milliseconds, so they are kept; callers share them.
+        """
         identity = credentials or self.operator.client_arguments()
+        key = (service, *(value for _, value in sorted(identity.items())))
         with _client_lock:
-            return boto3.client(
-                service,
-                region_name=self.region,
-                endpoint_url=self.endpoint,
-                config=Config(retries={"total_max_attempts": 1}, read_timeout=900, s3={"addressing_style": "path"}),
-                **identity,
-            )
+            if key not in self._clients:
+                if len(self._clients) >= _MAX_CLIENTS:
+                    self._clients.clear()
+                self._clients[key] = boto3.client(
+                    service,
+                    region_name=self.region,
+                    endpoint_url=self.endpoint,
+                    config=Config(retries={"total_max_attempts": 1}, read_timeout=900, s3={"addressing_style": "path"}),
+                    **identity,
+                )
+            return self._clients[key]

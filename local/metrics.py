@@ -1,37 +1,29 @@
-"""Metrics as CloudWatch keeps them: per minute, with their distribution, in bounded memory."""
+"""Metrics as CloudWatch keeps them: a week of minutes in memory, then hours on the disk for 455 days."""
 
 from __future__ import annotations
 
 import math
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from local.metric_archive import MetricArchive
+from local.metric_buckets import EXACT_VALUES, Bucket, MetricError, percentile_of
+
+__all__ = ["EXACT_VALUES", "Bucket", "MetricError", "MetricName", "MetricStore", "percentile_of"]
 
 MINUTE = 60
 HOUR = 3600
-MAX_MINUTES_PER_SERIES = 10_080
-"""A week of minutes; older ones are kept as hours (CloudWatch does so after 15 days)."""
+DAY = 86_400
+MINUTES_KEPT = 7 * DAY
+"""For how many seconds minutes are kept; older ones are kept as hours (CloudWatch does so after 15 days)."""
 
-EXACT_VALUES = 64
-_RATIO = math.log(1.01)
 OLDEST = timedelta(days=14)
 NEWEST = timedelta(hours=2)
-_PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d{1,2})?|100)\Z")
-_NUMBER = r"(\d+(?:\.\d{1,10})?)?"
-_RANK = re.compile(rf"PR\({_NUMBER}:{_NUMBER}\)\Z")
 
 Dimensions = tuple[tuple[str, str], ...]
-
-
-class MetricError(ValueError):
-    """Data or a query that CloudWatch does not take; ``code`` is its name of the error."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 @dataclass(frozen=True, order=True)
@@ -48,141 +40,33 @@ class MetricName:
         return cls(namespace, name, tuple(sorted(dimensions.items())))
 
 
-@dataclass
-class Bucket:
-    """What arrived in one minute (or hour).
-
-    ``values`` maps a value to how often it arrived: exactly for up to 64 different values, beyond that to
-    1 % relative precision, so that a busy minute takes no more memory than a few hundred numbers.
-    """
-
-    count: float = 0.0
-    total: float = 0.0
-    low: float = math.inf
-    high: float = -math.inf
-    values: dict[float, float] = field(default_factory=dict)
-
-    def add(self, value: float, times: float = 1.0) -> None:
-        """Count a value."""
-        self.count += times
-        self.total += value * times
-        self.low = min(self.low, value)
-        self.high = max(self.high, value)
-        self._spread(value, times)
-
-    def add_summary(self, count: float, total: float, low: float, high: float) -> None:
-        """Count a StatisticSet, whose distribution is unknown but for its ends and its mean."""
-        self.count += count
-        self.total += total
-        self.low = min(self.low, low)
-        self.high = max(self.high, high)
-        self._spread(total / count, count)
-
-    def merge(self, other: Bucket) -> None:
-        """Count all that another bucket counted."""
-        self.count += other.count
-        self.total += other.total
-        self.low = min(self.low, other.low)
-        self.high = max(self.high, other.high)
-        for value, times in other.values.items():
-            self._spread(value, times)
-
-    def statistic(self, name: str) -> float:
-        """A statistic by CloudWatch's name.
-
-        Raises
-        ------
-        MetricError
-            For a name that is neither a basic statistic, a percentile nor a percentile rank.
-        """
-        basic = {
-            "SampleCount": self.count,
-            "Sum": self.total,
-            "Average": self.total / self.count if self.count else math.nan,
-            "Minimum": self.low,
-            "Maximum": self.high,
-        }
-        if name in basic:
-            return basic[name]
-        rank = _RANK.match(name)
-        if rank is not None and (rank[1] or rank[2]):
-            return self._percentile_rank(float(rank[1] or "-inf"), float(rank[2] or "inf"))
-        return self._percentile(percentile_of(name))
-
-    def _percentile_rank(self, above: float, up_to: float) -> float:
-        """The percentage of values in (above, up_to]."""
-        if not self.count:
-            return math.nan
-        inside = sum(times for value, times in self.values.items() if above < self._held(value) <= up_to)
-        return 100 * inside / self.count
-
-    def _held(self, value: float) -> float:
-        """A value that was rounded, no further than the values reach."""
-        return min(max(value, self.low), self.high)
-
-    def _percentile(self, percent: float) -> float:
-        rank = percent / 100 * self.count
-        reached = 0.0
-        for value, times in sorted(self.values.items()):
-            reached += times
-            if reached >= rank:
-                return self._held(value)
-        return self.high
-
-    def _spread(self, value: float, times: float) -> None:
-        if value in self.values or len(self.values) < EXACT_VALUES:
-            self.values[value] = self.values.get(value, 0.0) + times
-            return
-        if len(self.values) == EXACT_VALUES:
-            exact, self.values = self.values, {}
-            for seen, seen_times in exact.items():
-                rounded = _rounded(seen)
-                self.values[rounded] = self.values.get(rounded, 0.0) + seen_times
-        rounded = _rounded(value)
-        self.values[rounded] = self.values.get(rounded, 0.0) + times
-
-
-def _rounded(value: float) -> float:
-    if value == 0:
-        return 0.0
-    return math.copysign(math.exp(round(math.log(abs(value)) / _RATIO) * _RATIO), value)
-
-
-def percentile_of(name: str) -> float:
-    """The percent of a statistic such as ``p99.9``.
-
-    Raises
-    ------
-    MetricError
-    """
-    match = _PERCENTILE.match(name)
-    if match is None:
-        raise MetricError(
-            "InvalidParameterValue",
-            f"statistic {name!r} is not executed by the local cloud: it executes SampleCount, Sum, Average, "
-            "Minimum, Maximum, percentiles such as p99 and percentile ranks such as PR(:300)",
-        )
-    return float(match[1])
-
-
 class _Series:
-    def __init__(self) -> None:
+    """One metric: minutes in memory, hours in the archive under ``number``."""
+
+    def __init__(self, number: int, archive: MetricArchive) -> None:
         self.minutes: dict[int, Bucket] = {}
-        self.hours: dict[int, Bucket] = {}
         self.unit: str | None = None
+        self._number = number
+        self._archive = archive
+        self._rolled_at = 0
 
     def bucket(self, at: int) -> Bucket:
         start = at - at % MINUTE
         bucket = self.minutes.get(start)
         if bucket is None:
-            if len(self.minutes) >= MAX_MINUTES_PER_SERIES:
-                self._roll_up()
+            if start - self._rolled_at >= DAY:
+                self._roll_up(start)
             bucket = self.minutes[start] = Bucket()
         return bucket
 
-    def _roll_up(self) -> None:
-        for start in sorted(self.minutes)[: MAX_MINUTES_PER_SERIES // 2]:
-            self.hours.setdefault(start - start % HOUR, Bucket()).merge(self.minutes.pop(start))
+    def _roll_up(self, now: int) -> None:
+        """Once a day: the minutes of more than a week ago become hours."""
+        self._rolled_at = now
+        hours: dict[int, Bucket] = {}
+        for start in [start for start in self.minutes if start < now - MINUTES_KEPT]:
+            hours.setdefault(start - start % HOUR, Bucket()).merge(self.minutes.pop(start))
+        if hours:
+            self._archive.add(self._number, hours)
 
     def between(self, start: int, end: int) -> Iterable[tuple[int, Bucket]]:
         span = (end - start) // MINUTE
@@ -193,14 +77,22 @@ class _Series:
                     yield at, self.minutes[at]
         else:
             yield from ((at, bucket) for at, bucket in self.minutes.items() if start <= at < end)
-        yield from ((at, bucket) for at, bucket in self.hours.items() if start <= at < end)
+        if start < self._rolled_at - MINUTES_KEPT:
+            yield from self._archive.between(self._number, start, end)
 
 
 class MetricStore:
-    """All series of one local cloud."""
+    """All series of one local cloud.
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    Parameters
+    ----------
+    archive : Path, optional
+        The file of what is more than a week old; in memory without one.
+    """
+
+    def __init__(self, now: Callable[[], datetime], archive: Path | None = None) -> None:
         self._now = now
+        self._archive = MetricArchive(archive)
         self._series: dict[MetricName, _Series] = {}
         self._lock = threading.Lock()
         self._listeners: dict[MetricName, list[Callable[[datetime], None]]] = {}
@@ -301,7 +193,7 @@ class MetricStore:
         with self._lock:
             series = self._series.get(name)
             if series is None:
-                series = self._series[name] = _Series()
+                series = self._series[name] = _Series(len(self._series), self._archive)
             change(series.bucket(int(when.timestamp())))
             series.unit = unit or series.unit
             listeners = list(self._listeners.get(name, ()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -9,13 +10,14 @@ import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from local.access import Access
 from local.athena.engine import Answer, QueryEngine
 from local.athena.exceptions import InvalidQueryError, QueryCancelledError, QueryFailedError
 from local.athena.results import column_info, csv, parquet, text_rows
-from local.athena.statement import Statement
+from local.athena.statement import Statement, Unload
 from local.context import CloudContext
 from local.moto_hooks.authorization import DeniedError
 from local.objects import NoSuchBucketError, ObjectStore
@@ -28,7 +30,11 @@ _ROWS_PER_PAGE = 1000
 
 @dataclass
 class QueryExecution:
-    """One query. ``status`` is QUEUED, RUNNING, SUCCEEDED, FAILED or CANCELLED."""
+    """One query. ``status`` is QUEUED, RUNNING, SUCCEEDED, FAILED or CANCELLED.
+
+    What it says is parsed until it is over, and its answer is in the file ``result``: of the history of many days
+    only what is asked for is read.
+    """
 
     id: str
     query: str
@@ -36,13 +42,13 @@ class QueryExecution:
     workgroup: Any
     output_location: str
     submitted: datetime
-    statement: Statement
+    statement: Statement | None
+    is_unload: bool
     status: str = "QUEUED"
     reason: str = ""
     completed: datetime | None = None
     statistics: dict[str, Any] = field(default_factory=dict)
-    columns: list[dict[str, Any]] = field(default_factory=list)
-    rows: list[list[str | None]] = field(default_factory=list)
+    result: Path | None = None
     update_count: int | None = None
     token: str | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -64,7 +70,7 @@ class QueryExecution:
             "QueryExecutionId": self.id,
             "Query": self.query,
             "StatementType": "DML",
-            "SubstatementType": "UNLOAD" if self.statement.unload else "SELECT",
+            "SubstatementType": "UNLOAD" if self.is_unload else "SELECT",
             "ResultConfiguration": {"OutputLocation": self.output_location},
             "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
             "QueryExecutionContext": self.context,
@@ -76,19 +82,25 @@ class QueryExecution:
 
     def results(self, token: str | None, limit: int | None) -> dict[str, Any]:
         """The ``ResultSet`` of the API, a page of it."""
-        lines = self.rows if self.statement.unload else [[c["Name"] for c in self.columns], *self.rows]
+        columns, rows = json.loads(self.result.read_text()) if self.result else ([], [])
+        lines = rows if self.is_unload else [[column["Name"] for column in columns], *rows]
         first = int(token or 0)
         last = first + (limit or _ROWS_PER_PAGE)
         page = [
             {"Data": [{} if value is None else {"VarCharValue": value} for value in line]} for line in lines[first:last]
         ]
         answer: dict[str, Any] = {
-            "ResultSet": {"Rows": page, "ResultSetMetadata": {"ColumnInfo": self.columns}},
+            "ResultSet": {"Rows": page, "ResultSetMetadata": {"ColumnInfo": columns}},
             "UpdateCount": self.update_count or 0,
         }
         if last < len(lines):
             answer["NextToken"] = str(last)
         return answer
+
+    def forget(self) -> None:
+        """Delete the file of the answer; what is in S3 stays."""
+        if self.result is not None:
+            self.result.unlink(missing_ok=True)
 
 
 class Executions:
@@ -101,6 +113,8 @@ class Executions:
     def __init__(self, context: CloudContext) -> None:
         self._context = context
         self._engine = QueryEngine(context, context.state_directory / "athena")
+        self._results = context.state_directory / "athena-results"
+        self._results.mkdir(parents=True, exist_ok=True)
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="athena")
 
     def start(
@@ -126,6 +140,7 @@ class Executions:
             output_location=_output_location(workgroup, location, identifier, statement),
             submitted=self._context.clock.now(),
             statement=statement,
+            is_unload=statement.unload is not None,
             statistics={"EngineExecutionTimeInMillis": 0, "DataScannedInBytes": 0},
         )
         access = Access(self._context, access_key_id)
@@ -150,12 +165,13 @@ class Executions:
                 if execution.is_over:
                     return
                 execution.status = "RUNNING"
+                statement = execution.statement
             store = ObjectStore(self._context, access)
             cutoff = execution.workgroup.configuration.get("BytesScannedCutoffPerQuery")
-            answer = self._engine.run(execution.statement, access, cutoff)
+            answer = self._engine.run(statement, access, cutoff)
             with execution.lock:
                 if not execution.is_over:
-                    self._write(execution, answer, store)
+                    self._write(execution, statement, answer, store)
                     self._count(execution, answer, submitted, started)
                     self._end(execution, "SUCCEEDED", "")
         except QueryCancelledError as error:
@@ -172,6 +188,12 @@ class Executions:
         execution.completed = self._context.clock.now()
         execution.reason = reason
         execution.status = status
+        execution.statement = None
+
+    def _keep(self, execution: QueryExecution, columns: list[dict[str, Any]], rows: list[list[str | None]]) -> None:
+        result = self._results / f"{execution.id}.json"
+        result.write_text(json.dumps([columns, rows]))
+        execution.result = result
 
     def _count(self, execution: QueryExecution, answer: Answer, submitted: float, started: float) -> None:
         ended = time.perf_counter()
@@ -187,26 +209,25 @@ class Executions:
             "ResultReuseInformation": {"ReusedPreviousResult": False},
         }
 
-    def _write(self, execution: QueryExecution, answer: Answer, store: ObjectStore) -> None:
+    def _write(self, execution: QueryExecution, statement: Statement, answer: Answer, store: ObjectStore) -> None:
         try:
-            if execution.statement.unload is None:
+            if statement.unload is None:
                 self._write_csv(execution, answer, store)
             else:
-                self._write_unload(execution, answer, store)
+                self._write_unload(execution, statement.unload, answer, store)
         except DeniedError as error:
             raise QueryFailedError(f"PERMISSION_DENIED: Access denied when writing output: {error}") from error
         except NoSuchBucketError as error:
             raise QueryFailedError(f"Unable to verify/create output bucket: {error}") from error
 
     def _write_csv(self, execution: QueryExecution, answer: Answer, store: ObjectStore) -> None:
-        execution.columns = column_info(answer.table, answer.types)
-        execution.rows = text_rows(answer.table)
+        rows = text_rows(answer.table)
         bucket, key = _split(execution.output_location)
         store.require_location(bucket)
-        store.put(bucket, key, csv(answer.table.column_names, execution.rows))
+        store.put(bucket, key, csv(answer.table.column_names, rows))
+        self._keep(execution, column_info(answer.table, answer.types), rows)
 
-    def _write_unload(self, execution: QueryExecution, answer: Answer, store: ObjectStore) -> None:
-        unload = execution.statement.unload
+    def _write_unload(self, execution: QueryExecution, unload: Unload, answer: Answer, store: ObjectStore) -> None:
         bucket, prefix = _split(unload.target)
         store.require_location(bucket)
         if store.list(bucket, [prefix])[0]:
@@ -223,7 +244,7 @@ class Executions:
         store.put(manifest_bucket, manifest_key, "".join(f"{path}\n" for path in paths).encode())
         execution.statistics["DataManifestLocation"] = manifest
         execution.update_count = answer.table.num_rows
-        execution.columns = [
+        columns = [
             {
                 "CatalogName": "hive",
                 "SchemaName": "",
@@ -237,6 +258,7 @@ class Executions:
                 "CaseSensitive": False,
             }
         ]
+        self._keep(execution, columns, [])
 
 
 def _output_location(workgroup: Any, asked: str | None, identifier: str, statement: Statement) -> str:

@@ -126,7 +126,7 @@ def _forget_old(known: dict[str, QueryExecution], now: datetime) -> None:
     for identifier, execution in list(known.items()):
         if now - execution.submitted <= _HISTORY:
             return
-        del known[identifier]
+        known.pop(identifier).forget()
 
 
 def _get_query_execution(self: AthenaResponse) -> str:
@@ -171,7 +171,7 @@ def _delete_work_group(self: AthenaResponse) -> str:
     if own and not self._get_param("RecursiveDeleteOption"):
         raise _invalid(f"WorkGroup {name} is not empty")
     for identifier in own:
-        del known[identifier]
+        known.pop(identifier).forget()
     self.athena_backend.delete_work_group(name)
     return "{}"
 

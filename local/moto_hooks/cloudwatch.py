@@ -44,7 +44,8 @@ class _Current:
 def metric_store(context: CloudContext) -> MetricStore:
     """The metrics of this process's cloud, made when first asked for."""
     if _Current.metrics is None:
-        _Current.metrics = MetricStore(context.clock.now)
+        context.state_directory.mkdir(parents=True, exist_ok=True)
+        _Current.metrics = MetricStore(context.clock.now, context.state_directory / "metrics.sqlite")
     return _Current.metrics
 
 

@@ -13,9 +13,6 @@ from local.metrics import MetricName
 from local.moto_hooks.cloudwatch import metric_store
 from local.runtime.invoker import InvocationRecord
 
-MAX_EVENTS_PER_STREAM = 20_000
-"""Beyond this the older half of a stream is dropped: a replayed year would otherwise fill the memory."""
-
 _NAMESPACE = "AWS/Lambda"
 
 
@@ -45,8 +42,6 @@ class InvocationLog:
                 target.stored_bytes += sum(map(len, lines))
                 target.upload_sequence_token += 1
                 target.last_ingestion_time = at.replace(tzinfo=None)
-            if len(target.events) > MAX_EVENTS_PER_STREAM:
-                del target.events[: MAX_EVENTS_PER_STREAM // 2]
         for line in lines:
             for metric in embedded_metrics(line):
                 self._metrics.put_values(metric.name, [(value, 1.0) for value in metric.values], at, metric.unit)

@@ -31,6 +31,7 @@ from local.moto_hooks import (
     stepfunctions_answers,
     stepfunctions_branches,
     stepfunctions_calls,
+    stepfunctions_ended,
     stepfunctions_sagemaker,
     stepfunctions_waits,
 )
@@ -53,17 +54,19 @@ _END_METRICS = {
 def install(context: CloudContext) -> None:
     """Execute state machines."""
     default_user_config["stepfunctions"]["execute_state_machine"] = True
-    _install_backend(context)
-    _install_execution(context)
+    ended = stepfunctions_ended.EndedExecutions(context)
+    _install_backend(context, ended)
+    _install_execution(context, ended)
     _install_parsers()
     stepfunctions_answers.attach(context)
     stepfunctions_calls.attach(context)
+    stepfunctions_ended.attach()
     stepfunctions_waits.attach(context)
     stepfunctions_branches.attach(context)
     stepfunctions_sagemaker.attach(context)
 
 
-def _install_backend(context: CloudContext) -> None:
+def _install_backend(context: CloudContext, ended: stepfunctions_ended.EndedExecutions) -> None:
     """One backend for machines of every origin, and StartExecution as the service has it."""
     starting = threading.RLock()
 
@@ -96,6 +99,7 @@ def _install_backend(context: CloudContext) -> None:
             if name:
                 self._validate_name(name)
             with starting:
+                ended.expire(self.describe_state_machine(state_machine_arn).executions)
                 return super().start_execution(state_machine_arn, name or str(uuid.uuid4()), text, trace_header)
 
     # moto reads the service from the module's name.
@@ -114,7 +118,7 @@ def _refuse_unsupported(definition: str, machine_type: str | None) -> None:
         )
 
 
-def _install_execution(context: CloudContext) -> None:
+def _install_execution(context: CloudContext, ended: stepfunctions_ended.EndedExecutions) -> None:
     """Tokens, dates and metrics around an execution."""
     metrics = Metrics(context)
 
@@ -145,8 +149,11 @@ def _install_execution(context: CloudContext) -> None:
                 execution.stop_date = context.clock.now()
                 execution.exec_status = ExecutionStatus.FAILED
             finally:
-                metrics.put_end(execution)
-                baton.give_back()
+                try:
+                    metrics.put_end(execution)
+                    ended.end(execution)
+                finally:
+                    baton.give_back()
 
     def dated(original: Any) -> Any:
         def init(self: Execution, *arguments: Any, **keywords: Any) -> None:

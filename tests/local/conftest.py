@@ -79,7 +79,10 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
         cloudwatch,
         dynamodb,
         events,
+        instances,
         limits,
+        logs_storage,
+        s3_content,
         sagemaker,
         scheduler,
         stepfunctions,
@@ -97,7 +100,20 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
             state_directory=tmp_path / "state",
             cache_directory=tmp_path / "cache",
         )
-        for hook in (times, cloudwatch, dynamodb, stepfunctions, sagemaker, events, scheduler, limits, authorization):
+        for hook in (
+            instances,
+            logs_storage,
+            s3_content,
+            times,
+            cloudwatch,
+            dynamodb,
+            stepfunctions,
+            sagemaker,
+            events,
+            scheduler,
+            limits,
+            authorization,
+        ):
             hook.install(context)
         server = HttpServer(listen(context.port), AwsApi(lambda _: HttpResponse(404), context), name="aws-api")
         server.start()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import statistics
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.metrics import EXACT_VALUES, MAX_MINUTES_PER_SERIES, Bucket, MetricError, MetricName, MetricStore
+from local.metrics import EXACT_VALUES, Bucket, MetricError, MetricName, MetricStore
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 NAME = MetricName.of("N", "m", {"a": "1"})
@@ -121,16 +122,50 @@ def test_a_busy_minute_takes_little_memory() -> None:
     assert bucket.statistic("PR(:10001)") == 100
 
 
-def test_a_long_series_keeps_its_sums_in_hours(store: MetricStore, time: Time) -> None:
-    minutes = MAX_MINUTES_PER_SERIES + 500
-    for minute in range(minutes):
+@pytest.mark.parametrize("file", [None, "metrics.sqlite"])
+def test_a_long_series_keeps_its_sums_in_hours(time: Time, tmp_path: Path, file: str | None) -> None:
+    # GIVEN values of 100 days, most minutes without one
+    store = MetricStore(time, tmp_path / file if file else None)
+    for minute in range(0, 100 * 1440, 7):
         time.now = START + timedelta(minutes=minute)
+        store.put(NAME, 1.0 + minute % 3)
+
+    days = store.periods(NAME, START, time.now + timedelta(minutes=1), 86400)
+
+    # THEN none is lost, minutes are those of a week and the day on which they are looked at
+    assert sum(bucket.count for bucket in days.values()) == len(range(0, 100 * 1440, 7))
+    assert len(days) == 100
+    assert len(store._series[NAME].minutes) <= 8 * 1440 / 7 + 1
+    first = days[START]
+    assert (first.low, first.high) == (1.0, 3.0)
+    assert first.statistic("p50") == 2.0
+    hours = store.periods(NAME, START + timedelta(hours=5), START + timedelta(hours=7), 3600)
+    assert [bucket.count for bucket in hours.values()] == [9, 8]
+
+
+def test_what_comes_late_joins_its_hour(store: MetricStore, time: Time) -> None:
+    for day in range(13):
+        time.now = START + timedelta(days=day)
+        store.put(NAME, 1.0)
+    store.put(NAME, 5.0, at=START + timedelta(minutes=3))
+    for day in range(13, 30):
+        time.now = START + timedelta(days=day)
+        store.put(NAME, 1.0)
+
+    found = store.periods(NAME, START, START + timedelta(hours=1), 3600)
+
+    assert [(bucket.count, bucket.high) for bucket in found.values()] == [(2, 5.0)]
+
+
+def test_hours_are_dropped_after_455_days(store: MetricStore, time: Time) -> None:
+    for day in range(480):
+        time.now = START + timedelta(days=day)
         store.put(NAME, 1.0)
 
     found = store.periods(NAME, START, time.now + timedelta(minutes=1), 86400)
 
-    assert sum(bucket.count for bucket in found.values()) == minutes
-    assert len(store._series[NAME].minutes) <= MAX_MINUTES_PER_SERIES
+    assert 455 <= len(found) <= 455 + 10
+    assert max(found) == time.now
 
 
 @pytest.mark.parametrize("offset", [timedelta(days=-15), timedelta(hours=3)])

@@ -1,0 +1,168 @@
+"""What S3's objects hold is on the disk: a year of a lake would otherwise stand in the memory of one process.
+
+moto keeps each object in a temporary file that is in memory up to 16 MB, and open on the disk beyond that. Here
+every object is a file of its own in the state directory, closed between uses and deleted with its object.
+
+Objects that a bucket's lifecycle rules let expire are deleted as the service does it, some time after: on the
+first request of each day of the local clock. Rules for current versions by prefix and age in days are carried out;
+others are kept and shown, not acted upon.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import moto.s3.models as models
+from moto.s3.models import FakeBucket, FakeKey, S3Backend
+
+from local.context import CloudContext
+from local.moto_hooks.patching import replace
+
+_SMALL_BYTES = 256
+"""What a file would take more of than memory does."""
+
+_numbers = itertools.count(1)
+
+
+class Content:
+    """The bytes of one object, with as much of a file's interface as moto uses. A file goes with its object."""
+
+    __slots__ = ("_directory", "_file", "_is_closed", "_position", "_small")
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._small = b""
+        self._file = 0
+        self._position = 0
+        self._is_closed = False
+
+    def seek(self, position: int) -> int:
+        """Read or write from there on."""
+        if self._is_closed:
+            raise ValueError("the object is deleted")
+        self._position = position
+        return position
+
+    def truncate(self) -> None:
+        """Drop everything: moto writes an object anew or not at all."""
+        self._drop()
+
+    def write(self, data: bytes) -> int:
+        """Take the object's bytes, all at once."""
+        self._drop()
+        if len(data) <= _SMALL_BYTES:
+            self._small = bytes(data)
+        else:
+            self._file = next(_numbers)
+            with open(self._path, "wb") as file:
+                file.write(data)
+        self._position = len(data)
+        return len(data)
+
+    def read(self, size: int = -1) -> bytes:
+        """Bytes from the position on."""
+        if not self._file:
+            end = len(self._small) if size < 0 else self._position + size
+            data = self._small[self._position : end]
+        else:
+            with open(self._path, "rb") as file:
+                file.seek(self._position)
+                data = file.read(size)
+        self._position += len(data)
+        return data
+
+    def close(self) -> None:
+        """Let go of the bytes; whoever still reads is told so."""
+        self._drop()
+        self._is_closed = True
+
+    def __del__(self) -> None:
+        self._drop()
+
+    @property
+    def _path(self) -> str:
+        return f"{self._directory}/{self._file}"
+
+    def _drop(self) -> None:
+        if self._file:
+            with suppress(OSError):
+                os.unlink(self._path)
+        self._small, self._file, self._position = b"", 0, 0
+
+
+class Lifecycle:
+    """Deletes what the rules of buckets let expire, once a day of the local clock."""
+
+    def __init__(self, context: CloudContext) -> None:
+        self._clock = context.clock
+        self._swept: dict[str, datetime] = {}
+        self._lock = threading.Lock()
+
+    def sweep(self, backend: S3Backend, bucket_name: str) -> None:
+        """Delete what expired in a bucket, unless that was done today."""
+        today = self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        with self._lock:
+            if self._swept.get(bucket_name) == today:
+                return
+            self._swept[bucket_name] = today
+        bucket = backend.buckets.get(bucket_name)
+        if bucket is None:
+            return
+        for prefix, days in _expirations(bucket):
+            # Expired at the midnight after the day on which they came of age.
+            oldest = today - timedelta(days=days)
+            for name in [name for name in list(dict.keys(bucket.keys)) if name.startswith(prefix)]:
+                key = bucket.keys.get(name)
+                if isinstance(key, FakeKey) and _aware(key.last_modified) < oldest:
+                    backend.delete_object(bucket_name, name)
+
+
+def _expirations(bucket: FakeBucket) -> list[tuple[str, int]]:
+    found = []
+    for rule in bucket.rules or []:
+        if rule.status == "Enabled" and rule.expiration_days:
+            prefix = rule.filter.prefix if rule.filter else rule.prefix
+            if prefix is not None:
+                found.append((prefix, int(rule.expiration_days)))
+    return found
+
+
+def _aware(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def install(context: CloudContext) -> None:
+    """Keep contents on the disk, share what all objects have alike, and let objects expire."""
+    directory = context.state_directory / "objects"
+    directory.mkdir(parents=True, exist_ok=True)
+    lifecycle = Lifecycle(context)
+    private = models.get_canned_acl("private")
+
+    def swept(original: Any) -> Any:
+        def get_bucket(self: S3Backend, bucket_name: str, *arguments: Any, **keywords: Any) -> Any:
+            lifecycle.sweep(self, bucket_name)
+            return original(self, bucket_name, *arguments, **keywords)
+
+        return get_bucket
+
+    def shared(original: Any) -> Any:
+        def get_canned_acl(acl: str) -> Any:
+            return private if acl == "private" else original(acl)
+
+        return get_canned_acl
+
+    class Files:
+        """Stands for the module ``tempfile`` where moto makes an object."""
+
+        @staticmethod
+        def SpooledTemporaryFile(max_size: int) -> Content:
+            return Content(str(directory))
+
+    replace(models, "tempfile", lambda _original: Files)
+    replace(models, "get_canned_acl", shared)
+    replace(S3Backend, "get_bucket", swept)
