@@ -91,7 +91,7 @@ class SignedHttpClient:
 
 def _encoded(body: dict[str, Any]) -> bytes:
     try:
-        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+        text = json.dumps(body, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     except RecursionError as error:
         raise CommandError(
             "the request is nested too deeply", "send rows of texts and numbers; nothing was sent"
@@ -101,6 +101,11 @@ def _encoded(body: dict[str, Any]) -> bytes:
             f"{_not_finite(body) or 'a number'} of the request is not finite, and JSON knows finite numbers only",
             "send null where a value is missing; nothing was sent",
         ) from error
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Half a character is the endpoint's to refuse, by name; JSON can only say it as an escape.
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _not_finite(value: Any, path: str = "") -> str | None:

@@ -39,6 +39,10 @@ class Answers:
         """The id of the answer given for ``key``."""
         return self.prediction_id[self._position[key]]
 
+    def has(self, key: str) -> bool:
+        """Whether there is an answer for ``key``."""
+        return key in self._position
+
     def add_label(self, key: str, label: float, at: datetime) -> None:
         """Keep the outcome of ``key`` and when it was sent."""
         self._label[self._position[key]] = label

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from cli.account import Account, DeployedModel
 from cli.operations.labels import send_labels
@@ -13,6 +14,7 @@ from cli.operations.status import model_alarms
 from cli.operations.stories import describe
 from cli.operations.training import follow, start_training, verdict_of
 from cli.replay.answers import Answers
+from cli.replay.asking import Refusal, ask, batches
 from cli.replay.exceptions import LoopNotClosedError
 from cli.replay.progress import Progress
 from cli.replay.stream import Outcomes, Questions, ReplayData, timeline
@@ -43,6 +45,7 @@ class Drive:
     memory_mb: Callable[[], float]
     progress: Progress
     answers: Answers = field(default_factory=Answers)
+    refused: list[Refusal] = field(default_factory=list)
     requests: int = 0
     labels_sent: int = 0
     peak_memory_mb: float = 0.0
@@ -57,7 +60,8 @@ class Drive:
         LoopNotClosedError
             The first model never came to serve.
         ApiRefusedError
-            A request of the stream was refused.
+            The endpoint does not take this caller's requests at all, or refused labels. Rows that it refuses are kept
+            in ``refused``.
         """
         self._train_first_champion()
         model = self.account.model(self.declaration.model)
@@ -97,18 +101,28 @@ class Drive:
         self.progress.step = "serving"
 
     def _ask(self, http: SignedHttpClient, model: DeployedModel, questions: Questions) -> None:
-        limit = self.declaration.serving.max_rows
-        for start in range(0, len(questions.instances), limit):
-            instances = questions.instances[start : start + limit]
-            answer = predict(http, model, instances)
-            self.answers.add(questions.at, [str(i[self.declaration.data.key]) for i in instances], answer)
+        key = self.declaration.data.key
+
+        def post(instances: list[dict[str, Any]]) -> dict[str, Any]:
             self.requests += 1
+            return predict(http, model, instances)
+
+        for part in batches(questions.instances, self.declaration.serving.max_rows):
+            for rows, answer in ask(post, part, key):
+                if isinstance(answer, Refusal):
+                    if not self.refused:
+                        self.progress.event(f"a row was refused, {answer.key}: {answer.message}")
+                    self.refused.append(answer)
+                else:
+                    self.answers.add(questions.at, [str(row[key]) for row in rows], answer)
         self.progress.requests, self.progress.rows = self.requests, len(self.answers.key)
 
     def _send(self, http: SignedHttpClient, model: DeployedModel, outcomes: Outcomes) -> None:
         data = self.declaration.data
         known = outcomes.rows[outcomes.rows[data.target].notna()]
         pairs = [(str(k), float(v)) for k, v in zip(known[data.key], known[data.target], strict=True)]
+        # A row that was refused has no prediction whose outcome could be sent.
+        pairs = [(key, label) for key, label in pairs if self.answers.has(key)]
         labels = [{"prediction_id": self.answers.prediction_id_of(key), "label": label} for key, label in pairs]
         self.labels_sent += send_labels(http, model, labels)
         for key, label in pairs:

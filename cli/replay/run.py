@@ -61,10 +61,18 @@ def run_replay(
             memory_mb=lambda: float(cloud.running.memory()["peak_mb"]),
             progress=progress,
         )
-        drive.run()
+        ended_early = None
+        try:
+            drive.run()
+        except Exception as error:
+            # What was answered so far is evidence, whatever ended it. Before the first answer there is none.
+            if not drive.answers.key:
+                raise
+            ended_early = f"the replay ended at {progress.simulated:%Y-%m-%d %H:%M}: {error}"
+            progress.event(ended_early)
         progress.step = "writing the evidence"
         progress.show()
-    return _write(account, declaration, data, drive, directory, started)
+    return _write(account, declaration, data, drive, directory, started, ended_early)
 
 
 def _write(
@@ -74,11 +82,12 @@ def _write(
     drive: Drive,
     directory: Path,
     started: float,
+    ended_early: str | None,
 ) -> ReplayResult:
     directory.mkdir(parents=True, exist_ok=True)
     predictions = _predictions(account, declaration, data, drive)
-    windows = evidence.with_losses(evidence.window_rows(account.registry(declaration.model)), predictions, declaration)
     evidence.write_parquet(predictions, directory / evidence.PREDICTIONS_FILE)
+    windows = evidence.with_losses(evidence.window_rows(account.registry(declaration.model)), predictions, declaration)
     evidence.write_parquet(windows, directory / evidence.WINDOWS_FILE)
     found = _summarise(account, declaration, drive, predictions, windows)
     _draw(found, predictions, directory / evidence.PICTURE_FILE)
@@ -86,8 +95,9 @@ def _write(
         found,
         wall_seconds=round(time.monotonic() - started, 1),
         peak_memory_mb=round(drive.peak_memory_mb + own_peak_mb(), 0),
-        open_links=summary.open_links(found),
+        ended_early=ended_early,
     )
+    found = replace(found, open_links=summary.open_links(found))
     (directory / evidence.SUMMARY_FILE).write_text(json.dumps(found.to_json(), indent=2) + "\n")
     return ReplayResult(found, directory)
 
@@ -115,6 +125,8 @@ def _summarise(
         model=declaration.model,
         problem_type=kind,
         rows_served=len(predictions),
+        rows_refused=len(drive.refused),
+        refusals=summary.refusals(drive.refused),
         predictions_captured=evidence.count_captured(account, declaration),
         labels_joined=evidence.count_joined(account, declaration),
         labels_sent=drive.labels_sent,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cli.replay.asking import Refusal
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.significance import metric_value
 from everloop.registry.records import AuditRecord, Run
@@ -45,6 +46,9 @@ class Summary:
     wall_seconds: float
     setup_seconds: float | None
     peak_memory_mb: float
+    rows_refused: int = 0
+    refusals: list[dict[str, Any]] = field(default_factory=list)
+    ended_early: str | None = None
     open_links: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -147,10 +151,27 @@ def drift_windows(windows: pd.DataFrame) -> dict[str, int]:
     }
 
 
+def refusals(refused: Iterable[Refusal]) -> list[dict[str, Any]]:
+    """The refused rows by status and code, the most frequent first: how many, and one of them with its message."""
+    kinds: dict[tuple[int, str], list[Refusal]] = {}
+    for refusal in refused:
+        kinds.setdefault((refusal.status, refusal.code), []).append(refusal)
+    ranked = sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0]))
+    return [
+        {"status": status, "code": code, "rows": len(rows), "key": rows[0].key, "message": rows[0].message}
+        for (status, code), rows in ranked
+    ]
+
+
 def open_links(summary: Summary) -> list[str]:
     """What keeps the loop from being closed, each as a sentence; empty when it is closed."""
     served, captured = summary.rows_served, summary.predictions_captured
+    refused = "; ".join(
+        f"{r['rows']} with {r['status']} {r['code']} (row {r['key']}: {r['message']})" for r in summary.refusals
+    )
     checks = [
+        (summary.ended_early is None, str(summary.ended_early)),
+        (not summary.rows_refused, f"{summary.rows_refused} rows were refused: {refused}"),
         (captured == served, f"{served} rows were answered and {captured} captured"),
         (
             summary.labels_joined == summary.labels_sent,
