@@ -20,9 +20,10 @@ def tell(output: Output, result: ReplayResult) -> None:
     alarmed, evaluated = found.drift_windows["alarmed"], found.drift_windows["evaluated"]
     intact = "intact" if found.audit["intact"] else "NOT intact"
     output.say(
-        f"{found.rows_served:,} rows answered, {found.rows_refused:,} refused, {found.predictions_captured:,} captured, "
-        f"{found.labels_joined:,} labels joined; {evaluated} windows watched, {alarmed} alarmed; audit chain of {found.audit['records']} records "
-        f"{intact}; {found.wall_seconds:.0f} s, {found.peak_memory_mb:,.0f} MB at most"
+        f"{found.rows_served:,} rows answered, {found.rows_refused:,} refused, {found.predictions_captured:,} "
+        f"captured, {found.labels_joined:,} labels joined; {evaluated} windows watched, {alarmed} alarmed; audit chain "
+        f"of {found.audit['records']} records {intact}; {found.wall_seconds:.0f} s, "
+        f"{found.peak_memory_mb:,.0f} MB at most"
     )
     output.say("Look further:")
     for name, holds in (
