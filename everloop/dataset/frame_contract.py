@@ -243,12 +243,36 @@ def _age_violations(times: pd.Series, declaration: ModelDeclaration, as_of: date
     return [Violation("too_old", "time", 1, sentence)]
 
 
+def one_class_violations(labels: np.ndarray, rows: str) -> list[Violation]:
+    """Told where all of some rows' labels are of one class, before a model learns that nothing else happens.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (rows,)
+        0 or 1.
+    rows : str
+        Which rows they are, e.g. ``training rows``.
+    """
+    classes = np.unique(labels[np.isfinite(labels)])
+    if len(classes) != 1 or classes[0] not in (0, 1):
+        return []
+    there, absent = int(classes[0]), 1 - int(classes[0])
+    others = ("zeros", "ones")[absent]
+    sentence = (
+        f"every label of the {len(labels):,} {rows} is {there}, so there is nothing to learn: labels of class {absent} "
+        f"never arrived for them. Where only outcomes of {there} are sent, send the {others} too; where {others} are "
+        "rare, bring older rows or train again when some have arrived"
+    )
+    return [Violation("one_class", "label", len(labels), sentence)]
+
+
 def _balance_violations(labels: np.ndarray, limits: tuple[float, float]) -> list[Violation]:
+    alike = one_class_violations(labels, "labelled rows")
+    if alike:
+        return alike
     positives = int((labels == 1).sum())
     rate = positives / len(labels)
-    if not limits[0] <= rate <= limits[1]:
-        sentence = f"{rate:.2%} of the labels are 1; declared is {limits[0]:.2%} to {limits[1]:.2%}"
-        return [Violation("label_balance", "label", positives, sentence)]
-    if positives in (0, len(labels)):
-        return [Violation("label_balance", "label", positives, f"every label is {int(labels[0])}: nothing to learn")]
-    return []
+    if limits[0] <= rate <= limits[1]:
+        return []
+    sentence = f"{rate:.2%} of the labels are 1; declared is {limits[0]:.2%} to {limits[1]:.2%}"
+    return [Violation("label_balance", "label", positives, sentence)]

@@ -171,9 +171,13 @@ def test_the_balance_of_labels_is_held_to_its_limits() -> None:
     assert "33.33% of the labels are 1; declared is 50.00% to 90.00%" in found["label_balance"]
 
 
-@pytest.mark.parametrize("label", [0.0, 1.0])
-def test_labels_all_alike_stop_the_run(label: float) -> None:
-    assert "nothing to learn" in violations_of(lake_table(200, label=[label] * 200))["label_balance"]
+@pytest.mark.parametrize(("label", "absent"), [(0, "ones"), (1, "zeros")])
+def test_labels_of_one_class_stop_the_run_and_say_what_to_send(label: int, absent: str) -> None:
+    found = violations_of(lake_table(200, label=[float(label)] * 200), positive_rate=(0.2, 0.8))
+    assert set(found) == {"one_class"}
+    assert f"every label of the 200 labelled rows is {label}" in found["one_class"]
+    assert f"labels of class {1 - label} never arrived" in found["one_class"]
+    assert f"send the {absent} too" in found["one_class"]
 
 
 def test_missing_rates_are_held_to_their_limits() -> None:

@@ -102,3 +102,13 @@ def test_a_broken_contract_and_an_impossible_split_stop_the_run() -> None:
         build(lake_table(240).assign(distance=-1.0))
     with pytest.raises(SplitError):
         build(lake_table(240), split={"test_days": 11})
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_rows_to_train_on_that_are_all_of_one_class_stop_the_run(label: float) -> None:
+    """GIVEN both classes in the test part alone; THEN a model would learn that only one of them happens."""
+    table = lake_table(240)
+    newest_days = table["time"] > table["time"].max() - pd.Timedelta(days=7)
+    table["label"] = table["label"].where(newest_days, label)
+    with pytest.raises(ContractViolationError, match=f"every label of the 72 rows to train on is {label:.0f}"):
+        build(table)
