@@ -1,10 +1,16 @@
-"""How far two distributions over the same bins are apart."""
+"""How far two distributions over the same bins are apart.
+
+References
+----------
+D. A. Williams, "Improved likelihood ratio tests for complete contingency tables", Biometrika 63 (1976).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from everloop.statistics.binomial import at_least, at_most
 from everloop.statistics.chi_square import chi_square_tail
 
 PSEUDO_COUNT = 0.5
@@ -41,24 +47,69 @@ def distance(reference: Sequence[int], window: Sequence[int], smallest_share: fl
     )
 
 
+def distance_of_one_row(reference: Sequence[int], smallest_share: float) -> float:
+    """The mean :func:`distance` that a single row drawn from the reference has; that of n rows is an n-th of it."""
+    total = max(1, sum(reference))
+    shares = [a / total for a in reference]
+    return sum(share * (1 - share) / max(share, smallest_share) for share in shares)
+
+
 def smallest_share(days: int) -> float:
     """The share that a bin of a reference of ``days`` days counts as at least."""
     return max(SMALLEST_SHARE, 1 / days)
 
 
+FEWEST_EXPECTED = 5
+"""Cells that expect fewer rows are tested together: of few, the likelihood ratio is no chi-square variable."""
+
+
 def sampling_p_value(reference: Sequence[int], window: Sequence[int]) -> float:
     """The probability of a difference this large if all rows of both were independent draws of one distribution.
 
-    The likelihood ratio test (G-test) of two samples: the reference's own sampling noise counts.
+    The likelihood ratio test (G-test) of two samples, with Williams' correction for few rows: the reference's own
+    sampling noise counts. Where rare cells had
+    to be put together, a value that never occurred could hide among them; so each cell is also tested by itself, by
+    the binomial distribution, whose tails bound the exact ones (Hoeffding 1956), and the smaller p-value counts twice.
+    Both hold for a handful of rows; 1 where there is nothing to be told.
     """
     cells = [(a, b) for a, b in zip(reference, window, strict=True) if a + b]
     total_reference, total_window = sum(reference), sum(window)
     if len(cells) < 2 or not total_reference or not total_window:
         return 1.0
-    share = total_reference / (total_reference + total_window)
+    share = total_window / (total_reference + total_window)
+    groups = list(_large_enough(cells, min(share, 1 - share)))
+    together = _likelihood_ratio_p_value(groups, share)
+    if len(groups) == len(cells):
+        return together
+    single = min(min(at_least(b, a + b, share), at_most(b, a + b, share)) for a, b in cells)
+    return min(1.0, 2 * min(together, 2 * len(cells) * single))
+
+
+def _large_enough(cells: Sequence[tuple[int, int]], smaller_share: float) -> Iterable[tuple[int, int]]:
+    """The cells, the rarest put together until each expects rows enough of either sample."""
+    a = b = 0
+    found: list[tuple[int, int]] = []
+    for in_reference, in_window in sorted(cells, key=sum):
+        a, b = a + in_reference, b + in_window
+        if (a + b) * smaller_share >= FEWEST_EXPECTED:
+            found.append((a, b))
+            a = b = 0
+    if a + b and found:
+        last = found.pop()
+        found.append((last[0] + a, last[1] + b))
+    return found
+
+
+def _likelihood_ratio_p_value(cells: Sequence[tuple[int, int]], share: float) -> float:
+    if len(cells) < 2:
+        return 1.0
     statistic = 0.0
     for a, b in cells:
-        expected = (a + b) * share
+        expected = (a + b) * (1 - share)
         statistic += a * math.log(a / expected) if a else 0.0
         statistic += b * math.log(b / (a + b - expected)) if b else 0.0
-    return chi_square_tail(max(0.0, 2 * statistic), len(cells) - 1)
+    rows = sum(a + b for a, b in cells)
+    by_sample = 1 / (share * (1 - share)) - 1
+    by_cell = sum(rows / (a + b) for a, b in cells) - 1
+    too_large_by = 1 + by_sample * by_cell / (6 * rows * (len(cells) - 1))
+    return chi_square_tail(max(0.0, 2 * statistic / too_large_by), len(cells) - 1)

@@ -19,7 +19,13 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from everloop.monitoring.divergence import distance, sampling_p_value, smallest_share, stability_index
+from everloop.monitoring.divergence import (
+    distance,
+    distance_of_one_row,
+    sampling_p_value,
+    smallest_share,
+    stability_index,
+)
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import SCORE, FeatureReference, Natural, Reference
 from everloop.statistics.f_distribution import f_tail
@@ -147,16 +153,20 @@ def _judge(
     if exact is None or counts.rows < policy.minimum_rows:
         return None
     effect = stability_index(feature.counts.cells, counts.cells)
-    apart = distance(feature.counts.cells, counts.cells, smallest_share(round(exact.days * exact.spans)))
-    p_value = max(_natural_p_value(apart, exact), sampling_p_value(feature.counts.cells, counts.cells))
+    floor = smallest_share(round(exact.days * exact.spans))
+    apart = distance(feature.counts.cells, counts.cells, floor)
+    # Days of fewer rows than the reference's are further from it by what fewer rows leave to chance.
+    fewer = max(0.0, 1 / counts.rows - exact.spans / feature.counts.rows)
+    usual = exact.distance + fewer * distance_of_one_row(feature.counts.cells, floor)
+    p_value = max(_natural_p_value(apart, usual, exact), sampling_p_value(feature.counts.cells, counts.cells))
     return FeatureDrift(name, days, effect, p_value, p_value, False, _moved(feature, counts))
 
 
-def _natural_p_value(found: float, natural: Natural) -> float:
-    """The probability of a distance this large for days like those of the reference."""
-    if natural.distance <= 0:
+def _natural_p_value(found: float, usual: float, natural: Natural) -> float:
+    """The probability of a distance this large where days like those of the reference have the mean ``usual``."""
+    if usual <= 0:
         return 0.0 if found > 0 else 1.0
-    return f_tail(found / natural.distance, natural.freedom, natural.freedom * (natural.spans - 1))
+    return f_tail(found / usual, natural.freedom, natural.freedom * (natural.spans - 1))
 
 
 def _adjusted(found: Sequence[FeatureDrift], policy: DriftPolicy) -> tuple[FeatureDrift, ...]:

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from everloop.monitoring.divergence import distance, sampling_p_value, smallest_share, stability_index
+from everloop.monitoring.divergence import (
+    distance,
+    distance_of_one_row,
+    sampling_p_value,
+    smallest_share,
+    stability_index,
+)
 from everloop.statistics.chi_square import chi_square_tail
 from everloop.statistics.f_distribution import f_tail
 
@@ -37,10 +43,12 @@ def test_index_of_a_known_shift() -> None:
     assert stability_index([500_000, 500_000], [600_000, 400_000]) == pytest.approx(0.0405, abs=1e-4)
 
 
-def test_sampling_test_is_the_g_test() -> None:
+def test_sampling_test_is_the_g_test_with_williams_correction() -> None:
     reference, window = [120, 80, 300], [30, 40, 75]
-    expected = stats.chi2_contingency([reference, window], lambda_="log-likelihood").pvalue
-    assert sampling_p_value(reference, window) == pytest.approx(expected, rel=1e-9)
+    found = stats.chi2_contingency([reference, window], lambda_="log-likelihood")
+    rows = 645
+    q = 1 + (rows / 500 + rows / 145 - 1) * (rows / 150 + rows / 120 + rows / 375 - 1) / (6 * rows * 2)
+    assert sampling_p_value(reference, window) == pytest.approx(stats.chi2.sf(found.statistic / q, 2), rel=1e-9)
 
 
 def test_sampling_test_keeps_its_level() -> None:
@@ -51,6 +59,36 @@ def test_sampling_test_keeps_its_level() -> None:
         for _ in range(2000)
     ]
     assert np.mean(np.array(p_values) < 0.05) == pytest.approx(0.05, abs=0.015)
+
+
+@pytest.mark.parametrize("rows", [30, 100, 300])
+@pytest.mark.parametrize(
+    "shares",
+    [[0.02] * 50, [0.1] * 10, [0.98, *[0.001] * 20], [0.998, 0.002], [1 / n / 3.6 for n in range(1, 21)]],
+)
+def test_sampling_test_keeps_its_level_with_few_rows_and_rare_values(rows: int, shares: list[float]) -> None:
+    """Where cells expect a row or two, the likelihood ratio alone is news five times as often as it says."""
+    rng = np.random.default_rng(5)
+    shares = np.array(shares) / np.sum(shares)
+    trials = 2000
+    p_values = np.array(
+        [
+            sampling_p_value(rng.multinomial(2000, shares).tolist(), rng.multinomial(rows, shares).tolist())
+            for _ in range(trials)
+        ]
+    )
+    assert np.mean(p_values <= 0.01) <= 0.01 + 3 * np.sqrt(0.01 * 0.99 / trials)
+
+
+def test_a_value_that_never_occurred_is_news_among_rare_ones() -> None:
+    reference = [20_000, *[2] * 20, 0]
+    assert sampling_p_value(reference, [290, *[0] * 20, 10]) < 1e-6
+    assert sampling_p_value(reference, [299, *[0] * 20, 1]) > 0.01
+
+
+@given(CELLS)
+def test_sampling_test_is_a_probability(cells: list[tuple[int, int]]) -> None:
+    assert 0 <= sampling_p_value([a for a, _ in cells], [b for _, b in cells]) <= 1
 
 
 def test_nothing_to_compare_is_no_difference() -> None:
@@ -67,6 +105,13 @@ def test_f_tail_is_scipys(value: float, numerator: float, denominator: float) ->
 def test_f_tail_refuses_what_is_no_f() -> None:
     with pytest.raises(ValueError, match="no F tail"):
         f_tail(1, 0, 5)
+
+
+def test_the_distance_that_chance_leaves_is_that_of_one_row_over_the_rows() -> None:
+    rng = np.random.default_rng(6)
+    reference = [400_000, 300_000, 290_000, 10_000]
+    found = [distance(reference, rng.multinomial(50, np.array(reference) / 1e6).tolist(), 0.02) for _ in range(4000)]
+    assert np.mean(found) == pytest.approx(distance_of_one_row(reference, 0.02) / 50, rel=0.05)
 
 
 def test_value_that_never_occurred_counts_as_little_as_a_short_reference_knows() -> None:
