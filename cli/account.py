@@ -26,6 +26,7 @@ from botocore.exceptions import (
 )
 
 from cli.exceptions import CREDENTIALS_REMEDY, CommandError, CredentialsError, NotDeployedError
+from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
 
 PLATFORM_PARAMETER = "/everloop/platform"
@@ -139,8 +140,20 @@ class Account:
             return sorted(p["Name"].rsplit("/", 1)[1] for page in pages for p in page["Parameters"])
 
     def registry(self, model: str) -> RegistryStore:
-        """The registry of a model."""
-        return RegistryStore(self.client("dynamodb"), self.platform.table, model)
+        """The registry of a model: read directly, and written by its own function, as the caller ``release``."""
+        # Every resource of a model is called after it.
+        function = f"everloop-{model}-registry:release"
+
+        def send(command: dict[str, Any]) -> dict[str, Any]:
+            client = self.client("lambda")
+            try:
+                return invoking(client, function)(command)
+            except client.exceptions.ResourceNotFoundException as error:
+                raise NotDeployedError(
+                    f"there is no function {function}", "deploy the model: `cdk deploy --all`"
+                ) from error
+
+        return RemoteRegistry(self.client("dynamodb"), self.platform.table, model, send=send)
 
     def now(self) -> datetime:
         """The time by the account's own clock: the Date of one of its answers."""

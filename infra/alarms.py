@@ -76,6 +76,7 @@ def _alarms(names: ModelNames, state_machine_arn: str, dead_letters: str) -> lis
     release = f"`everloop runs release {names.model} RUN --reason WHY` takes its traffic back and closes the run."
 
     return [
+        errors("registry", "The registry function failed: a change of state may not have been written."),
         errors("predict", "The prediction function failed: callers got no answer."),
         errors("labels", "The labels function failed: labels were not taken in."),
         errors("monitor", "The monitor failed: production is not watched."),

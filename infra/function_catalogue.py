@@ -47,7 +47,10 @@ def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
             ("ARTIFACT_BUCKET", "PREDICTIONS_STREAM"),
         ),
         "labels": FunctionFacts("Takes in labels", 512, 29, ("LABELS_STREAM",)),
-        "run": FunctionFacts("Opens and closes training runs", 512, 60, ("TABLE", "ARTIFACT_BUCKET")),
+        "registry": FunctionFacts("Writes the model's registry, which nobody else may", 512, 45, ("TABLE",)),
+        "run": FunctionFacts(
+            "Opens and closes training runs", 512, 60, ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET")
+        ),
         "snapshot": FunctionFacts(
             "Freezes the training data and holds it against its contract",
             MEMORY_MB,
@@ -56,12 +59,14 @@ def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
             managed_layer=True,
         ),
         "gate": FunctionFacts("Decides whether a candidate passes", 512, 60, ()),
-        "register": FunctionFacts("Registers a candidate's artifacts", 1024, 120, ("TABLE", "ARTIFACT_BUCKET")),
+        "register": FunctionFacts(
+            "Registers a candidate's artifacts", 1024, 120, ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET")
+        ),
         "rollout": FunctionFacts(
             "Publishes a version, shifts traffic to it, and takes it back",
             512,
             180,
-            ("TABLE", "ARTIFACT_BUCKET", "EVENT_BUS", "PREDICT_FUNCTION"),
+            ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET", "EVENT_BUS", "PREDICT_FUNCTION"),
         ),
         "monitor": FunctionFacts(
             "Watches drift and quality, and asks for retraining",

@@ -14,6 +14,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from everloop.registry.commands import MAY_SEND
 from infra.acknowledgments import acknowledge
 from infra.function_catalogue import FunctionFacts, functions_of
 from infra.grants import Grant, give
@@ -60,6 +61,7 @@ class ModelFunctions(Construct):
         self.by_name: dict[str, lambda_.Function] = {
             name: self._function(name, facts) for name, facts in functions_of(model.declaration).items()
         }
+        self._callers_of_the_registry()
 
     def _function(self, name: str, facts: FunctionFacts) -> lambda_.Function:
         folder = self._settings.functions / name
@@ -85,7 +87,7 @@ class ModelFunctions(Construct):
             layers=self._layers_of(built, facts),
             memory_size=facts.memory_mb,
             timeout=Duration.seconds(facts.timeout_seconds),
-            environment=self._environment(facts),
+            environment=self._environment(name, facts),
             role=self._role(part, name, log_group),
             log_group=log_group,
             tracing=lambda_.Tracing.ACTIVE,
@@ -93,6 +95,18 @@ class ModelFunctions(Construct):
         )
         _acknowledge(function, facts)
         return function
+
+    def _callers_of_the_registry(self) -> None:
+        """An alias of the registry function for each of its callers: who may invoke which is what tells them apart."""
+        for caller in MAY_SEND:
+            lambda_.CfnAlias(
+                self,
+                f"RegistryFor{caller.capitalize()}",
+                function_name=self.by_name["registry"].function_name,
+                function_version="$LATEST",
+                name=caller,
+                description=f"What {caller} sends its commands to",
+            )
 
     def _role(self, part: Construct, name: str, log_group: logs.ILogGroup) -> iam.Role:
         role = iam.Role(
@@ -152,8 +166,9 @@ class ModelFunctions(Construct):
             self._managed = lambda_.LayerVersion.from_layer_version_arn(self, "SdkPandas", arn)
         return self._managed
 
-    def _environment(self, facts: FunctionFacts) -> Mapping[str, str]:
+    def _environment(self, name: str, facts: FunctionFacts) -> Mapping[str, str]:
         known = {
+            "REGISTRY_WRITER": self._names.registry_writer(name),
             "TABLE": self._platform.table.table_name,
             "LAKE_BUCKET": self._platform.lake.bucket_name,
             "ARTIFACT_BUCKET": self._platform.artifacts.bucket_name,

@@ -20,7 +20,7 @@ RETRAINING_REQUESTED = "Retraining Requested"
 BY_STATE = "by_state"
 BY_SNAPSHOT = "by_snapshot"
 
-FUNCTIONS = ("predict", "labels", "run", "snapshot", "gate", "register", "rollout", "monitor", "starter")
+FUNCTIONS = ("predict", "labels", "registry", "run", "snapshot", "gate", "register", "rollout", "monitor", "starter")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class ModelNames:
 
     def function(self, name: str) -> str:
         return f"everloop-{self.model}-{name}"
+
+    def registry_writer(self, caller: str) -> str:
+        """The registry function by the alias of one of its callers."""
+        return f"{self.function('registry')}:{caller}"
 
     @property
     def state_machine(self) -> str:

@@ -1,7 +1,7 @@
 """What each function of a model may do: nothing beyond the model's own prefixes, streams and functions.
 
-The registry's table is shared by all models: a condition holds each to its own partition. A listing is allowed for the
-model's prefixes only.
+The registry's table is shared by all models: a condition holds each to its own partitions. State and audit are written
+by the registry function alone; nobody may delete or update an item. A listing is allowed for the model's prefixes only.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from infra.names import ATHENA_RESULTS_PREFIX, ModelNames
 from infra.platform_reference import Platform
 
 READ = ("dynamodb:GetItem", "dynamodb:Query")
-WRITE = (*READ, "dynamodb:PutItem", "dynamodb:ConditionCheckItem")
+GET = ("dynamodb:GetItem",)
+PUT = "dynamodb:PutItem"
+TRANSACT = (PUT, "dynamodb:ConditionCheckItem")
 """A transaction needs the permissions of its parts."""
-DELETE = "dynamodb:DeleteItem"
 
 UPLOAD = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 
@@ -39,6 +40,7 @@ class ModelPermissions:
         grants: dict[str, Callable[[], list[Grant]]] = {
             "predict": self._predict,
             "labels": self._labels,
+            "registry": self._registry,
             "run": self._run,
             "snapshot": self._snapshot,
             "gate": self._gate,
@@ -83,15 +85,24 @@ class ModelPermissions:
     def _labels(self) -> list[Grant]:
         return [self._put_records(self.names.labels_stream)]
 
+    def _registry(self) -> list[Grant]:
+        """The one writer. Windows and snapshots it reads: the audit keeps the hash of those that decide something."""
+        model = self.names.model
+        return [
+            self._table(*READ, *TRANSACT),
+            self._table(*GET, partition=keys.windows_partition(model)),
+            self._table(*GET, partition=keys.snapshots_partition(model)),
+        ]
+
     def _run(self) -> list[Grant]:
-        return [self._table(*WRITE, DELETE)]
+        return [self._table(*READ), self._send_commands("run")]
 
     def _snapshot(self) -> list[Grant]:
         datasets = self.names.datasets_prefix
         return [
             *self._lake_queries(datasets),
             self.lake_objects(UPLOAD, datasets),
-            self._table(*WRITE),
+            self._table(*GET, PUT, partition=keys.snapshots_partition(self.names.model)),
         ]
 
     def _gate(self) -> list[Grant]:
@@ -104,7 +115,8 @@ class ModelPermissions:
             self.lake_objects(("s3:GetObject",), runs),
             self.list_lake(runs),
             self.artifact_objects(UPLOAD),
-            self._table(*WRITE),
+            self._table(*READ),
+            self._send_commands("register"),
         ]
 
     def _rollout(self) -> list[Grant]:
@@ -128,7 +140,8 @@ class ModelPermissions:
             Grant(("cloudwatch:GetMetricData",), ("*",), "CloudWatch knows no resources for reading metrics."),
             self._put_events(),
             self.artifact_objects(("s3:GetObject",)),
-            self._table(*WRITE, DELETE),
+            self._table(*READ),
+            self._send_commands("rollout"),
         ]
 
     def _monitor(self) -> list[Grant]:
@@ -136,7 +149,8 @@ class ModelPermissions:
             *self._lake_queries(),
             self.artifact_objects(("s3:GetObject",)),
             self._put_events(),
-            self._table(*WRITE),
+            self._table(*READ),
+            self._table(*READ, PUT, partition=keys.windows_partition(self.names.model)),
         ]
 
     def _starter(self) -> list[Grant]:
@@ -175,13 +189,19 @@ class ModelPermissions:
             self.lake_objects(UPLOAD, ATHENA_RESULTS_PREFIX),
         ]
 
-    def _table(self, *actions: str) -> Grant:
-        """Do this in the model's partition of the registry. The indexes lead to all models' versions: none for these.
+    def _send_commands(self, caller: str) -> Grant:
+        """Have written what this caller may: by its own alias of the registry function, and by no other."""
+        alias = self.names.registry_writer(caller)
+        return Grant(("lambda:InvokeFunction",), (self.arn("lambda", f"function:{alias}"),))
 
-        ``ForAllValues`` also holds for a request without partition keys, so every action here has to be one whose
-        requests have them. Transactions are decided part by part, each with its own.
+    def _table(self, *actions: str, partition: str | None = None) -> Grant:
+        """Do this in the model's partition of the registry, or in another one of the model's.
+
+        The indexes lead to all models' versions: none for these. ``ForAllValues`` also holds for a request without
+        partition keys, so every action here has to be one whose requests have them. Transactions are decided part by
+        part, each with its own.
         """
-        own = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [keys.partition(self.names.model)]}}
+        own = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [partition or keys.partition(self.names.model)]}}
         return Grant(actions, (self.platform.table.table_arn,), conditions=own)
 
     def _put_records(self, stream: str) -> Grant:

@@ -24,7 +24,8 @@ def audit() -> None:
 def verify(model: str | None, as_json: bool) -> None:
     """Check the audit chain of MODEL (of every deployed model, where none is named).
 
-    Exit status 1 when a record was altered, removed, reordered or cut off, or the registry contradicts it.
+    Exit status 1 when a record was altered, removed, reordered or cut off, the registry contradicts it, or a window or
+    snapshot is not what a run or a version was based on.
     """
     output, account = Output(as_json), Account()
     names = [model] if model else account.model_names()

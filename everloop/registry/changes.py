@@ -1,6 +1,7 @@
 """The writes a transaction is made of, each with the condition under which it may happen.
 
-A condition's ``meaning`` is what an error says when it does not hold.
+A condition's ``meaning`` is what an error says when it does not hold. Nothing is ever deleted, so that nobody needs the
+permission to: a place that becomes free is written as vacant.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from everloop.registry.items import Item, Record, attribute
+
+VACANT = "vacant"
+"""The one attribute of a place that nothing holds: the pointer to a version, or to the active run."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Change:
-    """One write (``Put``, ``Delete``) or check (``ConditionCheck``) of a transaction."""
+    """One write (``Put``) or check (``ConditionCheck``) of a transaction."""
 
     verb: str
     content: Item
@@ -47,6 +51,11 @@ class Change:
 def absent(meaning: str) -> Condition:
     """The item does not exist yet."""
     return Condition("attribute_not_exists(pk)", meaning, {}, {})
+
+
+def free(meaning: str) -> Condition:
+    """The place was never taken, or is vacant."""
+    return Condition("attribute_not_exists(pk) OR attribute_exists(#vacant)", meaning, {"#vacant": VACANT}, {})
 
 
 def holds(meaning: str, **expected: str | int) -> Condition:
@@ -70,9 +79,14 @@ def replace(record: Record, condition: Condition) -> Change:
     return Change("Put", record.to_item(), condition)
 
 
-def remove(record: Record, condition: Condition) -> Change:
-    """Delete a record that meets ``condition``."""
-    return Change("Delete", key_item(record), condition)
+def occupy(record: Record, meaning: str) -> Change:
+    """Take a place that is free."""
+    return Change("Put", record.to_item(), free(meaning))
+
+
+def vacate(record: Record, condition: Condition) -> Change:
+    """Make the place of a record that meets ``condition`` vacant."""
+    return Change("Put", key_item(record) | {VACANT: attribute(True)}, condition)
 
 
 def require(record: Record, condition: Condition) -> Change:

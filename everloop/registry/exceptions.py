@@ -15,6 +15,10 @@ class UnknownRunError(RegistryError):
     """No run of that id is recorded."""
 
 
+class UnknownStatusError(RegistryError, ValueError):
+    """A run does not end in that word."""
+
+
 class UnknownRolloutError(RegistryError):
     """No rollout of that id is recorded."""
 
@@ -102,3 +106,11 @@ class ArtifactMismatchError(RegistryError):
 
 class ArtifactMissingError(RegistryError):
     """A file that a registered version needs is not where the evaluation writes it."""
+
+
+class CommandRefusedError(RegistryError):
+    """The registry function does not take this command, or not from this caller."""
+
+
+class WriterFailedError(RegistryError):
+    """The registry function failed over a command; whether it was written is not known."""

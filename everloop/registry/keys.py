@@ -1,4 +1,9 @@
-"""Where each record stands in the one table: partition ``MODEL#<model>``, and these sort keys."""
+"""Where each record stands in the one table.
+
+State and audit of a model are the partition ``MODEL#<model>``, which its registry function alone writes. What another
+function records without deciding anything has a partition of its own, because permissions reach partitions and no sort
+keys.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +28,18 @@ SNAPSHOT_INDEX = "by_snapshot"
 
 
 def partition(model: str) -> str:
-    """The partition of everything known about ``model``."""
+    """The partition of a model's state and of its audit chain."""
     return f"MODEL#{model}"
+
+
+def windows_partition(model: str) -> str:
+    """The partition of a model's monitoring windows, which its monitor writes."""
+    return f"WINDOWS#{model}"
+
+
+def snapshots_partition(model: str) -> str:
+    """The partition of a model's data snapshots, which its snapshot function records."""
+    return f"SNAPSHOTS#{model}"
 
 
 def version(number: int) -> str:

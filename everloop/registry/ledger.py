@@ -8,6 +8,7 @@ turns, so that a decision never rests on facts that moved meanwhile.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from everloop.registry import keys
+from everloop.registry import changes, keys
 from everloop.registry.audit import Entry, seal
 from everloop.registry.changes import Change, absent, create, holds, replace
 from everloop.registry.exceptions import ContentionError, CorruptRecordError, OperationMismatchError
@@ -53,32 +54,49 @@ class Ledger:
         The table's name.
     model : str
         The model whose partition this is.
+    via : str, optional
+        The caller on whose command this writes, as the account's permissions tell callers apart; each audit record
+        keeps it.
     pause : callable
         Waits the given seconds between attempts.
     """
 
-    def __init__(self, client: Any, table: str, model: str, *, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        client: Any,
+        table: str,
+        model: str,
+        *,
+        via: str | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.client = client
         self.table = table
         self.model = model
+        self._via = via
         self._pause = pause
 
     def audit_head(self) -> AuditHead | None:
         """The end of the audit chain; None while nothing has happened."""
         return self._read(AuditHead, keys.AUDIT_HEAD)
 
-    def _read(self, kind: type[R], sort_key: str) -> R | None:
-        """One record, as of the last write; None when there is none."""
-        item = self._item(sort_key)
+    def _read(self, kind: type[R], sort_key: str, *, partition: str | None = None) -> R | None:
+        """One record, as of the last write; None when there is none. The partition is the model's unless given."""
+        item = self._item(sort_key, partition)
         return kind.from_item(item) if item else None
 
-    def _item(self, sort_key: str) -> Item | None:
-        key = {"pk": attribute(keys.partition(self.model)), "sk": attribute(sort_key)}
+    def _holder(self, kind: type[R], sort_key: str) -> R | None:
+        """What holds a place; None when nothing does."""
+        item = self._item(sort_key)
+        return kind.from_item(item) if item and changes.VACANT not in item else None
+
+    def _item(self, sort_key: str, partition: str | None = None) -> Item | None:
+        key = {"pk": attribute(partition or keys.partition(self.model)), "sk": attribute(sort_key)}
         return self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
 
-    def _all(self, kind: type[R], prefix: str, *, newest_first: bool = False, limit: int | None = None) -> Iterator[R]:
+    def _all(self, kind: type[R], prefix: str, **reading: Any) -> Iterator[R]:
         """Every record whose sort key begins with ``prefix``, in its order, page after page."""
-        for item in self._items(prefix, newest_first=newest_first, limit=limit):
+        for item in self._items(prefix, **reading):
             yield kind.from_item(item)
 
     def readable(self, kind: type[R], prefix: str) -> tuple[list[R], list[str]]:
@@ -94,12 +112,14 @@ class Ledger:
                 refusals.append(str(error))
         return records, refusals
 
-    def _items(self, prefix: str, *, newest_first: bool = False, limit: int | None = None) -> Iterator[Item]:
+    def _items(
+        self, prefix: str, *, partition: str | None = None, newest_first: bool = False, limit: int | None = None
+    ) -> Iterator[Item]:
         arguments: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :partition AND begins_with(sk, :prefix)",
             "ExpressionAttributeValues": {
-                ":partition": attribute(keys.partition(self.model)),
+                ":partition": attribute(partition or keys.partition(self.model)),
                 ":prefix": attribute(prefix),
             },
             "ConsistentRead": True,
@@ -127,7 +147,8 @@ class Ledger:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
-            stored = self._read(type(record), record.key[1])
+            partition, sort_key = record.key
+            stored = self._read(type(record), sort_key, partition=partition)
             if stored is None:
                 raise
             return stored
@@ -163,8 +184,7 @@ class Ledger:
             if self._is_done(operation, purpose):
                 return False
             head = self.audit_head()
-            changes = self._sealed(plan(), operation, purpose, head)
-            lost = self._transact(changes)
+            lost = self._transact(self._sealed(plan(), operation, purpose, head))
             if not lost:
                 return True
             self._pause(_FIRST_PAUSE_SECONDS * 2**attempt)
@@ -176,6 +196,12 @@ class Ledger:
     def note(self, entry: Entry, *, operation: str) -> bool:
         """Append one audit record that comes with no change of state."""
         return self.commit(operation, entry.action, lambda: Plan((), (entry,)))
+
+    def _told(self, entry: Entry) -> Entry:
+        """The entry as the chain keeps it: with the caller it came from."""
+        if self._via is None:
+            return entry
+        return dataclasses.replace(entry, details={**entry.details, "via": self._via})
 
     def _is_done(self, operation: str, purpose: str) -> bool:
         item = self._item(keys.operation(operation))
@@ -190,7 +216,8 @@ class Ledger:
         return True
 
     def _sealed(self, plan: Plan, operation: str, purpose: str, head: AuditHead | None) -> list[Change]:
-        records, new_head = seal(plan.entries, model=self.model, operation=operation, head=head)
+        entries = [self._told(entry) for entry in plan.entries]
+        records, new_head = seal(entries, model=self.model, operation=operation, head=head)
         chain_unmoved = (
             holds("the audit chain ends where it did", sequence=head.sequence, hash=head.hash)
             if head
@@ -209,10 +236,10 @@ class Ledger:
             *plan.changes,
         ]
 
-    def _transact(self, changes: list[Change]) -> list[str]:
+    def _transact(self, writes: list[Change]) -> list[str]:
         """Write all or nothing; return the meanings of the conditions that did not hold."""
         try:
-            self.client.transact_write_items(TransactItems=[c.as_action(self.table) for c in changes])
+            self.client.transact_write_items(TransactItems=[c.as_action(self.table) for c in writes])
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in _MAY_PASS:
@@ -223,5 +250,5 @@ class Ledger:
             failed = {c for c in codes if c != "None"}
             if not failed or not failed <= _LOST_RACE:
                 raise
-            return [c.condition.meaning for c, code in zip(changes, codes, strict=True) if code != "None"]
+            return [c.condition.meaning for c, code in zip(writes, codes, strict=True) if code != "None"]
         return []

@@ -251,7 +251,7 @@ class Snapshot(Record):
 
     @property
     def key(self) -> tuple[str, str]:
-        return keys.partition(self.model), keys.snapshot(self.snapshot_hash)
+        return keys.snapshots_partition(self.model), keys.snapshot(self.snapshot_hash)
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ class Window(Record):
 
     @property
     def key(self) -> tuple[str, str]:
-        return keys.partition(self.model), keys.window(self.end)
+        return keys.windows_partition(self.model), keys.window(self.end)
 
 
 @dataclass(frozen=True)

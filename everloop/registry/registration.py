@@ -21,20 +21,9 @@ from everloop.json_text import read_json
 from everloop.limits import largest_file
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.registry.exceptions import ArtifactMismatchError, ArtifactMissingError
-from everloop.registry.manifest import (
-    EVALUATED,
-    FILES,
-    MANIFEST,
-    REFIT,
-    SIBLING,
-    Manifest,
-    artifact_prefix,
-    build_manifest,
-)
+from everloop.registry.manifest import EVALUATED, FILES, MANIFEST, REFIT, SIBLING, build_manifest
 from everloop.registry.records import Version
-from everloop.registry.states import State
 from everloop.registry.store import RegistryStore
-from everloop.registry.versions import Sealed
 from everloop.shown import shown
 
 _TYPES = {"onnx": "application/octet-stream", "json": "application/json"}
@@ -96,17 +85,6 @@ def register_candidate(
     files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in contents.items()}
     code_sha256 = report["code_sha256"]
 
-    def manifest(number: int, created_at: str) -> Manifest:
-        return build_manifest(
-            model=store.model,
-            version=number,
-            run_id=candidate.run_id,
-            snapshot_hash=candidate.snapshot_hash,
-            code_sha256=code_sha256,
-            created_at=created_at,
-            files=files,
-        )
-
     version = store.register_version(
         run_id=candidate.run_id,
         snapshot_hash=candidate.snapshot_hash,
@@ -115,11 +93,18 @@ def register_candidate(
         metrics=candidate.gate["metrics"],
         gate={name: candidate.gate[name] for name in ("verdict", "reasons", "report_sha256")},
         refit=candidate.refit or {},
-        sealed=lambda n, t: Sealed(artifact_prefix(store.model, n), manifest(n, t).sha256),
         at=at,
         actor=actor,
     )
-    sealed = manifest(version.version, version.created_at)
+    sealed = build_manifest(
+        model=store.model,
+        version=version.version,
+        run_id=candidate.run_id,
+        snapshot_hash=candidate.snapshot_hash,
+        code_sha256=code_sha256,
+        created_at=version.created_at,
+        files=files,
+    )
     if sealed.sha256 != version.manifest_sha256:
         raise ArtifactMismatchError(
             f"run {candidate.run_id} is registered as version {version.version} with other files than"
@@ -127,7 +112,9 @@ def register_candidate(
         )
     for name, data in [*contents.items(), (MANIFEST, sealed.content)]:
         _write(s3, artifact_bucket, version.artifact_prefix + name, data)
-    return _evaluated(store, version, candidate, at=at, actor=actor)
+    if candidate.gate["verdict"] != "pass":
+        return version
+    return store.mark_evaluated(version.version, at=at, actor=actor)
 
 
 def with_refit(evaluated: dict[str, bytes], candidate: Candidate, s3: Any) -> dict[str, bytes]:
@@ -226,20 +213,6 @@ def _document(content: bytes, place: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ArtifactMismatchError(f"{place} is no JSON object; evaluate again")
     return document
-
-
-def _evaluated(store: RegistryStore, version: Version, candidate: Candidate, *, at: str, actor: str) -> Version:
-    if candidate.gate["verdict"] != "pass":
-        return version
-    return store.transition(
-        version.version,
-        State.EVALUATED,
-        expected=State.EXPERIMENTING,
-        operation=f"evaluated:{candidate.run_id}",
-        at=at,
-        actor=actor,
-        details={"gate": "pass"},
-    )
 
 
 def _read(s3: Any, uri: str, name: str) -> bytes:

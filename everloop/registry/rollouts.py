@@ -8,18 +8,19 @@ from typing import Any
 from everloop.instants import parse_instant
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
-from everloop.registry.changes import Change, absent, holds
+from everloop.registry.changes import Change, free, holds
 from everloop.registry.exceptions import (
     ChampionChangedError,
     RolloutEndedError,
     RunNotActiveError,
     UnknownRolloutError,
+    UnknownStatusError,
 )
 from everloop.registry.ledger import Plan
+from everloop.registry.moves import Move, move
 from everloop.registry.records import Champion, Rollout
 from everloop.registry.runs import Runs, fence
 from everloop.registry.states import SERVING, State
-from everloop.registry.versions import Move, move
 
 
 class Rollouts(Runs):
@@ -70,7 +71,14 @@ class Rollouts(Runs):
             When the champion is not ``rollout.previous_version``.
         RunNotActiveError
             When the rollout's run is not the active one.
+        UnknownStatusError
+            When it is not at its beginning, or of another kind than ``version`` and ``code``.
         """
+        if rollout.kind not in ("version", "code") or (rollout.status, rollout.step_index) != ("canary", -1):
+            raise UnknownStatusError(
+                f"model {self.model}: a rollout begins as version or code, in canary before its first step; not as"
+                f" {rollout.kind}, in {rollout.status} at step {rollout.step_index}"
+            )
 
         def plan() -> Plan:
             self.check_active(rollout.run_id)
@@ -190,7 +198,15 @@ class Rollouts(Runs):
         return self.rollout(rollout_id)
 
     def end_rollout(self, rollout_id: str, *, status: str, at: str, actor: str) -> Rollout:
-        """Close a promoted rollout as ``completed``, or as ``superseded`` when its run ended before its bake."""
+        """Close a promoted rollout as ``completed``, or as ``superseded`` when its run ended before its bake.
+
+        Raises
+        ------
+        UnknownStatusError
+            For any other status.
+        """
+        if status not in ("completed", "superseded"):
+            raise UnknownStatusError(f"a promoted rollout ends as completed or superseded, not {status!r}")
 
         def plan() -> Plan:
             rollout = self._open(rollout_id, "baking")
@@ -200,6 +216,21 @@ class Rollouts(Runs):
 
         self.commit(f"end:{rollout_id}", f"end rollout {rollout_id}", plan)
         return self.rollout(rollout_id)
+
+    def note_reconciled(self, rollout_run: str, version: int, *, details: dict[str, Any], at: str, actor: str) -> None:
+        """Note that the alias was found elsewhere, and put back to where the registry says, before a rollout.
+
+        Parameters
+        ----------
+        rollout_run : str
+            The run whose rollout found it.
+        version : int
+            The champion.
+        details : dict
+            ``{"found", "candidate", "percent", "settled"}``: where the alias pointed, and where it does now.
+        """
+        entry = Entry(at, "alias_reconciled", actor, version, rollout_run, None, details)
+        self.note(entry, operation=f"reconcile:{rollout_run}:{at}")
 
     def _open(self, rollout_id: str, *statuses: str) -> Rollout:
         rollout = self.rollout(rollout_id)
@@ -245,7 +276,7 @@ class Rollouts(Runs):
         current = self._expect_champion(rollout.version)
         unmoved = _champion_is(current)
         if rollout.previous_version is None:
-            return changes.remove(Champion(self.model, rollout.version, "", "", "", ""), unmoved)
+            return changes.vacate(Champion(self.model, rollout.version, "", "", "", ""), unmoved)
         back = Champion(
             model=self.model,
             version=rollout.previous_version,
@@ -284,7 +315,7 @@ def _replaced(before: Rollout, after: Rollout) -> Change:
 
 def _champion_is(champion: Champion | None) -> changes.Condition:
     if champion is None:
-        return absent("there is no champion")
+        return free("there is no champion")
     meaning = f"version {champion.version} is the champion"
     return holds(meaning, version=champion.version, lambda_version=champion.lambda_version)
 

@@ -11,6 +11,7 @@ from everloop.instants import format_instant, parse_instant
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
 from everloop.registry.changes import holds
+from everloop.registry.evidence import record_sha256
 from everloop.registry.exceptions import (
     QuotaExceededError,
     RegistryError,
@@ -18,11 +19,13 @@ from everloop.registry.exceptions import (
     RunNotActiveError,
     TooManyBrokenRunsError,
     UnknownRunError,
+    UnknownStatusError,
 )
 from everloop.registry.ledger import Plan
+from everloop.registry.moves import Move, move
 from everloop.registry.records import ActiveRun, Run
 from everloop.registry.states import State
-from everloop.registry.versions import Move, Versions, move
+from everloop.registry.versions import Versions
 
 CLOSED = frozenset({"succeeded", "rejected", "failed", "rolled_back", "smoke_passed", "released"})
 """How a run ends."""
@@ -56,7 +59,7 @@ class Runs(Versions):
 
     def active_run(self) -> ActiveRun | None:
         """The open run; None when there is none."""
-        return self._read(ActiveRun, keys.ACTIVE_RUN)
+        return self._holder(ActiveRun, keys.ACTIVE_RUN)
 
     def open_run(
         self,
@@ -70,6 +73,8 @@ class Runs(Versions):
         quota_days: int,
     ) -> Run:
         """Open a run. A training run puts the champion into ``retraining`` until it is closed.
+
+        The audit record keeps the hash of the window that the trigger names.
 
         Raises
         ------
@@ -98,11 +103,10 @@ class Runs(Versions):
                 trigger=trigger,
                 champion_version=champion.version if champion else None,
             )
-            entry = Entry(
-                at=at, action="run_opened", actor=actor, run_id=run_id, details={"kind": kind, "trigger": trigger}
-            )
+            details = {"kind": kind, "trigger": trigger, **self._window_of(trigger)}
+            entry = Entry(at=at, action="run_opened", actor=actor, run_id=run_id, details=details)
             writes = [
-                changes.create(ActiveRun(self.model, run_id, kind, at), "no other run is active"),
+                changes.occupy(ActiveRun(self.model, run_id, kind, at), "no other run is active"),
                 changes.create(run, f"run {run_id} does not exist"),
             ]
             moves = self._champion_moves(State.PRODUCTION, State.RETRAINING, at, actor) if kind == "train" else []
@@ -121,11 +125,11 @@ class Runs(Versions):
 
         Raises
         ------
-        ValueError
+        UnknownStatusError
             When ``status`` is no way to end.
         """
         if status not in CLOSED:
-            raise ValueError(f"a run ends as one of {', '.join(sorted(CLOSED))}, not {status!r}")
+            raise UnknownStatusError(f"a run ends as one of {', '.join(sorted(CLOSED))}, not {status!r}")
 
         def plan() -> Plan:
             run = self.run(run_id)
@@ -135,7 +139,7 @@ class Runs(Versions):
             active = ActiveRun(self.model, run_id, run.kind, run.started_at)
             writes = [
                 changes.replace(ended, holds(f"run {run_id} is open", status="open")),
-                changes.remove(active, holds(f"run {run_id} is the active one", run_id=run_id)),
+                changes.vacate(active, holds(f"run {run_id} is the active one", run_id=run_id)),
             ]
             moves = self._champion_moves(State.RETRAINING, State.PRODUCTION, at, actor)
             return _joined(writes, [entry], moves)
@@ -164,6 +168,14 @@ class Runs(Versions):
                 f"model {self.model}: run {run_id} is not active" + (f", {active.run_id} is" if active else ", none is")
             )
         return self.close_run(run_id, status="released", cause=reason, at=at, actor=actor)
+
+    def _window_of(self, trigger: dict[str, Any]) -> dict[str, str]:
+        """``{"window_sha256"}`` of the recorded window that ``trigger`` names; empty when it names none."""
+        try:
+            window = self.window(str(trigger.get("window_end")))
+        except ValueError:  # a person's trigger may say anything
+            return {}
+        return {"window_sha256": record_sha256(window)} if window else {}
 
     def _check_quota(self, at: str, allowed: int, days: int) -> None:
         runs = [run for run in self._all(Run, keys.RUNS) if run.kind == "train"]

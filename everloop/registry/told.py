@@ -1,4 +1,4 @@
-"""What the audit chain says that versions and champion have become: its records, told over again.
+"""What the audit chain says that versions and champion have become, and on what: its records, told over again.
 
 A record without what belongs to it tells nothing. Whether it is what was written is the chain's own check.
 """
@@ -75,3 +75,15 @@ def told_champion(records: Sequence[AuditRecord]) -> dict[str, Any] | None:
             if champion["version"] is None:
                 champion = None
     return champion
+
+
+def told_evidence(records: Sequence[AuditRecord]) -> dict[tuple[str, str], set[str]]:
+    """The hashes of what runs were opened on and versions registered with, by ``("window", end)`` and the like."""
+    hashes: dict[tuple[str, str], set[str]] = {}
+    for record in records:
+        told, trigger = record.details, record.details.get("trigger")
+        if record.action == "run_opened" and isinstance(trigger, dict) and told.get("window_sha256"):
+            hashes.setdefault(("window", str(trigger.get("window_end"))), set()).add(str(told["window_sha256"]))
+        if record.action == "registered" and told.get("snapshot_sha256"):
+            hashes.setdefault(("snapshot", str(told.get("snapshot_hash"))), set()).add(str(told["snapshot_sha256"]))
+    return hashes

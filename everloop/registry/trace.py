@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from everloop.registry import keys
 from everloop.registry.audit import ChainVerdict, verify_chain
+from everloop.registry.evidence import record_sha256
 from everloop.registry.exceptions import CorruptRecordError, RegistryError, UnknownRunError
 from everloop.registry.items import Record
 from everloop.registry.manifest import MODEL, SIBLING
@@ -24,7 +25,7 @@ from everloop.registry.records import (
 )
 from everloop.registry.states import State
 from everloop.registry.store import RegistryStore
-from everloop.registry.told import told_champion, told_versions
+from everloop.registry.told import told_champion, told_evidence, told_versions
 
 R = TypeVar("R", bound=Record)
 
@@ -102,7 +103,8 @@ class Trace:
     serves : bool
         It is the champion; ``champion`` then says through which function version and code.
     decided_by : list of dict
-        Who moved it, when and why: one entry per decision that was taken on it.
+        Who moved it, by which caller of the registry function (``via``), when and why: one entry per decision that was
+        taken on it.
     history : list of AuditRecord
         Every audit record about it, oldest first.
     same_snapshot : list of (str, int)
@@ -133,7 +135,7 @@ class AuditVerdict:
     Attributes
     ----------
     contradictions : tuple of str
-        What the table says otherwise, and what of it can't be read.
+        What the table says otherwise, what of it can't be read, and what decisions rested on that is changed.
     """
 
     chain: ChainVerdict
@@ -229,7 +231,8 @@ def _sha256(files: dict[str, Any], name: str) -> str | None:
 
 
 def verify_audit(store: RegistryStore) -> AuditVerdict:
-    """Check the audit chain, and that versions and champion are what the chain says they became.
+    """Check the audit chain, that versions and champion are what the chain says they became, and that the windows and
+    snapshots which runs and versions rest on are still what they were.
 
     A record that can't be read is a problem among the others, never an end of the check. While others write, the
     chain is checked up to where it ended at the beginning, and the comparison with the table is left out: it would
@@ -241,12 +244,29 @@ def verify_audit(store: RegistryStore) -> AuditVerdict:
     versions, refused_versions = store.readable(Version, keys.VERSIONS)
     champion = _readable(store.champion, unreadable)
     now, before = _readable(store.audit_head, []), head.sequence if head else 0
-    unreadable += [*refused_records, *refused_versions]
+    unreadable += [*refused_records, *refused_versions, *_evidence_contradictions(store, records)]
     if now is not None and now.sequence > before:
         chain = verify_chain([r for r in records if r.sequence <= before], head)
         return AuditVerdict(chain, tuple(unreadable))
     contradictions = [*_version_contradictions(versions, records), *_champion_contradictions(champion, records)]
     return AuditVerdict(verify_chain(records, head), (*unreadable, *contradictions))
+
+
+def _evidence_contradictions(store: RegistryStore, records: list[AuditRecord]) -> list[str]:
+    """What runs were opened on and versions registered with, where it is no longer what the chain keeps the hash of."""
+    found = []
+    for (kind, name), hashes in told_evidence(records).items():
+        read: Callable[[str], Window | Snapshot | None] = store.window if kind == "window" else store.snapshot
+        try:
+            stands = read(name)
+        except (CorruptRecordError, ValueError) as error:
+            found.append(f"{kind} {name}: {error}")
+            continue
+        if stands is None:
+            found.append(f"{kind} {name} is on the audit chain, and is not on record any more")
+        elif hashes != {record_sha256(stands)}:
+            found.append(f"{kind} {name} is not what was decided on: the audit chain keeps another hash of it")
+    return found
 
 
 def _readable(read: Callable[[], R | None], refusals: list[str]) -> R | None:
@@ -296,7 +316,7 @@ def _run_of(store: RegistryStore, version: Version) -> Run:
 
 
 def _decision(record: AuditRecord) -> dict[str, Any]:
-    moved = {name: record.details[name] for name in ("from", "to") if name in record.details}
+    moved = {name: record.details[name] for name in ("via", "from", "to") if name in record.details}
     return {
         "at": record.at,
         "by": record.actor,

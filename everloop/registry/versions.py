@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
 from everloop.registry.changes import Change, holds
+from everloop.registry.evidence import Evidence, record_sha256
 from everloop.registry.exceptions import (
     InvalidTransitionError,
     StateOccupiedError,
@@ -16,67 +17,14 @@ from everloop.registry.exceptions import (
     UnknownVersionError,
 )
 from everloop.registry.items import attribute, plain
-from everloop.registry.ledger import Ledger, Plan
+from everloop.registry.ledger import Plan
+from everloop.registry.manifest import artifact_prefix, build_manifest
+from everloop.registry.moves import move
 from everloop.registry.records import Champion, Place, Run, Version
-from everloop.registry.states import SERVING, SINGLE_PLACE, State, check_transition
+from everloop.registry.states import SERVING, SINGLE_PLACE, State
 
 
-@dataclass(frozen=True)
-class Sealed:
-    """Where a version's files will stand, and the hash of their manifest, for a given number."""
-
-    artifact_prefix: str
-    manifest_sha256: str
-
-
-@dataclass(frozen=True)
-class Move:
-    """A version's change of state: the new record, its writes, and its audit entry."""
-
-    version: Version
-    changes: tuple[Change, ...]
-    entry: Entry
-
-
-def move(
-    version: Version,
-    to: State,
-    *,
-    at: str,
-    actor: str,
-    reason: str | None = None,
-    details: dict[str, Any] | None = None,
-) -> Move:
-    """Work out a declared move. The champion pointer is the caller's business.
-
-    Raises
-    ------
-    InvalidTransitionError
-        When the states do not allow it.
-    """
-    check_transition(version.state, to, reason=reason)
-    moved = replace(version, state=to, state_since=at, reason=reason)
-    still_there = holds(f"version {version.version} is {version.state}", state=version.state, version=version.version)
-    writes = [changes.replace(moved, still_there)]
-    if version.state in SINGLE_PLACE:
-        place = Place(version.model, version.state, version.version)
-        own = holds(f"version {version.version} is the one in {version.state}", version=version.version)
-        writes.append(changes.remove(place, own))
-    if to in SINGLE_PLACE:
-        writes.append(changes.create(Place(version.model, to, version.version), f"no version is in {to}"))
-    entry = Entry(
-        at=at,
-        action="transition",
-        actor=actor,
-        version=version.version,
-        run_id=version.run_id,
-        reason=reason,
-        details={"from": str(version.state), "to": str(to), **(details or {})},
-    )
-    return Move(moved, tuple(writes), entry)
-
-
-class Versions(Ledger):
+class Versions(Evidence):
     """The versions of a model."""
 
     def version(self, number: int) -> Version:
@@ -97,11 +45,11 @@ class Versions(Ledger):
 
     def champion(self) -> Champion | None:
         """The pointer to the version that serves; None before the first promotion."""
-        return self._read(Champion, keys.CHAMPION)
+        return self._holder(Champion, keys.CHAMPION)
 
     def version_in(self, state: State) -> int | None:
         """The number of the one version in ``staging`` or ``shadow``; None when there is none."""
-        place = self._read(Place, keys.place(state))
+        place = self._holder(Place, keys.place(state))
         return place.version if place else None
 
     def versions_of_snapshot(self, snapshot_hash: str) -> Iterator[tuple[str, int]]:
@@ -130,21 +78,23 @@ class Versions(Ledger):
         files: dict[str, Any],
         metrics: dict[str, Any],
         gate: dict[str, Any],
-        sealed: Callable[[int, str], Sealed],
         at: str,
         actor: str,
         refit: dict[str, Any] | None = None,
     ) -> Version:
         """Register what a run produced, as ``experimenting``, under the next number. Once per run.
 
+        The manifest's hash follows from these facts, number and instant included. The audit record also keeps the hash
+        of the snapshot's record.
+
         Parameters
         ----------
+        files : dict
+            File name to ``{"sha256", "bytes"}``.
         gate : dict
             ``{"verdict": "pass" | "fail", "reasons": [...]}``.
         refit : dict
             Which of two siblings serves, and why: ``{"serves", "reasons", "report_sha256"}``; empty without a refit.
-        sealed : callable
-            Number and instant of registration to prefix and manifest hash.
         """
 
         def plan() -> Plan:
@@ -152,15 +102,25 @@ class Versions(Ledger):
             if run is None:
                 raise UnknownRunError(f"model {self.model}: run {run_id} was never opened")
             number, counted = self._next_number()
-            where = sealed(number, at)
+            snapshot = self.snapshot(snapshot_hash)
+            prefix = artifact_prefix(self.model, number)
+            manifest = build_manifest(
+                model=self.model,
+                version=number,
+                run_id=run_id,
+                snapshot_hash=snapshot_hash,
+                code_sha256=code_sha256,
+                created_at=at,
+                files=files,
+            )
             version = Version(
                 model=self.model,
                 version=number,
                 state=State.EXPERIMENTING,
                 run_id=run_id,
                 snapshot_hash=snapshot_hash,
-                artifact_prefix=where.artifact_prefix,
-                manifest_sha256=where.manifest_sha256,
+                artifact_prefix=prefix,
+                manifest_sha256=manifest.sha256,
                 code_sha256=code_sha256,
                 created_at=at,
                 state_since=at,
@@ -188,8 +148,9 @@ class Versions(Ledger):
                 details={
                     "to": str(State.EXPERIMENTING),
                     "snapshot_hash": snapshot_hash,
-                    "artifact_prefix": where.artifact_prefix,
-                    "manifest_sha256": where.manifest_sha256,
+                    "snapshot_sha256": record_sha256(snapshot) if snapshot else None,
+                    "artifact_prefix": prefix,
+                    "manifest_sha256": manifest.sha256,
                     "code_sha256": code_sha256,
                     "files": files,
                     "metrics": metrics,
@@ -210,6 +171,41 @@ class Versions(Ledger):
         if run is None or run.version is None:
             raise UnknownRunError(f"model {self.model}: run {run_id} is marked registered, but has no version")
         return self.version(run.version)
+
+    def mark_evaluated(self, number: int, *, at: str, actor: str) -> Version:
+        """Move a version whose gate passed to ``evaluated``. Once for the run that registered it.
+
+        Raises
+        ------
+        InvalidTransitionError
+            When its gate failed.
+        """
+        version = self.version(number)
+        if version.gate.get("verdict") != "pass":
+            raise InvalidTransitionError(
+                f"model {self.model}: the gate of version {number} said {version.gate.get('verdict')!r}, not 'pass'"
+            )
+        return self.transition(
+            number,
+            State.EVALUATED,
+            expected=State.EXPERIMENTING,
+            operation=f"evaluated:{version.run_id}",
+            at=at,
+            actor=actor,
+            details={"gate": "pass"},
+        )
+
+    def retire(self, number: int, *, reason: str, at: str, actor: str) -> Version:
+        """Retire a deprecated version, once."""
+        return self.transition(
+            number,
+            State.RETIRED,
+            expected=State.DEPRECATED,
+            operation=f"retire:{number}",
+            at=at,
+            actor=actor,
+            reason=reason,
+        )
 
     def transition(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from everloop.instants import parse_instant
 from everloop.registry.records import Rollout
-from everloop.registry.states import State
 from everloop.registry.store import RegistryStore
 from everloop.retirement.decision import RetirementFacts, decide_retirement
 
@@ -30,15 +29,7 @@ def retire_versions(store: RegistryStore, *, bake_seconds: int, at: str, actor: 
         )
         decision = decide_retirement(facts)
         if decision.retire:
-            store.transition(
-                version.version,
-                State.RETIRED,
-                expected=version.state,
-                operation=f"retire:{version.version}",
-                at=at,
-                actor=actor,
-                reason="; ".join(decision.reasons),
-            )
+            store.retire(version.version, reason="; ".join(decision.reasons), at=at, actor=actor)
             retired.append(version.version)
     return retired
 

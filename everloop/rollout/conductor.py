@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from everloop.instants import parse_instant
-from everloop.registry.audit import Entry
 from everloop.registry.exceptions import ChampionChangedError, RolloutEndedError
 from everloop.registry.records import Champion, Rollout
 from everloop.registry.store import RegistryStore
@@ -239,8 +238,7 @@ class Conductor:
                 "percent": before.percent,
                 "settled": champion.lambda_version,
             }
-            entry = Entry(at, "alias_reconciled", _actor(run_id), champion.version, run_id, None, details)
-            self.store.note(entry, operation=f"reconcile:{run_id}:{at}")
+            self.store.note_reconciled(run_id, champion.version, details=details, at=at, actor=_actor(run_id))
         return champion.lambda_version
 
     def _end_leftovers(self, run_id: str, at: str) -> None:

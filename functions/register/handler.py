@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 from everloop.busy_services import busy_services_named
 from everloop.environment import required_setting
 from everloop.registry.registration import Candidate, register_candidate
+from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
 
 logger = Logger(service="register")
@@ -32,8 +33,9 @@ def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
     table = required_setting(os.environ, "EVERLOOP_TABLE")
     model = required_setting(os.environ, "EVERLOOP_MODEL")
+    send = invoking(boto3.client("lambda"), required_setting(os.environ, "EVERLOOP_REGISTRY_WRITER"))
     return Services(
-        store=RegistryStore(boto3.client("dynamodb"), table, model),
+        store=RemoteRegistry(boto3.client("dynamodb"), table, model, send=send),
         s3=boto3.client("s3"),
         artifact_bucket=required_setting(os.environ, "EVERLOOP_ARTIFACT_BUCKET"),
     )

@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 from everloop.busy_services import busy_services_named
 from everloop.environment import required_setting
 from everloop.model_file.schema import ModelDeclaration
-from everloop.registry.store import RegistryStore
+from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.metrics import CloudWatchMetrics
@@ -31,11 +31,13 @@ def conductor() -> Conductor:
     model = required_setting(os.environ, "EVERLOOP_MODEL")
     function = required_setting(os.environ, "EVERLOOP_PREDICT_FUNCTION")
     table = required_setting(os.environ, "EVERLOOP_TABLE")
+    client = boto3.client("lambda")
+    send = invoking(client, required_setting(os.environ, "EVERLOOP_REGISTRY_WRITER"))
     declaration = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
     declared = ModelDeclaration.model_validate_json(declaration).rollout
     return Conductor(
-        store=RegistryStore(boto3.client("dynamodb"), table, model),
-        target=LambdaAliasTarget(boto3.client("lambda"), function=function, alias=ALIAS),
+        store=RemoteRegistry(boto3.client("dynamodb"), table, model, send=send),
+        target=LambdaAliasTarget(client, function=function, alias=ALIAS),
         metrics=CloudWatchMetrics(
             boto3.client("cloudwatch"),
             function=function,

@@ -16,6 +16,7 @@ from everloop.environment import required_setting
 from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.causes import readable_cause
 from everloop.registry.records import Run
+from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
 
 logger = Logger(service="run")
@@ -37,9 +38,10 @@ def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
     table = required_setting(os.environ, "EVERLOOP_TABLE")
     model = required_setting(os.environ, "EVERLOOP_MODEL")
+    send = invoking(boto3.client("lambda"), required_setting(os.environ, "EVERLOOP_REGISTRY_WRITER"))
     declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
     return Services(
-        store=RegistryStore(boto3.client("dynamodb"), table, model),
+        store=RemoteRegistry(boto3.client("dynamodb"), table, model, send=send),
         declaration=ModelDeclaration.model_validate_json(declared),
         artifact_bucket=required_setting(os.environ, "EVERLOOP_ARTIFACT_BUCKET"),
     )

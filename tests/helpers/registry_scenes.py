@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from everloop.instants import format_instant
-from everloop.registry import RegistryStore, Rollout, Run, Snapshot, State, Version
-from everloop.registry.versions import Sealed
+from everloop.registry import RegistryStore, Rollout, Run, Snapshot, Version
+from everloop.registry.manifest import Manifest, build_manifest
 
 BEGIN = datetime(2013, 3, 1, tzinfo=UTC)
 TRIGGER = {"kind": "manual", "reason": "a person asked", "requested_at": "2013-03-01T00:00:00Z", "window_end": None}
@@ -66,20 +66,12 @@ def register(
         refit=refit,
         metrics={"log_loss": 0.4},
         gate=gate,
-        sealed=lambda number, _: Sealed(f"artifacts/{store.model}/{number:06d}/", f"manifest-{number}"),
         at=at(10),
         actor="test",
     )
     if gate["verdict"] != "pass":
         return version
-    return store.transition(
-        version.version,
-        State.EVALUATED,
-        expected=State.EXPERIMENTING,
-        operation=f"evaluated:{run_id}",
-        at=at(11),
-        actor="test",
-    )
+    return store.mark_evaluated(version.version, at=at(11), actor="test")
 
 
 def start_rollout(
@@ -102,6 +94,19 @@ def start_rollout(
         previous_code_sha256=champion.code_sha256 if champion else None,
     )
     return store.start_rollout(rollout, at=at(20), actor="test")
+
+
+def manifest_of(version: Version) -> Manifest:
+    """The manifest that the facts of a version make."""
+    return build_manifest(
+        model=version.model,
+        version=version.version,
+        run_id=version.run_id,
+        snapshot_hash=version.snapshot_hash,
+        code_sha256=version.code_sha256,
+        created_at=version.created_at,
+        files=version.files,
+    )
 
 
 def crown(store: RegistryStore, run_id: str, *, complete: bool = True) -> Version:

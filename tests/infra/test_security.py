@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from everloop.registry.commands import MAY_SEND
 from infra.node import start_node
 from tests.helpers.synthesis import MODEL_STACK, PLATFORM_STACK, SECOND_STACK, Assembly
 
@@ -125,13 +126,16 @@ def test_what_the_public_functions_may_do(assembly: Assembly, role: str, actions
 @pytest.mark.parametrize(("stack", "model"), [(MODEL_STACK, "late_train"), (SECOND_STACK, "delay_minutes")])
 def test_the_registry_is_open_to_a_model_in_its_own_partition_alone(assembly: Assembly, stack: str, model: str) -> None:
     found = [s for _, s in statements(assembly, stack) if "dynamodb:" in json.dumps(s["Action"])]
-    assert len(found) == 6, "run, snapshot, register, rollout, monitor and starter"
+    assert len(found) == 10, "registry three, monitor two; run, snapshot, register, rollout and starter one each"
     for statement in found:
-        assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"MODEL#{model}"]}}
+        ((keys, (partition,)),) = statement["Condition"]["ForAllValues:StringEquals"].items()
+        assert list(statement["Condition"]) == ["ForAllValues:StringEquals"]
+        assert keys == "dynamodb:LeadingKeys"
+        assert partition in {f"MODEL#{model}", f"WINDOWS#{model}", f"SNAPSHOTS#{model}"}
         # Without partition keys in the request, as in a scan, the condition would hold for all of the table.
+        # Nobody deletes or updates: what was written stays, or is written over by the one who may put it.
         assert set(listed(statement["Action"])) <= {
             "dynamodb:ConditionCheckItem",
-            "dynamodb:DeleteItem",
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "dynamodb:Query",
@@ -139,6 +143,61 @@ def test_the_registry_is_open_to_a_model_in_its_own_partition_alone(assembly: As
         # An index leads to the versions of every model.
         assert len(listed(statement["Resource"])) == 1
         assert "/index/" not in json.dumps(statement["Resource"])
+
+
+def writers(assembly: Assembly, partition: str) -> set[str]:
+    """The policies that put items into a partition of the registry."""
+    return {
+        name.split("Role")[0]
+        for name, s in statements(assembly)
+        if "dynamodb:PutItem" in listed(s["Action"]) and partition in json.dumps(s["Condition"])
+    }
+
+
+def test_each_partition_of_the_registry_has_one_writer(assembly: Assembly) -> None:
+    assert writers(assembly, "MODEL#late_train") == {"FunctionsRegistry"}
+    assert writers(assembly, "WINDOWS#late_train") == {"FunctionsMonitor"}
+    assert writers(assembly, "SNAPSHOTS#late_train") == {"FunctionsSnapshot"}
+
+
+def test_each_caller_reaches_the_registry_function_by_its_own_alias(assembly: Assembly) -> None:
+    """The function takes the caller from the alias: only the caller's own role may invoke it."""
+    reached = {
+        (name.split("Role")[0], text.rsplit(":function:", 1)[1])
+        for name, s in statements(assembly)
+        if "lambda:InvokeFunction" in listed(s["Action"])
+        for text in (json.dumps(r).strip('"]}') for r in listed(s["Resource"]))
+        if "-registry" in text
+    }
+    assert reached == {
+        (f"Functions{caller.capitalize()}", f"everloop-late_train-registry:{caller}")
+        for caller in ("run", "register", "rollout")
+    }
+    aliases = assembly.of_type(MODEL_STACK, "AWS::Lambda::Alias").values()
+    registry = next(
+        name
+        for name, f in assembly.of_type(MODEL_STACK, "AWS::Lambda::Function").items()
+        if f["FunctionName"].endswith("-registry")
+    )
+    named = {a["Name"] for a in aliases if a["FunctionName"] == {"Ref": registry}}
+    assert named == set(MAY_SEND)
+
+
+def test_nobody_changes_the_registry_function(assembly: Assembly) -> None:
+    """Its code, its configuration, its aliases and who may invoke it are the deployment's alone."""
+    invoking = {"lambda:InvokeFunction"}
+    functions = {
+        action
+        for _, s in statements(assembly)
+        for action in listed(s["Action"])
+        if action.startswith("lambda:")
+        for resource in listed(s["Resource"])
+        if "predict" not in json.dumps(resource)
+    }
+    assert functions == invoking
+    assert assembly.of_type(MODEL_STACK, "AWS::Lambda::EventInvokeConfig") == {}
+    permitted = [p["FunctionName"] for p in assembly.of_type(MODEL_STACK, "AWS::Lambda::Permission").values()]
+    assert "Registry" not in json.dumps(permitted)
 
 
 def test_only_the_rollout_moves_traffic(assembly: Assembly) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import ClientError
 
 from cli.exceptions import RunActiveError
 from cli.operations.training import start_training, verdict_of
 from everloop.instants import format_instant
-from everloop.registry import keys
 from everloop.retraining.requests import RetrainingRequest, send
-from tests.loop.models import BAKERY
 from tests.loop.standing_cloud import Loop
 
 pytestmark = pytest.mark.xdist_group("loop")
@@ -63,36 +60,3 @@ def test_without_the_permission_to_capture_the_answer_stays_and_the_alarm_rises(
         assert status == 200
     assert loop.raises("capture-fallback")
     assert answer["predictions"][0]["prediction_id"] not in set(loop.lake_predictions()["prediction_id"])
-
-
-@pytest.mark.parametrize("function", ["run", "snapshot", "register", "rollout", "monitor"])
-def test_a_functions_role_writes_records_of_its_own_model_alone(loop: Loop, function: str) -> None:
-    # GIVEN the role of a function of this model, as it is deployed
-    name, table = f"everloop-{loop.name}-{function}", loop.account.platform.table
-    role = loop.account.client("lambda").get_function_configuration(FunctionName=name)["Role"]
-    session = loop.account.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
-    dynamodb = loop.account.session.client(
-        "dynamodb",
-        aws_access_key_id=session["AccessKeyId"],
-        aws_secret_access_key=session["SecretAccessKey"],
-        aws_session_token=session["SessionToken"],
-    )
-
-    def write(model: str) -> str:
-        """The error of a write that changes nothing, were it allowed."""
-        item = {"pk": {"S": keys.partition(model)}, "sk": {"S": keys.CHAMPION}}
-        with pytest.raises(ClientError) as refused:
-            dynamodb.put_item(
-                TableName=table,
-                Item=item,
-                ConditionExpression="pk = :no",
-                ExpressionAttributeValues={":no": {"S": "-"}},
-            )
-        return refused.value.response["Error"]["Code"]
-
-    # THEN it may write in its own partition, and in the partition of another model it may neither write nor read
-    assert write(loop.name) == "ConditionalCheckFailedException"
-    assert write(BAKERY) == "AccessDeniedException"
-    place = {"pk": {"S": keys.partition(BAKERY)}, "sk": {"S": keys.CHAMPION}}
-    with pytest.raises(ClientError, match="AccessDeniedException"):
-        dynamodb.get_item(TableName=table, Key=place)

@@ -25,7 +25,8 @@ from functions.rollout.handler import act
 from tests.fakes.cloudwatch_metrics import FakeCloudWatch
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.lambda_function import FakeLambda, refusal
-from tests.fakes.registry_table import TABLE, dynamodb
+from tests.fakes.registry_function import remote_registry
+from tests.fakes.registry_table import dynamodb
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.registry_scenes import BEGIN, at, close_run, open_run, register
 
@@ -44,7 +45,7 @@ class Account:
         self.executions: dict[str, str] = {}
         self.function, self.invoked, self.fails = FakeLambda(), [], False
         self.missing = False
-        self.store = RegistryStore(dynamodb(), TABLE, MODEL, pause=lambda _: None)
+        self.store = remote_registry(dynamodb(), MODEL)
         self.conductor = Conductor(
             store=self.store,
             target=LambdaAliasTarget(self.function, function="predict", alias="live", pause=lambda _: None),

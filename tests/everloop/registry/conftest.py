@@ -6,6 +6,7 @@ import pytest
 from moto import mock_aws
 
 from everloop.registry import RegistryStore
+from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import TABLE, UnreliableClient, dynamodb
 
 
@@ -16,5 +17,12 @@ def client() -> Iterator[UnreliableClient]:
 
 
 @pytest.fixture
-def store(client: UnreliableClient) -> RegistryStore:
+def direct(client: UnreliableClient) -> RegistryStore:
+    """The store as the registry function has it."""
     return RegistryStore(client, TABLE, "flights", pause=lambda _: None)
+
+
+@pytest.fixture(params=["direct", "remote"])
+def store(request: pytest.FixtureRequest, client: UnreliableClient, direct: RegistryStore) -> RegistryStore:
+    """One contract for the store itself, and for the one that sends commands to the registry function."""
+    return direct if request.param == "direct" else remote_registry(client, "flights")

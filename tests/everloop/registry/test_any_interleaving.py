@@ -1,4 +1,7 @@
-"""Whatever comes, in whatever order, however often, and however the network fails: one champion, an intact chain."""
+"""Whatever comes, in whatever order, however often, and however the network fails: one champion, an intact chain.
+
+Whether the store writes itself, or sends commands to the registry function, on the way to which the network fails too.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from moto import mock_aws
 
+from everloop.busy_services import ServiceBusyError
 from everloop.registry import RegistryError, RegistryStore, State, verify_audit
 from everloop.registry.states import SERVING
+from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import TABLE, UnreliableClient, dynamodb
 from tests.helpers.registry_scenes import FAILED, PASSED, at, close_run, open_run, register, start_rollout
 
@@ -30,6 +35,13 @@ def _roll_out(store: RegistryStore, run_id: str) -> None:
 
 
 def _retire(store: RegistryStore, run_id: str) -> None:
+    version = store.run(run_id).version
+    if version is not None:
+        store.retire(version, reason="old", at=at(9), actor="t")
+
+
+def _retire_from_any_state(store: RegistryStore, run_id: str) -> None:
+    """By the store's own means, which no command reaches."""
     version = store.run(run_id).version
     if version is not None:
         state = store.version(version).state
@@ -50,26 +62,39 @@ ACTIONS: dict[str, Action] = {
     "roll back": lambda s, r: s.roll_back(r, reasons=REASONS, at=at(35), actor="t"),
     "complete": lambda s, r: s.end_rollout(r, status="completed", at=at(40), actor="t"),
     "retire": _retire,
+    "retire from any state": _retire_from_any_state,
 }
 
 
+NAMES = st.sampled_from(sorted(ACTIONS))
+
+
 class AnyInterleaving(RuleBasedStateMachine):
+    """The store under test, of which every call may fail, and a rival that writes directly."""
+
     @initialize()
     def begin(self) -> None:
         self.mock = mock_aws()
         self.mock.start()
         raw = dynamodb()
         self.client = UnreliableClient(raw)
-        self.store = RegistryStore(self.client, TABLE, "flights", pause=lambda _: None)
         self.rival = RegistryStore(raw, TABLE, "flights", pause=lambda _: None)
+        self.store = self.make_store()
 
-    @rule(name=st.sampled_from(sorted(ACTIONS)), run_id=RUNS, fault=FAULTS)
-    def act(self, name: str, run_id: str, fault: str) -> None:
+    def make_store(self) -> RegistryStore:
+        return RegistryStore(self.client, TABLE, "flights", pause=lambda _: None)
+
+    def fail(self, fault: str) -> None:
+        """Let the next write fail in this way; ``fine`` for no failure."""
         self.client.faults = [fault]
-        self._attempt(self.store, name, run_id)
-        self.client.faults = []
 
-    @rule(name=st.sampled_from(sorted(ACTIONS)), run_id=RUNS, other=st.sampled_from(sorted(ACTIONS)), other_run=RUNS)
+    @rule(name=NAMES, run_id=RUNS, fault=FAULTS)
+    def act(self, name: str, run_id: str, fault: str) -> None:
+        self.fail(fault)
+        self._attempt(self.store, name, run_id)
+        self.fail("fine")
+
+    @rule(name=NAMES, run_id=RUNS, other=NAMES, other_run=RUNS)
     def act_overtaken(self, name: str, run_id: str, other: str, other_run: str) -> None:
         self.client.overtake = lambda: self._attempt(self.rival, other, other_run)
         self._attempt(self.store, name, run_id)
@@ -79,11 +104,11 @@ class AnyInterleaving(RuleBasedStateMachine):
     def the_pipeline(self, run_id: str, steps: int, fault: str) -> None:
         """The usual order, as far as it gets, so that deep states are reached often."""
         for name in ["open", "register a good one", "roll out", "promote", "complete", "close"][:steps]:
-            self.client.faults = [fault]
+            self.fail(fault)
             self._attempt(self.store, name, run_id)
-        self.client.faults = []
+        self.fail("fine")
 
-    @rule(name=st.sampled_from(sorted(ACTIONS)), run_id=RUNS)
+    @rule(name=NAMES, run_id=RUNS)
     def act_twice(self, name: str, run_id: str) -> None:
         if self._attempt(self.store, name, run_id):
             before = self._snapshot()
@@ -120,7 +145,7 @@ class AnyInterleaving(RuleBasedStateMachine):
     def _attempt(self, store: RegistryStore, name: str, run_id: str) -> bool:
         try:
             ACTIONS[name](store, run_id)
-        except (RegistryError, BotoCoreError):
+        except (RegistryError, BotoCoreError, ServiceBusyError):
             return False
         return True
 
@@ -129,10 +154,27 @@ class AnyInterleaving(RuleBasedStateMachine):
         return sorted(items, key=lambda item: item["sk"]["S"])
 
 
-TestAnyInterleaving = AnyInterleaving.TestCase
-TestAnyInterleaving.settings = settings(
+class AnyInterleavingOfCommands(AnyInterleaving):
+    """The same by commands: they get lost before the function, their answers after it, or the function is ended."""
+
+    def make_store(self) -> RegistryStore:
+        self.function = FakeRegistryFunction(self.client, "flights")
+        return remote_registry(self.client, "flights", function=self.function)
+
+    @rule(name=NAMES, run_id=RUNS, fault=st.sampled_from(["before", "after", "twice", "ended", "crashed"]))
+    def act_while_the_function_fails(self, name: str, run_id: str, fault: str) -> None:
+        self.function.faults = [fault]
+        self._attempt(self.store, name, run_id)
+        self.function.faults = []
+
+
+AS_OFTEN = settings(
     max_examples=20,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+TestAnyInterleaving = AnyInterleaving.TestCase
+TestAnyInterleaving.settings = AS_OFTEN
+TestAnyInterleavingOfCommands = AnyInterleavingOfCommands.TestCase
+TestAnyInterleavingOfCommands.settings = AS_OFTEN

@@ -152,53 +152,53 @@ class TestVersions:
         with pytest.raises(UnknownRunError, match="train-1"):
             register(store, "train-1")
 
-    def test_a_repeated_transition_changes_nothing_however_late(self, store: RegistryStore):
-        open_run(store, "train-1")
-        register(store, "train-1")
+    def test_a_repeated_transition_changes_nothing_however_late(self, direct: RegistryStore):
+        open_run(direct, "train-1")
+        register(direct, "train-1")
         move = {"operation": "waive", "at": at(1), "actor": "ann"}
         back = {"operation": "back", "at": at(2), "actor": "ann", "reason": "new rows"}
         again = {"operation": "again", "at": at(3), "actor": "ann"}
-        store.transition(1, State.EXPERIMENTING, expected=State.EVALUATED, **back)
-        store.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **move)
-        store.transition(1, State.EXPERIMENTING, expected=State.EVALUATED, **{**back, "operation": "back 2"})
-        length = store.audit_head().sequence
-        assert store.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **move).state is State.EXPERIMENTING
-        assert store.audit_head().sequence == length
-        assert store.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **again).state is State.EVALUATED
+        direct.transition(1, State.EXPERIMENTING, expected=State.EVALUATED, **back)
+        direct.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **move)
+        direct.transition(1, State.EXPERIMENTING, expected=State.EVALUATED, **{**back, "operation": "back 2"})
+        length = direct.audit_head().sequence
+        assert direct.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **move).state is State.EXPERIMENTING
+        assert direct.audit_head().sequence == length
+        assert direct.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **again).state is State.EVALUATED
 
-    def test_a_key_used_for_something_else_is_refused(self, store: RegistryStore):
-        open_run(store, "train-1")
-        register(store, "train-1")
+    def test_a_key_used_for_something_else_is_refused(self, direct: RegistryStore):
+        open_run(direct, "train-1")
+        register(direct, "train-1")
         move = {"operation": "evaluated:train-1", "at": at(1), "actor": "ann", "reason": "no"}
         with pytest.raises(OperationMismatchError, match="evaluated:train-1"):
-            store.transition(1, State.RETIRED, expected=State.EVALUATED, **move)
+            direct.transition(1, State.RETIRED, expected=State.EVALUATED, **move)
 
-    def test_a_move_from_a_state_it_is_not_in(self, store: RegistryStore):
-        open_run(store, "train-1")
-        register(store, "train-1")
+    def test_a_move_from_a_state_it_is_not_in(self, direct: RegistryStore):
+        open_run(direct, "train-1")
+        register(direct, "train-1")
         with pytest.raises(InvalidTransitionError, match="is evaluated, not shadow"):
-            store.transition(1, State.STAGING, expected=State.SHADOW, operation="o", at=at(1), actor="a")
+            direct.transition(1, State.STAGING, expected=State.SHADOW, operation="o", at=at(1), actor="a")
 
-    def test_no_transition_moves_the_champion(self, store: RegistryStore):
-        crown(store, "train-1")
+    def test_no_transition_moves_the_champion(self, direct: RegistryStore):
+        crown(direct, "train-1")
         for to in (State.DEPRECATED, State.EXPERIMENTING, State.RETRAINING):
             with pytest.raises(InvalidTransitionError, match="moves the champion"):
-                store.transition(
+                direct.transition(
                     1, to, expected=State.PRODUCTION, operation=f"to {to}", at=at(1), actor="a", reason="why"
                 )
 
-    def test_one_version_in_shadow(self, store: RegistryStore):
+    def test_one_version_in_shadow(self, direct: RegistryStore):
         for run_id in ("train-1", "train-2"):
-            open_run(store, run_id)
-            register(store, run_id)
-            close_run(store, run_id)
+            open_run(direct, run_id)
+            register(direct, run_id)
+            close_run(direct, run_id)
         to_shadow = {"expected": State.EVALUATED, "at": at(1), "actor": "a"}
-        store.transition(1, State.SHADOW, operation="1", **to_shadow)
+        direct.transition(1, State.SHADOW, operation="1", **to_shadow)
         with pytest.raises(StateOccupiedError, match="version 1 is in shadow"):
-            store.transition(2, State.SHADOW, operation="2", **to_shadow)
+            direct.transition(2, State.SHADOW, operation="2", **to_shadow)
         leave = {"expected": State.SHADOW, "operation": "3", "at": at(2), "actor": "a", "reason": "it disagrees"}
-        store.transition(1, State.EXPERIMENTING, **leave)
-        assert store.transition(2, State.SHADOW, operation="2", **to_shadow).state is State.SHADOW
+        direct.transition(1, State.EXPERIMENTING, **leave)
+        assert direct.transition(2, State.SHADOW, operation="2", **to_shadow).state is State.SHADOW
 
 
 class TestRollouts:

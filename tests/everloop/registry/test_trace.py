@@ -10,12 +10,14 @@ from everloop.registry import (
     RegistryStore,
     Snapshot,
     UnknownVersionError,
+    Window,
     keys,
     status,
     trace,
 )
 from everloop.registry import verify_audit as verify
 from everloop.registry.audit import Entry, seal
+from everloop.registry.evidence import record_sha256
 from tests.fakes.registry_table import TABLE, UnreliableClient, alter
 from tests.helpers.registry_scenes import (
     REFIT,
@@ -23,6 +25,7 @@ from tests.helpers.registry_scenes import (
     champion_and_rejected,
     close_run,
     crown,
+    manifest_of,
     open_run,
     register,
     start_rollout,
@@ -45,7 +48,7 @@ class TestStatus:
         open_run(history, "train-3", when=at(90))
         found = status(history)
         assert found.champion.version == 1
-        assert found.champion_version.manifest_sha256 == "manifest-1"
+        assert found.champion_version.manifest_sha256 == manifest_of(found.champion_version).sha256
         assert found.active_run.run_id == "train-3"
         assert [(r.run_id, r.verdict) for r in found.runs] == [
             ("train-3", None),
@@ -242,3 +245,57 @@ class TestOrigin:
         assert verify(store).sound
         alter(client, keys.version(1), "refit", {"S": "{}"})
         assert [p for p in verify(store).problems if "version 1: refit is" in p]
+
+
+class TestVerifyWhatDecided:
+    """Windows and snapshots are written by others; the chain keeps the hash of those that a run or version rests on."""
+
+    END = at(0)
+
+    @pytest.fixture
+    def decided(self, store: RegistryStore) -> RegistryStore:
+        for day in (0, 1440):
+            store.put_window(Window("flights", at(day), {"drift": 0.25}))
+        store.put_snapshot(Snapshot("flights", "s1", "s3://lake/s1/", at(0), {"rows": {"train": 5}}))
+        trigger = {"kind": "drift", "reason": "it drifted", "requested_at": at(0), "window_end": self.END}
+        store.open_run("train-1", kind="train", trigger=trigger, at=at(1), actor="t", quota_runs=9, quota_days=7)
+        register(store, "train-1")
+        assert verify(store).problems == []
+        return store
+
+    def test_the_chain_keeps_their_hashes(self, decided: RegistryStore):
+        opened, registered, *_ = decided.audit_records()
+        assert opened.details["window_sha256"] == record_sha256(decided.window(self.END))
+        assert registered.details["snapshot_sha256"] == record_sha256(decided.snapshot("s1"))
+
+    def test_a_window_that_was_written_over_is_found(self, decided: RegistryStore, client: UnreliableClient):
+        client.put_item(TableName=TABLE, Item=Window("flights", self.END, {"drift": 0.5}).to_item())
+        assert verify(decided).problems == [
+            f"window {self.END} is not what was decided on: the audit chain keeps another hash of it"
+        ]
+
+    def test_a_snapshot_that_was_written_over_is_found(self, decided: RegistryStore, client: UnreliableClient):
+        client.put_item(TableName=TABLE, Item=Snapshot("flights", "s1", "s3://lake/s2/", at(0), {}).to_item())
+        assert verify(decided).problems == [
+            "snapshot s1 is not what was decided on: the audit chain keeps another hash of it"
+        ]
+
+    def test_one_that_is_gone_or_can_not_be_read_is_found(self, decided: RegistryStore, client: UnreliableClient):
+        window, snapshot = decided.window(self.END).to_item(), decided.snapshot("s1").to_item()
+        client.delete_item(TableName=TABLE, Key={name: window[name] for name in ("pk", "sk")})
+        client.put_item(TableName=TABLE, Item=snapshot | {"document": {"S": "{"}})
+        gone, unreadable = verify(decided).problems
+        assert gone == f"window {self.END} is on the audit chain, and is not on record any more"
+        assert "is no Snapshot" in unreadable
+
+    def test_a_window_on_which_nothing_rests_is_its_writers_own(self, decided: RegistryStore, client: UnreliableClient):
+        client.put_item(TableName=TABLE, Item=Window("flights", at(1440), {"drift": 0.5}).to_item())
+        assert verify(decided).sound
+
+    @pytest.mark.parametrize("end", [None, "yesterday", 3, "2013-03-02T00:00:00Z"])
+    def test_a_trigger_that_names_no_recorded_window(self, store: RegistryStore, end: object):
+        trigger = {"kind": "manual", "reason": "asked", "window_end": end}
+        store.open_run("train-1", kind="train", trigger=trigger, at=at(1), actor="t", quota_runs=9, quota_days=7)
+        (opened,) = store.audit_records()
+        assert "window_sha256" not in opened.details
+        assert verify(store).sound

@@ -15,8 +15,7 @@ from moto import mock_aws
 from everloop.instants import format_instant
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.reference import Reference
-from everloop.registry import RegistryStore, State
-from everloop.registry.versions import Sealed
+from everloop.registry import RegistryStore
 from functions.monitor.handler import Services, act
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.object_store import FakeS3
@@ -69,19 +68,11 @@ class World:
             files={"profile.json": {"sha256": hashlib.sha256(profile).hexdigest(), "bytes": len(profile)}},
             metrics={},
             gate=PASSED,
-            sealed=lambda number, _: Sealed(f"artifacts/late_train/{number:06d}/", f"manifest-{number}"),
             at=at(when),
             actor="test",
         )
         self.s3.objects[f"{version.artifact_prefix}profile.json"] = profile
-        self.store.transition(
-            version.version,
-            State.EVALUATED,
-            expected=State.EXPERIMENTING,
-            operation=f"evaluated:{run_id}",
-            at=at(when),
-            actor="test",
-        )
+        self.store.mark_evaluated(version.version, at=at(when), actor="test")
         start_rollout(self.store, run_id, version.version)
         self.store.promote(run_id, at=at(when), actor="test")
         self.store.end_rollout(run_id, status="completed", at=at(when), actor="test")

@@ -12,9 +12,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from everloop.registry import ArtifactMismatchError, ArtifactMissingError, RegistryStore, State, verify_audit
+from everloop.registry import ArtifactMismatchError, ArtifactMissingError, State, verify_audit
 from functions.register.handler import Services, act
-from tests.fakes.registry_table import TABLE, dynamodb
+from tests.fakes.registry_function import remote_registry
+from tests.fakes.registry_table import dynamodb
 from tests.helpers.registry_scenes import FAILED, PASSED, at, open_run
 
 RUN = "train-1"
@@ -118,7 +119,7 @@ def world() -> Iterator[World]:
         s3 = boto3.client("s3", region_name="us-east-1", **keys)
         for bucket in ("lake", "artifacts"):
             s3.create_bucket(Bucket=bucket)
-        store = RegistryStore(dynamodb(), TABLE, "flights", pause=lambda _: None)
+        store = remote_registry(dynamodb(), "flights")
         open_run(store, RUN)
         world = World(Services(store, s3, "artifacts"), s3)
         for name, data in EVALUATED.items():

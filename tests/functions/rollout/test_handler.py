@@ -31,9 +31,10 @@ from functions.rollout.handler import act
 from tests.fakes.cloudwatch_metrics import FakeCloudWatch
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.lambda_function import FakeLambda
-from tests.fakes.registry_table import TABLE, UnreliableClient, dynamodb
+from tests.fakes.registry_function import remote_registry
+from tests.fakes.registry_table import UnreliableClient, dynamodb
 from tests.helpers.declarations import binary_document, declare
-from tests.helpers.registry_scenes import BEGIN, FAILED, close_run, open_run, register
+from tests.helpers.registry_scenes import BEGIN, FAILED, close_run, manifest_of, open_run, register
 
 DECLARED = declare(
     binary_document(
@@ -126,7 +127,7 @@ class World:
 def world() -> Iterator[World]:
     with mock_aws():
         client = UnreliableClient(dynamodb())
-        store = RegistryStore(client, TABLE, "flights", pause=lambda _: None)
+        store = remote_registry(client, "flights")
         function, cloudwatch, events = FakeLambda(), FakeCloudWatch(), FakeEventBus()
         conductor = Conductor(
             store=store,
@@ -162,7 +163,7 @@ class TestTheFirstChampion:
         world.crown("train-1")
         (detail,) = world.events.details(CHAMPION_PROMOTED)
         assert (detail["model"], detail["version"], detail["previous"]) == ("flights", 1, None)
-        assert detail["manifest"]["artifact"]["manifest_sha256"] == "manifest-1"
+        assert detail["manifest"]["artifact"]["manifest_sha256"] == manifest_of(world.store.version(1)).sha256
         assert detail["manifest"]["target"]["lambda_version"] == world.store.champion().lambda_version
 
     def test_rolled_back_in_the_bake_leaves_nothing_serving(self, world: World):

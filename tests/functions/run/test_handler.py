@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from everloop.busy_services import ServiceBusyError
 from everloop.environment import MissingSettingError
-from everloop.registry import QuotaExceededError, RegistryStore, RunAlreadyActiveError, State
+from everloop.registry import QuotaExceededError, RunAlreadyActiveError, State
 from functions.run import handler
 from functions.run.handler import Services, act
-from tests.fakes.registry_table import TABLE, dynamodb
+from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
+from tests.fakes.registry_table import dynamodb
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.registry_scenes import TRIGGER, at, crown
 
@@ -18,7 +20,7 @@ from tests.helpers.registry_scenes import TRIGGER, at, crown
 @pytest.fixture
 def using() -> Iterator[Services]:
     with mock_aws():
-        store = RegistryStore(dynamodb(), TABLE, "flights", pause=lambda _: None)
+        store = remote_registry(dynamodb(), "flights")
         declaration = declare(binary_document(retraining={"quota": {"runs": 2, "days": 7}}))
         yield Services(store, declaration, "artifacts")
 
@@ -77,6 +79,20 @@ def test_an_execution_started_by_hand_with_another_input_opens_nothing(using: Se
         act({**event, "input": {**event["input"], **asked}}, using)
     assert using.store.active_run() is None
     assert using.store.runs() == []
+
+
+@pytest.mark.parametrize("fault", ["throttled", "before", "after", "ended"])
+def test_a_registry_function_that_is_busy_is_asked_again_by_the_pipeline(fault: str):
+    """Whether the command arrived or not; the second try finds out."""
+    with mock_aws():
+        client = dynamodb()
+        function = FakeRegistryFunction(client, "flights")
+        using = Services(remote_registry(client, "flights", function=function), declare(binary_document()), "artifacts")
+        function.faults = [fault]
+        with pytest.raises(ServiceBusyError):
+            act(opening("train-1"), using)
+        assert act(opening("train-1"), using)["run_id"] == "train-1"
+        assert [r.action for r in using.store.audit_records()] == ["run_opened"]
 
 
 def test_closes_once(using: Services):

@@ -1,0 +1,286 @@
+"""What the registry function can be asked to write: one command for each operation of the store, and who may send it.
+
+A command travels as ``{"command": name, …its fields}``. A caller is the alias of the function it was sent to: each role
+may invoke its own alias alone, so that the account's permissions say who sends, and no field of the command does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from everloop.registry.exceptions import CommandRefusedError
+from everloop.registry.items import Record
+from everloop.registry.records import Rollout
+from everloop.registry.store import RegistryStore
+
+
+@dataclass(frozen=True)
+class Command:
+    """One write: its fields are what the store's method of that name takes."""
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        """Write it, once however often it comes; the record as it stands afterwards."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class OpenRun(Command):
+    """See :meth:`Runs.open_run`."""
+
+    run_id: str
+    kind: str
+    trigger: dict[str, Any]
+    at: str
+    actor: str
+    quota_runs: int
+    quota_days: int
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.open_run(**_shallow(self))
+
+
+@dataclass(frozen=True)
+class CloseRun(Command):
+    """See :meth:`Runs.close_run`."""
+
+    run_id: str
+    status: str
+    cause: str | None
+    at: str
+    actor: str
+    trained: bool
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.close_run(**_shallow(self))
+
+
+@dataclass(frozen=True)
+class ReleaseStaleRun(Command):
+    """See :meth:`Runs.release_stale_run`."""
+
+    run_id: str
+    reason: str
+    at: str
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.release_stale_run(**_shallow(self))
+
+
+@dataclass(frozen=True)
+class RegisterVersion(Command):
+    """See :meth:`Versions.register_version`."""
+
+    run_id: str
+    snapshot_hash: str
+    code_sha256: str
+    files: dict[str, Any]
+    metrics: dict[str, Any]
+    gate: dict[str, Any]
+    at: str
+    actor: str
+    refit: dict[str, Any] | None
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.register_version(**_shallow(self))
+
+
+@dataclass(frozen=True)
+class MarkEvaluated(Command):
+    """See :meth:`Versions.mark_evaluated`."""
+
+    number: int
+    at: str
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.mark_evaluated(**_shallow(self))
+
+
+@dataclass(frozen=True)
+class Retire(Command):
+    """See :meth:`Versions.retire`."""
+
+    number: int
+    reason: str
+    at: str
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.retire(**_shallow(self))
+
+
+@dataclass(frozen=True)
+class StartRollout(Command):
+    """See :meth:`Rollouts.start_rollout`. How far the rollout has come is not for the sender to say."""
+
+    rollout_id: str
+    run_id: str
+    kind: str
+    version: int
+    lambda_version: str
+    code_sha256: str
+    fallback_lambda_version: str
+    started_at: str
+    previous_version: int | None
+    previous_lambda_version: str | None
+    previous_code_sha256: str | None
+    at: str
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        begun = _shallow(self)
+        at, actor = begun.pop("at"), begun.pop("actor")
+        return store.start_rollout(Rollout(model=store.model, **begun), at=at, actor=actor)
+
+
+@dataclass(frozen=True)
+class StepRollout(Command):
+    """See :meth:`Rollouts.step_rollout`."""
+
+    rollout_id: str
+    step_index: int
+    percent: float | None
+    at: str
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.step_rollout(**_shallow(self))
+
+
+@dataclass(frozen=True)
+class RecordCheck(Command):
+    """See :meth:`Rollouts.record_check`."""
+
+    rollout_id: str
+    check: dict[str, Any]
+    at: str
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.record_check(**_shallow(self))
+
+
+@dataclass(frozen=True)
+class Promote(Command):
+    """See :meth:`Rollouts.promote`."""
+
+    rollout_id: str
+    at: str
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.promote(**_shallow(self))
+
+
+@dataclass(frozen=True)
+class RollBack(Command):
+    """See :meth:`Rollouts.roll_back`."""
+
+    rollout_id: str
+    reasons: list[Any]
+    at: str
+    actor: str
+    only_canary: bool
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.roll_back(**_shallow(self))
+
+
+@dataclass(frozen=True)
+class EndRollout(Command):
+    """See :meth:`Rollouts.end_rollout`."""
+
+    rollout_id: str
+    status: str
+    at: str
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.end_rollout(**_shallow(self))
+
+
+@dataclass(frozen=True)
+class NoteReconciled(Command):
+    """See :meth:`Rollouts.note_reconciled`."""
+
+    rollout_run: str
+    version: int
+    details: dict[str, Any]
+    at: str
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        store.note_reconciled(**_shallow(self))
+        return None
+
+
+MAY_SEND: dict[str, frozenset[type[Command]]] = {
+    "run": frozenset({OpenRun, CloseRun}),
+    "register": frozenset({RegisterVersion, MarkEvaluated}),
+    "rollout": frozenset(
+        {StartRollout, StepRollout, RecordCheck, Promote, RollBack, EndRollout, Retire, NoteReconciled}
+    ),
+    "release": frozenset({ReleaseStaleRun}),
+}
+"""The commands of each caller: functions, and ``release``, the person who types `everloop runs release`."""
+
+COMMANDS = {kind.__name__: kind for kinds in MAY_SEND.values() for kind in kinds}
+
+
+def encoded(command: Command) -> dict[str, Any]:
+    """The command as it travels."""
+    return {"command": type(command).__name__, **asdict(command)}
+
+
+def decoded(document: Any, caller: str | None) -> Command:
+    """Read a command that ``caller`` sent.
+
+    Raises
+    ------
+    CommandRefusedError
+        When nobody may send it, this caller may not, or it is not what its name promises.
+    """
+    allowed = MAY_SEND.get(caller or "")
+    if allowed is None:
+        raise CommandRefusedError(
+            f"the registry takes commands at its aliases {', '.join(MAY_SEND)}, and this came to {caller or 'none'};"
+            " invoke the alias that is yours"
+        )
+    name = document.get("command") if isinstance(document, dict) else None
+    kind = COMMANDS.get(name) if isinstance(name, str) else None
+    if kind not in allowed:
+        may = ", ".join(sorted(k.__name__ for k in allowed))
+        raise CommandRefusedError(f"the caller {caller} may send {may}; not {name!r}")
+    given = {field: value for field, value in document.items() if field != "command"}
+    wanted = _types(kind)
+    wrong = [f"{field} is missing" for field in wanted if field not in given]
+    wrong += [f"{field} is not known" for field in given if field not in wanted]
+    wrong += [
+        f"{field} is {type(value).__name__}, not {' or '.join(sorted(t.__name__ for t in wanted[field]))}"
+        for field, value in given.items()
+        if field in wanted and type(value) not in wanted[field]
+    ]
+    if wrong:
+        raise CommandRefusedError(f"the command {name} can't be read: {'; '.join(wrong)}")
+    return kind(**given)
+
+
+def _shallow(command: Command) -> dict[str, Any]:
+    return {field.name: getattr(command, field.name) for field in fields(command)}
+
+
+@cache
+def _types(kind: type[Command]) -> dict[str, frozenset[type]]:
+    """What each field of a command may be, as JSON has it."""
+    hints = get_type_hints(kind)
+    return {field.name: frozenset(_json_types(hints[field.name])) for field in fields(kind)}
+
+
+def _json_types(hint: Any) -> set[type]:
+    options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    found: set[type] = {get_origin(option) or option for option in options}
+    return found | ({int} if float in found else set())

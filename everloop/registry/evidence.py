@@ -1,0 +1,45 @@
+"""What decisions rest on: data snapshots and monitoring windows, each written once, by the function that made it.
+
+They stand in partitions of their own, so their writers can't touch state or audit. A writer could still write over its
+own records: of each one that a run was opened on, or a version registered with, the audit chain keeps the hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from everloop.registry import keys
+from everloop.registry.items import Record, canonical_json
+from everloop.registry.ledger import Ledger
+from everloop.registry.records import Snapshot, Window
+
+
+def record_sha256(record: Record) -> str:
+    """The hash of a record's content, as the audit chain keeps it."""
+    return hashlib.sha256(canonical_json(record.to_json()).encode()).hexdigest()
+
+
+class Evidence(Ledger):
+    """The snapshots and windows of a model."""
+
+    def put_snapshot(self, snapshot: Snapshot) -> Snapshot:
+        """Record a snapshot once; returns the one on record."""
+        return self._create_once(snapshot)
+
+    def snapshot(self, snapshot_hash: str) -> Snapshot | None:
+        """The snapshot of that content hash; None when it is not recorded."""
+        partition = keys.snapshots_partition(self.model)
+        return self._read(Snapshot, keys.snapshot(snapshot_hash), partition=partition)
+
+    def put_window(self, window: Window) -> Window:
+        """Record a monitoring window once; returns the one on record, which an earlier run may have written."""
+        return self._create_once(window)
+
+    def window(self, end: str) -> Window | None:
+        """The window that ended at ``end``; None when it is not recorded."""
+        return self._read(Window, keys.window(end), partition=keys.windows_partition(self.model))
+
+    def latest_windows(self, count: int) -> list[Window]:
+        """The ``count`` latest windows, newest first."""
+        partition = keys.windows_partition(self.model)
+        return list(self._all(Window, keys.WINDOWS, partition=partition, newest_first=True, limit=count))

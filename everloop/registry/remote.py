@@ -1,0 +1,131 @@
+"""The registry as everybody but the registry function sees it: reads go to the table, writes to that function."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from everloop.busy_services import ServiceBusyError
+from everloop.registry import commands
+from everloop.registry.exceptions import CommandRefusedError, WriterFailedError
+from everloop.registry.items import Record, canonical_json
+from everloop.registry.ledger import Plan
+from everloop.registry.records import Rollout, Run, Version
+from everloop.registry.refusals import refusal_from
+from everloop.registry.store import RegistryStore
+
+R = TypeVar("R", bound=Record)
+
+Send = Callable[[dict[str, Any]], dict[str, Any]]
+"""Takes a command as it travels, and gives the registry function's answer."""
+
+_ENDED = frozenset({"Sandbox.Timedout", "Runtime.ExitError", "Lambda.Unknown", "Runtime.Unknown"})
+"""A function that was ended, for time or memory, or with its machine: the command may be sent again."""
+
+
+def invoking(client: Any, function: str) -> Send:
+    """Send commands to a Lambda function.
+
+    Parameters
+    ----------
+    client
+        A boto3 ``lambda`` client.
+    function : str
+        The function's name or ARN, with the caller's alias: ``everloop-flights-registry:run``.
+
+    Raises
+    ------
+    ServiceBusyError
+        (When sending) the function was ended before it answered.
+    WriterFailedError
+        (When sending) it failed.
+    """
+
+    def send(document: dict[str, Any]) -> dict[str, Any]:
+        answer = client.invoke(FunctionName=function, Payload=canonical_json(document).encode())
+        payload = json.loads(answer["Payload"].read())
+        if not answer.get("FunctionError"):
+            return payload
+        kind, said = payload.get("errorType"), payload.get("errorMessage")
+        # Of an older runtime: a time limit has no type, and its sentence says so.
+        if kind in _ENDED or (kind is None and "timed out" in str(said)):
+            raise ServiceBusyError(f"{function} was ended before it answered: {kind}: {said}; try again a little later")
+        raise WriterFailedError(f"{function} failed: {kind}: {said}; its log is the group of its name, /aws/lambda/…")
+
+    return send
+
+
+class RemoteRegistry(RegistryStore):
+    """Reads the table, and has every change of state written by the registry function.
+
+    The methods do and raise what those of :class:`RegistryStore` do. What that class has besides, such as a transition
+    at will or a note of any kind, nobody may have written.
+
+    Parameters
+    ----------
+    client, table, model
+        As of :class:`RegistryStore`; reading is all they are used for, and for snapshots and windows.
+    send : callable
+        See :func:`invoking`.
+    """
+
+    def __init__(self, client: Any, table: str, model: str, *, send: Send) -> None:
+        super().__init__(client, table, model)
+        self._send = send
+
+    def commit(self, operation: str, purpose: str, plan: Callable[[], Plan]) -> bool:
+        raise CommandRefusedError(f"{purpose}: the registry function writes, and there is no command for this")
+
+    def open_run(self, run_id: str, **given: Any) -> Run:
+        return self._ask(Run, commands.OpenRun(run_id, **given))
+
+    def close_run(self, run_id: str, *, trained: bool = True, **given: Any) -> Run:
+        return self._ask(Run, commands.CloseRun(run_id, trained=trained, **given))
+
+    def release_stale_run(self, run_id: str, **given: Any) -> Run:
+        return self._ask(Run, commands.ReleaseStaleRun(run_id, **given))
+
+    def register_version(self, *, refit: dict[str, Any] | None = None, **given: Any) -> Version:
+        return self._ask(Version, commands.RegisterVersion(refit=refit, **given))
+
+    def mark_evaluated(self, number: int, **given: Any) -> Version:
+        return self._ask(Version, commands.MarkEvaluated(number, **given))
+
+    def retire(self, number: int, **given: Any) -> Version:
+        return self._ask(Version, commands.Retire(number, **given))
+
+    def start_rollout(self, rollout: Rollout, **given: Any) -> Rollout:
+        begun = {name: getattr(rollout, name) for name in _BEGUN}
+        return self._ask(Rollout, commands.StartRollout(**begun, **given))
+
+    def step_rollout(self, rollout_id: str, **given: Any) -> Rollout:
+        return self._ask(Rollout, commands.StepRollout(rollout_id, **given))
+
+    def record_check(self, rollout_id: str, check: dict[str, Any], **given: Any) -> Rollout:
+        return self._ask(Rollout, commands.RecordCheck(rollout_id, check, **given))
+
+    def promote(self, rollout_id: str, **given: Any) -> Rollout:
+        return self._ask(Rollout, commands.Promote(rollout_id, **given))
+
+    def roll_back(self, rollout_id: str, *, only_canary: bool = False, **given: Any) -> Rollout:
+        return self._ask(Rollout, commands.RollBack(rollout_id, only_canary=only_canary, **given))
+
+    def end_rollout(self, rollout_id: str, **given: Any) -> Rollout:
+        return self._ask(Rollout, commands.EndRollout(rollout_id, **given))
+
+    def note_reconciled(self, rollout_run: str, version: int, **given: Any) -> None:
+        self._answered(commands.NoteReconciled(rollout_run, version, **given))
+
+    def _ask(self, kind: type[R], command: commands.Command) -> R:
+        return kind(**self._answered(command)["record"])
+
+    def _answered(self, command: commands.Command) -> dict[str, Any]:
+        answer = self._send(commands.encoded(command))
+        if "refused" in answer:
+            raise refusal_from(answer["refused"])
+        return answer
+
+
+_BEGUN = tuple(name for name in commands.StartRollout.__dataclass_fields__ if name not in ("at", "actor"))
+"""The fields of a rollout that its beginning fixes."""

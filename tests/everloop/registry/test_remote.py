@@ -1,0 +1,149 @@
+"""The registry by commands: the same refusals arrive, and what becomes of the function on the way is told apart."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from everloop.busy_services import ServiceBusyError
+from everloop.registry import (
+    QuotaExceededError,
+    RegistryError,
+    RegistryStore,
+    RunAlreadyActiveError,
+    State,
+    UnknownRunError,
+)
+from everloop.registry import exceptions as declared
+from everloop.registry.exceptions import CommandRefusedError, UnknownStatusError, WriterFailedError
+from everloop.registry.refusals import refusal_document, refusal_from
+from everloop.registry.remote import RemoteRegistry, invoking
+from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
+from tests.fakes.registry_table import TABLE, UnreliableClient
+from tests.helpers.registry_scenes import at, close_run, open_run, register, start_rollout
+
+CLASSES = [
+    kind
+    for _, kind in inspect.getmembers(declared, inspect.isclass)
+    if issubclass(kind, RegistryError) and kind.__module__ == declared.__name__
+]
+READS_AND_EVIDENCE = {
+    "active_run", "audit_head", "audit_records", "champion", "check_active", "commit", "find_rollout", "latest_windows",
+    "put_snapshot", "put_window", "readable", "rollout", "rollouts", "run", "runs", "snapshot", "version", "version_in",
+    "versions", "versions_of_snapshot", "window",
+}  # fmt: skip
+NOT_OFFERED = {"note", "transition"}
+
+
+@pytest.fixture
+def function(client: UnreliableClient) -> FakeRegistryFunction:
+    return FakeRegistryFunction(client, "flights")
+
+
+@pytest.fixture
+def remote(client: UnreliableClient, function: FakeRegistryFunction) -> RemoteRegistry:
+    return remote_registry(client, "flights", function=function)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("kind", [*CLASSES, ServiceBusyError])
+    def test_each_comes_back_as_itself(self, kind: type[Exception]):
+        error = Exception.__new__(kind, "why")
+        error.__dict__["fact"] = 3
+        back = refusal_from(refusal_document(error))
+        assert (type(back), str(back), vars(back)) == (kind, "why", {"fact": 3})
+
+    def test_with_what_it_says_besides(self, remote: RemoteRegistry):
+        open_run(remote, "train-1", when=at(1))
+        with pytest.raises(RunAlreadyActiveError, match="train-1 has been active") as refused:
+            open_run(remote, "train-2")
+        assert (refused.value.run_id, refused.value.started_at) == ("train-1", at(1))
+        close_run(remote, "train-1")
+        with pytest.raises(QuotaExceededError) as spent:
+            open_run(remote, "train-2", runs=1)
+        assert spent.value.allowed == 1
+
+    def test_one_of_a_newer_function_is_still_a_refusal(self):
+        error = refusal_from({"error": "QuiteNewError", "message": "why", "facts": {}})
+        assert type(error) is RegistryError
+        assert str(error) == "QuiteNewError: why"
+
+
+class TestTheWay:
+    @pytest.mark.parametrize("fault", ["after", "twice", "ended"])
+    def test_a_command_that_was_carried_out_may_be_sent_again(
+        self, remote: RemoteRegistry, function: FakeRegistryFunction, fault: str
+    ):
+        function.faults = [fault]
+        if fault == "twice":
+            open_run(remote, "train-1")
+        else:
+            with pytest.raises(Exception, match=r"timeout|timed out|ended"):
+                open_run(remote, "train-1")
+        assert open_run(remote, "train-1").status == "open"
+        assert [r.action for r in remote.audit_records()] == ["run_opened"]
+
+    def test_a_function_that_was_ended_is_busy(self, remote: RemoteRegistry, function: FakeRegistryFunction):
+        function.faults = ["ended"]
+        with pytest.raises(ServiceBusyError, match=r"flights-registry:run was ended .* try again"):
+            open_run(remote, "train-1")
+
+    def test_a_function_that_failed_is_not(self, remote: RemoteRegistry, function: FakeRegistryFunction):
+        function.faults = ["crashed"]
+        with pytest.raises(WriterFailedError, match="KeyError: 'pk'"):
+            open_run(remote, "train-1")
+        with pytest.raises(UnknownRunError):
+            remote.run("train-1")
+
+    def test_a_busy_table_behind_it_is_busy(self, remote: RemoteRegistry, client: UnreliableClient):
+        client.faults = ["before"]
+        with pytest.raises(ServiceBusyError):
+            open_run(remote, "train-1")
+
+
+class TestWhatItOffers:
+    def test_every_write_of_the_store_is_a_command_or_not_offered(self):
+        public = {name for name, _ in inspect.getmembers(RegistryStore, inspect.isfunction) if name[0] != "_"}
+        commands = {name for name in public - READS_AND_EVIDENCE if name in vars(RemoteRegistry)}
+        assert public - READS_AND_EVIDENCE - commands == NOT_OFFERED
+
+    def test_nothing_is_written_from_here(self, remote: RemoteRegistry):
+        open_run(remote, "train-1")
+        register(remote, "train-1")
+        with pytest.raises(CommandRefusedError):
+            remote.transition(
+                1, State.RETIRED, expected=State.EVALUATED, operation="o", at=at(1), actor="a", reason="why"
+            )
+        assert remote.version(1).state is State.EVALUATED
+
+    def test_another_callers_command_is_refused(self, client: UnreliableClient, function: FakeRegistryFunction):
+        run = RemoteRegistry(client, TABLE, "flights", send=invoking(function, "everloop-flights-registry:run"))
+        open_run(run, "train-1")
+        with pytest.raises(CommandRefusedError, match="the caller run may send"):
+            run.promote("train-1", at=at(1), actor="forger")
+        unqualified = RemoteRegistry(client, TABLE, "flights", send=invoking(function, "everloop-flights-registry"))
+        with pytest.raises(CommandRefusedError, match="this came to none"):
+            open_run(unqualified, "train-2")
+
+
+class TestBeginnings:
+    """What a caller says of a rollout is its beginning, and its ends are two."""
+
+    def test_a_rollout_that_would_begin_in_the_middle(self, store: RegistryStore, direct: RegistryStore):
+        open_run(store, "train-1")
+        register(store, "train-1")
+        begun = start_rollout(store, "train-1", 1)
+        for change in ({"status": "baking"}, {"step_index": 3}, {"kind": "quietly"}):
+            with pytest.raises(UnknownStatusError, match="a rollout begins"):
+                direct.start_rollout(type(begun)(**{**begun.to_json(), **change}), at=at(2), actor="a")
+
+    def test_a_rollout_that_would_end_as_anything(self, store: RegistryStore):
+        with pytest.raises(UnknownStatusError, match="not 'canary'"):
+            store.end_rollout("train-1", status="canary", at=at(2), actor="a")
+
+    def test_a_version_whose_gate_failed_is_not_evaluated(self, store: RegistryStore):
+        open_run(store, "train-1")
+        register(store, "train-1", gate={"verdict": "fail", "reasons": []})
+        with pytest.raises(RegistryError, match="said 'fail'"):
+            store.mark_evaluated(1, at=at(1), actor="a")

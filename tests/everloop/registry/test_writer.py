@@ -1,0 +1,151 @@
+"""The registry function's work: who may send what, how it is read, and what comes back."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+import pytest
+
+from everloop.busy_services import ServiceBusyError
+from everloop.registry import RegistryStore, Rollout, verify_audit
+from everloop.registry.commands import COMMANDS, MAY_SEND, Command, OpenRun, StartRollout, decoded, encoded
+from everloop.registry.exceptions import CommandRefusedError
+from everloop.registry.writer import answer, caller_of
+from tests.fakes.registry_function import ARN, FakeRegistryFunction, remote_registry
+from tests.fakes.registry_table import TABLE, UnreliableClient
+from tests.helpers.registry_scenes import TRIGGER, at, crown, open_run
+
+OPEN = OpenRun("train-1", "train", TRIGGER, at(0), "test", 10, 7)
+EXAMPLES: dict[str, Any] = {"str": "x", "int": 1, "dict": {}, "list": [], "bool": False, "float": 0.5}
+
+
+def an_example(kind: type[Command]) -> dict[str, Any]:
+    """A command of that kind that can be read."""
+    values = {}
+    for name, field in kind.__dataclass_fields__.items():
+        values[name] = EXAMPLES[str(field.type).split("[")[0].split(" ")[0]]
+    return {"command": kind.__name__, **values}
+
+
+class TestCallers:
+    @pytest.mark.parametrize(
+        ("arn", "caller"),
+        [
+            (f"{ARN}everloop-flights-registry:run", "run"),
+            (f"{ARN}everloop-flights-registry:$LATEST", "$LATEST"),
+            (f"{ARN}everloop-flights-registry", None),
+        ],
+    )
+    def test_a_caller_is_the_alias(self, arn: str, caller: str | None):
+        assert caller_of(arn) == caller
+
+    @pytest.mark.parametrize("name", sorted(COMMANDS))
+    @pytest.mark.parametrize("caller", [*MAY_SEND, "monitor", "snapshot", "$LATEST", "", None])
+    def test_each_command_has_its_one_caller(self, name: str, caller: str | None):
+        kind = COMMANDS[name]
+        if kind in MAY_SEND.get(caller or "", ()):
+            assert type(decoded(an_example(kind), caller)) is kind
+        else:
+            with pytest.raises(CommandRefusedError):
+                decoded(an_example(kind), caller)
+
+    def test_no_two_callers_share_a_command(self):
+        assert sum(len(kinds) for kinds in MAY_SEND.values()) == len(COMMANDS)
+
+    def test_the_refusal_says_what_the_caller_may_send(self):
+        with pytest.raises(CommandRefusedError, match="the caller run may send CloseRun, OpenRun; not 'Promote'"):
+            decoded({"command": "Promote", "rollout_id": "r", "at": at(0), "actor": "a"}, "run")
+
+
+class TestReading:
+    def test_what_is_sent_is_what_is_read(self):
+        assert decoded(encoded(OPEN), "run") == OPEN
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({"run_id": 1}, "run_id is int, not str"),
+            ({"quota_runs": True}, "quota_runs is bool, not int"),
+            ({"trigger": "drift"}, "trigger is str, not dict"),
+            ({"status": "canary"}, "status is not known"),
+            ({"at": None}, "at is NoneType, not str"),
+        ],
+    )
+    def test_a_command_that_is_not_what_its_name_promises(self, change: dict[str, Any], said: str):
+        with pytest.raises(CommandRefusedError, match=said):
+            decoded({**encoded(OPEN), **change}, "run")
+
+    def test_a_field_that_is_missing(self):
+        with pytest.raises(CommandRefusedError, match="run_id is missing"):
+            decoded({"command": "OpenRun"}, "run")
+
+    @pytest.mark.parametrize("document", [None, [], "OpenRun", {}, {"command": ["OpenRun"]}, {"command": "commit"}])
+    def test_what_is_no_command(self, document: Any):
+        with pytest.raises(CommandRefusedError):
+            decoded(document, "run")
+
+
+PROGRESS = {"status", "step_index", "percent", "step_started_at", "promoted_at", "ended_at", "last_check", "reasons"}
+"""The fields of a rollout that its beginning leaves as they are."""
+
+
+class TestFields:
+    @pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"StartRollout"}))
+    def test_a_command_has_what_the_stores_method_takes(self, name: str):
+        method = getattr(RegistryStore, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower())
+        wanted = {n: p.annotation for n, p in inspect.signature(method).parameters.items() if n != "self"}
+        assert {n: f.type for n, f in COMMANDS[name].__dataclass_fields__.items()} == wanted
+
+    def test_a_rollouts_beginning_is_its_record_without_the_progress(self):
+        fields = {n: f.type for n, f in Rollout.__dataclass_fields__.items() if n not in PROGRESS | {"model"}}
+        begun = {n: f.type for n, f in StartRollout.__dataclass_fields__.items() if n not in ("at", "actor")}
+        assert begun == {n: kind for n, kind in fields.items() if n != "DOCUMENTS"}
+
+
+class TestAnswering:
+    def test_the_record_comes_back_and_the_audit_says_by_whom(self, direct: RegistryStore):
+        def store_for(caller: str) -> RegistryStore:
+            return RegistryStore(direct.client, direct.table, direct.model, via=caller)
+
+        answered = answer(encoded(OPEN), "run", store_for)
+        assert answered == {"record": direct.run("train-1").to_json()}
+        (record,) = direct.audit_records()
+        assert record.details["via"] == "run"
+        assert verify_audit(direct).sound
+
+    def test_a_refusal_is_an_answer(self, direct: RegistryStore):
+        open_run(direct, "train-9", when=at(1))
+        refused = answer(encoded(OPEN), "run", lambda _: direct)["refused"]
+        assert refused["error"] == "RunAlreadyActiveError"
+        assert refused["facts"] == {"model": "flights", "run_id": "train-9", "started_at": at(1)}
+
+    def test_a_busy_table_is_an_answer_too(self, direct: RegistryStore, client: UnreliableClient):
+        client.faults = ["before"]
+        assert answer(encoded(OPEN), "run", lambda _: direct)["refused"]["error"] == ServiceBusyError.__name__
+
+    def test_what_is_broken_is_raised(self):
+        def store_for(caller: str) -> RegistryStore:
+            raise KeyError("EVERLOOP_TABLE")
+
+        with pytest.raises(KeyError):
+            answer(encoded(OPEN), "run", store_for)
+
+
+def test_every_audit_record_of_a_life_says_through_whom_it_came(client: UnreliableClient):
+    function = FakeRegistryFunction(client, "flights")
+    crown(remote_registry(client, "flights", function=function), "train-1")
+    store = RegistryStore(client, TABLE, "flights")
+    via = [(r.action, r.details["via"]) for r in store.audit_records()]
+    assert via == [
+        ("run_opened", "run"),
+        ("registered", "register"),
+        ("transition", "register"),
+        ("rollout_started", "rollout"),
+        ("transition", "rollout"),
+        ("promoted", "rollout"),
+        ("transition", "rollout"),
+        ("rollout_completed", "rollout"),
+        ("run_closed", "run"),
+    ]

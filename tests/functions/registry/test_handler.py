@@ -1,0 +1,58 @@
+"""The registry function as Lambda calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from everloop.environment import MissingSettingError
+from everloop.registry import RegistryStore
+from everloop.registry.commands import OpenRun, encoded
+from functions.registry import handler
+from tests.fakes.registry_table import TABLE, dynamodb
+from tests.helpers.registry_scenes import TRIGGER, at
+
+OPEN = encoded(OpenRun("train-1", "train", TRIGGER, at(0), "pipeline train-1", 10, 7))
+
+
+def context(alias: str) -> Any:
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:everloop-flights-registry"
+    return SimpleNamespace(
+        function_name="everloop-flights-registry",
+        memory_limit_in_mb=512,
+        invoked_function_arn=f"{arn}:{alias}" if alias else arn,
+        aws_request_id="request-1",
+    )
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[RegistryStore]:
+    handler.store_for.cache_clear()
+    with mock_aws():
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        monkeypatch.setenv("EVERLOOP_TABLE", TABLE)
+        monkeypatch.setenv("EVERLOOP_MODEL", "flights")
+        yield RegistryStore(dynamodb(), TABLE, "flights")
+    handler.store_for.cache_clear()
+
+
+def test_writes_what_its_caller_may_have_written(store: RegistryStore):
+    assert handler.handle(OPEN, context("run")) == {"record": store.run("train-1").to_json()}
+    assert [(r.action, r.details["via"]) for r in store.audit_records()] == [("run_opened", "run")]
+
+
+@pytest.mark.parametrize("alias", ["rollout", "register", "release", "monitor", "$LATEST", "7", ""])
+def test_writes_it_for_nobody_else(store: RegistryStore, alias: str):
+    refused = handler.handle(OPEN, context(alias))["refused"]
+    assert refused["error"] == "CommandRefusedError"
+    assert store.audit_head() is None
+
+
+def test_without_its_variables_it_says_which(store: RegistryStore, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("EVERLOOP_TABLE")
+    with pytest.raises(MissingSettingError, match="EVERLOOP_TABLE"):
+        handler.handle(OPEN, context("run"))

@@ -1,0 +1,203 @@
+"""No role but the registry function's writes state or audit: tried with the credentials of every deployed role.
+
+Roles are those of the deployed templates, and kinds of records those that stand in the table after the loop has run:
+a new one of either is covered by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pytest
+from botocore.config import Config
+
+from everloop.registry.commands import MAY_SEND
+from everloop.registry.remote import RemoteRegistry, invoking
+from local.deploy.state import StateDirectory
+from tests.loop.models import BAKERY
+from tests.loop.registry_attempts import ATTEMPTS, TABLE_ATTEMPTS, Item, function_attempts, outcome
+from tests.loop.standing_cloud import Loop
+
+pytestmark = pytest.mark.xdist_group("loop")
+
+ROLE = "AWS::IAM::Role"
+PUTS = {"PutItem", "Transaction Put"}
+PARTITIONS = {"MODEL": "registry", "WINDOWS": "monitor", "SNAPSHOTS": "snapshot"}
+"""The beginnings of the table's partitions, and the function that may put items there: of the same model, no more."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """A deployed role: its stack, its logical id in the template, its ARN."""
+
+    stack: str
+    logical_id: str
+    arn: str
+
+    def is_of(self, model: str, function: str) -> bool:
+        stack = f"EverloopModel-{model.replace('_', '-')}"
+        return self.stack == stack and self.logical_id.startswith(f"Functions{function.capitalize()}Role")
+
+
+@pytest.fixture(scope="module")
+def roles(loop: Loop) -> list[Role]:
+    """Every role that the templates declare."""
+    stacks = StateDirectory(loop.cloud.running.state_directory / "stacks").load_all()
+    found = [
+        Role(stack.name, name, resource.attributes["Arn"])
+        for stack in stacks
+        for name, resource in stack.resources.items()
+        if resource.type == ROLE
+    ]
+    listed = loop.account.client("iam").get_paginator("list_roles").paginate()
+    assert {role["Arn"] for page in listed for role in page["Roles"]} == {role.arn for role in found}
+    return found
+
+
+@pytest.fixture(scope="module")
+def records(loop: Loop) -> dict[tuple[str, str], Item]:
+    """One record of each kind, by partition and kind; of the other model, which never ran, where they would be."""
+    pages = loop.account.client("dynamodb").get_paginator("scan").paginate(TableName=loop.account.platform.table)
+    found: dict[tuple[str, str], Item] = {}
+    for page in pages:
+        for item in page["Items"]:
+            found.setdefault((item["pk"]["S"], item["sk"]["S"].split("#")[0]), item)
+    for sort_key in ("AUDIT#000000000001", "AUDIT_HEAD", "CHAMPION"):
+        place = {"pk": {"S": f"MODEL#{BAKERY}"}, "sk": {"S": sort_key}}
+        found.setdefault((place["pk"]["S"], sort_key.split("#")[0]), place)
+    own = {kind for partition, kind in found if partition.endswith(f"#{loop.name}")}
+    assert own >= {"VERSION", "RUN", "ACTIVE_RUN", "AUDIT", "AUDIT_HEAD", "CHAMPION", "COUNTER", "ROLLOUT", "OPERATION"}
+    assert own >= {"PLACE", "WINDOW", "SNAPSHOT"}
+    return found
+
+
+def client_of(loop: Loop, role: Role, service: str) -> Any:
+    """A client with the role's credentials, without retries."""
+    session = loop.account.client("sts").assume_role(RoleArn=role.arn, RoleSessionName="forger")["Credentials"]
+    return loop.account.session.client(
+        service,
+        aws_access_key_id=session["AccessKeyId"],
+        aws_secret_access_key=session["SecretAccessKey"],
+        aws_session_token=session["SessionToken"],
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+
+def test_the_attempts_are_such_as_the_table_takes(loop: Loop) -> None:
+    """Whoever may do everything is not refused for how an attempt is made; tried in a partition that is nobody's."""
+    client, table = loop.account.client("dynamodb"), loop.account.platform.table
+    item = {"pk": {"S": "NOBODY#"}, "sk": {"S": "CHAMPION"}, "version": {"N": "2"}}
+    client.put_item(TableName=table, Item=item)
+    said = {name: outcome(lambda a=attempt: a(client, table, item)) for name, attempt in ATTEMPTS.items()}
+    assert set(said.values()) == {"done", "ConditionalCheckFailedException", "TransactionCanceledException"}, said
+    assert client.get_item(TableName=table, Key={n: item[n] for n in ("pk", "sk")})["Item"] == item
+    for sort_key in ("CHAMPION", "CHAMPION~nobody"):
+        client.delete_item(TableName=table, Key={"pk": item["pk"], "sk": {"S": sort_key}})
+
+
+def test_state_and_audit_have_one_writer_and_nobody_updates_or_deletes(
+    loop: Loop, roles: list[Role], records: dict[tuple[str, str], Item]
+) -> None:
+    table, may, tried = loop.account.platform.table, set(), 0
+    expected = set()
+    for role in roles:
+        client = client_of(loop, role, "dynamodb")
+        for (partition, kind), item in records.items():
+            begins, model = partition.split("#", 1)
+            if role.is_of(model, PARTITIONS[begins]):
+                expected |= {(role, partition, kind, put) for put in PUTS}
+            for name, attempt in ATTEMPTS.items():
+                tried += 1
+                if outcome(lambda a=attempt, c=client, i=item: a(c, table, i)) != "denied":
+                    may.add((role, partition, kind, name))
+    print(
+        f"{len(roles)} roles, {len(records)} kinds of records, {len(ATTEMPTS)} ways: {tried} tried, {len(may)} allowed"
+    )
+    assert may == expected
+
+
+def test_no_role_reads_another_models_records(loop: Loop, roles: list[Role]) -> None:
+    table, may = loop.account.platform.table, set()
+    for role in roles:
+        client = client_of(loop, role, "dynamodb")
+        for model in (loop.name, BAKERY):
+            key = {"pk": {"S": f"MODEL#{model}"}, "sk": {"S": "CHAMPION"}}
+            if outcome(lambda c=client, k=key: c.get_item(TableName=table, Key=k)) != "denied":
+                may.add((role.stack, model))
+    assert may == {(f"EverloopModel-{model.replace('_', '-')}", model) for model in (loop.name, BAKERY)}
+
+
+def test_nobody_touches_the_table_itself(loop: Loop, roles: list[Role]) -> None:
+    table = loop.account.platform.table
+    may = {
+        (role, name)
+        for role in roles
+        for client in [client_of(loop, role, "dynamodb")]
+        for name, attempt in TABLE_ATTEMPTS.items()
+        if outcome(lambda a=attempt, c=client: a(c, table)) != "denied"
+    }
+    assert may == set()
+
+
+def test_each_caller_invokes_its_own_alias_alone(loop: Loop, roles: list[Role]) -> None:
+    may, expected = set(), set()
+    for role in roles:
+        client = client_of(loop, role, "lambda")
+        for model in (loop.name, BAKERY):
+            for alias in (None, "$LATEST", *MAY_SEND):
+                given = {"Qualifier": alias} if alias else {}
+                name = f"everloop-{model}-registry"
+                called = outcome(
+                    lambda c=client, n=name, g=given: c.invoke(FunctionName=n, InvocationType="DryRun", **g)
+                )
+                if called != "denied":
+                    may.add((role, model, alias))
+                if alias and role.is_of(model, alias):
+                    expected.add((role, model, alias))
+    assert len(expected) == 6, "run, register and rollout, of two models"
+    assert may == expected
+
+
+def test_nobody_gets_hold_of_the_registry_function_or_its_role(loop: Loop, roles: list[Role]) -> None:
+    may = set()
+    for model in (loop.name, BAKERY):
+        registry = next(role for role in roles if role.is_of(model, "registry"))
+        attempts = function_attempts(f"everloop-{model}-registry", registry.arn, f"everloop-{model}-predict")
+        for role in roles:
+            clients = cache(lambda service, r=role: client_of(loop, r, service))
+            may |= {
+                (role, name)
+                for name, (service, call) in attempts.items()
+                if outcome(lambda s=service, c=call, found=clients: c(found(s))) != "denied"
+            }
+    assert may == set()
+
+
+@pytest.mark.parametrize(
+    ("function", "command"),
+    [
+        ("run", {"command": "Promote", "rollout_id": "r", "at": "2013-03-12T00:00:00Z", "actor": "forger"}),
+        ("register", {"command": "OpenRun", "run_id": "r", "at": "2013-03-12T00:00:00Z", "actor": "forger"}),
+        ("rollout", {"command": "ReleaseStaleRun", "run_id": "r", "reason": "x", "at": "t", "actor": "forger"}),
+    ],
+)
+def test_the_registry_function_refuses_what_a_caller_may_not(
+    loop: Loop, roles: list[Role], function: str, command: dict[str, Any]
+) -> None:
+    role = next(role for role in roles if role.is_of(loop.name, function))
+    before = loop.store.audit_head()
+    send = invoking(client_of(loop, role, "lambda"), f"everloop-{loop.name}-registry:{function}")
+    refused = send(command)["refused"]
+    assert refused["error"] == "CommandRefusedError"
+    assert f"the caller {function} may send" in refused["message"], json.dumps(refused)
+    assert loop.store.audit_head() == before
+
+
+def test_the_audit_says_through_whom_each_record_came(loop: Loop) -> None:
+    via = {record.details.get("via") for record in loop.store.audit_records()}
+    assert via <= set(MAY_SEND)
+    assert via >= {"run", "register", "rollout"}
+    assert isinstance(loop.store, RemoteRegistry)
