@@ -6,6 +6,7 @@ which is queried. Where they can't be told from a request, a policy with that co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -23,6 +24,19 @@ _TRANSACT_ACTIONS = {
     "Get": "GetItem",
 }
 
+_BEFORE_THE_TABLE = {
+    "SELECT": r"""(?:"[^"]*"|'[^']*'|[^"'])*?\bFROM\s*""",
+    "INSERT": r"\s+INTO\s*",
+    "UPDATE": r"\s*",
+    "DELETE": r"\s+FROM\s*",
+}
+_TABLE = r"""(?P<table>"[^"]+"|[\w-]+)(?:\.(?P<index>"[^"]+"|[\w-]+))?"""
+_PARTIQL = {
+    verb: re.compile(rf"\s*(?:EXISTS\s*\(\s*)?{verb}\b{before}{_TABLE}", re.IGNORECASE)
+    for verb, before in _BEFORE_THE_TABLE.items()
+}
+"""The beginning of a statement, up to its table."""
+
 Item = Mapping[str, Any]
 """An item, or its key: attribute name to typed value."""
 
@@ -38,6 +52,9 @@ def dynamodb_accesses(call: Call) -> Iterable[Access] | None:
         ]
     if isinstance(params.get("RequestItems"), dict):
         return [_access(call, call.action, name, _batch(part)) for name, part in params["RequestItems"].items()]
+    statements = _statements(params)
+    if statements:
+        return [_stated(call, statement) for statement in statements]
     if params.get("TableName"):
         table, index = params["TableName"], params.get("IndexName")
         if call.action == "Query":
@@ -46,6 +63,25 @@ def dynamodb_accesses(call: Call) -> Iterable[Access] | None:
     if params.get("ResourceArn"):
         return [Access(f"dynamodb:{call.action}", (params["ResourceArn"],))]
     return None
+
+
+def _statements(params: Mapping[str, Any]) -> list[str]:
+    """The PartiQL statements of ExecuteStatement, BatchExecuteStatement or ExecuteTransaction."""
+    several = params.get("Statements") or params.get("TransactStatements") or []
+    return [str(part.get("Statement")) for part in ([params] if params.get("Statement") else several)]
+
+
+def _stated(call: Call, statement: str) -> Access:
+    """What a PartiQL statement needs: the action of its verb, on its table or index.
+
+    Its partition keys are not looked for, so a policy with a condition on them denies it.
+    """
+    for verb, pattern in _PARTIQL.items():
+        if found := pattern.match(statement):
+            arn = call.named_arn("dynamodb", "table/", found["table"].strip('"'))
+            index = (found["index"] or "").strip('"')
+            return Access(f"dynamodb:PartiQL{verb.capitalize()}", (f"{arn}/index/{index}" if index else arn,))
+    return Access(f"dynamodb:{call.action}")
 
 
 def _access(call: Call, action: str, table: str, items: list[Item], index: str | None = None) -> Access:

@@ -186,6 +186,34 @@ ONE_MODEL = {
 """Requests that reach the partition of one model, and no other than that of a besides."""
 
 
+class TestPartiQL:
+    """A statement needs the action of its verb, on the table it names; two models stand in it."""
+
+    STATEMENTS = (
+        ("Select", "SELECT * FROM \"registry\" WHERE pk='MODEL#a' AND sk='CHAMPION'"),
+        ("Insert", "INSERT INTO \"registry\" VALUE {'pk': 'MODEL#new', 'sk': 'x'}"),
+        ("Update", "UPDATE \"registry\" SET note=' FROM records' WHERE pk='MODEL#a' AND sk='CHAMPION'"),
+        ("Delete", "DELETE FROM \"registry\" WHERE pk='MODEL#gone' AND sk='x'"),
+    )
+
+    @pytest.mark.parametrize(("verb", "statement"), STATEMENTS)
+    def test_needs_the_action_of_its_verb_on_its_table(self, cloud, registry, table, verb, statement):
+        elsewhere = as_role(cloud, "dynamodb", allow("dynamodb:PartiQL*", table), allow("dynamodb:PutItem", registry))
+        for refused in (
+            denied(elsewhere.execute_statement, Statement=statement),
+            denied(elsewhere.batch_execute_statement, Statements=[{"Statement": statement}]),
+            denied(elsewhere.execute_transaction, TransactStatements=[{"Statement": statement}]),
+        ):
+            assert f"dynamodb:PartiQL{verb} on resource: {registry} " in refused["Message"]
+        able = as_role(cloud, "dynamodb", allow(f"dynamodb:PartiQL{verb}", registry), name="able")
+        able.execute_statement(Statement=statement)
+
+    def test_is_denied_where_a_policy_asks_for_its_partition(self, cloud, registry):
+        own = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["MODEL#a"]}}
+        role = as_role(cloud, "dynamodb", allow("dynamodb:*", registry, Condition=own))
+        assert "dynamodb:LeadingKeys" in denied(role.execute_statement, Statement=self.STATEMENTS[0][1])["Message"]
+
+
 class TestLeadingKeys:
     """GIVEN a role that may do everything with the table, in the partition of model a."""
 
