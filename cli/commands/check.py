@@ -67,7 +67,7 @@ def _tried(output: Output, name: str, declaration: ModelDeclaration, folder: Pat
     try:
         trial = try_file(declaration, folder, sample, say=output.note)
     except CommandError as error:
-        output.say(f"{name}: {sample.name} shows a mistake: {error}")
+        output.say(f"{name}: {sample.name}, which has to be a plain CSV or Parquet, shows a mistake: {error}")
         return {"ok": False, "sample": {"file": str(sample), "error": error.message, "remedy": error.remedy}}
     output.say(f"{name}: {sample.name} trains, is exported and evaluated; the gate {_judged(trial)}")
     return {"sample": {"file": str(sample), "verdict": trial.verdict, "reasons": trial.reasons}}

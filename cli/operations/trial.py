@@ -37,6 +37,8 @@ SAMPLES = ("sample.csv", "sample.parquet")
 """Rows beside a declaration, which a check tries the model on. They are not shipped with its code."""
 _NO_CHAMPION = "none"
 
+NOTHING_TRAINED = "nothing was trained; docs/data-formats.md says what is taken"
+
 
 class TrialFailedError(CommandError):
     """A job of the trial failed, as it would on AWS."""
@@ -89,7 +91,7 @@ def try_file(
     try:
         frame = read_history_file(file, declaration, file_format, note=say)
     except DatasetError as error:
-        raise RefusedDataError(str(error), "mend the file; nothing was trained") from error
+        raise RefusedDataError(str(error), f"mend the file, or say how it is written; {NOTHING_TRAINED}") from error
     return try_model(declaration, model_folder, frame, place=str(file), say=say, out=out)
 
 
