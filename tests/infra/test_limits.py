@@ -1,0 +1,45 @@
+"""What the templates come to for the longest names and texts that a declaration may have."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from infra.alarms import _alarms
+from infra.names import FUNCTIONS, ModelNames
+from tests.helpers.declarations import binary_document, declare
+from tests.helpers.synthesis import Assembly
+
+LONGEST = ModelNames("m" * 31)
+TEMPLATE_BYTES = 1_000_000
+RESOURCES = 500
+
+
+def test_the_longest_model_name_gives_names_that_every_service_takes() -> None:
+    assert declare(binary_document(model=LONGEST.model)).model == LONGEST.model
+    named = [LONGEST.function(name) for name in (*FUNCTIONS, "retraining-requested")]
+    assert max(map(len, named)) <= 64, "functions, schedules and rules"
+    assert max(len(LONGEST.predictions_stream), len(LONGEST.labels_stream)) <= 64
+    assert len(LONGEST.state_machine) <= 80
+    assert len(f"{LONGEST.job_prefix}train-{'0' * 16}") <= 63
+    assert len(LONGEST.stack) <= 128
+
+
+def test_the_longest_owner_leaves_an_alarm_its_description() -> None:
+    texts = {"team": "t" * 256, "email": "a@example.org", "escalation": "e" * 256}
+    assert declare(binary_document(owner=texts)).owner.team == texts["team"]
+    for name in ("team", "escalation"):
+        with pytest.raises(ValueError, match="at most 256"):
+            declare(binary_document(owner={**texts, name: "x" * 257}))
+    owner = f"Owner: {'t' * 256}; escalation: {'e' * 256}"
+    for alarm in _alarms(LONGEST, "arn:aws:states", "dead-letters"):
+        assert len(f"{alarm.meaning} {owner}") <= 1024, alarm.name
+
+
+def test_a_template_leaves_room_for_the_widest_model(assembly: Assembly) -> None:
+    """A feature is a column of two tables, which is all that grows with the declaration."""
+    column = len(json.dumps({"Name": "f" * 31, "Type": "double"}, indent=1)) + 60
+    for name, template in assembly.templates.items():
+        assert len(template["Resources"]) <= RESOURCES, name
+        assert len(json.dumps(template, indent=1)) + 2 * 1000 * column <= TEMPLATE_BYTES, name
