@@ -7,7 +7,8 @@ whether a profile was counted in process (:mod:`everloop.monitoring.counting`) o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from everloop.monitoring.exceptions import BinsDifferError, ProfileFormatError
@@ -149,6 +150,10 @@ class Profile:
             score=self.score + other.score,
             outcomes=self.outcomes + other.outcomes,
         )
+
+    def only(self, names: Iterable[str], *, bins: str) -> Profile:
+        """The profile of some of its features; ``bins`` names theirs."""
+        return replace(self, bins=bins, features={name: self.features[name] for name in names})
 
     def as_dict(self) -> dict[str, Any]:
         """The profile as JSON values."""

@@ -15,6 +15,7 @@ from everloop.monitoring.profile_queries import profile_queries
 from everloop.monitoring.profile_query import Windows, unknown_labels_query
 from everloop.monitoring.quality import QualityReport, judge_quality
 from everloop.monitoring.reference import Reference
+from everloop.monitoring.watchable import watchable
 from everloop.monitoring.window import Watched, watched_before, window_document, without_gaps
 from everloop.registry.records import Champion, Run
 from everloop.retraining.decision import Decision, Facts, FallenQuality, PastRun, decide
@@ -93,7 +94,8 @@ def watch(
     query : callable
         Runs a query on the lake and returns its rows.
     """
-    reference, version = scene.reference, scene.champion.version
+    version, seen = scene.champion.version, watchable(scene.reference, declaration)
+    reference = seen.reference
     queries = profile_queries(declaration, reference, windows, version=version)
     answer = [row for text in queries for row in query(text)]
     classification = declaration.problem.type == "binary_classification"
@@ -102,7 +104,7 @@ def watch(
         unknown = read_unknown(query(unknown_labels_query(declaration, windows)))
         counted = replace(counted, labels=replace(counted.labels, unmatched=unknown))
     judged = scene.earlier[: windows_needed(declaration)]
-    earlier = watched_before(judged, version=version, bins=reference.bins_id, before=windows.end)
+    earlier = watched_before(judged, version=version, reference=scene.reference, watched=reference, before=windows.end)
     chain = without_gaps(windows.end, windows.end - windows.start, earlier)
     drift = judge_drift(reference, [counted.profile, *(w.profile for w in chain)], drift_policy(declaration))
     quality = judge_quality(
@@ -121,6 +123,7 @@ def watch(
         drift=drift,
         quality=quality,
         decision=decision,
+        not_watched=seen.left_out,
     )
 
 

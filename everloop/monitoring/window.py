@@ -14,6 +14,8 @@ from everloop.monitoring.profile import Profile
 from everloop.monitoring.profile_answer import Counted
 from everloop.monitoring.profile_query import Windows
 from everloop.monitoring.quality import QualityReport
+from everloop.monitoring.reference import Reference
+from everloop.monitoring.watchable import part_of_reference
 from everloop.retraining.decision import Decision
 
 Document = Mapping[str, Any]
@@ -29,25 +31,39 @@ class Watched:
     labelled_rows: int
 
 
-def watched_before(documents: Sequence[Document], *, version: int, bins: str, before: datetime) -> list[Watched]:
+def watched_before(
+    documents: Sequence[Document], *, version: int, reference: Reference, watched: Reference, before: datetime
+) -> list[Watched]:
     """The earlier windows in which this champion was watched over the same bins, newest first.
+
+    Each has the profile of the features in ``watched``. A window that lacks one of them is none of these.
 
     Parameters
     ----------
     documents : sequence of mapping
         Recorded windows in any order.
+    reference, watched : Reference
+        The champion's, whole, and the part of it that is watched now.
     before : datetime
         The end of the window at hand: a window that is looked at again does not know what came after it.
     """
+    whole: dict[tuple[str, ...], str] = {}
+
+    def same_bins(profile: Document) -> bool:
+        names = tuple(n for n in reference.features if n in profile["features"])
+        if names not in whole:
+            whole[names] = part_of_reference(reference, list(names)).bins_id
+        return set(watched.features) <= set(names) and profile["bins"] == whole[names]
+
     found = [
         Watched(
             parse_instant(d["end"]),
-            Profile.from_dict(d["profile"]),
+            Profile.from_dict(d["profile"]).only(watched.features, bins=watched.bins_id),
             bool(d["drift_alarm"]),
             int(d["labelled_rows"]),
         )
         for d in documents
-        if d["version"] == version and d["profile"]["bins"] == bins and parse_instant(d["end"]) < before
+        if d["version"] == version and parse_instant(d["end"]) < before and same_bins(d["profile"])
     ]
     return sorted(found, key=lambda w: w.end, reverse=True)
 
@@ -71,10 +87,12 @@ def window_document(
     drift: DriftReport,
     quality: QualityReport,
     decision: Decision,
+    not_watched: Mapping[str, str],
 ) -> dict[str, Any]:
     """The record of a window, as JSON values.
 
     ``loss`` and ``labelled_rows`` are of this window alone; ``quality`` is of all the days it was judged on.
+    ``not_watched`` says of each feature that the declaration or the champion has alone why it is left out.
     ``left_out_rows`` are labelled, but no part of the loss or the quality; ``left_out_reason`` says why.
     """
     return {
@@ -97,6 +115,7 @@ def window_document(
         "drift_alarm": bool(drift.alarmed),
         "drift_reason": drift.reason,
         "drift": drift.as_dict(),
+        "not_watched": dict(not_watched),
         "quality": quality.as_dict(),
         "decision": decision.outcome,
         "urgency": decision.urgency,

@@ -107,6 +107,8 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
     document = recorded.document
     print(_metrics(document, scheduled), flush=True)
     answer = {"window_end": end, "decision": document["decision"], "reasons": document["reasons"]}
+    if document.get("not_watched"):
+        answer["not_watched"] = document["not_watched"]
     if document["decision"] == "retrain":
         request = RetrainingRequest.from_window(document)
         send(request, using.events, using.event_bus, at=scheduled)
@@ -161,6 +163,7 @@ def _metrics(document: dict[str, Any], at: datetime) -> str:
         "LabelledRows": document["labelled_rows"],
         "LabelsUnmatched": document["labels_unmatched"],
         "DriftAlarm": int(document["drift_alarm"]),
+        "FeaturesNotWatched": len(document.get("not_watched", {})),
         "DriftedFeatures": sum(f["alarm"] for f in document["drift"].values()),
         "RetrainingRequested": int(document["decision"] == "retrain"),
         "Loss": document["loss"],

@@ -265,3 +265,80 @@ def test_a_label_beyond_all_sums_costs_its_row_and_not_the_window(world: World) 
     assert (document["labelled_rows"], document["left_out_rows"]) == (20, 1)
     assert "1 row has a label or an answer beyond 1e+60" in document["left_out_reason"]
     assert document["profile"]["outcomes"]["rows"] == 19
+
+
+class TestAfterTheDeclarationChanged:
+    """GIVEN a champion that was watched for six days before its declaration changed, and serves on."""
+
+    def changed(self, world: World, features: list[dict], *statements: str) -> None:
+        for day in range(6):
+            world.live(day)
+            world.watch(day)
+        document = DECLARATION.model_dump(mode="json")
+        document["data"]["features"] = features
+        for statement in statements:
+            world.lake.connection.execute(f'ALTER TABLE "late_train_predictions" {statement}')
+        world.using = replace(world.using, declaration=declare(document))
+
+    def test_what_both_have_is_watched_on_and_the_rest_is_told(self, world: World, capsys) -> None:
+        world.crown("train-1")
+        kept = [
+            {"name": "distance", "type": "number"},
+            {"name": "operator", "type": "number"},
+            {"name": "line", "type": "category"},
+            {"name": "seats", "type": "number", "missing": "allow"},
+        ]
+        self.changed(world, kept, 'DROP "wind"', 'ADD "seats" DOUBLE', 'DROP "operator"', 'ADD "operator" DOUBLE')
+        # WHEN the next window is watched
+        rows = draw(world.rng, 150)
+        for i in range(150):
+            moment = BEGIN + timedelta(days=6, hours=12)
+            record = [f"n{i}", "r", 1, moment.replace(tzinfo=None), f"n{i}", 1.0, float(rows.scores[i]), 1.0]
+            record += [
+                float(rows.features["distance"][i]),
+                rows.features["line"][i],
+                moment.date().isoformat(),
+                5.0,
+                1.0,
+            ]
+            world.lake._insert("predictions", [record])
+        answer = world.watch(6)
+        # THEN it is judged together with the windows before the change
+        document = world.document(6)
+        assert (document["rows"], document["drift_evaluated"]) == (150, True)
+        assert {name: found["days"] for name, found in document["drift"].items()} == {
+            "distance": 7,
+            "line": 7,
+            "prediction": 7,
+        }
+        # AND every other feature is told, with the reason
+        assert answer["not_watched"] == {
+            "wind": "no longer declared",
+            "operator": "declared as a number now, and the champion knows it as a category",
+            "seats": "declared since the champion was trained",
+        }
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])["FeaturesNotWatched"] == 3
+
+    def test_a_feature_declared_again_is_watched_again(self, world: World) -> None:
+        world.crown("train-1")
+        features = [f.model_dump(mode="json") for f in DECLARATION.data.features]
+        self.changed(world, [f for f in features if f["name"] != "wind"])
+        world.live(6)
+        world.watch(6)
+        assert world.document(6)["not_watched"] == {"wind": "no longer declared"}
+        world.using = replace(world.using, declaration=DECLARATION)
+        world.live(7)
+        world.watch(7)
+        document = world.document(7)
+        # The windows before can not be added to this one: one of them does not know the wind.
+        assert (document["not_watched"], document["drift"]["wind"]["days"]) == ({}, 1)
+
+    def test_with_no_feature_in_common_the_scores_are_watched(self, world: World) -> None:
+        world.crown("train-1")
+        self.changed(world, [{"name": "seats", "type": "number", "missing": "allow"}], 'ADD "seats" DOUBLE')
+        world.lake.connection.execute('ALTER TABLE "late_train_predictions" DROP "seats"')
+        world.live(6)
+        world.watch(6)
+        document = world.document(6)
+        assert set(document["drift"]) == {"prediction"}
+        assert document["rows"] == 150
