@@ -55,7 +55,7 @@ def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
             "Freezes the training data and holds it against its contract",
             MEMORY_MB,
             900,
-            ("TABLE", *queries),
+            ("TABLE", *queries, "ARTIFACT_BUCKET"),
             managed_layer=True,
         ),
         "gate": FunctionFacts("Decides whether a candidate passes", 512, 60, ()),

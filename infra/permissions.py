@@ -103,6 +103,9 @@ class ModelPermissions:
             *self._lake_queries(datasets),
             self.lake_objects(UPLOAD, datasets),
             self._table(*GET, PUT, partition=keys.snapshots_partition(self.names.model)),
+            # The champion and its contract: what a declaration may not take from it.
+            self._table(*GET),
+            self.artifact_objects(("s3:GetObject",)),
         ]
 
     def _gate(self) -> list[Grant]:

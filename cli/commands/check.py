@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
+from cli.account import Account
 from cli.exceptions import CommandError
+from cli.operations.changes import changes_against_deployed
 from cli.operations.declarations import declared_models, find_declaration
 from cli.operations.trial import Trial, sample_of, try_file
 from cli.options import json_option, models_directory_option
@@ -19,13 +21,17 @@ from everloop.model_file import ModelDeclaration, ModelFileError, training_run_u
 @click.command()
 @click.argument("models", nargs=-1)
 @click.option("--no-sample", is_flag=True, help="Check the declarations alone.")
+@click.option("--deployed", is_flag=True, help="Also against what is deployed: the champion, and the rows in the lake.")
 @models_directory_option
 @json_option
-def check(models: tuple[str, ...], no_sample: bool, models_directory: Path, as_json: bool) -> None:
+def check(models: tuple[str, ...], no_sample: bool, deployed: bool, models_directory: Path, as_json: bool) -> None:
     """Check the declarations of MODELS (all of them, where none is named).
 
     Where a `sample.csv` or `sample.parquet` lies beside a declaration, the model is also tried on it, as `everloop
     try` does. What the gate says of a sample is told, and no mistake.
+
+    With --deployed, what the champion still needs, and columns that lie in the lake as another type, are mistakes too:
+    type it before you deploy a changed declaration. It reads the account; without it, nothing does.
 
     Exit status 1 when any has a mistake.
     """
@@ -35,7 +41,7 @@ def check(models: tuple[str, ...], no_sample: bool, models_directory: Path, as_j
         raise CommandError(
             f"no models/<name>/model.yaml in {models_directory.resolve()}", "docs/add-a-model.md shows how to add one"
         )
-    results = []
+    results, account = [], Account() if deployed else None
     for name in names:
         try:
             declaration = find_declaration(name, models_directory)
@@ -47,6 +53,8 @@ def check(models: tuple[str, ...], no_sample: bool, models_directory: Path, as_j
             results.append(_good(output, name, declaration))
             if not no_sample:
                 results[-1] |= _tried(output, name, declaration, models_directory / name)
+            if account is not None:
+                results[-1] |= _against_deployed(output, name, declaration, account)
     output.document(results)
     if not all(result["ok"] for result in results):
         sys.exit(1)
@@ -71,6 +79,15 @@ def _tried(output: Output, name: str, declaration: ModelDeclaration, folder: Pat
         return {"ok": False, "sample": {"file": str(sample), "error": error.message, "remedy": error.remedy}}
     output.say(f"{name}: {sample.name} trains, is exported and evaluated; the gate {_judged(trial)}")
     return {"sample": {"file": str(sample), "verdict": trial.verdict, "reasons": trial.reasons}}
+
+
+def _against_deployed(output: Output, name: str, declaration: ModelDeclaration, account: Account) -> dict[str, Any]:
+    changes = changes_against_deployed(account, declaration)
+    for change in changes:
+        output.say(f"{name}: {change.sentence}")
+    if not changes:
+        output.say(f"{name}: fits what is deployed")
+    return {"changes": changes, **({"ok": False} if changes else {})}
 
 
 def _judged(trial: Trial) -> str:

@@ -60,10 +60,17 @@ def _facts(found: ModelStatus) -> list[list[Any]]:
         ["staging", f"version {registry.staging}" if registry.staging else "nothing"],
         ["active run", f"{active.run_id} since {minute(active.started_at)}" if active else "none"],
         ["code", code if champion else "waits for the first champion"],
+        *([["not watched", _not_watched(found)]] if _not_watched(found) else []),
         ["alarms", ", ".join(found.alarms) or "none"],
         ["predictions", found.deployed.predictions_url],
         ["labels", found.deployed.labels_url],
     ]
+
+
+def _not_watched(found: ModelStatus) -> str:
+    """Features that the last window left out, each with its reason."""
+    last = found.registry.windows[0].document if found.registry.windows else {}
+    return "; ".join(f"{name}: {why}" for name, why in last.get("not_watched", {}).items())
 
 
 def _window(document: dict[str, Any]) -> list[Any]:

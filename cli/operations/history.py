@@ -10,11 +10,14 @@ from botocore.exceptions import ClientError
 
 from cli.account import Account
 from cli.exceptions import RefusedDataError
+from everloop.dataset.changes import against_lake
 from everloop.dataset.exceptions import DatasetError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import HistoryCheck, check_history
 from everloop.dataset.history_file import read_history_file
 from everloop.dataset.lake import history_object_key, history_sha256, parquet_bytes, to_lake_frame
+from everloop.dataset.lake_listing import list_lake
+from everloop.dataset.recorded_columns import recorded_columns
 from everloop.dataset.violations import RefusedRow
 from everloop.model_file import ModelDeclaration
 from everloop.shown import on_one_line
@@ -88,13 +91,24 @@ def import_rows(
             f"{place} breaks the data contract; nothing was imported\n{told(check)}",
             "mend the file, or leave the bad rows out: --skip-refused",
         )
-    rows = to_lake_frame(check.accepted, declaration)
     bucket = account.platform.lake_bucket
+    _require_the_lakes_types(account, declaration, bucket)
+    rows = to_lake_frame(check.accepted, declaration)
     key = history_object_key(declaration, history_sha256(rows, declaration))
     there = _exists(account, bucket, key)
     # Also when it is there: of two imports of a row the newer object counts, and this is the newest now.
     account.client("s3").put_object(Bucket=bucket, Key=key, Body=parquet_bytes(rows))
     return HistoryImport(f"s3://{bucket}/{key}", len(rows), check.unlabelled, there, check.refused)
+
+
+def _require_the_lakes_types(account: Account, declaration: ModelDeclaration, bucket: str) -> None:
+    """A column of two types could not be read again, by any query: not the rows of today, nor those of before."""
+    s3, model = account.client("s3"), declaration.model
+    changes = against_lake(declaration, recorded_columns(s3, bucket, model, list_lake(s3, bucket, model)))
+    if changes:
+        raise RefusedDataError(
+            "\n".join(map(str, changes)), "nothing was imported; docs/change-a-model.md shows the way step by step"
+        )
 
 
 def told(check: HistoryCheck) -> str:

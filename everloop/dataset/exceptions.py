@@ -44,6 +44,21 @@ class QueryTooLongError(DatasetError):
     """A query has more bytes than Athena takes."""
 
 
+class DeclarationChangedError(DatasetError):
+    """A declaration changes what the champion, or rows in the lake, still have as it was.
+
+    Attributes
+    ----------
+    sentences : tuple of str
+        Each change, with the way to make it.
+    """
+
+    def __init__(self, model: str, sentences: Sequence[str]) -> None:
+        self.sentences = tuple(sentences)
+        lines = [f"  {sentence}" for sentence in self.sentences[:MOST_TOLD]]
+        super().__init__("\n".join([f"the declaration of {model} changes what can't change so:", *lines]))
+
+
 class SplitError(DatasetError):
     """Rows can't be split into a training and a test part."""
 

@@ -14,8 +14,10 @@ from aws_lambda_powertools import Logger
 
 from everloop.busy_services import busy_services_named
 from everloop.dataset.athena import AthenaReader
+from everloop.dataset.changes import Change, against_champion, against_lake, require_unchanged
 from everloop.dataset.lake import lake_columns
-from everloop.dataset.lake_listing import list_lake
+from everloop.dataset.lake_listing import LakeListing, list_lake
+from everloop.dataset.recorded_columns import recorded_columns
 from everloop.dataset.snapshot import build_snapshot
 from everloop.dataset.snapshot_query import SUPERSEDED, require_fitting, snapshot_query
 from everloop.dataset.snapshot_size import CHARACTERS, ROWS, require_room, size_query
@@ -23,6 +25,7 @@ from everloop.dataset.snapshot_store import store_snapshot
 from everloop.environment import required_setting
 from everloop.instants import format_instant, parse_instant
 from everloop.model_file.schema import ModelDeclaration
+from everloop.registry.champion_contract import champion_contract
 from everloop.registry.records import Snapshot as SnapshotRecord
 from everloop.registry.store import RegistryStore
 
@@ -38,6 +41,7 @@ class Services:
 
     declaration: ModelDeclaration
     lake_bucket: str
+    artifact_bucket: str
     s3_client: Any
     store: RegistryStore
     read: Callable[[str, str, Sequence[str]], pd.DataFrame]
@@ -58,6 +62,7 @@ def services() -> Services:
     return Services(
         declaration=ModelDeclaration.model_validate_json(declared),
         lake_bucket=required_setting(os.environ, "EVERLOOP_LAKE_BUCKET"),
+        artifact_bucket=required_setting(os.environ, "EVERLOOP_ARTIFACT_BUCKET"),
         s3_client=session.client("s3"),
         store=RegistryStore(session.client("dynamodb"), table, model),
         read=reader.read,
@@ -83,6 +88,8 @@ def act(event: dict[str, Any], using: Services, *, request_id: str) -> dict[str,
 
     Raises
     ------
+    DeclarationChangedError
+        When the declaration changes what the champion or the lake have as it was: no query, and no training, is run.
     ContractViolationError
         When the labelled rows break the data contract.
     SplitError
@@ -97,6 +104,7 @@ def act(event: dict[str, Any], using: Services, *, request_id: str) -> dict[str,
     listing = list_lake(using.s3_client, bucket, declaration.model)
     query = snapshot_query(declaration, as_of, listing)
     require_fitting(query)
+    require_unchanged(declaration.model, _changes(using, listing))
     output_uri = f"s3://{bucket}/athena-results/unload/{event['execution']}/{request_id}"
     size = using.read(size_query(declaration, as_of, listing), f"{output_uri}-size/", [ROWS, CHARACTERS])
     require_room(declaration, int(size[ROWS].sum()), float(size[CHARACTERS].sum()))
@@ -122,3 +130,12 @@ def act(event: dict[str, Any], using: Services, *, request_id: str) -> dict[str,
         "rows": {"train": snapshot.rows["train"], "test": snapshot.rows["test"]},
         "time_range": snapshot.time_range,
     }
+
+
+def _changes(using: Services, listing: LakeListing) -> list[Change]:
+    declaration = using.declaration
+    champion = champion_contract(using.store, using.s3_client, using.artifact_bucket)
+    of_champion = [] if champion is None else against_champion(declaration, champion[1], champion[0])
+    recorded = recorded_columns(using.s3_client, using.lake_bucket, declaration.model, listing)
+    told = {change.name for change in of_champion}
+    return [*of_champion, *(c for c in against_lake(declaration, recorded) if c.name not in told)]

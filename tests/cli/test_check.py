@@ -6,11 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from click.testing import CliRunner
+from moto import mock_aws
 
 from cli.commands.check import check
+from everloop.registry import RegistryStore
+from everloop.serving.contract import ServingContract
+from tests.fakes.registry_table import TABLE, dynamodb
+from tests.helpers.artifacts import small_contract
 from tests.helpers.declarations import binary_document, regression_document
+from tests.helpers.registry_scenes import crown
 from tests.helpers.synthesis import write_model
 
 
@@ -55,3 +62,43 @@ def test_a_file_that_is_no_text_of_yaml_is_refused(tmp_path: Path, content: byte
     assert found.exit_code == 1
     assert str(file) in found.output.replace("\n", "")
     assert found.exception is None or isinstance(found.exception, SystemExit)
+
+
+def test_against_what_is_deployed_each_change_is_told_with_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GIVEN a champion that takes a feature which the declaration has as another type."""
+    document = binary_document()
+    document["data"]["features"][1] = {"name": "wind", "type": "category", "missing": "allow"}
+    write_model(tmp_path, document)
+    write_model(tmp_path, binary_document(model="not_there_yet"))
+    for name, value in {"AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t", "AWS_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        deploy_champion(small_contract())
+        found = checked(tmp_path, "--deployed", "--json")
+        alone = checked(tmp_path, "not_there_yet", "--deployed")
+    results = {result["model"]: result for result in json.loads(found.output)}
+    assert found.exit_code == 1
+    (change,) = [c for c in results["late_train"]["changes"] if c["name"] == "wind"]
+    assert change["code"] == "feature_type"
+    assert "'wind_text'; import history again with both" in change["sentence"]
+    assert not results["late_train"]["ok"]
+    # AND a model that is not deployed yet has nothing to fit
+    assert results["not_there_yet"]["ok"]
+    assert (alone.exit_code, "fits what is deployed" in alone.output) == (0, True)
+
+
+def deploy_champion(contract: ServingContract) -> None:
+    """The platform's parameters, a table and a bucket, and a champion with that contract."""
+    names = {"table": TABLE, "lake_bucket": "lake", "artifact_bucket": "artifacts"}
+    others = ("event_bus", "alert_topic_arn", "athena_workgroup", "glue_database", "api_endpoint")
+    ssm, s3 = boto3.client("ssm", region_name="us-east-1"), boto3.client("s3", region_name="us-east-1")
+    platform = json.dumps({**names, **dict.fromkeys(others, "x")})
+    ssm.put_parameter(Name="/everloop/platform", Type="String", Value=platform)
+    ssm.put_parameter(Name="/everloop/models/late_train", Type="String", Value="{}")
+    for bucket in ("lake", "artifacts"):
+        s3.create_bucket(Bucket=bucket)
+    content = contract.to_json()
+    version = crown(RegistryStore(dynamodb(), TABLE, "late_train"), "train-1", contents={"contract.json": content})
+    s3.put_object(Bucket="artifacts", Key=f"{version.artifact_prefix}contract.json", Body=content)

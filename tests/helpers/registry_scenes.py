@@ -8,6 +8,7 @@ from typing import Any
 from everloop.instants import format_instant
 from everloop.registry import RegistryStore, Rollout, Run, Snapshot, Version
 from everloop.registry.manifest import Manifest, build_manifest
+from everloop.serving.manifest import sha256_hex
 
 BEGIN = datetime(2013, 3, 1, tzinfo=UTC)
 TRIGGER = {"kind": "manual", "reason": "a person asked", "requested_at": "2013-03-01T00:00:00Z", "window_end": None}
@@ -52,10 +53,12 @@ def register(
     gate: dict[str, Any] | None = None,
     snapshot: str = "s1",
     refit: dict[str, Any] | None = None,
+    contents: dict[str, bytes] | None = None,
 ) -> Version:
     """Register what a run produced, and move it to ``evaluated`` when its gate passed."""
     gate = gate or PASSED
-    files = {"model.onnx": {"sha256": f"hash-of-{run_id}", "bytes": 3}}
+    files: dict[str, Any] = {"model.onnx": {"sha256": f"hash-of-{run_id}", "bytes": 3}}
+    files |= {name: {"sha256": sha256_hex(data), "bytes": len(data)} for name, data in (contents or {}).items()}
     if refit:
         files["evaluated/model.onnx"] = {"sha256": f"sibling-of-{run_id}", "bytes": 3}
     version = store.register_version(
@@ -109,10 +112,12 @@ def manifest_of(version: Version) -> Manifest:
     )
 
 
-def crown(store: RegistryStore, run_id: str, *, complete: bool = True) -> Version:
+def crown(
+    store: RegistryStore, run_id: str, *, complete: bool = True, contents: dict[str, bytes] | None = None
+) -> Version:
     """Train, register, promote; with ``complete`` also end the rollout and the run."""
     open_run(store, run_id)
-    version = register(store, run_id)
+    version = register(store, run_id, contents=contents)
     start_rollout(store, run_id, version.version)
     store.promote(run_id, at=at(30), actor="test")
     if complete:

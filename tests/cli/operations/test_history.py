@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from moto import mock_aws
 
+from cli.exceptions import RefusedDataError
 from cli.operations.history import import_rows
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import START, history_table
@@ -24,8 +25,8 @@ class Puts:
     def __init__(self, client: Any) -> None:
         self.client, self.written = client, []
 
-    def head_object(self, **arguments: Any) -> Any:
-        return self.client.head_object(**arguments)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
 
     def put_object(self, **arguments: Any) -> Any:
         self.written.append(arguments["Key"])
@@ -58,3 +59,22 @@ def test_the_first_rows_again_after_a_correction_are_written_last(s3: Puts) -> N
     assert (again, already_there) == (a, True)
     assert a != b
     assert s3.written == [a, b, a]
+
+
+def test_a_column_that_lies_in_the_lake_as_another_type_is_not_written_beside_it(s3: Puts) -> None:
+    account = SimpleNamespace(
+        platform=SimpleNamespace(lake_bucket="lake"),
+        client=lambda _service: s3,
+        now=lambda: START + timedelta(days=30),
+    )
+    import_rows(account, DECLARATION, history_table(8), place="trains.csv")
+    document = binary_document()
+    document["data"]["features"][1] = {"name": "wind", "type": "category", "missing": "allow"}
+    with pytest.raises(RefusedDataError, match="'wind' is declared as a category, and the lake has it as a number"):
+        import_rows(account, declare(document), history_table(8, wind=["calm"] * 8), place="trains.csv")
+    assert len(s3.written) == 1
+    # AND under another name it is taken, beside the old one
+    document["data"]["features"][1] = {"name": "wind", "type": "number", "missing": "allow"}
+    document["data"]["features"].append({"name": "wind_text", "type": "category", "missing": "allow"})
+    both = history_table(8, wind_text=["calm"] * 8)
+    assert import_rows(account, declare(document), both, place="trains.csv").rows == 8

@@ -10,14 +10,24 @@ import pandas as pd
 import pytest
 from moto import mock_aws
 
-from everloop.dataset.exceptions import ContractViolationError, QueryTooLongError, TrainingSetTooLargeError
-from everloop.registry.store import RegistryStore
+from everloop.dataset.exceptions import (
+    ContractViolationError,
+    DeclarationChangedError,
+    QueryTooLongError,
+    TrainingSetTooLargeError,
+)
+from everloop.dataset.lake import parquet_bytes
+from everloop.registry import RegistryStore
+from everloop.registry.exceptions import ArtifactMismatchError
+from everloop.serving.contract import NumberField, ServingContract
 from functions.snapshot.handler import Services, act
 from tests.fakes.registry_table import TABLE, dynamodb
+from tests.helpers.artifacts import small_contract
 from tests.helpers.declarations import binary_document, declare
+from tests.helpers.registry_scenes import crown
 from tests.helpers.rows import lake_table
 
-BUCKET = "lake"
+BUCKET, ARTIFACTS = "lake", "artifacts"
 
 
 class Queries:
@@ -48,8 +58,9 @@ def services(queries: Queries) -> Iterator[Services]:
         keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
         s3 = boto3.client("s3", region_name="us-east-1", **keys)
         s3.create_bucket(Bucket=BUCKET)
+        s3.create_bucket(Bucket=ARTIFACTS)
         store = RegistryStore(dynamodb(), TABLE, "late_train")
-        yield Services(declare(binary_document()), BUCKET, s3, store, queries.read)
+        yield Services(declare(binary_document()), BUCKET, ARTIFACTS, s3, store, queries.read)
 
 
 def make(using: Services, *, at: str = "2013-02-01T00:00:07Z", request_id: str = "one") -> dict[str, Any]:
@@ -167,3 +178,43 @@ def test_a_broken_contract_leaves_nothing_behind(services: Services, queries: Qu
     with pytest.raises(ContractViolationError, match="the training set of late_train"):
         make(services)
     assert "Contents" not in services.s3_client.list_objects_v2(Bucket=BUCKET)
+
+
+class TestWhatADeclarationCantChange:
+    """GIVEN a champion and rows in the lake from before a change; THEN no query is run, and the way is told."""
+
+    def crown(self, using: Services, contract: ServingContract) -> None:
+        content = contract.to_json()
+        version = crown(using.store, "train-0", contents={"contract.json": content})
+        using.s3_client.put_object(Bucket=ARTIFACTS, Key=f"{version.artifact_prefix}contract.json", Body=content)
+
+    def refused(self, using: Services, queries: Queries) -> str:
+        with pytest.raises(DeclarationChangedError) as error:
+            make(using)
+        assert queries.asked == queries.sized == []
+        return str(error.value)
+
+    def test_a_feature_that_the_champion_uses(self, services: Services, queries: Queries) -> None:
+        fields = (NumberField("distance"), NumberField("wind"), NumberField("tail_wind", missing="allow"))
+        self.crown(services, small_contract(numbers=fields, categories=()))
+        told = self.refused(services, queries)
+        assert "the champion, version 1, uses 'tail_wind', which is no longer declared" in told
+
+    def test_the_type_of_a_column_of_the_lake(self, services: Services, queries: Queries) -> None:
+        frame = lake_table(5).drop(columns="wind").assign(wind=["calm"] * 5)
+        key = "history/model=late_train/old.parquet"
+        services.s3_client.put_object(Bucket=BUCKET, Key=key, Body=parquet_bytes(frame[["key", "label", "wind"]]))
+        assert f"'wind' is declared as a number, and the lake has it as a category (s3://lake/{key})" in self.refused(
+            services, queries
+        )
+
+    def test_the_rest_goes_on(self, services: Services) -> None:
+        self.crown(services, small_contract(categories=()))
+        assert make(services)["rows"] == {"train": 72, "test": 168}
+
+    def test_a_contract_that_is_not_the_registered_one_is_not_believed(self, services: Services) -> None:
+        self.crown(services, small_contract(categories=()))
+        key = "artifacts/late_train/000001/contract.json"
+        services.s3_client.put_object(Bucket=ARTIFACTS, Key=key, Body=small_contract().to_json())
+        with pytest.raises(ArtifactMismatchError, match=key):
+            make(services)

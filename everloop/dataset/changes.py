@@ -1,0 +1,117 @@
+"""What a declaration can't change about a model that serves, or about rows that lie in the lake already.
+
+Each finding says what is declared, what there is, and the way: docs/change-a-model.md goes through them one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from everloop.dataset.exceptions import DeclarationChangedError
+from everloop.serving.contract import ServingContract
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import ModelDeclaration
+
+GUIDE = "docs/change-a-model.md"
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that can't be changed so.
+
+    Attributes
+    ----------
+    code : {"key", "target", "problem_type", "feature_needed", "feature_type", "column_type"}
+    name : str
+        The feature, or the name that was declared.
+    sentence : str
+        What is declared, what there is, and what to do instead.
+    """
+
+    code: str
+    name: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+@dataclass(frozen=True)
+class RecordedColumn:
+    """A feature's column in an object of the lake; ``kind`` is ``number`` or ``category``."""
+
+    kind: str
+    place: str
+
+
+def against_champion(declaration: ModelDeclaration, contract: ServingContract, version: int) -> list[Change]:
+    """What the declaration takes from the champion, whose contract that is."""
+    return [*_identity(declaration, contract, version), *_features(declaration, contract, version)]
+
+
+def against_lake(declaration: ModelDeclaration, recorded: Mapping[str, Sequence[RecordedColumn]]) -> list[Change]:
+    """Features whose column lies in the lake as another type."""
+    found = []
+    for feature in declaration.data.features:
+        other = next((c for c in recorded.get(feature.name, ()) if c.kind != feature.type), None)
+        if other is not None:
+            there = f"the lake has it as a {other.kind} ({other.place})"
+            found.append(Change("column_type", feature.name, _other_type(feature.name, feature.type, there)))
+    return found
+
+
+def require_unchanged(model: str, changes: Sequence[Change]) -> None:
+    """Refuse a declaration with such changes.
+
+    Raises
+    ------
+    DeclarationChangedError
+        With every one of them.
+    """
+    if changes:
+        raise DeclarationChangedError(model, [change.sentence for change in changes])
+
+
+def _identity(declaration: ModelDeclaration, contract: ServingContract, version: int) -> Iterator[Change]:
+    data, problem = declaration.data, declaration.problem
+    for code, what, now, before in (
+        ("key", "data.key", data.key, contract.key),
+        ("target", "data.target", data.target, contract.target),
+        ("problem_type", "problem.type", problem.type, contract.problem_type),
+    ):
+        if now != before:
+            yield Change(
+                code,
+                now,
+                f"{what} is {now!r}, and {before!r} for the champion, version {version}: rows, labels and answers of"
+                f" the two can't be told apart in one lake. Declare {before!r} again; for another"
+                f" {what.split('.')[1]}, make another model of it under a new name ({GUIDE})",
+            )
+
+
+def _features(declaration: ModelDeclaration, contract: ServingContract, version: int) -> Iterator[Change]:
+    declared = {f.name: f.type for f in declaration.data.features}
+    used = {f.name: "number" for f in contract.numbers} | {f.name: "category" for f in contract.categories}
+    for name, kind in used.items():
+        if name not in declared:
+            yield Change(
+                "feature_needed",
+                name,
+                f"the champion, version {version}, uses {name!r}, which is no longer declared: declare it again, take"
+                " it out of the training script, and remove it once a version that does not use it is champion"
+                f" ({GUIDE})",
+            )
+        elif declared[name] != kind:
+            there = f"the champion, version {version}, takes it as a {kind}"
+            yield Change("feature_type", name, _other_type(name, declared[name], there))
+
+
+def _other_type(name: str, kind: str, there: str) -> str:
+    return (
+        f"{name!r} is declared as a {kind}, and {there}: one column can't be both. Declare {name!r} as before and the"
+        f" new one under another name, e.g. '{name[:20]}_{'text' if kind == 'category' else 'number'}'; import history"
+        f" again with both; remove {name!r} once the champion does not use it ({GUIDE})"
+    )

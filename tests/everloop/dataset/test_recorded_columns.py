@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+import pytest
+from moto import mock_aws
+
+from everloop.dataset.changes import RecordedColumn
+from everloop.dataset.lake import parquet_bytes
+from everloop.dataset.lake_listing import list_lake
+from everloop.dataset.recorded_columns import FOOTER_BYTES, MOST_OBJECTS, recorded_columns
+
+HISTORY = "history/model=late_train/"
+
+
+class Reads:
+    """S3, which counts the bytes that are read."""
+
+    def __init__(self, client: Any) -> None:
+        self.client, self.bytes, self.keys = client, 0, []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+    def get_object(self, **arguments: Any) -> Any:
+        body = self.client.get_object(**arguments)["Body"].read()
+        self.bytes += len(body)
+        self.keys.append(arguments["Key"])
+        return {"Body": io.BytesIO(body)}
+
+
+@pytest.fixture
+def s3() -> Iterator[Reads]:
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="lake")
+        yield Reads(client)
+
+
+def put(s3: Reads, key: str, **columns: list[Any]) -> None:
+    types = {str: object, float: "float64"}
+    frame = pd.DataFrame({n: pd.Series(v, dtype=types[type(v[0])]) for n, v in columns.items()})
+    s3.client.put_object(Bucket="lake", Key=key, Body=parquet_bytes(frame))
+
+
+def found(s3: Reads) -> dict[str, list[RecordedColumn]]:
+    return recorded_columns(s3, "lake", "late_train", list_lake(s3, "lake", "late_train"))
+
+
+def test_every_type_of_a_column_is_found_once_with_an_object_that_has_it(s3: Reads) -> None:
+    put(s3, f"{HISTORY}a.parquet", wind=[1.0], line=["x"])
+    put(s3, f"{HISTORY}b.parquet", wind=["calm"], line=["x"])
+    put(s3, f"{HISTORY}c.parquet", wind=["calm"])
+    assert found(s3) == {
+        "wind": [
+            RecordedColumn("number", f"s3://lake/{HISTORY}a.parquet"),
+            RecordedColumn("category", f"s3://lake/{HISTORY}b.parquet"),
+        ],
+        "line": [RecordedColumn("category", f"s3://lake/{HISTORY}a.parquet")],
+    }
+
+
+def test_what_was_captured_first_counts_too(s3: Reads) -> None:
+    put(s3, "predictions/model=late_train/date=2013-01-02/b", wind=["calm"])
+    put(s3, "predictions/model=late_train/date=2013-01-01/a", wind=[1.0])
+    (column,) = found(s3)["wind"]
+    assert column == RecordedColumn("number", "s3://lake/predictions/model=late_train/date=2013-01-01/a")
+
+
+def test_of_a_large_object_the_footer_alone_is_read_however_long(s3: Reads) -> None:
+    put(s3, f"{HISTORY}a.parquet", wind=[float(i) ** 0.5 for i in range(100_000)])
+    assert found(s3)["wind"][0].kind == "number"
+    assert s3.bytes <= FOOTER_BYTES
+    # AND a footer of many columns is read whole
+    put(s3, f"{HISTORY}b.parquet", **{f"feature_with_a_long_name_{i:05}": [1.0] for i in range(2000)})
+    assert "feature_with_a_long_name_01999" in found(s3)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"no parquet at all"])
+def test_what_is_no_parquet_says_nothing_here(s3: Reads, content: bytes) -> None:
+    s3.client.put_object(Bucket="lake", Key=f"{HISTORY}a.parquet", Body=content)
+    put(s3, f"{HISTORY}b.parquet", wind=[1.0])
+    assert list(found(s3)) == ["wind"]
+
+
+def test_a_column_of_nulls_has_no_type(s3: Reads) -> None:
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"wind": pyarrow.nulls(3)}), buffer)
+    s3.client.put_object(Bucket="lake", Key=f"{HISTORY}a.parquet", Body=buffer.getvalue())
+    assert found(s3) == {}
+
+
+def test_of_very_many_imports_the_oldest_and_the_newest_are_read(s3: Reads) -> None:
+    for index in range(MOST_OBJECTS + 20):
+        s3.client.put_object(Bucket="lake", Key=f"{HISTORY}{index:04}.parquet", Body=b"x")
+    found(s3)
+    assert len(set(s3.keys)) == MOST_OBJECTS
