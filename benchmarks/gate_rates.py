@@ -173,7 +173,7 @@ def _true_area(setting: Setting) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--draws", type=int, default=300)
+    parser.add_argument("--draws", type=int, default=150)
     parser.add_argument("--confidence", type=float, default=0.95)
     parser.add_argument("--rows", type=int, default=2100)
     parser.add_argument("--positives", type=float, nargs="+", default=[0, 1, 2, 5, 20, 100])

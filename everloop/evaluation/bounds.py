@@ -14,7 +14,8 @@ Three bounds are made and the worst one counts, because each holds where another
   them is mostly too low. The part of the error that follows the count is taken as gamma distributed, whose
   uncertainty grows with its mean.
 
-``benchmarks/gate_rates.py`` shows the rates.
+``benchmarks/gate_rates.py`` shows the rates. What no bound can see: a regression's misses that are rarer than about
+three in the number of test rows, as none may have fallen among them. ``gate.minimum_test_rows`` says how rare that is.
 
 References
 ----------
