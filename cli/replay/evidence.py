@@ -16,6 +16,7 @@ from cli.replay.summary import score_column
 from everloop.evaluation.metrics import row_losses
 from everloop.model_file import ModelDeclaration
 from everloop.registry.store import RegistryStore
+from everloop.registry.trace import origin
 from everloop.serving.artifact import load_artifact
 
 PREDICTIONS_FILE, WINDOWS_FILE, SUMMARY_FILE, PICTURE_FILE = (
@@ -31,7 +32,8 @@ FROZEN_BATCH = 10_000
 def frozen_scores(account: Account, declaration: ModelDeclaration, stream: pd.DataFrame) -> np.ndarray:
     """What the first champion would have answered to every row of the stream, in its order.
 
-    The artefact is loaded from the store and verified as the endpoint does it.
+    The champion is the bytes that served: where a refit did, the refit. :func:`frozen_model` names them. The artefact
+    is loaded from the store and verified as the endpoint does it.
     """
     store = account.registry(declaration.model)
     first = store.version(first_champion(store))
@@ -46,6 +48,18 @@ def frozen_scores(account: Account, declaration: ModelDeclaration, stream: pd.Da
         for start in range(0, len(stream), FROZEN_BATCH)
     ]
     return np.concatenate(scores)
+
+
+def frozen_model(store: RegistryStore) -> dict[str, Any]:
+    """Which bytes the frozen model is: ``version``, ``kind``, ``model_sha256``, and the newest row it learned from."""
+    first = store.version(first_champion(store))
+    known = origin(first, store.snapshot(first.snapshot_hash))
+    return {
+        "version": first.version,
+        "kind": known.kind,
+        "model_sha256": known.serving_sha256,
+        "learned_until": known.learned_until,
+    }
 
 
 def first_champion(store: RegistryStore) -> int:

@@ -53,7 +53,8 @@ def _months(output: Output, found: Summary) -> None:
 
 def _events(output: Output, found: Summary) -> None:
     events = [(r["at"], "retraining", told(r)) for r in found.retrainings]
-    events += [(p["at"], "promotion", _of_version(p)) for p in found.promotions]
+    serves = {one["version"]: one for one in found.serving}
+    events += [(p["at"], "promotion", _of_version(p) + served(serves.get(p["version"]))) for p in found.promotions]
     events += [(r["at"], "rollback", _of_version(r)) for r in found.rollbacks]
     output.story("what happened and why", [(minute(at), what, text) for at, what, text in sorted(events)])
 
@@ -66,6 +67,13 @@ def told(retraining: dict[str, Any]) -> str:
     if retraining["cause"]:
         against.append(retraining["cause"])
     return f"{text} Against it: {' '.join(against)}" if against else text
+
+
+def served(serving: dict[str, Any] | None) -> str:
+    """Which bytes of a version came to serve, behind its promotion in the story."""
+    if serving is None or not (serving["against"] or serving["serves"] == "refit"):
+        return ""
+    return ", its refit" if serving["serves"] == "refit" else f", no refit: {' '.join(serving['against'])}"
 
 
 def _of_version(event: dict[str, Any]) -> str:

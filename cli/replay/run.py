@@ -144,6 +144,8 @@ def _summarise(
         wall_seconds=0.0,
         setup_seconds=_setup_seconds(),
         peak_memory_mb=0.0,
+        frozen_model=evidence.frozen_model(store),
+        serving=summary.serving(store.versions()),
     )
 
 

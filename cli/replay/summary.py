@@ -12,7 +12,7 @@ import pandas as pd
 from cli.replay.asking import Refusal
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.significance import metric_value
-from everloop.registry.records import AuditRecord, Run
+from everloop.registry.records import AuditRecord, Run, Version
 from everloop.registry.states import SERVING
 
 METRICS = {"binary_classification": ("roc_auc", "log_loss"), "regression": ("mae",)}
@@ -49,6 +49,8 @@ class Summary:
     rows_refused: int = 0
     refusals: list[dict[str, Any]] = field(default_factory=list)
     ended_early: str | None = None
+    frozen_model: dict[str, Any] = field(default_factory=dict)
+    serving: list[dict[str, Any]] = field(default_factory=list)
     open_links: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -114,6 +116,22 @@ def retrainings(runs: Iterable[Run]) -> list[dict[str, Any]]:
             "cause": run.cause,
         }
         for run in trained[1:]
+    ]
+
+
+def serving(versions: Iterable[Version]) -> list[dict[str, Any]]:
+    """Of every version whose gate passed, which of two siblings was registered to serve, and what spoke against refits.
+
+    ``serves`` is ``refit``, or ``evaluated``: then ``against`` says why no refit does; it is empty where none was made.
+    """
+    return [
+        {
+            "version": version.version,
+            "serves": "refit" if version.serves_refit else "evaluated",
+            "against": [r["sentence"] for r in version.refit.get("reasons", []) if not r["passed"]],
+        }
+        for version in versions
+        if version.gate.get("verdict") == "pass"
     ]
 
 

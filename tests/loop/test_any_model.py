@@ -40,6 +40,15 @@ def test_a_regression_lives_through_the_same_loop(out: Path) -> None:
     assert told["drift_windows"]["recorded"] >= DAYS - HISTORY_DAYS - 1
 
 
+def test_a_refit_beyond_its_bound_leaves_the_evaluated_model_to_serve(out: Path) -> None:
+    """GIVEN a bound that no refit keeps, THEN the loop goes on with the evaluated bytes, and says why."""
+    told = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    (serving,) = told["serving"]
+    assert (serving["version"], serving["serves"], told["frozen_model"]["kind"]) == (1, "evaluated", "evaluated")
+    (against,) = serving["against"]
+    assert "allowed are 1e-06 of it (training.refit_max_difference)" in against
+
+
 def test_its_errors_are_told_as_a_mean_of_absolute_ones(out: Path) -> None:
     told = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     answers = pd.read_parquet(out / "predictions.parquet")

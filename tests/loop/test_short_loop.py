@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from cli.replay.memory import own_peak_mb
 from everloop.monitoring.counting import count
 from everloop.monitoring.reference import SCORE, FeatureReference, Reference
 from everloop.registry.states import State
-from everloop.registry.trace import verify_audit
+from everloop.registry.trace import trace, verify_audit
 from tests.loop.models import ROOT
 from tests.loop.standing_cloud import Loop
 
@@ -242,6 +243,61 @@ def test_the_retraining_that_was_due_was_carried_out(loop: Loop, told: dict) -> 
     assert told["champions_at_once"] == 1
     assert told["rollbacks"] == []
     assert loop.store.version(1).state == State.RETIRED
+
+
+def test_what_served_had_learned_from_the_test_days_and_its_sibling_stands_beside_it(loop: Loop, told: dict) -> None:
+    s3, bucket = loop.account.client("s3"), loop.account.platform.artifact_bucket
+
+    def read(version: int, name: str) -> bytes:
+        key = loop.store.version(version).artifact_prefix + name
+        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    for number in (1, 2):
+        found = trace(loop.store, number)
+        snapshot = found.snapshot.document
+        assert found.version.serves_refit, found.version.refit
+        assert all(reason["passed"] for reason in found.version.refit["reasons"])
+        record, before = (json.loads(read(number, name)) for name in ("training.json", "evaluated/training.json"))
+        assert (record["refit"], before["refit"]) == (True, False)
+        assert record["rows"]["train"] == snapshot["rows"]["train"] + snapshot["rows"]["test"]
+        assert before["rows"]["train"] == snapshot["rows"]["train"]
+        # The gate's report is about the sibling's bytes, and the manifest fixes both.
+        report = json.loads(read(number, "report.json"))
+        evaluated = hashlib.sha256(read(number, "evaluated/model.onnx")).hexdigest()
+        assert report["files"]["model.onnx"] == evaluated == found.origin.evaluated_sha256
+        assert hashlib.sha256(read(number, "model.onnx")).hexdigest() == found.origin.serving_sha256 != evaluated
+        files = json.loads(read(number, "manifest.json"))["files"]
+        assert files["evaluated/model.onnx"]["sha256"] == evaluated
+        assert (found.origin.learned_until, found.origin.evaluated_after) == (
+            snapshot["time_range"][1],
+            snapshot["boundary"],
+        )
+    assert [one["serves"] for one in told["serving"]] == ["refit", "refit"]
+
+
+def test_a_champion_was_compared_on_what_it_had_not_learned_from(loop: Loop) -> None:
+    first, second = trace(loop.store, 1), trace(loop.store, 2)
+    s3, bucket = loop.account.client("s3"), loop.account.platform.artifact_bucket
+    key = second.version.artifact_prefix + "report.json"
+    report = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    assert pd.Timestamp(report["champion_learned_until"]) == pd.Timestamp(first.origin.learned_until)
+    assert 0 < report["champion_rows"] <= report["rows"]
+
+
+def test_a_version_awaits_its_own_labels_until_a_window_holds_some(loop: Loop, windows: pd.DataFrame) -> None:
+    own = trace(loop.store, 1).own_labels
+    profiles = [(w.end, json.loads(w.profile)["outcomes"]["rows"]) for w in windows.itertuples() if w.version == 1]
+    counted = [(end, rows) for end, rows in profiles if rows]
+    assert (own.state, own.since, own.rows) == ("judged", counted[0][0], sum(rows for _, rows in counted))
+
+
+def test_the_frozen_model_is_the_first_champion_as_it_served(loop: Loop, told: dict) -> None:
+    first = trace(loop.store, 1)
+    frozen = told["frozen_model"]
+    assert (frozen["version"], frozen["kind"]) == (1, "refit")
+    assert frozen["model_sha256"] == first.version.files["model.onnx"]["sha256"]
+    # None of the rows it is held against had it learned from.
+    assert pd.Timestamp(frozen["learned_until"]) < loop.data.stream["time"].min()
 
 
 def test_the_canary_served_beside_the_champion(predictions: pd.DataFrame, told: dict) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.replay.report import told
+from cli.replay.report import served, told
 
 PASSED = {"code": "absolute_threshold", "passed": True, "sentence": "It is good enough."}
 FAILED = {"code": "better_than_baseline", "passed": False, "sentence": "It may be worse than the baseline."}
@@ -28,3 +28,11 @@ def test_one_that_the_gate_refused() -> None:
 def test_one_that_failed_before_its_gate() -> None:
     text = told(retraining(verdict="failed", version=None, reasons=[], cause="train.py line 3: no memory"))
     assert text == "gate: failed. quality: The answers lose 12% more. Against it: train.py line 3: no memory"
+
+
+def test_a_promotion_says_which_bytes_came_to_serve() -> None:
+    assert served({"version": 3, "serves": "refit", "against": []}) == ", its refit"
+    kept = {"version": 3, "serves": "evaluated", "against": ["It differs by 0.7.", "It fits worse."]}
+    assert served(kept) == ", no refit: It differs by 0.7. It fits worse."
+    assert served({**kept, "against": []}) == "", "none was to be made"
+    assert served(None) == ""

@@ -10,7 +10,8 @@ import pytest
 
 from cli.replay import summary
 from cli.replay.picture import Mark, draw_quality
-from everloop.registry.records import AuditRecord
+from everloop.registry.records import AuditRecord, Version
+from everloop.registry.states import State
 
 
 def predictions(rows=4000, seed=5):
@@ -109,3 +110,23 @@ def test_days_without_a_value_are_left_out_and_there_may_be_none_at_all(tmp_path
     mark = Mark(datetime(2024, 1, 2), "promoted", "version 2 promoted (quality)")
     draw_quality(daily, [mark], metric="roc_auc", better="higher", title="t", subtitle="s", file=file)
     assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_version_that_passed_says_which_of_two_siblings_serves():
+    # GIVEN a refit, one turned down, one never made, and a candidate that the gate refused
+    reasons = [
+        {"code": "refit_difference", "passed": False, "sentence": "It differs."},
+        {"code": "refit_fit", "passed": True, "sentence": "It fits."},
+    ]
+    refits = [{"serves": "refit", "reasons": reasons[1:]}, {"serves": "evaluated", "reasons": reasons}, {}, {}]
+    verdicts = ["pass", "pass", "pass", "fail"]
+    versions = [
+        Version("m", number, State.EVALUATED, "r", "s", "p", "m", "c", "", "", gate={"verdict": verdict}, refit=refit)
+        for number, (verdict, refit) in enumerate(zip(verdicts, refits, strict=True), 1)
+    ]
+    # THEN those that passed are told, with what spoke against a refit
+    assert summary.serving(versions) == [
+        {"version": 1, "serves": "refit", "against": []},
+        {"version": 2, "serves": "evaluated", "against": ["It differs."]},
+        {"version": 3, "serves": "evaluated", "against": []},
+    ]
