@@ -147,7 +147,7 @@ Rows = tuple[np.ndarray, np.ndarray]
 
 
 def fit(kind: str, rows: Rows, seed: int) -> object:
-    """Train one model; rows of one class are answered by their rate."""
+    """Train one model."""
     return MODELS[kind](seed).fit(*rows)
 
 

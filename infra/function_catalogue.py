@@ -59,8 +59,9 @@ def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
             managed_layer=True,
         ),
         "gate": FunctionFacts("Decides whether a candidate passes", 512, 60, ()),
+        # It holds a refit and its evaluated sibling at once, each as large as a model may be.
         "register": FunctionFacts(
-            "Registers a candidate's artifacts", 1024, 120, ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET")
+            "Registers a candidate's artifacts", 2048, 120, ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET")
         ),
         "rollout": FunctionFacts(
             "Publishes a version, shifts traffic to it, and takes it back",

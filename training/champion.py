@@ -24,6 +24,8 @@ from everloop.serving.scorer import Scorer
 from everloop.shown import shown
 from training.exceptions import ChampionError
 
+RECORD = "training.json"
+
 NONE = "none"
 """What stands for the champion's address where there is none."""
 
@@ -75,17 +77,19 @@ def fetch_champion(uri: str, s3_client: Any, *, model: str) -> Champion:
         manifest = Manifest.from_bytes(read(MANIFEST_FILE))
         if manifest.model != model:
             raise ChampionError(f"{uri} is an artefact of {manifest.model!r}, not of {model!r}")
-        files = verify_files(manifest, read, names=("contract.json", "model.onnx", "training.json"))
+        record = [RECORD] if RECORD in manifest.files else []
+        files = verify_files(manifest, read, names=["contract.json", "model.onnx", *record])
         contract = ServingContract.from_json(files["contract.json"])
         scorer = Scorer.from_bytes(files["model.onnx"], contract)
-        return Champion(manifest.version, contract, scorer, _learned_until(files["training.json"], uri))
+        return Champion(manifest.version, contract, scorer, _learned_until(manifest, files.get(RECORD), uri))
     except (ArtifactRefusedError, ContractFormatError, ManifestFormatError, ScorerError) as error:
         raise ChampionError(f"the champion {uri} is refused: {error}") from error
 
 
-def _learned_until(record: bytes, uri: str) -> str:
+def _learned_until(manifest: Manifest, record: bytes | None, uri: str) -> str:
+    """By its training record; a version that is too old to have one learned from no row later than its registration."""
     try:
-        newest = read_json(record)["time_range"][1]
+        newest = manifest.created_at if record is None else read_json(record)["time_range"][1]
         return format_instant(parse_instant(newest))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise ChampionError(

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cli.account import Account
+from cli.operations.runs import why_no_refit
 from cli.operations.status import ModelStatus, model_status
 from cli.options import json_option
 from cli.output import Output, minute
@@ -54,6 +55,8 @@ def _facts(found: ModelStatus) -> list[list[Any]]:
     version, own = registry.champion_version, registry.own_labels
     if version is not None and version.serves_refit:
         serving += ", a refit of the evaluated model"
+    elif version is not None and version.refit:
+        serving += f", the evaluated model and no refit: {why_no_refit(version.refit)}"
     return [
         ["serves", serving],
         ["own labels", own.sentence if own else ""],

@@ -51,11 +51,13 @@ class StoredArtifact:
     model: bytes = field(default_factory=small_model)
     learned_until: str = "2012-12-31T00:00:00.000Z"
     record: bytes | None = None
+    recorded: bool = True
 
     def __post_init__(self) -> None:
         files = {"model.onnx": self.model, "contract.json": self.contract.to_json(), "report.json": b"{}"}
         learned = {"time_range": ["2012-12-01T00:00:00.000Z", self.learned_until]}
-        files["training.json"] = json.dumps(learned).encode() if self.record is None else self.record
+        if self.recorded:
+            files["training.json"] = json.dumps(learned).encode() if self.record is None else self.record
         entries = {name: {"sha256": sha256_hex(data), "bytes": len(data)} for name, data in files.items()}
         manifest = build_manifest(
             model=self.contract.model,

@@ -71,6 +71,12 @@ def test_rows_up_to_the_newest_it_learned_from_are_not_new_to_the_champion() -> 
     assert champion.has_not_learned(times).tolist() == [False, False, True]
 
 
+def test_a_champion_without_a_training_record_learned_from_nothing_later_than_its_registration() -> None:
+    stored = StoredArtifact(recorded=False)
+    champion = fetch_champion(URI, FakeS3(stored.objects), model=MODEL)
+    assert champion.learned_until == "2013-03-01T05:00:00Z"
+
+
 @pytest.mark.parametrize("record", [b"{}", b"[]", b"7", b"\xff", b'{"time_range": ["2013-01-01T00:00:00Z"]}'])
 def test_a_champion_that_does_not_say_what_it_learned_from_is_refused(record: bytes) -> None:
     stored = StoredArtifact(record=record)
