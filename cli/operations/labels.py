@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow
 
 from cli.account import DeployedModel
 from cli.exceptions import ApiRefusedError, CommandError, RefusedDataError
 from cli.signed_http import SignedHttpClient
 from everloop.dataset.cells import Cells, convert
 from everloop.dataset.columns import as_keys, as_numbers, as_texts
-from everloop.dataset.exceptions import ColumnsError, DatasetError, HistoryFileError
+from everloop.dataset.exceptions import DatasetError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.file_sniff import WantedColumns
 from everloop.dataset.hints import hint
@@ -121,12 +120,14 @@ def read_labels(
     """
     said = file_format or FileFormat()
     try:
-        reference, table = _columns(file, said)
+        table = read_table(file, said, WantedColumns("a file of labels", ["label"], ("label",), one_of=REFERENCES))
+        reference = next(name for name in REFERENCES if name in table)
         cells = Cells(said, is_text=not file.name.lower().endswith(PARQUET_SUFFIXES))
         references = convert(file, reference, lambda: cells.keys(reference, table[reference]))
         values = convert(file, "label", lambda: cells.numbers("label", table["label"], truths=True))
     except DatasetError as error:
-        raise RefusedDataError(f"{error}; nothing was sent", f"{_MEND}, as .csv or .parquet") from error
+        remedy = f"{_MEND}, or say how it is written: docs/data-formats.md"
+        raise RefusedDataError(f"{error}; nothing was sent", remedy) from error
     for sentence in cells.notes:
         note(sentence)
     _refuse_rows(file, _is_empty(references) | _is_empty(values), "no value where one has to be")
@@ -155,20 +156,6 @@ def require_allowed(file: Path, read: LabelsFile, rules: LabelRules) -> None:
         except RequestError as error:
             place = "" if error.index is None else f"row {read.rows[start + error.index]}: "
             raise RefusedDataError(f"{file}: {place}{error.message}; nothing was sent", _MEND) from error
-
-
-def _columns(file: Path, file_format: FileFormat) -> tuple[str, dict[str, pyarrow.Array]]:
-    """What the labels name, and the columns."""
-    refusals: list[ColumnsError] = []
-    for reference in REFERENCES:
-        wanted = WantedColumns("a file of labels", [reference, "label"], ("label",))
-        try:
-            return reference, read_table(file, file_format, wanted)
-        except ColumnsError as error:
-            refusals.append(error)
-    # Of both readings the one that comes closer is told.
-    closest = min(refusals, key=lambda error: len(error.missing))
-    raise HistoryFileError(f"{closest}; give exactly two columns: label, and one of prediction_id and key")
 
 
 def _references(file: Path, column: pd.Series) -> pd.Series:

@@ -18,20 +18,6 @@ class HistoryFileError(DatasetError):
     """A file can't be read as a table of the wanted columns."""
 
 
-class ColumnsError(HistoryFileError):
-    """A file has other columns than the wanted ones.
-
-    Attributes
-    ----------
-    missing, extra, repeated : tuple of str
-        Wanted and not there, there and not wanted, there more than once.
-    """
-
-    def __init__(self, message: str, missing: Sequence[str], extra: Sequence[str], repeated: Sequence[str]) -> None:
-        self.missing, self.extra, self.repeated = tuple(missing), tuple(extra), tuple(repeated)
-        super().__init__(message)
-
-
 class FileFormatError(HistoryFileError):
     """What is said about a file makes no sense, or not for this file."""
 

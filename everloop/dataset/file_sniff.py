@@ -37,12 +37,15 @@ class WantedColumns:
         Those that are numbers.
     time : str or None
         The one that is a time.
+    one_of : tuple of str
+        Of these, it has to have exactly one beside ``names``.
     """
 
     owner: str
     names: list[str]
     numbers: tuple[str, ...] = ()
     time: str | None = None
+    one_of: tuple[str, ...] = ()
 
 
 def suggestion(data: bytes, file_format: FileFormat, delimiter: str, wanted: WantedColumns) -> str:
@@ -56,7 +59,7 @@ def suggestion(data: bytes, file_format: FileFormat, delimiter: str, wanted: Wan
         flags.append(f"--encoding {encoding}")
         found.append(f"it may be {encoding}")
     text = data[:SAMPLE_BYTES].decode(encoding or file_format.encoding, "replace").removeprefix("\ufeff")
-    fitting = _delimiter(text, delimiter, wanted.names)
+    fitting = _delimiter(text, delimiter, [*wanted.names, *wanted.one_of])
     if fitting != delimiter:
         flags.append(f"--delimiter {_typed(fitting)}")
         found.append(f"its header is taken apart by {fitting!r}")
@@ -87,8 +90,6 @@ def _encoding(data: bytes) -> str | None:
 
 def _delimiter(text: str, said: str, names: Sequence[str]) -> str:
     header = _header(text, said)
-    if set(names) <= set(header):
-        return said
     best = max(DELIMITERS, key=lambda d: len(set(names) & set(_header(text, d))))
     matched = len(set(names) & set(_header(text, best)))
     return best if matched > len(set(names) & set(header)) and matched >= min(2, len(names)) else said

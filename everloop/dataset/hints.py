@@ -44,7 +44,9 @@ def _number_hint(cell: Any) -> str:
         return "; write a decimal point, or, where all numbers have commas, add --decimal ,"
     if _PLAIN_NUMBER.fullmatch(cell):
         return "; it is a text (pandas: pd.to_numeric), or has another decimal mark than --decimal says"
-    return f"; where it means missing, add --missing-word {_quoted(cell)}" if len(cell) <= 12 else ""
+    if len(cell) > 12:
+        return ""
+    return f"; of words, only true and false are taken; where it means missing, add --missing-word {_quoted(cell)}"
 
 
 def _time_hint(cell: Any) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from everloop.dataset.exceptions import ColumnsError, FileFormatError, HistoryFileError
+from everloop.dataset.exceptions import FileFormatError, HistoryFileError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.file_sniff import WantedColumns, suggestion
 from everloop.shown import listed, shown
@@ -83,8 +83,8 @@ def _read_csv(path: Path, file_format: FileFormat, wanted: WantedColumns) -> pya
     hint = suggestion(data, file_format, delimiter, wanted)
     utf8 = _as_utf8(path, data, file_format.encoding, delimiter, hint)
     names = _header(path, utf8, delimiter)
-    _require_columns(path, names, wanted, hint)
-    return _parse_csv(path, utf8, delimiter, names, hint).select(wanted.names)
+    chosen = _require_columns(path, names, wanted, hint)
+    return _parse_csv(path, utf8, delimiter, names, hint).select(chosen)
 
 
 def _unpacked(path: Path) -> bytes:
@@ -179,8 +179,8 @@ def _read_parquet(path: Path, file_format: FileFormat, wanted: WantedColumns) ->
     with pyarrow.parquet.ParquetFile(path) as file:
         index = _index_columns(file.schema_arrow)
         names = [name for name in file.schema_arrow.names if name not in index]
-        _require_columns(path, names, wanted, "")
-        return file.read(columns=wanted.names).select(wanted.names)
+        chosen = _require_columns(path, names, wanted, "")
+        return file.read(columns=chosen).select(chosen)
 
 
 def _index_columns(schema: pyarrow.Schema) -> set[str]:
@@ -188,11 +188,14 @@ def _index_columns(schema: pyarrow.Schema) -> set[str]:
     return {name for name in schema.names if name.startswith("__index_level_") and b"pandas" in (schema.metadata or {})}
 
 
-def _require_columns(path: Path, found: Sequence[str], wanted: WantedColumns, hint: str) -> None:
-    times, known = Counter(found), frozenset(wanted.names)
-    missing = [name for name in wanted.names if name not in times]
-    extra = [name for name in times if name not in known]
-    repeated = sorted(name for name, count in times.items() if count > 1)
+def _require_columns(path: Path, found: Sequence[str], wanted: WantedColumns, hint: str) -> list[str]:
+    """The names to read, where the file has the wanted columns and no others."""
+    there = Counter(found)
+    chosen = [*wanted.names, *(name for name in wanted.one_of if name in there)]
+    known = set(chosen)
+    missing = [name for name in wanted.names if name not in there]
+    extra = [name for name in there if name not in known]
+    repeated = sorted(name for name, times in there.items() if times > 1)
     problems = [
         f"{what}: {told}"
         for what, names, told in (
@@ -202,17 +205,16 @@ def _require_columns(path: Path, found: Sequence[str], wanted: WantedColumns, hi
         )
         if names
     ]
+    alternatives = " and ".join(map(repr, wanted.one_of))
+    if wanted.one_of and len(chosen) != len(wanted.names) + 1:
+        problems.append(f"one of {alternatives} has to be there, and only one")
     if not problems:
-        return
+        return chosen
     alike = {_plain(name): name for name in missing}
     renamed = [f"{shown(name)} is to be called {alike[_plain(name)]!r}" for name in extra if _plain(name) in alike]
     help_ = hint or (f"; {', '.join(renamed[:MAX_TOLD])}" if renamed else "")
-    raise ColumnsError(
-        f"{path}: columns {'; '.join(problems)}; {wanted.owner} declares {', '.join(wanted.names)}{help_}",
-        missing,
-        extra,
-        repeated,
-    )
+    declared = ", ".join(wanted.names) + (f" and one of {alternatives}" if wanted.one_of else "")
+    raise HistoryFileError(f"{path}: columns {'; '.join(problems)}; {wanted.owner} takes {declared}{help_}")
 
 
 def _plain(name: str) -> str:

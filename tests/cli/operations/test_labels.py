@@ -7,6 +7,7 @@ import pytest
 
 from cli.exceptions import ApiRefusedError, CommandError, RefusedDataError
 from cli.operations.labels import BATCH, import_labels, read_labels, send_labels
+from everloop.dataset.file_format import FileFormat
 from everloop.serving.labels import LabelRules
 
 BINARY = LabelRules(is_binary=True)
@@ -58,6 +59,30 @@ def test_outcomes_of_two_classes_may_be_said_in_words(tmp_path, words):
     assert labels == [{"key": "True", "label": 1.0}, {"key": "b", "label": 0.0}]
 
 
+def test_a_spreadsheets_labels_are_read_as_they_are_said_to_be(tmp_path):
+    file = tmp_path / "labels.csv"
+    file.write_bytes("label;key\r\n2,5;Österreich\r\n-3,25;0042\r\n".encode("cp1252"))
+    with pytest.raises(RefusedDataError, match=r"add --encoding windows-1252 --delimiter ';' --decimal ,; nothing was"):
+        read_labels(file)
+    assert read_labels(file, FileFormat(";", ",", "windows-1252")).labels == [
+        {"key": "Österreich", "label": 2.5},
+        {"key": "0042", "label": -3.25},
+    ]
+
+
+@pytest.mark.parametrize("text", ["key,label\n", "prediction_id,label", "label,key\n\n"])
+def test_a_file_without_labels_is_refused(tmp_path, text):
+    with pytest.raises(RefusedDataError, match="has no rows"):
+        read_labels(write(tmp_path, text))
+
+
+def test_words_for_missing_are_told_and_refuse(tmp_path):
+    notes = []
+    with pytest.raises(RefusedDataError, match="row 2 has no value"):
+        read_labels(write(tmp_path, "key,label\na,1\nb,NULL\n"), note=notes.append)
+    assert notes == ["label: 'NULL' in 1 row counts as missing"]
+
+
 @pytest.mark.parametrize("index", [[0, 1], [7, 3], ["a", "b"]])
 def test_parquet_is_read_alike_whatever_its_index(tmp_path, index):
     file = tmp_path / "labels.parquet"
@@ -79,9 +104,13 @@ def test_the_same_label_twice_is_one_and_rows_stay_those_of_the_file(tmp_path):
         ("key,label\n,1\n", "row 1 has no value"),
         ("key,label\na,1\nb,late\n", "row 2 has 'late', a label that is not a number"),
         ("key,label\na,NaN\n", "row 1 has no value"),
-        ("key,outcome\nk,1\n", "missing: 'label'; not declared: 'outcome'.*give exactly two columns"),
-        ("key,prediction_id,label\nk,p,1\n", "not declared: 'key'.*give exactly two columns"),
-        ("key,label,extra\nk,1,2\n", "not declared: 'extra'.*give exactly two columns"),
+        ("key,outcome\nk,1\n", "missing: 'label'; not declared: 'outcome'; a file of labels takes label and one of"),
+        ("key,prediction_id,label\nk,p,1\n", "one of 'prediction_id' and 'key' has to be there, and only one"),
+        ("label\n1\n", "one of 'prediction_id' and 'key' has to be there, and only one"),
+        (
+            "key,label,extra\nk,1,2\n",
+            "not declared: 'extra'; a file of labels takes label and one of 'prediction_id' and 'key'",
+        ),
         ("", "can't be read"),
         ("key,label\nk,1\nl,1,2,3\n", "can't be read"),
         ('key,label\n"k,1\n', "can't be read"),
