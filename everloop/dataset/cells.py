@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from everloop.dataset.columns import EARLIEST, LATEST, as_times, localized
+from everloop.dataset.columns import EARLIEST, LATEST, as_times, is_local, localized
 from everloop.dataset.exceptions import HistoryFileError
 from everloop.dataset.file_format import MISSING_WORDS, TIME_UNITS, TRUTHS, FileFormat
 
@@ -90,7 +90,9 @@ class Cells:
         if types.is_null(array.type):
             return pd.Series(pd.NaT, index=range(len(array)), name=name, dtype="datetime64[ms, UTC]")
         if types.is_timestamp(array.type):
-            return self._instants(name, array, TIME_UNITS[array.type.unit], local=array.type.tz is None)
+            local = array.type.tz is None
+            self._note_local(name, local)
+            return self._instants(name, array, TIME_UNITS[array.type.unit], local=local)
         if types.is_date(array.type):
             unit = 86_400 * TIME_UNITS["s"] if types.is_date32(array.type) else TIME_UNITS["ms"]
             return self._instants(name, array, unit, local=True)
@@ -105,6 +107,8 @@ class Cells:
         column = column.mask(column.isin(words), None)
         if unit is not None:
             return self._counted_texts(name, column, TIME_UNITS[unit])
+        form = self.file_format.time_format
+        self._note_local(name, any(map(is_local, column)) if form is None else "%z" not in form)
         return self._read_times(column)
 
     def _parsed_numbers(self, name: str, array: pyarrow.Array, truths: bool) -> pd.Series:
@@ -206,6 +210,10 @@ class Cells:
 
     def _objects(self, name: str, array: pyarrow.Array) -> pd.Series:
         return pd.Series(array.to_pylist(), name=name, dtype=object)
+
+    def _note_local(self, name: str, local: bool) -> None:
+        if local and self.file_format.time_zone is None:
+            self.notes.append(f"{name}: times without a zone are read as UTC; --time-zone says which other zone it is")
 
     def _note_missing(self, name: str, texts: pd.Series, words: list[str]) -> None:
         found = texts[texts.isin([w for w in words if w])].value_counts()

@@ -132,6 +132,12 @@ def as_times(column: pd.Series, *, zone: str | None = None) -> TypedColumn:
     return TypedColumn(_to_naive_ms(parsed.where(within)), ~within & ~missing)
 
 
+def is_local(cell: object) -> bool:
+    """Whether a cell is a time of a clock without a zone."""
+    parts = _iso_parts(cell)
+    return parts is not None and not parts[1]
+
+
 def localized(naive: pd.Series, zone: str | None) -> pd.Series:
     """Times that bear no zone as UTC; NaT where the zone's clocks show a time twice or never."""
     if zone is None:

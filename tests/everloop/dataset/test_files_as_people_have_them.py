@@ -256,6 +256,25 @@ def test_a_category_may_be_called_na_and_a_word_is_missing_where_that_is_said(tm
     assert notes == []
 
 
+@pytest.mark.parametrize(
+    ("cell", "said", "noted"),
+    [
+        ("2013-01-02T05:00:00Z", {}, False),
+        ("2013-01-02 05:00 UTC", {}, False),
+        ("2013-01-02 05:00+01:00", {}, False),
+        ("2013-01-02 05:00", {}, True),
+        ("2013-01-02", {}, True),
+        ("2013-01-02 05:00", {"time_zone": "UTC"}, False),
+        ("02.01.2013", {"time_format": "%d.%m.%Y"}, True),
+        ("02.01.2013 +0100", {"time_format": "%d.%m.%Y %z"}, False),
+        ("1357102800", {"time_unit": "s"}, False),
+    ],
+)
+def test_a_clock_without_a_zone_is_told(tmp_path: Path, cell: str, said: dict[str, str], noted: bool) -> None:
+    _, notes = read(tmp_path, csv_bytes({"departure": cell}), **said)
+    assert [note.startswith("departure: times without a zone are read as UTC") for note in notes] == [True] * noted
+
+
 def test_a_category_that_is_declared_needs_no_note(tmp_path: Path) -> None:
     document = binary_document()
     document["data"]["features"][3]["values"] = ["NA", "a"]
