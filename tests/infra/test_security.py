@@ -126,7 +126,7 @@ def test_what_the_public_functions_may_do(assembly: Assembly, role: str, actions
 @pytest.mark.parametrize(("stack", "model"), [(MODEL_STACK, "late_train"), (SECOND_STACK, "delay_minutes")])
 def test_the_registry_is_open_to_a_model_in_its_own_partition_alone(assembly: Assembly, stack: str, model: str) -> None:
     found = [s for _, s in statements(assembly, stack) if "dynamodb:" in json.dumps(s["Action"])]
-    assert len(found) == 10, "registry three, monitor two; run, snapshot, register, rollout and starter one each"
+    assert len(found) == 11, "registry three; monitor and snapshot two each; run, register, rollout, starter one each"
     for statement in found:
         ((keys, (partition,)),) = statement["Condition"]["ForAllValues:StringEquals"].items()
         assert list(statement["Condition"]) == ["ForAllValues:StringEquals"]
