@@ -1,4 +1,4 @@
-"""The one clock of the local cloud: real time, or moved by a driver, timer by timer."""
+"""The one clock of the local cloud: real time, of which some may be passed at once, or moved by a driver."""
 
 from __future__ import annotations
 
@@ -30,14 +30,16 @@ class Timer:
 class Clock:
     """Tells the time and runs what is due.
 
-    With ``start=None`` the clock follows real time, and a thread runs timers as they come due. With a
-    ``start`` it stands still until :meth:`advance`, which runs every timer on the way, each at its own
-    instant and only once the work the one before set off is done.
+    With ``start=None`` the clock follows real time, and a thread runs timers as they come due; :meth:`pass_time` lets
+    it go on from a later instant. With a ``start`` it stands still until :meth:`advance`. Both run every timer on the
+    way, each at its own instant and only once the work the one before set off is done.
     """
 
     def __init__(self, activity: Activity, start: datetime | None = None) -> None:
         self.activity = activity
+        self._driven = start is not None
         self._moved_to = start
+        self._ahead = timedelta(0)
         self._timers: list[Timer] = []
         self._order = itertools.count()
         self._changed = threading.Condition()
@@ -48,11 +50,11 @@ class Clock:
     @property
     def is_moved(self) -> bool:
         """Whether a driver moves this clock."""
-        return self._moved_to is not None
+        return self._driven
 
     def now(self) -> datetime:
         """The time now, in UTC."""
-        return self._moved_to or datetime.now(UTC)
+        return self._moved_to or datetime.now(UTC) + self._ahead
 
     def call_at(self, due: datetime, action: Callable[[], None], *, label: str) -> Timer:
         """Run ``action`` when the clock reaches ``due``.
@@ -94,21 +96,45 @@ class Clock:
         NotQuietError
             When work set off on the way does not end in ``quiet_timeout_seconds`` of real time.
         """
-        if self._moved_to is None:
+        if not self._driven:
             raise RuntimeError("this clock follows real time: only one given a start time can be moved")
-        if to < self._moved_to:
-            raise RuntimeError(f"the clock stands at {self._moved_to} and can not go back to {to}")
-        ran: list[str] = []
         with self._advancing:
-            while True:
-                self.activity.wait_until_quiet(quiet_timeout_seconds)
-                timer = self._pop_due(to)
-                if timer is None:
-                    self._moved_to = to
-                    return ran
-                self._moved_to = max(self._moved_to, timer.due)
-                timer.action()
-                ran.append(timer.label)
+            return self._move(to, quiet_timeout_seconds)
+
+    def pass_time(self, to: datetime, *, quiet_timeout_seconds: float = 900) -> list[str]:
+        """Let the time until ``to`` pass at once, as :meth:`advance` does; a real clock goes on from there.
+
+        Raises
+        ------
+        RuntimeError
+            When ``to`` lies before now.
+        NotQuietError
+            As :meth:`advance`. The clock then goes on from where it came to.
+        """
+        if self._driven:
+            return self.advance(to, quiet_timeout_seconds=quiet_timeout_seconds)
+        with self._advancing:
+            self._moved_to = self.now()
+            try:
+                return self._move(to, quiet_timeout_seconds)
+            finally:
+                self._ahead = self._moved_to - datetime.now(UTC)
+                self._moved_to = None
+
+    def _move(self, to: datetime, quiet_timeout_seconds: float) -> list[str]:
+        """Run what is due until ``to``. The caller holds the lock that lets nobody else run timers."""
+        if to < self.now():
+            raise RuntimeError(f"the clock stands at {self.now()} and can not go back to {to}")
+        ran: list[str] = []
+        while True:
+            self.activity.wait_until_quiet(quiet_timeout_seconds)
+            timer = self._pop_due(to)
+            if timer is None:
+                self._moved_to = to
+                return ran
+            self._moved_to = max(self.now(), timer.due)
+            timer.action()
+            ran.append(timer.label)
 
     def _pop_due(self, until: datetime) -> Timer | None:
         with self._changed:
@@ -120,11 +146,12 @@ class Clock:
 
     def _follow_real_time(self) -> None:
         while True:
-            timer = self._pop_due(datetime.now(UTC))
-            if timer is not None:
-                timer.action()
-                continue
+            with self._advancing:  # while time is passed, whoever passes it runs the timers
+                timer = self._pop_due(self.now())
+                if timer is not None:
+                    timer.action()
+                    continue
             with self._changed:
                 next_due = self._timers[0].due if self._timers else None
-                wait = 1.0 if next_due is None else (next_due - datetime.now(UTC)).total_seconds()
+                wait = 1.0 if next_due is None else (next_due - self.now()).total_seconds()
                 self._changed.wait(max(0.0, min(wait, 1.0)))

@@ -42,9 +42,9 @@ class MemoryWatch:
 class Control:
     """Answers ``/_everloop/*``.
 
-    ``GET clock`` and ``POST clock {"to": iso}``, ``GET activity``, ``GET memory``, ``POST shutdown``. Each
-    needs ``Authorization: Bearer`` with the control token of the operator's file: other users of this computer
-    reach the port, too.
+    ``GET clock``, ``POST clock {"to": iso}`` of a moved clock, ``POST pass {"to": iso}`` of any, ``GET activity``,
+    ``GET memory``, ``POST shutdown``. Each needs ``Authorization: Bearer`` with the control token of the operator's
+    file: other users of this computer reach the port, too.
     """
 
     def __init__(self, context: CloudContext, memory: MemoryWatch, shut_down: Callable[[], None]) -> None:
@@ -61,7 +61,9 @@ class Control:
         if place == ("GET", "/_everloop/clock"):
             return _answer(self._clock())
         if place == ("POST", "/_everloop/clock"):
-            return self._advance(request)
+            return self._advance(request, self._context.clock.advance)
+        if place == ("POST", "/_everloop/pass"):
+            return self._advance(request, self._context.clock.pass_time)
         if place == ("GET", "/_everloop/activity"):
             return _answer({"busy": self._context.activity.snapshot()})
         if place == ("GET", "/_everloop/memory"):
@@ -75,7 +77,7 @@ class Control:
         clock = self._context.clock
         return {"now": clock.now().isoformat(), "moved": clock.is_moved}
 
-    def _advance(self, request: HttpRequest) -> HttpResponse:
+    def _advance(self, request: HttpRequest, move: Callable[[datetime], list[str]]) -> HttpResponse:
         try:
             to = datetime.fromisoformat(json.loads(request.body)["to"])
         except (ValueError, KeyError, TypeError) as error:
@@ -83,7 +85,7 @@ class Control:
         if to.tzinfo is None:
             return _error(400, f"{to.isoformat()} has no time zone: end it with Z or an offset")
         try:
-            ran = self._context.clock.advance(to.astimezone(UTC))
+            ran = move(to.astimezone(UTC))
         except NotQuietError as error:
             return _error(504, str(error))
         except RuntimeError as error:

@@ -63,6 +63,10 @@ class RunningCloud:
         """Move the clock; returns when all that was due on the way is done: ``now``, ``moved`` and ``ran``."""
         return self._call("POST", "clock", {"to": to.isoformat()}, timeout_seconds)
 
+    def pass_time(self, to: datetime, *, timeout_seconds: float = 3600) -> dict[str, Any]:
+        """As :meth:`advance`, also of a cloud on real time: its clock goes on from ``to``."""
+        return self._call("POST", "pass", {"to": to.isoformat()}, timeout_seconds)
+
     def activity(self) -> dict[str, int]:
         """What is going on now."""
         return self._call("GET", "activity")["busy"]

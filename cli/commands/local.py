@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from datetime import UTC, datetime, timedelta
 
 import click
 
+from cli.account import Account
 from cli.exceptions import CommandError
+from cli.operations.happenings import Happening, Happenings
 from cli.operations.local_cloud import (
     DEFAULT_PORT,
     OTHER_CREDENTIALS,
@@ -14,11 +17,13 @@ from cli.operations.local_cloud import (
     bring_up,
     client_environment,
     deploy,
+    pass_time,
     point_at,
     synthesize_project,
 )
 from cli.options import json_option
 from cli.output import Output
+from cli.spans import parse_span
 from local import daemon
 
 
@@ -58,6 +63,62 @@ def down(as_json: bool) -> None:
         running.stop()
     output.document({"stopped": running is not None})
     output.say("the local cloud is down" if running else "no local cloud was running")
+
+
+@local.command("pass")
+@click.argument("span", required=False)
+@click.option("--until", help="An instant instead of a SPAN, e.g. 2026-12-01T06:00Z.")
+@json_option
+def pass_(span: str | None, until: str | None, as_json: bool) -> None:
+    """Let SPAN go by at once in the local cloud: 30m, 2h, 3d, 1d12h.
+
+    All that is due on the way happens at its instant: waits of pipelines, schedules, alarms, deliveries. The clock
+    then goes on from there. While a job or a function runs it stands still.
+    """
+    output, running = Output(as_json), _running()
+    point_at(running)
+    begin = datetime.fromisoformat(running.clock()["now"])
+    to = _target(begin, span, until)
+    account = Account()
+    happenings = Happenings(account, account.model_names())
+    happenings.skip()
+    told: list[Happening] = []
+
+    def look() -> None:
+        for happening in happenings.new():
+            told.append(happening)
+            output.say(f"{happening.at:%Y-%m-%d %H:%M}  {happening.model}: {happening.what}")
+
+    pass_time(running, begin, to, look)
+    output.document({"from": begin, "to": to, "happened": told})
+    if not told:
+        output.say("nothing happened meanwhile")
+    output.say(f"it is {to:%Y-%m-%d %H:%M} UTC in the local cloud")
+
+
+def _target(now: datetime, span: str | None, until: str | None) -> datetime:
+    if (span is None) == (until is None):
+        raise CommandError(
+            "give one of a span and --until", "e.g. `everloop local pass 2h`, or --until 2026-12-01T06:00Z"
+        )
+    if span is not None:
+        try:
+            return now + parse_span(span)
+        except ValueError as error:
+            raise CommandError(str(error), "`everloop local pass 2h` lets two hours go by") from error
+    try:
+        to = datetime.fromisoformat(str(until))
+    except ValueError as error:
+        raise CommandError(
+            f"--until {until!r} is no instant", f"give one in ISO 8601, e.g. {now + timedelta(days=1):%Y-%m-%dT%H:%MZ}"
+        ) from error
+    to = to.replace(tzinfo=UTC) if to.tzinfo is None else to.astimezone(UTC)
+    if to < now:
+        raise CommandError(
+            f"--until {to:%Y-%m-%d %H:%M} UTC is over: it is {now:%Y-%m-%d %H:%M} UTC in the local cloud",
+            "time goes on only; `everloop local down` and `up` begin anew",
+        )
+    return to
 
 
 @local.command()

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import boto3
@@ -23,6 +23,10 @@ from local.deploy.engine import DeployEvent
 from local.deploy.exceptions import DeployError
 
 DEFAULT_PORT = 4599
+
+PASS_STEP = timedelta(hours=1)
+"""How much time passes between two looks at what happened."""
+
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 STATE = ROOT / ".everloop" / "local"
@@ -131,6 +135,28 @@ def synthesize_project(say: Callable[[str], None], models_directory: Path | None
         return synthesize_if_changed(ROOT, CACHE / "assembly", say, context=context)
     except SynthesisFailedError as error:
         raise CommandError(str(error), "mend what it names; `everloop check` checks the declarations alone") from error
+
+
+def pass_time(running: daemon.RunningCloud, begin: datetime, to: datetime, look: Callable[[], None]) -> None:
+    """Let the time from ``begin`` to ``to`` go by, and call ``look`` after every hour of it and at the end.
+
+    Raises
+    ------
+    CommandError
+        When something does not come to an end; time has gone by up to there.
+    """
+    at = begin
+    while at < to:
+        at = min(at + PASS_STEP, to)
+        try:
+            running.pass_time(at)
+        except (daemon.ControlError, OSError) as error:
+            look()
+            raise CommandError(
+                f"time did not pass until {to:%Y-%m-%d %H:%M} UTC: {error}",
+                "wait until it has ended, or end it, and type this again; `everloop status` says what runs",
+            ) from error
+        look()
 
 
 def deploy(assembly: Path, state_directory: Path, say: Callable[[str], None]) -> None:

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from cli.account import Account
 from cli.exceptions import CommandError, RunActiveError
+from cli.operations.waiting import busy, waiting_of
 from everloop.instants import format_instant
 from everloop.registry.causes import readable_cause
 from everloop.registry.exceptions import UnknownRunError
@@ -66,10 +67,9 @@ def start_training(
     deployed = account.model(model)
     active = account.registry(model).active_run()
     if active is not None:
-        raise RunActiveError(
-            f"the run {active.run_id} of {model} is active since {active.started_at}",
-            f"watch it with `everloop runs list {model}`; start again once it has ended",
-        )
+        waiting = waiting_of(account.client("stepfunctions"), execution_arn(account, model, active.run_id))
+        rollout = account.registry(model).find_rollout(active.run_id)
+        raise RunActiveError(*busy(model, active, waiting, rollout, account.now()))
     now = format_instant(account.now())
     run_input: dict[str, Any] = {
         "model": model,

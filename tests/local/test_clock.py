@@ -110,6 +110,61 @@ def test_in_real_time_a_timer_runs_by_itself():
     assert ran.wait(5)
 
 
+def test_time_is_passed_at_once_and_goes_on_from_there():
+    # GIVEN a clock on real time with something due in hours, which sets off something later
+    clock = Clock(Activity())
+    begin, seen = clock.now(), []
+
+    def set_another():
+        seen.append(("first", clock.now()))
+        clock.call_at(begin + timedelta(hours=2), lambda: seen.append(("second", clock.now())), label="second")
+
+    clock.call_at(begin + timedelta(hours=1), set_another, label="first")
+    # WHEN three hours are passed
+    ran = clock.pass_time(begin + timedelta(hours=3))
+    # THEN each ran at its instant, and the clock goes on by itself
+    assert ran == ["first", "second"]
+    assert seen == [("first", begin + timedelta(hours=1)), ("second", begin + timedelta(hours=2))]
+    assert timedelta(hours=3) <= clock.now() - begin < timedelta(hours=4)
+    soon = threading.Event()
+    clock.call_at(clock.now() + timedelta(milliseconds=20), soon.set, label="soon")
+    assert soon.wait(5)
+    assert not clock.is_moved
+
+
+def test_nobody_else_runs_a_timer_while_time_is_passed():
+    # GIVEN timers that are due now and later, and note which thread runs them
+    clock = Clock(Activity())
+    begin, threads = clock.now(), []
+    clock.call_at(
+        begin + timedelta(hours=1),
+        lambda: clock.call_at(begin, lambda: threads.append(threading.current_thread().name), label="overdue"),
+        label="sets an overdue one",
+    )
+    clock.pass_time(begin + timedelta(hours=2))
+    # THEN the passing thread ran them, also the overdue one, which the clock's own thread would take
+    assert threads == [threading.current_thread().name]
+
+
+def test_what_never_ends_keeps_time_from_passing_and_real_time_goes_on():
+    activity = Activity()
+    clock = Clock(activity)
+    begin = clock.now()
+    clock.call_at(begin + timedelta(hours=1), lambda: activity.enter("job"), label="start")
+    with pytest.raises(NotQuietError, match="1 x job"):
+        clock.pass_time(begin + timedelta(hours=2), quiet_timeout_seconds=0.05)
+    assert timedelta(hours=1) <= clock.now() - begin < timedelta(hours=2)
+    activity.leave("job")
+    clock.pass_time(begin + timedelta(hours=2))
+    with pytest.raises(RuntimeError, match="back"):
+        clock.pass_time(begin)
+
+
+def test_a_moved_clock_passes_time_as_it_is_moved(clock):
+    assert clock.pass_time(START + timedelta(hours=1)) == []
+    assert clock.now() == START + timedelta(hours=1)
+
+
 def test_a_token_can_not_be_given_back_twice():
     activity = Activity()
     activity.enter("x")

@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,19 @@ def test_a_cloud_on_real_time_can_not_be_moved(tmp_path: Path) -> None:
         assert cloud.daemon.clock()["moved"] is False
         with pytest.raises(daemon.ControlError, match="follows real time"):
             cloud.daemon.advance(datetime.now(UTC) + timedelta(days=1))
+
+
+def test_time_passes_in_a_cloud_on_real_time_and_its_answers_say_so(tmp_path: Path) -> None:
+    with running_cloud(tmp_path / "state", tmp_path / "cache") as cloud:
+        to = datetime.now(UTC) + timedelta(days=2)
+        passed = cloud.daemon.pass_time(to)
+        assert passed["moved"] is False
+        assert datetime.fromisoformat(passed["now"]) >= to
+        answer = cloud.client("sts").get_caller_identity()
+        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        assert date >= to.replace(microsecond=0)
+        with pytest.raises(daemon.ControlError, match="can not go back"):
+            cloud.daemon.pass_time(to - timedelta(hours=1))
 
 
 def test_the_doors_that_stay_shut(tmp_path: Path) -> None:

@@ -1,0 +1,112 @@
+"""Who meets an active run is told what it waits for, until when, and what to type."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cli.operations.waiting import Waiting, busy, waiting_of
+from everloop.registry.records import ActiveRun, Rollout
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ACTIVE = ActiveRun(model="late_train", run_id="train-1", kind="train", started_at="2026-03-01T11:00:00Z")
+
+
+class StepFunctions:
+    """An execution's history, in pages."""
+
+    def __init__(self, *pages: list[dict[str, Any]], failing: str = "") -> None:
+        self._pages, self._failing = pages, failing
+
+    def get_paginator(self, operation: str) -> StepFunctions:
+        assert operation == "get_execution_history"
+        return self
+
+    def paginate(self, **_execution: str) -> Any:
+        if self._failing:
+            raise ClientError({"Error": {"Code": self._failing, "Message": "as told"}}, "GetExecutionHistory")
+        return ({"events": page} for page in self._pages)
+
+
+def entered(name: str, answer: dict[str, Any], kind: str = "WaitStateEntered") -> dict[str, Any]:
+    details = {"name": name, "input": json.dumps({"rollout": {"result": answer}})}
+    return {"type": kind, "timestamp": AT, "stateEnteredEventDetails": details}
+
+
+def rollout(**changes: Any) -> Rollout:
+    facts = {
+        "model": "late_train",
+        "rollout_id": "train-1",
+        "run_id": "train-1",
+        "kind": "version",
+        "version": 3,
+        "lambda_version": "4",
+        "code_sha256": "c",
+        "fallback_lambda_version": "2",
+        "started_at": "2026-03-01T11:30:00Z",
+    }
+    return Rollout(**{**facts, **changes})
+
+
+@pytest.mark.parametrize(
+    ("state", "answer", "seconds"),
+    [
+        ("WaitForStep", {"wait_seconds": 3600}, 3600),
+        ("WaitForBake", {"bake_seconds": 86400, "wait_seconds": 0}, 86400),
+        ("WaitForBakeAgain", {"wait_seconds": 60.0}, 60),
+    ],
+)
+def test_a_run_that_waits_says_until_when(state: str, answer: dict[str, Any], seconds: int) -> None:
+    history = StepFunctions([{"type": "ExecutionStarted"}], [entered(state, answer)], [])
+    assert waiting_of(history, "arn") == Waiting(state, AT + timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        [entered("Train", {}, kind="TaskStateEntered")],
+        [entered("WaitForStep", {"wait_seconds": 1}), {"type": "WaitStateExited"}],
+        [entered("WaitForStep", {})],
+        [entered("WaitForSomethingNew", {"wait_seconds": 1})],
+    ],
+)
+def test_a_run_that_works_waits_for_nothing(events: list[dict[str, Any]]) -> None:
+    assert waiting_of(StepFunctions(events), "arn") is None
+
+
+def test_an_execution_that_is_forgotten_waits_for_nothing() -> None:
+    assert waiting_of(StepFunctions(failing="ExecutionDoesNotExist"), "arn") is None
+    with pytest.raises(ClientError):
+        waiting_of(StepFunctions(failing="ThrottlingException"), "arn")
+
+
+def test_a_bake_is_told_with_its_end_and_both_ways_to_get_there() -> None:
+    waiting = Waiting("WaitForBake", AT + timedelta(hours=22, minutes=30))
+    message, remedy = busy("late_train", ACTIVE, waiting, rollout(status="baking"), AT)
+    assert message == (
+        "the run train-1 of late_train is active since 2026-03-01T11:00:00Z: version 3 serves and bakes until "
+        "2026-03-02 10:30 UTC"
+    )
+    assert remedy == (
+        "start again after that; in a local cloud, `everloop local pass 22h31m` lets the time until then go by"
+    )
+
+
+def test_a_canary_is_told_with_its_share_and_the_next_look() -> None:
+    waiting = Waiting("WaitForStep", AT + timedelta(minutes=59))
+    message, remedy = busy("late_train", ACTIVE, waiting, rollout(percent=10), AT)
+    assert "version 3 is in its canary with 10% of the requests, and is judged next at 2026-03-01 12:59 UTC" in message
+    assert remedy.startswith("let requests come, ")
+    assert "`everloop local pass 1h`" in remedy
+
+
+def test_a_run_that_works_is_told_with_how_to_see_its_end() -> None:
+    message, remedy = busy("late_train", ACTIVE, None, None, AT)
+    assert message == "the run train-1 of late_train is active since 2026-03-01T11:00:00Z"
+    assert "everloop runs list late_train" in remedy
+    assert "everloop runs release late_train train-1 --reason" in remedy
