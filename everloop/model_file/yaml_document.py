@@ -15,15 +15,13 @@ import yaml
 
 from everloop.model_file.exceptions import Mistake
 from everloop.model_file.misfit import Location
+from everloop.model_file.yaml_syntax import syntax_mistake
 from everloop.shown import on_one_line, shortened, shown
 
 DEEPEST = 20
 
 LONGEST_TEXT = 1024 * 1024
 """Characters of a document. A declaration has a few thousand."""
-
-LONGEST_PROBLEM = 200
-"""Characters of the YAML reader's own words: it repeats names of anchors and tags whole."""
 
 LONGEST_NUMBER = 100
 """Characters of a number: a float says all it can in 24, and YAML's ``1:59:59…`` costs the square of its length."""
@@ -89,7 +87,7 @@ class Document:
                 raise DocumentError(mistakes)
             self._root = yaml.compose(text, Loader=_Loader)
         except yaml.YAMLError as error:
-            raise DocumentError([_syntax_mistake(error, text)]) from error
+            raise DocumentError([syntax_mistake(error, text)]) from error
         if not isinstance(self._root, yaml.MappingNode):
             raise DocumentError([Mistake("", 1, "no mapping", "a mapping with the key 'model'")])
         self._loader = _Loader("")
@@ -207,15 +205,6 @@ def _unsupported(text: str) -> Iterator[Mistake]:
         if depth > DEEPEST:
             yield Mistake("", line, f"a value {depth} levels deep", f"at most {DEEPEST} levels")
             return
-
-
-def _syntax_mistake(error: yaml.YAMLError, text: str) -> Mistake:
-    if isinstance(error, yaml.reader.ReaderError):
-        line = text.count("\n", 0, error.position) + 1
-        return Mistake("", line, f"the character U+{error.character:04X}", "characters that YAML has")
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    return Mistake("", mark.line + 1 if mark is not None else 0, shortened(problem, LONGEST_PROBLEM), "valid YAML")
 
 
 def _is_unicode(text: str) -> bool:

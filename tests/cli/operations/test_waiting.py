@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,10 +27,12 @@ class StepFunctions:
         assert operation == "get_execution_history"
         return self
 
-    def paginate(self, **_execution: str) -> Any:
+    def paginate(self, **_execution: str) -> Iterator[dict[str, Any]]:
+        # Page by page, as boto3 does it: what fails, fails on the way.
         if self._failing:
             raise ClientError({"Error": {"Code": self._failing, "Message": "as told"}}, "GetExecutionHistory")
-        return ({"events": page} for page in self._pages)
+        for page in self._pages:
+            yield {"events": page}
 
 
 def entered(name: str, answer: dict[str, Any], kind: str = "WaitStateEntered") -> dict[str, Any]:

@@ -44,8 +44,8 @@ def mistakes_of(text: str) -> list[tuple[int, str, str]]:
         ("[" * 3000, f"a value {DEEPEST + 1} levels deep"),
         ('"\\ud800"', "'\\ud800'"),
         ('{"\\udfff": 1}', "the key '\\udfff'"),
-        ("7: 8", "mapping values are not allowed here"),
-        ("\x07", "the character U+0007"),
+        ("7: 8", "a ':' where no key can begin, at column 10"),
+        ("\x07", "the character U+0007 at column 9"),
     ],
 )
 def test_what_can_not_be_read_is_told_at_its_line(value: str, found: str) -> None:
