@@ -21,10 +21,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from everloop.model_file import ModelDeclaration
+from everloop.model_file.script import SIGNATURE
 from training.channels import Split
 from training.exceptions import UserScriptError
 
-SIGNATURE = "train(features, target, *, seed, parameters)"
 _TRACEBACK_LINES = 8
 
 

@@ -11,11 +11,11 @@ import click
 from cli.account import Account
 from cli.exceptions import CommandError
 from cli.operations.changes import changes_against_deployed
-from cli.operations.declarations import declared_models, find_declaration
+from cli.operations.declarations import find_declaration, model_folders
 from cli.operations.trial import Trial, sample_of, try_file
 from cli.options import json_option, models_directory_option
 from cli.output import Output
-from everloop.model_file import ModelDeclaration, ModelFileError, training_run_usd
+from everloop.model_file import Mistake, ModelDeclaration, ModelFileError, training_run_usd
 
 
 @click.command()
@@ -33,10 +33,11 @@ def check(models: tuple[str, ...], no_sample: bool, deployed: bool, models_direc
     With --deployed, what the champion still needs, and columns that lie in the lake as another type, are mistakes too:
     type it before you deploy a changed declaration. It reads the account; without it, nothing does.
 
-    Exit status 1 when any has a mistake.
+    Every mistake of every model is named: of the declaration, of what its folder holds, of what the limits of the
+    services allow. Exit status 1 when any has one.
     """
     output = Output(as_json)
-    names = list(models) or declared_models(models_directory)
+    names = list(dict.fromkeys(models)) or model_folders(models_directory)
     if not names:
         raise CommandError(
             f"no models/<name>/model.yaml in {models_directory.resolve()}", "docs/add-a-model.md shows how to add one"
@@ -45,9 +46,10 @@ def check(models: tuple[str, ...], no_sample: bool, deployed: bool, models_direc
     for name in names:
         try:
             declaration = find_declaration(name, models_directory)
-        except ModelFileError as error:
-            results.append({"model": name, "ok": False, "mistakes": error.mistakes})
-            for line in str(error).split("\n"):
+        except (ModelFileError, CommandError) as error:
+            refused = _refused(error)
+            results.append({"model": name, "ok": False, "mistakes": refused.mistakes})
+            for line in str(refused).split("\n"):
                 output.say(line)
         else:
             results.append(_good(output, name, declaration))
@@ -58,6 +60,13 @@ def check(models: tuple[str, ...], no_sample: bool, deployed: bool, models_direc
     output.document(results)
     if not all(result["ok"] for result in results):
         sys.exit(1)
+
+
+def _refused(error: ModelFileError | CommandError) -> ModelFileError:
+    """A model that is not there is a mistake among the others, and no end of the check."""
+    if isinstance(error, ModelFileError):
+        return error
+    return ModelFileError("everloop check", [Mistake("", 0, error.message, error.remedy)])
 
 
 def _good(output: Output, name: str, declaration: ModelDeclaration) -> dict[str, Any]:

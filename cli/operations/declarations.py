@@ -28,6 +28,13 @@ def find_declaration(model: str, models_directory: Path) -> ModelDeclaration:
     return read_model_file(path)
 
 
+def model_folders(models_directory: Path) -> list[str]:
+    """The names of all folders below ``models_directory`` that a deployment takes for models, sorted."""
+    if not models_directory.is_dir():
+        return []
+    return sorted(path.name for path in models_directory.iterdir() if path.is_dir() and path.name[0] not in "._")
+
+
 def declared_models(models_directory: Path) -> list[str]:
     """The names of the models declared below ``models_directory``, sorted."""
     return sorted(path.parent.name for path in models_directory.glob("*/model.yaml"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from everloop.model_file import sizes, worst_case
 from everloop.model_file.misfit import Location, Misfit
@@ -20,15 +20,34 @@ ABSOLUTE_METRICS = {"binary_classification": ("log_loss", "brier", "roc_auc"), "
 
 def misfits(declaration: ModelDeclaration) -> Iterator[Misfit]:
     """Every part of the declaration that does not fit the rest."""
-    yield from _metrics(declaration)
-    yield from _baseline(declaration)
-    yield from _target_range(declaration)
-    yield from _request_size(declaration)
-    yield from _width(declaration)
-    yield from _execution(declaration)
-    yield from _windows(declaration)
-    yield from _training_run_cost(declaration)
-    yield from _monthly_cost(declaration)
+    for check in _CHECKS:
+        yield from check(declaration)
+
+
+class PartMissingError(Exception):
+    """A section that a check looks at is not there, or wrong in itself."""
+
+
+class Parts:
+    """Those sections of a declaration that are right in themselves, by their names."""
+
+    def __init__(self, sections: Mapping[str, Any]) -> None:
+        self._sections = sections
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._sections[name]
+        except KeyError:
+            raise PartMissingError(name) from None
+
+
+def misfits_of_parts(parts: Parts) -> Iterator[Misfit]:
+    """What does not fit of a declaration with wrong sections: the right ones are held against each other."""
+    for check in _CHECKS:
+        try:
+            yield from list(check(parts))
+        except PartMissingError:
+            continue
 
 
 def _metrics(declaration: ModelDeclaration) -> Iterator[Misfit]:
@@ -207,3 +226,16 @@ def _rounded_up(amount: float) -> float:
 def _places(amount: float) -> int:
     """Cents; below a dollar a tenth of one."""
     return 3 if amount < 1 else 2
+
+
+_CHECKS: tuple[Callable[[Any], Iterator[Misfit]], ...] = (
+    _metrics,
+    _baseline,
+    _target_range,
+    _request_size,
+    _width,
+    _execution,
+    _windows,
+    _training_run_cost,
+    _monthly_cost,
+)

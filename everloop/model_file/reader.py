@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 import unicodedata
@@ -11,8 +12,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from everloop.model_file.exceptions import Mistake, ModelFileError
-from everloop.model_file.misfit import Location
-from everloop.model_file.schema import NAME_PATTERN, ModelDeclaration
+from everloop.model_file.fit import Parts, misfits_of_parts
+from everloop.model_file.misfit import Location, refuse
+from everloop.model_file.schema import DEFAULT_SCRIPT, NAME_PATTERN, ModelDeclaration
+from everloop.model_file.script import SCRIPT_DEFINES, script_fault
 from everloop.model_file.yaml_document import Document, DocumentError, Place, dotted
 from everloop.shown import LONGEST_SHOWN, shortened, shown
 
@@ -29,21 +32,9 @@ def read_model_file(path: Path) -> ModelDeclaration:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelFileError(str(path), [Mistake("", 0, str(error), "a readable UTF-8 file")]) from error
-    declaration, document = _parse(text, str(path))
-    mistakes = []
-    folder, script = path.absolute().parent, declaration.training.script
-    if declaration.model != folder.name:
-        line = document.place(("model",)).line
-        mistakes.append(Mistake("model", line, repr(declaration.model), f"the folder's name, {folder.name!r}"))
-    file = folder / script
-    # Only what lies in the folder is shipped to the training job; a link may lead out of it.
-    if not file.is_file() or not file.resolve().is_relative_to(folder.resolve()):
-        place = document.place(("training", "script"))
-        why = "leads out of the folder" if file.is_file() else "is not there"
-        mistakes.append(
-            Mistake("training.script", place.line, f"{_shown(script, place)}, which {why}", f"a file in {path.parent}")
-        )
-    if mistakes:
+    declaration, document, mistakes = _parse(text, str(path))
+    mistakes += _folder_mistakes(path, document, {m.path for m in mistakes})
+    if declaration is None or mistakes:
         raise ModelFileError(str(path), sorted(mistakes, key=lambda m: m.line))
     return declaration
 
@@ -56,19 +47,62 @@ def parse_model_file(text: str, *, file: str = "model.yaml") -> ModelDeclaration
     ModelFileError
         As :func:`read_model_file`, but for what only the folder shows.
     """
-    return _parse(text, file)[0]
+    declaration, _, mistakes = _parse(text, file)
+    if declaration is None:
+        raise ModelFileError(file, sorted(mistakes, key=lambda m: m.line))
+    return declaration
 
 
-def _parse(text: str, file: str) -> tuple[ModelDeclaration, Document]:
+def _parse(text: str, file: str) -> tuple[ModelDeclaration | None, Document, list[Mistake]]:
+    """The declaration, or what is wrong with it."""
     try:
         document = Document(text)
     except DocumentError as error:
         raise ModelFileError(file, error.mistakes) from error
     try:
-        return ModelDeclaration.model_validate(document.value), document
+        return ModelDeclaration.model_validate(document.value), document, []
     except ValidationError as error:
-        mistakes = [_mistake(dict(e), document) for e in error.errors(include_url=False)]
-        raise ModelFileError(file, sorted(mistakes, key=lambda m: m.line)) from error
+        found = [dict(e) for e in error.errors(include_url=False)]
+    told = {e["loc"] for e in found}
+    # Pydantic holds the sections against each other only once each is right in itself.
+    found += [e for e in _errors_between_parts(document.value) if e["loc"] not in told]
+    return None, document, [_mistake(e, document) for e in found]
+
+
+def _errors_between_parts(value: dict[str, Any]) -> list[dict[str, Any]]:
+    sections: dict[str, Any] = {}
+    for name, field in ModelDeclaration.model_fields.items():
+        section = _section_of(field.annotation)
+        if section is not None and name in value:
+            with contextlib.suppress(ValidationError):
+                sections[name] = section.model_validate(value[name])
+    try:
+        refuse("ModelDeclaration", misfits_of_parts(Parts(sections)))
+    except ValidationError as error:
+        return [dict(e) for e in error.errors(include_url=False)]
+    return []
+
+
+def _folder_mistakes(path: Path, document: Document, told: set[str]) -> list[Mistake]:
+    """What only the folder shows; ``told`` are the keys that are known to be wrong in themselves."""
+    folder, mistakes = path.absolute().parent, []
+    model, training = document.value.get("model"), document.value.get("training")
+    if isinstance(model, str) and "model" not in told and model != folder.name:
+        line = document.place(("model",)).line
+        mistakes.append(Mistake("model", line, repr(model), f"the folder's name, {folder.name!r}"))
+    script = training.get("script", DEFAULT_SCRIPT) if isinstance(training, dict) else DEFAULT_SCRIPT
+    if not isinstance(script, str) or "training.script" in told:
+        return mistakes
+    place, file = document.place(("training", "script")), folder / script
+    # Only what lies in the folder is shipped to the training job; a link may lead out of it.
+    if not file.is_file() or not file.resolve().is_relative_to(folder.resolve()):
+        why = "leads out of the folder" if file.is_file() else "is not there"
+        found, allowed = f"{_shown(script, place)}, which {why}", f"a file in {path.parent}"
+        return [*mistakes, Mistake("training.script", place.line, found, allowed)]
+    fault = script_fault(file, script)
+    if fault is not None:
+        mistakes.append(Mistake("training.script", place.line, fault, SCRIPT_DEFINES))
+    return mistakes
 
 
 def _mistake(error: dict[str, Any], document: Document) -> Mistake:

@@ -86,6 +86,8 @@ CLOCK_WORDS = frozenset({"current_date", "current_time", "current_timestamp", "l
 ROLES = {"key": "key", "time": "time", "target": "label"}
 """What the lake calls the columns that a declaration gives a role."""
 
+DEFAULT_SCRIPT = "train.py"
+
 CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
@@ -291,7 +293,7 @@ class Training(Section):
     more, the evaluated model serves. ``refit: none``: the served bytes are the evaluated bytes.
     """
 
-    script: Script = "train.py"
+    script: Script = DEFAULT_SCRIPT
     instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = "ml.m5.large"
     max_minutes: int = Field(default=30, ge=1, le=1440)
     seed: int = Field(default=0, ge=0, lt=2**32)

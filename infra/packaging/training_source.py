@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from everloop.model_file import ModelFileError, read_model_file
+from everloop.shown import visible
 from infra.exceptions import PackagingError
 from infra.packaging.files import read_folder, write_folder
 from infra.packaging.imports import local_modules
@@ -67,7 +68,7 @@ def main(arguments: list[str]) -> int:
         source = training_source(ROOT / "training", root=ROOT, model=model, declaration=declared.document)
         write_folder(source, target)
     except (ModelFileError, PackagingError) as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 1
     return 0
 

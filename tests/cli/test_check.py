@@ -102,3 +102,29 @@ def deploy_champion(contract: ServingContract) -> None:
     content = contract.to_json()
     version = crown(RegistryStore(dynamodb(), TABLE, "late_train"), "train-1", contents={"contract.json": content})
     s3.put_object(Bucket="artifacts", Key=f"{version.artifact_prefix}contract.json", Body=content)
+
+
+def test_a_model_that_is_not_there_keeps_no_other_from_being_checked(tmp_path: Path) -> None:
+    # GIVEN a name without a folder, a folder without a declaration, and a good model
+    write_model(tmp_path, binary_document())
+    (tmp_path / "misspelt").mkdir()
+    (tmp_path / "misspelt" / "modell.yaml").touch()
+    # WHEN they are checked by name
+    found = checked(tmp_path, "nobody", "misspelt", "late_train", "--json")
+    # THEN each has its verdict
+    assert found.exit_code == 1
+    results = {result["model"]: result["ok"] for result in json.loads(found.output)}
+    assert results == {"nobody": False, "misspelt": False, "late_train": True}
+    # AND without names, a folder that a deployment would refuse is no good either
+    found = checked(tmp_path)
+    assert found.exit_code == 1
+    assert "no declaration at " in found.output
+    assert "late_train: good" in found.output
+
+
+def test_a_script_that_is_none_is_told_beside_the_other_mistakes(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, binary_document(gate={"metric": "mae"}, owner={"email": "nobody"}))
+    (folder / "train.py").write_text("def fit(): ...\n")
+    found = checked(tmp_path)
+    lines = [line for line in found.output.splitlines() if "model.yaml:" in line]
+    assert [line.split(": ")[1] for line in lines] == ["owner.email", "training.script", "gate.metric"]

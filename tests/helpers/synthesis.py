@@ -43,12 +43,16 @@ class Assembly:
                 yield stack, name, resource
 
 
+SCRIPT = "def train(features, target, *, seed, parameters):\n    raise NotImplementedError\n"
+"""A training script as far as a check can tell."""
+
+
 def write_model(models: Path, document: Mapping[str, Any]) -> Path:
     """Write a model's folder below ``models``."""
     folder = models / document["model"]
     folder.mkdir(parents=True)
     (folder / "model.yaml").write_text(as_yaml(dict(document)), encoding="utf-8")
-    (folder / "train.py").write_text('"""Trains."""\n', encoding="utf-8")
+    (folder / "train.py").write_text(SCRIPT, encoding="utf-8")
     return folder
 
 

@@ -385,7 +385,7 @@ def test_a_folder_of_another_name_and_a_missing_script_are_refused_at_their_line
         ("training.script", "script: fit.py", "'fit.py', which is not there"),
     ]
     in_folder(tmp_path / "late_train", binary_document(training={"script": "fit.py"}))
-    (tmp_path / "late_train" / "fit.py").touch()
+    (tmp_path / "late_train" / "fit.py").write_text(SCRIPT)
     assert read_model_file(file).model == "late_train"
 
 
@@ -406,7 +406,85 @@ def test_a_link_that_leads_out_of_the_folder_is_no_script_of_it(tmp_path: Path) 
         read_model_file(file)
     # GIVEN the folder itself reached by a link; THEN its script lies in it
     (tmp_path / "late_train" / "train.py").unlink()
-    (tmp_path / "late_train" / "train.py").touch()
+    (tmp_path / "late_train" / "train.py").write_text(SCRIPT)
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / "late_train").symlink_to(tmp_path / "late_train")
     assert read_model_file(tmp_path / "linked" / "late_train" / "model.yaml").model == "late_train"
+
+
+SCRIPT = "def train(features, target, *, seed, parameters):\n    return None\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ("", "train.py, which defines no function train"),
+        ("def fit(features, target): ...\n", "train.py, which defines no function train"),
+        ("x = 1\ndef train(features\n", "train.py:2, which Python "),
+        (
+            "\n\ndef train(): ...\n",
+            "train.py:3, which defines train without features and target as its first arguments",
+        ),
+        ("def train(features, target): ...\n", "train.py:1, which defines train without seed and parameters"),
+        ("def train(features, target, seed): ...\n", "train.py:1, which defines train without parameters"),
+        ("def train(x, y, z, seed, /, parameters): ...\n", "train.py:1, which defines train without seed"),
+        ("a = '\x00'\n", "train.py"),
+        ("(" * 100_000, "train.py"),
+    ],
+)
+def test_a_script_that_can_be_none_is_told_before_it_runs(tmp_path: Path, script: str, found: str) -> None:
+    file = in_folder(tmp_path / "late_train", binary_document())
+    (tmp_path / "late_train" / "train.py").write_text(script)
+    with pytest.raises(ModelFileError) as refused:
+        read_model_file(file)
+    (mistake,) = refused.value.mistakes
+    assert mistake.found.startswith(found)
+    assert mistake.allowed == "a Python file that defines train(features, target, *, seed, parameters)"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        SCRIPT,
+        "def train(*args, **kwargs): ...\n",
+        "def train(x, y, seed=0, parameters=None): ...\n",
+        "def train(x, y, **settings): ...\n",
+        "from fitting import train\n",
+        "from fitting import fit as train\n",
+        "from fitting import *\n",
+        "import functools, fitting\ntrain = functools.partial(fitting.fit)\n",
+        "try:\n    from fast import train\nexcept ImportError:\n    def train(x, y, *, seed, parameters): ...\n",
+        "if True:\n    def train(x, y, *, seed, parameters): ...\nelse:\n    train = None\n",
+        "class train:\n    def __new__(cls, x, y, *, seed, parameters): ...\n",
+        "# coding: latin-1\ndef train(x, y, *, seed, parameters): return '\xe9'\n",
+    ],
+)
+def test_a_script_that_may_be_one_is_taken(tmp_path: Path, script: str) -> None:
+    file = in_folder(tmp_path / "late_train", binary_document())
+    (tmp_path / "late_train" / "train.py").write_bytes(script.encode("latin-1"))
+    assert read_model_file(file).model == "late_train"
+
+
+def test_mistakes_of_every_kind_are_told_in_one_go(tmp_path: Path) -> None:
+    # GIVEN a wrong value in one section, two sections that do not fit, a folder of another name and no script
+    document = binary_document(gate={"metric": "mae"}, training={"max_minutes": 1440}, owner={"email": "nobody"})
+    file = in_folder(tmp_path / "other", document)
+    # WHEN it is read
+    with pytest.raises(ModelFileError) as refused:
+        read_model_file(file)
+    # THEN all are told at once, in the order of the lines
+    assert [m.path for m in refused.value.mistakes] == [
+        "model",
+        "owner.email",
+        "training.script",
+        "gate.metric",
+        "cost.max_training_run_usd",
+    ]
+
+
+def test_a_section_that_is_wrong_keeps_the_others_from_being_held_against_it(tmp_path: Path) -> None:
+    # GIVEN a metric for a type that is none; THEN nothing is said of the metric
+    document = binary_document(gate={"metric": "mae"}, problem={"type": "ranking"})
+    with pytest.raises(ModelFileError) as refused:
+        parse_model_file(as_yaml(document))
+    assert [m.path for m in refused.value.mistakes] == ["problem.type"]
