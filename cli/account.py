@@ -26,6 +26,7 @@ from botocore.exceptions import (
 )
 
 from cli.exceptions import CREDENTIALS_REMEDY, CommandError, CredentialsError, NotDeployedError
+from cli.remedies import UNKNOWN_CREDENTIALS, aws_remedy
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
 
@@ -203,21 +204,12 @@ class explained_credentials:
             )
         if isinstance(error, ClientError):
             refused = error.response["Error"]
-            codes = {
-                "InvalidSignatureException",
-                "SignatureDoesNotMatch",
-                "UnrecognizedClientException",
-                "InvalidClientTokenId",
-                "ExpiredToken",
-                "ExpiredTokenException",
-            }
-            if refused["Code"] in codes or refused["Code"].startswith("AccessDenied"):
+            if refused["Code"] in UNKNOWN_CREDENTIALS or refused["Code"].startswith("AccessDenied"):
                 raise CredentialsError(
-                    f"the account refuses these credentials: {refused['Message']} ({where})",
-                    CREDENTIALS_REMEDY,
+                    f"the account refuses these credentials: {refused['Message']} ({where})", aws_remedy(error)
                 )
         if isinstance(error, BotoCoreError):
-            raise CredentialsError(f"{error} ({where})", CREDENTIALS_REMEDY)
+            raise CredentialsError(f"{error} ({where})", aws_remedy(error))
 
 
 def _known(kind: type, value: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import sys
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.exceptions import CREDENTIALS_REMEDY, CommandError
+from cli.exceptions import CommandError
 from cli.output import guard_streams, print_error
+from cli.remedies import aws_remedy, registry_remedy
 from everloop import __version__
 from everloop.dataset.exceptions import DatasetError
 from everloop.model_file import ModelFileError
@@ -70,11 +71,14 @@ def main() -> None:
         error.message = as_entry(error.message)  # it may repeat what was typed, or a file holds
         error.show()
         sys.exit(error.exit_code)
-    except (ModelFileError, RegistryError, DatasetError) as error:
+    except RegistryError as error:
+        print_error(str(error), registry_remedy(error))
+        sys.exit(1)
+    except (ModelFileError, DatasetError) as error:
         print_error(str(error))
         sys.exit(1)
     except (BotoCoreError, ClientError) as error:
-        print_error(str(error), CREDENTIALS_REMEDY)
+        print_error(str(error), aws_remedy(error))
         sys.exit(1)
     except CommandError as error:
         print_error(error.message, error.remedy)

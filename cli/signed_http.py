@@ -12,7 +12,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from cli.account import Account, DeployedModel
-from cli.exceptions import ApiRefusedError, CommandError, CredentialsError
+from cli.exceptions import CREDENTIALS_REMEDY, ApiRefusedError, CommandError, CredentialsError
+from cli.remedies import NETWORK_REMEDY
 from everloop.json_text import read_json
 
 TIMEOUT_SECONDS = 35
@@ -45,10 +46,11 @@ class SignedHttpClient:
             decoded = None
         if not isinstance(decoded, dict):
             raise CommandError(
-                f"{url} answered {status} with no JSON object: {answer[:200]!r}", "check the model's API endpoint"
+                f"{url} answered {status} with no JSON object: {answer[:200]!r}",
+                f"`everloop status {self._model.model}` says where its API is; type this again",
             )
         if status >= 400:
-            raise ApiRefusedError(status, decoded, remedy(status, self._model.model))
+            raise ApiRefusedError(status, decoded, remedy(status, self._model.model, decoded))
         return decoded
 
     def close(self) -> None:
@@ -63,7 +65,7 @@ class SignedHttpClient:
             return headers
         credentials = self._account.session.get_credentials()
         if credentials is None:
-            raise CredentialsError("no credentials to sign the request with", "see `everloop status`")
+            raise CredentialsError("no credentials to sign the request with", CREDENTIALS_REMEDY)
         request = AWSRequest("POST", url, data=data, headers=headers)
         SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self._account.region).add_auth(request)
         return dict(request.headers.items())
@@ -82,10 +84,10 @@ class SignedHttpClient:
                 # A kept-alive connection that the other side closed while idle: once more on a new one.
                 self.close()
                 if attempt == 2:
-                    raise CommandError(f"{url} closed the connection: {error}", "try again") from error
+                    raise CommandError(f"{url} closed the connection: {error}", "type this again") from error
             except OSError as error:
                 self.close()
-                raise CommandError(f"{url} can't be reached: {error}", "is the endpoint up?") from error
+                raise CommandError(f"{url} can't be reached: {error}", NETWORK_REMEDY) from error
         raise AssertionError("unreachable: the second attempt returns or raises")
 
 
@@ -121,8 +123,18 @@ def _not_finite(value: Any, path: str = "") -> str | None:
     return next((found for item, place in inner if (found := _not_finite(item, place)) is not None), None)
 
 
-def remedy(status: int, model: str) -> str:
+def remedy(status: int, model: str, answer: dict[str, Any] | None = None) -> str:
     """What a person can do about an answer with this status."""
+    error = (answer or {}).get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    if code == "labels_not_stored":
+        return "the stream was busy: send all of them again, which doubles nothing"
+    if code == "artifact_refused":
+        return f"somebody changed the stored model: `everloop trace {model}` says what it has to be; train anew"
+    if status == 413:
+        return "send fewer rows, or shorter texts, in one request"
+    if status == 429:
+        return "the API takes only so many requests at once: send this one again in a moment"
     if status in (401, 403):
         return "the credentials need execute-api:Invoke on this API"
     if status == 503:

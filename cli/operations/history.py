@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from cli.account import Account
 from cli.exceptions import RefusedDataError
 from everloop.dataset.changes import against_lake
-from everloop.dataset.exceptions import DatasetError
+from everloop.dataset.exceptions import ColumnsError, DatasetError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import HistoryCheck, check_history
 from everloop.dataset.history_file import read_history_file
@@ -75,6 +75,9 @@ def import_history(
     notes: list[str] = []
     try:
         frame = read_history_file(file, declaration, file_format, note=notes.append)
+    except ColumnsError as error:
+        columns = f"call the file's columns as models/{declaration.model}/model.yaml does, or declare them"
+        raise RefusedDataError(str(error), f"{columns}; {NOTHING_IMPORTED}") from error
     except DatasetError as error:
         raise RefusedDataError(str(error), f"mend the file, or say how it is written; {NOTHING_IMPORTED}") from error
     imported = import_rows(account, declaration, frame, place=str(file), skip_refused=skip_refused)
@@ -89,7 +92,7 @@ def import_rows(
     if check.violations and not (skip_refused and len(check.accepted)):
         raise RefusedDataError(
             f"{place} breaks the data contract; nothing was imported\n{told(check)}",
-            "mend the file, or leave the bad rows out: --skip-refused",
+            _remedy(check, declaration, skip_refused=skip_refused),
         )
     bucket = account.platform.lake_bucket
     _require_the_lakes_types(account, declaration, bucket)
@@ -109,6 +112,15 @@ def _require_the_lakes_types(account: Account, declaration: ModelDeclaration, bu
         raise RefusedDataError(
             "\n".join(map(str, changes)), "nothing was imported; docs/change-a-model.md shows the way step by step"
         )
+
+
+def _remedy(check: HistoryCheck, declaration: ModelDeclaration, *, skip_refused: bool) -> str:
+    """What helps: leaving rows out, where some are bad and some good; mending all of them, where none is good."""
+    if not check.refused:
+        return f"bring the columns that models/{declaration.model}/model.yaml declares, or declare those of the file"
+    if not len(check.accepted):
+        return "mend the file: no row of it is good" + (", so --skip-refused leaves none" if skip_refused else "")
+    return "mend the file, or leave the bad rows out: --skip-refused"
 
 
 def told(check: HistoryCheck) -> str:

@@ -109,9 +109,11 @@ def bring_up(
             raise
     try:
         running = starting.result()
-    except (daemon.CloudAlreadyRunningError, daemon.CloudNotStartedError) as error:
+    except daemon.CloudAlreadyRunningError as error:
+        raise CommandError(str(error), "`everloop local down` ends it") from error
+    except daemon.CloudNotStartedError as error:
         raise CommandError(
-            str(error), "`everloop local down` ends a running one; --port N takes another port"
+            str(error), "mend what the log says; where the port is taken, --port N takes another one"
         ) from error
     cloud = LocalCloud(running, point_at(running))
     try:

@@ -112,7 +112,9 @@ def take_back(account: Account, model: str, run_id: str, *, reason: str, only_ca
     try:
         answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
     except client.exceptions.ResourceNotFoundException as error:
-        raise NotDeployedError(f"there is no function {function}", "deploy the model: `cdk deploy --all`") from error
+        raise NotDeployedError(
+            f"there is no function {function}", "deploy the model: `cdk deploy --all` or `everloop local up`"
+        ) from error
     document = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
         cause = readable_cause(f"{document.get('errorType')}: {json.dumps(document)}")

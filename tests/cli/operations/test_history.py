@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from moto import mock_aws
 
 from cli.exceptions import RefusedDataError
-from cli.operations.history import import_rows
+from cli.operations.history import import_history, import_rows
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import START, history_table
 
@@ -78,3 +79,40 @@ def test_a_column_that_lies_in_the_lake_as_another_type_is_not_written_beside_it
     document["data"]["features"].append({"name": "wind_text", "type": "category", "missing": "allow"})
     both = history_table(8, wind_text=["calm"] * 8)
     assert import_rows(account, declare(document), both, place="trains.csv").rows == 8
+
+
+@pytest.mark.parametrize(
+    ("table", "skip_refused", "remedy"),
+    [
+        (
+            history_table(8, distance=[-1.0] + [5.0] * 7),
+            False,
+            "mend the file, or leave the bad rows out: --skip-refused",
+        ),
+        (history_table(8, distance=[-1.0] * 8), False, "mend the file: no row of it is good"),
+        (
+            history_table(8, distance=[-1.0] * 8),
+            True,
+            "mend the file: no row of it is good, so --skip-refused leaves none",
+        ),
+        (
+            history_table(8).drop(columns=["wind"]),
+            True,
+            "bring the columns that models/late_train/model.yaml declares, or declare those of the file",
+        ),
+    ],
+)
+def test_leaving_rows_out_is_offered_where_it_helps(table: pd.DataFrame, skip_refused: bool, remedy: str) -> None:
+    account = SimpleNamespace(now=lambda: START + timedelta(days=30))
+    with pytest.raises(RefusedDataError) as refused:
+        import_rows(account, DECLARATION, table, place="trains.csv", skip_refused=skip_refused)
+    assert refused.value.remedy == remedy
+
+
+def test_other_columns_are_to_be_called_as_declared(tmp_path: Path) -> None:
+    history_table(8).rename(columns={"wind": "Wind speed"}).to_csv(tmp_path / "trains.csv", index=False)
+    account = SimpleNamespace(now=lambda: START + timedelta(days=30), model=lambda _name: None)
+    with pytest.raises(RefusedDataError) as refused:
+        import_history(account, DECLARATION, tmp_path / "trains.csv")
+    assert "'Wind speed'" in refused.value.message
+    assert refused.value.remedy.startswith("call the file's columns as models/late_train/model.yaml does, or declare")

@@ -1,0 +1,85 @@
+"""What to type after an error that others raised: of AWS's services, of the network, of the registry."""
+
+from __future__ import annotations
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+from botocore.exceptions import (
+    ConnectionError as BotocoreConnectionError,
+)
+
+from cli.exceptions import CREDENTIALS_REMEDY
+from everloop.registry.exceptions import (
+    CorruptRecordError,
+    RegistryError,
+    UnknownRolloutError,
+    UnknownRunError,
+    UnknownVersionError,
+)
+
+UNKNOWN_CREDENTIALS = frozenset(
+    {
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "InvalidAccessKeyId",
+        "ExpiredToken",
+        "ExpiredTokenException",
+    }
+)
+"""What services answer to credentials that they don't know, or know no longer."""
+
+_BUSY = frozenset({"SlowDown", "TooManyRequestsException", "ProvisionedThroughputExceededException", "LimitExceeded"})
+_GONE = ("NotFound", "NotExist", "NoSuch")
+
+NETWORK_REMEDY = (
+    "check AWS_REGION, AWS_ENDPOINT_URL and the network, then type this again; a local cloud is started with "
+    "`everloop local up`"
+)
+PERMISSION_REMEDY = "these credentials lack a permission: ask who gave them for it, or use others (AWS_PROFILE=…)"
+
+
+def aws_remedy(error: BotoCoreError | ClientError) -> str:
+    """What to do about an error of boto3."""
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError, ProfileNotFound, NoRegionError)):
+        return CREDENTIALS_REMEDY
+    if isinstance(error, (BotocoreConnectionError, HTTPClientError)):
+        return NETWORK_REMEDY
+    if not isinstance(error, ClientError):
+        return "check AWS_REGION, AWS_ENDPOINT_URL and AWS_PROFILE"
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in UNKNOWN_CREDENTIALS:
+        return CREDENTIALS_REMEDY
+    if code.startswith(("AccessDenied", "Unauthorized")) or code in ("403", "Forbidden"):
+        return PERMISSION_REMEDY
+    if "Throttl" in code or code in _BUSY or status == 429:
+        return "the service is busy: type this again in a minute"
+    if isinstance(status, int) and status >= 500:
+        return "the service failed, and the request is not at fault: type this again"
+    if any(word in code for word in _GONE):
+        return (
+            "`everloop status` says what is deployed; deploy what is missing: `cdk deploy --all` or `everloop local up`"
+        )
+    return "this command may be of another version than what is deployed: `cdk deploy --all` or `everloop local up`"
+
+
+def registry_remedy(error: RegistryError) -> str | None:
+    """What to do about a refusal of the registry; None where it says so itself."""
+    if isinstance(error, UnknownVersionError):
+        return "`everloop status MODEL` and `everloop runs list MODEL` say which versions there are"
+    if isinstance(error, UnknownRunError):
+        return "`everloop runs list MODEL` says which runs there are"
+    if isinstance(error, UnknownRolloutError):
+        return "`everloop rollout show MODEL` says which rollouts there are"
+    if isinstance(error, CorruptRecordError):
+        return "somebody else wrote to the table: `everloop audit verify` says what is not as it was written"
+    return None

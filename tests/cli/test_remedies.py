@@ -1,0 +1,106 @@
+"""A remedy fits its error: nobody is sent to mend what is not at fault."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+
+from cli import main as command_line
+from cli.exceptions import CREDENTIALS_REMEDY
+from cli.remedies import NETWORK_REMEDY, PERMISSION_REMEDY, aws_remedy, registry_remedy
+from cli.signed_http import remedy
+from everloop.registry.exceptions import CorruptRecordError, RegistryError, UnknownRunError, UnknownVersionError
+
+
+def answered(code: str, status: int = 400) -> ClientError:
+    facts = {"Error": {"Code": code, "Message": "as told"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(facts, "GetItem")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (answered("ExpiredTokenException"), CREDENTIALS_REMEDY),
+        (answered("InvalidClientTokenId", 403), CREDENTIALS_REMEDY),
+        (NoCredentialsError(), CREDENTIALS_REMEDY),
+        (NoRegionError(), CREDENTIALS_REMEDY),
+        (answered("AccessDeniedException"), PERMISSION_REMEDY),
+        (answered("AccessDenied", 403), PERMISSION_REMEDY),
+        (answered("403", 403), PERMISSION_REMEDY),
+        (EndpointConnectionError(endpoint_url="http://x"), NETWORK_REMEDY),
+        (ReadTimeoutError(endpoint_url="http://x"), NETWORK_REMEDY),
+        (answered("ThrottlingException"), "busy"),
+        (answered("SlowDown", 503), "busy"),
+        (answered("InternalError", 500), "not at fault"),
+        (answered("ResourceNotFoundException"), "deploy what is missing"),
+        (answered("NoSuchBucket", 404), "deploy what is missing"),
+        (answered("ValidationException"), "another version"),
+        (ParamValidationError(report="x"), "check AWS_REGION"),
+    ],
+)
+def test_an_error_of_aws_is_told_with_what_helps(error: BotoCoreError | ClientError, told: str) -> None:
+    assert told in aws_remedy(error)
+
+
+@pytest.mark.parametrize(
+    "code", ["ThrottlingException", "AccessDeniedException", "InternalError", "ValidationException"]
+)
+def test_nobody_with_good_credentials_is_sent_to_log_in(code: str) -> None:
+    assert "aws configure" not in aws_remedy(answered(code, 500 if code == "InternalError" else 400))
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (UnknownVersionError("no version 9"), "everloop status"),
+        (UnknownRunError("no run"), "everloop runs list"),
+        (CorruptRecordError("x"), "everloop audit verify"),
+        (RegistryError("says it itself: name a version"), None),
+    ],
+)
+def test_a_refusal_of_the_registry_is_told_with_what_helps(error: RegistryError, told: str | None) -> None:
+    found = registry_remedy(error)
+    assert found is None if told is None else told in found
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "told"),
+    [
+        (503, "no_champion", "trains one"),
+        (503, "labels_not_stored", "send all of them again"),
+        (503, "artifact_refused", "everloop trace"),
+        (500, None, "not at fault"),
+        (413, "too_large", "fewer rows"),
+        (429, None, "in a moment"),
+        (400, "out_of_range", "mend the request"),
+        (403, None, "execute-api:Invoke"),
+    ],
+)
+def test_an_answer_of_the_api_is_told_with_what_helps(status: int, code: str | None, told: str) -> None:
+    found = remedy(status, "late_train", {"error": {"code": code}} if code else {"message": "as told"})
+    assert told in found
+    assert ("mend the request" in found) == (status == 400)
+
+
+def test_the_command_line_tells_both(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(**_: object) -> None:
+        raise answered("ThrottlingException")
+
+    monkeypatch.setattr(command_line.everloop, "main", fail)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+    assert ended.value.code == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("error: An error occurred (ThrottlingException)")
+    assert told[1] == "  → the service is busy: type this again in a minute"
