@@ -18,6 +18,10 @@ class HistoryFileError(DatasetError):
     """A file can't be read as a table of the wanted columns."""
 
 
+class ColumnsError(HistoryFileError):
+    """A file has other columns than the wanted ones, and no other way of reading it finds those."""
+
+
 class FileFormatError(HistoryFileError):
     """What is said about a file makes no sense, or not for this file."""
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from everloop.dataset.exceptions import FileFormatError, HistoryFileError
+from everloop.dataset.exceptions import ColumnsError, FileFormatError, HistoryFileError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.file_sniff import WantedColumns, suggestion
 from everloop.shown import listed, shown
@@ -214,7 +214,8 @@ def _require_columns(path: Path, found: Sequence[str], wanted: WantedColumns, hi
     renamed = [f"{shown(name)} is to be called {alike[_plain(name)]!r}" for name in extra if _plain(name) in alike]
     help_ = hint or (f"; {', '.join(renamed[:MAX_TOLD])}" if renamed else "")
     declared = ", ".join(wanted.names) + (f" and one of {alternatives}" if wanted.one_of else "")
-    raise HistoryFileError(f"{path}: columns {'; '.join(problems)}; {wanted.owner} takes {declared}{help_}")
+    refusal = HistoryFileError if hint else ColumnsError
+    raise refusal(f"{path}: columns {'; '.join(problems)}; {wanted.owner} takes {declared}{help_}")
 
 
 def _plain(name: str) -> str:
