@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from everloop.dataset.columns import EARLIEST, LATEST, as_times, is_local, localized
+from everloop.dataset.columns import EARLIEST, LATEST, as_times, bears_no_zone, localized
 from everloop.dataset.exceptions import HistoryFileError
 from everloop.dataset.file_format import MISSING_WORDS, TIME_UNITS, TRUTHS, FileFormat
 
@@ -108,7 +108,7 @@ class Cells:
         if unit is not None:
             return self._counted_texts(name, column, TIME_UNITS[unit])
         form = self.file_format.time_format
-        self._note_local(name, any(map(is_local, column)) if form is None else "%z" not in form)
+        self._note_local(name, any(map(bears_no_zone, column)) if form is None else "%z" not in form)
         return self._read_times(column)
 
     def _parsed_numbers(self, name: str, array: pyarrow.Array, truths: bool) -> pd.Series:

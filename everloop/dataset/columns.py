@@ -132,7 +132,7 @@ def as_times(column: pd.Series, *, zone: str | None = None) -> TypedColumn:
     return TypedColumn(_to_naive_ms(parsed.where(within)), ~within & ~missing)
 
 
-def is_local(cell: object) -> bool:
+def bears_no_zone(cell: object) -> bool:
     """Whether a cell is a time of a clock without a zone."""
     parts = _iso_parts(cell)
     return parts is not None and not parts[1]
