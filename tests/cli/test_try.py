@@ -79,7 +79,7 @@ def test_people_read_what_passed_and_what_failed(models: Path, history: Path, tm
     ("script", "expected"),
     [
         ("def train(features, target, *, seed, parameters):\n    raise ValueError('no such line')\n", "no such line"),
-        ("def fit():\n    return 1\n", "train"),
+        ("from math import sqrt as train\n", "train.py"),
         ("import sklearn.svm as s\ndef train(f, t, **_):\n    return s.SVC().fit(f[['distance']], t)\n", "SVC"),
     ],
 )
@@ -92,6 +92,14 @@ def test_a_script_that_fails_is_told_as_a_run_would_tell_it(
     assert found.exit_code == 1
     assert "the training failed" in str(found.exception)
     assert expected in str(found.exception)
+
+
+def test_a_script_that_can_be_none_is_refused_before_anything_is_trained(history: Path, tmp_path: Path) -> None:
+    write_model(tmp_path, binary_document())
+    (tmp_path / "late_train" / "train.py").write_text("def fit():\n    return 1\n", encoding="utf-8")
+    found = tried(tmp_path, "--data", history)
+    assert found.exit_code == 1
+    assert "found train.py, which defines no function train" in str(found.exception)
 
 
 def test_rows_that_break_the_contract_are_named_before_anything_is_trained(
