@@ -36,6 +36,7 @@ from everloop.serving.response import predictions_document
 from tests.helpers.declarations import as_yaml, binary_document, declare
 from tests.helpers.worst_reference import COUNT, worst_reference
 from training.contract import build_contract
+from training.onnx_export.inputs import ModelInputs
 
 NOW = datetime(2013, 3, 5, 12, tzinfo=UTC)
 LONGEST_NUMBER = -1.2345678901234567e-300
@@ -81,7 +82,7 @@ def contract_of(declaration: ModelDeclaration):
     frame = pd.DataFrame(
         {f.name: [1.0] if f.type == "number" else ["a"] for f in declaration.data.features}, dtype=object
     )
-    return build_contract(declaration, frame)
+    return build_contract(declaration, frame, ModelInputs.of(declaration))
 
 
 def test_the_figures_of_other_rooms_are_theirs() -> None:
@@ -198,6 +199,7 @@ def test_the_record_of_a_window(declaration: ModelDeclaration) -> None:
         drift=DriftReport(True, COUNT, tuple(found)),
         quality=judge_quality(known, [unlabelled], trigger=None, window_days=1, minimum_rows=9),
         decision=Decision(True, "drift", "normal", "quota", (Reason("drift", sentence), Reason("quota", "x" * 300))),
+        not_watched={},
     )
     size = item_bytes(Window(declaration.model, "2013-03-05T00:00:00Z", window).to_item())
     assert size <= sizes.window_record_bytes(declaration) <= 1.35 * size + 10_000
