@@ -60,10 +60,13 @@ def run_user_script(folder: Path, declaration: ModelDeclaration, split: Split) -
     random.seed(settings.seed)
     np.random.seed(settings.seed % 2**32)
     features, target = split.features.copy(), np.array(split.target)
-    estimator = _call(
-        script,
-        lambda: train(features, target, seed=settings.seed, parameters=dict(settings.parameters)),
-    )
+    try:
+        estimator = _call(
+            script,
+            lambda: train(features, target, seed=settings.seed, parameters=dict(settings.parameters)),
+        )
+    except UserScriptError as error:
+        raise _with_empty_features(error, split) from error
     _check(estimator, script, declaration, split)
     return estimator
 
@@ -104,6 +107,19 @@ def _message(script: Path, error: BaseException) -> str:
     lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
     tail = "\n".join(lines[-_TRACEBACK_LINES:])
     return f"{place}: {what}\n{tail}"
+
+
+def _with_empty_features(error: UserScriptError, split: Split) -> UserScriptError:
+    """The error, with the features that no row has: estimators fail at them in words that name no column."""
+    empty = [name for name in split.features if (split.features[name].isin(["", np.nan])).all()]
+    if not empty:
+        return error
+    what, _, rest = str(error).partition("\n")
+    hint = (
+        f"{', '.join(map(repr, empty))} has no value in any of the {len(split)} training rows: leave it out of the"
+        " script until history or callers bring some"
+    )
+    return UserScriptError(f"{what}\n{hint}\n{rest}")
 
 
 def _check(estimator: Any, script: Path, declaration: ModelDeclaration, split: Split) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from everloop.model_file import ModelDeclaration
-from tests.training.scenes import classification, regression, rows, write_parts
+from tests.training.scenes import CLASSIFIER, classification, regression, rows, write_parts
 from training.channels import Split, read_split
 from training.exceptions import UserScriptError
 from training.user_script import run_user_script
@@ -111,3 +111,17 @@ def test_what_the_script_does_to_its_rows_stays_with_it(tmp_path: Path) -> None:
     run_user_script(model, declaration, split)
     pd.testing.assert_frame_equal(split.features, before)
     assert (split.target == labels).all()
+
+
+def test_a_feature_without_any_value_is_named_where_the_script_fails(tmp_path: Path) -> None:
+    """GIVEN a feature that was declared before anybody had it; THEN the estimator's own words are not all there is."""
+    declaration = classification()
+    frame = rows(declaration, 300, 0, 1).assign(wind=np.nan)
+    split = read_split(write_parts(frame, tmp_path / "train"), declaration, labelled=True)
+    (tmp_path / "user_model").mkdir()
+    (tmp_path / "user_model" / "train.py").write_text(CLASSIFIER, encoding="utf-8")
+    with pytest.raises(UserScriptError) as failed:
+        run_user_script(tmp_path / "user_model", declaration, split)
+    what, hint = str(failed.value).splitlines()[:2]
+    assert what.startswith("train.py line 12: ValueError")
+    assert hint.startswith("'wind' has no value in any of the 300 training rows: leave it out of the script until")
