@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from everloop.evaluation.exceptions import EvaluationError
@@ -22,12 +24,16 @@ def feature_reference(declaration: ModelDeclaration, train: Split) -> bytes:
     return reference.to_json().encode()
 
 
-def full_reference(profile: bytes, test: Split, scores: np.ndarray, declaration: ModelDeclaration) -> bytes:
+def full_reference(
+    profile: bytes, test: Split, scores: np.ndarray, declaration: ModelDeclaration, *, score_unjudged: str = ""
+) -> bytes:
     """``profile.json`` with the scores and outcomes of rows the model has not seen.
 
-    What a model answers on its own training rows is too confident and too good to watch production by.
+    What a model answers on its own training rows is too confident and too good to watch production by. Where the
+    scores are not of the model that serves, ``score_unjudged`` says so.
     """
     if test.target is None:
         raise EvaluationError("the test rows have no labels")
     target = test.target.astype(np.float64)
-    return complete_reference(Reference.from_json(profile), scores, target, test.days, declaration).to_json().encode()
+    complete = complete_reference(Reference.from_json(profile), scores, target, test.days, declaration)
+    return replace(complete, score_unjudged=score_unjudged).to_json().encode()

@@ -132,7 +132,7 @@ def judge_drift(reference: Reference, windows: Sequence[Profile], policy: DriftP
 
 
 def _named(reference: Reference) -> list[tuple[str, FeatureReference]]:
-    score = [] if reference.score is None else [(SCORE, reference.score)]
+    score = [] if reference.score is None or reference.score_unjudged else [(SCORE, reference.score)]
     return [*reference.features.items(), *score]
 
 

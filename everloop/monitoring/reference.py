@@ -93,6 +93,9 @@ class Reference:
         The gate's.
     outcomes : Outcomes or None
         How good it was on the test rows; ``outcome_days`` of them.
+    score_unjudged : str
+        Why the drift of the scores can't be judged by ``score``; empty where it can. Its bins count scores
+        all the same.
     """
 
     rows: int
@@ -102,6 +105,7 @@ class Reference:
     metric: str | None = None
     outcomes: Outcomes | None = None
     outcome_days: int = 0
+    score_unjudged: str = ""
 
     @property
     def score_bins(self) -> NumberBins | None:
@@ -129,6 +133,7 @@ class Reference:
             "metric": self.metric,
             "outcomes": None if self.outcomes is None else self.outcomes.as_dict(),
             "outcome_days": self.outcome_days,
+            "score_unjudged": self.score_unjudged,
         }
         return json.dumps(document, separators=(",", ":"), allow_nan=False)
 
@@ -156,6 +161,7 @@ class Reference:
                 metric=document["metric"],
                 outcomes=None if outcomes is None else Outcomes.from_dict(outcomes),
                 outcome_days=int(document["outcome_days"]),
+                score_unjudged=str(document.get("score_unjudged", "")),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ProfileFormatError(f"this is no reference profile: {shown(error)}") from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from everloop.monitoring.bins import CategoryBins
-from everloop.monitoring.reference import Reference
+from everloop.monitoring.reference import SCORE, Reference
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -44,7 +44,8 @@ def watchable(reference: Reference, declaration: ModelDeclaration) -> Watchable:
             left_out[name] = f"declared as a {declared[name]} now, and the champion knows it as a {kind}"
     watched = part_of_reference(reference, [n for n in reference.features if n not in left_out])
     new = {n: "declared since the champion was trained" for n in declared if n not in reference.features}
-    return Watchable(watched, {**left_out, **new})
+    scores = {SCORE: reference.score_unjudged} if reference.score_unjudged else {}
+    return Watchable(watched, {**left_out, **new, **scores})
 
 
 def part_of_reference(reference: Reference, names: list[str]) -> Reference:

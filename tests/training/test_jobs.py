@@ -376,6 +376,9 @@ def test_the_profile_of_a_refit_has_its_siblings_scores_of_rows_it_had_not_seen(
         assert profile[name] == sibling[name], name
     assert profile["features"] == learned["features"] != sibling["features"]
     assert (profile["rows"], profile["days"]) == (4000, 40)
+    # AND it says that these are not the scores to watch a refit by, while the sibling's own profile has no objection
+    assert profile["score_unjudged"].startswith("a refit serves")
+    assert sibling["score_unjudged"] == ""
 
 
 def test_only_a_refit_is_checked_as_one(trained: tuple[Jobs, Path], refitted: tuple[Jobs, Path, Path]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from everloop.instants import format_instant
 from everloop.monitoring.profile_query import windows_at
+from everloop.monitoring.reference import SCORE, Reference
 from everloop.monitoring.watch import Scene, reach_back, watch, windows_needed
 from everloop.registry.records import Champion, Run
 from tests.helpers.declarations import binary_document, declare
@@ -43,6 +44,7 @@ class Days:
     """
 
     rows: int
+    reference: Reference = REFERENCE
     documents: list[dict[str, Any]] = field(default_factory=list)
     read: list[int] = field(default_factory=list)
 
@@ -68,7 +70,7 @@ class Days:
         lake.live(draw(np.random.default_rng(day), self.rows), windows.start)
         scene = Scene(
             champion=Champion("late_train", 1, format_instant(TRAINED), "1", "c0de", "r"),
-            reference=REFERENCE,
+            reference=self.reference,
             earlier=reach_back(DECLARATION, windows, runs, self.latest),
             runs=runs,
             active_run=None,
@@ -133,3 +135,27 @@ def test_windows_read_for_their_rows_alone_are_not_judged() -> None:
     assert days.read[-1] == 28
     # THEN the champion is judged as if it had just come
     assert document["quality"]["reason"] == "this champion has 1 labelled windows of the 3 needed"
+
+
+def test_scores_without_a_yardstick_of_their_own_are_counted_and_not_judged() -> None:
+    # GIVEN a champion whose reference holds another model's scores, and says so
+    days = Days(rows=250, reference=replace(REFERENCE, score_unjudged="they are its sibling's"))
+    for day in range(1, 6):
+        days.documents.insert(0, days.watch(day))
+    document = days.documents[0]
+    # THEN its features are judged, its scores are not, and the record says why
+    assert document["drift_evaluated"]
+    assert SCORE not in document["drift"]
+    assert set(document["drift"]) == set(REFERENCE.features)
+    assert document["not_watched"] == {SCORE: "they are its sibling's"}
+    # AND what follows from labels goes on
+    assert document["quality"]["rows"] == 3 * 250
+    # AND any other champion's scores are judged
+    assert SCORE in Days(rows=250).watch(1)["drift"]
+
+
+def test_a_reference_remembers_that_its_scores_are_no_yardstick() -> None:
+    told = replace(REFERENCE, score_unjudged="they are its sibling's")
+    assert Reference.from_json(told.to_json()) == told
+    # As one from before, which had scores of its own alone
+    assert Reference.from_json(REFERENCE.to_json().replace(',"score_unjudged":""', "")) == REFERENCE
