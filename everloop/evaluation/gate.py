@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, lower_bound, upper_bound
-from everloop.evaluation.report import Latency, MetricValue, PairedDifference, Parts, Report
+from everloop.evaluation.report import Latency, MetricValue, PairedDifference, ParityFacts, Parts, Report
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Gate
@@ -128,17 +128,20 @@ def _identity(report: Report, expected: Expected) -> Iterator[Reason]:
 
 
 def _parity(report: Report) -> Iterator[Reason]:
-    parity = report.parity
-    if parity is None:
+    if report.parity is None:
         yield Reason("parity", False, "The report does not say whether the exported model answers as trained.")
         return
-    complete = parity.rows == report.rows and parity.rows > 0
+    yield from parity_reasons(report.parity, report.rows, "The exported model")
+
+
+def parity_reasons(parity: ParityFacts, rows: int, model: str) -> Iterator[Reason]:
+    """Whether an exported model answers as the trained one on all ``rows``; ``model`` is how sentences call it."""
     yield Reason(
         "parity_rows",
-        complete,
-        f"The exported model was compared with the trained one on {parity.rows:,} of {report.rows:,} test rows.",
+        parity.rows == rows and parity.rows > 0,
+        f"{model} was compared with the trained one on {parity.rows:,} of {rows:,} test rows.",
         parity.rows,
-        report.rows,
+        rows,
     )
     yield Reason(
         "parity_flips",

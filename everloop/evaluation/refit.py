@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from everloop.evaluation.gate import Reason, costs
+from everloop.evaluation.gate import Reason, costs, parity_reasons
 from everloop.evaluation.refit_report import RefitReport, ScoreDifference
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def decide(report: RefitReport, training: Training, gate: Gate, expected: Expect
     """
     reasons = [
         *_identity(report, expected),
-        *_parity(report),
+        *parity_reasons(report.parity, report.rows, "The exported refit"),
         *difference_and_fit(report.difference, report.metric, report.evaluated_loss, report.refit_loss, training, gate),
         *costs(report.latency_ms, report.artifact_bytes, gate),
     ]
@@ -106,25 +106,6 @@ def _identity(report: RefitReport, expected: Expected) -> Iterator[Reason]:
         if is_of != should:
             sentence = f"The refit's report is not of this run: its {what} is {is_of}, not {should}."
             yield Reason("report_mismatch", False, sentence)
-
-
-def _parity(report: RefitReport) -> Iterator[Reason]:
-    parity = report.parity
-    yield Reason(
-        "parity_rows",
-        parity.rows == report.rows and parity.rows > 0,
-        f"The refit's export was compared with the trained model on {parity.rows:,} of {report.rows:,} test rows.",
-        parity.rows,
-        report.rows,
-    )
-    yield Reason(
-        "parity_flips",
-        parity.label_flips == 0,
-        f"It answered differently in {parity.label_flips:,} of them; its score differs by at most "
-        f"{parity.max_abs_difference:.2g}.",
-        parity.label_flips,
-        0,
-    )
 
 
 def difference_and_fit(

@@ -43,7 +43,9 @@ def shares(loop: Loop) -> dict[str, float]:
 def start_canary(loop: Loop, run_id: str) -> None:
     """Return once the run's candidate has its first share of the traffic."""
     loop.wait_until(lambda: len(shares(loop)) == 2 or loop.executions().get(run_id) not in (None, "RUNNING"))
-    assert len(shares(loop)) == 2, loop.store.run(run_id)
+    run = loop.store.run(run_id)
+    refused = [reason["sentence"] for reason in run.gate_reasons if not reason["passed"]]
+    assert len(shares(loop)) == 2, (run.status, run.cause, refused)
 
 
 def versions_that_answer(loop: Loop, requests: int = 10) -> set[int]:
