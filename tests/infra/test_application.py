@@ -32,6 +32,17 @@ def test_a_model_more_changes_no_other_stack(assembly: Assembly, later_assembly:
     assert assembly.templates[PLATFORM_STACK] == later_assembly.templates[PLATFORM_STACK]
 
 
+def test_a_models_stack_holds_nothing_that_has_to_outlive_it(assembly: Assembly) -> None:
+    """Removing a model deletes its stack: rows, artefacts and records are the platform's, which keeps them."""
+    keeping = {"AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"}
+    for stack in (MODEL_STACK, SECOND_STACK):
+        assert not keeping & {r["Type"] for r in assembly.templates[stack]["Resources"].values()}
+    platform = assembly.templates[PLATFORM_STACK]["Resources"].values()
+    kept = [r for r in platform if r["Type"] in keeping]
+    assert len(kept) == 4
+    assert {(r["DeletionPolicy"], r["UpdateReplacePolicy"]) for r in kept} == {("Retain", "Retain")}
+
+
 SYNTHESIS = """
 import sys
 from pathlib import Path
