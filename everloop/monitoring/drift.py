@@ -19,6 +19,7 @@ from functools import reduce
 from operator import add
 from typing import Any
 
+from everloop.monitoring.bins import CategoryBins
 from everloop.monitoring.divergence import (
     distance,
     distance_of_one_row,
@@ -29,6 +30,9 @@ from everloop.monitoring.divergence import (
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import SCORE, FeatureReference, Natural, Reference
 from everloop.statistics.f_distribution import f_tail
+
+FEWEST_OF_A_CATEGORY = 10
+"""Rows of the reference with which a category is compared by itself."""
 
 LONGEST_LABEL = 32
 """Characters of a bin that a record shows: a category may have a thousand, and a registry's record has a limit."""
@@ -158,8 +162,26 @@ def _judge(
     # Days of fewer rows than the reference's are further from it by what fewer rows leave to chance.
     fewer = max(0.0, 1 / counts.rows - exact.spans / feature.counts.rows)
     usual = exact.distance + fewer * distance_of_one_row(feature.counts.cells, floor)
-    p_value = max(_natural_p_value(apart, usual, exact), sampling_p_value(feature.counts.cells, counts.cells))
+    p_value = max(_natural_p_value(apart, usual, exact), sampling_p_value(*comparable(feature, counts)))
     return FeatureDrift(name, days, effect, p_value, p_value, False, _moved(feature, counts))
+
+
+def comparable(feature: FeatureReference, counts: BinCounts) -> tuple[Sequence[int], Sequence[int]]:
+    """The cells of the reference and of the rows judged, rare categories counted with "other".
+
+    Which categories have a bin was read off the reference: those that chance favoured there. So a reference of few rows
+    has too many of them and too few of the others, and new rows would look like drift.
+    """
+    before, after = feature.counts.cells, counts.cells
+    if not isinstance(feature.bins, CategoryBins):
+        return before, after
+    other = feature.bins.size - 1
+    kept = {i for i in range(len(before)) if i > other or (i < other and before[i] >= FEWEST_OF_A_CATEGORY)}
+
+    def pooled(cells: Sequence[int]) -> list[int]:
+        return [*(cells[i] for i in sorted(kept)), sum(n for i, n in enumerate(cells) if i not in kept)]
+
+    return pooled(before), pooled(after)
 
 
 def _natural_p_value(found: float, usual: float, natural: Natural) -> float:

@@ -19,6 +19,7 @@ from cli.operations.declarations import find_declaration
 from cli.operations.history import import_rows
 from cli.operations.local_cloud import bring_up, deploy, free_port, synthesize_project
 from cli.operations.training import start_training
+from everloop.monitoring.reference import SCORE
 from tests.helpers.declarations import as_yaml, binary_document
 from tests.loop.standing_cloud import Loop
 
@@ -197,7 +198,8 @@ def test_a_feature_that_the_champion_uses_is_not_removed_and_the_monitor_goes_on
     # AND callers of before are answered, and the monitor watches the rest
     assert loop.statuses(3) == {(200, 2)}
     document_ = loop.next_monitoring()
-    assert document_["not_watched"] == {"wind": "no longer declared"}
+    assert document_["not_watched"]["wind"] == "no longer declared"
+    assert set(document_["not_watched"]) == {"wind", SCORE}, "a refit serves, whose scores have no yardstick"
     assert document_["rows"] > 0
     shown = CliRunner().invoke(everloop, ["status", "late_train"])
     assert "wind: no longer declared" in shown.output

@@ -19,6 +19,8 @@ from cli.replay import evidence, summary
 from cli.replay.memory import own_peak_mb
 from everloop.monitoring.counting import count
 from everloop.monitoring.divergence import FEWEST_EXPECTED, sampling_p_value
+from everloop.monitoring.drift import comparable
+from everloop.monitoring.profile import BinCounts
 from everloop.monitoring.reference import SCORE, FeatureReference, Reference
 from everloop.registry.states import State
 from everloop.registry.trace import trace, verify_audit
@@ -185,8 +187,9 @@ def test_the_effects_are_those_of_the_windows_judged_together(
             before = np.array(named[name].counts.cells)
             assert one["effect"] == pytest.approx(stability_index(before, counts)), (window.end, name)
             # Sampling alone is one of two explanations, and the p-value is the likelier one's.
-            both = np.array([before, counts])[:, before + counts > 0]
-            sampling = sampling_p_value(before.tolist(), counts.tolist())
+            pooled = comparable(named[name], BinCounts(tuple(counts[:-1].tolist()), int(counts[-1])))
+            sampling = sampling_p_value(*pooled)
+            both = np.array(pooled)[:, np.sum(pooled, axis=0) > 0]
             found = chi2_contingency(both, correction=False, lambda_="log-likelihood")
             if found.expected_freq.min() >= FEWEST_EXPECTED:
                 assert sampling >= found.pvalue - 1e-9, "Williams' correction only takes evidence away"

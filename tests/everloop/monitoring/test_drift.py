@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from everloop.monitoring.bins import CategoryBins
-from everloop.monitoring.build import natural_variation
-from everloop.monitoring.counting import count, count_profile
+from everloop.monitoring.build import category_bins, natural_variation
+from everloop.monitoring.counting import bin_indices, count, count_profile, counted
 from everloop.monitoring.drift import DriftPolicy, judge_drift
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import FeatureReference, Reference
@@ -66,6 +66,31 @@ def test_days_of_fewer_rows_than_the_reference_had_alarm_no_more_often(spread: f
     policy = replace(POLICY, minimum_rows=1)
     alarms = sum(bool(judge_drift(*world(rng, spread, 60, 4, rows=15), policy).alarmed) for _ in range(worlds))
     assert alarms / worlds <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / worlds)
+
+
+def test_rare_categories_that_the_reference_happened_to_hold_are_no_yardstick() -> None:
+    """Which categories have a bin is read off the reference: it has too many of them, and too few of the others."""
+    rng, days, worlds = np.random.default_rng(5), 40, 300
+    policy = replace(POLICY, minimum_rows=1, false_alarm_rate=0.01)
+    names = np.array(["usual", *(f"rare {i}" for i in range(30))])
+    shares = np.array([0.97, *np.full(30, 0.001)])
+
+    def drawn(count: int) -> np.ndarray:
+        return rng.choice(names, count, p=shares)
+
+    alarms = 0
+    for _ in range(worlds):
+        values = drawn(days * 50)
+        bins = category_bins(values)
+        daily = [counted(bins, bin_indices(bins, day)) for day in values.reshape(days, 50)]
+        feature = FeatureReference(bins, sum(daily[1:], daily[0]), natural_variation(daily, 7))
+        reference = Reference(rows=days * 50, days=days, features={"kind": feature})
+        windows = [Profile("", 50, {"kind": counted(bins, bin_indices(bins, drawn(50)))}) for _ in range(7)]
+        alarms += bool(judge_drift(reference, windows, policy).alarmed)
+    assert alarms / worlds <= 0.01 + 3 * np.sqrt(0.01 * 0.99 / worlds)
+    # AND a category that comes to be seen is seen
+    seen = Profile("", 50, {"kind": counted(bins, bin_indices(bins, np.array(["usual"] * 40 + ["new"] * 10)))})
+    assert judge_drift(reference, [seen] * 7, policy).alarmed
 
 
 @pytest.mark.parametrize(("spread", "tilt"), [(0.0, 0.5), (0.3, 2.0), (0.5, 4.0)])

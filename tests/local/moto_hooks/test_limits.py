@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local.moto_hooks import athena as athena_hook
+
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -68,6 +70,7 @@ def test_a_transaction_has_100_items_and_4_megabytes(table: Any) -> None:
 
 def test_a_query_has_262144_bytes(cloud: Any) -> None:
     """Bytes, not characters: an umlaut is two."""
+    athena_hook.install(cloud.context)
     athena = cloud.client("athena")
     athena.create_work_group(Name="work")
 
