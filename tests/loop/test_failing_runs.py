@@ -1,4 +1,8 @@
-"""What ends badly: in the canary, in the training script, by a hand that stops it. The champion answers throughout."""
+"""What ends badly: in the canary, in the training script, by a hand that stops it. The champion answers throughout.
+
+A candidate reaches its canary only over labels that the champion has not learned from. So these tests stand, by their
+file's name, before those that let the schedule train on the last of them.
+"""
 
 from __future__ import annotations
 
