@@ -30,11 +30,10 @@ from everloop.dataset.snapshot import SnapshotParts, build_snapshot
 from everloop.evaluation.gate import Expected, Reason, decide
 from everloop.evaluation.report import MetricValue, Report
 from everloop.model_file import ModelDeclaration
+from everloop.model_file.samples import SAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_ID = "trial"
-SAMPLES = ("sample.csv", "sample.parquet")
-"""Rows beside a declaration, which a check tries the model on. They are not shipped with its code."""
 _NO_CHAMPION = "none"
 
 NOTHING_TRAINED = "nothing was trained; docs/data-formats.md says what is taken"

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from everloop.model_file import ModelFileError, read_model_file
+from everloop.model_file.samples import SAMPLES
 from everloop.shown import visible
 from infra.exceptions import PackagingError
 from infra.packaging.files import read_folder, write_folder
@@ -20,8 +21,6 @@ ROOT = Path(__file__).resolve().parents[2]
 ENTRY_FOLDER = "entry"
 USER_FOLDER = "user_model"
 REQUIREMENTS = "requirements.txt"
-SAMPLES = ("sample.csv", "sample.parquet")
-"""Rows that ``everloop check`` tries a model on."""
 
 
 def training_source(training: Path, *, root: Path, model: Path, declaration: bytes) -> dict[str, bytes]:
