@@ -25,7 +25,7 @@ from werkzeug.exceptions import HTTPException
 from local.context import CloudContext
 from local.iam_policy import AccessRequest, Decision, Principal, decide, decide_for_principal
 from local.identities import Session, UnknownRoleError, find_role, find_session, role_boundary, role_policies
-from local.moto_hooks.authorization_requests import accesses_of
+from local.moto_hooks.authorization_requests import accesses_of, settle_parameters
 from local.moto_hooks.authorization_s3 import s3_accesses
 from local.moto_hooks.authorization_types import Access
 from local.moto_hooks.patching import replace
@@ -121,6 +121,7 @@ class Guard:
         DeniedError
             When it is not allowed.
         """
+        settle_parameters(response)
         signer = self._signer()
         region, scope = signer.region, signer.service
         if signer.access_key_id == self._context.operator.access_key_id:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import parse_qs
 
 from moto.core.responses import BaseResponse
 
@@ -30,20 +31,29 @@ def accesses_of(response: BaseResponse, scope: str, action: str, region: str, ac
     return accesses + list(_passed_roles(service, call))
 
 
+def settle_parameters(response: BaseResponse) -> None:
+    """Leave a request only the parameters that AWS takes from it: what is decided on has to be what is carried out.
+
+    moto looks for a parameter in the query, then in the body, and before that reads a JSON body as a form or takes the
+    headers for a query. So ``{"Name": "mine", "x": "&Name=yours"}`` meant another parameter to moto than to the guard.
+    """
+    if response.automated_parameter_parsing:
+        return  # by the service's model: each parameter has one place
+    # AWS's JSON protocol has no query at all.
+    query = {} if response.headers.get("X-Amz-Target") else parse_qs(response.parsed_url.query, keep_blank_values=True)
+    response.querystring = response.data = query
+
+
 def _parameters(response: BaseResponse) -> Mapping[str, Any]:
+    """By name. Where a parameter is there twice, the one that moto takes: of the query, then of the body."""
     if response.automated_parameter_parsing:
         return {**response.uri_match, **response.params}
-    body = response.body
-    parsed: dict[str, Any] = {}
-    if body and str(body).lstrip().startswith("{"):
-        try:
-            parsed = json.loads(body)
-        except ValueError:
-            parsed = {}
-    if not parsed:
-        parsed = response._get_params()
-    query = {key: values[0] for key, values in response.querystring.items() if isinstance(values, list) and values}
-    return {**query, **response.uri_match, **parsed}
+    try:
+        parsed = json.loads(response.body or "{}")
+    except ValueError:
+        parsed = {}
+    query = {key: values[0] for key, values in response.querystring.items()}
+    return {**response.uri_match, **(parsed if isinstance(parsed, dict) else {}), **query}
 
 
 # --- passing roles --------------------------------------------------------------------------------------------

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
+from xml.parsers.expat import ExpatError
+
+import xmltodict
 
 from local.moto_hooks.authorization_types import Access
 
@@ -91,20 +94,22 @@ def _bucket_action(method: str, query: dict[str, str]) -> str:
 
 
 def _deleted(response: Any) -> list[tuple[str, str]]:
-    body = response.body.decode() if isinstance(response.body, bytes) else response.body
-    found = []
-    for entry in re.findall(r"<Object\b[^>]*>(.*?)</Object>", body, re.DOTALL):
-        key = re.search(r"<Key>(.*?)</Key>", entry, re.DOTALL)
-        action = "DeleteObjectVersion" if "<VersionId>" in entry else "DeleteObject"
-        if key:
-            found.append((action, _unescape(key[1])))
-    return found
+    """Action and key of each object to delete, read as moto reads them: it must not find others than were allowed."""
+    try:
+        found = xmltodict.parse(response.body, strip_whitespace=False)["Delete"]["Object"]
+        objects = found if isinstance(found, list) else [found]
+        # An empty list, too, would be a request that nothing has to be allowed for.
+        return [(_delete_action(entry), entry["Key"]) for entry in objects] or [_UNTOLD]
+    except (ExpatError, KeyError, TypeError, ValueError):
+        return [_UNTOLD]
 
 
-def _unescape(text: str) -> str:
-    from xml.sax.saxutils import unescape
+_UNTOLD = ("DeleteObject", "*")
+"""What a request needs that does not tell its keys."""
 
-    return unescape(text, {"&quot;": '"', "&apos;": "'"})
+
+def _delete_action(entry: dict[str, Any]) -> str:
+    return "DeleteObjectVersion" if entry.get("VersionId") else "DeleteObject"
 
 
 def _of_object(request: Any, query: dict[str, str], arn: str) -> list[tuple[str, str]]:

@@ -50,6 +50,18 @@ def denied(call, *arguments, **parameters):
     return error["Error"]
 
 
+def written(client, operation, *, query="", body):
+    """Have the client send another query and body than it would, signed as its own."""
+
+    def rewrite(request, **_):
+        request.url += query
+        request.data = body.encode()
+        for name in [name for name in request.headers if name.lower().startswith(("x-amz-checksum", "content-md5"))]:
+            del request.headers[name]
+
+    client.meta.events.register_first(f"before-sign.{operation}", rewrite)
+
+
 def as_role(cloud, service, *statements, name="worker"):
     return cloud.role_client(service, cloud.role(name, LAMBDA, *statements), LAMBDA)
 
@@ -331,7 +343,49 @@ class TestS3:
         denied(s3.get_object, Bucket="lake", Key="in/a")
 
 
+    @pytest.mark.parametrize(
+        "objects",
+        [
+            "<Object><Key >out/a</Key ></Object>",
+            "<Object><!--<Key>in/a</Key>--><Key>out/a</Key></Object>",
+            "<!--<Object><Key>in/a</Key></Object>--><Object><Key>&#111;ut/a</Key></Object>",
+            "<Object\n><Key><![CDATA[out/a]]></Key></Object>",
+            "<Object><Key>in/a</Key></Object><Object><Key>out/a</Key></Object>",
+            "",
+        ],
+    )
+    def test_bulk_deletes_are_decided_on_the_keys_that_are_deleted(self, cloud, bucket, objects):
+        cloud.client("s3").put_object(Bucket="lake", Key="out/a", Body=b"x")
+        s3 = as_role(cloud, "s3", allow("s3:DeleteObject", f"{bucket}/in/*"))
+        written(s3, "s3.DeleteObjects", body=f"<Delete>{objects}</Delete>")
+        denied(s3.delete_objects, Bucket="lake", Delete={"Objects": [{"Key": "in/a"}]})
+        for kept in ("in/a", "out/a"):
+            cloud.client("s3").head_object(Bucket="lake", Key=kept)
+
+
 class TestOtherServices:
+    @pytest.mark.parametrize(
+        ("query", "body"),
+        [
+            ("", '{"x": "&Name=/yours/a&", "Name": "/mine/a"}'),
+            ("?Name=/yours/a", '{"Name": "/mine/a"}'),
+            ("?Name=/mine/a", '{"Name": "/yours/a"}'),
+            ("?Name=/yours/a", "{}"),
+            ("?Action=DeleteParameter", '{"Name": "/mine/a"}'),
+        ],
+    )
+    def test_what_is_decided_on_is_what_is_carried_out(self, cloud, query, body):
+        operator = cloud.client("ssm")
+        for name in ("mine", "yours"):
+            operator.put_parameter(Name=f"/{name}/a", Value=name, Type="String")
+        ssm = as_role(cloud, "ssm", allow("ssm:GetParameter", f"arn:aws:ssm:{HERE}:parameter/mine/*"))
+        written(ssm, "ssm.GetParameter", query=query, body=body)
+        try:
+            assert ssm.get_parameter(Name="/mine/a")["Parameter"]["Value"] == "mine"
+        except ClientError as error:
+            assert 400 <= error.response["ResponseMetadata"]["HTTPStatusCode"] < 500
+        assert operator.get_parameter(Name="/mine/a")
+
     @pytest.mark.parametrize(
         ("service", "statement", "good", "bad"),
         [
