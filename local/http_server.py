@@ -12,6 +12,7 @@ import contextlib
 import io
 import json
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -28,7 +29,12 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _WITHOUT_BODY = frozenset({204, 304})
 _SINGLE = frozenset({"host", "origin", "sec-fetch-site", "authorization", "content-length", "transfer-encoding"})
 """Headers that decide who is answered and where a request ends: two of them could be read in two ways."""
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
+"""Of RFC 9110 and RFC 9112. Python's own ``int`` takes more: signs, underscores, digits of other scripts."""
 _LINGER_SECONDS = 5.0
+_PIECE_BYTES = 1024 * 1024
 _LINGER_BYTES = 64 * 1024 * 1024
 _JSON = (("Content-Type", "application/json"),)
 
@@ -231,8 +237,8 @@ def read_head(stream: io.BufferedReader) -> Head | None:
         line = stream.readline(MAX_HEAD_BYTES)
     if not line:
         return None
-    parts = line.decode("latin-1").rstrip("\r\n").split(" ")
-    if len(parts) != 3 or not parts[2].startswith("HTTP/1.") or not parts[1].startswith("/"):
+    parts = _text(line).split(" ")
+    if len(parts) != 3 or parts[2] not in ("HTTP/1.1", "HTTP/1.0") or not parts[1].startswith("/"):
         raise _MalformedRequestError(f"not an HTTP/1.1 request line: {line[:100]!r}")
     headers: list[tuple[str, str]] = []
     lowered: dict[str, str] = {}
@@ -244,8 +250,9 @@ def read_head(stream: io.BufferedReader) -> Head | None:
         size += len(line)
         if not line or size > MAX_HEAD_BYTES:
             raise _MalformedRequestError("the head of the request is cut off or too large")
-        name, colon, value = line.decode("latin-1").partition(":")
-        if not colon:
+        name, colon, value = _text(line).partition(":")
+        # A name with a space, or a line that goes on with the one before, is another header to another reader.
+        if not colon or not _NAME.fullmatch(name):
             raise _MalformedRequestError(f"not a header: {line[:100]!r}")
         value = value.strip()
         headers.append((name, value))
@@ -255,11 +262,27 @@ def read_head(stream: io.BufferedReader) -> Head | None:
         lowered.setdefault(key, value)
 
 
+def _text(line: bytes) -> str:
+    """A line of a head without its end."""
+    text = line.decode("latin-1").removesuffix("\n").removesuffix("\r")
+    if not line.endswith(b"\n") or any(character in text for character in "\r\n\0"):
+        raise _MalformedRequestError(
+            f"a line of the head is cut off, or has a carriage return or a NUL: {line[:100]!r}"
+        )
+    return text
+
+
 def _read_body(stream: io.BufferedReader, lowered: dict[str, str], limit: int | None) -> bytes | None:
-    if "chunked" in lowered.get("transfer-encoding", "").lower():
+    """The body; None where it is longer than ``limit``. Where it ends must not depend on who reads."""
+    coding = lowered.get("transfer-encoding")
+    if coding is not None:
+        if coding.lower() != "chunked":
+            raise _MalformedRequestError(f"the transfer coding is {coding!r}: only chunked is taken")
+        if "content-length" in lowered:
+            raise _MalformedRequestError("Content-Length and Transfer-Encoding are both there: give one")
         return _read_chunks(stream, limit)
     length = lowered.get("content-length", "0")
-    if not length.isdigit():
+    if not _LENGTH.fullmatch(length):
         raise _MalformedRequestError(f"Content-Length is not a number: {length!r}")
     size = int(length)
     if limit is not None and size > limit:
@@ -271,10 +294,10 @@ def _read_chunks(stream: io.BufferedReader, limit: int | None) -> bytes | None:
     body = bytearray()
     while True:
         line = stream.readline(1024)
-        try:
-            size = int(line.split(b";")[0], 16)
-        except ValueError:
-            raise _MalformedRequestError(f"not the size of a chunk: {line[:100]!r}") from None
+        found = _CHUNK_SIZE.fullmatch(line)
+        if found is None:
+            raise _MalformedRequestError(f"not the size of a chunk: {line[:100]!r}")
+        size = int(found[1], 16)
         if size == 0:
             while stream.readline(MAX_HEAD_BYTES) not in (b"\r\n", b"\n", b""):
                 pass
@@ -282,7 +305,8 @@ def _read_chunks(stream: io.BufferedReader, limit: int | None) -> bytes | None:
         if limit is not None and len(body) + size > limit:
             return None
         body += read_exactly(stream, size)
-        stream.readline(2)
+        if stream.readline(2) not in (b"\r\n", b"\n"):
+            raise _MalformedRequestError("a chunk does not end where its size says")
 
 
 def read_exactly(stream: io.BufferedReader, size: int) -> bytes:
@@ -293,10 +317,14 @@ def read_exactly(stream: io.BufferedReader, size: int) -> bytes:
     ConnectionError
         When the stream ends before.
     """
-    data = stream.read(size)
-    if data is None or len(data) < size:
-        raise ConnectionError("the client closed the connection in the middle of a body")
-    return data
+    data = bytearray()
+    while len(data) < size:
+        # Piece by piece: what a client only announces takes no memory.
+        piece = stream.read(min(size - len(data), _PIECE_BYTES))
+        if not piece:
+            raise ConnectionError("the client closed the connection in the middle of a body")
+        data += piece
+    return bytes(data)
 
 
 def render(response: HttpResponse, *, head_only: bool, close: bool) -> bytes:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import io
 import socket
 import threading
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
 
-from local.http_server import HttpRequest, HttpResponse, HttpServer, PortTakenError, listen
+from local.http_server import HttpRequest, HttpResponse, HttpServer, PortTakenError, listen, read_exactly
 
 
 def echo(request: HttpRequest) -> HttpResponse:
@@ -148,3 +150,61 @@ def test_requests_of_different_connections_run_at_the_same_time() -> None:
 def test_a_taken_port_is_named_with_a_remedy(server: HttpServer) -> None:
     with pytest.raises(PortTakenError, match=rf"port {server.port} .*--port"):
         listen(server.port)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: xchunked\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        b"Transfer-Encoding : chunked\r\n",
+        b"Content-Length : 4\r\n",
+        b"Content-Length: +4\r\n",
+        b"Content-Length: -1\r\n",
+        b"Content-Length: 4_0\r\n",
+        b"Content-Length: \xb2\r\n",
+        b"Content-Length: 4, 4\r\n",
+        b"Content-Length: " + b"9" * 5000 + b"\r\n",
+        b"X: a\r\n Origin: http://folded.example\r\n",
+        b"X: a\rOrigin: http://attacker.example\r\n",
+        b"X: a\0b\r\n",
+        b": empty\r\n",
+        b"X-\xe4: a\r\n",
+    ],
+)
+def test_a_head_that_others_could_read_in_another_way_is_refused(server: HttpServer, head: bytes) -> None:
+    answer = raw(
+        server, b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n0\r\n\r\nGET /second HTTP/1.1\r\nHost: x\r\n\r\n"
+    )
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"X-Query" not in answer  # nothing reached the handler, not what stands after it either
+
+
+@pytest.mark.parametrize("size", [b"-1", b"-5", b"0x3", b"+3", b"1_0", b"", b" 3", b"\xb2", b"9" * 400, b"4"])
+def test_a_chunk_that_is_not_what_it_says_is_refused(server: HttpServer, size: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    answer = raw(server, head + size + b"\r\nabc\r\n" + b"x" * 5000 + b"\r\n0\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"GET / HTTP/1.2", b"GET / HTTP/1.", b"GET /\ra HTTP/1.1", b"GET http://x/ HTTP/1.1", b"OPTIONS * HTTP/1.1"],
+)
+def test_another_request_line_is_refused(server: HttpServer, line: bytes) -> None:
+    assert raw(server, line + b"\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 400")
+
+
+def test_what_is_only_announced_takes_no_memory() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConnectionError, match="in the middle"):
+            read_exactly(io.BufferedReader(io.BytesIO(b"x" * 100)), 10**9)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
