@@ -10,6 +10,7 @@ import dataclasses
 import json
 import logging
 import math
+import os
 import sys
 import traceback
 from collections.abc import Iterable
@@ -21,16 +22,26 @@ from typing import Any
 
 import click
 from rich.console import Console, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 
+from cli.layout import lay_out, lay_out_story
 from everloop.instants import parse_instant
 from everloop.shown import ACTING, as_entry, on_one_line, visible
+
+UNBOUNDED = 1_000_000
+"""The width of a pipe or a file, in characters."""
 
 
 def plain_console(*, stderr: bool, soft_wrap: bool = True) -> Console:
     """A console that prints texts as they stand: ``[x]`` and ``:x:`` of a message or a log are no markup."""
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=soft_wrap)
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=soft_wrap)
+    if not _has_width(console):
+        console.width = UNBOUNDED
+    return console
+
+
+def _has_width(console: Console) -> bool:
+    """Whether lines end somewhere: a pipe's and a file's don't, unless ``COLUMNS`` says so."""
+    return console.is_terminal or "COLUMNS" in os.environ
 
 
 class Output:
@@ -61,28 +72,16 @@ class Output:
         if not cells:
             self.say(f"{title}: none")
             return
-        table = Table(
-            title=on_one_line(title),
-            title_justify="left",
-            header_style="bold",
-            show_header=any(columns),
-            show_edge=False,
-        )
-        for column in columns:
-            table.add_column(on_one_line(column), overflow="fold")
-        for row in cells:
-            table.add_row(*row)
-        self._print(table)
+        self._print(lay_out(on_one_line(title), [on_one_line(name) for name in columns], cells, self._width()))
 
     def story(self, title: str, events: Iterable[tuple[str, str, str]]) -> None:
         """What happened: when, what, and a text that may be long, which keeps to its own column."""
-        grid = Table.grid(padding=(0, 2))
-        for no_wrap in (True, True, False):
-            grid.add_column(no_wrap=no_wrap)
-        for when, what, text in events:
-            grid.add_row(on_one_line(when), on_one_line(what), visible(text))
+        lines = [(on_one_line(when), on_one_line(what), visible(text)) for when, what, text in events]
         self.say(title)
-        self._print(Padding(grid, (0, 0, 0, 2)))
+        self._print(lay_out_story(lines, self._width()))
+
+    def _width(self) -> int | None:
+        return self._console.width if _has_width(self._console) else None
 
     def _print(self, drawn: RenderableType) -> None:
         if not self.as_json:

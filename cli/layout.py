@@ -1,0 +1,107 @@
+"""How a table is laid out: by columns where its words fit side by side, and else row by row.
+
+No word is ever broken: a hash, an ARN or a key stands on one line, so that it can be copied whole, and a sentence wraps
+between its words. Where even that is too wide, each row becomes lines of ``name  value``, and the terminal wraps what
+is wider than it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+_BETWEEN = 3
+"""Characters between two columns: a space, the line, a space."""
+
+
+def lay_out(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> RenderableType:
+    """What prints ``rows`` under ``columns`` within ``width`` characters, or as plain text where ``width`` is None.
+
+    Columns without names have no head. Rows have as many cells as there are columns.
+    """
+    if width is None:
+        return _plain(title, columns, rows)
+    widths = _column_widths(columns, rows, width)
+    if widths is None:
+        return _by_rows(title, columns, rows)
+    table = Table(title=title, title_justify="left", header_style="bold", show_header=any(columns), show_edge=False)
+    for column, wide in zip(columns, widths, strict=True):
+        table.add_column(column, width=wide, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def lay_out_story(events: Sequence[tuple[str, str, str]], width: int | None) -> RenderableType:
+    """Lines of when, what and a text, which keeps to its own column where lines have a ``width``."""
+    if width is None:
+        return _plain_lines([("", *event) for event in events])
+    grid = Table.grid(padding=(0, 2))
+    for no_wrap in (True, True, False):
+        grid.add_column(no_wrap=no_wrap)
+    for event in events:
+        grid.add_row(*event)
+    return Padding(grid, (0, 0, 0, 2), expand=False)
+
+
+def _plain(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
+    """One line for each row, for a pipe or a file: no frame, nothing wrapped, nothing after a line's last word."""
+    return Group(_whole(Text(title)), _plain_lines([*([columns] if any(columns) else []), *rows]))
+
+
+def _plain_lines(lines: Sequence[Sequence[str]]) -> RenderableType:
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    texts = ("  ".join(set_cell_size(cell, wide) for cell, wide in zip(line, widths, strict=True)) for line in lines)
+    return Group(*(_whole(Text(text.rstrip())) for text in texts))
+
+
+def _column_widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int] | None:
+    """How wide each column is, or None where the words do not fit."""
+    texts = [[column, *(row[i] for row in rows)] for i, column in enumerate(columns)]
+    whole = [max(cell_len(text) for text in column) for column in texts]
+    left = width - _BETWEEN * (len(columns) - 1) - 2
+    words = [max(cell_len(word) for text in column for word in (text.split() or [""])) for column in texts]
+    if sum(words) > left:
+        return None
+    return _share(words, whole, left)
+
+
+def _share(least: list[int], most: list[int], width: int) -> list[int]:
+    """Widths of at least ``least`` and at most ``most``, the narrow columns filled first; their sum is in ``width``."""
+    widths, spare = list(least), width - sum(least)
+    for position, i in enumerate(sorted(range(len(most)), key=lambda i: most[i] - least[i])):
+        given = min(most[i] - least[i], spare // (len(most) - position))
+        widths[i] += given
+        spare -= given
+    return widths
+
+
+def _by_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
+    if any(columns):
+        names, blocks = columns, [list(zip(columns, row, strict=True)) for row in rows]
+    else:
+        names = [row[0] for row in rows]
+        blocks = [[(row[0], "  ".join(row[1:])) for row in rows]]
+    margin = max(map(cell_len, names))
+    lines = [Text(title, style="italic")]
+    for number, block in enumerate(blocks):
+        if number:
+            lines.append(Text(""))
+        lines.extend(_line(name, value, margin) for name, value in block)
+    return Group(*lines)
+
+
+def _line(name: str, value: str, margin: int) -> Text:
+    line = Text.assemble((name, "bold"), " " * (margin - cell_len(name) + 2), value)
+    line.rstrip()
+    return _whole(line)
+
+
+def _whole(line: Text) -> Text:
+    line.no_wrap, line.overflow = True, "ignore"
+    return line
