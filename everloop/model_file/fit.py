@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from everloop.model_file import sizes, worst_case
 from everloop.model_file.misfit import Location, Misfit
+from everloop.model_file.names import closest_name
+from everloop.model_file.partial import Partial, Rule, known, value_of, whole_items, written
 from everloop.model_file.prices import PRICES_REGION, USD_PER_HOUR
 from everloop.model_file.schedule import parse_schedule
 
@@ -18,46 +20,18 @@ GATE_METRICS = {"binary_classification": ("log_loss", "brier"), "regression": ("
 ABSOLUTE_METRICS = {"binary_classification": ("log_loss", "brier", "roc_auc"), "regression": ("mae", "rmse")}
 
 
-def misfits(declaration: ModelDeclaration) -> Iterator[Misfit]:
-    """Every part of the declaration that does not fit the rest."""
-    for check in _CHECKS:
-        yield from check(declaration)
+def _gate_metric(declaration: ModelDeclaration) -> Iterator[Misfit]:
+    kind, metric = declaration.problem.type, declaration.gate.metric
+    if metric not in GATE_METRICS[kind]:
+        yield Misfit(("gate", "metric"), metric, _one_of(GATE_METRICS[kind], kind))
 
 
-class PartMissingError(Exception):
-    """A section that a check looks at is not there, or wrong in itself."""
-
-
-class Parts:
-    """Those sections of a declaration that are right in themselves, by their names."""
-
-    def __init__(self, sections: Mapping[str, Any]) -> None:
-        self._sections = sections
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self._sections[name]
-        except KeyError:
-            raise PartMissingError(name) from None
-
-
-def misfits_of_parts(parts: Parts) -> Iterator[Misfit]:
-    """What does not fit of a declaration with wrong sections: the right ones are held against each other."""
-    for check in _CHECKS:
-        try:
-            yield from list(check(parts))
-        except PartMissingError:
-            continue
-
-
-def _metrics(declaration: ModelDeclaration) -> Iterator[Misfit]:
-    kind, gate = declaration.problem.type, declaration.gate
-    if gate.metric not in GATE_METRICS[kind]:
-        yield Misfit(("gate", "metric"), gate.metric, _one_of(GATE_METRICS[kind], kind))
-    for index, threshold in enumerate(gate.absolute):
-        if threshold.metric not in ABSOLUTE_METRICS[kind]:
-            place = ("gate", "absolute", index, "metric")
-            yield Misfit(place, threshold.metric, _one_of(ABSOLUTE_METRICS[kind], kind))
+def _absolute_metrics(declaration: ModelDeclaration) -> Iterator[Misfit]:
+    kind = declaration.problem.type
+    for index, threshold in known(declaration.gate.absolute):
+        metric = value_of(threshold, "metric")
+        if metric is not None and metric not in ABSOLUTE_METRICS[kind]:
+            yield Misfit(("gate", "absolute", index, "metric"), metric, _one_of(ABSOLUTE_METRICS[kind], kind))
 
 
 def _one_of(metrics: tuple[str, ...], kind: str) -> str:
@@ -66,9 +40,11 @@ def _one_of(metrics: tuple[str, ...], kind: str) -> str:
 
 def _baseline(declaration: ModelDeclaration) -> Iterator[Misfit]:
     by = declaration.problem.baseline.by
-    categories = [feature.name for feature in declaration.data.categories]
-    if by is not None and by not in categories:
-        allowed = f"the name of a category feature: {', '.join(categories) or 'none is declared'}"
+    features = [feature for _, feature in known(declaration.data.features)]
+    # A type that is unknown may come to be category, and a name that is wrong to be this one.
+    names = [written(f, "name") for f in features if value_of(f, "type", "category") == "category"]
+    if by is not None and by not in names and by not in [closest_name(n) for n in names if isinstance(n, str)]:
+        allowed = f"the name of a category feature: {', '.join(map(str, names)) or 'none is declared'}"
         yield Misfit(("problem", "baseline", "by"), by, allowed)
 
 
@@ -76,14 +52,14 @@ def _target_range(declaration: ModelDeclaration) -> Iterator[Misfit]:
     if declaration.problem.type == "regression":
         return
     for key in ("target_min", "target_max"):
-        limit = getattr(declaration.data, key)
+        limit = value_of(declaration.data, key)
         if limit is not None:
             yield Misfit(("data", key), limit, f"no {key!r}: the target of a binary_classification is 0 or 1")
 
 
 def _request_size(declaration: ModelDeclaration) -> Iterator[Misfit]:
     """As many rows as are taken at once have to find room in a request, however long their values are."""
-    rows, row = declaration.serving.max_rows, sizes.row_bytes(declaration)
+    rows, row = declaration.serving.max_rows, sizes.row_bytes(_with_whole_features(declaration))
     room = (sizes.MAX_BODY_BYTES - len('{"instances":[]}')) // row
     if 1 <= room < rows:
         yield Misfit(
@@ -95,7 +71,8 @@ def _request_size(declaration: ModelDeclaration) -> Iterator[Misfit]:
 
 
 def _width(declaration: ModelDeclaration) -> Iterator[Misfit]:
-    """Whether the services take what is written of all features together."""
+    """Whether the services take what is written of all features together: at least of those that are known."""
+    declaration = _with_whole_features(declaration)
     worst = [
         ("one row as it is captured", sizes.record_bytes(declaration), sizes.MAX_RECORD_BYTES, "Firehose"),
         ("the query of a training set", sizes.snapshot_query_bytes(declaration), sizes.MAX_QUERY_BYTES, "Athena"),
@@ -119,6 +96,12 @@ def _width(declaration: ModelDeclaration) -> Iterator[Misfit]:
             f"{remedy}: to count a window could take more than {sizes.MAX_QUERIES} queries of "
             f"{sizes.MAX_QUERY_BYTES:,} bytes, the most that Athena takes",
         )
+
+
+def _with_whole_features(declaration: Any) -> Any:
+    if not isinstance(declaration, Partial):
+        return declaration
+    return declaration.having(data=whole_items(declaration.data, "features"))
 
 
 def _execution(declaration: ModelDeclaration) -> Iterator[Misfit]:
@@ -228,8 +211,9 @@ def _places(amount: float) -> int:
     return 3 if amount < 1 else 2
 
 
-_CHECKS: tuple[Callable[[Any], Iterator[Misfit]], ...] = (
-    _metrics,
+WHOLE_RULES: tuple[Rule, ...] = (
+    _gate_metric,
+    _absolute_metrics,
     _baseline,
     _target_range,
     _request_size,
@@ -239,3 +223,4 @@ _CHECKS: tuple[Callable[[Any], Iterator[Misfit]], ...] = (
     _training_run_cost,
     _monthly_cost,
 )
+"""Of the whole declaration."""

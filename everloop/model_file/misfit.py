@@ -16,6 +16,10 @@ Location = tuple[str | int, ...]
 """The way to a value: keys, and places in lists."""
 
 
+class MisfitError(ValueError):
+    """What may stand at the key of a :class:`Misfit`."""
+
+
 @dataclass(frozen=True)
 class Misfit:
     """A value that cannot stand where it stands.
@@ -38,7 +42,7 @@ class Misfit:
 def refuse(section: str, misfits: Iterable[Misfit]) -> None:
     """Raise when there is any misfit. Within a model's validator, pydantic adds the section's own location."""
     details: list[Any] = [
-        {"type": "value_error", "loc": m.location, "input": m.found, "ctx": {"error": ValueError(m.allowed)}}
+        {"type": "value_error", "loc": m.location, "input": m.found, "ctx": {"error": MisfitError(m.allowed)}}
         for m in misfits
     ]
     if details:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import re
-import unicodedata
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from everloop.model_file.exceptions import Mistake, ModelFileError
-from everloop.model_file.fit import Parts, misfits_of_parts
-from everloop.model_file.misfit import Location, refuse
-from everloop.model_file.schema import DEFAULT_SCRIPT, NAME_PATTERN, ModelDeclaration
+from everloop.model_file.misfit import Location, MisfitError, refuse
+from everloop.model_file.names import NAME_PATTERN, closest_name
+from everloop.model_file.partial import broken, partial, section_of, sections_in
+from everloop.model_file.schema import DEFAULT_SCRIPT, RULES, ModelDeclaration
 from everloop.model_file.script import SCRIPT_DEFINES, script_fault
 from everloop.model_file.yaml_document import Document, DocumentError, Place, dotted
 from everloop.shown import LONGEST_SHOWN, shortened, shown
@@ -30,10 +28,15 @@ def read_model_file(path: Path) -> ModelDeclaration:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelFileError(str(path), [Mistake("", 0, str(error), "a readable UTF-8 file")]) from error
+    except OSError as error:
+        raise ModelFileError(str(path), [Mistake("", 0, str(error), "a readable file")]) from error
+    except UnicodeDecodeError as error:
+        line, byte = error.object.count(b"\n", 0, error.start) + 1, error.object[error.start]
+        found = f"the byte 0x{byte:02x}, which is no UTF-8"
+        raise ModelFileError(str(path), [Mistake("", line, found, "a file that your editor saved as UTF-8")]) from error
     declaration, document, mistakes = _parse(text, str(path))
-    mistakes += _folder_mistakes(path, document, {m.path for m in mistakes})
+    lines = {mistake.line for mistake in document.mistakes}
+    mistakes += [m for m in _folder_mistakes(path, document, {m.path for m in mistakes}) if m.line not in lines]
     if declaration is None or mistakes:
         raise ModelFileError(str(path), sorted(mistakes, key=lambda m: m.line))
     return declaration
@@ -59,28 +62,37 @@ def _parse(text: str, file: str) -> tuple[ModelDeclaration | None, Document, lis
         document = Document(text)
     except DocumentError as error:
         raise ModelFileError(file, error.mistakes) from error
+    declaration, found = None, []
     try:
-        return ModelDeclaration.model_validate(document.value), document, []
+        declaration = ModelDeclaration.model_validate(document.value)
     except ValidationError as error:
         found = [dict(e) for e in error.errors(include_url=False)]
-    told = {e["loc"] for e in found}
-    # Pydantic holds the sections against each other only once each is right in itself.
-    found += [e for e in _errors_between_parts(document.value) if e["loc"] not in told]
-    return None, document, [_mistake(e, document) for e in found]
+        found = _errors_of_keys(found) + _errors_between_keys(document.value, _errors_of_keys(found))
+    # What YAML can't read is told as that, and not as a wrong value besides.
+    lines = {mistake.line for mistake in document.mistakes}
+    mistakes = [mistake for mistake in (_mistake(e, document) for e in found) if mistake.line not in lines]
+    mistakes += document.mistakes
+    return None if mistakes else declaration, document, mistakes
 
 
-def _errors_between_parts(value: dict[str, Any]) -> list[dict[str, Any]]:
-    sections: dict[str, Any] = {}
-    for name, field in ModelDeclaration.model_fields.items():
-        section = _section_of(field.annotation)
-        if section is not None and name in value:
-            with contextlib.suppress(ValidationError):
-                sections[name] = section.model_validate(value[name])
-    try:
-        refuse("ModelDeclaration", misfits_of_parts(Parts(sections)))
-    except ValidationError as error:
-        return [dict(e) for e in error.errors(include_url=False)]
-    return []
+def _errors_of_keys(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is wrong with a value in itself."""
+    return [e for e in found if not isinstance(e.get("ctx", {}).get("error"), MisfitError)]
+
+
+def _errors_between_keys(value: dict[str, Any], wrong: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What keys ask of each other. Pydantic looks only once each is right; here, what is wrong is left out."""
+    locations = {e["loc"] for e in wrong}
+    # Of a pair that lacks its second value, nothing is there to be wrong but the pair.
+    locations |= {e["loc"][:-1] for e in wrong if e["type"] == "missing" and isinstance(e["loc"][-1], int)}
+    errors: list[dict[str, Any]] = []
+    for section, at in sections_in(partial(ModelDeclaration, value, locations)):
+        name = section._section.__name__
+        try:
+            refuse(name, broken(RULES.get(name, ()), section))
+        except ValidationError as error:
+            errors += [dict(e, loc=(*at, *e["loc"])) for e in error.errors(include_url=False)]
+    return errors
 
 
 def _folder_mistakes(path: Path, document: Document, told: set[str]) -> list[Mistake]:
@@ -165,10 +177,8 @@ def _list_shown(values: list[Any]) -> str:
 
 
 def _as_name(value: Any) -> str:
-    """The name that comes closest, where there is one: tables of the lake have no other letters, and no capitals."""
-    ascii_text = unicodedata.normalize("NFKD", str(value)).encode("ascii", "ignore").decode().lower()
-    name = re.sub(r"[^a-z0-9]+", "_", ascii_text).strip("_")[:31].rstrip("_")
-    return f", e.g. {name!r} (and the column of your files renamed)" if re.match(NAME_PATTERN, name) else ""
+    name = closest_name(str(value))
+    return "" if name is None else f", e.g. {name!r} (and the column of your files renamed)"
 
 
 def _is_plain(value: Any, written: str) -> bool:
@@ -186,15 +196,5 @@ def _keys_at(location: Location) -> list[str]:
     for part in location:
         if isinstance(part, int):
             continue
-        model = _section_of(model.model_fields[part].annotation)
+        model = section_of(model.model_fields[part].annotation)
     return list(model.model_fields)
-
-
-def _section_of(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        section = _section_of(argument)
-        if section is not None:
-            return section
-    return None

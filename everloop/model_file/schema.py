@@ -1,7 +1,7 @@
 """The declaration of a model: everything the product knows about it, and nothing else does.
 
-Every key is checked and unknown keys are mistakes. Durations carry their unit in their name. What a section cannot
-know alone is checked in :mod:`everloop.model_file.fit`.
+Every key is checked and unknown keys are mistakes. Durations carry their unit in their name. What keys ask of each
+other is in :mod:`everloop.model_file.section_rules`, what sections do in :mod:`everloop.model_file.fit`.
 
 Functions and jobs read a declaration as the JSON that it writes of itself, so whatever is accepted here has to come
 back from there the same.
@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, Strict, model_validator
 
-from everloop.model_file.fit import misfits
-from everloop.model_file.misfit import Misfit, refuse
+from everloop.model_file.fit import WHOLE_RULES
+from everloop.model_file.misfit import refuse
+from everloop.model_file.names import NAME_PATTERN
+from everloop.model_file.partial import broken
 from everloop.model_file.schedule import parse_schedule
+from everloop.model_file.section_rules import SECTION_RULES
 
 LONGEST_DAYS = 36_500
 """A hundred years: beyond them, dates that are counted back from today come to an end."""
@@ -44,7 +46,6 @@ def _parameter(value: Any) -> Any:
     return value
 
 
-NAME_PATTERN = r"^[a-z][a-z0-9_]{1,30}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Text = Annotated[str, Field(min_length=3)]
 ShortText = Annotated[str, Field(min_length=3, max_length=256)]
@@ -62,33 +63,10 @@ Parameter = Annotated[str | float | int | bool, PlainValidator(_parameter)]
 Confidence = Annotated[float, Field(ge=0.5, lt=1)]
 """Below a half, a bound with that confidence lies on the good side of the estimate, and what is worse would pass."""
 
-RESERVED_COLUMNS = frozenset(
-    {
-        "prediction_id",
-        "model",
-        "version",
-        "time",
-        "key",
-        "prediction",
-        "probability",
-        "latency_ms",
-        "request_id",
-        "label",
-        "label_time",
-        "date",
-    }
-)
-"""Columns of the product's own tables, which a feature may not be called."""
-
-CLOCK_WORDS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
-"""Names that SQL reads as the clock. Every other word of SQL, Python or pandas is a name like any: queries quote it."""
-
-ROLES = {"key": "key", "time": "time", "target": "label"}
-"""What the lake calls the columns that a declaration gives a role."""
-
 DEFAULT_SCRIPT = "train.py"
 
-CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f]")
+RULES = {**SECTION_RULES, "ModelDeclaration": WHOLE_RULES}
+"""What keys ask of each other, by the name of the section that has them."""
 
 
 class Section(BaseModel):
@@ -98,6 +76,12 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _keys_fit_each_other(self) -> Self:
+        name = type(self).__name__
+        refuse(name, broken(RULES.get(name, ()), self))
+        return self
 
 
 class Baseline(Section):
@@ -109,14 +93,6 @@ class Baseline(Section):
 
     kind: Literal["prior", "group_mean"]
     by: str | None = None
-
-    @model_validator(mode="after")
-    def _group_needs_a_feature(self) -> Baseline:
-        if self.kind == "group_mean" and self.by is None:
-            refuse("Baseline", [Misfit(("by",), None, "the name of the category feature that group_mean goes by")])
-        if self.kind == "prior" and self.by is not None:
-            refuse("Baseline", [Misfit(("by",), self.by, "no 'by' with the kind prior")])
-        return self
 
 
 class Value(Section):
@@ -168,39 +144,6 @@ class Feature(Section):
     unseen: Literal["accept", "refuse"] = "accept"
     max_length: int = Field(default=64, ge=1, le=1024)
 
-    @model_validator(mode="after")
-    def _limits_fit_the_type(self) -> Feature:
-        refuse("Feature", self._number_misfits() if self.type == "number" else self._category_misfits())
-        return self
-
-    def _number_misfits(self) -> Iterator[Misfit]:
-        if self.values is not None:
-            yield Misfit(("values",), self.values, "no 'values' with the type number")
-        if self.unseen == "refuse":
-            yield Misfit(("unseen",), self.unseen, "no 'unseen' with the type number")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            yield Misfit(("max",), self.max, f"at least {self.min:g}, the 'min'")
-
-    def _category_misfits(self) -> Iterator[Misfit]:
-        for key, limit in (("min", self.min), ("max", self.max)):
-            if limit is not None:
-                yield Misfit((key,), limit, f"no {key!r} with the type category")
-        if self.values is None:
-            return
-        if not self.values:
-            yield Misfit(("values",), self.values, "one value or more")
-        seen: set[str] = set()
-        for index, value in enumerate(self.values):
-            # What a request or a history may not hold could never occur.
-            if not 1 <= len(value) <= self.max_length:
-                allowed = f"a text of 1 to {self.max_length} characters, the 'max_length'"
-                yield Misfit(("values", index), value, allowed)
-            elif not value.isprintable() and CONTROL_CHARACTERS.search(value):
-                yield Misfit(("values", index), value, "a text without control characters")
-            elif value in seen:
-                yield Misfit(("values", index), value, "each value once")
-            seen.add(value)
-
 
 class Split(Section):
     """The locked test part: the newest ``test_days`` days of labelled rows."""
@@ -230,45 +173,6 @@ class Data(Section):
     positive_rate: Annotated[tuple[Fraction, Fraction], Strict(False)] = (0.0, 1.0)
     split: Split
     features: list[Feature] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _holds_together(self) -> Data:
-        refuse("Data", [*self._name_misfits(), *self._range_misfits()])
-        return self
-
-    def _name_misfits(self) -> Iterator[Misfit]:
-        roles = {"key": self.key, "time": self.time, "target": self.target}
-        for role, name in roles.items():
-            others = {ROLES[other]: other for other in roles if other != role}
-            if name in others:
-                yield Misfit((role,), name, f"another name: in the lake, {name!r} is the column of data.{others[name]}")
-        first = {self.key: "data.key"}
-        for key, name in (("time", self.time), ("target", self.target)):
-            if name in first:
-                yield Misfit((key,), name, f"another name: it is that of {first[name]}")
-            first.setdefault(name, f"data.{key}")
-        for index, feature in enumerate(self.features):
-            place = ("features", index, "name")
-            if feature.name in first:
-                yield Misfit(place, feature.name, f"another name: it is that of {first[feature.name]}")
-            elif feature.name in RESERVED_COLUMNS:
-                taken = ", ".join(sorted(RESERVED_COLUMNS))
-                yield Misfit(place, feature.name, f"another name: the product's own tables have the columns {taken}")
-            elif feature.name in CLOCK_WORDS:
-                taken = ", ".join(sorted(CLOCK_WORDS))
-                yield Misfit(place, feature.name, f"another name: SQL reads the clock by the names {taken}")
-            first.setdefault(feature.name, f"data.features[{index}]")
-
-    def _range_misfits(self) -> Iterator[Misfit]:
-        low, high = self.positive_rate
-        if low >= high:
-            yield Misfit(("positive_rate",), [low, high], "two rates, the lower one first")
-        if self.target_min is not None and self.target_max is not None and self.target_min >= self.target_max:
-            yield Misfit(("target_max",), self.target_max, f"more than {self.target_min:g}, the 'target_min'")
-        window, test = self.training_window_days, self.split.test_days
-        if window is not None and window <= test:
-            allowed = f"more than {test}, which data.split.test_days keeps for the test"
-            yield Misfit(("training_window_days",), window, allowed)
 
     @property
     def numbers(self) -> list[Feature]:
@@ -308,21 +212,6 @@ class AbsoluteThreshold(Section):
     metric: Literal["roc_auc", "log_loss", "brier", "mae", "rmse"]
     min: float | None = None
     max: float | None = None
-
-    @model_validator(mode="after")
-    def _bounds_something(self) -> AbsoluteThreshold:
-        refuse("AbsoluteThreshold", self._misfits())
-        return self
-
-    def _misfits(self) -> Iterator[Misfit]:
-        if self.min is None and self.max is None:
-            yield Misfit((), {}, "'min' or 'max' beside the metric")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            yield Misfit(("max",), self.max, f"at least {self.min:g}, the 'min'")
-        if self.min is not None and self.metric in ("roc_auc", "brier") and self.min > 1:
-            yield Misfit(("min",), self.min, f"at most 1, as every {self.metric} is")
-        if self.max is not None and self.max < 0:
-            yield Misfit(("max",), self.max, f"at least 0, as every {self.metric} is")
 
 
 class Gate(Section):
@@ -367,23 +256,6 @@ class Rollout(Section):
     bake_minutes: int = Field(default=1440, ge=0)
     guardrail: Guardrail
 
-    @model_validator(mode="after")
-    def _steps_rise(self) -> Rollout:
-        refuse("Rollout", self._misfits())
-        return self
-
-    def _misfits(self) -> Iterator[Misfit]:
-        steps = self.steps
-        if self.strategy == "canary" and not steps:
-            yield Misfit(("steps",), steps, "one step or more, as the strategy is canary")
-        if self.strategy == "all_at_once" and steps:
-            yield Misfit(("steps",), steps, "no steps, as the strategy is all_at_once")
-        for index in range(1, len(steps)):
-            before = steps[index - 1].percent
-            if steps[index].percent <= before:
-                allowed = f"more than {before:g}, which the step before has"
-                yield Misfit(("steps", index, "percent"), steps[index].percent, allowed)
-
 
 class Serving(Section):
     """The prediction endpoint."""
@@ -410,14 +282,6 @@ class Monitoring(Section):
     minimum_rows: int = Field(default=200, ge=1)
     false_alarm_rate: OpenFraction = 0.01
     minimum_effect: float = Field(default=0.1, ge=0)
-
-    @model_validator(mode="after")
-    def _spans_hold_windows(self) -> Monitoring:
-        days = self.window_hours // 24
-        if self.drift_days % days:
-            allowed = f"a multiple of {days}, the days of a window (window_hours {self.window_hours})"
-            refuse("Monitoring", [Misfit(("drift_days",), self.drift_days, allowed)])
-        return self
 
 
 class Quota(Section):
@@ -493,8 +357,3 @@ class ModelDeclaration(Section):
     retraining: Retraining
     retirement: Retirement
     cost: Cost
-
-    @model_validator(mode="after")
-    def _parts_fit_each_other(self) -> ModelDeclaration:
-        refuse("ModelDeclaration", misfits(self))
-        return self

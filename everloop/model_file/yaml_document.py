@@ -69,32 +69,40 @@ class Place:
 
 
 class Document:
-    """A mapping read from YAML.
+    """A mapping read from YAML, as far as it can be.
+
+    Attributes
+    ----------
+    value : dict
+        What is there; None for a single value that can't be read.
+    mistakes : list of Mistake
+        What can't be read, or is not supported.
 
     Raises
     ------
     DocumentError
-        When the text is not one.
+        When the text is no mapping at all.
     """
 
     def __init__(self, text: str) -> None:
         if len(text) > LONGEST_TEXT:
             found, allowed = f"a text of {len(text):,} characters", f"at most {LONGEST_TEXT:,} characters"
             raise DocumentError([Mistake("", 0, found, allowed)])
+        self.mistakes: list[Mistake] = []
         try:
-            mistakes = list(_unsupported(text))
-            if mistakes:
-                raise DocumentError(mistakes)
+            self.mistakes += _unsupported(text)
             self._root = yaml.compose(text, Loader=_Loader)
         except yaml.YAMLError as error:
-            raise DocumentError([syntax_mistake(error, text)]) from error
+            raise DocumentError(self.mistakes or [syntax_mistake(error, text)]) from error
         if not isinstance(self._root, yaml.MappingNode):
             raise DocumentError([Mistake("", 1, "no mapping", "a mapping with the key 'model'")])
         self._loader = _Loader("")
         self._children: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = {}
-        self.value: dict[str, Any] = self._mapping(self._root, (), mistakes)
-        if mistakes:
-            raise DocumentError(mistakes)
+        self._read: set[int] = set()
+        read: list[Mistake] = []
+        self.value: dict[str, Any] = self._mapping(self._root, (), read)
+        told = {mistake.line for mistake in self.mistakes}
+        self.mistakes += [mistake for mistake in read if mistake.line not in told]
 
     def place(self, location: Location) -> Place:
         """Where the value at ``location`` stands."""
@@ -138,10 +146,14 @@ class Document:
             here = (*location, key.value)
             if key.value in values:
                 mistakes.append(Mistake(dotted(here), line, "the key a second time", "each key once"))
+                continue
             values[key.value] = self._value(value, here, mistakes)
         return values
 
     def _value(self, node: yaml.Node, location: Location, mistakes: list[Mistake]) -> Any:
+        if id(node) in self._read:  # an alias, which is told as that; what it stands for could grow without end
+            return None
+        self._read.add(id(node))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, location, mistakes)
         if isinstance(node, yaml.SequenceNode):
@@ -203,8 +215,7 @@ def _unsupported(text: str) -> Iterator[Mistake]:
             )
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
-            yield Mistake("", line, f"a value {depth} levels deep", f"at most {DEEPEST} levels")
-            return
+            raise DocumentError([Mistake("", line, f"a value {depth} levels deep", f"at most {DEEPEST} levels")])
 
 
 def _is_unicode(text: str) -> bool:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import pytest
 from everloop.model_file import Mistake, ModelFileError, parse_model_file, read_model_file, training_run_usd
 from everloop.serving.request import MAX_BODY_BYTES
 from tests.helpers.declarations import as_yaml, binary_document, regression_document
+from tests.helpers.unfit_declarations import UNFIT, put
 
 
 def line_of(text: str, start: str) -> int:
@@ -30,17 +28,6 @@ def mistakes_of(text: str) -> list[Mistake]:
 def only_mistake(text: str) -> Mistake:
     (mistake,) = mistakes_of(text)
     return mistake
-
-
-def put(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """The document with ``value`` at a path like ``data.features.1.name``."""
-    changed = copy.deepcopy(document)
-    *sections, last = [int(p) if p.isdigit() else p for p in path.split(".")]
-    place: Any = changed
-    for part in sections:
-        place = place[part]
-    place[last] = value
-    return changed
 
 
 @pytest.mark.parametrize("document", [binary_document(), regression_document()])
@@ -113,217 +100,6 @@ def test_a_repeated_key_is_a_mistake_at_the_second_place():
     with pytest.raises(ModelFileError) as refused:
         parse_model_file(text)
     assert refused.value.mistakes[0].line == len(text.splitlines()) - 1
-
-
-@dataclass(frozen=True)
-class Unfit:
-    """A value put at a path of a good declaration, and the mistake that has to come of it.
-
-    ``line`` is the text of the line it is told at, at its last occurrence; without a ``path`` it is told at ``at``.
-    """
-
-    at: str
-    value: Any
-    line: str
-    found: str
-    allowed: str
-    path: str = ""
-
-
-NAMES = "data.features.{}.name"
-UNFIT = {
-    "a metric of the other kind": Unfit("gate.metric", "mae", "metric: mae", "'mae'", "'log_loss' or 'brier'"),
-    "a threshold of the other kind": Unfit(
-        "gate.absolute",
-        [{"metric": "roc_auc", "min": 0.5}, {"metric": "rmse", "max": 3}],
-        "- metric: rmse",
-        "'rmse'",
-        "'roc_auc'",
-        "gate.absolute[1].metric",
-    ),
-    "a baseline by no feature": Unfit(
-        "problem.baseline",
-        {"kind": "group_mean", "by": "lnie"},
-        "by: lnie",
-        "'lnie'",
-        "line, operator",
-        "problem.baseline.by",
-    ),
-    "a baseline by a number": Unfit(
-        "problem.baseline",
-        {"kind": "group_mean", "by": "wind"},
-        "by: wind",
-        "'wind'",
-        "line, operator",
-        "problem.baseline.by",
-    ),
-    "a baseline by nothing": Unfit(
-        "problem.baseline.kind", "group_mean", "baseline:", "nothing", "group_mean", "problem.baseline.by"
-    ),
-    "a prior by something": Unfit("problem.baseline.by", "line", "by: line", "'line'", "prior"),
-    "a repeated feature": Unfit(NAMES.format(2), "wind", "- name: wind", "'wind'", "data.features[1]"),
-    "a feature called as the key": Unfit("data.key", "wind", "- name: wind", "'wind'", "data.key", NAMES.format(1)),
-    "a target called as the time": Unfit("data.target", "departure", "target: departure", "'departure'", "data.time"),
-    "a reserved feature": Unfit(NAMES.format(1), "version", "- name: version", "'version'", "own tables"),
-    "a number with values": Unfit("data.features.1.values", [], "values: []", "an empty list", "number"),
-    "a category with limits": Unfit("data.features.3.min", -7, "min: -7", "-7", "category"),
-    "no values": Unfit("data.features.2.values", [], "values: []", "an empty list", "one value"),
-    "an empty value": Unfit(
-        "data.features.2.values", ["a", ""], "- ''", "''", "1 to 64 characters", "data.features.2.values.1"
-    ),
-    "a value that no request may hold": Unfit(
-        "data.features.2.values",
-        ["north", "so\tuth"],
-        '- "so\\tuth"',
-        "'so\\tuth'",
-        "control characters",
-        "data.features.2.values.1",
-    ),
-    "a value twice": Unfit("data.features.2.values", ["a", "a"], "- a", "'a'", "once", "data.features.2.values.1"),
-    "limits the wrong way round": Unfit("data.features.0.max", -1, "max: -1", "-1", "at least 0"),
-    "rates the wrong way round": Unfit("data.positive_rate", [0.6, 0.1], "positive_rate:", "[0.6, 0.1]", "lower"),
-    "the same rate twice": Unfit("data.positive_rate", [0.5, 0.5], "positive_rate:", "[0.5, 0.5]", "lower"),
-    "half of the rates": Unfit(
-        "data.positive_rate", [0.1], "positive_rate:", "nothing", "a value more", "data.positive_rate.1"
-    ),
-    "three rates": Unfit("data.positive_rate", [0.1, 0.2, 0.3], "positive_rate:", "[0.1", "at most 2"),
-    "a window that is all test": Unfit("data.training_window_days", 7, "training_window_days: 7", "7", "more than 7"),
-    "a range of ones and zeros": Unfit("data.target_max", 1, "target_max: 1", "1", "0 or 1"),
-    "a lag without end": Unfit("data.label_lag_hours", math.inf, "label_lag_hours: .inf", ".inf, which", "finite"),
-    "a lag of ages": Unfit("data.label_lag_hours", 1e300, "label_lag_hours: 1.0e+300", "1.0e+300", "less than"),
-    "a refit at another time": Unfit("training.refit", "always", "refit: always", "'always'", "after_gate"),
-    "a refit that may not differ": Unfit(
-        "training.refit_max_difference", 0, "refit_max_difference: 0", "0", "greater than 0"
-    ),
-    "a refit that may be anything": Unfit(
-        "training.refit_max_difference", math.inf, "refit_max_difference: .inf", ".inf", "finite"
-    ),
-    "a script outside": Unfit("training.script", "../../x.py", "script: ../../x.py", "'../../x.py'", "inside"),
-    "an absolute script": Unfit("training.script", "/x.py", "script: /x.py", "'/x.py'", "inside"),
-    "a script by the way out": Unfit("training.script", "a/../../x.py", "script: a/../../x.py", "'a/..", "inside"),
-    "a hidden script": Unfit("training.script", ".x/x.py", "script: .x/x.py", "'.x/x.py'", "inside"),
-    "no Python": Unfit("training.script", "train.sh", "script: train.sh", "'train.sh'", "inside"),
-    "a parameter that is a list": Unfit(
-        "training.parameters", {"rate": [1]}, "rate:", "[1]", "a finite number", "training.parameters.rate"
-    ),
-    "a parameter without end": Unfit(
-        "training.parameters", {"rate": math.inf}, "rate: .inf", ".inf", "a finite number", "training.parameters.rate"
-    ),
-    "an instance without a price": Unfit(
-        "training.instance_type",
-        "ml.g5.xlarge",
-        "instance_type: ml.g5.xlarge",
-        "'ml.g5.xlarge'",
-        "cost.instance_usd_per_hour",
-    ),
-    "a threshold without a bound": Unfit(
-        "gate.absolute", [{"metric": "brier"}], "- metric: brier", "this section", "'min' or 'max'", "gate.absolute.0"
-    ),
-    "a threshold the wrong way round": Unfit(
-        "gate.absolute",
-        [{"metric": "brier", "min": 0.3, "max": 0.2}],
-        "max: 0.2",
-        "0.2",
-        "at least 0.3",
-        "gate.absolute.0.max",
-    ),
-    "an area above one": Unfit(
-        "gate.absolute", [{"metric": "roc_auc", "min": 55}], "min: 55", "55", "at most 1", "gate.absolute.0.min"
-    ),
-    "a loss below zero": Unfit(
-        "gate.absolute",
-        [{"metric": "log_loss", "max": -0.1}],
-        "max: -0.1",
-        "-0.1",
-        "at least 0",
-        "gate.absolute.0.max",
-    ),
-    "a canary without steps": Unfit("rollout.steps", [], "steps: []", "an empty list", "canary"),
-    "steps of all at once": Unfit(
-        "rollout.strategy", "all_at_once", "steps:", "this list", "all_at_once", "rollout.steps"
-    ),
-    "steps that do not rise": Unfit("rollout.steps.1.percent", 10, "- percent: 10", "10", "more than 10"),
-    "a bake of two years": Unfit("rollout.bake_minutes", 1_051_200, "bake_minutes: 1051200", "1051200", "after 365"),
-    "a step of two years": Unfit("rollout.steps.1.minutes", 1_051_200, "minutes: 1051200", "1051200", "after 365"),
-    "a hold of half a year, three times": Unfit(
-        "rollout.guardrail",
-        {"max_error_rate": 0.1, "max_p99_latency_ms": 9, "max_hold_minutes": 262_800},
-        "max_hold_minutes: 262800",
-        "262800",
-        "Step Functions",
-        "rollout.guardrail.max_hold_minutes",
-    ),
-    "more looks than a history holds": Unfit(
-        "rollout.steps",
-        [{"percent": 10, "minutes": 1}, {"percent": 20, "minutes": 1}],
-        "guardrail:",
-        "1440, which is meant where the key is left out",
-        "2,882 looks",
-        "rollout.guardrail.max_hold_minutes",
-    ),
-    "a latency that is no number": Unfit(
-        "rollout.guardrail.max_p99_latency_ms", math.nan, "max_p99_latency_ms: .nan", ".nan", "finite"
-    ),
-    "more rows than a body holds": Unfit("serving.max_rows", 15_000, "max_rows: 15000", "15000", "less than"),
-    "no schedule": Unfit(
-        "monitoring.schedule", "rate(banana)", "schedule: rate(banana)", "'rate(banana)'", "rate(1 day)"
-    ),
-    "a schedule of crontab": Unfit(
-        "monitoring.schedule", "cron(0 11 * * *)", "schedule: cron(0 11 * * *)", "'cron(0 11 * * *)'", "six fields"
-    ),
-    "a schedule that leaves days out": Unfit(
-        "monitoring.schedule", "rate(7 days)", "schedule: rate(7 days)", "'rate(7 days)'", "never be watched"
-    ),
-    "a window longer than the schedule": Unfit(
-        "monitoring",
-        {"window_hours": 48, "drift_days": 8},
-        "monitoring:",
-        "'cron(0 6 * * ? *)', which is meant where the key is left out",
-        "watched twice",
-        "monitoring.schedule",
-    ),
-    "days that hold no whole window": Unfit(
-        "monitoring",
-        {"window_hours": 48, "schedule": "rate(2 days)"},
-        "monitoring:",
-        "7, which is meant where the key is left out",
-        "a multiple of 2",
-        "monitoring.drift_days",
-    ),
-    "quality of a single window": Unfit(
-        "monitoring",
-        {"window_hours": 168, "schedule": "rate(7 days)"},
-        "days: 7",
-        "7",
-        "more days than a window has",
-        "retraining.quality.days",
-    ),
-    "an effect without end": Unfit("monitoring.minimum_effect", math.inf, "minimum_effect: .inf", ".inf", "finite"),
-    "less confidence than a coin": Unfit(
-        "retraining.quality.confidence", 0.49, "confidence: 0.49", "0.49", "greater than or equal to 0.5"
-    ),
-    "a price beyond all prices": Unfit(
-        "cost.instance_usd_per_hour",
-        1e305,
-        "instance_usd_per_hour: 1.0e+305",
-        "1.0e+305",
-        "less than or equal to 10000",
-    ),
-    "a run above its ceiling": Unfit(
-        "cost.max_training_run_usd",
-        0.2,
-        "max_training_run_usd: 0.2",
-        "0.2",
-        "at least $0.460, which one run can cost: 4 jobs of 30 minutes and up to 30 to start, on ml.m5.large at $0.115",
-    ),
-    "a month above its budget": Unfit(
-        "cost.monthly_budget_usd",
-        0.9,
-        "monthly_budget_usd: 0.9",
-        "0.9",
-        "at least $1.84, which training can cost in a month: with 4 runs in any 60 days",
-    ),
-}
 
 
 @pytest.mark.parametrize("case", UNFIT)
