@@ -8,8 +8,8 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.exceptions import CommandError
-from cli.output import guard_streams, print_error
-from cli.remedies import aws_remedy, registry_remedy
+from cli.output import guard_streams, keep_traceback, print_error
+from cli.remedies import aws_remedy, registry_remedy, system_remedy, unforeseen_remedy
 from everloop import __version__
 from everloop.dataset.exceptions import DatasetError
 from everloop.model_file import ModelFileError
@@ -82,6 +82,15 @@ def main() -> None:
         sys.exit(1)
     except CommandError as error:
         print_error(error.message, error.remedy)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except OSError as error:
+        print_error(str(error), system_remedy(error))
+        sys.exit(1)
+    except Exception as error:
+        print_error(f"{type(error).__name__}: {error}", unforeseen_remedy(keep_traceback(error)))
         sys.exit(1)
 
 

@@ -12,20 +12,25 @@ import logging
 import math
 import os
 import sys
+import tempfile
 import traceback
+import warnings
 from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from rich.console import Console, RenderableType
 
 from cli.layout import lay_out, lay_out_story
 from everloop.instants import parse_instant
-from everloop.shown import ACTING, as_entry, on_one_line, visible
+from everloop.shown import ACTING, as_entry, on_one_line, shortened, visible
+
+LONGEST_WARNING = 500
+"""Characters of a library's warning."""
 
 UNBOUNDED = 1_000_000
 """The width of a pipe or a file, in characters."""
@@ -111,6 +116,7 @@ def guard_streams() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     sys.excepthook = _print_traceback
+    warnings.showwarning = _print_warning
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_VisibleFormatter("%(name)s: %(message)s"))
 
@@ -122,6 +128,32 @@ class _VisibleFormatter(logging.Formatter):
 
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     sys.stderr.write(visible("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _print_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning of a library in one line: it may repeat what a file holds, and its place is in code of others."""
+    text = " ".join(str(message).split())
+    sys.stderr.write(f"warning: {on_one_line(shortened(text, LONGEST_WARNING))} ({category.__name__})\n")
+
+
+def keep_traceback(error: BaseException) -> str:
+    """Where the traceback of an error is kept that nobody foresaw; empty where it can be kept nowhere."""
+    text = visible("".join(traceback.format_exception(error)))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="everloop-error-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            file.write(text)
+    except OSError:
+        return ""
+    return file.name
 
 
 def minute(instant: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -83,3 +85,22 @@ def registry_remedy(error: RegistryError) -> str | None:
     if isinstance(error, CorruptRecordError):
         return "somebody else wrote to the table: `everloop audit verify` says what is not as it was written"
     return None
+
+
+def system_remedy(error: OSError) -> str:
+    """What to do where the system refused a file, a folder or a program."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full: make room on it, then type this again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "you may not read or write there: change who may (`ls -ld` shows it), or name another place"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+        return "name a file or folder that is there; commands look for models/ in the folder they are typed in"
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
+        return "the machine has no more files, processes or memory to give: end other programs, then type this again"
+    return "the system refused it: look at the file or folder that it names, then type this again"
+
+
+def unforeseen_remedy(kept: str) -> str:
+    """What to do about an error that nobody foresaw; ``kept`` is where its traceback is."""
+    where = f"; send {kept} with it, and look through it first: it may hold values of your files" if kept else ""
+    return f"this is a fault of Everloop's own, and not of what you typed: report it with the command{where}"

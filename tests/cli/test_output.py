@@ -171,3 +171,15 @@ def test_a_terminal_without_the_character_is_sent_an_escape() -> None:
     environment = {"PYTHONIOENCODING": "ascii", "PATH": ""}
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
     assert (ran.returncode, ran.stdout) == (0, "\\u6771\n")
+
+
+def test_a_warning_of_a_library_is_one_line_and_does_nothing() -> None:
+    program = (
+        "import warnings; from cli.output import guard_streams; guard_streams()\n"
+        "warnings.warn('the category a\\x1b[2Jb\\n  error: x' + 'y' * 1000, UserWarning)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("warning: the category a\\x1b[2Jb error: xyyy")
+    assert line.endswith("y… (UserWarning)")
+    assert "\x1b" not in line

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import (
@@ -104,3 +107,53 @@ def test_the_command_line_tells_both(monkeypatch: pytest.MonkeyPatch, capsys: py
     told = capsys.readouterr().err.splitlines()
     assert told[0].startswith("error: An error occurred (ThrottlingException)")
     assert told[1] == "  → the service is busy: type this again in a minute"
+
+
+def ended_with(error: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(command_line.everloop, "main", fail)
+    monkeypatch.setattr(command_line, "guard_streams", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+    assert ended.value.code in (1, 130)
+    return capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "out/report.json"), "the disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "out"), "you may not read or write there"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "x"), "name a file or folder that is there"),
+        (OSError(errno.EMFILE, "Too many open files"), "end other programs"),
+        (OSError(errno.EIO, "Input/output error"), "the system refused it"),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_what_helps(
+    error: OSError, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message, remedy = ended_with(error, monkeypatch, capsys)
+    assert message == f"error: {error}"
+    assert told in remedy
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("a\x1b[2J"), ValueError("x"), RecursionError(), UnicodeDecodeError("a", b"", 0, 1, "c")]
+)
+def test_an_error_that_nobody_foresaw_shows_no_traceback_and_keeps_it(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    message, remedy = ended_with(error, monkeypatch, capsys)
+    assert message.startswith(f"error: {type(error).__name__}: ")
+    assert "a fault of Everloop's own" in remedy
+    (kept,) = tmp_path.iterdir()
+    assert str(kept) in remedy
+    assert "Traceback" in kept.read_text()
+    assert "\x1b" not in message + kept.read_text()
+
+
+def test_an_interrupt_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended_with(KeyboardInterrupt(), monkeypatch, capsys) == ["interrupted"]
