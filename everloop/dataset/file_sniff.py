@@ -20,7 +20,9 @@ DELIMITERS = (",", ";", "\t", "|")
 
 _COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+")
 _ANY_NUMBER = re.compile(r"[+-]?\d+(,\d+)?")
-_DATE = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:( |T)\d{1,2}:\d{2}(:\d{2})?)?")
+_DATE = re.compile(
+    r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})(?:( |T|, )\d{1,2}:\d{2}(:\d{2})?( ?)([AaPp][Mm])?)?", re.ASCII
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,35 @@ def suggestion(data: bytes, file_format: FileFormat, delimiter: str, wanted: Wan
             flags.append(f"--time-format {form}")
             found.append(f"{wanted.time} is {example!r}")
     return f"; {', '.join(found)}: if so, add {' '.join(flags)}" if flags else ""
+
+
+def layout_hint(text: str, delimiter: str, names: Sequence[str]) -> str:
+    """What to do about a first line that is no header, or about columns without a name; empty where nothing is found.
+
+    Begins with a semicolon.
+    """
+    start = text.lstrip()[:20].lower()
+    if start.startswith(("{", "[")):
+        return "; it is JSON: write it as CSV (pandas: pd.read_json(…).to_csv(…, index=False))"
+    if start.startswith(("<!doctype", "<html", "<table", "<?xml")):
+        return "; it is a page or XML, and no CSV: save the data itself, not the page that shows it"
+    if start.startswith("sep="):
+        mark = start[4:5]
+        return f"; delete its first line, {'sep=' + mark!r}, and add --delimiter {_typed(mark)}"
+    rows = _rows(text, delimiter, 20)
+    for number, row in enumerate(rows[1:], 2):
+        if set(names) <= {cell.strip() for cell in row}:
+            return f"; the header is its line {number} (blank lines left out): delete what stands before it"
+    header = rows[0] if rows else []
+    rest = list(header)
+    while rest and not rest[-1].strip():
+        rest.pop()
+    if len(rest) < len(header) and rest:
+        more = len(header) - len(rest)
+        return f"; its last {more} columns have no name: delete them (spreadsheet: the empty columns beside the table)"
+    if header and header[0].strip() in ("", "Unnamed: 0"):
+        return "; its first column numbers the rows: leave it out (pandas: .to_csv(…, index=False), R: row.names=FALSE)"
+    return ""
 
 
 def _encoding(data: bytes) -> str | None:
@@ -138,11 +169,15 @@ def time_format(cells: Sequence[str]) -> tuple[str, str]:
     matches = [match for _, match in dates if match]
     if not matches or len(matches) < len(dates):
         return "", ""
-    _, mark, _, _, between, seconds = matches[0].groups()
-    clock = f"{between}%H:%M{':%S' if seconds else ''}" if between else ""
+    _, mark, _, year, between, seconds, gap, half = matches[0].groups()
+    hour, half = ("%I", f"{gap}%p") if half else ("%H", "")
+    clock = f"{between}{hour}:%M{':%S' if seconds else ''}{half}" if between else ""
+    year = "%Y" if len(year) == 4 else "%y"
     month_first = any(int(m.group(3)) > 12 for m in matches)
     day_first = mark == "." or any(int(m.group(1)) > 12 for m in matches)
-    forms = [f"'%d{mark}%m{mark}%Y{clock}'"] * (not month_first) + [f"'%m{mark}%d{mark}%Y{clock}'"] * (not day_first)
+    forms = [f"'%d{mark}%m{mark}{year}{clock}'"] * (not month_first) + [f"'%m{mark}%d{mark}{year}{clock}'"] * (
+        not day_first
+    )
     return " or ".join(forms), dates[0][0]
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from everloop.dataset.exceptions import ColumnsError, FileFormatError, HistoryFileError
 from everloop.dataset.file_format import FileFormat
-from everloop.dataset.file_sniff import WantedColumns, suggestion
+from everloop.dataset.file_sniff import SAMPLE_BYTES, WantedColumns, layout_hint, suggestion
 from everloop.shown import listed, shown
 
 if TYPE_CHECKING:
@@ -38,6 +38,14 @@ _OTHER_KINDS = (
     (b"\x1f\x8b", "it is gzipped: call it .csv.gz"),
 )
 
+_OTHER_SUFFIXES = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods"), "spreadsheet: save the sheet as CSV UTF-8"),
+    ".zip": "unpack it first",
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), "pandas: pd.read_json(…).to_csv(…, index=False)"),
+    **dict.fromkeys((".txt", ".dat"), "where it is a CSV, call it .csv"),
+    ".feather": "pandas: pd.read_feather(…).to_parquet(…)",
+}
+
 
 def read_table(path: Path, file_format: FileFormat, wanted: WantedColumns) -> dict[str, pyarrow.Array]:
     """The wanted columns of ``path``; those of a CSV are all text.
@@ -57,9 +65,10 @@ def read_table(path: Path, file_format: FileFormat, wanted: WantedColumns) -> di
         elif name.endswith(PARQUET_SUFFIXES):
             table = _read_parquet(path, file_format, wanted)
         else:
+            ends = f"ends in {path.suffix!r}" if path.suffix else "has no ending"
+            how = _OTHER_SUFFIXES.get(path.suffix.lower(), "pandas: .to_parquet, .to_csv(index=False)")
             raise HistoryFileError(
-                f"{path}: the name ends in {path.suffix or 'nothing'!r}; give a .csv, a .csv.gz, a .tsv or a .parquet "
-                "file (pandas: .to_parquet, .to_csv(index=False))"
+                f"{path}: the name {ends}; give a .csv, a .csv.gz, a .tsv or a .parquet file ({how})"
             )
     except HistoryFileError:
         raise
@@ -83,12 +92,16 @@ def _read_csv(path: Path, file_format: FileFormat, wanted: WantedColumns) -> pya
     hint = suggestion(data, file_format, delimiter, wanted)
     utf8 = _as_utf8(path, data, file_format.encoding, delimiter, hint)
     names = _header(path, utf8, delimiter)
-    chosen = _require_columns(path, names, wanted, hint)
+    layout = layout_hint(utf8[:SAMPLE_BYTES].decode("utf-8", "ignore"), delimiter, wanted.names)
+    chosen = _require_columns(path, names, wanted, hint or layout)
     return _parse_csv(path, utf8, delimiter, names, hint).select(chosen)
 
 
 def _unpacked(path: Path) -> bytes:
     """A file of a few bytes may unpack to any number."""
+    with path.open("rb") as raw:
+        if not raw.read(2).startswith(b"\x1f\x8b"):
+            raise HistoryFileError(f"{path} can't be read: it is not gzipped; call it {path.name[: -len('.gz')]}")
     with gzip.open(path) as file:
         data = file.read(MOST_UNPACKED + 1)
     if len(data) > MOST_UNPACKED:
@@ -156,11 +169,20 @@ def _parse_csv(path: Path, utf8: bytes, delimiter: str, names: list[str], hint: 
     if odd:
         told = "; ".join(f"row {row} has {count} cells" for row, count in odd[:MAX_TOLD])
         more = f"; and {len(odd) - MAX_TOLD} rows more" if len(odd) > MAX_TOLD else ""
-        why = hint or f"; put quotes around a cell that has {delimiter!r} or a line's end in it, and end every quote"
+        why = hint or _row_remedy([count for _, count in odd], len(names), delimiter)
         raise HistoryFileError(f"{path} can't be read: the header has {len(names)} cells, but {told}{more}{why}")
     if table.column_names != places:
         raise HistoryFileError(f"{path} can't be read: its first line can't be taken apart at {delimiter!r}{hint}")
     return table.slice(1).rename_columns(names)
+
+
+def _row_remedy(counts: Sequence[int], wanted: int, delimiter: str) -> str:
+    quotes = f"; put quotes around a cell that has {delimiter!r} or a line's end in it, and end every quote"
+    if all(count < wanted for count in counts):
+        return f"; every row needs {wanted - 1} {delimiter!r}, also where its last cells are empty{quotes}"
+    if all(count > wanted for count in counts):
+        return f"; delete {delimiter!r} at the end of a row{quotes}"
+    return quotes
 
 
 def _ends_in_header(utf8: bytes, delimiter: str) -> bool:
@@ -175,6 +197,11 @@ def _read_parquet(path: Path, file_format: FileFormat, wanted: WantedColumns) ->
     import pyarrow.parquet
 
     file_format.refuse_csv_options(path)
+    with path.open("rb") as raw:
+        begin = raw.read(4)
+    if begin != b"PAR1":
+        how = "call it .csv, where it is a CSV" if begin.isascii() and begin.isalnum() else "write it again"
+        raise HistoryFileError(f"{path} can't be read: it is no Parquet file; {how}")
     # Not read_table, which would take a folder's name model=x for a column.
     with pyarrow.parquet.ParquetFile(path) as file:
         index = _index_columns(file.schema_arrow)
