@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from everloop.evaluation.advice import advice
 from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, lower_bound, upper_bound
 from everloop.evaluation.report import Latency, MetricValue, PairedDifference, ParityFacts, Parts, Report
 
@@ -169,11 +170,21 @@ def _probes(report: Report) -> Reason:
 
 
 def _test_rows(report: Report, policy: Gate) -> Reason:
+    enough = report.rows >= policy.minimum_test_rows
+    sentence = (
+        f"There are {report.rows:,} test rows of {report.days:,} days; at least "
+        f"{policy.minimum_test_rows:,} rows are required."
+    )
+    if not enough and report.rows and report.days:
+        days = math.ceil(policy.minimum_test_rows * report.days / report.rows)
+        sentence += (
+            f" That is about {days:,} days of such rows: bring more history and declare as many data.split.test_days, "
+            "or a lower gate.minimum_test_rows, which shows less."
+        )
     return Reason(
         "minimum_test_rows",
-        report.rows >= policy.minimum_test_rows,
-        f"There are {report.rows:,} test rows of {report.days:,} days; at least "
-        f"{policy.minimum_test_rows:,} rows are required.",
+        enough,
+        sentence,
         report.rows,
         policy.minimum_test_rows,
     )
@@ -257,9 +268,10 @@ def _better(other: str, paired: PairedDifference | None, policy: Gate, margin: f
     if paired is None or bound is None:
         return _incomparable(code, other, paired, policy)
     wanted = f"better by more than {margin:.4g}" if margin else "better at all"
-    return Reason(
-        code, bound < -margin, f"{_compared(other, paired, bound, policy)}; required is {wanted}.", bound, -margin
-    )
+    passed, sentence = bound < -margin, f"{_compared(other, paired, bound, policy)}; required is {wanted}."
+    if not passed:
+        sentence += f" {advice(paired, bound, -margin, policy.confidence)}"
+    return Reason(code, passed, sentence, bound, -margin)
 
 
 def _not_worse(other: str, paired: PairedDifference | None, policy: Gate) -> Reason:
@@ -267,8 +279,10 @@ def _not_worse(other: str, paired: PairedDifference | None, policy: Gate) -> Rea
     if paired is None or bound is None:
         return _incomparable(code, other, paired, policy)
     wanted = f"worse by at most {policy.margin:.4g}" if policy.margin else "not worse"
-    sentence = f"{_compared(other, paired, bound, policy)}; required is {wanted}."
-    return Reason(code, bound <= policy.margin, sentence, bound, policy.margin)
+    passed, sentence = bound <= policy.margin, f"{_compared(other, paired, bound, policy)}; required is {wanted}."
+    if not passed:
+        sentence += f" {advice(paired, bound, policy.margin, policy.confidence)}"
+    return Reason(code, passed, sentence, bound, policy.margin)
 
 
 def _upper_bound(paired: PairedDifference | None, policy: Gate) -> float | None:
