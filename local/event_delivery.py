@@ -200,7 +200,10 @@ class Sends:
         more = {"Qualifier": qualifier} if qualifier else {}
         try:
             return [client.get_policy(FunctionName=base, **more)["Policy"]]
-        except client.exceptions.ResourceNotFoundException:
+        except ClientError as error:
+            # By its code: the client is shared, and threads may each get their own classes from its `exceptions`.
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
             return []
 
     def _queue_policy(self, url: str) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from local.context import CloudContext
 
@@ -24,9 +25,13 @@ class LogStream:
         self._flushed_at = time.monotonic()
         self.group = group
         self.stream = stream
-        # The group is shared by all jobs of a kind.
-        with suppress(self._client.exceptions.ResourceAlreadyExistsException):
+        # The group is shared by all jobs of a kind. By its code: the classes in a client's `exceptions` are made when
+        # first asked for, and two jobs that start at once may each get their own.
+        try:
             self._client.create_log_group(logGroupName=group)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
+                raise
         self._client.create_log_stream(logGroupName=group, logStreamName=stream)
 
     def write(self, line: str) -> None:
