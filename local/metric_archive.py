@@ -33,19 +33,27 @@ class MetricArchive:
         # The file lives no longer than this process: nothing has to survive a crash.
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("PRAGMA synchronous = OFF")
+        self._oldest = math.inf
         self._database.execute("CREATE TABLE hours (series INTEGER, at INTEGER, bucket BLOB, PRIMARY KEY (series, at))")
 
     def add(self, series: int, buckets: dict[int, Bucket]) -> None:
-        """Merge buckets into a series' hours, by the start of the hour, and drop its hours that are too old."""
+        """Merge buckets into a series' hours, by the start of the hour."""
         self._database.execute("BEGIN")
         for at, bucket in buckets.items():
             found = self._database.execute("SELECT bucket FROM hours WHERE series = ? AND at = ?", (series, at))
             for (known,) in found.fetchall():
                 bucket.merge(_unpacked(known))
             self._database.execute("INSERT OR REPLACE INTO hours VALUES (?, ?, ?)", (series, at, _packed(bucket)))
-        oldest = max(buckets, default=0) - KEPT_SECONDS
-        self._database.execute("DELETE FROM hours WHERE series = ? AND at < ?", (series, oldest))
         self._database.execute("COMMIT")
+        self._oldest = min(self._oldest, *buckets)
+
+    def expire(self, now: int) -> None:
+        """Drop the hours of all series that are older than they are kept."""
+        if self._oldest >= now - KEPT_SECONDS:
+            return
+        self._database.execute("DELETE FROM hours WHERE at < ?", (now - KEPT_SECONDS,))
+        ((oldest,),) = self._database.execute("SELECT min(at) FROM hours").fetchall()
+        self._oldest = math.inf if oldest is None else oldest
 
     def between(self, series: int, start: int, end: int) -> Iterator[tuple[int, Bucket]]:
         """Start and bucket of a series' hours that start in [start, end)."""

@@ -54,13 +54,11 @@ class _Series:
         start = at - at % MINUTE
         bucket = self.minutes.get(start)
         if bucket is None:
-            if start - self._rolled_at >= DAY:
-                self._roll_up(start)
             bucket = self.minutes[start] = Bucket()
         return bucket
 
-    def _roll_up(self, now: int) -> None:
-        """Once a day: the minutes of more than a week ago become hours."""
+    def roll_up(self, now: int) -> None:
+        """The minutes of more than a week ago become hours."""
         self._rolled_at = now
         hours: dict[int, Bucket] = {}
         for start in [start for start in self.minutes if start < now - MINUTES_KEPT]:
@@ -94,6 +92,7 @@ class MetricStore:
         self._now = now
         self._archive = MetricArchive(archive)
         self._series: dict[MetricName, _Series] = {}
+        self._rolled_on: int | None = None
         self._lock = threading.Lock()
         self._listeners: dict[MetricName, list[Callable[[datetime], None]]] = {}
 
@@ -191,6 +190,7 @@ class MetricStore:
                 f"hours after now, {now.isoformat()}",
             )
         with self._lock:
+            self._roll_up(int(now.timestamp()))
             series = self._series.get(name)
             if series is None:
                 series = self._series[name] = _Series(len(self._series), self._archive)
@@ -199,3 +199,13 @@ class MetricStore:
             listeners = list(self._listeners.get(name, ()))
         for listener in listeners:
             listener(when)
+
+    def _roll_up(self, now: int) -> None:
+        """Once a day of the clock, all series: those that nothing arrives for any more, too."""
+        day = now // DAY
+        if day == self._rolled_on:
+            return
+        self._rolled_on = day
+        for series in self._series.values():
+            series.roll_up(now)
+        self._archive.expire(now)

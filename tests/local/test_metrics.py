@@ -157,6 +157,33 @@ def test_what_comes_late_joins_its_hour(store: MetricStore, time: Time) -> None:
     assert [(bucket.count, bucket.high) for bucket in found.values()] == [(2, 5.0)]
 
 
+def test_a_series_that_ended_holds_no_minutes_once_a_week_is_over(store: MetricStore, time: Time) -> None:
+    """GIVEN versions that are replaced, THEN memory has the minutes of those of the last week, not of all."""
+    versions = [MetricName.of("N", "m", {"version": str(number)}) for number in range(40)]
+    for day, name in enumerate(versions):
+        for minute in range(0, 1440, 60):
+            time.now = START + timedelta(days=day, minutes=minute)
+            store.put(name, 1.0)
+
+    held = [name for name in versions if store._series[name].minutes]
+
+    assert held == versions[-8:]
+    found = store.periods(versions[0], START, time.now, 3600)
+    assert [bucket.count for bucket in found.values()] == [1.0] * 24
+
+
+def test_hours_of_a_series_that_ended_are_dropped_after_455_days(store: MetricStore, time: Time) -> None:
+    store.put(NAME, 1.0)
+    for day in range(0, 480, 5):
+        time.now = START + timedelta(days=day)
+        store.put(MetricName.of("N", "other", {}), 1.0)
+
+    assert store.periods(NAME, START, time.now, 3600) == {}
+    assert store._archive._database.execute("SELECT min(at) FROM hours").fetchone()[0] >= (
+        int(time.now.timestamp()) - 455 * 86_400
+    )
+
+
 def test_hours_are_dropped_after_455_days(store: MetricStore, time: Time) -> None:
     for day in range(480):
         time.now = START + timedelta(days=day)
