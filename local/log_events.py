@@ -75,6 +75,12 @@ class LogEvents:
                 self._files.pop(0).path.unlink(missing_ok=True)
                 self.oldest = before
 
+    def spill(self) -> None:
+        """Put in files what is in memory: nothing more is expected soon."""
+        with self._lock:
+            if self._recent:
+                self._write()
+
     def clear(self) -> None:
         """Drop everything: the stream is deleted."""
         with self._lock:

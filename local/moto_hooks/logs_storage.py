@@ -35,6 +35,9 @@ def install(context: CloudContext) -> None:
         def create_log_stream(self: LogGroup, log_stream_name: str) -> Any:
             if self.retention_in_days:
                 _expire(self, int(context.clock.now().timestamp() * 1000) - int(self.retention_in_days) * _DAY)
+            # A new stream is a new worker or job: those of before have mostly written their last.
+            for stream in list(self.streams.values()):
+                stream.events.spill()
             return original(self, log_stream_name)
 
         return create_log_stream

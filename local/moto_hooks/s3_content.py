@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -19,12 +20,29 @@ from typing import Any
 
 import moto.s3.models as models
 from moto.s3.models import FakeBucket, FakeKey, S3Backend
+from moto.utilities.utils import LowercaseDict
 
 from local.context import CloudContext
 from local.moto_hooks.patching import replace
 
 _SMALL_BYTES = 256
 """What a file would take more of than memory does."""
+
+_USUALLY_NONE = (
+    "website_redirect_location",
+    "checksum_algorithm",
+    "checksum_value",
+    "checksum_type",
+    "checksum_parts",
+    "multipart",
+    "encryption",
+    "kms_key_id",
+    "bucket_key_enabled",
+    "lock_mode",
+    "lock_legal_status",
+    "lock_until",
+    "_expiry",
+)
 
 _numbers = itertools.count(1)
 
@@ -136,6 +154,46 @@ def _aware(at: datetime) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
+def _share(context: CloudContext, private: Any) -> None:
+    """Let an object hold only what it does not have in common with most others.
+
+    moto gives each some forty attributes, too many for Python to share their names among instances: two kilobytes
+    for an object of a few bytes. What has the usual value is read from the class.
+    """
+    usual: dict[str, Any] = {
+        "account_id": context.account_id,
+        "region_name": "aws",
+        "partition": "aws",
+        "acl": private,
+        "disposed": False,
+        "model_name": "s3::keyrestore",
+        "_is_versioned": False,
+        "_max_buffer_size": models.get_s3_default_key_buffer_size(),
+        "_status": None,
+        "_storage_class": "STANDARD",
+        "_tick": 0,
+        "_version_id": "null",
+        "_transitions": [(None, "IN_PROGRESS"), ("IN_PROGRESS", "RESTORED")],
+        **dict.fromkeys(_USUALLY_NONE),
+    }
+    for name, value in usual.items():
+        setattr(FakeKey, name, value)
+    # When its state last changed: counts only where moto is told to let states take time, and nobody can tell it here.
+    FakeKey._time_progressed = datetime.min
+    missing = object()
+
+    def sparing(self: FakeKey, name: str, value: Any) -> None:
+        if name == "_time_progressed":
+            return
+        if name == "bucket_name" and type(value) is str:
+            value = sys.intern(value)
+        common = usual.get(name, missing)
+        if common is missing or value != common or getattr(self, name) != common:
+            object.__setattr__(self, name, value)
+
+    FakeKey.__setattr__ = sparing
+
+
 def install(context: CloudContext) -> None:
     """Keep contents on the disk, share what all objects have alike, and let objects expire."""
     directory = context.state_directory / "objects"
@@ -163,6 +221,14 @@ def install(context: CloudContext) -> None:
         def SpooledTemporaryFile(max_size: int) -> Content:
             return Content(str(directory))
 
+    def interned(original: Any) -> Any:
+        def key_transform(self: LowercaseDict, key: str) -> str:
+            return sys.intern(original(self, key))
+
+        return key_transform
+
+    _share(context, private)
+    replace(LowercaseDict, "_keytransform", interned)
     replace(models, "tempfile", lambda _original: Files)
     replace(models, "get_canned_acl", shared)
     replace(S3Backend, "get_bucket", swept)

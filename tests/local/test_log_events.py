@@ -71,3 +71,15 @@ def test_old_files_are_deleted_and_their_events_with_them(tmp_path: Path) -> Non
     events.clear()
     assert list(events) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stream_that_rests_holds_nothing_and_goes_on(tmp_path: Path) -> None:
+    events = LogEvents(tmp_path)
+    events.extend([event(1), event(2)])
+    events.spill()
+    events.spill()
+
+    assert events._recent == []
+    events.extend([event(3)])
+    assert [e.timestamp for e in events] == [1, 2, 3]
+    assert (len(events), len(list(tmp_path.iterdir()))) == (3, 1)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import json
+import tracemalloc
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from moto.dynamodb.models.table import Table
+from moto.logs.models import LogEvent
 from moto.s3.models import FakeKey
 
 from local.moto_hooks.s3_content import Content
@@ -101,6 +104,54 @@ class TestObjects:
         s3.delete_object(Bucket="versioned", Key="k", VersionId=old)
         gc.collect()
         assert len(files(cloud, "objects")) == 1
+
+    def test_a_small_object_takes_little_memory(self, cloud: Cloud) -> None:
+        s3 = cloud.client("s3")
+        s3.create_bucket(Bucket="lake")
+        number = 400
+
+        def put(first: int) -> None:
+            for n in range(first, first + number):
+                key = f"predictions/model=m/date=2026-01-05/part-{n:06}.parquet"
+                s3.put_object(Bucket="lake", Key=key, Body=b"x" * 999)
+            gc.collect()
+
+        put(0)  # what is kept once, whatever is put
+        tracemalloc.start()
+        put(number)
+        held, _peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert held / number < 2000
+
+    def test_what_an_object_has_of_its_own_is_told(self, cloud: Cloud) -> None:
+        s3 = cloud.client("s3")
+        s3.create_bucket(Bucket="lake", ObjectLockEnabledForBucket=True)
+        own: dict[str, Any] = {
+            "Metadata": {"a": "1"},
+            "ContentType": "text/plain",
+            "StorageClass": "STANDARD_IA",
+            "ServerSideEncryption": "aws:kms",
+            "SSEKMSKeyId": "key",
+            "WebsiteRedirectLocation": "/there",
+            "ObjectLockMode": "GOVERNANCE",
+            "ObjectLockRetainUntilDate": datetime(2030, 1, 1, tzinfo=UTC),
+            "ObjectLockLegalHoldStatus": "ON",
+        }
+        s3.put_object(Bucket="lake", Key="usual", Body=b"1")
+        s3.put_object(Bucket="lake", Key="own", Body=b"22", **own)
+        s3.copy_object(Bucket="lake", Key="copy", CopySource={"Bucket": "lake", "Key": "own"})
+
+        told, usual = s3.head_object(Bucket="lake", Key="own"), s3.head_object(Bucket="lake", Key="usual")
+        assert {name: told[name] for name in own} == own
+        assert told["VersionId"] != usual["VersionId"]
+        assert not set(own) - {"Metadata", "ContentType"} & set(usual)
+        assert (usual["Metadata"], usual["ContentLength"], told["ContentLength"]) == ({}, 1, 2)
+        assert s3.get_object(Bucket="lake", Key="copy")["Body"].read() == b"22"
+        # WHEN it becomes usual again, THEN that is told
+        s3.put_object_legal_hold(Bucket="lake", Key="own", LegalHold={"Status": "OFF"})
+        held = s3.get_object_legal_hold(Bucket="lake", Key="own")["LegalHold"]["Status"]
+        assert held == "OFF"
 
     def test_whoever_still_reads_a_deleted_object_is_told_so(self, tmp_path: Path) -> None:
         content = Content(str(tmp_path))
@@ -210,3 +261,17 @@ class TestLogs:
         assert [event["message"] for event in page] == ["one 0", "one 1"]
         first = logs.describe_log_streams(logGroupName="kept", logStreamNamePrefix="one")["logStreams"][0]
         assert first["firstEventTimestamp"] == first["lastEventTimestamp"] == page[0]["timestamp"]
+
+    def test_only_the_newest_stream_of_a_group_is_in_memory(self, cloud: Cloud) -> None:
+        logs = cloud.client("logs")
+        logs.create_log_group(logGroupName="jobs")
+        gc.collect()
+        for name in range(20):
+            now = int(cloud.context.clock.now().timestamp() * 1000)
+            logs.create_log_stream(logGroupName="jobs", logStreamName=f"{name:02}")
+            events = [{"timestamp": now, "message": f"{name} {n}"} for n in range(100)]
+            logs.put_log_events(logGroupName="jobs", logStreamName=f"{name:02}", logEvents=events)
+            cloud.advance(days=1)
+
+        assert count(LogEvent) <= 100
+        assert len(logs.filter_log_events(logGroupName="jobs", logStreamNames=["03"])["events"]) == 100
