@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from local import allocator
 from local.activity import NotQuietError
 from local.context import CloudContext
 from local.http_server import HttpRequest, HttpResponse
@@ -17,10 +18,11 @@ from local.runtime.worker import resident_mb
 
 _JSON = (("Content-Type", "application/json"),)
 _SAMPLE_SECONDS = 2.0
+_SAMPLES_PER_RELEASE = 5
 
 
 class MemoryWatch:
-    """Samples how much memory the cloud and its children hold, and remembers the peak."""
+    """Samples how much memory the cloud and its children hold, remembers the peak, and gives free memory back."""
 
     def __init__(self, sources: dict[str, Callable[[], int]]) -> None:
         self._sources = {"cloud": lambda: resident_mb(os.getpid()), **sources}
@@ -34,9 +36,17 @@ class MemoryWatch:
         self._peak = max(self._peak, sum(parts.values()))
         return {"rss_mb": parts, "peak_mb": self._peak}
 
+    def stop(self) -> None:
+        """Sample no more."""
+        self._stop.set()
+
     def _watch(self) -> None:
+        samples = 0
         while not self._stop.wait(_SAMPLE_SECONDS):
             self.sample()
+            samples += 1
+            if samples % _SAMPLES_PER_RELEASE == 0:
+                allocator.release()
 
 
 class Control:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, ModuleType
 
-from local import moto_hooks
+from local import allocator, moto_hooks
 from local.activity import Activity
 from local.clock import Clock
 from local.context import ACCOUNT_ID, REGION, CloudContext
@@ -40,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"local cloud: {error}", file=sys.stderr)
         return 2
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    allocator.configure()
     activity = Activity()
     context = CloudContext(
         clock=Clock(activity, options.start),
