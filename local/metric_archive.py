@@ -29,7 +29,9 @@ class MetricArchive:
     def __init__(self, path: Path | None = None) -> None:
         if path is not None:
             path.unlink(missing_ok=True)
-        self._database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+        connection = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+        # One cursor for all: a connection remembers the last two hundred that were made for it.
+        self._database = connection.cursor()
         # The file lives no longer than this process: nothing has to survive a crash.
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("PRAGMA synchronous = OFF")
