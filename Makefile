@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv/bin
 
-.PHONY: help setup loop test test-fast lint clean
+.PHONY: help setup loop test test-fast lint docs clean
 
 help: ## What can be typed here
 	@awk -F ':.*## ' '/^[a-z%\/-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +28,12 @@ test-fast: setup ## The quick tests, without clouds, jobs and syntheses
 test/%: setup ## The tests of one room or file: make test/everloop/registry
 	@$(VENV)/python -m pytest -n 2 --dist loadgroup tests/$*
 
-lint: setup ## Style
+lint: setup docs ## Style, and the docs' links
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check .
+
+docs: setup ## The docs as a site, in .cache/site; a dead link fails
+	@$(VENV)/python -m pip install --quiet --requirement requirements-docs.txt --constraint constraints.txt
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --quiet
 
 clean: ## Remove what was built (not the virtual environment)
 	rm -rf cdk.out out .everloop .cache/assembly
