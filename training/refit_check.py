@@ -34,7 +34,7 @@ logger = logging.getLogger("everloop.evaluation")
 
 SIBLINGS_SCORES = "a refit serves, and the scores of rows not learned from are its evaluated sibling's"
 """Why drift of the scores is not judged: two sound models that answer equally well may spread their scores otherwise,
-and every window would alarm."""
+and every window would alarm. The monitor takes a reference from the refit's own first windows."""
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ def _facts(found: ModelStatus) -> list[list[Any]]:
         ["staging", f"version {registry.staging}" if registry.staging else "nothing"],
         ["active run", f"{active.run_id} since {minute(active.started_at)}" if active else "none"],
         ["code", code if champion else "waits for the first champion"],
+        *([["score drift", _score_reference(found)]] if _score_reference(found) else []),
         *([["not watched", _not_watched(found)]] if _not_watched(found) else []),
         ["alarms", ", ".join(found.alarms) or "none"],
         ["predictions", found.deployed.predictions_url],
@@ -72,8 +73,17 @@ def _facts(found: ModelStatus) -> list[list[Any]]:
 
 def _not_watched(found: ModelStatus) -> str:
     """Features that the last window left out, each with its reason."""
-    last = found.registry.windows[0].document if found.registry.windows else {}
-    return "; ".join(f"{name}: {why}" for name, why in last.get("not_watched", {}).items())
+    return "; ".join(f"{name}: {why}" for name, why in _last_window(found).get("not_watched", {}).items())
+
+
+def _score_reference(found: ModelStatus) -> str:
+    """What drift of the scores is judged by, where that is the champion's own windows; empty before they suffice."""
+    own = _last_window(found).get("score_reference") or {}
+    return f"judged by {own['sentence']}" if own.get("complete") else ""
+
+
+def _last_window(found: ModelStatus) -> dict[str, Any]:
+    return found.registry.windows[0].document if found.registry.windows else {}
 
 
 def _window(document: dict[str, Any]) -> list[Any]:

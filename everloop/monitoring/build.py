@@ -11,17 +11,13 @@ import numpy as np
 from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.bins import Bins, CategoryBins, NumberBins
 from everloop.monitoring.counting import bin_indices, count_outcomes, counted, counted_daily
-from everloop.monitoring.divergence import distance, smallest_share
 from everloop.monitoring.exceptions import ReferenceUnusableError
-from everloop.monitoring.profile import BinCounts
-from everloop.monitoring.reference import FeatureReference, Natural, Reference
+from everloop.monitoring.natural import natural_variation
+from everloop.monitoring.reference import FeatureReference, Reference
 
 NUMBER_BINS = 10
 SCORE_BINS = 50
 CATEGORIES = 20
-
-FEWEST_SPANS = 5
-"""A span is judged only where the reference holds this many side by side: fewer say too little of their spread."""
 
 
 def build_reference(
@@ -122,48 +118,3 @@ def _feature(bins: Bins, values: np.ndarray | Sequence[str], day: np.ndarray, sp
     """``day`` is the number of each row's day, from 0 on."""
     indices = bin_indices(bins, values)
     return FeatureReference(bins, counted(bins, indices), natural_variation(counted_daily(bins, indices, day), span))
-
-
-def natural_variation(daily: Sequence[BinCounts], longest: int) -> tuple[Natural, ...]:
-    """How far spans of up to ``longest`` days are from the other days.
-
-    Parameters
-    ----------
-    daily : sequence of BinCounts
-        The days of the reference in order.
-    """
-    cells = np.array([d.cells for d in daily if d.rows], dtype=np.int64)
-    days = len(cells)
-    if days < FEWEST_SPANS:
-        return ()
-    floor = smallest_share(days)
-    freedom = _directions(cells, floor)
-    cumulative = np.vstack([np.zeros_like(cells[:1]), cells.cumsum(axis=0)])
-    found = []
-    for span in range(1, longest + 1):
-        if days / span < FEWEST_SPANS:
-            break
-        parts = cumulative[span:] - cumulative[:-span]
-        distances = [distance((cumulative[-1] - part).tolist(), part.tolist(), floor) for part in parts]
-        found.append(Natural(span, float(np.mean(distances)), freedom, days / span))
-    return tuple(found)
-
-
-def _directions(cells: np.ndarray, floor: float) -> float:
-    """Along how many directions days differ, in effect: tr(A)^2 / tr(A^2) of the days' weighted covariance A.
-
-    A sum of squares of so many equally strong directions has the mean and variance that the distance of a day has
-    (Satterthwaite). The plain estimate of tr(A^2) is too large by what few days have in common by chance.
-    """
-    days = len(cells)
-    shares = cells / cells.sum(axis=1, keepdims=True)
-    whole = cells.sum(axis=0) / cells.sum()
-    scaled = (shares - shares.mean(axis=0)) / np.sqrt(np.maximum(whole, floor))
-    products = scaled @ scaled.T / (days - 1)
-    trace, squares = float(np.trace(products)), float((products**2).sum())
-    if trace <= 0:
-        return 1.0
-    chance = trace**2 / (days - 1)
-    corrected = (days - 1) ** 2 / ((days + 1) * (days - 2)) * (squares - chance)
-    widest = max(1.0, cells.shape[1] - 1.0)
-    return float(min(max(trace**2 / max(corrected, trace**2 / widest), 1.0), widest))

@@ -109,7 +109,9 @@ class DriftReport:
         return {f.name: f.as_dict() for f in self.features}
 
 
-def judge_drift(reference: Reference, windows: Sequence[Profile], policy: DriftPolicy) -> DriftReport:
+def judge_drift(
+    reference: Reference, windows: Sequence[Profile], policy: DriftPolicy, *, score_windows: int | None = None
+) -> DriftReport:
     """Compare the latest windows with the reference.
 
     Parameters
@@ -117,16 +119,21 @@ def judge_drift(reference: Reference, windows: Sequence[Profile], policy: DriftP
     windows : sequence of Profile
         Newest first, without gaps, all over the reference's bins. One without rows is no day, here as in the
         reference: a day judged with what two naturally differ by would alarm too soon.
+    score_windows : int, optional
+        In how many of them the scores are judged, where the others are the scores' reference themselves; in all
+        where nothing is given.
     """
     latest = windows[: policy.days // policy.window_days]
     rows = latest[0].rows if latest else 0
+    scored = [window for window in latest[:score_windows] if window.rows]
     latest = [window for window in latest if window.rows]
     if rows < policy.minimum_rows:
         why = f"the window has {rows} rows and needs {policy.minimum_rows}"
         return DriftReport(False, rows, reason=why)
     found = []
     for name, feature in _named(reference):
-        judged = _judge(name, feature, [_counts(p, name) for p in latest], policy)
+        profiles = scored if name == SCORE else latest
+        judged = _judge(name, feature, [_counts(p, name) for p in profiles], policy)
         if judged is not None:
             found.append(judged)
     if not found:

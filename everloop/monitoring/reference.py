@@ -95,7 +95,8 @@ class Reference:
         How good it was on the test rows; ``outcome_days`` of them.
     score_unjudged : str
         Why the drift of the scores can't be judged by ``score``; empty where it can. Its bins count scores
-        all the same.
+        all the same, and a reference is taken from the version's own windows: see
+        :mod:`everloop.monitoring.own_scores`.
     """
 
     rows: int

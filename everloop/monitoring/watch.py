@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from everloop.instants import parse_instant
 from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.drift import DriftPolicy, DriftReport, judge_drift
+from everloop.monitoring.own_scores import OwnScores, own_scores
 from everloop.monitoring.profile_answer import Counted, read_counts, read_unknown
 from everloop.monitoring.profile_queries import profile_queries
 from everloop.monitoring.profile_query import Windows, unknown_labels_query
@@ -33,6 +34,9 @@ class Scene:
         The champion's.
     earlier : sequence of mapping
         Documents of recorded windows, newest first, as far back as :func:`reach_back` wants them.
+    own : iterable of mapping
+        Documents of recorded windows, oldest first, from the champion's registration on. Read only where a score
+        reference is taken from them, and then no further than it needs.
     runs : sequence of Run
         All runs, newest first.
     active_run : str or None
@@ -41,6 +45,7 @@ class Scene:
     champion: Champion
     reference: Reference
     earlier: Sequence[dict[str, Any]]
+    own: Iterable[dict[str, Any]]
     runs: Sequence[Run]
     active_run: str | None
 
@@ -94,7 +99,9 @@ def watch(
     query : callable
         Runs a query on the lake and returns its rows.
     """
-    version, seen = scene.champion.version, watchable(scene.reference, declaration)
+    version, policy = scene.champion.version, drift_policy(declaration)
+    collected = _own_scores(scene, policy, before=windows.end)
+    seen = watchable(collected.judging(scene.reference) if collected else scene.reference, declaration)
     reference = seen.reference
     queries = profile_queries(declaration, reference, windows, version=version)
     answer = [row for text in queries for row in query(text)]
@@ -106,7 +113,12 @@ def watch(
     judged = scene.earlier[: windows_needed(declaration)]
     earlier = watched_before(judged, version=version, reference=scene.reference, watched=reference, before=windows.end)
     chain = without_gaps(windows.end, windows.end - windows.start, earlier)
-    drift = judge_drift(reference, [counted.profile, *(w.profile for w in chain)], drift_policy(declaration))
+    drift = judge_drift(
+        reference,
+        [counted.profile, *(w.profile for w in chain)],
+        policy,
+        score_windows=collected.windows_after([windows.end, *(w.end for w in chain)]) if collected else None,
+    )
     quality = judge_quality(
         reference,
         [counted.profile.outcomes, *(w.profile.outcomes for w in earlier)],
@@ -124,7 +136,15 @@ def watch(
         quality=quality,
         decision=decision,
         not_watched=seen.left_out,
+        score_reference=collected,
     )
+
+
+def _own_scores(scene: Scene, policy: DriftPolicy, *, before: datetime) -> OwnScores | None:
+    """What there is of the champion's own score reference; None where its profile has one."""
+    if not scene.reference.score_unjudged:
+        return None
+    return own_scores(scene.own, scene.reference, policy, version=scene.champion.version, before=before)
 
 
 def drift_policy(declaration: ModelDeclaration) -> DriftPolicy:

@@ -10,6 +10,7 @@ from typing import Any
 from everloop.instants import format_instant, parse_instant
 from everloop.limits import LARGEST_VALUE
 from everloop.monitoring.drift import DriftReport
+from everloop.monitoring.own_scores import OwnScores
 from everloop.monitoring.profile import Profile
 from everloop.monitoring.profile_answer import Counted
 from everloop.monitoring.profile_query import Windows
@@ -88,11 +89,14 @@ def window_document(
     quality: QualityReport,
     decision: Decision,
     not_watched: Mapping[str, str],
+    score_reference: OwnScores | None,
 ) -> dict[str, Any]:
     """The record of a window, as JSON values.
 
     ``loss`` and ``labelled_rows`` are of this window alone; ``quality`` is of all the days it was judged on.
     ``not_watched`` says of each feature that the declaration or the champion has alone why it is left out.
+    ``score_reference`` is what was collected of a score reference from the version's own windows; null where the
+    version was registered with one.
     ``left_out_rows`` are labelled, but no part of the loss or the quality; ``left_out_reason`` says why.
     """
     return {
@@ -116,6 +120,7 @@ def window_document(
         "drift_reason": drift.reason,
         "drift": drift.as_dict(),
         "not_watched": dict(not_watched),
+        "score_reference": None if score_reference is None else score_reference.as_dict(),
         "quality": quality.as_dict(),
         "decision": decision.outcome,
         "urgency": decision.urgency,

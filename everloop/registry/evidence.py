@@ -7,6 +7,7 @@ own records: of each one that a run was opened on, or a version registered with,
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from everloop.registry import keys
 from everloop.registry.items import Record, canonical_json
@@ -38,6 +39,11 @@ class Evidence(Ledger):
     def window(self, end: str) -> Window | None:
         """The window that ended at ``end``; None when it is not recorded."""
         return self._read(Window, keys.window(end), partition=keys.windows_partition(self.model))
+
+    def windows_after(self, instant: str) -> Iterator[Window]:
+        """The windows that ended after ``instant``, oldest first, read page by page as they are asked for."""
+        partition = keys.windows_partition(self.model)
+        return self._all(Window, keys.WINDOWS, partition=partition, after=keys.window(instant))
 
     def latest_windows(self, count: int) -> list[Window]:
         """The ``count`` latest windows, newest first."""

@@ -113,8 +113,15 @@ class Ledger:
         return records, refusals
 
     def _items(
-        self, prefix: str, *, partition: str | None = None, newest_first: bool = False, limit: int | None = None
+        self,
+        prefix: str,
+        *,
+        partition: str | None = None,
+        after: str | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
     ) -> Iterator[Item]:
+        """Those whose sort key begins with ``prefix``; of them, where it is given, those beyond ``after``."""
         arguments: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :partition AND begins_with(sk, :prefix)",
@@ -125,6 +132,12 @@ class Ledger:
             "ConsistentRead": True,
             "ScanIndexForward": not newest_first,
         }
+        if after is not None:
+            # A key condition has one bound below or two, and no second function: the end of the prefix is the other.
+            arguments["KeyConditionExpression"] = "pk = :partition AND sk BETWEEN :after AND :last"
+            del arguments["ExpressionAttributeValues"][":prefix"]
+            bounds = {":after": attribute(f"{after} "), ":last": attribute(f"{prefix}~")}
+            arguments["ExpressionAttributeValues"] |= bounds
         if limit is not None:
             arguments["Limit"] = limit
         given = 0

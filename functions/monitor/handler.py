@@ -26,7 +26,7 @@ from everloop.monitoring.profile_query import Windows, windows_at
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watch import Rows, Scene, reach_back, watch
 from everloop.objects import ObjectTooLargeError, read_object
-from everloop.registry.records import Champion, Window
+from everloop.registry.records import Champion, Version, Window
 from everloop.registry.store import RegistryStore
 from everloop.retraining.requests import RetrainingRequest, send
 
@@ -118,28 +118,29 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
 
 def _scene(using: Services, champion: Champion, windows: Windows) -> Scene:
     active, runs = using.store.active_run(), using.store.runs()
+    version = using.store.version(champion.version)
 
     def latest(count: int) -> list[dict[str, Any]]:
         return [window.document for window in using.store.latest_windows(count)]
 
     return Scene(
         champion=champion,
-        reference=_reference(using, champion),
+        reference=_reference(using, version),
         earlier=reach_back(using.declaration, windows, runs, latest),
+        own=(window.document for window in using.store.windows_after(version.created_at)),
         runs=runs,
         active_run=active.run_id if active else None,
     )
 
 
-def _reference(using: Services, champion: Champion) -> Reference:
-    """The champion's reference, whose bytes are the registered ones.
+def _reference(using: Services, version: Version) -> Reference:
+    """The version's reference, whose bytes are the registered ones.
 
     Raises
     ------
     ReferenceUnusableError
         When they are others.
     """
-    version = using.store.version(champion.version)
     key, registered = f"{version.artifact_prefix}{PROFILE}", version.files[PROFILE]["sha256"]
     if registered not in using.references:
         try:

@@ -199,7 +199,7 @@ def test_a_feature_that_the_champion_uses_is_not_removed_and_the_monitor_goes_on
     assert loop.statuses(3) == {(200, 2)}
     document_ = loop.next_monitoring()
     assert document_["not_watched"]["wind"] == "no longer declared"
-    assert set(document_["not_watched"]) == {"wind", SCORE}, "a refit serves, whose scores have no yardstick"
+    assert set(document_["not_watched"]) == {"wind", SCORE}, "a refit serves, which still collects its score reference"
     assert document_["rows"] > 0
     shown = CliRunner().invoke(everloop, ["status", "late_train"])
     assert "wind: no longer declared" in shown.output

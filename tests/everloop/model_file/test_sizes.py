@@ -19,6 +19,7 @@ from everloop.model_file import ModelDeclaration, ModelFileError, parse_model_fi
 from everloop.monitoring import build, profile_queries
 from everloop.monitoring.bins import NumberBins
 from everloop.monitoring.drift import DriftReport, FeatureDrift
+from everloop.monitoring.own_scores import OwnScores
 from everloop.monitoring.profile import BinCounts, Outcomes, Profile
 from everloop.monitoring.profile_answer import Counted, LabelCounts
 from everloop.monitoring.profile_query import windows_at
@@ -200,6 +201,7 @@ def test_the_record_of_a_window(declaration: ModelDeclaration) -> None:
         quality=judge_quality(known, [unlabelled], trigger=None, window_days=1, minimum_rows=9),
         decision=Decision(True, "drift", "normal", "quota", (Reason("drift", sentence), Reason("quota", "x" * 300))),
         not_watched={},
+        score_reference=OwnScores(COUNT, COUNT, COUNT, COUNT, *["2013-03-05T00:00:00.000Z"] * 2),
     )
     size = item_bytes(Window(declaration.model, "2013-03-05T00:00:00Z", window).to_item())
     assert size <= sizes.window_record_bytes(declaration) <= 1.35 * size + 10_000

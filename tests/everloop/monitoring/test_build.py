@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everloop.monitoring.build import build_reference, category_bins, complete_reference, natural_variation, number_bins
+from everloop.monitoring.build import build_reference, category_bins, complete_reference, number_bins
 from everloop.monitoring.counting import count
 from everloop.monitoring.exceptions import ReferenceUnusableError
+from everloop.monitoring.natural import natural_variation
 from everloop.monitoring.profile import BinCounts
 from tests.helpers.declarations import binary_document, declare
 

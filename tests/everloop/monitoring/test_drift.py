@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from everloop.monitoring.bins import CategoryBins
-from everloop.monitoring.build import category_bins, natural_variation
+from everloop.monitoring.build import category_bins
 from everloop.monitoring.counting import bin_indices, count, count_profile, counted
 from everloop.monitoring.drift import DriftPolicy, judge_drift
+from everloop.monitoring.natural import natural_variation
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import FeatureReference, Reference
 from tests.helpers.declarations import binary_document, declare

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from everloop.instants import format_instant
+from everloop.monitoring.own_scores import DAYS
 from everloop.monitoring.profile_query import windows_at
 from everloop.monitoring.reference import SCORE, Reference
 from everloop.monitoring.watch import Scene, reach_back, watch, windows_needed
@@ -72,6 +73,7 @@ class Days:
             champion=Champion("late_train", 1, format_instant(TRAINED), "1", "c0de", "r"),
             reference=self.reference,
             earlier=reach_back(DECLARATION, windows, runs, self.latest),
+            own=reversed(self.documents),
             runs=runs,
             active_run=None,
         )
@@ -137,21 +139,43 @@ def test_windows_read_for_their_rows_alone_are_not_judged() -> None:
     assert document["quality"]["reason"] == "this champion has 1 labelled windows of the 3 needed"
 
 
-def test_scores_without_a_yardstick_of_their_own_are_counted_and_not_judged() -> None:
+def test_scores_without_a_yardstick_are_counted_and_then_judged_by_their_own_first_windows() -> None:
     # GIVEN a champion whose reference holds another model's scores, and says so
     days = Days(rows=250, reference=replace(REFERENCE, score_unjudged="they are its sibling's"))
-    for day in range(1, 6):
+    for day in range(1, DAYS + 1):
         days.documents.insert(0, days.watch(day))
     document = days.documents[0]
     # THEN its features are judged, its scores are not, and the record says why
     assert document["drift_evaluated"]
     assert SCORE not in document["drift"]
     assert set(document["drift"]) == set(REFERENCE.features)
-    assert document["not_watched"] == {SCORE: "they are its sibling's"}
+    own = document["score_reference"]
+    assert (own["complete"], own["rows"], own["days"]) == (False, 250 * (DAYS - 1), DAYS - 1)
+    assert document["not_watched"] == {SCORE: own["sentence"]}
     # AND what follows from labels goes on
     assert document["quality"]["rows"] == 3 * 250
-    # AND any other champion's scores are judged
-    assert SCORE in Days(rows=250).watch(1)["drift"]
+    # WHEN there are days enough, THEN the windows after them are judged
+    for day in range(DAYS + 1, DAYS + 4):
+        days.documents.insert(0, days.watch(day))
+    document = days.documents[0]
+    own = document["score_reference"]
+    assert document["not_watched"] == {}
+    assert (document["drift"][SCORE]["days"], document["drift"][SCORE]["alarm"]) == (own_span(3), False)
+    assert own["complete"]
+    assert own["end"] == days.documents[3]["end"]
+    # AND a window looked at again gives the same record
+    again = Days(rows=250, reference=days.reference, documents=days.documents[1:])
+    looked = again.watch(DAYS + 3)
+    assert (looked["drift"], looked["score_reference"]) == (document["drift"], document["score_reference"])
+    # AND any other champion's scores are judged at once
+    document = Days(rows=250).watch(1)
+    assert SCORE in document["drift"]
+    assert document["score_reference"] is None
+
+
+def own_span(windows: int) -> int:
+    """How many of ``windows`` days are judged together, by a reference that is to hold five such spans."""
+    return min(windows, DAYS // 5)
 
 
 def test_a_reference_remembers_that_its_scores_are_no_yardstick() -> None:

@@ -370,6 +370,17 @@ class TestSnapshotsAndWindows:
         assert [w.document["day"] for w in store.latest_windows(5)] == [6, 5, 4, 3, 2]
         assert len(store.latest_windows(50)) == 7
 
+    def test_windows_after_an_instant_come_oldest_first_and_no_more_than_are_asked_for(
+        self, store: RegistryStore, client: UnreliableClient
+    ):
+        client.page_size = 2
+        for day in range(7):
+            store.put_window(Window("flights", at(day * 1440), {"day": day}))
+        assert [w.document["day"] for w in store.windows_after(at(2 * 1440))] == [3, 4, 5, 6]
+        assert [w.document["day"] for w in store.windows_after(at(2 * 1440 - 1))] == [2, 3, 4, 5, 6]
+        assert next(store.windows_after(at(1440))).document["day"] == 2
+        assert list(store.windows_after(at(6 * 1440))) == []
+
     def test_a_snapshot_is_written_once(self, store: RegistryStore):
         snapshot = Snapshot("flights", "abc", "s3://lake/datasets/flights/abc/", at(0), {"rows": {"train": 5}})
         assert store.put_snapshot(snapshot) == snapshot

@@ -14,6 +14,7 @@ from moto import mock_aws
 
 from everloop.instants import format_instant
 from everloop.monitoring.exceptions import ReferenceUnusableError
+from everloop.monitoring.own_scores import DAYS
 from everloop.monitoring.reference import Reference
 from everloop.registry import RegistryStore
 from functions.monitor.handler import Services, act
@@ -201,6 +202,29 @@ def test_gap_in_the_windows_starts_the_span_anew(world: World) -> None:
         world.watch(day)
     assert world.document(2)["drift"]["wind"]["days"] == 3
     assert world.document(4)["drift"]["wind"]["days"] == 1
+
+
+def test_a_refits_scores_are_judged_by_its_own_first_whole_days(world: World) -> None:
+    # GIVEN a refit that came while the version before it still answered
+    reference = reference_of([draw(world.rng, 150) for _ in range(42)], DECLARATION)
+    version = world.crown("train-1", reference=replace(reference, score_unjudged="they are its sibling's"))
+    world.live(0, rows=60, version=version)
+    world.live(0, rows=60, version=7)
+    world.watch(0)
+    for day in range(1, DAYS + 1):
+        world.live(day, version=version)
+        world.watch(day)
+    # THEN its first day is no part of what it collects, and it says how much it has until there is enough
+    document = world.document(DAYS)
+    assert document["score_reference"]["days"] == DAYS - 1
+    assert document["not_watched"] == {"prediction": document["score_reference"]["sentence"]}
+    # AND then its scores are judged, by windows that stay the same
+    for day in (DAYS + 1, DAYS + 2):
+        world.live(day, version=version)
+        world.watch(day)
+        document = world.document(day)
+        assert (document["drift"]["prediction"]["days"], document["not_watched"]) == (day - DAYS, {})
+        assert document["score_reference"]["end"] == world.document(DAYS)["end"]
 
 
 def test_altered_reference_is_refused(world: World) -> None:

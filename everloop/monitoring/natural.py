@@ -1,0 +1,81 @@
+"""How far days naturally are from each other: what a shift of some days has to be more than.
+
+Without numpy, because the monitor reckons it too, of the scores that it has counted itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import accumulate
+from operator import add, mul, sub
+
+from everloop.monitoring.divergence import distance, smallest_share
+from everloop.monitoring.profile import BinCounts
+from everloop.monitoring.reference import Natural
+
+FEWEST_SPANS = 5
+"""A span is judged only where the reference holds this many side by side: fewer say too little of their spread."""
+
+Cells = Sequence[int]
+
+
+def natural_variation(daily: Sequence[BinCounts], longest: int, *, days_each: int = 1) -> tuple[Natural, ...]:
+    """How far spans of up to ``longest`` days are from the other days.
+
+    Parameters
+    ----------
+    daily : sequence of BinCounts
+        The days of the reference in order; with ``days_each``, counts of so many days each. Those without rows are
+        left out.
+    longest : int
+        In days.
+    """
+    cells = [d.cells for d in daily if d.rows]
+    units = len(cells)
+    if units < FEWEST_SPANS:
+        return ()
+    floor = smallest_share(units * days_each)
+    freedom = _directions(cells, floor)
+    cumulative = list(accumulate(cells, _added, initial=(0,) * len(cells[0])))
+    found = []
+    for span in range(1, longest // days_each + 1):
+        if units / span < FEWEST_SPANS:
+            break
+        parts = [tuple(map(sub, end, begin)) for begin, end in zip(cumulative, cumulative[span:], strict=False)]
+        distances = [distance(tuple(map(sub, cumulative[-1], part)), part, floor) for part in parts]
+        found.append(Natural(span * days_each, math.fsum(distances) / len(distances), freedom, units / span))
+    return tuple(found)
+
+
+def _added(left: Cells, right: Cells) -> Cells:
+    return tuple(map(add, left, right))
+
+
+def _directions(cells: Sequence[Cells], floor: float) -> float:
+    """Along how many directions days differ, in effect: tr(A)^2 / tr(A^2) of the days' weighted covariance A.
+
+    A sum of squares of so many equally strong directions has the mean and variance that the distance of a day has
+    (Satterthwaite). The plain estimate of tr(A^2) is too large by what few days have in common by chance.
+    """
+    days = len(cells)
+    rows = [sum(day) for day in cells]
+    bins = [_scaled(bin_, rows, floor) for bin_ in zip(*cells, strict=True)]
+    covariances = [
+        [sum(map(mul, left, right)) / (days - 1) for right in bins[: place + 1]] for place, left in enumerate(bins)
+    ]
+    trace = sum(row[-1] for row in covariances)
+    squares = sum(2 * sum(c * c for c in row[:-1]) + row[-1] ** 2 for row in covariances)
+    if trace <= 0:
+        return 1.0
+    chance = trace**2 / (days - 1)
+    corrected = (days - 1) ** 2 / ((days + 1) * (days - 2)) * (squares - chance)
+    widest = max(1.0, len(bins) - 1.0)
+    return float(min(max(trace**2 / max(corrected, trace**2 / widest), 1.0), widest))
+
+
+def _scaled(counts: Cells, rows: Sequence[int], floor: float) -> list[float]:
+    """A bin's share on each day less its mean over days, in units of the root of its share overall."""
+    shares = [count / total for count, total in zip(counts, rows, strict=True)]
+    mean, unit = sum(shares) / len(shares), math.sqrt(max(sum(counts) / sum(rows), floor))
+    return [(share - mean) / unit for share in shares]

@@ -1,0 +1,44 @@
+"""What ``everloop status`` says of the drift of a champion's scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cli.account import DeployedModel
+from cli.commands.status import _facts
+from cli.operations.status import ModelStatus
+from everloop.monitoring.bins import NumberBins
+from everloop.monitoring.own_scores import OwnScores
+from everloop.monitoring.profile import BinCounts
+from everloop.monitoring.reference import SCORE, FeatureReference
+from everloop.registry.records import Window
+from everloop.registry.trace import Status
+
+END = "2013-03-22T00:00:00.000Z"
+COLLECTING = OwnScores(3, 250, 21, 500, END, END)
+COMPLETE = OwnScores(21, 2100, 21, 500, END, END, FeatureReference(NumberBins(()), BinCounts((2100,))))
+
+
+def told(document: dict[str, Any] | None) -> dict[str, Any]:
+    windows = [] if document is None else [Window("late_train", END, document)]
+    registry = Status("late_train", None, None, None, None, None, {}, [], [], windows)
+    return dict(_facts(ModelStatus(registry, DeployedModel("late_train", *[""] * 9), False, [])))
+
+
+def test_while_a_score_reference_is_collected_it_says_how_much_there_is() -> None:
+    facts = told({"not_watched": {SCORE: COLLECTING.sentence}, "score_reference": COLLECTING.as_dict()})
+    assert "score drift" not in facts
+    assert facts["not watched"].startswith(
+        "prediction: collecting its own score reference, 250 of 500 rows and 3 of 21"
+    )
+
+
+def test_then_it_says_what_the_scores_are_judged_by() -> None:
+    facts = told({"not_watched": {}, "score_reference": COMPLETE.as_dict()})
+    assert facts["score drift"] == f"judged by its own first 21 whole days, until {END}: 2,100 rows"
+    assert "not watched" not in facts
+
+
+def test_of_a_version_with_a_reference_of_its_own_and_of_old_records_it_says_nothing() -> None:
+    for document in ({"not_watched": {}, "score_reference": None}, {}, None):
+        assert "score drift" not in told(document)
