@@ -156,6 +156,26 @@ def _windows(declaration: ModelDeclaration) -> Iterator[Misfit]:
         yield Misfit(("retraining", "quality", "days"), quality.days, allowed)
 
 
+def _comparable_rows(declaration: ModelDeclaration) -> Iterator[Misfit]:
+    """Whether a training that starts by itself has a whole test part that its champion has not learned from.
+
+    A refit has learned up to the newest label there was; as many days of new rows there are as have gone by since.
+    """
+    if declaration.training.refit != "after_gate":
+        return
+    retraining, test_days = declaration.retraining, declaration.data.split.test_days
+    cooldown, schedule = retraining.cooldown_days, retraining.schedule_days
+    why = (
+        f"at least {test_days}, the days of data.split.test_days: with training.refit 'after_gate' a champion has "
+        f"learned from all rows that were labelled, and a training {{}} days later finds only so many days of test "
+        "rows that are new to it (or training.refit 'none', of which the champion never learns its test rows)"
+    )
+    if (retraining.quality or retraining.drift) and cooldown < test_days:
+        yield Misfit(("retraining", "cooldown_days"), cooldown, why.format(f"{cooldown:g}"))
+    if schedule is not None and max(schedule, cooldown) < test_days:
+        yield Misfit(("retraining", "schedule_days"), schedule, why.format(f"{max(schedule, cooldown):g}"))
+
+
 def _training_run_cost(declaration: ModelDeclaration) -> Iterator[Misfit]:
     cost, instance = declaration.cost, declaration.training.instance_type
     worst = worst_case.training_run_usd(declaration)
@@ -220,6 +240,7 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _width,
     _execution,
     _windows,
+    _comparable_rows,
     _training_run_cost,
     _monthly_cost,
 )

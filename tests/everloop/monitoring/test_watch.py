@@ -29,6 +29,7 @@ DECLARATION = declare(
             "quota": {"runs": 3, "days": 90},
         },
         monitoring={"minimum_rows": 200},
+        data={"split": {"test_days": 5}},
     )
 )
 REFERENCE = reference_of([draw(np.random.default_rng(1), 50) for _ in range(10)], DECLARATION)

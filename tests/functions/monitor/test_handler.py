@@ -34,6 +34,7 @@ DECLARATION = declare(
             "quota": {"runs": 3, "days": 100},
         },
         monitoring={"minimum_rows": 50},
+        data={"split": {"test_days": 5}},
     )
 )
 
