@@ -1,4 +1,4 @@
-"""Finds the sentence in what a pipeline gives as the cause of a failure."""
+"""Finds the sentence in what a pipeline gives as the cause of a failure, and whose fault that was."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ job has no ``ExitMessage``.
 
 _TRUNCATED = [re.compile(rf'"{name}"\s*:\s*("(?:[^"\\]|\\.)+")') for name in _SENTENCES]
 """Step Functions cuts long causes, which leaves no valid JSON."""
+
+_FAILURE = re.compile(r'"FailureReason"\s*:\s*"([A-Za-z]+)')
+"""The kind of failure, with which the reason of a SageMaker job begins."""
+
+_OF_THE_MODEL = frozenset({"AlgorithmError", "ClientError"})
+"""Kinds that are the model's own: its program failed, or what it was given. The others are the platform's or the
+account's: ``CapacityError``, ``InternalServerError``, ``ResourceLimitExceeded``."""
+
+_OUT_OF_TIME = re.compile(r"MaxRuntimeExceeded|MaxRuntimeInSeconds")
+"""A job that SageMaker stopped at ``training.max_minutes``; it has no failure reason of the kinds above."""
 
 MAX_LENGTH = 4000
 """Characters that are kept: a record of the registry has to stay small."""
@@ -34,6 +44,24 @@ def readable_cause(cause: str) -> str:
         error, text = "", cause
     sentence = _sentence(text) or text
     return (f"{error}: {sentence}" if error and not sentence.startswith(error) else sentence)[:MAX_LENGTH]
+
+
+def by_the_model(cause: str) -> bool:
+    """Whether a run broke by the model's own fault, so that it costs one of the trainings that the quota allows.
+
+    That is known of a job whose program or input failed, or that took longer than it may. Everything else counts
+    apart: a service that failed or was busy, an account without the instance, a job that was not taken, a function of
+    the pipeline that failed, a word that nobody knows. Runs that count apart are limited too, for each day.
+
+    Parameters
+    ----------
+    cause : str
+        As a catch of the pipeline gives it.
+    """
+    found = _FAILURE.search(cause)
+    if found is not None:
+        return found[1] in _OF_THE_MODEL
+    return _OUT_OF_TIME.search(cause) is not None
 
 
 def _sentence(text: str) -> str | None:

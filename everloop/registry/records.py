@@ -103,7 +103,8 @@ class Run(Record):
     version : int or None
         The version it registered; ``verdict`` is its gate's, and ``refit`` that version's.
     trained : bool
-        False when it ended before its training job got an instance: then it cost none of the quota.
+        False when it broke before its training job got an instance, or by no fault of the model's: then it cost none of
+        the quota.
     """
 
     DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"trigger", "gate_reasons", "refit"})

@@ -32,8 +32,8 @@ CLOSED = frozenset({"succeeded", "rejected", "failed", "rolled_back", "smoke_pas
 
 BROKEN_RUNS = 10
 BROKEN_RUNS_WITHIN = timedelta(hours=24)
-"""How many training runs may break, before they train, in that time. They cost no instance and none of the quota, which
-bounds what training costs; but what starts them must not do so for ever."""
+"""How many training runs may break in that time before they train, or by no fault of the model's. They cost none of the
+quota; but what starts them must not do so for ever."""
 
 
 class Runs(Versions):
@@ -120,8 +120,8 @@ class Runs(Versions):
     ) -> Run:
         """Close a run. A champion that still waits in ``retraining`` returns to ``production``.
 
-        The first closing counts; any later one changes nothing. ``trained`` is false for a run that broke before its
-        training job got an instance.
+        The first closing counts; any later one changes nothing. ``trained`` is false for a run that is none of the
+        quota's: one that broke before its training job got an instance, or by no fault of the model's.
 
         Raises
         ------
@@ -150,6 +150,9 @@ class Runs(Versions):
     def release_stale_run(self, run_id: str, *, reason: str, at: str, actor: str) -> Run:
         """Close a run whose execution is dead, so that the next one can open.
 
+        It counts as a training when a version had come of it. Else nobody knows how far it came, and it is counted with
+        the runs that broke.
+
         Should the execution turn out to be alive, it can register a candidate, but no longer change what
         serves. What serves is not changed here either: a canary is rolled back before its run is released.
 
@@ -167,7 +170,8 @@ class Runs(Versions):
             raise RunNotActiveError(
                 f"model {self.model}: run {run_id} is not active" + (f", {active.run_id} is" if active else ", none is")
             )
-        return self.close_run(run_id, status="released", cause=reason, at=at, actor=actor)
+        trained = self.run(run_id).version is not None
+        return self.close_run(run_id, status="released", cause=reason, at=at, actor=actor, trained=trained)
 
     def _window_of(self, trigger: dict[str, Any]) -> dict[str, str]:
         """``{"window_sha256"}`` of the recorded window that ``trigger`` names; empty when it names none."""

@@ -28,7 +28,8 @@ HIGH_URGENCY = 3.0
 class PastRun:
     """A training run: when it started, and how it ended (``open`` while it has not).
 
-    ``trained`` is false when it broke before its training job got an instance: then it cost none of the quota.
+    ``trained`` is false when it cost none of the quota: it broke before its training job got an instance, or by no
+    fault of the model's.
     """
 
     started_at: datetime

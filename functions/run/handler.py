@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 from everloop.busy_services import busy_services_named
 from everloop.environment import required_setting
 from everloop.model_file.schema import ModelDeclaration
-from everloop.registry.causes import readable_cause
+from everloop.registry.causes import by_the_model, readable_cause
 from everloop.registry.records import Run
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
@@ -95,16 +95,20 @@ def _open(event: dict[str, Any], using: Services) -> dict[str, Any]:
 def _close(event: dict[str, Any], using: Services) -> dict[str, Any]:
     """A failure comes as the pipeline caught it, a rollback with the reasons of whoever decided it.
 
-    ``event["trained"]`` is false where the pipeline knows that no training job was started.
+    ``event["trained"]`` is false where the pipeline knows that no training job was started. A run that failed
+    afterwards counts as a training when that was the model's own fault, or when a version had come of it.
     """
     cause, sentences = event.get("cause"), [reason["sentence"] for reason in event.get("reasons") or []]
+    trained = event.get("trained", True)
+    if trained and event["status"] == "failed":
+        trained = using.store.run(event["execution"]).version is not None or by_the_model(cause or "")
     run = using.store.close_run(
         event["execution"],
         status=event["status"],
         cause=readable_cause(cause) if cause else "; ".join(sentences) or None,
         at=event["at"],
         actor=f"pipeline {event['execution']}",
-        trained=event.get("trained", True),
+        trained=trained,
     )
     return {"status": run.status}
 

@@ -114,8 +114,14 @@ class TestRuns:
             store.release_stale_run("train-7", reason="dead", at=at(1), actor="ann")
         released = store.release_stale_run("train-2", reason="its execution is gone", at=at(1), actor="ann")
         assert (released.status, released.cause) == ("released", "its execution is gone")
+        assert not released.trained
         assert store.version(champion).state is State.PRODUCTION
         assert open_run(store, "train-3").status == "open"
+
+    def test_a_released_run_that_came_to_a_version_is_one_of_the_quotas(self, store: RegistryStore):
+        open_run(store, "train-1")
+        register(store, "train-1")
+        assert store.release_stale_run("train-1", reason="its execution is gone", at=at(21), actor="ann").trained
 
     def test_a_released_run_that_lives_on_changes_nothing_that_serves(self, store: RegistryStore):
         open_run(store, "train-1")

@@ -14,7 +14,7 @@ from functions.run.handler import Services, act
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import dynamodb
 from tests.helpers.declarations import binary_document, declare
-from tests.helpers.registry_scenes import TRIGGER, at, crown
+from tests.helpers.registry_scenes import TRIGGER, at, crown, register
 
 
 @pytest.fixture
@@ -60,13 +60,16 @@ def test_a_repeated_delivery_gives_the_same_answer(using: Services):
     assert act(opening("train-1", when=3), using) == first
 
 
+FAILED_SCRIPT = 'States.TaskFailed: {"FailureReason":"AlgorithmError: train.py, line 3: boom"}'
+
+
 def test_errors_carry_the_names_the_pipeline_catches(using: Services):
     act(opening("train-1"), using)
     with pytest.raises(RunAlreadyActiveError):
         act(opening("train-2"), using)
     act(closing("train-1", "rejected"), using)
     act(opening("train-2"), using)
-    act(closing("train-2", "failed", "the job died"), using)
+    act(closing("train-2", "failed", FAILED_SCRIPT), using)
     with pytest.raises(QuotaExceededError, match="quota is 2"):
         act(opening("train-3"), using)
     assert act(opening("smoke-1", kind="smoke"), using)["run_id"] == "smoke-1"
@@ -108,6 +111,44 @@ def test_a_run_that_never_trained_costs_none_of_the_quota(using: Services):
         act({**closing(f"train-{index}", "failed", "no such bucket"), "trained": False}, using)
     assert not using.store.run("train-2").trained
     act(opening("train-3"), using)
+
+
+NO_FAULT_OF_THE_MODEL = [
+    'States.TaskFailed: {"FailureReason":"InternalServerError: We encountered an internal error. Please try again."}',
+    'States.TaskFailed: {"FailureReason":"CapacityError: Unable to provision requested ML compute capacity."}',
+    "SageMaker.ResourceLimitExceededException: The account-level service limit 'ml.m5.large for processing job usage'",
+    "SageMaker.AmazonSageMakerException: Rate exceeded",
+    "States.Timeout: ",
+    "Lambda.Unknown: The cause could not be determined",
+    "the job died",
+]
+FAULT_OF_THE_MODEL = [
+    FAILED_SCRIPT,
+    'States.TaskFailed: {"ProcessingJobName":"e","FailureReason":"AlgorithmError: , exit code: 1","ExitMessage":"no"}',
+    'States.TaskFailed: {"FailureReason": "ClientError: Data download failed", "Cut',
+    'States.TaskFailed: {"SecondaryStatus":"MaxRuntimeExceeded","StoppingCondition":{"MaxRuntimeInSeconds":60}}',
+]
+
+
+@pytest.mark.parametrize("cause", NO_FAULT_OF_THE_MODEL)
+def test_a_run_that_broke_by_no_fault_of_the_models_is_none_of_the_quotas(using: Services, cause: str):
+    act(opening("train-1"), using)
+    act(closing("train-1", "failed", cause), using)
+    assert not using.store.run("train-1").trained
+
+
+@pytest.mark.parametrize("cause", FAULT_OF_THE_MODEL)
+def test_a_run_that_broke_by_the_models_fault_is_one_of_the_quotas(using: Services, cause: str):
+    act(opening("train-1"), using)
+    act(closing("train-1", "failed", cause), using)
+    assert using.store.run("train-1").trained
+
+
+def test_a_run_that_came_to_a_version_is_one_of_the_quotas_whatever_broke_it(using: Services):
+    act(opening("train-1"), using)
+    register(using.store, "train-1")
+    act(closing("train-1", "failed", NO_FAULT_OF_THE_MODEL[0]), using)
+    assert using.store.run("train-1").trained
 
 
 def test_a_rolled_back_run_says_why(using: Services):
