@@ -23,8 +23,8 @@ _OF_THE_MODEL = frozenset({"AlgorithmError", "ClientError"})
 """Kinds that are the model's own: its program failed, or what it was given. The others are the platform's or the
 account's: ``CapacityError``, ``InternalServerError``, ``ResourceLimitExceeded``."""
 
-_OUT_OF_TIME = re.compile(r"MaxRuntimeExceeded|MaxRuntimeInSeconds")
-"""A job that SageMaker stopped at ``training.max_minutes``; it has no failure reason of the kinds above."""
+_OUT_OF_TIME = "MaxRuntimeExceeded"
+"""The status of a job that SageMaker stopped at ``training.max_minutes``; it has no failure reason."""
 
 MAX_LENGTH = 4000
 """Characters that are kept: a record of the registry has to stay small."""
@@ -61,7 +61,7 @@ def by_the_model(cause: str) -> bool:
     found = _FAILURE.search(cause)
     if found is not None:
         return found[1] in _OF_THE_MODEL
-    return _OUT_OF_TIME.search(cause) is not None
+    return _OUT_OF_TIME in cause
 
 
 def _sentence(text: str) -> str | None:

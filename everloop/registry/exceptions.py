@@ -77,14 +77,15 @@ class RecordTooLargeError(RegistryError):
 
 
 class TooManyBrokenRunsError(RegistryError):
-    """The last runs all broke before they could train. ``free_at`` says when the next one may start."""
+    """Too many runs broke that are none of the quota's. ``free_at`` says when the next one may start."""
 
     def __init__(self, model: str, broken: int, hours: float, free_at: str) -> None:
         self.broken, self.free_at = broken, free_at
         super().__init__(
-            f"model {model}: {broken} training runs broke before their training job started in the last {hours:g}"
-            f" hours, and no more may in that time; mend what `everloop runs list {model}` says, and try again after"
-            f" {free_at}, or at once by `everloop train {model} --smoke`, which is not counted"
+            f"model {model}: {broken} training runs broke in the last {hours:g} hours, none by the model's fault (no"
+            " instance, a busy service, the data contract), and no more may in that time; mend what"
+            f" `everloop runs list {model}` says, and try again after {free_at}, or at once by"
+            f" `everloop train {model} --smoke`, which is not counted"
         )
 
 

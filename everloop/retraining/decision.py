@@ -202,7 +202,7 @@ def _held_back(facts: Facts, policy: Retraining) -> tuple[HeldBackBy | None, Rea
     broken = [r for r in facts.runs if not r.trained and facts.as_of - r.started_at < BROKEN_RUNS_WITHIN]
     if len(broken) >= BROKEN_RUNS:
         hours = BROKEN_RUNS_WITHIN / timedelta(hours=1)
-        sentence = f"{len(broken)} training runs broke before they could train in the last {hours:g} hours."
+        sentence = f"{len(broken)} training runs broke in the last {hours:g} hours, none by the model's fault."
         return "broken_runs", Reason("broken_runs", sentence)
     if _cools_down(facts, policy):
         age = facts.as_of - facts.runs[0].started_at

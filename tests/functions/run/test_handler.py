@@ -120,6 +120,7 @@ NO_FAULT_OF_THE_MODEL = [
     "SageMaker.AmazonSageMakerException: Rate exceeded",
     "States.Timeout: ",
     "Lambda.Unknown: The cause could not be determined",
+    'States.TaskFailed: {"SecondaryStatus":"Stopped","StoppingCondition":{"MaxRuntimeInSeconds":60}}',
     "the job died",
 ]
 FAULT_OF_THE_MODEL = [
