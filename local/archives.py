@@ -6,17 +6,45 @@ stops there. On an error what was written stays; callers unpack into a directory
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from local.containment import EscapingPathError, inside
+from local.containment import inside
 
-_COPY_BYTES = 1 << 20
+_COPY_BYTES = 1 << 18
+_HEAD_BYTES = 8192
+"""Of a member's head in a tar, its padding and a long name, on average."""
+
+_COMPRESSIONS: tuple[tuple[bytes, Any], ...] = (
+    (b"\x1f\x8b", gzip.open),
+    (b"BZh", bz2.open),
+    (b"\xfd7zXZ\0", lzma.open),
+)
+_DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    OSError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
+"""What the readers of the standard library raise on bytes that are no archive of theirs."""
 
 
 class UnsafeArchiveError(ValueError):
@@ -64,6 +92,39 @@ class _Budget:
             )
 
 
+class _Metered:
+    """A tar's bytes, uncompressed, within limits: what its own heads hold is read before any member is seen.
+
+    A long name or an extended head (pax) may have any size, and is read at once.
+    """
+
+    def __init__(self, stream: Any, limits: Limits) -> None:
+        self._stream = stream
+        self._left = limits.total_bytes + _HEAD_BYTES * (limits.members + 2)
+
+    def read(self, size: int) -> bytes:
+        if size > _COPY_BYTES:
+            raise UnsafeArchiveError(f"the head of a member has {size} bytes; at most {_COPY_BYTES} are read")
+        self._left -= size
+        if self._left < 0:
+            raise UnsafeArchiveError("the heads of the archive's members are larger than they may be")
+        return bytes(self._stream.read(size))
+
+    def seek(self, position: int) -> int:
+        return int(self._stream.seek(position))
+
+    def tell(self) -> int:
+        return int(self._stream.tell())
+
+
+def _opened(archive: Path) -> Any:
+    """The archive's bytes, uncompressed by what its first bytes say."""
+    with archive.open("rb") as file:
+        begin = file.read(8)
+    opener = next((opener for magic, opener in _COMPRESSIONS if begin.startswith(magic)), open)
+    return opener(archive, "rb")
+
+
 def unpack_tar(archive: Path, into: Path, limits: Limits) -> None:
     """Unpack a tar archive, compressed or not, into a directory.
 
@@ -74,7 +135,7 @@ def unpack_tar(archive: Path, into: Path, limits: Limits) -> None:
     budget = _Budget(limits)
     into.mkdir(parents=True, exist_ok=True)
     try:
-        with tarfile.open(archive) as tar:
+        with _opened(archive) as stream, tarfile.TarFile(fileobj=_Metered(stream, limits)) as tar:  # type: ignore[arg-type]
             for member in tar:
                 budget.take(member.name, member.size)
                 name = _plain(member.name)
@@ -85,7 +146,9 @@ def unpack_tar(archive: Path, into: Path, limits: Limits) -> None:
                 if name:
                     content = tar.extractfile(member) if member.isreg() else None
                     _write(into, name, content, member.mode)
-    except (tarfile.TarError, OSError, EOFError, EscapingPathError) as error:
+    except UnsafeArchiveError:
+        raise
+    except _DAMAGED as error:
         raise UnsafeArchiveError(str(error)) from error
 
 
@@ -116,7 +179,9 @@ def unpack_zip(archive: IO[bytes], into: Path, limits: Limits) -> None:
                 else:
                     with opened.open(entry) as content:
                         _write(into, name, content, mode)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, EscapingPathError) as error:
+    except UnsafeArchiveError:
+        raise
+    except _DAMAGED as error:
         raise UnsafeArchiveError(str(error)) from error
 
 

@@ -106,18 +106,25 @@ class S3Transfer:
         Raises
         ------
         ClientFailureError
-            When the role may not write there.
+            When the role may not write there, or there is something else than files and directories.
         """
         bucket, prefix = split_uri(uri)
-        for path in sorted(directory.rglob("*")):
-            if path.is_file():
-                relative = path.relative_to(directory).as_posix()
-                self._put(path, bucket, f"{prefix.rstrip('/')}/{relative}".lstrip("/"))
+        for path in _files_to_upload(directory):
+            relative = path.relative_to(directory).as_posix()
+            self._put(path, bucket, f"{prefix.rstrip('/')}/{relative}".lstrip("/"))
 
     def upload_archive(self, directory: Path, uri: str, scratch: Path) -> None:
-        """Put a directory's contents as one ``.tar.gz``."""
+        """Put a directory's contents as one ``.tar.gz``, links to its own files as those files.
+
+        Raises
+        ------
+        ClientFailureError
+            As :meth:`upload_directory`.
+        """
+        _files_to_upload(directory)
         archive = scratch / "upload.tar.gz"
-        with tarfile.open(archive, "w:gz", compresslevel=6) as tar:
+        # Without links of either kind: whoever unpacks it takes none.
+        with tarfile.open(archive, "w:gz", compresslevel=6, dereference=True) as tar:
             for path in sorted(directory.iterdir()):
                 tar.add(path, arcname=path.name)
         bucket, key = split_uri(uri)
@@ -162,6 +169,28 @@ class S3Transfer:
                 self._client.put_object(Bucket=bucket, Key=key, Body=file)
         except ClientError as error:
             raise _failure("Artifact upload failed", f"s3://{bucket}/{key}", error) from error
+
+
+def _files_to_upload(directory: Path) -> list[Path]:
+    """The files below a directory that a job wrote.
+
+    Raises
+    ------
+    ClientFailureError
+        For a link to anything but a file in it, on AWS it would lead nowhere, and for pipes, sockets and devices.
+    """
+    files, top = [], directory.resolve()
+    for path in sorted(directory.rglob("*")):
+        leads_out = path.is_symlink() and not (path.is_file() and path.resolve().is_relative_to(top))
+        if leads_out or not (path.is_file() or path.is_dir()):
+            what = f"a link to {path.readlink()}" if path.is_symlink() else "neither a file nor a directory"
+            raise ClientFailureError(
+                f"Artifact upload failed: {path.relative_to(directory).as_posix()!r} is {what}; "
+                "write the file itself into the directory"
+            )
+        if path.is_file():
+            files.append(path)
+    return files
 
 
 def _relative(key: str, prefix: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import io
 import os
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -146,3 +149,74 @@ def test_programs_stay_programs(tmp_path: Path) -> None:
 
     assert os.access(tmp_path / "into" / "run.sh", os.X_OK)
     assert not (tmp_path / "into" / "data").stat().st_mode & stat.S_IXUSR
+
+
+def tar_of(tmp_path: Path, *members: tuple[bytes, bytes]) -> Path:
+    """A gzipped tar of members of the given types, which say no more than their content."""
+    path = tmp_path / "a.tar.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for kind, content in members:
+            head = tarfile.TarInfo("m")
+            head.type, head.size = kind, len(content)
+            file.write(head.tobuf(tarfile.GNU_FORMAT))
+            file.write(content + b"\0" * (-len(content) % 512))
+        file.write(b"\0" * 1024)
+    return path
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_the_head_of_a_member_is_bounded_too(tmp_path: Path, kind: bytes) -> None:
+    # GIVEN sixty megabytes that are a name, or settings of the next member, in an archive of sixty thousand bytes
+    path = tar_of(tmp_path, (kind, b"a" * 60_000_000), (tarfile.REGTYPE, b"x"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnsafeArchiveError, match="head of a member has 6000"):
+            unpack_tar(path, tmp_path / "into", LIMITS)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_heads_without_end_are_refused(tmp_path: Path) -> None:
+    heads = [(tarfile.GNUTYPE_LONGNAME, b"a" * 1000)] * 2000
+
+    with pytest.raises(UnsafeArchiveError):
+        unpack_tar(tar_of(tmp_path, *heads, (tarfile.REGTYPE, b"x")), tmp_path / "into", LIMITS)
+    assert not files_of(tmp_path / "into")
+
+
+@pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])
+def test_every_compression_is_taken_and_any_damage_is_said(tmp_path: Path, compression: str) -> None:
+    path, content = tmp_path / "packed", os.urandom(500)
+    with tarfile.open(path, f"w:{compression}") as tar:
+        member = tarfile.TarInfo("m")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    unpack_tar(path, tmp_path / "into", LIMITS)
+    assert files_of(tmp_path / "into") == {"m": content}
+    whole = path.read_bytes()
+
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        with contextlib.suppress(UnsafeArchiveError):  # and no other error
+            unpack_tar(path, tmp_path / f"into{place}", LIMITS)
+        path.write_bytes(whole[:place])
+        with contextlib.suppress(UnsafeArchiveError):
+            unpack_tar(path, tmp_path / f"cut{place}", LIMITS)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_any_damage_of_a_zip_is_said(tmp_path: Path, method: int) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("mé", b"content" * 50)
+    whole = buffer.getvalue()
+
+    refused = 0
+    for place in range(len(whole)):
+        damaged = whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :]
+        try:
+            unpack_zip(io.BytesIO(damaged), tmp_path / f"into{place}", LIMITS)
+        except UnsafeArchiveError:
+            refused += 1
+    assert refused > len(whole) / 4
