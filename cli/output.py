@@ -97,7 +97,13 @@ def as_json_text(value: Any) -> str:
     """``value`` as JSON that also a terminal can be sent: what it would obey is written as an escape of JSON's."""
     text = json.dumps(to_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
     # Outside of its texts JSON has none of these characters.
-    return ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return ACTING.sub(lambda found: _json_escape(found[0]), text)
+
+
+def _json_escape(character: str) -> str:
+    """A character as JSON escapes it: one beyond 16 bits as two halves."""
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
 def print_error(message: str, remedy: str | None = None) -> None:

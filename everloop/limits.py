@@ -8,6 +8,12 @@ from datetime import UTC, date, datetime
 UNUSABLE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, which no key or category means, and lone surrogates, which are no text at all."""
 
+INVISIBLE_CHARACTERS = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""What nobody sees, and no writing needs: zero-width spaces, byte order marks, marks of direction, tags. Joiners
+(U+200C, U+200D) are not among them: Persian and emoji are written with them."""
+
 LARGEST_VALUE = 1e60
 """Of either sign. Monitoring sums fourth powers of what it counts, and squares those sums again to find their error:
 beyond this, a single value would make them infinite for good, and no number can be told from another any more."""

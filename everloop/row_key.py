@@ -10,7 +10,7 @@ import re
 import unicodedata
 from typing import Any
 
-from everloop.limits import UNUSABLE_CHARACTERS
+from everloop.limits import INVISIBLE_CHARACTERS, UNUSABLE_CHARACTERS
 from everloop.shown import shown
 
 MAX_KEY_LENGTH = 256
@@ -19,7 +19,7 @@ MAX_KEY_LENGTH = 256
 EXACT_BELOW = 2**53
 """A float64 of this size or more may stand for several whole numbers."""
 
-_FLOAT_TEXT = re.compile(r"[+-]?[0-9]+[.,]0*")
+_FLOAT_TEXT = re.compile(r"[+-]?[0-9]+[.,]0*|-0+")
 _SCIENTIFIC_TEXT = re.compile(r"[+-]?[0-9]([.,][0-9]+)?[eE][+-][0-9]{2,}")
 
 _TAKEN = "a key is a text or a whole number"
@@ -62,7 +62,8 @@ def row_key(value: Any, *, exact_below: int = EXACT_BELOW) -> str:
     ------
     KeyRefusedError
         For anything else, and for a text that would not match its own key from another carrier: one that begins or
-        ends with white space, or is a whole number as a program writes a float (``1000000001.0``, ``1E+09``).
+        ends with white space, has a character that nobody sees, or is a whole number as a program writes a float
+        (``1000000001.0``, ``1E+09``, ``-0``).
     """
     if isinstance(value, str):
         return _text_key(value)
@@ -84,8 +85,14 @@ def _text_key(value: str) -> str:
     if not value.isascii():
         value = unicodedata.normalize("NFC", value)
         _refuse_long(value)
-    if not value.isprintable() and UNUSABLE_CHARACTERS.search(value):
-        raise KeyRefusedError("control_character", "a text with a control character")
+    if not value.isprintable():
+        if UNUSABLE_CHARACTERS.search(value):
+            raise KeyRefusedError("control_character", "a text with a control character")
+        if found := INVISIBLE_CHARACTERS.search(value):
+            raise _refused(
+                f"a text with an invisible character, U+{ord(found[0]):04X}, which the same key from elsewhere would "
+                "not have; take it out (a byte order mark, pandas: encoding='utf-8-sig')"
+            )
     if value[0].isspace() or value[-1].isspace():
         raise _refused("a text with white space at an end; strip it (pandas: .str.strip())")
     if value[0] in "+-0123456789":

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from itertools import islice
 from typing import Any
 
+from everloop.limits import INVISIBLE_CHARACTERS
+
 LONGEST_SHOWN = 80
 """Characters of a value in a message."""
 
@@ -15,9 +17,10 @@ _MARGIN = "    "
 MOST_LISTED = 10
 """Names in a list in a message."""
 
-ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+ACTING = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{INVISIBLE_CHARACTERS.pattern[1:-1]}]")
 """What a terminal obeys instead of showing it: controls but tab and line feed, other line ends, what turns the
-direction of text around (https://trojansource.codes), and half characters, which no terminal can be sent."""
+direction of text around (https://trojansource.codes), half characters, which no terminal can be sent; and what it
+does not show at all, so that two names look alike."""
 
 
 def visible(text: str) -> str:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from cli.output import Output, as_json_text, minute, print_error
 from cli.replay.progress import Progress
+from everloop.shown import ACTING
 
 
 @pytest.fixture(autouse=True)
@@ -183,3 +184,13 @@ def test_a_warning_of_a_library_is_one_line_and_does_nothing() -> None:
     assert line.startswith("warning: the category a\\x1b[2Jb error: xyyy")
     assert line.endswith("y… (UserWarning)")
     assert "\x1b" not in line
+
+
+def test_json_for_a_terminal_reads_back_as_what_it_was() -> None:
+    value = {"a\u200b": "\x1b[2J\u202e\U000e0041\ufeff", "b": "é👩\u200d🔬"}
+
+    text = as_json_text(value)
+
+    assert json.loads(text) == value
+    assert not ACTING.search(text.replace("\n", ""))
+    assert "👩\u200d🔬" in text

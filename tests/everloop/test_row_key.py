@@ -27,6 +27,8 @@ from everloop.row_key import KeyRefusedError, row_key
         ("cafe\u0301", "caf\u00e9"),
         ("k" * 256, "k" * 256),
         (123, "123"),
+        ("نامه\u200cای", "نامه\u200cای"),  # a joiner that Persian is written with
+        ("👩\u200d🔬", "👩\u200d🔬"),
         (-7, "-7"),
         (0, "0"),
         (2**64 - 1, "18446744073709551615"),
@@ -63,6 +65,12 @@ def test_texts_stay_and_whole_numbers_become_their_digits(value: Any, key: str) 
         ("\u0958" * 200, "too_long", "256"),  # normal form C writes it as two characters
         (" 1", "wrong_type", "white space"),
         ("1\u00a0", "wrong_type", "white space"),
+        ("\ufeff1", "wrong_type", r"U\+FEFF"),
+        ("1\u200b", "wrong_type", r"U\+200B"),
+        ("A\u00ad1", "wrong_type", r"U\+00AD"),
+        ("\u200e5f", "wrong_type", r"U\+200E"),
+        ("a\U000e0041", "wrong_type", r"U\+E0041"),
+        ("-0", "wrong_type", "written as a float"),
         ("a\nb", "control_character", "control character"),
         ("\ud800", "control_character", "control character"),
         ("1000000001.0", "wrong_type", "written as a float"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everloop.shown import LONGEST_SHOWN, listed, shortened, shown
+from everloop.shown import LONGEST_SHOWN, listed, shortened, shown, visible
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,20 @@ def test_of_many_names_the_first_are_listed() -> None:
     assert listed(["a", "b"]) == "'a', 'b'"
     assert listed([]) == ""
     assert listed([f"c{i}" for i in range(12)]).endswith("'c8', 'c9' and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("a\u200bb", "a\\u200bb"),
+        ("a\u200eb\u061c", "a\\u200eb\\u061c"),
+        ("\ufeffa", "\\ufeffa"),
+        ("a\u00adb", "a\\xadb"),
+        ("a\u2060b", "a\\u2060b"),
+        ("a\U000e0041", "a\\U000e0041"),
+        ("\u202ea\u2066", "\\u202ea\\u2066"),
+        ("نامه\u200cای 👩\u200d🔬 é\tx\n", "نامه\u200cای 👩\u200d🔬 é\tx\n"),
+    ],
+)
+def test_what_nobody_would_see_is_written_out_and_text_is_left(text: str, seen: str) -> None:
+    assert visible(text) == seen
