@@ -6,6 +6,9 @@ possibility is laid into real training rows, so that all else about a probe is a
 
 from __future__ import annotations
 
+import itertools
+import math
+import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,7 +31,14 @@ TINY = 1e-300
 LONGEST_CHARACTER = "𐍈"
 """Four bytes of UTF-8, which no character has more of."""
 
-Kind = Literal["unchanged", "missing", "unseen", "longest", "value", "limit", "unlimited", "together"]
+MIXTURES = 256
+"""Ways in which some features, and not the others, are missing or unseen together: all where there are no more. Of the
+many that many features have, so many drawn ones hold every two features, and nearly every three, in every state."""
+
+_NAMED = 5
+"""Features of a mixture that a message names."""
+
+Kind = Literal["unchanged", "missing", "unseen", "longest", "value", "limit", "unlimited", "together", "mixed"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,7 @@ class Possibility:
         ``unchanged``: a training row as it is. ``missing``: null. ``unseen``: a category that is not known.
         ``longest``: an unknown category of the greatest length. ``value``: a known category. ``limit``: a number at its
         declared limit. ``unlimited``: zero, or a large or tiny number of either sign, where no limit is declared.
-        ``together``: one of these for many features at once.
+        ``together``: one of these for many features at once. ``mixed``: some features, two at least, missing or unseen.
     feature : str
         The feature; empty where it is several or none.
     values : mapping of str to float or str
@@ -63,6 +73,7 @@ def possibilities(contract: ServingContract) -> list[Possibility]:
         *(found for field in contract.numbers for found in _of_number(field)),
         *(found for field in contract.categories for found in _of_category(field)),
         *_together(contract),
+        *_mixed(contract),
     ]
 
 
@@ -129,6 +140,39 @@ def _together(contract: ServingContract) -> Iterator[Possibility]:
     ):
         if len(values) > 1:
             yield Possibility("together", "", values, shown)
+
+
+def _mixed(contract: ServingContract) -> Iterator[Possibility]:
+    """Some features missing or unseen, the others as they come."""
+    states: dict[str, list[float | str]] = {f.name: [np.nan] for f in contract.numbers if f.missing == "allow"}
+    for field in contract.categories:
+        found: list[float | str] = [""] if field.missing == "allow" else []
+        found += [_unknown(field, 1)] if field.unseen == "accept" else []
+        if found:
+            states[field.name] = found
+    for mixture in _mixtures(states):
+        words = [f"{name!r} {'missing' if value in ('', np.nan) else 'unseen'}" for name, value in mixture.items()]
+        more = f" and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
+        yield Possibility("mixed", "", mixture, f"{', '.join(words[:_NAMED])}{more}, together")
+
+
+def _mixtures(states: Mapping[str, list[float | str]]) -> Iterator[dict[str, float | str]]:
+    """Values by feature, of two features or more; every one, or as many as :data:`MIXTURES`, always the same."""
+    if math.prod(len(found) + 1 for found in states.values()) <= MIXTURES:
+        drawn = itertools.product(*([None, *found] for found in states.values()))
+    else:
+        source = random.Random(0)
+        drawn = (tuple(_drawn(found, source) for found in states.values()) for _ in range(MIXTURES))
+    for values in drawn:
+        mixture = {name: value for name, value in zip(states, values, strict=True) if value is not None}
+        if len(mixture) > 1:
+            yield mixture
+
+
+def _drawn(states: list[float | str], source: random.Random) -> float | str | None:
+    """One of the states, or as often none of them."""
+    place = int(source.random() * 2 * len(states))
+    return states[place] if place < len(states) else None
 
 
 def _missing(field: NumberField | CategoryField) -> Possibility:

@@ -212,6 +212,8 @@ def _remedy(possibility: Possibility, contract: ServingContract, features: pd.Da
         return f"Declare the limits that {name!r} really has, or scale it."
     if kind == "unlimited":
         return f"Declare a min and a max for {name!r}, or scale it."
+    if kind == "mixed":
+        return "Give the model an answer where these come together, or declare missing: refuse or unseen: refuse."
     if kind == "together":
         return "Declare limits, or missing: refuse, for those that cannot occur together."
     return "The training rows themselves have no score: see the training script."

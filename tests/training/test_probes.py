@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.request import RequestParser
 from tests.helpers.artifacts import small_contract
-from training.probes import LARGE, base_rows, counted, laid_into, possibilities
+from training.probes import LARGE, MIXTURES, base_rows, counted, laid_into, possibilities
 
 LIMIT = st.none() | st.floats(-1e300, 1e300)
 MISSING = st.sampled_from(["allow", "refuse"])
@@ -116,3 +117,26 @@ def test_what_is_counted_is_what_is_probed() -> None:
     assert sum(counted(contract).values()) == len(possibilities(contract))
     assert counted(contract)["missing"] == 3
     assert math.isnan(next(p for p in possibilities(contract) if p.kind == "missing").values["wind"])
+
+
+def test_few_features_are_mixed_in_every_way_and_many_hold_every_two() -> None:
+    few = small_contract(
+        numbers=tuple(NumberField(n, missing="allow") for n in "ab"),
+        categories=(CategoryField("c", "allow", "accept", 4, ("x",)),),
+    )
+    mixed = [p for p in possibilities(few) if p.kind == "mixed"]
+    assert len(mixed) == 2 * 2 * 3 - 1 - 4  # without none, and without one alone
+    assert {frozenset(p.values) for p in mixed} == {frozenset(s) for s in ("ab", "ac", "bc", "abc")}
+    names = [f"n{i}" for i in range(40)]
+    many = small_contract(
+        numbers=tuple(NumberField(n, missing="allow") for n in names[:20]),
+        categories=tuple(CategoryField(n, "allow", "accept", 4, ("x",)) for n in names[20:]),
+    )
+    mixed = [p for p in possibilities(many) if p.kind == "mixed"]
+    assert len(mixed) <= MIXTURES
+    states = [{(n, str(v)) for n, v in p.values.items()} for p in mixed]
+    single = set().union(*states)
+    assert len(single) == 20 + 2 * 20
+    for one, other in itertools.combinations(sorted(single), 2):
+        assert one[0] == other[0] or any({one, other} <= state for state in states)
+    assert [p.shown for p in mixed] == [p.shown for p in possibilities(many) if p.kind == "mixed"]

@@ -158,3 +158,19 @@ def test_many_features_without_an_answer_are_told_within_what_is_shown_of_a_fail
         probe(fitted(SCALER, NAN_ORDINAL, LogisticRegression()), replace(CONTRACT, numbers=numbers))
     assert len(str(refused.value)) < 1024
     assert "'amount' missing" in str(refused.value)
+
+
+class AnswersUnless:
+    """Scores 0.5, and NaN where two numbers are missing beside a country that is there."""
+
+    def score(self, num: np.ndarray, cat: np.ndarray) -> np.ndarray:
+        return np.where(np.isnan(num).all(axis=1) & (cat[:, 0] != ""), np.nan, 0.5)
+
+
+def test_a_model_without_an_answer_only_where_some_come_together_is_refused() -> None:
+    """GIVEN a model that answers each alone, and all together."""
+    both = replace(CONTRACT, numbers=(replace(AMOUNT, missing="allow"), AGE))
+
+    with pytest.raises(ProbeError, match="'amount' missing, 'age' missing, together: the model answers nan in 8 of 8"):
+        check_probes(lambda f: np.full(len(f), 0.5), AnswersUnless(), both, FEATURES, seed=1)
+    check_probes(lambda f: np.full(len(f), 0.5), AnswersUnless(), CONTRACT, FEATURES, seed=1)
