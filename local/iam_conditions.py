@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from local.globs import glob
+
 KEYS_OF_REQUESTS = frozenset(
     {"dynamodb:leadingkeys", "dynamodb:attributes", "dynamodb:select", "dynamodb:returnvalues"}
 )
@@ -31,12 +33,7 @@ class ConditionResult:
 
 
 def _like(pattern: str, value: str) -> bool:
-    return _glob(pattern).fullmatch(value) is not None
-
-
-@lru_cache(maxsize=2048)
-def _glob(pattern: str) -> re.Pattern[str]:
-    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+    return glob(pattern).fullmatch(value) is not None
 
 
 def _arn_like(pattern: str, value: str) -> bool:

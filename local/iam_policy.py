@@ -7,12 +7,12 @@ allow, and what nobody allows is denied. Conditions are in :mod:`local.iam_condi
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from local.globs import glob
 from local.iam_conditions import Condition, ConditionResult, parse_conditions, substitute
 
 
@@ -64,8 +64,8 @@ class Statement:
     def covers_action(self, action: str) -> bool:
         """Whether the statement speaks of ``action``. Actions are compared without regard to case."""
         if self.not_actions:
-            return not any(_glob(pattern.lower()).fullmatch(action.lower()) for pattern in self.not_actions)
-        return any(_glob(pattern.lower()).fullmatch(action.lower()) for pattern in self.actions)
+            return not any(glob(pattern.lower()).fullmatch(action.lower()) for pattern in self.not_actions)
+        return any(glob(pattern.lower()).fullmatch(action.lower()) for pattern in self.actions)
 
     def covers_resource(self, request: AccessRequest) -> bool:
         """Whether the statement speaks of the request's resource. A resource policy may name none."""
@@ -84,18 +84,13 @@ class Statement:
         return ConditionResult(holds=True)
 
 
-@lru_cache(maxsize=4096)
-def _glob(pattern: str) -> re.Pattern[str]:
-    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
-
-
 def _matches_resource(pattern: str, request: AccessRequest) -> bool:
     if "${" in pattern:
         substituted = substitute(pattern, request.context)
         if substituted is None:
             return False
         pattern = substituted
-    return _glob(pattern).fullmatch(request.resource) is not None
+    return glob(pattern).fullmatch(request.resource) is not None
 
 
 def _as_tuple(value: Any, where: str) -> tuple[str, ...]:
