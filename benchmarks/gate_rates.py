@@ -24,13 +24,22 @@ Scores = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class World:
-    """Rows of ``days`` days with ``positives`` of them expected to be 1, or to be 0 when ``flipped``."""
+    """Rows of ``days`` days with ``positives`` of them expected to be 1, or to be 0 when ``flipped``.
+
+    The logarithms of the days' rows have the standard deviation ``uneven``; 0 are days of as many rows.
+    """
 
     rows: int
     days: int
     positives: float
     day_spread: float
     flipped: bool = False
+    uneven: float = 0.0
+
+    @property
+    def label(self) -> str:
+        of = f"{self.positives:g} of {self.rows} in {self.days} d"
+        return f"{of}, spread {self.day_spread:g}, uneven {self.uneven:g}"
 
 
 def probability(z: np.ndarray) -> np.ndarray:
@@ -101,6 +110,9 @@ class Setting:
     def draw(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """True log odds without the day's part, noise, labels and days."""
         rows, days = self.world.rows, np.arange(self.world.rows) % self.world.days
+        if self.world.uneven:
+            share = np.exp(self.world.uneven * self.rng.normal(0, 1, self.world.days))
+            days = self.rng.choice(self.world.days, rows, p=share / share.sum())
         z, noise = self.centre + self.rng.normal(0, 1, rows), self.rng.normal(0, 1, rows)
         shift = self.world.day_spread * self.rng.normal(0, 1, self.world.days)[days]
         return z, noise, (self.rng.random(rows) < probability(z + shift)).astype(np.int64), days
@@ -129,7 +141,7 @@ def passes(
 def gate_table(worlds: list[World], draws: int, confidence: float) -> None:
     print(f"\nPasses, in percent of {draws} draws. Declared: at most {100 * (1 - confidence):.3g} where no better (=).")
     print("`not worse` has the true difference for its margin where the candidate is worse: exactly too bad.\n")
-    print(f"{'world':34} {'candidate':34} {'better':>7} {'not worse':>10}")
+    print(f"{'world':46} {'candidate':34} {'better':>7} {'not worse':>10}")
     for world in worlds:
         setting = Setting(world, seed=1)
         pairs = dict(PAIRS)
@@ -140,16 +152,16 @@ def gate_table(worlds: list[World], draws: int, confidence: float) -> None:
             margins = [0.0, max(true, 0.0)]
             passed = np.mean([passes(setting, candidate, champion, confidence, margins) for _ in range(draws)], axis=0)
             side = "flipped, " if world.flipped else ""
-            label = f"{side}{world.positives:g} of {world.rows} in {world.days} d, spread {world.day_spread:g}"
-            print(f"{label:34} {name:34} {100 * passed[0]:7.1f} {100 * passed[1]:10.1f}", flush=True)
+            label = side + world.label
+            print(f"{label:46} {name:34} {100 * passed[0]:7.1f} {100 * passed[1]:10.1f}", flush=True)
 
 
 def interval_table(worlds: list[World], draws: int) -> None:
     print(f"\nThe 95% intervals: how often given, and of those how often they hold the truth; {draws} draws.\n")
-    print(f"{'world':34} {'log loss':>16} {'AUC':>16}")
+    print(f"{'world':46} {'log loss':>16} {'AUC':>16}")
     for world in worlds:
         setting = Setting(world, seed=2)
-        truth = {"log_loss": setting.loss(times(1)), "roc_auc": _true_area(setting)}
+        truth = {"log_loss": setting.loss(times(1)), "roc_auc": true_area(setting)}
         given, held = dict.fromkeys(truth, 0), dict.fromkeys(truth, 0)
         for _ in range(draws):
             z, _, labels, days = setting.draw()
@@ -159,11 +171,11 @@ def interval_table(worlds: list[World], draws: int) -> None:
                     given[metric] += 1
                     held[metric] += found.low <= true <= found.high
         cells = [f"{100 * given[m] / draws:5.0f}% / {100 * held[m] / max(1, given[m]):5.1f}" for m in truth]
-        label = f"{world.positives:g} of {world.rows} in {world.days} d, spread {world.day_spread:g}"
-        print(f"{label:34} {cells[0]:>16} {cells[1]:>16}", flush=True)
+        label = world.label
+        print(f"{label:46} {cells[0]:>16} {cells[1]:>16}", flush=True)
 
 
-def _true_area(setting: Setting) -> float:
+def true_area(setting: Setting) -> float:
     z = setting.centre + setting.spread
     weight = probability(z + setting.shift)
     order = np.argsort(z)
@@ -177,11 +189,13 @@ def main() -> None:
     parser.add_argument("--confidence", type=float, default=0.95)
     parser.add_argument("--rows", type=int, default=2100)
     parser.add_argument("--positives", type=float, nargs="+", default=[0, 1, 2, 5, 20, 100])
-    parser.add_argument("--spreads", type=float, nargs="+", default=[0, 0.3])
+    parser.add_argument("--spreads", type=float, nargs="+", default=[0, 0.7])
+    parser.add_argument("--days", type=int, nargs="+", default=[7, 30])
+    parser.add_argument("--uneven", type=float, default=0.0)
     options = parser.parse_args()
     worlds = [
-        World(options.rows, days, positives, spread)
-        for days in (7, 30)
+        World(options.rows, days, positives, spread, uneven=options.uneven)
+        for days in options.days
         for spread in options.spreads
         for positives in options.positives
     ]

@@ -8,14 +8,16 @@ Three bounds are made and the worst one counts, because each holds where another
   that they take for less likely. The estimate is a constant and a weighted count of such surprises, and the
   uncertainty of a weighted count is known even where there are few, or none (Fay and Feuer: a gamma distribution, with
   one more row added for what might have come. They give it the greatest weight of any row, which a single extreme
-  score would make useless; here it has the mean over all rows, each by its weight). For a difference of two counts
+  score would make useless; here it has the mean over all rows, each by its weight; of a regression, where no scores
+  say what a row may weigh, it has the greatest weight). For a difference of two counts
   the bounds are joined as Donner and Zou do.
 - *of uneven days*: where days have more surprises by a factor, good days outnumber bad ones, and a mean over few of
   them is mostly too low. The part of the error that follows the count is taken as gamma distributed, whose
   uncertainty grows with its mean.
 
-``benchmarks/gate_rates.py`` shows the rates. What no bound can see: a regression's misses that are rarer than about
-three in the number of test rows, as none may have fallen among them. ``gate.minimum_test_rows`` says how rare that is.
+``benchmarks/gate_rates.py`` and ``benchmarks/few_rows_rates.py`` show the rates. What no bound can see is what did not
+happen: rows on which a model is badly wrong, none of which fell into the test part. So there is a least number of rows
+and of days, by the declared confidence: see :func:`rows_needed` and :func:`days_needed`.
 
 References
 ----------
@@ -31,15 +33,38 @@ import math
 from statistics import NormalDist
 
 from everloop.evaluation.report import Parts
+from everloop.statistics.chi_square import chi_square_tail
 from everloop.statistics.gamma import gamma_quantile
 from everloop.statistics.student_t import t_quantile
 
 FEWEST_OF_A_CLASS = 10
 """With fewer rows of a class nothing is judged. The bounds hold below it too; but they then hardly ever let a better
 model pass (``benchmarks/gate_rates.py``), and "too few" says what is the matter where "not shown" would not."""
+_UNMOVED = 1e-4
+_UNLIKELY = 1e-9
+
+SEEN_SHARE = 0.02
+"""Kinds of row that are at least that share of all have fallen into the test part; rarer ones may not have."""
 
 
-def upper_bound(value: float, error: float, freedom: int, parts: Parts, confidence: float) -> float:
+def rows_needed(confidence: float) -> int:
+    """The fewest rows that anything is judged on.
+
+    With so many, a kind of row that makes up ``SEEN_SHARE`` of all is missing with at most half of the probability
+    ``1 - confidence``. The other half is left to what a bound has to be wrong in where one such row was seen, or two.
+    """
+    return math.ceil(math.log((1 - confidence) / 2) / math.log1p(-SEEN_SHARE))
+
+
+def days_needed(confidence: float) -> int:
+    """The fewest days that anything is judged on, never below two.
+
+    Fewer lie on the same side of their median by chance more often than ``1 - confidence``, whatever they are like.
+    """
+    return max(2, math.ceil(-math.log2(1 - confidence) - 1e-9))
+
+
+def upper_bound(value: float, error: float, freedom: int, parts: Parts, confidence: float, *, seen: int = 0) -> float:
     """What the truth lies at or below with ``confidence``.
 
     Parameters
@@ -52,14 +77,19 @@ def upper_bound(value: float, error: float, freedom: int, parts: Parts, confiden
         What the estimate is made of.
     confidence : float
         One-sided, from 0.5 to below 1.
+    seen : int
+        The rows of the rarer class without which nobody would ask. A decision keeps its rate over all runs, those
+        that are refused for too few among them; an interval that is reported has to hold among those that are. So
+        many rows of a class where few were to be expected came by luck, and the bound has to allow for it.
     """
-    t = t_quantile(confidence, freedom)
-    return value + max(t * error, _by_chance(parts, confidence), _of_uneven_days(error, t, parts, confidence))
+    # Days are skewed, and the mean of few is the further off; one degree of freedom less makes up for it.
+    t = t_quantile(confidence, max(1, freedom - 1))
+    return value + max(t * error, _by_chance(parts, confidence, seen), _of_uneven_days(error, t, parts, confidence))
 
 
-def lower_bound(value: float, error: float, freedom: int, parts: Parts, confidence: float) -> float:
+def lower_bound(value: float, error: float, freedom: int, parts: Parts, confidence: float, *, seen: int = 0) -> float:
     """What the truth lies at or above with ``confidence``; see :func:`upper_bound`."""
-    return -upper_bound(-value, error, freedom, parts.mirrored(), confidence)
+    return -upper_bound(-value, error, freedom, parts.mirrored(), confidence, seen=seen)
 
 
 def area_bounds(value: float, error: float, freedom: int, confidence: float) -> tuple[float, float]:
@@ -89,10 +119,12 @@ def least_area_error(value: float, ones: float, zeros: float) -> float:
     return math.sqrt(area * (1 - area) * (1 + pairs * ((1 - area) / (2 - area) + area / (1 + area))) / (ones * zeros))
 
 
-def _by_chance(parts: Parts, confidence: float) -> float:
+def _by_chance(parts: Parts, confidence: float, seen: int) -> float:
     common = 1 - parts.share
     above = _count_above(parts.up, common * parts.up_squares, parts.up_next, confidence) - parts.up
-    below = parts.down - _count_below(parts.down, common * parts.down_squares, confidence)
+    below = parts.down - _count_below(
+        parts.down, common * parts.down_squares, confidence, min(1.0, seen / max(1, parts.counted))
+    )
     return math.hypot(above, below) / parts.rows
 
 
@@ -104,10 +136,26 @@ def _count_above(count: float, squares: float, following: float, confidence: flo
     return gamma_quantile(confidence, mean**2 / variance) * variance / mean
 
 
-def _count_below(count: float, squares: float, confidence: float) -> float:
+def _count_below(count: float, squares: float, confidence: float, seen: float) -> float:
+    """The lower bound of a weighted count's mean, given that it came to the share ``seen`` of itself at least."""
     if count <= 0 or squares <= 0:
         return count
-    return gamma_quantile(1 - confidence, count**2 / squares) * squares / count
+    number, unit = count**2 / squares, squares / count
+    low, high = 0.0, gamma_quantile(1 - confidence, number)
+    if not seen or _reached(number * seen, high) > 1 - _UNMOVED:
+        return high * unit
+    for _ in range(40):
+        mean = (low + high) / 2
+        reached = _reached(number * seen, mean)
+        # The smaller the mean, the less likely the count, until the probabilities have no digits left.
+        below = reached < _UNLIKELY or _reached(number, mean) <= (1 - confidence) * reached
+        low, high = (mean, high) if below else (low, mean)
+    return low * unit if _reached(number * seen, low) >= 2 * _UNLIKELY else 0.0
+
+
+def _reached(number: float, mean: float) -> float:
+    """The probability that a count of that mean comes to ``number`` at least."""
+    return 1 - chi_square_tail(2 * mean, 2 * number)
 
 
 def _of_uneven_days(error: float, t: float, parts: Parts, confidence: float) -> float:
@@ -119,7 +167,8 @@ def _of_uneven_days(error: float, t: float, parts: Parts, confidence: float) -> 
     # Near one half, more of one class is as much less of the other, and days are even.
     evenness = max(1 - 2 * parts.share, 1e-9)
     z = NormalDist().inv_cdf(confidence)
-    widened = t / z if z > 1e-6 else 1.0
+    # Squared, as the share's own error is learned from the same few days, and too small on quiet ones.
+    widened = (t / z) ** 2 if z > 1e-6 else 1.0
     shape = 1 / (parts.share_error * evenness * widened) ** 2
     # Beyond that many of its own errors nothing passes anyway, and the quantile would be no number.
     quantile = gamma_quantile(1 - confidence, shape) if shape > 1e-2 else 0.0

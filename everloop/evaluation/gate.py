@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from everloop.evaluation.advice import advice
-from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, lower_bound, upper_bound
+from everloop.evaluation.bounds import (
+    FEWEST_OF_A_CLASS,
+    SEEN_SHARE,
+    area_bounds,
+    days_needed,
+    lower_bound,
+    rows_needed,
+    upper_bound,
+)
 from everloop.evaluation.report import Latency, MetricValue, PairedDifference, ParityFacts, Parts, Report
 
 if TYPE_CHECKING:
@@ -103,6 +111,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *_parity(report),
         _probes(report),
         _test_rows(report, policy),
+        *_enough_to_judge(report, policy, expected),
         *_classes(report, expected),
         _baseline(report, policy),
         *_absolute(report, policy),
@@ -188,6 +197,36 @@ def _test_rows(report: Report, policy: Gate) -> Reason:
         report.rows,
         policy.minimum_test_rows,
     )
+
+
+def _enough_to_judge(report: Report, policy: Gate, expected: Expected) -> Iterator[Reason]:
+    """Whether what matters can have happened: a kind of row that none is of, and a day like no other, are not seen."""
+    rows, days = rows_needed(policy.confidence), days_needed(policy.confidence)
+    how = f"at least {rows:,} are required at {100 * policy.confidence:.6g}% confidence"
+    remedy = "Declare more data.split.test_days, or train again when more labels have arrived."
+    if report.rows < rows:
+        sentence = (
+            f"The test part has {_rows(report.rows)}: too few to judge a model, {how}. A kind of row that is "
+            f"{100 * SEEN_SHARE:g}% of all may be missing among fewer. {remedy}"
+        )
+        yield Reason("too_few_rows", False, sentence, report.rows, rows)
+    elif expected.champion_version is not None and report.champion_rows is not None and report.champion_rows < rows:
+        sentence = (
+            f"The champion has not learned from {_rows(report.champion_rows)} of the test part: too few to compare on, "
+            f"{how}. Train again when more labels have arrived."
+        )
+        yield Reason("too_few_rows", False, sentence, report.champion_rows, rows)
+    paired = report.paired_champion
+    compared = report.days if expected.champion_version is None or paired is None else min(report.days, paired.days)
+    if compared < days:
+        where = (
+            "The test rows are" if compared == report.days else "The test rows that the champion has not learned are"
+        )
+        sentence = (
+            f"{where} of {compared:,} {'day' if compared == 1 else 'days'}: too few to know how days "
+            f"differ, at least {days:,} are required at {100 * policy.confidence:.6g}% confidence. {remedy}"
+        )
+        yield Reason("too_few_days", False, sentence, compared, days)
 
 
 def _classes(report: Report, expected: Expected) -> Iterator[Reason]:

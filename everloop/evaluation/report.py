@@ -103,13 +103,15 @@ class PairedDifference:
     standard_error : float or None
         Robust to dependence within a day; None where the rows are of one day.
     degrees_of_freedom : int
-        Days less one.
+        Days less one, or fewer where a few days have most rows.
     low, high : float or None
         The two-sided 95% interval; None where the rows do not give one, and ``reason`` says why.
     p_value : float or None
         Of no difference, two-sided.
     parts : Parts or None
         What the difference is made of; None for the AUC.
+    days : int
+        Days of the rows.
     """
 
     metric: str
@@ -121,6 +123,7 @@ class PairedDifference:
     p_value: float | None
     parts: Parts | None = None
     reason: str = ""
+    days: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 Rows of one day share weather, prices and outages, so they are no independent draws: an interval that takes them
 for such is too narrow, and promotes luck. The variance here is robust to any dependence within a day. Days are
 taken as independent of each other; with G days the t distribution has G - 1 degrees of freedom, so few days
-give wide intervals, and a single day gives none.
+give wide intervals, and a single day gives none. Days of unequal size count as fewer.
 
-With the influence u_i of row i on the estimate and n rows, the squared standard error is
-``G / (G - 1) * sum over days of (sum of u_i in the day)^2 / n^2``. It is a closed form: no resampling, no seed.
+With the influence u_i of row i on the estimate, n rows and equal days, the squared standard error is
+``G / (G - 1) * sum over days of (sum of u_i in the day)^2 / n^2``; :mod:`everloop.statistics.clusters` has it for
+unequal ones. It is a closed form: no resampling, no seed.
 
 That error is blind to what has not happened: without a positive among the rows it is nearly zero. The intervals
 therefore take the bounds of :mod:`everloop.evaluation.bounds`, and there are none with too few rows of a class.
@@ -28,6 +29,7 @@ from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, least_are
 from everloop.evaluation.exceptions import EvaluationError
 from everloop.evaluation.metrics import Estimate
 from everloop.evaluation.report import ClassCounts, MetricValue, PairedDifference, Parts
+from everloop.statistics.clusters import error_of_mean
 from everloop.statistics.student_t import t_cdf, t_quantile
 
 CONFIDENCE = 0.95
@@ -55,12 +57,8 @@ def standard_error(influence: np.ndarray, days: np.ndarray) -> tuple[float, int]
     if len(influence) != len(days) or not len(days):
         raise EvaluationError(f"{len(influence)} rows with {len(days)} days")
     _, index = np.unique(days, return_inverse=True)
-    sums = np.bincount(index, weights=influence)
-    groups = len(sums)
-    if groups < 2:
-        return float("nan"), 0
-    variance = groups / (groups - 1) * float(np.sum(sums**2)) / len(influence) ** 2
-    return math.sqrt(variance), groups - 1
+    sums, rows = np.bincount(index, weights=influence), np.bincount(index)
+    return error_of_mean(sums.tolist(), rows.tolist())
 
 
 def class_counts(labels: np.ndarray, days: np.ndarray) -> ClassCounts:
@@ -83,7 +81,7 @@ def metric_value(estimate: Estimate, days: np.ndarray) -> MetricValue:
         parts = None
     else:
         parts = _parts(estimate, None, estimate.influence, days)
-        low, high = _interval(estimate.value, error, freedom, parts)
+        low, high = _interval(estimate.value, error, freedom, parts, estimate)
     if few:
         return MetricValue(estimate.value, None, None, error, freedom, parts, few)
     return MetricValue(estimate.value, low, high, error, freedom, parts)
@@ -105,10 +103,11 @@ def paired_difference(candidate: Estimate, other: Estimate, days: np.ndarray) ->
     difference = candidate.value - other.value
     influence = candidate.influence - other.influence
     error, freedom = standard_error(influence, days)
+    groups = len(np.unique(days))
     if not freedom or not math.isfinite(difference):
         why = _ONE_DAY if not freedom else "the rows are of one class, which does not define it"
-        return PairedDifference(candidate.metric, difference, None, 0, None, None, None, reason=why)
-    found = PairedDifference(candidate.metric, difference, error, freedom, None, None, None)
+        return PairedDifference(candidate.metric, difference, None, 0, None, None, None, reason=why, days=groups)
+    found = PairedDifference(candidate.metric, difference, error, freedom, None, None, None, days=groups)
     few = _too_few(candidate)
     if candidate.metric in AREAS:
         half = t_quantile((1 + CONFIDENCE) / 2, freedom) * error
@@ -121,8 +120,8 @@ def paired_difference(candidate: Estimate, other: Estimate, days: np.ndarray) ->
     parts = _parts(candidate, other, influence, days)
     if few:
         return replace(found, parts=parts, reason=few)
-    low, high = _interval(difference, error, freedom, parts)
-    p_value = _of_no_difference(difference, error, freedom, parts)
+    low, high = _interval(difference, error, freedom, parts, candidate)
+    p_value = _of_no_difference(difference, error, freedom, parts, _seen(candidate))
     return replace(found, low=low, high=high, p_value=p_value, parts=parts)
 
 
@@ -139,9 +138,15 @@ def _too_few(estimate: Estimate) -> str:
     return f"{rows} rows of class {label} are too few: {FEWEST_OF_A_CLASS} are needed"
 
 
-def _interval(value: float, error: float, freedom: int, parts: Parts) -> tuple[float, float]:
-    each = (1 + CONFIDENCE) / 2
-    return lower_bound(value, error, freedom, parts, each), upper_bound(value, error, freedom, parts, each)
+def _interval(value: float, error: float, freedom: int, parts: Parts, estimate: Estimate) -> tuple[float, float]:
+    each, seen = (1 + CONFIDENCE) / 2, _seen(estimate)
+    low = lower_bound(value, error, freedom, parts, each, seen=seen)
+    return low, upper_bound(value, error, freedom, parts, each, seen=seen)
+
+
+def _seen(estimate: Estimate) -> int:
+    """The rows of a class without which there would be no interval."""
+    return 0 if estimate.labels is None else FEWEST_OF_A_CLASS
 
 
 def _parts(candidate: Estimate, other: Estimate | None, influence: np.ndarray, days: np.ndarray) -> Parts:
@@ -149,7 +154,10 @@ def _parts(candidate: Estimate, other: Estimate | None, influence: np.ndarray, d
     rows = len(influence)
     if candidate.labels is None or candidate.weights is None:
         weights = influence - np.median(influence)
-        return Parts(rows, rows, 0.0, 0.0, *_sums(np.ones(rows), weights), *_sums(np.ones(rows), -weights))
+        up, down = _sums(np.ones(rows), weights), _sums(np.ones(rows), -weights)
+        # No scores tell how large a miss may be, so the row that might have come is as large as the largest.
+        up, down = (*up[:2], max(0.0, float(weights.max()))), (*down[:2], max(0.0, float(-weights.min())))
+        return Parts(rows, rows, 0.0, 0.0, *up, *down)
     ones, theirs = candidate.labels, None if other is None else other.weights
     weights = candidate.weights if theirs is None else candidate.weights - theirs
     # What costs more with the label 1 takes 0 for likelier. Only the scores decide it, never the labels.
@@ -185,7 +193,7 @@ _LEAST_P_VALUE = 1e-9
 """Smaller ones are not told apart."""
 
 
-def _of_no_difference(difference: float, error: float, freedom: int, parts: Parts) -> float:
+def _of_no_difference(difference: float, error: float, freedom: int, parts: Parts, seen: int) -> float:
     """Twice the smallest one-sided error with which the bound on the far side leaves out zero."""
     if difference == 0:
         return 1.0
@@ -193,7 +201,7 @@ def _of_no_difference(difference: float, error: float, freedom: int, parts: Part
     low, high = math.log(_LEAST_P_VALUE / 2), math.log(0.5)
     for _ in range(24):
         middle = (low + high) / 2
-        beyond = upper_bound(-abs(difference), error, freedom, mirrored, 1 - math.exp(middle)) < 0
+        beyond = upper_bound(-abs(difference), error, freedom, mirrored, 1 - math.exp(middle), seen=seen) < 0
         low, high = (low, middle) if beyond else (middle, high)
     return 2 * math.exp(high)
 

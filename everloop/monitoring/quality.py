@@ -38,10 +38,11 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
-from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, least_area_error
+from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, least_area_error, rows_needed
 from everloop.monitoring.profile import Outcomes
 from everloop.monitoring.reference import Reference
 from everloop.statistics.binomial import both_tails
+from everloop.statistics.clusters import error_of_mean
 from everloop.statistics.student_t import t_cdf, t_quantile
 
 if TYPE_CHECKING:
@@ -172,6 +173,9 @@ def judge_quality(
         reason = "a single window does not show how days differ: declare more days than a window has"
     elif total.rows < minimum_rows:
         reason = f"there are {total.rows} labelled rows and {minimum_rows} are needed"
+    elif not total.binary and total.rows < rows_needed(trigger.confidence):
+        # Without its rare large errors a right level looks wrong, and scores claim no size for those of a regression.
+        reason = f"there are {total.rows} labelled rows, too few to judge: {rows_needed(trigger.confidence)} are needed"
     else:
         deviations = tuple(_judge(d, total, trigger) for d in (_level(latest, total), _spread(latest, total)))
     return QualityReport(
@@ -252,11 +256,12 @@ def _spread(windows: Sequence[Outcomes], total: Outcomes) -> _Sums:
 
 def _judge(sums: _Sums, total: Outcomes, trigger: QualityTrigger) -> Deviation:
     whole = sum(sums.parts)
-    error = max(_standard_error(sums.parts, sums.rows), sums.least_error)
+    error, freedom = _standard_error(sums.parts, sums.rows)
+    error = max(error, sums.least_error)
     saved = min(whole**2 / (2 * sums.information), total.deviance) if sums.information > 0 else 0.0
     left = total.deviance - saved
     increase = saved / left if left > 0 else (math.inf if saved else 0.0)
-    probability = _p_value(whole, error, len(sums.parts) - 1, sums.one_sided)
+    probability = _p_value(whole, error, freedom, sums.one_sided)
     if sums.count is not None:
         probability = max(probability, both_tails(round(sums.count[0]), sums.count[1], total.rows))
     p_value = min(1.0, TESTS * probability)
@@ -278,11 +283,12 @@ def _p_value(whole: float, error: float, freedom: int, one_sided: bool) -> float
     return 2 * t_cdf(-abs(whole) / error, freedom)
 
 
-def _standard_error(parts: Sequence[float], rows: Sequence[int]) -> float:
-    """Of the sum of the parts, robust to dependence within a part."""
-    mean, groups = sum(parts) / sum(rows), len(parts)
-    squares = sum((part - mean * n) ** 2 for part, n in zip(parts, rows, strict=True))
-    return math.sqrt(groups / (groups - 1) * squares)
+def _standard_error(parts: Sequence[float], rows: Sequence[int]) -> tuple[float, int]:
+    """Of the sum of the parts, robust to dependence within a part; and its degrees of freedom."""
+    total = sum(rows)
+    mean = sum(parts) / total
+    error, freedom = error_of_mean([part - mean * n for part, n in zip(parts, rows, strict=True)], rows)
+    return error * total, freedom
 
 
 def _too_few(total: Outcomes) -> str:
@@ -302,11 +308,11 @@ def _loss(windows: Sequence[Outcomes], total: Outcomes) -> Interval:
     few = _too_few(total)
     if few:
         return Interval(value, reason=few)
-    error = _standard_error([w.loss for w in windows], [w.rows for w in windows])
+    error, freedom = _standard_error([w.loss for w in windows], [w.rows for w in windows])
     if total.binary and math.isclose(total.loss, total.deviance):
         # What the scores say the variance of the log loss is.
         error = max(error, math.sqrt(total.v_zz))
-    half = t_quantile((1 + CONFIDENCE) / 2, len(windows) - 1) * error / total.rows
+    half = t_quantile((1 + CONFIDENCE) / 2, freedom) * error / total.rows
     return Interval(value, value - half, value + half)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from everloop.evaluation.bounds import FEWEST_OF_A_CLASS
+from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, SEEN_SHARE, days_needed, rows_needed
 from everloop.evaluation.gate import Expected, Reason, decide
 from everloop.evaluation.report import ClassCounts, PairedDifference, ParityFacts, ProbeFacts, Report
 from tests.everloop.evaluation.builders import EXPECTED, labels_and_truth, policy, report_of
@@ -282,3 +282,39 @@ def test_an_absolute_limit_is_kept_with_the_declared_confidence() -> None:
         found = next(r for r in decide(GOOD, gate, EXPECTED).reasons if r.code == "absolute_threshold")
         assert found.passed is kept
         assert "at least 0.6824 with 95% confidence" in found.sentence
+
+
+class TestWhatMayNotHaveHappened:
+    """A kind of row, or a day, that the test part has none of."""
+
+    def test_few_rows_are_refused_whatever_is_declared(self) -> None:
+        few = reason(replace(GOOD, rows=182), "too_few_rows", minimum_test_rows=30)
+        assert not few.passed
+        assert (few.value, few.limit) == (182, 183)
+        assert "183 are required at 95% confidence" in few.sentence
+        assert "data.split.test_days" in few.sentence
+        codes = {r.code for r in decide(replace(GOOD, rows=183), policy(minimum_test_rows=30), EXPECTED).reasons}
+        assert "too_few_rows" not in codes
+
+    def test_few_rows_to_compare_with_the_champion_on_are_refused(self) -> None:
+        few = reason(replace(GOOD, champion_rows=182), "too_few_rows", minimum_test_rows=30)
+        assert not few.passed
+        assert "The champion has not learned from 182 rows" in few.sentence
+
+    def test_few_days_are_refused(self) -> None:
+        few = reason(replace(GOOD, days=4), "too_few_days")
+        assert not few.passed
+        assert (few.value, few.limit) == (4, 5)
+        assert not [r for r in decide(replace(GOOD, days=5), policy(), EXPECTED).reasons if r.code == "too_few_days"]
+
+    def test_few_days_to_compare_with_the_champion_on_are_refused(self) -> None:
+        few = reason(replace(GOOD, paired_champion=replace(PAIRED, days=4)), "too_few_days")
+        assert not few.passed
+        assert "that the champion has not learned are of 4 days" in few.sentence
+
+    @pytest.mark.parametrize("confidence", [0.5, 0.6, 0.9, 0.95, 0.99])
+    def test_a_kind_of_row_of_one_in_fifty_is_seen_as_declared(self, confidence: float) -> None:
+        rows = rows_needed(confidence)
+        assert (1 - SEEN_SHARE) ** rows <= (1 - confidence) / 2 < (1 - SEEN_SHARE) ** (rows - 1)
+        days = days_needed(confidence)
+        assert 0.5**days <= 1 - confidence + 1e-9

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from everloop.evaluation.bounds import rows_needed, upper_bound
 from everloop.evaluation.exceptions import EvaluationError
 from everloop.evaluation.metrics import Estimate, estimate
 from everloop.evaluation.significance import metric_value, paired_difference, standard_error
@@ -124,3 +125,34 @@ def test_the_interval_of_a_loss_with_few_of_a_class_covers(rare: int) -> None:
             covered += found.low <= truth <= found.high
     assert given > 300
     assert covered / given >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / given)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05])
+def test_rare_large_errors_of_a_regression_pass_no_oftener_than_declared(share: float) -> None:
+    """GIVEN as few rows as are judged, a candidate that is a little better but for its misses is no better."""
+    rng = np.random.default_rng(8)
+    rows = rows_needed(0.95)
+    days, passed, draws = np.arange(rows) % 7, 0, 600
+    for _ in range(draws):
+        misses = rng.random(rows) < share
+        candidate = np.where(misses, 12.0, 2 - 10 * share / (1 - share) + rng.normal(0, 0.2 * share, rows))
+        ours, theirs = (estimate("mae", np.zeros(rows), scores) for scores in (candidate, np.full(rows, 2.0)))
+        found = paired_difference(ours, theirs, days)
+        bound = upper_bound(found.difference, found.standard_error, found.degrees_of_freedom, found.parts, 0.95)
+        passed += bound < 0
+    # Of as many rows as a third, 30% and more passed.
+    assert passed / draws <= 0.05
+
+
+def test_a_heavy_tail_of_a_regression_passes_no_oftener_than_declared() -> None:
+    """With a next row of the mean weight 8% passed, of the greatest 4%."""
+    rng = np.random.default_rng(9)
+    passed, draws, days = 0, 600, np.arange(600) % 7
+    for _ in range(draws):
+        losses = np.exp(1.5 * rng.normal(0, 1, 600))
+        found = paired_difference(
+            *(estimate("mae", np.zeros(600), s) for s in (losses, np.full(600, np.exp(1.125)))), days
+        )
+        bound = upper_bound(found.difference, found.standard_error, found.degrees_of_freedom, found.parts, 0.95)
+        passed += bound < 0
+    assert passed / draws <= 0.05

@@ -132,6 +132,20 @@ class TestWhatIsNotJudged:
     def test_few_rows(self):
         assert "there are 3000 labelled rows and 5000" in judge(self.days(10), minimum_rows=5000).reason
 
+    def test_few_rows_of_a_regression_with_rare_large_errors(self):
+        """Without one of them among the rows, the level of right answers looks wrong."""
+        rng = np.random.default_rng(20)
+        reports = []
+        for _ in range(100):
+            days = []
+            for _ in range(10):
+                scores = rng.normal(0, 1, 6)
+                errors = np.where(rng.random(6) < 0.02, 49.0, -1.0) + rng.normal(0, 0.1, 6)
+                days.append(count_outcomes(None, scores, scores + errors, metric="mae", classification=False))
+            reports.append(judge(days, minimum_rows=1))
+        assert not any(report.fallen for report in reports)
+        assert reports[0].reason == "there are 60 labelled rows, too few to judge: 183 are needed"
+
     def test_no_trigger(self):
         report = judge(self.days(3), trigger=None)
         assert report.reason == "no quality trigger is declared"
