@@ -51,7 +51,7 @@ def reference_of(rng: np.random.Generator, days: int, rows: int, spread: float, 
     features = {}
     for name in drawn[0]:
         values = np.concatenate([d[name] for d in drawn])
-        bins = number_bins(values, 10) if values.dtype.kind == "f" else category_bins(values)
+        bins = number_bins(values, 10) if values.dtype.kind == "f" else category_bins(values.tolist())
         indices, day = bin_indices(bins, values), np.repeat(np.arange(days), rows)
         variation = natural_variation(counted_daily(bins, indices, day), span)
         features[name] = FeatureReference(bins, counted(bins, indices), variation)

@@ -43,7 +43,7 @@ class World:
 
 
 def probability(z: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-z))
+    return np.asarray(1 / (1 + np.exp(-z)))
 
 
 def times(factor: float) -> Scores:
@@ -134,6 +134,8 @@ def passes(
     if few:
         return [False for _ in margins]
     paired = paired_difference(estimate("log_loss", labels, ours), estimate("log_loss", labels, theirs), days)
+    assert paired.standard_error is not None  # the rows have both classes, and many days
+    assert paired.parts is not None
     bound = upper_bound(paired.difference, paired.standard_error, paired.degrees_of_freedom, paired.parts, confidence)
     return [bool(bound < margin) for margin in margins]
 

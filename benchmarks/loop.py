@@ -64,7 +64,8 @@ def timed(command: list[str], folder: Path) -> float:
 
 def summary_of(clone: Path) -> dict[str, Any]:
     """What the last replay came to."""
-    return json.loads((clone / "out" / "flight_delay" / "summary.json").read_text(encoding="utf-8"))
+    summary: dict[str, Any] = json.loads((clone / "out" / "flight_delay" / "summary.json").read_text(encoding="utf-8"))
+    return summary
 
 
 def figures_of(summary: dict[str, Any]) -> dict[str, Any]:

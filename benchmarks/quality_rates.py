@@ -8,6 +8,7 @@ than their sum.
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def regression_fires(rng: np.random.Generator, trigger: QualityTrigger, noise: s
     return bool(_judged(days, trigger))
 
 
-def _judged(days: list, trigger: QualityTrigger) -> tuple:
+def _judged(days: list[Any], trigger: QualityTrigger) -> tuple[Any, ...]:
     return judge_quality(Reference(0, 0, {}), days, trigger=trigger, window_days=1, minimum_rows=1).fallen
 
 

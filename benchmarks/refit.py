@@ -30,6 +30,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -146,25 +147,33 @@ def measure(stream: Stream, kind: str, seed: int) -> Measured:
 Rows = tuple[np.ndarray, np.ndarray]
 
 
-def fit(kind: str, rows: Rows, seed: int) -> object:
+class Classifier(Protocol):
+    """What scikit-learn's classifiers have in common."""
+
+    def fit(self, features: np.ndarray, target: np.ndarray) -> Self: ...
+
+    def predict_proba(self, features: np.ndarray) -> np.ndarray: ...
+
+
+def fit(kind: str, rows: Rows, seed: int) -> Classifier:
     """Train one model."""
     return MODELS[kind](seed).fit(*rows)
 
 
-def answer(model: object, features: np.ndarray) -> np.ndarray:
-    return model.predict_proba(features)[:, 1]  # type: ignore[attr-defined]
+def answer(model: Classifier, features: np.ndarray) -> np.ndarray:
+    return np.asarray(model.predict_proba(features)[:, 1])
 
 
-def judge(sibling: object, refit: object, test: Rows, distance: list[float], gain: list[float]) -> bool:
+def judge(sibling: Classifier, refit: Classifier, test: Rows, distance: list[float], gain: list[float]) -> bool:
     """Note distance and fit of a refit, and whether the product lets it serve by these two."""
     features, target = test
     before, after = answer(sibling, features), answer(refit, features)
     found = score_difference(before, after, target)
-    losses = [float(log_loss(target, scores, labels=[0, 1])) for scores in (before, after)]
+    loss_before, loss_after = (float(log_loss(target, scores, labels=[0, 1])) for scores in (before, after))
     if found.relative is not None:
         distance.append(found.relative)
-    gain.append(losses[1] - losses[0])
-    reasons = difference_and_fit(found, "log_loss", *losses, Training(), Gate(metric="log_loss"))
+    gain.append(loss_after - loss_before)
+    reasons = difference_and_fit(found, "log_loss", loss_before, loss_after, Training(), Gate(metric="log_loss"))
     return all(reason.passed for reason in reasons)
 
 
@@ -187,17 +196,19 @@ FAULTS: dict[str, Callable[[Rows, Rows, np.random.Generator], Rows]] = {
 }
 
 
-def _trees(seed: int) -> object:
-    return HistGradientBoostingClassifier(
+def _trees(seed: int) -> Classifier:
+    found: Classifier = HistGradientBoostingClassifier(
         random_state=seed, early_stopping=False, learning_rate=0.05, max_iter=150, max_leaf_nodes=15
     )
+    return found
 
 
-def _linear(seed: int) -> object:
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+def _linear(seed: int) -> Classifier:
+    found: Classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+    return found
 
 
-MODELS = {"trees": _trees, "linear": _linear}
+MODELS: dict[str, Callable[[int], Classifier]] = {"trees": _trees, "linear": _linear}
 
 
 def covtype(data: Path, seed: int) -> Stream:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -83,7 +84,7 @@ class Account:
         """A boto3 client, made once for each service."""
         if service not in self._clients:
             try:
-                self._clients[service] = self.session.client(service)
+                self._clients[service] = self.session.client(service)  # type: ignore[call-overload]  # any service
             except ValueError as error:  # botocore's for an endpoint or a region that can't be one
                 raise CredentialsError(
                     f"{error} (region {self.region})", "set AWS_REGION and AWS_ENDPOINT_URL to what they should be"
@@ -166,9 +167,12 @@ class Account:
 
     def _parameter(self, name: str) -> dict[str, Any] | None:
         response = self._ssm(lambda ssm: ssm.get_parameter(Name=name))
-        return None if response is None else json.loads(response["Parameter"]["Value"])
+        if response is None:
+            return None
+        value: dict[str, Any] = json.loads(response["Parameter"]["Value"])
+        return value
 
-    def _ssm(self, call: Any) -> dict[str, Any] | None:
+    def _ssm(self, call: Callable[[Any], dict[str, Any]]) -> dict[str, Any] | None:
         with explained_credentials(self):
             try:
                 return call(self.client("ssm"))
@@ -212,6 +216,6 @@ class explained_credentials:
             raise CredentialsError(f"{error} ({where})", aws_remedy(error))
 
 
-def _known(kind: type, value: dict[str, Any]) -> dict[str, Any]:
+def _known(kind: type[Any], value: dict[str, Any]) -> dict[str, Any]:
     """The fields of ``kind`` that ``value`` has; a newer stack may say more than this command knows."""
-    return {name: value[name] for name in kind.__dataclass_fields__ if name in value}
+    return {field.name: value[field.name] for field in fields(kind) if field.name in value}

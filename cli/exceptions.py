@@ -1,5 +1,9 @@
 """What a command can refuse, each with what to type next."""
 
+from __future__ import annotations
+
+from typing import Any
+
 CREDENTIALS_REMEDY = (
     "for AWS: `aws configure` or `aws sso login` (and AWS_PROFILE, AWS_REGION); "
     'for the local cloud: eval "$(everloop local env)"'
@@ -43,7 +47,7 @@ class RunActiveError(CommandError):
 class ApiRefusedError(CommandError):
     """The HTTP API answered with an error."""
 
-    def __init__(self, status: int, body: dict, remedy: str) -> None:
+    def __init__(self, status: int, body: dict[str, Any], remedy: str) -> None:
         self.status = status
         self.body = body
         error = body.get("error")

@@ -35,4 +35,4 @@ def read_object(s3: Any, bucket: str, key: str, most: int) -> bytes:
         stated = answer.get("ContentLength")
         found = f"{stated:,} bytes" if isinstance(stated, int) and stated > most else f"more than {most:,} bytes"
         raise ObjectTooLargeError(bucket, key, found, most)
-    return content
+    return bytes(content)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aws_cdk import Aws, RemovalPolicy, Stack
 from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
@@ -210,7 +212,7 @@ class Capture(Construct):
         self, scope: Construct, construct_id: str, *, declaration: ModelDeclaration, platform: Platform
     ) -> None:
         super().__init__(scope, construct_id)
-        common = {"declaration": declaration, "platform": platform}
-        LakeTable(self, "History", kind="history", partitioned=False, **common)  # type: ignore[arg-type]
-        CaptureStream(self, "Predictions", kind="predictions", **common)  # type: ignore[arg-type]
-        CaptureStream(self, "Labels", kind="labels", **common)  # type: ignore[arg-type]
+        common: dict[str, Any] = {"declaration": declaration, "platform": platform}
+        LakeTable(self, "History", kind="history", partitioned=False, **common)
+        CaptureStream(self, "Predictions", kind="predictions", **common)
+        CaptureStream(self, "Labels", kind="labels", **common)

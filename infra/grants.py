@@ -75,7 +75,7 @@ def _shown(value: Any, exports: Exports) -> str:
         return value
     (function, argument), *_ = value.items()
     if function == "Fn::Join":
-        return argument[0].join(_shown(part, exports) for part in argument[1])
+        return str(argument[0]).join(_shown(part, exports) for part in argument[1])
     if function == "Ref":
         return f"<{argument}>"
     if function == "Fn::GetAtt":

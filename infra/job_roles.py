@@ -54,7 +54,10 @@ class JobRoles(Construct):
         ]
         self.train = self._role("Train", "TrainingJobs", train)
         self.evaluate = self._role("Evaluate", "ProcessingJobs", evaluate)
-        self.refit, self.check_refit = self._refit_roles(evaluated) if refit else (None, None)
+        self.refit: iam.Role | None = None
+        self.check_refit: iam.Role | None = None
+        if refit:
+            self.refit, self.check_refit = self._refit_roles(evaluated)
 
     @property
     def all(self) -> list[iam.Role]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aws_cdk import Stack
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
@@ -28,9 +30,9 @@ class ModelStack(Stack):
         model: DeclaredModel,
         settings: Settings,
         platform: Platform,
-        **properties: object,
+        **properties: Any,
     ) -> None:
-        super().__init__(scope, construct_id, **properties)  # type: ignore[arg-type]
+        super().__init__(scope, construct_id, **properties)
         declaration = model.declaration
         names = ModelNames(declaration.model)
         dead_letters = DeadLetters(self, "DeadLetters").queue

@@ -174,7 +174,8 @@ def _opening() -> dict[str, State]:
 
 def _candidate(declaration: ModelDeclaration) -> dict[str, State]:
     results = _results()
-    after_gate, refit = "Register", {"refit": None, "refit_uri": None}
+    after_gate = "Register"
+    refit: dict[str, str | None] = {"refit": None, "refit_uri": None}
     if refits(declaration):
         after_gate, refit = "WhetherToRefit", {"refit.$": "$.refit.result", "refit_uri.$": "$.places.refit_check"}
     return {

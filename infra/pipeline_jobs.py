@@ -10,7 +10,7 @@ from everloop.model_file.worst_case import job_seconds
 
 VOLUME_GB = 30
 
-SAGEMAKER_RETRY = {
+SAGEMAKER_RETRY: dict[str, Any] = {
     "ErrorEquals": ["SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException"],
     "IntervalSeconds": 30,
     "MaxAttempts": 4,

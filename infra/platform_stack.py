@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
@@ -18,8 +20,8 @@ from infra.storage import RegistryTable, Storage
 class PlatformStack(Stack):
     """Registry, lake, artifacts, bus, alerts, catalogue and API."""
 
-    def __init__(self, scope: Construct, construct_id: str, **properties: object) -> None:
-        super().__init__(scope, construct_id, **properties)  # type: ignore[arg-type]
+    def __init__(self, scope: Construct, construct_id: str, **properties: Any) -> None:
+        super().__init__(scope, construct_id, **properties)
         table = RegistryTable(self, "Registry").table
         storage = Storage(self, "Storage")
         EventBus(self, "Events")

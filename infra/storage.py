@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
@@ -93,13 +94,13 @@ class Storage(Construct):
             )
         )
         for prefix, bucket in buckets.items():
-            resource = bucket.node.default_child
-            resource.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(  # type: ignore[union-attr]
+            resource = cast(s3.CfnBucket, bucket.node.default_child)
+            resource.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
                 destination_bucket_name=self.access_logs.bucket_name, log_file_prefix=prefix
             )
-            bucket.node.add_dependency(self.access_logs.policy)  # type: ignore[arg-type]
+            bucket.node.add_dependency(self.access_logs.policy)
 
-    def _bucket(self, construct_id: str, **properties: object) -> s3.Bucket:
+    def _bucket(self, construct_id: str, **properties: Any) -> s3.Bucket:
         return s3.Bucket(
             self,
             construct_id,
@@ -108,7 +109,7 @@ class Storage(Construct):
             enforce_ssl=True,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             removal_policy=RemovalPolicy.RETAIN,
-            **properties,  # type: ignore[arg-type]
+            **properties,
         )
 
 

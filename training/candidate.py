@@ -7,7 +7,7 @@ import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from everloop.json_text import read_json
 from everloop.limits import largest_file
@@ -93,7 +93,7 @@ def _unpack(archive: Path) -> dict[str, bytes]:
         # As a stream: what is not read is not kept either, and an archive of a few bytes may unpack to any number.
         with (
             gzip.open(archive) as packed,
-            tarfile.open(fileobj=(unpacked := _Limited(packed, archive)), mode="r|") as tar,
+            _streamed(unpacked := _Limited(packed, archive)) as tar,
         ):
             for count, member in enumerate(tar, start=1):
                 if count > MOST_MEMBERS:
@@ -112,6 +112,10 @@ def _unpack(archive: Path) -> dict[str, bytes]:
     return files
 
 
+def _streamed(archive: _Limited) -> tarfile.TarFile:
+    return tarfile.open(fileobj=archive, mode="r|")  # type: ignore[call-overload,no-any-return]  # it asks read alone
+
+
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> bytes:
     most = largest_file(name)
     if member.size > most:
@@ -125,7 +129,7 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> bytes:
 class _Limited:
     """Gives no more of an unpacked archive than it may have."""
 
-    def __init__(self, stream: IO[bytes], archive: Path) -> None:
+    def __init__(self, stream: gzip.GzipFile, archive: Path) -> None:
         self._stream, self._archive, self._left = stream, archive, MOST_BYTES
 
     def read(self, size: int) -> bytes:

@@ -42,12 +42,25 @@ class Split:
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def labels(self) -> np.ndarray:
+        """The target of rows that carry it.
+
+        Raises
+        ------
+        ChannelError
+            When the channel carries no labels.
+        """
+        if self.target is None:
+            raise ChannelError("the rows of this channel carry no labels, and they are needed here")
+        return self.target
+
     def with_later(self, other: Split) -> Split:
         """These rows, then the other labelled ones."""
         times = np.concatenate([self.times, other.times])
         return Split(
             features=pd.concat([self.features, other.features], ignore_index=True),
-            target=np.concatenate([self.target, other.target]),
+            target=np.concatenate([self.labels, other.labels]),
             times=times,
             first=_iso(times.min()),
             last=_iso(times.max()),
@@ -148,12 +161,16 @@ _CONVERTERS = {"number": _number, "category": _category, "time": _instant}
 
 def _values(column: pa.ChunkedArray, kind: str) -> np.ndarray | pd.Series:
     if kind == "number":
-        return column.fill_null(float("nan")).to_numpy().astype(np.float64)
+        return _numbers(column)
     return pd.Series(column.fill_null("").to_pylist(), dtype=object)
 
 
+def _numbers(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(column.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+
+
 def _target(column: pa.ChunkedArray, declaration: ModelDeclaration, folder: Path) -> np.ndarray:
-    values = _values(column, "number")
+    values = _numbers(column)
     missing = int(np.isnan(values).sum())
     if missing:
         raise ChannelError(f"{folder}: {missing} rows have no label")

@@ -162,7 +162,7 @@ def learn_baseline(declaration: ModelDeclaration, train: Split) -> Baseline:
     """The declared baseline, from the training rows."""
     declared = declaration.problem.baseline
     groups = None if declared.by is None else train.features[declared.by].tolist()
-    return fit_baseline(declared.kind, train.target, by=declared.by, groups=groups)
+    return fit_baseline(declared.kind, train.labels, by=declared.by, groups=groups)
 
 
 def write_json(path: Path, document: Any) -> None:

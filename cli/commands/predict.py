@@ -46,5 +46,5 @@ def rows_of(given: Any) -> list[Any]:
     if isinstance(given, list):
         return given
     if isinstance(given, dict) and isinstance(given.get("instances"), list):
-        return given["instances"]
+        return list(given["instances"])
     return [given]

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import boto3
 
@@ -163,7 +164,7 @@ def pass_time(running: daemon.RunningCloud, begin: datetime, to: datetime, look:
 
 def deploy(assembly: Path, state_directory: Path, say: Callable[[str], None]) -> None:
     """Deploy an assembly into the account the environment points at."""
-    session = boto3.Session()
+    make: Any = boto3.Session().client
     counts: dict[str, int] = {}
 
     def progress(event: DeployEvent) -> None:
@@ -173,7 +174,7 @@ def deploy(assembly: Path, state_directory: Path, say: Callable[[str], None]) ->
             say(f"deployed {event.stack}: {counts.get(event.stack, 0)} resources")
 
     try:
-        deploy_assembly(assembly, session.client, state_directory / "stacks", progress)
+        deploy_assembly(assembly, make, state_directory / "stacks", progress)
     except DeployError as error:
         raise CommandError(str(error), "mend what it names in infra/, then deploy again") from error
 

@@ -115,7 +115,7 @@ def take_back(account: Account, model: str, run_id: str, *, reason: str, only_ca
         raise NotDeployedError(
             f"there is no function {function}", "deploy the model: `cdk deploy --all` or `everloop local up`"
         ) from error
-    document = json.loads(answer["Payload"].read())
+    document: dict[str, Any] = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
         cause = readable_cause(f"{document.get('errorType')}: {json.dumps(document)}")
         raise CommandError(

@@ -43,7 +43,7 @@ def _code_waits(account: Account, deployed: DeployedModel, found: Status) -> boo
     if found.champion is None:
         return False
     latest = account.client("lambda").get_function_configuration(FunctionName=deployed.predict_function)
-    return latest["CodeSha256"] != found.champion.code_sha256
+    return bool(latest["CodeSha256"] != found.champion.code_sha256)
 
 
 def model_alarms(account: Account, model: str) -> list[str]:

@@ -124,7 +124,8 @@ def verdict_of(account: Account, model: str, run_id: str) -> Verdict:
 
 def _describe(client: Any, arn: str) -> dict[str, Any]:
     try:
-        return client.describe_execution(executionArn=arn)
+        execution: dict[str, Any] = client.describe_execution(executionArn=arn)
+        return execution
     except ClientError as error:
         if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
             raise CommandError(f"no pipeline execution {arn}", "`everloop runs list MODEL` lists the runs") from error

@@ -41,7 +41,7 @@ class Drive:
     account: Account
     declaration: ModelDeclaration
     data: ReplayData
-    advance: Callable[[datetime], None]
+    advance: Callable[[datetime], object]
     memory_mb: Callable[[], float]
     progress: Progress
     answers: Answers = field(default_factory=Answers)

@@ -110,7 +110,7 @@ def query_scalar(account: Account, sql: str) -> str:
         status = execution["Status"]
         if status["State"] == "SUCCEEDED":
             rows = athena.get_query_results(QueryExecutionId=query["QueryExecutionId"])["ResultSet"]["Rows"]
-            return rows[1]["Data"][0]["VarCharValue"]
+            return str(rows[1]["Data"][0]["VarCharValue"])
         if status["State"] in ("FAILED", "CANCELLED"):
             raise LoopNotClosedError(f"a count failed: {status.get('StateChangeReason')}: {sql}", "see the cloud's log")
         time.sleep(0.1)

@@ -14,9 +14,10 @@ os.environ.setdefault("MPLCONFIGDIR", str(Path(__file__).resolve().parents[2] / 
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
 from everloop.shown import on_one_line
 
@@ -57,10 +58,11 @@ def draw_quality(
         _draw_curves(axes, daily, better)
     for mark in marks:
         colour = MARK_COLOURS.get(mark.kind, "#b3261e")
-        axes.axvline(mark.at, color=colour, linewidth=1.2, linestyle="-" if mark.kind == "promoted" else ":")
+        at = float(date2num(mark.at))  # type: ignore[no-untyped-call]  # matplotlib.dates is untyped
+        axes.axvline(at, color=colour, linewidth=1.2, linestyle="-" if mark.kind == "promoted" else ":")
         axes.annotate(
             on_one_line(mark.text),
-            (mdates.date2num(mark.at), 0.985),
+            (at, 0.985),
             xycoords=("data", "axes fraction"),
             xytext=(3, 0),
             textcoords="offset points",
@@ -71,8 +73,9 @@ def draw_quality(
             color=colour,
         )
     axes.set_ylabel(f"{on_one_line(metric)} ({better} is better)")
-    axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=4, maxticks=12))
-    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    axes.xaxis.set_major_locator(AutoDateLocator(minticks=4, maxticks=12))  # type: ignore[no-untyped-call]  # as above
+    locator = axes.xaxis.get_major_locator()
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # as above
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
     figure.suptitle(on_one_line(title), x=0.01, ha="left", fontsize=13, fontweight="bold")
@@ -82,7 +85,7 @@ def draw_quality(
     plt.close(figure)
 
 
-def _draw_curves(axes: plt.Axes, daily: pd.DataFrame, better: str) -> None:
+def _draw_curves(axes: Axes, daily: pd.DataFrame, better: str) -> None:
     smooth = _smoothed(daily)
     for name, colour, label in (
         ("frozen", FROZEN_COLOUR, "frozen first model"),
@@ -105,7 +108,7 @@ def _smoothed(daily: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(means).reset_index()
 
 
-def _fill_gain(axes: plt.Axes, smooth: pd.DataFrame, better: str) -> None:
+def _fill_gain(axes: Axes, smooth: pd.DataFrame, better: str) -> None:
     gain = smooth["loop"] > smooth["frozen"] if better == "higher" else smooth["loop"] < smooth["frozen"]
     axes.fill_between(
         smooth["date"], smooth["frozen"], smooth["loop"], where=gain, color=LOOP_COLOUR, alpha=0.10, linewidth=0

@@ -83,6 +83,6 @@ def _of_version(event: dict[str, Any]) -> str:
 def _with_interval(value: dict[str, float | None]) -> str:
     if value["value"] is None:
         return "not defined"
-    if value["low"] is None:
+    if value["low"] is None or value["high"] is None:
         return f"{value['value']:.4f}"
     return f"{value['value']:.4f}±{(value['high'] - value['low']) / 2:.3f}"

@@ -53,7 +53,7 @@ class ReplayData:
 
     def days(self) -> int:
         """Days the stream spans."""
-        return (self.stream["time"].iloc[-1] - self.stream["time"].iloc[0]).days + 1
+        return int((self.stream["time"].iloc[-1] - self.stream["time"].iloc[0]).days) + 1
 
 
 def load(
@@ -124,7 +124,8 @@ def timeline(data: ReplayData, declaration: ModelDeclaration) -> Iterator[Questi
     """Questions and outcomes in the order of their instants; at one instant, outcomes first."""
     days = [(day, rows) for day, rows in data.stream.groupby(data.stream["time"].dt.floor("D"), sort=True)]
     outcomes = (Outcomes(_known_at(day, declaration).to_pydatetime(), f"{day:%Y-%m-%d}", rows) for day, rows in days)
-    yield from heapq.merge(outcomes, _questions(days, declaration), key=lambda event: event.at)
+    both: tuple[Iterable[Questions | Outcomes], ...] = (outcomes, _questions(days, declaration))
+    yield from heapq.merge(*both, key=lambda event: event.at)
 
 
 def _questions(days: Iterable[tuple[pd.Timestamp, pd.DataFrame]], declaration: ModelDeclaration) -> Iterator[Questions]:

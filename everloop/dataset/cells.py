@@ -94,8 +94,8 @@ class Cells:
             self._note_local(name, local)
             return self._instants(name, array, TIME_UNITS[array.type.unit], local=local)
         if types.is_date(array.type):
-            unit = 86_400 * TIME_UNITS["s"] if types.is_date32(array.type) else TIME_UNITS["ms"]
-            return self._instants(name, array, unit, local=True)
+            ticks = 86_400 * TIME_UNITS["s"] if types.is_date32(array.type) else TIME_UNITS["ms"]
+            return self._instants(name, array, ticks, local=True)
         unit = self.file_format.time_unit
         if unit is not None and not types.is_string(array.type):
             return self._counted_times(name, array, TIME_UNITS[unit])
@@ -203,7 +203,7 @@ class Cells:
     def _localized(self, naive: pd.Series, shown: list[str] | None) -> pd.Series:
         """Times of a clock in the zone that is said as UTC; those that the clock shows never or twice stay texts."""
         if shown is None or self.file_format.time_zone is None:
-            return naive.dt.tz_localize("UTC")
+            return localized(naive, None)
         aware = localized(naive, self.file_format.time_zone)
         unclear = aware.isna() & naive.notna()
         return _left(aware, unclear.to_numpy(), pd.Series(shown), f" in {self.file_format.time_zone}")

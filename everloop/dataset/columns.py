@@ -107,7 +107,7 @@ def as_keys(column: pd.Series) -> KeyColumn:
 def _exact_below(dtype: object) -> int:
     """From which size on a float of this type may stand for several whole numbers."""
     bits = {np.dtype("float16"): 11, np.dtype("float32"): 24}.get(getattr(dtype, "numpy_dtype", dtype), 53)
-    return 2**bits
+    return 1 << bits
 
 
 def as_times(column: pd.Series, *, zone: str | None = None) -> TypedColumn:
@@ -141,17 +141,20 @@ def bears_no_zone(cell: object) -> bool:
 def localized(naive: pd.Series, zone: str | None) -> pd.Series:
     """Times that bear no zone as UTC; NaT where the zone's clocks show a time twice or never."""
     if zone is None:
-        return naive.dt.tz_localize("UTC")
-    return naive.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").dt.tz_convert("UTC")
+        aware: pd.Series = naive.dt.tz_localize("UTC")
+    else:
+        aware = naive.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").dt.tz_convert("UTC")
+    return aware
 
 
 def _within_calendar(aware: pd.Series) -> np.ndarray:
     stamps = aware.dt.tz_localize(None).to_numpy().astype("datetime64[ms]")
-    return (stamps >= EARLIEST) & (stamps <= LATEST)
+    return np.asarray((stamps >= EARLIEST) & (stamps <= LATEST))
 
 
 def _to_naive_ms(aware: pd.Series) -> pd.Series:
-    return aware.dt.tz_localize(None).dt.floor("ms").astype("datetime64[ms]")
+    naive: pd.Series = aware.dt.tz_localize(None).dt.floor("ms").astype("datetime64[ms]")
+    return naive
 
 
 def _series(values: np.ndarray, like: pd.Series, dtype: type | None = None) -> pd.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,15 +58,14 @@ def read_history_file(
     for name in names:
         array = table[name]
         if name == data.key:
-            columns[name] = convert(path, name, lambda n=name, a=array: cells.keys(n, a))
+            columns[name] = convert(path, name, partial(cells.keys, name, array))
         elif name == data.time:
-            columns[name] = convert(path, name, lambda n=name, a=array: cells.times(n, a))
+            columns[name] = convert(path, name, partial(cells.times, name, array))
         elif name in numbers:
             truths = name != data.target or is_binary
-            columns[name] = convert(path, name, lambda n=name, a=array, t=truths: cells.numbers(n, a, truths=t))
+            columns[name] = convert(path, name, partial(cells.numbers, name, array, truths=truths))
         else:
-            values = declared[name]
-            columns[name] = convert(path, name, lambda n=name, a=array, v=values: cells.texts(n, a, v))
+            columns[name] = convert(path, name, partial(cells.texts, name, array, declared[name]))
     for sentence in cells.notes:
         note(sentence)
     return _oldest_first(pd.DataFrame(columns), data.time)

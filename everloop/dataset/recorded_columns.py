@@ -71,8 +71,9 @@ def _tail(s3_client: Any, bucket: str, key: str, count: int) -> bytes:
     from botocore.exceptions import ClientError
 
     try:
-        return s3_client.get_object(Bucket=bucket, Key=key, Range=f"bytes=-{count}")["Body"].read()
+        content: bytes = s3_client.get_object(Bucket=bucket, Key=key, Range=f"bytes=-{count}")["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] != "InvalidRange":  # what S3 says of an empty object
             raise
         return b""
+    return content

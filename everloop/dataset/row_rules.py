@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -161,8 +161,8 @@ def shown_cell(cell: object) -> str:
     return shown(cell.item() if isinstance(cell, np.generic) else cell)
 
 
-def _where_text(column: pd.Series, test: object) -> np.ndarray:
+def _where_text(column: pd.Series, test: Callable[[str], bool]) -> np.ndarray:
     # Columns repeat few values, so each distinct one is looked at once.
     codes, distinct = pd.factorize(column)
-    hits = np.array([*map(test, distinct), False], dtype=bool)  # the last one answers code -1, missing
-    return hits[codes]
+    hits = np.array([*map(test, distinct.tolist()), False], dtype=np.bool_)  # the last one answers code -1, missing
+    return np.asarray(hits[codes])

@@ -149,7 +149,7 @@ def _profile(column: pd.Series) -> dict[str, Any]:
         return {
             "missing": missing,
             "distinct": len(counts),
-            "most_frequent": [[_shown(v), int(n)] for v, n in frequent],
+            "most_frequent": [[_shown(str(v)), int(n)] for v, n in frequent],
         }
     values = column.to_numpy()
     values = values[~np.isnan(values)]
@@ -170,5 +170,5 @@ def _shown(text: str) -> str:
 
 
 def _instant(value: np.datetime64 | pd.Timestamp) -> str:
-    milliseconds = np.datetime64(value, "ms").astype(datetime)
+    milliseconds: datetime = pd.Timestamp(value).to_datetime64().astype("datetime64[ms]").astype(datetime)
     return format_instant(milliseconds.replace(tzinfo=UTC))

@@ -53,4 +53,5 @@ def _stored_document(s3_client: Any, bucket: str, prefix: str) -> dict[str, Any]
         answer = s3_client.get_object(Bucket=bucket, Key=prefix + DOCUMENT)
     except s3_client.exceptions.NoSuchKey:
         return None
-    return json.loads(answer["Body"].read())
+    document: dict[str, Any] = json.loads(answer["Body"].read())
+    return document

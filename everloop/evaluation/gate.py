@@ -236,8 +236,10 @@ def _classes(report: Report, expected: Expected) -> Iterator[Reason]:
     if report.classes is None:
         yield Reason("rows_of_each_class", False, "The report does not say how many test rows are of each class.")
         return
-    found = ((1, report.classes.ones, report.classes.days_with_ones),)
-    found += ((0, report.classes.zeros, report.classes.days_with_zeros),)
+    found = (
+        (1, report.classes.ones, report.classes.days_with_ones),
+        (0, report.classes.zeros, report.classes.days_with_zeros),
+    )
     label, rows, days = min(found, key=lambda one: one[1])
     yield _rows_of_a_class(f"{_rows(rows)} of class {label}, on {days} of {report.days} days", rows, "The test part")
     champion = None if report.paired_champion is None else report.paired_champion.parts

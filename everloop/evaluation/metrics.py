@@ -116,15 +116,15 @@ def _checked(metric: str, labels: np.ndarray, scores: np.ndarray) -> tuple[np.nd
 
 def _log_losses(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     clipped = np.clip(scores, _EPSILON, 1 - _EPSILON)
-    return -np.where(labels == 1, np.log(clipped), np.log1p(-clipped))
+    return np.asarray(-np.where(labels == 1, np.log(clipped), np.log1p(-clipped)))
 
 
 def _squared_errors(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    return (scores - labels) ** 2
+    return np.asarray((scores - labels) ** 2)
 
 
 def _absolute_errors(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    return np.abs(scores - labels)
+    return np.asarray(np.abs(scores - labels))
 
 
 _Losses = Callable[[np.ndarray, np.ndarray], np.ndarray]

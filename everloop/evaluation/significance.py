@@ -111,12 +111,10 @@ def paired_difference(candidate: Estimate, other: Estimate, days: np.ndarray) ->
     few = _too_few(candidate)
     if candidate.metric in AREAS:
         half = t_quantile((1 + CONFIDENCE) / 2, freedom) * error
-        bounds = {"low": difference - half, "high": difference + half}
-        return (
-            replace(found, reason=few)
-            if few
-            else replace(found, **bounds, p_value=_two_sided(difference, error, freedom))
-        )
+        if few:
+            return replace(found, reason=few)
+        p_value = _two_sided(difference, error, freedom)
+        return replace(found, low=difference - half, high=difference + half, p_value=p_value)
     parts = _parts(candidate, other, influence, days)
     if few:
         return replace(found, parts=parts, reason=few)

@@ -223,7 +223,8 @@ def _usd(amount: float) -> str:
 
 def _rounded_up(amount: float) -> float:
     """The figure that is named, which has to be enough."""
-    return math.ceil(round(amount * 10 ** _places(amount), 6)) / 10 ** _places(amount)
+    scale = 10.0 ** _places(amount)
+    return math.ceil(round(amount * scale, 6)) / scale
 
 
 def _places(amount: float) -> int:

@@ -185,7 +185,7 @@ def _is_plain(value: Any, written: str) -> bool:
     if isinstance(value, bool):
         return written.lower() in ("true", "false")
     try:
-        return float(written) == value
+        return bool(float(written) == value)
     except (ValueError, OverflowError):
         return False
 

@@ -34,7 +34,7 @@ def script_fault(file: Path, name: str) -> str | None:
     return None if fault is None else f"{name}:{last.lineno}, which defines train without {fault}"
 
 
-def _bound(body: list[ast.stmt]) -> Iterator[ast.AST]:
+def _bound(body: list[ast.stmt]) -> Iterator[ast.stmt | ast.expr]:
     """What may give the module a name ``train``, in the order of the text: also inside ``if``, ``try`` and ``with``."""
     for statement in body:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -50,7 +50,7 @@ def _bound(body: list[ast.stmt]) -> Iterator[ast.AST]:
                 yield from _bound(handler.body)
 
 
-def _assigned(statement: ast.stmt) -> Iterator[ast.AST]:
+def _assigned(statement: ast.stmt) -> Iterator[ast.expr]:
     """The targets of an assignment that are called ``train``; of a block, what follows its own head is not its own."""
     heads = [getattr(statement, name, None) for name in ("targets", "target", "items")]
     for head in heads:

@@ -91,11 +91,12 @@ class Document:
         self.mistakes: list[Mistake] = []
         try:
             self.mistakes += _unsupported(text)
-            self._root = yaml.compose(text, Loader=_Loader)
+            root = yaml.compose(text, Loader=_Loader)
         except yaml.YAMLError as error:
             raise DocumentError(self.mistakes or [syntax_mistake(error, text)]) from error
-        if not isinstance(self._root, yaml.MappingNode):
+        if not isinstance(root, yaml.MappingNode):
             raise DocumentError([Mistake("", 1, "no mapping", "a mapping with the key 'model'")])
+        self._root = root
         self._loader = _Loader("")
         self._children: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = {}
         self._read: set[int] = set()
@@ -106,7 +107,8 @@ class Document:
 
     def place(self, location: Location) -> Place:
         """Where the value at ``location`` stands."""
-        node, line = self._root, self._root.start_mark.line + 1
+        node: yaml.Node = self._root
+        line = node.start_mark.line + 1
         for part in location:
             if isinstance(node, yaml.MappingNode):
                 found = self._pairs(node).get(part) if isinstance(part, str) else None
@@ -194,23 +196,24 @@ def dotted(location: Location) -> str:
 def _unsupported(text: str) -> Iterator[Mistake]:
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
         if isinstance(event, yaml.AliasEvent):
             yield Mistake(
                 "",
                 line,
-                f"the alias *{shortened(event.anchor)}",
+                f"the alias *{shortened(anchor or '')}",
                 "the value itself: nothing is shared in a declaration",
             )
-        elif getattr(event, "anchor", None) is not None:
+        elif anchor is not None:
             yield Mistake(
-                "", line, f"the anchor &{shortened(event.anchor)}", "no anchors: nothing is shared in a declaration"
+                "", line, f"the anchor &{shortened(anchor)}", "no anchors: nothing is shared in a declaration"
             )
-        elif getattr(event, "tag", None) is not None:
+        elif tag is not None:
             yield Mistake(
                 "",
                 line,
-                f"the tag {on_one_line(shortened(event.tag.replace(_OF_YAML, '!!')))}",
+                f"the tag {on_one_line(shortened(tag.replace(_OF_YAML, '!!')))}",
                 "no tags: text that looks like something else is quoted",
             )
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

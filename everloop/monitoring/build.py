@@ -49,9 +49,12 @@ def build_reference(
         given = numbers if feature.type == "number" else categories
         if feature.name not in given or len(given[feature.name]) != len(days) or not len(days):
             raise ReferenceUnusableError(f"the feature {feature.name!r} is not given for each of {len(days)} rows")
-        values = given[feature.name]
-        bins = number_bins(values, NUMBER_BINS) if feature.type == "number" else category_bins(values)
-        features[feature.name] = _feature(bins, values, day, span)
+        if feature.type == "number":
+            values = numbers[feature.name]
+            features[feature.name] = _feature(number_bins(values, NUMBER_BINS), values, day, span)
+        else:
+            texts = categories[feature.name]
+            features[feature.name] = _feature(category_bins(texts), texts, day, span)
     return Reference(rows=len(days), days=len(distinct), features=features)
 
 
@@ -95,13 +98,13 @@ def number_bins(values: np.ndarray, wanted: int) -> NumberBins:
         return NumberBins(())
     distinct, sizes = np.unique(finite, return_counts=True)
     edges: list[float] = []
-    left, bins_left, filled = len(finite), wanted, math.inf
+    left, bins_left, filled = float(len(finite)), wanted, math.inf
     for value, size in zip(distinct.tolist(), sizes.tolist(), strict=True):
         share = left / max(1, bins_left)
         if filled + size / 2 > share and len(edges) < wanted:
             edges.append(value)
             left, bins_left = left - (0 if math.isinf(filled) else filled), bins_left - (len(edges) > 1)
-            filled = 0
+            filled = 0.0
         filled += size
     edges.append(float(np.nextafter(distinct[-1], np.inf)))
     return NumberBins(tuple(edges))

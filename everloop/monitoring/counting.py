@@ -120,7 +120,7 @@ def _losses(metric: str, residual: np.ndarray, deviance: np.ndarray) -> np.ndarr
     if metric in ("brier", "rmse"):
         return residual**2
     if metric == "mae":
-        return np.abs(residual)
+        return np.asarray(np.abs(residual))
     raise MonitoringError(f"{metric!r} is no mean over rows: log_loss, brier, mae and rmse are")
 
 

@@ -87,10 +87,10 @@ def read_counts(rows: Iterable[Mapping[str, str | None]], reference: Reference, 
     if labels is None:
         raise QueryFailedError("the answer of the profile query has no row of labels")
     rows_counted = _whole(total.get("n"))
-    for name, counts in cells.items():
-        if name != SCORE and sum(counts) != rows_counted:
+    for name, counted in cells.items():
+        if name != SCORE and sum(counted) != rows_counted:
             raise QueryFailedError(
-                f"{rows_counted} rows were counted, and the feature {name!r} in {sum(counts)} of them: rows came to "
+                f"{rows_counted} rows were counted, and the feature {name!r} in {sum(counted)} of them: rows came to "
                 "the lake meanwhile; look at the window again"
             )
     # Without rows in the windows there is nothing to total.

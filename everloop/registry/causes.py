@@ -78,6 +78,7 @@ def _sentence(text: str) -> str | None:
 def _text_in(quotes: str) -> str | None:
     """A JSON text; None where it is none, as one with an unknown escape."""
     try:
-        return read_json(quotes, strict=False)
+        text: str = read_json(quotes, strict=False)
+        return text
     except ValueError:
         return None

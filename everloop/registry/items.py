@@ -54,8 +54,10 @@ def plain(value: dict[str, Any]) -> str | int | float | bool:
     ((kind, content),) = value.items()
     if kind == "N":
         return int(content) if content.lstrip("-").isdigit() else float(content)
-    if kind in ("S", "BOOL"):
-        return content
+    if kind == "S":
+        return str(content)
+    if kind == "BOOL":
+        return bool(content)
     raise CorruptRecordError(f"an attribute of type {kind} stands where text or a number belongs")
 
 
@@ -77,7 +79,8 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values, by field name."""
-        return json.loads(json.dumps(asdict(self)))
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values
 
     def to_item(self) -> Item:
         """The record as a DynamoDB item. Fields that are None are left out.
@@ -143,14 +146,14 @@ def _document(text: Any) -> Any:
 
 
 def _require_type(cls: type[Record], name: str, value: Any) -> None:
-    allowed = _types(cls)[name]
+    allowed = _types(cls)[name]  # type: ignore[arg-type]  # mypy takes the class for one of its records
     if type(value) not in allowed:
         wanted = " or ".join(sorted(t.__name__ for t in allowed))
         raise CorruptRecordError(f"{name!r} is {type(value).__name__}, not {wanted}")
 
 
 @cache
-def _types(cls: type[Record]) -> dict[str, frozenset[type]]:
+def _types(cls: type[Any]) -> dict[str, frozenset[type]]:
     """What each field of a record may be when it is there, as JSON has it."""
     hints = get_type_hints(cls)
     return {field.name: frozenset(_json_types(hints[field.name])) for field in fields(cls)}

@@ -92,7 +92,8 @@ class Ledger:
 
     def _item(self, sort_key: str, partition: str | None = None) -> Item | None:
         key = {"pk": attribute(partition or keys.partition(self.model)), "sk": attribute(sort_key)}
-        return self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
+        item: Item | None = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
+        return item
 
     def _all(self, kind: type[R], prefix: str, **reading: Any) -> Iterator[R]:
         """Every record whose sort key begins with ``prefix``, in its order, page after page."""

@@ -33,7 +33,8 @@ def refusal_from(document: dict[str, Any]) -> Refusal:
 
 
 def _classes() -> dict[str, type[Refusal]]:
-    return {kind.__name__: kind for kind in (ServiceBusyError, *_below(RegistryError))}
+    kinds: tuple[type[Refusal], ...] = (ServiceBusyError, *_below(RegistryError))
+    return {kind.__name__: kind for kind in kinds}
 
 
 def _below(kind: type[RegistryError]) -> Iterator[type[RegistryError]]:

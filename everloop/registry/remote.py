@@ -44,7 +44,7 @@ def invoking(client: Any, function: str) -> Send:
 
     def send(document: dict[str, Any]) -> dict[str, Any]:
         answer = client.invoke(FunctionName=function, Payload=canonical_json(document).encode())
-        payload = json.loads(answer["Payload"].read())
+        payload: dict[str, Any] = json.loads(answer["Payload"].read())
         if not answer.get("FunctionError"):
             return payload
         kind, said = payload.get("errorType"), payload.get("errorMessage")

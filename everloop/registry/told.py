@@ -54,10 +54,9 @@ def told_champion(records: Sequence[AuditRecord]) -> dict[str, Any] | None:
         if record.action in _PROMOTIONS:
             promotions[rollout] = told
             code_of[str(told.get("lambda_version"))] = told.get("code_sha256")
-            same_version = champion is not None and record.action == "code_rolled_out"
             champion = {
                 "version": record.version,
-                "since": champion["since"] if same_version else record.at,
+                "since": champion["since"] if champion and record.action == "code_rolled_out" else record.at,
                 "lambda_version": told.get("lambda_version"),
                 "code_sha256": told.get("code_sha256"),
                 "rollout_id": rollout,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from everloop.registry import keys
 from everloop.registry.audit import ChainVerdict, verify_chain
@@ -26,6 +26,9 @@ from everloop.registry.records import (
 from everloop.registry.states import State
 from everloop.registry.store import RegistryStore
 from everloop.registry.told import told_champion, told_evidence, told_versions
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 R = TypeVar("R", bound=Record)
 
@@ -59,7 +62,7 @@ class Status:
 
     def to_json(self) -> dict[str, Any]:
         """The status as JSON values."""
-        return _json(asdict(self))
+        return _fields_json(self)
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ class Trace:
 
     def to_json(self) -> dict[str, Any]:
         """The trace as JSON values."""
-        return _json(asdict(self))
+        return _fields_json(self)
 
 
 @dataclass(frozen=True)
@@ -184,9 +187,12 @@ def trace(store: RegistryStore, version: int | None = None) -> Trace:
         When none is given and nothing serves.
     """
     champion = store.champion()
-    if version is None and champion is None:
+    if version is not None:
+        number = version
+    elif champion is not None:
+        number = champion.version
+    else:
         raise RegistryError(f"model {store.model} has no champion: nothing serves, so name a version")
-    number = version if version is not None else champion.version
     found = store.version(number)
     serves = champion is not None and champion.version == number
     history = [r for r in store.audit_records() if r.version == number]
@@ -226,8 +232,9 @@ def origin(version: Version, snapshot: Snapshot | None) -> Origin:
     )
 
 
-def _sha256(files: dict[str, Any], name: str) -> str | None:
-    return files.get(name, {}).get("sha256")
+def _sha256(files: Mapping[str, dict[str, Any]], name: str) -> str | None:
+    found = files.get(name)
+    return None if found is None else str(found["sha256"])
 
 
 def verify_audit(store: RegistryStore) -> AuditVerdict:
@@ -324,6 +331,11 @@ def _decision(record: AuditRecord) -> dict[str, Any]:
         **moved,
         **({"reason": record.reason} if record.reason else {}),
     }
+
+
+def _fields_json(record: DataclassInstance) -> dict[str, Any]:
+    """A dataclass's fields as JSON values."""
+    return {name: _json(value) for name, value in asdict(record).items()}
 
 
 def _json(value: Any) -> Any:

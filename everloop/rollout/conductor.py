@@ -17,7 +17,7 @@ from everloop.registry.store import RegistryStore
 from everloop.rollout.announcements import Announcer, serving_manifest
 from everloop.rollout.cleanup import needed_lambda_versions, retire_versions
 from everloop.rollout.exceptions import NothingServesError
-from everloop.rollout.guardrails import Reason, Verdict, VersionMetrics, decide_bake, decide_step
+from everloop.rollout.guardrails import Decision, Reason, Verdict, VersionMetrics, decide_bake, decide_step
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.plan import RolloutPlan, plan_rollout
 from everloop.rollout.target import LambdaAliasTarget, ServedArtifact
@@ -290,7 +290,7 @@ class Conductor:
         plan, guardrail = self._plan(rollout), self.declared.guardrail
         if rollout.changes_nothing:
             sentence = f"function version {rollout.lambda_version} serves already"
-            decision = "promote" if phase == "canary" else "ok"
+            decision: Decision = "promote" if phase == "canary" else "ok"
             return Verdict(decision, (Reason("nothing_to_change", sentence),))
         if phase == "bake":
             begin = parse_instant(rollout.promoted_at or rollout.started_at)
@@ -360,6 +360,6 @@ def _actor(run_id: str) -> str:
 
 def _decided_already(rollout: Rollout) -> Verdict:
     """What a check says that comes after its own decision was carried out."""
-    decisions = {"rolled_back": "rollback", "baking": "promote"}
+    decisions: dict[str, Decision] = {"rolled_back": "rollback", "baking": "promote"}
     sentence = f"rollout {rollout.rollout_id} is {rollout.status} already"
     return Verdict(decisions.get(rollout.status, "ok"), (Reason("decided_already", sentence),))

@@ -229,7 +229,9 @@ class LambdaAliasTarget:
         """The configuration of ``$LATEST`` or a version, once it is active and its last update is through."""
         reason = ""
         for _ in range(_READY_POLLS):
-            found = self.client.get_function_configuration(FunctionName=self.function, Qualifier=qualifier)
+            found: dict[str, Any] = self.client.get_function_configuration(
+                FunctionName=self.function, Qualifier=qualifier
+            )
             state, update = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
             if state in ("Active", "Inactive") and update == "Successful":
                 return found

@@ -191,7 +191,7 @@ def _require_keys(place: str, document: Any, *, required: tuple[str, ...], optio
 def _text(document: dict[str, Any], name: str) -> str:
     if not isinstance(document[name], str) or not document[name]:
         raise ContractFormatError(f"{name!r} is {shown(document[name])}, not a text")
-    return document[name]
+    return str(document[name])
 
 
 def _one_of(document: dict[str, Any], name: str, allowed: tuple[str, ...]) -> Any:
@@ -225,4 +225,4 @@ def _positive_whole(document: dict[str, Any], name: str) -> int:
 def _list(document: dict[str, Any], name: str) -> list[Any]:
     if not isinstance(document[name], list):
         raise ContractFormatError(f"{name!r} is not a list")
-    return document[name]
+    return list(document[name])

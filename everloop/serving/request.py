@@ -123,7 +123,7 @@ class RequestParser:
 
     def __init__(self, contract: ServingContract, declared: Iterable[NumberField | CategoryField] = ()) -> None:
         self.contract = contract
-        used = (*contract.numbers, *contract.categories)
+        used: tuple[NumberField | CategoryField, ...] = (*contract.numbers, *contract.categories)
         own = {contract.key, *(f.name for f in used)}
         self._unused = tuple(f for f in declared if f.name not in own)
         self._required = (contract.key, *(f.name for f in used if f.missing == "refuse"))

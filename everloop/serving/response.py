@@ -61,8 +61,10 @@ def prediction_id(request_id: str, index: int) -> str:
 def decide(contract: ServingContract, scores: np.ndarray) -> list[int] | list[float]:
     """What is answered for each score: 0 or 1 from the threshold up, or the value itself (regression)."""
     if contract.is_classification:
-        return (scores >= contract.threshold).astype(int).tolist()
-    return scores.tolist()
+        labels: list[int] = (scores >= contract.threshold).astype(int).tolist()
+        return labels
+    values: list[float] = scores.tolist()
+    return values
 
 
 def predictions_document(

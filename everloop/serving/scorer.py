@@ -116,13 +116,13 @@ class Scorer:
                 raise ScorerError(f"the {kind} have shape {array.shape}, not (rows, {width})")
             if width:
                 feed[name] = array
-        scores = self._session.run([SCORE_OUTPUT], feed)[0]
+        scores: np.ndarray = self._session.run([SCORE_OUTPUT], feed)[0]
         if scores.shape != (num.shape[0],):
             raise ScorerError(f"the model gave shape {scores.shape} for {num.shape[0]} rows")
         return scores
 
     def _usable(self, scores: np.ndarray) -> np.ndarray:
-        usable = np.isfinite(scores)
+        usable: np.ndarray = np.isfinite(scores)
         if self._is_probability:
             usable &= (scores >= 0) & (scores <= 1)
         return usable

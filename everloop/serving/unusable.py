@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from everloop.serving.contract import NumberField, ServingContract
+from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.exceptions import NoScoreError, RequestError, UnusableScoreError
 from everloop.serving.request import Rows
 from everloop.serving.scorer import Scorer
@@ -66,7 +66,7 @@ def _no_score(
     """Names the feature that alone leaves the model without a score, where there is one."""
     known = [f.values[0] if f.values else "" for f in contract.categories]
     at = _alone(scorer, rows, index, _medians(contract), np.array(known, dtype=object))
-    fields = (*contract.numbers, *contract.categories)
+    fields: tuple[NumberField | CategoryField, ...] = (*contract.numbers, *contract.categories)
     field = None if at is None else fields[at]
     found = "" if field is None else f", where {_described(field, contract, rows, index)}, as its contract allows"
     return NoScoreError(

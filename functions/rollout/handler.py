@@ -91,4 +91,4 @@ def act(event: dict[str, Any], using: Conductor) -> dict[str, Any]:
 def _rollout_id(event: dict[str, Any]) -> str:
     """A rollback may come before the rollout is known to the pipeline: then the run names it."""
     rollout = event.get("rollout")
-    return rollout["rollout_id"] if rollout else event["run"]["run_id"]
+    return str(rollout["rollout_id"] if rollout else event["run"]["run_id"])

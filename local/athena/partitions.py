@@ -99,7 +99,7 @@ def _predicate(condition: Node, key: Mapping[str, str], use: TableUse) -> Predic
         lower, upper = _constant(condition["lower"], key), _constant(condition["upper"], key)
         if lower is None or upper is None:
             return None
-        return lambda value: lower <= value <= upper  # type: ignore[operator]
+        return lambda value: lower <= value <= upper  # type: ignore[operator]  # both are of the column's type
     if kind == "COMPARE_IN" and _is_key(condition["children"][0], key, use):
         members = [_constant(child, key) for child in condition["children"][1:]]
         if None in members:

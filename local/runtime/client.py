@@ -212,7 +212,7 @@ def _invoke(handler: Any, headers: dict[str, str], body: bytes) -> tuple[bytes, 
 def main() -> None:
     """Load the handler and answer events until the service stops this process."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(write_through=True, line_buffering=True)  # type: ignore[union-attr]
+        stream.reconfigure(write_through=True, line_buffering=True)  # type: ignore[union-attr]  # they are text streams
     client = RuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"], os.environ.pop("_RUNTIME_API_TOKEN"))
     _set_up_logging()
     try:

@@ -46,7 +46,10 @@ def signs_of_knowing(text: str) -> list[str]:
     tree = ast.parse(text)
     allowed = {id(node) for found in ast.walk(tree) for node in _allowed_reading(found)}
     return [
-        f"line {node.lineno}: {sign}" for node in ast.walk(tree) if id(node) not in allowed for sign in _signs(node)
+        f"line {getattr(node, 'lineno', None)}: {sign}"
+        for node in ast.walk(tree)
+        if id(node) not in allowed
+        for sign in _signs(node)
     ]
 
 

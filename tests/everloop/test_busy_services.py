@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
@@ -49,6 +51,7 @@ def test_an_answer_is_handed_on():
 
 
 def test_what_boto_tries_again_after_is_busy():
-    throttled, transient = ThrottledRetryableChecker, TransientRetryableChecker
+    throttled: Any = ThrottledRetryableChecker
+    transient: Any = TransientRetryableChecker
     assert {*throttled._THROTTLED_ERROR_CODES, *transient._TRANSIENT_ERROR_CODES} == BUSY_CODES
     assert set(transient._TRANSIENT_STATUS_CODES) == BUSY_STATUSES

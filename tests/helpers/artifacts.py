@@ -29,13 +29,13 @@ def small_contract(**changes: object) -> ServingContract:
             CategoryField("day", missing="allow", values=("mon",)),
         ),
     }
-    return ServingContract(**{**facts, **changes})  # type: ignore[arg-type]
+    return ServingContract(**{**facts, **changes})
 
 
 def small_model(**changes: object) -> bytes:
     """The model of :func:`small_contract`."""
     effects = [{"north": 1.0, "south": -1.0}, {"a": 0.5}, {}]
-    return linear_model([0.001, 0.01], effects, **changes)  # type: ignore[arg-type]
+    return linear_model([0.001, 0.01], effects, **changes)
 
 
 def row(key: str = "t1", **changes: object) -> dict[str, object]:

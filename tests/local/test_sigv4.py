@@ -186,8 +186,8 @@ def chunked(parts: list[bytes], kind: str = SIGNED, trailer: tuple[str, str] | N
     }
     request = AWSRequest("PUT", f"http://{HOST}/bucket/key", headers=headers)
     auth = S3SigV4Auth(credentials("KEY"), "s3", "us-east-1")
-    auth._should_sha256_sign_payload = lambda _request: True  # type: ignore[method-assign]
-    auth.payload = lambda _request: kind  # type: ignore[method-assign]
+    auth._should_sha256_sign_payload = lambda _request: True  # type: ignore[method-assign]  # what botocore decides by the request
+    auth.payload = lambda _request: kind  # type: ignore[method-assign]  # what botocore decides by the request
     auth.add_auth(request)
     request.headers.replace_header("X-Amz-Content-SHA256", kind)
     stamp, scope = request.context["timestamp"], auth.credential_scope(request)

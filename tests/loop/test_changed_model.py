@@ -138,7 +138,7 @@ def loop(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cha
     )
     try:
         declaration = find_declaration("late_train", models)
-        loop = Changing(cloud, declaration, None, None)  # type: ignore[arg-type]
+        loop = Changing(cloud, declaration, None, None)
         rows = history()
         # The newest week is left for later: a champion is compared on what it has not learned from.
         rows = rows[rows["departure"] < "2013-02-20"]

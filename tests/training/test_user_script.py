@@ -88,7 +88,7 @@ def test_the_script_gets_the_declared_features_seed_and_parameters(tmp_path: Pat
     return model
 """
     )
-    features, target, seed, parameters = run(script, tmp_path).seen
+    features, target, seed, parameters = vars(run(script, tmp_path))["seen"]
     assert list(features.columns) == ["distance", "wind", "line", "operator"]
     assert features["wind"].dtype == np.float64
     assert features["wind"].isna().any()

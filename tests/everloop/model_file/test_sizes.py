@@ -182,7 +182,15 @@ def test_the_record_of_a_window(declaration: ModelDeclaration) -> None:
     share, number, text = ": 99.9% -> 99.9%", NumberBins((-1.2346e-300, -1.2345e-300)).label(1), ASTRAL * LONGEST_SHOWN
     categories = {f.name for f in declaration.data.categories}
     found = [
-        FeatureDrift(n, 31, *[LONGEST_NUMBER] * 3, False, (f"{text}…" if n in categories else number) + share)
+        FeatureDrift(
+            n,
+            31,
+            LONGEST_NUMBER,
+            LONGEST_NUMBER,
+            LONGEST_NUMBER,
+            False,
+            (f"{text}…" if n in categories else number) + share,
+        )
         for n in names
     ]
     cells = (COUNT,) * sizes.SCORE_BINS

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -14,9 +15,9 @@ from tests.helpers.artifacts import MODEL, PREFIX, VERSION, StoredArtifact, smal
 from tests.helpers.onnx_models import linear_model
 
 
-def load(stored: StoredArtifact, **expected: object) -> Artifact:
+def load(stored: StoredArtifact, **expected: Any) -> Artifact:
     s3 = FakeS3(stored.objects)
-    return load_artifact(s3, "artifacts", PREFIX, stored.manifest_sha256, **expected)  # type: ignore[arg-type]
+    return load_artifact(s3, "artifacts", PREFIX, stored.manifest_sha256, **expected)
 
 
 def test_the_stored_version_is_loaded() -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from everloop.model_file.samples import SAMPLES
 from infra.exceptions import PackagingError
 from infra.packaging.files import write_folder
 from infra.packaging.function_code import function_code
-from infra.packaging.training_source import SAMPLES, main, training_source
+from infra.packaging.training_source import main, training_source
 from infra.settings import read_models
 from tests.helpers.declarations import binary_document
 from tests.helpers.synthesis import ROOT, write_model
