@@ -14,6 +14,7 @@ import argparse
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -128,7 +129,7 @@ def refit_rate(draws: int, rate: float, rows: int, spread: float) -> str:
     return f"{still * looks:17.2f} {still_all * looks:9.2f} {100 * moved / (7 * draws):15.1f} {sibling * looks:33.1f}"
 
 
-def documents_of(windows: list[Profile]) -> list[dict]:
+def documents_of(windows: list[Profile]) -> list[dict[str, Any]]:
     """Recorded windows, oldest first, as far as a score reference is taken from them."""
     return [
         {

@@ -37,7 +37,7 @@ def natural_variation(daily: Sequence[BinCounts], longest: int, *, days_each: in
         return ()
     floor = smallest_share(units * days_each)
     freedom = _directions(cells, floor)
-    cumulative = list(accumulate(cells, _added, initial=(0,) * len(cells[0])))
+    cumulative: list[Cells] = list(accumulate(cells, _added, initial=(0,) * len(cells[0])))
     found = []
     for span in range(1, longest // days_each + 1):
         if units / span < FEWEST_SPANS:
@@ -48,7 +48,7 @@ def natural_variation(daily: Sequence[BinCounts], longest: int, *, days_each: in
     return tuple(found)
 
 
-def _added(left: Cells, right: Cells) -> Cells:
+def _added(left: Cells, right: Cells) -> tuple[int, ...]:
     return tuple(map(add, left, right))
 
 
