@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from local.containment import inside
 
@@ -135,7 +135,8 @@ def unpack_tar(archive: Path, into: Path, limits: Limits) -> None:
     budget = _Budget(limits)
     into.mkdir(parents=True, exist_ok=True)
     try:
-        with _opened(archive) as stream, tarfile.TarFile(fileobj=_Metered(stream, limits)) as tar:  # type: ignore[arg-type]
+        # Of the parts of a file, tarfile uses those that the meter has.
+        with _opened(archive) as stream, tarfile.TarFile(fileobj=cast(IO[bytes], _Metered(stream, limits))) as tar:
             for member in tar:
                 budget.take(member.name, member.size)
                 name = _plain(member.name)
