@@ -53,6 +53,7 @@ class FunctionStore:
         self._layer = layer
         self._draw = draw
         self._functions: dict[str, Function] = {}
+        self._numbers_used: dict[str, int] = {}
         self.lock = threading.RLock()
         self.on_latest_changed: Callable[[FunctionVersion], None] = lambda version: None
         """Called with a version that no invocation can reach any more."""
@@ -91,7 +92,10 @@ class FunctionStore:
         with self.lock:
             if name in self._functions:
                 raise ResourceConflictError(f"Function already exist: {name}")
-            function = Function(latest, tags=dict(parameters.get("Tags") or {}))
+            # Lambda gives no number twice, not even to a function that is made again under its old name:
+            # https://docs.aws.amazon.com/lambda/latest/dg/configuration-versions.html
+            used = self._numbers_used.get(name, 0)
+            function = Function(latest, tags=dict(parameters.get("Tags") or {}), published=used)
             self._functions[name] = function
             return self._publish(function, None) if parameters.get("Publish") else latest
 
@@ -121,6 +125,7 @@ class FunctionStore:
             _, qualifier = split_name(name, qualifier)
             if qualifier is None:
                 del self._functions[function.latest.name]
+                self._numbers_used[function.latest.name] = function.published
                 gone = [function.latest, *function.versions.values()]
             else:
                 if qualifier == LATEST:

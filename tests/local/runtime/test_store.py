@@ -35,6 +35,16 @@ def set_environment(aws: Lambda, value: str, **more: Any) -> None:
     aws.service.store.update_function_configuration("f", {"Environment": {"Variables": {"N": value}}, **more})
 
 
+def test_a_function_made_again_under_its_name_goes_on_counting_its_versions(lambda_: Lambda) -> None:
+    lambda_.create(WHO, Environment={"Variables": {"N": "one"}})
+    assert publish(lambda_) == "1"
+    lambda_.service.store.delete_function("f", None)
+    lambda_.create(WHO, Environment={"Variables": {"N": "one"}})
+    assert publish(lambda_) == "2"
+    with pytest.raises(ResourceNotFoundError):
+        lambda_.service.store.resolve("f", "1")
+
+
 def test_a_published_version_keeps_its_environment_and_code(lambda_: Lambda) -> None:
     # GIVEN version 1 with N=one, invoked once so that its worker is warm
     lambda_.create(WHO, Environment={"Variables": {"N": "one"}})
