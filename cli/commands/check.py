@@ -10,7 +10,7 @@ import click
 
 from cli.account import Account
 from cli.exceptions import CommandError
-from cli.operations.changes import changes_against_deployed
+from cli.operations.changes import changes_against_deployed, removed_champion
 from cli.operations.declarations import find_declaration, model_folders
 from cli.operations.trial import Trial, sample_of, try_file
 from cli.options import json_option, models_directory_option
@@ -94,8 +94,14 @@ def _against_deployed(output: Output, name: str, declaration: ModelDeclaration, 
     changes = changes_against_deployed(account, declaration)
     for change in changes:
         output.say(f"{name}: {change.sentence}")
+    removed = removed_champion(account, name)
+    if removed is not None:
+        output.say(
+            f"{name}: was removed, and version {removed} is its champion still; deployed again, it serves from"
+            f" `everloop rollout start {name}` on"
+        )
     if not changes:
-        output.say(f"{name}: fits what is deployed")
+        output.say(f"{name}: fits what is {'deployed' if removed is None else 'left of it'}")
     return {"changes": changes, **({"ok": False} if changes else {})}
 
 

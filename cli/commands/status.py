@@ -47,11 +47,17 @@ def _show(output: Output, found: ModelStatus) -> None:
 
 def _facts(found: ModelStatus) -> list[list[Any]]:
     registry = found.registry
-    champion, active = registry.champion, registry.active_run
+    champion = registry.champion
     serving = f"version {champion.version} since {minute(champion.since)}" if champion else "nothing: no champion yet"
     code = "the deployed code serves"
     if found.code_waits:
         code = f"newer code is deployed than serves: `everloop rollout start {registry.model}`"
+    if champion and found.champion_gone:
+        serving = (
+            f"nothing: the function of version {champion.version}, the champion, is gone with a removed stack;"
+            f" `everloop rollout start {registry.model}` publishes it again"
+        )
+        return [["serves", serving], *_of_any(found)]
     version, own = registry.champion_version, registry.own_labels
     if version is not None and version.serves_refit:
         serving += ", a refit of the evaluated model"
@@ -60,11 +66,20 @@ def _facts(found: ModelStatus) -> list[list[Any]]:
     return [
         ["serves", serving],
         ["own labels", own.sentence if own else ""],
-        ["staging", f"version {registry.staging}" if registry.staging else "nothing"],
-        ["active run", f"{active.run_id} since {minute(active.started_at)}" if active else "none"],
         ["code", code if champion else "waits for the first champion"],
         *([["score drift", _score_reference(found)]] if _score_reference(found) else []),
         *([["not watched", _not_watched(found)]] if _not_watched(found) else []),
+        *_of_any(found),
+    ]
+
+
+def _of_any(found: ModelStatus) -> list[list[Any]]:
+    """What there is to say of a model whether something serves or not."""
+    registry = found.registry
+    active = registry.active_run
+    return [
+        ["staging", f"version {registry.staging}" if registry.staging else "nothing"],
+        ["active run", f"{active.run_id} since {minute(active.started_at)}" if active else "none"],
         ["alarms", ", ".join(found.alarms) or "none"],
         ["predictions", found.deployed.predictions_url],
         ["labels", found.deployed.labels_url],

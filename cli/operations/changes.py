@@ -11,12 +11,23 @@ from everloop.registry.champion_contract import champion_contract
 
 
 def changes_against_deployed(account: Account, declaration: ModelDeclaration) -> list[Change]:
-    """What the declaration changes that can't change so; none for a model that is not deployed yet."""
-    model, s3, platform = declaration.model, account.client("s3"), account.platform
-    if model not in account.model_names():
-        return []
+    """What the declaration changes that can't change so.
+
+    A model that was removed is asked for as well: its champion and its rows are there, and are taken up again when a
+    model of that name is deployed.
+    """
+    model, platform = declaration.model, account.platform
+    s3 = account.client("s3")
     champion = champion_contract(account.registry(model), s3, platform.artifact_bucket)
     of_champion = [] if champion is None else against_champion(declaration, champion[1], champion[0])
     recorded = recorded_columns(s3, platform.lake_bucket, model, list_lake(s3, platform.lake_bucket, model))
     told = {change.name for change in of_champion}
     return [*of_champion, *(c for c in against_lake(declaration, recorded) if c.name not in told)]
+
+
+def removed_champion(account: Account, model: str) -> int | None:
+    """The champion's version of a model that was removed and is not deployed again; None for any other model."""
+    if model in account.model_names():
+        return None
+    champion = account.registry(model).champion()
+    return champion.version if champion is not None else None

@@ -17,6 +17,8 @@ class ModelStatus:
     ----------
     code_waits : bool
         The function code last deployed is not the code that serves: it waits for a rollout.
+    champion_gone : bool
+        The champion's function version is not there: the model was removed, and deployed again.
     alarms : list of str
         The model's alarms that are in the state ALARM.
     """
@@ -24,11 +26,13 @@ class ModelStatus:
     registry: Status
     deployed: DeployedModel
     code_waits: bool
+    champion_gone: bool
     alarms: list[str]
 
     def to_json(self) -> dict[str, Any]:
         """The status as JSON values."""
-        extra = {"deployed": asdict(self.deployed), "code_waits": self.code_waits, "alarms": self.alarms}
+        extra = {"deployed": asdict(self.deployed), "code_waits": self.code_waits}
+        extra |= {"champion_gone": self.champion_gone, "alarms": self.alarms}
         return {**self.registry.to_json(), **extra}
 
 
@@ -36,7 +40,8 @@ def model_status(account: Account, model: str) -> ModelStatus:
     """Where ``model`` stands now."""
     deployed = account.model(model)
     found = status(account.registry(model))
-    return ModelStatus(found, deployed, _code_waits(account, deployed, found), model_alarms(account, model))
+    waits, gone = _code_waits(account, deployed, found), _champion_gone(account, deployed, found)
+    return ModelStatus(found, deployed, waits, gone, model_alarms(account, model))
 
 
 def _code_waits(account: Account, deployed: DeployedModel, found: Status) -> bool:
@@ -44,6 +49,17 @@ def _code_waits(account: Account, deployed: DeployedModel, found: Status) -> boo
         return False
     latest = account.client("lambda").get_function_configuration(FunctionName=deployed.predict_function)
     return bool(latest["CodeSha256"] != found.champion.code_sha256)
+
+
+def _champion_gone(account: Account, deployed: DeployedModel, found: Status) -> bool:
+    if found.champion is None:
+        return False
+    client, number = account.client("lambda"), found.champion.lambda_version
+    try:
+        client.get_function_configuration(FunctionName=deployed.predict_function, Qualifier=number)
+    except client.exceptions.ResourceNotFoundException:
+        return True
+    return False
 
 
 def model_alarms(account: Account, model: str) -> list[str]:

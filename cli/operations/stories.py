@@ -65,6 +65,9 @@ PHRASES: dict[str, Phrase] = {
     "guardrail_decided": _guardrail,
     "rollout_completed": lambda r, _: f"version {r.version}: baked, rollout completed",
     "rollout_superseded": lambda r, _: f"version {r.version}: rollout superseded by a later one",
+    "champion_republished": lambda r, d: (
+        f"version {r.version} published again as function version {d.get('lambda_version')}: {d.get('gone')} is gone"
+    ),
     "alias_reconciled": lambda r, _: f"the alias was put back where the registry says: {r.reason}",
     "rolled_back": lambda r, _: f"version {r.version} rolled back: {r.reason}",
 }

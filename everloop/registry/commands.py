@@ -218,11 +218,27 @@ class NoteReconciled(Command):
         return None
 
 
+@dataclass(frozen=True)
+class Republish(Command):
+    """See :meth:`Rollouts.republish`."""
+
+    run_id: str
+    version: int
+    lambda_version: str
+    code_sha256: str
+    at: str
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        store.republish(**_shallow(self))
+        return None
+
+
 MAY_SEND: dict[str, frozenset[type[Command]]] = {
     "run": frozenset({OpenRun, CloseRun}),
     "register": frozenset({RegisterVersion, MarkEvaluated}),
     "rollout": frozenset(
-        {StartRollout, StepRollout, RecordCheck, Promote, RollBack, EndRollout, Retire, NoteReconciled}
+        {StartRollout, StepRollout, RecordCheck, Promote, RollBack, EndRollout, Retire, NoteReconciled, Republish}
     ),
     "release": frozenset({ReleaseStaleRun}),
 }

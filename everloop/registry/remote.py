@@ -117,6 +117,9 @@ class RemoteRegistry(RegistryStore):
     def note_reconciled(self, rollout_run: str, version: int, **given: Any) -> None:
         self._answered(commands.NoteReconciled(rollout_run, version, **given))
 
+    def republish(self, run_id: str, version: int, **given: Any) -> None:
+        self._answered(commands.Republish(run_id, version, **given))
+
     def _ask(self, kind: type[R], command: commands.Command) -> R:
         return kind(**self._answered(command)["record"])
 

@@ -217,6 +217,29 @@ class Rollouts(Runs):
         self.commit(f"end:{rollout_id}", f"end rollout {rollout_id}", plan)
         return self.rollout(rollout_id)
 
+    def republish(
+        self, run_id: str, version: int, *, lambda_version: str, code_sha256: str, at: str, actor: str
+    ) -> None:
+        """Name another function version that serves the champion: the one it had went with its stack.
+
+        Raises
+        ------
+        ChampionChangedError, RunNotActiveError
+            When ``version`` is not the champion (any more), or ``run_id`` not the active run.
+        """
+
+        def plan() -> Plan:
+            self.check_active(run_id)
+            old = self._expect_champion(version)
+            if old is None:
+                raise ChampionChangedError(f"model {self.model} has no champion to publish again")
+            served = replace(old, lambda_version=lambda_version, code_sha256=code_sha256)
+            details = {"gone": old.lambda_version, "lambda_version": lambda_version, "code_sha256": code_sha256}
+            entry = Entry(at, "champion_republished", actor, version, run_id, None, details)
+            return Plan((fence(self.model, run_id), changes.replace(served, _champion_is(old))), (entry,))
+
+        self.commit(f"republish:{run_id}:{lambda_version}", f"publish version {version} again", plan)
+
     def note_reconciled(self, rollout_run: str, version: int, *, details: dict[str, Any], at: str, actor: str) -> None:
         """Note that the alias was found elsewhere, and put back to where the registry says, before a rollout.
 

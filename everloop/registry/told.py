@@ -41,9 +41,10 @@ def told_versions(records: Sequence[AuditRecord]) -> dict[int, dict[str, Any]]:
 
 
 def told_champion(records: Sequence[AuditRecord]) -> dict[str, Any] | None:
-    """The fields of the champion pointer as the last promotion, or the rollback of one, left it; None for no champion.
+    """The fields of the champion pointer as the records leave it; None for no champion.
 
-    A rollback before the promotion moves no pointer.
+    The last promotion counts, or the rollback of one. Published again, the champion is served by another function
+    version and is the same. A rollback before the promotion moves no pointer.
     """
     champion: dict[str, Any] | None = None
     promotions: dict[str, dict[str, Any]] = {}
@@ -61,6 +62,10 @@ def told_champion(records: Sequence[AuditRecord]) -> dict[str, Any] | None:
                 "code_sha256": told.get("code_sha256"),
                 "rollout_id": rollout,
             }
+        elif record.action == "champion_republished" and champion is not None:
+            served_by = {name: told.get(name) for name in ("lambda_version", "code_sha256")}
+            code_of[str(served_by["lambda_version"])] = served_by["code_sha256"]
+            champion |= served_by
         elif record.action == "rolled_back" and rollout in promotions:
             before = promotions[rollout]
             served = before.get("previous_lambda_version")

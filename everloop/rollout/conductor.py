@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from everloop.instants import parse_instant
 from everloop.registry.exceptions import ChampionChangedError, RolloutEndedError
-from everloop.registry.records import Champion, Rollout
+from everloop.registry.records import Champion, Rollout, Version
 from everloop.registry.store import RegistryStore
 from everloop.rollout.announcements import Announcer, serving_manifest
 from everloop.rollout.cleanup import needed_lambda_versions, retire_versions
@@ -20,7 +20,7 @@ from everloop.rollout.exceptions import NothingServesError
 from everloop.rollout.guardrails import Decision, Reason, Verdict, VersionMetrics, decide_bake, decide_step
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.plan import RolloutPlan, plan_rollout
-from everloop.rollout.target import LambdaAliasTarget, ServedArtifact
+from everloop.rollout.target import LATEST, LambdaAliasTarget, ServedArtifact
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Rollout as DeclaredRollout
@@ -60,8 +60,9 @@ class Conductor:
         champion = self.store.champion()
         number = self._number(kind, version, champion)
         registered = self.store.version(number)
+        champion = self._published_champion(champion, run_id, at)
         fallback = self._stand_on(champion, run_id, at)
-        published = self.target.publish(ServedArtifact(number, registered.artifact_prefix, registered.manifest_sha256))
+        published = self.target.publish(_artifact(registered))
         rollout = Rollout(
             model=self.store.model,
             rollout_id=run_id,
@@ -183,7 +184,7 @@ class Conductor:
             self._check_still_undoable(rollout)
             # The alias before the registry: callers are off the failing version in seconds, whatever happens
             # next. A retry finds the alias in place and finishes the record.
-            self.target.settle(rollout.fallback_lambda_version)
+            self._give_back(rollout)
             why = reasons or rollout.last_check.get("reasons") or [_UNEXPLAINED]
             who = actor or _actor(rollout.run_id)
             try:
@@ -225,6 +226,41 @@ class Conductor:
                 " is rolled out for the champion only"
             )
         return champion.version
+
+    def _published_champion(self, champion: Champion | None, run_id: str, at: str) -> Champion | None:
+        """The champion as a function version serves it.
+
+        The function versions of a model go with its stack, its registry and artefacts don't. Deployed again, the
+        champion is published once more from the artefact that was registered, before anything else may serve.
+        """
+        if champion is None:
+            return None
+        artifact = _artifact(self.store.version(champion.version))
+        if self.target.holds(champion.lambda_version, artifact):
+            return champion
+        if self.target.current().primary == LATEST:
+            self.target.idle()
+        published = self.target.publish(artifact)
+        self.store.republish(
+            run_id,
+            champion.version,
+            lambda_version=published.lambda_version,
+            code_sha256=published.code_sha256,
+            at=at,
+            actor=_actor(run_id),
+        )
+        return self.store.champion()
+
+    def _give_back(self, rollout: Rollout) -> None:
+        """Send every request to what served before the rollout.
+
+        In a function that was deployed anew that version is gone, and so is the one that was rolled out: nothing
+        serves, until the next rollout publishes the champion again.
+        """
+        before = rollout.fallback_lambda_version
+        if self.target.current().primary == LATEST and not self.target.holds(before):
+            return
+        self.target.settle(before)
 
     def _stand_on(self, champion: Champion | None, run_id: str, at: str) -> str:
         """Put the alias where the registry says it is, and return that function version."""
@@ -352,6 +388,10 @@ class Conductor:
 
 
 _UNEXPLAINED = {"code": "pipeline_failed", "sentence": "the pipeline failed during the rollout"}
+
+
+def _artifact(version: Version) -> ServedArtifact:
+    return ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256)
 
 
 def _actor(run_id: str) -> str:

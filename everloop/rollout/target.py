@@ -140,6 +140,17 @@ class LambdaAliasTarget:
         """Send ``percent`` of the requests to ``candidate``, the rest to ``primary``."""
         self._point(primary, {candidate: percent / 100})
 
+    def holds(self, lambda_version: str, artifact: ServedArtifact | None = None) -> bool:
+        """Whether there is that published version, and whether it serves ``artifact`` where one is named."""
+        try:
+            found = self.client.get_function_configuration(FunctionName=self.function, Qualifier=lambda_version)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            return False
+        variables = (found.get("Environment") or {}).get("Variables", {})
+        return artifact is None or artifact.variables().items() <= variables.items()
+
     def settle(self, lambda_version: str) -> bool:
         """Send every request to one version; return whether that changed anything."""
         return self._point(lambda_version, {})

@@ -100,7 +100,10 @@ class Predictor:
     def _load(self) -> Artifact:
         environment = self._environment
         if environment.version is None:
-            raise NoChampionError(f"no version of {environment.model} is promoted yet: train one")
+            raise NoChampionError(
+                f"no version of {environment.model} serves: train one, or, where it was removed and deployed again,"
+                f" `everloop rollout start {environment.model}`"
+            )
         return load_artifact(
             self._s3,
             environment.artifact_bucket,

@@ -1,4 +1,4 @@
-"""What ``everloop status`` says of the drift of a champion's scores."""
+"""What ``everloop status`` says of a champion: the drift of its scores, and a function that is gone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from everloop.monitoring.bins import NumberBins
 from everloop.monitoring.own_scores import OwnScores
 from everloop.monitoring.profile import BinCounts
 from everloop.monitoring.reference import SCORE, FeatureReference
-from everloop.registry.records import Window
+from everloop.registry.records import Champion, Window
 from everloop.registry.trace import Status
 
 END = "2013-03-22T00:00:00.000Z"
@@ -22,23 +22,36 @@ COMPLETE = OwnScores(21, 2100, 21, 500, END, END, FeatureReference(NumberBins(()
 def told(document: dict[str, Any] | None) -> dict[str, Any]:
     windows = [] if document is None else [Window("late_train", END, document)]
     registry = Status("late_train", None, None, None, None, None, {}, [], [], windows)
-    return dict(_facts(ModelStatus(registry, DeployedModel("late_train", *[""] * 9), False, [])))
+    return facts(registry)
+
+
+def facts(registry: Status, *, champion_gone: bool = False) -> dict[str, Any]:
+    deployed = DeployedModel("late_train", *[""] * 9)
+    return dict(_facts(ModelStatus(registry, deployed, code_waits=False, champion_gone=champion_gone, alarms=[])))
 
 
 def test_while_a_score_reference_is_collected_it_says_how_much_there_is() -> None:
-    facts = told({"not_watched": {SCORE: COLLECTING.sentence}, "score_reference": COLLECTING.as_dict()})
-    assert "score drift" not in facts
-    assert facts["not watched"].startswith(
-        "prediction: collecting its own score reference, 250 of 500 rows and 3 of 21"
-    )
+    said = told({"not_watched": {SCORE: COLLECTING.sentence}, "score_reference": COLLECTING.as_dict()})
+    assert "score drift" not in said
+    assert said["not watched"].startswith("prediction: collecting its own score reference, 250 of 500 rows and 3 of 21")
 
 
 def test_then_it_says_what_the_scores_are_judged_by() -> None:
-    facts = told({"not_watched": {}, "score_reference": COMPLETE.as_dict()})
-    assert facts["score drift"] == f"judged by its own first 21 whole days, until {END}: 2,100 rows"
-    assert "not watched" not in facts
+    said = told({"not_watched": {}, "score_reference": COMPLETE.as_dict()})
+    assert said["score drift"] == f"judged by its own first 21 whole days, until {END}: 2,100 rows"
+    assert "not watched" not in said
 
 
 def test_of_a_version_with_a_reference_of_its_own_and_of_old_records_it_says_nothing() -> None:
     for document in ({"not_watched": {}, "score_reference": None}, {}, None):
         assert "score drift" not in told(document)
+
+
+def test_of_a_champion_whose_function_is_gone_it_says_what_to_type() -> None:
+    champion = Champion("late_train", 3, END, "7", "hash", "r1")
+    registry = Status("late_train", champion, None, None, None, None, {}, [], [], [])
+    assert facts(registry)["serves"].startswith("version 3 since")
+    said = facts(registry, champion_gone=True)
+    assert said["serves"].startswith("nothing: the function of version 3, the champion, is gone")
+    assert "`everloop rollout start late_train`" in said["serves"]
+    assert {"active run", "predictions", "labels"} <= set(said)

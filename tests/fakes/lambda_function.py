@@ -52,6 +52,14 @@ class FakeLambda:
         self.latest["CodeSha256"] = code_sha256
         self._touch(self.latest)
 
+    def redeploy(self) -> None:
+        """Remove the function with its versions and alias, and deploy it again: its numbers go on, as on AWS."""
+        self.versions.clear()
+        self.latest["Environment"] = {"Variables": {"EVERLOOP_MODEL": "flights"}}
+        self._touch(self.latest)
+        self.alias = {"Name": self.alias["Name"], "FunctionVersion": "$LATEST"}
+        self._touch(self.alias)
+
     def serving(self) -> dict[str, float]:
         """Share of the requests by function version."""
         weights = self.alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})

@@ -531,6 +531,68 @@ class TestWhatDeadRunsLeave:
         (note,) = [r for r in world.store.audit_records() if r.action == "alias_reconciled"]
         assert note.details["found"] == "$LATEST"
 
+    def test_a_model_deployed_again_serves_its_champion_from_the_registered_artefact(self, world: World):
+        # GIVEN a champion whose stack was removed and deployed again: a function without versions
+        world.crown("train-1")
+        gone = world.store.champion()
+        world.function.redeploy()
+        # WHEN its code is rolled out
+        open_run(world.store, "rollout-1", kind="rollout", when=world.now)
+        rollout = world.start("rollout-1", None, kind="rollout")
+        # THEN the same version serves at once, by another function version, and the audit log has both
+        champion = world.store.champion()
+        assert (champion.version, champion.since) == (gone.version, gone.since)
+        assert world.function.serving() == {champion.lambda_version: 1}
+        assert champion.lambda_version != gone.lambda_version
+        assert served_version(world) == "1"
+        (note,) = [r for r in world.store.audit_records() if r.action == "champion_republished"]
+        assert (note.details["gone"], note.details["lambda_version"]) == (gone.lambda_version, champion.lambda_version)
+        # AND the rollout ends without a canary, as nobody else serves
+        assert world.start("rollout-1", None, kind="rollout") == rollout
+        world.shift()
+        assert world.check()["decision"] == "promote"
+        world.promote()
+        world.finish("rollout-1")
+        assert world.store.champion().lambda_version == champion.lambda_version
+
+    @pytest.mark.parametrize("call", ["publish_version", "update_alias"])
+    def test_publishing_again_survives_a_crash(self, world: World, call: str):
+        world.crown("train-1")
+        world.function.redeploy()
+        open_run(world.store, "rollout-1", kind="rollout", when=world.now)
+        world.function.crash_before = [call]
+        with pytest.raises(ConnectionError):
+            world.start("rollout-1", None, kind="rollout")
+        world.start("rollout-1", None, kind="rollout")
+        assert world.function.serving() == {world.store.champion().lambda_version: 1}
+
+    def test_a_candidate_of_a_model_deployed_again_is_held_against_its_champion(self, world: World):
+        world.crown("train-1")
+        world.function.redeploy()
+        rollout = world.start("train-2", world.train("train-2"))
+        champion = world.store.champion()
+        assert rollout["previous"] == {"version": 1, "lambda_version": champion.lambda_version}
+        world.shift()
+        assert set(world.function.serving()) == {champion.lambda_version, rollout["lambda_version"]}
+        world.act("rollback", rollout=rollout)
+        assert served_version(world) == "1"
+
+    @pytest.mark.parametrize("ended_by", ["person", "next run"])
+    def test_a_canary_that_its_stack_took_along_is_ended(self, world: World, ended_by: str):
+        world.crown("train-1")
+        rollout = world.start("train-2", world.train("train-2"))
+        world.shift()
+        world.function.redeploy()
+        if ended_by == "person":
+            assert world.act("rollback", run={"run_id": "train-2"}, actor="ann")["rolled_back"]
+            assert set(world.function.serving()) == {"$LATEST"}
+        world.store.release_stale_run("train-2", reason="its stack was removed", at=world.now, actor="ann")
+        open_run(world.store, "rollout-1", kind="rollout", when=world.now)
+        world.start("rollout-1", None, kind="rollout")
+        assert world.store.rollout(rollout["rollout_id"]).status == "rolled_back"
+        assert world.store.version(2).state is State.EXPERIMENTING
+        assert served_version(world) == "1"
+
     def test_a_released_run_shifts_nothing(self, world: World):
         world.crown("train-1")
         world.start("train-2", world.train("train-2"))
