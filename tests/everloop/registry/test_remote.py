@@ -31,7 +31,7 @@ CLASSES = [
 READS_AND_EVIDENCE = {
     "active_run", "audit_head", "audit_records", "champion", "check_active", "commit", "find_rollout", "latest_windows",
     "put_snapshot", "put_window", "readable", "rollout", "rollouts", "run", "runs", "snapshot", "version", "version_in",
-    "versions", "versions_of_snapshot", "window",
+    "versions", "versions_of_snapshot", "window", "windows_after",
 }  # fmt: skip
 NOT_OFFERED = {"note", "transition"}
 
