@@ -10,7 +10,7 @@ help: ## What can be typed here
 
 setup: ## A virtual environment with the pinned packages, in .venv; does nothing when nothing changed
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
-	@$(PYTHON) local/setup_environment.py
+	@$(PYTHON) tools/setup_environment.py
 
 loop: setup ## The closed loop on a year of real flights, on this machine
 	@$(VENV)/python models/flight_delay/prepare.py .cache/flight_delay.parquet
@@ -18,12 +18,15 @@ loop: setup ## The closed loop on a year of real flights, on this machine
 
 # The tests of the local cloud change moto inside their process, so they have processes of their own.
 test: setup ## All tests
-	@$(VENV)/python -m pytest -n 2 --dist loadgroup tests/local
-	@$(VENV)/python -m pytest -n 2 --dist loadgroup --ignore tests/local tests
+	@$(VENV)/python -m pytest -n 2 --dist loadgroup localcloud/tests
+	@$(VENV)/python -m pytest -n 2 --dist loadgroup tests
 
 # The domain and its doors, without jobs, clouds or syntheses: what is worth running at every save.
 test-fast: setup ## The quick tests, without clouds, jobs and syntheses
 	@$(VENV)/python -m pytest -n 2 tests/everloop tests/functions
+
+test/localcloud: setup ## The tests of the local cloud, and of nothing else
+	@$(VENV)/python -m pytest -n 2 --dist loadgroup localcloud/tests
 
 test/%: setup ## The tests of one room or file: make test/everloop/registry
 	@$(VENV)/python -m pytest -n 2 --dist loadgroup tests/$*

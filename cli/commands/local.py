@@ -24,7 +24,7 @@ from cli.operations.local_cloud import (
 from cli.options import json_option
 from cli.output import Output
 from cli.spans import parse_span
-from local import daemon
+from localcloud import daemon
 
 
 @click.group()

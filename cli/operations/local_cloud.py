@@ -16,12 +16,12 @@ import boto3
 
 from cli.account import Account
 from cli.exceptions import CommandError
-from local import daemon
-from local.assembly_cache import MODELS_CONTEXT, SynthesisFailedError, synthesize_if_changed
-from local.context import REGION
-from local.deploy.deployment import deploy_assembly
-from local.deploy.engine import DeployEvent
-from local.deploy.exceptions import DeployError
+from cli.operations.assembly_cache import MODELS_CONTEXT, SynthesisFailedError, synthesize_if_changed
+from localcloud import daemon
+from localcloud.cloudformation.deployment import deploy_assembly
+from localcloud.cloudformation.engine import DeployEvent
+from localcloud.cloudformation.exceptions import DeployError
+from localcloud.core.context import REGION
 
 DEFAULT_PORT = 4599
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from local.context import ACCOUNT_ID
+from localcloud.core.context import ACCOUNT_ID
 
 ROOT = Path(__file__).parents[2]
 KNOWS_THE_LOCAL_CLOUD = {
     "cli/commands/local.py",
     "cli/commands/replay.py",
+    "cli/operations/assembly_cache.py",
     "cli/operations/local_cloud.py",
     "cli/replay/run.py",
 }
@@ -24,8 +25,9 @@ KNOWS_THE_LOCAL_CLOUD = {
 
 FILES = sorted(str(p.relative_to(ROOT)) for room in ("cli", "everloop") for p in (ROOT / room).rglob("*.py"))
 
-LOCAL_PACKAGES = {"local", "moto"}
-LOCAL_MODULES = {"cli.operations.local_cloud", "cli.commands.local", "cli.commands.replay"}
+LOCAL_PACKAGES = {"localcloud", "moto"}
+LOCAL_MODULES = {"cli.operations.assembly_cache", "cli.operations.local_cloud", "cli.commands.local"}
+LOCAL_MODULES |= {"cli.commands.replay"}
 READABLE_VARIABLES = {"AWS_REGION", "MPLCONFIGDIR", "ORT_DISABLE_TELEMETRY"}
 """What a command may ask the environment itself; boto3 reads the rest of AWS's, and does not tell."""
 
@@ -137,10 +139,10 @@ def test_what_starts_a_local_cloud_is_there_and_would_be_refused() -> None:
         "from os import environ as surroundings",
         "from os import getenv",
         'surroundings = getattr(os, "environ")',
-        "import local",
-        "import local.daemon as cloud",
-        "from local import daemon",
-        "from local.context import REGION",
+        "import localcloud",
+        "import localcloud.daemon as cloud",
+        "from localcloud import daemon",
+        "from localcloud.core.context import REGION",
         "import moto",
         "def late():\n    from moto import mock_aws",
         "from cli.operations import local_cloud",
@@ -148,8 +150,8 @@ def test_what_starts_a_local_cloud_is_there_and_would_be_refused() -> None:
         "from . import local_cloud",
         "from .local_cloud import STATE",
         "import cli.commands.local",
-        'cloud = __import__("local")',
-        'daemon = importlib.import_module("local.daemon")',
+        'cloud = __import__("localcloud")',
+        'daemon = importlib.import_module("localcloud.daemon")',
         'cloud = importlib.import_module("cli.operations.local_cloud")',
         'here = "localhost" in url',
         'here = url.startswith("http://127.0.0.1:")',
@@ -200,6 +202,6 @@ def test_the_commands_for_an_account_load_nothing_of_the_local_cloud(command):
         "import sys; from cli.main import everloop, LazyGroup; "
         f"assert everloop.get_command(None, {command!r}) is not None; "
         "loaded = {m.split('.')[0] for m in sys.modules}; "
-        "assert not loaded & {'local', 'moto', 'duckdb', 'flask', 'aws_cdk', 'matplotlib'}, loaded"
+        "assert not loaded & {'localcloud', 'moto', 'duckdb', 'flask', 'aws_cdk', 'matplotlib'}, loaded"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

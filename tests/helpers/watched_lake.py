@@ -13,7 +13,7 @@ import numpy as np
 from everloop.model_file import ModelDeclaration
 from everloop.monitoring.build import build_reference, complete_reference
 from everloop.monitoring.reference import Reference
-from local.athena.functions import MACROS
+from localcloud.services.athena.functions import MACROS
 
 LINES = ["north", "south", "o'er", "west"]
 OPERATORS = ["alpha", "beta", ""]

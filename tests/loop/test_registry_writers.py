@@ -16,7 +16,7 @@ from botocore.config import Config
 
 from everloop.registry.commands import MAY_SEND
 from everloop.registry.remote import RemoteRegistry, invoking
-from local.deploy.state import StateDirectory
+from localcloud.cloudformation.state import StateDirectory
 from tests.loop.models import BAKERY
 from tests.loop.registry_attempts import ATTEMPTS, TABLE_ATTEMPTS, Item, function_attempts, outcome
 from tests.loop.standing_cloud import Loop

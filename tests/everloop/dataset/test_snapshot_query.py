@@ -13,7 +13,7 @@ from everloop.dataset.lake_listing import LakeListing
 from everloop.dataset.lake_sql import LONGEST_ARRAY
 from everloop.dataset.snapshot_query import SUPERSEDED, snapshot_query
 from everloop.dataset.snapshot_size import CHARACTERS, ROWS, size_query
-from local.athena.functions import MACROS
+from localcloud.services.athena.functions import MACROS
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import START
 

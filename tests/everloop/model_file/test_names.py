@@ -23,9 +23,9 @@ from everloop.monitoring.profile_queries import profile_queries
 from everloop.monitoring.profile_query import unknown_labels_query, windows_at
 from everloop.serving.request import RequestParser
 from infra.capture import columns_of
-from local.athena.statement import parse
-from local.firehose.convert import columns_schema, convert
-from local.firehose.destination import Conversion
+from localcloud.services.athena.statement import parse
+from localcloud.services.firehose.convert import columns_schema, convert
+from localcloud.services.firehose.destination import Conversion
 from tests.helpers.declarations import as_yaml, binary_document, declare
 from tests.helpers.rows import START, history_table
 from tests.helpers.watched_lake import WatchedLake, WatchedRows, draw, reference_of

@@ -1,1 +1,0 @@
-"""The resource types that can be deployed, one module for each service."""

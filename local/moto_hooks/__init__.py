@@ -1,1 +1,0 @@
-"""Every change to moto, one module each: ``install(context)`` before the server starts."""

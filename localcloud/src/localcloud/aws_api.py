@@ -1,0 +1,196 @@
+"""The AWS API of the local cloud: one port, every service that it executes.
+
+Requests go to moto's response classes. For services with one URL the classes are called directly, without
+Flask's routing, which costs more than the call itself. Services that the local cloud does not execute are
+refused: moto would record the call and answer as if something had happened.
+
+Every request has to be signed, by the operator or by a role session; nothing of moto is reached otherwise.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from functools import cache
+from typing import Any
+
+import botocore.session
+from moto.moto_server.werkzeug_app import BackendRequest, create_backend_app
+from werkzeug.exceptions import HTTPException
+
+from localcloud.aws_errors import refuse, refuse_signature
+from localcloud.core.context import CloudContext
+from localcloud.core.http_server import HttpRequest, HttpResponse
+from localcloud.core.wsgi import call_wsgi, wsgi_environ
+from localcloud.iam.identities import secrets_of
+from localcloud.iam.signatures import SignatureError, claim_of, verify
+from localcloud.iam.signer import Signer, signed_by
+
+log = logging.getLogger(__name__)
+
+EXECUTED_SERVICES: dict[str, str] = {
+    "apigateway": "apigatewayv2",
+    "athena": "athena",
+    "dynamodb": "dynamodb",
+    "events": "events",
+    "firehose": "firehose",
+    "glue": "glue",
+    "iam": "iam",
+    "kms": "kms",
+    "lambda": "awslambda",
+    "logs": "logs",
+    "monitoring": "cloudwatch",
+    "s3": "s3",
+    "sagemaker": "sagemaker",
+    "scheduler": "scheduler",
+    "secretsmanager": "secretsmanager",
+    "sns": "sns",
+    "sqs": "sqs",
+    "ssm": "ssm",
+    "states": "stepfunctions",
+    "sts": "sts",
+}
+"""Signing name → moto's name of the services that answer here; all others are refused."""
+
+_DIRECT = frozenset(
+    {
+        "athena",
+        "awslambda",
+        "cloudwatch",
+        "dynamodb",
+        "events",
+        "firehose",
+        "glue",
+        "iam",
+        "kms",
+        "logs",
+        "secretsmanager",
+        "ssm",
+        "stepfunctions",
+        "sts",
+    }
+)
+Control = Callable[[HttpRequest], HttpResponse]
+
+
+class AwsApi:
+    """Answers requests to the AWS API port.
+
+    Parameters
+    ----------
+    control : callable
+        Answers what is under ``/_everloop/``.
+    context : CloudContext
+        Its clock is the Date of every answer, from which clients know the time.
+    """
+
+    def __init__(self, control: Control, context: CloudContext) -> None:
+        self._control = control
+        self._port = context.port
+        self._now = context.clock.now
+        self._secret_of = secrets_of(context)
+        self._applications: dict[str, Any] = {}
+        self._handlers: dict[str, Callable[..., Any]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request."""
+        answer = self._answer(request)
+        headers = [(name, value) for name, value in answer.headers if not _is_left_out(name.lower())]
+        date = format_datetime(self._now(), usegmt=True)
+        return HttpResponse(answer.status, answer.body, (*headers, ("Date", date)))
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        if request.target.startswith("/_everloop/"):
+            return self._control(request)
+        claim = None
+        try:
+            claim = claim_of(request)
+            request = verify(request, claim, self._secret_of, (datetime.now(UTC), self._now()))
+        except SignatureError as error:
+            log.info("%s %s is refused: %s", request.method, request.path, error)
+            return refuse_signature(request, claim.service if claim else None, error)
+        if claim.region not in known_regions():
+            message = f"Credential should be scoped to a valid region; found {claim.region!r}"
+            return refuse(request, 403, "InvalidSignatureException", message, claim.service)
+        name = backend_of(claim.service, request.path)
+        if name is None:
+            return refuse(
+                request,
+                501,
+                "NotExecutedLocally",
+                f"the local cloud does not execute {claim.service} at {request.path}; it executes "
+                f"{', '.join(sorted(EXECUTED_SERVICES))}",
+                claim.service,
+            )
+        environ = wsgi_environ(request, self._port)
+        with signed_by(Signer(claim.key, claim.region, claim.service)):
+            if name in _DIRECT:
+                return _direct(self._handler(name), environ)
+            return call_wsgi(self._application(name), environ)
+
+    def preload(self, names: Iterable[str]) -> None:
+        """Load services before the first request needs them."""
+        for name in names:
+            if name in _DIRECT:
+                self._handler(name)
+
+    def _handler(self, name: str) -> Callable[..., Any]:
+        handler = self._handlers.get(name)
+        if handler is None:
+            with self._lock:
+                importlib.import_module(f"moto.{name}.models")
+                paths = importlib.import_module(f"moto.{name}.urls").url_paths
+                handler = self._handlers.setdefault(name, next(iter(paths.values())))
+        return handler
+
+    def _application(self, name: str) -> Any:
+        application = self._applications.get(name)
+        if application is None:
+            with self._lock:
+                application = self._applications.setdefault(name, create_backend_app(name))
+        return application
+
+
+def backend_of(service: str, path: str) -> str | None:
+    """What moto calls the backend behind a signing name; None when nothing is executed there.
+
+    Some names sign for several APIs, which their paths tell apart.
+    """
+    name = EXECUTED_SERVICES.get(service)
+    if name == "s3" and path.startswith("/v20180820/"):
+        return None
+    if name == "sagemaker" and path != "/":  # moto answers the runtime's invocations without running a model
+        return None
+    if name == "apigatewayv2" and not path.startswith("/v2/"):
+        return None
+    return name
+
+
+@cache
+def known_regions() -> frozenset[str]:
+    """AWS's regions, of all partitions; moto has no backends for another."""
+    session = botocore.session.get_session()
+    partitions = session.get_available_partitions()
+    return frozenset(region for name in partitions for region in session.get_available_regions("sts", name))
+
+
+def _is_left_out(header: str) -> bool:
+    """The Date is the local clock's; and no page of another origin may read an answer, whatever moto grants."""
+    return header == "date" or header.startswith("access-control-")
+
+
+def _direct(handler: Callable[..., Any], environ: dict[str, Any]) -> HttpResponse:
+    request = BackendRequest(environ)
+    try:
+        result = handler(request, request.raw_url, request.headers)
+    except HTTPException as error:
+        answer = error.get_response(environ)
+        return HttpResponse(answer.status_code, answer.get_data(), tuple(answer.headers.items()))
+    status, headers, body = result if len(result) == 3 else (200, {}, result)
+    content = body.encode() if isinstance(body, str) else bytes(body or b"")
+    return HttpResponse(int(status), content, tuple((name, str(value)) for name, value in headers.items()))

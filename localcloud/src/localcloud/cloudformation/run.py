@@ -1,0 +1,176 @@
+"""One deployment of one stack, resource by resource, and how it is taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud.cloudformation.exceptions import (
+    DeletionFailedError,
+    DeployError,
+    ResourceError,
+    RollbackFailedError,
+    StackRolledBackError,
+)
+from localcloud.cloudformation.intrinsics import Made, Scope, resolve
+from localcloud.cloudformation.resource import Handler, Place
+from localcloud.cloudformation.state import DeployedResource, StackState
+from localcloud.cloudformation.template import Declaration
+from localcloud.services.registry import handler_of
+
+if TYPE_CHECKING:
+    from localcloud.cloudformation.engine import StackEngine
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Something to take back: an update when ``attempted`` holds the properties tried, else a creation."""
+
+    logical_id: str
+    before: DeployedResource | None
+    attempted: dict[str, Any] | None
+
+
+class StackRun:
+    """One deployment of one stack, and how to take it back."""
+
+    def __init__(self, engine: StackEngine, state: StackState, scope: Scope) -> None:
+        self.engine = engine
+        self.state = state
+        self.scope = scope
+        self.actions: dict[str, str] = {}
+        self._undo: list[_Step] = []
+        self._replaced: list[tuple[str, DeployedResource, str]] = []
+
+    def apply(self, declaration: Declaration) -> None:
+        """Bring one resource to what is declared."""
+        logical_id = declaration.logical_id
+        path = f"Resources.{logical_id}.Properties"
+        properties = resolve(dict(declaration.properties), self.scope, path)
+        handler = handler_of(declaration.type)
+        place = self.engine.place(self.state, logical_id, declaration.type)
+        handler.validate(place.where, properties)
+        current = self.state.resources.get(logical_id)
+        try:
+            deployed = self._act(handler, place, declaration, current, properties)
+        except (ClientError, BotoCoreError) as error:
+            raise ResourceError(f"{place.where}: {error}") from error
+        self.scope.made[logical_id] = deployed.made
+        self.state.resources[logical_id] = deployed
+        self.engine.states.save(self.state)
+
+    def _act(
+        self,
+        handler: Handler,
+        place: Place,
+        declaration: Declaration,
+        current: DeployedResource | None,
+        properties: dict[str, Any],
+    ) -> DeployedResource:
+        policy = declaration.deletion_policy
+        if current is not None and (current.type, current.properties) == (declaration.type, properties):
+            return replace(current, deletion_policy=policy)
+        if current is None:
+            self._note(place, "create")
+            made = self._create(handler, place, properties)
+        elif current.type != declaration.type or handler.must_replace(current.properties, properties):
+            _check_new_name(handler, place, current, properties)
+            self._note(place, "replace")
+            made = self._create(handler, place, properties)
+            self._replaced.append((place.logical_id, current, declaration.update_replace_policy))
+        else:
+            self._note(place, "update")
+            # Noted before it happens: an update that fails half way is taken back like one that succeeded.
+            self._undo.append(_Step(place.logical_id, current, properties))
+            made = handler.update(place, current.made, current.properties, properties)
+            return DeployedResource(declaration.type, properties, made.physical_id, dict(made.attributes), policy)
+        self._undo.append(_Step(place.logical_id, current, None))
+        return DeployedResource(declaration.type, properties, made.physical_id, dict(made.attributes), policy)
+
+    def _create(self, handler: Handler, place: Place, properties: dict[str, Any]) -> Made:
+        try:
+            return handler.create(place, properties)
+        except (ClientError, BotoCoreError, DeployError) as error:
+            for made in place.begun:
+                try:
+                    handler.delete(place, made, properties)
+                except (ClientError, BotoCoreError, DeployError) as second:
+                    raise ResourceError(f"{place.where}: {error}; deleting it again: {second}") from error
+            raise
+
+    def _note(self, place: Place, action: str) -> None:
+        self.actions[place.logical_id] = action
+        self.engine.report(self.state, place.logical_id, place.type, action)
+
+    def undo(self, cause: Exception, *, existed: bool) -> DeployError:
+        """Take back everything this run did; returns the error to raise."""
+        failures: list[str] = []
+        for step in reversed(self._undo):
+            taken_back = self._undo_update(step) if step.attempted is not None else self._undo_create(step, existed)
+            if taken_back:
+                failures.append(taken_back)
+        if existed or self.state.resources:
+            self.engine.states.save(self.state)
+        else:
+            self.engine.states.remove(self.state.name)
+        if failures:
+            return RollbackFailedError(f"{cause}. Undoing it failed too: {'; '.join(failures)}")
+        return StackRolledBackError(f"{cause}. The stack was rolled back")
+
+    def _undo_update(self, step: _Step) -> str | None:
+        before = step.before
+        place = self.engine.place(self.state, step.logical_id, before.type)
+        self.engine.report(self.state, step.logical_id, before.type, "undo")
+        try:
+            made = handler_of(before.type).update(place, before.made, step.attempted, before.properties)
+        except (ClientError, BotoCoreError, DeployError) as error:
+            return f"{place.where}: {error}"
+        self.state.resources[step.logical_id] = replace(
+            before, physical_id=made.physical_id, attributes=dict(made.attributes)
+        )
+        return None
+
+    def _undo_create(self, step: _Step, existed: bool) -> str | None:
+        now = self.state.resources[step.logical_id]
+        self.engine.report(self.state, step.logical_id, now.type, "undo")
+        # CloudFormation keeps what "Retain" names even when the stack never came up.
+        policy = "Retain" if now.deletion_policy == "Retain" and not existed else "Delete"
+        failure = self.engine.dispose(self.state, step.logical_id, now, policy)
+        if failure:
+            return failure
+        if step.before is None:
+            del self.state.resources[step.logical_id]
+        else:
+            self.state.resources[step.logical_id] = step.before
+        return None
+
+    def remove_leftovers(self, declared: set[str]) -> None:
+        """Delete what was replaced, and what the template no longer declares."""
+        failures = []
+        for logical_id, resource, policy in reversed(self._replaced):
+            failure = self.engine.dispose(self.state, logical_id, resource, policy)
+            if failure:
+                failures.append(failure)
+        for logical_id, resource in reversed(list(self.state.resources.items())):
+            if logical_id in declared:
+                continue
+            self.actions[logical_id] = "delete"
+            failure = self.engine.dispose(self.state, logical_id, resource, resource.deletion_policy)
+            if failure:
+                failures.append(failure)
+            else:
+                del self.state.resources[logical_id]
+        if failures:
+            self.engine.states.save(self.state)
+            raise DeletionFailedError(f"stack {self.state.name} is deployed, but: " + "; ".join(failures))
+
+
+def _check_new_name(handler: Handler, place: Place, current: DeployedResource, new: dict[str, Any]) -> None:
+    name = handler.name_property
+    if name and current.type == place.type and name in new and current.properties.get(name) == new[name]:
+        raise ResourceError(
+            f"{place.where}: this change needs a new resource, but its name {new[name]!r} is taken by the old one; "
+            f"change {name}, or leave it out"
+        )

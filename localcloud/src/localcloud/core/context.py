@@ -1,0 +1,78 @@
+"""What every part of the local cloud shares."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from localcloud.core.activity import Activity
+from localcloud.core.clock import Clock
+from localcloud.core.credentials import Operator
+
+ACCOUNT_ID = "123456789012"
+REGION = "us-east-1"
+
+_client_lock = threading.Lock()
+"""boto3 does not make clients safely in two threads at once; using them is safe."""
+
+_MAX_CLIENTS = 256
+"""Of a service and an identity each; roles are few, but sessions need not be."""
+
+
+@dataclass(frozen=True)
+class CloudContext:
+    """One running local cloud.
+
+    Attributes
+    ----------
+    clock, activity
+        The one clock, and who is busy.
+    port : int
+        Where the AWS API answers, on 127.0.0.1.
+    state_directory : Path
+        Where workers, jobs and caches keep their files; it belongs to this cloud alone.
+    cache_directory : Path
+        What outlives a cloud: materialised layers, keyed by content.
+    operator : Operator
+        Who may do everything; random for each cloud.
+    """
+
+    clock: Clock
+    activity: Activity
+    port: int
+    state_directory: Path
+    cache_directory: Path
+    account_id: str = ACCOUNT_ID
+    region: str = REGION
+    operator: Operator = field(default_factory=Operator.random)
+    _clients: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the AWS API."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, service: str, **credentials: str) -> Any:
+        """A boto3 client of this cloud: the operator's, or one with the given credentials.
+
+        Making one takes tens of milliseconds, so they are kept; callers share them.
+        """
+        identity = credentials or self.operator.client_arguments()
+        key = (service, *(value for _, value in sorted(identity.items())))
+        with _client_lock:
+            if key not in self._clients:
+                if len(self._clients) >= _MAX_CLIENTS:
+                    self._clients.clear()
+                self._clients[key] = boto3.client(
+                    service,
+                    region_name=self.region,
+                    endpoint_url=self.endpoint,
+                    config=Config(retries={"total_max_attempts": 1}, read_timeout=900, s3={"addressing_style": "path"}),
+                    **identity,
+                )
+            return self._clients[key]

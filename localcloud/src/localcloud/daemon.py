@@ -1,0 +1,225 @@
+"""Starts, finds and stops local clouds. Imports nothing of moto."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from localcloud.core.credentials import OPERATOR_FILE, Operator
+
+CLOUD_FILE = "cloud.json"
+LOG_FILE = "cloud.log"
+_START_SECONDS = 90.0
+_STOP_SECONDS = 20.0
+_TAIL_LINES = 30
+
+
+class CloudNotStartedError(RuntimeError):
+    """The local cloud did not come up; the message has the end of its log."""
+
+
+class CloudAlreadyRunningError(RuntimeError):
+    """A local cloud runs on this state directory already."""
+
+
+class ControlError(RuntimeError):
+    """A control endpoint refused; the message is its own."""
+
+
+@dataclass(frozen=True)
+class RunningCloud:
+    """A local cloud that answers.
+
+    Attributes
+    ----------
+    pid : int
+    endpoint : str
+        The URL of its AWS API.
+    state_directory : Path
+    operator : Operator
+        Credentials that may do everything in it.
+    """
+
+    pid: int
+    endpoint: str
+    state_directory: Path
+    operator: Operator
+
+    def clock(self) -> dict[str, Any]:
+        """``now`` and ``moved``."""
+        return self._call("GET", "clock")
+
+    def advance(self, to: datetime, *, timeout_seconds: float = 3600) -> dict[str, Any]:
+        """Move the clock; returns when all that was due on the way is done: ``now``, ``moved`` and ``ran``."""
+        return self._call("POST", "clock", {"to": to.isoformat()}, timeout_seconds)
+
+    def pass_time(self, to: datetime, *, timeout_seconds: float = 3600) -> dict[str, Any]:
+        """As :meth:`advance`, also of a cloud on real time: its clock goes on from ``to``."""
+        return self._call("POST", "pass", {"to": to.isoformat()}, timeout_seconds)
+
+    def activity(self) -> dict[str, int]:
+        """What is going on now."""
+        return self._call("GET", "activity")["busy"]
+
+    def memory(self) -> dict[str, Any]:
+        """Resident memory by part and the peak, in MB."""
+        return self._call("GET", "memory")
+
+    def stop(self) -> None:
+        """End it and all its children; returns when the process is gone."""
+        try:
+            self._call("POST", "shutdown", {}, 5)
+        except (OSError, ControlError):
+            _signal(self.pid, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while _is_alive(self.pid):
+            if time.monotonic() > deadline:
+                _signal(self.pid, signal.SIGKILL)
+            time.sleep(0.05)
+        for name in (CLOUD_FILE, OPERATOR_FILE):
+            (self.state_directory / name).unlink(missing_ok=True)
+
+    def _call(
+        self, method: str, name: str, document: dict[str, Any] | None = None, timeout: float = 30
+    ) -> dict[str, Any]:
+        # Straight to the port: a proxy of the environment must not get between this computer and itself.
+        connection = http.client.HTTPConnection(urlsplit(self.endpoint).netloc, timeout=timeout)
+        try:
+            body = None if document is None else json.dumps(document).encode()
+            headers = {
+                "Content-Type": "application/json",
+                "Authorization": f"Bearer {self.operator.control_token}",
+            }
+            connection.request(method, f"/_everloop/{name}", body, headers)
+            response = connection.getresponse()
+            text = response.read().decode(errors="replace")
+        except http.client.HTTPException as error:
+            raise ControlError(f"{self.endpoint} broke off its answer: {error!r}") from error
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise ControlError(json.loads(text).get("message", text) if text.startswith("{") else text)
+        return json.loads(text)
+
+
+def start(
+    port: int,
+    state_directory: Path,
+    cache_directory: Path,
+    start_at: datetime | None = None,
+    *,
+    stop_with_parent: bool = False,
+) -> RunningCloud:
+    """Start a local cloud and wait until it answers.
+
+    Parameters
+    ----------
+    port : int
+        Where its AWS API is to answer.
+    start_at : datetime, optional
+        Where a moved clock starts; real time without it.
+    stop_with_parent : bool
+        Whether it ends when the calling process does.
+
+    Raises
+    ------
+    CloudAlreadyRunningError
+        When one runs on the state directory.
+    CloudNotStartedError
+        When the process ends, or does not become ready in time.
+    """
+    running = find(state_directory)
+    if running is not None:
+        raise CloudAlreadyRunningError(
+            f"a local cloud runs on {state_directory} already (process {running.pid}, {running.endpoint}): "
+            "stop it first, or use another state directory"
+        )
+    state_directory.mkdir(parents=True, exist_ok=True)
+    for name in (CLOUD_FILE, OPERATOR_FILE):
+        (state_directory / name).unlink(missing_ok=True)
+    log_path = state_directory / LOG_FILE
+    command = [sys.executable, "-m", "localcloud.server", "--port", str(port)]
+    command += ["--state-directory", str(state_directory), "--cache-directory", str(cache_directory)]
+    if start_at is not None:
+        command += ["--start", start_at.isoformat()]
+    if stop_with_parent:
+        command += ["--parent", str(os.getpid())]
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=Path(__file__).resolve().parent.parent,
+            start_new_session=True,
+        )
+    return _wait_until_ready(process, state_directory, log_path)
+
+
+def find(state_directory: Path) -> RunningCloud | None:
+    """The local cloud that runs on a state directory, or None."""
+    try:
+        notice = json.loads((state_directory / CLOUD_FILE).read_text())
+        operator = Operator.read(state_directory)
+    except (FileNotFoundError, ValueError):
+        return None
+    cloud = RunningCloud(int(notice["pid"]), notice["endpoint"], state_directory, operator)
+    if not _is_alive(cloud.pid):
+        return None
+    try:
+        cloud.clock()
+    except (OSError, ControlError):
+        return None
+    return cloud
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], state_directory: Path, log_path: Path) -> RunningCloud:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise CloudNotStartedError(
+                f"the local cloud ended with status {process.returncode} while it started.\n{_tail(log_path)}"
+            )
+        cloud = find(state_directory)
+        if cloud is not None:
+            return cloud
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    raise CloudNotStartedError(f"the local cloud was not ready after {_START_SECONDS:.0f} s.\n{_tail(log_path)}")
+
+
+def _tail(path: Path) -> str:
+    lines = path.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+    return "\n".join([f"End of its log, {path}:", *lines])
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        finished, _ = os.waitpid(pid, os.WNOHANG)  # reap it when it is our child
+        if finished:
+            return False
+    except ChildProcessError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return

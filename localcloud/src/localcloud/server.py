@@ -1,0 +1,177 @@
+"""The local cloud's process: ``python -m localcloud.server --port N --state-directory D --cache-directory C``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import pkgutil
+import signal
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType, ModuleType
+
+from localcloud import services
+from localcloud.core import allocator
+from localcloud.core.activity import Activity
+from localcloud.core.clock import Clock
+from localcloud.core.context import ACCOUNT_ID, REGION, CloudContext
+from localcloud.core.credentials import OPERATOR_FILE
+from localcloud.core.http_server import HttpServer, PortTakenError, listen
+from localcloud.daemon import CLOUD_FILE
+
+log = logging.getLogger("localcloud.server")
+
+_COMMON_HOOKS = ("localcloud.core.instances", "localcloud.core.limits", "localcloud.core.times")
+_GUARD = "localcloud.iam.guard"
+
+SWITCH_INTERVAL_SECONDS = 0.001
+"""Threads answer in milliseconds and compute in Python: the default of 5 ms would let each wait for the others."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a local cloud until it is told to stop; the exit status."""
+    options = _parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    _set_environment(options.port)
+    try:
+        listener = listen(options.port)
+    except PortTakenError as error:
+        print(f"local cloud: {error}", file=sys.stderr)
+        return 2
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    allocator.configure()
+    activity = Activity()
+    context = CloudContext(
+        clock=Clock(activity, options.start),
+        activity=activity,
+        port=options.port,
+        state_directory=options.state_directory.resolve(),
+        cache_directory=options.cache_directory.resolve(),
+    )
+    for directory in (context.state_directory, context.cache_directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    context.state_directory.chmod(0o700)  # the operator's credentials, events, job data: this user's alone
+    stop = threading.Event()
+    try:
+        server = _build(context, listener, stop)
+        server.start()
+        context.operator.write(context.state_directory)
+        _write_cloud_file(context)
+        log.info("ready on %s", context.endpoint)
+        _wait(stop, options.parent)
+    finally:
+        shut_down(context)
+    return 0
+
+
+def _build(context: CloudContext, listener: object, stop: threading.Event) -> HttpServer:
+    from localcloud.aws_api import AwsApi
+    from localcloud.control import Control, MemoryWatch
+
+    hooks = install_hooks(context)
+    sources = {name: source for hook in hooks for name, source in getattr(hook, "MEMORY_SOURCES", {}).items()}
+    control = Control(context, MemoryWatch(sources), stop.set)
+    api = AwsApi(control, context)
+    return HttpServer(listener, api, name="aws-api")
+
+
+def hook_modules() -> list[ModuleType]:
+    """Every module that changes moto: the common ones and each service's ``hook``; the guard comes last, over all."""
+    names = [f"localcloud.services.{info.name}.hook" for info in pkgutil.iter_modules(services.__path__) if info.ispkg]
+    found = [*_COMMON_HOOKS, *(name for name in sorted(names) if importlib.util.find_spec(name)), _GUARD]
+    return [importlib.import_module(name) for name in found]
+
+
+def install_hooks(context: CloudContext) -> list[ModuleType]:
+    """Install every change to moto."""
+    modules = hook_modules()
+    for module in modules:
+        module.install(context)
+        log.info("installed %s", module.__name__)
+    return modules
+
+
+def shut_down(context: CloudContext) -> None:
+    """End all children and take the notice of this cloud away."""
+    for module in hook_modules():
+        close = getattr(module, "close", None)
+        if close is not None:
+            try:
+                close()
+            except Exception:  # the others must be closed all the same
+                log.exception("%s did not close", module.__name__)
+    for name in (CLOUD_FILE, OPERATOR_FILE):
+        (context.state_directory / name).unlink(missing_ok=True)
+
+
+def _wait(stop: threading.Event, parent: int | None) -> None:
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    while not stop.wait(1.0):
+        if parent is not None and os.getppid() != parent:
+            log.info("the process that started this cloud is gone")
+            return
+
+
+def _write_cloud_file(context: CloudContext) -> None:
+    notice = {
+        "pid": os.getpid(),
+        "endpoint": context.endpoint,
+        "port": context.port,
+        "region": context.region,
+        "account": context.account_id,
+        "started": datetime.now(UTC).isoformat(),
+        "clock": {"now": context.clock.now().isoformat(), "moved": context.clock.is_moved},
+    }
+    path = context.state_directory / CLOUD_FILE
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(notice, indent=2))
+    partial.replace(path)
+
+
+def _set_environment(port: int) -> None:
+    """What moto and botocore read from the environment; before either is imported."""
+    os.environ["MOTO_PORT"] = str(port)
+    os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
+    os.environ["AWS_DEFAULT_REGION"] = REGION
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    for variable in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        os.environ.pop(variable, None)
+    for variable in ("NO_PROXY", "no_proxy"):
+        os.environ[variable] = ",".join(filter(None, [os.environ.get(variable), "127.0.0.1,localhost"]))
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m localcloud.server", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="where the AWS API answers, on 127.0.0.1")
+    parser.add_argument("--state-directory", type=Path, required=True, help="belongs to this cloud alone")
+    parser.add_argument("--cache-directory", type=Path, required=True, help="outlives it: installed layers")
+    parser.add_argument("--start", type=_instant, help="where a moved clock starts; without it, real time")
+    parser.add_argument("--parent", type=int, help="stop when this process is no longer the parent")
+    return parser.parse_args(arguments)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an ISO 8601 time") from None
+    if at.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} has no time zone: end it with Z or an offset")
+    return at.astimezone(UTC)
+
+
+if __name__ == "__main__":
+    exit_status = main()
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(exit_status)  # threads that wait for a client or for the clock have nothing left to do

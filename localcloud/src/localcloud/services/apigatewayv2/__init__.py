@@ -1,0 +1,1 @@
+"""All of apigatewayv2 in the local cloud."""

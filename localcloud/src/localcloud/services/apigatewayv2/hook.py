@@ -1,0 +1,241 @@
+"""HTTP APIs get a data plane: every API that moto records is served by an :class:`~.data_plane.HttpApi`.
+
+What the data plane does not execute is refused when it is configured: WebSocket APIs, JWT and Lambda
+authorizers, integrations other than AWS_PROXY to a function, payload format 1.0, CORS, parameter mapping,
+custom domains. Throttling settings are kept and not enforced.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote
+
+from moto.apigatewayv2.models import Api, ApiGatewayV2Backend
+from moto.apigatewayv2.models import Stage as MotoStage
+from moto.apigatewayv2.responses import ApiGatewayV2Response
+
+from localcloud.core.context import CloudContext
+from localcloud.core.patching import replace
+from localcloud.services.apigatewayv2.data_plane import (
+    ApiDefinition,
+    Exchange,
+    HttpApi,
+    Integration,
+    Stage,
+    access_log_line,
+    function_of,
+)
+from localcloud.services.apigatewayv2.gate import ApiGate
+from localcloud.services.apigatewayv2.routes import Route
+from localcloud.services.cloudwatch.hook import metric_store
+from localcloud.services.cloudwatch.metrics import MetricName
+from localcloud.services.lambda_.current import lambda_service
+from localcloud.services.lambda_.invocation_log import InvocationLog
+
+log = logging.getLogger(__name__)
+
+_AUTHORIZATIONS = ("NONE", "AWS_IAM")
+_UNSUPPORTED_ACTIONS = {
+    "CreateAuthorizer": "JWT and Lambda authorizers",
+    "CreateDomainName": "custom domain names",
+    "CreateApiMapping": "custom domain names",
+    "CreateVpcLink": "VPC links",
+    "ImportApi": "OpenAPI import",
+    "ReimportApi": "OpenAPI import",
+    "CreateIntegrationResponse": "integration responses",
+    "CreateRouteResponse": "route responses",
+}
+
+
+class _Apis:
+    """The servers of this process's APIs."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, HttpApi] = {}
+        self.lock = threading.Lock()
+
+    def close(self) -> None:
+        with self.lock:
+            for server in self.by_id.values():
+                server.stop()
+            self.by_id.clear()
+
+
+_APIS = _Apis()
+
+
+def install(context: CloudContext) -> None:
+    """Serve every API that is created from now on."""
+    _APIS.close()
+    gate = ApiGate(context)
+    observer = Observer(context)
+
+    def create_api(original: Any) -> Any:
+        def create(self: ApiGatewayV2Backend, **parameters: Any) -> Api:
+            api = original(self, **parameters)
+            server = _serve(context, api, gate, observer)
+            api.api_endpoint = server.endpoint
+            return api
+
+        return create
+
+    def delete_api(original: Any) -> Any:
+        def delete(self: ApiGatewayV2Backend, api_id: str) -> None:
+            original(self, api_id)
+            with _APIS.lock:
+                server = _APIS.by_id.pop(api_id, None)
+            if server is not None:
+                server.stop()
+
+        return delete
+
+    def call_action(original: Any) -> Any:
+        def call(self: ApiGatewayV2Response) -> Any:
+            if self.method in ("POST", "PUT", "PATCH"):
+                try:
+                    check_executed(self._get_action(), json.loads(self.body or "{}"))
+                except NotExecutedError as refusal:
+                    headers = {"x-amzn-ErrorType": "BadRequestException", "Content-Type": "application/json"}
+                    return 400, headers, json.dumps({"message": str(refusal)})
+            try:
+                return original(self)
+            finally:
+                for server in list(_APIS.by_id.values()):
+                    server.changed()
+
+        return call
+
+    replace(ApiGatewayV2Backend, "create_api", create_api)
+    replace(ApiGatewayV2Backend, "delete_api", delete_api)
+    replace(ApiGatewayV2Response, "call_action", call_action)
+    ApiGatewayV2Response.update_stage = _update_stage
+
+
+def close() -> None:
+    """Close every port."""
+    _APIS.close()
+
+
+class NotExecutedError(ValueError):
+    """A configuration that AWS takes and the local cloud does not execute."""
+
+
+def check_executed(action: str, parameters: dict[str, Any]) -> None:
+    """Refuse what the data plane would not do.
+
+    Raises
+    ------
+    NotExecutedError
+        Naming the setting and what is executed instead.
+    """
+    if action in _UNSUPPORTED_ACTIONS:
+        raise NotExecutedError(f"{action}: {_UNSUPPORTED_ACTIONS[action]} are not executed by the local cloud")
+    if parameters.get("protocolType", "HTTP") != "HTTP":
+        raise NotExecutedError(f"protocolType {parameters['protocolType']}: the local cloud executes HTTP APIs only")
+    authorization = parameters.get("authorizationType", "NONE")
+    if authorization not in _AUTHORIZATIONS:
+        raise NotExecutedError(f"authorizationType {authorization}: the local cloud executes NONE and AWS_IAM")
+    for name in ("corsConfiguration", "requestParameters", "responseParameters", "disableExecuteApiEndpoint"):
+        if parameters.get(name):
+            raise NotExecutedError(f"{name} is not executed by the local cloud: leave it out")
+    if parameters.get("integrationType", "AWS_PROXY") != "AWS_PROXY" or parameters.get("integrationSubtype"):
+        raise NotExecutedError("the local cloud executes AWS_PROXY integrations with Lambda functions only")
+    if "integrationUri" in parameters and ":function:" not in (parameters["integrationUri"] or ""):
+        raise NotExecutedError(f"integrationUri {parameters['integrationUri']!r} names no Lambda function")
+    if action == "CreateIntegration" and parameters.get("payloadFormatVersion") != "2.0":
+        raise NotExecutedError("payloadFormatVersion: the local cloud executes 2.0")
+
+
+def _serve(context: CloudContext, api: Api, gate: ApiGate, observer: Observer) -> HttpApi:
+    service = lambda_service()
+    server = HttpApi(
+        api.api_id,
+        account_id=context.account_id,
+        region=context.region,
+        define=lambda: definition_of(api),
+        now=context.clock.now,
+        store=service.store,
+        invoker=service.invoker,
+        gate=gate,
+        observe=observer,
+    )
+    with _APIS.lock:
+        _APIS.by_id[api.api_id] = server
+    server.start()
+    return server
+
+
+def definition_of(api: Api) -> ApiDefinition:
+    """What moto recorded of an API, as the data plane's definition."""
+    routes = tuple(
+        Route(
+            key=route.route_key,
+            authorization=route.authorization_type or "NONE",
+            integration_id=(route.target or "").removeprefix("integrations/"),
+            route_id=route.route_id,
+        )
+        for route in list(api.routes.values())
+    )
+    integrations = {
+        identifier: Integration(function_of(found.integration_uri), (found.timeout_in_millis or 30_000) / 1000)
+        for identifier, found in list(api.integrations.items())
+    }
+    stages = {name: _stage(stage) for name, stage in list(api.stages.items())}
+    return ApiDefinition(api.api_id, routes, integrations, stages)
+
+
+def _stage(stage: MotoStage) -> Stage:
+    settings = stage.access_log_settings or {}
+    access_log = None
+    if settings.get("destinationArn"):
+        group = settings["destinationArn"].split(":log-group:", 1)[1].removesuffix(":*")
+        access_log = (group, settings.get("format") or "$context.requestId")
+    return Stage(stage.name, stage.stage_variables or {}, access_log)
+
+
+def _update_stage(self: ApiGatewayV2Response) -> Any:
+    parts = [unquote(part) for part in self.path.split("/")]
+    stage = self.apigatewayv2_backend.get_stage(parts[-3], parts[-1])
+    parameters = json.loads(self.body)
+    attributes = {
+        "accessLogSettings": "access_log_settings",
+        "autoDeploy": "auto_deploy",
+        "defaultRouteSettings": "default_route_settings",
+        "description": "description",
+        "routeSettings": "route_settings",
+        "stageVariables": "stage_variables",
+    }
+    for name, attribute in attributes.items():
+        if name in parameters:
+            setattr(stage, attribute, parameters[name])
+    stage.updated = datetime.now()
+    return 200, {}, json.dumps(stage.to_json())
+
+
+class Observer:
+    """Writes access logs, and counts requests under the API and under its stage."""
+
+    def __init__(self, context: CloudContext) -> None:
+        self._log = InvocationLog(context)
+        self._metrics = metric_store(context)
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Note one answered request."""
+        if exchange.stage.access_log is not None:
+            group, template = exchange.stage.access_log
+            self._log.write_log(group, exchange.api_id, [access_log_line(template, exchange)], exchange.at)
+        values = {
+            "Count": 1.0,
+            "4xx": float(400 <= exchange.status < 500),
+            "5xx": float(exchange.status >= 500),
+            "Latency": exchange.latency_ms,
+            "IntegrationLatency": exchange.integration_ms,
+        }
+        for dimensions in ({"ApiId": exchange.api_id}, {"ApiId": exchange.api_id, "Stage": exchange.stage.name}):
+            for name, value in values.items():
+                unit = "Milliseconds" if "Latency" in name else "Count"
+                self._metrics.put(MetricName.of("AWS/ApiGateway", name, dimensions), value, at=exchange.at, unit=unit)

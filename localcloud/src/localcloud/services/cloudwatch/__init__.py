@@ -1,0 +1,1 @@
+"""All of cloudwatch in the local cloud."""

@@ -1,0 +1,85 @@
+"""CloudWatch alarms and dashboards."""
+
+from __future__ import annotations
+
+from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.resource import Handler, Place, Properties, ignoring, names
+from localcloud.cloudformation.shapes import call_arguments, document_text
+
+
+class Alarm(Handler):
+    """A metric alarm."""
+
+    type = "AWS::CloudWatch::Alarm"
+    properties = names(
+        "AlarmName AlarmDescription ActionsEnabled AlarmActions OKActions InsufficientDataActions "
+        "ComparisonOperator DatapointsToAlarm Dimensions EvaluateLowSampleCountPercentile EvaluationPeriods "
+        "ExtendedStatistic MetricName Metrics Namespace Period Statistic Tags Threshold ThresholdMetricId "
+        "TreatMissingData Unit"
+    )
+    create_only = names("AlarmName")
+    name_property = "AlarmName"
+
+    def create(self, place: Place, properties: Properties) -> Made:
+        """Put the alarm."""
+        cloudwatch = place.client("cloudwatch")
+        name = properties.get("AlarmName") or place.new_name(255)
+        if cloudwatch.describe_alarms(AlarmNames=[name]).get("MetricAlarms"):
+            raise place.exists_already(f"alarm {name}")
+        return self._put(place, name, properties)
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+        """Put the alarm again: the API takes all of it."""
+        return self._put(place, made.physical_id, new)
+
+    def delete(self, place: Place, made: Made, properties: Properties) -> None:
+        """Delete the alarm."""
+        cloudwatch = place.client("cloudwatch")
+        ignoring(lambda: cloudwatch.delete_alarms(AlarmNames=[made.physical_id]), "ResourceNotFound")
+
+    def _put(self, place: Place, name: str, properties: Properties) -> Made:
+        cloudwatch = place.client("cloudwatch")
+        given = {"ActionsEnabled": True, **properties, "AlarmName": name}
+        cloudwatch.put_metric_alarm(**call_arguments(cloudwatch, "PutMetricAlarm", given, place.where))
+        return Made(name, {"Arn": place.arn("cloudwatch", f"alarm:{name}")})
+
+
+class Dashboard(Handler):
+    """A dashboard."""
+
+    type = "AWS::CloudWatch::Dashboard"
+    properties = names("DashboardName DashboardBody")
+    required = names("DashboardBody")
+    create_only = names("DashboardName")
+    name_property = "DashboardName"
+
+    def create(self, place: Place, properties: Properties) -> Made:
+        """Put the dashboard."""
+        name = properties.get("DashboardName") or place.new_name(255)
+        cloudwatch = place.client("cloudwatch")
+        existing = cloudwatch.list_dashboards(DashboardNamePrefix=name).get("DashboardEntries", [])
+        if any(entry["DashboardName"] == name for entry in existing):
+            raise place.exists_already(f"dashboard {name}")
+        return self._put(place, name, properties)
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+        """Put the new body."""
+        return self._put(place, made.physical_id, new)
+
+    def delete(self, place: Place, made: Made, properties: Properties) -> None:
+        """Delete the dashboard."""
+        cloudwatch = place.client("cloudwatch")
+        ignoring(
+            lambda: cloudwatch.delete_dashboards(DashboardNames=[made.physical_id]),
+            "ResourceNotFound",
+            "DashboardNotFoundError",
+        )
+
+    def _put(self, place: Place, name: str, properties: Properties) -> Made:
+        place.client("cloudwatch").put_dashboard(
+            DashboardName=name, DashboardBody=document_text(properties["DashboardBody"])
+        )
+        return Made(name)
+
+
+HANDLERS = (Alarm(), Dashboard())

@@ -1,0 +1,1 @@
+"""All of dynamodb in the local cloud."""

@@ -1,0 +1,87 @@
+"""DynamoDB: requests one at a time, and idempotent transactions.
+
+moto loses updates under threads. TransactWriteItems with a ClientRequestToken is answered again, without
+effect, for ten minutes of the local clock; the token with other items is refused, as the service does.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import datetime, timedelta
+from typing import Any
+
+from moto.core.exceptions import JsonRESTError
+from moto.dynamodb.responses import DynamoHandler
+
+from localcloud.core.context import CloudContext
+from localcloud.core.limits import check_transaction
+from localcloud.core.patching import replace
+
+_TOKEN_LIFETIME = timedelta(minutes=10)
+
+
+class TransactionTokens:
+    """Tokens of finished transactions: when, what was asked, what was answered."""
+
+    def __init__(self) -> None:
+        self._done: dict[tuple[str, str, str], tuple[datetime, str, Any]] = {}
+
+    def answer(self, key: tuple[str, str, str], asked: str, now: datetime) -> Any | None:
+        """The earlier answer to the same request, or None.
+
+        Raises
+        ------
+        JsonRESTError
+            When the token was used with another request (IdempotentParameterMismatchException).
+        """
+        # Kept in the order of their time, so that the old ones are in front.
+        while self._done and now - next(iter(self._done.values()))[0] >= _TOKEN_LIFETIME:
+            del self._done[next(iter(self._done))]
+        if key not in self._done:
+            return None
+        _, earlier, answer = self._done[key]
+        if earlier != asked:
+            raise JsonRESTError(
+                "com.amazonaws.dynamodb.v20120810#IdempotentParameterMismatchException",
+                "The request was rejected because it was retried with the same client token but with "
+                "different parameters",
+            )
+        return answer
+
+    def keep(self, key: tuple[str, str, str], asked: str, answer: Any, now: datetime) -> None:
+        """Remember a transaction that went through."""
+        self._done[key] = (now, asked, answer)
+
+
+def install(context: CloudContext) -> None:
+    """Serialise DynamoDB's requests and honour ClientRequestToken."""
+    lock = threading.RLock()
+    tokens = TransactionTokens()
+
+    def serialise(original: Any) -> Any:
+        def call_action(self: DynamoHandler) -> Any:
+            with lock:
+                return original(self)
+
+        return call_action
+
+    def idempotent(original: Any) -> Any:
+        def transact_write_items(self: DynamoHandler) -> Any:
+            check_transaction(self.body.get("TransactItems") or [])
+            token = self.body.get("ClientRequestToken")
+            if not token:
+                return original(self)
+            key = (self.current_account, self.region, token)
+            asked = json.dumps(self.body.get("TransactItems"), sort_keys=True, default=repr)
+            earlier = tokens.answer(key, asked, context.clock.now())
+            if earlier is not None:
+                return earlier
+            answer = original(self)
+            tokens.keep(key, asked, answer, context.clock.now())
+            return answer
+
+        return transact_write_items
+
+    replace(DynamoHandler, "call_action", serialise)
+    replace(DynamoHandler, "transact_write_items", idempotent)

@@ -1,0 +1,1 @@
+"""All of events in the local cloud."""

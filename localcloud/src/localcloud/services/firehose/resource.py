@@ -1,0 +1,84 @@
+"""Firehose delivery streams into S3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map, without
+from localcloud.cloudformation.shapes import call_arguments, member_arguments
+
+_DESTINATION = "ExtendedS3DestinationConfiguration"
+
+
+class DeliveryStream(Handler):
+    """A delivery stream that is put into directly and delivers to S3."""
+
+    type = "AWS::KinesisFirehose::DeliveryStream"
+    properties = names(
+        f"DeliveryStreamName DeliveryStreamType DeliveryStreamEncryptionConfigurationInput {_DESTINATION} Tags"
+    )
+    required = names(_DESTINATION)
+    create_only = names("DeliveryStreamName DeliveryStreamType")
+    name_property = "DeliveryStreamName"
+
+    def create(self, place: Place, properties: Properties) -> Made:
+        """Make the stream."""
+        firehose = place.client("firehose")
+        name = properties.get("DeliveryStreamName") or place.new_name(64)
+        given = {"DeliveryStreamType": "DirectPut", **properties, "DeliveryStreamName": name}
+        if not given.get("Tags"):
+            given.pop("Tags", None)
+        arn = firehose.create_delivery_stream(**call_arguments(firehose, "CreateDeliveryStream", given, place.where))[
+            "DeliveryStreamARN"
+        ]
+        return Made(name, {"Arn": arn})
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+        """Update the destination; encryption and tags have calls of their own."""
+        firehose = place.client("firehose")
+        name = made.physical_id
+        if changed(old, new, _DESTINATION):
+            self._update_destination(place, name, new[_DESTINATION])
+        if changed(old, new, "DeliveryStreamEncryptionConfigurationInput"):
+            member = "DeliveryStreamEncryptionConfigurationInput"
+            if member in new:
+                value = member_arguments(firehose, "StartDeliveryStreamEncryption", member, new[member], place.where)
+                firehose.start_delivery_stream_encryption(DeliveryStreamName=name, **{member: value})
+            else:
+                firehose.stop_delivery_stream_encryption(DeliveryStreamName=name)
+        if changed(old, new, "Tags"):
+            gone = sorted(set(tag_map(old.get("Tags"))) - set(tag_map(new.get("Tags"))))
+            if gone:
+                firehose.untag_delivery_stream(DeliveryStreamName=name, TagKeys=gone)
+            tags = [{"Key": key, "Value": value} for key, value in tag_map(new.get("Tags")).items()]
+            if tags:
+                firehose.tag_delivery_stream(DeliveryStreamName=name, Tags=tags)
+        return made
+
+    def delete(self, place: Place, made: Made, properties: Properties) -> None:
+        """Delete the stream."""
+        firehose = place.client("firehose")
+        ignoring(
+            lambda: firehose.delete_delivery_stream(DeliveryStreamName=made.physical_id),
+            "ResourceNotFoundException",
+        )
+
+    def _update_destination(self, place: Place, name: str, destination: dict[str, Any]) -> None:
+        firehose = place.client("firehose")
+        stream = firehose.describe_delivery_stream(DeliveryStreamName=name)["DeliveryStreamDescription"]
+        given = without(destination, "S3BackupConfiguration")
+        if "S3BackupConfiguration" in destination:
+            given["S3BackupUpdate"] = destination["S3BackupConfiguration"]
+        update = member_arguments(
+            firehose, "UpdateDestination", "ExtendedS3DestinationUpdate", given, f"{place.where}: {_DESTINATION}"
+        )
+        firehose.update_destination(
+            DeliveryStreamName=name,
+            CurrentDeliveryStreamVersionId=stream["VersionId"],
+            DestinationId=stream["Destinations"][0]["DestinationId"],
+            ExtendedS3DestinationUpdate=update,
+        )
+
+
+HANDLERS = (DeliveryStream(),)

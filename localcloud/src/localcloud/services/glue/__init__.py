@@ -1,0 +1,1 @@
+"""All of glue in the local cloud."""

@@ -1,0 +1,1 @@
+"""All of kms in the local cloud."""

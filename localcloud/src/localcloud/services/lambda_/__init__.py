@@ -1,0 +1,1 @@
+"""All of lambda_ in the local cloud."""

@@ -1,0 +1,93 @@
+"""The Lambda API over :mod:`localcloud.services.lambda_.runtime`, in place of moto's records.
+
+moto's Lambda keeps functions but ignores qualifiers, alias weights and asynchronous invocation, and runs code
+only in Docker. Here every call is answered by :mod:`localcloud.services.lambda_.responses`; calls that it does not
+know are errors.
+"""
+
+from __future__ import annotations
+
+import json
+
+from moto.awslambda import urls as moto_urls
+from moto.awslambda import utils as moto_utils
+from moto.ssm.models import Parameter, ssm_backends
+
+from localcloud.core.context import CloudContext
+from localcloud.core.patching import replace
+from localcloud.services.lambda_.current import close_service, lambda_service, open_service
+from localcloud.services.lambda_.responses import LocalLambdaResponse
+from localcloud.services.lambda_.runtime.functions import FunctionVersion
+
+_MANAGED_LAYER_ACCOUNT = "336392948345"
+_AWS_SDK_PANDAS = "3.17.1"
+
+MEMORY_SOURCES = {"workers": lambda: lambda_service().pools.memory_mb()}
+
+
+def install(context: CloudContext) -> None:
+    """Build the service and put it behind moto's Lambda URLs."""
+    open_service(context)
+    replace(moto_urls, "url_paths", lambda _original: {r"{0}/.*": LocalLambdaResponse.dispatch})
+    replace(moto_utils, "get_backend", lambda _original: lambda account_id, region: _DeliveryBackend(context))
+    publish_managed_layer_parameters(context)
+
+
+def close() -> None:
+    """End all workers."""
+    close_service()
+
+
+def publish_managed_layer_parameters(context: CloudContext) -> None:
+    """Put the public parameters that lead to AWS's managed layers into the local SSM."""
+    for architecture, suffix in (("x86_64", ""), ("arm64", "-Arm64")):
+        name = f"/aws/service/aws-sdk-pandas/{_AWS_SDK_PANDAS}/py3.13/{architecture}/layer-arn"
+        arn = f"arn:aws:lambda:{context.region}:{_MANAGED_LAYER_ACCOUNT}:layer:AWSSDKPandas-Python313{suffix}:1"
+        _put_public_parameter(context, name, arn)
+
+
+def _put_public_parameter(context: CloudContext, name: str, value: str) -> None:
+    backend = ssm_backends[context.account_id][context.region]
+    # PutParameter refuses names under /aws: only AWS itself writes them
+    backend._parameters[name] = [
+        Parameter(
+            account_id=context.account_id,
+            name=name,
+            value=value,
+            parameter_type="String",
+            description="",
+            allowed_pattern=None,
+            keyid=None,
+            last_modified_date=context.clock.now(),
+            version=1,
+            data_type="text",
+        )
+    ]
+
+
+class _DeliveryBackend:
+    """What moto's other services call to reach a function; any other use of moto's Lambda is an error."""
+
+    def __init__(self, context: CloudContext) -> None:
+        self._context = context
+
+    def get_function(self, function_name: str, qualifier: str | None = None) -> FunctionVersion:
+        return lambda_service().store.resolve(function_name, qualifier).version
+
+    def send_sns_message(
+        self, function_name: str, message: str, subject: str | None = None, qualifier: str | None = None
+    ) -> None:
+        now = self._context.clock.now()
+        record = {
+            "EventVersion": "1.0",
+            "EventSource": "aws:sns",
+            "Sns": {
+                "Type": "Notification",
+                "Message": message,
+                "Subject": subject,
+                "Timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z",
+                "MessageAttributes": {},
+            },
+        }
+        event = json.dumps({"Records": [record]}).encode()
+        lambda_service().asynchronous.accept(function_name, qualifier, event)

@@ -1,0 +1,201 @@
+"""The Lambda service of one local cloud: control plane, packages, layers, invocation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from localcloud.core.activity import Activity
+from localcloud.core.clock import Clock
+from localcloud.services.lambda_.runtime.aliases import AliasStore
+from localcloud.services.lambda_.runtime.asynchronous import AsynchronousInvoker
+from localcloud.services.lambda_.runtime.exceptions import InvalidParameterValueError, ResourceNotFoundError
+from localcloud.services.lambda_.runtime.functions import Code, LayerVersion, lambda_time
+from localcloud.services.lambda_.runtime.invoker import InvocationSink, Invoker, available_client
+from localcloud.services.lambda_.runtime.layers import LayerInstaller
+from localcloud.services.lambda_.runtime.packages import PackageStore, unzipped_bytes
+from localcloud.services.lambda_.runtime.policies import PolicyStore
+from localcloud.services.lambda_.runtime.pool import PoolLimits, WorkerPools
+from localcloud.services.lambda_.runtime.store import FunctionStore
+
+MAX_FUNCTION_BYTES = 262_144_000
+_MANAGED_LAYERS = Path(__file__).resolve().parent.parent / "managed_layers"
+
+
+@dataclass(frozen=True)
+class ManagedLayer:
+    """A layer that AWS publishes, stood in for by a list of pins."""
+
+    prefix: str
+    pins: Path
+
+
+MANAGED_LAYERS = (ManagedLayer(":336392948345:layer:AWSSDKPandas-Python", _MANAGED_LAYERS / "aws-sdk-pandas.txt"),)
+
+
+class LambdaService:
+    """Everything behind the Lambda API.
+
+    Attributes
+    ----------
+    store : FunctionStore
+    aliases : AliasStore
+    policies : PolicyStore
+    invoker : Invoker
+    asynchronous : AsynchronousInvoker
+    pools : WorkerPools
+    """
+
+    def __init__(
+        self,
+        *,
+        account_id: str,
+        region: str,
+        clock: Clock,
+        activity: Activity,
+        endpoint: str,
+        state_directory: Path,
+        cache_directory: Path,
+        sink: InvocationSink,
+        credentials: Callable[[str, str], dict[str, str]],
+        read_object: Callable[[str, str, str | None], bytes],
+        deliver: Callable[[str, str, str, dict[str, str]], None],
+        client: str | None = None,
+        limits: PoolLimits | None = None,
+    ) -> None:
+        self._account_id = account_id
+        self._region = region
+        self._now: Callable[[], datetime] = clock.now
+        self._read_object = read_object
+        self._packages = PackageStore(state_directory / "packages")
+        self._managed_directory = state_directory / "managed-layers"
+        self._layers: dict[str, list[LayerVersion]] = {}
+        self._managed: dict[str, LayerVersion] = {}
+        self._lock = threading.Lock()
+        self.store = FunctionStore(account_id=account_id, region=region, now=clock.now, layer=self.layer_version)
+        self.aliases = AliasStore(self.store)
+        self.policies = PolicyStore(self.store)
+        self.pools = WorkerPools(limits)
+        self.invoker = Invoker(
+            store=self.store,
+            pools=self.pools,
+            installer=LayerInstaller(cache_directory),
+            activity=activity,
+            now=clock.now,
+            sink=sink,
+            credentials=credentials,
+            endpoint=endpoint,
+            region=region,
+            temporary_directory=state_directory / "tmp",
+            client=client or available_client(),
+        )
+        self.asynchronous = AsynchronousInvoker(
+            policies=self.policies,
+            store=self.store,
+            invoker=self.invoker,
+            clock=clock,
+            activity=activity,
+            deliver=deliver,
+        )
+
+    def close(self) -> None:
+        """End every worker."""
+        self.pools.close()
+
+    def code(self, parameters: dict[str, Any], layers_of: tuple[LayerVersion, ...] = ()) -> Code:
+        """Unpack a deployment package given as ZipFile, or as S3Bucket and S3Key."""
+        content = self._content(parameters)
+        sha256, directory = self._packages.put(content)
+        size = unzipped_bytes(directory) + sum(unzipped_bytes(Path(layer.directory)) for layer in layers_of)
+        if size > MAX_FUNCTION_BYTES:
+            raise InvalidParameterValueError(
+                f"Function code combined with layers exceeds the maximum allowed size of {MAX_FUNCTION_BYTES} "
+                f"bytes. The actual size is {size} bytes."
+            )
+        return Code(sha256, len(content), str(directory))
+
+    def _content(self, parameters: dict[str, Any]) -> bytes:
+        if parameters.get("ZipFile") is not None:
+            return parameters["ZipFile"]
+        if parameters.get("S3Bucket") and parameters.get("S3Key"):
+            return self._read_object(parameters["S3Bucket"], parameters["S3Key"], parameters.get("S3ObjectVersion"))
+        raise InvalidParameterValueError("Please provide a source for function code: ZipFile, or S3Bucket and S3Key")
+
+    # layers
+
+    def publish_layer_version(self, name: str, parameters: dict[str, Any]) -> LayerVersion:
+        """Publish the next version of a layer."""
+        content = self._content(parameters["Content"])
+        sha256, directory = self._packages.put(content)
+        bare = name.rsplit(":", 1)[-1]
+        with self._lock:
+            versions = self._layers.setdefault(bare, [])
+            number = versions[-1].version + 1 if versions else 1
+            version = LayerVersion(
+                arn=f"arn:aws:lambda:{self._region}:{self._account_id}:layer:{bare}:{number}",
+                size=len(content),
+                sha256=sha256,
+                directory=str(directory),
+                description=parameters.get("Description") or "",
+                created=lambda_time(self._now()),
+                compatible_runtimes=tuple(parameters.get("CompatibleRuntimes") or ()),
+                compatible_architectures=tuple(parameters.get("CompatibleArchitectures") or ()),
+                license_info=parameters.get("LicenseInfo") or "",
+            )
+            versions.append(version)
+        return version
+
+    def layer_version(self, arn: str) -> LayerVersion:
+        """A layer version by ARN, of this account or managed by AWS.
+
+        Raises
+        ------
+        ResourceNotFoundError, InvalidParameterValueError
+        """
+        for managed in MANAGED_LAYERS:
+            if managed.prefix in arn:
+                return self._managed_layer(arn, managed)
+        parts = arn.split(":")
+        if len(parts) != 8 or parts[5] != "layer":
+            raise InvalidParameterValueError(f"{arn!r} is no layer version ARN")
+        if parts[4] != self._account_id:
+            raise InvalidParameterValueError(
+                f"Layer {arn} belongs to another account, and the local cloud has no package list for it; managed "
+                f"layers that it knows: {[layer.prefix for layer in MANAGED_LAYERS]}"
+            )
+        return self.own_layer_version(parts[6], int(parts[7]))
+
+    def own_layer_version(self, name: str, number: int) -> LayerVersion:
+        """A layer version of this account."""
+        bare = name.rsplit(":", 1)[-1]
+        with self._lock:
+            for version in self._layers.get(bare, []):
+                if version.version == number:
+                    return version
+        raise ResourceNotFoundError(f"Layer version {name}:{number} does not exist.")
+
+    def layers(self) -> dict[str, list[LayerVersion]]:
+        """All layers of this account, each with its versions in order."""
+        with self._lock:
+            return {name: list(versions) for name, versions in self._layers.items() if versions}
+
+    def delete_layer_version(self, name: str, number: int) -> None:
+        """Delete a version; functions that use it keep it, as on AWS."""
+        bare = name.rsplit(":", 1)[-1]
+        with self._lock:
+            versions = self._layers.get(bare, [])
+            self._layers[bare] = [version for version in versions if version.version != number]
+
+    def _managed_layer(self, arn: str, managed: ManagedLayer) -> LayerVersion:
+        with self._lock:
+            if arn not in self._managed:
+                directory = self._managed_directory / arn.rsplit(":layer:", 1)[1].replace(":", "-")
+                lock = directory / "python" / "requirements.lock"
+                lock.parent.mkdir(parents=True, exist_ok=True)
+                lock.write_text(managed.pins.read_text())
+                self._managed[arn] = LayerVersion(arn=arn, size=0, sha256="", directory=str(directory))
+            return self._managed[arn]

@@ -1,0 +1,319 @@
+"""One worker process: the execution environment of one function version."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localcloud.services.lambda_.runtime.api import RuntimeApi, RuntimeApiTimeoutError, RuntimeCall, WorkerGoneError
+from localcloud.services.lambda_.runtime.exceptions import WorkerStartError
+
+INIT_SECONDS = 10.0
+"""How long AWS lets a function initialise before it starts again inside the invocation."""
+
+MAX_RESPONSE_BYTES = 6_291_556
+_HAS_PROC = os.path.isdir("/proc/self")
+_SECONDS_BETWEEN_PS = 1.0
+TOKEN_VARIABLE = "_RUNTIME_API_TOKEN"
+"""Where our own runtime client finds what its calls have to carry."""
+_CLIENT = Path(__file__).with_name("client.py")
+
+
+@dataclass(frozen=True)
+class WorkerSpec:
+    """How to start a worker.
+
+    Attributes
+    ----------
+    environment : dict
+        All that the process sees, except what only the worker knows (the Runtime API's address, /tmp).
+    task_directory, temporary_directory : Path
+    memory_mb : int
+        The limit on resident memory.
+    client : str
+        ``awslambdaric`` or ``python`` (our own client).
+    """
+
+    environment: dict[str, str]
+    task_directory: Path
+    temporary_directory: Path
+    memory_mb: int
+    client: str = "awslambdaric"
+
+    @property
+    def command(self) -> Sequence[str]:
+        """The command line. ``-S -P`` keep this environment's packages and directory off the import path."""
+        if self.client == "awslambdaric":
+            return [sys.executable, "-S", "-P", "-m", "awslambdaric", self.environment["_HANDLER"]]
+        return [sys.executable, "-S", "-P", str(_CLIENT)]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one event.
+
+    Attributes
+    ----------
+    payload : bytes
+        The result, or Lambda's error document.
+    error : bool
+        Whether the payload is an error.
+    output : list of str
+        Lines written by the function, in order.
+    worker_is_usable : bool
+        False when the process ended or was killed.
+    """
+
+    payload: bytes
+    error: bool
+    output: list[str]
+    duration_ms: float
+    max_memory_mb: int
+    worker_is_usable: bool
+    platform_line: str | None = None
+
+
+class _OutOfMemoryError(MemoryError):
+    pass
+
+
+class Worker:
+    """A process that answers one event at a time."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._spec = spec
+        self._pending = bytearray()
+        self._waiting: RuntimeCall | None = None
+        self.started = time.monotonic()
+        self.last_used = self.started
+        self.init_ms: float | None = None
+        self.max_memory_mb = 0
+        self._killed = False
+        self._memory = 0
+        self._memory_due = 0.0
+        token = secrets.token_urlsafe(24) if spec.client == "python" else None
+        self._api = RuntimeApi(token)
+        spec.temporary_directory.mkdir(parents=True, exist_ok=True)
+        environment = dict(spec.environment)
+        environment["AWS_LAMBDA_RUNTIME_API"] = self._api.address
+        if token is not None:
+            environment[TOKEN_VARIABLE] = token
+        environment["TMPDIR"] = str(spec.temporary_directory)
+        try:
+            self._process = subprocess.Popen(
+                spec.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=spec.task_directory,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._api.close()
+            raise WorkerStartError(f"{spec.command[0]} could not be started: {error}") from error
+        assert self._process.stdout is not None
+        self._output = self._process.stdout.fileno()
+        os.set_blocking(self._output, False)
+        self._api.watch(self._output, self._read_output)
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
+    @property
+    def log_stream(self) -> str:
+        """The stream of CloudWatch Logs that this worker writes to."""
+        return self._spec.environment["AWS_LAMBDA_LOG_STREAM_NAME"]
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def run(self, request_id: str, headers: dict[str, str], event: bytes, timeout: float) -> Outcome:
+        """Let the function answer one event.
+
+        Parameters
+        ----------
+        request_id : str
+        headers : dict
+            The headers of the ``next`` answer besides the request id and the deadline.
+        event : bytes
+            JSON.
+        timeout : float
+            Seconds, real time, from when the function gets the event.
+        """
+        began = time.monotonic()
+        try:
+            failed = self._initialise(timeout)
+            if failed is not None:
+                return self._finish(request_id, began, failed, error=True)
+            began = time.monotonic()
+            deadline_ms = int((time.time() + timeout) * 1000)
+            assert self._waiting is not None
+            self._api.answer_next(
+                self._waiting,
+                {
+                    "Lambda-Runtime-Aws-Request-Id": request_id,
+                    "Lambda-Runtime-Deadline-Ms": str(deadline_ms),
+                    **headers,
+                },
+                event,
+            )
+            self._waiting = None
+            return self._collect(request_id, began, began + timeout)
+        except RuntimeApiTimeoutError:
+            return self._stop(request_id, began, "Sandbox.Timedout", f"Task timed out after {timeout:.2f} seconds")
+        except _OutOfMemoryError:
+            message = "Runtime exited with error: signal: killed"
+            return self._stop(request_id, began, "Runtime.OutOfMemory", message)
+        except WorkerGoneError:
+            return self._stop(request_id, began, "Runtime.ExitError", self._exit_reason())
+
+    def kill(self) -> None:
+        """End the process and all that it started."""
+        if self._killed:
+            return
+        self._killed = True
+        self.interrupt()
+        self._process.wait()
+        self._read_output()
+        self._api.close()
+        if self._process.stdout:
+            self._process.stdout.close()
+        shutil.rmtree(self._spec.temporary_directory, ignore_errors=True)
+
+    def interrupt(self) -> None:
+        """End the process while another thread waits for it; that thread cleans up."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+
+    def memory_mb(self) -> int:
+        """Resident memory in MB, read a moment ago at most; 0 when the process is gone."""
+        now = time.monotonic()
+        if now >= self._memory_due:
+            self._memory = resident_mb(self._process.pid)
+            self._memory_due = now + (0.0 if _HAS_PROC else _SECONDS_BETWEEN_PS)
+        return self._memory
+
+    def _initialise(self, timeout: float) -> bytes | None:
+        """Wait until the runtime asks for an event; the error document when it reports that it can not."""
+        if self._waiting is not None:
+            return None
+        limit = time.monotonic() + (timeout if self.init_ms is not None else INIT_SECONDS + timeout)
+        call = self._api.wait(limit, self._check)
+        if call.kind == "init_error":
+            self._api.answer(call, 202)
+            return call.body
+        if call.kind != "next":
+            self._api.answer(call, 403)
+            raise WorkerGoneError(f"the runtime called {call.kind} before it asked for an event")
+        if self.init_ms is None:
+            self.init_ms = (time.monotonic() - self.started) * 1000
+        self._waiting = call
+        return None
+
+    def _collect(self, request_id: str, began: float, deadline: float) -> Outcome:
+        while True:
+            call = self._api.wait(deadline, self._check)
+            if call.kind not in ("response", "error") or call.request_id != request_id:
+                self._api.answer(call, 403)
+                continue
+            too_large = len(call.body) > MAX_RESPONSE_BYTES
+            self._api.answer(call, 202)
+            if too_large:
+                payload = error_document(
+                    "Function.ResponseSizeTooLarge",
+                    f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes).",
+                )
+                return self._finish(request_id, began, payload, error=True)
+            return self._finish(request_id, began, call.body, error=call.kind == "error")
+
+    def _finish(self, request_id: str, began: float, payload: bytes, *, error: bool) -> Outcome:
+        duration = (time.monotonic() - began) * 1000
+        self._read_output()
+        memory = self.memory_mb()
+        self.max_memory_mb = max(self.max_memory_mb, memory)
+        if memory > self._spec.memory_mb:
+            message = "Runtime exited with error: signal: killed"
+            return self._stop(request_id, began, "Runtime.OutOfMemory", message)
+        self.last_used = time.monotonic()
+        usable = self.init_ms is not None
+        return Outcome(payload, error, self._lines(), duration, self.max_memory_mb, usable)
+
+    def _stop(self, request_id: str, began: float, kind: str, message: str) -> Outcome:
+        duration = (time.monotonic() - began) * 1000
+        self.max_memory_mb = max(self.max_memory_mb, self.memory_mb())
+        self.kill()
+        text = f"RequestId: {request_id} Error: {message}"
+        line = f"{request_id} {message}" if kind == "Sandbox.Timedout" else f"{text}\n{kind}"
+        payload = error_document(kind, text)
+        return Outcome(payload, True, self._lines(), duration, self.max_memory_mb, False, line)
+
+    def _check(self) -> None:
+        if not self.is_alive:
+            raise WorkerGoneError("the process ended")
+        memory = self.memory_mb()
+        self.max_memory_mb = max(self.max_memory_mb, memory)
+        if memory > self._spec.memory_mb:
+            raise _OutOfMemoryError
+
+    def _exit_reason(self) -> str:
+        try:
+            code = self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            return "Runtime exited with error: connection closed"
+        if code == 0:
+            return "Runtime exited without providing a reason"
+        if code < 0:
+            return f"Runtime exited with error: signal: {signal.strsignal(-code)}".lower().replace("runtime", "Runtime")
+        return f"Runtime exited with error: exit status {code}"
+
+    def _read_output(self) -> None:
+        while True:
+            try:
+                data = os.read(self._output, 65536)
+            except BlockingIOError:
+                return
+            except (OSError, ValueError):
+                return
+            if not data:
+                self._api.unwatch()
+                return
+            self._pending += data
+
+    def _lines(self) -> list[str]:
+        text, self._pending = self._pending.decode("utf-8", "replace"), bytearray()
+        return [line for line in text.split("\n") if line]
+
+
+def error_document(kind: str, message: str, **more: Any) -> bytes:
+    """The payload of an invocation that failed outside the function."""
+    return json.dumps({"errorType": kind, "errorMessage": message, **more}).encode()
+
+
+def resident_mb(pid: int) -> int:
+    """The resident memory of a process in MB, rounded up; 0 when it is gone."""
+    if _HAS_PROC:
+        try:
+            with open(f"/proc/{pid}/statm", "rb") as file:
+                pages = int(file.read().split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        return -(-pages * os.sysconf("SC_PAGE_SIZE") // 1_048_576)
+    answer = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return -(-int(answer.stdout) // 1024) if answer.stdout.strip() else 0

@@ -1,0 +1,1 @@
+"""All of logs in the local cloud."""

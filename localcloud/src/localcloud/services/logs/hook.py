@@ -1,0 +1,67 @@
+"""CloudWatch Logs keeps events on the disk, for as long as their group's retention says on the local clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.logs.models import LogGroup, LogStream
+
+from localcloud.core.context import CloudContext
+from localcloud.core.patching import replace
+from localcloud.services.logs.events import LogEvents
+
+_DAY = 86_400_000
+
+
+def install(context: CloudContext) -> None:
+    """Store events in files, and drop those beyond their retention whenever a stream is added to their group."""
+    directory = context.state_directory / "logs"
+    directory.mkdir(parents=True, exist_ok=True)
+
+    def stored(original: Any) -> Any:
+        def init(self: LogStream, log_group: LogGroup, name: str) -> None:
+            original(self, log_group, name)
+            self.events = LogEvents(directory)
+
+        return init
+
+    def dated(_original: Any) -> Any:
+        def update(self: LogStream) -> None:
+            self.first_event_timestamp, self.last_event_timestamp = self.events.oldest, self.events.newest
+
+        return update
+
+    def expiring(original: Any) -> Any:
+        def create_log_stream(self: LogGroup, log_stream_name: str) -> Any:
+            if self.retention_in_days:
+                _expire(self, int(context.clock.now().timestamp() * 1000) - int(self.retention_in_days) * _DAY)
+            # A new stream is a new worker or job: those of before have mostly written their last.
+            for stream in list(self.streams.values()):
+                stream.events.spill()
+            return original(self, log_stream_name)
+
+        return create_log_stream
+
+    def deleting(original: Any) -> Any:
+        def delete_log_stream(self: LogGroup, log_stream_name: str) -> Any:
+            stream = self.streams.get(log_stream_name)
+            answer = original(self, log_stream_name)
+            if stream is not None:
+                stream.events.clear()
+            return answer
+
+        return delete_log_stream
+
+    replace(LogStream, "__init__", stored)
+    replace(LogStream, "_update", dated)
+    replace(LogGroup, "create_log_stream", expiring)
+    replace(LogGroup, "delete_log_stream", deleting)
+
+
+def _expire(group: LogGroup, before: int) -> None:
+    for name, stream in list(group.streams.items()):
+        events: LogEvents = stream.events
+        events.expire(before)
+        if events.newest is not None and events.newest < before:
+            events.clear()
+            del group.streams[name]

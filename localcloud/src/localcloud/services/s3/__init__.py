@@ -1,0 +1,1 @@
+"""All of s3 in the local cloud."""

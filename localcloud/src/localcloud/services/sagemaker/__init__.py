@@ -1,0 +1,1 @@
+"""All of sagemaker in the local cloud."""

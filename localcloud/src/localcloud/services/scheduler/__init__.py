@@ -1,0 +1,1 @@
+"""All of scheduler in the local cloud."""

@@ -1,0 +1,1 @@
+"""All of sns in the local cloud."""

@@ -1,0 +1,1 @@
+"""All of sqs in the local cloud."""

@@ -1,0 +1,1 @@
+"""All of ssm in the local cloud."""

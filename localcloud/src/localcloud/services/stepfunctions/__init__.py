@@ -1,0 +1,1 @@
+"""All of stepfunctions in the local cloud."""

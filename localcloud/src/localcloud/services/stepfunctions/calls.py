@@ -1,0 +1,167 @@
+"""Calls that state machines make: under the machine's role, in the words of the service's own API.
+
+moto's interpreter calls with fixed credentials and left out the normalisation of parameters and responses;
+both are put back here, the latter from the botocore service model.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.model import OperationModel
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service_aws_sdk as aws_sdk,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import (
+    StateTaskService,
+)
+from moto.stepfunctions.parser.utils import camel_to_snake_case
+
+from localcloud.core.context import CloudContext
+from localcloud.core.patching import replace, replace_in_holders
+from localcloud.iam.roles import role_credentials
+
+_BOTO_NAMES = {
+    "cloudwatchlogs": "logs",
+    "eventbridge": "events",
+    "sagemakerruntime": "sagemaker-runtime",
+    "sfn": "stepfunctions",
+    "states": "stepfunctions",
+}
+_ERROR_NAMES = {
+    "athena": "Athena",
+    "cloudwatch": "CloudWatch",
+    "cloudwatchlogs": "CloudWatchLogs",
+    "dynamodb": "DynamoDb",
+    "eventbridge": "EventBridge",
+    "firehose": "Firehose",
+    "glue": "Glue",
+    "lambda": "Lambda",
+    "s3": "S3",
+    "sagemaker": "SageMaker",
+    "sfn": "Sfn",
+    "sns": "Sns",
+    "sqs": "Sqs",
+    "ssm": "Ssm",
+}
+_SERVICE_PRINCIPAL = "states.amazonaws.com"
+
+
+def attach(context: CloudContext) -> None:
+    """Give the interpreter clients under the machine's role, and normalisation."""
+    clients = RoleClients(context)
+
+    def boto_client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+        return clients.get(service, region, state_credentials.role_arn)
+
+    replace_in_holders("moto.stepfunctions.parser", "boto_client_for", lambda _original: boto_client_for)
+    replace(StateTaskService, "_SERVICE_NAME_SFN_TO_BOTO_OVERRIDES", lambda _original: _BOTO_NAMES)
+    replace(aws_sdk, "_SERVICE_ERROR_NAMES", lambda _original: _ERROR_NAMES)
+    replace(StateTaskService, "_normalise_parameters", lambda _original: _normalise_parameters)
+    replace(StateTaskService, "_normalise_response", lambda _original: _normalise_response)
+
+
+class RoleClients:
+    """boto3 clients by service and role; making one takes tens of milliseconds."""
+
+    def __init__(self, context: CloudContext) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._session = boto3.session.Session()
+        self._clients: dict[tuple[str, str, str], Any] = {}
+
+    def get(self, service: str, region: str, role_arn: str) -> Any:
+        """The client of ``service`` under a role that Step Functions may assume."""
+        credentials = role_credentials(self._context, role_arn, "states", _SERVICE_PRINCIPAL)
+        key = (service, region, credentials["aws_access_key_id"])
+        with self._lock:
+            if key not in self._clients:
+                self._clients[key] = self._session.client(
+                    service,
+                    region_name=region,
+                    endpoint_url=self._context.endpoint,
+                    config=Config(
+                        parameter_validation=False,
+                        retries={"total_max_attempts": 1},
+                        read_timeout=900,
+                        s3={"addressing_style": "path"},
+                        inject_host_prefix=False,
+                    ),
+                    **credentials,
+                )
+            return self._clients[key]
+
+
+@lru_cache(maxsize=512)
+def _operation(service: str, action: str) -> OperationModel:
+    model = botocore.session.get_session().get_service_model(service)
+    names = {camel_to_snake_case(name): name for name in model.operation_names}
+    if action not in names:
+        raise ValueError(f"{service}: no API action {action!r} (it is written in lower camel case)")
+    return model.operation_model(names[action])
+
+
+def _normalise_parameters(
+    self: StateTaskService,
+    parameters: dict[str, Any],
+    boto_service_name: str | None = None,
+    service_action_name: str | None = None,
+) -> None:
+    operation = _operation(
+        self._get_boto_service_name(boto_service_name), self._get_boto_service_action(service_action_name)
+    )
+    if operation.input_shape is not None:
+        self._to_boto_request(parameters, operation.input_shape)
+
+
+def _normalise_response(
+    self: StateTaskService,
+    response: Any,
+    boto_service_name: str | None = None,
+    service_action_name: str | None = None,
+) -> None:
+    operation = _operation(
+        self._get_boto_service_name(boto_service_name), self._get_boto_service_action(service_action_name)
+    )
+    if operation.output_shape is not None:
+        self._from_boto_response(response, operation.output_shape)
+    if isinstance(response, dict):
+        plain = as_json(response)
+        response.clear()
+        response.update(plain)
+
+
+def iso_time(moment: datetime | date) -> str:
+    """A time as the aws-sdk integrations show it."""
+    text = moment.isoformat()
+    return text.replace("+00:00", "Z")
+
+
+def epoch_milliseconds(moment: datetime | date) -> int:
+    """A time as the optimized integrations show it."""
+    assert isinstance(moment, datetime)
+    return round(moment.timestamp() * 1000)
+
+
+def as_json(value: Any, time: Callable[[datetime | date], Any] = iso_time) -> Any:
+    """``value`` of a botocore response as plain JSON values."""
+    if isinstance(value, dict):
+        return {key: as_json(item, time) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item, time) for item in value]
+    if isinstance(value, datetime | date):
+        return time(value)
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(value).decode()
+    return value

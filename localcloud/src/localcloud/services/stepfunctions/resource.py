@@ -1,0 +1,96 @@
+"""Step Functions state machines."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map
+from localcloud.cloudformation.shapes import member_arguments
+
+_SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
+
+
+class StateMachine(Handler):
+    """A state machine."""
+
+    type = "AWS::StepFunctions::StateMachine"
+    properties = names(
+        "StateMachineName StateMachineType RoleArn Definition DefinitionString DefinitionS3Location "
+        "DefinitionSubstitutions LoggingConfiguration TracingConfiguration Tags"
+    )
+    required = names("RoleArn")
+    create_only = names("StateMachineName StateMachineType")
+    name_property = "StateMachineName"
+
+    def create(self, place: Place, properties: Properties) -> Made:
+        """Make the state machine."""
+        client = place.client("stepfunctions")
+        name = properties.get("StateMachineName") or place.new_name(80)
+        arn = client.create_state_machine(
+            name=name,
+            type=properties.get("StateMachineType", "STANDARD"),
+            tags=[{"key": key, "value": value} for key, value in tag_map(properties.get("Tags")).items()],
+            **self._arguments(place, properties),
+        )["stateMachineArn"]
+        return Made(arn, {"Arn": arn, "Name": name})
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+        """Update definition, role and configurations together, as the API takes them."""
+        client = place.client("stepfunctions")
+        arguments = self._arguments(place, new)
+        if "LoggingConfiguration" in old:
+            arguments.setdefault("loggingConfiguration", {"level": "OFF"})
+        if "TracingConfiguration" in old:
+            arguments.setdefault("tracingConfiguration", {"enabled": False})
+        client.update_state_machine(stateMachineArn=made.physical_id, **arguments)
+        if changed(old, new, "Tags"):
+            gone = sorted(set(tag_map(old.get("Tags"))) - set(tag_map(new.get("Tags"))))
+            if gone:
+                client.untag_resource(resourceArn=made.physical_id, tagKeys=gone)
+            tags = [{"key": key, "value": value} for key, value in tag_map(new.get("Tags")).items()]
+            if tags:
+                client.tag_resource(resourceArn=made.physical_id, tags=tags)
+        return made
+
+    def delete(self, place: Place, made: Made, properties: Properties) -> None:
+        """Delete the state machine."""
+        client = place.client("stepfunctions")
+        ignoring(lambda: client.delete_state_machine(stateMachineArn=made.physical_id), "StateMachineDoesNotExist")
+
+    def _arguments(self, place: Place, properties: Properties) -> dict[str, Any]:
+        client = place.client("stepfunctions")
+        arguments = {"definition": _definition(place, properties), "roleArn": properties["RoleArn"]}
+        for name in ("LoggingConfiguration", "TracingConfiguration"):
+            if name in properties:
+                member = name[0].lower() + name[1:]
+                arguments[member] = member_arguments(
+                    client, "CreateStateMachine", member, properties[name], f"{place.where}: {name}"
+                )
+        return arguments
+
+
+def _definition(place: Place, properties: Properties) -> str:
+    given = [name for name in ("Definition", "DefinitionString", "DefinitionS3Location") if name in properties]
+    if len(given) != 1:
+        raise place.unsupported("DefinitionString", f"or one of its alternatives must be given once, not {given}")
+    if given == ["DefinitionS3Location"]:
+        location = properties["DefinitionS3Location"]
+        place.check(location, {"Bucket", "Key", "Version"}, "DefinitionS3Location")
+        version = {"VersionId": location["Version"]} if "Version" in location else {}
+        found = place.client("s3").get_object(Bucket=location["Bucket"], Key=location["Key"], **version)
+        text = found["Body"].read().decode()
+    else:
+        definition = properties[given[0]]
+        text = definition if isinstance(definition, str) else json.dumps(definition)
+    substitutions = properties.get("DefinitionSubstitutions", {})
+
+    def replace(match: re.Match[str]) -> str:
+        return str(substitutions.get(match.group(1), match.group(0)))
+
+    return _SUBSTITUTION.sub(replace, text)
+
+
+HANDLERS = (StateMachine(),)

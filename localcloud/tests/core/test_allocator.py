@@ -1,0 +1,78 @@
+"""What is freed goes back to the system, although something that is used lies behind it."""
+
+from __future__ import annotations
+
+import platform
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from localcloud import control
+from localcloud.core import allocator
+from localcloud.services.lambda_.runtime.worker import resident_mb
+
+BLOCKS, BYTES, EVERY = 100_000, 2_000, 100
+ON_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what is free")
+
+
+def own_mb() -> int:
+    return resident_mb(int(Path("/proc/self").resolve().name))
+
+
+def leave_holes() -> list[bytes]:
+    """200 MB of blocks from threads of their own; one in a hundred stays in use."""
+    kept: list[bytes] = []
+
+    def fill() -> None:
+        blocks = [b"%d" % n * (BYTES // len(b"%d" % n)) for n in range(BLOCKS // 2)]
+        kept.extend(blocks[::EVERY])
+
+    for _ in range(2):
+        thread = threading.Thread(target=fill)
+        thread.start()
+        thread.join()
+    kept.extend([b"%d" % n * (BYTES // len(b"%d" % n)) for n in range(BLOCKS)][::EVERY])
+    return kept
+
+
+@ON_GLIBC
+def test_free_memory_between_what_is_used_is_given_back() -> None:
+    before = own_mb()
+    kept = leave_holes()
+    held = own_mb() - before
+
+    assert held > 50, "nothing is left to give back: this test shows nothing"
+    assert allocator.release()
+    assert own_mb() - before < held / 2
+    assert all(block.isdigit() for block in kept)
+
+
+@ON_GLIBC
+def test_a_running_cloud_gives_back_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = own_mb()
+    kept = leave_holes()
+    held = own_mb() - before
+    monkeypatch.setattr(control, "_SAMPLE_SECONDS", 0.01)
+
+    watch = control.MemoryWatch({})
+    deadline = time.monotonic() + 30
+    while own_mb() - before > held / 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    watch.stop()
+
+    assert own_mb() - before < held / 2
+    assert kept
+
+
+@ON_GLIBC
+def test_glibc_takes_the_settings() -> None:
+    assert allocator.configure()
+
+
+def test_elsewhere_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allocator, "_glibc", lambda: None)
+
+    assert not allocator.configure()
+    assert not allocator.release()

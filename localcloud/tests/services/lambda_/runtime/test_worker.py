@@ -1,0 +1,287 @@
+"""The contract between a function and what runs it, over both runtime clients."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+from support.lambdas import Lambda
+
+
+def error_of(result: Any) -> dict[str, Any]:
+    assert result.function_error == "Unhandled"
+    return json.loads(result.payload)
+
+
+def test_returns_what_the_handler_returns(aws: Lambda) -> None:
+    aws.create("def handle(event, context):\n    return {'got': event, 'text': 'žluťoučký'}\n")
+
+    result = aws.invoke('{"a": [1, null, "é"]}'.encode())
+
+    assert json.loads(result.payload) == {"got": {"a": [1, None, "é"]}, "text": "žluťoučký"}
+    assert result.function_error is None
+    assert result.executed_version == "$LATEST"
+
+
+def test_an_exception_is_an_error_document_with_its_trace(aws: Lambda) -> None:
+    aws.create("def inner():\n    raise KeyError('missing thing')\n\ndef handle(event, context):\n    inner()\n")
+
+    error = error_of(aws.invoke())
+
+    assert error["errorType"] == "KeyError"
+    assert error["errorMessage"] == "'missing thing'"
+    assert "inner" in error["stackTrace"][-1]
+    assert error["requestId"]
+    assert any("[ERROR] KeyError: 'missing thing'" in line for line in aws.sink.lines)
+
+
+def test_a_worker_is_kept_and_survives_an_exception(aws: Lambda) -> None:
+    # GIVEN a function that counts its invocations in the process and fails on the second
+    aws.create(
+        "n = 0\n"
+        "def handle(event, context):\n"
+        "    global n\n"
+        "    n += 1\n"
+        "    if n == 2:\n"
+        "        raise ValueError\n"
+        "    return n\n"
+    )
+
+    # WHEN it is invoked three times
+    payloads = [aws.invoke().payload for _ in range(3)]
+
+    # THEN all three ran in one process
+    assert (payloads[0], payloads[2]) == (b"1", b"3")
+
+
+def test_the_context_is_the_documented_one(aws: Lambda) -> None:
+    aws.create(
+        "def handle(event, context):\n"
+        "    return [context.function_name, context.function_version, context.invoked_function_arn,\n"
+        "            context.memory_limit_in_mb, context.log_group_name, context.aws_request_id,\n"
+        "            context.get_remaining_time_in_millis()]\n",
+        Timeout=7,
+    )
+
+    result = aws.invoke()
+
+    name, version, arn, memory, group, request_id, remaining = json.loads(result.payload)
+    assert (name, version, memory, group) == ("f", "$LATEST", "512", "/aws/lambda/f")
+    assert arn == "arn:aws:lambda:us-east-1:123456789012:function:f"
+    assert request_id == result.request_id
+    assert 0 < remaining <= 7000
+
+
+def test_the_environment_is_the_functions_own(aws: Lambda, monkeypatch: Any) -> None:
+    # GIVEN a variable that only the parent has
+    monkeypatch.setenv("SECRET_OF_THE_PARENT", "1")
+    aws.create(
+        "import os\ndef handle(event, context):\n    return dict(os.environ)\n",
+        Environment={"Variables": {"MINE": "x"}},
+    )
+
+    environment = json.loads(aws.invoke().payload)
+
+    assert environment["MINE"] == "x"
+    assert environment["AWS_SESSION_TOKEN"] == "token of arn:aws:iam::123456789012:role/f"
+    assert environment["AWS_REGION"] == environment["AWS_DEFAULT_REGION"] == "us-east-1"
+    assert environment["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.13"
+    assert "SECRET_OF_THE_PARENT" not in environment
+
+
+def test_a_function_that_takes_too_long_is_stopped(aws: Lambda) -> None:
+    aws.create("import time\ndef handle(event, context):\n    time.sleep(event['s'])\n    return 1\n", Timeout=1)
+
+    error = error_of(aws.invoke(b'{"s": 30}'))
+
+    assert error["errorType"] == "Sandbox.Timedout"
+    assert error["errorMessage"].endswith("Task timed out after 1.00 seconds")
+    # AND a fresh process answers the next event
+    assert aws.invoke(b'{"s": 0}').payload == b"1"
+
+
+def test_a_process_that_ends_is_an_exit_error(aws: Lambda) -> None:
+    aws.create("import os\ndef handle(event, context):\n    os._exit(event['code'])\n")
+
+    assert "exit status 3" in error_of(aws.invoke(b'{"code": 3}'))["errorMessage"]
+    assert error_of(aws.invoke(b'{"code": 0}'))["errorType"] == "Runtime.ExitError"
+
+
+def test_a_process_that_is_killed_is_an_exit_error(aws: Lambda) -> None:
+    aws.create("import os, signal\ndef handle(event, context):\n    os.kill(os.getpid(), signal.SIGSEGV)\n")
+
+    error = error_of(aws.invoke())
+
+    assert error["errorType"] == "Runtime.ExitError"
+    assert "signal: segmentation fault" in error["errorMessage"]
+
+
+def test_using_more_memory_than_configured_is_out_of_memory(aws: Lambda) -> None:
+    aws.create(
+        "kept = []\ndef handle(event, context):\n    kept.append(b'x' * (event['mb'] << 20))\n    return 1\n",
+        MemorySize=128,
+    )
+
+    assert aws.invoke(b'{"mb": 1}').payload == b"1"
+    error = error_of(aws.invoke(b'{"mb": 400}'))
+
+    assert error["errorType"] == "Runtime.OutOfMemory"
+
+
+def test_a_module_that_can_not_be_imported(aws: Lambda) -> None:
+    aws.create("import not_there\ndef handle(event, context):\n    return 1\n")
+
+    error = error_of(aws.invoke())
+
+    assert error["errorType"] == "Runtime.ImportModuleError"
+    assert error["errorMessage"] == "Unable to import module 'handler': No module named 'not_there'"
+
+
+def test_a_handler_that_is_missing(aws: Lambda) -> None:
+    aws.create("x = 1\n")
+
+    assert error_of(aws.invoke())["errorType"] == "Runtime.HandlerNotFound"
+
+
+def test_a_module_with_a_syntax_error(aws: Lambda) -> None:
+    aws.create("def handle(event, context)\n")
+
+    assert error_of(aws.invoke())["errorType"] == "Runtime.UserCodeSyntaxError"
+
+
+def test_a_module_that_raises_at_import(aws: Lambda) -> None:
+    aws.create("raise RuntimeError('no configuration')\n")
+
+    error = error_of(aws.invoke())
+
+    assert (error["errorType"], error["errorMessage"]) == ("RuntimeError", "no configuration")
+
+
+def test_a_module_that_ends_the_process_at_import(aws: Lambda) -> None:
+    aws.create("import sys\nsys.exit(4)\n")
+
+    assert error_of(aws.invoke())["errorType"] == "Runtime.ExitError"
+
+
+def test_a_result_that_is_no_json(aws: Lambda) -> None:
+    aws.create("def handle(event, context):\n    return {1, 2}\n")
+
+    assert error_of(aws.invoke())["errorType"] == "Runtime.MarshalError"
+
+
+def test_a_result_of_decimals_is_numbers(aws: Lambda) -> None:
+    aws.create("import decimal\ndef handle(event, context):\n    return decimal.Decimal('1.5')\n")
+
+    assert json.loads(aws.invoke().payload) == 1.5
+
+
+def test_a_result_over_six_megabytes_is_refused(aws: Lambda) -> None:
+    aws.create("def handle(event, context):\n    return 'x' * event['n']\n")
+
+    error = error_of(aws.invoke(b'{"n": 6300000}'))
+
+    assert error["errorType"] == "Function.ResponseSizeTooLarge"
+    # AND the same worker goes on
+    assert len(aws.invoke(b'{"n": 6000000}').payload) == 6_000_002
+
+
+def test_a_large_event_arrives_whole(aws: Lambda) -> None:
+    aws.create("def handle(event, context):\n    return len(event)\n")
+
+    assert aws.invoke(json.dumps("x" * 5_000_000).encode()).payload == b"5000000"
+
+
+def test_output_becomes_the_log_between_start_and_report(aws: Lambda) -> None:
+    aws.create(
+        "import logging, sys\n"
+        "def handle(event, context):\n"
+        "    print('to stdout')\n"
+        "    print('to stderr', file=sys.stderr)\n"
+        "    logging.getLogger().warning('by the logger')\n"
+    )
+
+    result = aws.invoke()
+
+    lines = aws.sink.lines
+    assert lines[0] == f"START RequestId: {result.request_id} Version: $LATEST"
+    assert lines[1:3] == ["to stdout", "to stderr"]
+    assert lines[3].startswith("[WARNING]")
+    assert lines[3].endswith(f"{result.request_id}\tby the logger")
+    assert lines[4] == f"END RequestId: {result.request_id}"
+    assert "Init Duration" in lines[5]
+    assert "Max Memory Used" in lines[5]
+    assert result.log_tail.decode().splitlines() == lines
+
+
+def test_more_output_than_a_pipe_holds_does_not_block(aws: Lambda) -> None:
+    aws.create("def handle(event, context):\n    for _ in range(3000):\n        print('y' * 100)\n    return 1\n")
+
+    assert aws.invoke().payload == b"1"
+    assert sum(line == "y" * 100 for line in aws.sink.lines) == 3000
+
+
+def test_concurrent_events_get_a_worker_each(aws: Lambda) -> None:
+    # GIVEN a function that answers once three of it run at the same time
+    aws.create(
+        "import os, pathlib, time\n"
+        "def handle(event, context):\n"
+        "    place = pathlib.Path(event)\n"
+        "    (place / str(os.getpid())).touch()\n"
+        "    while len(list(place.iterdir())) < 3:\n"
+        "        time.sleep(0.01)\n"
+        "    return os.getpid()\n"
+    )
+    place = aws.service.invoker._temporary.parent / "meeting"
+    place.mkdir(parents=True)
+    pids: list[bytes] = []
+
+    # WHEN three events come at once
+    threads = [
+        threading.Thread(target=lambda: pids.append(aws.invoke(json.dumps(str(place)).encode()).payload))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    # THEN three processes answered
+    assert len(set(pids)) == 3
+
+
+def test_the_runtime_brings_boto3_and_nothing_of_this_environment(aws: Lambda) -> None:
+    aws.create(
+        "import importlib.util\n"
+        "def handle(event, context):\n"
+        "    return {name: importlib.util.find_spec(name) is not None for name in event}\n"
+    )
+
+    found = json.loads(
+        aws.invoke(b'["boto3", "botocore", "moto", "numpy", "pytest", "localcloud", "everloop", "uv"]').payload
+    )
+
+    assert [name for name, there in found.items() if there] == ["boto3", "botocore"]
+
+
+def test_boto3_uses_the_endpoint_of_the_cloud(aws: Lambda) -> None:
+    aws.create("import boto3\ndef handle(event, context):\n    return boto3.client('dynamodb').meta.endpoint_url\n")
+
+    assert json.loads(aws.invoke().payload) == "http://127.0.0.1:1"
+
+
+def test_temporary_files_of_a_worker_are_its_own_and_end_with_it(aws: Lambda) -> None:
+    aws.create(
+        "import tempfile, pathlib\n"
+        "def handle(event, context):\n"
+        "    path = pathlib.Path(tempfile.gettempdir()) / 'x'\n"
+        "    path.write_text('1')\n"
+        "    return str(path)\n"
+    )
+    path = json.loads(aws.invoke().payload)
+
+    aws.service.close()
+
+    assert path.startswith(str(aws.service.invoker._temporary))
+    assert not Path(path).exists()

@@ -1,0 +1,129 @@
+"""A small local cloud in the test's process: the AWS API with the hooks of this project."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Cloud:
+    """A running local cloud, and what tests do with it again and again."""
+
+    context: Any
+
+    def client(self, service: str, **credentials: str) -> Any:
+        """A boto3 client, the operator's unless credentials are given."""
+        return self.context.client(service, **credentials)
+
+    def advance(self, **delta: float) -> list[str]:
+        """Move the clock on by a timedelta's arguments; the labels of the timers that ran."""
+        return self.context.clock.advance(self.context.clock.now() + timedelta(**delta), quiet_timeout_seconds=60)
+
+    def wait_until_quiet(self) -> None:
+        """Return once nothing is under way."""
+        self.context.activity.wait_until_quiet(60)
+
+    def role(self, name: str, service: str, *statements: dict[str, Any]) -> str:
+        """Create a role that ``service`` may assume, with one inline policy; its ARN."""
+        iam = self.client("iam")
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
+        }
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        if statements:
+            policy = {"Version": "2012-10-17", "Statement": list(statements)}
+            iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=json.dumps(policy))
+        return arn
+
+    def role_client(self, service: str, role_arn: str, principal: str) -> Any:
+        """A client with the credentials ``principal`` gets for a role."""
+        from localcloud.iam.roles import role_credentials
+
+        return self.client(service, **role_credentials(self.context, role_arn, "test", principal))
+
+
+def allow(actions: str | list[str], resources: str | list[str] = "*", **more: Any) -> dict[str, Any]:
+    """An Allow statement."""
+    return {"Effect": "Allow", "Action": actions, "Resource": resources, **more}
+
+
+@pytest.fixture
+def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
+    """Start local clouds, one at a time, with ``start`` as the clock's time (None: real time)."""
+    from moto.moto_api._internal.models import moto_api_backend
+
+    from localcloud.aws_api import AwsApi
+    from localcloud.core import instances, limits, times
+    from localcloud.core.activity import Activity
+    from localcloud.core.clock import Clock
+    from localcloud.core.context import CloudContext
+    from localcloud.core.http_server import HttpResponse, HttpServer, listen
+    from localcloud.iam import guard as authorization
+    from localcloud.services.cloudwatch import hook as cloudwatch
+    from localcloud.services.dynamodb import hook as dynamodb
+    from localcloud.services.events import hook as events
+    from localcloud.services.logs import hook as logs_storage
+    from localcloud.services.s3 import hook as s3_content
+    from localcloud.services.sagemaker import hook as sagemaker
+    from localcloud.services.scheduler import hook as scheduler
+    from localcloud.services.stepfunctions import hook as stepfunctions
+
+    servers = []
+
+    def make(start: datetime | None = START) -> Cloud:
+        activity = Activity()
+        context = CloudContext(
+            clock=Clock(activity, start),
+            activity=activity,
+            port=_free_port(),
+            state_directory=tmp_path / "state",
+            cache_directory=tmp_path / "cache",
+        )
+        for hook in (
+            instances,
+            logs_storage,
+            s3_content,
+            times,
+            cloudwatch,
+            dynamodb,
+            stepfunctions,
+            sagemaker,
+            events,
+            scheduler,
+            limits,
+            authorization,
+        ):
+            hook.install(context)
+        server = HttpServer(listen(context.port), AwsApi(lambda _: HttpResponse(404), context), name="aws-api")
+        server.start()
+        servers.append(server)
+        return Cloud(context)
+
+    yield make
+    for server in servers:
+        server.stop()
+        moto_api_backend.reset()
+        cloudwatch.close()
+
+
+@pytest.fixture
+def cloud(make_cloud: Callable[..., Cloud]) -> Cloud:
+    """A local cloud whose clock stands at the first Monday of 2026."""
+    return make_cloud()

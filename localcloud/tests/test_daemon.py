@@ -1,0 +1,216 @@
+"""A local cloud starts, is found, is driven, and ends with all that it started."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localcloud import daemon
+from localcloud.core.context import CloudContext
+from support.running_cloud import RunningCloud, free_port, running_cloud
+
+START = datetime(2013, 1, 1, tzinfo=UTC)
+PID = "import os\ndef handle(event, context):\n    return os.getpid()\n"
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def worker_pid(cloud: RunningCloud) -> int:
+    cloud.function("f", PID)
+    return int(cloud.client("lambda").invoke(FunctionName="f")["Payload"].read())
+
+
+def wait_until_gone(*pids: int) -> None:
+    for _ in range(400):
+        if not any(map(is_alive, pids)):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"still alive: {[pid for pid in pids if is_alive(pid)]}")
+
+
+def test_a_cloud_writes_a_notice_while_it_runs(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with running_cloud(state, tmp_path / "cache", START) as cloud:
+        notice = json.loads((state / "cloud.json").read_text())
+        assert notice["pid"] == cloud.daemon.pid
+        assert notice["endpoint"] == cloud.daemon.endpoint
+        assert daemon.find(state) == cloud.daemon
+        with pytest.raises(daemon.CloudAlreadyRunningError, match=str(cloud.daemon.pid)):
+            daemon.start(free_port(), state, tmp_path / "cache")
+
+    assert not (state / "cloud.json").exists()
+    assert daemon.find(state) is None
+    assert not is_alive(cloud.daemon.pid)
+
+
+def test_stopping_ends_the_workers(tmp_path: Path) -> None:
+    with running_cloud(tmp_path / "state", tmp_path / "cache") as cloud:
+        worker = worker_pid(cloud)
+        assert cloud.daemon.memory()["rss_mb"]["workers"] > 0
+
+    assert not is_alive(worker)
+
+
+def test_a_terminated_cloud_ends_its_workers_and_takes_its_notice_away(tmp_path: Path) -> None:
+    started = daemon.start(free_port(), tmp_path / "state", tmp_path / "cache")
+    worker = worker_pid(RunningCloud(started))
+
+    os.kill(started.pid, signal.SIGTERM)
+    started.stop()
+
+    wait_until_gone(worker)
+    assert not (tmp_path / "state" / "cloud.json").exists()
+
+
+def test_a_killed_cloud_leaves_no_workers(tmp_path: Path) -> None:
+    started = daemon.start(free_port(), tmp_path / "state", tmp_path / "cache")
+    worker = worker_pid(RunningCloud(started))
+
+    os.kill(started.pid, signal.SIGKILL)
+    started.stop()
+
+    wait_until_gone(worker)
+    assert daemon.find(tmp_path / "state") is None
+
+
+def test_a_cloud_ends_with_its_parent_when_asked_to(tmp_path: Path) -> None:
+    # GIVEN a process that starts a cloud and ends without stopping it
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom localcloud import daemon\n"
+        "cloud = daemon.start(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), stop_with_parent=True)\n"
+        "print(cloud.pid)\n"
+    )
+    command = [sys.executable, "-c", program, str(free_port()), str(tmp_path / "state"), str(tmp_path / "cache")]
+
+    pid = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    wait_until_gone(pid)
+
+
+def test_a_taken_port_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        with pytest.raises(daemon.CloudNotStartedError, match=rf"port {port} .*--port"):
+            daemon.start(port, tmp_path / "state", tmp_path / "cache")
+
+    assert not (tmp_path / "state" / "cloud.json").exists()
+
+
+def test_the_clock_is_moved_while_other_requests_are_answered(tmp_path: Path) -> None:
+    with running_cloud(tmp_path / "state", tmp_path / "cache", START) as cloud:
+        assert cloud.daemon.clock() == {"now": START.isoformat(), "moved": True}
+
+        moved = cloud.daemon.advance(START + timedelta(days=1))
+
+        assert moved == {"now": (START + timedelta(days=1)).isoformat(), "moved": True, "ran": []}
+        with pytest.raises(daemon.ControlError, match="can not go back"):
+            cloud.daemon.advance(START)
+        assert cloud.daemon.activity() == {}
+
+
+def test_a_long_advance_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+    # GIVEN a function that runs until a file is there, invoked asynchronously
+    gate = tmp_path / "gate"
+    source = (
+        "import pathlib, time\n"
+        "def handle(event, context):\n"
+        "    while not pathlib.Path(event).exists():\n"
+        "        time.sleep(0.01)\n"
+    )
+    with running_cloud(tmp_path / "state", tmp_path / "cache", START) as cloud:
+        cloud.function("f", source)
+        payload = json.dumps(str(gate)).encode()
+        cloud.client("lambda").invoke(FunctionName="f", InvocationType="Event", Payload=payload)
+
+        # WHEN the clock is to be moved while it runs
+        moved = []
+        driver = threading.Thread(target=lambda: moved.append(cloud.daemon.advance(START + timedelta(hours=1))))
+        driver.start()
+
+        # THEN others are answered, the clock stands still, and moves once the function is done
+        assert cloud.daemon.activity()
+        assert cloud.client("sts").get_caller_identity()["Account"] == "123456789012"
+        assert cloud.daemon.clock()["now"] == START.isoformat()
+        gate.touch()
+        driver.join()
+        assert moved[0]["now"] == (START + timedelta(hours=1)).isoformat()
+
+
+def test_a_cloud_on_real_time_can_not_be_moved(tmp_path: Path) -> None:
+    with running_cloud(tmp_path / "state", tmp_path / "cache") as cloud:
+        assert cloud.daemon.clock()["moved"] is False
+        with pytest.raises(daemon.ControlError, match="follows real time"):
+            cloud.daemon.advance(datetime.now(UTC) + timedelta(days=1))
+
+
+def test_time_passes_in_a_cloud_on_real_time_and_its_answers_say_so(tmp_path: Path) -> None:
+    with running_cloud(tmp_path / "state", tmp_path / "cache") as cloud:
+        to = datetime.now(UTC) + timedelta(days=2)
+        passed = cloud.daemon.pass_time(to)
+        assert passed["moved"] is False
+        assert datetime.fromisoformat(passed["now"]) >= to
+        answer = cloud.client("sts").get_caller_identity()
+        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        assert date >= to.replace(microsecond=0)
+        with pytest.raises(daemon.ControlError, match="can not go back"):
+            cloud.daemon.pass_time(to - timedelta(hours=1))
+
+
+def test_the_doors_that_stay_shut(tmp_path: Path) -> None:
+    with running_cloud(tmp_path / "state", tmp_path / "cache") as cloud:
+        # a service that the local cloud does not execute is refused, in either format
+        for service, call in (
+            ("ec2", "describe_instances"),
+            ("kinesis", "list_streams"),
+            ("apigateway", "get_rest_apis"),
+        ):
+            with pytest.raises(Exception, match=r"NotExecutedLocally.*does not execute"):
+                getattr(cloud.client(service), call)()
+        # nor is there a region of this name
+        with pytest.raises(ClientError, match=r"InvalidSignatureException.*valid region"):
+            cloud.client("ssm", region_name="eu-wst-1").describe_parameters()
+        # nobody signs for these
+        for path in ("/", "/moto-api/reset", "/_everloop/nothing"):
+            with pytest.raises(urllib.error.HTTPError):
+                urllib.request.urlopen(urllib.request.Request(cloud.daemon.endpoint + path, method="POST"))
+        # a web page can not move the clock
+        request = urllib.request.Request(
+            f"{cloud.daemon.endpoint}/_everloop/shutdown", method="POST", headers={"Origin": "https://example.org"}
+        )
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request)
+
+
+def test_the_daemon_module_brings_no_moto() -> None:
+    program = (
+        "import sys\nimport localcloud.daemon\n"
+        "print([name for name in sys.modules if name.startswith(('moto', 'boto'))])"
+    )
+
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    assert shown.strip() == "[]"
+    assert CloudContext  # the context is another module: it needs boto3

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from cli.operations.assembly_cache import KEPT, SynthesisFailedError, inputs_hash, synthesize_if_changed
+
+APP = """
+import json, os, pathlib, sys
+out = pathlib.Path(os.environ["CDK_OUTDIR"])
+calls = pathlib.Path("calls.log")
+calls.write_text((calls.read_text() if calls.exists() else "") + "x")
+if pathlib.Path("models/bad").exists():
+    sys.exit("models/bad/model.yaml:1: a mistake")
+out.mkdir()
+(out / "manifest.json").write_text(os.environ["CDK_CONTEXT_JSON"])
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / "models").mkdir(parents=True)
+    (folder / "app.py").write_text(APP)
+    (folder / "cdk.json").write_text('{"context": {"everloop:architecture": "x86_64"}}')
+    return folder
+
+
+def calls(root: Path) -> int:
+    log = root / "calls.log"
+    return len(log.read_text()) if log.exists() else 0
+
+
+def test_the_same_inputs_are_synthesized_once(root: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    first = synthesize_if_changed(root, tmp_path / "cache", told.append)
+    second = synthesize_if_changed(root, tmp_path / "cache", told.append)
+    assert first == second
+    assert calls(root) == 1
+    assert len(told) == 1
+
+
+def test_a_changed_source_is_synthesized_anew(root: Path, tmp_path: Path) -> None:
+    first = synthesize_if_changed(root, tmp_path / "cache")
+    (root / "models" / "new.yaml").write_text("x")
+    assert synthesize_if_changed(root, tmp_path / "cache") != first
+    assert calls(root) == 2
+
+
+def test_caches_are_no_sources(root: Path) -> None:
+    before = inputs_hash(root, {})
+    (root / "models" / "__pycache__").mkdir()
+    (root / "models" / "__pycache__" / "a.pyc").write_text("x")
+    (root / ".venv").mkdir()
+    (root / ".venv" / "a.py").write_text("x")
+    assert inputs_hash(root, {}) == before
+
+
+def test_context_is_that_of_the_project_unless_it_is_given(root: Path, tmp_path: Path) -> None:
+    own = synthesize_if_changed(root, tmp_path / "cache")
+    given = synthesize_if_changed(root, tmp_path / "cache", context={"everloop:architecture": "arm64"})
+    assert json.loads((own / "manifest.json").read_text()) == {"everloop:architecture": "x86_64"}
+    assert json.loads((given / "manifest.json").read_text()) == {"everloop:architecture": "arm64"}
+
+
+def test_a_failure_says_what_the_app_said_and_keeps_nothing(root: Path, tmp_path: Path) -> None:
+    (root / "models" / "bad").mkdir()
+    with pytest.raises(SynthesisFailedError, match=r"models/bad/model\.yaml:1: a mistake"):
+        synthesize_if_changed(root, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_old_assemblies_go(root: Path, tmp_path: Path) -> None:
+    made = []
+    for number in range(KEPT + 2):
+        (root / "models" / "m.yaml").write_text(str(number))
+        made.append(synthesize_if_changed(root, tmp_path / "cache"))
+        os.utime(made[-1], (number + 1, number + 1))
+    assert [p.is_dir() for p in made] == [False, False, *[True] * KEPT]
+
+
+def test_a_models_folder_elsewhere_is_an_input_and_its_place_is_not(root: Path, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name / "m").mkdir(parents=True)
+        (tmp_path / name / "m" / "model.yaml").write_text("x")
+    one, other = ({"everloop:models_dir": str(tmp_path / name)} for name in ("one", "other"))
+    before = inputs_hash(root, one)
+    assert inputs_hash(root, other) == before
+    (root / "models" / "new.yaml").write_text("x")
+    assert inputs_hash(root, one) == before
+    (tmp_path / "one" / "m" / "model.yaml").write_text("y")
+    assert inputs_hash(root, one) != before

@@ -1,0 +1,64 @@
+"""``everloop local env``: a shell that evaluates it is the operator of the cloud that runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import cli.commands.local as command
+from cli.operations.local_cloud import point_at
+from support.running_cloud import RunningCloud, running_cloud
+
+WHO = (
+    "import boto3 as b; print(b.client('sts').get_caller_identity()['Account'], b.client('iam').list_roles()['Roles'])"
+)
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
+    with running_cloud(tmp_path / "state", tmp_path / "cache") as running:
+        yield running
+
+
+def test_a_shell_that_evaluates_it_is_the_operator(
+    cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(command, "STATE", cloud.daemon.state_directory)
+    shown = CliRunner().invoke(command.local, ["env"])
+    assert shown.exit_code == 0
+    # GIVEN a shell that was pointed elsewhere before
+    before = {"AWS_SESSION_TOKEN": "of another account", "AWS_PROFILE": "other", "PATH": "/usr/bin:/bin"}
+
+    script = f'{shown.stdout}\nexec {sys.executable} -c "{WHO}"'
+    answer = subprocess.run(["/bin/sh", "-c", script], env=before, capture_output=True, text=True, check=False)
+
+    assert (answer.returncode, answer.stdout.strip()) == (0, "123456789012 []"), answer.stderr
+
+
+def test_up_does_not_tell_the_credentials(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN a cloud that runs, and nothing to deploy into it
+    monkeypatch.setattr(command, "STATE", cloud.daemon.state_directory)
+    monkeypatch.setattr(command, "synthesize_project", lambda say: Path())
+    monkeypatch.setattr(command, "deploy", lambda *_: None)
+    monkeypatch.setattr(command, "point_at", lambda running: {})
+
+    shown = CliRunner().invoke(command.local, ["up", "--json"])
+
+    assert shown.exit_code == 0
+    assert cloud.daemon.endpoint in shown.output
+    assert cloud.daemon.operator.secret_access_key not in shown.output
+
+
+def test_a_process_that_is_pointed_at_it_forgets_other_credentials(
+    cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {"AWS_SESSION_TOKEN": "of another account", "AWS_PROFILE": "other"})
+
+    assert point_at(cloud.daemon) == dict(os.environ)
+    assert set(os.environ).isdisjoint({"AWS_SESSION_TOKEN", "AWS_PROFILE"})

@@ -1,0 +1,59 @@
+"""In a cloud on real time, time is passed at once: what waits goes on, what is scheduled fires, at its instant."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cli.operations.waiting import waiting_of
+from support.running_cloud import RunningCloud, running_cloud
+
+MACHINE = {
+    "StartAt": "WaitForBake",
+    "States": {
+        "WaitForBake": {"Type": "Wait", "SecondsPath": "$.rollout.result.bake_seconds", "Next": "Done"},
+        "Done": {"Type": "Succeed"},
+    },
+}
+
+
+def start(cloud: RunningCloud, bake_seconds: int) -> str:
+    """An execution that waits as a baking run does; its ARN."""
+    states, role = cloud.client("stepfunctions"), cloud.role("m-role", "states.amazonaws.com")
+    arn = states.create_state_machine(name="m", definition=json.dumps(MACHINE), roleArn=role)["stateMachineArn"]
+    document = json.dumps({"rollout": {"result": {"bake_seconds": bake_seconds}}})
+    return str(states.start_execution(stateMachineArn=arn, input=document)["executionArn"])
+
+
+def wait_for(found: Any) -> Any:
+    """What ``found`` gives, once it is something."""
+    deadline = time.monotonic() + 30
+    while (value := found()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return value
+
+
+def test_what_waits_is_told_and_goes_on_when_its_time_has_passed(tmp_path: Path) -> None:
+    with running_cloud(tmp_path / "state", tmp_path / "cache") as cloud:
+        # GIVEN an execution that waits for a day
+        states, execution = cloud.client("stepfunctions"), start(cloud, 86_400)
+        waiting = wait_for(lambda: waiting_of(states, execution))
+        begun = states.describe_execution(executionArn=execution)["startDate"]
+        # THEN it is told until when
+        assert waiting.state == "WaitForBake"
+        assert abs(waiting.until - begun - timedelta(days=1)) < timedelta(seconds=30)
+        # WHEN time passes to shortly before; THEN it still waits
+        cloud.daemon.pass_time(waiting.until - timedelta(minutes=10))
+        assert states.describe_execution(executionArn=execution)["status"] == "RUNNING"
+        # WHEN it passes beyond; THEN it has ended, at its instant
+        cloud.daemon.pass_time(waiting.until + timedelta(hours=2))
+        ended = wait_for(lambda: states.describe_execution(executionArn=execution).get("stopDate"))
+        assert abs(ended - waiting.until) < timedelta(seconds=5)
+        assert waiting_of(states, execution) is None
+        # and the clock goes on
+        now = datetime.fromisoformat(cloud.daemon.clock()["now"])
+        assert timedelta(0) <= now - waiting.until - timedelta(hours=2) < timedelta(minutes=5)

@@ -1,0 +1,1 @@
+"""What sets the repository up; run by make."""

