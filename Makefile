@@ -31,13 +31,8 @@ test/localcloud: setup ## The tests of the local cloud, and of nothing else
 test/%: setup ## The tests of one room or file: make test/everloop/registry
 	@$(VENV)/python -m pytest -n 2 --dist loadgroup tests/$*
 
-<<<<<<< HEAD
-lint: setup docs ## Style, and the docs' links
-	@$(VENV)/ruff check . && $(VENV)/ruff format --check .
-=======
-lint: setup ## Style and types
+lint: setup docs ## Style, types, and the docs' links
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && $(VENV)/mypy
->>>>>>> 8d3b6cd (Types are checked strictly in make lint)
 
 docs: setup ## The docs as a site, in .cache/site; a dead link fails
 	@$(VENV)/python -m pip install --quiet --requirement requirements-docs.txt --constraint constraints.txt
