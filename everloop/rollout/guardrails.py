@@ -1,30 +1,23 @@
 """Decides after each step of a rollout whether it goes on, waits or is rolled back.
 
-The error rate is judged by the exact one-sided lower bound of Clopper and Pearson: the rollout is rolled back when
-a version that keeps ``max_error_rate`` would fail so often with less than the look's share of the false-alarm
-probability. The declared looks (one per step, one for the bake) share one (Bonferroni), so that a plan with many
-steps does not roll back good versions more often. Waiting for traffic looks again at the same step on more data and
-is not counted.
+The error rate is judged by a lower bound: the rollout is rolled back when a version that keeps ``max_error_rate`` would
+fail so often with less than the look's share of the false-alarm probability. Steps and bake share one, and of a step
+the looks that wait for traffic and the one that decides: see :mod:`everloop.rollout.looks`.
 
-Exact, because a canary is judged on few requests, where the usual approximations are not: by Wilson's bound a single
-error in up to seven requests would roll back. With 2% allowed and three looks, two errors in up to 10 requests roll
-back, three in 11 to 27, four in 28 to 49, five in 50, 31 in 1000. So a version that fails every request is back after
-its second; a single failure is not enough, because one in fifty is allowed to fail. Where more is allowed, less can be
-told: that all of ``minimum_requests`` failed is evidence only while ``max_error_rate ** minimum_requests`` is below a
-look's share.
+The bound is exact, because a canary is judged on few requests, where the usual approximations are not: by Wilson's a
+single error in up to seven requests would roll back. With 2% allowed and two steps, the deciding look rolls back at two
+errors in up to 7 requests, three in 8 to 21, four in 22 to 40, 32 in 1000; a look that waits at two in 2, three in up
+to 10, four in up to 21, 14 in 200. So a version that fails every request is back after its second; a single failure is
+not enough, because one in fifty is allowed to fail. Where more is allowed, less can be told: that all of
+``minimum_requests`` failed is evidence only while ``max_error_rate ** minimum_requests`` is below a look's share.
 
-The latency is judged alike. ``max_p99_latency_ms`` allows one request in a hundred to take longer, so the requests that
-took longer are counted and held against 1%. The 99th percentile of few requests would be no evidence: of five it is the
-slowest, which is above the limit in one look of twenty though the version keeps it. Each limit has its own
-false-alarm probability.
+The latency is judged alike, by the look that decides. ``max_p99_latency_ms`` allows one request in a hundred to take
+longer, so the requests that took longer are counted and held against 1%. The 99th percentile of few requests would be
+no evidence: of five it is the slowest, which is above the limit in one look of twenty though the version keeps it. Each
+limit has its own false-alarm probability.
 
 A version also has to take what its predecessor takes: see :mod:`everloop.rollout.refusals`. It is rolled back when its
 share of refused requests is larger by more than ``max_error_rate``, and by more than chance makes it.
-
-References
-----------
-C. J. Clopper, E. S. Pearson, The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial,
-Biometrika 26 (1934).
 """
 
 from __future__ import annotations
@@ -33,9 +26,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from everloop.rollout.plan import RolloutPlan
+from everloop.rollout.looks import Look
+from everloop.rollout.plan import RolloutPlan, Step
 from everloop.rollout.refusals import FALSE_ALARM_RATE, more_often
-from everloop.statistics.student_t import incomplete_beta
+from everloop.statistics.binomial import exact_lower_bound
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Guardrail
@@ -46,8 +40,6 @@ which exactly one request in a hundred takes longer than allowed."""
 
 SLOW_SHARE = 0.01
 """The share of requests that may take longer than the 99th percentile is allowed to."""
-
-_PRECISION = 1e-12
 
 Decision = Literal["advance", "hold", "rollback", "promote", "ok"]
 
@@ -99,25 +91,6 @@ class Verdict:
         return [{k: v for k, v in asdict(r).items() if v is not None} for r in self.reasons]
 
 
-def exact_lower_bound(errors: int, requests: int, confidence: float) -> float:
-    """The rate that the true error rate exceeds with at least ``confidence`` (one-sided), after Clopper and Pearson.
-
-    It is the rate at which ``errors`` or more of ``requests`` fail with probability ``1 - confidence``. 0 without
-    errors, and so without requests: nothing is known against the version.
-    """
-    if errors == 0:
-        return 0.0
-    low, high = 0.0, 1.0
-    while high - low > _PRECISION * high:
-        middle = (low + high) / 2
-        # The probability of as many errors or more, at that rate.
-        if incomplete_beta(middle, errors, requests - errors + 1) > 1 - confidence:
-            high = middle
-        else:
-            low = middle
-    return low
-
-
 def decide_step(
     plan: RolloutPlan,
     guardrail: Guardrail,
@@ -147,12 +120,15 @@ def decide_step(
         ``max_hold_minutes`` after the step's time; ``hold`` while it may still come; else ``advance``, or
         ``promote`` after the last step.
     """
-    broken = _broken_limits(guardrail, metrics, plan.looks, before)
+    step = plan.step(step_index)
+    hold_left = step.seconds + guardrail.max_hold_minutes * 60 - elapsed_seconds
+    short = metrics.requests < guardrail.minimum_requests
+    waits = short and hold_left > 0
+    look = _look(plan, guardrail, _number(step, elapsed_seconds) if waits else 0)
+    broken = _broken_limits(guardrail, metrics, look, before)
     if broken:
         return Verdict("rollback", broken)
-    step = plan.step(step_index)
-    if metrics.requests < guardrail.minimum_requests:
-        hold_left = step.seconds + guardrail.max_hold_minutes * 60 - elapsed_seconds
+    if short:
         return _too_little_traffic(guardrail, metrics, hold_left, step.seconds)
     decision: Decision = "promote" if plan.is_last(step_index) else "advance"
     return Verdict(decision, (_kept(guardrail, metrics),))
@@ -166,16 +142,26 @@ def decide_bake(
     Little traffic is no reason to undo a promotion: the version keeps serving either way. ``before`` is what its
     predecessor did in as long a stretch before the rollout.
     """
-    broken = _broken_limits(guardrail, metrics, plan.looks, before)
+    broken = _broken_limits(guardrail, metrics, Look(1 / plan.looks), before)
     return Verdict("rollback", broken) if broken else Verdict("ok", (_kept(guardrail, metrics),))
 
 
+def _look(plan: RolloutPlan, guardrail: Guardrail, number: int) -> Look:
+    # With one request needed, what waits has none, and so nothing against it.
+    may_wait = guardrail.max_hold_minutes > 0 and guardrail.minimum_requests > 1
+    return Look(1 / plan.looks, number, may_wait)
+
+
+def _number(step: Step, elapsed_seconds: float) -> int:
+    """Which look at the step it is that waits, from 1: they are a step's time apart, or more."""
+    return max(1, math.floor(elapsed_seconds / step.seconds + 0.5))
+
+
 def _broken_limits(
-    guardrail: Guardrail, metrics: VersionMetrics, looks: int, before: VersionMetrics | None
+    guardrail: Guardrail, metrics: VersionMetrics, look: Look, before: VersionMetrics | None
 ) -> tuple[Reason, ...]:
     reasons = []
-    confidence = 1 - FALSE_ROLLBACK_RATE / looks
-    bound = exact_lower_bound(metrics.errors, metrics.requests, confidence)
+    bound, confidence = look.lower_bound(metrics.errors, metrics.requests, FALSE_ROLLBACK_RATE)
     if bound > guardrail.max_error_rate:
         sentence = (
             f"{metrics.errors} of {metrics.requests} requests failed: the error rate is above {bound:.2%} with"
@@ -183,6 +169,8 @@ def _broken_limits(
         )
         reasons.append(Reason("error_rate", sentence, bound, guardrail.max_error_rate))
     enough = metrics.requests >= guardrail.minimum_requests
+    # Judged by the deciding look alone, which so has all of the step's part.
+    confidence = 1 - FALSE_ROLLBACK_RATE * look.part
     share = exact_lower_bound(metrics.slow, metrics.timed, confidence)
     if enough and share > SLOW_SHARE:
         sentence = (
@@ -190,17 +178,17 @@ def _broken_limits(
             f" {confidence:.1%} confidence more than {share:.2%} do, allowed is {SLOW_SHARE:.0%}{_p99(metrics)}"
         )
         reasons.append(Reason("p99_latency", sentence, share, SLOW_SHARE))
-    refused = None if before is None else _refuses_more(guardrail, metrics, looks, before)
+    refused = None if before is None else _refuses_more(guardrail, metrics, look, before)
     return (*reasons, refused) if refused else tuple(reasons)
 
 
-def _refuses_more(guardrail: Guardrail, metrics: VersionMetrics, looks: int, before: VersionMetrics) -> Reason | None:
+def _refuses_more(guardrail: Guardrail, metrics: VersionMetrics, look: Look, before: VersionMetrics) -> Reason | None:
     """A reason where the version refuses what its predecessor takes, beyond what may fail and beyond chance."""
     if not metrics.requests or not before.requests:
         return None
     more = metrics.refused / metrics.requests - before.refused / before.requests
     chance = more_often(metrics.refused, metrics.requests, before.refused, before.requests)
-    if more <= guardrail.max_error_rate or chance >= FALSE_ALARM_RATE / looks:
+    if more <= guardrail.max_error_rate or chance >= look.share(FALSE_ALARM_RATE):
         return None
     sentence = (
         f"{metrics.refused} of {metrics.requests} requests were refused with 4xx, and by the version before"

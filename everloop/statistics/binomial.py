@@ -1,7 +1,9 @@
-"""Tails of the number of successes in independent trials.
+"""Tails of the number of successes in independent trials, and what they say about its rate.
 
 References
 ----------
+C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial",
+Biometrika 26 (1934).
 W. Hoeffding, "On the distribution of the number of successes in independent trials", Annals of Mathematical
 Statistics 27 (1956).
 """
@@ -9,6 +11,8 @@ Statistics 27 (1956).
 from __future__ import annotations
 
 from everloop.statistics.student_t import incomplete_beta
+
+_PRECISION = 1e-12
 
 
 def at_least(count: int, trials: int, probability: float) -> float:
@@ -37,3 +41,22 @@ def both_tails(count: int, expected: float, trials: int) -> float:
     if count <= expected - 1:
         return min(1.0, 2 * at_most(count, trials, probability))
     return 1.0
+
+
+def exact_lower_bound(count: int, trials: int, confidence: float) -> float:
+    """The rate that the true one exceeds with at least ``confidence`` (one-sided), after Clopper and Pearson.
+
+    It is the rate at which ``trials`` have ``count`` successes or more with probability ``1 - confidence``. 0 without
+    successes, and so without trials: nothing is known. It holds for a number of trials that the successes have no part
+    in; see :mod:`everloop.statistics.confidence_sequence` for one that holds while trials come in.
+    """
+    if count == 0:
+        return 0.0
+    low, high = 0.0, 1.0
+    while high - low > _PRECISION * high:
+        middle = (low + high) / 2
+        if at_least(count, trials, middle) > 1 - confidence:
+            high = middle
+        else:
+            low = middle
+    return low

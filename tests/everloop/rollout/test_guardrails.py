@@ -13,9 +13,10 @@ from everloop.rollout.guardrails import (
     VersionMetrics,
     decide_bake,
     decide_step,
-    exact_lower_bound,
 )
+from everloop.rollout.looks import WAITING_PART
 from everloop.rollout.plan import RolloutPlan, Step
+from everloop.rollout.refusals import more_often
 
 GUARDRAIL = Guardrail(max_error_rate=0.02, max_p99_latency_ms=200, minimum_requests=50, max_hold_minutes=60)
 PLAN = RolloutPlan((Step(10, 300), Step(50, 300)), 3600)
@@ -31,44 +32,36 @@ def chance_of(requests: int, *, at_least: int, rate: float) -> float:
     return float(binom.pmf(np.arange(at_least, requests + 1), requests, rate).sum())
 
 
-def fewest_errors_that_roll_back(requests: int) -> int | None:
-    return next((n for n in range(requests + 1) if decide(requests, n).decision == "rollback"), None)
+def fewest_errors_that_roll_back(requests: int, guardrail: Guardrail = GUARDRAIL, start: int = 1) -> int | None:
+    def rolls_back(errors: int) -> bool:
+        found = VersionMetrics(requests, errors, None)
+        verdict = decide_step(PLAN, guardrail, step_index=0, elapsed_seconds=300, metrics=found)
+        return verdict.decision == "rollback"
+
+    return next((n for n in range(start, requests + 1) if rolls_back(n)), None)
 
 
-class TestExactBound:
-    @pytest.mark.parametrize(
-        ("errors", "requests", "confidence", "bound"),
-        [
-            # The lower ends of two-sided 95% and 90% intervals, from published tables of Clopper and Pearson's.
-            (10, 100, 0.975, 0.0490),
-            (1, 10, 0.975, 0.0025),
-            (5, 10, 0.95, 0.2224),
-        ],
-    )
-    def test_agrees_with_tables(self, errors: int, requests: int, confidence: float, bound: float):
-        assert exact_lower_bound(errors, requests, confidence) == pytest.approx(bound, abs=5e-5)
+def rolled_back(guardrail: Guardrail, rate: float, *, every: int = 1) -> tuple[float, float]:
+    """How often one step is rolled back while it waits, and by the look that decides: exactly.
 
-    def test_when_all_failed_it_is_the_root(self):
-        assert exact_lower_bound(3, 3, 0.95) == pytest.approx(0.05 ** (1 / 3), abs=1e-9)
-
-    def test_knows_nothing_without_requests(self):
-        assert exact_lower_bound(0, 0, 0.95) == 0
-
-    @given(requests=st.integers(1, 100_000), data=st.data())
-    def test_lies_between_zero_and_the_rate_and_rises_with_errors(self, requests: int, data: st.DataObject):
-        errors = data.draw(st.integers(0, requests))
-        bound = exact_lower_bound(errors, requests, 0.95)
-        assert 0 <= bound <= errors / requests
-        if errors < requests:
-            assert exact_lower_bound(errors + 1, requests, 0.95) > bound
-
-    @given(requests=st.integers(1, 400), data=st.data(), confidence=st.floats(0.8, 0.999))
-    def test_is_the_rate_at_which_so_many_errors_are_that_unlikely(
-        self, requests: int, data: st.DataObject, confidence: float
-    ):
-        errors = data.draw(st.integers(1, requests))
-        bound = exact_lower_bound(errors, requests, confidence)
-        assert chance_of(requests, at_least=errors, rate=bound) == pytest.approx(1 - confidence, rel=1e-4, abs=1e-9)
+    It is looked at ``every`` so many requests, up to ``minimum_requests``, and those fail with probability ``rate``.
+    """
+    needed = guardrail.minimum_requests
+    errors, waiting, fewest = np.eye(1, needed + 1)[0], 0.0, 1
+    for requests in range(1, needed + 1):
+        errors = errors * (1 - rate) + np.append(0.0, errors[:-1]) * rate
+        if requests % every and requests < needed:
+            continue
+        # While it waits, more requests never make fewer errors enough.
+        found = fewest_errors_that_roll_back(requests, guardrail, fewest if requests < needed else 1)
+        if found is None:
+            continue
+        fewest = found
+        if requests == needed:
+            return waiting, float(errors[fewest:].sum())
+        waiting += float(errors[fewest:].sum())
+        errors[fewest:] = 0
+    return waiting, 0.0
 
 
 class TestStep:
@@ -131,19 +124,25 @@ class TestStep:
         if elapsed >= 300 + 3600:
             assert verdict.decision != "hold"
 
-    @pytest.mark.parametrize("requests", [*range(1, 51), 200, 1000, 3000, 20_000])
+    @pytest.mark.parametrize("requests", [*range(50, 61), 200, 1000, 3000, 20_000])
     def test_a_version_at_the_limit_is_rolled_back_no_more_often_than_promised(self, requests: int):
-        """GIVEN a true error rate of exactly the maximum; THEN a look's share of false alarms is kept, and used."""
-        share, limit = FALSE_ROLLBACK_RATE / PLAN.looks, GUARDRAIL.max_error_rate
+        """GIVEN a true error rate of exactly the maximum; THEN what the deciding look may use is kept, and used."""
+        share, limit = FALSE_ROLLBACK_RATE / PLAN.looks * (1 - WAITING_PART), GUARDRAIL.max_error_rate
         fewest = fewest_errors_that_roll_back(requests)
-        if fewest is None:
-            assert chance_of(requests, at_least=requests, rate=limit) > share
-            return
         assert chance_of(requests, at_least=fewest, rate=limit) <= share
         assert chance_of(requests, at_least=fewest - 1, rate=limit) > share, "one error fewer is news as well"
 
+    def test_a_step_that_can_not_wait_has_all_of_its_share_for_the_look_that_decides(self):
+        for never in ({"max_hold_minutes": 0}, {"minimum_requests": 1}):
+            guardrail = GUARDRAIL.model_copy(update=never)
+            fewest = fewest_errors_that_roll_back(1000, guardrail)
+            assert fewest == 31
+            assert chance_of(1000, at_least=fewest - 1, rate=0.02) > FALSE_ROLLBACK_RATE / PLAN.looks
+
     @pytest.mark.parametrize(
-        ("requests", "errors"), [(1, None), (2, 2), (3, 2), (5, 2), (10, 2), (11, 3), (27, 3), (28, 4), (1000, 31)]
+        ("requests", "errors"),
+        # Fewer than the fifty that are needed wait for more; from there on the look decides.
+        [(1, None), (2, 2), (3, 3), (10, 3), (11, 4), (21, 4), (22, 5), (49, 6), (50, 5), (62, 5), (63, 6), (1000, 32)],
     )
     def test_errors_in_a_row_are_soon_enough(self, requests: int, errors: int | None):
         assert fewest_errors_that_roll_back(requests) == errors
@@ -154,6 +153,71 @@ class TestStep:
         found = VersionMetrics(requests, requests, None)
         verdict = decide_step(PLAN, guardrail, step_index=0, elapsed_seconds=300, metrics=found)
         assert (verdict.decision, verdict.reasons[0].code) == ("rollback", "error_rate")
+
+
+class TestWaiting:
+    @pytest.mark.parametrize("limit", [0.001, 0.02, 0.1, 0.4])
+    @pytest.mark.parametrize("needed", [2, 5, 50, 300])
+    def test_a_version_at_the_limit_is_rolled_back_no_more_often_however_often_it_is_looked_at(
+        self, limit: float, needed: int
+    ):
+        """GIVEN a look after every request; THEN all that wait keep their part of the step's, and the step its own."""
+        guardrail = GUARDRAIL.model_copy(update={"minimum_requests": needed, "max_error_rate": limit})
+        waiting, deciding = rolled_back(guardrail, limit)
+        share = FALSE_ROLLBACK_RATE / PLAN.looks
+        assert waiting <= share * WAITING_PART
+        assert waiting + deciding <= share
+
+    @pytest.mark.parametrize(("rate", "at_least"), [(0.1, 0.65), (0.3, 0.999), (1, 1 - 1e-12)])
+    def test_a_bad_version_does_not_have_to_wait_for_the_last_request(self, rate: float, at_least: float):
+        guardrail = GUARDRAIL.model_copy(update={"minimum_requests": 100})
+        waiting, deciding = rolled_back(guardrail, rate, every=5)
+        assert waiting >= at_least
+        assert rate > 0.1 or waiting + deciding > 0.88
+
+    def test_what_refuses_as_often_is_rolled_back_no_more_often_however_often_it_is_looked_at(self):
+        """GIVEN looks 5 minutes apart while 100 requests come; THEN 400 steps keep their share, but for chance."""
+        rng = np.random.default_rng(7)
+        guardrail = GUARDRAIL.model_copy(update={"minimum_requests": 100, "max_hold_minutes": 1440})
+        ours, others = (rng.binomial(n, 0.3, (400, 50)).cumsum(axis=1) for n in (2, 5))
+        rolled = 0
+        for ours_refused, others_refused in zip(ours, others, strict=True):
+            rolled += any(
+                decide_step(
+                    PLAN,
+                    guardrail,
+                    step_index=0,
+                    elapsed_seconds=300 * look,
+                    metrics=VersionMetrics(2 * look, 0, None, refused=int(ours_refused[look - 1])),
+                    before=VersionMetrics(5 * look, 0, None, refused=int(others_refused[look - 1])),
+                ).decision
+                == "rollback"
+                for look in range(1, 51)
+            )
+        most = binom.ppf(0.999, 400, FALSE_ROLLBACK_RATE / PLAN.looks)
+        assert rolled <= most
+        # The same data at the share of one look, at each of them, as if it were the only one.
+        naive = sum(
+            any(
+                more_often(int(a[n]), 2 * (n + 1), int(b[n]), 5 * (n + 1)) < FALSE_ROLLBACK_RATE / PLAN.looks
+                for n in range(50)
+            )
+            for a, b in zip(ours, others, strict=True)
+        )
+        assert naive > most, "the looks have to be counted"
+
+    def test_what_refuses_everything_is_rolled_back_while_it_waits(self):
+        for look in (1, 12, 288):
+            found, before = VersionMetrics(8, 0, None, refused=8), VersionMetrics(72, 0, None)
+            verdict = decide_step(
+                PLAN,
+                GUARDRAIL.model_copy(update={"max_hold_minutes": 1440}),
+                step_index=0,
+                elapsed_seconds=300 * look,
+                metrics=found,
+                before=before,
+            )
+            assert (verdict.decision, verdict.reasons[0].code) == ("rollback", "refused_requests")
 
 
 class TestBake:
