@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Callable
 
 import numpy as np
-from gate_rates import Setting, World, probability, times, true_area
+from gate_rates import Setting, World, probability, times, true_area  # type: ignore[import-not-found]  # beside this
 
 from everloop.evaluation.bounds import (
     FEWEST_OF_A_CLASS,
@@ -55,6 +55,8 @@ def bound_of(differences: np.ndarray, days: np.ndarray, confidence: float) -> fl
     influence = differences - differences.mean()
     zero = Estimate("mae", 0.0, np.zeros(len(differences)))
     found = paired_difference(Estimate("mae", float(differences.mean()), influence), zero, days)
+    assert found.standard_error is not None
+    assert found.parts is not None
     return upper_bound(found.difference, found.standard_error, found.degrees_of_freedom, found.parts, confidence)
 
 
@@ -99,9 +101,14 @@ def _limits(world: World, draws: int, confidence: float, seed: int) -> tuple[flo
             continue
         judged += 1
         one = metric_value(estimate("log_loss", labels, probability(z)), days)
+        assert one.value is not None
+        assert one.standard_error is not None
+        assert one.parts is not None
         bound = upper_bound(one.value, one.standard_error, one.degrees_of_freedom, one.parts, confidence)
         kept_loss += bound <= loss
         one = metric_value(estimate("roc_auc", labels, probability(z)), days)
+        assert one.value is not None
+        assert one.standard_error is not None
         kept_area += area_bounds(one.value, one.standard_error, one.degrees_of_freedom, confidence)[0] >= area
     return 100 * judged / draws, 100 * kept_loss / draws, 100 * kept_area / draws
 

@@ -28,11 +28,9 @@ from botocore.exceptions import (
 
 from cli.exceptions import CREDENTIALS_REMEDY, CommandError, CredentialsError, NotDeployedError
 from cli.remedies import UNKNOWN_CREDENTIALS, aws_remedy
+from everloop.names import MODEL_PARAMETERS, PLATFORM_PARAMETER, ModelNames
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
-
-PLATFORM_PARAMETER = "/everloop/platform"
-MODEL_PARAMETERS = "/everloop/models"
 
 
 @dataclass(frozen=True)
@@ -143,8 +141,7 @@ class Account:
 
     def registry(self, model: str) -> RegistryStore:
         """The registry of a model: read directly, and written by its own function, as the caller ``release``."""
-        # Every resource of a model is called after it.
-        function = f"everloop-{model}-registry:release"
+        function = ModelNames(model).registry_writer("release")
 
         def send(command: dict[str, Any]) -> dict[str, Any]:
             client = self.client("lambda")

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-NAMESPACE = "Everloop"
+from everloop.names import METRIC_NAMESPACE
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def emf_line(
     dimensions: Mapping[str, str],
     dimension_sets: Sequence[Sequence[str]],
     epoch_ms: int,
-    namespace: str = NAMESPACE,
+    namespace: str = METRIC_NAMESPACE,
     apart: Sequence[tuple[Sequence[MetricValue], Sequence[Sequence[str]]]] = (),
 ) -> str:
     """The log line that CloudWatch turns into metrics.

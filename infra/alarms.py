@@ -9,7 +9,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from everloop.model_file import ModelDeclaration
-from infra.names import METRIC_NAMESPACE, ModelNames
+from everloop.names import METRIC_NAMESPACE, ModelNames
 from infra.platform_reference import Platform
 
 PERIOD_SECONDS = 300
@@ -46,7 +46,7 @@ class Alarms(Construct):
             cloudwatch.CfnAlarm(
                 self,
                 alarm.name.title().replace("-", ""),
-                alarm_name=f"everloop-{names.model}-{alarm.name}",
+                alarm_name=names.alarm(alarm.name),
                 alarm_description=f"{alarm.meaning} {owner}",
                 namespace=alarm.namespace,
                 metric_name=alarm.metric,

@@ -8,7 +8,7 @@ from aws_cdk import aws_glue as glue
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.names import ATHENA_RESULTS_PREFIX, ATHENA_WORKGROUP, GLUE_DATABASE
+from everloop.names import ATHENA_RESULTS_PREFIX, ATHENA_WORKGROUP, GLUE_DATABASE
 
 SCAN_LIMIT_BYTES = 100 * 1024**3
 """A query that would read more (half a dollar) is cancelled."""

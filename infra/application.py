@@ -8,8 +8,8 @@ from typing import Any
 
 from aws_cdk import App, DefaultStackSynthesizer
 
+from everloop.names import PLATFORM_STACK, ModelNames
 from infra.model_stack import ModelStack
-from infra.names import PLATFORM_STACK, ModelNames
 from infra.platform_stack import PlatformStack
 from infra.settings import Settings, read_models
 

@@ -11,10 +11,11 @@ from aws_cdk import aws_kinesisfirehose as firehose
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from everloop.lake_tables import DATE, HISTORY, LABELS, PREDICTIONS, LakeTable
 from everloop.limits import EARLIEST_CAPTURED
 from everloop.model_file import ModelDeclaration
+from everloop.names import ERRORS_PREFIX, GLUE_DATABASE, ModelNames
 from infra.grants import Grant, give
-from infra.names import ERRORS_PREFIX, GLUE_DATABASE, ModelNames
 from infra.permissions import ModelPermissions
 from infra.platform_reference import Platform
 
@@ -22,40 +23,8 @@ BUFFER_MB = 64
 BUFFER_SECONDS = 900
 """64 MB is the least that Parquet conversion takes; 15 minutes, the most, keeps the files few."""
 
-Column = tuple[str, str]
 
-
-def feature_columns(declaration: ModelDeclaration) -> list[Column]:
-    """The declared features as Glue columns, in declared order."""
-    return [(f.name, "double" if f.type == "number" else "string") for f in declaration.data.features]
-
-
-def columns_of(kind: str, declaration: ModelDeclaration) -> list[Column]:
-    """The columns of the table ``history``, ``predictions`` or ``labels``."""
-    leading: dict[str, list[Column]] = {
-        "history": [("key", "string"), ("time", "timestamp"), ("label", "double")],
-        "predictions": [
-            ("prediction_id", "string"),
-            ("request_id", "string"),
-            ("version", "int"),
-            ("time", "timestamp"),
-            ("key", "string"),
-            ("prediction", "double"),
-            ("probability", "double"),
-            ("latency_ms", "double"),
-        ],
-        "labels": [
-            ("label_id", "string"),
-            ("prediction_id", "string"),
-            ("key", "string"),
-            ("label", "double"),
-            ("time", "timestamp"),
-        ],
-    }
-    return leading[kind] + ([] if kind == "labels" else feature_columns(declaration))
-
-
-class LakeTable(Construct):
+class GlueTable(Construct):
     """A Glue table over a prefix of the lake.
 
     Partitions are projected from the days, so none is ever registered and none can be missing.
@@ -66,35 +35,34 @@ class LakeTable(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        kind: str,
+        table: LakeTable,
         declaration: ModelDeclaration,
         platform: Platform,
-        partitioned: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         names = ModelNames(declaration.model)
-        location = f"s3://{platform.lake.bucket_name}/{names.lake_prefix(kind)}"
+        location = f"s3://{platform.lake.bucket_name}/{names.lake_prefix(table.kind)}"
         column = glue.CfnTable.ColumnProperty
         parameters = {"classification": "parquet"}
-        if partitioned:
+        if table.daily:
             parameters |= {
                 "projection.enabled": "true",
-                "projection.date.type": "date",
-                "projection.date.format": "yyyy-MM-dd",
-                "projection.date.range": f"{EARLIEST_CAPTURED.isoformat()},NOW+1DAYS",
-                "projection.date.interval": "1",
-                "projection.date.interval.unit": "DAYS",
-                "storage.location.template": f"{location}date=${{date}}/",
+                f"projection.{DATE}.type": "date",
+                f"projection.{DATE}.format": "yyyy-MM-dd",
+                f"projection.{DATE}.range": f"{EARLIEST_CAPTURED.isoformat()},NOW+1DAYS",
+                f"projection.{DATE}.interval": "1",
+                f"projection.{DATE}.interval.unit": "DAYS",
+                "storage.location.template": f"{location}{DATE}=${{{DATE}}}/",
             }
         parquet = "org.apache.hadoop.hive.ql.io.parquet"
         storage = glue.CfnTable.StorageDescriptorProperty(
-            columns=[column(name=n, type=t) for n, t in columns_of(kind, declaration)],
+            columns=[column(name=n, type=t) for n, t in table.columns(declaration)],
             location=location,
             input_format=f"{parquet}.MapredParquetInputFormat",
             output_format=f"{parquet}.MapredParquetOutputFormat",
             serde_info=glue.CfnTable.SerdeInfoProperty(serialization_library=f"{parquet}.serde.ParquetHiveSerDe"),
         )
-        self.name = names.table(kind)
+        self.name = names.table(table.kind)
         self.resource = glue.CfnTable(
             self,
             "Table",
@@ -104,7 +72,7 @@ class LakeTable(Construct):
                 name=self.name,
                 table_type="EXTERNAL_TABLE",
                 parameters=parameters,
-                partition_keys=[column(name="date", type="string")] if partitioned else None,
+                partition_keys=[column(name=DATE, type="string")] if table.daily else None,
                 storage_descriptor=storage,
             ),
         )
@@ -118,14 +86,14 @@ class CaptureStream(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        kind: str,
+        table: LakeTable,
         declaration: ModelDeclaration,
         platform: Platform,
     ) -> None:
         super().__init__(scope, construct_id)
         names = ModelNames(declaration.model)
-        table = LakeTable(self, "Lake", kind=kind, declaration=declaration, platform=platform, partitioned=True)
-        name = names.predictions_stream if kind == "predictions" else names.labels_stream
+        glue_table = GlueTable(self, "Lake", table=table, declaration=declaration, platform=platform)
+        name = names.stream(table.kind)
         log_group = logs.LogGroup(
             self,
             "Logs",
@@ -136,14 +104,14 @@ class CaptureStream(Construct):
         log_stream = logs.CfnLogStream(
             self, "LogStream", log_group_name=log_group.log_group_name, log_stream_name="delivery"
         )
-        prefix = names.lake_prefix(kind)
+        prefix = names.lake_prefix(table.kind)
         errors = f"{ERRORS_PREFIX}{prefix}"
-        role = self._role(platform, names, [prefix, errors], table.name, log_group)
+        role = self._role(platform, names, [prefix, errors], glue_table.name, log_group)
         destination = firehose.CfnDeliveryStream.ExtendedS3DestinationConfigurationProperty(
             bucket_arn=platform.lake.bucket_arn,
             role_arn=role.role_arn,
-            prefix=f"{prefix}date=!{{timestamp:yyyy-MM-dd}}/",
-            error_output_prefix=f"{errors}!{{firehose:error-output-type}}/date=!{{timestamp:yyyy-MM-dd}}/",
+            prefix=f"{prefix}{DATE}=!{{timestamp:yyyy-MM-dd}}/",
+            error_output_prefix=f"{errors}!{{firehose:error-output-type}}/{DATE}=!{{timestamp:yyyy-MM-dd}}/",
             buffering_hints=firehose.CfnDeliveryStream.BufferingHintsProperty(
                 interval_in_seconds=BUFFER_SECONDS, size_in_m_bs=BUFFER_MB
             ),
@@ -151,7 +119,7 @@ class CaptureStream(Construct):
             cloud_watch_logging_options=firehose.CfnDeliveryStream.CloudWatchLoggingOptionsProperty(
                 enabled=True, log_group_name=log_group.log_group_name, log_stream_name=log_stream.ref
             ),
-            data_format_conversion_configuration=_parquet(table.name, role),
+            data_format_conversion_configuration=_parquet(glue_table.name, role),
         )
         stream = firehose.CfnDeliveryStream(
             self,
@@ -163,7 +131,7 @@ class CaptureStream(Construct):
             ),
             extended_s3_destination_configuration=destination,
         )
-        stream.node.add_dependency(role.node.find_child("DefaultPolicy"), table.resource)
+        stream.node.add_dependency(role.node.find_child("DefaultPolicy"), glue_table.resource)
 
     def _role(
         self, platform: Platform, names: ModelNames, prefixes: list[str], table: str, log: logs.ILogGroup
@@ -213,6 +181,6 @@ class Capture(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         common: dict[str, Any] = {"declaration": declaration, "platform": platform}
-        LakeTable(self, "History", kind="history", partitioned=False, **common)
-        CaptureStream(self, "Predictions", kind="predictions", **common)
-        CaptureStream(self, "Labels", kind="labels", **common)
+        GlueTable(self, "History", table=HISTORY, **common)
+        CaptureStream(self, "Predictions", table=PREDICTIONS, **common)
+        CaptureStream(self, "Labels", table=LABELS, **common)

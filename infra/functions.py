@@ -14,11 +14,11 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from everloop.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, METRIC_NAMESPACE, ModelNames
 from everloop.registry.commands import MAY_SEND
 from infra.acknowledgments import acknowledge
 from infra.function_catalogue import FunctionFacts, functions_of
 from infra.grants import Grant, give
-from infra.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, METRIC_NAMESPACE, ModelNames
 from infra.packaging.compiled import compile_folder
 from infra.packaging.files import write_folder
 from infra.packaging.function_code import function_code
@@ -175,8 +175,8 @@ class ModelFunctions(Construct):
             "EVENT_BUS": EVENT_BUS,
             "ATHENA_WORKGROUP": ATHENA_WORKGROUP,
             "GLUE_DATABASE": GLUE_DATABASE,
-            "PREDICTIONS_STREAM": self._names.predictions_stream,
-            "LABELS_STREAM": self._names.labels_stream,
+            "PREDICTIONS_STREAM": self._names.stream("predictions"),
+            "LABELS_STREAM": self._names.stream("labels"),
             "PREDICT_FUNCTION": self._names.function("predict"),
             "STATE_MACHINE_ARN": self._permissions.state_machine_arn,
         }

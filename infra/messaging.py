@@ -9,7 +9,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.names import EVENT_BUS
+from everloop.names import EVENT_BUS
 
 
 class EventBus(Construct):

@@ -8,11 +8,11 @@ from aws_cdk import Stack
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from everloop.names import ALIAS, ModelNames
 from infra.alarms import Alarms
 from infra.capture import Capture
 from infra.functions import ModelFunctions
 from infra.monitor import DeadLetters, Monitor
-from infra.names import ALIAS, ModelNames
 from infra.pipeline import Pipeline
 from infra.platform_reference import Platform
 from infra.serving import Serving
@@ -81,8 +81,8 @@ class ModelStack(Stack):
                     "alias": ALIAS,
                     "predictions_url": serving.predictions_url,
                     "labels_url": serving.labels_url,
-                    "predictions_stream": names.predictions_stream,
-                    "labels_stream": names.labels_stream,
+                    "predictions_stream": names.stream("predictions"),
+                    "labels_stream": names.stream("labels"),
                     "authorization": declaration.serving.authorization,
                     "declaration_sha256": model.sha256,
                 }

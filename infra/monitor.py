@@ -11,9 +11,9 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from everloop.model_file import ModelDeclaration
+from everloop.names import EVENT_BUS, MONITORING_SOURCE, RETRAINING_REQUESTED, ModelNames
 from infra.acknowledgments import acknowledge
 from infra.grants import Grant, give
-from infra.names import EVENT_BUS, MONITORING_SOURCE, RETRAINING_REQUESTED, ModelNames
 from infra.platform_reference import Platform
 
 RETRIES = 3

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from aws_cdk import ArnFormat, Stack
 
+from everloop.lake_tables import TABLES
+from everloop.names import ATHENA_RESULTS_PREFIX, ModelNames
 from everloop.registry import keys
 from infra.grants import Grant
-from infra.names import ATHENA_RESULTS_PREFIX, ModelNames
 from infra.platform_reference import Platform
 
 READ = ("dynamodb:GetItem", "dynamodb:Query")
@@ -80,10 +81,10 @@ class ModelPermissions:
         return Grant(("s3:ListBucket",), (self.platform.lake.bucket_arn,), conditions=conditions)
 
     def _predict(self) -> list[Grant]:
-        return [self.artifact_objects(("s3:GetObject",)), self._put_records(self.names.predictions_stream)]
+        return [self.artifact_objects(("s3:GetObject",)), self._put_records(self.names.stream("predictions"))]
 
     def _labels(self) -> list[Grant]:
-        return [self._put_records(self.names.labels_stream)]
+        return [self._put_records(self.names.stream("labels"))]
 
     def _registry(self) -> list[Grant]:
         """The one writer. Windows and snapshots it reads: the audit keeps the hash of those that decide something."""
@@ -161,9 +162,8 @@ class ModelPermissions:
 
     def _lake_queries(self, *listed: str) -> list[Grant]:
         """Query the model's tables through Athena, which reads the lake as the caller; list ``listed`` as well."""
-        kinds = ("history", "predictions", "labels")
-        prefixes = [self.names.lake_prefix(kind) for kind in kinds]
-        tables = [self.names.table(kind) for kind in kinds]
+        prefixes = [self.names.lake_prefix(table.kind) for table in TABLES]
+        tables = [self.names.table(table.kind) for table in TABLES]
         return [
             Grant(
                 (

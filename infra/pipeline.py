@@ -16,11 +16,11 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from everloop.model_file import ModelDeclaration
+from everloop.names import ModelNames
 from infra.acknowledgments import acknowledge
 from infra.container_image import images_by_region
 from infra.grants import Grant, give
 from infra.job_roles import JobRoles
-from infra.names import ModelNames
 from infra.packaging.files import Contents, write_tar_gz
 from infra.packaging.training_source import training_source
 from infra.permissions import ModelPermissions

@@ -8,11 +8,11 @@ from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from everloop.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, PLATFORM_PARAMETER
 from infra.analytics import Analytics
 from infra.grants import exports_of
 from infra.http_api import HttpApi
 from infra.messaging import AlertTopic, EventBus
-from infra.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, PLATFORM_PARAMETER
 from infra.platform_reference import Platform
 from infra.storage import RegistryTable, Storage
 

@@ -8,8 +8,8 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from everloop.model_file import ModelDeclaration
+from everloop.names import ALIAS, ModelNames
 from infra.acknowledgments import acknowledge
-from infra.names import ALIAS
 from infra.platform_reference import Platform
 
 ALIAS_LOGICAL_ID = "PredictAliasLive"
@@ -50,7 +50,7 @@ class Serving(Construct):
         self.labels_url = self._route("Labels", "labels", labels.function_arn)
 
     def _route(self, construct_id: str, name: str, function_arn: str) -> str:
-        path = f"/models/{self._declaration.model}/{name}"
+        path = ModelNames(self._declaration.model).path(name)
         part = Construct(self, construct_id)
         integration = apigateway.CfnIntegration(
             part,

@@ -10,7 +10,7 @@ import itertools
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -158,6 +158,7 @@ def _mixed(contract: ServingContract) -> Iterator[Possibility]:
 
 def _mixtures(states: Mapping[str, list[float | str]]) -> Iterator[dict[str, float | str]]:
     """Values by feature, of two features or more; every one, or as many as :data:`MIXTURES`, always the same."""
+    drawn: Iterable[tuple[float | str | None, ...]]
     if math.prod(len(found) + 1 for found in states.values()) <= MIXTURES:
         drawn = itertools.product(*([None, *found] for found in states.values()))
     else:

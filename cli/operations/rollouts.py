@@ -15,6 +15,7 @@ from cli.account import Account
 from cli.exceptions import CommandError, NotDeployedError
 from cli.operations.training import execution_arn
 from everloop.instants import format_instant
+from everloop.names import ModelNames
 from everloop.registry.causes import readable_cause
 from everloop.registry.own_labels import OwnLabels, own_labels, windows_since
 from everloop.registry.records import Rollout
@@ -97,8 +98,7 @@ def take_back(account: Account, model: str, run_id: str, *, reason: str, only_ca
         When the reason is empty, or the function fails; then with its own words.
     """
     require_reason(reason)
-    # Every resource of a model is called after it; the alarms are found by their names as well.
-    function = f"everloop-{model}-rollout"
+    function = ModelNames(model).function("rollout")
     person = account.client("sts").get_caller_identity()["Arn"]
     event = {
         "action": "rollback",

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cli.account import Account, DeployedModel
+from everloop.names import ModelNames
 from everloop.registry.trace import Status, status
 
 
@@ -67,7 +68,7 @@ def model_alarms(account: Account, model: str) -> list[str]:
     pages = account.client("cloudwatch").get_paginator("describe_alarms")
     names = [
         alarm["AlarmName"]
-        for page in pages.paginate(AlarmNamePrefix=f"everloop-{model}-", StateValue="ALARM")
+        for page in pages.paginate(AlarmNamePrefix=ModelNames(model).prefix, StateValue="ALARM")
         for alarm in page["MetricAlarms"]
     ]
     return sorted(names)

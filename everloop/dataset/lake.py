@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from everloop.dataset.digest import table_sha256
-from everloop.dataset.lake_listing import lake_prefix
+from everloop.lake_tables import HISTORY
+from everloop.names import lake_prefix
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def lake_columns(declaration: ModelDeclaration) -> list[str]:
     """Names of the columns of a history table, in order."""
-    return ["key", "time", "label", *(f.name for f in declaration.data.features)]
+    return [name for name, _ in HISTORY.columns(declaration)]
 
 
 def to_lake_frame(frame: pd.DataFrame, declaration: ModelDeclaration) -> pd.DataFrame:
@@ -36,12 +37,12 @@ def in_lake_order(frame: pd.DataFrame) -> pd.DataFrame:
 
 def history_sha256(lake_frame: pd.DataFrame, declaration: ModelDeclaration) -> str:
     """Hash of the rows: what an import is called, so that the same rows twice are one object."""
-    return table_sha256(lake_frame, header={"kind": "history", "model": declaration.model})
+    return table_sha256(lake_frame, header={"kind": HISTORY.kind, "model": declaration.model})
 
 
 def history_object_key(declaration: ModelDeclaration, sha256: str) -> str:
     """Key of a history object in the lake bucket."""
-    return f"{lake_prefix('history', declaration.model)}{sha256}.parquet"
+    return f"{lake_prefix(HISTORY.kind, declaration.model)}{sha256}.parquet"
 
 
 def parquet_bytes(frame: pd.DataFrame) -> bytes:

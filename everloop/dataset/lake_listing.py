@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from everloop.lake_tables import DATE, HISTORY, LABELS, PREDICTIONS
+from everloop.names import lake_prefix
+
 
 @dataclass(frozen=True)
 class LakeListing:
@@ -29,11 +32,6 @@ class LakeListing:
     history_location: str = ""
 
 
-def lake_prefix(kind: str, model: str) -> str:
-    """Where a model's ``history``, ``predictions`` or ``labels`` stand in the lake bucket; the last two day by day."""
-    return f"{kind}/model={model}/"
-
-
 def list_lake(s3_client: Any, bucket: str, model: str) -> LakeListing:
     """List a model's lake: one object of each captured table, and every object of its history.
 
@@ -42,11 +40,11 @@ def list_lake(s3_client: Any, bucket: str, model: str) -> LakeListing:
     ValueError
         When a prefix ``date=…`` of a captured table names no day.
     """
-    history = lake_prefix("history", model)
+    history = lake_prefix(HISTORY.kind, model)
     imported = sorted((item["LastModified"], item["Key"]) for item in _objects(s3_client, bucket, history))
     return LakeListing(
-        first_predictions=_first_partition(s3_client, bucket, lake_prefix("predictions", model)),
-        first_labels=_first_partition(s3_client, bucket, lake_prefix("labels", model)),
+        first_predictions=_first_partition(s3_client, bucket, lake_prefix(PREDICTIONS.kind, model)),
+        first_labels=_first_partition(s3_client, bucket, lake_prefix(LABELS.kind, model)),
         imports=tuple(key.removeprefix(history) for _, key in imported),
         history_location=f"s3://{bucket}/{history}",
     )
@@ -54,7 +52,7 @@ def list_lake(s3_client: Any, bucket: str, model: str) -> LakeListing:
 
 def _first_partition(s3_client: Any, bucket: str, prefix: str) -> date | None:
     """S3 lists by key and a partition's key holds its date, so the first object is of the first partition."""
-    begin = f"{prefix}date="
+    begin = f"{prefix}{DATE}="
     listed = s3_client.list_objects_v2(Bucket=bucket, Prefix=begin, MaxKeys=1).get("Contents", [])
     return date.fromisoformat(listed[0]["Key"].removeprefix(begin).partition("/")[0]) if listed else None
 

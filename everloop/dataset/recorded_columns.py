@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from everloop.dataset.changes import RecordedColumn
-from everloop.dataset.lake_listing import LakeListing, lake_prefix
+from everloop.dataset.lake_listing import LakeListing
+from everloop.lake_tables import DATE, HISTORY, PREDICTIONS
+from everloop.names import lake_prefix
 
 MOST_OBJECTS = 100
 """Imports that are looked at; of more, the oldest and the newest."""
@@ -31,13 +33,13 @@ def recorded_columns(s3_client: Any, bucket: str, model: str, listing: LakeListi
 
 
 def _imports(model: str, listing: LakeListing) -> list[str]:
-    keys = [f"{lake_prefix('history', model)}{name}" for name in listing.imports]
+    keys = [f"{lake_prefix(HISTORY.kind, model)}{name}" for name in listing.imports]
     half = MOST_OBJECTS // 2
     return keys if len(keys) <= MOST_OBJECTS else [*keys[:half], *keys[-half:]]
 
 
 def _first_captured(s3_client: Any, bucket: str, model: str) -> Iterator[str]:
-    prefix = f"{lake_prefix('predictions', model)}date="
+    prefix = f"{lake_prefix(PREDICTIONS.kind, model)}{DATE}="
     for item in s3_client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents", []):
         yield item["Key"]
 

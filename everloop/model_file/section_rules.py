@@ -6,26 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from everloop.lake_tables import RESERVED_COLUMNS
 from everloop.model_file.misfit import Misfit
 from everloop.model_file.partial import Rule, all_known, known, value_of
-
-RESERVED_COLUMNS = frozenset(
-    {
-        "prediction_id",
-        "model",
-        "version",
-        "time",
-        "key",
-        "prediction",
-        "probability",
-        "latency_ms",
-        "request_id",
-        "label",
-        "label_time",
-        "date",
-    }
-)
-"""Columns of the product's own tables, which a feature may not be called."""
 
 CLOCK_WORDS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
 """Names that SQL reads as the clock. Every other word of SQL, Python or pandas is a name like any: queries quote it."""

@@ -23,9 +23,6 @@ SNAPSHOTS = "SNAPSHOT#"
 AUDIT = "AUDIT#"
 WINDOWS = "WINDOW#"
 
-STATE_INDEX = "by_state"
-SNAPSHOT_INDEX = "by_snapshot"
-
 
 def partition(model: str) -> str:
     """The partition of a model's state and of its audit chain."""

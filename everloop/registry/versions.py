@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from everloop.names import BY_SNAPSHOT
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
 from everloop.registry.changes import Change, holds
@@ -56,7 +57,7 @@ class Versions(Evidence):
         """Model and number of every version, of any model, that was trained on a snapshot."""
         arguments: dict[str, Any] = {
             "TableName": self.table,
-            "IndexName": keys.SNAPSHOT_INDEX,
+            "IndexName": BY_SNAPSHOT,
             "KeyConditionExpression": "snapshot_pk = :snapshot",
             "ExpressionAttributeValues": {":snapshot": attribute(keys.snapshot_partition(snapshot_hash))},
         }

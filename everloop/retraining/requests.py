@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from everloop.names import MONITORING_SOURCE, RETRAINING_REQUESTED
 from everloop.retraining.exceptions import RequestNotAcceptedError, RequestUnreadableError
-
-SOURCE = "everloop.monitoring"
-RETRAINING_REQUESTED = "Retraining Requested"
 
 KIND = "train"
 
@@ -97,7 +95,7 @@ def send(request: RetrainingRequest, client: Any, bus: str, *, at: datetime) -> 
     """
     entry = {
         "Time": at,
-        "Source": SOURCE,
+        "Source": MONITORING_SOURCE,
         "DetailType": RETRAINING_REQUESTED,
         "Detail": json.dumps(request.as_detail(), sort_keys=True),
         "EventBusName": bus,

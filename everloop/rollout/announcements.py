@@ -6,12 +6,9 @@ import json
 from typing import Any
 
 from everloop.instants import parse_instant
+from everloop.names import CHAMPION_PROMOTED, REGISTRY_SOURCE, VERSION_ROLLED_BACK
 from everloop.registry.records import Rollout, Version
 from everloop.rollout.exceptions import EventNotAcceptedError
-
-SOURCE = "everloop.registry"
-CHAMPION_PROMOTED = "Champion Promoted"
-VERSION_ROLLED_BACK = "Version Rolled Back"
 
 
 def serving_manifest(version: Version, rollout: Rollout, *, bucket: str, function: str, alias: str) -> dict[str, Any]:
@@ -76,7 +73,7 @@ class Announcer:
         }
         entry = {
             "Time": parse_instant(at),
-            "Source": SOURCE,
+            "Source": REGISTRY_SOURCE,
             "DetailType": detail_type,
             "Detail": json.dumps(detail, sort_keys=True),
             "EventBusName": self.bus,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from everloop.names import METRIC_NAMESPACE, REQUESTS_REFUSED, SERVER_ERRORS
 from everloop.rollout.exceptions import MetricsIncompleteError
 from everloop.rollout.guardrails import VersionMetrics
 
@@ -59,8 +60,8 @@ class CloudWatchMetrics:
         by_version = [*resource, {"Name": "ExecutedVersion", "Value": lambda_version}]
         own = [{"Name": "model", "Value": self.model}, {"Name": "lambda_version", "Value": lambda_version}]
         wanted = {
-            "answered_5xx": ("Everloop", "ServerErrors", own, "Sum"),
-            "refused": ("Everloop", "RequestsRefused", own, "Sum"),
+            "answered_5xx": (METRIC_NAMESPACE, SERVER_ERRORS, own, "Sum"),
+            "refused": (METRIC_NAMESPACE, REQUESTS_REFUSED, own, "Sum"),
         }
         for name, dimensions in {"version": by_version, **({"alias": resource} if alone else {})}.items():
             wanted[f"{name}_requests"] = ("AWS/Lambda", "Invocations", dimensions, "Sum")

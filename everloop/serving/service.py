@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from everloop.emf import MetricValue
+from everloop.names import REQUESTS_REFUSED
 from everloop.serving.artifact import Artifact
 from everloop.serving.body import read_body
 from everloop.serving.capture import CaptureWriter, RecordFailure, capture_records
@@ -101,7 +102,7 @@ class PredictionService:
             return Answer(
                 STATUS_OF_CODE[error.code],
                 request_error_document(error),
-                [MetricValue("RequestsRefused", int(error.code in CONTRACT_CODES))],
+                [MetricValue(REQUESTS_REFUSED, int(error.code in CONTRACT_CODES))],
                 cause=error.code,
             )
         except NoScoreError as error:

@@ -25,13 +25,13 @@ from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.profile_query import Windows, windows_at
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watch import Rows, Scene, reach_back, watch
+from everloop.names import ATHENA_RESULTS_PREFIX
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.registry.records import Champion, Version, Window
 from everloop.registry.store import RegistryStore
 from everloop.retraining.requests import RetrainingRequest, send
 
 PROFILE = "profile.json"
-RESULTS = "athena-results/"
 
 logger = Logger(service="monitor")
 
@@ -67,7 +67,7 @@ def services() -> Services:
         sleep=time.sleep,
         database=required_setting(os.environ, "EVERLOOP_GLUE_DATABASE"),
         workgroup=required_setting(os.environ, "EVERLOOP_ATHENA_WORKGROUP"),
-        output_location=f"s3://{required_setting(os.environ, 'EVERLOOP_LAKE_BUCKET')}/{RESULTS}",
+        output_location=f"s3://{required_setting(os.environ, 'EVERLOOP_LAKE_BUCKET')}/{ATHENA_RESULTS_PREFIX}",
     )
     table = required_setting(os.environ, "EVERLOOP_TABLE")
     return Services(

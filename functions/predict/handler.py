@@ -18,6 +18,7 @@ from botocore.config import Config
 from everloop.emf import MetricValue, emf_line
 from everloop.environment import required_setting
 from everloop.instants import from_epoch_ms
+from everloop.names import SERVER_ERRORS
 from everloop.serving.artifact import Artifact, load_artifact
 from everloop.serving.capture import CaptureWriter
 from everloop.serving.contract import CategoryField, NumberField
@@ -90,10 +91,10 @@ class Predictor:
             )
         except Exception:
             # Counted, then raised: the caller gets API Gateway's 500, and the function's own error count rises.
-            self._count([MetricValue("ServerErrors", 1)], epoch_ms, lambda_version)
+            self._count([MetricValue(SERVER_ERRORS, 1)], epoch_ms, lambda_version)
             raise
         self._log(answer, request["requestId"])
-        counted = [MetricValue("ServerErrors", int(answer.status >= 500)), *answer.metrics]
+        counted = [MetricValue(SERVER_ERRORS, int(answer.status >= 500)), *answer.metrics]
         self._count(counted, epoch_ms, lambda_version, cause=answer.cause)
         return http_response(answer.status, answer.document)
 

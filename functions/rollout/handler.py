@@ -14,13 +14,12 @@ from aws_lambda_powertools import Logger
 from everloop.busy_services import busy_services_named
 from everloop.environment import required_setting
 from everloop.model_file.schema import ModelDeclaration
+from everloop.names import ALIAS
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.target import LambdaAliasTarget
-
-ALIAS = "live"
 
 logger = Logger(service="rollout")
 

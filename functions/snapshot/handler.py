@@ -25,6 +25,7 @@ from everloop.dataset.snapshot_store import store_snapshot
 from everloop.environment import required_setting
 from everloop.instants import format_instant, parse_instant
 from everloop.model_file.schema import ModelDeclaration
+from everloop.names import ATHENA_RESULTS_PREFIX
 from everloop.registry.champion_contract import champion_contract
 from everloop.registry.records import Snapshot as SnapshotRecord
 from everloop.registry.store import RegistryStore
@@ -105,7 +106,7 @@ def act(event: dict[str, Any], using: Services, *, request_id: str) -> dict[str,
     query = snapshot_query(declaration, as_of, listing)
     require_fitting(query)
     require_unchanged(declaration.model, _changes(using, listing))
-    output_uri = f"s3://{bucket}/athena-results/unload/{event['execution']}/{request_id}"
+    output_uri = f"s3://{bucket}/{ATHENA_RESULTS_PREFIX}unload/{event['execution']}/{request_id}"
     size = using.read(size_query(declaration, as_of, listing), f"{output_uri}-size/", [ROWS, CHARACTERS])
     require_room(declaration, int(size[ROWS].sum()), float(size[CHARACTERS].sum()))
     rows = using.read(query, f"{output_uri}/", [*lake_columns(declaration), SUPERSEDED])

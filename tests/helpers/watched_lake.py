@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from everloop.lake_tables import DATE, TABLES
 from everloop.model_file import ModelDeclaration
 from everloop.monitoring.build import build_reference, complete_reference
 from everloop.monitoring.reference import Reference
@@ -83,6 +84,9 @@ def reference_of(days: list[WatchedRows], declaration: ModelDeclaration) -> Refe
     return complete_reference(reference, rows.scores[known], rows.labels[known], day[known], declaration)
 
 
+DUCKDB_TYPES = {"string": "VARCHAR", "timestamp": "TIMESTAMP", "double": "DOUBLE", "int": "INTEGER"}
+
+
 @dataclass
 class WatchedLake:
     """The tables of one model."""
@@ -94,21 +98,10 @@ class WatchedLake:
     def __post_init__(self) -> None:
         for macro in MACROS:
             self.connection.execute(macro)
-        kinds = {"number": "DOUBLE", "category": "VARCHAR"}
-        features = ", ".join(f'"{f.name}" {kinds[f.type]}' for f in self.declaration.data.features)
-        self.connection.execute(
-            f'CREATE TABLE "{self.declaration.model}_predictions" ("prediction_id" VARCHAR, "request_id" VARCHAR, '
-            '"version" INTEGER, "time" TIMESTAMP, "key" VARCHAR, "prediction" DOUBLE, "probability" DOUBLE, '
-            f'"latency_ms" DOUBLE, {features}, "date" VARCHAR)'
-        )
-        self.connection.execute(
-            f'CREATE TABLE "{self.declaration.model}_labels" ("label_id" VARCHAR, "prediction_id" VARCHAR, '
-            '"key" VARCHAR, "label" DOUBLE, "time" TIMESTAMP, "date" VARCHAR)'
-        )
-        self.connection.execute(
-            f'CREATE TABLE "{self.declaration.model}_history" ("key" VARCHAR, "time" TIMESTAMP, "label" DOUBLE, '
-            f"{features})"
-        )
+        for table in TABLES:
+            columns = [f'"{name}" {DUCKDB_TYPES[kind]}' for name, kind in table.columns(self.declaration)]
+            columns += [f'"{DATE}" VARCHAR'] if table.daily else []
+            self.connection.execute(f'CREATE TABLE "{self.declaration.model}_{table.kind}" ({", ".join(columns)})')
 
     def capture(self, rows: WatchedRows, at: datetime, *, version: int = 1) -> list[str]:
         """Capture the rows at one instant; their prediction ids."""

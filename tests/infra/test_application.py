@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from everloop.names import FUNCTIONS
 from infra.exceptions import LayerUnavailableError
-from infra.names import FUNCTIONS
 from infra.packaging.sizes import MANAGED_LAYER_BYTES, UNZIPPED_LIMIT_BYTES
 from infra.settings import Settings
 from tests.helpers.synthesis import MODEL_STACK, PLATFORM_STACK, ROOT, SECOND_STACK, Assembly, synthesize

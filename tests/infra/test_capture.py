@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 import pytest
 
 from everloop.dataset.lake import history_object_key
-from everloop.dataset.lake_listing import lake_prefix
 from everloop.dataset.lake_sql import BUFFER
+from everloop.names import lake_prefix
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import MODEL_STACK, Assembly
 

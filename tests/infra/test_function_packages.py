@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from everloop.names import FUNCTIONS
 from infra.function_catalogue import functions_of
-from infra.names import FUNCTIONS
 from infra.packaging.imports import imported_names, local_modules
 from infra.packaging.requirements import read_lines
 from tests.helpers.declarations import binary_document, declare

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from everloop.names import FUNCTIONS
 from infra.function_catalogue import functions_of
-from infra.names import FUNCTIONS
 from infra.packaging.imports import local_modules
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import ROOT

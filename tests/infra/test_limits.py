@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from everloop.names import FUNCTIONS, ModelNames
 from infra.alarms import _alarms
-from infra.names import FUNCTIONS, ModelNames
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import Assembly
 
@@ -20,7 +20,7 @@ def test_the_longest_model_name_gives_names_that_every_service_takes() -> None:
     assert declare(binary_document(model=LONGEST.model)).model == LONGEST.model
     named = [LONGEST.function(name) for name in (*FUNCTIONS, "retraining-requested")]
     assert max(map(len, named)) <= 64, "functions, schedules and rules"
-    assert max(len(LONGEST.predictions_stream), len(LONGEST.labels_stream)) <= 64
+    assert max(len(LONGEST.stream("predictions")), len(LONGEST.stream("labels"))) <= 64
     assert len(LONGEST.state_machine) <= 80
     assert len(f"{LONGEST.job_prefix}train-{'0' * 16}") <= 63
     assert len(LONGEST.stack) <= 128

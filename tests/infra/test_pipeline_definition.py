@@ -279,7 +279,7 @@ def test_the_evaluation_starts_from_the_archive(tmp_path: Path) -> None:
 
 
 def test_job_names_fit_sagemaker() -> None:
-    from infra.names import ModelNames
+    from everloop.names import ModelNames
 
     names = ModelNames("m" * 31)
     for prefix in (names.job_prefix, names.refit_prefix):

@@ -15,14 +15,14 @@ from everloop.dataset.frame_contract import check_history
 from everloop.dataset.lake import parquet_bytes, to_lake_frame
 from everloop.dataset.lake_listing import LakeListing
 from everloop.dataset.snapshot_query import snapshot_query
+from everloop.lake_tables import PREDICTIONS, RESERVED_COLUMNS
 from everloop.model_file import ModelDeclaration, ModelFileError
 from everloop.model_file.names import NAME_PATTERN
 from everloop.model_file.reader import parse_model_file
-from everloop.model_file.section_rules import CLOCK_WORDS, RESERVED_COLUMNS
+from everloop.model_file.section_rules import CLOCK_WORDS
 from everloop.monitoring.profile_queries import profile_queries
 from everloop.monitoring.profile_query import unknown_labels_query, windows_at
 from everloop.serving.request import RequestParser
-from infra.capture import columns_of
 from localcloud.services.athena.statement import parse
 from localcloud.services.firehose.convert import columns_schema, convert
 from localcloud.services.firehose.destination import Conversion
@@ -106,7 +106,7 @@ def test_a_row_of_any_words_goes_the_whole_way(names: list[str]) -> None:
     contract = build_contract(declaration, accepted, ModelInputs.of(declaration))
     body = json.dumps({"instances": [{"train_id": "t1", **cells}]}).encode()
     assert RequestParser(contract).parse(body).num.tolist() == [[1.5] * len(declaration.data.numbers)]
-    columns = [{"Name": n, "Type": t} for n, t in columns_of("predictions", declaration)]
+    columns = [{"Name": n, "Type": t} for n, t in PREDICTIONS.columns(declaration)]
     converted = convert([json.dumps(cells).encode()], columns_schema(columns), PLAIN)
     assert (converted.rows, converted.rejected) == (1, ())
 

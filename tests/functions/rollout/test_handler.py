@@ -13,6 +13,7 @@ from moto import mock_aws
 
 from everloop.busy_services import ServiceBusyError
 from everloop.instants import format_instant
+from everloop.names import CHAMPION_PROMOTED, VERSION_ROLLED_BACK
 from everloop.registry import (
     ChampionChangedError,
     InvalidTransitionError,
@@ -22,7 +23,7 @@ from everloop.registry import (
     State,
     verify_audit,
 )
-from everloop.rollout.announcements import CHAMPION_PROMOTED, VERSION_ROLLED_BACK, Announcer
+from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.exceptions import EventNotAcceptedError, NothingServesError
 from everloop.rollout.metrics import CloudWatchMetrics

@@ -1,10 +1,11 @@
-"""The names things have in the account. Everything that finds a resource by name finds it by these."""
+"""The names things have in the account. Everything that makes a resource, or finds one by its name, does so by these.
+
+The request path reads them, so nothing is imported here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from everloop.dataset.lake_listing import lake_prefix
 
 PLATFORM_STACK = "EverloopPlatform"
 EVENT_BUS = "everloop"
@@ -12,15 +13,37 @@ GLUE_DATABASE = "everloop"
 ATHENA_WORKGROUP = "everloop"
 ALIAS = "live"
 METRIC_NAMESPACE = "Everloop"
+
 PLATFORM_PARAMETER = "/everloop/platform"
+MODEL_PARAMETERS = "/everloop/models"
+"""What the stacks say of themselves: the platform's parameter, and below the other name one for each model."""
 
 MONITORING_SOURCE = "everloop.monitoring"
+REGISTRY_SOURCE = "everloop.registry"
+"""The sources of events, and below them their kinds."""
+
 RETRAINING_REQUESTED = "Retraining Requested"
+CHAMPION_PROMOTED = "Champion Promoted"
+VERSION_ROLLED_BACK = "Version Rolled Back"
 
 BY_STATE = "by_state"
 BY_SNAPSHOT = "by_snapshot"
+"""The registry's indexes: from a state to its versions of all models, and from a snapshot to its versions."""
+
+ATHENA_RESULTS_PREFIX = "athena-results/"
+ERRORS_PREFIX = "errors/"
+"""In the lake bucket, beside what belongs to the models."""
 
 FUNCTIONS = ("predict", "labels", "registry", "run", "snapshot", "gate", "register", "rollout", "monitor", "starter")
+
+SERVER_ERRORS = "ServerErrors"
+REQUESTS_REFUSED = "RequestsRefused"
+"""Metrics of the prediction function that the guardrail reads: answered with 5xx, and with 4xx."""
+
+
+def lake_prefix(kind: str, model: str) -> str:
+    """Where a model's ``history``, ``predictions`` or ``labels`` stand in the lake bucket; the last two day by day."""
+    return f"{kind}/model={model}/"
 
 
 @dataclass(frozen=True)
@@ -28,6 +51,11 @@ class ModelNames:
     """The names that belong to one model."""
 
     model: str
+
+    @property
+    def prefix(self) -> str:
+        """What the names of the model's functions, streams, alarms and of its state machine begin with."""
+        return f"everloop-{self.model}-"
 
     @property
     def dashed(self) -> str:
@@ -39,7 +67,7 @@ class ModelNames:
         return f"EverloopModel-{self.dashed}"
 
     def function(self, name: str) -> str:
-        return f"everloop-{self.model}-{name}"
+        return f"{self.prefix}{name}"
 
     def registry_writer(self, caller: str) -> str:
         """The registry function by the alias of one of its callers."""
@@ -47,7 +75,7 @@ class ModelNames:
 
     @property
     def state_machine(self) -> str:
-        return f"everloop-{self.model}-pipeline"
+        return f"{self.prefix}pipeline"
 
     @property
     def job_prefix(self) -> str:
@@ -63,13 +91,9 @@ class ModelNames:
         """What the names of the jobs of a refit begin with. They are no longer than the others."""
         return f"refit-{self.dashed}-"
 
-    @property
-    def predictions_stream(self) -> str:
-        return f"everloop-{self.model}-predictions"
-
-    @property
-    def labels_stream(self) -> str:
-        return f"everloop-{self.model}-labels"
+    def stream(self, kind: str) -> str:
+        """The stream of ``predictions`` or ``labels``."""
+        return f"{self.prefix}{kind}"
 
     def table(self, kind: str) -> str:
         """The Glue table of ``predictions``, ``labels`` or ``history``."""
@@ -77,7 +101,7 @@ class ModelNames:
 
     @property
     def parameter(self) -> str:
-        return f"/everloop/models/{self.model}"
+        return f"{MODEL_PARAMETERS}/{self.model}"
 
     def lake_prefix(self, kind: str) -> str:
         """The lake prefix of ``predictions``, ``labels`` or ``history``, ending in a slash."""
@@ -95,6 +119,9 @@ class ModelNames:
     def artifacts_prefix(self) -> str:
         return f"artifacts/{self.model}/"
 
+    def alarm(self, name: str) -> str:
+        return f"{self.prefix}{name}"
 
-ATHENA_RESULTS_PREFIX = "athena-results/"
-ERRORS_PREFIX = "errors/"
+    def path(self, name: str) -> str:
+        """The path of ``predictions`` or ``labels`` below the API's address."""
+        return f"/models/{self.model}/{name}"

@@ -1,0 +1,97 @@
+"""The lake's tables and their columns: what the catalogue declares, the functions write and the queries read.
+
+The request path reads this, so nothing is imported that it does not have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import ModelDeclaration
+
+Column = tuple[str, str]
+"""A column's name and its type, as Glue writes it."""
+
+DATE = "date"
+"""The column by which captured tables are partitioned: the UTC day on which a record came."""
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """A table that each model has in the lake.
+
+    Attributes
+    ----------
+    kind : str
+        Its name after the model's; also its prefix in the lake bucket.
+    own : tuple of Column
+        The columns of every model's table.
+    has_features : bool
+        Whether the declared features follow, in declared order.
+    daily : bool
+        Whether it is partitioned by day.
+    """
+
+    kind: str
+    own: tuple[Column, ...]
+    has_features: bool
+    daily: bool
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The names of the columns of every model's table."""
+        return tuple(name for name, _ in self.own)
+
+    def columns(self, declaration: ModelDeclaration) -> list[Column]:
+        """All columns of a model's table, in order, without the partition's."""
+        return [*self.own, *(feature_columns(declaration) if self.has_features else [])]
+
+
+HISTORY = LakeTable(
+    kind="history",
+    own=(("key", "string"), ("time", "timestamp"), ("label", "double")),
+    has_features=True,
+    daily=False,
+)
+PREDICTIONS = LakeTable(
+    kind="predictions",
+    own=(
+        ("prediction_id", "string"),
+        ("request_id", "string"),
+        ("version", "int"),
+        ("time", "timestamp"),
+        ("key", "string"),
+        ("prediction", "double"),
+        ("probability", "double"),
+        ("latency_ms", "double"),
+    ),
+    has_features=True,
+    daily=True,
+)
+LABELS = LakeTable(
+    kind="labels",
+    own=(
+        ("label_id", "string"),
+        ("prediction_id", "string"),
+        ("key", "string"),
+        ("label", "double"),
+        ("time", "timestamp"),
+    ),
+    has_features=False,
+    daily=True,
+)
+
+TABLES = (HISTORY, PREDICTIONS, LABELS)
+
+RESERVED_COLUMNS = frozenset(name for table in TABLES if table.has_features for name in table.own_names) | {
+    DATE,
+    "model",
+}
+"""What no feature may be called: the columns that stand beside the features, and the partitions' names."""
+
+
+def feature_columns(declaration: ModelDeclaration) -> list[Column]:
+    """The declared features as columns, in declared order."""
+    return [(f.name, "double" if f.type == "number" else "string") for f in declaration.data.features]
