@@ -75,7 +75,7 @@ def _fingerprint() -> str:
 
 def _recorded_fingerprint() -> str | None:
     try:
-        return json.loads(RECORD.read_text())["fingerprint"]
+        return str(json.loads(RECORD.read_text())["fingerprint"])
     except (OSError, ValueError, KeyError):
         return None
 
