@@ -221,8 +221,12 @@ def _whole_set_violations(typed: pd.DataFrame, declaration: ModelDeclaration) ->
     if typed["label"].isna().any():
         unlabelled = int(typed["label"].isna().sum())
         found.append(Violation("unlabelled", "label", unlabelled, f"{unlabelled} rows have no label"))
-    if declaration.problem.type == "binary_classification":
-        found.extend(_balance_violations(typed["label"].to_numpy(), data.positive_rate))
+    classification = declaration.problem.type == "binary_classification"
+    labels = typed["label"].to_numpy()
+    alike = alike_violations(labels, "labelled rows", classification=classification)
+    found += alike
+    if classification and not alike:
+        found += _balance_violations(labels, data.positive_rate)
     return found
 
 
@@ -243,20 +247,28 @@ def _age_violations(times: pd.Series, declaration: ModelDeclaration, as_of: date
     return [Violation("too_old", "time", 1, sentence)]
 
 
-def one_class_violations(labels: np.ndarray, rows: str) -> list[Violation]:
-    """Told where all of some rows' labels are of one class, before a model learns that nothing else happens.
+def alike_violations(labels: np.ndarray, rows: str, *, classification: bool) -> list[Violation]:
+    """Told where all of some rows' labels are the same, before a model learns that nothing else happens.
 
     Parameters
     ----------
     labels : ndarray, shape (rows,)
-        0 or 1.
+        0 or 1 in a classification.
     rows : str
         Which rows they are, e.g. ``training rows``.
     """
-    classes = np.unique(labels[np.isfinite(labels)])
-    if len(classes) != 1 or classes[0] not in (0, 1):
+    values = np.unique(labels[np.isfinite(labels)])
+    if len(values) != 1 or (classification and values[0] not in (0, 1)):
         return []
-    there, absent = int(classes[0]), 1 - int(classes[0])
+    if not classification:
+        sentence = (
+            f"every label of the {len(labels):,} {rows} is {values[0]:.15g}, so there is nothing to learn: a model of "
+            "them answers that to everyone. Check that `data.target` is the column that holds the outcome, and that "
+            "whoever sends labels sends what came out, not a default; else bring older rows or train again when other "
+            "values have arrived"
+        )
+        return [Violation("one_value", "label", len(labels), sentence)]
+    there, absent = int(values[0]), 1 - int(values[0])
     others = ("zeros", "ones")[absent]
     sentence = (
         f"every label of the {len(labels):,} {rows} is {there}, so there is nothing to learn: labels of class {absent} "
@@ -267,9 +279,6 @@ def one_class_violations(labels: np.ndarray, rows: str) -> list[Violation]:
 
 
 def _balance_violations(labels: np.ndarray, limits: tuple[float, float]) -> list[Violation]:
-    alike = one_class_violations(labels, "labelled rows")
-    if alike:
-        return alike
     positives = int((labels == 1).sum())
     rate = positives / len(labels)
     if limits[0] <= rate <= limits[1]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from everloop.dataset.digest import table_sha256
 from everloop.dataset.exceptions import ContractViolationError
-from everloop.dataset.frame_contract import check_snapshot, one_class_violations
+from everloop.dataset.frame_contract import alike_violations, check_snapshot
 from everloop.dataset.lake import in_lake_order
 from everloop.dataset.snapshot_query import SUPERSEDED
 from everloop.dataset.splits import TimeSplit, time_split
@@ -97,7 +97,7 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
     Raises
     ------
     ContractViolationError
-        When the labelled rows break the data contract, or those to train on are all of one class.
+        When the labelled rows break the data contract, or those to train on are all of one class or value.
     SplitError
         When a part would be empty.
     """
@@ -106,10 +106,10 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
     labelled = frame[frame["label"].notna()] if "label" in frame.columns else frame
     rows = in_lake_order(check_snapshot(labelled, declaration, as_of))
     split = time_split(rows["time"].to_numpy(), declaration.data.split.test_days)
-    if declaration.problem.type == "binary_classification":
-        alike = one_class_violations(rows["label"].to_numpy()[split.train], "rows to train on")
-        if alike:
-            raise ContractViolationError(f"the training set of {declaration.model}", alike)
+    classification = declaration.problem.type == "binary_classification"
+    alike = alike_violations(rows["label"].to_numpy()[split.train], "rows to train on", classification=classification)
+    if alike:
+        raise ContractViolationError(f"the training set of {declaration.model}", alike)
     boundary = _instant(split.boundary)
     columns = [{"name": str(name), "type": _TYPES[rows[name].dtype.kind]} for name in rows.columns]
     identity = {"kind": "snapshot", "model": declaration.model, "columns": columns, "boundary": boundary}

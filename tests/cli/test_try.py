@@ -15,7 +15,7 @@ from cli.commands.check import check
 from cli.commands.try_ import try_
 from everloop.evaluation.report import Report
 from everloop.model_file import ModelDeclaration
-from tests.helpers.declarations import binary_document, declare
+from tests.helpers.declarations import binary_document, declare, regression_document
 from tests.helpers.synthesis import write_model
 from tests.training.scenes import CLASSIFIER, rows
 
@@ -111,6 +111,24 @@ def test_rows_that_break_the_contract_are_named_before_anything_is_trained(
     found = tried(models, "--data", tmp_path / "bad.csv")
     assert found.exit_code == 1
     assert "row 5 (t0-4)" in str(found.exception)
+
+
+def test_a_regression_whose_target_never_differs_is_told_before_anything_is_trained(
+    history: Path, tmp_path: Path
+) -> None:
+    # GIVEN a regression, whose script would fail, and rows of one target
+    document = regression_document() | {"model": "late_train"}
+    write_model(tmp_path, document)
+    (tmp_path / "late_train" / "train.py").write_text(
+        "def train(*a, **k):\n    raise KeyError('x')\n", encoding="utf-8"
+    )
+    frame = pd.read_csv(history).rename(columns={declare(binary_document()).data.target: document["data"]["target"]})
+    frame.assign(delay=3.5).to_csv(tmp_path / "same.csv", index=False)
+    # WHEN it is tried
+    found = tried(tmp_path, "--data", tmp_path / "same.csv")
+    # THEN the rows are what is wrong
+    assert found.exit_code == 1
+    assert "every label of the 4,000 labelled rows is 3.5, so there is nothing to learn" in str(found.exception)
 
 
 def test_too_few_days_are_told_with_the_number(models: Path, history: Path, tmp_path: Path) -> None:

@@ -180,6 +180,18 @@ def test_labels_of_one_class_stop_the_run_and_say_what_to_send(label: int, absen
     assert f"send the {absent} too" in found["one_class"]
 
 
+@pytest.mark.parametrize("value", [0.0, -3.25, 1e9])
+def test_a_regression_whose_target_has_one_value_stops_the_run(value: float) -> None:
+    declaration = declare(regression_document())
+    with pytest.raises(ContractViolationError) as refused:
+        check_snapshot(lake_table(200, label=[value] * 200), declaration, AS_OF)
+    (violation,) = refused.value.violations
+    assert violation.code == "one_value"
+    assert f"every label of the 200 labelled rows is {value:.15g}" in str(violation)
+    assert "`data.target`" in str(violation)
+    assert len(check_snapshot(lake_table(200, label=[*[value] * 199, value + 1]), declaration, AS_OF)) == 200
+
+
 def test_missing_rates_are_held_to_their_limits() -> None:
     document = binary_document()
     document["data"]["features"][1]["max_missing_rate"] = 0.2

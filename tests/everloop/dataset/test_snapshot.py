@@ -9,7 +9,7 @@ import pytest
 from everloop.dataset.exceptions import ContractViolationError, SplitError
 from everloop.dataset.snapshot import SnapshotParts, build_snapshot
 from everloop.dataset.snapshot_query import SUPERSEDED
-from tests.helpers.declarations import binary_document, declare
+from tests.helpers.declarations import binary_document, declare, regression_document
 from tests.helpers.rows import START, lake_table
 
 
@@ -112,3 +112,15 @@ def test_rows_to_train_on_that_are_all_of_one_class_stop_the_run(label: float) -
     table["label"] = table["label"].where(newest_days, label)
     with pytest.raises(ContractViolationError, match=f"every label of the 72 rows to train on is {label:.0f}"):
         build(table)
+
+
+def test_rows_to_train_on_that_all_have_one_target_stop_the_run() -> None:
+    """GIVEN a regression whose target differs in the test part alone; THEN there is nothing to learn it from."""
+    table = lake_table(240)
+    declaration, as_of = declare(regression_document()), START + timedelta(days=30)
+    newest_days = table["time"] > table["time"].max() - pd.Timedelta(days=7)
+    table["label"] = table["key"].astype(str).str.len() + table["label"]
+    assert build_snapshot(table, declaration, query="SELECT 1", as_of=as_of).snapshot.rows["train"] == 72
+    table["label"] = table["label"].where(newest_days, 12.5)
+    with pytest.raises(ContractViolationError, match=r"72 rows to train on is 12\.5,.*\[one_value\]"):
+        build_snapshot(table, declaration, query="SELECT 1", as_of=as_of)
