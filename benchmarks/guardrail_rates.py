@@ -25,7 +25,8 @@ def rolls_back(guardrail: Guardrail, look: int, found: VersionMetrics, before: V
 
 def fewest_errors(guardrail: Guardrail, every: int) -> list[int]:
     """From how many errors on each look rolls back; one more than its requests where no number does."""
-    fewest, needed = [], guardrail.minimum_requests
+    fewest: list[int] = []
+    needed = guardrail.minimum_requests
     for look, requests in enumerate(range(every, needed + 1, every), 1):
         known = fewest[-1] if fewest and requests < needed else 1
         counts = range(known, requests + 1)
