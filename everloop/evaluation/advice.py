@@ -21,7 +21,7 @@ def advice(paired: PairedDifference, bound: float, limit: float, confidence: flo
     """
     short = limit - paired.difference
     if short <= 0:
-        return "These rows do not show it either way: more rows will not help, other features or another model may."
+        return "It is not so even on these rows: more rows will not help, other features or another model may."
     days = paired.days or paired.degrees_of_freedom + 1
     needed = math.ceil(days * ((bound - paired.difference) / short) ** 2)
     passes = confidence_that_shows(paired, limit, confidence)
