@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
 
@@ -11,6 +12,11 @@ from everloop.shown import shown
 
 GZIP, ZLIB, RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 """What zlib calls the formats."""
+
+_UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")
+_SUFFIXED = re.compile(r"[^/\s+]+/[^/\s]+\+json")
+_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
+"""A parameter of a content type; in quotes, a semicolon ends none (RFC 9110, 5.6.6)."""
 
 
 def read_body(body: str | None, *, is_base64: bool, headers: Mapping[str, str]) -> bytes:
@@ -38,17 +44,17 @@ def read_body(body: str | None, *, is_base64: bool, headers: Mapping[str, str]) 
 
 def _require_json(content_type: str) -> None:
     """Clients that name no type are taken at their body."""
-    kind, *parameters = (part.strip() for part in content_type.split(";"))
+    kind = content_type.partition(";")[0].strip()
     name = kind.lower()
-    if name and name not in ("application/json", "text/json") and not name.endswith("+json"):
+    if name and name not in ("application/json", "text/json") and not _SUFFIXED.fullmatch(name):
         raise RequestError(
             "unsupported_media_type",
             f"the content type is {shown(kind)}; send JSON with content-type: application/json",
         )
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        charset = value.strip().strip('"')
-        if key.strip().lower() == "charset" and charset.lower() not in ("utf-8", "utf8", "us-ascii", "ascii"):
+    for key, value in _PARAMETER.findall(content_type):
+        charset = value.strip().strip("\"'")
+        # ASCII is a part of UTF-8, and a charset without a name is none.
+        if key.lower() == "charset" and charset.lower().replace("_", "-") not in ("", *_UTF_8):
             raise RequestError(
                 "unsupported_media_type", f"the charset is {shown(charset)}; JSON is sent in UTF-8 (RFC 8259)"
             )

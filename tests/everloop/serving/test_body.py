@@ -20,9 +20,13 @@ from everloop.serving.response import STATUS_OF_CODE
 TEXT = '{"instances": [{"key": "München"}]}'.encode()
 
 
-def raw_deflate(data: bytes) -> bytes:
-    stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+def deflate(data: bytes, window: int, level: int = 6) -> bytes:
+    stream = zlib.compressobj(level, wbits=window)
     return stream.compress(data) + stream.flush()
+
+
+def raw_deflate(data: bytes, level: int = 6) -> bytes:
+    return deflate(data, -zlib.MAX_WBITS, level)
 
 
 def read(data: bytes, **headers: str) -> bytes:
@@ -38,6 +42,9 @@ COMPRESSED: list[tuple[str, Callable[[bytes], bytes]]] = [
     ("identity, gzip", gzip.compress),
     ("deflate", zlib.compress),
     ("deflate", raw_deflate),
+    *[("deflate", lambda data, level=level: zlib.compress(data, level)) for level in (0, 1, 9)],
+    *[("deflate", lambda data, level=level: raw_deflate(data, level)) for level in (0, 1, 9)],
+    *[("deflate", lambda data, window=window: deflate(data, window)) for window in (9, 12, -9)],
     ("identity", bytes),
     ("", bytes),
 ]
@@ -111,6 +118,13 @@ def test_a_body_that_a_gateway_has_uncompressed_is_taken() -> None:
         "Application/JSON; charset=UTF-8",
         'application/json;charset="utf-8"',
         "application/json; charset=us-ascii; version=1",
+        "application/json; charset='utf-8'",
+        'APPLICATION/JSON ; CHARSET = "Utf_8"',
+        "application/json; charset=utf-8; charset=UTF8",
+        "application/json; charset=",
+        "application/json; charset",
+        "application/json;",
+        'application/json; profile="a; charset=latin1"',
         "application/vnd.api+json",
         "text/json",
     ],
@@ -127,7 +141,17 @@ def test_json_is_taken_under_its_names(content_type: str) -> None:
         ({"content_type": "application/jsonp"}, "'application/jsonp'"),
         ({"content_type": "application/json; charset=iso-8859-1"}, "'iso-8859-1'"),
         ({"content_type": "application/json; Charset = utf-16"}, "'utf-16'"),
+        ({"content_type": "application/json; charset='latin1'"}, "'latin1'"),
+        ({"content_type": 'application/json; a="b;c"; charset="utf-16"'}, "'utf-16'"),
+        ({"content_type": "application/json; charset=utf-8; charset=latin1"}, "'latin1'"),
+        ({"content_type": "application/octet-stream"}, "'application/octet-stream'"),
+        ({"content_type": "application/json, application/json"}, "'application/json, application/json'"),
+        ({"content_type": "json"}, "'json'"),
+        ({"content_type": "+json"}, r"'\+json'"),
         ({"content_encoding": "br"}, "'br'"),
+        ({"content_encoding": '"gzip"'}, "gzip"),
+        ({"content_encoding": "gzip;q=1"}, "'gzip;q=1'"),
+        ({"content_encoding": "gzip, deflate"}, "'gzip, deflate'"),
         ({"content_encoding": "zstd"}, "'zstd'"),
         ({"content_encoding": "gzip, gzip"}, "'gzip, gzip'"),
     ],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -47,13 +48,33 @@ def test_labels_reach_the_stream_with_the_instant_of_the_event(
     assert metrics["_aws"]["Timestamp"] == EPOCH_MS
 
 
-def test_labels_may_come_compressed_and_another_type_is_named(services: Services, stream: FakeFirehose) -> None:
-    body = gzip.compress(b'{"labels": [{"key": "t2", "label": 0}]}')
-    assert post(services, body, headers={"content-encoding": "gzip"}) == (202, {"accepted": 1})
+LABEL = b'{"labels": [{"key": "t2", "label": 0}]}'
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [("gzip", gzip.compress(LABEL)), ("deflate", zlib.compress(LABEL)), ("deflate", zlib.compress(LABEL)[2:-4])],
+)
+def test_labels_may_come_compressed(services: Services, stream: FakeFirehose, encoding: str, body: bytes) -> None:
+    headers = {"content-encoding": encoding, "content-type": "Application/JSON; charset='Utf-8'"}
+    assert post(services, body, headers=headers) == (202, {"accepted": 1})
     assert [r["key"] for r in stream.taken] == ["t2"]
-    status, document = post(services, "key,label", headers={"content-type": "text/csv"})
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("content-type", "text/csv"),
+        ("content-type", "application/json; charset=latin1"),
+        ("content-encoding", "br"),
+        ("content-encoding", "gzip, gzip"),
+    ],
+)
+def test_labels_of_another_type_are_named(services: Services, stream: FakeFirehose, header: str, value: str) -> None:
+    status, document = post(services, LABEL, headers={header: value})
     assert (status, document["error"]["code"]) == (415, "unsupported_media_type")
-    assert "'text/csv'" in document["error"]["message"]
+    assert value.rpartition("=")[2] in document["error"]["message"]
+    assert stream.taken == []
 
 
 def test_the_same_request_again_sends_the_same_labels(services: Services, stream: FakeFirehose) -> None:
