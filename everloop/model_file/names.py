@@ -11,6 +11,7 @@ NAME_PATTERN = r"^[a-z][a-z0-9_]{1,30}$"
 
 def closest_name(text: str) -> str | None:
     """The name that comes closest to ``text``, where there is one."""
-    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    # casefold makes ss of ß, which would vanish with what is no ASCII.
+    ascii_text = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9]+", "_", ascii_text).strip("_")[:31].rstrip("_")
     return name if re.match(NAME_PATTERN, name) else None

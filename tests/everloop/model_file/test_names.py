@@ -134,7 +134,7 @@ def test_names_of_our_own_columns_and_of_the_clock_are_refused_with_all_of_them(
     [
         ("Amount", "'amount'"),
         ("Invoice Amount", "'invoice_amount'"),
-        ("größe", "'groe'"),
+        ("Größe", "'grosse'"),
         ("_amount", "'amount'"),
         ("amount-eur", "'amount_eur'"),
         ("2nd_line", None),
