@@ -72,8 +72,11 @@ class Output:
         self._progress.print(as_entry(text))
 
     def table(self, title: str, columns: list[str], rows: Iterable[Iterable[Any]]) -> None:
-        """A table of the result, for people; columns without names have no head, and no rows make a sentence."""
-        cells = [["" if cell is None else on_one_line(str(cell)) for cell in row] for row in rows]
+        """A table of the result, for people; columns without names have no head, and no rows make a sentence.
+
+        True and false are yes and no, None is empty.
+        """
+        cells = [[_cell(value) for value in row] for row in rows]
         if not cells:
             self.say(f"{title}: none")
             return
@@ -91,6 +94,12 @@ class Output:
     def _print(self, drawn: RenderableType) -> None:
         if not self.as_json:
             self._console.print(drawn)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else on_one_line(str(value))
 
 
 def as_json_text(value: Any) -> str:

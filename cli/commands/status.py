@@ -65,7 +65,7 @@ def _facts(found: ModelStatus) -> list[list[Any]]:
         serving += f", the evaluated model and no refit: {why_no_refit(version.refit)}"
     return [
         ["serves", serving],
-        ["own labels", own.sentence if own else ""],
+        ["own labels", own.sentence if own else "none yet"],
         ["code", code if champion else "waits for the first champion"],
         *([["score drift", _score_reference(found)]] if _score_reference(found) else []),
         *([["not watched", _not_watched(found)]] if _not_watched(found) else []),

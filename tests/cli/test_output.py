@@ -33,6 +33,11 @@ def test_columns_without_names_have_no_head(capsys: pytest.CaptureFixture[str]) 
     assert [line.split() for line in lines] == [["facts"], ["serves", "│", "version", "3"], ["staging", "│"]]
 
 
+def test_true_and_false_are_yes_and_no(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(False).table("windows", ["rows", "drift"], [(0, False), (1, True)])
+    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[-2:]] == ["no", "yes"]
+
+
 def test_a_long_text_of_a_story_keeps_to_its_column(capsys: pytest.CaptureFixture[str]) -> None:
     reason = "the answers of version 1 lose a quarter more than they would if they were put right"
     Output(False).story("events", [("2013-04-26 11:00", "retraining", reason), ("2013-07-03 14:00", "promotion", "3")])

@@ -45,6 +45,7 @@ def test_then_it_says_what_the_scores_are_judged_by() -> None:
 def test_of_a_version_with_a_reference_of_its_own_and_of_old_records_it_says_nothing() -> None:
     for document in ({"not_watched": {}, "score_reference": None}, {}, None):
         assert "score drift" not in told(document)
+        assert told(document)["own labels"] == "none yet"
 
 
 def test_of_a_champion_whose_function_is_gone_it_says_what_to_type() -> None:
