@@ -152,9 +152,10 @@ def pairs_of(setting: Setting) -> dict[str, tuple[Scores, Scores]]:
     return pairs
 
 
-def cell(setting: Setting, name: str, draws: int, confidence: float) -> tuple[float, float, bool]:
+def cell(
+    setting: Setting, candidate: Scores, champion: Scores, draws: int, confidence: float
+) -> tuple[float, float, bool]:
     """The percentages that pass as better and as not worse, and whether the candidate is no better."""
-    candidate, champion = pairs_of(setting)[name]
     true = setting.loss(candidate) - setting.loss(champion)
     margins = [0.0, max(true, 0.0)]
     passed = np.mean([passes(setting, candidate, champion, confidence, margins) for _ in range(draws)], axis=0)
@@ -168,15 +169,17 @@ def gate_table(worlds: list[World], draws: int, confidence: float, seed: int, ag
     wrong: list[tuple[float, World, str]] = []
     for world in worlds:
         setting = Setting(world, seed)
-        for name in pairs_of(setting):
-            better, not_worse, no_better = cell(setting, name, draws, confidence)
+        for name, (candidate, champion) in pairs_of(setting).items():
+            better, not_worse, no_better = cell(setting, candidate, champion, draws, confidence)
             if no_better:
                 wrong.append((max(better, not_worse), world, name))
             _print(world, name, better, not_worse)
     wrong.sort(key=lambda found: -found[0])
     print(f"\nThe {WORST} of {len(wrong)} cells where most passed that are no better, drawn again: {again} draws.\n")
     for _, world, name in wrong[:WORST]:
-        better, not_worse, _ = cell(Setting(world, seed + 1000), name, again, confidence)
+        setting = Setting(world, seed + 1000)
+        candidate, champion = pairs_of(setting)[name]
+        better, not_worse, _ = cell(setting, candidate, champion, again, confidence)
         _print(world, name, better, not_worse)
 
 

@@ -6,6 +6,10 @@ answers as trained, that its scores stay within a declared distance of its sibli
 learned from no worse than its sibling, which never saw them, foretold them. A sound training run fits them better: it
 makes the loss over all rows small, and its sibling the loss over the others.
 
+These checks find faults of a training, as labels that belong to other rows. They compare numbers and test nothing: no
+rate is declared at which a sound refit is turned down, or a faulty one serves. What was measured of both is in
+``benchmarks/refit.md``.
+
 Whatever is not shown leaves the evaluated sibling to serve, with the reason. It has passed the gate.
 """
 
