@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 GUIDE = "docs/change-a-model.md"
 
+MOST_NAMED = 5
+"""Objects that one sentence names."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -41,10 +44,20 @@ class Change:
 
 @dataclass(frozen=True)
 class RecordedColumn:
-    """A feature's column in an object of the lake; ``kind`` is ``number`` or ``category``."""
+    """A feature's column of one type in the lake.
+
+    Attributes
+    ----------
+    kind : {"number", "category"}
+    place : str
+        The oldest object in which it is of that type.
+    more : tuple of str
+        The others that were looked at, the oldest first.
+    """
 
     kind: str
     place: str
+    more: tuple[str, ...] = ()
 
 
 def against_champion(declaration: ModelDeclaration, contract: ServingContract, version: int) -> list[Change]:
@@ -53,13 +66,19 @@ def against_champion(declaration: ModelDeclaration, contract: ServingContract, v
 
 
 def against_lake(declaration: ModelDeclaration, recorded: Mapping[str, Sequence[RecordedColumn]]) -> list[Change]:
-    """Features whose column lies in the lake as another type."""
+    """Features whose column lies in the lake as another type; of each, its types with the oldest first."""
     found = []
     for feature in declaration.data.features:
-        other = next((c for c in recorded.get(feature.name, ()) if c.kind != feature.type), None)
-        if other is not None:
+        columns = recorded.get(feature.name, ())
+        other = next((c for c in columns if c.kind != feature.type), None)
+        if other is None:
+            continue
+        if columns[0].kind == feature.type:
+            sentence = _put_back(feature.name, feature.type, other)
+        else:
             there = f"the lake has it as a {other.kind} ({other.place})"
-            found.append(Change("column_type", feature.name, _other_type(feature.name, feature.type, there)))
+            sentence = _other_type(feature.name, feature.type, there)
+        found.append(Change("column_type", feature.name, sentence))
     return found
 
 
@@ -115,3 +134,24 @@ def _other_type(name: str, kind: str, there: str) -> str:
         f" new one under another name, e.g. '{name[:20]}_{'text' if kind == 'category' else 'number'}'; import history"
         f" again with both; remove {name!r} once the champion does not use it ({GUIDE})"
     )
+
+
+def _put_back(name: str, kind: str, other: RecordedColumn) -> str:
+    """Of a type that was declared otherwise for a while: there is nothing to declare, the rows in between stay."""
+    places = [other.place, *other.more]
+    folders = list(dict.fromkeys(place.rpartition("/")[0] for place in places))
+    moves = "; ".join(f"`aws s3 mv {place} {_aside(place)}`" for place in places[:MOST_NAMED])
+    more = f"; and {len(places) - MOST_NAMED} more of them, up to {places[-1]}" if len(places) > MOST_NAMED else ""
+    dates = [folder.rpartition("date=")[2] for folder in folders if "/date=" in folder]
+    when = f", captured from {dates[0]} to {dates[-1]}" if len(dates) > 1 else f", captured {dates[0]}" if dates else ""
+    return (
+        f"{name!r} is declared as a {kind}, and the lake has it as a {other.kind} in between, in {len(places)} of the"
+        f" objects that were looked at{when}: no query reads both. Move them out of the tables' way, with all their"
+        f" rows: {moves}{more}; then type this again: of many objects of one date, some are not looked at ({GUIDE})"
+    )
+
+
+def _aside(place: str) -> str:
+    """Where an object is no table's: ``s3://lake/predictions/…`` is moved to ``s3://lake/set-aside/predictions/…``."""
+    bucket, _, key = place.removeprefix("s3://").partition("/")
+    return f"s3://{bucket}/set-aside/{key}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from typing import Any
 
 from everloop.dataset.changes import RecordedColumn
@@ -14,22 +16,40 @@ from everloop.names import lake_prefix
 MOST_OBJECTS = 100
 """Imports that are looked at; of more, the oldest and the newest."""
 
+MOST_CAPTURED = 400
+"""Captured objects that are looked at: the oldest and the newest of each date, then the newest of the others.
+
+A type that was deployed and put back lies between others, within one date or over many. So every object of the last
+days is looked at, and the ends of the ``MOST_ENDS`` before. It costs a request for each 1,000 objects that are listed,
+and one for each that is read.
+"""
+
+MOST_ENDS = 300
+"""Of them, the ends of dates: of at least 150 dates, of 300 with one object each."""
+
 FOOTER_BYTES = 65_536
 """Read at once from the end of an object; a longer footer takes a second read."""
 
+AT_A_TIME = 8
+"""Objects that are read at the same time: an answer takes some ten milliseconds, of which nothing is work here."""
+
 
 def recorded_columns(s3_client: Any, bucket: str, model: str, listing: LakeListing) -> dict[str, list[RecordedColumn]]:
-    """Every type that each column has in the model's history and in its first captured object, by column.
+    """Every type that each column has in the model's history and in what was captured, by column, the oldest first.
 
     An object that is no Parquet file says nothing here: the query that reads it fails with its own words.
     """
-    found: dict[str, list[RecordedColumn]] = {}
-    for key in [*_imports(model, listing), *_first_captured(s3_client, bucket, model)]:
-        for name, kind in _kinds(s3_client, bucket, key):
-            columns = found.setdefault(name, [])
-            if all(column.kind != kind for column in columns):
-                columns.append(RecordedColumn(kind, f"s3://{bucket}/{key}"))
-    return found
+    keys = [*_imports(model, listing), *_captured(s3_client, bucket, model)]
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        read = list(pool.map(lambda key: list(_kinds(s3_client, bucket, key)), keys))
+    places: dict[str, dict[str, list[str]]] = {}
+    for key, columns in zip(keys, read, strict=True):
+        for name, kind in columns:
+            places.setdefault(name, {}).setdefault(kind, []).append(f"s3://{bucket}/{key}")
+    return {
+        name: [RecordedColumn(kind, found[0], tuple(found[1:])) for kind, found in kinds.items()]
+        for name, kinds in places.items()
+    }
 
 
 def _imports(model: str, listing: LakeListing) -> list[str]:
@@ -38,10 +58,19 @@ def _imports(model: str, listing: LakeListing) -> list[str]:
     return keys if len(keys) <= MOST_OBJECTS else [*keys[:half], *keys[-half:]]
 
 
-def _first_captured(s3_client: Any, bucket: str, model: str) -> Iterator[str]:
+def _captured(s3_client: Any, bucket: str, model: str) -> list[str]:
+    """S3 lists by key, which begins with the date and goes on with the time: the oldest comes first."""
     prefix = f"{lake_prefix(PREDICTIONS.kind, model)}{DATE}="
-    for item in s3_client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents", []):
-        yield item["Key"]
+    pages = s3_client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    ends: list[str] = []
+    for _, found in groupby(keys, key=lambda key: key.removeprefix(prefix).partition("/")[0]):
+        of_date = list(found)
+        ends += dict.fromkeys((of_date[0], of_date[-1]))
+    chosen = set(ends[-MOST_ENDS:])
+    others = [key for key in keys if key not in chosen]
+    chosen.update(others[max(0, len(others) - (MOST_CAPTURED - len(chosen))) :])
+    return [key for key in keys if key in chosen]
 
 
 def _kinds(s3_client: Any, bucket: str, key: str) -> Iterator[tuple[str, str]]:

@@ -76,12 +76,32 @@ def test_another_key_target_or_type_of_problem_is_another_model() -> None:
 def test_a_column_that_lies_in_the_lake_as_another_type_is_told_with_the_object() -> None:
     recorded = {
         "distance": [RecordedColumn("number", "s3://lake/a")],
-        "wind": [RecordedColumn("number", "s3://lake/a"), RecordedColumn("category", "s3://lake/b")],
+        "wind": [RecordedColumn("category", "s3://lake/b"), RecordedColumn("number", "s3://lake/c")],
         "gone": [RecordedColumn("category", "s3://lake/a")],
     }
     (change,) = against_lake(declared(DISTANCE, WIND, LINE), recorded)
     assert (change.code, change.name) == ("column_type", "wind")
     assert "the lake has it as a category (s3://lake/b)" in change.sentence
+
+
+def test_objects_of_a_type_that_was_put_back_are_told_with_the_way_to_set_them_aside() -> None:
+    day = "s3://lake/predictions/model=late_train/date=2013-01-0"
+    number = RecordedColumn("number", f"{day}1/a", (f"{day}4/a",))
+    one = RecordedColumn("category", f"{day}2/b")
+    (change,) = against_lake(declared(DISTANCE, WIND, LINE), {"wind": [number, one]})
+    assert (change.code, change.name) == ("column_type", "wind")
+    assert "has it as a category in between, in 1 of the objects that were looked at, captured 2013-01-02" in str(
+        change
+    )
+    aside = "s3://lake/set-aside/predictions/model=late_train/date=2013-01-02/b"
+    assert f"`aws s3 mv {day}2/b {aside}`" in change.sentence
+    assert "another name" not in change.sentence
+    # AND of many, the first are named and the last, with the dates
+    many = RecordedColumn("category", f"{day}2/b", tuple(f"{day}3/{n}" for n in range(8)))
+    (change,) = against_lake(declared(DISTANCE, WIND, LINE), {"wind": [number, many]})
+    assert "in 9 of the objects that were looked at, captured from 2013-01-02 to 2013-01-03" in change.sentence
+    assert change.sentence.count("aws s3 mv") == 5
+    assert f"and 4 more of them, up to {day}3/7" in change.sentence
 
 
 def test_all_of_it_is_told_at_once() -> None:

@@ -14,9 +14,10 @@ from moto import mock_aws
 from everloop.dataset.changes import RecordedColumn
 from everloop.dataset.lake import parquet_bytes
 from everloop.dataset.lake_listing import list_lake
-from everloop.dataset.recorded_columns import FOOTER_BYTES, MOST_OBJECTS, recorded_columns
+from everloop.dataset.recorded_columns import FOOTER_BYTES, MOST_CAPTURED, MOST_ENDS, MOST_OBJECTS, recorded_columns
 
 HISTORY = "history/model=late_train/"
+CAPTURED = "predictions/model=late_train/date="
 
 
 class Reads:
@@ -60,17 +61,40 @@ def test_every_type_of_a_column_is_found_once_with_an_object_that_has_it(s3: Rea
     assert found(s3) == {
         "wind": [
             RecordedColumn("number", f"s3://lake/{HISTORY}a.parquet"),
-            RecordedColumn("category", f"s3://lake/{HISTORY}b.parquet"),
+            RecordedColumn("category", f"s3://lake/{HISTORY}b.parquet", (f"s3://lake/{HISTORY}c.parquet",)),
         ],
-        "line": [RecordedColumn("category", f"s3://lake/{HISTORY}a.parquet")],
+        "line": [RecordedColumn("category", f"s3://lake/{HISTORY}a.parquet", (f"s3://lake/{HISTORY}b.parquet",))],
     }
 
 
-def test_what_was_captured_first_counts_too(s3: Reads) -> None:
-    put(s3, "predictions/model=late_train/date=2013-01-02/b", wind=["calm"])
-    put(s3, "predictions/model=late_train/date=2013-01-01/a", wind=[1.0])
-    (column,) = found(s3)["wind"]
-    assert column == RecordedColumn("number", "s3://lake/predictions/model=late_train/date=2013-01-01/a")
+def test_what_was_captured_counts_too_the_oldest_first(s3: Reads) -> None:
+    put(s3, f"{CAPTURED}2013-01-02/b", wind=["calm"])
+    put(s3, f"{CAPTURED}2013-01-01/a", wind=[1.0])
+    assert found(s3)["wind"] == [
+        RecordedColumn("number", f"s3://lake/{CAPTURED}2013-01-01/a"),
+        RecordedColumn("category", f"s3://lake/{CAPTURED}2013-01-02/b"),
+    ]
+
+
+@pytest.mark.parametrize("changed", [["2013-01-02/a"], ["2013-01-02/b"], ["2013-01-02/c", "2013-01-03/a"]])
+def test_a_type_that_was_deployed_and_put_back_is_found_in_between(s3: Reads, changed: list[str]) -> None:
+    for name in [f"2013-01-0{day}/{key}" for day in (1, 2, 3, 4) for key in "abc"]:
+        put(s3, f"{CAPTURED}{name}", wind=["calm"] if name in changed else [1.0])
+    number, category = found(s3)["wind"]
+    assert (number.kind, category.kind) == ("number", "category")
+    assert [category.place, *category.more] == [f"s3://lake/{CAPTURED}{name}" for name in changed]
+
+
+def test_of_very_many_captured_objects_the_ends_of_dates_and_the_newest_are_read(s3: Reads) -> None:
+    dates = [f"2013-{month:02}-{day:02}" for month in range(1, 8) for day in range(1, 29)]
+    for date in dates:
+        for key in "abcd":
+            s3.client.put_object(Bucket="lake", Key=f"{CAPTURED}{date}/{key}", Body=b"x")
+    found(s3)
+    read = {key.removeprefix(CAPTURED) for key in s3.keys}
+    assert len(read) == MOST_CAPTURED
+    assert {f"{date}/{key}" for date in dates[-MOST_ENDS // 2 :] for key in "ad"} <= read
+    assert {f"{date}/{key}" for date in dates[-30:] for key in "abcd"} <= read
 
 
 def test_of_a_large_object_the_footer_alone_is_read_however_long(s3: Reads) -> None:
