@@ -10,7 +10,7 @@ import click
 
 from cli.account import Account
 from cli.exceptions import CommandError
-from cli.operations.changes import changes_against_deployed, removed_champion
+from cli.operations.changes import changes_against_deployed, removed_champion, undeclared
 from cli.operations.declarations import find_declaration, model_folders
 from cli.operations.trial import Trial, sample_of, try_file
 from cli.options import json_option, models_directory_option
@@ -31,19 +31,26 @@ def check(models: tuple[str, ...], no_sample: bool, deployed: bool, models_direc
     try` does. What the gate says of a sample is told, and no mistake.
 
     With --deployed, what the champion still needs, and columns that lie in the lake as another type, are mistakes too:
-    type it before you deploy a changed declaration. It reads the account; without it, nothing does.
+    type it before you deploy a changed declaration. So is a deployed model whose folder is gone. It reads the account;
+    without it, nothing does.
 
     Every mistake of every model is named: of the declaration, of what its folder holds, of what the limits of the
     services allow. Exit status 1 when any has one.
     """
     output = Output(as_json)
-    names = list(dict.fromkeys(models)) or model_folders(models_directory)
+    folders, account = model_folders(models_directory), Account() if deployed else None
+    gone = {} if account is None else undeclared(account, folders)
+    names = list(dict.fromkeys(models)) or [*folders, *gone]
     if not names:
         raise CommandError(
             f"no models/<name>/model.yaml in {models_directory.resolve()}", "docs/add-a-model.md shows how to add one"
         )
-    results, account = [], Account() if deployed else None
+    results: list[dict[str, Any]] = []
     for name in names:
+        if name in gone:
+            results.append({"model": name, "ok": False, "mistakes": [], "undeclared": gone[name]})
+            output.say(f"{name}: {gone[name]}")
+            continue
         try:
             declaration = find_declaration(name, models_directory)
         except (ModelFileError, CommandError) as error:

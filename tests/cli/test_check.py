@@ -89,6 +89,31 @@ def test_against_what_is_deployed_each_change_is_told_with_its_way(
     assert (alone.exit_code, "fits what is deployed" in alone.output) == (0, True)
 
 
+def test_a_deployed_model_whose_folder_is_gone_is_told_with_how_to_remove_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a deployed model whose folder was renamed
+    write_model(tmp_path, binary_document(model="later_train"))
+    for name, value in {"AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t", "AWS_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        deploy_champion(small_contract())
+        # WHEN all models are checked, or the one of that name, THEN it is told
+        for names in ((), ("late_train",)):
+            found = checked(tmp_path, *names, "--deployed")
+            assert found.exit_code == 1
+            assert "late_train: is deployed and has no folder models/late_train/" in found.output
+            assert "`aws cloudformation delete-stack --stack-name EverloopModel-late-train`" in found.output
+        as_json = {r["model"]: r["ok"] for r in json.loads(checked(tmp_path, "--deployed", "--json").output)}
+        assert as_json == {"later_train": True, "late_train": False}
+        # AND not to who asks for another one, nor without the account
+        assert checked(tmp_path, "later_train", "--deployed").exit_code == 0
+        assert checked(tmp_path).exit_code == 0
+        # AND where no folder is left at all
+        (tmp_path / "none").mkdir()
+        assert "late_train: is deployed and has no" in checked(tmp_path / "none", "--deployed").output
+
+
 def deploy_champion(contract: ServingContract) -> None:
     """The platform's parameters, a table and a bucket, and a champion with that contract."""
     names = {"table": TABLE, "lake_bucket": "lake", "artifact_bucket": "artifacts"}
