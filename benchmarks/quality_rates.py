@@ -92,7 +92,7 @@ def _judged(days: list[Any], trigger: QualityTrigger) -> tuple[Any, ...]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--draws", type=int, default=800)
+    parser.add_argument("--draws", type=int, default=400)
     parser.add_argument("--confidence", type=float, default=0.99)
     parser.add_argument("--rates", type=float, nargs="+", default=[0.0005, 0.001, 0.005, 0.05, 0.5])
     parser.add_argument("--seed", type=int, default=1)
