@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class UnclearRequestError(Exception):
+    """A request that could mean one thing to who decides and another to who acts."""
+
+
 @dataclass(frozen=True)
 class Access:
     """One action on one resource.

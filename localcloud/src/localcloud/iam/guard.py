@@ -24,12 +24,12 @@ from werkzeug.exceptions import HTTPException
 
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import replace
-from localcloud.iam.calls import Access
+from localcloud.iam.calls import Access, UnclearRequestError
 from localcloud.iam.identities import Session, UnknownRoleError, find_role, find_session, role_boundary, role_policies
 from localcloud.iam.policy import AccessRequest, Decision, Principal, decide, decide_for_principal
 from localcloud.iam.requests import accesses_of, settle_parameters
 from localcloud.iam.signer import Signer, current_signer
-from localcloud.services.s3.accesses import s3_accesses
+from localcloud.services.s3.accesses import s3_accesses, settle_s3
 
 _QUERY_PROTOCOL_CODES = {"sns": "AuthorizationError"}
 
@@ -94,8 +94,8 @@ def _answer(response: BaseResponse, denied: DeniedError) -> HTTPException:
     error = _DenialError(denied.code, str(denied))
     try:
         status, headers, body = response.serialized(ActionResult(error))
-    except AssertionError:
-        # An operation that the service model does not have: there is no format to answer in.
+    except (AssertionError, NotImplementedError):
+        # An operation or a content type that the service does not have: there is no format to answer in.
         status, headers, body = 403, {}, str(denied)
     if not 400 <= int(status) < 500:
         # The service's model lists no such error, as most do not: the status of the protocols.
@@ -121,9 +121,12 @@ class Guard:
         DeniedError
             When it is not allowed.
         """
-        settle_parameters(response)
         signer = self._signer()
         region, scope = signer.region, signer.service
+        try:
+            settle_parameters(response, region)
+        except UnclearRequestError as error:
+            raise DeniedError("ValidationException", str(error)) from error
         if signer.access_key_id == self._context.operator.access_key_id:
             return
         action = response._get_action()
@@ -133,13 +136,21 @@ class Guard:
         code = _QUERY_PROTOCOL_CODES.get(scope, "AccessDenied" if is_query else "AccessDeniedException")
         session = self.session(signer.access_key_id)
         context = self.request_context(session, region)
-        for access in accesses_of(response, scope, action, region, self._context.account_id):
+        try:
+            accesses = accesses_of(response, scope, action, region, self._context.account_id)
+        except UnclearRequestError as error:
+            raise DeniedError("ValidationException", str(error)) from error
+        for access in accesses:
             self.require(session, access, context, code)
         if scope == "sts" and action == "AssumeRole":
             self._require_trust(session, str(response._get_param("RoleArn")), context, code)
 
     def check_s3(self, response: S3Response, request: Any, full_url: str) -> None:
         """Check a request to S3, by identity and by bucket policy."""
+        try:
+            settle_s3(response, request)
+        except UnclearRequestError as error:
+            raise DeniedError("InvalidRequest", str(error)) from error
         signer = self._signer()
         if signer.access_key_id == self._context.operator.access_key_id:
             return

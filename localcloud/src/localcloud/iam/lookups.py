@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from moto.athena.models import athena_backends
 from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
+
+from localcloud.iam.calls import UnclearRequestError
+from localcloud.services.lambda_.runtime.exceptions import InvalidParameterValueError
+from localcloud.services.lambda_.runtime.functions import split_name
 
 if TYPE_CHECKING:
     from localcloud.iam.calls import Call
@@ -22,15 +25,14 @@ def kms_key_arn(call: Call, key: str) -> str:
 
 
 def lambda_function_arn(call: Call, name: str, qualifier: str | None) -> str:
-    """The ARN of a function given by name, partial ARN or ARN, with its qualifier when there is one."""
-    name = unquote(name)
-    if name.startswith("arn:"):
-        arn = name
-    else:
-        tail = name.split(":function:")[-1]
-        arn = call.arn("lambda", f"function:{tail}")
-    is_qualified = arn.count(":") > 6
-    return f"{arn}:{qualifier}" if qualifier and not is_qualified else arn
+    """The ARN of a function given in any form of its name, with its qualifier when there is one; as it is looked up."""
+    try:
+        bare, qualifier = split_name(name, qualifier)
+    except InvalidParameterValueError as error:
+        raise UnclearRequestError(str(error)) from error
+    if name.startswith("arn:") and not name.startswith(call.arn("lambda", "function:")):
+        raise UnclearRequestError(f"{name} is of another region or account: functions here are of {call.region}")
+    return call.arn("lambda", f"function:{bare}:{qualifier}" if qualifier else f"function:{bare}")
 
 
 def state_machine_of_token(call: Call, token: str) -> str | None:

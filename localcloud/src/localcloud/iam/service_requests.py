@@ -8,13 +8,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from localcloud.iam import lookups
-from localcloud.iam.calls import Access, Call
+from localcloud.iam.calls import Access, Call, UnclearRequestError
 from localcloud.services.dynamodb.accesses import dynamodb_accesses
 
 
 def _one(service: str, call: Call, *resources: str, action: str | None = None, **context: str) -> list[Access]:
     keys = {key.replace("__", ":"): (value,) for key, value in context.items()}
     return [Access(f"{service}:{action or call.action}", resources or ("*",), keys)]
+
+
+def _only(call: Call, *names: str) -> str | None:
+    """The one of these parameters that is there: AWS takes them as alternatives, and who acts may take another one.
+
+    Raises
+    ------
+    UnclearRequestError
+        When more than one of them is there.
+    """
+    given = [name for name in names if call.params.get(name)]
+    if len(given) > 1:
+        raise UnclearRequestError(f"{call.action} takes one of {' and '.join(given)}, not both")
+    return call.params[given[0]] if given else None
 
 
 # --- keys and parameters --------------------------------------------------------------------------------------
@@ -47,7 +61,7 @@ def _lambda(call: Call) -> Iterable[Access] | None:
 
 def _states(call: Call) -> Iterable[Access] | None:
     params = call.params
-    arn = params.get("stateMachineArn") or params.get("executionArn") or params.get("resourceArn")
+    arn = _only(call, "stateMachineArn", "executionArn", "resourceArn", "mapRunArn")
     if arn is None and params.get("taskToken"):
         arn = lookups.state_machine_of_token(call, params["taskToken"])
     if arn is None and params.get("name") and call.action == "CreateStateMachine":
@@ -84,7 +98,7 @@ def _sqs(call: Call) -> Iterable[Access] | None:
 
 def _sns(call: Call) -> Iterable[Access] | None:
     params = call.params
-    arn = params.get("TopicArn") or params.get("TargetArn") or params.get("SubscriptionArn")
+    arn = _only(call, "TopicArn", "TargetArn", "SubscriptionArn", "PhoneNumber")
     if arn is None and params.get("Name"):
         arn = call.arn("sns", params["Name"])
     action = call.action.removesuffix("Batch")
@@ -115,7 +129,7 @@ def _scheduler(call: Call) -> Iterable[Access] | None:
     params = call.params
     name = params.get("Name")
     if name and "ScheduleGroup" not in call.action:
-        group = params.get("GroupName") or params.get("groupName") or "default"
+        group = params.get("GroupName") or params.get("groupName") or "default"  # of the body, or of the query
         return _one("scheduler", call, call.arn("scheduler", f"schedule/{group}/{name}"))
     return _one("scheduler", call, call.arn("scheduler", f"schedule-group/{name}")) if name else None
 
@@ -139,12 +153,16 @@ def _glue(call: Call) -> Iterable[Access] | None:
     database = params.get("DatabaseName")
     if database is None:
         return None
-    table = (
-        params.get("TableName")
-        or (params.get("Name") if "Table" in call.action else None)
-        or (params.get("TableInput") or {}).get("Name")
-        or "*"
-    )
+    of_table = {"Name": params.get("Name") if "Table" in call.action else None}
+    named = {
+        "TableName": params.get("TableName"),
+        **of_table,
+        "TableInput": (params.get("TableInput") or {}).get("Name"),
+    }
+    tables = {table for table in named.values() if table}
+    if len(tables) > 1:
+        raise UnclearRequestError(f"{call.action} names two tables, {' and '.join(sorted(tables))}; name one")
+    table = tables.pop() if tables else "*"
     arns = (catalog, call.arn("glue", f"database/{database}"), call.arn("glue", f"table/{database}/{table}"))
     return [Access(f"glue:{call.action}", (arn,)) for arn in arns]
 
@@ -163,14 +181,13 @@ def _athena(call: Call) -> Iterable[Access] | None:
 
 
 def _logs(call: Call) -> Iterable[Access] | None:
-    params = call.params
-    group = params.get("logGroupName") or params.get("logGroupIdentifier")
-    if not group:
+    group = _only(call, "logGroupName", "logGroupIdentifier", "logGroupNames", "logGroupIdentifiers")
+    if not isinstance(group, str):
         return None
     if group.startswith("arn:"):
         group = group.removesuffix(":*").split(":log-group:", 1)[-1]
     arn = call.arn("logs", f"log-group:{group}")
-    stream = params.get("logStreamName")
+    stream = call.params.get("logStreamName")
     if stream and call.action != "CreateLogStream":
         return _one("logs", call, f"{arn}:log-stream:{stream}")
     return _one("logs", call, arn, f"{arn}:*")
