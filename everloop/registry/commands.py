@@ -11,6 +11,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from everloop.registry.command_values import value_problems
 from everloop.registry.exceptions import CommandRefusedError
 from everloop.registry.items import Record
 from everloop.registry.records import Rollout
@@ -280,6 +281,7 @@ def decoded(document: Any, caller: str | None) -> Command:
         for field, value in given.items()
         if field in wanted and type(value) not in wanted[field]
     ]
+    wrong = wrong or value_problems(given)
     if wrong:
         raise CommandRefusedError(f"the command {name} can't be read: {'; '.join(wrong)}")
     return kind(**given)

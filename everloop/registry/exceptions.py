@@ -54,6 +54,10 @@ class RunNotActiveError(RegistryError):
     """The run that wants to change what serves is not (or no longer) the model's active run."""
 
 
+class RunOutOfOrderError(RegistryError):
+    """A run would be recorded as opened before one that was opened already."""
+
+
 class QuotaExceededError(RegistryError):
     """The model has had as many training runs as its declaration allows."""
 

@@ -11,6 +11,7 @@ from everloop.registry.audit import Entry
 from everloop.registry.changes import Change, free, holds
 from everloop.registry.exceptions import (
     ChampionChangedError,
+    InvalidTransitionError,
     RolloutEndedError,
     RunNotActiveError,
     UnknownRolloutError,
@@ -18,7 +19,7 @@ from everloop.registry.exceptions import (
 )
 from everloop.registry.ledger import Plan
 from everloop.registry.moves import Move, move
-from everloop.registry.records import Champion, Rollout
+from everloop.registry.records import Champion, Rollout, Version
 from everloop.registry.runs import Runs, fence
 from everloop.registry.states import SERVING, State
 
@@ -101,10 +102,25 @@ class Rollouts(Runs):
         return self.rollout(rollout.rollout_id)
 
     def step_rollout(self, rollout_id: str, *, step_index: int, percent: float | None, at: str, actor: str) -> Rollout:
-        """Record that step ``step_index`` is in effect since ``at``."""
+        """Record that step ``step_index`` is in effect since ``at``.
+
+        Raises
+        ------
+        RolloutEndedError
+            When the rollout is past its canary.
+        UnknownStatusError
+            When that step does not follow the one in effect, or ``percent`` is none.
+        """
+        if percent is not None and not 0 <= percent <= 100:
+            raise UnknownStatusError(f"rollout {rollout_id}: {percent} is no share of the traffic: 0 to 100 percent is")
 
         def plan() -> Plan:
             rollout = self._open(rollout_id, "canary")
+            if step_index != rollout.step_index + 1:
+                raise UnknownStatusError(
+                    f"rollout {rollout_id} is in step {rollout.step_index}: step {rollout.step_index + 1} follows, not"
+                    f" {step_index}"
+                )
             stepped = replace(rollout, step_index=step_index, percent=percent, step_started_at=at)
             details = {"step_index": step_index, "percent": percent}
             entry = self._entry("traffic_shifted", rollout, at, actor, details)
@@ -239,6 +255,22 @@ class Rollouts(Runs):
             return Plan((fence(self.model, run_id), changes.replace(served, _champion_is(old))), (entry,))
 
         self.commit(f"republish:{run_id}:{lambda_version}", f"publish version {version} again", plan)
+
+    def retire(self, number: int, *, reason: str, at: str, actor: str) -> Version:
+        """Retire a deprecated version, once.
+
+        Raises
+        ------
+        InvalidTransitionError
+            When a rollout that is open would go back to it.
+        """
+        for rollout in self.rollouts():
+            if rollout.is_open and rollout.previous_version == number:
+                raise InvalidTransitionError(
+                    f"model {self.model}: rollout {rollout.rollout_id} would go back to version {number}, so it is not"
+                    " retired before that rollout has ended"
+                )
+        return super().retire(number, reason=reason, at=at, actor=actor)
 
     def note_reconciled(self, rollout_run: str, version: int, *, details: dict[str, Any], at: str, actor: str) -> None:
         """Note that the alias was found elsewhere, and put back to where the registry says, before a rollout.

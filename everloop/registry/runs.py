@@ -17,6 +17,7 @@ from everloop.registry.exceptions import (
     RegistryError,
     RunAlreadyActiveError,
     RunNotActiveError,
+    RunOutOfOrderError,
     TooManyBrokenRunsError,
     UnknownRunError,
     UnknownStatusError,
@@ -83,6 +84,8 @@ class Runs(Versions):
         QuotaExceededError
             When ``quota_runs`` training runs started in the ``quota_days`` before ``at``. Runs that broke before they
             trained are not among them.
+        RunOutOfOrderError
+            When a run was opened later than ``at`` already.
         TooManyBrokenRunsError
             When as many as :data:`BROKEN_RUNS` of those started in the last day.
         """
@@ -93,6 +96,7 @@ class Runs(Versions):
                 raise RunAlreadyActiveError(self.model, active.run_id, active.started_at)
             if kind == "train":
                 self._check_quota(at, quota_runs, quota_days)
+            self._check_order(at)
             champion = self.champion()
             run = Run(
                 model=self.model,
@@ -126,13 +130,18 @@ class Runs(Versions):
         Raises
         ------
         UnknownStatusError
-            When ``status`` is no way to end.
+            When ``status`` is no way to end, or a run that a version came of is said not to have trained.
         """
         if status not in CLOSED:
             raise UnknownStatusError(f"a run ends as one of {', '.join(sorted(CLOSED))}, not {status!r}")
 
         def plan() -> Plan:
             run = self.run(run_id)
+            if run.version is not None and not trained:
+                raise UnknownStatusError(
+                    f"model {self.model}: version {run.version} came of run {run_id}, so it trained and is one of the"
+                    " quota's; close it as trained"
+                )
             ended = replace(run, status=status, ended_at=at, cause=cause, trained=trained)
             details = {"kind": run.kind, "status": status} | ({} if trained else {"trained": False})
             entry = Entry(at=at, action="run_closed", actor=actor, run_id=run_id, reason=cause, details=details)
@@ -180,6 +189,15 @@ class Runs(Versions):
         except ValueError:  # a person's trigger may say anything
             return {}
         return {"window_sha256": record_sha256(window)} if window else {}
+
+    def _check_order(self, at: str) -> None:
+        """A run that began in the past would not be seen by whoever counts the runs of the last days."""
+        newest = max((run.started_at for run in self._all(Run, keys.RUNS)), key=parse_instant, default=None)
+        if newest is not None and parse_instant(at) < parse_instant(newest):
+            raise RunOutOfOrderError(
+                f"model {self.model}: a run was opened at {newest} already, so none opens at {at}; send it with the"
+                " present time"
+            )
 
     def _check_quota(self, at: str, allowed: int, days: int) -> None:
         runs = [run for run in self._all(Run, keys.RUNS) if run.kind == "train"]

@@ -22,6 +22,7 @@ from everloop.registry import (
     Window,
     verify_audit,
 )
+from everloop.registry.exceptions import RunOutOfOrderError, UnknownStatusError
 from everloop.registry.runs import BROKEN_RUNS
 from tests.fakes.registry_table import UnreliableClient
 from tests.helpers.registry_scenes import FAILED, at, close_run, crown, open_run, register, start_rollout
@@ -50,6 +51,21 @@ class TestRuns:
         open_run(store, "train-1")
         close_run(store, "train-1", status="rejected")
         assert close_run(store, "train-1", status="failed").status == "rejected"
+
+    def test_a_run_is_not_opened_before_one_that_was_opened(self, store: RegistryStore):
+        """So no training is written down where the quota no longer looks."""
+        open_run(store, "train-1", when=at(60))
+        close_run(store, "train-1", when=at(70))
+        with pytest.raises(RunOutOfOrderError, match="already, so none opens at"):
+            open_run(store, "train-2", when=at(59))
+        assert open_run(store, "train-3", when=at(60)).run_id == "train-3"
+
+    def test_a_run_that_a_version_came_of_has_trained(self, store: RegistryStore):
+        open_run(store, "train-1")
+        register(store, "train-1")
+        with pytest.raises(UnknownStatusError, match="version 1 came of run train-1, so it trained"):
+            close_run(store, "train-1", status="failed", trained=False)
+        assert close_run(store, "train-1", status="failed").trained
 
     def test_closing_a_run_that_never_opened(self, store: RegistryStore):
         with pytest.raises(UnknownRunError, match="train-9"):
@@ -295,6 +311,30 @@ class TestRollouts:
         stale = type(rollout)(**{**rollout.to_json(), "rollout_id": "other", "previous_version": None})
         with pytest.raises(ChampionChangedError, match="the champion is version 1, not None"):
             store.start_rollout(stale, at=at(22), actor="test")
+
+    @pytest.mark.parametrize("step", [1, 5])
+    def test_a_step_follows_the_one_in_effect(self, store: RegistryStore, step: int):
+        open_run(store, "train-1")
+        start_rollout(store, "train-1", register(store, "train-1").version)
+        with pytest.raises(UnknownStatusError, match="is in step -1: step 0 follows"):
+            store.step_rollout("train-1", step_index=step, percent=5, at=at(21), actor="test")
+
+    @pytest.mark.parametrize("percent", [-1.0, 100.5])
+    def test_a_step_gives_a_share_of_the_traffic(self, store: RegistryStore, percent: float):
+        open_run(store, "train-1")
+        start_rollout(store, "train-1", register(store, "train-1").version)
+        with pytest.raises(RegistryError, match="0 to 100"):
+            store.step_rollout("train-1", step_index=0, percent=percent, at=at(21), actor="test")
+
+    def test_what_a_rollout_would_go_back_to_is_not_retired(self, store: RegistryStore):
+        crown(store, "train-1")
+        crown(store, "train-2", complete=False)
+        with pytest.raises(InvalidTransitionError, match="would go back to version 1"):
+            store.retire(1, reason="old", at=at(35), actor="test")
+        store.roll_back("train-2", reasons=[], at=at(36), actor="test")
+        champion = store.champion()
+        assert champion is not None
+        assert champion.version == 1
 
     def test_new_code_for_the_champion(self, store: RegistryStore):
         crown(store, "train-1")

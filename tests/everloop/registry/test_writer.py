@@ -18,6 +18,12 @@ from tests.fakes.registry_table import TABLE, UnreliableClient
 from tests.helpers.registry_scenes import TRIGGER, at, crown, open_run
 
 OPEN = OpenRun("train-1", "train", TRIGGER, at(0), "test", 10, 7)
+BY_NAME: dict[str, Any] = {
+    "at": at(0),
+    "started_at": at(0),
+    "gate": {"verdict": "pass", "reasons": []},
+    "check": {"phase": "canary"},
+}
 EXAMPLES: dict[str, Any] = {"str": "x", "int": 1, "dict": {}, "list": [], "bool": False, "float": 0.5}
 
 
@@ -25,7 +31,7 @@ def an_example(kind: type[Command]) -> dict[str, Any]:
     """A command of that kind that can be read."""
     values = {}
     for name, field in kind.__dataclass_fields__.items():
-        values[name] = EXAMPLES[str(field.type).split("[")[0].split(" ")[0]]
+        values[name] = BY_NAME.get(name, EXAMPLES[str(field.type).split("[")[0].split(" ")[0]])
     return {"command": kind.__name__, **values}
 
 
@@ -76,6 +82,44 @@ class TestReading:
     def test_a_command_that_is_not_what_its_name_promises(self, change: dict[str, Any], said: str):
         with pytest.raises(CommandRefusedError, match=said):
             decoded({**encoded(OPEN), **change}, "run")
+
+    @pytest.mark.parametrize(
+        ("name", "change", "said"),
+        [
+            ("OpenRun", {"at": "yesterday"}, "at is no instant"),
+            ("OpenRun", {"at": "2013-03-12T00:00:00"}, "at is no instant"),
+            ("OpenRun", {"at": "9999-12-31T23:59:59Z"}, "the registry takes the years 1970 to 2199"),
+            ("OpenRun", {"at": "2016-12-31T23:59:60Z"}, "at is no instant"),
+            ("OpenRun", {"run_id": "r" * 257}, "run_id has 257 characters"),
+            ("OpenRun", {"run_id": ""}, "run_id has 0 characters"),
+            ("OpenRun", {"run_id": "r\n"}, "all of them printable"),
+            ("OpenRun", {"quota_days": 10**12}, "quota_days is 1000000000000: it may be 0 to 1,000,000,000"),
+            ("OpenRun", {"quota_runs": -1}, "quota_runs is -1"),
+            ("OpenRun", {"trigger": {"a": float("nan")}}, "trigger is or has nan"),
+            ("OpenRun", {"trigger": {"a": 10**5000}}, "trigger has a number of more than 38 digits"),
+            ("OpenRun", {"trigger": {"a": "\ud800"}}, "trigger has half a character"),
+            ("StepRollout", {"percent": 101}, "percent is 101: it may be 0 to 100"),
+            ("StepRollout", {"percent": float("inf")}, "percent is or has inf"),
+            ("RecordCheck", {"check": {}}, "check has no phase"),
+            ("RollBack", {"reasons": [1]}, "reasons has a reason without a sentence"),
+            ("RegisterVersion", {"gate": {"verdict": "excellent", "reasons": []}}, "gate has the verdict 'excellent'"),
+            ("RegisterVersion", {"gate": {"verdict": "pass"}}, "gate has no list of reasons"),
+            ("RegisterVersion", {"files": {"m.onnx": {"sha256": "x"}}}, "files has no sha256 and bytes for 'm.onnx'"),
+        ],
+    )
+    def test_values_that_could_not_be_kept_or_read_back(self, name: str, change: dict[str, Any], said: str):
+        kind = COMMANDS[name]
+        caller = next(caller for caller, kinds in MAY_SEND.items() if kind in kinds)
+        decoded(an_example(kind), caller)
+        with pytest.raises(CommandRefusedError, match=re.escape(said)):
+            decoded(an_example(kind) | change, caller)
+
+    def test_a_document_that_is_nested_for_ever(self):
+        nested: dict[str, Any] = {}
+        for _ in range(100_000):
+            nested = {"a": nested}
+        with pytest.raises(CommandRefusedError, match="trigger is nested deeper than 32 levels"):
+            decoded({**encoded(OPEN), "trigger": nested}, "run")
 
     def test_a_field_that_is_missing(self):
         with pytest.raises(CommandRefusedError, match="run_id is missing"):
