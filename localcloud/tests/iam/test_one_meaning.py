@@ -258,8 +258,8 @@ class TestFunctions:
         "name", ["x:function:yours:function:mine", "arn:aws:lambda:eu-west-1:123456789012:function:yours"]
     )
     def test_the_name_is_read_as_it_is_looked_up(self, name):
-        from localcloud.iam.lookups import lambda_function_arn
         from localcloud.iam.calls import Call, UnclearRequestError
+        from localcloud.iam.lookups import lambda_function_arn
 
         call = Call("Invoke", {}, "us-east-1", "123456789012", "/", "POST")
         try:
