@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
+from everloop.exceptions import TransientError
+
 BUSY_CODES = frozenset(
     {
         "BandwidthLimitExceeded",
@@ -36,7 +38,7 @@ BUSY_CODES = frozenset(
 BUSY_STATUSES = frozenset({500, 502, 503, 504})
 
 
-class ServiceBusyError(Exception):
+class ServiceBusyError(TransientError):
     """A service throttled the request, failed, or was not reached; the same request may pass a little later."""
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from everloop.exceptions import TerminalError
 
-class MissingSettingError(RuntimeError):
+
+class MissingSettingError(TerminalError, RuntimeError):
     """A function was deployed without an environment variable that it needs."""
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from everloop.exceptions import TerminalError
 
-class ObjectTooLargeError(Exception):
+
+class ObjectTooLargeError(TerminalError):
     """An object is larger than anything that may stand there.
 
     Attributes

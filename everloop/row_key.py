@@ -10,6 +10,7 @@ import re
 import unicodedata
 from typing import Any
 
+from everloop.exceptions import TerminalError
 from everloop.limits import INVISIBLE_CHARACTERS, UNUSABLE_CHARACTERS
 from everloop.shown import shown
 
@@ -25,7 +26,7 @@ _SCIENTIFIC_TEXT = re.compile(r"[+-]?[0-9]([.,][0-9]+)?[eE][+-][0-9]{2,}")
 _TAKEN = "a key is a text or a whole number"
 
 
-class KeyRefusedError(Exception):
+class KeyRefusedError(TerminalError):
     """A value is no key.
 
     Attributes

@@ -35,10 +35,35 @@ class FunctionFacts:
     managed_layer: bool = False
 
 
+_QUERIES = ("LAKE_BUCKET", "ATHENA_WORKGROUP", "GLUE_DATABASE")
+
+PIPELINE_FUNCTIONS: Mapping[str, FunctionFacts] = {
+    "run": FunctionFacts("Opens and closes training runs", 512, 60, ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET")),
+    "snapshot": FunctionFacts(
+        "Freezes the training data and holds it against its contract",
+        MEMORY_MB,
+        900,
+        ("TABLE", *_QUERIES, "ARTIFACT_BUCKET"),
+        managed_layer=True,
+    ),
+    "gate": FunctionFacts("Decides whether a candidate passes", 512, 60, ()),
+    # It holds a refit and its evaluated sibling at once, each as large as a model may be.
+    "register": FunctionFacts(
+        "Registers a candidate's artifacts", 2048, 120, ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET")
+    ),
+    "rollout": FunctionFacts(
+        "Publishes a version, shifts traffic to it, and takes it back",
+        512,
+        180,
+        ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET", "EVENT_BUS", "PREDICT_FUNCTION"),
+    ),
+}
+"""What the pipeline invokes. Its steps wait by these limits."""
+
+
 def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
     """The facts by function name."""
     serving = declaration.serving
-    queries = ("LAKE_BUCKET", "ATHENA_WORKGROUP", "GLUE_DATABASE")
     return {
         "predict": FunctionFacts(
             "Answers predictions with the version its own version was published for",
@@ -48,32 +73,12 @@ def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
         ),
         "labels": FunctionFacts("Takes in labels", 512, 29, ("LABELS_STREAM",)),
         "registry": FunctionFacts("Writes the model's registry, which nobody else may", 512, 45, ("TABLE",)),
-        "run": FunctionFacts(
-            "Opens and closes training runs", 512, 60, ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET")
-        ),
-        "snapshot": FunctionFacts(
-            "Freezes the training data and holds it against its contract",
-            MEMORY_MB,
-            900,
-            ("TABLE", *queries, "ARTIFACT_BUCKET"),
-            managed_layer=True,
-        ),
-        "gate": FunctionFacts("Decides whether a candidate passes", 512, 60, ()),
-        # It holds a refit and its evaluated sibling at once, each as large as a model may be.
-        "register": FunctionFacts(
-            "Registers a candidate's artifacts", 2048, 120, ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET")
-        ),
-        "rollout": FunctionFacts(
-            "Publishes a version, shifts traffic to it, and takes it back",
-            512,
-            180,
-            ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET", "EVENT_BUS", "PREDICT_FUNCTION"),
-        ),
+        **PIPELINE_FUNCTIONS,
         "monitor": FunctionFacts(
             "Watches drift and quality, and asks for retraining",
             2048,
             600,
-            ("TABLE", *queries, "ARTIFACT_BUCKET", "EVENT_BUS"),
+            ("TABLE", *_QUERIES, "ARTIFACT_BUCKET", "EVENT_BUS"),
             asynchronous=True,
         ),
         "starter": FunctionFacts(

@@ -19,12 +19,13 @@ from everloop.model_file import ModelDeclaration
 from everloop.names import ModelNames
 from infra.acknowledgments import acknowledge
 from infra.container_image import images_by_region
+from infra.function_catalogue import PIPELINE_FUNCTIONS
 from infra.grants import Grant, give
 from infra.job_roles import JobRoles
 from infra.packaging.files import Contents, write_tar_gz
 from infra.packaging.training_source import training_source
 from infra.permissions import ModelPermissions
-from infra.pipeline_definition import function_names, pipeline_definition, refits
+from infra.pipeline_definition import pipeline_definition, refits
 from infra.platform_reference import Platform
 from infra.settings import DeclaredModel, Settings
 
@@ -53,7 +54,7 @@ class Pipeline(Construct):
         images = CfnMapping(self, "Images", mapping={k: dict(v) for k, v in images_by_region().items()})
         permissions = ModelPermissions(Stack.of(self), platform, names)
         jobs = JobRoles(self, "Jobs", permissions=permissions, source=source, images=images, refit=refits(declaration))
-        used = {name: functions[name] for name in function_names(declaration)}
+        used = {name: functions[name] for name in PIPELINE_FUNCTIONS}
         role = self._role(permissions, list(used.values()), jobs)
         log_group = logs.LogGroup(
             self,

@@ -16,25 +16,22 @@ Every task has a time limit, retries what is known to pass, and catches everythi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from everloop.busy_services import ServiceBusyError
+import everloop
+from everloop.exceptions import TransientError
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.worst_case import pipeline_seconds
-from everloop.registry.exceptions import ContentionError
-from everloop.rollout.exceptions import (
-    AliasContendedError,
-    EventNotAcceptedError,
-    FunctionNotReadyError,
-    MetricsIncompleteError,
-)
-from infra.function_catalogue import functions_of
+from everloop.registry.exceptions import RunNotOpenedError
+from infra.function_catalogue import PIPELINE_FUNCTIONS
 from infra.pipeline_jobs import SAGEMAKER_RETRY, evaluation_job, refit_check_job, refit_job, training_job
 
 State = dict[str, Any]
 
-NO_RETRY_ERRORS = ["RunAlreadyActiveError", "QuotaExceededError", "TooManyBrokenRunsError"]
+NO_RETRY_ERRORS = [kind.__name__ for kind in RunNotOpenedError.__subclasses__()]
 """What opening a run may answer by design: nothing was opened, and nothing is broken."""
 
 LAMBDA_RETRY = {
@@ -52,22 +49,27 @@ LAMBDA_RETRY = {
     "JitterStrategy": "FULL",
 }
 
-TRY_AGAIN: tuple[type[Exception], ...] = (
-    AliasContendedError,
-    ContentionError,
-    EventNotAcceptedError,
-    FunctionNotReadyError,
-    MetricsIncompleteError,
-    ServiceBusyError,
-)
-"""What the functions raise when the same call may succeed a little later; Step Functions knows an error by its class.
 
-Every function may be called again with the same input. What a declaration, a contract or the registry refuses is not
-here: it would be refused again.
-"""
+def transient_errors() -> list[str]:
+    """The names of what the functions raise when the same call may succeed a little later, in their order.
+
+    Step Functions knows an error by its class. Every function may be called again with the same input. What a
+    declaration, a contract or the registry refuses is terminal: it would be refused again.
+    """
+    for module in pkgutil.walk_packages(everloop.__path__, "everloop."):
+        if module.name.rpartition(".")[2] in ("busy_services", "exceptions"):
+            importlib.import_module(module.name)
+    return sorted(kind.__name__ for kind in _below(TransientError))
+
+
+def _below(kind: type[Exception]) -> Iterator[type[Exception]]:
+    for sub in kind.__subclasses__():
+        yield sub
+        yield from _below(sub)
+
 
 TRANSIENT_RETRY = {
-    "ErrorEquals": [error.__name__ for error in TRY_AGAIN],
+    "ErrorEquals": transient_errors(),
     "IntervalSeconds": 5,
     "MaxAttempts": 5,
     "BackoffRate": 2,
@@ -111,12 +113,6 @@ def pipeline_definition(declaration: ModelDeclaration) -> dict[str, Any]:
 def refits(declaration: ModelDeclaration) -> bool:
     """Whether a passed candidate is trained once more, on the test rows as well."""
     return declaration.training.refit == "after_gate"
-
-
-def function_names(declaration: ModelDeclaration) -> list[str]:
-    """The functions that the pipeline invokes."""
-    used = {"run", "snapshot", "gate", "register", "rollout"}
-    return [name for name in functions_of(declaration) if name in used]
 
 
 def _opening() -> dict[str, State]:
@@ -355,15 +351,15 @@ def _invoke(
         "Parameters": {"FunctionName": f"${{{function.capitalize()}Function}}", "Payload": dict(payload)},
         "ResultSelector": {"result.$": "$.Payload"},
         "ResultPath": result,
-        "TimeoutSeconds": TASK_SECONDS[function],
+        "TimeoutSeconds": PIPELINE_FUNCTIONS[function].timeout_seconds + MARGIN_SECONDS,
         "Retry": [LAMBDA_RETRY, TRANSIENT_RETRY, CRASH_RETRY],
         "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": catch}],
         "Next": next_state,
     }
 
 
-TASK_SECONDS = {"run": 90, "snapshot": 930, "gate": 90, "register": 150, "rollout": 210}
-"""Half a minute more than the function's own limit, so that it is the function that says what took so long."""
+MARGIN_SECONDS = 30
+"""What a step waits beyond its function's own limit, so that it is the function that says what took so long."""
 
 
 def _rollout_step(action: str, next_state: str) -> State:

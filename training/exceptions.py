@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from everloop.exceptions import TerminalError
 
-class JobError(Exception):
+
+class JobError(TerminalError):
     """A job cannot go on; the message is what the person who reads the failed run sees."""
 
 

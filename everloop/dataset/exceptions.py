@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from everloop.dataset.violations import Violation
+from everloop.exceptions import TerminalError
 
 MOST_TOLD = 50
 """Violations in an error's text; its attribute has all of them."""
 
 
-class DatasetError(Exception):
+class DatasetError(TerminalError):
     """Data can't be used."""
 
 

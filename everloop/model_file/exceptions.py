@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from everloop.exceptions import TerminalError
+
 MOST_TOLD = 100
 """Mistakes in an error's text; its attribute has all of them."""
 
@@ -28,7 +30,7 @@ class Mistake:
     allowed: str
 
 
-class ModelFileError(ValueError):
+class ModelFileError(TerminalError, ValueError):
     """A declaration is refused. ``mistakes`` lists every reason, with file and line."""
 
     def __init__(self, file: str, mistakes: list[Mistake]) -> None:

@@ -12,11 +12,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from everloop.exceptions import TerminalError
+
 Location = tuple[str | int, ...]
 """The way to a value: keys, and places in lists."""
 
 
-class MisfitError(ValueError):
+class MisfitError(TerminalError, ValueError):
     """What may stand at the key of a :class:`Misfit`."""
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from everloop.exceptions import TerminalError
 from everloop.model_file.misfit import Location, Misfit
 
 Rule = Callable[[Any], Iterator[Misfit]]
 
 
-class UnknownError(Exception):
+class UnknownError(TerminalError):
     """A rule asks for a value that is wrong in itself, or not there."""
 
 

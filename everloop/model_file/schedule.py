@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from everloop.exceptions import TerminalError
+
 LONGEST = 256
 """Characters of a schedule expression."""
 
@@ -28,7 +30,7 @@ _WEEKDAY_WORD = re.compile(rf"L|([1-7]|{'|'.join(_WEEKDAYS)})(L|#[1-5])")
 """The last day, the nearest weekday, the n-th weekday of a month: days that no fixed span lies between."""
 
 
-class ScheduleError(ValueError):
+class ScheduleError(TerminalError, ValueError):
     """No such schedule expression; the message says what is allowed."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from everloop.exceptions import TerminalError
 from everloop.model_file.exceptions import Mistake
 from everloop.model_file.misfit import Location
 from everloop.model_file.yaml_syntax import syntax_mistake
@@ -42,7 +43,7 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver(_FLOAT, re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789"))
 
 
-class DocumentError(ValueError):
+class DocumentError(TerminalError, ValueError):
     """The text is no such document. ``mistakes`` lists every reason."""
 
     def __init__(self, mistakes: list[Mistake]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from everloop.exceptions import TerminalError
 
-class MonitoringError(Exception):
+
+class MonitoringError(TerminalError):
     """Any refusal of monitoring."""
 
 

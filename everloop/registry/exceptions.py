@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+from everloop.exceptions import EverloopError, TerminalError, TransientError
 
-class RegistryError(Exception):
+
+class RegistryError(EverloopError):
     """Any refusal of the registry."""
 
 
-class UnknownVersionError(RegistryError):
+class UnknownVersionError(RegistryError, TerminalError):
     """No version of that number is registered."""
 
 
-class UnknownRunError(RegistryError):
+class UnknownRunError(RegistryError, TerminalError):
     """No run of that id is recorded."""
 
 
-class UnknownStatusError(RegistryError, ValueError):
+class NoChampionError(RegistryError, TerminalError):
+    """Nothing serves, and no version was named."""
+
+
+class ReasonMissingError(RegistryError, TerminalError):
+    """What a person does by hand needs a reason."""
+
+
+class UnknownRefusalError(RegistryError, TerminalError):
+    """A registry function that is newer than this code refused for a reason that is not known here."""
+
+
+class UnknownStatusError(RegistryError, TerminalError, ValueError):
     """A run does not end in that word."""
 
 
-class UnknownRolloutError(RegistryError):
+class UnknownRolloutError(RegistryError, TerminalError):
     """No rollout of that id is recorded."""
 
 
-class CorruptRecordError(RegistryError):
+class CorruptRecordError(RegistryError, TerminalError):
     """An item of the table does not read as the record its key promises."""
 
 
-class InvalidTransitionError(RegistryError):
+class InvalidTransitionError(RegistryError, TerminalError):
     """The states do not allow this move, or the version is not in the state the caller expects."""
 
 
@@ -35,11 +49,15 @@ class StateOccupiedError(InvalidTransitionError):
     """Another version holds the one place in ``staging`` or ``shadow``."""
 
 
-class ChampionChangedError(RegistryError):
+class ChampionChangedError(RegistryError, TerminalError):
     """The champion is not the one this decision was made against."""
 
 
-class RunAlreadyActiveError(RegistryError):
+class RunNotOpenedError(RegistryError, TerminalError):
+    """A run is not opened, by design: nothing was written, and nothing is broken."""
+
+
+class RunAlreadyActiveError(RunNotOpenedError):
     """Another run of the model is open. ``run_id`` and ``started_at`` say which."""
 
     def __init__(self, model: str, run_id: str, started_at: str) -> None:
@@ -50,15 +68,15 @@ class RunAlreadyActiveError(RegistryError):
         )
 
 
-class RunNotActiveError(RegistryError):
+class RunNotActiveError(RegistryError, TerminalError):
     """The run that wants to change what serves is not (or no longer) the model's active run."""
 
 
-class RunOutOfOrderError(RegistryError):
+class RunOutOfOrderError(RegistryError, TerminalError):
     """A run would be recorded as opened before one that was opened already."""
 
 
-class QuotaExceededError(RegistryError):
+class QuotaExceededError(RunNotOpenedError):
     """The model has had as many training runs as its declaration allows."""
 
     def __init__(self, model: str, started: int, allowed: int, days: int, free_at: str) -> None:
@@ -69,7 +87,7 @@ class QuotaExceededError(RegistryError):
         )
 
 
-class RecordTooLargeError(RegistryError):
+class RecordTooLargeError(RegistryError, TerminalError):
     """A record is more than DynamoDB takes for an item."""
 
     def __init__(self, where: str, found: int, limit: int) -> None:
@@ -80,7 +98,7 @@ class RecordTooLargeError(RegistryError):
         )
 
 
-class TooManyBrokenRunsError(RegistryError):
+class TooManyBrokenRunsError(RunNotOpenedError):
     """Too many runs broke that are none of the quota's. ``free_at`` says when the next one may start."""
 
     def __init__(self, model: str, broken: int, hours: float, free_at: str) -> None:
@@ -93,29 +111,29 @@ class TooManyBrokenRunsError(RegistryError):
         )
 
 
-class RolloutEndedError(RegistryError):
+class RolloutEndedError(RegistryError, TerminalError):
     """The rollout is over, so it can be neither advanced, promoted nor rolled back."""
 
 
-class OperationMismatchError(RegistryError):
+class OperationMismatchError(RegistryError, TerminalError):
     """An operation key was used before, for something else."""
 
 
-class ContentionError(RegistryError):
+class ContentionError(RegistryError, TransientError):
     """A transaction lost against concurrent writers as often as it may."""
 
 
-class ArtifactMismatchError(RegistryError):
+class ArtifactMismatchError(RegistryError, TerminalError):
     """The files of a candidate are not the ones that were evaluated."""
 
 
-class ArtifactMissingError(RegistryError):
+class ArtifactMissingError(RegistryError, TerminalError):
     """A file that a registered version needs is not where the evaluation writes it."""
 
 
-class CommandRefusedError(RegistryError):
+class CommandRefusedError(RegistryError, TerminalError):
     """The registry function does not take this command, or not from this caller."""
 
 
-class WriterFailedError(RegistryError):
+class WriterFailedError(RegistryError, TerminalError):
     """The registry function failed over a command; whether it was written is not known."""

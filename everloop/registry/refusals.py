@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from everloop.busy_services import ServiceBusyError
-from everloop.registry.exceptions import RegistryError
+from everloop.registry.exceptions import RegistryError, UnknownRefusalError
 
 Refusal = RegistryError | ServiceBusyError
 REFUSALS = (RegistryError, ServiceBusyError)
@@ -22,10 +22,12 @@ def refusal_document(error: Refusal) -> dict[str, Any]:
 
 
 def refusal_from(document: dict[str, Any]) -> Refusal:
-    """The error that was written down. A class that is not known here, of a newer function, is a RegistryError."""
+    """The error that was written down. A class that is not known here, of a newer function, is an
+    :class:`UnknownRefusalError`.
+    """
     kind = _classes().get(document["error"])
     if kind is None:
-        return RegistryError(f"{document['error']}: {document['message']}")
+        return UnknownRefusalError(f"{document['error']}: {document['message']}")
     # Not by its own constructor, which takes facts and makes the sentence.
     error = kind.__new__(kind, document["message"])
     error.__dict__.update(document["facts"])

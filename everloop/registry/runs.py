@@ -14,7 +14,7 @@ from everloop.registry.changes import holds
 from everloop.registry.evidence import record_sha256
 from everloop.registry.exceptions import (
     QuotaExceededError,
-    RegistryError,
+    ReasonMissingError,
     RunAlreadyActiveError,
     RunNotActiveError,
     RunOutOfOrderError,
@@ -173,7 +173,7 @@ class Runs(Versions):
             When no reason is given.
         """
         if not reason.strip():
-            raise RegistryError(f"releasing run {run_id} needs a reason")
+            raise ReasonMissingError(f"releasing run {run_id} needs a reason")
         active = self.active_run()
         if active is None or active.run_id != run_id:
             raise RunNotActiveError(

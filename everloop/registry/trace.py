@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from everloop.registry import keys
 from everloop.registry.audit import ChainVerdict, verify_chain
 from everloop.registry.evidence import record_sha256
-from everloop.registry.exceptions import CorruptRecordError, RegistryError, UnknownRunError
+from everloop.registry.exceptions import CorruptRecordError, NoChampionError, UnknownRunError
 from everloop.registry.items import Record
 from everloop.registry.manifest import MODEL, SIBLING
 from everloop.registry.own_labels import OwnLabels, own_labels_of
@@ -192,7 +192,7 @@ def trace(store: RegistryStore, version: int | None = None) -> Trace:
     elif champion is not None:
         number = champion.version
     else:
-        raise RegistryError(f"model {store.model} has no champion: nothing serves, so name a version")
+        raise NoChampionError(f"model {store.model} has no champion: nothing serves, so name a version")
     found = store.version(number)
     serves = champion is not None and champion.version == number
     history = [r for r in store.audit_records() if r.version == number]
@@ -319,7 +319,7 @@ def _run_of(store: RegistryStore, version: Version) -> Run:
     try:
         return store.run(version.run_id)
     except UnknownRunError as error:
-        raise RegistryError(f"version {version.version} names run {version.run_id}, which is gone") from error
+        raise UnknownRunError(f"version {version.version} names run {version.run_id}, which is gone") from error
 
 
 def _decision(record: AuditRecord) -> dict[str, Any]:

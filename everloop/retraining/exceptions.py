@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from everloop.exceptions import EverloopError, TerminalError, TransientError
 
-class RetrainingError(Exception):
+
+class RetrainingError(EverloopError):
     """Any refusal of retraining."""
 
 
-class RequestNotAcceptedError(RetrainingError):
+class RequestNotAcceptedError(RetrainingError, TransientError):
     """The event bus did not take a retraining request."""
 
 
-class RequestUnreadableError(RetrainingError):
+class RequestUnreadableError(RetrainingError, TerminalError):
     """An event is no retraining request."""

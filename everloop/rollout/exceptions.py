@@ -1,33 +1,37 @@
 """What can go wrong while a version comes to serve."""
 
+from __future__ import annotations
 
-class RolloutError(Exception):
+from everloop.exceptions import EverloopError, TerminalError, TransientError
+
+
+class RolloutError(EverloopError):
     """Any failure of a rollout."""
 
 
-class AliasContendedError(RolloutError):
+class AliasContendedError(RolloutError, TransientError):
     """Someone else keeps changing the alias."""
 
 
-class FunctionNotReadyError(RolloutError):
+class FunctionNotReadyError(RolloutError, TransientError):
     """The function, or a version of it, does not become ready."""
 
 
-class AliasNotPinnedError(RolloutError):
+class AliasNotPinnedError(RolloutError, TerminalError):
     """The alias points at ``$LATEST``, where weights and versions mean nothing."""
 
 
-class StepOutOfPlanError(RolloutError):
+class StepOutOfPlanError(RolloutError, TerminalError):
     """A step was asked for that the declared plan does not have."""
 
 
-class MetricsIncompleteError(RolloutError):
+class MetricsIncompleteError(RolloutError, TransientError):
     """CloudWatch gave only part of the metrics a guardrail needs."""
 
 
-class NothingServesError(RolloutError):
+class NothingServesError(RolloutError, TerminalError):
     """New function code can only be rolled out for a champion, and there is none."""
 
 
-class EventNotAcceptedError(RolloutError):
+class EventNotAcceptedError(RolloutError, TransientError):
     """The event bus did not take an event."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from everloop.exceptions import TerminalError
+
 if TYPE_CHECKING:
     import numpy as np
 
 
-class ServingError(Exception):
+class ServingError(TerminalError):
     """The prediction function can't do what was asked."""
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import everloop
+from everloop.exceptions import EverloopError, TerminalError, TransientError
 from infra.function_catalogue import functions_of
 from infra.packaging.files import write_tar_gz
-from infra.pipeline_definition import TASK_SECONDS, pipeline_definition
+from infra.pipeline_definition import TRANSIENT_RETRY, pipeline_definition
 from tests.helpers.declarations import binary_document, declare
 
 DECLARATION = declare(binary_document())
@@ -80,6 +85,7 @@ TRANSIENT = {
     "EventNotAcceptedError",
     "FunctionNotReadyError",
     "MetricsIncompleteError",
+    "RequestNotAcceptedError",
     "ServiceBusyError",
 }
 LAMBDA = {
@@ -238,9 +244,36 @@ def test_only_jsonpath_is_used() -> None:
 
 
 def test_tasks_outlast_their_functions() -> None:
-    for name, facts in functions_of(DECLARATION).items():
-        if name in TASK_SECONDS:
-            assert TASK_SECONDS[name] > facts.timeout_seconds
+    limits = {name: facts.timeout_seconds for name, facts in functions_of(DECLARATION).items()}
+    invoking = [s for s in STATES.values() if s.get("Resource") == "arn:${Partition}:states:::lambda:invoke"]
+    assert invoking
+    for state in invoking:
+        name = state["Parameters"]["FunctionName"].removeprefix("${").removesuffix("Function}").lower()
+        assert state["TimeoutSeconds"] == limits[name] + 30, name
+
+
+def test_what_is_transient_by_its_class_is_tried_again_and_nothing_else() -> None:
+    for module in pkgutil.walk_packages(everloop.__path__, "everloop."):
+        importlib.import_module(module.name)
+    kinds = {TerminalError, TransientError}
+    errors = {e for e in _below(EverloopError) if e.__module__.startswith("everloop.")} - kinds
+    assert len(errors) > 60
+    assert TRANSIENT_RETRY["ErrorEquals"] == sorted(e.__name__ for e in errors if issubclass(e, TransientError))
+    leaves = {e for e in errors if not e.__subclasses__()}
+    assert {e for e in leaves if issubclass(e, TransientError) == issubclass(e, TerminalError)} == set()
+
+
+def test_every_error_of_the_product_says_which_it_is() -> None:
+    for module in pkgutil.walk_packages(everloop.__path__, "everloop."):
+        importlib.import_module(module.name)
+    own = {e for e in _below(Exception) if e.__module__.startswith("everloop.")}
+    assert {e.__name__ for e in own if not issubclass(e, EverloopError)} == set()
+
+
+def _below(kind: type[Exception]) -> Iterator[type[Exception]]:
+    for sub in kind.__subclasses__():
+        yield sub
+        yield from _below(sub)
 
 
 def test_the_longest_rollout_ends_in_time() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from everloop.exceptions import TerminalError
 
-class ExportRefusedError(ValueError):
+
+class ExportRefusedError(TerminalError, ValueError):
     """The exporter does not know this estimator or this option of it, and does not guess.
 
     Attributes
@@ -26,5 +28,5 @@ class ExportRefusedError(ValueError):
         super().__init__(f"{step} ({type_name}): {problem}. Supported: {supported}.")
 
 
-class ParityError(ValueError):
+class ParityError(TerminalError, ValueError):
     """The exported model does not answer as the trained one does."""
