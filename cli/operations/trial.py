@@ -27,10 +27,11 @@ from everloop.dataset.frame_contract import check_history
 from everloop.dataset.history_file import read_history_file
 from everloop.dataset.lake import parquet_bytes, to_lake_frame
 from everloop.dataset.snapshot import SnapshotParts, build_snapshot
-from everloop.evaluation.gate import Expected, Reason, decide
+from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.report import MetricValue, Report
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.samples import SAMPLES
+from everloop.reasons import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_ID = "trial"

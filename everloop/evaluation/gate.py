@@ -21,6 +21,7 @@ from everloop.evaluation.bounds import (
     upper_bound,
 )
 from everloop.evaluation.report import Latency, MetricValue, PairedDifference, ParityFacts, Parts, Report
+from everloop.reasons import Reason, checked
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Gate
@@ -45,34 +46,6 @@ class Expected:
     snapshot_hash: str
     test_rows: int
     champion_version: int | None
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One check, passed or failed.
-
-    Attributes
-    ----------
-    code : str
-        For programs.
-    sentence : str
-        For people.
-    value, limit : float or None
-        What was found and what it was held against, where these are numbers.
-    """
-
-    code: str
-    passed: bool
-    sentence: str
-    value: float | None = None
-    limit: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        document: dict[str, Any] = {"code": self.code, "passed": self.passed, "sentence": self.sentence}
-        for name, number in (("value", self.value), ("limit", self.limit)):
-            if number is not None and math.isfinite(number):
-                document[name] = number
-        return document
 
 
 @dataclass(frozen=True)
@@ -118,7 +91,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *_champion(report, policy, expected),
         *costs(report.latency_ms, report.artifact_bytes, policy),
     ]
-    ordered = sorted(reasons, key=lambda reason: reason.passed)
+    ordered = sorted(reasons, key=lambda reason: bool(reason.passed))
     return Verdict(all(reason.passed for reason in reasons), tuple(ordered))
 
 
@@ -132,28 +105,28 @@ def _identity(report: Report, expected: Expected) -> Iterator[Reason]:
     }
     for what, (is_of, should) in found.items():
         if is_of != should:
-            yield Reason(
+            yield checked(
                 "report_mismatch", False, f"The report is not of this run: its {what} is {is_of}, not {should}."
             )
 
 
 def _parity(report: Report) -> Iterator[Reason]:
     if report.parity is None:
-        yield Reason("parity", False, "The report does not say whether the exported model answers as trained.")
+        yield checked("parity", False, "The report does not say whether the exported model answers as trained.")
         return
     yield from parity_reasons(report.parity, report.rows, "The exported model")
 
 
 def parity_reasons(parity: ParityFacts, rows: int, model: str) -> Iterator[Reason]:
     """Whether an exported model answers as the trained one on all ``rows``; ``model`` is how sentences call it."""
-    yield Reason(
+    yield checked(
         "parity_rows",
         parity.rows == rows and parity.rows > 0,
         f"{model} was compared with the trained one on {parity.rows:,} of {rows:,} test rows.",
         parity.rows,
         rows,
     )
-    yield Reason(
+    yield checked(
         "parity_flips",
         parity.label_flips == 0,
         f"It answered differently in {parity.label_flips:,} of them; its score differs by at most "
@@ -166,9 +139,9 @@ def parity_reasons(parity: ParityFacts, rows: int, model: str) -> Iterator[Reaso
 def _probes(report: Report) -> Reason:
     probes = report.probes
     if probes is None:
-        return Reason("probes", False, "The report does not say whether the model answers all that is declared.")
+        return checked("probes", False, "The report does not say whether the model answers all that is declared.")
     complete = probes.possibilities == probes.admitted and probes.rows == probes.possibilities * probes.base_rows > 0
-    return Reason(
+    return checked(
         "probes",
         complete,
         f"It answered {probes.possibilities:,} of the {probes.admitted:,} kinds of row that the contract admits "
@@ -190,7 +163,7 @@ def _test_rows(report: Report, policy: Gate) -> Reason:
             f" That is about {days:,} days of such rows: bring more history and declare as many data.split.test_days, "
             "or a lower gate.minimum_test_rows, which shows less."
         )
-    return Reason(
+    return checked(
         "minimum_test_rows",
         enough,
         sentence,
@@ -209,13 +182,13 @@ def _enough_to_judge(report: Report, policy: Gate, expected: Expected) -> Iterat
             f"The test part has {_rows(report.rows)}: too few to judge a model, {how}. A kind of row that is "
             f"{100 * SEEN_SHARE:g}% of all may be missing among fewer. {remedy}"
         )
-        yield Reason("too_few_rows", False, sentence, report.rows, rows)
+        yield checked("too_few_rows", False, sentence, report.rows, rows)
     elif expected.champion_version is not None and report.champion_rows is not None and report.champion_rows < rows:
         sentence = (
             f"The champion has not learned from {_rows(report.champion_rows)} of the test part: too few to compare on, "
             f"{how}. Train again when more labels have arrived."
         )
-        yield Reason("too_few_rows", False, sentence, report.champion_rows, rows)
+        yield checked("too_few_rows", False, sentence, report.champion_rows, rows)
     paired = report.paired_champion
     compared = report.days if expected.champion_version is None or paired is None else min(report.days, paired.days)
     if compared < days:
@@ -226,7 +199,7 @@ def _enough_to_judge(report: Report, policy: Gate, expected: Expected) -> Iterat
             f"{where} of {compared:,} {'day' if compared == 1 else 'days'}: too few to know how days "
             f"differ, at least {days:,} are required at {100 * policy.confidence:.6g}% confidence. {remedy}"
         )
-        yield Reason("too_few_days", False, sentence, compared, days)
+        yield checked("too_few_days", False, sentence, compared, days)
 
 
 def _classes(report: Report, expected: Expected) -> Iterator[Reason]:
@@ -234,7 +207,7 @@ def _classes(report: Report, expected: Expected) -> Iterator[Reason]:
     if report.problem_type != "binary_classification":
         return
     if report.classes is None:
-        yield Reason("rows_of_each_class", False, "The report does not say how many test rows are of each class.")
+        yield checked("rows_of_each_class", False, "The report does not say how many test rows are of each class.")
         return
     found = (
         (1, report.classes.ones, report.classes.days_with_ones),
@@ -255,12 +228,12 @@ def _classes(report: Report, expected: Expected) -> Iterator[Reason]:
 def _rows_of_a_class(told: str, rows: int, where: str) -> Reason:
     if rows >= FEWEST_OF_A_CLASS:
         sentence = f"{where} has {told}; at least {FEWEST_OF_A_CLASS} are required."
-        return Reason("rows_of_each_class", True, sentence, rows, FEWEST_OF_A_CLASS)
+        return checked("rows_of_each_class", True, sentence, rows, FEWEST_OF_A_CLASS)
     sentence = (
         f"{where} has {told}: too few to judge a model, at least {FEWEST_OF_A_CLASS} are required. Declare more "
         "data.split.test_days, or train again when more labels have arrived."
     )
-    return Reason("too_few_of_a_class", False, sentence, rows, FEWEST_OF_A_CLASS)
+    return checked("too_few_of_a_class", False, sentence, rows, FEWEST_OF_A_CLASS)
 
 
 def _rows(count: int) -> str:
@@ -273,7 +246,7 @@ def _baseline(report: Report, policy: Gate) -> Reason:
 
 def _champion(report: Report, policy: Gate, expected: Expected) -> Iterator[Reason]:
     if expected.champion_version is None:
-        yield Reason("champion", True, "There is no champion to compare with: this would be the first.")
+        yield checked("champion", True, "There is no champion to compare with: this would be the first.")
         return
     rows = _champion_rows(report, policy)
     yield rows
@@ -289,12 +262,12 @@ def _champion_rows(report: Report, policy: Gate) -> Reason:
     """Rows that the champion learned from would count in its favour, so the two are compared on the others."""
     code, rows, until = "champion_rows", report.champion_rows, report.champion_learned_until
     if rows is None or until is None:
-        return Reason(code, False, "The report does not say up to which row the champion has learned.")
+        return checked(code, False, "The report does not say up to which row the champion has learned.")
     # Of fewer test rows than that, the check of the test rows tells already.
     required = max(1, min(policy.minimum_test_rows, report.rows))
     enough = rows >= required
     wait = "" if enough else ": train again once more labels have come"
-    return Reason(
+    return checked(
         code,
         enough,
         f"The champion has learned from rows up to {until}, so the two are compared on the {rows:,} of "
@@ -312,7 +285,7 @@ def _better(other: str, paired: PairedDifference | None, policy: Gate, margin: f
     passed, sentence = bound < -margin, f"{_compared(other, paired, bound, policy)}; required is {wanted}."
     if not passed:
         sentence += f" {advice(paired, bound, -margin, policy.confidence)}"
-    return Reason(code, passed, sentence, bound, -margin)
+    return checked(code, passed, sentence, bound, -margin)
 
 
 def _not_worse(other: str, paired: PairedDifference | None, policy: Gate) -> Reason:
@@ -323,7 +296,7 @@ def _not_worse(other: str, paired: PairedDifference | None, policy: Gate) -> Rea
     passed, sentence = bound <= policy.margin, f"{_compared(other, paired, bound, policy)}; required is {wanted}."
     if not passed:
         sentence += f" {advice(paired, bound, policy.margin, policy.confidence)}"
-    return Reason(code, passed, sentence, bound, policy.margin)
+    return checked(code, passed, sentence, bound, policy.margin)
 
 
 def _upper_bound(paired: PairedDifference | None, policy: Gate) -> float | None:
@@ -365,7 +338,7 @@ def _incomparable(code: str, other: str, paired: PairedDifference | None, policy
         why = paired.reason or f"{_rows(paired.parts.counted)} of the rarer class are too few"
     else:
         why = f"the comparison with the {other} has no usable standard error"
-    return Reason(code, False, f"The candidate's {policy.metric} cannot be judged: {why}.")
+    return checked(code, False, f"The candidate's {policy.metric} cannot be judged: {why}.")
 
 
 def _absolute(report: Report, policy: Gate) -> Iterator[Reason]:
@@ -379,7 +352,7 @@ def _absolute(report: Report, policy: Gate) -> Iterator[Reason]:
                 continue
             bound, word = (low, "at least") if name == "min" else (high, "at most")
             within = bound is not None and (bound >= limit if name == "min" else bound <= limit)
-            yield Reason(
+            yield checked(
                 "absolute_threshold",
                 within,
                 f"The candidate's {threshold.metric} is {_told(metric, value, bound, word, policy)}; required is "
@@ -431,5 +404,5 @@ def costs(latency: Latency | None, artifact_bytes: int | None, policy: Gate) -> 
 
 def _at_most(code: str, what: str, unit: str, value: float | None, limit: float) -> Reason:
     if value is None:
-        return Reason(code, False, f"{what} an unknown number of {unit}; allowed are {limit:.4g}.", None, limit)
-    return Reason(code, value <= limit, f"{what} {value:.4g} {unit}; allowed are {limit:.4g}.", value, limit)
+        return checked(code, False, f"{what} an unknown number of {unit}; allowed are {limit:.4g}.", None, limit)
+    return checked(code, value <= limit, f"{what} {value:.4g} {unit}; allowed are {limit:.4g}.", value, limit)

@@ -20,8 +20,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from everloop.evaluation.gate import Reason, costs, parity_reasons
+from everloop.evaluation.gate import costs, parity_reasons
 from everloop.evaluation.refit_report import RefitReport, ScoreDifference
+from everloop.reasons import Reason, checked
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Gate, Training
@@ -83,14 +84,14 @@ def decide(report: RefitReport, training: Training, gate: Gate, expected: Expect
         *difference_and_fit(report.difference, report.metric, report.evaluated_loss, report.refit_loss, training, gate),
         *costs(report.latency_ms, report.artifact_bytes, gate),
     ]
-    ordered = sorted(reasons, key=lambda reason: reason.passed)
+    ordered = sorted(reasons, key=lambda reason: bool(reason.passed))
     return RefitDecision("refit" if all(r.passed for r in reasons) else "evaluated", tuple(ordered))
 
 
 def not_made(cause: str) -> RefitDecision:
     """The decision where there is no refit to judge: its training or its check failed for ``cause``."""
     sentence = f"There is no refit to serve, because a job of it failed: {cause}"
-    return RefitDecision("evaluated", (Reason("refit_failed", False, sentence),))
+    return RefitDecision("evaluated", (checked("refit_failed", False, sentence),))
 
 
 def _identity(report: RefitReport, expected: Expected) -> Iterator[Reason]:
@@ -109,7 +110,7 @@ def _identity(report: RefitReport, expected: Expected) -> Iterator[Reason]:
     for what, (is_of, should) in found.items():
         if is_of != should:
             sentence = f"The refit's report is not of this run: its {what} is {is_of}, not {should}."
-            yield Reason("report_mismatch", False, sentence)
+            yield checked("report_mismatch", False, sentence)
 
 
 def difference_and_fit(
@@ -124,7 +125,7 @@ def difference_and_fit(
     """
     yield _within(difference, training.refit_max_difference)
     worse = refit_loss - evaluated_loss
-    yield Reason(
+    yield checked(
         "refit_fit",
         metric == gate.metric and worse <= gate.margin,
         f"The refit's {metric} on the test rows, which it has learned from, less the evaluated sibling's, which has "
@@ -138,8 +139,8 @@ def _within(found: ScoreDifference, bound: float) -> Reason:
     code, relative = "refit_difference", found.relative
     if relative is None or not math.isfinite(relative):
         sentence = "How far the refit is from its sibling can't be judged: the outcomes of the test rows are all alike."
-        return Reason(code, False, sentence, None, bound)
-    return Reason(
+        return checked(code, False, sentence, None, bound)
+    return checked(
         code,
         relative <= bound,
         f"On the test rows the refit's scores differ from the evaluated sibling's by {found.mean:.4g} on average, "

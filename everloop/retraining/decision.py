@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from everloop.reasons import Reason
 from everloop.registry.runs import BROKEN_RUNS, BROKEN_RUNS_WITHIN
 
 if TYPE_CHECKING:
@@ -87,17 +88,6 @@ class Facts:
     active_run: str | None = None
     labelled_since: int = 0
     minimum_rows: int = 1
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One reason: ``code`` for programs, ``sentence`` for people."""
-
-    code: str
-    sentence: str
-
-    def as_dict(self) -> dict[str, str]:
-        return {"code": self.code, "sentence": self.sentence}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Rollout: how a passed candidate comes to serve, step by step, and goes back when it fails."""
 
 from everloop.rollout.conductor import Conductor
-from everloop.rollout.guardrails import Reason, Verdict, VersionMetrics, decide_bake, decide_step
+from everloop.rollout.guardrails import Verdict, VersionMetrics, decide_bake, decide_step
 from everloop.rollout.plan import RolloutPlan, Step, plan_rollout
 from everloop.rollout.target import LambdaAliasTarget, Published, ServedArtifact
 
@@ -9,7 +9,6 @@ __all__ = [
     "Conductor",
     "LambdaAliasTarget",
     "Published",
-    "Reason",
     "RolloutPlan",
     "ServedArtifact",
     "Step",

@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from everloop.instants import parse_instant
+from everloop.reasons import Reason
 from everloop.registry.exceptions import ChampionChangedError, RolloutEndedError
 from everloop.registry.records import Champion, Rollout, Version
 from everloop.registry.store import RegistryStore
 from everloop.rollout.announcements import Announcer, serving_manifest
 from everloop.rollout.cleanup import needed_lambda_versions, retire_versions
 from everloop.rollout.exceptions import NothingServesError
-from everloop.rollout.guardrails import Decision, Reason, Verdict, VersionMetrics, decide_bake, decide_step
+from everloop.rollout.guardrails import Decision, Verdict, VersionMetrics, decide_bake, decide_step
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.plan import RolloutPlan, plan_rollout
 from everloop.rollout.target import LATEST, LambdaAliasTarget, ServedArtifact
@@ -120,7 +121,7 @@ class Conductor:
             return self._answer(rollout, _decided_already(rollout))
         last = rollout.last_check
         if last.get("at") == at and last.get("phase") == phase:
-            reasons = tuple(Reason(**r) for r in last["reasons"])
+            reasons = tuple(Reason.from_dict(r) for r in last["reasons"])
             return self._answer(rollout, Verdict(last["decision"], reasons))
         verdict = self._judge(rollout, phase, at)
         if verdict.decision != "hold":

@@ -23,9 +23,10 @@ share of refused requests is larger by more than ``max_error_rate``, and by more
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from everloop.reasons import Reason
 from everloop.rollout.looks import Look
 from everloop.rollout.plan import RolloutPlan, Step
 from everloop.rollout.refusals import FALSE_ALARM_RATE, more_often
@@ -69,16 +70,6 @@ class VersionMetrics:
 
 
 @dataclass(frozen=True)
-class Reason:
-    """One reason of a decision: a stable code, a sentence, and the value against its limit."""
-
-    code: str
-    sentence: str
-    value: float | None = None
-    limit: float | None = None
-
-
-@dataclass(frozen=True)
 class Verdict:
     """A decision with its reasons; ``wait_seconds`` is how long to wait before looking again."""
 
@@ -88,7 +79,7 @@ class Verdict:
 
     def reasons_json(self) -> list[dict[str, Any]]:
         """The reasons as JSON values."""
-        return [{k: v for k, v in asdict(r).items() if v is not None} for r in self.reasons]
+        return [reason.as_dict() for reason in self.reasons]
 
 
 def decide_step(

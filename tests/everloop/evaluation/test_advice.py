@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from everloop.evaluation.gate import Expected, Reason, decide
+from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.significance import paired_difference
+from everloop.reasons import Reason
 from tests.everloop.evaluation.builders import DAYS, EXPECTED, labels_and_truth, policy, report_of
 
 FIRST = Expected("delay", "train-0123", "abc", 1000, None)
@@ -66,7 +67,7 @@ def shown_by_days_repeated(labels: np.ndarray, scores: np.ndarray, times: int) -
     paired = paired_difference(estimate("log_loss", many, np.tile(scores, times)), rule, days)
     report = replace(report_of(labels, scores, None), paired_baseline=paired)
     reasons = decide(report, policy(confidence=0.9999), FIRST).reasons
-    return next(r for r in reasons if r.code == "better_than_baseline").passed
+    return next(r for r in reasons if r.code == "better_than_baseline").passed is True
 
 
 def test_a_model_that_is_no_better_is_not_sent_for_more_rows() -> None:

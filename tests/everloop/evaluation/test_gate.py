@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, SEEN_SHARE, days_needed, rows_needed
-from everloop.evaluation.gate import Expected, Reason, decide
+from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.report import ClassCounts, PairedDifference, ParityFacts, ProbeFacts, Report
+from everloop.reasons import Reason
 from tests.everloop.evaluation.builders import EXPECTED, labels_and_truth, policy, report_of
 
 LABELS, TRUTH = labels_and_truth(1)

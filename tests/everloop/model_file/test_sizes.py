@@ -26,10 +26,11 @@ from everloop.monitoring.profile_query import windows_at
 from everloop.monitoring.quality import judge_quality
 from everloop.monitoring.reference import SCORE
 from everloop.monitoring.window import window_document
+from everloop.reasons import Reason
 from everloop.registry.items import MAX_ITEM_BYTES, item_bytes
 from everloop.registry.records import Snapshot as SnapshotRecord
 from everloop.registry.records import Window
-from everloop.retraining.decision import Decision, Reason
+from everloop.retraining.decision import Decision
 from everloop.row_key import MAX_KEY_LENGTH
 from everloop.serving.capture import capture_records, encode_record
 from everloop.serving.request import MAX_BODY_BYTES, RequestParser
