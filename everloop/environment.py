@@ -3,23 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Self, get_args, get_type_hints
 
 from everloop.exceptions import TerminalError
+
+PREFIX = "EVERLOOP_"
+REMEDY = "deploy the model's stack again"
 
 
 class MissingSettingError(TerminalError, RuntimeError):
     """A function was deployed without an environment variable that it needs."""
 
 
-def required_setting(environment: Mapping[str, str], name: str) -> str:
-    """The value of the environment variable ``name``.
+class WrongSettingError(TerminalError, RuntimeError):
+    """An environment variable of a function holds what it can't."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The environment variables of a function; each function has a class of its own with those that it reads.
+
+    A field is the variable of its name, in capitals and after ``EVERLOOP_``: text or a whole number. One with a default
+    need not be set.
+
+    Attributes
+    ----------
+    model : str
+        The model that the function belongs to.
+    """
+
+    model: str
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str]) -> Self:
+        """The settings among the variables of a process.
+
+        Raises
+        ------
+        MissingSettingError
+            When variables are absent or empty, naming them all.
+        WrongSettingError
+            When a number is none.
+        """
+        require(variables, *(field.name for field in fields(cls) if field.default is MISSING))
+        hints = get_type_hints(cls)
+        given = {field.name: variables.get(variable(field.name)) for field in fields(cls)}
+        values: dict[str, Any] = {name: _value(name, text, hints[name]) for name, text in given.items() if text}
+        return cls(**values)
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"{PREFIX}{name.upper()}"
+
+
+def require(variables: Mapping[str, str], *names: str) -> None:
+    """Refuse variables among which settings are absent or empty.
 
     Raises
     ------
     MissingSettingError
-        When it is absent or empty.
+        Naming them all.
     """
-    value = environment.get(name, "")
-    if not value:
-        raise MissingSettingError(f"the environment variable {name} is not set: deploy the model's stack again")
-    return value
+    missing = [variable(name) for name in names if not variables.get(variable(name))]
+    if missing:
+        what, verb = ("variable", "is") if len(missing) == 1 else ("variables", "are")
+        raise MissingSettingError(f"the environment {what} {' and '.join(missing)} {verb} not set: {REMEDY}")
+
+
+def _value(name: str, text: str, hint: Any) -> str | int:
+    if int not in (hint, *get_args(hint)):
+        return text
+    if not text.isdecimal():
+        raise WrongSettingError(f"the environment variable {variable(name)} is {text!r}, not a whole number: {REMEDY}")
+    return int(text)

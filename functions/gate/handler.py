@@ -20,7 +20,7 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from everloop.busy_services import busy_services_named
-from everloop.environment import required_setting
+from everloop.environment import Settings
 from everloop.evaluation import refit
 from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.gate import Expected, decide
@@ -35,6 +35,11 @@ logger = Logger(service="gate")
 
 
 @dataclass(frozen=True)
+class Environment(Settings):
+    """What the stack sets."""
+
+
+@dataclass(frozen=True)
 class Services:
     """What this function works with."""
 
@@ -45,11 +50,13 @@ class Services:
 @cache
 def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
-    model = required_setting(os.environ, "EVERLOOP_MODEL")
+    environment = Environment.read(os.environ)
     declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
     declaration = ModelDeclaration.model_validate_json(declared)
-    if declaration.model != model:
-        raise RuntimeError(f"this function is deployed for {model!r} with the declaration of {declaration.model!r}")
+    if declaration.model != environment.model:
+        raise RuntimeError(
+            f"this function is deployed for {environment.model!r} with the declaration of {declaration.model!r}"
+        )
     return Services(s3=boto3.client("s3"), declaration=declaration)
 
 

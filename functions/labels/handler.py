@@ -14,7 +14,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.emf import MetricValue, emf_line
-from everloop.environment import required_setting
+from everloop.environment import Settings
 from everloop.instants import from_epoch_ms
 from everloop.serving.body import read_body
 from everloop.serving.capture import CaptureWriter
@@ -31,6 +31,13 @@ logger = Logger(service="labels")
 
 
 @dataclass(frozen=True)
+class Environment(Settings):
+    """What the stack sets."""
+
+    labels_stream: str
+
+
+@dataclass(frozen=True)
 class Services:
     """What the function works with."""
 
@@ -42,12 +49,12 @@ class Services:
 @cache
 def services() -> Services:
     """The services of this process, from its environment; made at the first request."""
+    environment = Environment.read(os.environ)
     declaration = json.loads((Path(__file__).parent / "declaration.json").read_text(encoding="utf-8"))
-    stream = required_setting(os.environ, "EVERLOOP_LABELS_STREAM")
     return Services(
-        model=required_setting(os.environ, "EVERLOOP_MODEL"),
+        model=environment.model,
         rules=LabelRules.from_declaration(declaration),
-        writer=CaptureWriter(boto3.client("firehose"), stream),
+        writer=CaptureWriter(boto3.client("firehose"), environment.labels_stream),
     )
 
 

@@ -16,7 +16,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.emf import MetricValue, emf_line
-from everloop.environment import required_setting
+from everloop.environment import Settings
 from everloop.instants import format_instant, parse_instant, to_epoch_ms
 from everloop.limits import LARGEST_DOCUMENT_BYTES
 from everloop.model_file.schema import ModelDeclaration
@@ -34,6 +34,18 @@ from everloop.retraining.requests import RetrainingRequest, send
 PROFILE = "profile.json"
 
 logger = Logger(service="monitor")
+
+
+@dataclass(frozen=True)
+class Environment(Settings):
+    """What the stack sets."""
+
+    table: str
+    lake_bucket: str
+    athena_workgroup: str
+    glue_database: str
+    artifact_bucket: str
+    event_bus: str
 
 
 @dataclass(frozen=True)
@@ -61,23 +73,23 @@ class Services:
 @cache
 def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
+    environment = Environment.read(os.environ)
     declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
     queries = AthenaQueries(
         client=boto3.client("athena"),
         sleep=time.sleep,
-        database=required_setting(os.environ, "EVERLOOP_GLUE_DATABASE"),
-        workgroup=required_setting(os.environ, "EVERLOOP_ATHENA_WORKGROUP"),
-        output_location=f"s3://{required_setting(os.environ, 'EVERLOOP_LAKE_BUCKET')}/{ATHENA_RESULTS_PREFIX}",
+        database=environment.glue_database,
+        workgroup=environment.athena_workgroup,
+        output_location=f"s3://{environment.lake_bucket}/{ATHENA_RESULTS_PREFIX}",
     )
-    table = required_setting(os.environ, "EVERLOOP_TABLE")
     return Services(
         declaration=ModelDeclaration.model_validate_json(declared),
-        store=RegistryStore(boto3.client("dynamodb"), table, required_setting(os.environ, "EVERLOOP_MODEL")),
+        store=RegistryStore(boto3.client("dynamodb"), environment.table, environment.model),
         query=queries.rows,
         s3=boto3.client("s3"),
         events=boto3.client("events"),
-        artifact_bucket=required_setting(os.environ, "EVERLOOP_ARTIFACT_BUCKET"),
-        event_bus=required_setting(os.environ, "EVERLOOP_EVENT_BUS"),
+        artifact_bucket=environment.artifact_bucket,
+        event_bus=environment.event_bus,
     )
 
 

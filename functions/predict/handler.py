@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from everloop.emf import MetricValue, emf_line
-from everloop.environment import required_setting
+from everloop.environment import Settings, require
 from everloop.instants import from_epoch_ms
 from everloop.names import SERVER_ERRORS
 from everloop.serving.artifact import Artifact, load_artifact
@@ -37,28 +37,22 @@ _CAPTURE_CONFIG = Config(connect_timeout=1, read_timeout=5, retries={"mode": "st
 
 
 @dataclass(frozen=True)
-class Environment:
-    """What the rollout and the stack set; ``version`` is None while no model version is bound."""
+class Environment(Settings):
+    """What the stack and the rollout set; ``version`` is None while no model version is bound."""
 
-    model: str
     artifact_bucket: str
     predictions_stream: str
-    version: int | None
-    artifact_prefix: str
-    manifest_sha256: str
+    version: int | None = None
+    artifact_prefix: str = ""
+    manifest_sha256: str = ""
 
     @classmethod
-    def read(cls, variables: Mapping[str, str]) -> Environment:
-        """Read the function's environment variables."""
-        bound = bool(variables.get("EVERLOOP_VERSION"))
-        return cls(
-            model=required_setting(variables, "EVERLOOP_MODEL"),
-            artifact_bucket=required_setting(variables, "EVERLOOP_ARTIFACT_BUCKET"),
-            predictions_stream=required_setting(variables, "EVERLOOP_PREDICTIONS_STREAM"),
-            version=int(required_setting(variables, "EVERLOOP_VERSION")) if bound else None,
-            artifact_prefix=required_setting(variables, "EVERLOOP_ARTIFACT_PREFIX") if bound else "",
-            manifest_sha256=required_setting(variables, "EVERLOOP_MANIFEST_SHA256") if bound else "",
-        )
+    def read(cls, variables: Mapping[str, str]) -> Self:
+        """Read the function's environment variables; where a version is bound, all that binds it has to be there."""
+        environment = super().read(variables)
+        if environment.version is not None:
+            require(variables, "artifact_prefix", "manifest_sha256")
+        return environment
 
 
 class Predictor:

@@ -11,12 +11,21 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.busy_services import busy_services_named
-from everloop.environment import required_setting
+from everloop.environment import Settings
 from everloop.registry.registration import Candidate, register_candidate
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
 
 logger = Logger(service="register")
+
+
+@dataclass(frozen=True)
+class Environment(Settings):
+    """What the stack sets."""
+
+    table: str
+    registry_writer: str
+    artifact_bucket: str
 
 
 @dataclass(frozen=True)
@@ -31,13 +40,12 @@ class Services:
 @cache
 def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
-    table = required_setting(os.environ, "EVERLOOP_TABLE")
-    model = required_setting(os.environ, "EVERLOOP_MODEL")
-    send = invoking(boto3.client("lambda"), required_setting(os.environ, "EVERLOOP_REGISTRY_WRITER"))
+    environment = Environment.read(os.environ)
+    send = invoking(boto3.client("lambda"), environment.registry_writer)
     return Services(
-        store=RemoteRegistry(boto3.client("dynamodb"), table, model, send=send),
+        store=RemoteRegistry(boto3.client("dynamodb"), environment.table, environment.model, send=send),
         s3=boto3.client("s3"),
-        artifact_bucket=required_setting(os.environ, "EVERLOOP_ARTIFACT_BUCKET"),
+        artifact_bucket=environment.artifact_bucket,
     )
 
 

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
 
-from everloop.environment import required_setting
+from everloop.environment import Settings
 from everloop.registry.store import RegistryStore
 from everloop.registry.writer import answer, caller_of
 
 logger = Logger(service="registry")
 
 
+@dataclass(frozen=True)
+class Environment(Settings):
+    """What the stack sets."""
+
+    table: str
+
+
 @cache
 def store_for(caller: str) -> RegistryStore:
     """The store that writes what ``caller`` asks for, from this process's environment; made at its first command."""
-    table = required_setting(os.environ, "EVERLOOP_TABLE")
-    model = required_setting(os.environ, "EVERLOOP_MODEL")
-    return RegistryStore(boto3.client("dynamodb"), table, model, via=caller)
+    environment = Environment.read(os.environ)
+    return RegistryStore(boto3.client("dynamodb"), environment.table, environment.model, via=caller)
 
 
 @logger.inject_lambda_context

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.busy_services import busy_services_named
-from everloop.environment import required_setting
+from everloop.environment import Settings
 from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ALIAS
 from everloop.registry.remote import RemoteRegistry, invoking
@@ -24,29 +25,38 @@ from everloop.rollout.target import LambdaAliasTarget
 logger = Logger(service="rollout")
 
 
+@dataclass(frozen=True)
+class Environment(Settings):
+    """What the stack sets."""
+
+    table: str
+    registry_writer: str
+    artifact_bucket: str
+    event_bus: str
+    predict_function: str
+
+
 @cache
 def conductor() -> Conductor:
     """The conductor of this process, from its environment; made at the first invocation."""
-    model = required_setting(os.environ, "EVERLOOP_MODEL")
-    function = required_setting(os.environ, "EVERLOOP_PREDICT_FUNCTION")
-    table = required_setting(os.environ, "EVERLOOP_TABLE")
+    environment = Environment.read(os.environ)
     client = boto3.client("lambda")
-    send = invoking(client, required_setting(os.environ, "EVERLOOP_REGISTRY_WRITER"))
+    send = invoking(client, environment.registry_writer)
     declaration = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
     declared = ModelDeclaration.model_validate_json(declaration).rollout
     return Conductor(
-        store=RemoteRegistry(boto3.client("dynamodb"), table, model, send=send),
-        target=LambdaAliasTarget(client, function=function, alias=ALIAS),
+        store=RemoteRegistry(boto3.client("dynamodb"), environment.table, environment.model, send=send),
+        target=LambdaAliasTarget(client, function=environment.predict_function, alias=ALIAS),
         metrics=CloudWatchMetrics(
             boto3.client("cloudwatch"),
-            function=function,
+            function=environment.predict_function,
             alias=ALIAS,
-            model=model,
+            model=environment.model,
             slow_ms=declared.guardrail.max_p99_latency_ms,
         ),
-        announcer=Announcer(boto3.client("events"), required_setting(os.environ, "EVERLOOP_EVENT_BUS")),
+        announcer=Announcer(boto3.client("events"), environment.event_bus),
         declared=declared,
-        artifact_bucket=required_setting(os.environ, "EVERLOOP_ARTIFACT_BUCKET"),
+        artifact_bucket=environment.artifact_bucket,
     )
 
 

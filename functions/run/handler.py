@@ -12,7 +12,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.busy_services import busy_services_named
-from everloop.environment import required_setting
+from everloop.environment import Settings
 from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.causes import by_the_model, readable_cause
 from everloop.registry.records import Run
@@ -22,6 +22,15 @@ from everloop.registry.store import RegistryStore
 logger = Logger(service="run")
 
 KINDS = ("train", "smoke", "rollout")
+
+
+@dataclass(frozen=True)
+class Environment(Settings):
+    """What the stack sets."""
+
+    table: str
+    registry_writer: str
+    artifact_bucket: str
 
 
 @dataclass(frozen=True)
@@ -36,14 +45,13 @@ class Services:
 @cache
 def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
-    table = required_setting(os.environ, "EVERLOOP_TABLE")
-    model = required_setting(os.environ, "EVERLOOP_MODEL")
-    send = invoking(boto3.client("lambda"), required_setting(os.environ, "EVERLOOP_REGISTRY_WRITER"))
+    environment = Environment.read(os.environ)
+    send = invoking(boto3.client("lambda"), environment.registry_writer)
     declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
     return Services(
-        store=RemoteRegistry(boto3.client("dynamodb"), table, model, send=send),
+        store=RemoteRegistry(boto3.client("dynamodb"), environment.table, environment.model, send=send),
         declaration=ModelDeclaration.model_validate_json(declared),
-        artifact_bucket=required_setting(os.environ, "EVERLOOP_ARTIFACT_BUCKET"),
+        artifact_bucket=environment.artifact_bucket,
     )
 
 

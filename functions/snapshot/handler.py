@@ -22,7 +22,7 @@ from everloop.dataset.snapshot import build_snapshot
 from everloop.dataset.snapshot_query import SUPERSEDED, require_fitting, snapshot_query
 from everloop.dataset.snapshot_size import CHARACTERS, ROWS, require_room, size_query
 from everloop.dataset.snapshot_store import store_snapshot
-from everloop.environment import required_setting
+from everloop.environment import Settings
 from everloop.instants import format_instant, parse_instant
 from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ATHENA_RESULTS_PREFIX
@@ -34,6 +34,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 logger = Logger(service="snapshot")
+
+
+@dataclass(frozen=True)
+class Environment(Settings):
+    """What the stack sets."""
+
+    table: str
+    lake_bucket: str
+    athena_workgroup: str
+    glue_database: str
+    artifact_bucket: str
 
 
 @dataclass(frozen=True)
@@ -51,21 +62,20 @@ class Services:
 @cache
 def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
+    environment = Environment.read(os.environ)
     declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
     session = boto3.Session()
-    model = required_setting(os.environ, "EVERLOOP_MODEL")
     reader = AthenaReader(
         session,
-        database=required_setting(os.environ, "EVERLOOP_GLUE_DATABASE"),
-        workgroup=required_setting(os.environ, "EVERLOOP_ATHENA_WORKGROUP"),
+        database=environment.glue_database,
+        workgroup=environment.athena_workgroup,
     )
-    table = required_setting(os.environ, "EVERLOOP_TABLE")
     return Services(
         declaration=ModelDeclaration.model_validate_json(declared),
-        lake_bucket=required_setting(os.environ, "EVERLOOP_LAKE_BUCKET"),
-        artifact_bucket=required_setting(os.environ, "EVERLOOP_ARTIFACT_BUCKET"),
+        lake_bucket=environment.lake_bucket,
+        artifact_bucket=environment.artifact_bucket,
         s3_client=session.client("s3"),
-        store=RegistryStore(session.client("dynamodb"), table, model),
+        store=RegistryStore(session.client("dynamodb"), environment.table, environment.model),
         read=reader.read,
     )
 

@@ -11,13 +11,21 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 
-from everloop.environment import required_setting
+from everloop.environment import Settings
 from everloop.registry.exceptions import UnknownRunError
 from everloop.registry.store import RegistryStore
 from everloop.retraining.exceptions import RequestUnreadableError
 from everloop.retraining.requests import RetrainingRequest
 
 logger = Logger(service="starter")
+
+
+@dataclass(frozen=True)
+class Environment(Settings):
+    """What the stack sets."""
+
+    table: str
+    state_machine_arn: str
 
 
 @dataclass(frozen=True)
@@ -32,12 +40,11 @@ class Services:
 @cache
 def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
-    table = required_setting(os.environ, "EVERLOOP_TABLE")
-    model = required_setting(os.environ, "EVERLOOP_MODEL")
+    environment = Environment.read(os.environ)
     return Services(
-        store=RegistryStore(boto3.client("dynamodb"), table, model),
+        store=RegistryStore(boto3.client("dynamodb"), environment.table, environment.model),
         states=boto3.client("stepfunctions"),
-        state_machine_arn=required_setting(os.environ, "EVERLOOP_STATE_MACHINE_ARN"),
+        state_machine_arn=environment.state_machine_arn,
     )
 
 

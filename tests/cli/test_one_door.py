@@ -186,7 +186,7 @@ def test_the_check_refuses_what_could_tell(line: str) -> None:
         "url = platform.api_endpoint",
         'COMMANDS = {"local": "cli.commands.local:local"}',
         'words = ["local", "motor", "environment"]',
-        "from everloop.environment import required_setting",
+        "from everloop.environment import Settings",
         "from os import path",
     ],
 )

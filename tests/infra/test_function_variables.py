@@ -7,31 +7,32 @@ from pathlib import Path
 
 import pytest
 
+from everloop.environment import variable
 from everloop.names import FUNCTIONS
 from infra.function_catalogue import functions_of
-from infra.packaging.imports import local_modules
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import ROOT
 
-SET_BY_ROLLOUT = {"EVERLOOP_VERSION", "EVERLOOP_ARTIFACT_PREFIX", "EVERLOOP_MANIFEST_SHA256"}
+SET_BY_ROLLOUT = {"version", "artifact_prefix", "manifest_sha256"}
 """Of the prediction function; each published version has its own."""
 
 
-def variables_in(path: Path) -> set[str]:
-    """The names of Everloop's variables that stand in a file's code."""
+def fields_of_the_environment(path: Path) -> set[str]:
+    """The fields of a handler's class ``Environment``."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    values = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-    return {v for v in values if v.startswith("EVERLOOP_") and v.isupper() and " " not in v}
+    (found,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Environment")
+    return {n.target.id for n in found.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_catalogue_agrees_with_the_handler(name: str) -> None:
-    folder = ROOT / "functions" / name
-    files = sorted(folder.glob("*.py"))
-    read = set().union(*(variables_in(f) for f in files))
-    if name == "predict":
-        modules = local_modules(files, root=ROOT, package="everloop")
-        read |= set().union(*(variables_in(ROOT / m) for m in modules)) & SET_BY_ROLLOUT
+    read = fields_of_the_environment(ROOT / "functions" / name / "handler.py")
+    assert (read & SET_BY_ROLLOUT == SET_BY_ROLLOUT) is (name == "predict")
     facts = functions_of(declare(binary_document()))[name]
-    given = {f"EVERLOOP_{v}" for v in facts.variables} | {"EVERLOOP_MODEL"}
-    assert read - SET_BY_ROLLOUT == given
+    assert {variable(field) for field in read - SET_BY_ROLLOUT} == {f"EVERLOOP_{v}" for v in facts.variables}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_handler_reads_its_environment_and_nothing_beside_it(name: str) -> None:
+    code = (ROOT / "functions" / name / "handler.py").read_text(encoding="utf-8")
+    assert code.count("os.environ") == code.count("Environment.read(os.environ)") == 1

@@ -16,7 +16,12 @@ from everloop.registry import (
     UnknownRunError,
 )
 from everloop.registry import exceptions as declared
-from everloop.registry.exceptions import CommandRefusedError, UnknownStatusError, WriterFailedError
+from everloop.registry.exceptions import (
+    CommandRefusedError,
+    UnknownRefusalError,
+    UnknownStatusError,
+    WriterFailedError,
+)
 from everloop.registry.refusals import refusal_document, refusal_from
 from everloop.registry.remote import RemoteRegistry, invoking
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
@@ -66,7 +71,8 @@ class TestRefusals:
 
     def test_one_of_a_newer_function_is_still_a_refusal(self):
         error = refusal_from({"error": "QuiteNewError", "message": "why", "facts": {}})
-        assert type(error) is RegistryError
+        assert type(error) is UnknownRefusalError
+        assert isinstance(error, RegistryError)
         assert str(error) == "QuiteNewError: why"
 
 
