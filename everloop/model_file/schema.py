@@ -22,6 +22,10 @@ from everloop.model_file.partial import broken
 from everloop.model_file.schedule import parse_schedule
 from everloop.model_file.section_rules import SECTION_RULES
 
+READ_BY = "read_by"
+FOR_PEOPLE = Field(json_schema_extra={READ_BY: "people"})
+"""Marks keys that people read and no program does: they are declared so that they are known, and kept with the rest."""
+
 LONGEST_DAYS = 36_500
 """A hundred years: beyond them, dates that are counted back from today come to an end."""
 
@@ -96,23 +100,23 @@ class Baseline(Section):
 
 
 class Value(Section):
-    """How money follows from predictions, in ``currency`` per row."""
+    """How money follows from predictions, in ``currency`` per row. People read it; nothing is computed from it yet."""
 
-    currency: str = "USD"
-    false_positive_cost: float = Field(default=0, ge=0)
-    false_negative_cost: float = Field(default=0, ge=0)
-    true_positive_value: float = Field(default=0, ge=0)
-    error_cost_per_unit: float = Field(default=0, ge=0)
+    currency: Annotated[str, FOR_PEOPLE] = "USD"
+    false_positive_cost: Annotated[float, FOR_PEOPLE] = Field(default=0, ge=0)
+    false_negative_cost: Annotated[float, FOR_PEOPLE] = Field(default=0, ge=0)
+    true_positive_value: Annotated[float, FOR_PEOPLE] = Field(default=0, ge=0)
+    error_cost_per_unit: Annotated[float, FOR_PEOPLE] = Field(default=0, ge=0)
 
 
 class Problem(Section):
     """What is predicted, for whom, and why a model at all."""
 
-    objective: Text
+    objective: Annotated[Text, FOR_PEOPLE]
     type: Literal["binary_classification", "regression"]
-    decided_by: Text
-    why_ml: Text
-    success_criterion: Text
+    decided_by: Annotated[Text, FOR_PEOPLE]
+    why_ml: Annotated[Text, FOR_PEOPLE]
+    success_criterion: Annotated[Text, FOR_PEOPLE]
     baseline: Baseline
     value: Value
 
@@ -121,7 +125,7 @@ class Owner(Section):
     """Who answers for the model, and who is called when they don't."""
 
     team: ShortText
-    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"), FOR_PEOPLE]
     escalation: ShortText
 
 
@@ -135,7 +139,7 @@ class Feature(Section):
 
     name: Name
     type: Literal["number", "category"]
-    description: str = ""
+    description: Annotated[str, FOR_PEOPLE] = ""
     min: float | None = None
     max: float | None = None
     missing: Literal["allow", "refuse"] = "refuse"
@@ -148,7 +152,7 @@ class Feature(Section):
 class Split(Section):
     """The locked test part: the newest ``test_days`` days of labelled rows."""
 
-    strategy: Literal["time"] = "time"
+    strategy: Annotated[Literal["time"], FOR_PEOPLE] = "time"
     test_days: Days
 
 
@@ -249,10 +253,9 @@ class Guardrail(Section):
 
 
 class Rollout(Section):
-    """How a passed candidate comes to serve."""
+    """How a passed candidate comes to serve: by a canary of ``steps``, or, without any, all at once."""
 
-    strategy: Literal["canary", "all_at_once"] = "canary"
-    steps: list[RolloutStep] = []
+    steps: list[RolloutStep]
     bake_minutes: int = Field(default=1440, ge=0)
     guardrail: Guardrail
 
@@ -322,10 +325,10 @@ class Retraining(Section):
 
 
 class Retirement(Section):
-    """When the model ends."""
+    """When the model ends. People read it and decide; nothing watches these keys."""
 
-    notify_days: int = Field(default=30, ge=0, le=LONGEST_DAYS)
-    criteria: list[Text] = Field(min_length=1)
+    notify_days: Annotated[int, FOR_PEOPLE] = Field(default=30, ge=0, le=LONGEST_DAYS)
+    criteria: Annotated[list[Text], FOR_PEOPLE] = Field(min_length=1)
 
 
 class Cost(Section):

@@ -144,13 +144,6 @@ def _most_is_reached(threshold: Any) -> Iterator[Misfit]:
         yield Misfit(("max",), threshold.max, f"at least 0, as every {value_of(threshold, 'metric', 'metric')} is")
 
 
-def _steps_of_the_strategy(rollout: Any) -> Iterator[Misfit]:
-    if rollout.strategy == "canary" and not rollout.steps:
-        yield Misfit(("steps",), rollout.steps, "one step or more, as the strategy is canary")
-    if rollout.strategy == "all_at_once" and rollout.steps:
-        yield Misfit(("steps",), rollout.steps, "no steps, as the strategy is all_at_once")
-
-
 def _steps_rise(rollout: Any) -> Iterator[Misfit]:
     before = None
     for index, step in known(rollout.steps):
@@ -180,7 +173,7 @@ SECTION_RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "Data": (_names_once, _rates_rise, _target_range_rises, _window_beyond_the_test),
     "AbsoluteThreshold": (_bounds_something, _bounds_rise, _least_is_reached, _most_is_reached),
-    "Rollout": (_steps_of_the_strategy, _steps_rise),
+    "Rollout": (_steps_rise,),
     "Monitoring": (_spans_hold_windows,),
 }
 """By the name of the section's class."""

@@ -42,7 +42,6 @@ BINARY: dict[str, Any] = {
     "training": {"seed": 7},
     "gate": {"metric": "log_loss", "policy": "better", "confidence": 0.95},
     "rollout": {
-        "strategy": "canary",
         "steps": [{"percent": 10, "minutes": 60}, {"percent": 50, "minutes": 60}],
         "bake_minutes": 600,
         "guardrail": {"max_error_rate": 0.02, "max_p99_latency_ms": 800},

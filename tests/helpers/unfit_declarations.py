@@ -157,10 +157,6 @@ UNFIT = {
         "at least 0",
         "gate.absolute.0.max",
     ),
-    "a canary without steps": Unfit("rollout.steps", [], "steps: []", "an empty list", "canary"),
-    "steps of all at once": Unfit(
-        "rollout.strategy", "all_at_once", "steps:", "this list", "all_at_once", "rollout.steps"
-    ),
     "steps that do not rise": Unfit("rollout.steps.1.percent", 10, "- percent: 10", "10", "more than 10"),
     "a bake of two years": Unfit("rollout.bake_minutes", 1_051_200, "bake_minutes: 1051200", "1051200", "after 365"),
     "a step of two years": Unfit("rollout.steps.1.minutes", 1_051_200, "minutes: 1051200", "1051200", "after 365"),

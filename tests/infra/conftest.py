@@ -33,7 +33,7 @@ def later_assembly(settings: Settings, tmp_path_factory: pytest.TempPathFactory)
     shutil.copytree(settings.functions, folder / "functions")
     for handler in sorted((folder / "functions").glob("*/handler.py")):
         handler.write_text(handler.read_text(encoding="utf-8") + "\n\nCHANGED = True\n", encoding="utf-8")
-    rollout = {"strategy": "all_at_once", "steps": [], "bake_minutes": 60}
+    rollout = {"steps": [], "bake_minutes": 60}
     serving = {"memory_mb": 2048, "timeout_seconds": 20, "threshold": 0.4}
     document = binary_document(serving=serving, rollout=rollout, monitoring={"schedule": "rate(6 hours)"})
     write_model(folder / "models", document)

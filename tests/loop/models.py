@@ -49,7 +49,7 @@ BAKERY_DOCUMENT = {
     "training": {"seed": 3, "parameters": {"alpha": 1.0}, "refit_max_difference": 1e-6},
     "gate": {"metric": "mae", "policy": "not_worse", "margin": 0.5, "minimum_test_rows": 100},
     "rollout": {
-        "strategy": "all_at_once",
+        "steps": [],
         "bake_minutes": 60,
         "guardrail": {"max_error_rate": 0.05, "max_p99_latency_ms": 5000},
     },

@@ -8,7 +8,6 @@ from everloop.rollout.plan import Step, plan_rollout
 
 CANARY = Rollout.model_validate(
     {
-        "strategy": "canary",
         "steps": [{"percent": 10, "minutes": 5}, {"percent": 50, "minutes": 10}],
         "bake_minutes": 60,
         "guardrail": {"max_error_rate": 0.01, "max_p99_latency_ms": 200},
@@ -35,7 +34,7 @@ def test_what_serves_already_needs_neither_steps_nor_bake():
 
 
 def test_all_at_once_has_no_steps():
-    declared = Rollout(strategy="all_at_once", guardrail=Guardrail(max_error_rate=0.01, max_p99_latency_ms=200))
+    declared = Rollout(steps=[], guardrail=Guardrail(max_error_rate=0.01, max_p99_latency_ms=200))
     assert plan_rollout(declared, has_previous=True, changes_nothing=False).steps == ()
 
 

@@ -665,7 +665,7 @@ class TestNewCode:
 
 def test_all_at_once(world: World):
     world.crown("train-1")
-    declared = DECLARED.model_copy(update={"strategy": "all_at_once", "steps": []})
+    declared = DECLARED.model_copy(update={"steps": []})
     world.conductor = replace(world.conductor, declared=declared)
     world.start("train-2", world.train("train-2"))
     assert world.shift()["wait_seconds"] == 0
