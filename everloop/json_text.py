@@ -38,3 +38,14 @@ def read_json(
             raise
         limit = sys.get_int_max_str_digits()
         raise ValueError(f"a whole number in it has more than {limit} digits") from None
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of ``value``: sorted keys, no spaces, no NaN or infinity.
+
+    Raises
+    ------
+    ValueError
+        For a number JSON has no text for.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -11,9 +11,9 @@ from typing import Any
 
 from everloop.json_text import read_json
 from everloop.limits import largest_file
+from everloop.manifest import CONTRACT, EVALUATED, MODEL, sha256_hex
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ContractFormatError, ScorerError
-from everloop.serving.manifest import sha256_hex
 from everloop.serving.scorer import Scorer
 from everloop.shown import shortened, shown
 from training.exceptions import CandidateError
@@ -25,7 +25,7 @@ MOST_BYTES = 1024**3
 
 _MADE_BY = "it is what the training job left in its model folder (SM_MODEL_DIR)"
 
-FILES = ("model.onnx", "contract.json", "profile.json", "parity.json", "training.json")
+FILES = EVALUATED
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ def read_candidate(folder: Path, test_rows: int) -> Candidate:
     files = _unpack(folder / "model.tar.gz")
     try:
         parity, training = (_document(name, files[name]) for name in ("parity.json", "training.json"))
-        contract = ServingContract.from_json(files["contract.json"])
-        scorer = Scorer.from_bytes(files["model.onnx"], contract)
+        contract = ServingContract.from_json(files[CONTRACT])
+        scorer = Scorer.from_bytes(files[MODEL], contract)
     except (ValueError, ContractFormatError, ScorerError) as error:
         raise CandidateError(f"the candidate cannot be read: {error}") from error
-    found = sha256_hex(files["model.onnx"])
+    found = sha256_hex(files[MODEL])
     if parity.get("model_sha256") != found:
         raise CandidateError(
             f"parity was shown for the model {shown(parity.get('model_sha256'))}, and the candidate is {found}"

@@ -11,6 +11,7 @@ import numpy as np
 from everloop.instants import format_instant, parse_instant
 from everloop.json_text import read_json
 from everloop.limits import largest_file
+from everloop.manifest import CONTRACT, MANIFEST, MODEL, Manifest, verify_files
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import (
@@ -19,7 +20,6 @@ from everloop.serving.exceptions import (
     ManifestFormatError,
     ScorerError,
 )
-from everloop.serving.manifest import MANIFEST_FILE, Manifest, verify_files
 from everloop.serving.scorer import Scorer
 from everloop.shown import shown
 from training.exceptions import ChampionError
@@ -74,13 +74,13 @@ def fetch_champion(uri: str, s3_client: Any, *, model: str) -> Champion:
         return _read(s3_client, parts.netloc, f"{prefix}/{name}")
 
     try:
-        manifest = Manifest.from_bytes(read(MANIFEST_FILE))
+        manifest = Manifest.from_bytes(read(MANIFEST))
         if manifest.model != model:
             raise ChampionError(f"{uri} is an artefact of {manifest.model!r}, not of {model!r}")
         record = [RECORD] if RECORD in manifest.files else []
-        files = verify_files(manifest, read, names=["contract.json", "model.onnx", *record])
-        contract = ServingContract.from_json(files["contract.json"])
-        scorer = Scorer.from_bytes(files["model.onnx"], contract)
+        files = verify_files(manifest, read, names=[CONTRACT, MODEL, *record])
+        contract = ServingContract.from_json(files[CONTRACT])
+        scorer = Scorer.from_bytes(files[MODEL], contract)
         return Champion(manifest.version, contract, scorer, _learned_until(manifest, files.get(RECORD), uri))
     except (ArtifactRefusedError, ContractFormatError, ManifestFormatError, ScorerError) as error:
         raise ChampionError(f"the champion {uri} is refused: {error}") from error

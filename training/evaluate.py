@@ -37,8 +37,8 @@ from everloop.evaluation.report import (
     Report,
 )
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
+from everloop.manifest import MODEL, PROFILE, sha256_hex
 from everloop.model_file import ModelDeclaration
-from everloop.serving.manifest import sha256_hex
 from training.candidate import Candidate, read_candidate
 from training.champion import NONE, Champion, fetch_champion
 from training.channels import Split, read_split
@@ -113,8 +113,8 @@ def evaluate(
     ours = _estimates(metrics, test, scores)
     rule = _estimates(metrics, test, baseline)
     gate_metric = declaration.gate.metric
-    profile = full_reference(candidate.files["profile.json"], test, scores, declaration)
-    files = {**candidate.files, "profile.json": profile}
+    profile = full_reference(candidate.files[PROFILE], test, scores, declaration)
+    files = {**candidate.files, PROFILE: profile}
     report = Report(
         model=declaration.model,
         run_id=run.run_id,
@@ -136,7 +136,7 @@ def evaluate(
         ),
         probes=_probe_facts(candidate),
         latency_ms=measure_latency(candidate.scorer, num, cat),
-        artifact_bytes=len(files["model.onnx"]),
+        artifact_bytes=len(files[MODEL]),
         code_sha256=candidate.training["code_sha256"],
         files={name: sha256_hex(data) for name, data in files.items()},
         quality_over_days=_over_days(gate_metric, test, scores),

@@ -19,10 +19,10 @@ from everloop.evaluation.metrics import estimate
 from everloop.evaluation.refit_report import RefitReport, ScoreDifference
 from everloop.evaluation.report import ParityFacts, Report
 from everloop.instants import format_instant, parse_instant
+from everloop.manifest import CONTRACT, MODEL, PROFILE, REFIT, sha256_hex
 from everloop.model_file import ModelDeclaration
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ContractFormatError, ScorerError
-from everloop.serving.manifest import sha256_hex
 from everloop.serving.scorer import Scorer
 from training.candidate import FILES, Candidate
 from training.channels import Split
@@ -76,8 +76,8 @@ def read_sibling(folder: Path) -> Sibling:
         text = (folder / "report.json").read_bytes()
         report = Report.from_json(text)
         files = {name: (folder / name).read_bytes() for name in FILES}
-        contract = ServingContract.from_json(files["contract.json"])
-        scorer = Scorer.from_bytes(files["model.onnx"], contract)
+        contract = ServingContract.from_json(files[CONTRACT])
+        scorer = Scorer.from_bytes(files[MODEL], contract)
     except (OSError, ReportError, ContractFormatError, ScorerError) as error:
         raise CandidateError(f"the evaluated model cannot be read: {error}") from error
     hashes = {name: sha256_hex(data) for name, data in files.items()}
@@ -103,8 +103,8 @@ def check_refit(
     after = score(refit.scorer, num, cat)
     before = score(sibling.scorer, *arrays(sibling.contract, test))
     metric = declaration.gate.metric
-    profile = full_reference(refit.files["profile.json"], test, before, declaration, score_unjudged=SIBLINGS_SCORES)
-    files = {**refit.files, "profile.json": profile}
+    profile = full_reference(refit.files[PROFILE], test, before, declaration, score_unjudged=SIBLINGS_SCORES)
+    files = {**refit.files, PROFILE: profile}
     report = RefitReport(
         model=declaration.model,
         run_id=run.run_id,
@@ -119,7 +119,7 @@ def check_refit(
         refit_loss=_loss(metric, test.target, after),
         parity=ParityFacts(refit.parity["rows"], refit.parity["max_abs_difference"], refit.parity["label_flips"]),
         latency_ms=measure_latency(refit.scorer, num, cat),
-        artifact_bytes=len(files["model.onnx"]),
+        artifact_bytes=len(files[MODEL]),
         code_sha256=refit.training["code_sha256"],
         files={name: sha256_hex(data) for name, data in files.items()},
         evaluated_files=sibling.files,
@@ -127,7 +127,7 @@ def check_refit(
     output.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (output / name).write_bytes(data)
-    (output / "refit.json").write_text(report.to_json(), encoding="utf-8")
+    (output / REFIT).write_text(report.to_json(), encoding="utf-8")
     logger.info("the refit's scores differ by %.4g on average on %d rows", report.difference.mean, len(test))
     return report
 

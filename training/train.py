@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from everloop.evaluation.baseline import Baseline, fit_baseline
+from everloop.manifest import CONTRACT, MODEL, PROFILE, sha256_hex
 from everloop.model_file import ModelDeclaration
-from everloop.serving.manifest import sha256_hex
 from everloop.serving.scorer import Scorer
 from training.channels import Split, read_split
 from training.contract import build_contract
@@ -141,9 +141,9 @@ def run(job: Job) -> None:
         declaration, train, len(test), baseline=baseline, code_sha256=code_sha256, refit=job.test is not None
     )
     job.model.mkdir(parents=True, exist_ok=True)
-    (job.model / "model.onnx").write_bytes(model)
-    (job.model / "contract.json").write_bytes(contract.to_json())
-    (job.model / "profile.json").write_bytes(feature_reference(declaration, train))
+    (job.model / MODEL).write_bytes(model)
+    (job.model / CONTRACT).write_bytes(contract.to_json())
+    (job.model / PROFILE).write_bytes(feature_reference(declaration, train))
     proof = {**parity.as_dict(), "model_sha256": sha256_hex(model), "probes": probed.as_dict()}
     write_json(job.model / "parity.json", proof)
     write_json(job.model / "training.json", record)

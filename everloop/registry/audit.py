@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from everloop.registry.items import canonical_json
+from everloop.json_text import canonical_json
 from everloop.registry.records import AuditHead, AuditRecord
 
 GENESIS = "0" * 64

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from everloop.manifest import CONTRACT
 from everloop.registry.exceptions import ArtifactMismatchError
 from everloop.registry.store import RegistryStore
 from everloop.serving.contract import ServingContract
-
-CONTRACT = "contract.json"
 
 
 def champion_contract(store: RegistryStore, s3_client: Any, artifact_bucket: str) -> tuple[int, ServingContract] | None:

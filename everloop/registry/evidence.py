@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from everloop.json_text import canonical_json
 from everloop.registry import keys
-from everloop.registry.items import Record, canonical_json
+from everloop.registry.items import Record
 from everloop.registry.ledger import Ledger
 from everloop.registry.records import Snapshot, Window
 

@@ -13,6 +13,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
+from everloop.json_text import canonical_json
 from everloop.registry.exceptions import CorruptRecordError, RecordTooLargeError
 
 Item = dict[str, dict[str, Any]]
@@ -27,17 +28,6 @@ MAX_ITEM_BYTES = 400 * 1024
 def item_bytes(item: Item) -> int:
     """What DynamoDB counts an item as."""
     return sum(len(name) + sum(len(str(v).encode()) for v in value.values()) for name, value in item.items())
-
-
-def canonical_json(value: Any) -> str:
-    """The one JSON text of ``value``: sorted keys, no spaces, no NaN or infinity.
-
-    Raises
-    ------
-    ValueError
-        For a number JSON has no text for.
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def attribute(value: str | int | float | bool) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from everloop.manifest import EVALUATED, SIBLING
 from everloop.registry import keys
 from everloop.registry.items import Record
-from everloop.registry.manifest import EVALUATED, SIBLING
 from everloop.registry.states import State
 
 OPEN_ROLLOUT = frozenset({"canary", "baking"})

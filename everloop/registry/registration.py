@@ -19,9 +19,9 @@ from botocore.exceptions import ClientError
 
 from everloop.json_text import read_json
 from everloop.limits import largest_file
+from everloop.manifest import EVALUATED, FILES, MANIFEST, MODEL, REFIT, SIBLING, Manifest, file_entries
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.registry.exceptions import ArtifactMismatchError, ArtifactMissingError
-from everloop.registry.manifest import EVALUATED, FILES, MANIFEST, REFIT, SIBLING, build_manifest
 from everloop.registry.records import Version
 from everloop.registry.store import RegistryStore
 from everloop.shown import shown
@@ -96,14 +96,14 @@ def register_candidate(
         at=at,
         actor=actor,
     )
-    sealed = build_manifest(
+    sealed = Manifest(
         model=store.model,
         version=version.version,
         run_id=candidate.run_id,
         snapshot_hash=candidate.snapshot_hash,
         code_sha256=code_sha256,
         created_at=version.created_at,
-        files=files,
+        files=file_entries(files),
     )
     if sealed.sha256 != version.manifest_sha256:
         raise ArtifactMismatchError(
@@ -184,7 +184,7 @@ def check_report(report: dict[str, Any], contents: dict[str, bytes], *, model: s
         "model": model,
         "run_id": candidate.run_id,
         "snapshot_hash": candidate.snapshot_hash,
-        "artifact_bytes": len(contents["model.onnx"]),
+        "artifact_bytes": len(contents[MODEL]),
     }
     wrong = [
         f"{name} is {shown(report.get(name))}, not {expected!r}"

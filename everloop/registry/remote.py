@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from everloop.busy_services import ServiceBusyError
+from everloop.json_text import canonical_json
 from everloop.registry import commands
 from everloop.registry.exceptions import CommandRefusedError, WriterFailedError
-from everloop.registry.items import Record, canonical_json
+from everloop.registry.items import Record
 from everloop.registry.ledger import Plan
 from everloop.registry.records import Rollout, Run, Version
 from everloop.registry.refusals import refusal_from

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from everloop.manifest import MODEL, SIBLING
 from everloop.registry import keys
 from everloop.registry.audit import ChainVerdict, verify_chain
 from everloop.registry.evidence import record_sha256
 from everloop.registry.exceptions import CorruptRecordError, NoChampionError, UnknownRunError
 from everloop.registry.items import Record
-from everloop.registry.manifest import MODEL, SIBLING
 from everloop.registry.own_labels import OwnLabels, own_labels_of
 from everloop.registry.records import (
     ActiveRun,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from everloop.manifest import Manifest, artifact_prefix, file_entries
 from everloop.names import BY_SNAPSHOT
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
@@ -19,7 +20,6 @@ from everloop.registry.exceptions import (
 )
 from everloop.registry.items import attribute, plain
 from everloop.registry.ledger import Plan
-from everloop.registry.manifest import artifact_prefix, build_manifest
 from everloop.registry.moves import move
 from everloop.registry.records import Champion, Place, Run, Version
 from everloop.registry.states import SERVING, SINGLE_PLACE, State
@@ -105,14 +105,14 @@ class Versions(Evidence):
             number, counted = self._next_number()
             snapshot = self.snapshot(snapshot_hash)
             prefix = artifact_prefix(self.model, number)
-            manifest = build_manifest(
+            manifest = Manifest(
                 model=self.model,
                 version=number,
                 run_id=run_id,
                 snapshot_hash=snapshot_hash,
                 code_sha256=code_sha256,
                 created_at=at,
-                files=files,
+                files=file_entries(files),
             )
             version = Version(
                 model=self.model,

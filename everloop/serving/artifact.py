@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from everloop.limits import largest_file
+from everloop.manifest import CONTRACT, MANIFEST, MODEL, Manifest, require_hash, verify_files
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import (
@@ -14,11 +15,7 @@ from everloop.serving.exceptions import (
     ManifestFormatError,
     ScorerError,
 )
-from everloop.serving.manifest import MANIFEST_FILE, Manifest, require_hash, verify_files
 from everloop.serving.scorer import Scorer
-
-CONTRACT_FILE = "contract.json"
-MODEL_FILE = "model.onnx"
 
 # S3 answers 403 for a missing object to those who may not list the bucket.
 _UNREADABLE = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "AccessDenied", "403", "404"})
@@ -66,22 +63,22 @@ def load_artifact(
     def read(name: str) -> bytes:
         return _read(s3_client, bucket, f"{prefix}{name}")
 
-    manifest_bytes = read(MANIFEST_FILE)
-    require_hash(MANIFEST_FILE, manifest_bytes, manifest_sha256)
+    manifest_bytes = read(MANIFEST)
+    require_hash(MANIFEST, manifest_bytes, manifest_sha256)
     try:
         manifest = Manifest.from_bytes(manifest_bytes)
-        _require(MANIFEST_FILE, "model", model, manifest.model)
-        _require(MANIFEST_FILE, "version", version, manifest.version)
-        files = verify_files(manifest, read, names=(CONTRACT_FILE, MODEL_FILE))
-        contract = ServingContract.from_json(files[CONTRACT_FILE])
-        _require(CONTRACT_FILE, "model", manifest.model, contract.model)
-        return Artifact(contract, Scorer.from_bytes(files[MODEL_FILE], contract), manifest)
+        _require(MANIFEST, "model", model, manifest.model)
+        _require(MANIFEST, "version", version, manifest.version)
+        files = verify_files(manifest, read, names=(CONTRACT, MODEL))
+        contract = ServingContract.from_json(files[CONTRACT])
+        _require(CONTRACT, "model", manifest.model, contract.model)
+        return Artifact(contract, Scorer.from_bytes(files[MODEL], contract), manifest)
     except ManifestFormatError as error:
-        raise ArtifactRefusedError(MANIFEST_FILE, expected="a manifest", found=str(error)) from error
+        raise ArtifactRefusedError(MANIFEST, expected="a manifest", found=str(error)) from error
     except ContractFormatError as error:
-        raise ArtifactRefusedError(CONTRACT_FILE, expected="a contract", found=str(error)) from error
+        raise ArtifactRefusedError(CONTRACT, expected="a contract", found=str(error)) from error
     except ScorerError as error:
-        raise ArtifactRefusedError(MODEL_FILE, expected="a model of its contract", found=str(error)) from error
+        raise ArtifactRefusedError(MODEL, expected="a model of its contract", found=str(error)) from error
 
 
 def _require(file: str, what: str, expected: Any, found: Any) -> None:

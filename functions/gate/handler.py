@@ -27,6 +27,7 @@ from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.refit_report import RefitReport
 from everloop.evaluation.report import Report
 from everloop.limits import LARGEST_DOCUMENT_BYTES
+from everloop.manifest import REFIT
 from everloop.model_file.schema import ModelDeclaration
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.registry.causes import readable_cause
@@ -117,7 +118,7 @@ def _judge_refit(event: dict[str, Any], using: Services) -> dict[str, Any]:
             f" {gate['report_sha256']}: it was exchanged in between; find out who writes there, then start a new run"
         )
     judged = Report.from_json(evaluated)
-    content = read_report(using.s3, event["refit_uri"], name="refit.json")
+    content = read_report(using.s3, event["refit_uri"], name=REFIT)
     expected = refit.Expected(
         model=using.declaration.model,
         run_id=run["run_id"],

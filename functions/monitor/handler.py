@@ -19,6 +19,7 @@ from everloop.emf import MetricValue, emf_line
 from everloop.environment import Settings
 from everloop.instants import format_instant, parse_instant, to_epoch_ms
 from everloop.limits import LARGEST_DOCUMENT_BYTES
+from everloop.manifest import PROFILE
 from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.athena import AthenaQueries
 from everloop.monitoring.exceptions import ReferenceUnusableError
@@ -30,8 +31,6 @@ from everloop.objects import ObjectTooLargeError, read_object
 from everloop.registry.records import Champion, Version, Window
 from everloop.registry.store import RegistryStore
 from everloop.retraining.requests import RetrainingRequest, send
-
-PROFILE = "profile.json"
 
 logger = Logger(service="monitor")
 

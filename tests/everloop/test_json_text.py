@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.report import Report
 from everloop.json_text import read_json
+from everloop.manifest import Manifest
 from everloop.monitoring.exceptions import ProfileFormatError
 from everloop.monitoring.reference import Reference
 from everloop.registry.causes import readable_cause
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ContractFormatError, ManifestFormatError
-from everloop.serving.manifest import Manifest
 from tests.helpers.artifacts import small_contract
 
 HOSTILE = {

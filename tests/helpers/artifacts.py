@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from everloop.registry.manifest import build_manifest
+from everloop.manifest import Manifest, file_entries, sha256_hex
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
-from everloop.serving.manifest import sha256_hex
 from tests.helpers.onnx_models import linear_model
 
 MODEL, VERSION, PREFIX = "late_train", 7, "artifacts/late_train/000007/"
@@ -59,14 +58,14 @@ class StoredArtifact:
         if self.recorded:
             files["training.json"] = json.dumps(learned).encode() if self.record is None else self.record
         entries = {name: {"sha256": sha256_hex(data), "bytes": len(data)} for name, data in files.items()}
-        manifest = build_manifest(
+        manifest = Manifest(
             model=self.contract.model,
             version=VERSION,
             run_id="train-1",
             snapshot_hash="5" * 64,
             code_sha256="c" * 64,
             created_at="2013-03-01T05:00:00Z",
-            files=entries,
+            files=file_entries(entries),
         )
         self.manifest_sha256 = manifest.sha256
         self.objects = {PREFIX + name: data for name, data in files.items()}

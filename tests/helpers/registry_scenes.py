@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from everloop.instants import format_instant
+from everloop.manifest import Manifest, file_entries, sha256_hex
 from everloop.registry import RegistryStore, Rollout, Run, Snapshot, Version
-from everloop.registry.manifest import Manifest, build_manifest
-from everloop.serving.manifest import sha256_hex
 
 BEGIN = datetime(2013, 3, 1, tzinfo=UTC)
 TRIGGER = {"kind": "manual", "reason": "a person asked", "requested_at": "2013-03-01T00:00:00Z", "window_end": None}
@@ -101,14 +100,14 @@ def start_rollout(
 
 def manifest_of(version: Version) -> Manifest:
     """The manifest that the facts of a version make."""
-    return build_manifest(
+    return Manifest(
         model=version.model,
         version=version.version,
         run_id=version.run_id,
         snapshot_hash=version.snapshot_hash,
         code_sha256=version.code_sha256,
         created_at=version.created_at,
-        files=version.files,
+        files=file_entries(version.files),
     )
 
 

@@ -20,8 +20,8 @@ from everloop.evaluation.refit import Expected as ExpectedRefit
 from everloop.evaluation.refit import decide as decide_refit
 from everloop.evaluation.refit_report import RefitReport
 from everloop.evaluation.report import Report
+from everloop.manifest import Manifest, file_entries
 from everloop.model_file import ModelDeclaration
-from everloop.registry.manifest import build_manifest
 from everloop.serving.contract import ServingContract
 from everloop.serving.scorer import Scorer
 from tests.training.scenes import CLASSIFIER, REGRESSOR, Jobs, classification, regression, rows, write_parts
@@ -295,14 +295,14 @@ def store_champion(s3: Any, model: Path, *, learned_until: str | None = None) ->
         record = json.loads(files["training.json"])
         files["training.json"] = json.dumps({**record, "time_range": [record["time_range"][0], learned_until]}).encode()
     entries = {n: {"sha256": hashlib.sha256(d).hexdigest(), "bytes": len(d)} for n, d in files.items()}
-    manifest = build_manifest(
+    manifest = Manifest(
         model="late_train",
         version=7,
         run_id="train-0",
         snapshot_hash="s",
         code_sha256="c",
         created_at="2013-01-01T00:00:00Z",
-        files=entries,
+        files=file_entries(entries),
     )
     s3.create_bucket(Bucket="artifacts")
     for name, data in {**files, "manifest.json": manifest.content}.items():

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from everloop.json_text import canonical_json
 from everloop.registry import keys
 from everloop.registry.exceptions import CorruptRecordError
-from everloop.registry.items import canonical_json
 from everloop.registry.records import Rollout, Version
 from everloop.registry.states import State
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from everloop.manifest import Manifest, sha256_hex, verify_files
 from everloop.serving.artifact import Artifact, load_artifact
 from everloop.serving.exceptions import ArtifactRefusedError, ManifestFormatError
-from everloop.serving.manifest import Manifest, sha256_hex, verify_files
 from tests.fakes.object_store import FakeS3
 from tests.helpers.artifacts import MODEL, PREFIX, VERSION, StoredArtifact, small_contract
 from tests.helpers.onnx_models import linear_model

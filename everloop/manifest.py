@@ -1,27 +1,45 @@
-"""Reads the manifest of an artefact: the hash of every file, so that what is served is what was evaluated.
+"""The manifest of a version: what it is made of, with every file's hash, so that what was judged is what serves.
 
-The registry writes it (:mod:`everloop.registry.manifest`).
+The registry writes it once, as a version is registered; the prediction function and the jobs read it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
-from everloop.json_text import read_json
+from everloop.json_text import canonical_json, read_json
 from everloop.serving.exceptions import ArtifactRefusedError, ManifestFormatError
 from everloop.shown import shown
 
-MANIFEST_FILE = "manifest.json"
+MODEL = "model.onnx"
+CONTRACT = "contract.json"
+PROFILE = "profile.json"
+TRAINING = "training.json"
+
+EVALUATED = (MODEL, CONTRACT, PROFILE, "parity.json", TRAINING)
+"""The files an evaluation is about; its report carries their hashes."""
+
+FILES = (*EVALUATED, "report.json")
+"""The files of a version, besides its manifest."""
+
+REFIT = "refit.json"
+"""The report of the check of a refit, where there was one."""
+
+SIBLING = "evaluated/"
+"""Below it stand the evaluated files of a version whose refit serves: the ones that ``report.json`` is about."""
+
+MANIFEST = "manifest.json"
 
 _HEX = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A file of the artefact: its SHA-256 in hexadecimal, and its size in bytes."""
+    """A file of the version: its SHA-256 in hexadecimal, and its size in bytes."""
 
     sha256: str
     bytes: int
@@ -29,7 +47,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an artefact consists of and where it comes from.
+    """What a version consists of and where it comes from.
 
     Attributes
     ----------
@@ -51,6 +69,16 @@ class Manifest:
     created_at: str
     files: Mapping[str, FileEntry]
 
+    @cached_property
+    def content(self) -> bytes:
+        """Its JSON text, as it is stored. The same facts give the same bytes."""
+        return canonical_json(asdict(self)).encode()
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its text: the one hash that stands for the whole version."""
+        return sha256_hex(self.content)
+
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
         """Read ``manifest.json``.
@@ -71,6 +99,16 @@ class Manifest:
         if type(manifest.version) is not int:
             raise ManifestFormatError(f"manifest.json: version is {shown(manifest.version)}, not a whole number")
         return manifest
+
+
+def file_entries(files: Mapping[str, Mapping[str, Any]]) -> dict[str, FileEntry]:
+    """The files of a version as its record has them: name to ``{"sha256", "bytes"}``."""
+    return {name: FileEntry(**entry) for name, entry in files.items()}
+
+
+def artifact_prefix(model: str, version: int) -> str:
+    """Where a version's files stand in the artifact bucket, with a final slash."""
+    return f"artifacts/{model}/{version:06d}/"
 
 
 def verify_files(
