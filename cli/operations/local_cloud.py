@@ -18,10 +18,9 @@ from cli.account import Account
 from cli.exceptions import CommandError
 from cli.operations.assembly_cache import MODELS_CONTEXT, SynthesisFailedError, synthesize_if_changed
 from localcloud import daemon
-from localcloud.cloudformation.deployment import deploy_assembly
 from localcloud.cloudformation.engine import DeployEvent
 from localcloud.cloudformation.exceptions import DeployError
-from localcloud.core.context import REGION
+from localcloud.deploy import deploy_assembly
 
 DEFAULT_PORT = 4599
 
@@ -30,6 +29,9 @@ PASS_STEP = timedelta(hours=1)
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
+SETTINGS = ROOT / "localcloud.toml"
+"""What the local cloud is told of the layers that the functions use."""
+
 STATE = ROOT / ".everloop" / "local"
 
 
@@ -51,13 +53,7 @@ OTHER_CREDENTIALS = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
 
 def client_environment(running: daemon.RunningCloud) -> dict[str, str]:
     """The environment that points every AWS tool at the local cloud, as its operator."""
-    return {
-        "AWS_ENDPOINT_URL": running.endpoint,
-        "AWS_ACCESS_KEY_ID": running.operator.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": running.operator.secret_access_key,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-    }
+    return running.environment()
 
 
 def point_at(running: daemon.RunningCloud) -> dict[str, str]:
@@ -100,7 +96,13 @@ def bring_up(
     # The cloud starts while the templates are synthesized: neither needs the other.
     with ThreadPoolExecutor(max_workers=1) as beside:
         starting = beside.submit(
-            daemon.start, port, state_directory, CACHE, start_at, stop_with_parent=stop_with_parent
+            daemon.start,
+            port,
+            state_directory,
+            CACHE,
+            start_at,
+            settings=SETTINGS,
+            stop_with_parent=stop_with_parent,
         )
         try:
             assembly = (synthesize or synthesize_project)(say)

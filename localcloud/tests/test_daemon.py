@@ -193,12 +193,12 @@ def test_the_doors_that_stay_shut(tmp_path: Path) -> None:
         with pytest.raises(ClientError, match=r"InvalidSignatureException.*valid region"):
             cloud.client("ssm", region_name="eu-wst-1").describe_parameters()
         # nobody signs for these
-        for path in ("/", "/moto-api/reset", "/_everloop/nothing"):
+        for path in ("/", "/moto-api/reset", "/_localcloud/nothing"):
             with pytest.raises(urllib.error.HTTPError):
                 urllib.request.urlopen(urllib.request.Request(cloud.daemon.endpoint + path, method="POST"))
         # a web page can not move the clock
         request = urllib.request.Request(
-            f"{cloud.daemon.endpoint}/_everloop/shutdown", method="POST", headers={"Origin": "https://example.org"}
+            f"{cloud.daemon.endpoint}/_localcloud/shutdown", method="POST", headers={"Origin": "https://example.org"}
         )
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(request)

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.services.athena import hook as athena_hook
-
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -70,7 +68,6 @@ def test_a_transaction_has_100_items_and_4_megabytes(table: Any) -> None:
 
 def test_a_query_has_262144_bytes(cloud: Any) -> None:
     """Bytes, not characters: an umlaut is two."""
-    athena_hook.install(cloud.context)
     athena = cloud.client("athena")
     athena.create_work_group(Name="work")
 

@@ -126,7 +126,7 @@ def good_requests(scene: Scene) -> dict[str, tuple[int, bytes]]:
         "aws": (scene.aws_port, scene.signed(scene.aws_port, "sts", identity, **form)),
         "control": (
             scene.aws_port,
-            head("GET", "/_everloop/clock", Host=f"127.0.0.1:{scene.aws_port}", Authorization=token),
+            head("GET", "/_localcloud/clock", Host=f"127.0.0.1:{scene.aws_port}", Authorization=token),
         ),
         "http api": (scene.api_port, head("POST", "/open", Host=f"127.0.0.1:{scene.api_port}")),
     }
@@ -298,7 +298,7 @@ def test_a_role_can_not_pass_for_the_operator(scene: Scene) -> None:
 def test_the_control_endpoints_need_their_token(scene: Scene, method: str, name: str, token: str | None) -> None:
     headers = {"Host": f"127.0.0.1:{scene.aws_port}", **({} if token is None else {"Authorization": token})}
 
-    status, answer = send(scene.aws_port, head(method, f"/_everloop/{name}", **headers))
+    status, answer = send(scene.aws_port, head(method, f"/_localcloud/{name}", **headers))
 
     assert (status, b"token" in answer) == (403, True)
     assert scene.cloud.daemon.clock()

@@ -38,7 +38,7 @@ TELLING_NAMES = {"endpoint_url", "_endpoint", "is_local", *ENVIRONMENT}
 TELLING_VARIABLE = re.compile(r"AWS_(ENDPOINT_URL\w*|IGNORE_CONFIGURED_ENDPOINT_URLS)")
 TELLING_WORD = re.compile(
     rf"127\.0\.0\.1|\b(localhost|moto|amazonaws|{ACCOUNT_ID}|operator\.json)\b|\bAKIALOCAL"
-    r"|0\.0\.0\.0|/_everloop/|^::1$"
+    r"|0\.0\.0\.0|/_localcloud/|^::1$"
 )
 """In a text: what only one of the two clouds has. `AWS_ENDPOINT_URL` is one only as a whole: messages may name it."""
 
@@ -163,7 +163,7 @@ def test_what_starts_a_local_cloud_is_there_and_would_be_refused() -> None:
         'here = arn.split(":")[4] == "123456789012"',
         'here = credentials.access_key == "AKIALOCALABCDEFGHIJK"',
         'here = (state / "operator.json").exists()',
-        'clock = get(base + "/_everloop/clock")',
+        'clock = get(base + "/_localcloud/clock")',
         'client = session.client("s3", endpoint_url=url)',
         "here = client.meta.endpoint_url",
         'here = getattr(client.meta, "endpoint_url")',

@@ -29,51 +29,10 @@ from localcloud.core.wsgi import call_wsgi, wsgi_environ
 from localcloud.iam.identities import secrets_of
 from localcloud.iam.signatures import SignatureError, claim_of, verify
 from localcloud.iam.signer import Signer, signed_by
+from localcloud.services.service import Service
 
 log = logging.getLogger(__name__)
 
-EXECUTED_SERVICES: dict[str, str] = {
-    "apigateway": "apigatewayv2",
-    "athena": "athena",
-    "dynamodb": "dynamodb",
-    "events": "events",
-    "firehose": "firehose",
-    "glue": "glue",
-    "iam": "iam",
-    "kms": "kms",
-    "lambda": "awslambda",
-    "logs": "logs",
-    "monitoring": "cloudwatch",
-    "s3": "s3",
-    "sagemaker": "sagemaker",
-    "scheduler": "scheduler",
-    "secretsmanager": "secretsmanager",
-    "sns": "sns",
-    "sqs": "sqs",
-    "ssm": "ssm",
-    "states": "stepfunctions",
-    "sts": "sts",
-}
-"""Signing name → moto's name of the services that answer here; all others are refused."""
-
-_DIRECT = frozenset(
-    {
-        "athena",
-        "awslambda",
-        "cloudwatch",
-        "dynamodb",
-        "events",
-        "firehose",
-        "glue",
-        "iam",
-        "kms",
-        "logs",
-        "secretsmanager",
-        "ssm",
-        "stepfunctions",
-        "sts",
-    }
-)
 Control = Callable[[HttpRequest], HttpResponse]
 
 
@@ -83,13 +42,17 @@ class AwsApi:
     Parameters
     ----------
     control : callable
-        Answers what is under ``/_everloop/``.
+        Answers what is under the context's control path.
     context : CloudContext
         Its clock is the Date of every answer, from which clients know the time.
+    services : iterable of Service
+        Those that answer here; all others are refused.
     """
 
-    def __init__(self, control: Control, context: CloudContext) -> None:
+    def __init__(self, control: Control, context: CloudContext, services: Iterable[Service]) -> None:
         self._control = control
+        self._control_path = context.control_path
+        self._services = {service.signing_name: service for service in services}
         self._port = context.port
         self._now = context.clock.now
         self._secret_of = secrets_of(context)
@@ -105,7 +68,7 @@ class AwsApi:
         return HttpResponse(answer.status, answer.body, (*headers, ("Date", date)))
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
-        if request.target.startswith("/_everloop/"):
+        if request.target.startswith(self._control_path):
             return self._control(request)
         claim = None
         try:
@@ -117,27 +80,21 @@ class AwsApi:
         if claim.region not in known_regions():
             message = f"Credential should be scoped to a valid region; found {claim.region!r}"
             return refuse(request, 403, "InvalidSignatureException", message, claim.service)
-        name = backend_of(claim.service, request.path)
-        if name is None:
+        service = self._services.get(claim.service)
+        if service is None or not service.executes(request.path):
             return refuse(
                 request,
                 501,
                 "NotExecutedLocally",
                 f"the local cloud does not execute {claim.service} at {request.path}; it executes "
-                f"{', '.join(sorted(EXECUTED_SERVICES))}",
+                f"{', '.join(sorted(self._services))}",
                 claim.service,
             )
         environ = wsgi_environ(request, self._port)
         with signed_by(Signer(claim.key, claim.region, claim.service)):
-            if name in _DIRECT:
-                return _direct(self._handler(name), environ)
-            return call_wsgi(self._application(name), environ)
-
-    def preload(self, names: Iterable[str]) -> None:
-        """Load services before the first request needs them."""
-        for name in names:
-            if name in _DIRECT:
-                self._handler(name)
+            if service.has_one_url:
+                return _direct(self._handler(service.backend), environ)
+            return call_wsgi(self._application(service.backend), environ)
 
     def _handler(self, name: str) -> Callable[..., Any]:
         handler = self._handlers.get(name)
@@ -154,21 +111,6 @@ class AwsApi:
             with self._lock:
                 application = self._applications.setdefault(name, create_backend_app(name))
         return application
-
-
-def backend_of(service: str, path: str) -> str | None:
-    """What moto calls the backend behind a signing name; None when nothing is executed there.
-
-    Some names sign for several APIs, which their paths tell apart.
-    """
-    name = EXECUTED_SERVICES.get(service)
-    if name == "s3" and path.startswith("/v20180820/"):
-        return None
-    if name == "sagemaker" and path != "/":  # moto answers the runtime's invocations without running a model
-        return None
-    if name == "apigatewayv2" and not path.startswith("/v2/"):
-        return None
-    return name
 
 
 @cache

@@ -14,7 +14,7 @@ from localcloud.core import allocator
 from localcloud.core.activity import NotQuietError
 from localcloud.core.context import CloudContext
 from localcloud.core.http_server import HttpRequest, HttpResponse
-from localcloud.services.lambda_.runtime.worker import resident_mb
+from localcloud.core.processes import resident_mb
 
 _JSON = (("Content-Type", "application/json"),)
 _SAMPLE_SECONDS = 2.0
@@ -50,7 +50,7 @@ class MemoryWatch:
 
 
 class Control:
-    """Answers ``/_everloop/*``.
+    """Answers what is under the control path.
 
     ``GET clock``, ``POST clock {"to": iso}`` of a moved clock, ``POST pass {"to": iso}`` of any, ``GET activity``,
     ``GET memory``, ``POST shutdown``. Each needs ``Authorization: Bearer`` with the control token of the operator's
@@ -67,18 +67,18 @@ class Control:
         expected = f"Bearer {self._context.operator.control_token}"
         if not hmac.compare_digest((request.header("Authorization") or "").encode(), expected.encode()):
             return _error(403, "the control endpoints need the control token of this cloud's operator")
-        place = (request.method, request.path)
-        if place == ("GET", "/_everloop/clock"):
+        place = (request.method, request.path.removeprefix(self._context.control_path))
+        if place == ("GET", "clock"):
             return _answer(self._clock())
-        if place == ("POST", "/_everloop/clock"):
+        if place == ("POST", "clock"):
             return self._advance(request, self._context.clock.advance)
-        if place == ("POST", "/_everloop/pass"):
+        if place == ("POST", "pass"):
             return self._advance(request, self._context.clock.pass_time)
-        if place == ("GET", "/_everloop/activity"):
+        if place == ("GET", "activity"):
             return _answer({"busy": self._context.activity.snapshot()})
-        if place == ("GET", "/_everloop/memory"):
+        if place == ("GET", "memory"):
             return _answer(self._memory.sample())
-        if place == ("POST", "/_everloop/shutdown"):
+        if place == ("POST", "shutdown"):
             threading.Thread(target=self._shut_down, name="shutdown").start()
             return _answer({"stopping": True})
         return _error(404, f"no control endpoint {request.method} {request.path}")

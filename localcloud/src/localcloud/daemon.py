@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from localcloud.core.credentials import OPERATOR_FILE, Operator
+from localcloud.core.credentials import CONTROL_PATH, OPERATOR_FILE, REGION, Operator
 
 CLOUD_FILE = "cloud.json"
 LOG_FILE = "cloud.log"
@@ -48,12 +48,25 @@ class RunningCloud:
     state_directory : Path
     operator : Operator
         Credentials that may do everything in it.
+    control_path : str
+        Where its control endpoints are.
     """
 
     pid: int
     endpoint: str
     state_directory: Path
     operator: Operator
+    control_path: str = CONTROL_PATH
+
+    def environment(self) -> dict[str, str]:
+        """The variables that point every AWS tool at it, as its operator."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.operator.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.operator.secret_access_key,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+        }
 
     def clock(self) -> dict[str, Any]:
         """``now`` and ``moved``."""
@@ -100,7 +113,7 @@ class RunningCloud:
                 "Content-Type": "application/json",
                 "Authorization": f"Bearer {self.operator.control_token}",
             }
-            connection.request(method, f"/_everloop/{name}", body, headers)
+            connection.request(method, f"{self.control_path}{name}", body, headers)
             response = connection.getresponse()
             text = response.read().decode(errors="replace")
         except http.client.HTTPException as error:
@@ -118,6 +131,9 @@ def start(
     cache_directory: Path,
     start_at: datetime | None = None,
     *,
+    settings: Path | None = None,
+    control_path: str = CONTROL_PATH,
+    working_directory: Path | None = None,
     stop_with_parent: bool = False,
 ) -> RunningCloud:
     """Start a local cloud and wait until it answers.
@@ -128,6 +144,12 @@ def start(
         Where its AWS API is to answer.
     start_at : datetime, optional
         Where a moved clock starts; real time without it.
+    settings : Path, optional
+        A TOML file with what the services are told (:mod:`localcloud.core.settings`).
+    control_path : str
+        Where its control endpoints are to be.
+    working_directory : Path, optional
+        The directory of its process; the state directory unless given.
     stop_with_parent : bool
         Whether it ends when the calling process does.
 
@@ -148,8 +170,11 @@ def start(
     for name in (CLOUD_FILE, OPERATOR_FILE):
         (state_directory / name).unlink(missing_ok=True)
     log_path = state_directory / LOG_FILE
-    command = [sys.executable, "-m", "localcloud.server", "--port", str(port)]
-    command += ["--state-directory", str(state_directory), "--cache-directory", str(cache_directory)]
+    command = [sys.executable, "-P", "-m", "localcloud.server", "--port", str(port), "--control-path", control_path]
+    command += ["--state-directory", str(state_directory.resolve())]
+    command += ["--cache-directory", str(cache_directory.resolve())]
+    if settings is not None:
+        command += ["--settings", str(settings.resolve())]
     if start_at is not None:
         command += ["--start", start_at.isoformat()]
     if stop_with_parent:
@@ -160,7 +185,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            cwd=Path(__file__).resolve().parent.parent,
+            cwd=working_directory or state_directory,
             start_new_session=True,
         )
     return _wait_until_ready(process, state_directory, log_path)
@@ -171,9 +196,9 @@ def find(state_directory: Path) -> RunningCloud | None:
     try:
         notice = json.loads((state_directory / CLOUD_FILE).read_text())
         operator = Operator.read(state_directory)
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, KeyError, ValueError):
         return None
-    cloud = RunningCloud(int(notice["pid"]), notice["endpoint"], state_directory, operator)
+    cloud = RunningCloud(int(notice["pid"]), notice["endpoint"], state_directory, operator, notice["control_path"])
     if not _is_alive(cloud.pid):
         return None
     try:

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import json
 import logging
 import os
-import pkgutil
 import signal
 import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 
-from localcloud import services
 from localcloud.core import allocator
 from localcloud.core.activity import Activity
 from localcloud.core.clock import Clock
 from localcloud.core.context import ACCOUNT_ID, REGION, CloudContext
-from localcloud.core.credentials import OPERATOR_FILE
+from localcloud.core.credentials import CONTROL_PATH, OPERATOR_FILE
 from localcloud.core.http_server import HttpServer, PortTakenError, listen
+from localcloud.core.settings import Settings, SettingsError
 from localcloud.daemon import CLOUD_FILE
 
 log = logging.getLogger("localcloud.server")
-
-_COMMON_HOOKS = ("localcloud.core.instances", "localcloud.core.limits", "localcloud.core.times")
-_GUARD = "localcloud.iam.guard"
 
 SWITCH_INTERVAL_SECONDS = 0.001
 """Threads answer in milliseconds and compute in Python: the default of 5 ms would let each wait for the others."""
@@ -40,8 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     _set_environment(options.port)
     try:
+        settings = _settings(options.settings)
         listener = listen(options.port)
-    except PortTakenError as error:
+    except (PortTakenError, SettingsError) as error:
         print(f"local cloud: {error}", file=sys.stderr)
         return 2
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
@@ -53,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
         port=options.port,
         state_directory=options.state_directory.resolve(),
         cache_directory=options.cache_directory.resolve(),
+        settings=settings,
+        control_path=options.control_path,
     )
     for directory in (context.state_directory, context.cache_directory):
         directory.mkdir(parents=True, exist_ok=True)
@@ -71,43 +68,32 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _build(context: CloudContext, listener: object, stop: threading.Event) -> HttpServer:
+    from localcloud import hooks
     from localcloud.aws_api import AwsApi
     from localcloud.control import Control, MemoryWatch
+    from localcloud.services.registry import services
 
-    hooks = install_hooks(context)
-    sources = {name: source for hook in hooks for name, source in getattr(hook, "MEMORY_SOURCES", {}).items()}
-    control = Control(context, MemoryWatch(sources), stop.set)
-    api = AwsApi(control, context)
+    hooks.install(context)
+    control = Control(context, MemoryWatch(hooks.memory_sources()), stop.set)
+    api = AwsApi(control, context, services())
     return HttpServer(listener, api, name="aws-api")
-
-
-def hook_modules() -> list[ModuleType]:
-    """Every module that changes moto: the common ones and each service's ``hook``; the guard comes last, over all."""
-    names = [f"localcloud.services.{info.name}.hook" for info in pkgutil.iter_modules(services.__path__) if info.ispkg]
-    found = [*_COMMON_HOOKS, *(name for name in sorted(names) if importlib.util.find_spec(name)), _GUARD]
-    return [importlib.import_module(name) for name in found]
-
-
-def install_hooks(context: CloudContext) -> list[ModuleType]:
-    """Install every change to moto."""
-    modules = hook_modules()
-    for module in modules:
-        module.install(context)
-        log.info("installed %s", module.__name__)
-    return modules
 
 
 def shut_down(context: CloudContext) -> None:
     """End all children and take the notice of this cloud away."""
-    for module in hook_modules():
-        close = getattr(module, "close", None)
-        if close is not None:
-            try:
-                close()
-            except Exception:  # the others must be closed all the same
-                log.exception("%s did not close", module.__name__)
+    from localcloud import hooks
+
+    hooks.uninstall()
     for name in (CLOUD_FILE, OPERATOR_FILE):
         (context.state_directory / name).unlink(missing_ok=True)
+
+
+def _settings(file: Path | None) -> Settings:
+    from localcloud.services.registry import services
+
+    if file is None:
+        return Settings()
+    return Settings.read(file, frozenset(service.settings for service in services() if service.settings))
 
 
 def _wait(stop: threading.Event, parent: int | None) -> None:
@@ -129,6 +115,7 @@ def _write_cloud_file(context: CloudContext) -> None:
         "port": context.port,
         "region": context.region,
         "account": context.account_id,
+        "control_path": context.control_path,
         "started": datetime.now(UTC).isoformat(),
         "clock": {"now": context.clock.now().isoformat(), "moved": context.clock.is_moved},
     }
@@ -155,6 +142,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True, help="where the AWS API answers, on 127.0.0.1")
     parser.add_argument("--state-directory", type=Path, required=True, help="belongs to this cloud alone")
     parser.add_argument("--cache-directory", type=Path, required=True, help="outlives it: installed layers")
+    parser.add_argument("--settings", type=Path, help="a TOML file with what the services are told")
+    parser.add_argument("--control-path", default=CONTROL_PATH, help="where the control endpoints are on the port")
     parser.add_argument("--start", type=_instant, help="where a moved clock starts; without it, real time")
     parser.add_argument("--parent", type=int, help="stop when this process is no longer the parent")
     return parser.parse_args(arguments)

@@ -16,6 +16,7 @@ from botocore.config import Config
 from localcloud.cloudformation.engine import DeployEvent, StackEngine, StackResult
 from localcloud.cloudformation.state import StackState, StateDirectory
 from localcloud.cloudformation.template import Template
+from localcloud.services.registry import handlers
 
 ClientFactory = Callable[[str], Any]
 
@@ -108,7 +109,7 @@ class Workbench:
         return {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust}}
 
     def _engine(self) -> StackEngine:
-        return StackEngine(self.client, self.states, self.events.append)
+        return StackEngine(self.client, self.states, self.events.append, handlers())
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from localcloud.cloudformation.assembly import archive, read_assembly
-from localcloud.cloudformation.deployment import deploy_assembly, destroy
 from localcloud.cloudformation.exceptions import AssemblyError, DeployError
+from localcloud.deploy import deploy_assembly, destroy
 
 BOOTSTRAP = {
     "Parameters": {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.services.registry import HANDLERS
+from localcloud.services.registry import handlers
 
 Resources = dict[str, Any]
 
@@ -571,7 +571,7 @@ def deployed(workbench: Any) -> tuple[Any, Resources]:
 
 
 def test_there_is_one_of_every_type(workbench: Any) -> None:
-    assert {body["Type"] for body in everything(workbench).values()} == set(HANDLERS)
+    assert {body["Type"] for body in everything(workbench).values()} == set(handlers())
 
 
 def test_everything_deploys_once(deployed: tuple[Any, Resources]) -> None:

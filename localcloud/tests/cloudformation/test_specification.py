@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.services.registry import HANDLERS
+from localcloud.services.registry import handlers
 
 # Where a handler departs from the specification on purpose.
 REPLACED_THOUGH_UPDATABLE = {
@@ -20,7 +20,7 @@ REPLACED_THOUGH_UPDATABLE = {
 DECIDED_BY_VALUE = {
     "AWS::Glue::Database": {"DatabaseName"},
 }
-SPECIFIED = sorted(set(HANDLERS) - {"AWS::CDK::Metadata"})
+SPECIFIED = sorted(set(handlers()) - {"AWS::CDK::Metadata"})
 
 
 def schema_of(resource_type: str) -> dict[str, Any]:
@@ -38,12 +38,12 @@ def top_level(schema: dict[str, Any], key: str) -> set[str]:
 def test_understands_only_properties_that_exist(resource_type: str) -> None:
     schema = schema_of(resource_type)
     writable = set(schema["properties"]) - top_level(schema, "readOnlyProperties")
-    assert HANDLERS[resource_type].properties <= writable
+    assert handlers()[resource_type].properties <= writable
 
 
 @pytest.mark.parametrize("resource_type", SPECIFIED)
 def test_replaces_for_the_properties_that_the_specification_names(resource_type: str) -> None:
-    handler = HANDLERS[resource_type]
+    handler = handlers()[resource_type]
     schema = schema_of(resource_type)
     always = top_level(schema, "createOnlyProperties") & handler.properties
     sometimes = top_level(schema, "conditionalCreateOnlyProperties")
@@ -55,4 +55,4 @@ def test_replaces_for_the_properties_that_the_specification_names(resource_type:
 @pytest.mark.parametrize("resource_type", SPECIFIED)
 def test_requires_what_the_specification_requires(resource_type: str) -> None:
     specified = set(schema_of(resource_type).get("required", []))
-    assert specified - {"KeySchema"} <= HANDLERS[resource_type].required
+    assert specified - {"KeySchema"} <= handlers()[resource_type].required

@@ -69,21 +69,13 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
     """Start local clouds, one at a time, with ``start`` as the clock's time (None: real time)."""
     from moto.moto_api._internal.models import moto_api_backend
 
+    from localcloud import hooks
     from localcloud.aws_api import AwsApi
-    from localcloud.core import instances, limits, times
     from localcloud.core.activity import Activity
     from localcloud.core.clock import Clock
     from localcloud.core.context import CloudContext
     from localcloud.core.http_server import HttpResponse, HttpServer, listen
-    from localcloud.iam import guard as authorization
-    from localcloud.services.cloudwatch import hook as cloudwatch
-    from localcloud.services.dynamodb import hook as dynamodb
-    from localcloud.services.events import hook as events
-    from localcloud.services.logs import hook as logs_storage
-    from localcloud.services.s3 import hook as s3_content
-    from localcloud.services.sagemaker import hook as sagemaker
-    from localcloud.services.scheduler import hook as scheduler
-    from localcloud.services.stepfunctions import hook as stepfunctions
+    from localcloud.services.registry import services
 
     servers = []
 
@@ -96,22 +88,10 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
             state_directory=tmp_path / "state",
             cache_directory=tmp_path / "cache",
         )
-        for hook in (
-            instances,
-            logs_storage,
-            s3_content,
-            times,
-            cloudwatch,
-            dynamodb,
-            stepfunctions,
-            sagemaker,
-            events,
-            scheduler,
-            limits,
-            authorization,
-        ):
-            hook.install(context)
-        server = HttpServer(listen(context.port), AwsApi(lambda _: HttpResponse(404), context), name="aws-api")
+        hooks.install(context)
+        server = HttpServer(
+            listen(context.port), AwsApi(lambda _: HttpResponse(404), context, services()), name="aws-api"
+        )
         server.start()
         servers.append(server)
         return Cloud(context)
@@ -120,7 +100,7 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
     for server in servers:
         server.stop()
         moto_api_backend.reset()
-        cloudwatch.close()
+    hooks.uninstall()
 
 
 @pytest.fixture

@@ -191,13 +191,14 @@ class Account:
 
 def start(directory: Path) -> Account:
     """A cloud whose services keep things for a few days where they would for weeks."""
-    from localcloud import server
+    from localcloud import hooks, server
     from localcloud.core.activity import Activity
     from localcloud.core.clock import Clock
     from localcloud.core.context import CloudContext
     from localcloud.core.http_server import HttpResponse, HttpServer, listen
     from localcloud.services.cloudwatch import metrics
     from localcloud.services.logs import events as log_events
+    from localcloud.services.registry import services
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -211,7 +212,7 @@ def start(directory: Path) -> Account:
         state_directory=directory / "state",
         cache_directory=directory / "cache",
     )
-    server.install_hooks(context)
+    hooks.install(context)
     from localcloud.aws_api import AwsApi
     from localcloud.services.athena import hook as athena
     from localcloud.services.stepfunctions import ended as stepfunctions_ended
@@ -219,7 +220,7 @@ def start(directory: Path) -> Account:
     stepfunctions_ended.KEPT = athena._HISTORY = timedelta(days=KEPT_DAYS)
     metrics.MINUTES_KEPT = KEPT_DAYS * metrics.DAY
     log_events.IN_MEMORY = 16
-    HttpServer(listen(port), AwsApi(lambda _: HttpResponse(404), context), name="aws-api").start()
+    HttpServer(listen(port), AwsApi(lambda _: HttpResponse(404), context, services()), name="aws-api").start()
     return Account(context)
 
 

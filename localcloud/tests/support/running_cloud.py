@@ -87,9 +87,11 @@ class RunningCloud:
 
 
 @contextmanager
-def running_cloud(directory: Path, cache: Path, start: datetime | None = None) -> Iterator[RunningCloud]:
+def running_cloud(
+    directory: Path, cache: Path, start: datetime | None = None, settings: Path | None = None
+) -> Iterator[RunningCloud]:
     """Run a local cloud while the block runs."""
-    started = daemon.start(free_port(), directory, cache, start, stop_with_parent=True)
+    started = daemon.start(free_port(), directory, cache, start, settings=settings, stop_with_parent=True)
     try:
         yield RunningCloud(started)
     finally:

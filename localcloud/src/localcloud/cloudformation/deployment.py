@@ -10,8 +10,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from localcloud.cloudformation.assembly import FileAsset, Stack, archive, read_assembly
-from localcloud.cloudformation.engine import DeployEvent, Progress, StackEngine
+from localcloud.cloudformation.engine import Progress, StackEngine
 from localcloud.cloudformation.exceptions import DeployError
+from localcloud.cloudformation.resource import Handler
 from localcloud.cloudformation.state import StateDirectory
 from localcloud.cloudformation.template import Template
 
@@ -36,15 +37,13 @@ class Deployment:
     actions: Mapping[str, Mapping[str, str]]
 
 
-def _silent(event: DeployEvent) -> None:
-    """Tell nobody."""
-
-
 def deploy_assembly(
     assembly: Path,
     client_factory: Callable[[str], Any],
     state_directory: Path,
-    progress: Progress = _silent,
+    progress: Progress,
+    *,
+    handlers: Mapping[str, Handler],
 ) -> Deployment:
     """Deploy every stack of a synthesized cloud assembly.
 
@@ -56,8 +55,10 @@ def deploy_assembly(
         Gives a boto3 client for a service; its credentials do everything.
     state_directory : Path
         Keeps one JSON file per stack; it belongs to the endpoint that the clients talk to.
-    progress : Callable[[DeployEvent], None], optional
+    progress : Callable[[DeployEvent], None]
         Told of everything that happens.
+    handlers : Mapping[str, Handler]
+        How resources are made, by type.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def deploy_assembly(
     StackRolledBackError, RollbackFailedError, DeletionFailedError
         As `StackEngine.deploy`; stacks before the failed one stay deployed.
     """
-    engine = StackEngine(client_factory, StateDirectory(state_directory), progress)
+    engine = StackEngine(client_factory, StateDirectory(state_directory), progress, handlers)
     stacks = read_assembly(assembly, engine.account_id, engine.region)
     _bootstrap(engine)
     outputs: dict[str, Mapping[str, Any]] = {}
@@ -85,7 +86,9 @@ def destroy(
     assembly: Path,
     client_factory: Callable[[str], Any],
     state_directory: Path,
-    progress: Progress = _silent,
+    progress: Progress,
+    *,
+    handlers: Mapping[str, Handler],
 ) -> None:
     """Delete every stack of an assembly, last deployed first.
 
@@ -96,7 +99,7 @@ def destroy(
     DeletionFailedError
         When something could not be deleted; repeating the call tries again.
     """
-    engine = StackEngine(client_factory, StateDirectory(state_directory), progress)
+    engine = StackEngine(client_factory, StateDirectory(state_directory), progress, handlers)
     stacks: list[Stack] = read_assembly(assembly, engine.account_id, engine.region)
     for stack in reversed(stacks):
         engine.destroy(stack.name)

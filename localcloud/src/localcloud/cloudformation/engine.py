@@ -20,7 +20,6 @@ from localcloud.cloudformation.resource import Handler, Place
 from localcloud.cloudformation.run import StackRun
 from localcloud.cloudformation.state import DeployedResource, StackState, StateDirectory
 from localcloud.cloudformation.template import Declaration, Template
-from localcloud.services.registry import handler_of
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,18 @@ class StackEngine:
         Where stacks are remembered.
     progress : Callable[[DeployEvent], None]
         Told of everything that happens.
+    handlers : Mapping[str, Handler]
+        How resources are made, by type; a template with any other type is refused.
     """
 
-    def __init__(self, client_factory: Callable[[str], Any], states: StateDirectory, progress: Progress) -> None:
+    def __init__(
+        self,
+        client_factory: Callable[[str], Any],
+        states: StateDirectory,
+        progress: Progress,
+        handlers: Mapping[str, Handler],
+    ) -> None:
+        self.handlers = handlers
         self._client_factory = client_factory
         self._clients: dict[str, Any] = {}
         self.states = states
@@ -154,7 +162,7 @@ class StackEngine:
         place = self.place(state, logical_id, resource.type)
         self.report(state, logical_id, resource.type, "delete")
         try:
-            handler_of(resource.type).delete(place, resource.made, resource.properties)
+            self.handlers[resource.type].delete(place, resource.made, resource.properties)
         except DeployError as error:
             return str(error)
         except (ClientError, BotoCoreError) as error:
@@ -166,7 +174,7 @@ class StackEngine:
         self._progress(DeployEvent(state.name, logical_id, kind, action))
 
     def _handler(self, state: StackState, declaration: Declaration) -> Handler:
-        handler = handler_of(declaration.type)
+        handler = self.handlers.get(declaration.type)
         if handler is None:
             place = self.place(state, declaration.logical_id, declaration.type)
             raise UnsupportedResourceError(f"{place.where}: {_why_unsupported(declaration.type)}")

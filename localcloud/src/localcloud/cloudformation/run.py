@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,12 +17,24 @@ from localcloud.cloudformation.exceptions import (
 )
 from localcloud.cloudformation.intrinsics import Made, Scope, resolve
 from localcloud.cloudformation.resource import Handler, Place
-from localcloud.cloudformation.state import DeployedResource, StackState
+from localcloud.cloudformation.state import DeployedResource, StackState, StateDirectory
 from localcloud.cloudformation.template import Declaration
-from localcloud.services.registry import handler_of
 
-if TYPE_CHECKING:
-    from localcloud.cloudformation.engine import StackEngine
+
+class Deployer(Protocol):
+    """What a run asks of the engine that it belongs to."""
+
+    states: StateDirectory
+    handlers: Mapping[str, Handler]
+
+    def place(self, state: StackState, logical_id: str, kind: str) -> Place:
+        """Where a resource of a stack is deployed."""
+
+    def report(self, state: StackState, logical_id: str, kind: str, action: str) -> None:
+        """Tell of something that happens."""
+
+    def dispose(self, state: StackState, logical_id: str, resource: DeployedResource, policy: str) -> str | None:
+        """Delete a resource unless its policy retains it; returns what went wrong, if anything did."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +49,7 @@ class _Step:
 class StackRun:
     """One deployment of one stack, and how to take it back."""
 
-    def __init__(self, engine: StackEngine, state: StackState, scope: Scope) -> None:
+    def __init__(self, engine: Deployer, state: StackState, scope: Scope) -> None:
         self.engine = engine
         self.state = state
         self.scope = scope
@@ -49,7 +62,7 @@ class StackRun:
         logical_id = declaration.logical_id
         path = f"Resources.{logical_id}.Properties"
         properties = resolve(dict(declaration.properties), self.scope, path)
-        handler = handler_of(declaration.type)
+        handler = self.engine.handlers[declaration.type]
         place = self.engine.place(self.state, logical_id, declaration.type)
         handler.validate(place.where, properties)
         current = self.state.resources.get(logical_id)
@@ -124,7 +137,7 @@ class StackRun:
         place = self.engine.place(self.state, step.logical_id, before.type)
         self.engine.report(self.state, step.logical_id, before.type, "undo")
         try:
-            made = handler_of(before.type).update(place, before.made, step.attempted, before.properties)
+            made = self.engine.handlers[before.type].update(place, before.made, step.attempted, before.properties)
         except (ClientError, BotoCoreError, DeployError) as error:
             return f"{place.where}: {error}"
         self.state.resources[step.logical_id] = replace(

@@ -1,19 +1,84 @@
 """The largest length of every parameter, as AWS's own description of its APIs has it.
 
 botocore carries these descriptions and leaves the upper limits to the service. They say how many characters a name, a
-query or a description may have, and how many entries a list.
+query or a description may have, and how many entries a list. moto does not ask them either; :func:`constrain` makes a
+service of it do so, and is superfluous once moto validates requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from botocore.model import OperationModel, ServiceModel, Shape
 from botocore.session import get_session
+from moto.core.exceptions import JsonRESTError
+from moto.core.responses import BaseResponse
+
+from localcloud.core.patching import wrap
 
 MOST_VIOLATIONS = 5
+
+BUSY = frozenset({"GetQueryExecution", "GetQueryResults", "DescribeTrainingJob", "DescribeProcessingJob"})
+"""Requests that carry nothing but a name, and come often."""
+
+
+def _nothing_else(_action: str, _parameters: Mapping[str, Any]) -> None:
+    """No other check."""
+
+
+def constrain(
+    responses: type[BaseResponse],
+    service: str,
+    *,
+    code: str = "ValidationException",
+    also: Callable[[str, Mapping[str, Any]], str | None] = _nothing_else,
+) -> None:
+    """Hold every request to a service, in JSON, against the lengths in its description.
+
+    Parameters
+    ----------
+    responses : type
+        Moto's class that answers the service's requests.
+    service : str
+        What botocore calls the service.
+    code : str
+        The error's.
+    also : callable
+        Another check, of action and parameters: what is wrong, or None.
+    """
+
+    def constrained(original: Any) -> Any:
+        def call_action(self: BaseResponse) -> Any:
+            found = _problem(self, service, also)
+            if not found:
+                return original(self)
+            error = JsonRESTError(code, found)
+            return 400, dict(error.get_headers() or []), error.description
+
+        return call_action
+
+    wrap(responses, "call_action", constrained)
+
+
+def _problem(response: BaseResponse, service: str, also: Callable[[str, Mapping[str, Any]], str | None]) -> str:
+    action = response._get_action()
+    if action in BUSY:
+        return ""
+    operation = operation_of(service, action)
+    try:
+        parameters = json.loads(response.body or "{}")
+    except (TypeError, ValueError):
+        return ""
+    if operation is None or not isinstance(parameters, dict):
+        return ""
+    other = also(action, parameters)
+    if other:
+        return other
+    found = violations(operation, parameters)
+    return message(found) if found else ""
 
 
 @cache

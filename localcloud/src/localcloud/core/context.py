@@ -12,10 +12,8 @@ from botocore.config import Config
 
 from localcloud.core.activity import Activity
 from localcloud.core.clock import Clock
-from localcloud.core.credentials import Operator
-
-ACCOUNT_ID = "123456789012"
-REGION = "us-east-1"
+from localcloud.core.credentials import ACCOUNT_ID, CONTROL_PATH, REGION, Operator
+from localcloud.core.settings import Settings
 
 _client_lock = threading.Lock()
 """boto3 does not make clients safely in two threads at once; using them is safe."""
@@ -38,6 +36,10 @@ class CloudContext:
         Where workers, jobs and caches keep their files; it belongs to this cloud alone.
     cache_directory : Path
         What outlives a cloud: materialised layers, keyed by content.
+    settings : Settings
+        What a person set for the services.
+    control_path : str
+        Where the control endpoints are on the port; no AWS API has it.
     operator : Operator
         Who may do everything; random for each cloud.
     """
@@ -49,6 +51,8 @@ class CloudContext:
     cache_directory: Path
     account_id: str = ACCOUNT_ID
     region: str = REGION
+    settings: Settings = field(default_factory=Settings)
+    control_path: str = CONTROL_PATH
     operator: Operator = field(default_factory=Operator.random)
     _clients: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
 

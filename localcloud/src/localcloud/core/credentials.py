@@ -1,7 +1,7 @@
 """The person at the keyboard: an administrator of the local account, with credentials of one cloud's lifetime.
 
 They are random, made when a cloud starts, and kept in a file that only its user can read. Whoever knows them,
-or is told them by ``everloop local env``, may do everything in that cloud; nobody else may do anything.
+or is told them by ``localcloud env``, may do everything in that cloud; nobody else may do anything.
 Imports nothing of moto: whoever looks for a running cloud reads them here.
 """
 
@@ -13,7 +13,12 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ACCOUNT_ID = "123456789012"
+REGION = "us-east-1"
 OPERATOR_FILE = "operator.json"
+CONTROL_PATH = "/_localcloud/"
+"""Where the control endpoints are on the port, unless said otherwise."""
+
 _KEY_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 

@@ -1,55 +1,149 @@
-"""How a hook changes moto: replace an attribute, and be able to do so again without wrapping the wrapper."""
+"""How a hook changes moto, and how that is taken back.
+
+Hooks stack: each :func:`wrap` gets what is there now, another hook's work included, so two hooks of one method both
+have their say. What stands alone can not: :func:`replace` is refused where another hook is, since it would cut that
+one off in silence. :func:`restore` takes everything back, newest first, and moto is as it was shipped.
+"""
 
 from __future__ import annotations
 
 import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
-
-_originals: dict[tuple[int, str], tuple[Any, Any]] = {}
 
 
 class MotoChangedError(RuntimeError):
-    """moto no longer has what a hook replaces; the message names it."""
+    """moto no longer has what a hook changes, or has by itself what a hook adds; the message names it."""
 
 
-def replace(owner: Any, name: str, build: Callable[[Any], Any]) -> None:
-    """Set ``owner.name`` to ``build(original)``.
+class HookConflictError(RuntimeError):
+    """Two hooks want to stand alone in one place; the message names the place and who was first."""
 
-    The original is what moto shipped, however often this is called: a second local cloud in one process
-    replaces the first one's hook. Static and class methods stay what they are, and ``build`` gets the plain
-    function.
+
+@dataclass(frozen=True)
+class _Change:
+    """One change: what ``owner`` itself had under ``name`` before, if it had anything of its own."""
+
+    owner: Any
+    name: str
+    before: Any
+    by: str
+
+
+_NOTHING = object()
+_changes: list[_Change] = []
+
+
+def wrap(owner: Any, name: str, build: Callable[[Any], Any]) -> None:
+    """Set ``owner.name`` to ``build(what is there now)``, which calls it.
+
+    Static and class methods stay what they are, and ``build`` gets the plain function.
 
     Raises
     ------
     MotoChangedError
         When ``owner`` has no such attribute.
     """
-    key = (id(owner), name)
-    if key not in _originals:
-        try:
-            _originals[key] = (owner, inspect.getattr_static(owner, name))
-        except AttributeError:
-            where = getattr(owner, "__qualname__", getattr(owner, "__name__", repr(owner)))
-            raise MotoChangedError(
-                f"{where}.{name}: this moto has no such attribute; the local cloud is written for the version "
-                "pinned in requirements-dev.txt"
-            ) from None
-    original = _originals[key][1]
-    kind = type(original) if isinstance(original, staticmethod | classmethod) else None
-    changed = build(original.__func__ if kind else original)
-    setattr(owner, name, kind(changed) if kind else changed)
+    current = _attribute(owner, name)
+    kind = type(current) if isinstance(current, staticmethod | classmethod) else None
+    changed = build(current.__func__ if kind else current)
+    _set(owner, name, kind(changed) if kind else changed, _caller())
 
 
-def replace_in_holders(package: str, name: str, build: Callable[[Any], Any]) -> None:
-    """Replace ``name`` in every loaded module of ``package``, for helpers that moto imports by name.
+def replace(owner: Any, name: str, new: Any) -> None:
+    """Set ``owner.name`` to ``new``, which does without what was there.
+
+    Raises
+    ------
+    MotoChangedError
+        When ``owner`` has no such attribute.
+    HookConflictError
+        When another hook has changed it: that one would be cut off.
+    """
+    current = _attribute(owner, name)
+    earlier = next((change for change in _changes if change.owner is owner and change.name == name), None)
+    if earlier is not None:
+        raise HookConflictError(
+            f"{_where(owner)}.{name}: {earlier.by} has changed it, and {_caller()} would cut that off; use wrap and "
+            "call what was there, or restore() first when this is another local cloud"
+        )
+    kind = type(current) if isinstance(current, staticmethod | classmethod) else None
+    _set(owner, name, kind(new) if kind else new, _caller())
+
+
+def add(owner: Any, name: str, new: Any) -> None:
+    """Give ``owner`` an attribute that moto does not have.
+
+    Raises
+    ------
+    MotoChangedError
+        When moto has it by now: what the hook adds may be superfluous.
+    HookConflictError
+        When another hook added it.
+    """
+    for change in _changes:
+        if change.owner is owner and change.name == name:
+            raise HookConflictError(f"{_where(owner)}.{name}: {change.by} has added it already")
+    if inspect.getattr_static(owner, name, _NOTHING) is not _NOTHING:
+        raise MotoChangedError(
+            f"{_where(owner)}.{name}: this moto has it by itself; see whether the hook is superfluous"
+        )
+    _set(owner, name, new, _caller())
+
+
+def wrap_in_holders(package: str, name: str, build: Callable[[Any], Any]) -> None:
+    """Wrap ``name`` in every loaded module of ``package``, for helpers that moto imports by name.
 
     Raises
     ------
     MotoChangedError
         When no module of the package holds the name.
     """
+    for module in _holders(package, name):
+        wrap(module, name, build)
+
+
+def replace_in_holders(package: str, name: str, new: Any) -> None:
+    """Replace ``name`` in every loaded module of ``package``.
+
+    Raises
+    ------
+    MotoChangedError, HookConflictError
+        As :func:`wrap_in_holders` and :func:`replace`.
+    """
+    for module in _holders(package, name):
+        replace(module, name, new)
+
+
+def restore() -> None:
+    """Take every change back, newest first."""
+    while _changes:
+        change = _changes.pop()
+        if change.before is _NOTHING:
+            delattr(change.owner, change.name)
+        else:
+            setattr(change.owner, change.name, change.before)
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    found = inspect.getattr_static(owner, name, _NOTHING)
+    if found is _NOTHING:
+        raise MotoChangedError(
+            f"{_where(owner)}.{name}: this moto has no such attribute; the local cloud is written for the version that "
+            "its distribution pins: install that one"
+        )
+    return found
+
+
+def _set(owner: Any, name: str, new: Any, by: str) -> None:
+    _changes.append(_Change(owner, name, vars(owner).get(name, _NOTHING), by))
+    setattr(owner, name, new)
+
+
+def _holders(package: str, name: str) -> list[ModuleType]:
     holders = [
         module
         for module_name, module in list(sys.modules.items())
@@ -59,5 +153,16 @@ def replace_in_holders(package: str, name: str, build: Callable[[Any], Any]) -> 
     ]
     if not holders:
         raise MotoChangedError(f"{package}: no module of this moto holds {name}")
-    for module in holders:
-        replace(module, name, build)
+    return holders
+
+
+def _where(owner: Any) -> str:
+    return getattr(owner, "__qualname__", getattr(owner, "__name__", repr(owner)))
+
+
+def _caller() -> str:
+    """The module of the hook that asked for a change."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__") == __name__:
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__")) if frame is not None else "a hook"

@@ -1,24 +1,24 @@
 """moto's records get their times from the local clock.
 
-Creation dates, ages and, in CloudWatch Logs, which events are too old or too new to be taken.
+Creation dates, ages and, in CloudWatch Logs, which events are too old or too new to be taken. moto asks the computer's
+clock, which a moved clock knows nothing of; superfluous once moto takes its time from one place that can be set.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from moto.core.utils import utcnow as moto_utcnow
 
 from localcloud.core.context import CloudContext
-from localcloud.core.patching import replace
-
-_MODULES = ("events", "iam", "logs", "s3", "sagemaker", "scheduler", "ssm")
+from localcloud.core.patching import replace, wrap
 
 
-def install(context: CloudContext) -> None:
-    """Replace moto's idea of now where it matters to somebody who looks."""
+def install(context: CloudContext, backends: Iterable[str]) -> None:
+    """Replace the idea of now in these backends of moto."""
     is_naive = moto_utcnow().tzinfo is None
 
     def utcnow() -> datetime:
@@ -28,10 +28,10 @@ def install(context: CloudContext) -> None:
     def with_local_default(original: Any) -> Any:
         return lambda moment=None: original(moment or utcnow())
 
-    for name in _MODULES:
+    for name in backends:
         module = importlib.import_module(f"moto.{name}.models")
         if hasattr(module, "utcnow"):
-            replace(module, "utcnow", lambda _original: utcnow)
+            replace(module, "utcnow", utcnow)
         for function in ("unix_time", "unix_time_millis"):
             if hasattr(module, function):
-                replace(module, function, with_local_default)
+                wrap(module, function, with_local_default)

@@ -7,7 +7,7 @@ allows it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,22 +15,30 @@ from moto.core.responses import BaseResponse
 from moto.core.utils import get_service_model
 from moto.utilities.utils import get_partition
 
-from localcloud.iam.calls import Access, Call, UnclearRequestError
-from localcloud.iam.service_requests import SERVICES
-
-_PREFIXES = {"monitoring": "cloudwatch", "tagging": "tag"}
-"""IAM service prefixes that are not the name requests are signed for."""
+from localcloud.iam.calls import Access, Call, Needs, UnclearRequestError
 
 
-def accesses_of(response: BaseResponse, scope: str, action: str, region: str, account: str) -> list[Access]:
-    """What the request in ``response`` needs, PassRole included."""
+def accesses_of(
+    response: BaseResponse, scope: str, action: str, region: str, account: str, needs: Mapping[str, Needs]
+) -> list[Access]:
+    """What the request in ``response`` needs, PassRole included.
+
+    Parameters
+    ----------
+    scope : str
+        What the request is signed for.
+    needs : mapping
+        Of each service, by what requests to it are signed for.
+    """
     path = response.parsed_url.path
     call = Call(action, _parameters(response), region, account, path, response.method)
-    service = _PREFIXES.get(scope, scope)
-    find = SERVICES.get(service)
-    found = find(call) if find else None
-    accesses = list(found) if found else [Access(f"{service}:{action}")]
-    return accesses + list(_passed_roles(service, call))
+    service = needs.get(scope, Needs(scope))
+    found = list(service.accesses(call) or ()) if service.accesses else []
+    passed = service.passed_roles(call) if service.passed_roles else ()
+    return [
+        *(found or [Access(f"{service.prefix}:{action}")]),
+        *(Access("iam:PassRole", (role,), {"iam:passedtoservice": (principal,)}) for role, principal in passed),
+    ]
 
 
 def settle_parameters(response: BaseResponse, region: str) -> None:
@@ -92,33 +100,3 @@ def _parameters(response: BaseResponse) -> Mapping[str, Any]:
         return {**response.uri_match, **response.params}
     query = {key: values[0] for key, values in response.querystring.items()}
     return {**_json_object(response), **query, **response.uri_match}
-
-
-# --- passing roles --------------------------------------------------------------------------------------------
-
-_PASSED: dict[tuple[str, str], tuple[str, str]] = {
-    ("sagemaker", "CreateTrainingJob"): ("RoleArn", "sagemaker.amazonaws.com"),
-    ("sagemaker", "CreateProcessingJob"): ("RoleArn", "sagemaker.amazonaws.com"),
-    ("sagemaker", "CreateTransformJob"): ("RoleArn", "sagemaker.amazonaws.com"),
-    ("sagemaker", "CreateModel"): ("ExecutionRoleArn", "sagemaker.amazonaws.com"),
-    ("lambda", "CreateFunction"): ("Role", "lambda.amazonaws.com"),
-    ("lambda", "UpdateFunctionConfiguration"): ("Role", "lambda.amazonaws.com"),
-    ("states", "CreateStateMachine"): ("roleArn", "states.amazonaws.com"),
-    ("states", "UpdateStateMachine"): ("roleArn", "states.amazonaws.com"),
-    ("events", "PutRule"): ("RoleArn", "events.amazonaws.com"),
-}
-
-
-def _passed_roles(service: str, call: Call) -> Iterable[Access]:
-    roles: list[tuple[str, str]] = []
-    if (service, call.action) in _PASSED:
-        parameter, principal = _PASSED[service, call.action]
-        if call.params.get(parameter):
-            roles.append((call.params[parameter], principal))
-    if service == "scheduler" and call.action in ("CreateSchedule", "UpdateSchedule"):
-        roles.append((call.params["Target"]["RoleArn"], "scheduler.amazonaws.com"))
-    if service == "events" and call.action == "PutTargets":
-        targets = call.params.get("Targets", [])
-        roles.extend((target["RoleArn"], "events.amazonaws.com") for target in targets if target.get("RoleArn"))
-    for role, principal in roles:
-        yield Access("iam:PassRole", (role,), {"iam:passedtoservice": (principal,)})

@@ -1,72 +1,66 @@
-"""Every resource type that can be deployed."""
+"""Which services there are: what the entry points of group ``localcloud.services`` of all installed distributions name.
+
+A new service is a new folder and a line in a distribution's metadata; nothing here knows any by name.
+"""
 
 from __future__ import annotations
 
-from localcloud.cloudformation.intrinsics import Made
-from localcloud.cloudformation.resource import Handler, Place, Properties, names
-from localcloud.services.apigatewayv2 import resource as apigatewayv2
-from localcloud.services.athena import resource as athena
-from localcloud.services.cloudwatch import resource as cloudwatch
-from localcloud.services.dynamodb import resource as dynamodb
-from localcloud.services.events import resource as events
-from localcloud.services.firehose import resource as firehose
-from localcloud.services.glue import resource as glue
-from localcloud.services.iam import resource as iam
-from localcloud.services.kms import resource as kms
-from localcloud.services.lambda_ import resource as lambda_
-from localcloud.services.lambda_ import version_resource as lambda_versions
-from localcloud.services.logs import resource as logs
-from localcloud.services.s3 import resource as s3
-from localcloud.services.scheduler import resource as scheduler
-from localcloud.services.sns import resource as sns
-from localcloud.services.sqs import resource as sqs
-from localcloud.services.ssm import resource as ssm
-from localcloud.services.stepfunctions import resource as stepfunctions
+from functools import cache
+from importlib.metadata import entry_points
+
+from localcloud.cloudformation.cdk_metadata import CdkMetadata
+from localcloud.cloudformation.resource import Handler
+from localcloud.iam.calls import Needs
+from localcloud.services.service import Service
+
+GROUP = "localcloud.services"
 
 
-class CdkMetadata(Handler):
-    """What the CDK tells AWS of the constructs in use; it makes nothing."""
-
-    type = "AWS::CDK::Metadata"
-    properties = names("Analytics")
-
-    def create(self, place: Place, properties: Properties) -> Made:
-        """Nothing to make."""
-        return Made(place.logical_id)
-
-    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
-        """Nothing to change."""
-        return made
-
-    def delete(self, place: Place, made: Made, properties: Properties) -> None:
-        """Nothing to delete."""
+class ServiceRegistrationError(RuntimeError):
+    """What the entry points name is no service, or two claim the same; the message says which and what to do."""
 
 
-_MODULES = (
-    apigatewayv2,
-    athena,
-    cloudwatch,
-    dynamodb,
-    events,
-    firehose,
-    glue,
-    iam,
-    kms,
-    lambda_,
-    lambda_versions,
-    logs,
-    s3,
-    scheduler,
-    sns,
-    sqs,
-    ssm,
-    stepfunctions,
-)
-HANDLERS: dict[str, Handler] = {handler.type: handler for module in _MODULES for handler in (*module.HANDLERS,)} | {
-    CdkMetadata.type: CdkMetadata()
-}
+@cache
+def services() -> tuple[Service, ...]:
+    """All services, by the name of their entry point.
+
+    Raises
+    ------
+    ServiceRegistrationError
+        When there are none, when one can't be loaded or is none, and when two answer to one signing name.
+    """
+    found: dict[str, Service] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        try:
+            service = point.load()
+        except (ImportError, AttributeError) as error:
+            raise ServiceRegistrationError(
+                f"entry point {point.name} = {point.value} of group {GROUP} can not be loaded: {error}; mend it in the "
+                "pyproject.toml of its distribution and install that again"
+            ) from error
+        if not isinstance(service, Service):
+            raise ServiceRegistrationError(f"entry point {point.name} = {point.value}: {service!r} is no Service")
+        other = found.setdefault(service.signing_name, service)
+        if other is not service:
+            raise ServiceRegistrationError(
+                f"{other.package} and {service.package} both answer requests signed for {service.signing_name}: "
+                "uninstall one of their distributions"
+            )
+    if not found:
+        raise ServiceRegistrationError(
+            f"no installed distribution has entry points of group {GROUP}: install localcloud (in a clone, "
+            "`pip install -e localcloud`) rather than put its folder on the path"
+        )
+    return tuple(found.values())
 
 
-def handler_of(resource_type: str) -> Handler | None:
-    """The handler of a resource type, or None when there is none."""
-    return HANDLERS.get(resource_type)
+@cache
+def handlers() -> dict[str, Handler]:
+    """Every resource type that can be deployed, with how."""
+    made = [handler for service in services() for handler in service.handlers()]
+    return {handler.type: handler for handler in (*made, CdkMetadata())}
+
+
+def needs() -> dict[str, Needs]:
+    """What requests need, by what they are signed for."""
+    return {service.signing_name: service.needs() for service in services()}

@@ -32,9 +32,6 @@ PROJECTION = {
 @pytest.fixture
 def lake(cloud: Any) -> Any:
     """A cloud with Athena, a projected and a plain table, and three days of objects."""
-    from localcloud.services.athena import hook as athena
-
-    athena.install(cloud.context)
     cloud.client("s3").create_bucket(Bucket="lake")
     glue = cloud.client("glue")
     glue.create_database(DatabaseInput={"Name": "everloop"})

@@ -23,9 +23,6 @@ COLUMNS = [
 @pytest.fixture
 def lake(cloud: Any) -> Any:
     """A cloud with Firehose, a bucket, a table, and a role that may deliver."""
-    from localcloud.services.firehose import hook as firehose
-
-    firehose.install(cloud.context)
     cloud.client("s3").create_bucket(Bucket="lake")
     glue = cloud.client("glue")
     glue.create_database(DatabaseInput={"Name": "everloop"})

@@ -7,11 +7,13 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.core.context import REGION
 from support.running_cloud import RunningCloud, running_cloud
 
 ECHO = (
@@ -19,9 +21,21 @@ ECHO = (
 )
 
 
+SETTINGS = """
+[[lambda.managed_layers]]
+arn = ":111122223333:layer:Packaging"
+pins = "pins.txt"
+parameters = { "/aws/service/packaging/1/layer-arn" = "arn:aws:lambda:{region}:111122223333:layer:Packaging:1" }
+"""
+
+
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud"), tmp_path_factory.mktemp("cache")) as running:
+    settings = tmp_path_factory.mktemp("settings") / "localcloud.toml"
+    settings.write_text(SETTINGS)
+    (settings.parent / "pins.txt").write_text(f"packaging=={version('packaging')}\n")
+    state, cache = tmp_path_factory.mktemp("cloud"), tmp_path_factory.mktemp("cache")
+    with running_cloud(state, cache, settings=settings) as running:
         yield running
 
 
@@ -200,11 +214,17 @@ def test_layers_and_asynchronous_configuration_and_tags(cloud: RunningCloud, aws
     assert aws.get_function(FunctionName="layered")["Tags"] == {"a": "1"}
 
 
-def test_the_managed_layer_is_found_by_its_public_parameter(cloud: RunningCloud) -> None:
-    for architecture in ("x86_64", "arm64"):
-        name = f"/aws/service/aws-sdk-pandas/3.17.1/py3.13/{architecture}/layer-arn"
-        value = cloud.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
-        assert ":336392948345:layer:AWSSDKPandas-Python313" in value
+def test_a_managed_layer_is_found_by_its_public_parameter_and_stands_for_its_pins(
+    cloud: RunningCloud, aws: Any
+) -> None:
+    name = "/aws/service/packaging/1/layer-arn"
+    arn = cloud.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+    cloud.function(
+        "uses-it", "def handle(event, context):\n    import packaging\n    return packaging.__version__\n", Layers=[arn]
+    )
+
+    assert arn == f"arn:aws:lambda:{REGION}:111122223333:layer:Packaging:1"
+    assert json.loads(aws.invoke(FunctionName="uses-it")["Payload"].read()) == version("packaging")
 
 
 def test_a_topic_invokes_a_function(cloud: RunningCloud, aws: Any) -> None:

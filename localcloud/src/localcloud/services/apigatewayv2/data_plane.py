@@ -21,10 +21,15 @@ from typing import Protocol
 from localcloud.core.http_server import HttpRequest, HttpResponse, HttpServer, listen
 from localcloud.services.apigatewayv2.payload import Arrival, BadResultError, Caller, event_of, response_of
 from localcloud.services.apigatewayv2.routes import Route, RouteTable
-from localcloud.services.lambda_.runtime.exceptions import LambdaServiceError, TooManyRequestsError
-from localcloud.services.lambda_.runtime.functions import Resolved, split_name
-from localcloud.services.lambda_.runtime.invoker import InvocationResult, Invoker
-from localcloud.services.lambda_.runtime.store import FunctionStore
+from localcloud.services.lambda_.seam import (
+    FunctionStore,
+    InvocationResult,
+    Invoker,
+    LambdaServiceError,
+    Resolved,
+    TooManyRequestsError,
+    split_name,
+)
 
 log = logging.getLogger(__name__)
 

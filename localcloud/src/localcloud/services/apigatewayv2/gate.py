@@ -12,8 +12,7 @@ from localcloud.iam.policy import AccessRequest, Principal, decide, decide_for_p
 from localcloud.iam.signatures import SignatureError, claim_of, verify
 from localcloud.services.apigatewayv2.data_plane import ForbiddenError
 from localcloud.services.apigatewayv2.payload import Caller
-from localcloud.services.lambda_.current import lambda_service
-from localcloud.services.lambda_.runtime.exceptions import LambdaServiceError
+from localcloud.services.lambda_.seam import LambdaServiceError, lambda_service
 
 _PRINCIPAL = Principal(service="apigateway.amazonaws.com")
 

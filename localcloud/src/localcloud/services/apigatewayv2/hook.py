@@ -3,6 +3,9 @@
 What the data plane does not execute is refused when it is configured: WebSocket APIs, JWT and Lambda
 authorizers, integrations other than AWS_PROXY to a function, payload format 1.0, CORS, parameter mapping,
 custom domains. Throttling settings are kept and not enforced.
+
+moto records APIs and answers none of their requests. Superfluous once moto, or a server of its own, invokes an API's
+integrations under the route's authorization, and tells CloudWatch of it.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from moto.apigatewayv2.models import Stage as MotoStage
 from moto.apigatewayv2.responses import ApiGatewayV2Response
 
 from localcloud.core.context import CloudContext
-from localcloud.core.patching import replace
+from localcloud.core.patching import add, wrap
 from localcloud.services.apigatewayv2.data_plane import (
     ApiDefinition,
     Exchange,
@@ -31,10 +34,9 @@ from localcloud.services.apigatewayv2.data_plane import (
 )
 from localcloud.services.apigatewayv2.gate import ApiGate
 from localcloud.services.apigatewayv2.routes import Route
-from localcloud.services.cloudwatch.hook import metric_store
-from localcloud.services.cloudwatch.metrics import MetricName
-from localcloud.services.lambda_.current import lambda_service
-from localcloud.services.lambda_.invocation_log import InvocationLog
+from localcloud.services.cloudwatch.seam import MetricName, metric_store
+from localcloud.services.lambda_.seam import lambda_service
+from localcloud.services.logs.seam import LogWriter
 
 log = logging.getLogger(__name__)
 
@@ -109,10 +111,10 @@ def install(context: CloudContext) -> None:
 
         return call
 
-    replace(ApiGatewayV2Backend, "create_api", create_api)
-    replace(ApiGatewayV2Backend, "delete_api", delete_api)
-    replace(ApiGatewayV2Response, "call_action", call_action)
-    ApiGatewayV2Response.update_stage = _update_stage
+    wrap(ApiGatewayV2Backend, "create_api", create_api)
+    wrap(ApiGatewayV2Backend, "delete_api", delete_api)
+    wrap(ApiGatewayV2Response, "call_action", call_action)
+    add(ApiGatewayV2Response, "update_stage", _update_stage)
 
 
 def close() -> None:
@@ -220,14 +222,14 @@ class Observer:
     """Writes access logs, and counts requests under the API and under its stage."""
 
     def __init__(self, context: CloudContext) -> None:
-        self._log = InvocationLog(context)
+        self._log = LogWriter(context)
         self._metrics = metric_store(context)
 
     def __call__(self, exchange: Exchange) -> None:
         """Note one answered request."""
         if exchange.stage.access_log is not None:
             group, template = exchange.stage.access_log
-            self._log.write_log(group, exchange.api_id, [access_log_line(template, exchange)], exchange.at)
+            self._log.write(group, exchange.api_id, [access_log_line(template, exchange)], exchange.at)
         values = {
             "Count": 1.0,
             "4xx": float(400 <= exchange.status < 500),

@@ -20,8 +20,8 @@ from localcloud.services.athena.functions import MACROS
 from localcloud.services.athena.partitions import partitions_of
 from localcloud.services.athena.scan import LocalPartition, PartitionFiles, table_schema
 from localcloud.services.athena.statement import PATH, Statement, TableUse, parse
-from localcloud.services.glue.catalogue import Catalogue, NoSuchTableError
-from localcloud.services.s3.objects import NoSuchBucketError, ObjectStore
+from localcloud.services.glue.seam import Catalogue, NoSuchTableError
+from localcloud.services.s3.seam import NoSuchBucketError, ObjectStore
 
 _MEMORY_LIMIT = "1GB"
 _WHOLE_NUMBERS = frozenset({"HUGEINT", "UBIGINT", "UINTEGER", "USMALLINT", "UTINYINT", "UHUGEINT"})

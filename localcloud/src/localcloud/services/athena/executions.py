@@ -20,7 +20,7 @@ from localcloud.services.athena.engine import Answer, QueryEngine
 from localcloud.services.athena.exceptions import InvalidQueryError, QueryCancelledError, QueryFailedError
 from localcloud.services.athena.results import column_info, csv, parquet, text_rows
 from localcloud.services.athena.statement import Statement, Unload
-from localcloud.services.s3.objects import NoSuchBucketError, ObjectStore
+from localcloud.services.s3.seam import NoSuchBucketError, ObjectStore
 
 log = logging.getLogger(__name__)
 

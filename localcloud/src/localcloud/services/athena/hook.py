@@ -2,6 +2,8 @@
 
 moto answers every query with rows that a test put into it. Here :mod:`.engine` runs SELECT and UNLOAD on DuckDB;
 statements, parameters and APIs that it does not have are refused.
+
+Superfluous once moto runs queries over Glue's tables with the rights of who asks.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from moto.athena.responses import AthenaResponse
 from moto.core.exceptions import JsonRESTError
 
 from localcloud.core.context import CloudContext
-from localcloud.core.patching import replace
+from localcloud.core.patching import add, replace
 from localcloud.iam.access import signing_key
 from localcloud.iam.guard import DeniedError
 from localcloud.services.athena.exceptions import InvalidQueryError
@@ -35,35 +37,29 @@ def install(context: CloudContext) -> None:
     """Make queries of this cloud run."""
     executions = Executions(context)
 
-    def start_query_execution(_original: Any) -> Any:
-        def start(self: AthenaResponse) -> str:
-            return _start(self, executions)
+    def start_query_execution(self: AthenaResponse) -> str:
+        return _start(self, executions)
 
-        return start
-
-    def stop_query_execution(_original: Any) -> Any:
-        def stop(self: AthenaResponse) -> str:
-            executions.stop(_execution(self))
-            return "{}"
-
-        return stop
+    def stop_query_execution(self: AthenaResponse) -> str:
+        executions.stop(_execution(self))
+        return "{}"
 
     replace(AthenaResponse, "start_query_execution", start_query_execution)
     replace(AthenaResponse, "stop_query_execution", stop_query_execution)
-    replace(AthenaResponse, "get_query_execution", lambda _original: _get_query_execution)
-    replace(AthenaResponse, "get_query_results", lambda _original: _get_query_results)
-    replace(AthenaResponse, "get_query_runtime_statistics", lambda _original: _refuse)
-    replace(AthenaResponse, "get_work_group", lambda _original: _get_work_group)
-    replace(AthenaResponse, "delete_work_group", lambda _original: _delete_work_group)
+    replace(AthenaResponse, "get_query_execution", _get_query_execution)
+    replace(AthenaResponse, "get_query_results", _get_query_results)
+    replace(AthenaResponse, "get_query_runtime_statistics", _refuse)
+    replace(AthenaResponse, "get_work_group", _get_work_group)
+    replace(AthenaResponse, "delete_work_group", _delete_work_group)
     for name in (
         "create_named_query",
         "create_prepared_statement",
         "create_capacity_reservation",
         "create_data_catalog",
     ):
-        replace(AthenaResponse, name, lambda _original: _refuse)
-    AthenaResponse.update_work_group = _update_work_group
-    AthenaResponse.batch_get_query_execution = _batch_get_query_execution
+        replace(AthenaResponse, name, _refuse)
+    add(AthenaResponse, "update_work_group", _update_work_group)
+    add(AthenaResponse, "batch_get_query_execution", _batch_get_query_execution)
 
 
 def _invalid(message: str) -> JsonRESTError:

@@ -12,8 +12,8 @@ from typing import Any
 
 from localcloud.services.athena.exceptions import QueryFailedError
 from localcloud.services.athena.statement import Node, TableUse
-from localcloud.services.firehose.prefix import format_java
-from localcloud.services.glue.catalogue import CatalogueTable
+from localcloud.services.firehose.seam import format_java
+from localcloud.services.glue.seam import CatalogueTable
 
 Value = str | int
 Predicate = Callable[[Value], bool]

@@ -18,9 +18,8 @@ import pyarrow.parquet as pq
 from localcloud.services.athena.exceptions import QueryFailedError
 from localcloud.services.athena.partitions import Partition
 from localcloud.services.athena.statement import PATH
-from localcloud.services.glue.catalogue import CatalogueTable
-from localcloud.services.glue.column_types import UnknownColumnTypeError, arrow_type
-from localcloud.services.s3.objects import StoredObject
+from localcloud.services.glue.seam import CatalogueTable, UnknownColumnTypeError, arrow_type
+from localcloud.services.s3.seam import StoredObject
 
 _PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 _ROWS_PER_GROUP = 100_000

@@ -41,7 +41,7 @@ Item = Mapping[str, Any]
 """An item, or its key: attribute name to typed value."""
 
 
-def dynamodb_accesses(call: Call) -> Iterable[Access] | None:
+def accesses(call: Call) -> Iterable[Access] | None:
     """The accesses of a request. A transaction needs those of its parts."""
     params = call.params
     if "TransactItems" in params:

@@ -2,6 +2,8 @@
 
 moto loses updates under threads. TransactWriteItems with a ClientRequestToken is answered again, without
 effect, for ten minutes of the local clock; the token with other items is refused, as the service does.
+
+Superfluous once moto's tables are safe under threads and it honours ClientRequestToken.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from moto.core.exceptions import JsonRESTError
 from moto.dynamodb.responses import DynamoHandler
 
 from localcloud.core.context import CloudContext
-from localcloud.core.limits import check_transaction
-from localcloud.core.patching import replace
+from localcloud.core.patching import wrap
+from localcloud.services.dynamodb.limits import check_transaction
 
 _TOKEN_LIFETIME = timedelta(minutes=10)
 
@@ -83,5 +85,5 @@ def install(context: CloudContext) -> None:
 
         return transact_write_items
 
-    replace(DynamoHandler, "call_action", serialise)
-    replace(DynamoHandler, "transact_write_items", idempotent)
+    wrap(DynamoHandler, "call_action", serialise)
+    wrap(DynamoHandler, "transact_write_items", idempotent)

@@ -2,6 +2,10 @@
 
 Targets are functions, state machines, queues, topics, log groups and buses; others are refused by PutTargets.
 Deliveries are not tried again, see :mod:`localcloud.services.events.delivery`.
+
+moto delivers within the call that put the event, as nobody, to some kinds of targets, and fires no schedule.
+Superfluous once it delivers later, under the target's role or by its policy, to dead-letter queues too, at a time
+that can be set.
 """
 
 from __future__ import annotations
@@ -19,9 +23,9 @@ from moto.events.models import EventsBackend, Rule, events_backends
 from moto.events.responses import EventsHandler
 
 from localcloud.core.context import CloudContext
-from localcloud.core.limits import check_events
-from localcloud.core.patching import replace
+from localcloud.core.patching import replace, wrap
 from localcloud.services.events.delivery import Courier, Sender, Sends
+from localcloud.services.events.limits import check_events
 from localcloud.services.events.planner import Planner
 from localcloud.services.events.schedule_expression import ScheduleExpressionError, parse
 from localcloud.services.events.target_input import target_input
@@ -64,17 +68,14 @@ def install(context: CloudContext) -> None:
 
         return put_known_targets
 
-    def send(_original: Any) -> Any:
-        def send_to_targets(self: Rule, event: dict[str, Any], transform_input: bool = True) -> None:
-            if self.state == "DISABLED" or (self.scheduled_expression and not self.event_pattern.get_pattern()):
-                return
-            if self.event_pattern.matches_event(event):
-                deliveries.send(self, _public(event))
+    def send(self: Rule, event: dict[str, Any], transform_input: bool = True) -> None:
+        if self.state == "DISABLED" or (self.scheduled_expression and not self.event_pattern.get_pattern()):
+            return
+        if self.event_pattern.matches_event(event):
+            deliveries.send(self, _public(event))
 
-        return send_to_targets
-
-    replace(EventsHandler, "put_events", put_events)
-    replace(EventsHandler, "put_targets", put_targets)
+    wrap(EventsHandler, "put_events", put_events)
+    wrap(EventsHandler, "put_targets", put_targets)
     replace(Rule, "send_to_targets", send)
 
 
@@ -157,10 +158,10 @@ def _install_rules(context: CloudContext, deliveries: RuleDeliveries) -> None:
 
         return delete_and_forget
 
-    replace(EventsBackend, "put_rule", put_rule)
-    replace(EventsBackend, "delete_rule", delete_rule)
-    replace(EventsBackend, "enable_rule", switch)
-    replace(EventsBackend, "disable_rule", switch)
+    wrap(EventsBackend, "put_rule", put_rule)
+    wrap(EventsBackend, "delete_rule", delete_rule)
+    wrap(EventsBackend, "enable_rule", switch)
+    wrap(EventsBackend, "disable_rule", switch)
 
 
 def _check_rule(expression: str | None, pattern: str | None) -> None:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from localcloud.services.firehose.destination import Conversion
 from localcloud.services.firehose.exceptions import RecordNotConvertedError
-from localcloud.services.glue.column_types import arrow_type
+from localcloud.services.glue.seam import arrow_type
 
 _MALFORMED = "DataFormatConversion.MalformedData"
 _DECODER = json.JSONDecoder()

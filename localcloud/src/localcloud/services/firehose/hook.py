@@ -2,6 +2,8 @@
 
 moto writes an S3 object for every call and converts nothing. Here PutRecord and PutRecordBatch only buffer
 (`localcloud.services.firehose`), and everything but extended S3 destinations with direct puts is refused.
+
+Superfluous once moto buffers by size and interval and converts by the Glue table.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from moto.firehose.models import FirehoseBackend, firehose_backends
 from moto.firehose.responses import FirehoseResponse
 
 from localcloud.core.context import CloudContext
-from localcloud.core.patching import replace
+from localcloud.core.patching import replace, wrap
 from localcloud.iam.access import Access
 from localcloud.iam.guard import DeniedError
 from localcloud.iam.identities import UnknownRoleError
@@ -34,8 +36,7 @@ from localcloud.services.firehose.destination import Destination, read_destinati
 from localcloud.services.firehose.exceptions import FirehoseError
 from localcloud.services.firehose.prefix import check_prefix
 from localcloud.services.firehose.stream import SERVICE_PRINCIPAL, DeliveryBuffer
-from localcloud.services.glue.catalogue import Catalogue, NoSuchTableError
-from localcloud.services.glue.column_types import UnknownColumnTypeError
+from localcloud.services.glue.seam import Catalogue, NoSuchTableError, UnknownColumnTypeError
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +87,12 @@ def install(context: CloudContext) -> None:
 
         return delete_delivery_stream
 
-    replace(FirehoseBackend, "create_delivery_stream", create)
-    replace(FirehoseBackend, "update_destination", update)
-    replace(FirehoseBackend, "delete_delivery_stream", delete)
-    replace(FirehoseResponse, "put_record", lambda _original: _put_record)
-    replace(FirehoseResponse, "put_record_batch", lambda _original: _put_record_batch)
-    FirehoseResponse.parse_parameters = _parse_parameters
+    wrap(FirehoseBackend, "create_delivery_stream", create)
+    wrap(FirehoseBackend, "update_destination", update)
+    wrap(FirehoseBackend, "delete_delivery_stream", delete)
+    replace(FirehoseResponse, "put_record", _put_record)
+    replace(FirehoseResponse, "put_record_batch", _put_record_batch)
+    replace(FirehoseResponse, "parse_parameters", _parse_parameters)
 
 
 def close() -> None:

@@ -24,8 +24,8 @@ from localcloud.services.firehose.convert import Converted, RejectedRecord, colu
 from localcloud.services.firehose.destination import Conversion, Destination
 from localcloud.services.firehose.exceptions import DeliveryFailedError
 from localcloud.services.firehose.prefix import expand_prefix, object_name
-from localcloud.services.glue.catalogue import Catalogue
-from localcloud.services.s3.objects import ObjectStore
+from localcloud.services.glue.seam import Catalogue
+from localcloud.services.s3.seam import ObjectStore
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ from moto.s3.models import s3_backends
 from localcloud.core.context import CloudContext
 from localcloud.iam.roles import check_trust, role_credentials
 from localcloud.services.lambda_.invocation_log import InvocationLog
+from localcloud.services.lambda_.managed_layers import managed_layers
 from localcloud.services.lambda_.runtime.exceptions import InvalidParameterValueError
 from localcloud.services.lambda_.runtime.service import LambdaService
 
@@ -83,6 +84,7 @@ def build_service(context: CloudContext) -> LambdaService:
         credentials=credentials,
         read_object=lambda bucket, key, version: _read_object(context, bucket, key, version),
         deliver=lambda role, target, body, attributes: _deliver(context, role, target, body, attributes),
+        managed_layers=managed_layers(context.settings),
     )
 
 

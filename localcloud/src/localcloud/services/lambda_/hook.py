@@ -3,6 +3,9 @@
 moto's Lambda keeps functions but ignores qualifiers, alias weights and asynchronous invocation, and runs code
 only in Docker. Here every call is answered by :mod:`localcloud.services.lambda_.responses`; calls that it does not
 know are errors.
+
+Superfluous once moto runs versions and aliases through AWS's runtime client, with the role's credentials and the
+function's limits.
 """
 
 from __future__ import annotations
@@ -16,11 +19,9 @@ from moto.ssm.models import Parameter, ssm_backends
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import replace
 from localcloud.services.lambda_.current import close_service, lambda_service, open_service
+from localcloud.services.lambda_.managed_layers import managed_layers
 from localcloud.services.lambda_.responses import LocalLambdaResponse
 from localcloud.services.lambda_.runtime.functions import FunctionVersion
-
-_MANAGED_LAYER_ACCOUNT = "336392948345"
-_AWS_SDK_PANDAS = "3.17.1"
 
 MEMORY_SOURCES = {"workers": lambda: lambda_service().pools.memory_mb()}
 
@@ -28,8 +29,8 @@ MEMORY_SOURCES = {"workers": lambda: lambda_service().pools.memory_mb()}
 def install(context: CloudContext) -> None:
     """Build the service and put it behind moto's Lambda URLs."""
     open_service(context)
-    replace(moto_urls, "url_paths", lambda _original: {r"{0}/.*": LocalLambdaResponse.dispatch})
-    replace(moto_utils, "get_backend", lambda _original: lambda account_id, region: _DeliveryBackend(context))
+    replace(moto_urls, "url_paths", {r"{0}/.*": LocalLambdaResponse.dispatch})
+    replace(moto_utils, "get_backend", lambda account_id, region: _DeliveryBackend(context))
     publish_managed_layer_parameters(context)
 
 
@@ -40,10 +41,9 @@ def close() -> None:
 
 def publish_managed_layer_parameters(context: CloudContext) -> None:
     """Put the public parameters that lead to AWS's managed layers into the local SSM."""
-    for architecture, suffix in (("x86_64", ""), ("arm64", "-Arm64")):
-        name = f"/aws/service/aws-sdk-pandas/{_AWS_SDK_PANDAS}/py3.13/{architecture}/layer-arn"
-        arn = f"arn:aws:lambda:{context.region}:{_MANAGED_LAYER_ACCOUNT}:layer:AWSSDKPandas-Python313{suffix}:1"
-        _put_public_parameter(context, name, arn)
+    for layer in managed_layers(context.settings):
+        for name, arn in layer.parameters.items():
+            _put_public_parameter(context, name, arn.replace("{region}", context.region))
 
 
 def _put_public_parameter(context: CloudContext, name: str, value: str) -> None:

@@ -1,4 +1,8 @@
-"""CloudWatch Logs keeps events on the disk, for as long as their group's retention says on the local clock."""
+"""CloudWatch Logs keeps events on the disk, for as long as their group's retention says on the local clock.
+
+moto keeps every event in memory for ever, whatever the retention says. Superfluous once it can keep them elsewhere
+and lets them go.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from typing import Any
 from moto.logs.models import LogGroup, LogStream
 
 from localcloud.core.context import CloudContext
-from localcloud.core.patching import replace
+from localcloud.core.patching import replace, wrap
 from localcloud.services.logs.events import LogEvents
 
 _DAY = 86_400_000
@@ -25,11 +29,8 @@ def install(context: CloudContext) -> None:
 
         return init
 
-    def dated(_original: Any) -> Any:
-        def update(self: LogStream) -> None:
-            self.first_event_timestamp, self.last_event_timestamp = self.events.oldest, self.events.newest
-
-        return update
+    def dated(self: LogStream) -> None:
+        self.first_event_timestamp, self.last_event_timestamp = self.events.oldest, self.events.newest
 
     def expiring(original: Any) -> Any:
         def create_log_stream(self: LogGroup, log_stream_name: str) -> Any:
@@ -52,10 +53,10 @@ def install(context: CloudContext) -> None:
 
         return delete_log_stream
 
-    replace(LogStream, "__init__", stored)
+    wrap(LogStream, "__init__", stored)
     replace(LogStream, "_update", dated)
-    replace(LogGroup, "create_log_stream", expiring)
-    replace(LogGroup, "delete_log_stream", deleting)
+    wrap(LogGroup, "create_log_stream", expiring)
+    wrap(LogGroup, "delete_log_stream", deleting)
 
 
 def _expire(group: LogGroup, before: int) -> None:

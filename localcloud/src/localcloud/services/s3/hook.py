@@ -6,6 +6,9 @@ every object is a file of its own in the state directory, closed between uses an
 Objects that a bucket's lifecycle rules let expire are deleted as the service does it, some time after: on the
 first request of each day of the local clock. Rules for current versions by prefix and age in days are carried out;
 others are kept and shown, not acted upon.
+
+Superfluous once moto can keep objects in files of a directory, shares what they have alike, and carries lifecycle
+rules out.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from moto.s3.models import FakeBucket, FakeKey, S3Backend
 from moto.utilities.utils import LowercaseDict
 
 from localcloud.core.context import CloudContext
-from localcloud.core.patching import replace
+from localcloud.core.patching import add, replace, wrap
 
 _SMALL_BYTES = 256
 """What a file would take more of than memory does."""
@@ -177,9 +180,9 @@ def _share(context: CloudContext, private: Any) -> None:
         **dict.fromkeys(_USUALLY_NONE),
     }
     for name, value in usual.items():
-        setattr(FakeKey, name, value)
+        add(FakeKey, name, value)
     # When its state last changed: counts only where moto is told to let states take time, and nobody can tell it here.
-    FakeKey._time_progressed = datetime.min
+    add(FakeKey, "_time_progressed", datetime.min)
     missing = object()
 
     def sparing(self: FakeKey, name: str, value: Any) -> None:
@@ -191,7 +194,7 @@ def _share(context: CloudContext, private: Any) -> None:
         if common is missing or value != common or getattr(self, name) != common:
             object.__setattr__(self, name, value)
 
-    FakeKey.__setattr__ = sparing
+    replace(FakeKey, "__setattr__", sparing)
 
 
 def install(context: CloudContext) -> None:
@@ -228,7 +231,7 @@ def install(context: CloudContext) -> None:
         return key_transform
 
     _share(context, private)
-    replace(LowercaseDict, "_keytransform", interned)
-    replace(models, "tempfile", lambda _original: Files)
-    replace(models, "get_canned_acl", shared)
-    replace(S3Backend, "get_bucket", swept)
+    wrap(LowercaseDict, "_keytransform", interned)
+    replace(models, "tempfile", Files)
+    wrap(models, "get_canned_acl", shared)
+    wrap(S3Backend, "get_bucket", swept)

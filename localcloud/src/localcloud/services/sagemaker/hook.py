@@ -3,6 +3,8 @@
 What the local cloud can not run is refused when the job is created: images other than the scikit-learn
 framework's, more than one instance, pipe mode, manifests. Environments are this interpreter's, which stands
 for the image; jobs are not isolated from the network. Transform, tuning and AutoML jobs are refused.
+
+Superfluous once moto runs jobs, which it has no reason to.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from moto.events.models import events_backends
 from moto.sagemaker.models import SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 
+from localcloud.core.botocore_values import as_json, epoch_milliseconds
 from localcloud.core.context import CloudContext
-from localcloud.core.patching import replace
+from localcloud.core.patching import add, replace, wrap
 from localcloud.iam.identities import UnknownRoleError
 from localcloud.iam.roles import RoleNotAssumableError, check_trust
 from localcloud.services.sagemaker.jobs.describe import describe_processing_job, describe_training_job
@@ -28,7 +31,6 @@ from localcloud.services.sagemaker.jobs.process import resident_megabytes
 from localcloud.services.sagemaker.jobs.processing import ProcessingJob
 from localcloud.services.sagemaker.jobs.requests import check_processing_request, check_training_request
 from localcloud.services.sagemaker.jobs.training import TrainingJob
-from localcloud.services.stepfunctions.calls import as_json, epoch_milliseconds
 
 MEMORY_SOURCES = {"jobs": resident_megabytes}
 """Resident memory of the running jobs, for the memory report."""
@@ -93,16 +95,16 @@ def install(context: CloudContext) -> None:
 
         return create_processing_job
 
-    replace(SageMakerResponse, "create_training_job", create_training)
-    replace(SageMakerResponse, "create_processing_job", create_processing)
-    replace(SageMakerResponse, "describe_training_job", lambda _original: _describe_training)
-    replace(SageMakerResponse, "describe_processing_job", lambda _original: _describe_processing)
-    replace(SageMakerResponse, "stop_processing_job", lambda _original: _stop_processing)
+    wrap(SageMakerResponse, "create_training_job", create_training)
+    wrap(SageMakerResponse, "create_processing_job", create_processing)
+    replace(SageMakerResponse, "describe_training_job", _describe_training)
+    replace(SageMakerResponse, "describe_processing_job", _describe_processing)
+    replace(SageMakerResponse, "stop_processing_job", _stop_processing)
     # moto has no StopTrainingJob.
-    SageMakerResponse.stop_training_job = _stop_training
+    add(SageMakerResponse, "stop_training_job", _stop_training)
     for name in _REFUSED:
         if hasattr(SageMakerResponse, name):
-            replace(SageMakerResponse, name, lambda _original: _refuse)
+            replace(SageMakerResponse, name, _refuse)
 
 
 def _request(response: SageMakerResponse) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 Templated targets that invoke a function, start a state machine, send to a queue, publish to a topic or put
 an event are executed; others, universal ones included, are refused. Deliveries are not tried again; a
 flexible time window is used at its start.
+
+moto records schedules and fires none. Superfluous once it does, under their roles and at a time that can be set.
 """
 
 from __future__ import annotations
@@ -17,12 +19,10 @@ from moto.core.exceptions import ServiceException
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, scheduler_backends
 
 from localcloud.core.context import CloudContext
-from localcloud.core.patching import replace
+from localcloud.core.patching import wrap
 from localcloud.iam.identities import UnknownRoleError
 from localcloud.iam.roles import RoleNotAssumableError, check_trust
-from localcloud.services.events.delivery import Courier, Sender, Sends
-from localcloud.services.events.planner import Planner
-from localcloud.services.events.schedule_expression import Rate, ScheduleExpressionError, parse
+from localcloud.services.events.seam import Courier, Planner, Rate, ScheduleExpressionError, Sender, Sends, parse
 
 _PRINCIPAL = "scheduler.amazonaws.com"
 
@@ -74,10 +74,10 @@ def install(context: CloudContext) -> None:
 
         return delete_schedule_group
 
-    replace(EventBridgeSchedulerBackend, "create_schedule", create)
-    replace(EventBridgeSchedulerBackend, "update_schedule", update)
-    replace(EventBridgeSchedulerBackend, "delete_schedule", delete)
-    replace(EventBridgeSchedulerBackend, "delete_schedule_group", delete_group)
+    wrap(EventBridgeSchedulerBackend, "create_schedule", create)
+    wrap(EventBridgeSchedulerBackend, "update_schedule", update)
+    wrap(EventBridgeSchedulerBackend, "delete_schedule", delete)
+    wrap(EventBridgeSchedulerBackend, "delete_schedule_group", delete_group)
 
 
 class ScheduleRunner:

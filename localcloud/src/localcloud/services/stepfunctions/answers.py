@@ -15,7 +15,7 @@ from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from localcloud.core.context import CloudContext
-from localcloud.core.patching import replace
+from localcloud.core.patching import replace, wrap
 
 _PAGE = 100
 
@@ -56,10 +56,10 @@ def attach(context: CloudContext) -> None:
         return EmptyResult()
 
     _name_errors()
-    replace(StepFunctionResponse, "get_execution_history", lambda _original: _get_execution_history)
-    replace(StepFunctionResponse, "send_task_failure", lambda _original: send_task_failure)
-    replace(StepFunctionResponse, "stop_execution", lambda _original: stop_execution)
-    replace(StepFunctionResponse, "describe_execution", with_stop_date)
+    replace(StepFunctionResponse, "get_execution_history", _get_execution_history)
+    replace(StepFunctionResponse, "send_task_failure", send_task_failure)
+    replace(StepFunctionResponse, "stop_execution", stop_execution)
+    wrap(StepFunctionResponse, "describe_execution", with_stop_date)
 
 
 def _get_execution_history(self: StepFunctionResponse) -> ActionResult:
@@ -80,8 +80,8 @@ def _name_errors() -> None:
     """The interpreter's errors carry their code where moto's answers do not look for it."""
     for error in vars(api).values():
         if isinstance(error, type) and issubclass(error, AWSError) and isinstance(error.code, str):
-            replace(error, "TYPE", lambda _original, code=error.code: code)
-            replace(error, "__init__", _with_message)
+            replace(error, "TYPE", error.code)
+            wrap(error, "__init__", _with_message)
 
 
 def _with_message(original: Any) -> Any:

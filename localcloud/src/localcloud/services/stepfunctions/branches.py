@@ -12,20 +12,20 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_parallel.branch_wo
 from moto.stepfunctions.parser.asl.component.state.exec.state_parallel.branches_decl import BranchWorkerPool
 
 from localcloud.core.context import CloudContext
-from localcloud.core.patching import replace
+from localcloud.core.patching import replace, wrap
 from localcloud.services.stepfunctions.tokens import Parking, carrying, current_baton
 
 
 def attach(_context: CloudContext) -> None:
     """Hand out and take back tokens around branches."""
-    replace(BranchWorker, "start", _start_branch)
-    replace(BranchWorker, "_thread_routine", _run_with_own_token)
+    wrap(BranchWorker, "start", _start_branch)
+    wrap(BranchWorker, "_thread_routine", _run_with_own_token)
     replace(BranchWorkerPool, "wait", _wait_for_branches)
-    replace(BranchWorkerPool, "on_terminated", _then_wake_waiting)
-    replace(IterationWorker, "__init__", _make_worker)
-    replace(IterationWorker, "eval", _run_with_own_token)
+    wrap(BranchWorkerPool, "on_terminated", _then_wake_waiting)
+    wrap(IterationWorker, "__init__", _make_worker)
+    wrap(IterationWorker, "eval", _run_with_own_token)
     replace(JobPool, "await_jobs", _wait_for_branches)
-    replace(JobPool, "close_job", _then_wake_waiting)
+    wrap(JobPool, "close_job", _then_wake_waiting)
 
 
 def _start_branch(original: Any) -> Any:
@@ -55,15 +55,12 @@ def _run_with_own_token(original: Any) -> Any:
     return run
 
 
-def _wait_for_branches(_original: Any) -> Any:
-    def wait(self: Any) -> None:
-        parking = Parking(current_baton())
-        self.parking = parking
-        if self._termination_event.is_set() or (isinstance(self, JobPool) and self._is_terminated()):
-            parking.wake("ended")
-        parking.wait()
-
-    return wait
+def _wait_for_branches(self: Any) -> None:
+    parking = Parking(current_baton())
+    self.parking = parking
+    if self._termination_event.is_set() or (isinstance(self, JobPool) and self._is_terminated()):
+        parking.wake("ended")
+    parking.wait()
 
 
 def _then_wake_waiting(original: Any) -> Any:

@@ -6,11 +6,7 @@ both are put back here, the latter from the botocore service model.
 
 from __future__ import annotations
 
-import base64
 import threading
-from collections.abc import Callable
-from datetime import date, datetime
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +22,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 from moto.stepfunctions.parser.utils import camel_to_snake_case
 
+from localcloud.core.botocore_values import as_json
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import replace, replace_in_holders
 from localcloud.iam.roles import role_credentials
@@ -63,11 +60,11 @@ def attach(context: CloudContext) -> None:
     def boto_client_for(region: str, service: str, state_credentials: Any = None) -> Any:
         return clients.get(service, region, state_credentials.role_arn)
 
-    replace_in_holders("moto.stepfunctions.parser", "boto_client_for", lambda _original: boto_client_for)
-    replace(StateTaskService, "_SERVICE_NAME_SFN_TO_BOTO_OVERRIDES", lambda _original: _BOTO_NAMES)
-    replace(aws_sdk, "_SERVICE_ERROR_NAMES", lambda _original: _ERROR_NAMES)
-    replace(StateTaskService, "_normalise_parameters", lambda _original: _normalise_parameters)
-    replace(StateTaskService, "_normalise_response", lambda _original: _normalise_response)
+    replace_in_holders("moto.stepfunctions.parser", "boto_client_for", boto_client_for)
+    replace(StateTaskService, "_SERVICE_NAME_SFN_TO_BOTO_OVERRIDES", _BOTO_NAMES)
+    replace(aws_sdk, "_SERVICE_ERROR_NAMES", _ERROR_NAMES)
+    replace(StateTaskService, "_normalise_parameters", _normalise_parameters)
+    replace(StateTaskService, "_normalise_response", _normalise_response)
 
 
 class RoleClients:
@@ -138,30 +135,3 @@ def _normalise_response(
         plain = as_json(response)
         response.clear()
         response.update(plain)
-
-
-def iso_time(moment: datetime | date) -> str:
-    """A time as the aws-sdk integrations show it."""
-    text = moment.isoformat()
-    return text.replace("+00:00", "Z")
-
-
-def epoch_milliseconds(moment: datetime | date) -> int:
-    """A time as the optimized integrations show it."""
-    assert isinstance(moment, datetime)
-    return round(moment.timestamp() * 1000)
-
-
-def as_json(value: Any, time: Callable[[datetime | date], Any] = iso_time) -> Any:
-    """``value`` of a botocore response as plain JSON values."""
-    if isinstance(value, dict):
-        return {key: as_json(item, time) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_json(item, time) for item in value]
-    if isinstance(value, datetime | date):
-        return time(value)
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, bytes | bytearray):
-        return base64.b64encode(value).decode()
-    return value

@@ -76,7 +76,7 @@ class EndedExecutions:
 
 def attach() -> None:
     """Keep no threads."""
-    replace_in_holders("moto.stepfunctions", "TMP_THREADS", lambda _original: _Forgetful())
+    replace_in_holders("moto.stepfunctions", "TMP_THREADS", _Forgetful())
 
 
 def _has_ended_before(execution: Execution, oldest: datetime) -> bool:

@@ -3,6 +3,10 @@
 Departures from AWS: JSONPath only, no express workflows, distributed maps, activities, versions or aliases
 at StartExecution; :mod:`localcloud.services.stepfunctions.support` refuses them by name. Logging and tracing
 configurations are kept and shown, not acted upon.
+
+moto's interpreter calls services with fixed credentials, sleeps on the computer's clock and answers histories and
+errors in other words than the service. Superfluous once its calls are made under the machine's role, its waits take a
+clock that can be set, and it knows the SageMaker integrations.
 """
 
 from __future__ import annotations
@@ -26,9 +30,8 @@ from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommu
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from localcloud.core.context import CloudContext
-from localcloud.core.patching import replace, replace_in_holders
-from localcloud.services.cloudwatch.hook import metric_store
-from localcloud.services.cloudwatch.metrics import MetricName
+from localcloud.core.patching import replace, replace_in_holders, wrap
+from localcloud.services.cloudwatch.seam import MetricName, metric_store
 from localcloud.services.stepfunctions import answers as stepfunctions_answers
 from localcloud.services.stepfunctions import branches as stepfunctions_branches
 from localcloud.services.stepfunctions import calls as stepfunctions_calls
@@ -104,7 +107,7 @@ def _install_backend(context: CloudContext, ended: stepfunctions_ended.EndedExec
     Backend.__module__ = "moto.stepfunctions.models"
     backends = BackendDict(Backend, "stepfunctions")
     for name in ("stepfunctions_backends", "stepfunctions_parser_backends"):
-        replace_in_holders("moto", name, lambda _original: backends)
+        replace_in_holders("moto", name, backends)
     assert models.stepfunctions_backends is backends
 
 
@@ -120,17 +123,14 @@ def _install_execution(context: CloudContext, ended: stepfunctions_ended.EndedEx
     """Tokens, dates and metrics around an execution."""
     metrics = Metrics(context)
 
-    def start(_original: Any) -> Any:
-        def start_worker(self: ExecutionWorker) -> None:
-            details = self._evaluation_details
-            baton = Baton(context.activity, f"execution {details.execution_details.name}")
-            self.env = self._get_evaluation_environment()
-            # Running from now on, so that it can be stopped before its thread has read the definition.
-            self.env.next_state_name = ""
-            thread = threading.Thread(target=run, args=(self, baton), name=baton.label, daemon=True)
-            thread.start()
-
-        return start_worker
+    def start(self: ExecutionWorker) -> None:
+        details = self._evaluation_details
+        baton = Baton(context.activity, f"execution {details.execution_details.name}")
+        self.env = self._get_evaluation_environment()
+        # Running from now on, so that it can be stopped before its thread has read the definition.
+        self.env.next_state_name = ""
+        thread = threading.Thread(target=run, args=(self, baton), name=baton.label, daemon=True)
+        thread.start()
 
     def run(worker: ExecutionWorker, baton: Baton) -> None:
         execution = worker._execution_communication.execution
@@ -180,16 +180,16 @@ def _install_execution(context: CloudContext, ended: stepfunctions_ended.EndedEx
         return reflect_execution_status
 
     replace(ExecutionWorker, "start", start)
-    replace(Execution, "__init__", dated)
-    replace(Execution, "get_start_execution_details", details_with_text_time)
-    replace(BaseExecutionWorkerCommunication, "_reflect_execution_status", reflect)
+    wrap(Execution, "__init__", dated)
+    wrap(Execution, "get_start_execution_details", details_with_text_time)
+    wrap(BaseExecutionWorkerCommunication, "_reflect_execution_status", reflect)
 
 
 def _install_parsers() -> None:
     """Parse each JSONPath once: building jsonpath_ng's parser costs more than everything else a state does."""
     for module in (result_path, json_path):
         if hasattr(module, "parse"):
-            replace(module, "parse", lambda original: lru_cache(maxsize=1024)(original))
+            wrap(module, "parse", lambda original: lru_cache(maxsize=1024)(original))
 
 
 class Metrics:

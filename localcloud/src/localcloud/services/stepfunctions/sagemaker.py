@@ -27,10 +27,10 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
+from localcloud.core.botocore_values import as_json, epoch_milliseconds
 from localcloud.core.context import CloudContext
-from localcloud.core.patching import replace_in_holders
-from localcloud.services.sagemaker.jobs.registry import JOBS
-from localcloud.services.stepfunctions.calls import as_json, epoch_milliseconds
+from localcloud.core.patching import wrap_in_holders
+from localcloud.services.sagemaker.seam import JOBS
 
 _JOBS = {"create_training_job": "TrainingJob", "create_processing_job": "ProcessingJob"}
 _LOOK_AGAIN_SECONDS = 0.5
@@ -46,7 +46,7 @@ def attach(_context: CloudContext) -> None:
 
         return state_task_service_for
 
-    replace_in_holders("moto.stepfunctions.parser", "state_task_service_for", know_sagemaker)
+    wrap_in_holders("moto.stepfunctions.parser", "state_task_service_for", know_sagemaker)
 
 
 class SageMakerTask(StateTaskServiceCallback):

@@ -36,7 +36,7 @@ from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
 
 from localcloud.core.clock import Clock, Timer
 from localcloud.core.context import CloudContext
-from localcloud.core.patching import replace
+from localcloud.core.patching import replace, wrap
 from localcloud.services.stepfunctions.tokens import (
     INTERRUPTS,
     DeadlineExceededError,
@@ -66,8 +66,8 @@ def _install_times(clock: Clock) -> None:
     def state_data(**fields: Any) -> dict[str, Any]:
         return {**fields, "EnteredTime": aws_time(clock.now())}
 
-    replace(state_module, "StateData", lambda _original: state_data)
-    replace(EventManager, "_get_current_timestamp", lambda _original: clock.now)
+    replace(state_module, "StateData", state_data)
+    replace(EventManager, "_get_current_timestamp", clock.now)
 
 
 def _install_sleeping(clock: Clock) -> None:
@@ -94,11 +94,11 @@ def _install_sleeping(clock: Clock) -> None:
     def sleep_before_retry(seconds: float) -> None:
         sleep_until(clock, retrying.env, clock.now() + timedelta(seconds=seconds))
 
-    replace(WaitFunction, "_wait_interval", lambda _original: wait_interval)
-    replace(Timestamp, "_get_wait_seconds", lambda _original: seconds_until)
-    replace(retrier_decl.RetrierDecl, "_eval_body", eval_retrier)
+    replace(WaitFunction, "_wait_interval", wait_interval)
+    replace(Timestamp, "_get_wait_seconds", seconds_until)
+    wrap(retrier_decl.RetrierDecl, "_eval_body", eval_retrier)
     # The retrier uses the module for nothing but sleeping.
-    replace(retrier_decl, "time", lambda _original: SimpleNamespace(sleep=sleep_before_retry))
+    replace(retrier_decl, "time", SimpleNamespace(sleep=sleep_before_retry))
 
 
 def _install_timeouts(clock: Clock) -> None:
@@ -130,21 +130,18 @@ def _install_timeouts(clock: Clock) -> None:
             self.result_selector.eval(env=env)
         self.result_path.eval(env)
 
-    def eval_program(_original: Any) -> Any:
-        def run(self: Program, env: Environment) -> None:
-            timer = None
-            if self.timeout_seconds is not None:
-                limit = timedelta(seconds=self.timeout_seconds.timeout_seconds)
-                timer = clock.call_at(clock.now() + limit, env.set_timed_out, label="execution timeout")
-            if env.is_running():
-                env.next_state_name = self.start_at.start_at_name
-            EvalComponent.eval(self, env)
-            if timer is not None:
-                timer.cancel()
+    def eval_program(self: Program, env: Environment) -> None:
+        timer = None
+        if self.timeout_seconds is not None:
+            limit = timedelta(seconds=self.timeout_seconds.timeout_seconds)
+            timer = clock.call_at(clock.now() + limit, env.set_timed_out, label="execution timeout")
+        if env.is_running():
+            env.next_state_name = self.start_at.start_at_name
+        EvalComponent.eval(self, env)
+        if timer is not None:
+            timer.cancel()
 
-        return run
-
-    replace(ExecutionState, "_evaluate_with_timeout", lambda _original: evaluate)
+    replace(ExecutionState, "_evaluate_with_timeout", evaluate)
     replace(Program, "eval", eval_program)
 
 
@@ -190,9 +187,9 @@ def _install_task_tokens(clock: Clock) -> None:
 
         return notify_heartbeat
 
-    replace(StateTaskServiceCallback, "_eval_wait_for_task_token", lambda _original: wait_for_task_token)
-    replace(CallbackEndpoint, "notify", notify)
-    replace(HeartbeatEndpoint, "notify", beat)
+    replace(StateTaskServiceCallback, "_eval_wait_for_task_token", wait_for_task_token)
+    wrap(CallbackEndpoint, "notify", notify)
+    wrap(HeartbeatEndpoint, "notify", beat)
 
 
 class _Heartbeat:
@@ -239,6 +236,6 @@ def _install_interrupts() -> None:
         return end
 
     for name in ("set_ended", "set_stop"):
-        replace(Environment, name, then_wake)
+        wrap(Environment, name, then_wake)
     for name in ("set_error", "set_timed_out"):
-        replace(Environment, name, once_then_wake)
+        wrap(Environment, name, once_then_wake)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from localcloud.services.lambda_.managed_layers import ManagedLayer
 from localcloud.services.lambda_.runtime.exceptions import InvalidParameterValueError, LayerNotMaterialisedError
 from localcloud.services.lambda_.runtime.layers import LayerInstaller, link_from_environment, parse_lock
 from support.lambdas import Lambda, zipped
@@ -88,16 +90,15 @@ def test_a_published_version_keeps_its_layer_when_it_is_deleted(lambda_: Lambda)
     assert json.loads(lambda_.invoke(b'["own_module"]', "1").payload) == {"own_module": "7"}
 
 
-def test_the_managed_layer_for_pandas_stands_for_its_pins(lambda_: Lambda) -> None:
-    arn = "arn:aws:lambda:us-east-1:336392948345:layer:AWSSDKPandas-Python313:1"
-    lambda_.create(IMPORTER, layers=(arn,), Timeout=60)
+def test_a_managed_layer_stands_for_its_pins(make_lambda: Callable[..., Lambda], tmp_path: Path) -> None:
+    pins = tmp_path / "pins.txt"
+    pins.write_text(f"packaging=={importlib.metadata.version('packaging')}\n")
+    lambda_ = make_lambda(managed_layers=(ManagedLayer(":111122223333:layer:Packaging", pins),))
+    lambda_.create(IMPORTER, layers=("arn:aws:lambda:us-east-1:111122223333:layer:Packaging:7",), Timeout=60)
 
-    found = json.loads(lambda_.invoke(b'["awswrangler", "pandas", "pyarrow", "sklearn"]').payload)
+    found = json.loads(lambda_.invoke(b'["packaging", "pandas"]').payload)
 
-    assert found["awswrangler"] == "3.17.1"
-    assert found["pandas"]
-    assert found["pyarrow"]
-    assert found["sklearn"] is None
+    assert found == {"packaging": importlib.metadata.version("packaging"), "pandas": None}
 
 
 def test_a_layer_of_an_unknown_account_is_refused(lambda_: Lambda) -> None:

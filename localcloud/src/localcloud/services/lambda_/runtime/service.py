@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from localcloud.core.activity import Activity
 from localcloud.core.clock import Clock
+from localcloud.services.lambda_.managed_layers import ManagedLayer
 from localcloud.services.lambda_.runtime.aliases import AliasStore
 from localcloud.services.lambda_.runtime.asynchronous import AsynchronousInvoker
 from localcloud.services.lambda_.runtime.exceptions import InvalidParameterValueError, ResourceNotFoundError
@@ -23,18 +23,6 @@ from localcloud.services.lambda_.runtime.pool import PoolLimits, WorkerPools
 from localcloud.services.lambda_.runtime.store import FunctionStore
 
 MAX_FUNCTION_BYTES = 262_144_000
-_MANAGED_LAYERS = Path(__file__).resolve().parent.parent / "managed_layers"
-
-
-@dataclass(frozen=True)
-class ManagedLayer:
-    """A layer that AWS publishes, stood in for by a list of pins."""
-
-    prefix: str
-    pins: Path
-
-
-MANAGED_LAYERS = (ManagedLayer(":336392948345:layer:AWSSDKPandas-Python", _MANAGED_LAYERS / "aws-sdk-pandas.txt"),)
 
 
 class LambdaService:
@@ -66,7 +54,9 @@ class LambdaService:
         deliver: Callable[[str, str, str, dict[str, str]], None],
         client: str | None = None,
         limits: PoolLimits | None = None,
+        managed_layers: tuple[ManagedLayer, ...] = (),
     ) -> None:
+        self._known_layers = managed_layers
         self._account_id = account_id
         self._region = region
         self._now: Callable[[], datetime] = clock.now
@@ -156,16 +146,17 @@ class LambdaService:
         ------
         ResourceNotFoundError, InvalidParameterValueError
         """
-        for managed in MANAGED_LAYERS:
-            if managed.prefix in arn:
+        for managed in self._known_layers:
+            if managed.arn in arn:
                 return self._managed_layer(arn, managed)
         parts = arn.split(":")
         if len(parts) != 8 or parts[5] != "layer":
             raise InvalidParameterValueError(f"{arn!r} is no layer version ARN")
         if parts[4] != self._account_id:
             raise InvalidParameterValueError(
-                f"Layer {arn} belongs to another account, and the local cloud has no package list for it; managed "
-                f"layers that it knows: {[layer.prefix for layer in MANAGED_LAYERS]}"
+                f"Layer {arn} belongs to another account, and the local cloud has no package list for it; list its "
+                "packages in the settings, under [[lambda.managed_layers]]; those there are for "
+                f"{[layer.arn for layer in self._known_layers]}"
             )
         return self.own_layer_version(parts[6], int(parts[7]))
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from localcloud.core.processes import HAS_PROC, resident_mb
 from localcloud.services.lambda_.runtime.api import RuntimeApi, RuntimeApiTimeoutError, RuntimeCall, WorkerGoneError
 from localcloud.services.lambda_.runtime.exceptions import WorkerStartError
 
@@ -23,7 +24,6 @@ INIT_SECONDS = 10.0
 """How long AWS lets a function initialise before it starts again inside the invocation."""
 
 MAX_RESPONSE_BYTES = 6_291_556
-_HAS_PROC = os.path.isdir("/proc/self")
 _SECONDS_BETWEEN_PS = 1.0
 TOKEN_VARIABLE = "_RUNTIME_API_TOKEN"
 """Where our own runtime client finds what its calls have to carry."""
@@ -207,7 +207,7 @@ class Worker:
         now = time.monotonic()
         if now >= self._memory_due:
             self._memory = resident_mb(self._process.pid)
-            self._memory_due = now + (0.0 if _HAS_PROC else _SECONDS_BETWEEN_PS)
+            self._memory_due = now + (0.0 if HAS_PROC else _SECONDS_BETWEEN_PS)
         return self._memory
 
     def _initialise(self, timeout: float) -> bytes | None:
@@ -304,16 +304,3 @@ class Worker:
 def error_document(kind: str, message: str, **more: Any) -> bytes:
     """The payload of an invocation that failed outside the function."""
     return json.dumps({"errorType": kind, "errorMessage": message, **more}).encode()
-
-
-def resident_mb(pid: int) -> int:
-    """The resident memory of a process in MB, rounded up; 0 when it is gone."""
-    if _HAS_PROC:
-        try:
-            with open(f"/proc/{pid}/statm", "rb") as file:
-                pages = int(file.read().split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            return 0
-        return -(-pages * os.sysconf("SC_PAGE_SIZE") // 1_048_576)
-    answer = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return -(-int(answer.stdout) // 1024) if answer.stdout.strip() else 0

@@ -1,0 +1,112 @@
+"""The ``localcloud`` command: bring an assembly up, point a shell at it, take it down."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from localcloud import daemon
+
+DEFAULT_PORT = 4599
+STATE = Path(".localcloud")
+OTHER_CREDENTIALS = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
+"""Variables that would mix another account's credentials with the local cloud's."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    options = _parser().parse_args(arguments)
+    return int(options.command(options))
+
+
+def _up(options: argparse.Namespace) -> int:
+    from localcloud.cloudformation.exceptions import DeployError
+
+    if not (options.assembly / "manifest.json").is_file():
+        return _fail(
+            f"{options.assembly} is no cloud assembly (it has no manifest.json)",
+            "give the folder that `cdk synth` wrote",
+        )
+    running = daemon.find(options.state)
+    was_running = running is not None
+    try:
+        running = running or daemon.start(
+            options.port, options.state, options.cache or options.state / "cache", settings=options.settings
+        )
+        outputs = _deploy(running, options)
+    except daemon.CloudNotStartedError as error:
+        return _fail(str(error), "mend what the log says; where the port is taken, --port N takes another one")
+    except DeployError as error:
+        if running is not None and not was_running:
+            running.stop()
+        return _fail(str(error), "mend what it names in the app, synthesize, and type this again")
+    for stack, values in outputs.items():
+        for name, value in values.items():
+            print(f"{stack}.{name} = {value}")
+    print(f"the local cloud answers at {running.endpoint}; point a shell at it with")
+    print(f'  eval "$(localcloud env --state {shlex.quote(str(options.state))})"')
+    return 0
+
+
+def _deploy(running: daemon.RunningCloud, options: argparse.Namespace) -> Any:
+    import boto3
+
+    from localcloud.cloudformation.engine import DeployEvent
+    from localcloud.deploy import deploy_assembly
+
+    def say(event: DeployEvent) -> None:
+        if event.logical_id:
+            print(f"{event.stack}: {event.action} {event.logical_id} ({event.type})", file=sys.stderr)
+
+    client = partial(
+        boto3.client,
+        region_name=daemon.REGION,
+        endpoint_url=running.endpoint,
+        **running.operator.client_arguments(),
+    )
+    return deploy_assembly(options.assembly, client, options.state / "stacks", say).outputs
+
+
+def _env(options: argparse.Namespace) -> int:
+    running = daemon.find(options.state)
+    if running is None:
+        return _fail(f"no local cloud runs on {options.state}", "start it with `localcloud up ASSEMBLY`")
+    for name, value in running.environment().items():
+        print(f"export {name}={shlex.quote(value)}")
+    print(f"unset {' '.join(OTHER_CREDENTIALS)}")
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    running = daemon.find(options.state)
+    if running is not None:
+        running.stop()
+    print("the local cloud is down" if running else f"no local cloud was running on {options.state}")
+    return 0
+
+
+def _fail(what: str, remedy: str) -> int:
+    print(f"localcloud: {what}\n{remedy}", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="localcloud", description="An AWS assembly, really executed on this machine.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    up = commands.add_parser("up", help="deploy an assembly into the local cloud that runs, or into a new one")
+    up.add_argument("assembly", type=Path, help="the folder that `cdk synth` wrote (cdk.out)")
+    up.add_argument("--port", type=int, default=DEFAULT_PORT, help="where its AWS API answers (%(default)s)")
+    up.add_argument("--cache", type=Path, help="outlives a cloud: installed layers (in the state directory)")
+    up.add_argument("--settings", type=Path, help="a TOML file with what the services are told")
+    up.set_defaults(command=_up)
+    env = commands.add_parser("env", help="print the shell commands that point every AWS tool at it")
+    env.set_defaults(command=_env)
+    down = commands.add_parser("down", help="end it and everything in it")
+    down.set_defaults(command=_down)
+    for command in (up, env, down):
+        command.add_argument("--state", type=Path, default=STATE, help="its state directory (%(default)s)")
+    return parser

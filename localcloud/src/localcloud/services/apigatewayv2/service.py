@@ -1,0 +1,14 @@
+"""API Gateway's HTTP APIs."""
+
+from __future__ import annotations
+
+from localcloud.services.service import Service
+
+SERVICE = Service(
+    package="localcloud.services.apigatewayv2",
+    signing_name="apigateway",
+    backend="apigatewayv2",
+    hooks=("hook",),
+    has_one_url=False,
+    executes=lambda path: path.startswith("/v2/"),  # REST APIs have the same signing name
+)

@@ -1,0 +1,13 @@
+"""What requests to Firehose need to be allowed, as the service authorization reference lists it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from localcloud.iam.calls import Access, Call, one
+
+
+def accesses(call: Call) -> Iterable[Access] | None:
+    """The accesses of a request, or None where its resource can't be told."""
+    name = call.params.get("DeliveryStreamName")
+    return one("firehose", call, call.arn("firehose", f"deliverystream/{name}")) if name else None

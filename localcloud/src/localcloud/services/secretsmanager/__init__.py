@@ -1,0 +1,1 @@
+"""All of secretsmanager in the local cloud."""

@@ -1,0 +1,13 @@
+"""Secrets Manager, as moto has it."""
+
+from __future__ import annotations
+
+from localcloud.services.service import Service
+
+SERVICE = Service(
+    package="localcloud.services.secretsmanager",
+    signing_name="secretsmanager",
+    backend="secretsmanager",
+    resources=(),
+    accesses=None,
+)

@@ -1,0 +1,13 @@
+"""SNS."""
+
+from __future__ import annotations
+
+from localcloud.services.service import Service
+
+SERVICE = Service(
+    package="localcloud.services.sns",
+    signing_name="sns",
+    backend="sns",
+    hooks=("hook", "limits"),
+    has_one_url=False,
+)

@@ -1,0 +1,13 @@
+"""Systems Manager's parameters."""
+
+from __future__ import annotations
+
+from localcloud.services.service import Service
+
+SERVICE = Service(
+    package="localcloud.services.ssm",
+    signing_name="ssm",
+    backend="ssm",
+    hooks=("limits",),
+    follows_clock=True,
+)

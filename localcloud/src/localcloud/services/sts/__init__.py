@@ -1,0 +1,1 @@
+"""All of STS in the local cloud."""

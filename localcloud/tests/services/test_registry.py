@@ -1,0 +1,101 @@
+"""Services are found by entry point, and each is whole."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.metadata import EntryPoint
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from localcloud.services import registry
+from localcloud.services.service import Service
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = sorted(path.parent.name for path in (ROOT / "src" / "localcloud" / "services").glob("*/service.py"))
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch):
+    """Let the installed distributions name these services."""
+
+    def name(**values: str) -> None:
+        points = [EntryPoint(name, value, registry.GROUP) for name, value in values.items()]
+        monkeypatch.setattr(registry, "entry_points", lambda group: points)
+        registry.services.cache_clear()
+
+    yield name
+    registry.services.cache_clear()
+
+
+def test_every_folder_is_named_to_the_distribution() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert project["entry-points"][registry.GROUP] == {
+        folder: f"localcloud.services.{folder}.service:SERVICE" for folder in FOLDERS
+    }
+
+
+def test_all_of_them_are_found() -> None:
+    assert [service.package for service in registry.services()] == [f"localcloud.services.{name}" for name in FOLDERS]
+
+
+@pytest.mark.parametrize("service", registry.services(), ids=lambda service: service.signing_name)
+def test_a_service_has_what_it_says(service: Service) -> None:
+    assert all(callable(hook.install) for hook in service.hook_modules())
+    assert all(handler.type.startswith("AWS::") for handler in service.handlers())
+    assert service.accesses is None or service.needs().accesses is not None
+    assert find_spec(f"moto.{service.backend}.models") is not None
+
+
+@pytest.mark.parametrize("service", registry.services(), ids=lambda service: service.signing_name)
+def test_a_service_leaves_no_module_unnamed(service: Service) -> None:
+    """A hook, resource or accesses that nobody names would be dead, and its effect missing without a word."""
+    folder = ROOT / "src" / Path(*service.package.split("."))
+    texts = {path.stem: path.read_text() for path in folder.glob("*.py")}
+    hooks = {name for name, text in texts.items() if "\ndef install(" in text}
+    resources = {name for name, text in texts.items() if "\nHANDLERS" in text}
+
+    assert hooks == set(service.hooks)
+    assert resources == set(service.resources)
+    assert ("accesses" in texts) == (service.accesses is not None or service.signing_name == "s3")
+
+
+def test_every_hook_says_what_it_replaces_and_until_when() -> None:
+    silent = [
+        f"{hook.__name__}"
+        for service in registry.services()
+        for hook in service.hook_modules()
+        if "moto" not in (hook.__doc__ or "") or "uperfluous" not in (hook.__doc__ or "")
+    ]
+
+    assert silent == []
+
+
+def test_two_that_answer_the_same_requests_are_refused(named) -> None:
+    named(s3="localcloud.services.s3.service:SERVICE", mine="support.second_s3:SERVICE")
+
+    with pytest.raises(registry.ServiceRegistrationError, match=r"localcloud\.services\.s3 both answer .* s3"):
+        registry.services()
+
+
+def test_what_is_no_service_is_refused(named) -> None:
+    named(mine="localcloud.services.registry:GROUP")
+
+    with pytest.raises(registry.ServiceRegistrationError, match="is no Service"):
+        registry.services()
+
+
+def test_what_can_not_be_loaded_is_refused_by_name(named) -> None:
+    named(mine="no_such_module:SERVICE")
+
+    with pytest.raises(registry.ServiceRegistrationError, match="mine = no_such_module:SERVICE"):
+        registry.services()
+
+
+def test_without_any_the_remedy_is_told(named) -> None:
+    named()
+
+    with pytest.raises(registry.ServiceRegistrationError, match="pip install -e localcloud"):
+        registry.services()

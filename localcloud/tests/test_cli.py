@@ -1,0 +1,131 @@
+"""One command brings an assembly up; each that can't says what to do instead."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from localcloud import daemon
+from support.running_cloud import free_port
+
+TEMPLATE = {
+    "Resources": {
+        "Letters": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "letters"}},
+    },
+    "Outputs": {"Address": {"Value": {"Ref": "Letters"}}},
+}
+
+
+@pytest.fixture
+def assembly(tmp_path: Path) -> Path:
+    folder = tmp_path / "cdk.out"
+    folder.mkdir()
+    (folder / "Post.template.json").write_text(json.dumps(TEMPLATE))
+    manifest = {
+        "version": "48.0.0",
+        "artifacts": {
+            "Post": {
+                "type": "aws:cloudformation:stack",
+                "environment": "aws://unknown-account/unknown-region",
+                "properties": {"templateFile": "Post.template.json"},
+            }
+        },
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    directory = tmp_path / "state"
+    yield directory
+    running = daemon.find(directory)
+    if running is not None:
+        running.stop()
+
+
+def localcloud(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "localcloud", *map(str, words)]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=clean)
+
+
+def test_an_assembly_comes_up_with_one_command_and_is_there(assembly: Path, state: Path) -> None:
+    # WHEN it is brought up, twice
+    up = localcloud("up", assembly, "--state", state, "--port", free_port())
+    again = localcloud("up", assembly, "--state", state)
+
+    # THEN it says what is there, and nothing is made twice
+    assert up.returncode == 0, up.stderr
+    assert "Post: create Letters (AWS::SQS::Queue)" in up.stderr
+    assert "Post.Address = http://" in up.stdout
+    assert again.returncode == 0, again.stderr
+    assert "create" not in again.stderr
+
+    # AND a shell that is pointed at it finds the queue
+    printed = localcloud("env", "--state", state).stdout
+    variables = dict(shlex.split(line)[1].split("=", 1) for line in printed.splitlines() if line.startswith("export "))
+    client = boto3.client(
+        "sqs",
+        region_name=variables["AWS_REGION"],
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+    )
+    assert client.list_queues()["QueueUrls"][0].endswith("/letters")
+
+    # AND it ends when told to
+    assert localcloud("down", "--state", state).returncode == 0
+    assert daemon.find(state) is None
+    assert localcloud("env", "--state", state).returncode == 1
+
+
+def test_a_template_that_can_not_be_deployed_leaves_no_cloud_behind(assembly: Path, state: Path) -> None:
+    template = {"Resources": {"Host": {"Type": "AWS::EC2::Instance", "Properties": {}}}}
+    (assembly / "Post.template.json").write_text(json.dumps(template))
+
+    up = localcloud("up", assembly, "--state", state, "--port", free_port())
+
+    assert up.returncode == 1
+    assert "AWS::EC2::Instance" in up.stderr
+    assert daemon.find(state) is None
+
+
+def test_settings_that_nobody_reads_keep_it_from_starting(assembly: Path, state: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "mine.toml"
+    settings.write_text("[lambada]\n")
+
+    up = localcloud("up", assembly, "--state", state, "--settings", settings, "--port", free_port())
+
+    assert up.returncode == 1
+    assert "no service reads [lambada]" in up.stderr
+
+
+def test_what_is_no_assembly_is_refused_with_a_remedy(tmp_path: Path, state: Path) -> None:
+    up = localcloud("up", tmp_path, "--state", state)
+
+    assert up.returncode == 1
+    assert "manifest.json" in up.stderr
+    assert "cdk synth" in up.stderr
+
+
+@pytest.mark.parametrize("path", ["/_localcloud/", "/_mine/"])
+def test_the_control_path_is_where_it_was_put(tmp_path: Path, path: str) -> None:
+    started = daemon.start(
+        free_port(), tmp_path / "state", tmp_path / "cache", control_path=path, stop_with_parent=True
+    )
+    try:
+        found = daemon.find(tmp_path / "state")
+        assert found == started
+        assert found.control_path == path
+        assert not found.clock()["moved"]
+    finally:
+        started.stop()
