@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.core.context import ACCOUNT_ID, REGION
+from localcloud.core.credentials import ACCOUNT_ID, REGION
 from support.running_cloud import RunningCloud, running_cloud
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

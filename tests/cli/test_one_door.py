@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.core.context import ACCOUNT_ID
+from localcloud.core.credentials import ACCOUNT_ID
 
 ROOT = Path(__file__).parents[2]
 KNOWS_THE_LOCAL_CLOUD = {

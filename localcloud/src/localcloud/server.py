@@ -16,8 +16,8 @@ from types import FrameType
 from localcloud.core import allocator
 from localcloud.core.activity import Activity
 from localcloud.core.clock import Clock
-from localcloud.core.context import ACCOUNT_ID, REGION, CloudContext
-from localcloud.core.credentials import CONTROL_PATH, OPERATOR_FILE
+from localcloud.core.context import CloudContext
+from localcloud.core.credentials import ACCOUNT_ID, CONTROL_PATH, OPERATOR_FILE, REGION
 from localcloud.core.http_server import HttpServer, PortTakenError, listen
 from localcloud.core.settings import Settings, SettingsError
 from localcloud.daemon import CLOUD_FILE

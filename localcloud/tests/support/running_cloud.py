@@ -18,7 +18,7 @@ import boto3
 from botocore.config import Config
 
 from localcloud import daemon
-from localcloud.core.context import ACCOUNT_ID, REGION
+from localcloud.core.credentials import ACCOUNT_ID, REGION
 
 
 def free_port() -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.core.context import REGION
+from localcloud.core.credentials import REGION
 from support.running_cloud import RunningCloud, running_cloud
 
 ECHO = (
