@@ -46,7 +46,7 @@ def plain_console(*, stderr: bool, soft_wrap: bool = True) -> Console:
 
 def _has_width(console: Console) -> bool:
     """Whether lines end somewhere: a pipe's and a file's don't, unless ``COLUMNS`` says so."""
-    return console.is_terminal or "COLUMNS" in os.environ
+    return console.is_terminal or os.environ.get("COLUMNS") is not None
 
 
 class Output:

@@ -28,7 +28,7 @@ FILES = sorted(str(p.relative_to(ROOT)) for room in ("cli", "everloop") for p in
 LOCAL_PACKAGES = {"localcloud", "moto"}
 LOCAL_MODULES = {"cli.operations.assembly_cache", "cli.operations.local_cloud", "cli.commands.local"}
 LOCAL_MODULES |= {"cli.commands.replay"}
-READABLE_VARIABLES = {"AWS_REGION", "MPLCONFIGDIR", "ORT_DISABLE_TELEMETRY"}
+READABLE_VARIABLES = {"AWS_REGION", "COLUMNS", "MPLCONFIGDIR", "ORT_DISABLE_TELEMETRY"}
 """What a command may ask the environment itself; boto3 reads the rest of AWS's, and does not tell."""
 
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
