@@ -176,11 +176,24 @@ def _create_view(
     cursor: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, parts: Sequence[LocalPartition]
 ) -> None:
     if parts:
-        files = ", ".join(f"'{part.path}'" for part in parts)
-        cursor.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM read_parquet([{files}])")
+        whole = ", ".join(f"'{part.path}'" for part in parts if not part.unreadable)
+        selects = [f"SELECT * FROM read_parquet([{whole}])"] if whole else []
+        selects += [_with_failing_columns(part) for part in parts if part.unreadable]
+        cursor.execute(f"CREATE TEMP VIEW {name} AS {' UNION ALL '.join(selects)}")
         return
     empty = schema.empty_table()
     cursor.register(name, empty)
+
+
+def _with_failing_columns(part: LocalPartition) -> str:
+    """A partition of which some columns fail, with Athena's message, where a query reads them."""
+    replaced = []
+    for name, message in part.unreadable.items():
+        column, text = f'"{name}"', message.replace("'", "''")
+        # With the column in it, the message is no constant: DuckDB does not raise it ahead of time.
+        failing = f"error(concat('{text}', nullif({column}, {column})))"
+        replaced.append(f"CASE WHEN true THEN {failing} ELSE {column} END AS {column}")
+    return f"SELECT * REPLACE ({', '.join(replaced)}) FROM read_parquet(['{part.path}'])"
 
 
 def _redirect(use: TableUse, view: str) -> None:
@@ -201,6 +214,8 @@ def _execute(cursor: duckdb.DuckDBPyConnection, sql: str) -> tuple[pa.Table, tup
             warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
             table = cursor.to_arrow_table()
     except duckdb.Error as error:
+        if (unreadable := str(error).find("HIVE_BAD_DATA: ")) >= 0:
+            raise QueryFailedError(str(error)[unreadable:]) from error
         raise QueryFailedError(f"{_error_name(error)}: {error}") from error
     for index, kind in enumerate(types):
         if kind in _WHOLE_NUMBERS:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,10 +27,18 @@ _ROWS_PER_GROUP = 100_000
 
 @dataclass(frozen=True)
 class LocalPartition:
-    """A partition on this computer's disk, and how many bytes of objects it stands for."""
+    """A partition on this computer's disk, and how many bytes of objects it stands for.
+
+    Attributes
+    ----------
+    unreadable : dict
+        Columns that some object has in a type that can't be read as the table's, with Athena's message. They are null
+        in the file. As in Trino, only a query that reads such a column fails.
+    """
 
     path: Path
     bytes: int
+    unreadable: dict[str, str] = field(default_factory=dict)
 
 
 def table_schema(table: CatalogueTable) -> pa.Schema:
@@ -78,10 +86,10 @@ class PartitionFiles:
                 return known[1]
             self.directory.mkdir(parents=True, exist_ok=True)
             path = self.directory / f"{fingerprint}.parquet"
-            _write(path, table, schema, partition, objects)
+            unreadable = _write(path, table, schema, partition, objects)
             if known is not None:
                 known[1].path.unlink(missing_ok=True)
-            local = LocalPartition(path, sum(item.size for item in objects))
+            local = LocalPartition(path, sum(item.size for item in objects), unreadable)
             self._known[key] = (fingerprint, local)
             return local
 
@@ -97,21 +105,23 @@ def _fingerprint(schema: pa.Schema, partition: Partition, objects: Sequence[Stor
 
 def _write(
     path: Path, table: CatalogueTable, schema: pa.Schema, partition: Partition, objects: Sequence[StoredObject]
-) -> None:
-    partial = path.with_suffix(".part")
+) -> dict[str, str]:
+    """Write a partition's local copy; the columns that can't be read, with the reason."""
+    partial, unreadable = path.with_suffix(".part"), dict[str, str]()
     values = dict(zip((key["Name"].lower() for key in table.partition_keys), partition.values, strict=True))
-    columns = pa.schema([field for field in schema if field.name not in values and field.name != PATH])
+    columns = pa.schema([column for column in schema if column.name not in values and column.name != PATH])
     with pq.ParquetWriter(partial, schema, compression="snappy") as writer:
         waiting: list[pa.Table] = []
         for item in objects:
             address = {PATH: f"s3://{item.bucket}/{item.key}"} if PATH in schema.names else {}
-            waiting.append(_with_values(_read(item, columns), schema, values | address))
+            waiting.append(_with_values(_read(item, columns, unreadable), schema, values | address))
             if sum(part.num_rows for part in waiting) >= _ROWS_PER_GROUP:
                 writer.write_table(pa.concat_tables(waiting))
                 waiting = []
         if waiting:
             writer.write_table(pa.concat_tables(waiting))
     partial.replace(path)
+    return unreadable
 
 
 def _with_values(read: pa.Table, schema: pa.Schema, values: dict[str, str]) -> pa.Table:
@@ -121,7 +131,7 @@ def _with_values(read: pa.Table, schema: pa.Schema, values: dict[str, str]) -> p
     return read
 
 
-def _read(item: StoredObject, columns: pa.Schema) -> pa.Table:
+def _read(item: StoredObject, columns: pa.Schema, unreadable: dict[str, str]) -> pa.Table:
     try:
         file = pq.ParquetFile(pa.BufferReader(item.read()))
         stored = {name.lower(): name for name in file.schema_arrow.names}
@@ -130,26 +140,28 @@ def _read(item: StoredObject, columns: pa.Schema) -> pa.Table:
     except pa.ArrowException as error:
         raise QueryFailedError(f"HIVE_BAD_DATA: s3://{item.bucket}/{item.key} is not Parquet: {error}") from error
     arrays = []
-    for field in columns:
-        if field.name not in stored:
-            arrays.append(pa.nulls(read.num_rows, field.type))
-        else:
-            arrays.append(_as_declared(item, read.column(stored[field.name]), field))
+    for column in columns:
+        values = _as_declared(read.column(stored[column.name]), column) if column.name in stored else None
+        if values is None and column.name in stored:
+            kind = read.column(stored[column.name]).type
+            unreadable[column.name] = (
+                f"HIVE_BAD_DATA: Field {column.name}'s type {kind} in parquet file s3://{item.bucket}/{item.key} is "
+                f"incompatible with type {column.type} defined in table schema"
+            )
+        arrays.append(pa.nulls(read.num_rows, column.type) if values is None else values)
     return pa.Table.from_arrays(arrays, schema=columns)
 
 
-def _as_declared(item: StoredObject, values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    kind, declared = values.type, field.type
+def _as_declared(values: pa.ChunkedArray, column: pa.Field) -> pa.ChunkedArray | None:
+    """Values in the type of the table's column, or None where they can't be read so."""
+    kind, declared = values.type, column.type
     if pa.types.is_dictionary(kind):
         values = values.cast(kind.value_type)
         kind = values.type
     if kind == declared:
         return values
     if not _is_readable_as(kind, declared):
-        raise QueryFailedError(
-            f"HIVE_BAD_DATA: Field {field.name}'s type {kind} in parquet file s3://{item.bucket}/{item.key} is "
-            f"incompatible with type {declared} defined in table schema"
-        )
+        return None
     if pa.types.is_timestamp(kind):
         # An instant with a zone reads as its time in UTC; what is finer than milliseconds is cut off.
         return values.cast(pa.timestamp(kind.unit)).cast(declared, safe=False)
