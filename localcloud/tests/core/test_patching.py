@@ -125,7 +125,7 @@ def test_every_module_that_holds_a_helper_gets_the_change(monkeypatch: pytest.Mo
     holders = [types.ModuleType(f"a_package.part{number}") for number in range(2)]
     other = types.ModuleType("a_package_of_another_name")
     for module in (*holders, other):
-        module.helper = lambda: "moto"  # type: ignore[attr-defined]
+        module.helper = lambda: "moto"  # type: ignore[attr-defined]  # a module of this test, made at run time
         monkeypatch.setitem(patching.sys.modules, module.__name__, module)
 
     patching.wrap_in_holders("a_package", "helper", saying("changed"))
