@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.core.globs import glob
-from tests.helpers.growth import assert_linear
+from support.growth import assert_linear
 
 
 @given(st.text("ab*?.\n[", max_size=8), st.text("ab.\n[", max_size=12))

@@ -19,8 +19,8 @@ from cli.operations.labels import read_labels
 from everloop.dataset.exceptions import ContractViolationError, DatasetError
 from everloop.dataset.frame_contract import check_history, check_snapshot
 from everloop.dataset.history_file import read_history_file
+from support.growth import assert_linear
 from tests.helpers.declarations import binary_document, declare
-from tests.helpers.growth import assert_linear
 from tests.helpers.rows import START, history_table
 
 DECLARATION = declare(binary_document())

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from everloop.model_file import Mistake, ModelFileError, parse_model_file
 from everloop.model_file.yaml_document import DEEPEST, LONGEST_TEXT, Document, DocumentError
+from support.growth import assert_linear, calls
 from tests.helpers.declarations import as_yaml, binary_document
-from tests.helpers.growth import assert_linear, calls
 
 GOOD = as_yaml(binary_document())
 SEED = "  seed: 7"

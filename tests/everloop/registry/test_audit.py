@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from everloop.registry.audit import Entry, seal, verify_chain
 from everloop.registry.records import AuditHead, AuditRecord
-from tests.helpers.growth import assert_linear, calls
+from support.growth import assert_linear, calls
 
 JSON = st.recursive(
     st.none()

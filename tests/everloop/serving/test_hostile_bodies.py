@@ -16,8 +16,8 @@ from everloop.serving.exceptions import RequestError
 from everloop.serving.labels import LabelRules, parse_labels
 from everloop.serving.request import MAX_BODY_BYTES, RequestParser, _object_of_distinct_fields, decode_body
 from everloop.serving.response import STATUS_OF_CODE, http_response, request_error_document
+from support.growth import assert_linear
 from tests.helpers.artifacts import small_contract
-from tests.helpers.growth import assert_linear
 
 LONGEST_ANSWER = 2_000
 """Characters of the answer to a refused request, whatever it was."""
