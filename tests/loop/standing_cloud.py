@@ -79,8 +79,11 @@ class Loop:
         now = self.now()
         due = now.replace(hour=11, minute=5, second=0, microsecond=0)
         due += timedelta(days=1) if due <= now + timedelta(minutes=30) else timedelta(0)
+        before = self.store.latest_windows(1)
         self.advance_to(due)
-        return self.store.latest_windows(1)[0].document
+        (latest,) = self.store.latest_windows(1)
+        assert [latest.end] != [window.end for window in before], f"nothing was recorded by {due}: {latest.end}"
+        return latest.document
 
     def instances(self, count: int = 2) -> list[dict[str, Any]]:
         """Valid rows, as the route takes them."""

@@ -1,153 +1,60 @@
-"""A declaration changes while its model serves: callers of before and after are answered, and what can't be is told."""
+"""A declaration changes while its model serves, section by section as docs/change-a-model.md has it."""
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from click.testing import CliRunner
 
-from cli.main import everloop
 from cli.operations.declarations import find_declaration
-from cli.operations.history import import_rows
-from cli.operations.local_cloud import bring_up, deploy, free_port, synthesize_project
-from cli.operations.training import start_training
+from cli.operations.local_cloud import bring_up, free_port, synthesize_project
 from everloop.monitoring.reference import SCORE
-from tests.helpers.declarations import as_yaml, binary_document
-from tests.loop.standing_cloud import Loop
+from tests.helpers import change_commands as typed
+from tests.loop.changing import Changing, Project, document, history
 
 pytestmark = pytest.mark.xdist_group("loop")
 
 STARTS = datetime(2013, 3, 1, 9, tzinfo=UTC)
-SCRIPT = """
-from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OrdinalEncoder
 
-
-def train(features, target, *, seed, parameters):
-    texts = [name for name in features.columns if features[name].dtype == object]
-    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
-    columns = ColumnTransformer([("texts", encoder, texts)], remainder="passthrough")
-    return make_pipeline(columns, HistGradientBoostingClassifier(max_iter=20, random_state=seed)).fit(features, target)
-"""
-
-
-def document(**features: dict[str, Any]) -> dict[str, Any]:
-    """The declaration, with features added, or taken away (None)."""
-    changed = binary_document(
-        gate={"policy": "not_worse", "margin": 0.1, "confidence": 0.6, "minimum_test_rows": 50},
-        rollout={
-            "steps": [{"percent": 50, "minutes": 60}],
-            "bake_minutes": 0,
-            "guardrail": {"max_error_rate": 0.05, "max_p99_latency_ms": 10000, "minimum_requests": 3},
-        },
-        monitoring={"schedule": "cron(0 11 * * ? *)", "minimum_rows": 50, "drift_days": 3},
-        retraining={"cooldown_days": 30, "quota": {"runs": 20, "days": 60}},
-        cost={"monthly_budget_usd": 60},
-    )
-    changed["retraining"].pop("quality", None)
-    kept = [f for f in changed["data"]["features"] if f["name"] not in features]
-    changed["data"]["features"] = [*kept, *({"name": n, **f} for n, f in features.items() if f is not None)]
-    return changed
-
-
-def declare(models: Path, changed: dict[str, Any]) -> None:
-    folder = models / changed["model"]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.yaml").write_text(as_yaml(changed), encoding="utf-8")
-    (folder / "train.py").write_text(SCRIPT, encoding="utf-8")
-
-
-def history(rows: int = 1200) -> pd.DataFrame:
-    rng = np.random.default_rng(5)
-    wind = rng.gamma(2, 6, rows)
-    times = pd.date_range("2013-02-01", "2013-02-27", periods=rows, tz="UTC")
-    return pd.DataFrame(
-        {
-            "train_id": [f"h{i}" for i in range(rows)],
-            "departure": times,
-            "late": (rng.random(rows) < 1 / (1 + np.exp(-(wind - 12) / 3))).astype(float),
-            "distance": rng.integers(1, 900, rows).astype(float),
-            "wind": wind.round(1),
-            "line": pd.Series(rng.choice(["north", "south"], rows).tolist(), dtype=object),
-            "operator": pd.Series(rng.choice(["a", "b"], rows).tolist(), dtype=object),
-        }
-    )
-
-
-class Changing(Loop):
-    """A cloud with one small model."""
-
-    asked = 0
-
-    def rows(self, count: int, **fields: Any) -> list[dict[str, Any]]:
-        """Valid rows of new keys, with fields added."""
-        self.asked += count
-        keys = range(self.asked - count, self.asked)
-        plain = {"distance": 300.0, "wind": 9.5, "line": "north", "operator": "a"}
-        return [{"train_id": f"q{key}", **plain, **fields} for key in keys]
-
-    def instances(self, count: int = 2) -> list[dict[str, Any]]:
-        return self.rows(count)
-
-    def changed(self, models: Path, to: dict[str, Any]) -> None:
-        declare(models, to)
-        deploy(synthesize_project(print, models), self.cloud.running.state_directory, print)
-
-    def statuses(self, count: int, **fields: Any) -> set[tuple[int, int | None]]:
-        """Status and answering version of so many requests of one row."""
-        found = set()
-        for _ in range(count):
-            status, answer = self.post({"instances": self.rows(1, **fields)})
-            found.add((status, answer.get("version")))
-        return found
-
-    def in_canary(self, run: str) -> bool:
-        return any(rollout.run_id == run and rollout.step_index >= 0 for rollout in self.store.rollouts())
-
-    def train(self) -> str:
-        return start_training(self.account, self.name, reason="the declaration changed")
+MORE: dict[str, Any] = {
+    "seats": {"type": "number", "missing": "allow"},
+    "miles": {"type": "number", "missing": "allow"},  # the new name of distance
+    "wind_text": {"type": "category", "missing": "allow"},  # wind as another type
+    "line": {"type": "category", "values": ["north", "south", "east"], "unseen": "refuse"},
+}
+NEW = {"seats": 300.0, "miles": 186.0, "wind_text": "calm"}
+RENAMED = {**NEW, "distance": None}
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("changing") / "models"
-    declare(folder, document())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def loop(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Changing]:
-    environment, folder = dict(os.environ), tmp_path_factory.mktemp("cloud")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Changing]:
+    environment, folder = dict(os.environ), tmp_path_factory.mktemp("changing")
+    project = Project(folder)
+    project.declare(document())
     cloud = bring_up(
         port=free_port(),
         state_directory=folder / "state",
         say=print,
         start_at=STARTS,
         stop_with_parent=True,
-        synthesize=partial(synthesize_project, models_directory=models),
+        synthesize=partial(synthesize_project, models_directory=project.models),
     )
     try:
-        declaration = find_declaration("late_train", models)
-        loop = Changing(cloud, declaration, None, None)
+        declaration = find_declaration("late_train", project.models)
+        loop = Changing(cloud, declaration, None, None, project=project)
         rows = history()
         # The newest week is left for later: a champion is compared on what it has not learned from.
-        rows = rows[rows["departure"] < "2013-02-20"]
-        import_rows(loop.account, declaration, rows, place="history")
-        run = loop.train()
-        loop.wait_until(
-            lambda: loop.store.active_run() is None and loop.executions().get(run) != "RUNNING", seconds=400
-        )
-        assert loop.store.champion().version == 1, loop.store.run(run)
+        rows[rows["departure"] < "2013-02-20"].to_parquet(folder / "rows.parquet")
+        loop.does(typed.IMPORT)
+        run = loop.served_to_the_end(loop.started(typed.TRAIN))
+        assert run.status == "succeeded", run
         yield loop
     finally:
         cloud.running.stop()
@@ -155,51 +62,165 @@ def loop(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cha
         os.environ.update(environment)
 
 
-def test_an_optional_feature_is_added_and_no_caller_is_refused(loop: Changing, models: Path) -> None:
-    # GIVEN a champion; WHEN a feature is declared that neither history nor callers have, and the champion rolled out
-    assert loop.statuses(2, seats=300.0) == {(400, None)}
-    loop.changed(models, document(seats={"type": "number", "missing": "allow"}))
-    assert CliRunner().invoke(everloop, ["rollout", "start", loop.name, "--reason", "seats"]).exit_code == 0
-    assert loop.finish(loop.wait_until(loop.store.active_run).run_id).status == "succeeded"
-    # THEN it answers callers with and without it
-    assert loop.statuses(3) == loop.statuses(3, seats=300.0) == {(200, 1)}
-    # WHEN history comes with it, and a candidate uses it, both versions answer both callers in the canary
-    again = history()
-    import_rows(
-        loop.account,
-        find_declaration(loop.name, models),
-        again.assign(seats=np.where(again["distance"] > 500, 300.0, np.nan)),
-        place="again",
-    )
-    run = loop.train()
-    loop.wait_until(lambda: loop.executions().get(run) != "RUNNING" or loop.in_canary(run), seconds=300)
-    assert loop.in_canary(run), loop.store.run(run)
-    answers = loop.statuses(12) | loop.statuses(12, seats=300.0)
-    assert answers == {(200, 1), (200, 2)}
-    assert loop.finish(run).status == "succeeded"
-    assert loop.store.champion().version == 2
+def test_features_are_declared_and_callers_of_before_and_after_are_answered(loop: Changing) -> None:
+    """Add a feature; the first half of a rename and of another type; one more category, which waits."""
+    # GIVEN a champion; WHEN features are declared that neither history nor callers have
+    loop.project.declare(document(**MORE))
+    assert "fits what is deployed" in loop.does(typed.CHECK)
+    loop.does(typed.DEPLOY)
+    # THEN the function that runs answers as before, until the champion is rolled out under the new declaration
+    assert loop.statuses(2) == {(200, 1)}
+    assert loop.statuses(2, seats=300.0) == loop.statuses(2, line="east") == {(400, None)}
+    assert loop.rolled_out().status == "succeeded"
+    assert loop.statuses(3) == loop.statuses(3, **NEW) == {(200, 1)}
+    assert loop.statuses(2, line="east") == loop.statuses(2, speed=1.0) == {(400, None)}
+    assert loop.statuses(2, operator="of no row") == {(200, 1)}, "operator is declared unseen: accept"
+    # AND the monitor goes on with what both know, and tells the rest
+    window = loop.next_monitoring()
+    assert set(window["not_watched"]) == {"seats", "miles", "wind_text", SCORE}
+    assert "wind_text: " in loop.does(typed.STATUS)
     # AND the lake has what was sent before any version used it
-    loop.advance(hours=2)
     captured = loop.lake_predictions()
-    assert captured.loc[captured["version"] == 1, "seats"].eq(300.0).any()
+    assert captured["seats"].eq(300.0).any()
+    assert captured["wind_text"].eq("calm").any()
 
 
-def test_a_feature_that_the_champion_uses_is_not_removed_and_the_monitor_goes_on(loop: Changing, models: Path) -> None:
-    loop.changed(models, document(wind=None, seats={"type": "number", "missing": "allow"}))
-    # THEN the check, and the training at its first step, say so with the way
-    said = CliRunner().invoke(everloop, ["check", "late_train", "--deployed", "--models-directory", str(models)])
-    assert said.exit_code == 1
-    assert (
-        "uses 'wind', which is no longer declared: declare it again, take it out of the training script" in said.output
+def test_a_candidate_of_the_new_declaration_can_be_rolled_back_within_its_bake(loop: Changing) -> None:
+    # GIVEN history that has the new columns, and some rows with the new category
+    rows = history()
+    line = np.where(np.arange(len(rows)) % 10 == 0, "east", rows["line"]).astype(object)
+    known = rows["departure"] > "2013-02-10"
+    seats, miles = np.where(known, 300.0, np.nan), rows["distance"].where(known) / 1.609
+    texts = np.where(known, np.where(rows["wind"] > 12, "storm", "calm"), None)
+    rows.assign(line=line, seats=seats, miles=miles, wind_text=texts).to_parquet(loop.project.folder / "rows.parquet")
+    loop.does(typed.IMPORT)
+    # WHEN a candidate uses them, THEN in its canary both answer old and new rows; the new category it answers alone
+    run = loop.started(typed.TRAIN)
+    assert loop.store.run(run).version == 2
+    loop.to_canary(run)
+    assert loop.statuses(8) | loop.statuses(8, **NEW) == {(200, 1), (200, 2)}
+    assert loop.statuses(16, **NEW, line="east") == {(400, None), (200, 2)}
+    # AND as champion, all of it
+    loop.served_until(lambda: loop.store.champion().version == 2)
+    assert loop.statuses(4) == loop.statuses(4, **NEW) == loop.statuses(4, line="east") == {(200, 2)}
+    # WHEN it is taken back within its bake, THEN the version before answers what it answered
+    arn = loop.model.state_machine_arn.replace(":stateMachine:", ":execution:") + f":{run}"
+    assert f"stop it first: `{typed.STOP.replace('ARN', arn)}`" in loop.refuses(typed.BACK)
+    loop.does(typed.STOP, ARN=arn)
+    assert "version 1 has all of it" in loop.does(typed.BACK)
+    loop.does(typed.RELEASE, RUN=run)
+    assert loop.store.champion().version == 1
+    assert loop.statuses(4) == loop.statuses(4, **NEW) == {(200, 1)}
+    assert loop.statuses(4, **NEW, line="east") == {(400, None)}
+    assert loop.next_monitoring()["rows"] > 0
+
+
+def test_a_feature_is_taken_out_of_the_script_first_and_then_removed(loop: Changing) -> None:
+    """The second half of a rename: nobody sends distance any more."""
+    loop.project.declare(document(**MORE), left_out=("distance",))
+    loop.does(typed.DEPLOY)
+    run = loop.started(typed.TRAIN)
+    assert loop.store.run(run).version == 3
+    loop.to_canary(run)
+    # THEN callers have to send it as long as the version before answers
+    assert loop.statuses(8, **NEW) == {(200, 1), (200, 3)}
+    assert loop.statuses(16, **RENAMED) == {(400, None), (200, 3)}
+    assert loop.served_to_the_end(run, **NEW).status == "succeeded"
+    assert loop.statuses(3, **NEW) == loop.statuses(3, **RENAMED) == loop.statuses(3, line="east") == {(200, 3)}
+    # WHEN it is removed, the champion takes it from those who send it, and a rollout is taken back as long as they do
+    loop.project.declare(document(**MORE, distance=None))
+    assert "fits what is deployed" in loop.does(typed.CHECK)
+    loop.does(typed.DEPLOY)
+    assert loop.statuses(3) == loop.statuses(3, **RENAMED) == {(200, 3)}
+    assert loop.rolled_out(**NEW).status != "succeeded"
+    assert loop.statuses(3) == {(200, 3)}
+    # WHEN nobody sends it any more, THEN it is gone
+    assert loop.rolled_out(**RENAMED).status == "succeeded"
+    assert loop.statuses(2) == {(400, None)}
+    assert loop.statuses(2, **RENAMED) == {(200, 3)}
+    window = loop.next_monitoring()
+    assert set(window["not_watched"]) == {SCORE, "distance"}, "the snapshot it learned from had it still"
+    assert window["not_watched"]["distance"] == "no longer declared"
+    assert window["rows"] > 0
+    # AND the objects of before keep it
+    assert loop.lake_predictions()["distance"].eq(300.0).any()
+
+
+def test_a_removed_model_serves_its_champion_again_once_deployed_again(loop: Changing) -> None:
+    before, captured = loop.store.champion(), len(loop.lake_predictions())
+    assert "active run none" in loop.does(typed.STATUS)
+    loop.does(typed.DESTROY)
+    assert "is not deployed" in loop.refuses(typed.STATUS)
+    assert "was removed, and version 3 is its champion still" in loop.does(typed.CHECK)
+    # WHEN it is deployed again, THEN nothing serves, and that is said with the way
+    loop.does(typed.DEPLOY)
+    refused, answer = loop.post({"instances": loop.rows(1, **RENAMED)})
+    assert refused == 503
+    assert typed.START in str(answer)
+    assert typed.START in loop.does(typed.STATUS)
+    # WHEN that is typed, THEN the champion answers from the artefact that was registered
+    run = loop.started(typed.START)
+    loop.wait_until(lambda: (200, 3) in loop.statuses(1, **RENAMED))
+    assert loop.served_to_the_end(run, **RENAMED).status == "succeeded"
+    assert loop.statuses(4, **RENAMED) == {(200, 3)}
+    champion = loop.store.champion()
+    assert (champion.version, champion.since) == (before.version, before.since)
+    assert champion.lambda_version != before.lambda_version
+    # AND captured rows, audit and monitor go on where they were
+    assert "intact" in loop.does("everloop audit verify late_train")
+    assert loop.next_monitoring()["rows"] > 0
+    assert len(loop.lake_predictions()) >= captured + 4
+
+
+def test_what_can_not_be_changed_so_is_refused_and_the_champion_answers(loop: Changing) -> None:
+    """A feature removed too early, one of another type, another key."""
+    put_back = {**MORE, "distance": None}
+    changed = {**put_back, "wind": None, "seats": {"type": "category", "missing": "allow"}}
+    loop.project.declare(document(**changed, key="trip_id"))
+    told = loop.refuses(typed.CHECK)
+    loop.does(typed.DEPLOY)
+    # THEN the check, and the training at its first step, say all of it with the way
+    failed = loop.refuses(typed.TRAIN)
+    for words in (told, failed):
+        assert "uses 'wind', which is no longer declared: declare it again, take it out of the training" in words
+        assert "'seats' is declared as a category, and the champion, version 3, takes it as a number" in words
+        assert "data.key is 'trip_id', and 'train_id' for the champion" in words
+    # AND callers are answered as before, by the contract of the version that answers; the monitor watches the rest
+    assert loop.statuses(3, **RENAMED) == {(200, 3)}
+    window = loop.next_monitoring()
+    assert window["not_watched"]["wind"] == "no longer declared"
+    assert "declared as a category now" in window["not_watched"]["seats"]
+    assert window["rows"] > 0
+    assert "wind: no longer declared" in loop.does(typed.STATUS)
+    # WHEN all is put back, THEN what was captured in between is told, with how to set it aside
+    loop.project.declare(document(**put_back))
+    loop.does(typed.DEPLOY)
+    told = loop.refuses(typed.CHECK)
+    assert "'seats' is declared as a number, and the lake has it as a category in between" in told
+    moves = re.findall(r"`aws s3 mv (\S+) (\S+)`", told)
+    assert moves
+    for source, target in moves:
+        loop.does(typed.MOVE, FROM=source, TO=target)
+    assert "fits what is deployed" in loop.does(typed.CHECK)
+    # AND all is watched again but what was rightly removed
+    assert loop.statuses(3, **RENAMED) == {(200, 3)}
+    window = loop.next_monitoring()
+    assert set(window["not_watched"]) == {SCORE, "distance"}
+    assert window["rows"] > 0
+
+
+def test_a_model_whose_folder_is_gone_is_removed_by_its_stack(loop: Changing) -> None:
+    shutil.rmtree(loop.project.models / "late_train")
+    assert loop.statuses(2, **RENAMED) == {(200, 3)}
+    assert "no folder models/late_train/: it goes on answering, watching, training and costing" in loop.refuses(
+        typed.CHECK
     )
-    run = loop.train()
-    loop.wait_until(lambda: loop.store.active_run() is None and loop.executions().get(run) != "RUNNING", seconds=300)
-    assert "'wind'" in (loop.store.run(run).cause or "")
-    # AND callers of before are answered, and the monitor watches the rest
-    assert loop.statuses(3) == {(200, 2)}
-    document_ = loop.next_monitoring()
-    assert document_["not_watched"]["wind"] == "no longer declared"
-    assert set(document_["not_watched"]) == {"wind", SCORE}, "a refit serves, which still collects its score reference"
-    assert document_["rows"] > 0
-    shown = CliRunner().invoke(everloop, ["status", "late_train"])
-    assert "wind: no longer declared" in shown.output
+    status, told = loop.type(typed.CHECK_ALL)
+    assert status == 1
+    assert f"`{typed.DELETE}`" in told
+    loop.does(typed.DELETE)
+    assert "is not deployed" in loop.refuses(typed.STATUS)
+
+
+def test_every_command_of_the_page_was_typed(loop: Changing) -> None:
+    assert loop.typed >= set(typed.ALL)
