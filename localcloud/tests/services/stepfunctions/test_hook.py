@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
 from botocore.exceptions import ClientError
@@ -382,3 +383,38 @@ def test_executions_also_run_in_real_time(make_cloud):
     described = machine.describe(execution)
     assert described["status"] == "SUCCEEDED"
     assert described["stopDate"] - described["startDate"] >= timedelta(seconds=1)
+
+
+class TestFailingBranches:
+    """A branch hands its error on under its name, the language's own errors as well."""
+
+    FAILING: ClassVar = {
+        "Mine": {"Type": "Fail", "Error": "Mine", "Cause": "c"},
+        "States.Timeout": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+            "Parameters": {"QueueUrl.$": "$.queue", "MessageBody.$": "$$.Task.Token"},
+            "TimeoutSeconds": 60,
+        },
+    }
+
+    def caught(self, cloud, state, error):
+        state |= {"Catch": [{"ErrorEquals": [error], "ResultPath": "$.failed", "Next": "Caught"}], "End": True}
+        queue = cloud.client("sqs").create_queue(QueueName="q")["QueueUrl"]
+        machine = Machine(cloud, chain(S=state, Caught={"Type": "Succeed"}))
+        execution = machine.start({"queue": queue, "items": [{"queue": queue}]})
+        cloud.advance(minutes=2)
+        return machine.describe(execution)
+
+    @pytest.mark.parametrize("error", FAILING)
+    def test_of_a_parallel_state(self, cloud, error):
+        ended = self.caught(cloud, {"Type": "Parallel", "Branches": [chain(B=dict(self.FAILING[error]))]}, error)
+        assert ended["status"] == "SUCCEEDED"
+        assert json.loads(ended["output"])["failed"]["Error"] == error
+
+    @pytest.mark.parametrize("error", FAILING)
+    def test_of_a_map_state(self, cloud, error):
+        state = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": chain(B=dict(self.FAILING[error]))}
+        ended = self.caught(cloud, state, error)
+        assert ended["status"] == "SUCCEEDED"
+        assert json.loads(ended["output"])["failed"]["Error"] == error

@@ -1,13 +1,22 @@
-"""Parallel and Map states: a token for each branch and worker, none for the state that waits for them."""
+"""Parallel and Map states: a token for each branch and worker, none for the state that waits for them.
+
+A branch that ends with an error of the language's own, such as ``States.TaskFailed``, hands it on under its name; in
+moto that is an error of the interpreter, and no Catch gets it.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import iteration_worker
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.iteration_worker import (
     IterationWorker,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.job import JobPool
+from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branches_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_parallel.branch_worker import BranchWorker
 from moto.stepfunctions.parser.asl.component.state.exec.state_parallel.branches_decl import BranchWorkerPool
 
@@ -26,6 +35,18 @@ def attach(_context: CloudContext) -> None:
     wrap(IterationWorker, "eval", _run_with_own_token)
     replace(JobPool, "await_jobs", _wait_for_branches)
     wrap(JobPool, "close_job", _then_wake_waiting)
+    for module in (branches_decl, iteration_worker):
+        replace(module, "CustomErrorName", _named)
+
+
+def _named(error_name: str | None) -> ErrorName:
+    """The name of an error that a branch ended with, whoever gave it."""
+    if error_name is None or not error_name.startswith("States."):
+        return CustomErrorName(error_name=error_name)
+    try:
+        return StatesErrorName.from_name(error_name)
+    except ValueError:
+        return ErrorName(error_name=error_name)
 
 
 def _start_branch(original: Any) -> Any:
