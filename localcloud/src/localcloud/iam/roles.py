@@ -19,8 +19,17 @@ class RoleNotAssumableError(PermissionError):
     """A role whose trust policy does not name the service that wants to assume it."""
 
 
-def check_trust(context: CloudContext, role_arn: str, service_principal: str) -> None:
+def check_trust(context: CloudContext, role_arn: str, service_principal: str, source_arn: str | None = None) -> None:
     """Check that a role exists and trusts a service.
+
+    Parameters
+    ----------
+    role_arn : str
+        The role to assume.
+    service_principal : str
+        Who assumes it, such as ``states.amazonaws.com``.
+    source_arn : str, optional
+        The resource in whose name, which conditions on ``aws:SourceArn`` are about; None for services that send none.
 
     Raises
     ------
@@ -30,7 +39,8 @@ def check_trust(context: CloudContext, role_arn: str, service_principal: str) ->
         When its trust policy does not allow the service to assume it.
     """
     role = find_role(context.account_id, role_arn)
-    request = AccessRequest("sts:AssumeRole", "*", {"aws:sourceaccount": (context.account_id,)})
+    keys = {"aws:sourceaccount": (context.account_id,), **({"aws:sourcearn": (source_arn,)} if source_arn else {})}
+    request = AccessRequest("sts:AssumeRole", "*", keys)
     decision = decide_for_principal(role.assume_role_policy_document, Principal(service=service_principal), request)
     if not decision.allowed:
         raise RoleNotAssumableError(
@@ -39,7 +49,9 @@ def check_trust(context: CloudContext, role_arn: str, service_principal: str) ->
         )
 
 
-def role_credentials(context: CloudContext, role_arn: str, session_name: str, service_principal: str) -> dict[str, str]:
+def role_credentials(
+    context: CloudContext, role_arn: str, session_name: str, service_principal: str, source_arn: str | None = None
+) -> dict[str, str]:
     """Keyword arguments for ``boto3.client`` (and :meth:`CloudContext.client`) under a role's session.
 
     Parameters
@@ -50,6 +62,8 @@ def role_credentials(context: CloudContext, role_arn: str, session_name: str, se
         Shown in the session's ARN. Sessions are kept per role, name and service.
     service_principal : str
         Who assumes it, such as ``lambda.amazonaws.com``.
+    source_arn : str, optional
+        The resource in whose name, as :func:`check_trust` has it.
 
     Returns
     -------
@@ -61,7 +75,7 @@ def role_credentials(context: CloudContext, role_arn: str, session_name: str, se
     UnknownRoleError, RoleNotAssumableError
         As :func:`check_trust`, which is asked every time.
     """
-    check_trust(context, role_arn, service_principal)
+    check_trust(context, role_arn, service_principal, source_arn)
     key = (role_arn, session_name, service_principal)
     with _lock:
         known = _cache.get(key)

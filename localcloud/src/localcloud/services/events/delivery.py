@@ -37,7 +37,8 @@ class Sender:
     """Who delivers: ``events.amazonaws.com`` for a rule, ``scheduler.amazonaws.com`` for a schedule.
 
     A schedule's role also sends to the dead-letter queue (``buries_by_role``); a rule's does not, there the
-    queue's policy has to let the service in.
+    queue's policy has to let the service in. A role sees ``role_source_arn`` as ``aws:SourceArn`` when it is assumed,
+    and ``source_arn`` where nothing else is given.
     """
 
     principal: str
@@ -45,6 +46,7 @@ class Sender:
     role_arn: str | None
     dead_letter_arn: str | None
     buries_by_role: bool
+    role_source_arn: str | None = None
     dead_letter_attributes: dict[str, str] = field(default_factory=dict)
 
 
@@ -168,8 +170,9 @@ class Sends:
         resource: str = "",
     ) -> Any:
         if self._sender.role_arn is not None:
-            name = self._sender.principal.split(".")[0]
-            credentials = role_credentials(self._context, self._sender.role_arn, name, self._sender.principal)
+            sender, name = self._sender, self._sender.principal.split(".")[0]
+            source = sender.role_source_arn or sender.source_arn
+            credentials = role_credentials(self._context, self._sender.role_arn, name, sender.principal, source)
             return self._context.client(service, **credentials)
         self._require_permission(policies() if policies else [], action, resource)
         return self._operator_client(service)

@@ -30,12 +30,12 @@ from localcloud.core.patching import replace, wrap
 from localcloud.iam.access import Access
 from localcloud.iam.guard import DeniedError
 from localcloud.iam.identities import UnknownRoleError
-from localcloud.iam.roles import RoleNotAssumableError, role_credentials
+from localcloud.iam.roles import RoleNotAssumableError
 from localcloud.services.firehose.convert import columns_schema
 from localcloud.services.firehose.destination import Destination, read_destination
 from localcloud.services.firehose.exceptions import FirehoseError
 from localcloud.services.firehose.prefix import check_prefix
-from localcloud.services.firehose.stream import SERVICE_PRINCIPAL, DeliveryBuffer
+from localcloud.services.firehose.stream import DeliveryBuffer, stream_credentials
 from localcloud.services.glue.seam import Catalogue, NoSuchTableError, UnknownColumnTypeError
 
 log = logging.getLogger(__name__)
@@ -141,10 +141,10 @@ def _check(context: CloudContext, stream: str, configuration: dict[str, Any]) ->
         destination = read_destination(configuration)
         check_prefix(destination.prefix)
         check_prefix(destination.error_prefix, is_error_prefix=True)
-        role_credentials(context, destination.role_arn, stream[:64], SERVICE_PRINCIPAL)
+        stream_credentials(context, stream, destination.role_arn)
         if destination.conversion is not None:
             conversion = destination.conversion
-            credentials = role_credentials(context, conversion.role_arn, stream[:64], SERVICE_PRINCIPAL)
+            credentials = stream_credentials(context, stream, conversion.role_arn)
             catalogue = Catalogue(context, Access(context, credentials["aws_access_key_id"]))
             table = catalogue.table(conversion.database, conversion.table, action="glue:GetTableVersions")
             columns_schema(table.columns)

@@ -43,6 +43,16 @@ class _Batch:
     bytes: int = 0
 
 
+def stream_arn(context: CloudContext, stream: str) -> str:
+    """The ARN of a delivery stream."""
+    return f"arn:aws:firehose:{context.region}:{context.account_id}:deliverystream/{stream}"
+
+
+def stream_credentials(context: CloudContext, stream: str, role_arn: str) -> dict[str, str]:
+    """Credentials that Firehose gets for a stream; errors as :func:`localcloud.iam.roles.role_credentials`."""
+    return role_credentials(context, role_arn, stream[:64], SERVICE_PRINCIPAL, stream_arn(context, stream))
+
+
 class DeliveryBuffer:
     """Collects a stream's records and delivers them, by size or by time.
 
@@ -152,7 +162,7 @@ class DeliveryBuffer:
         if self.destination.log_stream is None:
             return
         group, stream = self.destination.log_stream
-        arn = f"arn:aws:firehose:{self._context.region}:{self._context.account_id}:deliverystream/{self._stream}"
+        arn = stream_arn(self._context, self._stream)
         event = {
             "deliveryStreamARN": arn,
             "destination": f"arn:aws:s3:::{self.destination.bucket}",
@@ -161,9 +171,7 @@ class DeliveryBuffer:
             "errorCode": "S3.AccessDenied" if isinstance(error, DeniedError) else type(error).__name__,
         }
         try:
-            credentials = role_credentials(
-                self._context, self.destination.role_arn, self._stream[:64], SERVICE_PRINCIPAL
-            )
+            credentials = stream_credentials(self._context, self._stream, self.destination.role_arn)
             self._context.client("logs", **credentials).put_log_events(
                 logGroupName=group,
                 logStreamName=stream,
@@ -183,7 +191,7 @@ class DeliveryBuffer:
                 self._batch.arrived = batch.arrived
 
     def _access(self, role_arn: str) -> Access:
-        credentials = role_credentials(self._context, role_arn, self._stream[:64], SERVICE_PRINCIPAL)
+        credentials = stream_credentials(self._context, self._stream, role_arn)
         return Access(self._context, credentials["aws_access_key_id"])
 
     def _deliver(self, batch: _Batch) -> None:

@@ -8,6 +8,6 @@ SERVICE = Service(
     package="localcloud.services.iam",
     signing_name="iam",
     backend="iam",
-    hooks=("limits",),
+    hooks=("limits", "managed_policies"),
     follows_clock=True,
 )

@@ -66,7 +66,7 @@ def install(context: CloudContext) -> None:
     def create_training(original: Any) -> Any:
         def create_training_job(self: SageMakerResponse) -> ActionResult:
             request = _request(self)
-            _check(context, request, check_training_request)
+            _check(context, request, check_training_request, f"training-job/{request.get('TrainingJobName')}")
             with creating:
                 _refuse_used_name(self.sagemaker_backend.training_jobs, "training", request["TrainingJobName"])
                 answer = original(self)
@@ -82,7 +82,7 @@ def install(context: CloudContext) -> None:
     def create_processing(original: Any) -> Any:
         def create_processing_job(self: SageMakerResponse) -> ActionResult:
             request = _request(self)
-            _check(context, request, check_processing_request)
+            _check(context, request, check_processing_request, f"processing-job/{request.get('ProcessingJobName')}")
             with creating:
                 _refuse_used_name(self.sagemaker_backend.processing_jobs, "processing", request["ProcessingJobName"])
                 answer = original(self)
@@ -112,10 +112,11 @@ def _request(response: SageMakerResponse) -> dict[str, Any]:
     return params.original_dict() if hasattr(params, "original_dict") else dict(params)
 
 
-def _check(context: CloudContext, request: dict[str, Any], check: Any) -> None:
+def _check(context: CloudContext, request: dict[str, Any], check: Any, job: str) -> None:
     try:
         check(request)
-        check_trust(context, request["RoleArn"], "sagemaker.amazonaws.com")
+        source = f"arn:aws:sagemaker:{context.region}:{context.account_id}:{job}"
+        check_trust(context, request["RoleArn"], "sagemaker.amazonaws.com", source)
     except RequestRefusedError as refused:
         raise SageMakerError("ValidationException", str(refused)) from refused
     except (UnknownRoleError, RoleNotAssumableError) as error:

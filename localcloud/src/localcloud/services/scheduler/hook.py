@@ -108,7 +108,8 @@ class ScheduleRunner:
             )
         try:
             parse(parameters["schedule_expression"], parameters.get("schedule_expression_timezone") or "UTC")
-            check_trust(self._context, target["RoleArn"], _PRINCIPAL)
+            group = _group_arn(self._context, parameters.get("group_name") or "default")
+            check_trust(self._context, target["RoleArn"], _PRINCIPAL, group)
         except ScheduleExpressionError as error:
             raise SchedulerError(
                 "ValidationException", f"Invalid Schedule Expression {parameters['schedule_expression']}. {error}"
@@ -168,12 +169,18 @@ class ScheduleRunner:
         sender = Sender(
             principal=_PRINCIPAL,
             source_arn=schedule.arn,
+            role_source_arn=_group_arn(self._context, schedule.group_name),
             role_arn=target["RoleArn"],
             dead_letter_arn=(target.get("DeadLetterConfig") or {}).get("Arn"),
             buries_by_role=True,
             dead_letter_attributes={"SCHEDULE_ARN": schedule.arn, "EXECUTION_ID": execution},
         )
         self._courier.deliver(sender, target["Arn"], partial(_deliver, target, body), body)
+
+
+def _group_arn(context: CloudContext, name: str) -> str:
+    """What roles that schedules assume see as ``aws:SourceArn``: the group, not the schedule."""
+    return f"arn:aws:scheduler:{context.region}:{context.account_id}:schedule-group/{name}"
 
 
 def _deliver(target: dict[str, Any], body: str, sends: Sends) -> None:

@@ -26,6 +26,7 @@ from localcloud.core.botocore_values import as_json
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import replace, replace_in_holders
 from localcloud.iam.roles import role_credentials
+from localcloud.services.stepfunctions.tokens import current_baton
 
 _BOTO_NAMES = {
     "cloudwatchlogs": "logs",
@@ -78,7 +79,8 @@ class RoleClients:
 
     def get(self, service: str, region: str, role_arn: str) -> Any:
         """The client of ``service`` under a role that Step Functions may assume."""
-        credentials = role_credentials(self._context, role_arn, "states", _SERVICE_PRINCIPAL)
+        machine = current_baton().machine_arn
+        credentials = role_credentials(self._context, role_arn, "states", _SERVICE_PRINCIPAL, machine)
         key = (service, region, credentials["aws_access_key_id"])
         with self._lock:
             if key not in self._clients:

@@ -125,7 +125,9 @@ def _install_execution(context: CloudContext, ended: stepfunctions_ended.EndedEx
 
     def start(self: ExecutionWorker) -> None:
         details = self._evaluation_details
-        baton = Baton(context.activity, f"execution {details.execution_details.name}")
+        baton = Baton(
+            context.activity, f"execution {details.execution_details.name}", details.state_machine_details.arn
+        )
         self.env = self._get_evaluation_environment()
         # Running from now on, so that it can be stopped before its thread has read the definition.
         self.env.next_state_name = ""

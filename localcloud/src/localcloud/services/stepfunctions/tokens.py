@@ -24,16 +24,24 @@ _current = threading.local()
 class Baton:
     """The right of one thread to hold a token.
 
+    Attributes
+    ----------
+    label : str
+        Shown among what goes on.
+    machine_arn : str
+        The state machine in whose name the thread calls services.
+
     A baton is abandoned when its task's time is over while the thread can not be stopped: from then on its
     token belongs to the thread that gave up waiting for it.
     """
 
-    def __init__(self, activity: Activity, label: str, *, inherits: bool = False) -> None:
+    def __init__(self, activity: Activity, label: str, machine_arn: str, *, inherits: bool = False) -> None:
         self._activity = activity
         self._lock = threading.Lock()
         self._held = 1
         self._abandoned = False
         self.label = label
+        self.machine_arn = machine_arn
         if not inherits:
             activity.enter(label)
 
@@ -62,11 +70,11 @@ class Baton:
 
     def child(self) -> Baton:
         """A baton for the thread that works while this one's thread waits for it: they share the token."""
-        return Baton(self._activity, self.label, inherits=True)
+        return Baton(self._activity, self.label, self.machine_arn, inherits=True)
 
     def sibling(self) -> Baton:
         """A baton with a token of its own."""
-        return Baton(self._activity, self.label)
+        return Baton(self._activity, self.label, self.machine_arn)
 
 
 def current_baton() -> Baton:

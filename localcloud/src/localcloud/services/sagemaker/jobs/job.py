@@ -160,7 +160,9 @@ class Job:
                 self._context.activity.leave(label)
 
     def _work_in_root(self) -> None:
-        credentials = role_credentials(self._context, self.request["RoleArn"], "SageMaker", _SERVICE_PRINCIPAL)
+        credentials = role_credentials(
+            self._context, self.request["RoleArn"], "SageMaker", _SERVICE_PRINCIPAL, self.arn
+        )
         stream = f"{self.name}/algo-1-{int(self.created_at.timestamp())}"
         log = LogStream(self._context, self.log_group, stream)
         self._process = JobProcess(log)
