@@ -60,7 +60,7 @@ def list_(model: str, as_json: bool) -> None:
     """Every audit record of MODEL, oldest first."""
     output, account = Output(as_json), Account()
     account.model(model)
-    records = list(account.registry(model).audit_records())
+    records = list(account.registry(model).ledger.audit_records())
     output.document([record.to_json() for record in records])
     output.table(
         f"audit of {model}",

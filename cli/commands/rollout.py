@@ -27,7 +27,7 @@ def show(model: str, as_json: bool) -> None:
     output, account = Output(as_json), Account()
     account.model(model)
     store = account.registry(model)
-    found = store.rollouts()
+    found = store.rollouts.all()
     own = own_labels_by_version(store, {one.version for one in found})
     output.document([{**one.to_json(), "own_labels": asdict(own[one.version])} for one in found])
     output.table(
@@ -56,7 +56,7 @@ def start(model: str, reason: str, as_json: bool) -> None:
     """Roll the champion of MODEL out under the code last deployed, by the same steps as a new model."""
     output, account = Output(as_json), Account()
     account.model(model)
-    champion = account.registry(model).champion()
+    champion = account.registry(model).versions.champion()
     if champion is None:
         raise CommandError(f"{model} has no champion to roll out", f"train one: `everloop train {model}`")
     run_id = start_training(account, model, reason=reason, kind="rollout", version=champion.version)
@@ -80,7 +80,7 @@ def back(model: str, reason: str, as_json: bool) -> None:
     refuse_while_running(account, model, found.run_id)
     take_back(account, model, found.run_id, reason=reason)
     store = account.registry(model)
-    ended, active = store.rollout(found.rollout_id), store.active_run()
+    ended, active = store.rollouts.get(found.rollout_id), store.runs.active()
     output.document(ended.to_json())
     served = "nothing serves" if ended.previous_version is None else f"version {ended.previous_version} has all of it"
     output.say(f"the rollout of version {ended.version} is {ended.status}: {served}")

@@ -25,7 +25,7 @@ def list_(model: str, as_json: bool) -> None:
     """All runs of MODEL, newest first, and what became of each."""
     output, account = Output(as_json), Account()
     account.model(model)
-    found = account.registry(model).runs()
+    found = account.registry(model).runs.all()
     output.document([run.to_json() for run in found])
     output.table(
         f"runs of {model}",

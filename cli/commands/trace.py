@@ -23,7 +23,7 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
     account.model(model)
     store = account.registry(model)
     if snapshot is not None:
-        users = [{"model": name, "version": number} for name, number in store.versions_of_snapshot(snapshot)]
+        users = [{"model": name, "version": number} for name, number in store.versions.of_snapshot(snapshot)]
         output.document(users)
         output.table(f"trained on {snapshot}", ["model", "version"], ([u["model"], u["version"]] for u in users))
         return

@@ -32,7 +32,7 @@ def removed_champion(account: Account, model: str) -> int | None:
     """The champion's version of a model that was removed and is not deployed again; None for any other model."""
     if model in account.model_names():
         return None
-    champion = account.registry(model).champion()
+    champion = account.registry(model).versions.champion()
     return champion.version if champion is not None else None
 
 

@@ -52,17 +52,17 @@ class Happenings:
 
     def _recorded(self, model: str) -> Iterator[Happening]:
         store, told = self.account.registry(model), self._audited.get(model, 0)
-        head = store.audit_head()
+        head = store.ledger.audit_head()
         if head is None or head.sequence <= told:
             return
-        for record in store.audit_records():
+        for record in store.ledger.audit_records():
             if record.sequence > told:
                 yield Happening(parse_instant(record.at), model, describe(record))
         self._audited[model] = head.sequence
 
     def _monitored(self, model: str) -> Iterator[Happening]:
         last = self._windows.get(model, "")
-        for window in reversed(self.account.registry(model).latest_windows(LATEST_WINDOWS)):
+        for window in reversed(self.account.registry(model).windows.latest(LATEST_WINDOWS)):
             end = str(window.document["end"])
             if end > last:
                 self._windows[model] = end

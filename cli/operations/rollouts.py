@@ -24,8 +24,8 @@ from everloop.registry.store import RegistryStore
 
 def own_labels_by_version(store: RegistryStore, numbers: set[int]) -> dict[int, OwnLabels]:
     """What the labels of its own answers say of each of these versions, from one reading of the windows."""
-    versions = [store.version(number) for number in sorted(numbers)]
-    windows = windows_since(versions[0].created_at, store.latest_windows) if versions else []
+    versions = [store.versions.get(number) for number in sorted(numbers)]
+    windows = windows_since(versions[0].created_at, store.windows.latest) if versions else []
     return {version.version: own_labels(windows, version.version) for version in versions}
 
 
@@ -60,7 +60,7 @@ def rollout_to_take_back(account: Account, model: str) -> Rollout:
     CommandError
         When nothing is being rolled out.
     """
-    rollouts = account.registry(model).rollouts()
+    rollouts = account.registry(model).rollouts.all()
     found = next((r for r in rollouts if r.is_open), None)
     if found is None and rollouts and rollouts[0].status == "rolled_back":
         found = rollouts[0]

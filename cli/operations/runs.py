@@ -39,17 +39,17 @@ def release_run(account: Account, model: str, run_id: str, *, reason: str) -> Re
     """
     require_reason(reason)
     store = account.registry(model)
-    run = store.run(run_id)
+    run = store.runs.get(run_id)
     refuse_while_running(account, model, run_id)
-    rollout = store.find_rollout(run_id)
+    rollout = store.rollouts.find(run_id)
     before = None if rollout is None else rollout.status
     # The traffic before the run: callers are off the candidate, whatever happens next. Also of a canary that was
     # taken back already: a step that was under way may have given it some again.
     if before in ("canary", "rolled_back"):
         take_back(account, model, run_id, reason=reason, only_canary=True)
-        rollout = store.rollout(run_id)
+        rollout = store.rollouts.get(run_id)
     taken_back = before == "canary" and rollout is not None and rollout.status == "rolled_back"
     if run.status == "open":
         person = account.client("sts").get_caller_identity()["Arn"]
-        run = store.release_stale_run(run_id, reason=reason, at=format_instant(account.now()), actor=person)
+        run = store.runs.release_stale(run_id, reason=reason, at=format_instant(account.now()), actor=person)
     return Released(run, rollout, taken_back)

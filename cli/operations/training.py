@@ -65,10 +65,10 @@ def start_training(
         Another run of the model is active; nothing is changed.
     """
     deployed = account.model(model)
-    active = account.registry(model).active_run()
+    active = account.registry(model).runs.active()
     if active is not None:
         waiting = waiting_of(account.client("stepfunctions"), execution_arn(account, model, active.run_id))
-        rollout = account.registry(model).find_rollout(active.run_id)
+        rollout = account.registry(model).rollouts.find(active.run_id)
         raise RunActiveError(*busy(model, active, waiting, rollout, account.now()))
     now = format_instant(account.now())
     run_input: dict[str, Any] = {
@@ -116,7 +116,7 @@ def verdict_of(account: Account, model: str, run_id: str) -> Verdict:
     """What became of a run: its status, the gate's verdict and its reasons, or the cause of its failure."""
     execution = _describe(account.client("stepfunctions"), execution_arn(account, model, run_id))
     try:
-        run = account.registry(model).run(run_id)
+        run = account.registry(model).runs.get(run_id)
     except UnknownRunError:
         return Verdict(run_id, execution["status"].lower(), None, None, [], _cause_of(execution))
     return Verdict(run_id, run.status, run.verdict, run.version, run.gate_reasons, run.cause)

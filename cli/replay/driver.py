@@ -90,7 +90,7 @@ class Drive:
             self.progress.show()
         self._move(self.data.starts_at)
         verdict = verdict_of(self.account, name, run_id)
-        if self.account.registry(name).champion() is None:
+        if self.account.registry(name).versions.champion() is None:
             failed = [r["sentence"] for r in verdict.reasons if not r.get("passed")]
             why = verdict.cause or " ".join(failed) or verdict.status
             raise LoopNotClosedError(
@@ -135,9 +135,9 @@ class Drive:
     def _look_around(self) -> None:
         """Once a day: what the registry recorded since, who serves, what runs, what it all weighs."""
         registry = self.account.registry(self.declaration.model)
-        head = registry.audit_head()
+        head = registry.ledger.audit_head()
         if head is not None and head.sequence > self._audited:
-            for record in registry.audit_records():
+            for record in registry.ledger.audit_records():
                 if record.sequence > self._audited:
                     self.progress.event(describe(record), parse_instant(record.at))
             self._audited = head.sequence
@@ -145,7 +145,7 @@ class Drive:
         for name in sorted(alarms - self._alarms):
             self.progress.event(f"ALARM {name}")
         self._alarms = alarms
-        champion, active = registry.champion(), registry.active_run()
+        champion, active = registry.versions.champion(), registry.runs.active()
         self.progress.champion = f"version {champion.version}" if champion else "none"
         self.progress.step = f"run {active.run_id}" if active else "serving"
         self.peak_memory_mb = max(self.peak_memory_mb, self.memory_mb())

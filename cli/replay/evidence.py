@@ -36,7 +36,7 @@ def frozen_scores(account: Account, declaration: ModelDeclaration, stream: pd.Da
     is loaded from the store and verified as the endpoint does it.
     """
     store = account.registry(declaration.model)
-    first = store.version(first_champion(store))
+    first = store.versions.get(first_champion(store))
     artifact = load_artifact(
         account.client("s3"), account.platform.artifact_bucket, first.artifact_prefix, first.manifest_sha256
     )
@@ -52,8 +52,8 @@ def frozen_scores(account: Account, declaration: ModelDeclaration, stream: pd.Da
 
 def frozen_model(store: RegistryStore) -> dict[str, Any]:
     """Which bytes the frozen model is: ``version``, ``kind``, ``model_sha256``, and the newest row it learned from."""
-    first = store.version(first_champion(store))
-    known = origin(first, store.snapshot(first.snapshot_hash))
+    first = store.versions.get(first_champion(store))
+    known = origin(first, store.snapshots.find(first.snapshot_hash))
     return {
         "version": first.version,
         "kind": known.kind,
@@ -64,12 +64,14 @@ def frozen_model(store: RegistryStore) -> dict[str, Any]:
 
 def first_champion(store: RegistryStore) -> int:
     """The number of the version that was promoted first."""
-    return next(int(r.version) for r in store.audit_records() if r.action == "promoted" and r.version is not None)
+    return next(
+        int(r.version) for r in store.ledger.audit_records() if r.action == "promoted" and r.version is not None
+    )
 
 
 def window_rows(store: RegistryStore) -> pd.DataFrame:
     """Every monitored window as one row, oldest first; what is nested is JSON text."""
-    windows = [window.document for window in reversed(store.latest_windows(EVERY_WINDOW))]
+    windows = [window.document for window in reversed(store.windows.latest(EVERY_WINDOW))]
     if not windows:
         raise LoopNotClosedError(
             "no window was monitored: the monitor never recorded one",

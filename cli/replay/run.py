@@ -119,7 +119,7 @@ def _summarise(
 ) -> summary.Summary:
     store = account.registry(declaration.model)
     kind = declaration.problem.type
-    records, verdict = list(store.audit_records()), verify_audit(store)
+    records, verdict = list(store.ledger.audit_records()), verify_audit(store)
     whole = summary.quality(predictions, kind)
     return summary.Summary(
         model=declaration.model,
@@ -133,7 +133,7 @@ def _summarise(
         frozen=whole["frozen"],
         loop=whole["loop"],
         months=summary.by_month(predictions, kind),
-        retrainings=summary.retrainings(store.runs()),
+        retrainings=summary.retrainings(store.runs.all()),
         promotions=summary.moves(records, "promoted"),
         rollbacks=summary.moves(records, "rolled_back"),
         drift_windows=summary.drift_windows(windows),
@@ -145,7 +145,7 @@ def _summarise(
         setup_seconds=_setup_seconds(),
         peak_memory_mb=0.0,
         frozen_model=evidence.frozen_model(store),
-        serving=summary.serving(store.versions()),
+        serving=summary.serving(store.versions.all()),
     )
 
 

@@ -19,10 +19,10 @@ def champion_contract(store: RegistryStore, s3_client: Any, artifact_bucket: str
     ArtifactMismatchError
         When the contract's bytes are not the registered ones.
     """
-    champion = store.champion()
+    champion = store.versions.champion()
     if champion is None:
         return None
-    version = store.version(champion.version)
+    version = store.versions.get(champion.version)
     key = f"{version.artifact_prefix}{CONTRACT}"
     content = s3_client.get_object(Bucket=artifact_bucket, Key=key)["Body"].read()
     found, registered = hashlib.sha256(content).hexdigest(), version.files[CONTRACT]["sha256"]

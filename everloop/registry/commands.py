@@ -29,7 +29,7 @@ class Command:
 
 @dataclass(frozen=True)
 class OpenRun(Command):
-    """See :meth:`Runs.open_run`."""
+    """See :meth:`Runs.open`."""
 
     run_id: str
     kind: str
@@ -40,12 +40,12 @@ class OpenRun(Command):
     quota_days: int
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.open_run(**_shallow(self))
+        return store.runs.open(**_shallow(self))
 
 
 @dataclass(frozen=True)
 class CloseRun(Command):
-    """See :meth:`Runs.close_run`."""
+    """See :meth:`Runs.close`."""
 
     run_id: str
     status: str
@@ -55,12 +55,12 @@ class CloseRun(Command):
     trained: bool
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.close_run(**_shallow(self))
+        return store.runs.close(**_shallow(self))
 
 
 @dataclass(frozen=True)
 class ReleaseStaleRun(Command):
-    """See :meth:`Runs.release_stale_run`."""
+    """See :meth:`Runs.release_stale`."""
 
     run_id: str
     reason: str
@@ -68,12 +68,12 @@ class ReleaseStaleRun(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.release_stale_run(**_shallow(self))
+        return store.runs.release_stale(**_shallow(self))
 
 
 @dataclass(frozen=True)
 class RegisterVersion(Command):
-    """See :meth:`Versions.register_version`."""
+    """See :meth:`Versions.register`."""
 
     run_id: str
     snapshot_hash: str
@@ -86,7 +86,7 @@ class RegisterVersion(Command):
     refit: dict[str, Any] | None
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.register_version(**_shallow(self))
+        return store.versions.register(**_shallow(self))
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class MarkEvaluated(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.mark_evaluated(**_shallow(self))
+        return store.versions.mark_evaluated(**_shallow(self))
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,12 @@ class Retire(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.retire(**_shallow(self))
+        return store.versions.retire(**_shallow(self))
 
 
 @dataclass(frozen=True)
 class StartRollout(Command):
-    """See :meth:`Rollouts.start_rollout`. How far the rollout has come is not for the sender to say."""
+    """See :meth:`Rollouts.start`. How far the rollout has come is not for the sender to say."""
 
     rollout_id: str
     run_id: str
@@ -135,12 +135,12 @@ class StartRollout(Command):
     def carry_out(self, store: RegistryStore) -> Record | None:
         begun = _shallow(self)
         at, actor = begun.pop("at"), begun.pop("actor")
-        return store.start_rollout(Rollout(model=store.model, **begun), at=at, actor=actor)
+        return store.rollouts.start(Rollout(model=store.model, **begun), at=at, actor=actor)
 
 
 @dataclass(frozen=True)
 class StepRollout(Command):
-    """See :meth:`Rollouts.step_rollout`."""
+    """See :meth:`Rollouts.step`."""
 
     rollout_id: str
     step_index: int
@@ -149,7 +149,7 @@ class StepRollout(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.step_rollout(**_shallow(self))
+        return store.rollouts.step(**_shallow(self))
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class RecordCheck(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.record_check(**_shallow(self))
+        return store.rollouts.record_check(**_shallow(self))
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Promote(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.promote(**_shallow(self))
+        return store.rollouts.promote(**_shallow(self))
 
 
 @dataclass(frozen=True)
@@ -188,12 +188,12 @@ class RollBack(Command):
     only_canary: bool
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.roll_back(**_shallow(self))
+        return store.rollouts.roll_back(**_shallow(self))
 
 
 @dataclass(frozen=True)
 class EndRollout(Command):
-    """See :meth:`Rollouts.end_rollout`."""
+    """See :meth:`Rollouts.end`."""
 
     rollout_id: str
     status: str
@@ -201,7 +201,7 @@ class EndRollout(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.end_rollout(**_shallow(self))
+        return store.rollouts.end(**_shallow(self))
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class NoteReconciled(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        store.note_reconciled(**_shallow(self))
+        store.rollouts.note_reconciled(**_shallow(self))
         return None
 
 
@@ -231,7 +231,7 @@ class Republish(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        store.republish(**_shallow(self))
+        store.rollouts.republish(**_shallow(self))
         return None
 
 

@@ -21,32 +21,42 @@ def record_sha256(record: Record) -> str:
     return hashlib.sha256(canonical_json(record.to_json()).encode()).hexdigest()
 
 
-class Evidence(Ledger):
-    """The snapshots and windows of a model."""
+class Snapshots:
+    """The snapshots of a model."""
 
-    def put_snapshot(self, snapshot: Snapshot) -> Snapshot:
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._partition = keys.snapshots_partition(ledger.model)
+
+    def put(self, snapshot: Snapshot) -> Snapshot:
         """Record a snapshot once; returns the one on record."""
-        return self._create_once(snapshot)
+        return self._ledger.create_once(snapshot)
 
-    def snapshot(self, snapshot_hash: str) -> Snapshot | None:
+    def find(self, snapshot_hash: str) -> Snapshot | None:
         """The snapshot of that content hash; None when it is not recorded."""
-        partition = keys.snapshots_partition(self.model)
-        return self._read(Snapshot, keys.snapshot(snapshot_hash), partition=partition)
+        return self._ledger.read(Snapshot, keys.snapshot(snapshot_hash), partition=self._partition)
 
-    def put_window(self, window: Window) -> Window:
-        """Record a monitoring window once; returns the one on record, which an earlier run may have written."""
-        return self._create_once(window)
 
-    def window(self, end: str) -> Window | None:
+class Windows:
+    """The monitoring windows of a model."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._partition = keys.windows_partition(ledger.model)
+
+    def put(self, window: Window) -> Window:
+        """Record a window once; returns the one on record, which an earlier run may have written."""
+        return self._ledger.create_once(window)
+
+    def find(self, end: str) -> Window | None:
         """The window that ended at ``end``; None when it is not recorded."""
-        return self._read(Window, keys.window(end), partition=keys.windows_partition(self.model))
+        return self._ledger.read(Window, keys.window(end), partition=self._partition)
 
-    def windows_after(self, instant: str) -> Iterator[Window]:
+    def after(self, instant: str) -> Iterator[Window]:
         """The windows that ended after ``instant``, oldest first, read page by page as they are asked for."""
-        partition = keys.windows_partition(self.model)
-        return self._all(Window, keys.WINDOWS, partition=partition, after=keys.window(instant))
+        return self._ledger.all(Window, keys.WINDOWS, partition=self._partition, after=keys.window(instant))
 
-    def latest_windows(self, count: int) -> list[Window]:
+    def latest(self, count: int) -> list[Window]:
         """The ``count`` latest windows, newest first."""
-        partition = keys.windows_partition(self.model)
-        return list(self._all(Window, keys.WINDOWS, partition=partition, newest_first=True, limit=count))
+        newest = self._ledger.all(Window, keys.WINDOWS, partition=self._partition, newest_first=True, limit=count)
+        return list(newest)

@@ -21,7 +21,7 @@ from everloop.registry.audit import Entry, seal
 from everloop.registry.changes import Change, absent, create, holds, replace
 from everloop.registry.exceptions import ContentionError, CorruptRecordError, OperationMismatchError
 from everloop.registry.items import Item, Record, attribute, plain
-from everloop.registry.records import AuditHead
+from everloop.registry.records import AuditHead, AuditRecord
 
 R = TypeVar("R", bound=Record)
 
@@ -78,24 +78,28 @@ class Ledger:
 
     def audit_head(self) -> AuditHead | None:
         """The end of the audit chain; None while nothing has happened."""
-        return self._read(AuditHead, keys.AUDIT_HEAD)
+        return self.read(AuditHead, keys.AUDIT_HEAD)
 
-    def _read(self, kind: type[R], sort_key: str, *, partition: str | None = None) -> R | None:
+    def audit_records(self) -> Iterator[AuditRecord]:
+        """The whole audit chain, oldest first."""
+        return self.all(AuditRecord, keys.AUDIT)
+
+    def read(self, kind: type[R], sort_key: str, *, partition: str | None = None) -> R | None:
         """One record, as of the last write; None when there is none. The partition is the model's unless given."""
-        item = self._item(sort_key, partition)
+        item = self.item(sort_key, partition)
         return kind.from_item(item) if item else None
 
-    def _holder(self, kind: type[R], sort_key: str) -> R | None:
+    def holder(self, kind: type[R], sort_key: str) -> R | None:
         """What holds a place; None when nothing does."""
-        item = self._item(sort_key)
+        item = self.item(sort_key)
         return kind.from_item(item) if item and changes.VACANT not in item else None
 
-    def _item(self, sort_key: str, partition: str | None = None) -> Item | None:
+    def item(self, sort_key: str, partition: str | None = None) -> Item | None:
         key = {"pk": attribute(partition or keys.partition(self.model)), "sk": attribute(sort_key)}
         item: Item | None = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
         return item
 
-    def _all(self, kind: type[R], prefix: str, **reading: Any) -> Iterator[R]:
+    def all(self, kind: type[R], prefix: str, **reading: Any) -> Iterator[R]:
         """Every record whose sort key begins with ``prefix``, in its order, page after page."""
         for item in self._items(prefix, **reading):
             yield kind.from_item(item)
@@ -153,7 +157,7 @@ class Ledger:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def _create_once(self, record: R) -> R:
+    def create_once(self, record: R) -> R:
         """Write a record that never changes, or return the one that stands there already."""
         clause = absent("the record is not there yet")
         try:
@@ -162,7 +166,7 @@ class Ledger:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
             partition, sort_key = record.key
-            stored = self._read(type(record), sort_key, partition=partition)
+            stored = self.read(type(record), sort_key, partition=partition)
             if stored is None:
                 raise
             return stored
@@ -218,7 +222,7 @@ class Ledger:
         return dataclasses.replace(entry, details={**entry.details, "via": self._via})
 
     def _is_done(self, operation: str, purpose: str) -> bool:
-        item = self._item(keys.operation(operation))
+        item = self.item(keys.operation(operation))
         if item is None:
             return False
         done = plain(item["purpose"])

@@ -85,7 +85,7 @@ def register_candidate(
     files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in contents.items()}
     code_sha256 = report["code_sha256"]
 
-    version = store.register_version(
+    version = store.versions.register(
         run_id=candidate.run_id,
         snapshot_hash=candidate.snapshot_hash,
         code_sha256=code_sha256,
@@ -114,7 +114,7 @@ def register_candidate(
         _write(s3, artifact_bucket, version.artifact_prefix + name, data)
     if candidate.gate["verdict"] != "pass":
         return version
-    return store.mark_evaluated(version.version, at=at, actor=actor)
+    return store.versions.mark_evaluated(version.version, at=at, actor=actor)
 
 
 def with_refit(evaluated: dict[str, bytes], candidate: Candidate, s3: Any) -> dict[str, bytes]:

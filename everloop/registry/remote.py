@@ -9,12 +9,16 @@ from typing import Any, TypeVar
 from everloop.busy_services import ServiceBusyError
 from everloop.json_text import canonical_json
 from everloop.registry import commands
+from everloop.registry.evidence import Snapshots, Windows
 from everloop.registry.exceptions import CommandRefusedError, WriterFailedError
 from everloop.registry.items import Record
-from everloop.registry.ledger import Plan
+from everloop.registry.ledger import Ledger, Plan
 from everloop.registry.records import Rollout, Run, Version
 from everloop.registry.refusals import refusal_from
+from everloop.registry.rollouts import Rollouts
+from everloop.registry.runs import Runs
 from everloop.registry.store import RegistryStore
+from everloop.registry.versions import Versions
 
 R = TypeVar("R", bound=Record)
 
@@ -73,58 +77,105 @@ class RemoteRegistry(RegistryStore):
 
     def __init__(self, client: Any, table: str, model: str, *, send: Send) -> None:
         super().__init__(client, table, model)
-        self._send = send
+        writer = _Writer(send)
+        self.ledger = _ReadLedger(client, table, model)
+        self.versions = RemoteVersions(self.ledger, self.snapshots, writer)
+        self.runs = RemoteRuns(self.ledger, self.versions, self.windows, writer)
+        self.rollouts = RemoteRollouts(self.ledger, self.versions, self.runs, writer)
+
+
+class RemoteVersions(Versions):
+    """The versions of a model, written by the registry function."""
+
+    def __init__(self, ledger: Ledger, snapshots: Snapshots, writer: _Writer) -> None:
+        super().__init__(ledger, snapshots)
+        self._writer = writer
+
+    def register(self, *, refit: dict[str, Any] | None = None, **given: Any) -> Version:
+        return self._writer.ask(Version, commands.RegisterVersion(refit=refit, **given))
+
+    def mark_evaluated(self, number: int, **given: Any) -> Version:
+        return self._writer.ask(Version, commands.MarkEvaluated(number, **given))
+
+    def retire(self, number: int, **given: Any) -> Version:
+        return self._writer.ask(Version, commands.Retire(number, **given))
+
+
+class RemoteRuns(Runs):
+    """The runs of a model, written by the registry function."""
+
+    def __init__(self, ledger: Ledger, versions: Versions, windows: Windows, writer: _Writer) -> None:
+        super().__init__(ledger, versions, windows)
+        self._writer = writer
+
+    def open(self, run_id: str, **given: Any) -> Run:
+        return self._writer.ask(Run, commands.OpenRun(run_id, **given))
+
+    def close(self, run_id: str, *, trained: bool = True, **given: Any) -> Run:
+        return self._writer.ask(Run, commands.CloseRun(run_id, trained=trained, **given))
+
+    def release_stale(self, run_id: str, **given: Any) -> Run:
+        return self._writer.ask(Run, commands.ReleaseStaleRun(run_id, **given))
+
+
+class RemoteRollouts(Rollouts):
+    """The rollouts of a model, written by the registry function."""
+
+    def __init__(self, ledger: Ledger, versions: Versions, runs: Runs, writer: _Writer) -> None:
+        super().__init__(ledger, versions, runs)
+        self._writer = writer
+
+    def start(self, rollout: Rollout, **given: Any) -> Rollout:
+        begun = {name: getattr(rollout, name) for name in _BEGUN}
+        return self._writer.ask(Rollout, commands.StartRollout(**begun, **given))
+
+    def step(self, rollout_id: str, **given: Any) -> Rollout:
+        return self._writer.ask(Rollout, commands.StepRollout(rollout_id, **given))
+
+    def record_check(self, rollout_id: str, check: dict[str, Any], **given: Any) -> Rollout:
+        return self._writer.ask(Rollout, commands.RecordCheck(rollout_id, check, **given))
+
+    def promote(self, rollout_id: str, **given: Any) -> Rollout:
+        return self._writer.ask(Rollout, commands.Promote(rollout_id, **given))
+
+    def roll_back(self, rollout_id: str, *, only_canary: bool = False, **given: Any) -> Rollout:
+        return self._writer.ask(Rollout, commands.RollBack(rollout_id, only_canary=only_canary, **given))
+
+    def end(self, rollout_id: str, **given: Any) -> Rollout:
+        return self._writer.ask(Rollout, commands.EndRollout(rollout_id, **given))
+
+    def note_reconciled(self, rollout_run: str, version: int, **given: Any) -> None:
+        self._writer.answered(commands.NoteReconciled(rollout_run, version, **given))
+
+    def republish(self, run_id: str, version: int, **given: Any) -> None:
+        self._writer.answered(commands.Republish(run_id, version, **given))
+
+
+class _ReadLedger(Ledger):
+    """The table as those read it who may not write it."""
 
     def commit(self, operation: str, purpose: str, plan: Callable[[], Plan]) -> bool:
         raise CommandRefusedError(f"{purpose}: the registry function writes, and there is no command for this")
 
-    def open_run(self, run_id: str, **given: Any) -> Run:
-        return self._ask(Run, commands.OpenRun(run_id, **given))
 
-    def close_run(self, run_id: str, *, trained: bool = True, **given: Any) -> Run:
-        return self._ask(Run, commands.CloseRun(run_id, trained=trained, **given))
+class _Writer:
+    """The registry function: a command in, its answer out."""
 
-    def release_stale_run(self, run_id: str, **given: Any) -> Run:
-        return self._ask(Run, commands.ReleaseStaleRun(run_id, **given))
+    def __init__(self, send: Send) -> None:
+        self._send = send
 
-    def register_version(self, *, refit: dict[str, Any] | None = None, **given: Any) -> Version:
-        return self._ask(Version, commands.RegisterVersion(refit=refit, **given))
+    def ask(self, kind: type[R], command: commands.Command) -> R:
+        """The record as it stands after the command."""
+        return kind(**self.answered(command)["record"])
 
-    def mark_evaluated(self, number: int, **given: Any) -> Version:
-        return self._ask(Version, commands.MarkEvaluated(number, **given))
+    def answered(self, command: commands.Command) -> dict[str, Any]:
+        """The answer.
 
-    def retire(self, number: int, **given: Any) -> Version:
-        return self._ask(Version, commands.Retire(number, **given))
-
-    def start_rollout(self, rollout: Rollout, **given: Any) -> Rollout:
-        begun = {name: getattr(rollout, name) for name in _BEGUN}
-        return self._ask(Rollout, commands.StartRollout(**begun, **given))
-
-    def step_rollout(self, rollout_id: str, **given: Any) -> Rollout:
-        return self._ask(Rollout, commands.StepRollout(rollout_id, **given))
-
-    def record_check(self, rollout_id: str, check: dict[str, Any], **given: Any) -> Rollout:
-        return self._ask(Rollout, commands.RecordCheck(rollout_id, check, **given))
-
-    def promote(self, rollout_id: str, **given: Any) -> Rollout:
-        return self._ask(Rollout, commands.Promote(rollout_id, **given))
-
-    def roll_back(self, rollout_id: str, *, only_canary: bool = False, **given: Any) -> Rollout:
-        return self._ask(Rollout, commands.RollBack(rollout_id, only_canary=only_canary, **given))
-
-    def end_rollout(self, rollout_id: str, **given: Any) -> Rollout:
-        return self._ask(Rollout, commands.EndRollout(rollout_id, **given))
-
-    def note_reconciled(self, rollout_run: str, version: int, **given: Any) -> None:
-        self._answered(commands.NoteReconciled(rollout_run, version, **given))
-
-    def republish(self, run_id: str, version: int, **given: Any) -> None:
-        self._answered(commands.Republish(run_id, version, **given))
-
-    def _ask(self, kind: type[R], command: commands.Command) -> R:
-        return kind(**self._answered(command)["record"])
-
-    def _answered(self, command: commands.Command) -> dict[str, Any]:
+        Raises
+        ------
+        RegistryError
+            The refusal, as the store itself raises it.
+        """
         answer = self._send(commands.encoded(command))
         if "refused" in answer:
             raise refusal_from(answer["refused"])

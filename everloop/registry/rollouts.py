@@ -11,57 +11,49 @@ from everloop.registry.audit import Entry
 from everloop.registry.changes import Change, free, holds
 from everloop.registry.exceptions import (
     ChampionChangedError,
-    InvalidTransitionError,
     RolloutEndedError,
-    RunNotActiveError,
     UnknownRolloutError,
     UnknownStatusError,
 )
-from everloop.registry.ledger import Plan
+from everloop.registry.ledger import Ledger, Plan
 from everloop.registry.moves import Move, move
-from everloop.registry.records import Champion, Rollout, Version
+from everloop.registry.records import Champion, Rollout
 from everloop.registry.runs import Runs, fence
 from everloop.registry.states import SERVING, State
+from everloop.registry.versions import Versions
 
 
-class Rollouts(Runs):
-    """The rollouts of a model, and its champion."""
+class Rollouts:
+    """The rollouts of a model: whatever changes which version is the champion."""
 
-    def rollout(self, rollout_id: str) -> Rollout:
+    def __init__(self, ledger: Ledger, versions: Versions, runs: Runs) -> None:
+        self._ledger = ledger
+        self._versions = versions
+        self._runs = runs
+        self.model = ledger.model
+
+    def get(self, rollout_id: str) -> Rollout:
         """The rollout of that id.
 
         Raises
         ------
         UnknownRolloutError
         """
-        found = self.find_rollout(rollout_id)
+        found = self.find(rollout_id)
         if found is None:
             raise UnknownRolloutError(f"model {self.model} has no rollout {rollout_id}")
         return found
 
-    def find_rollout(self, rollout_id: str) -> Rollout | None:
+    def find(self, rollout_id: str) -> Rollout | None:
         """The rollout of that id; None when there is none."""
-        return self._read(Rollout, keys.rollout(rollout_id))
+        return self._ledger.read(Rollout, keys.rollout(rollout_id))
 
-    def rollouts(self) -> list[Rollout]:
+    def all(self) -> list[Rollout]:
         """All rollouts, newest first."""
-        found = self._all(Rollout, keys.ROLLOUTS)
+        found = self._ledger.all(Rollout, keys.ROLLOUTS)
         return sorted(found, key=lambda r: parse_instant(r.started_at), reverse=True)
 
-    def check_active(self, run_id: str) -> None:
-        """Refuse a run that is not the model's active one.
-
-        Raises
-        ------
-        RunNotActiveError
-        """
-        active = self.active_run()
-        if active is None or active.run_id != run_id:
-            raise RunNotActiveError(
-                f"model {self.model}: run {run_id} is not the active run, so it may not change what serves"
-            )
-
-    def start_rollout(self, rollout: Rollout, *, at: str, actor: str) -> Rollout:
+    def start(self, rollout: Rollout, *, at: str, actor: str) -> Rollout:
         """Record a rollout; a candidate (kind ``version``) goes to ``staging``.
 
         Raises
@@ -82,26 +74,26 @@ class Rollouts(Runs):
             )
 
         def plan() -> Plan:
-            self.check_active(rollout.run_id)
+            self._runs.check_active(rollout.run_id)
             champion = self._expect_champion(rollout.previous_version)
             writes = [
                 fence(self.model, rollout.run_id),
                 changes.create(rollout, f"rollout {rollout.rollout_id} does not exist"),
                 _champion_unmoved(self.model, champion),
             ]
-            entry = self._entry("rollout_started", rollout, at, actor, _served(rollout))
+            entry = _entry("rollout_started", rollout, at, actor, _served(rollout))
             if rollout.kind == "code":
-                self._expect(rollout.version, *SERVING)
+                self._versions.expect(rollout.version, *SERVING)
                 return Plan(tuple(writes), (entry,))
-            version = self._expect(rollout.version, State.EVALUATED, State.SHADOW)
-            self._check_place(State.STAGING, rollout.version)
+            version = self._versions.expect(rollout.version, State.EVALUATED, State.SHADOW)
+            self._versions.check_place(State.STAGING, rollout.version)
             staged = move(version, State.STAGING, at=at, actor=actor)
             return Plan((*writes, *staged.changes), (entry, staged.entry))
 
-        self.commit(f"rollout:{rollout.rollout_id}", f"start rollout {rollout.rollout_id}", plan)
-        return self.rollout(rollout.rollout_id)
+        self._ledger.commit(f"rollout:{rollout.rollout_id}", f"start rollout {rollout.rollout_id}", plan)
+        return self.get(rollout.rollout_id)
 
-    def step_rollout(self, rollout_id: str, *, step_index: int, percent: float | None, at: str, actor: str) -> Rollout:
+    def step(self, rollout_id: str, *, step_index: int, percent: float | None, at: str, actor: str) -> Rollout:
         """Record that step ``step_index`` is in effect since ``at``.
 
         Raises
@@ -123,23 +115,23 @@ class Rollouts(Runs):
                 )
             stepped = replace(rollout, step_index=step_index, percent=percent, step_started_at=at)
             details = {"step_index": step_index, "percent": percent}
-            entry = self._entry("traffic_shifted", rollout, at, actor, details)
+            entry = _entry("traffic_shifted", rollout, at, actor, details)
             return Plan((_replaced(rollout, stepped),), (entry,))
 
         operation = f"step:{rollout_id}:{step_index}"
-        self.commit(operation, f"rollout {rollout_id}: step {step_index}", plan)
-        return self.rollout(rollout_id)
+        self._ledger.commit(operation, f"rollout {rollout_id}: step {step_index}", plan)
+        return self.get(rollout_id)
 
     def record_check(self, rollout_id: str, check: dict[str, Any], *, at: str, actor: str) -> Rollout:
         """Record a decision of the guardrail: ``{"at", "phase", "decision", "reasons", …}``."""
 
         def plan() -> Plan:
             rollout = self._open(rollout_id, "canary", "baking")
-            entry = self._entry("guardrail_decided", rollout, at, actor, check)
+            entry = _entry("guardrail_decided", rollout, at, actor, check)
             return Plan((_replaced(rollout, replace(rollout, last_check=check)),), (entry,))
 
-        self.commit(f"check:{rollout_id}:{check['phase']}:{at}", f"check rollout {rollout_id}", plan)
-        return self.rollout(rollout_id)
+        self._ledger.commit(f"check:{rollout_id}:{check['phase']}:{at}", f"check rollout {rollout_id}", plan)
+        return self.get(rollout_id)
 
     def promote(self, rollout_id: str, *, at: str, actor: str) -> Rollout:
         """Make the rolled out version the champion.
@@ -155,7 +147,7 @@ class Rollouts(Runs):
 
         def plan() -> Plan:
             rollout = self._open(rollout_id, "canary")
-            self.check_active(rollout.run_id)
+            self._runs.check_active(rollout.run_id)
             old = self._expect_champion(rollout.previous_version)
             promoted = replace(rollout, status="baking", promoted_at=at, percent=100)
             champion = Champion(
@@ -167,7 +159,7 @@ class Rollouts(Runs):
                 rollout_id=rollout_id,
             )
             action = "code_rolled_out" if rollout.kind == "code" else "promoted"
-            entry = self._entry(action, rollout, at, actor, _served(rollout))
+            entry = _entry(action, rollout, at, actor, _served(rollout))
             moves = self._promotion_moves(rollout, at, actor)
             writes = (
                 fence(self.model, rollout.run_id),
@@ -176,8 +168,8 @@ class Rollouts(Runs):
             )
             return _plan(writes, entry, moves)
 
-        self.commit(f"promote:{rollout_id}", f"promote rollout {rollout_id}", plan)
-        return self.rollout(rollout_id)
+        self._ledger.commit(f"promote:{rollout_id}", f"promote rollout {rollout_id}", plan)
+        return self.get(rollout_id)
 
     def roll_back(
         self, rollout_id: str, *, reasons: list[Any], at: str, actor: str, only_canary: bool = False
@@ -201,7 +193,7 @@ class Rollouts(Runs):
         def plan() -> Plan:
             rollout = self._open(rollout_id, *undone)
             ended = replace(rollout, status="rolled_back", ended_at=at, percent=0, reasons=reasons)
-            entry = self._entry("rolled_back", rollout, at, actor, {"reasons": reasons}, reason=reason)
+            entry = _entry("rolled_back", rollout, at, actor, {"reasons": reasons}, reason=reason)
             writes: list[Change] = [_replaced(rollout, ended)]
             moves: list[Move] = []
             if rollout.status == "baking":
@@ -210,10 +202,10 @@ class Rollouts(Runs):
                 moves = self._rollback_moves(rollout, reason, at, actor)
             return _plan(tuple(writes), entry, moves)
 
-        self.commit(f"roll_back:{rollout_id}", f"roll back rollout {rollout_id}", plan)
-        return self.rollout(rollout_id)
+        self._ledger.commit(f"roll_back:{rollout_id}", f"roll back rollout {rollout_id}", plan)
+        return self.get(rollout_id)
 
-    def end_rollout(self, rollout_id: str, *, status: str, at: str, actor: str) -> Rollout:
+    def end(self, rollout_id: str, *, status: str, at: str, actor: str) -> Rollout:
         """Close a promoted rollout as ``completed``, or as ``superseded`` when its run ended before its bake.
 
         Raises
@@ -227,11 +219,11 @@ class Rollouts(Runs):
         def plan() -> Plan:
             rollout = self._open(rollout_id, "baking")
             ended = replace(rollout, status=status, ended_at=at)
-            entry = self._entry(f"rollout_{status}", rollout, at, actor, {})
+            entry = _entry(f"rollout_{status}", rollout, at, actor, {})
             return Plan((_replaced(rollout, ended),), (entry,))
 
-        self.commit(f"end:{rollout_id}", f"end rollout {rollout_id}", plan)
-        return self.rollout(rollout_id)
+        self._ledger.commit(f"end:{rollout_id}", f"end rollout {rollout_id}", plan)
+        return self.get(rollout_id)
 
     def republish(
         self, run_id: str, version: int, *, lambda_version: str, code_sha256: str, at: str, actor: str
@@ -245,7 +237,7 @@ class Rollouts(Runs):
         """
 
         def plan() -> Plan:
-            self.check_active(run_id)
+            self._runs.check_active(run_id)
             old = self._expect_champion(version)
             if old is None:
                 raise ChampionChangedError(f"model {self.model} has no champion to publish again")
@@ -254,23 +246,7 @@ class Rollouts(Runs):
             entry = Entry(at, "champion_republished", actor, version, run_id, None, details)
             return Plan((fence(self.model, run_id), changes.replace(served, _champion_is(old))), (entry,))
 
-        self.commit(f"republish:{run_id}:{lambda_version}", f"publish version {version} again", plan)
-
-    def retire(self, number: int, *, reason: str, at: str, actor: str) -> Version:
-        """Retire a deprecated version, once.
-
-        Raises
-        ------
-        InvalidTransitionError
-            When a rollout that is open would go back to it.
-        """
-        for rollout in self.rollouts():
-            if rollout.is_open and rollout.previous_version == number:
-                raise InvalidTransitionError(
-                    f"model {self.model}: rollout {rollout.rollout_id} would go back to version {number}, so it is not"
-                    " retired before that rollout has ended"
-                )
-        return super().retire(number, reason=reason, at=at, actor=actor)
+        self._ledger.commit(f"republish:{run_id}:{lambda_version}", f"publish version {version} again", plan)
 
     def note_reconciled(self, rollout_run: str, version: int, *, details: dict[str, Any], at: str, actor: str) -> None:
         """Note that the alias was found elsewhere, and put back to where the registry says, before a rollout.
@@ -285,10 +261,10 @@ class Rollouts(Runs):
             ``{"found", "candidate", "percent", "settled"}``: where the alias pointed, and where it does now.
         """
         entry = Entry(at, "alias_reconciled", actor, version, rollout_run, None, details)
-        self.note(entry, operation=f"reconcile:{rollout_run}:{at}")
+        self._ledger.note(entry, operation=f"reconcile:{rollout_run}:{at}")
 
     def _open(self, rollout_id: str, *statuses: str) -> Rollout:
-        rollout = self.rollout(rollout_id)
+        rollout = self.get(rollout_id)
         if rollout.status not in statuses:
             raise RolloutEndedError(
                 f"model {self.model}: rollout {rollout_id} is {rollout.status}, not {' or '.join(statuses)}"
@@ -296,7 +272,7 @@ class Rollouts(Runs):
         return rollout
 
     def _expect_champion(self, number: int | None) -> Champion | None:
-        champion = self.champion()
+        champion = self._versions.champion()
         actual = champion.version if champion else None
         if actual != number:
             raise ChampionChangedError(
@@ -307,22 +283,22 @@ class Rollouts(Runs):
 
     def _promotion_moves(self, rollout: Rollout, at: str, actor: str) -> list[Move]:
         if rollout.kind == "code":
-            self._expect(rollout.version, *SERVING)
+            self._versions.expect(rollout.version, *SERVING)
             return []
         moves = []
         if rollout.previous_version is not None:
-            old = self._expect(rollout.previous_version, *SERVING)
+            old = self._versions.expect(rollout.previous_version, *SERVING)
             reason = f"version {rollout.version} took over"
             moves.append(move(old, State.DEPRECATED, at=at, actor=actor, reason=reason))
-        candidate = self._expect(rollout.version, State.STAGING)
+        candidate = self._versions.expect(rollout.version, State.STAGING)
         return [*moves, move(candidate, State.PRODUCTION, at=at, actor=actor)]
 
     def _rollback_moves(self, rollout: Rollout, reason: str, at: str, actor: str) -> list[Move]:
         serving = rollout.status == "baking"
-        version = self._expect(rollout.version, *(SERVING if serving else {State.STAGING}))
+        version = self._versions.expect(rollout.version, *(SERVING if serving else {State.STAGING}))
         moves = [move(version, State.EXPERIMENTING, at=at, actor=actor, reason=reason)]
         if serving and rollout.previous_version is not None:
-            old = self._expect(rollout.previous_version, State.DEPRECATED)
+            old = self._versions.expect(rollout.previous_version, State.DEPRECATED)
             back = f"version {rollout.version} was rolled back"
             moves.append(move(old, State.PRODUCTION, at=at, actor=actor, reason=back))
         return moves
@@ -341,18 +317,6 @@ class Rollouts(Runs):
             rollout_id=rollout.rollout_id,
         )
         return changes.replace(back, unmoved)
-
-    def _entry(
-        self,
-        action: str,
-        rollout: Rollout,
-        at: str,
-        actor: str,
-        details: dict[str, Any],
-        reason: str | None = None,
-    ) -> Entry:
-        named = {"rollout_id": rollout.rollout_id, "kind": rollout.kind, **details}
-        return Entry(at, action, actor, rollout.version, rollout.run_id, reason, named)
 
 
 def _plan(writes: tuple[Change, ...], entry: Entry, moves: list[Move]) -> Plan:
@@ -387,3 +351,10 @@ def _served(rollout: Rollout) -> dict[str, Any]:
         "previous_version": rollout.previous_version,
         "previous_lambda_version": rollout.previous_lambda_version,
     }
+
+
+def _entry(
+    action: str, rollout: Rollout, at: str, actor: str, details: dict[str, Any], reason: str | None = None
+) -> Entry:
+    named = {"rollout_id": rollout.rollout_id, "kind": rollout.kind, **details}
+    return Entry(at, action, actor, rollout.version, rollout.run_id, reason, named)

@@ -11,7 +11,7 @@ from everloop.instants import format_instant, parse_instant
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
 from everloop.registry.changes import holds
-from everloop.registry.evidence import record_sha256
+from everloop.registry.evidence import Windows, record_sha256
 from everloop.registry.exceptions import (
     QuotaExceededError,
     ReasonMissingError,
@@ -22,7 +22,7 @@ from everloop.registry.exceptions import (
     UnknownRunError,
     UnknownStatusError,
 )
-from everloop.registry.ledger import Plan
+from everloop.registry.ledger import Ledger, Plan
 from everloop.registry.moves import Move, move
 from everloop.registry.records import ActiveRun, Run
 from everloop.registry.states import State
@@ -37,32 +37,38 @@ BROKEN_RUNS_WITHIN = timedelta(hours=24)
 quota; but what starts them must not do so for ever."""
 
 
-class Runs(Versions):
+class Runs:
     """The runs of a model."""
 
-    def run(self, run_id: str) -> Run:
+    def __init__(self, ledger: Ledger, versions: Versions, windows: Windows) -> None:
+        self._ledger = ledger
+        self._versions = versions
+        self._windows = windows
+        self.model = ledger.model
+
+    def get(self, run_id: str) -> Run:
         """The run of that id.
 
         Raises
         ------
         UnknownRunError
         """
-        found = self._read(Run, keys.run(run_id))
+        found = self._ledger.read(Run, keys.run(run_id))
         if found is None:
             raise UnknownRunError(
                 f"model {self.model} has no run {run_id}; `everloop runs list {self.model}` lists them"
             )
         return found
 
-    def runs(self) -> list[Run]:
+    def all(self) -> list[Run]:
         """All runs, newest first."""
-        return sorted(self._all(Run, keys.RUNS), key=lambda r: parse_instant(r.started_at), reverse=True)
+        return sorted(self._ledger.all(Run, keys.RUNS), key=lambda r: parse_instant(r.started_at), reverse=True)
 
-    def active_run(self) -> ActiveRun | None:
+    def active(self) -> ActiveRun | None:
         """The open run; None when there is none."""
-        return self._holder(ActiveRun, keys.ACTIVE_RUN)
+        return self._ledger.holder(ActiveRun, keys.ACTIVE_RUN)
 
-    def open_run(
+    def open(
         self,
         run_id: str,
         *,
@@ -91,13 +97,13 @@ class Runs(Versions):
         """
 
         def plan() -> Plan:
-            active = self.active_run()
+            active = self.active()
             if active is not None:
                 raise RunAlreadyActiveError(self.model, active.run_id, active.started_at)
             if kind == "train":
                 self._check_quota(at, quota_runs, quota_days)
             self._check_order(at)
-            champion = self.champion()
+            champion = self._versions.champion()
             run = Run(
                 model=self.model,
                 run_id=run_id,
@@ -116,12 +122,10 @@ class Runs(Versions):
             moves = self._champion_moves(State.PRODUCTION, State.RETRAINING, at, actor) if kind == "train" else []
             return _joined(writes, [entry], moves)
 
-        self.commit(f"open:{run_id}", f"open run {run_id}", plan)
-        return self.run(run_id)
+        self._ledger.commit(f"open:{run_id}", f"open run {run_id}", plan)
+        return self.get(run_id)
 
-    def close_run(
-        self, run_id: str, *, status: str, cause: str | None, at: str, actor: str, trained: bool = True
-    ) -> Run:
+    def close(self, run_id: str, *, status: str, cause: str | None, at: str, actor: str, trained: bool = True) -> Run:
         """Close a run. A champion that still waits in ``retraining`` returns to ``production``.
 
         The first closing counts; any later one changes nothing. ``trained`` is false for a run that is none of the
@@ -136,7 +140,7 @@ class Runs(Versions):
             raise UnknownStatusError(f"a run ends as one of {', '.join(sorted(CLOSED))}, not {status!r}")
 
         def plan() -> Plan:
-            run = self.run(run_id)
+            run = self.get(run_id)
             if run.version is not None and not trained:
                 raise UnknownStatusError(
                     f"model {self.model}: version {run.version} came of run {run_id}, so it trained and is one of the"
@@ -153,10 +157,10 @@ class Runs(Versions):
             moves = self._champion_moves(State.RETRAINING, State.PRODUCTION, at, actor)
             return _joined(writes, [entry], moves)
 
-        self.commit(f"close:{run_id}", f"close run {run_id}", plan)
-        return self.run(run_id)
+        self._ledger.commit(f"close:{run_id}", f"close run {run_id}", plan)
+        return self.get(run_id)
 
-    def release_stale_run(self, run_id: str, *, reason: str, at: str, actor: str) -> Run:
+    def release_stale(self, run_id: str, *, reason: str, at: str, actor: str) -> Run:
         """Close a run whose execution is dead, so that the next one can open.
 
         It counts as a training when a version had come of it. Else nobody knows how far it came, and it is counted with
@@ -174,25 +178,38 @@ class Runs(Versions):
         """
         if not reason.strip():
             raise ReasonMissingError(f"releasing run {run_id} needs a reason")
-        active = self.active_run()
+        active = self.active()
         if active is None or active.run_id != run_id:
             raise RunNotActiveError(
                 f"model {self.model}: run {run_id} is not active" + (f", {active.run_id} is" if active else ", none is")
             )
-        trained = self.run(run_id).version is not None
-        return self.close_run(run_id, status="released", cause=reason, at=at, actor=actor, trained=trained)
+        trained = self.get(run_id).version is not None
+        return self.close(run_id, status="released", cause=reason, at=at, actor=actor, trained=trained)
+
+    def check_active(self, run_id: str) -> None:
+        """Refuse a run that is not the model's active one.
+
+        Raises
+        ------
+        RunNotActiveError
+        """
+        active = self.active()
+        if active is None or active.run_id != run_id:
+            raise RunNotActiveError(
+                f"model {self.model}: run {run_id} is not the active run, so it may not change what serves"
+            )
 
     def _window_of(self, trigger: dict[str, Any]) -> dict[str, str]:
         """``{"window_sha256"}`` of the recorded window that ``trigger`` names; empty when it names none."""
         try:
-            window = self.window(str(trigger.get("window_end")))
+            window = self._windows.find(str(trigger.get("window_end")))
         except ValueError:  # a person's trigger may say anything
             return {}
         return {"window_sha256": record_sha256(window)} if window else {}
 
     def _check_order(self, at: str) -> None:
         """A run that began in the past would not be seen by whoever counts the runs of the last days."""
-        newest = max((run.started_at for run in self._all(Run, keys.RUNS)), key=parse_instant, default=None)
+        newest = max((run.started_at for run in self._ledger.all(Run, keys.RUNS)), key=parse_instant, default=None)
         if newest is not None and parse_instant(at) < parse_instant(newest):
             raise RunOutOfOrderError(
                 f"model {self.model}: a run was opened at {newest} already, so none opens at {at}; send it with the"
@@ -200,7 +217,7 @@ class Runs(Versions):
             )
 
     def _check_quota(self, at: str, allowed: int, days: int) -> None:
-        runs = [run for run in self._all(Run, keys.RUNS) if run.kind == "train"]
+        runs = [run for run in self._ledger.all(Run, keys.RUNS) if run.kind == "train"]
         recent = _started_since(parse_instant(at) - timedelta(days=days), (r for r in runs if r.trained))
         if len(recent) >= allowed:
             free_at = recent[-allowed] + timedelta(days=days)
@@ -211,10 +228,10 @@ class Runs(Versions):
             raise TooManyBrokenRunsError(self.model, len(broken), hours, format_instant(free_at))
 
     def _champion_moves(self, current: State, to: State, at: str, actor: str) -> list[Move]:
-        champion = self.champion()
+        champion = self._versions.champion()
         if champion is None:
             return []
-        version = self.version(champion.version)
+        version = self._versions.get(champion.version)
         return [move(version, to, at=at, actor=actor)] if version.state is current else []
 
 

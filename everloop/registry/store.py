@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
+from typing import Any
 
-from everloop.registry import keys
-from everloop.registry.records import AuditRecord
+from everloop.registry.evidence import Snapshots, Windows
+from everloop.registry.ledger import Ledger
 from everloop.registry.rollouts import Rollouts
+from everloop.registry.runs import Runs
+from everloop.registry.versions import Versions
 
 
-class RegistryStore(Rollouts):
+class RegistryStore:
     """Versions, runs, rollouts, snapshots, windows and the audit chain of one model.
 
     It writes itself. State and audit may be written by the registry function alone: everybody else reads by this, and
@@ -23,8 +27,32 @@ class RegistryStore(Rollouts):
         The table's name.
     model : str
         The model's name.
+    via : str, optional
+        The caller on whose command this writes; each audit record keeps it.
+    pause : callable
+        Waits the given seconds between two attempts to write.
+
+    Attributes
+    ----------
+    ledger : Ledger
+        Every read and commit goes through it; it reads the audit chain.
+    versions : Versions
+        And the champion.
     """
 
-    def audit_records(self) -> Iterator[AuditRecord]:
-        """The whole audit chain, oldest first."""
-        return self._all(AuditRecord, keys.AUDIT)
+    def __init__(
+        self,
+        client: Any,
+        table: str,
+        model: str,
+        *,
+        via: str | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.model = model
+        self.ledger = Ledger(client, table, model, via=via, pause=pause)
+        self.snapshots = Snapshots(self.ledger)
+        self.windows = Windows(self.ledger)
+        self.versions = Versions(self.ledger, self.snapshots)
+        self.runs = Runs(self.ledger, self.versions, self.windows)
+        self.rollouts = Rollouts(self.ledger, self.versions, self.runs)

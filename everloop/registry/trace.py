@@ -157,22 +157,22 @@ class AuditVerdict:
 
 def status(store: RegistryStore, *, latest: int = 10) -> Status:
     """Where the store's model stands, with the ``latest`` runs, rollouts and windows."""
-    champion = store.champion()
-    serving = store.version(champion.version) if champion else None
+    champion = store.versions.champion()
+    serving = store.versions.get(champion.version) if champion else None
     versions: dict[str, list[int]] = {}
-    for version in store.versions():
+    for version in store.versions.all():
         versions.setdefault(str(version.state), []).append(version.version)
     return Status(
         model=store.model,
         champion=champion,
         champion_version=serving,
-        own_labels=own_labels_of(serving, store.latest_windows) if serving else None,
-        staging=store.version_in(State.STAGING),
-        active_run=store.active_run(),
+        own_labels=own_labels_of(serving, store.windows.latest) if serving else None,
+        staging=store.versions.place(State.STAGING),
+        active_run=store.runs.active(),
         versions=versions,
-        runs=store.runs()[:latest],
-        rollouts=store.rollouts()[:latest],
-        windows=store.latest_windows(latest),
+        runs=store.runs.all()[:latest],
+        rollouts=store.rollouts.all()[:latest],
+        windows=store.windows.latest(latest),
     )
 
 
@@ -186,27 +186,27 @@ def trace(store: RegistryStore, version: int | None = None) -> Trace:
     RegistryError
         When none is given and nothing serves.
     """
-    champion = store.champion()
+    champion = store.versions.champion()
     if version is not None:
         number = version
     elif champion is not None:
         number = champion.version
     else:
         raise NoChampionError(f"model {store.model} has no champion: nothing serves, so name a version")
-    found = store.version(number)
+    found = store.versions.get(number)
     serves = champion is not None and champion.version == number
-    history = [r for r in store.audit_records() if r.version == number]
-    siblings = store.versions_of_snapshot(found.snapshot_hash)
-    snapshot = store.snapshot(found.snapshot_hash)
+    history = [r for r in store.ledger.audit_records() if r.version == number]
+    siblings = store.versions.of_snapshot(found.snapshot_hash)
+    snapshot = store.snapshots.find(found.snapshot_hash)
     return Trace(
         version=found,
         origin=origin(found, snapshot),
-        own_labels=own_labels_of(found, store.latest_windows),
+        own_labels=own_labels_of(found, store.windows.latest),
         serves=serves,
         champion=champion if serves else None,
         snapshot=snapshot,
         run=_run_of(store, found),
-        rollouts=[r for r in store.rollouts() if r.version == number],
+        rollouts=[r for r in store.rollouts.all() if r.version == number],
         decided_by=[_decision(r) for r in history if r.action != "traffic_shifted"],
         history=history,
         same_snapshot=[s for s in siblings if s != (store.model, number)],
@@ -246,11 +246,11 @@ def verify_audit(store: RegistryStore) -> AuditVerdict:
     compare two different moments.
     """
     unreadable: list[str] = []
-    head = _readable(store.audit_head, unreadable)
-    records, refused_records = store.readable(AuditRecord, keys.AUDIT)
-    versions, refused_versions = store.readable(Version, keys.VERSIONS)
-    champion = _readable(store.champion, unreadable)
-    now, before = _readable(store.audit_head, []), head.sequence if head else 0
+    head = _readable(store.ledger.audit_head, unreadable)
+    records, refused_records = store.ledger.readable(AuditRecord, keys.AUDIT)
+    versions, refused_versions = store.ledger.readable(Version, keys.VERSIONS)
+    champion = _readable(store.versions.champion, unreadable)
+    now, before = _readable(store.ledger.audit_head, []), head.sequence if head else 0
     unreadable += [*refused_records, *refused_versions, *_evidence_contradictions(store, records)]
     if now is not None and now.sequence > before:
         chain = verify_chain([r for r in records if r.sequence <= before], head)
@@ -263,7 +263,9 @@ def _evidence_contradictions(store: RegistryStore, records: list[AuditRecord]) -
     """What runs were opened on and versions registered with, where it is no longer what the chain keeps the hash of."""
     found = []
     for (kind, name), hashes in told_evidence(records).items():
-        read: Callable[[str], Window | Snapshot | None] = store.window if kind == "window" else store.snapshot
+        read: Callable[[str], Window | Snapshot | None] = (
+            store.windows.find if kind == "window" else store.snapshots.find
+        )
         try:
             stands = read(name)
         except (CorruptRecordError, ValueError) as error:
@@ -317,7 +319,7 @@ def _contradictions(what: str, record: Record, told: dict[str, Any]) -> list[str
 
 def _run_of(store: RegistryStore, version: Version) -> Run:
     try:
-        return store.run(version.run_id)
+        return store.runs.get(version.run_id)
     except UnknownRunError as error:
         raise UnknownRunError(f"version {version.version} names run {version.run_id}, which is gone") from error
 

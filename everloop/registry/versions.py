@@ -11,7 +11,7 @@ from everloop.names import BY_SNAPSHOT
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
 from everloop.registry.changes import Change, holds
-from everloop.registry.evidence import Evidence, record_sha256
+from everloop.registry.evidence import Snapshots, record_sha256
 from everloop.registry.exceptions import (
     InvalidTransitionError,
     StateOccupiedError,
@@ -19,50 +19,55 @@ from everloop.registry.exceptions import (
     UnknownVersionError,
 )
 from everloop.registry.items import attribute, plain
-from everloop.registry.ledger import Plan
+from everloop.registry.ledger import Ledger, Plan
 from everloop.registry.moves import move
-from everloop.registry.records import Champion, Place, Run, Version
+from everloop.registry.records import Champion, Place, Rollout, Run, Version
 from everloop.registry.states import SERVING, SINGLE_PLACE, State
 
 
-class Versions(Evidence):
-    """The versions of a model."""
+class Versions:
+    """The versions of a model, and the pointer to the one that serves."""
 
-    def version(self, number: int) -> Version:
+    def __init__(self, ledger: Ledger, snapshots: Snapshots) -> None:
+        self._ledger = ledger
+        self._snapshots = snapshots
+        self.model = ledger.model
+
+    def get(self, number: int) -> Version:
         """The version of that number.
 
         Raises
         ------
         UnknownVersionError
         """
-        found = self._read(Version, keys.version(number))
+        found = self._ledger.read(Version, keys.version(number))
         if found is None:
             raise UnknownVersionError(f"model {self.model} has no version {number}; `everloop status` lists them")
         return found
 
-    def versions(self) -> Iterator[Version]:
+    def all(self) -> Iterator[Version]:
         """All versions, oldest first."""
-        return self._all(Version, keys.VERSIONS)
+        return self._ledger.all(Version, keys.VERSIONS)
 
     def champion(self) -> Champion | None:
         """The pointer to the version that serves; None before the first promotion."""
-        return self._holder(Champion, keys.CHAMPION)
+        return self._ledger.holder(Champion, keys.CHAMPION)
 
-    def version_in(self, state: State) -> int | None:
+    def place(self, state: State) -> int | None:
         """The number of the one version in ``staging`` or ``shadow``; None when there is none."""
-        place = self._holder(Place, keys.place(state))
+        place = self._ledger.holder(Place, keys.place(state))
         return place.version if place else None
 
-    def versions_of_snapshot(self, snapshot_hash: str) -> Iterator[tuple[str, int]]:
+    def of_snapshot(self, snapshot_hash: str) -> Iterator[tuple[str, int]]:
         """Model and number of every version, of any model, that was trained on a snapshot."""
         arguments: dict[str, Any] = {
-            "TableName": self.table,
+            "TableName": self._ledger.table,
             "IndexName": BY_SNAPSHOT,
             "KeyConditionExpression": "snapshot_pk = :snapshot",
             "ExpressionAttributeValues": {":snapshot": attribute(keys.snapshot_partition(snapshot_hash))},
         }
         while True:
-            page = self.client.query(**arguments)
+            page = self._ledger.client.query(**arguments)
             for item in page["Items"]:
                 version = Version.from_item(item)
                 yield version.model, version.version
@@ -70,7 +75,7 @@ class Versions(Evidence):
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def register_version(
+    def register(
         self,
         *,
         run_id: str,
@@ -99,11 +104,11 @@ class Versions(Evidence):
         """
 
         def plan() -> Plan:
-            run = self._read(Run, keys.run(run_id))
+            run = self._ledger.read(Run, keys.run(run_id))
             if run is None:
                 raise UnknownRunError(f"model {self.model}: run {run_id} was never opened")
             number, counted = self._next_number()
-            snapshot = self.snapshot(snapshot_hash)
+            snapshot = self._snapshots.find(snapshot_hash)
             prefix = artifact_prefix(self.model, number)
             manifest = Manifest(
                 model=self.model,
@@ -167,11 +172,11 @@ class Versions(Evidence):
             )
             return Plan(written, (entry,))
 
-        self.commit(f"register:{run_id}", f"register the candidate of run {run_id}", plan)
-        run = self._read(Run, keys.run(run_id))
+        self._ledger.commit(f"register:{run_id}", f"register the candidate of run {run_id}", plan)
+        run = self._ledger.read(Run, keys.run(run_id))
         if run is None or run.version is None:
             raise UnknownRunError(f"model {self.model}: run {run_id} is marked registered, but has no version")
-        return self.version(run.version)
+        return self.get(run.version)
 
     def mark_evaluated(self, number: int, *, at: str, actor: str) -> Version:
         """Move a version whose gate passed to ``evaluated``. Once for the run that registered it.
@@ -181,7 +186,7 @@ class Versions(Evidence):
         InvalidTransitionError
             When its gate failed.
         """
-        version = self.version(number)
+        version = self.get(number)
         if version.gate.get("verdict") != "pass":
             raise InvalidTransitionError(
                 f"model {self.model}: the gate of version {number} said {version.gate.get('verdict')!r}, not 'pass'"
@@ -197,7 +202,19 @@ class Versions(Evidence):
         )
 
     def retire(self, number: int, *, reason: str, at: str, actor: str) -> Version:
-        """Retire a deprecated version, once."""
+        """Retire a deprecated version, once.
+
+        Raises
+        ------
+        InvalidTransitionError
+            When a rollout that is open would go back to it.
+        """
+        for rollout in self._ledger.all(Rollout, keys.ROLLOUTS):
+            if rollout.is_open and rollout.previous_version == number:
+                raise InvalidTransitionError(
+                    f"model {self.model}: rollout {rollout.rollout_id} would go back to version {number}, so it is not"
+                    " retired before that rollout has ended"
+                )
         return self.transition(
             number,
             State.RETIRED,
@@ -234,28 +251,41 @@ class Versions(Evidence):
         """
 
         def plan() -> Plan:
-            version = self._expect(number, expected)
+            version = self.expect(number, expected)
             if expected in SERVING or to in SERVING:
                 raise InvalidTransitionError(
                     f"version {number}: {expected} → {to} moves the champion; promote or roll back instead"
                 )
-            self._check_place(to, number)
+            self.check_place(to, number)
             moved = move(version, to, at=at, actor=actor, reason=reason, details=details)
             return Plan(moved.changes, (moved.entry,))
 
-        self.commit(operation, f"version {number}: {expected} → {to}", plan)
-        return self.version(number)
+        self._ledger.commit(operation, f"version {number}: {expected} → {to}", plan)
+        return self.get(number)
 
-    def _expect(self, number: int, *states: State) -> Version:
-        version = self.version(number)
+    def expect(self, number: int, *states: State) -> Version:
+        """The version of that number, which is in one of ``states``.
+
+        Raises
+        ------
+        InvalidTransitionError
+            When it is in another.
+        """
+        version = self.get(number)
         if version.state not in states:
             raise InvalidTransitionError(
                 f"model {self.model}: version {number} is {version.state}, not {' or '.join(states)}"
             )
         return version
 
-    def _check_place(self, to: State, number: int) -> None:
-        holder = self.version_in(to) if to in SINGLE_PLACE else None
+    def check_place(self, to: State, number: int) -> None:
+        """Refuse to put a version where there is room for one, and another is.
+
+        Raises
+        ------
+        StateOccupiedError
+        """
+        holder = self.place(to) if to in SINGLE_PLACE else None
         if holder is not None and holder != number:
             raise StateOccupiedError(
                 f"model {self.model}: version {holder} is in {to}, so version {number} can not be;"
@@ -263,7 +293,7 @@ class Versions(Evidence):
             )
 
     def _next_number(self) -> tuple[int, Change]:
-        item = self._item(keys.COUNTER)
+        item = self._ledger.item(keys.COUNTER)
         key = {"pk": attribute(keys.partition(self.model)), "sk": attribute(keys.COUNTER)}
         last = int(plain(item["last"])) if item else 0
         unmoved = holds(f"the last version is {last}", last=last) if item else changes.absent("no version exists")

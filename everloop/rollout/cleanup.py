@@ -13,11 +13,11 @@ SETTLING_SECONDS = 300
 
 def retire_versions(store: RegistryStore, *, bake_seconds: int, at: str, actor: str) -> list[int]:
     """Retire every version that may be retired; return their numbers."""
-    champion = store.champion()
-    open_rollouts = [r for r in store.rollouts() if r.is_open]
+    champion = store.versions.champion()
+    open_rollouts = [r for r in store.rollouts.all() if r.is_open]
     referred = frozenset(v for r in open_rollouts for v in (r.version, r.previous_version) if v)
     retired = []
-    for version in store.versions():
+    for version in store.versions.all():
         facts = RetirementFacts(
             version=version.version,
             state=version.state,
@@ -29,16 +29,16 @@ def retire_versions(store: RegistryStore, *, bake_seconds: int, at: str, actor: 
         )
         decision = decide_retirement(facts)
         if decision.retire:
-            store.retire(version.version, reason="; ".join(decision.reasons), at=at, actor=actor)
+            store.versions.retire(version.version, reason="; ".join(decision.reasons), at=at, actor=actor)
             retired.append(version.version)
     return retired
 
 
 def needed_lambda_versions(store: RegistryStore, rollout: Rollout, *, at: str) -> set[str]:
     """The function versions that serve, that an open rollout needs, or that the alias left only just now."""
-    champion = store.champion()
+    champion = store.versions.champion()
     needed = {champion.lambda_version} if champion else set()
-    for other in store.rollouts():
+    for other in store.rollouts.all():
         if other.is_open:
             needed |= {other.lambda_version, other.fallback_lambda_version}
     promoted = parse_instant(rollout.promoted_at or rollout.started_at)

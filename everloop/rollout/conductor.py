@@ -52,15 +52,15 @@ class Conductor:
             The version to roll out; for new code it may be left out.
         """
         run_id = run["run_id"]
-        known = self.store.find_rollout(run_id)
+        known = self.store.rollouts.find(run_id)
         if known is not None:
             return self._described(known)
-        self.store.check_active(run_id)
+        self.store.runs.check_active(run_id)
         self._end_leftovers(run_id, at)
         kind = "code" if run["kind"] == "rollout" else "version"
-        champion = self.store.champion()
+        champion = self.store.versions.champion()
         number = self._number(kind, version, champion)
-        registered = self.store.version(number)
+        registered = self.store.versions.get(number)
         champion = self._published_champion(champion, run_id, at)
         fallback = self._stand_on(champion, run_id, at)
         published = self.target.publish(_artifact(registered))
@@ -78,7 +78,7 @@ class Conductor:
             previous_lambda_version=champion.lambda_version if champion else None,
             previous_code_sha256=champion.code_sha256 if champion else None,
         )
-        return self._described(self.store.start_rollout(rollout, at=at, actor=_actor(run_id)))
+        return self._described(self.store.rollouts.start(rollout, at=at, actor=_actor(run_id)))
 
     def shift(self, asked: dict[str, Any], *, at: str) -> dict[str, Any]:
         """Bring the step after ``asked["step_index"]`` into effect.
@@ -88,13 +88,13 @@ class Conductor:
         RolloutEndedError
             When the rollout is past its canary.
         """
-        rollout = self.store.rollout(asked["rollout_id"])
+        rollout = self.store.rollouts.get(asked["rollout_id"])
         index = int(asked["step_index"]) + 1
         if index < rollout.step_index:
             return self._described(rollout)
         if rollout.status != "canary":
             raise RolloutEndedError(f"rollout {rollout.rollout_id} is {rollout.status}; no traffic is shifted")
-        self.store.check_active(rollout.run_id)
+        self.store.runs.check_active(rollout.run_id)
         plan = self._plan(rollout)
         step = plan.step(index) if plan.steps else None
         if step is not None:
@@ -102,7 +102,7 @@ class Conductor:
                 primary=rollout.fallback_lambda_version, candidate=rollout.lambda_version, percent=step.percent
             )
         try:
-            stepped = self.store.step_rollout(
+            stepped = self.store.rollouts.step(
                 rollout.rollout_id,
                 step_index=index,
                 percent=step.percent if step else None,
@@ -116,7 +116,7 @@ class Conductor:
 
     def check(self, asked: dict[str, Any], phase: str, *, at: str) -> dict[str, Any]:
         """Decide whether the rollout goes on. ``phase`` is ``canary`` or ``bake``."""
-        rollout = self.store.rollout(asked["rollout_id"])
+        rollout = self.store.rollouts.get(asked["rollout_id"])
         if not rollout.is_open or (phase == "canary" and rollout.status == "baking"):
             return self._answer(rollout, _decided_already(rollout))
         last = rollout.last_check
@@ -132,21 +132,21 @@ class Conductor:
                 "reasons": verdict.reasons_json(),
                 "step_index": rollout.step_index,
             }
-            rollout = self.store.record_check(rollout.rollout_id, check, at=at, actor=_actor(rollout.run_id))
+            rollout = self.store.rollouts.record_check(rollout.rollout_id, check, at=at, actor=_actor(rollout.run_id))
         return self._answer(rollout, verdict)
 
     def promote(self, asked: dict[str, Any], *, at: str) -> dict[str, Any]:
         """Make the version the champion, give it all the traffic, and announce it."""
         rollout_id = asked["rollout_id"]
-        actor = _actor(self.store.rollout(rollout_id).run_id)
+        actor = _actor(self.store.rollouts.get(rollout_id).run_id)
         # The registry before the alias: its transaction holds the conditions that say whether this version may
         # take over, and nothing unregistered may ever serve. A crash in between leaves the old champion most of the
         # traffic; a retry finds the transaction done and moves the alias, and so does the next rollout's start.
-        rollout = self.store.promote(rollout_id, at=at, actor=actor)
+        rollout = self.store.rollouts.promote(rollout_id, at=at, actor=actor)
         plan = self._plan(rollout)
         if rollout.status == "baking":
             self.target.settle(rollout.lambda_version)
-            rollout = self.store.rollout(rollout_id)
+            rollout = self.store.rollouts.get(rollout_id)
             if rollout.status == "rolled_back":
                 self._withdraw(rollout)
             elif not rollout.changes_nothing:
@@ -178,7 +178,7 @@ class Conductor:
         dict
             The rollout, with ``rolled_back``: false when there is nothing (left) to roll back.
         """
-        rollout = self.store.find_rollout(rollout_id)
+        rollout = self.store.rollouts.find(rollout_id)
         if rollout is None:
             return {"rollout_id": rollout_id, "rolled_back": False, "reasons": reasons or []}
         if rollout.status == "canary" or (rollout.status == "baking" and not only_canary):
@@ -189,7 +189,9 @@ class Conductor:
             why = reasons or rollout.last_check.get("reasons") or [_UNEXPLAINED]
             who = actor or _actor(rollout.run_id)
             try:
-                rollout = self.store.roll_back(rollout_id, reasons=why, at=at, actor=who, only_canary=only_canary)
+                rollout = self.store.rollouts.roll_back(
+                    rollout_id, reasons=why, at=at, actor=who, only_canary=only_canary
+                )
             except RolloutEndedError:
                 # Somebody else brought it to another end meanwhile.
                 self._restore(rollout)
@@ -201,10 +203,10 @@ class Conductor:
 
     def retire(self, asked: dict[str, Any], *, at: str) -> dict[str, Any]:
         """Complete the rollout, retire what it replaced, and delete function versions nobody needs."""
-        rollout = self.store.rollout(asked["rollout_id"])
+        rollout = self.store.rollouts.get(asked["rollout_id"])
         actor = _actor(rollout.run_id)
         if rollout.status == "baking":
-            rollout = self.store.end_rollout(rollout.rollout_id, status="completed", at=at, actor=actor)
+            rollout = self.store.rollouts.end(rollout.rollout_id, status="completed", at=at, actor=actor)
         bake = self.declared.bake_minutes * 60
         needed = needed_lambda_versions(self.store, rollout, at=at)
         return self._described(rollout) | {
@@ -236,13 +238,13 @@ class Conductor:
         """
         if champion is None:
             return None
-        artifact = _artifact(self.store.version(champion.version))
+        artifact = _artifact(self.store.versions.get(champion.version))
         if self.target.holds(champion.lambda_version, artifact):
             return champion
         if self.target.current().primary == LATEST:
             self.target.idle()
         published = self.target.publish(artifact)
-        self.store.republish(
+        self.store.rollouts.republish(
             run_id,
             champion.version,
             lambda_version=published.lambda_version,
@@ -250,7 +252,7 @@ class Conductor:
             at=at,
             actor=_actor(run_id),
         )
-        return self.store.champion()
+        return self.store.versions.champion()
 
     def _give_back(self, rollout: Rollout) -> None:
         """Send every request to what served before the rollout.
@@ -275,19 +277,19 @@ class Conductor:
                 "percent": before.percent,
                 "settled": champion.lambda_version,
             }
-            self.store.note_reconciled(run_id, champion.version, details=details, at=at, actor=_actor(run_id))
+            self.store.rollouts.note_reconciled(run_id, champion.version, details=details, at=at, actor=_actor(run_id))
         return champion.lambda_version
 
     def _end_leftovers(self, run_id: str, at: str) -> None:
         """End the rollouts that earlier runs left open when they died."""
-        for rollout in self.store.rollouts():
+        for rollout in self.store.rollouts.all():
             if not rollout.is_open or rollout.run_id == run_id:
                 continue
             if rollout.status == "canary":
                 sentence = f"run {rollout.run_id} ended before its rollout did"
                 self.roll_back(rollout.rollout_id, reasons=[{"code": "run_ended", "sentence": sentence}], at=at)
             else:
-                self.store.end_rollout(rollout.rollout_id, status="superseded", at=at, actor=_actor(run_id))
+                self.store.rollouts.end(rollout.rollout_id, status="superseded", at=at, actor=_actor(run_id))
 
     def _withdraw(self, rollout: Rollout) -> None:
         """Take away what an action gave that was under way while somebody else rolled back: it ends after the rollback.
@@ -300,14 +302,14 @@ class Conductor:
 
     def _restore(self, rollout: Rollout) -> None:
         """Put the alias where the registry's pointer is, unless another canary has it by now."""
-        others = (other for other in self.store.rollouts() if other.rollout_id != rollout.rollout_id)
+        others = (other for other in self.store.rollouts.all() if other.rollout_id != rollout.rollout_id)
         if any(other.status == "canary" for other in others):
             return
-        champion = self.store.champion()
+        champion = self.store.versions.champion()
         self.target.settle(champion.lambda_version if champion else rollout.fallback_lambda_version)
 
     def _check_still_undoable(self, rollout: Rollout) -> None:
-        champion = self.store.champion()
+        champion = self.store.versions.champion()
         standing = champion.version if champion else None
         expected = rollout.version if rollout.status == "baking" else rollout.previous_version
         if standing != expected:
@@ -361,7 +363,7 @@ class Conductor:
 
     def _manifest(self, rollout: Rollout) -> dict[str, Any]:
         return serving_manifest(
-            self.store.version(rollout.version),
+            self.store.versions.get(rollout.version),
             rollout,
             bucket=self.artifact_bucket,
             function=self.target.function,

@@ -108,13 +108,13 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
     scheduled = parse_instant(event["scheduled_time"])
     windows = windows_at(using.declaration, scheduled)
     end = format_instant(windows.end)
-    champion = using.store.champion()
+    champion = using.store.versions.champion()
     if champion is None:
         return {"window_end": end, "decision": "none", "reason": "no champion serves: there is nothing to watch"}
-    recorded = using.store.window(end)
+    recorded = using.store.windows.find(end)
     if recorded is None:
         document = watch(using.declaration, windows, _scene(using, champion, windows), using.query)
-        recorded = using.store.put_window(Window(using.declaration.model, end, document))
+        recorded = using.store.windows.put(Window(using.declaration.model, end, document))
     document = recorded.document
     print(_metrics(document, scheduled), flush=True)
     answer = {"window_end": end, "decision": document["decision"], "reasons": document["reasons"]}
@@ -128,17 +128,17 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
 
 
 def _scene(using: Services, champion: Champion, windows: Windows) -> Scene:
-    active, runs = using.store.active_run(), using.store.runs()
-    version = using.store.version(champion.version)
+    active, runs = using.store.runs.active(), using.store.runs.all()
+    version = using.store.versions.get(champion.version)
 
     def latest(count: int) -> list[dict[str, Any]]:
-        return [window.document for window in using.store.latest_windows(count)]
+        return [window.document for window in using.store.windows.latest(count)]
 
     return Scene(
         champion=champion,
         reference=_reference(using, version),
         earlier=reach_back(using.declaration, windows, runs, latest),
-        own=(window.document for window in using.store.windows_after(version.created_at)),
+        own=(window.document for window in using.store.windows.after(version.created_at)),
         runs=runs,
         active_run=active.run_id if active else None,
     )

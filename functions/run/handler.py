@@ -88,7 +88,7 @@ def _open(event: dict[str, Any], using: Services) -> dict[str, Any]:
             f" {asked.get('trigger')!r}; a kind is one of {', '.join(KINDS)}, a trigger an object with kind and reason:"
             " `everloop train` gives both"
         )
-    run = using.store.open_run(
+    run = using.store.runs.open(
         event["execution"],
         kind=asked["kind"],
         trigger=asked["trigger"],
@@ -109,8 +109,8 @@ def _close(event: dict[str, Any], using: Services) -> dict[str, Any]:
     cause, sentences = event.get("cause"), [reason["sentence"] for reason in event.get("reasons") or []]
     trained = event.get("trained", True)
     if trained and event["status"] == "failed":
-        trained = using.store.run(event["execution"]).version is not None or by_the_model(cause or "")
-    run = using.store.close_run(
+        trained = using.store.runs.get(event["execution"]).version is not None or by_the_model(cause or "")
+    run = using.store.runs.close(
         event["execution"],
         status=event["status"],
         cause=readable_cause(cause) if cause else "; ".join(sentences) or None,
@@ -124,7 +124,7 @@ def _close(event: dict[str, Any], using: Services) -> dict[str, Any]:
 def _described(run: Run, using: Services) -> dict[str, Any]:
     champion, uri = None, "none"
     if run.champion_version is not None:
-        version = using.store.version(run.champion_version)
+        version = using.store.versions.get(run.champion_version)
         uri = f"s3://{using.artifact_bucket}/{version.artifact_prefix}"
         champion = {"version": version.version, "artifact_uri": uri}
     return {

@@ -123,7 +123,7 @@ def act(event: dict[str, Any], using: Services, *, request_id: str) -> dict[str,
     parts = build_snapshot(rows, declaration, query=query, as_of=as_of)
     stored = store_snapshot(using.s3_client, bucket, parts)
     snapshot = parts.snapshot
-    using.store.put_snapshot(
+    using.store.snapshots.put(
         SnapshotRecord(
             model=declaration.model,
             snapshot_hash=snapshot.snapshot_hash,

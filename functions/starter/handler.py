@@ -82,7 +82,7 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
 
 def _is_recorded(store: RegistryStore, run_id: str) -> bool:
     try:
-        store.run(run_id)
+        store.runs.get(run_id)
     except UnknownRunError:
         return False
     return True

@@ -33,7 +33,7 @@ def open_run(
     store: RegistryStore, run_id: str, *, when: str | None = None, kind: str = "train", runs: int = 100
 ) -> Run:
     """Open a run."""
-    return store.open_run(
+    return store.runs.open(
         run_id, kind=kind, trigger=TRIGGER, at=when or at(0), actor="test", quota_runs=runs, quota_days=7
     )
 
@@ -42,7 +42,7 @@ def close_run(
     store: RegistryStore, run_id: str, *, when: str | None = None, status: str = "succeeded", trained: bool = True
 ) -> Run:
     """Close a run."""
-    return store.close_run(run_id, status=status, cause=None, at=when or at(50), actor="test", trained=trained)
+    return store.runs.close(run_id, status=status, cause=None, at=when or at(50), actor="test", trained=trained)
 
 
 def register(
@@ -60,7 +60,7 @@ def register(
     files |= {name: {"sha256": sha256_hex(data), "bytes": len(data)} for name, data in (contents or {}).items()}
     if refit:
         files["evaluated/model.onnx"] = {"sha256": f"sibling-of-{run_id}", "bytes": 3}
-    version = store.register_version(
+    version = store.versions.register(
         run_id=run_id,
         snapshot_hash=snapshot,
         code_sha256="c0de",
@@ -73,14 +73,14 @@ def register(
     )
     if gate["verdict"] != "pass":
         return version
-    return store.mark_evaluated(version.version, at=at(11), actor="test")
+    return store.versions.mark_evaluated(version.version, at=at(11), actor="test")
 
 
 def start_rollout(
     store: RegistryStore, run_id: str, number: int, *, kind: str = "version", code: str = "fc1"
 ) -> Rollout:
     """Start a rollout against the present champion."""
-    champion = store.champion()
+    champion = store.versions.champion()
     rollout = Rollout(
         model=store.model,
         rollout_id=run_id,
@@ -95,7 +95,7 @@ def start_rollout(
         previous_lambda_version=champion.lambda_version if champion else None,
         previous_code_sha256=champion.code_sha256 if champion else None,
     )
-    return store.start_rollout(rollout, at=at(20), actor="test")
+    return store.rollouts.start(rollout, at=at(20), actor="test")
 
 
 def manifest_of(version: Version) -> Manifest:
@@ -118,16 +118,16 @@ def crown(
     open_run(store, run_id)
     version = register(store, run_id, contents=contents)
     start_rollout(store, run_id, version.version)
-    store.promote(run_id, at=at(30), actor="test")
+    store.rollouts.promote(run_id, at=at(30), actor="test")
     if complete:
-        store.end_rollout(run_id, status="completed", at=at(40), actor="test")
+        store.rollouts.end(run_id, status="completed", at=at(40), actor="test")
         close_run(store, run_id)
-    return store.version(version.version)
+    return store.versions.get(version.version)
 
 
 def champion_and_rejected(store: RegistryStore) -> RegistryStore:
     """Version 1 serves; version 2 failed its gate; both were trained on the snapshot s1."""
-    store.put_snapshot(Snapshot(store.model, "s1", "s3://lake/s1/", at(0), {"rows": {"train": 5}}))
+    store.snapshots.put(Snapshot(store.model, "s1", "s3://lake/s1/", at(0), {"rows": {"train": 5}}))
     crown(store, "train-1")
     open_run(store, "train-2", when=at(60))
     register(store, "train-2", gate=FAILED)

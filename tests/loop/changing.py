@@ -169,12 +169,14 @@ class Changing(Loop):
                 return found
             self.statuses(12, **fields)
             self.advance(minutes=30)
-        raise AssertionError(f"it does not come to hold: {self.store.rollouts()[:1]}")
+        raise AssertionError(f"it does not come to hold: {self.store.rollouts.all()[:1]}")
 
     def served_to_the_end(self, run: str, **fields: Any) -> Run:
         """Ask with such rows and move the clock on until a run is closed; its record."""
-        self.served_until(lambda: self.store.active_run() is None and self.executions().get(run) != "RUNNING", **fields)
-        return self.store.run(run)
+        self.served_until(
+            lambda: self.store.runs.active() is None and self.executions().get(run) != "RUNNING", **fields
+        )
+        return self.store.runs.get(run)
 
     def rolled_out(self, **fields: Any) -> Run:
         """Roll the champion out under the code last deployed, while callers send such rows."""
@@ -196,7 +198,7 @@ class Changing(Loop):
         """Wait until a run's candidate has its share of the requests."""
 
         def shared() -> bool:
-            return any(rollout.run_id == run and rollout.step_index >= 0 for rollout in self.store.rollouts())
+            return any(rollout.run_id == run and rollout.step_index >= 0 for rollout in self.store.rollouts.all())
 
         self.wait_until(lambda: self.executions().get(run) != "RUNNING" or shared(), seconds=300)
-        assert shared(), self.store.run(run)
+        assert shared(), self.store.runs.get(run)

@@ -79,9 +79,9 @@ class Loop:
         now = self.now()
         due = now.replace(hour=11, minute=5, second=0, microsecond=0)
         due += timedelta(days=1) if due <= now + timedelta(minutes=30) else timedelta(0)
-        before = self.store.latest_windows(1)
+        before = self.store.windows.latest(1)
         self.advance_to(due)
-        (latest,) = self.store.latest_windows(1)
+        (latest,) = self.store.windows.latest(1)
         assert [latest.end] != [window.end for window in before], f"nothing was recorded by {due}: {latest.end}"
         return latest.document
 
@@ -125,8 +125,8 @@ class Loop:
     def finish(self, run_id: str) -> Run:
         """Serve requests and move the clock on until a run is closed; its record."""
         for _ in range(120):
-            if self.store.active_run() is None and self.executions().get(run_id) != ACTIVE:
-                return self.store.run(run_id)
+            if self.store.runs.active() is None and self.executions().get(run_id) != ACTIVE:
+                return self.store.runs.get(run_id)
             for _ in range(3):
                 assert self.post({"instances": self.instances(1)})[0] == 200
             self.advance(hours=1)

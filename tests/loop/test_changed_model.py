@@ -96,12 +96,12 @@ def test_a_candidate_of_the_new_declaration_can_be_rolled_back_within_its_bake(l
     loop.does(typed.IMPORT)
     # WHEN a candidate uses them, THEN in its canary both answer old and new rows; the new category it answers alone
     run = loop.started(typed.TRAIN)
-    assert loop.store.run(run).version == 2
+    assert loop.store.runs.get(run).version == 2
     loop.to_canary(run)
     assert loop.statuses(8) | loop.statuses(8, **NEW) == {(200, 1), (200, 2)}
     assert loop.statuses(16, **NEW, line="east") == {(400, None), (200, 2)}
     # AND as champion, all of it
-    loop.served_until(lambda: loop.store.champion().version == 2)
+    loop.served_until(lambda: loop.store.versions.champion().version == 2)
     assert loop.statuses(4) == loop.statuses(4, **NEW) == loop.statuses(4, line="east") == {(200, 2)}
     # WHEN it is taken back within its bake, THEN the version before answers what it answered
     arn = loop.model.state_machine_arn.replace(":stateMachine:", ":execution:") + f":{run}"
@@ -109,7 +109,7 @@ def test_a_candidate_of_the_new_declaration_can_be_rolled_back_within_its_bake(l
     loop.does(typed.STOP, ARN=arn)
     assert "version 1 has all of it" in loop.does(typed.BACK)
     loop.does(typed.RELEASE, RUN=run)
-    assert loop.store.champion().version == 1
+    assert loop.store.versions.champion().version == 1
     assert loop.statuses(4) == loop.statuses(4, **NEW) == {(200, 1)}
     assert loop.statuses(4, **NEW, line="east") == {(400, None)}
     assert loop.next_monitoring()["rows"] > 0
@@ -120,7 +120,7 @@ def test_a_feature_is_taken_out_of_the_script_first_and_then_removed(loop: Chang
     loop.project.declare(document(**MORE), left_out=("distance",))
     loop.does(typed.DEPLOY)
     run = loop.started(typed.TRAIN)
-    assert loop.store.run(run).version == 3
+    assert loop.store.runs.get(run).version == 3
     loop.to_canary(run)
     # THEN callers have to send it as long as the version before answers
     assert loop.statuses(8, **NEW) == {(200, 1), (200, 3)}
@@ -147,7 +147,7 @@ def test_a_feature_is_taken_out_of_the_script_first_and_then_removed(loop: Chang
 
 
 def test_a_removed_model_serves_its_champion_again_once_deployed_again(loop: Changing) -> None:
-    before, captured = loop.store.champion(), len(loop.lake_predictions())
+    before, captured = loop.store.versions.champion(), len(loop.lake_predictions())
     assert "active run none" in loop.does(typed.STATUS)
     loop.does(typed.DESTROY)
     assert "is not deployed" in loop.refuses(typed.STATUS)
@@ -163,7 +163,7 @@ def test_a_removed_model_serves_its_champion_again_once_deployed_again(loop: Cha
     loop.wait_until(lambda: (200, 3) in loop.statuses(1, **RENAMED))
     assert loop.served_to_the_end(run, **RENAMED).status == "succeeded"
     assert loop.statuses(4, **RENAMED) == {(200, 3)}
-    champion = loop.store.champion()
+    champion = loop.store.versions.champion()
     assert (champion.version, champion.since) == (before.version, before.since)
     assert champion.lambda_version != before.lambda_version
     # AND captured rows, audit and monitor go on where they were

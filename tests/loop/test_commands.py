@@ -218,7 +218,7 @@ def test_a_file_with_a_bad_row_is_refused_as_a_whole(
 def test_a_candidate_that_the_gate_refuses_ends_with_a_status_of_its_own(store: RegistryStore, refused: Told) -> None:
     assert refused.status == 3, refused.out + refused.err
     assert f"FAILED  minimum_test_rows: There are {FIRST_TEST_ROWS} test rows" in refused.out
-    (run,) = [run for run in store.runs() if run.trigger["reason"] == "the first file"]
+    (run,) = [run for run in store.runs.all() if run.trigger["reason"] == "the first file"]
     assert (run.status, run.verdict) == ("rejected", "fail")
     assert f"run {run.run_id}: fail, registered as version {run.version}" in refused.out
 
@@ -228,7 +228,7 @@ def test_a_candidate_that_passes_is_told_with_its_reasons(store: RegistryStore, 
     verdict = trained.document
     assert verdict["verdict"] == "pass"
     assert all(reason["passed"] for reason in verdict["reasons"])
-    run = store.run(verdict["run_id"])
+    run = store.runs.get(verdict["run_id"])
     assert (run.version, run.trigger["kind"], run.trigger["reason"]) == (verdict["version"], "manual", "all of it")
     steps = [line.split()[2:4] for line in trained.err.splitlines() if line.startswith("2013-")]
     assert ["Train", "started"] in steps
@@ -236,13 +236,13 @@ def test_a_candidate_that_passes_is_told_with_its_reasons(store: RegistryStore, 
 
 
 def test_nobody_trains_beside_a_run_that_is_active(store: RegistryStore, shell: Shell, trained: Told) -> None:
-    before = [run.run_id for run in store.runs()]
+    before = [run.run_id for run in store.runs.all()]
     told = shell.type("train", BAKERY)
     assert told.status == 1
     assert f"the run {trained.document['run_id']} of {BAKERY} is active since" in told.err
     assert "and bakes until" in told.err
     assert "start again after that" in told.err
-    assert [run.run_id for run in store.runs()] == before
+    assert [run.run_id for run in store.runs.all()] == before
 
 
 def test_a_file_of_questions_is_answered(sales: Sales, trained: Told, answered: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ def shares(loop: Loop) -> dict[str, float]:
 def start_canary(loop: Loop, run_id: str) -> None:
     """Return once the run's candidate has its first share of the traffic."""
     loop.wait_until(lambda: len(shares(loop)) == 2 or loop.executions().get(run_id) not in (None, "RUNNING"))
-    run = loop.store.run(run_id)
+    run = loop.store.runs.get(run_id)
     refused = [reason["sentence"] for reason in run.gate_reasons if not reason["passed"]]
     assert len(shares(loop)) == 2, (run.status, run.cause, refused)
 
@@ -102,10 +102,10 @@ def _with_script(archive: bytes, script: bytes) -> bytes:
 
 def test_a_candidate_that_fails_its_requests_is_taken_back_by_the_guardrail(loop: Loop) -> None:
     # GIVEN a candidate in its canary whose model is not the one that was registered
-    champion, before = loop.store.champion(), shares(loop)
+    champion, before = loop.store.versions.champion(), shares(loop)
     run_id = start_training(loop.account, loop.name, reason="a canary that fails")
     start_canary(loop, run_id)
-    candidate = loop.store.version(loop.store.rollout(run_id).version)
+    candidate = loop.store.versions.get(loop.store.rollouts.get(run_id).version)
     assert candidate.state is State.STAGING
     with altered(loop, candidate.artifact_prefix + "model.onnx"):
         failed = 0
@@ -122,15 +122,15 @@ def test_a_candidate_that_fails_its_requests_is_taken_back_by_the_guardrail(loop
     # THEN all of the traffic is the champion's again, and every request is answered
     assert shares(loop) == before
     assert versions_that_answer(loop) == {champion.version}
-    assert loop.store.champion() == champion
-    assert loop.store.version(champion.version).state is State.PRODUCTION
+    assert loop.store.versions.champion() == champion
+    assert loop.store.versions.get(champion.version).state is State.PRODUCTION
     # AND the rollout, the version and the run say why
-    rollout, run = loop.store.rollout(run_id), loop.store.run(run_id)
+    rollout, run = loop.store.rollouts.get(run_id), loop.store.runs.get(run_id)
     assert (rollout.status, rollout.percent) == ("rolled_back", 0)
     (reason,) = rollout.reasons
     assert reason["code"] == "error_rate"
     assert reason["sentence"].startswith("4 of ")
-    version = loop.store.version(candidate.version)
+    version = loop.store.versions.get(candidate.version)
     assert (version.state, version.reason) == (State.EXPERIMENTING, reason["sentence"])
     assert (run.status, run.cause) == ("rolled_back", reason["sentence"])
     assert loop.executions()[run_id] == "SUCCEEDED"
@@ -140,12 +140,12 @@ def test_a_candidate_that_fails_its_requests_is_taken_back_by_the_guardrail(loop
 
 
 def test_a_crashing_training_script_closes_the_run_with_its_last_lines(loop: Loop) -> None:
-    champion, before = loop.store.champion(), shares(loop)
+    champion, before = loop.store.versions.champion(), shares(loop)
     with training_script(loop, CRASHING):
         run_id = start_training(loop.account, loop.name, reason="a script that crashes")
         loop.wait_until(lambda: loop.executions().get(run_id) not in (None, "RUNNING"))
     assert loop.executions()[run_id] == "FAILED"
-    run = loop.store.run(run_id)
+    run = loop.store.runs.get(run_id)
     assert run.status == "failed"
     assert "train.py line 4: ValueError: the snow of True winters is missing" in run.cause
     assert 'raise ValueError(f"the snow of {rows > 0} winters is missing")' in run.cause
@@ -156,8 +156,8 @@ def test_a_crashing_training_script_closes_the_run_with_its_last_lines(loop: Loo
     (newest, *_) = json.loads(typed("status", loop.name, "--json"))[0]["runs"]
     assert (newest["run_id"], newest["status"], newest["cause"]) == (run_id, "failed", run.cause)
     # AND nothing else has changed
-    assert (loop.store.champion(), shares(loop), loop.store.active_run()) == (champion, before, None)
-    assert loop.store.version(champion.version).state is State.PRODUCTION
+    assert (loop.store.versions.champion(), shares(loop), loop.store.runs.active()) == (champion, before, None)
+    assert loop.store.versions.get(champion.version).state is State.PRODUCTION
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_a_stopped_canary_is_alarmed_and_taken_back_by_releasing_its_run(loop: L
     # THEN the traffic is where it was, and the next run may start
     assert "rolled_back" in told
     assert shares(loop) == before
-    rollout: Any = loop.store.rollout(run_id)
+    rollout: Any = loop.store.rollouts.get(run_id)
     assert (rollout.status, rollout.reasons[0]["code"]) == ("rolled_back", "taken_back")
-    assert (loop.store.run(run_id).status, loop.store.active_run()) == ("released", None)
-    assert versions_that_answer(loop) == {loop.store.champion().version}
+    assert (loop.store.runs.get(run_id).status, loop.store.runs.active()) == ("released", None)
+    assert versions_that_answer(loop) == {loop.store.versions.champion().version}

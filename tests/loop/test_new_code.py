@@ -38,10 +38,10 @@ def serving(loop: Loop) -> dict[str, Any]:
 
 def test_new_code_waits_for_its_rollout_and_serves_after_it(loop: Loop, models_directory: Path, tmp_path: Path) -> None:
     # GIVEN a champion that serves, no run under way, and new code deployed
-    under_way = loop.store.active_run()
+    under_way = loop.store.runs.active()
     if under_way is not None:
         loop.finish(under_way.run_id)
-    before, champion = serving(loop), loop.store.champion()
+    before, champion = serving(loop), loop.store.versions.champion()
     shutil.copytree(models_directory, tmp_path / "models")
     deploy_changed(loop, tmp_path / "models")
     # THEN the traffic stays where it was, and the status says what waits
@@ -51,7 +51,7 @@ def test_new_code_waits_for_its_rollout_and_serves_after_it(loop: Loop, models_d
     # WHEN the rollout is started
     started = CliRunner().invoke(everloop, ["rollout", "start", loop.name, "--reason", "a clearer objective"])
     assert started.exit_code == 0, started.output
-    run = loop.wait_until(loop.store.active_run)
+    run = loop.wait_until(loop.store.runs.active)
     # THEN a part of the traffic goes to the new code first
     loop.wait_until(lambda: serving(loop)["routing"])
     during = serving(loop)
@@ -63,8 +63,8 @@ def test_new_code_waits_for_its_rollout_and_serves_after_it(loop: Loop, models_d
     assert after["routing"] == {}
     assert after["version"] == next(iter(during["routing"]["AdditionalVersionWeights"]))
     assert after["code"] != before["code"]
-    assert loop.store.champion().version == champion.version
+    assert loop.store.versions.champion().version == champion.version
     assert not model_status(loop.account, loop.name).code_waits
-    newest = loop.store.rollouts()[0]
+    newest = loop.store.rollouts.all()[0]
     assert (newest.kind, newest.version, newest.status) == ("code", champion.version, "completed")
     assert loop.post({"instances": loop.instances(1)})[0] == 200

@@ -188,16 +188,16 @@ def test_the_registry_function_refuses_what_a_caller_may_not(
     loop: Loop, roles: list[Role], function: str, command: dict[str, Any]
 ) -> None:
     role = next(role for role in roles if role.is_of(loop.name, function))
-    before = loop.store.audit_head()
+    before = loop.store.ledger.audit_head()
     send = invoking(client_of(loop, role, "lambda"), f"everloop-{loop.name}-registry:{function}")
     refused = send(command)["refused"]
     assert refused["error"] == "CommandRefusedError"
     assert f"the caller {function} may send" in refused["message"], json.dumps(refused)
-    assert loop.store.audit_head() == before
+    assert loop.store.ledger.audit_head() == before
 
 
 def test_the_audit_says_through_whom_each_record_came(loop: Loop) -> None:
-    via = {record.details.get("via") for record in loop.store.audit_records()}
+    via = {record.details.get("via") for record in loop.store.ledger.audit_records()}
     assert via <= set(MAY_SEND)
     assert via >= {"run", "register", "rollout"}
     assert isinstance(loop.store, RemoteRegistry)

@@ -23,7 +23,7 @@ def test_a_request_delivered_twice_starts_one_run_and_nobody_starts_another_besi
     for _ in range(2):
         send(request, loop.account.client("events"), loop.account.platform.event_bus, at=now)
     # WHEN its run is active
-    active = loop.wait_until(loop.store.active_run)
+    active = loop.wait_until(loop.store.runs.active)
     assert active.run_id == request.execution_name
     # THEN `everloop train` says which run it is, and starts nothing
     with pytest.raises(RunActiveError, match=active.run_id):
@@ -35,12 +35,12 @@ def test_a_request_delivered_twice_starts_one_run_and_nobody_starts_another_besi
     send(request, loop.account.client("events"), loop.account.platform.event_bus, at=loop.now())
     loop.advance(minutes=5)
     assert set(loop.executions()) - set(before) == {request.execution_name}
-    assert [r.run_id for r in loop.store.runs()].count(request.execution_name) == 1
+    assert [r.run_id for r in loop.store.runs.all()].count(request.execution_name) == 1
 
 
 def test_without_one_permission_the_run_fails_and_says_which(loop: Loop) -> None:
     snapshot = f"everloop-{loop.name}-snapshot"
-    champion = loop.store.champion()
+    champion = loop.store.versions.champion()
     with loop.without_permission(snapshot, "athena:StartQueryExecution"):
         run_id = start_training(loop.account, loop.name, reason="without its permission")
         loop.wait_until(lambda: loop.executions().get(run_id) == "FAILED")
@@ -48,8 +48,8 @@ def test_without_one_permission_the_run_fails_and_says_which(loop: Loop) -> None
     assert found.status == "failed"
     assert "AccessDenied" in (found.cause or "")
     assert "athena:StartQueryExecution" in (found.cause or "")
-    assert loop.store.active_run() is None
-    assert loop.store.champion() == champion
+    assert loop.store.runs.active() is None
+    assert loop.store.versions.champion() == champion
     assert loop.raises("pipeline-failed")
     assert loop.post({"instances": loop.instances(1)})[0] == 200
 

@@ -51,7 +51,7 @@ def told(loop: Loop) -> dict:
 def references(loop: Loop) -> dict[int, Reference]:
     """What each version is watched against: of the evidence it is no part, but of the version's files."""
     s3, bucket = loop.account.client("s3"), loop.account.platform.artifact_bucket
-    keys = {version: loop.store.version(version).artifact_prefix + "profile.json" for version in (1, 2)}
+    keys = {version: loop.store.versions.get(version).artifact_prefix + "profile.json" for version in (1, 2)}
     return {
         version: Reference.from_json(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         for version, key in keys.items()
@@ -249,14 +249,14 @@ def test_the_retraining_that_was_due_was_carried_out(loop: Loop, told: dict) -> 
     assert [p["version"] for p in told["promotions"]] == [1, 2]
     assert told["champions_at_once"] == 1
     assert told["rollbacks"] == []
-    assert loop.store.version(1).state == State.RETIRED
+    assert loop.store.versions.get(1).state == State.RETIRED
 
 
 def test_what_served_had_learned_from_the_test_days_and_its_sibling_stands_beside_it(loop: Loop, told: dict) -> None:
     s3, bucket = loop.account.client("s3"), loop.account.platform.artifact_bucket
 
     def read(version: int, name: str) -> bytes:
-        key = loop.store.version(version).artifact_prefix + name
+        key = loop.store.versions.get(version).artifact_prefix + name
         return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
     for number in (1, 2):

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("loop")
 def altered_model(loop: Loop) -> Iterator[str]:
     """The champion's model file with other bytes in its place; put right again afterwards."""
     s3, bucket = loop.account.client("s3"), loop.account.platform.artifact_bucket
-    key = loop.store.version(loop.store.champion().version).artifact_prefix + "model.onnx"
+    key = loop.store.versions.get(loop.store.versions.champion().version).artifact_prefix + "model.onnx"
     right = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     altered = bytearray(right)
     altered[len(altered) // 2] ^= 1
@@ -44,7 +44,7 @@ def test_an_altered_audit_record_is_found(loop: Loop) -> None:
     verify = ["audit", "verify", loop.name]
     sound = CliRunner().invoke(everloop, verify)
     assert sound.exit_code == 0, sound.output
-    record = next(r for r in loop.store.audit_records() if r.action == "promoted")
+    record = next(r for r in loop.store.ledger.audit_records() if r.action == "promoted")
     table, dynamodb = loop.account.platform.table, loop.account.client("dynamodb")
     place = {"pk": {"S": keys.partition(loop.name)}, "sk": {"S": keys.audit(record.sequence)}}
     dynamodb.update_item(

@@ -71,7 +71,7 @@ def test_a_baking_run_is_met_and_the_time_let_go_by(type_: Any, cloud: LocalClou
     document = json.loads(passed.stdout)
     assert datetime.fromisoformat(document["to"]) - datetime.fromisoformat(document["from"]) == timedelta(hours=2)
     assert any("completed" in told["what"] for told in document["happened"])
-    assert store.active_run() is None
+    assert store.runs.active() is None
     # and the clock goes on from there
     assert cloud.account().now() >= datetime.fromisoformat(document["to"]).replace(microsecond=0)
     # WHEN a day goes by, until an instant; THEN the schedule has fired on the way

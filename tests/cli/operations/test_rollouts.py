@@ -58,7 +58,7 @@ class Account:
         self.conductor.promote({"rollout_id": "train-1"}, at=at(30))
         self.conductor.retire({"rollout_id": "train-1"}, at=at(40))
         close_run(self.store, "train-1")
-        self.old = self.store.champion().lambda_version
+        self.old = self.store.versions.champion().lambda_version
         self._train("train-2", minute=60)
         self.executions["train-2"] = "ABORTED"
 
@@ -144,31 +144,31 @@ class TestRelease:
         assert "version 2 is rolled_back" in found.output
         assert "run train-2 is released" in found.output
         assert account.serving == {account.old: 1}
-        assert (account.store.version(2).state, account.store.version(1).state) == (
+        assert (account.store.versions.get(2).state, account.store.versions.get(1).state) == (
             State.EXPERIMENTING,
             State.PRODUCTION,
         )
-        assert "taken back by hand: it hung" in account.store.version(2).reason
-        assert (account.store.run("train-2").status, account.store.active_run()) == ("released", None)
-        records = {r.action: r.actor for r in account.store.audit_records() if r.run_id == "train-2"}
+        assert "taken back by hand: it hung" in account.store.versions.get(2).reason
+        assert (account.store.runs.get("train-2").status, account.store.runs.active()) == ("released", None)
+        records = {r.action: r.actor for r in account.store.ledger.audit_records() if r.run_id == "train-2"}
         assert (records["rolled_back"], records["run_closed"]) == (PERSON, PERSON)
 
     def test_again_changes_nothing(self, account: Account):
         release()
-        head = account.store.audit_head()
+        head = account.store.ledger.audit_head()
         found = release("--json")
         assert found.exit_code == 0, found.output
         told = json.loads(found.output)
         assert (told["status"], told["taken_back"], told["rollout"]["status"]) == ("released", False, "rolled_back")
-        assert account.store.audit_head() == head
+        assert account.store.ledger.audit_head() == head
 
     def test_of_a_run_whose_traffic_is_back_already_closes_it(self, account: Account):
         back()
         # GIVEN a step that was under way gave it some again
-        new = account.store.rollout("train-2").lambda_version
+        new = account.store.rollouts.get("train-2").lambda_version
         account.function.alias["RoutingConfig"] = {"AdditionalVersionWeights": {new: 0.1}}
         assert release().exit_code == 0
-        assert account.store.run("train-2").status == "released"
+        assert account.store.runs.get("train-2").status == "released"
         assert account.serving == {account.old: 1}
 
     def test_leaves_the_run_open_while_the_traffic_could_not_be_taken_back(self, account: Account):
@@ -176,15 +176,15 @@ class TestRelease:
         found = release()
         assert isinstance(found.exception, CommandError)
         assert "AliasContendedError: predict:live was changed by someone else" in found.exception.message
-        assert account.store.active_run().run_id == "train-2"
+        assert account.store.runs.active().run_id == "train-2"
 
     def test_leaves_what_was_promoted_where_it_is(self, account: Account):
         account.promote()
         serving = account.serving
         found = release()
         assert "version 2 was promoted and keeps serving" in found.output
-        assert (account.serving, account.store.champion().version) == (serving, 2)
-        assert account.store.run("train-2").status == "released"
+        assert (account.serving, account.store.versions.champion().version) == (serving, 2)
+        assert account.store.runs.get("train-2").status == "released"
 
     def test_of_a_run_that_came_to_no_rollout_only_closes_it(self, account: Account):
         release()
@@ -192,29 +192,29 @@ class TestRelease:
         invocations = len(account.invoked)
         found = CliRunner().invoke(everloop, ["runs", "release", MODEL, "train-3", "--reason", "lost"])
         assert found.exit_code == 0, found.output
-        assert account.store.run("train-3").status == "released"
+        assert account.store.runs.get("train-3").status == "released"
         assert len(account.invoked) == invocations
 
 
 @pytest.mark.parametrize("words", [("runs", "release", MODEL, "train-2"), ("rollout", "back", MODEL)])
 def test_without_a_reason_nothing_is_done(account: Account, words: tuple[str, ...]):
-    serving, head = account.serving, account.store.audit_head()
+    serving, head = account.serving, account.store.ledger.audit_head()
     found = CliRunner().invoke(everloop, [*words, "--reason", " "])
     assert isinstance(found.exception, CommandError)
     assert "--reason is empty" in found.exception.message
-    assert (account.serving, account.store.audit_head(), account.invoked) == (serving, head, [])
+    assert (account.serving, account.store.ledger.audit_head(), account.invoked) == (serving, head, [])
 
 
 @pytest.mark.parametrize("command", [release, back])
 def test_a_running_execution_is_left_alone(account: Account, command: Any):
     account.executions["train-2"] = "RUNNING"
-    serving, head = account.serving, account.store.audit_head()
+    serving, head = account.serving, account.store.ledger.audit_head()
     found = command()
     assert isinstance(found.exception, CommandError)
     assert "the execution of train-2 is running" in found.exception.message
     arn = "arn:aws:states:us-east-1:1:execution:everloop-flights-pipeline:train-2"
     assert f"aws stepfunctions stop-execution --execution-arn {arn}" in found.exception.remedy
-    assert (account.serving, account.store.audit_head(), account.invoked) == (serving, head, [])
+    assert (account.serving, account.store.ledger.audit_head(), account.invoked) == (serving, head, [])
 
 
 def test_another_failure_of_the_account_is_no_dead_execution(account: Account, monkeypatch: pytest.MonkeyPatch):
@@ -233,7 +233,7 @@ class TestBack:
         assert "the rollout of version 2 is rolled_back: version 1 has all of it" in found.output
         assert f"everloop runs release {MODEL} train-2" in found.output
         assert account.serving == {account.old: 1}
-        assert account.store.version(2).state is State.EXPERIMENTING
+        assert account.store.versions.get(2).state is State.EXPERIMENTING
 
     def test_ends_the_canary_of_a_run_that_closed_without_it(self, account: Account):
         close_run(account.store, "train-2", status="failed")
@@ -245,19 +245,19 @@ class TestBack:
         account.promote()
         assert back().exit_code == 0
         assert account.serving == {account.old: 1}
-        assert (account.store.champion().version, account.store.version(1).state) == (1, State.PRODUCTION)
+        assert (account.store.versions.champion().version, account.store.versions.get(1).state) == (1, State.PRODUCTION)
 
     def test_again_finishes_what_is_left(self, account: Account):
         back()
-        head = account.store.audit_head()
+        head = account.store.ledger.audit_head()
         # GIVEN a step that was under way moved the alias after it
-        new = account.store.rollout("train-2").lambda_version
+        new = account.store.rollouts.get("train-2").lambda_version
         account.function.alias["RoutingConfig"] = {"AdditionalVersionWeights": {new: 0.1}}
         found = back("--json")
         assert found.exit_code == 0, repr(found.exception)
         assert json.loads(found.output)["status"] == "rolled_back"
         assert account.serving == {account.old: 1}
-        assert account.store.audit_head() == head
+        assert account.store.ledger.audit_head() == head
 
     def test_without_a_rollout_there_is_nothing_to_take_back(self, account: Account):
         account.promote()

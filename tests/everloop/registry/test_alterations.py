@@ -79,11 +79,11 @@ def test_altering_any_record_is_found(
     registry: RegistryStore, sort_key: str, name: str, value: dict[str, Any] | None, named: str
 ):
     key = {"pk": {"S": "MODEL#flights"}, "sk": {"S": sort_key}}
-    before = registry.client.get_item(TableName=TABLE, Key=key)["Item"]
-    alter(registry.client, sort_key, name, value)
+    before = registry.ledger.client.get_item(TableName=TABLE, Key=key)["Item"]
+    alter(registry.ledger.client, sort_key, name, value)
     try:
         verdict = verify_audit(registry)
     finally:
-        registry.client.put_item(TableName=TABLE, Item=before)
+        registry.ledger.client.put_item(TableName=TABLE, Item=before)
     assert not verdict.sound
     assert named in "\n".join(verdict.problems)

@@ -29,23 +29,23 @@ Action = Callable[[RegistryStore, str], Any]
 
 
 def _roll_out(store: RegistryStore, run_id: str) -> None:
-    version = store.run(run_id).version
+    version = store.runs.get(run_id).version
     if version is not None:
         start_rollout(store, run_id, version)
 
 
 def _retire(store: RegistryStore, run_id: str) -> None:
-    version = store.run(run_id).version
+    version = store.runs.get(run_id).version
     if version is not None:
-        store.retire(version, reason="old", at=at(9), actor="t")
+        store.versions.retire(version, reason="old", at=at(9), actor="t")
 
 
 def _retire_from_any_state(store: RegistryStore, run_id: str) -> None:
     """By the store's own means, which no command reaches."""
-    version = store.run(run_id).version
+    version = store.runs.get(run_id).version
     if version is not None:
-        state = store.version(version).state
-        store.transition(
+        state = store.versions.get(version).state
+        store.versions.transition(
             version, State.RETIRED, expected=state, operation=f"retire:{version}", at=at(9), actor="t", reason="old"
         )
 
@@ -53,14 +53,14 @@ def _retire_from_any_state(store: RegistryStore, run_id: str) -> None:
 ACTIONS: dict[str, Action] = {
     "open": open_run,
     "close": close_run,
-    "release": lambda s, r: s.release_stale_run(r, reason="dead", at=at(9), actor="t"),
+    "release": lambda s, r: s.runs.release_stale(r, reason="dead", at=at(9), actor="t"),
     "register a good one": lambda s, r: register(s, r, gate=PASSED),
     "register a bad one": lambda s, r: register(s, r, gate=FAILED),
     "roll out": _roll_out,
-    "step": lambda s, r: s.step_rollout(r, step_index=0, percent=10, at=at(21), actor="t"),
-    "promote": lambda s, r: s.promote(r, at=at(30), actor="t"),
-    "roll back": lambda s, r: s.roll_back(r, reasons=REASONS, at=at(35), actor="t"),
-    "complete": lambda s, r: s.end_rollout(r, status="completed", at=at(40), actor="t"),
+    "step": lambda s, r: s.rollouts.step(r, step_index=0, percent=10, at=at(21), actor="t"),
+    "promote": lambda s, r: s.rollouts.promote(r, at=at(30), actor="t"),
+    "roll back": lambda s, r: s.rollouts.roll_back(r, reasons=REASONS, at=at(35), actor="t"),
+    "complete": lambda s, r: s.rollouts.end(r, status="completed", at=at(40), actor="t"),
     "retire": _retire,
     "retire from any state": _retire_from_any_state,
 }
@@ -117,21 +117,21 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     @invariant()
     def at_most_one_serves_and_the_pointer_names_it(self) -> None:
-        versions = list(self.rival.versions())
+        versions = list(self.rival.versions.all())
         serving = [v.version for v in versions if v.state in SERVING]
-        champion = self.rival.champion()
+        champion = self.rival.versions.champion()
         assert serving == ([champion.version] if champion else [])
 
     @invariant()
     def at_most_one_is_staged_and_the_pointer_names_it(self) -> None:
-        staged = [v.version for v in self.rival.versions() if v.state is State.STAGING]
-        pointed = self.rival.version_in(State.STAGING)
+        staged = [v.version for v in self.rival.versions.all() if v.state is State.STAGING]
+        pointed = self.rival.versions.place(State.STAGING)
         assert staged == ([pointed] if pointed else [])
 
     @invariant()
     def at_most_one_run_is_open(self) -> None:
-        active = self.rival.active_run()
-        assert [r.run_id for r in self.rival.runs() if r.status == "open"] == ([active.run_id] if active else [])
+        active = self.rival.runs.active()
+        assert [r.run_id for r in self.rival.runs.all() if r.status == "open"] == ([active.run_id] if active else [])
 
     @invariant()
     def the_record_is_sound(self) -> None:

@@ -57,6 +57,6 @@ def test_a_version_is_judged_from_what_the_registry_holds(store: RegistryStore) 
     open_run(store, "train-1")
     version = register(store, "train-1")
     for day in range(1, 2 * BATCH):
-        store.put_window(window(day, 1, 2, 0.25))
-    found = own_labels_of(version, store.latest_windows)
+        store.windows.put(window(day, 1, 2, 0.25))
+    found = own_labels_of(version, store.windows.latest)
     assert (found.since, found.rows, found.loss) == (at(DAY), 2 * (2 * BATCH - 1), 0.25)

@@ -8,6 +8,7 @@ import pytest
 
 from everloop.busy_services import ServiceBusyError
 from everloop.registry import (
+    Entry,
     QuotaExceededError,
     RegistryError,
     RegistryStore,
@@ -23,7 +24,10 @@ from everloop.registry.exceptions import (
     WriterFailedError,
 )
 from everloop.registry.refusals import refusal_document, refusal_from
-from everloop.registry.remote import RemoteRegistry, invoking
+from everloop.registry.remote import RemoteRegistry, RemoteRollouts, RemoteRuns, RemoteVersions, invoking
+from everloop.registry.rollouts import Rollouts
+from everloop.registry.runs import Runs
+from everloop.registry.versions import Versions
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import TABLE, UnreliableClient
 from tests.helpers.registry_scenes import at, close_run, open_run, register, start_rollout
@@ -33,12 +37,18 @@ CLASSES = [
     for _, kind in inspect.getmembers(declared, inspect.isclass)
     if issubclass(kind, RegistryError) and kind.__module__ == declared.__name__
 ]
-READS_AND_EVIDENCE = {
-    "active_run", "audit_head", "audit_records", "champion", "check_active", "commit", "find_rollout", "latest_windows",
-    "put_snapshot", "put_window", "readable", "rollout", "rollouts", "run", "runs", "snapshot", "version", "version_in",
-    "versions", "versions_of_snapshot", "window", "windows_after",
-}  # fmt: skip
-NOT_OFFERED = {"note", "transition"}
+WRITES = {
+    "versions": {"register", "mark_evaluated", "retire"},
+    "runs": {"open", "close", "release_stale"},
+    "rollouts": {"start", "step", "record_check", "promote", "roll_back", "end", "republish", "note_reconciled"},
+}
+READS = {
+    "versions": {"all", "champion", "check_place", "expect", "get", "of_snapshot", "place"},
+    "runs": {"active", "all", "check_active", "get"},
+    "rollouts": {"all", "find", "get"},
+}
+NOT_OFFERED = {"versions": {"transition"}, "runs": set(), "rollouts": set()}
+ROOMS = {"versions": (Versions, RemoteVersions), "runs": (Runs, RemoteRuns), "rollouts": (Rollouts, RemoteRollouts)}
 
 
 @pytest.fixture
@@ -88,7 +98,7 @@ class TestTheWay:
             with pytest.raises(Exception, match=r"timeout|timed out|ended"):
                 open_run(remote, "train-1")
         assert open_run(remote, "train-1").status == "open"
-        assert [r.action for r in remote.audit_records()] == ["run_opened"]
+        assert [r.action for r in remote.ledger.audit_records()] == ["run_opened"]
 
     def test_a_function_that_was_ended_is_busy(self, remote: RemoteRegistry, function: FakeRegistryFunction):
         function.faults = ["ended"]
@@ -100,7 +110,7 @@ class TestTheWay:
         with pytest.raises(WriterFailedError, match="KeyError: 'pk'"):
             open_run(remote, "train-1")
         with pytest.raises(UnknownRunError):
-            remote.run("train-1")
+            remote.runs.get("train-1")
 
     def test_a_busy_table_behind_it_is_busy(self, remote: RemoteRegistry, client: UnreliableClient):
         client.faults = ["before"]
@@ -109,25 +119,32 @@ class TestTheWay:
 
 
 class TestWhatItOffers:
-    def test_every_write_of_the_store_is_a_command_or_not_offered(self):
-        public = {name for name, _ in inspect.getmembers(RegistryStore, inspect.isfunction) if name[0] != "_"}
-        commands = {name for name in public - READS_AND_EVIDENCE if name in vars(RemoteRegistry)}
-        assert public - READS_AND_EVIDENCE - commands == NOT_OFFERED
+    @pytest.mark.parametrize("room", sorted(ROOMS))
+    def test_every_write_of_the_store_is_a_command_or_not_offered(self, room: str):
+        local, remote = ROOMS[room]
+        public = {name for name, _ in inspect.getmembers(local, inspect.isfunction) if name[0] != "_"}
+        sent = {name for name in vars(remote) if name[0] != "_"}
+        assert sent == WRITES[room]
+        assert public - sent - READS[room] == NOT_OFFERED[room]
+
+    def test_the_ledger_commits_nothing(self, remote: RemoteRegistry):
+        with pytest.raises(CommandRefusedError, match="there is no command for this"):
+            remote.ledger.note(Entry(at(1), "noted", "a"), operation="o")
 
     def test_nothing_is_written_from_here(self, remote: RemoteRegistry):
         open_run(remote, "train-1")
         register(remote, "train-1")
         with pytest.raises(CommandRefusedError):
-            remote.transition(
+            remote.versions.transition(
                 1, State.RETIRED, expected=State.EVALUATED, operation="o", at=at(1), actor="a", reason="why"
             )
-        assert remote.version(1).state is State.EVALUATED
+        assert remote.versions.get(1).state is State.EVALUATED
 
     def test_another_callers_command_is_refused(self, client: UnreliableClient, function: FakeRegistryFunction):
         run = RemoteRegistry(client, TABLE, "flights", send=invoking(function, "everloop-flights-registry:run"))
         open_run(run, "train-1")
         with pytest.raises(CommandRefusedError, match="the caller run may send"):
-            run.promote("train-1", at=at(1), actor="forger")
+            run.rollouts.promote("train-1", at=at(1), actor="forger")
         unqualified = RemoteRegistry(client, TABLE, "flights", send=invoking(function, "everloop-flights-registry"))
         with pytest.raises(CommandRefusedError, match="this came to none"):
             open_run(unqualified, "train-2")
@@ -142,14 +159,14 @@ class TestBeginnings:
         begun = start_rollout(store, "train-1", 1)
         for change in ({"status": "baking"}, {"step_index": 3}, {"kind": "quietly"}):
             with pytest.raises(UnknownStatusError, match="a rollout begins"):
-                direct.start_rollout(type(begun)(**{**begun.to_json(), **change}), at=at(2), actor="a")
+                direct.rollouts.start(type(begun)(**{**begun.to_json(), **change}), at=at(2), actor="a")
 
     def test_a_rollout_that_would_end_as_anything(self, store: RegistryStore):
         with pytest.raises(UnknownStatusError, match="not 'canary'"):
-            store.end_rollout("train-1", status="canary", at=at(2), actor="a")
+            store.rollouts.end("train-1", status="canary", at=at(2), actor="a")
 
     def test_a_version_whose_gate_failed_is_not_evaluated(self, store: RegistryStore):
         open_run(store, "train-1")
         register(store, "train-1", gate={"verdict": "fail", "reasons": []})
         with pytest.raises(RegistryError, match="said 'fail'"):
-            store.mark_evaluated(1, at=at(1), actor="a")
+            store.versions.mark_evaluated(1, at=at(1), actor="a")

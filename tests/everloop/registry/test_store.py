@@ -39,13 +39,13 @@ class TestRuns:
     def test_opening_twice_is_opening_once(self, store: RegistryStore):
         first = open_run(store, "train-1")
         assert open_run(store, "train-1", when=at(5)) == first
-        assert [r.action for r in store.audit_records()] == ["run_opened"]
+        assert [r.action for r in store.ledger.audit_records()] == ["run_opened"]
 
     def test_a_late_repetition_of_opening_does_not_open_again(self, store: RegistryStore):
         open_run(store, "train-1")
         close_run(store, "train-1")
         assert open_run(store, "train-1").status == "succeeded"
-        assert store.active_run() is None
+        assert store.runs.active() is None
 
     def test_the_first_closing_counts(self, store: RegistryStore):
         open_run(store, "train-1")
@@ -84,7 +84,7 @@ class TestRuns:
             open_run(store, "train-3", when=at(30), runs=3)
         assert refused.value.started == 3
         assert refused.value.free_at == at(7 * 24 * 60)
-        assert store.active_run() is None
+        assert store.runs.active() is None
         assert open_run(store, "train-3", when=refused.value.free_at, runs=3).status == "open"
 
     def test_runs_that_broke_before_they_trained_cost_none_of_the_quota(self, store: RegistryStore):
@@ -112,41 +112,41 @@ class TestRuns:
     def test_the_champion_is_in_retraining_while_a_training_run_is_open(self, store: RegistryStore):
         champion = crown(store, "train-1").version
         open_run(store, "train-2")
-        assert store.version(champion).state is State.RETRAINING
+        assert store.versions.get(champion).state is State.RETRAINING
         close_run(store, "train-2", status="rejected")
-        assert store.version(champion).state is State.PRODUCTION
+        assert store.versions.get(champion).state is State.PRODUCTION
 
     def test_a_smoke_run_leaves_the_champion_alone(self, store: RegistryStore):
         champion = crown(store, "train-1").version
         open_run(store, "smoke-1", kind="smoke")
-        assert store.version(champion).state is State.PRODUCTION
+        assert store.versions.get(champion).state is State.PRODUCTION
 
     def test_releasing_a_dead_run(self, store: RegistryStore):
         champion = crown(store, "train-1").version
         open_run(store, "train-2")
         with pytest.raises(RegistryError, match="reason"):
-            store.release_stale_run("train-2", reason=" ", at=at(1), actor="ann")
+            store.runs.release_stale("train-2", reason=" ", at=at(1), actor="ann")
         with pytest.raises(RunNotActiveError, match="train-2 is"):
-            store.release_stale_run("train-7", reason="dead", at=at(1), actor="ann")
-        released = store.release_stale_run("train-2", reason="its execution is gone", at=at(1), actor="ann")
+            store.runs.release_stale("train-7", reason="dead", at=at(1), actor="ann")
+        released = store.runs.release_stale("train-2", reason="its execution is gone", at=at(1), actor="ann")
         assert (released.status, released.cause) == ("released", "its execution is gone")
         assert not released.trained
-        assert store.version(champion).state is State.PRODUCTION
+        assert store.versions.get(champion).state is State.PRODUCTION
         assert open_run(store, "train-3").status == "open"
 
     def test_a_released_run_that_came_to_a_version_is_one_of_the_quotas(self, store: RegistryStore):
         open_run(store, "train-1")
         register(store, "train-1")
-        assert store.release_stale_run("train-1", reason="its execution is gone", at=at(21), actor="ann").trained
+        assert store.runs.release_stale("train-1", reason="its execution is gone", at=at(21), actor="ann").trained
 
     def test_a_released_run_that_lives_on_changes_nothing_that_serves(self, store: RegistryStore):
         open_run(store, "train-1")
         version = register(store, "train-1")
         start_rollout(store, "train-1", version.version)
-        store.release_stale_run("train-1", reason="looked dead", at=at(21), actor="ann")
+        store.runs.release_stale("train-1", reason="looked dead", at=at(21), actor="ann")
         with pytest.raises(RunNotActiveError):
-            store.promote("train-1", at=at(30), actor="test")
-        assert store.champion() is None
+            store.rollouts.promote("train-1", at=at(30), actor="test")
+        assert store.versions.champion() is None
 
 
 class TestVersions:
@@ -157,18 +157,18 @@ class TestVersions:
         close_run(store, "train-1")
         open_run(store, "train-2")
         assert register(store, "train-2").version == 2
-        assert store.run("train-2").version == 2
+        assert store.runs.get("train-2").version == 2
 
     def test_a_failed_gate_stays_experimenting_with_its_reason(self, store: RegistryStore):
         open_run(store, "train-1")
         version = register(store, "train-1", gate=FAILED)
         assert version.state is State.EXPERIMENTING
         assert version.reason == "the candidate is not better than the champion"
-        assert store.run("train-1").verdict == "fail"
+        assert store.runs.get("train-1").verdict == "fail"
 
     def test_an_unknown_version(self, store: RegistryStore):
         with pytest.raises(UnknownVersionError, match="version 3"):
-            store.version(3)
+            store.versions.get(3)
 
     def test_registering_for_a_run_that_was_never_opened(self, store: RegistryStore):
         with pytest.raises(UnknownRunError, match="train-1"):
@@ -180,32 +180,38 @@ class TestVersions:
         move = {"operation": "waive", "at": at(1), "actor": "ann"}
         back = {"operation": "back", "at": at(2), "actor": "ann", "reason": "new rows"}
         again = {"operation": "again", "at": at(3), "actor": "ann"}
-        direct.transition(1, State.EXPERIMENTING, expected=State.EVALUATED, **back)
-        direct.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **move)
-        direct.transition(1, State.EXPERIMENTING, expected=State.EVALUATED, **{**back, "operation": "back 2"})
-        length = direct.audit_head().sequence
-        assert direct.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **move).state is State.EXPERIMENTING
-        assert direct.audit_head().sequence == length
-        assert direct.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **again).state is State.EVALUATED
+        direct.versions.transition(1, State.EXPERIMENTING, expected=State.EVALUATED, **back)
+        direct.versions.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **move)
+        direct.versions.transition(1, State.EXPERIMENTING, expected=State.EVALUATED, **{**back, "operation": "back 2"})
+        length = direct.ledger.audit_head().sequence
+        assert (
+            direct.versions.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **move).state
+            is State.EXPERIMENTING
+        )
+        assert direct.ledger.audit_head().sequence == length
+        assert (
+            direct.versions.transition(1, State.EVALUATED, expected=State.EXPERIMENTING, **again).state
+            is State.EVALUATED
+        )
 
     def test_a_key_used_for_something_else_is_refused(self, direct: RegistryStore):
         open_run(direct, "train-1")
         register(direct, "train-1")
         move = {"operation": "evaluated:train-1", "at": at(1), "actor": "ann", "reason": "no"}
         with pytest.raises(OperationMismatchError, match="evaluated:train-1"):
-            direct.transition(1, State.RETIRED, expected=State.EVALUATED, **move)
+            direct.versions.transition(1, State.RETIRED, expected=State.EVALUATED, **move)
 
     def test_a_move_from_a_state_it_is_not_in(self, direct: RegistryStore):
         open_run(direct, "train-1")
         register(direct, "train-1")
         with pytest.raises(InvalidTransitionError, match="is evaluated, not shadow"):
-            direct.transition(1, State.STAGING, expected=State.SHADOW, operation="o", at=at(1), actor="a")
+            direct.versions.transition(1, State.STAGING, expected=State.SHADOW, operation="o", at=at(1), actor="a")
 
     def test_no_transition_moves_the_champion(self, direct: RegistryStore):
         crown(direct, "train-1")
         for to in (State.DEPRECATED, State.EXPERIMENTING, State.RETRAINING):
             with pytest.raises(InvalidTransitionError, match="moves the champion"):
-                direct.transition(
+                direct.versions.transition(
                     1, to, expected=State.PRODUCTION, operation=f"to {to}", at=at(1), actor="a", reason="why"
                 )
 
@@ -215,21 +221,21 @@ class TestVersions:
             register(direct, run_id)
             close_run(direct, run_id)
         to_shadow = {"expected": State.EVALUATED, "at": at(1), "actor": "a"}
-        direct.transition(1, State.SHADOW, operation="1", **to_shadow)
+        direct.versions.transition(1, State.SHADOW, operation="1", **to_shadow)
         with pytest.raises(StateOccupiedError, match="version 1 is in shadow"):
-            direct.transition(2, State.SHADOW, operation="2", **to_shadow)
+            direct.versions.transition(2, State.SHADOW, operation="2", **to_shadow)
         leave = {"expected": State.SHADOW, "operation": "3", "at": at(2), "actor": "a", "reason": "it disagrees"}
-        direct.transition(1, State.EXPERIMENTING, **leave)
-        assert direct.transition(2, State.SHADOW, operation="2", **to_shadow).state is State.SHADOW
+        direct.versions.transition(1, State.EXPERIMENTING, **leave)
+        assert direct.versions.transition(2, State.SHADOW, operation="2", **to_shadow).state is State.SHADOW
 
 
 class TestRollouts:
     def test_the_first_champion(self, store: RegistryStore):
         version = crown(store, "train-1")
         assert version.state is State.PRODUCTION
-        champion = store.champion()
+        champion = store.versions.champion()
         assert (champion.version, champion.lambda_version, champion.since) == (1, "10", at(30))
-        assert store.version_in(State.STAGING) is None
+        assert store.versions.place(State.STAGING) is None
 
     def test_promotion_deprecates_the_old_champion_in_the_same_transaction(
         self, store: RegistryStore, client: UnreliableClient
@@ -239,17 +245,17 @@ class TestRollouts:
         register(store, "train-2")
         start_rollout(store, "train-2", 2)
         before = client.transactions
-        store.promote("train-2", at=at(30), actor="test")
+        store.rollouts.promote("train-2", at=at(30), actor="test")
         assert client.transactions == before + 1
-        assert store.version(1).state is State.DEPRECATED
-        assert store.version(2).state is State.PRODUCTION
-        assert store.champion().version == 2
+        assert store.versions.get(1).state is State.DEPRECATED
+        assert store.versions.get(2).state is State.PRODUCTION
+        assert store.versions.champion().version == 2
 
     def test_promoting_twice_is_promoting_once(self, store: RegistryStore):
         crown(store, "train-1")
-        length = store.audit_head().sequence
-        assert store.promote("train-1", at=at(99), actor="test").status == "completed"
-        assert store.audit_head().sequence == length
+        length = store.ledger.audit_head().sequence
+        assert store.rollouts.promote("train-1", at=at(99), actor="test").status == "completed"
+        assert store.ledger.audit_head().sequence == length
 
     def test_only_an_evaluated_version_is_staged(self, store: RegistryStore):
         open_run(store, "train-1")
@@ -273,35 +279,35 @@ class TestRollouts:
         register(store, "train-2")
         start_rollout(store, "train-2", 2)
         reasons = [{"code": "error_rate", "sentence": "too many errors"}]
-        rollout = store.roll_back("train-2", reasons=reasons, at=at(25), actor="test")
+        rollout = store.rollouts.roll_back("train-2", reasons=reasons, at=at(25), actor="test")
         assert (rollout.status, rollout.reasons) == ("rolled_back", reasons)
-        candidate = store.version(2)
+        candidate = store.versions.get(2)
         assert (candidate.state, candidate.reason) == (State.EXPERIMENTING, "too many errors")
-        assert store.champion().version == 1
-        assert store.version_in(State.STAGING) is None
+        assert store.versions.champion().version == 1
+        assert store.versions.place(State.STAGING) is None
 
     def test_rollback_during_the_bake_brings_the_old_champion_back(self, store: RegistryStore):
         crown(store, "train-1")
-        old = store.champion()
+        old = store.versions.champion()
         crown(store, "train-2", complete=False)
-        store.roll_back("train-2", reasons=[{"code": "c", "sentence": "slow"}], at=at(35), actor="test")
-        assert store.version(1).state is State.PRODUCTION
-        assert store.version(2).state is State.EXPERIMENTING
-        back = store.champion()
+        store.rollouts.roll_back("train-2", reasons=[{"code": "c", "sentence": "slow"}], at=at(35), actor="test")
+        assert store.versions.get(1).state is State.PRODUCTION
+        assert store.versions.get(2).state is State.EXPERIMENTING
+        back = store.versions.champion()
         assert (back.version, back.lambda_version, back.code_sha256) == (1, old.lambda_version, old.code_sha256)
         assert verify_audit(store).sound
 
     def test_rolling_back_the_first_champion_leaves_none(self, store: RegistryStore):
         crown(store, "train-1", complete=False)
-        store.roll_back("train-1", reasons=[{"code": "c", "sentence": "slow"}], at=at(35), actor="test")
-        assert store.champion() is None
-        assert store.version(1).state is State.EXPERIMENTING
+        store.rollouts.roll_back("train-1", reasons=[{"code": "c", "sentence": "slow"}], at=at(35), actor="test")
+        assert store.versions.champion() is None
+        assert store.versions.get(1).state is State.EXPERIMENTING
         assert verify_audit(store).sound
 
     def test_a_completed_rollout_is_not_rolled_back(self, store: RegistryStore):
         crown(store, "train-1")
         with pytest.raises(RolloutEndedError, match="completed"):
-            store.roll_back("train-1", reasons=[], at=at(60), actor="test")
+            store.rollouts.roll_back("train-1", reasons=[], at=at(60), actor="test")
 
     def test_a_rollout_against_another_champion_is_refused(self, store: RegistryStore):
         crown(store, "train-1")
@@ -310,44 +316,44 @@ class TestRollouts:
         rollout = start_rollout(store, "train-2", 2)
         stale = type(rollout)(**{**rollout.to_json(), "rollout_id": "other", "previous_version": None})
         with pytest.raises(ChampionChangedError, match="the champion is version 1, not None"):
-            store.start_rollout(stale, at=at(22), actor="test")
+            store.rollouts.start(stale, at=at(22), actor="test")
 
     @pytest.mark.parametrize("step", [1, 5])
     def test_a_step_follows_the_one_in_effect(self, store: RegistryStore, step: int):
         open_run(store, "train-1")
         start_rollout(store, "train-1", register(store, "train-1").version)
         with pytest.raises(UnknownStatusError, match="is in step -1: step 0 follows"):
-            store.step_rollout("train-1", step_index=step, percent=5, at=at(21), actor="test")
+            store.rollouts.step("train-1", step_index=step, percent=5, at=at(21), actor="test")
 
     @pytest.mark.parametrize("percent", [-1.0, 100.5])
     def test_a_step_gives_a_share_of_the_traffic(self, store: RegistryStore, percent: float):
         open_run(store, "train-1")
         start_rollout(store, "train-1", register(store, "train-1").version)
         with pytest.raises(RegistryError, match="0 to 100"):
-            store.step_rollout("train-1", step_index=0, percent=percent, at=at(21), actor="test")
+            store.rollouts.step("train-1", step_index=0, percent=percent, at=at(21), actor="test")
 
     def test_what_a_rollout_would_go_back_to_is_not_retired(self, store: RegistryStore):
         crown(store, "train-1")
         crown(store, "train-2", complete=False)
         with pytest.raises(InvalidTransitionError, match="would go back to version 1"):
-            store.retire(1, reason="old", at=at(35), actor="test")
-        store.roll_back("train-2", reasons=[], at=at(36), actor="test")
-        champion = store.champion()
+            store.versions.retire(1, reason="old", at=at(35), actor="test")
+        store.rollouts.roll_back("train-2", reasons=[], at=at(36), actor="test")
+        champion = store.versions.champion()
         assert champion is not None
         assert champion.version == 1
 
     def test_new_code_for_the_champion(self, store: RegistryStore):
         crown(store, "train-1")
-        since = store.champion().since
+        since = store.versions.champion().since
         open_run(store, "rollout-1", kind="rollout")
         start_rollout(store, "rollout-1", 1, kind="code", code="fc2")
-        store.promote("rollout-1", at=at(70), actor="test")
-        champion = store.champion()
+        store.rollouts.promote("rollout-1", at=at(70), actor="test")
+        champion = store.versions.champion()
         assert (champion.version, champion.code_sha256, champion.since) == (1, "fc2", since)
-        assert store.version(1).state is State.PRODUCTION
-        assert "code_rolled_out" in [r.action for r in store.audit_records()]
-        store.roll_back("rollout-1", reasons=[{"code": "c", "sentence": "slow"}], at=at(75), actor="test")
-        assert store.champion().code_sha256 == "fc1"
+        assert store.versions.get(1).state is State.PRODUCTION
+        assert "code_rolled_out" in [r.action for r in store.ledger.audit_records()]
+        store.rollouts.roll_back("rollout-1", reasons=[{"code": "c", "sentence": "slow"}], at=at(75), actor="test")
+        assert store.versions.champion().code_sha256 == "fc1"
         assert verify_audit(store).sound
 
 
@@ -355,13 +361,13 @@ class TestCommit:
     def test_a_lost_answer_is_not_a_second_write(self, store: RegistryStore, client: UnreliableClient):
         client.faults = ["twice"]
         open_run(store, "train-1")
-        assert store.audit_head().sequence == 1
+        assert store.ledger.audit_head().sequence == 1
 
     def test_a_writer_who_is_overtaken_decides_anew(self, store: RegistryStore, client: UnreliableClient):
         client.overtake = lambda: open_run(store, "train-1")
         with pytest.raises(RunAlreadyActiveError):
             open_run(store, "train-2")
-        assert store.active_run().run_id == "train-1"
+        assert store.runs.active().run_id == "train-1"
 
     def test_a_writer_who_is_overtaken_by_something_harmless_goes_on(
         self, store: RegistryStore, client: UnreliableClient
@@ -370,24 +376,24 @@ class TestCommit:
         open_run(store, "train-2")
         register(store, "train-2")
         start_rollout(store, "train-2", 2)
-        client.overtake = lambda: store.step_rollout("train-2", step_index=0, percent=10, at=at(22), actor="x")
-        store.promote("train-2", at=at(30), actor="test")
-        assert store.champion().version == 2
-        assert store.rollout("train-2").step_index == 0
+        client.overtake = lambda: store.rollouts.step("train-2", step_index=0, percent=10, at=at(22), actor="x")
+        store.rollouts.promote("train-2", at=at(30), actor="test")
+        assert store.versions.champion().version == 2
+        assert store.rollouts.get("train-2").step_index == 0
         assert verify_audit(store).sound
 
     def test_two_promotions_at_once_make_one_champion(self, store: RegistryStore, client: UnreliableClient):
         open_run(store, "train-1")
         register(store, "train-1")
         start_rollout(store, "train-1", 1)
-        client.overtake = lambda: store.promote("train-1", at=at(30), actor="other")
-        store.promote("train-1", at=at(30), actor="test")
-        assert [r.action for r in store.audit_records()].count("promoted") == 1
+        client.overtake = lambda: store.rollouts.promote("train-1", at=at(30), actor="other")
+        store.rollouts.promote("train-1", at=at(30), actor="test")
+        assert [r.action for r in store.ledger.audit_records()].count("promoted") == 1
 
     def test_endless_contention_is_an_error_that_says_what_did_not_hold(
         self, store: RegistryStore, client: UnreliableClient
     ):
-        rival = RegistryStore(client._client, store.table, store.model)
+        rival = RegistryStore(client._client, store.ledger.table, store.model)
         open_run(rival, "train-1")
         notes = iter(range(1000))
 
@@ -395,7 +401,7 @@ class TestCommit:
             from everloop.registry import Entry
 
             client.overtake = disturb
-            rival.note(Entry(at(1), "noted", "rival"), operation=f"note {next(notes)}")
+            rival.ledger.note(Entry(at(1), "noted", "rival"), operation=f"note {next(notes)}")
 
         client.overtake = disturb
         with pytest.raises(ContentionError, match="the audit chain ends where it did"):
@@ -405,39 +411,39 @@ class TestCommit:
 class TestSnapshotsAndWindows:
     def test_a_window_is_written_once(self, store: RegistryStore):
         first = Window("flights", at(0), {"drift": 0.25})
-        assert store.put_window(first) == first
-        assert store.put_window(Window("flights", at(0), {"drift": 0.5})) == first
-        assert store.window(at(0)) == first
+        assert store.windows.put(first) == first
+        assert store.windows.put(Window("flights", at(0), {"drift": 0.5})) == first
+        assert store.windows.find(at(0)) == first
 
     def test_the_latest_windows_come_newest_first(self, store: RegistryStore, client: UnreliableClient):
         client.page_size = 2
         for day in range(7):
-            store.put_window(Window("flights", at(day * 1440), {"day": day}))
-        assert [w.document["day"] for w in store.latest_windows(5)] == [6, 5, 4, 3, 2]
-        assert len(store.latest_windows(50)) == 7
+            store.windows.put(Window("flights", at(day * 1440), {"day": day}))
+        assert [w.document["day"] for w in store.windows.latest(5)] == [6, 5, 4, 3, 2]
+        assert len(store.windows.latest(50)) == 7
 
     def test_windows_after_an_instant_come_oldest_first_and_no_more_than_are_asked_for(
         self, store: RegistryStore, client: UnreliableClient
     ):
         client.page_size = 2
         for day in range(7):
-            store.put_window(Window("flights", at(day * 1440), {"day": day}))
-        assert [w.document["day"] for w in store.windows_after(at(2 * 1440))] == [3, 4, 5, 6]
-        assert [w.document["day"] for w in store.windows_after(at(2 * 1440 - 1))] == [2, 3, 4, 5, 6]
-        assert next(store.windows_after(at(1440))).document["day"] == 2
-        assert list(store.windows_after(at(6 * 1440))) == []
+            store.windows.put(Window("flights", at(day * 1440), {"day": day}))
+        assert [w.document["day"] for w in store.windows.after(at(2 * 1440))] == [3, 4, 5, 6]
+        assert [w.document["day"] for w in store.windows.after(at(2 * 1440 - 1))] == [2, 3, 4, 5, 6]
+        assert next(store.windows.after(at(1440))).document["day"] == 2
+        assert list(store.windows.after(at(6 * 1440))) == []
 
     def test_a_snapshot_is_written_once(self, store: RegistryStore):
         snapshot = Snapshot("flights", "abc", "s3://lake/datasets/flights/abc/", at(0), {"rows": {"train": 5}})
-        assert store.put_snapshot(snapshot) == snapshot
-        assert store.put_snapshot(Snapshot("flights", "abc", "elsewhere", at(1), {})) == snapshot
-        assert store.snapshot("nothing") is None
+        assert store.snapshots.put(snapshot) == snapshot
+        assert store.snapshots.put(Snapshot("flights", "abc", "elsewhere", at(1), {})) == snapshot
+        assert store.snapshots.find("nothing") is None
 
 
 def test_models_do_not_see_each_other(store: RegistryStore, client: UnreliableClient):
-    other = RegistryStore(client, store.table, "loans")
+    other = RegistryStore(client, store.ledger.table, "loans")
     crown(store, "train-1")
-    assert other.champion() is None
+    assert other.versions.champion() is None
     crown(other, "train-1")
     assert verify_audit(other).sound
     assert verify_audit(store).sound

@@ -83,7 +83,7 @@ class TestTrace:
     def test_back_from_a_snapshot_to_every_model(self, history: RegistryStore, client: UnreliableClient):
         crown(RegistryStore(client, TABLE, "loans"), "train-1")
         client.page_size = 1
-        found = set(history.versions_of_snapshot("s1"))
+        found = set(history.versions.of_snapshot("s1"))
         assert found == {("flights", 1), ("flights", 2), ("loans", 1)}
 
     def test_of_nothing(self, store: RegistryStore):
@@ -98,13 +98,13 @@ class TestVerify:
         client.page_size = 4
         verdict = verify(history)
         assert verdict.sound
-        assert verdict.chain.records == history.audit_head().sequence
+        assert verdict.chain.records == history.ledger.audit_head().sequence
 
     def test_a_chain_hashed_anew_that_tells_of_nothing_is_no_crash(
         self, history: RegistryStore, client: UnreliableClient
     ):
         """Whoever can rewrite the whole chain makes it intact; what it then leaves out, the table still says."""
-        entries = [Entry(r.at, r.action, r.actor, r.version, r.run_id) for r in history.audit_records()]
+        entries = [Entry(r.at, r.action, r.actor, r.version, r.run_id) for r in history.ledger.audit_records()]
         records, head = seal(entries, model="flights", operation="forged", head=None)
         for record in [*records, head]:
             client.put_item(TableName=TABLE, Item=record.to_item())
@@ -131,7 +131,7 @@ class TestVerify:
         assert not verify(history).sound
 
     def test_cutting_off_the_end_is_found(self, history: RegistryStore, client: UnreliableClient):
-        last = history.audit_head().sequence
+        last = history.ledger.audit_head().sequence
         client.delete_item(TableName=TABLE, Key={"pk": {"S": "MODEL#flights"}, "sk": {"S": keys.audit(last)}})
         assert [p.kind for p in verify(history).chain.problems] == ["truncated"]
 
@@ -156,34 +156,34 @@ class TestVerifyTheChampion:
         open_run(history, "code-1", when=at(100), kind="rollout")
         start_rollout(history, "code-1", 1, kind="code", code="fc2")
         assert verify(history).sound
-        history.promote("code-1", at=at(110), actor="test")
-        assert (history.champion().lambda_version, history.champion().since) == ("11", at(30))
+        history.rollouts.promote("code-1", at=at(110), actor="test")
+        assert (history.versions.champion().lambda_version, history.versions.champion().since) == ("11", at(30))
         assert verify(history).sound
         # WHEN it is taken back, the pointer is what it was, since now
-        history.roll_back("code-1", reasons=[], at=at(120), actor="test")
-        assert (history.champion().lambda_version, history.champion().code_sha256) == ("10", "fc1")
+        history.rollouts.roll_back("code-1", reasons=[], at=at(120), actor="test")
+        assert (history.versions.champion().lambda_version, history.versions.champion().code_sha256) == ("10", "fc1")
         assert verify(history).problems == []
 
     def test_after_the_rollback_of_a_successor_and_of_a_first_one(self, store: RegistryStore):
         crown(store, "train-1", complete=False)
-        store.roll_back("train-1", reasons=[], at=at(40), actor="test")
+        store.rollouts.roll_back("train-1", reasons=[], at=at(40), actor="test")
         close_run(store, "train-1", status="rolled_back")
-        assert store.champion() is None
+        assert store.versions.champion() is None
         assert verify(store).problems == []
         crown(store, "train-2")
         open_run(store, "train-3")
         number = register(store, "train-3").version
         start_rollout(store, "train-3", number)
-        store.promote("train-3", at=at(60), actor="test")
-        store.roll_back("train-3", reasons=[], at=at(70), actor="test")
-        assert store.champion().version == 2
+        store.rollouts.promote("train-3", at=at(60), actor="test")
+        store.rollouts.roll_back("train-3", reasons=[], at=at(70), actor="test")
+        assert store.versions.champion().version == 2
         assert verify(store).problems == []
 
     def test_a_rollback_before_the_promotion_moves_no_pointer(self, history: RegistryStore, client: UnreliableClient):
         open_run(history, "train-3", when=at(100))
         number = register(history, "train-3").version
         start_rollout(history, "train-3", number)
-        history.roll_back("train-3", reasons=[], at=at(120), actor="test")
+        history.rollouts.roll_back("train-3", reasons=[], at=at(120), actor="test")
         assert verify(history).problems == []
         alter(client, keys.CHAMPION, "lambda_version", {"S": f"{number}0"})
         assert verify(history).problems == [
@@ -194,7 +194,7 @@ class TestVerifyTheChampion:
 def test_a_registration_recorded_by_an_earlier_release_is_sound(history: RegistryStore, client: UnreliableClient):
     """GIVEN records that do not have every fact yet; THEN the facts they have are compared."""
     entries = []
-    for record in history.audit_records():
+    for record in history.ledger.audit_records():
         details = {k: v for k, v in record.details.items() if k not in ("artifact_prefix", "metrics")}
         entries.append(
             Entry(record.at, record.action, record.actor, record.version, record.run_id, record.reason, details)
@@ -212,7 +212,7 @@ class TestOrigin:
     """Which bytes serve, and which were evaluated on what."""
 
     def test_of_evaluated_bytes(self, store: RegistryStore):
-        store.put_snapshot(Snapshot(store.model, "s1", "s3://lake/s1/", at(0), SNAPSHOT))
+        store.snapshots.put(Snapshot(store.model, "s1", "s3://lake/s1/", at(0), SNAPSHOT))
         crown(store, "train-1")
         found = trace(store).origin
         assert (found.kind, found.evaluated_file) == ("evaluated", "model.onnx")
@@ -221,7 +221,7 @@ class TestOrigin:
         assert (found.learned_rows, found.learned_until) == (9000, at(1))
 
     def test_of_a_refit(self, store: RegistryStore):
-        store.put_snapshot(Snapshot(store.model, "s1", "s3://lake/s1/", at(0), SNAPSHOT))
+        store.snapshots.put(Snapshot(store.model, "s1", "s3://lake/s1/", at(0), SNAPSHOT))
         open_run(store, "train-1")
         register(store, "train-1", refit=REFIT)
         found = trace(store, 1)
@@ -255,18 +255,18 @@ class TestVerifyWhatDecided:
     @pytest.fixture
     def decided(self, store: RegistryStore) -> RegistryStore:
         for day in (0, 1440):
-            store.put_window(Window("flights", at(day), {"drift": 0.25}))
-        store.put_snapshot(Snapshot("flights", "s1", "s3://lake/s1/", at(0), {"rows": {"train": 5}}))
+            store.windows.put(Window("flights", at(day), {"drift": 0.25}))
+        store.snapshots.put(Snapshot("flights", "s1", "s3://lake/s1/", at(0), {"rows": {"train": 5}}))
         trigger = {"kind": "drift", "reason": "it drifted", "requested_at": at(0), "window_end": self.END}
-        store.open_run("train-1", kind="train", trigger=trigger, at=at(1), actor="t", quota_runs=9, quota_days=7)
+        store.runs.open("train-1", kind="train", trigger=trigger, at=at(1), actor="t", quota_runs=9, quota_days=7)
         register(store, "train-1")
         assert verify(store).problems == []
         return store
 
     def test_the_chain_keeps_their_hashes(self, decided: RegistryStore):
-        opened, registered, *_ = decided.audit_records()
-        assert opened.details["window_sha256"] == record_sha256(decided.window(self.END))
-        assert registered.details["snapshot_sha256"] == record_sha256(decided.snapshot("s1"))
+        opened, registered, *_ = decided.ledger.audit_records()
+        assert opened.details["window_sha256"] == record_sha256(decided.windows.find(self.END))
+        assert registered.details["snapshot_sha256"] == record_sha256(decided.snapshots.find("s1"))
 
     def test_a_window_that_was_written_over_is_found(self, decided: RegistryStore, client: UnreliableClient):
         client.put_item(TableName=TABLE, Item=Window("flights", self.END, {"drift": 0.5}).to_item())
@@ -281,7 +281,7 @@ class TestVerifyWhatDecided:
         ]
 
     def test_one_that_is_gone_or_can_not_be_read_is_found(self, decided: RegistryStore, client: UnreliableClient):
-        window, snapshot = decided.window(self.END).to_item(), decided.snapshot("s1").to_item()
+        window, snapshot = decided.windows.find(self.END).to_item(), decided.snapshots.find("s1").to_item()
         client.delete_item(TableName=TABLE, Key={name: window[name] for name in ("pk", "sk")})
         client.put_item(TableName=TABLE, Item=snapshot | {"document": {"S": "{"}})
         gone, unreadable = verify(decided).problems
@@ -295,7 +295,7 @@ class TestVerifyWhatDecided:
     @pytest.mark.parametrize("end", [None, "yesterday", 3, "2013-03-02T00:00:00Z"])
     def test_a_trigger_that_names_no_recorded_window(self, store: RegistryStore, end: object):
         trigger = {"kind": "manual", "reason": "asked", "window_end": end}
-        store.open_run("train-1", kind="train", trigger=trigger, at=at(1), actor="t", quota_runs=9, quota_days=7)
-        (opened,) = store.audit_records()
+        store.runs.open("train-1", kind="train", trigger=trigger, at=at(1), actor="t", quota_runs=9, quota_days=7)
+        (opened,) = store.ledger.audit_records()
         assert "window_sha256" not in opened.details
         assert verify(store).sound

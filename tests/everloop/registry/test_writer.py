@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from everloop.busy_services import ServiceBusyError
-from everloop.registry import RegistryStore, Rollout, verify_audit
+from everloop.registry import RegistryStore, Rollout, commands, verify_audit
 from everloop.registry.commands import COMMANDS, MAY_SEND, Command, OpenRun, StartRollout, decoded, encoded
 from everloop.registry.exceptions import CommandRefusedError
+from everloop.registry.rollouts import Rollouts
+from everloop.registry.runs import Runs
+from everloop.registry.versions import Versions
 from everloop.registry.writer import answer, caller_of
 from tests.fakes.registry_function import ARN, FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import TABLE, UnreliableClient
@@ -134,11 +137,27 @@ class TestReading:
 PROGRESS = {"status", "step_index", "percent", "step_started_at", "promoted_at", "ended_at", "last_check", "reasons"}
 """The fields of a rollout that its beginning leaves as they are."""
 
+METHODS = {
+    commands.OpenRun: Runs.open,
+    commands.CloseRun: Runs.close,
+    commands.ReleaseStaleRun: Runs.release_stale,
+    commands.RegisterVersion: Versions.register,
+    commands.MarkEvaluated: Versions.mark_evaluated,
+    commands.Retire: Versions.retire,
+    commands.StepRollout: Rollouts.step,
+    commands.RecordCheck: Rollouts.record_check,
+    commands.Promote: Rollouts.promote,
+    commands.RollBack: Rollouts.roll_back,
+    commands.EndRollout: Rollouts.end,
+    commands.NoteReconciled: Rollouts.note_reconciled,
+    commands.Republish: Rollouts.republish,
+}
+
 
 class TestFields:
     @pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"StartRollout"}))
     def test_a_command_has_what_the_stores_method_takes(self, name: str):
-        method = getattr(RegistryStore, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower())
+        method = METHODS[COMMANDS[name]]
         wanted = {n: p.annotation for n, p in inspect.signature(method).parameters.items() if n != "self"}
         assert {n: f.type for n, f in COMMANDS[name].__dataclass_fields__.items()} == wanted
 
@@ -151,11 +170,11 @@ class TestFields:
 class TestAnswering:
     def test_the_record_comes_back_and_the_audit_says_by_whom(self, direct: RegistryStore):
         def store_for(caller: str) -> RegistryStore:
-            return RegistryStore(direct.client, direct.table, direct.model, via=caller)
+            return RegistryStore(direct.ledger.client, direct.ledger.table, direct.model, via=caller)
 
         answered = answer(encoded(OPEN), "run", store_for)
-        assert answered == {"record": direct.run("train-1").to_json()}
-        (record,) = direct.audit_records()
+        assert answered == {"record": direct.runs.get("train-1").to_json()}
+        (record,) = direct.ledger.audit_records()
         assert record.details["via"] == "run"
         assert verify_audit(direct).sound
 
@@ -181,7 +200,7 @@ def test_every_audit_record_of_a_life_says_through_whom_it_came(client: Unreliab
     function = FakeRegistryFunction(client, "flights")
     crown(remote_registry(client, "flights", function=function), "train-1")
     store = RegistryStore(client, TABLE, "flights")
-    via = [(r.action, r.details["via"]) for r in store.audit_records()]
+    via = [(r.action, r.details["via"]) for r in store.ledger.audit_records()]
     assert via == [
         ("run_opened", "run"),
         ("registered", "register"),

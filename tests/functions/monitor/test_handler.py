@@ -63,7 +63,7 @@ class World:
         reference = reference or reference_of([draw(self.rng, 150) for _ in range(42)], DECLARATION)
         profile = reference.to_json().encode()
         open_run(self.store, run_id, when=at(when))
-        version = self.store.register_version(
+        version = self.store.versions.register(
             run_id=run_id,
             snapshot_hash="s1",
             code_sha256="c0de",
@@ -74,10 +74,10 @@ class World:
             actor="test",
         )
         self.s3.objects[f"{version.artifact_prefix}profile.json"] = profile
-        self.store.mark_evaluated(version.version, at=at(when), actor="test")
+        self.store.versions.mark_evaluated(version.version, at=at(when), actor="test")
         start_rollout(self.store, run_id, version.version)
-        self.store.promote(run_id, at=at(when), actor="test")
-        self.store.end_rollout(run_id, status="completed", at=at(when), actor="test")
+        self.store.rollouts.promote(run_id, at=at(when), actor="test")
+        self.store.rollouts.end(run_id, status="completed", at=at(when), actor="test")
         close_run(self.store, run_id, when=at(when))
         return version.version
 
@@ -92,7 +92,7 @@ class World:
         return BEGIN + timedelta(days=day + 1, hours=13)
 
     def document(self, day: int) -> dict:
-        window = self.store.window(format_instant(BEGIN + timedelta(days=day + 1)))
+        window = self.store.windows.find(format_instant(BEGIN + timedelta(days=day + 1)))
         assert window is not None
         return window.document
 
@@ -107,7 +107,7 @@ def test_without_a_champion_there_is_nothing_to_watch(world: World) -> None:
     answer = world.watch(0)
     assert answer["reason"] == "no champion serves: there is nothing to watch"
     assert world.queries == 0
-    assert world.store.latest_windows(5) == []
+    assert world.store.windows.latest(5) == []
 
 
 def test_quiet_days_are_recorded_and_ask_for_nothing(world: World, capsys) -> None:
@@ -234,7 +234,7 @@ def test_altered_reference_is_refused(world: World) -> None:
     world.live(0)
     with pytest.raises(ReferenceUnusableError, match="restore the object's registered version"):
         world.watch(0)
-    assert world.store.latest_windows(5) == []
+    assert world.store.windows.latest(5) == []
 
 
 def test_reference_is_read_once(world: World) -> None:

@@ -145,27 +145,27 @@ def test_registers_what_was_evaluated_byte_for_byte(world: World):
 
 def test_both_steps_are_on_record(world: World):
     world.register()
-    actions = [(r.action, r.details.get("to")) for r in world.using.store.audit_records()]
+    actions = [(r.action, r.details.get("to")) for r in world.using.store.ledger.audit_records()]
     assert actions[1:] == [("registered", "experimenting"), ("transition", "evaluated")]
-    version = world.using.store.version(1)
+    version = world.using.store.versions.get(1)
     assert version.metrics == {"log_loss": 0.41}
     assert version.gate == {**PASSED, "report_sha256": world.report_sha256()}
-    registered = next(r for r in world.using.store.audit_records() if r.action == "registered")
+    registered = next(r for r in world.using.store.ledger.audit_records() if r.action == "registered")
     assert registered.details["gate"]["report_sha256"] == world.report_sha256()
 
 
 def test_a_candidate_that_failed_is_kept_with_its_reasons(world: World):
     assert world.register(FAILED)["state"] == "experimenting"
-    version = world.using.store.version(1)
+    version = world.using.store.versions.get(1)
     assert version.reason == "the candidate is not better than the champion"
     assert "artifacts/flights/000001/manifest.json" in world.stored()
 
 
 def test_a_repeated_delivery_changes_nothing(world: World):
     first = world.register()
-    head = world.using.store.audit_head()
+    head = world.using.store.ledger.audit_head()
     assert world.register() == first
-    assert world.using.store.audit_head() == head
+    assert world.using.store.ledger.audit_head() == head
 
 
 @pytest.mark.parametrize("dies_at", ["model.onnx", "report.json", "manifest.json"])
@@ -173,7 +173,7 @@ def test_a_crash_while_copying_is_finished_by_the_retry(world: World, dies_at: s
     world.using = Services(world.using.store, CrashingS3(world.s3, dies_at), "artifacts")
     with pytest.raises(ConnectionError):
         world.register()
-    assert world.using.store.version(1).state is State.EXPERIMENTING
+    assert world.using.store.versions.get(1).state is State.EXPERIMENTING
     assert "artifacts/flights/000001/manifest.json" not in world.stored()
     answer = world.register()
     assert (answer["version"], answer["state"]) == (1, "evaluated")
@@ -186,7 +186,7 @@ def test_a_file_that_was_not_evaluated_is_refused(world: World, name: str):
     with pytest.raises(ArtifactMismatchError, match=f"{name} was evaluated with sha256"):
         world.register()
     assert world.stored() == []
-    assert list(world.using.store.versions()) == []
+    assert list(world.using.store.versions.all()) == []
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_file_exchanged_together_with_its_report_after_the_gate_is_refused(wor
     assert world.judged in str(refused.value)
     assert world.report_sha256() in str(refused.value)
     assert world.stored() == []
-    assert list(world.using.store.versions()) == []
+    assert list(world.using.store.versions.all()) == []
     # AND with what was judged it is registered
     world.write(name, EVALUATED[name])
     world.write("report.json", json.dumps(report()).encode())
@@ -238,7 +238,7 @@ def test_a_verdict_that_names_no_report_is_refused(world: World):
     }
     with pytest.raises(ArtifactMismatchError, match="judged one with None"):
         act(event, world.using)
-    assert list(world.using.store.versions()) == []
+    assert list(world.using.store.versions.all()) == []
 
 
 def test_files_exchanged_after_registration_are_refused(world: World):
@@ -288,12 +288,12 @@ def test_a_refit_is_registered_with_its_evaluated_sibling_beside_it(world: World
     }
     assert set(files) == {*EVALUATED, *(f"evaluated/{name}" for name in EVALUATED), "report.json", "refit.json"}
     # AND the record names both
-    version = world.using.store.version(answer["version"])
+    version = world.using.store.versions.get(answer["version"])
     assert version.serves_refit
     assert version.files["model.onnx"]["sha256"] == sha256(REFIT["model.onnx"])
     assert {n: f["sha256"] for n, f in version.evaluated_files.items()} == {n: sha256(d) for n, d in EVALUATED.items()}
-    registered = next(r for r in world.using.store.audit_records() if r.action == "registered")
-    assert registered.details["refit"] == version.refit == world.using.store.run(RUN).refit == world.refit
+    registered = next(r for r in world.using.store.ledger.audit_records() if r.action == "registered")
+    assert registered.details["refit"] == version.refit == world.using.store.runs.get(RUN).refit == world.refit
 
 
 def test_a_refit_that_was_turned_down_leaves_the_evaluated_files_to_serve(world: World):
@@ -302,7 +302,7 @@ def test_a_refit_that_was_turned_down_leaves_the_evaluated_files_to_serve(world:
     prefix = "artifacts/flights/000001/"
     assert {name: world.read(prefix + name) for name in EVALUATED} == EVALUATED
     assert sha256(world.read(f"{prefix}refit.json")) == world.refit["report_sha256"]
-    version = world.using.store.version(answer["version"])
+    version = world.using.store.versions.get(answer["version"])
     assert not version.serves_refit
     assert version.refit["reasons"][0]["sentence"] == "It differs by 0.1."
     assert {n: f["sha256"] for n, f in version.evaluated_files.items()} == {n: sha256(d) for n, d in EVALUATED.items()}
@@ -313,8 +313,8 @@ def test_a_refit_that_could_not_be_made_is_on_record_with_its_cause(world: World
     reasons = [{"code": "refit_failed", "passed": False, "sentence": "its training ran out of memory"}]
     world.refit = {"serves": "evaluated", "reasons": reasons, "report_sha256": None}
     answer = world.register()
-    assert (answer["state"], world.using.store.version(1).refit) == ("evaluated", world.refit)
-    assert set(world.using.store.version(1).files) == {*EVALUATED, "report.json"}
+    assert (answer["state"], world.using.store.versions.get(1).refit) == ("evaluated", world.refit)
+    assert set(world.using.store.versions.get(1).files) == {*EVALUATED, "report.json"}
 
 
 @pytest.mark.parametrize("name", list(EVALUATED))
@@ -324,7 +324,7 @@ def test_a_file_of_the_refit_that_was_not_checked_is_refused(world: World, name:
     with pytest.raises(ArtifactMismatchError, match=f"{name} was checked with sha256"):
         world.register()
     assert world.stored() == []
-    assert list(world.using.store.versions()) == []
+    assert list(world.using.store.versions.all()) == []
 
 
 def test_a_check_exchanged_after_it_was_judged_is_refused(world: World):

@@ -41,15 +41,15 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[RegistryStore]:
 
 
 def test_writes_what_its_caller_may_have_written(store: RegistryStore):
-    assert handler.handle(OPEN, context("run")) == {"record": store.run("train-1").to_json()}
-    assert [(r.action, r.details["via"]) for r in store.audit_records()] == [("run_opened", "run")]
+    assert handler.handle(OPEN, context("run")) == {"record": store.runs.get("train-1").to_json()}
+    assert [(r.action, r.details["via"]) for r in store.ledger.audit_records()] == [("run_opened", "run")]
 
 
 @pytest.mark.parametrize("alias", ["rollout", "register", "release", "monitor", "$LATEST", "7", ""])
 def test_writes_it_for_nobody_else(store: RegistryStore, alias: str):
     refused = handler.handle(OPEN, context(alias))["refused"]
     assert refused["error"] == "CommandRefusedError"
-    assert store.audit_head() is None
+    assert store.ledger.audit_head() is None
 
 
 def test_without_its_variables_it_says_which(store: RegistryStore, monkeypatch: pytest.MonkeyPatch):

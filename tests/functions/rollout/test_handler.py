@@ -158,14 +158,14 @@ class TestTheFirstChampion:
         assert world.check()["decision"] == "promote"
         assert world.promote()["bake_seconds"] == 36_000
         assert served_version(world) == "1"
-        assert world.store.champion().lambda_version == rollout["lambda_version"]
+        assert world.store.versions.champion().lambda_version == rollout["lambda_version"]
 
     def test_announces_what_serves(self, world: World):
         world.crown("train-1")
         (detail,) = world.events.details(CHAMPION_PROMOTED)
         assert (detail["model"], detail["version"], detail["previous"]) == ("flights", 1, None)
-        assert detail["manifest"]["artifact"]["manifest_sha256"] == manifest_of(world.store.version(1)).sha256
-        assert detail["manifest"]["target"]["lambda_version"] == world.store.champion().lambda_version
+        assert detail["manifest"]["artifact"]["manifest_sha256"] == manifest_of(world.store.versions.get(1)).sha256
+        assert detail["manifest"]["target"]["lambda_version"] == world.store.versions.champion().lambda_version
 
     def test_rolled_back_in_the_bake_leaves_nothing_serving(self, world: World):
         version = world.train("train-1")
@@ -177,8 +177,8 @@ class TestTheFirstChampion:
         assert world.check("bake")["decision"] == "rollback"
         assert world.act("rollback", rollout=world.rollout)["rolled_back"]
         assert served_version(world) == ""
-        assert world.store.champion() is None
-        assert "100 of 200" in world.store.version(1).reason
+        assert world.store.versions.champion() is None
+        assert "100 of 200" in world.store.versions.get(1).reason
 
 
 class TestASuccessor:
@@ -189,7 +189,7 @@ class TestASuccessor:
         return world
 
     def test_takes_the_declared_steps(self, started: World):
-        old, new = started.store.champion().lambda_version, started.rollout["lambda_version"]
+        old, new = started.store.versions.champion().lambda_version, started.rollout["lambda_version"]
         assert started.rollout["previous"] == {"version": 1, "lambda_version": old}
         shifted = started.shift()
         assert (shifted["step_index"], shifted["wait_seconds"], shifted["shifted_at"]) == (0, 3600, started.now)
@@ -202,10 +202,10 @@ class TestASuccessor:
         assert started.check()["decision"] == "promote"
         started.promote()
         assert started.function.serving() == {new: 1}
-        assert started.store.version(1).state is State.DEPRECATED
+        assert started.store.versions.get(1).state is State.DEPRECATED
 
     def test_retires_the_old_champion_and_its_function_version_after_the_bake(self, started: World):
-        old = started.store.champion().lambda_version
+        old = started.store.versions.champion().lambda_version
         started.shift()
         started.traffic(100)
         started.check()
@@ -217,8 +217,8 @@ class TestASuccessor:
         answer = started.finish("train-2")
         assert answer["retired"] == [1]
         assert old in answer["deleted_lambda_versions"]
-        assert list(started.function.versions) == [started.store.champion().lambda_version]
-        assert started.store.version(1).state is State.RETIRED
+        assert list(started.function.versions) == [started.store.versions.champion().lambda_version]
+        assert started.store.versions.get(1).state is State.RETIRED
         assert started.act("retire", rollout=started.rollout)["retired"] == []
 
     @pytest.mark.parametrize(
@@ -226,15 +226,15 @@ class TestASuccessor:
         [({"errors": 10}, "error_rate"), ({"answered_5xx": 10}, "error_rate"), ({"ms": 900}, "p99_latency")],
     )
     def test_that_breaks_a_limit_is_rolled_back(self, started: World, kinds: dict[str, Any], code: str):
-        old = started.store.champion().lambda_version
+        old = started.store.versions.champion().lambda_version
         started.shift()
         started.traffic(100, **kinds)
         answer = started.check()
         assert (answer["decision"], answer["reasons"][0]["code"]) == ("rollback", code)
         started.act("rollback", rollout=started.rollout)
         assert started.function.serving() == {old: 1}
-        assert started.store.version(2).state is State.EXPERIMENTING
-        assert started.store.champion().version == 1
+        assert started.store.versions.get(2).state is State.EXPERIMENTING
+        assert started.store.versions.champion().version == 1
         (detail,) = started.events.details(VERSION_ROLLED_BACK)
         assert detail["reasons"][0]["code"] == code
 
@@ -251,7 +251,7 @@ class TestASuccessor:
         assert (answer["decision"], answer["reasons"][0]["code"]) == ("rollback", "too_little_traffic")
 
     def test_rolled_back_in_the_bake_gives_all_back(self, started: World):
-        old = started.store.champion().lambda_version
+        old = started.store.versions.champion().lambda_version
         started.shift()
         started.traffic(100)
         started.check()
@@ -263,7 +263,7 @@ class TestASuccessor:
         assert started.check("bake")["decision"] == "rollback"
         started.act("rollback", rollout=started.rollout)
         assert started.function.serving() == {old: 1}
-        assert (started.store.champion().version, started.store.version(1).state) == (1, State.PRODUCTION)
+        assert (started.store.versions.champion().version, started.store.versions.get(1).state) == (1, State.PRODUCTION)
 
     def test_that_passed_no_gate_is_not_rolled_out(self, world: World):
         world.crown("train-1")
@@ -298,10 +298,10 @@ class TestRepetition:
     def test_shifting_again(self, canary: World):
         asked = canary.rollout
         canary.shift()
-        head = canary.store.audit_head()
+        head = canary.store.ledger.audit_head()
         serving = canary.function.serving()
         assert canary.act("shift", rollout=asked)["step_index"] == 0
-        assert canary.store.audit_head() == head
+        assert canary.store.ledger.audit_head() == head
         assert canary.function.serving() == serving
 
     def test_a_late_shift_does_not_take_traffic_back(self, canary: World):
@@ -345,11 +345,11 @@ class TestRepetition:
         canary.function.crash_before = [call]
         with pytest.raises(ConnectionError):
             canary.act("promote", rollout=canary.rollout)
-        assert canary.store.champion().version == 2
+        assert canary.store.versions.champion().version == 2
         assert len(canary.function.serving()) == 2
         canary.promote()
         assert canary.function.serving() == {canary.rollout["lambda_version"]: 1}
-        assert [r.action for r in canary.store.audit_records()].count("promoted") == 2
+        assert [r.action for r in canary.store.ledger.audit_records()].count("promoted") == 2
 
     def test_an_event_that_was_not_taken_is_sent_by_the_retry(self, world: World):
         world.start("train-1", world.train("train-1"))
@@ -375,7 +375,7 @@ class TestRepetition:
 
     @pytest.mark.parametrize("fault", ["before", "after"])
     def test_a_rollback_cut_short_is_finished_by_the_retry(self, canary: World, fault: str):
-        old = canary.store.champion().lambda_version
+        old = canary.store.versions.champion().lambda_version
         canary.shift()
         canary.client.faults = [fault]
         reasons = [{"code": "x", "sentence": "y"}]
@@ -383,7 +383,7 @@ class TestRepetition:
             canary.act("rollback", rollout=canary.rollout, reasons=reasons)
         assert canary.function.serving() == {old: 1}
         assert canary.act("rollback", rollout=canary.rollout, reasons=reasons)["rolled_back"]
-        assert canary.store.version(2).state is State.EXPERIMENTING
+        assert canary.store.versions.get(2).state is State.EXPERIMENTING
 
     def test_a_late_rollback_leaves_a_later_champion_alone(self, canary: World):
         first = canary.rollout
@@ -393,7 +393,7 @@ class TestRepetition:
         serving = canary.function.serving()
         canary.act("rollback", rollout=first)
         assert canary.function.serving() == serving
-        assert canary.store.champion().version == 3
+        assert canary.store.versions.champion().version == 3
 
     def overtake(self, world: World, monkeypatch: pytest.MonkeyPatch, *, only_canary: bool = False) -> list[Any]:
         """Lets a person roll back in the moment before the next action moves the alias.
@@ -414,7 +414,7 @@ class TestRepetition:
     def test_a_step_that_ends_after_somebodys_rollback_keeps_no_traffic(
         self, canary: World, monkeypatch: pytest.MonkeyPatch
     ):
-        old = canary.store.champion().lambda_version
+        old = canary.store.versions.champion().lambda_version
         answers = self.overtake(canary, monkeypatch)
         with pytest.raises(RolloutEndedError):
             canary.shift()
@@ -423,17 +423,17 @@ class TestRepetition:
         # WHEN the pipeline rolls back what failed, THEN nothing changes any more
         assert canary.act("rollback", run={"run_id": "train-2"}, rollout=None)["rolled_back"]
         assert canary.function.serving() == {old: 1}
-        assert canary.store.rollout("train-2").reasons == answers[0]["reasons"]
+        assert canary.store.rollouts.get("train-2").reasons == answers[0]["reasons"]
 
     def test_a_promotion_that_ends_after_somebodys_rollback_keeps_no_traffic(
         self, canary: World, monkeypatch: pytest.MonkeyPatch
     ):
-        old, announced = canary.store.champion(), canary.events.details(CHAMPION_PROMOTED)
+        old, announced = canary.store.versions.champion(), canary.events.details(CHAMPION_PROMOTED)
         answers = self.overtake(canary, monkeypatch)
         assert canary.promote()["status"] == "rolled_back"
         assert answers[0]["rolled_back"]
         assert canary.function.serving() == {old.lambda_version: 1}
-        assert canary.store.champion().version == old.version
+        assert canary.store.versions.champion().version == old.version
         assert canary.events.details(CHAMPION_PROMOTED) == announced
 
     def test_only_a_canary_is_taken_back_where_that_is_asked(self, canary: World, monkeypatch: pytest.MonkeyPatch):
@@ -459,7 +459,7 @@ class TestRepetition:
         # WHEN only a canary may be taken back, THEN it is refused, and the new champion keeps everything
         with pytest.raises(RolloutEndedError):
             canary.act("rollback", rollout=canary.rollout, only_canary=True)
-        assert canary.store.champion().version == promoted[0]["version"]
+        assert canary.store.versions.champion().version == promoted[0]["version"]
         assert canary.function.serving() == {promoted[0]["lambda_version"]: 1}
 
     def test_promoting_after_a_rollback_is_refused(self, canary: World):
@@ -481,11 +481,11 @@ class TestWhatDeadRunsLeave:
         world.start("train-2", world.train("train-2"))
         answer = world.act("rollback", run={"run_id": "train-2"}, rollout=None)
         assert answer["rolled_back"]
-        assert "the pipeline failed" in world.store.version(2).reason
+        assert "the pipeline failed" in world.store.versions.get(2).reason
 
     def test_a_canary_of_a_dead_run_is_taken_back_by_a_person(self, world: World):
         world.crown("train-1")
-        old = world.store.champion().lambda_version
+        old = world.store.versions.champion().lambda_version
         world.start("train-2", world.train("train-2"))
         world.shift()
         reasons = [{"code": "taken_back", "sentence": "by hand"}]
@@ -493,19 +493,19 @@ class TestWhatDeadRunsLeave:
             answer = world.act("rollback", run={"run_id": "train-2"}, reasons=reasons, actor="ann")
             assert answer["rolled_back"]
             assert world.function.serving() == {old: 1}
-        (record,) = [r for r in world.store.audit_records() if r.action == "rolled_back"]
+        (record,) = [r for r in world.store.ledger.audit_records() if r.action == "rolled_back"]
         assert (record.actor, record.reason) == ("ann", "by hand")
 
     def test_a_canary_of_a_dead_run_is_rolled_back_by_the_next_start(self, world: World):
         world.crown("train-1")
-        champion = world.store.champion()
+        champion = world.store.versions.champion()
         world.start("train-2", world.train("train-2"))
         world.shift()
         close_run(world.store, "train-2", status="failed")
         world.start("train-3", world.train("train-3"))
-        assert world.store.rollout("train-2").status == "rolled_back"
-        assert world.store.version(2).state is State.EXPERIMENTING
-        assert world.store.version(3).state is State.STAGING
+        assert world.store.rollouts.get("train-2").status == "rolled_back"
+        assert world.store.versions.get(2).state is State.EXPERIMENTING
+        assert world.store.versions.get(3).state is State.STAGING
         assert world.function.serving() == {champion.lambda_version: 1}
 
     def test_a_bake_of_a_dead_run_is_superseded_and_its_predecessor_retired_later(self, world: World):
@@ -520,33 +520,33 @@ class TestWhatDeadRunsLeave:
         world.promote()
         close_run(world.store, "train-2", status="failed")
         world.crown("train-3")
-        assert world.store.rollout("train-2").status == "superseded"
-        assert [world.store.version(n).state for n in (1, 2)] == [State.RETIRED, State.RETIRED]
+        assert world.store.rollouts.get("train-2").status == "superseded"
+        assert [world.store.versions.get(n).state for n in (1, 2)] == [State.RETIRED, State.RETIRED]
 
     def test_an_alias_that_someone_moved_is_put_where_the_registry_says(self, world: World):
         world.crown("train-1")
-        champion = world.store.champion()
+        champion = world.store.versions.champion()
         world.function.alias["FunctionVersion"] = "$LATEST"
         world.start("train-2", world.train("train-2"))
         assert world.function.serving() == {champion.lambda_version: 1}
-        (note,) = [r for r in world.store.audit_records() if r.action == "alias_reconciled"]
+        (note,) = [r for r in world.store.ledger.audit_records() if r.action == "alias_reconciled"]
         assert note.details["found"] == "$LATEST"
 
     def test_a_model_deployed_again_serves_its_champion_from_the_registered_artefact(self, world: World):
         # GIVEN a champion whose stack was removed and deployed again: a function without versions
         world.crown("train-1")
-        gone = world.store.champion()
+        gone = world.store.versions.champion()
         world.function.redeploy()
         # WHEN its code is rolled out
         open_run(world.store, "rollout-1", kind="rollout", when=world.now)
         rollout = world.start("rollout-1", None, kind="rollout")
         # THEN the same version serves at once, by another function version, and the audit log has both
-        champion = world.store.champion()
+        champion = world.store.versions.champion()
         assert (champion.version, champion.since) == (gone.version, gone.since)
         assert world.function.serving() == {champion.lambda_version: 1}
         assert champion.lambda_version != gone.lambda_version
         assert served_version(world) == "1"
-        (note,) = [r for r in world.store.audit_records() if r.action == "champion_republished"]
+        (note,) = [r for r in world.store.ledger.audit_records() if r.action == "champion_republished"]
         assert (note.details["gone"], note.details["lambda_version"]) == (gone.lambda_version, champion.lambda_version)
         # AND the rollout ends without a canary, as nobody else serves
         assert world.start("rollout-1", None, kind="rollout") == rollout
@@ -554,7 +554,7 @@ class TestWhatDeadRunsLeave:
         assert world.check()["decision"] == "promote"
         world.promote()
         world.finish("rollout-1")
-        assert world.store.champion().lambda_version == champion.lambda_version
+        assert world.store.versions.champion().lambda_version == champion.lambda_version
 
     @pytest.mark.parametrize("call", ["publish_version", "update_alias"])
     def test_publishing_again_survives_a_crash(self, world: World, call: str):
@@ -565,13 +565,13 @@ class TestWhatDeadRunsLeave:
         with pytest.raises(ConnectionError):
             world.start("rollout-1", None, kind="rollout")
         world.start("rollout-1", None, kind="rollout")
-        assert world.function.serving() == {world.store.champion().lambda_version: 1}
+        assert world.function.serving() == {world.store.versions.champion().lambda_version: 1}
 
     def test_a_candidate_of_a_model_deployed_again_is_held_against_its_champion(self, world: World):
         world.crown("train-1")
         world.function.redeploy()
         rollout = world.start("train-2", world.train("train-2"))
-        champion = world.store.champion()
+        champion = world.store.versions.champion()
         assert rollout["previous"] == {"version": 1, "lambda_version": champion.lambda_version}
         world.shift()
         assert set(world.function.serving()) == {champion.lambda_version, rollout["lambda_version"]}
@@ -587,17 +587,17 @@ class TestWhatDeadRunsLeave:
         if ended_by == "person":
             assert world.act("rollback", run={"run_id": "train-2"}, actor="ann")["rolled_back"]
             assert set(world.function.serving()) == {"$LATEST"}
-        world.store.release_stale_run("train-2", reason="its stack was removed", at=world.now, actor="ann")
+        world.store.runs.release_stale("train-2", reason="its stack was removed", at=world.now, actor="ann")
         open_run(world.store, "rollout-1", kind="rollout", when=world.now)
         world.start("rollout-1", None, kind="rollout")
-        assert world.store.rollout(rollout["rollout_id"]).status == "rolled_back"
-        assert world.store.version(2).state is State.EXPERIMENTING
+        assert world.store.rollouts.get(rollout["rollout_id"]).status == "rolled_back"
+        assert world.store.versions.get(2).state is State.EXPERIMENTING
         assert served_version(world) == "1"
 
     def test_a_released_run_shifts_nothing(self, world: World):
         world.crown("train-1")
         world.start("train-2", world.train("train-2"))
-        world.store.release_stale_run("train-2", reason="looked dead", at=world.now, actor="ann")
+        world.store.runs.release_stale("train-2", reason="looked dead", at=world.now, actor="ann")
         serving = world.function.serving()
         with pytest.raises(RunNotActiveError):
             world.shift()
@@ -613,7 +613,7 @@ class TestNewCode:
         return world
 
     def test_is_rolled_out_for_the_champion(self, deployed: World):
-        old = deployed.store.champion().lambda_version
+        old = deployed.store.versions.champion().lambda_version
         rollout = deployed.start("rollout-1", None, kind="rollout")
         assert (rollout["version"], rollout["code_sha256"]) == (1, "code-2")
         assert rollout["previous"] == {"version": 1, "lambda_version": old}
@@ -622,23 +622,23 @@ class TestNewCode:
             deployed.traffic(100)
             deployed.check()
         deployed.promote()
-        champion = deployed.store.champion()
+        champion = deployed.store.versions.champion()
         assert (champion.version, champion.code_sha256) == (1, "code-2")
         assert deployed.function.serving() == {champion.lambda_version: 1}
-        assert deployed.store.version(1).state is State.PRODUCTION
+        assert deployed.store.versions.get(1).state is State.PRODUCTION
         answer = deployed.finish("rollout-1")
         assert (answer["retired"], old in answer["deleted_lambda_versions"]) == ([], True)
 
     def test_that_fails_is_taken_back(self, deployed: World):
-        old = deployed.store.champion().lambda_version
+        old = deployed.store.versions.champion().lambda_version
         deployed.start("rollout-1", 1, kind="rollout")
         deployed.shift()
         deployed.traffic(100, errors=50)
         assert deployed.check()["decision"] == "rollback"
         deployed.act("rollback", rollout=deployed.rollout)
         assert deployed.function.serving() == {old: 1}
-        assert deployed.store.champion().code_sha256 == "code-1"
-        assert deployed.store.version(1).state is State.PRODUCTION
+        assert deployed.store.versions.champion().code_sha256 == "code-1"
+        assert deployed.store.versions.get(1).state is State.PRODUCTION
 
     def test_that_serves_already_changes_nothing(self, world: World):
         world.crown("train-1")
@@ -698,7 +698,7 @@ class TestACandidateThatRefusesWhatItsChampionTakes:
             in answer["reasons"][0]["sentence"]
         )
         world.act("rollback", rollout=world.rollout)
-        assert world.store.champion().version == 1
+        assert world.store.versions.champion().version == 1
 
     def test_goes_on_where_the_champion_refuses_as_many(self, world: World) -> None:
         assert self.serve(world, refused=15, by_champion=135)["decision"] == "advance"
@@ -706,7 +706,7 @@ class TestACandidateThatRefusesWhatItsChampionTakes:
     def test_is_found_in_the_bake_where_nothing_came_in_the_canary(self, world: World) -> None:
         """GIVEN a candidate that was promoted on good traffic; WHEN callers that it refuses come in the bake."""
         world.crown("train-1")
-        champion = world.store.champion().lambda_version
+        champion = world.store.versions.champion().lambda_version
         world.minutes += 60
         at = BEGIN + timedelta(minutes=world.minutes - 30)
         world.cloudwatch.requests(100, at=at, version=champion, weighted=False)

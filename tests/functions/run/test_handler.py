@@ -52,7 +52,7 @@ def test_names_the_champion_that_the_candidate_has_to_beat(using: Services):
     uri = "s3://artifacts/artifacts/flights/000001/"
     assert answer["champion"] == {"version": 1, "artifact_uri": uri}
     assert answer["champion_uri"] == uri
-    assert using.store.version(1).state is State.RETRAINING
+    assert using.store.versions.get(1).state is State.RETRAINING
 
 
 def test_a_repeated_delivery_gives_the_same_answer(using: Services):
@@ -80,8 +80,8 @@ def test_an_execution_started_by_hand_with_another_input_opens_nothing(using: Se
     event = opening("by-hand")
     with pytest.raises(ValueError, match=r"by-hand has the kind .* and the trigger"):
         act({**event, "input": {**event["input"], **asked}}, using)
-    assert using.store.active_run() is None
-    assert using.store.runs() == []
+    assert using.store.runs.active() is None
+    assert using.store.runs.all() == []
 
 
 @pytest.mark.parametrize("fault", ["throttled", "before", "after", "ended"])
@@ -95,21 +95,21 @@ def test_a_registry_function_that_is_busy_is_asked_again_by_the_pipeline(fault: 
         with pytest.raises(ServiceBusyError):
             act(opening("train-1"), using)
         assert act(opening("train-1"), using)["run_id"] == "train-1"
-        assert [r.action for r in using.store.audit_records()] == ["run_opened"]
+        assert [r.action for r in using.store.ledger.audit_records()] == ["run_opened"]
 
 
 def test_closes_once(using: Services):
     act(opening("train-1"), using)
     assert act(closing("train-1", "failed", "the job died"), using) == {"status": "failed"}
     assert act(closing("train-1", "succeeded"), using) == {"status": "failed"}
-    assert using.store.run("train-1").cause == "the job died"
+    assert using.store.runs.get("train-1").cause == "the job died"
 
 
 def test_a_run_that_never_trained_costs_none_of_the_quota(using: Services):
     for index in range(3):
         act(opening(f"train-{index}"), using)
         act({**closing(f"train-{index}", "failed", "no such bucket"), "trained": False}, using)
-    assert not using.store.run("train-2").trained
+    assert not using.store.runs.get("train-2").trained
     act(opening("train-3"), using)
 
 
@@ -135,28 +135,28 @@ FAULT_OF_THE_MODEL = [
 def test_a_run_that_broke_by_no_fault_of_the_models_is_none_of_the_quotas(using: Services, cause: str):
     act(opening("train-1"), using)
     act(closing("train-1", "failed", cause), using)
-    assert not using.store.run("train-1").trained
+    assert not using.store.runs.get("train-1").trained
 
 
 @pytest.mark.parametrize("cause", FAULT_OF_THE_MODEL)
 def test_a_run_that_broke_by_the_models_fault_is_one_of_the_quotas(using: Services, cause: str):
     act(opening("train-1"), using)
     act(closing("train-1", "failed", cause), using)
-    assert using.store.run("train-1").trained
+    assert using.store.runs.get("train-1").trained
 
 
 def test_a_run_that_came_to_a_version_is_one_of_the_quotas_whatever_broke_it(using: Services):
     act(opening("train-1"), using)
     register(using.store, "train-1")
     act(closing("train-1", "failed", NO_FAULT_OF_THE_MODEL[0]), using)
-    assert using.store.run("train-1").trained
+    assert using.store.runs.get("train-1").trained
 
 
 def test_a_rolled_back_run_says_why(using: Services):
     act(opening("train-1"), using)
     reasons = [{"code": code, "sentence": f"{code} is too high"} for code in ("error_rate", "p99_latency")]
     act({**closing("train-1", "rolled_back"), "reasons": reasons}, using)
-    assert using.store.run("train-1").cause == "error_rate is too high; p99_latency is too high"
+    assert using.store.runs.get("train-1").cause == "error_rate is too high; p99_latency is too high"
 
 
 def test_an_action_that_does_not_exist(using: Services):

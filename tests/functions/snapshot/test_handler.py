@@ -101,7 +101,7 @@ def test_a_run_gets_its_snapshot(services: Services, queries: Queries) -> None:
     pd.testing.assert_frame_equal(features, test.drop(columns="label"))
 
     # AND the record tells the same
-    record = services.store.snapshot(answer["snapshot_hash"])
+    record = services.store.snapshots.find(answer["snapshot_hash"])
     assert record is not None
     assert (record.uri, record.created_at) == (base, "2013-02-01T00:00:07Z")
     assert record.document == json.loads(read(services, base, "snapshot.json"))
@@ -156,7 +156,7 @@ def test_the_same_request_again_changes_nothing(services: Services) -> None:
     again = make(services, at="2013-02-01T09:00:00Z", request_id="two")
     assert again == first
     assert services.s3_client.list_objects_v2(Bucket=BUCKET)["Contents"] == objects
-    record = services.store.snapshot(first["snapshot_hash"])
+    record = services.store.snapshots.find(first["snapshot_hash"])
     assert record is not None
     assert record.created_at == "2013-02-01T00:00:07Z"
 
