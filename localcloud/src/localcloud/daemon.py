@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from localcloud.core import allocator
 from localcloud.core.credentials import CONTROL_PATH, OPERATOR_FILE, REGION, Operator
 
 CLOUD_FILE = "cloud.json"
@@ -186,6 +187,7 @@ def start(
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=working_directory or state_directory,
+            env=allocator.environment(os.environ),
             start_new_session=True,
         )
     return _wait_until_ready(process, state_directory, log_path)

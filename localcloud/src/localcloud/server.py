@@ -126,7 +126,8 @@ def _write_cloud_file(context: CloudContext) -> None:
 
 
 def _set_environment(port: int) -> None:
-    """What moto and botocore read from the environment; before either is imported."""
+    """What moto, botocore and children read from the environment; before any of them is imported."""
+    allocator.forget(os.environ)
     os.environ["MOTO_PORT"] = str(port)
     os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
     os.environ["AWS_DEFAULT_REGION"] = REGION
