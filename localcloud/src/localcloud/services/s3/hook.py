@@ -7,113 +7,23 @@ Objects that a bucket's lifecycle rules let expire are deleted as the service do
 first request of each day of the local clock. Rules for current versions by prefix and age in days are carried out;
 others are kept and shown, not acted upon.
 
-Superfluous once moto can keep objects in files of a directory, shares what they have alike, and carries lifecycle
-rules out.
+Superfluous once moto can keep objects in files of a directory and little of them in memory, carries lifecycle rules
+out, and forgets an object's tags with the object.
 """
 
 from __future__ import annotations
 
-import itertools
-import os
-import sys
 import threading
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import moto.s3.models as models
-from moto.s3.models import FakeBucket, FakeKey, S3Backend
-from moto.utilities.utils import LowercaseDict
+from moto.s3.models import FakeBucket, FakeDeleteMarker, S3Backend
 
 from localcloud.core.context import CloudContext
-from localcloud.core.patching import add, replace, wrap
-
-_SMALL_BYTES = 256
-"""What a file would take more of than memory does."""
-
-_USUALLY_NONE = (
-    "website_redirect_location",
-    "checksum_algorithm",
-    "checksum_value",
-    "checksum_type",
-    "checksum_parts",
-    "multipart",
-    "encryption",
-    "kms_key_id",
-    "bucket_key_enabled",
-    "lock_mode",
-    "lock_legal_status",
-    "lock_until",
-    "_expiry",
-)
-
-_numbers = itertools.count(1)
-
-
-class Content:
-    """The bytes of one object, with as much of a file's interface as moto uses. A file goes with its object."""
-
-    __slots__ = ("_directory", "_file", "_is_closed", "_position", "_small")
-
-    def __init__(self, directory: str) -> None:
-        self._directory = directory
-        self._small = b""
-        self._file = 0
-        self._position = 0
-        self._is_closed = False
-
-    def seek(self, position: int) -> int:
-        """Read or write from there on."""
-        if self._is_closed:
-            raise ValueError("the object is deleted")
-        self._position = position
-        return position
-
-    def truncate(self) -> None:
-        """Drop everything: moto writes an object anew or not at all."""
-        self._drop()
-
-    def write(self, data: bytes) -> int:
-        """Take the object's bytes, all at once."""
-        self._drop()
-        if len(data) <= _SMALL_BYTES:
-            self._small = bytes(data)
-        else:
-            self._file = next(_numbers)
-            with open(self._path, "wb") as file:
-                file.write(data)
-        self._position = len(data)
-        return len(data)
-
-    def read(self, size: int = -1) -> bytes:
-        """Bytes from the position on."""
-        if not self._file:
-            end = len(self._small) if size < 0 else self._position + size
-            data = self._small[self._position : end]
-        else:
-            with open(self._path, "rb") as file:
-                file.seek(self._position)
-                data = file.read(size)
-        self._position += len(data)
-        return data
-
-    def close(self) -> None:
-        """Let go of the bytes; whoever still reads is told so."""
-        self._drop()
-        self._is_closed = True
-
-    def __del__(self) -> None:
-        self._drop()
-
-    @property
-    def _path(self) -> str:
-        return f"{self._directory}/{self._file}"
-
-    def _drop(self) -> None:
-        if self._file:
-            with suppress(OSError):
-                os.unlink(self._path)
-        self._small, self._file, self._position = b"", 0, 0
+from localcloud.core.patching import replace, replace_in_holders, wrap
+from localcloud.services.s3.key_store import KeyStore
+from localcloud.services.s3.stored_key import key_class
 
 
 class Lifecycle:
@@ -139,7 +49,7 @@ class Lifecycle:
             oldest = today - timedelta(days=days)
             for name in [name for name in list(dict.keys(bucket.keys)) if name.startswith(prefix)]:
                 key = bucket.keys.get(name)
-                if isinstance(key, FakeKey) and _aware(key.last_modified) < oldest:
+                if key is not None and not isinstance(key, FakeDeleteMarker) and _aware(key.last_modified) < oldest:
                     backend.delete_object(bucket_name, name)
 
 
@@ -157,44 +67,30 @@ def _aware(at: datetime) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _share(context: CloudContext, private: Any) -> None:
-    """Let an object hold only what it does not have in common with most others.
+def _no_empty_tags(original: Any) -> Any:
+    """An object without tags has no table of them: moto makes one for each object that is put."""
 
-    moto gives each some forty attributes, too many for Python to share their names among instances: two kilobytes
-    for an object of a few bytes. What has the usual value is read from the class.
-    """
-    usual: dict[str, Any] = {
-        "account_id": context.account_id,
-        "region_name": "aws",
-        "partition": "aws",
-        "acl": private,
-        "disposed": False,
-        "model_name": "s3::keyrestore",
-        "_is_versioned": False,
-        "_max_buffer_size": models.get_s3_default_key_buffer_size(),
-        "_status": None,
-        "_storage_class": "STANDARD",
-        "_tick": 0,
-        "_version_id": "null",
-        "_transitions": [(None, "IN_PROGRESS"), ("IN_PROGRESS", "RESTORED")],
-        **dict.fromkeys(_USUALLY_NONE),
-    }
-    for name, value in usual.items():
-        add(FakeKey, name, value)
-    # When its state last changed: counts only where moto is told to let states take time, and nobody can tell it here.
-    add(FakeKey, "_time_progressed", datetime.min)
-    missing = object()
+    def put_object_tagging(self: S3Backend, key: Any, tags: dict[str, str] | None) -> Any:
+        answer = original(self, key, tags)
+        if not tags:
+            self.tagger.delete_all_tags_for_resource(key.arn)
+        return answer
 
-    def sparing(self: FakeKey, name: str, value: Any) -> None:
-        if name == "_time_progressed":
-            return
-        if name == "bucket_name" and type(value) is str:
-            value = sys.intern(value)
-        common = usual.get(name, missing)
-        if common is missing or value != common or getattr(self, name) != common:
-            object.__setattr__(self, name, value)
+    return put_object_tagging
 
-    replace(FakeKey, "__setattr__", sparing)
+
+def _tags_go_with_versions(original: Any) -> Any:
+    """Deleting an object deletes its tags: moto keeps a table for each object that ever was."""
+
+    def delete_object(self: S3Backend, bucket_name: str, key_name: str, *arguments: Any, **keywords: Any) -> Any:
+        keys = self.get_bucket(bucket_name).keys
+        before = {version.arn for version in keys.getlist(key_name, []) if hasattr(version, "arn")}
+        answer = original(self, bucket_name, key_name, *arguments, **keywords)
+        for arn in before - {version.arn for version in keys.getlist(key_name, []) if hasattr(version, "arn")}:
+            self.tagger.delete_all_tags_for_resource(arn)
+        return answer
+
+    return delete_object
 
 
 def install(context: CloudContext) -> None:
@@ -217,21 +113,9 @@ def install(context: CloudContext) -> None:
 
         return get_canned_acl
 
-    class Files:
-        """Stands for the module ``tempfile`` where moto makes an object."""
-
-        @staticmethod
-        def SpooledTemporaryFile(max_size: int) -> Content:
-            return Content(str(directory))
-
-    def interned(original: Any) -> Any:
-        def key_transform(self: LowercaseDict, key: str) -> str:
-            return sys.intern(original(self, key))
-
-        return key_transform
-
-    _share(context, private)
-    wrap(LowercaseDict, "_keytransform", interned)
-    replace(models, "tempfile", Files)
+    replace_in_holders("moto.s3", "FakeKey", key_class(str(directory), context.account_id, private))
+    replace(models, "_VersionedKeyStore", KeyStore)
     wrap(models, "get_canned_acl", shared)
     wrap(S3Backend, "get_bucket", swept)
+    wrap(S3Backend, "put_object_tagging", _no_empty_tags)
+    wrap(S3Backend, "delete_object", _tags_go_with_versions)

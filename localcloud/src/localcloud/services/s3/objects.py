@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from moto.s3.models import FakeKey, s3_backends
+from moto.s3.models import FakeDeleteMarker, s3_backends
 
 from localcloud.core.context import CloudContext
 from localcloud.iam.access import Access
@@ -25,7 +25,7 @@ class StoredObject:
     key: str
     etag: str
     size: int
-    stored: FakeKey
+    stored: Any
 
     def read(self) -> bytes:
         """The object's bytes."""
@@ -63,7 +63,7 @@ class ObjectStore:
                 if not names[position].startswith(prefix):
                     break
                 stored = found.keys.get(names[position])
-                if isinstance(stored, FakeKey):
+                if stored is not None and not isinstance(stored, FakeDeleteMarker):
                     objects.append(StoredObject(bucket, names[position], stored.etag.strip('"'), stored.size, stored))
             listed.append(objects)
         return listed
