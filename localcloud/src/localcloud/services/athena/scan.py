@@ -7,6 +7,7 @@ table's columns are taken by name, as Athena does for Parquet: a column that an 
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -64,14 +65,13 @@ def table_schema(table: CatalogueTable) -> pa.Schema:
 
 
 class PartitionFiles:
-    """Local copies of partitions, in a directory of their own.
+    """Local copies of partitions, in a directory of their own; what is known of them is in it alone.
 
     Callers make sure that a file is not in use when its partition is asked for again.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._known: dict[tuple[str, str, str, bool], tuple[str, LocalPartition]] = {}
         self._lock = threading.Lock()
 
     def local(
@@ -79,19 +79,21 @@ class PartitionFiles:
     ) -> LocalPartition:
         """The local copy of a partition that consists of ``objects``; with their addresses if the schema has them."""
         fingerprint = _fingerprint(schema, partition, objects)
-        key = (table.database, table.name, partition.location, PATH in schema.names)
+        place = repr((table.database, table.name, partition.location, PATH in schema.names))
+        folder = self.directory / hashlib.sha256(place.encode()).hexdigest()[:32]
+        path, notes = folder / f"{fingerprint}.parquet", folder / f"{fingerprint}.json"
         with self._lock:
-            known = self._known.get(key)
-            if known is not None and known[0] == fingerprint:
-                return known[1]
-            self.directory.mkdir(parents=True, exist_ok=True)
-            path = self.directory / f"{fingerprint}.parquet"
-            unreadable = _write(path, table, schema, partition, objects)
-            if known is not None:
-                known[1].path.unlink(missing_ok=True)
-            local = LocalPartition(path, sum(item.size for item in objects), unreadable)
-            self._known[key] = (fingerprint, local)
-            return local
+            if not path.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                before = list(folder.iterdir())
+                unreadable = _write(path, table, schema, partition, objects)
+                if unreadable:
+                    notes.write_text(json.dumps(unreadable))
+                for file in before:
+                    file.unlink()
+            else:
+                unreadable = json.loads(notes.read_text()) if notes.exists() else {}
+            return LocalPartition(path, sum(item.size for item in objects), unreadable)
 
 
 def _fingerprint(schema: pa.Schema, partition: Partition, objects: Sequence[StoredObject]) -> str:
