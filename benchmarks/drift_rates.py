@@ -14,11 +14,9 @@ import argparse
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from everloop.instants import format_instant
 from everloop.monitoring.build import category_bins, number_bins
 from everloop.monitoring.counting import bin_indices, counted, counted_daily
 from everloop.monitoring.drift import DriftPolicy, judge_drift
@@ -26,6 +24,8 @@ from everloop.monitoring.natural import natural_variation
 from everloop.monitoring.own_scores import DAYS, own_scores
 from everloop.monitoring.profile import Profile
 from everloop.monitoring.reference import SCORE, FeatureReference, Reference
+from everloop.window_record import WindowRecord
+from tests.helpers.window_records import window_record
 
 COMMON = [f"c{i}" for i in range(4)]
 RARE = ["usual", *(f"r{i}" for i in range(30))]
@@ -111,7 +111,7 @@ def refit_rate(draws: int, rate: float, rows: int, spread: float) -> str:
     for draw in range(draws):
         reference = sibling_reference(rng, known[draw % len(known)], rows, spread)
         first = [served_day(rng, reference, rows, spread, 0.0) for _ in range(DAYS)]
-        collected = own_scores(documents_of(first), reference, policy, version=1, before=BEGIN + timedelta(days=400))
+        collected = own_scores(records_of(first), reference, policy, version=1, before=BEGIN + timedelta(days=400))
         judging = collected.judging(reference)
         for shift, days in ((0.0, 21), (0.5, 7)):
             after = [served_day(rng, reference, rows, spread, shift) for _ in range(days)]
@@ -129,15 +129,10 @@ def refit_rate(draws: int, rate: float, rows: int, spread: float) -> str:
     return f"{still * looks:17.2f} {still_all * looks:9.2f} {100 * moved / (7 * draws):15.1f} {sibling * looks:33.1f}"
 
 
-def documents_of(windows: list[Profile]) -> list[dict[str, Any]]:
-    """Recorded windows, oldest first, as far as a score reference is taken from them."""
+def records_of(windows: list[Profile]) -> list[WindowRecord]:
+    """Recorded windows, oldest first."""
     return [
-        {
-            "version": 1,
-            "start": format_instant(BEGIN + timedelta(days=day)),
-            "end": format_instant(BEGIN + timedelta(days=day + 1)),
-            "profile": profile.as_dict(),
-        }
+        window_record(end=BEGIN + timedelta(days=day + 1), rows=profile.rows, profile=profile.as_dict())
         for day, profile in enumerate(windows)
     ]
 

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import NotRequired, Self, TypedDict
+
+
+class ReasonDocument(TypedDict):
+    """A reason as it travels and is kept."""
+
+    code: str
+    sentence: str
+    value: NotRequired[float]
+    limit: NotRequired[float]
+    passed: NotRequired[bool]
 
 
 @dataclass(frozen=True)
@@ -30,19 +39,19 @@ class Reason:
     limit: float | None = None
     passed: bool | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> ReasonDocument:
         """The reason as JSON values, without what it does not say."""
-        document: dict[str, Any] = {"code": self.code}
+        document: ReasonDocument = {"code": self.code, "sentence": self.sentence}
         if self.passed is not None:
-            document["passed"] = self.passed
-        document["sentence"] = self.sentence
-        for name, number in (("value", self.value), ("limit", self.limit)):
-            if number is not None and math.isfinite(number):
-                document[name] = number
+            document = {"code": self.code, "passed": self.passed, "sentence": self.sentence}
+        if self.value is not None and math.isfinite(self.value):
+            document["value"] = self.value
+        if self.limit is not None and math.isfinite(self.limit):
+            document["limit"] = self.limit
         return document
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+    def from_dict(cls, document: ReasonDocument) -> Self:
         """Read what :meth:`as_dict` wrote."""
         return cls(**document)
 

@@ -11,6 +11,8 @@ from cli.operations.runs import why_no_refit
 from cli.operations.status import ModelStatus, model_status
 from cli.options import json_option
 from cli.output import Output, minute
+from everloop.registry.records import Window
+from everloop.window_record import WindowRecord
 
 
 @click.command()
@@ -41,7 +43,7 @@ def _show(output: Output, found: ModelStatus) -> None:
     output.table(
         "last windows",
         ["end", "rows", "labelled", "drift", "decision"],
-        (_window(w.document) for w in registry.windows),
+        (_window(w) for w in registry.windows),
     )
 
 
@@ -88,19 +90,21 @@ def _of_any(found: ModelStatus) -> list[list[Any]]:
 
 def _not_watched(found: ModelStatus) -> str:
     """Features that the last window left out, each with its reason."""
-    return "; ".join(f"{name}: {why}" for name, why in _last_window(found).get("not_watched", {}).items())
+    last = _last_window(found)
+    return "; ".join(f"{name}: {why}" for name, why in last.not_watched.items()) if last else ""
 
 
 def _score_reference(found: ModelStatus) -> str:
     """What drift of the scores is judged by, where that is the champion's own windows; empty before they suffice."""
-    own = _last_window(found).get("score_reference") or {}
-    return f"judged by {own['sentence']}" if own.get("complete") else ""
+    last = _last_window(found)
+    own = last.score_reference if last else None
+    return f"judged by {own['sentence']}" if own and own["complete"] else ""
 
 
-def _last_window(found: ModelStatus) -> dict[str, Any]:
-    return found.registry.windows[0].document if found.registry.windows else {}
+def _last_window(found: ModelStatus) -> WindowRecord | None:
+    return found.registry.windows[0].record if found.registry.windows else None
 
 
-def _window(document: dict[str, Any]) -> list[Any]:
-    counted = [document.get(name) for name in ("rows", "labelled_rows", "drift_alarm", "decision")]
-    return [minute(document["end"]), *counted]
+def _window(window: Window) -> list[Any]:
+    found = window.record
+    return [minute(window.end), found.rows, found.labelled_rows, found.drift_alarm, found.decision]

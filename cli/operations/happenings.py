@@ -63,10 +63,9 @@ class Happenings:
     def _monitored(self, model: str) -> Iterator[Happening]:
         last = self._windows.get(model, "")
         for window in reversed(self.account.registry(model).windows.latest(LATEST_WINDOWS)):
-            end = str(window.document["end"])
-            if end > last:
-                self._windows[model] = end
-                yield Happening(parse_instant(window.document["scheduled_at"]), model, _window(window))
+            if window.end > last:
+                self._windows[model] = window.end
+                yield Happening(window.record.scheduled_at, model, _window(window))
 
     def _alarmed(self, model: str, now: datetime) -> Iterator[Happening]:
         alarms, before = set(model_alarms(self.account, model)), self._alarms.get(model, set())
@@ -76,6 +75,6 @@ class Happenings:
 
 
 def _window(window: Window) -> str:
-    found = window.document
-    drift = "drift alarms" if found.get("drift_alarm") else "no drift alarm"
-    return f"window until {found['end']}: {found.get('rows', 0)} rows, {drift}, decision: {found.get('decision')}"
+    found = window.record
+    drift = "drift alarms" if found.drift_alarm else "no drift alarm"
+    return f"window until {window.end}: {found.rows} rows, {drift}, decision: {found.decision}"

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Any
 
 from everloop.monitoring.bins import CategoryBins
 from everloop.monitoring.divergence import (
@@ -30,6 +29,7 @@ from everloop.monitoring.divergence import (
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import SCORE, FeatureReference, Natural, Reference
 from everloop.statistics.f_distribution import f_tail
+from everloop.window_record import DriftDocument
 
 FEWEST_OF_A_CATEGORY = 10
 """Rows of the reference with which a category is compared by itself."""
@@ -73,7 +73,7 @@ class FeatureDrift:
     alarm: bool
     moved: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> DriftDocument:
         return {
             "days": self.days,
             "effect": self.effect,
@@ -105,7 +105,7 @@ class DriftReport:
     def alarmed(self) -> tuple[FeatureDrift, ...]:
         return tuple(f for f in self.features if f.alarm)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, DriftDocument]:
         return {f.name: f.as_dict() for f in self.features}
 
 

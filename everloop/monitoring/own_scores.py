@@ -11,18 +11,18 @@ day. One within the bake counts, as the version answers everything there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import add
-from typing import Any
 
-from everloop.instants import parse_instant
+from everloop.instants import format_instant, parse_instant
 from everloop.monitoring.drift import DriftPolicy
 from everloop.monitoring.natural import FEWEST_SPANS, natural_variation
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import FeatureReference, Reference
+from everloop.window_record import ScoreReferenceDocument, WindowRecord
 
 DAYS = 21
 """Of a score reference at least: each day of the week three times. With 14, days that differ much alarmed one and a
@@ -75,7 +75,7 @@ class OwnScores:
         last = None if self.end is None else parse_instant(self.end)
         return sum(last is None or end > last for end in ends)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> ScoreReferenceDocument:
         return {
             "complete": self.score is not None,
             "days": self.days,
@@ -87,13 +87,13 @@ class OwnScores:
 
 
 def own_scores(
-    documents: Iterable[Mapping[str, Any]], reference: Reference, policy: DriftPolicy, *, version: int, before: datetime
+    records: Iterable[WindowRecord], reference: Reference, policy: DriftPolicy, *, version: int, before: datetime
 ) -> OwnScores:
     """The score reference of ``version``, or how much of it there is.
 
     Parameters
     ----------
-    documents : iterable of mapping
+    records : iterable of WindowRecord
         Recorded windows, oldest first; no more of them are read than are needed.
     reference : Reference
         The version's.
@@ -104,22 +104,22 @@ def own_scores(
     needed_days += -needed_days % policy.window_days
     needed_rows = max(ROWS, policy.minimum_rows)
     length = timedelta(days=policy.window_days)
-    taken: list[tuple[Mapping[str, Any], BinCounts]] = []
+    taken: list[tuple[WindowRecord, BinCounts]] = []
     days = rows = 0
-    for document in documents:
-        end = parse_instant(document["end"])
-        if document["version"] != version or end >= before or end - parse_instant(document["start"]) != length:
+    for record in records:
+        if record.version != version or record.end >= before or record.end - record.start != length:
             continue
-        profile = Profile.from_dict(document["profile"])
+        profile = Profile.from_dict(record.profile)
         if not profile.rows or profile.score.rows != profile.rows:
             continue
-        taken.append((document, profile.score))
+        taken.append((record, profile.score))
         days, rows = days + policy.window_days, rows + profile.rows
         if days >= needed_days and rows >= needed_rows:
             break
     if not taken:
         return OwnScores(0, 0, needed_days, needed_rows)
-    found = OwnScores(days, rows, needed_days, needed_rows, taken[0][0]["start"], taken[-1][0]["end"])
+    begin, end = format_instant(taken[0][0].start), format_instant(taken[-1][0].end)
+    found = OwnScores(days, rows, needed_days, needed_rows, begin, end)
     if days < needed_days or rows < needed_rows or reference.score is None:
         return found
     windows = [counts for _, counts in taken]

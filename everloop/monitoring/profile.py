@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from everloop.monitoring.exceptions import BinsDifferError, ProfileFormatError
+from everloop.window_record import OutcomesDocument, ProfileDocument
 
 
 @dataclass(frozen=True)
@@ -96,18 +96,30 @@ class Outcomes:
         """The mean loss; None without rows."""
         return self.loss / self.rows if self.rows else None
 
-    def as_dict(self) -> dict[str, Any]:
-        sums = {name: getattr(self, name) for name in OUTCOME_SUMS}
-        return {"rows": self.rows, **sums, "ones": list(self.ones), "zeros": list(self.zeros)}
+    def as_dict(self) -> OutcomesDocument:
+        return {
+            "rows": self.rows,
+            "loss": self.loss,
+            "loss_squares": self.loss_squares,
+            "label": self.label,
+            "score": self.score,
+            "deviance": self.deviance,
+            "residual_z": self.residual_z,
+            "v": self.v,
+            "v_z": self.v_z,
+            "v_zz": self.v_zz,
+            "ones": list(self.ones),
+            "zeros": list(self.zeros),
+        }
 
     @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> Outcomes:
+    def from_dict(cls, document: OutcomesDocument) -> Outcomes:
         """Read what :meth:`as_dict` wrote."""
         return cls(
             rows=int(document["rows"]),
             ones=tuple(int(n) for n in document["ones"]),
             zeros=tuple(int(n) for n in document["zeros"]),
-            **{name: float(document[name]) for name in OUTCOME_SUMS},
+            **{name: float(document[name]) for name in OUTCOME_SUMS},  # type: ignore[literal-required]  # they are keys
         )
 
 
@@ -155,7 +167,7 @@ class Profile:
         """The profile of some of its features; ``bins`` names theirs."""
         return replace(self, bins=bins, features={name: self.features[name] for name in names})
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> ProfileDocument:
         """The profile as JSON values."""
         return {
             "bins": self.bins,
@@ -166,7 +178,7 @@ class Profile:
         }
 
     @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> Profile:
+    def from_dict(cls, document: ProfileDocument) -> Profile:
         """Read what :meth:`as_dict` wrote.
 
         Raises

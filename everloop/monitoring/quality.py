@@ -36,7 +36,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, least_area_error, rows_needed
 from everloop.monitoring.profile import Outcomes
@@ -44,6 +44,7 @@ from everloop.monitoring.reference import Reference
 from everloop.statistics.binomial import both_tails
 from everloop.statistics.clusters import error_of_mean
 from everloop.statistics.student_t import t_cdf, t_quantile
+from everloop.window_record import DeviationDocument, IntervalDocument, QualityDocument
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import QualityTrigger
@@ -75,7 +76,7 @@ class Deviation:
     p_value: float
     fallen: bool
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> DeviationDocument:
         return {
             "amount": self.amount,
             "increase": self.increase,
@@ -93,7 +94,7 @@ class Interval:
     high: float | None = None
     reason: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> IntervalDocument:
         return {"value": self.value, "low": self.low, "high": self.high, "reason": self.reason}
 
 
@@ -127,7 +128,7 @@ class QualityReport:
     def fallen(self) -> tuple[Deviation, ...]:
         return tuple(d for d in self.deviations if d.fallen)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> QualityDocument:
         return {
             "evaluated": self.evaluated,
             "days": self.days,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from everloop.instants import parse_instant
 from everloop.model_file.schema import ModelDeclaration
@@ -17,9 +16,10 @@ from everloop.monitoring.profile_query import Windows, unknown_labels_query
 from everloop.monitoring.quality import QualityReport, judge_quality
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watchable import watchable
-from everloop.monitoring.window import Watched, watched_before, window_document, without_gaps
+from everloop.monitoring.window import Watched, watched_before, window_record, without_gaps
 from everloop.registry.records import Champion, Run
 from everloop.retraining.decision import Decision, Facts, FallenQuality, PastRun, decide
+from everloop.window_record import WindowRecord
 
 Rows = list[dict[str, str | None]]
 
@@ -32,10 +32,10 @@ class Scene:
     ----------
     reference : Reference
         The champion's.
-    earlier : sequence of mapping
-        Documents of recorded windows, newest first, as far back as :func:`reach_back` wants them.
-    own : iterable of mapping
-        Documents of recorded windows, oldest first, from the champion's registration on. Read only where a score
+    earlier : sequence of WindowRecord
+        Recorded windows, newest first, as far back as :func:`reach_back` wants them.
+    own : iterable of WindowRecord
+        Recorded windows, oldest first, from the champion's registration on. Read only where a score
         reference is taken from them, and then no further than it needs.
     runs : sequence of Run
         All runs, newest first.
@@ -44,8 +44,8 @@ class Scene:
 
     champion: Champion
     reference: Reference
-    earlier: Sequence[dict[str, Any]]
-    own: Iterable[dict[str, Any]]
+    earlier: Sequence[WindowRecord]
+    own: Iterable[WindowRecord]
     runs: Sequence[Run]
     active_run: str | None
 
@@ -63,8 +63,8 @@ def reach_back(
     declaration: ModelDeclaration,
     windows: Windows,
     runs: Sequence[Run],
-    latest: Callable[[int], Sequence[dict[str, Any]]],
-) -> Sequence[dict[str, Any]]:
+    latest: Callable[[int], Sequence[WindowRecord]],
+) -> Sequence[WindowRecord]:
     """The recorded windows that a run of the monitor reads, newest first.
 
     They reach back to the last training, unless fewer already hold as many labelled rows as a training needs: then
@@ -77,10 +77,10 @@ def reach_back(
     """
     count, last = windows_needed(declaration), last_training(runs, windows.as_of)
     while True:
-        documents = latest(count)
-        whole = len(documents) < count or (last is not None and parse_instant(documents[-1]["labelled_end"]) <= last)
-        if whole or _labelled_since(documents, last, windows.end) >= declaration.monitoring.minimum_rows:
-            return documents
+        records = latest(count)
+        whole = len(records) < count or (last is not None and records[-1].labelled_end <= last)
+        if whole or _labelled_since(records, last, windows.end) >= declaration.monitoring.minimum_rows:
+            return records
         count *= 2
 
 
@@ -89,9 +89,7 @@ def last_training(runs: Sequence[Run], as_of: datetime) -> datetime | None:
     return next((parse_instant(r.started_at) for r in _trained(runs, as_of)), None)
 
 
-def watch(
-    declaration: ModelDeclaration, windows: Windows, scene: Scene, query: Callable[[str], Rows]
-) -> dict[str, Any]:
+def watch(declaration: ModelDeclaration, windows: Windows, scene: Scene, query: Callable[[str], Rows]) -> WindowRecord:
     """The record of the windows.
 
     Parameters
@@ -127,7 +125,7 @@ def watch(
         minimum_rows=declaration.monitoring.minimum_rows,
     )
     decision = _decide(declaration, windows, scene, counted, chain, drift, quality)
-    return window_document(
+    return window_record(
         model=declaration.model,
         windows=windows,
         version=version,
@@ -199,10 +197,6 @@ def _streak(drift: DriftReport, chain: Sequence[Watched]) -> int:
     return alarming
 
 
-def _labelled_since(documents: Sequence[dict[str, Any]], last: datetime | None, before: datetime) -> int:
+def _labelled_since(records: Sequence[WindowRecord], last: datetime | None, before: datetime) -> int:
     """Labelled rows of the recorded windows that ended after the last training began, whoever answered them."""
-    return sum(
-        int(d["labelled_rows"])
-        for d in documents
-        if parse_instant(d["end"]) < before and (last is None or parse_instant(d["labelled_end"]) > last)
-    )
+    return sum(r.labelled_rows for r in records if r.end < before and (last is None or r.labelled_end > last))

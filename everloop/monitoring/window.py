@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from everloop.instants import format_instant, parse_instant
 from everloop.limits import LARGEST_VALUE
 from everloop.monitoring.drift import DriftReport
 from everloop.monitoring.own_scores import OwnScores
@@ -18,8 +16,7 @@ from everloop.monitoring.quality import QualityReport
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watchable import part_of_reference
 from everloop.retraining.decision import Decision
-
-Document = Mapping[str, Any]
+from everloop.window_record import ProfileDocument, WindowRecord
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Watched:
 
 
 def watched_before(
-    documents: Sequence[Document], *, version: int, reference: Reference, watched: Reference, before: datetime
+    records: Sequence[WindowRecord], *, version: int, reference: Reference, watched: Reference, before: datetime
 ) -> list[Watched]:
     """The earlier windows in which this champion was watched over the same bins, newest first.
 
@@ -41,7 +38,7 @@ def watched_before(
 
     Parameters
     ----------
-    documents : sequence of mapping
+    records : sequence of WindowRecord
         Recorded windows in any order.
     reference, watched : Reference
         The champion's, whole, and the part of it that is watched now.
@@ -50,7 +47,7 @@ def watched_before(
     """
     whole: dict[tuple[str, ...], str] = {}
 
-    def same_bins(profile: Document) -> bool:
+    def same_bins(profile: ProfileDocument) -> bool:
         names = tuple(n for n in reference.features if n in profile["features"])
         if names not in whole:
             whole[names] = part_of_reference(reference, list(names)).bins_id
@@ -58,13 +55,13 @@ def watched_before(
 
     found = [
         Watched(
-            parse_instant(d["end"]),
-            Profile.from_dict(d["profile"]).only(watched.features, bins=watched.bins_id),
-            bool(d["drift_alarm"]),
-            int(d["labelled_rows"]),
+            record.end,
+            Profile.from_dict(record.profile).only(watched.features, bins=watched.bins_id),
+            record.drift_alarm,
+            record.labelled_rows,
         )
-        for d in documents
-        if d["version"] == version and parse_instant(d["end"]) < before and same_bins(d["profile"])
+        for record in records
+        if record.version == version and record.end < before and same_bins(record.profile)
     ]
     return sorted(found, key=lambda w: w.end, reverse=True)
 
@@ -79,7 +76,7 @@ def without_gaps(end: datetime, length: timedelta, earlier: Sequence[Watched]) -
     return chain
 
 
-def window_document(
+def window_record(
     *,
     model: str,
     windows: Windows,
@@ -90,45 +87,38 @@ def window_document(
     decision: Decision,
     not_watched: Mapping[str, str],
     score_reference: OwnScores | None,
-) -> dict[str, Any]:
-    """The record of a window, as JSON values.
-
-    ``loss`` and ``labelled_rows`` are of this window alone; ``quality`` is of all the days it was judged on.
-    ``not_watched`` says of each feature that the declaration or the champion has alone why it is left out.
-    ``score_reference`` is what was collected of a score reference from the version's own windows; null where the
-    version was registered with one.
-    ``left_out_rows`` are labelled, but no part of the loss or the quality; ``left_out_reason`` says why.
-    """
-    return {
-        "model": model,
-        "scheduled_at": format_instant(windows.as_of),
-        "start": format_instant(windows.start),
-        "end": format_instant(windows.end),
-        "labelled_start": format_instant(windows.labelled_start),
-        "labelled_end": format_instant(windows.labelled_end),
-        "version": version,
-        "rows": counted.profile.rows,
-        "labelled_rows": counted.labelled_rows,
-        "loss": counted.profile.outcomes.mean_loss,
-        "left_out_rows": counted.beyond,
-        "left_out_reason": _why_left_out(counted.beyond),
-        "labels_arrived": counted.labels.arrived,
-        "labels_corrected": counted.labels.corrections,
-        "labels_unmatched": counted.labels.unmatched,
-        "drift_evaluated": drift.evaluated,
-        "drift_alarm": bool(drift.alarmed),
-        "drift_reason": drift.reason,
-        "drift": drift.as_dict(),
-        "not_watched": dict(not_watched),
-        "score_reference": None if score_reference is None else score_reference.as_dict(),
-        "quality": quality.as_dict(),
-        "decision": decision.outcome,
-        "urgency": decision.urgency,
-        "trigger": decision.trigger,
-        "held_back_by": decision.held_back_by,
-        "reasons": [r.as_dict() for r in decision.reasons],
-        "profile": counted.profile.as_dict(),
-    }
+) -> WindowRecord:
+    """The record of a window that was judged."""
+    return WindowRecord(
+        model=model,
+        scheduled_at=windows.as_of,
+        start=windows.start,
+        end=windows.end,
+        labelled_start=windows.labelled_start,
+        labelled_end=windows.labelled_end,
+        version=version,
+        rows=counted.profile.rows,
+        labelled_rows=counted.labelled_rows,
+        loss=counted.profile.outcomes.mean_loss,
+        left_out_rows=counted.beyond,
+        left_out_reason=_why_left_out(counted.beyond),
+        labels_arrived=counted.labels.arrived,
+        labels_corrected=counted.labels.corrections,
+        labels_unmatched=counted.labels.unmatched,
+        drift_evaluated=drift.evaluated,
+        drift_alarm=bool(drift.alarmed),
+        drift_reason=drift.reason,
+        drift=drift.as_dict(),
+        not_watched=dict(not_watched),
+        score_reference=None if score_reference is None else score_reference.as_dict(),
+        quality=quality.as_dict(),
+        decision=decision.outcome,
+        urgency=decision.urgency,
+        trigger=decision.trigger,
+        held_back_by=decision.held_back_by,
+        reasons=decision.reasons,
+        profile=counted.profile.as_dict(),
+    )
 
 
 def _why_left_out(beyond: int) -> str:

@@ -11,7 +11,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from enum import StrEnum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints, is_typeddict
 
 from everloop.json_text import canonical_json
 from everloop.registry.exceptions import CorruptRecordError, RecordTooLargeError
@@ -152,5 +152,6 @@ def _types(cls: type[Any]) -> dict[str, frozenset[type]]:
 def _json_types(hint: Any) -> set[type]:
     options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     found = {get_origin(option) or option for option in options} - {NoneType}
-    # DynamoDB and JSON know one kind of number, and no enumerations.
-    return {str if issubclass(t, StrEnum) else t for t in found} | ({int} if float in found else set())
+    # DynamoDB and JSON know one kind of number, and no enumerations; a typed dict is a dict.
+    plain_types = {dict if is_typeddict(t) else str if issubclass(t, StrEnum) else t for t in found}
+    return plain_types | ({int} if float in found else set())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from everloop.instants import parse_instant
+from everloop.instants import format_instant, parse_instant
 from everloop.registry.records import Version, Window
 
 BATCH = 32
@@ -53,21 +53,22 @@ class OwnLabels:
 
 def own_labels(windows: Iterable[Window], version: int) -> OwnLabels:
     """The state of ``version`` after these windows, in any order."""
+    records = (window.record for window in windows)
     own = sorted(
-        (parse_instant(w.end), w.end, int(w.document["profile"]["outcomes"]["rows"]), w.document["loss"])
-        for w in windows
-        if w.document["version"] == version and w.document["profile"]["outcomes"]["rows"]
+        (record.end, record.profile["outcomes"]["rows"], record.loss)
+        for record in records
+        if record.version == version and record.loss is not None and record.profile["outcomes"]["rows"]
     )
     if not own:
         return OwnLabels(version, "awaiting")
-    rows = sum(count for *_, count, _ in own)
+    rows = sum(count for _, count, _ in own)
     return OwnLabels(
         version=version,
         state="judged",
-        since=own[0][1],
-        until=own[-1][1],
+        since=format_instant(own[0][0]),
+        until=format_instant(own[-1][0]),
         rows=rows,
-        loss=sum(count * loss for *_, count, loss in own) / rows,
+        loss=sum(count * loss for _, count, loss in own) / rows,
     )
 
 

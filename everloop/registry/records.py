@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 from everloop.manifest import EVALUATED, SIBLING
 from everloop.registry import keys
 from everloop.registry.items import Record
 from everloop.registry.states import State
+from everloop.window_record import WindowDocument, WindowRecord
 
 OPEN_ROLLOUT = frozenset({"canary", "baking"})
 """The statuses of a rollout that has not ended."""
@@ -263,7 +265,18 @@ class Window(Record):
 
     model: str
     end: str
-    document: dict[str, Any] = field(default_factory=dict)
+    document: WindowDocument
+
+    @cached_property
+    def record(self) -> WindowRecord:
+        """What the document says.
+
+        Raises
+        ------
+        DocumentRefusedError
+            When it is no record of a window.
+        """
+        return WindowRecord.from_document(self.document)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -4,15 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
+from everloop.instants import format_instant
 from everloop.names import MONITORING_SOURCE, RETRAINING_REQUESTED
+from everloop.reasons import ReasonDocument
 from everloop.retraining.exceptions import RequestNotAcceptedError, RequestUnreadableError
+from everloop.typed_json import DocumentRefusedError, read_as
+from everloop.window_record import WindowRecord
 
 KIND = "train"
+
+
+class WindowTrigger(TypedDict):
+    """What asks for the training: a recorded window, and the gravest cause that it shows."""
+
+    kind: str
+    reason: str
+    requested_at: str
+    window_end: str
+
+
+class RequestDetail(TypedDict):
+    """The detail of a retraining request's event."""
+
+    model: str
+    trigger: WindowTrigger
+    reasons: NotRequired[list[ReasonDocument]]
+
+
+class ExecutionInput(TypedDict):
+    """What the pipeline is started with."""
+
+    model: str
+    kind: str
+    trigger: WindowTrigger
 
 
 @dataclass(frozen=True)
@@ -21,15 +49,14 @@ class RetrainingRequest:
 
     Attributes
     ----------
-    trigger : dict
-        ``{"kind", "reason", "requested_at", "window_end"}``.
-    reasons : list of dict
-        ``{"code", "sentence"}``, the gravest first.
+    trigger : WindowTrigger
+    reasons : list of ReasonDocument
+        The gravest first.
     """
 
     model: str
-    trigger: dict[str, Any]
-    reasons: list[dict[str, str]]
+    trigger: WindowTrigger
+    reasons: list[ReasonDocument]
 
     @property
     def execution_name(self) -> str:
@@ -38,31 +65,39 @@ class RetrainingRequest:
         return f"{KIND}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
     @property
-    def execution_input(self) -> dict[str, Any]:
+    def execution_input(self) -> ExecutionInput:
         """What the pipeline is started with."""
         return {"model": self.model, "kind": KIND, "trigger": self.trigger}
 
-    def as_detail(self) -> dict[str, Any]:
+    def as_detail(self) -> RequestDetail:
         """The event's detail."""
         return {"model": self.model, "trigger": self.trigger, "reasons": self.reasons}
 
     @classmethod
-    def from_window(cls, document: Mapping[str, Any]) -> RetrainingRequest:
-        """The request that a recorded window asks for."""
-        reasons = [dict(reason) for reason in document["reasons"]]
+    def from_window(cls, record: WindowRecord) -> RetrainingRequest:
+        """The request that a recorded window asks for.
+
+        Raises
+        ------
+        RequestUnreadableError
+            When it asks for none.
+        """
+        end = format_instant(record.end)
+        if record.decision != "retrain" or record.trigger is None or not record.reasons:
+            raise RequestUnreadableError(f"the window that ended {end} asks for no training: it says {record.decision}")
         return cls(
-            model=document["model"],
+            model=record.model,
             trigger={
-                "kind": document["trigger"],
-                "reason": reasons[0]["sentence"],
-                "requested_at": document["scheduled_at"],
-                "window_end": document["end"],
+                "kind": record.trigger,
+                "reason": record.reasons[0].sentence,
+                "requested_at": format_instant(record.scheduled_at),
+                "window_end": end,
             },
-            reasons=reasons,
+            reasons=[reason.as_dict() for reason in record.reasons],
         )
 
     @classmethod
-    def from_detail(cls, detail: Mapping[str, Any]) -> RetrainingRequest:
+    def from_detail(cls, detail: object) -> RetrainingRequest:
         """Read an event's detail.
 
         Raises
@@ -70,14 +105,18 @@ class RetrainingRequest:
         RequestUnreadableError
             When something is missing or of another type.
         """
-        trigger = detail.get("trigger")
-        wanted = ("kind", "reason", "requested_at", "window_end")
-        if not isinstance(detail.get("model"), str) or not isinstance(trigger, dict):
-            raise RequestUnreadableError("a retraining request names its model and its trigger")
-        absent = [name for name in wanted if not isinstance(trigger.get(name), str)]
-        if absent:
-            raise RequestUnreadableError(f"the trigger of a retraining request has no {', '.join(absent)}")
-        return cls(detail["model"], {n: trigger[n] for n in wanted}, list(detail.get("reasons", [])))
+        try:
+            read = read_as(RequestDetail, detail, "retraining request", "`everloop train` starts one by hand")
+        except DocumentRefusedError as error:
+            raise RequestUnreadableError(str(error)) from error
+        trigger = read["trigger"]
+        known: WindowTrigger = {
+            "kind": trigger["kind"],
+            "reason": trigger["reason"],
+            "requested_at": trigger["requested_at"],
+            "window_end": trigger["window_end"],
+        }
+        return cls(read["model"], known, list(read.get("reasons", [])))
 
 
 def send(request: RetrainingRequest, client: Any, bus: str, *, at: datetime) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -28,9 +28,12 @@ from everloop.monitoring.reference import Reference
 from everloop.monitoring.watch import Rows, Scene, reach_back, watch
 from everloop.names import ATHENA_RESULTS_PREFIX
 from everloop.objects import ObjectTooLargeError, read_object
+from everloop.reasons import ReasonDocument
 from everloop.registry.records import Champion, Version, Window
 from everloop.registry.store import RegistryStore
 from everloop.retraining.requests import RetrainingRequest, send
+from everloop.typed_json import Event, InstantText, read_as
+from everloop.window_record import WindowDecision, WindowRecord
 
 logger = Logger(service="monitor")
 
@@ -69,6 +72,23 @@ class Services:
     references: dict[str, Reference] = field(default_factory=dict)
 
 
+class MonitorEvent(TypedDict):
+    """What the schedule sends."""
+
+    scheduled_time: InstantText
+
+
+class MonitorAnswer(TypedDict):
+    """What became of the window. Without a champion there is a ``reason``, else the decision's."""
+
+    window_end: str
+    decision: WindowDecision
+    reason: NotRequired[str]
+    reasons: NotRequired[list[ReasonDocument]]
+    not_watched: NotRequired[dict[str, str]]
+    execution: NotRequired[str]
+
+
 @cache
 def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
@@ -93,19 +113,20 @@ def services() -> Services:
 
 
 @logger.inject_lambda_context
-def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handle(event: Event, context: Any) -> MonitorAnswer:
     """Watch the window before ``event["scheduled_time"]``. Whatever fails is raised: the schedule tries again."""
     answer = act(event, services())
     logger.info("monitor", answer=answer)
     return answer
 
 
-def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
+def act(event: Event, using: Services) -> MonitorAnswer:
     """Watch one window.
 
     The same scheduled time twice gives one record; the request is sent again, and starts one execution.
     """
-    scheduled = parse_instant(event["scheduled_time"])
+    asked = read_as(MonitorEvent, event, "event of the monitor", "its schedule sends the time it is due")
+    scheduled = parse_instant(asked["scheduled_time"])
     windows = windows_at(using.declaration, scheduled)
     end = format_instant(windows.end)
     champion = using.store.versions.champion()
@@ -113,15 +134,19 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
         return {"window_end": end, "decision": "none", "reason": "no champion serves: there is nothing to watch"}
     recorded = using.store.windows.find(end)
     if recorded is None:
-        document = watch(using.declaration, windows, _scene(using, champion, windows), using.query)
-        recorded = using.store.windows.put(Window(using.declaration.model, end, document))
-    document = recorded.document
-    print(_metrics(document, scheduled), flush=True)
-    answer = {"window_end": end, "decision": document["decision"], "reasons": document["reasons"]}
-    if document.get("not_watched"):
-        answer["not_watched"] = document["not_watched"]
-    if document["decision"] == "retrain":
-        request = RetrainingRequest.from_window(document)
+        judged = watch(using.declaration, windows, _scene(using, champion, windows), using.query)
+        recorded = using.store.windows.put(Window(using.declaration.model, end, judged.to_document()))
+    record = recorded.record
+    print(_metrics(record, scheduled), flush=True)
+    answer: MonitorAnswer = {
+        "window_end": end,
+        "decision": record.decision,
+        "reasons": [reason.as_dict() for reason in record.reasons],
+    }
+    if record.not_watched:
+        answer["not_watched"] = dict(record.not_watched)
+    if record.decision == "retrain":
+        request = RetrainingRequest.from_window(record)
         send(request, using.events, using.event_bus, at=scheduled)
         answer["execution"] = request.execution_name
     return answer
@@ -131,14 +156,14 @@ def _scene(using: Services, champion: Champion, windows: Windows) -> Scene:
     active, runs = using.store.runs.active(), using.store.runs.all()
     version = using.store.versions.get(champion.version)
 
-    def latest(count: int) -> list[dict[str, Any]]:
-        return [window.document for window in using.store.windows.latest(count)]
+    def latest(count: int) -> list[WindowRecord]:
+        return [window.record for window in using.store.windows.latest(count)]
 
     return Scene(
         champion=champion,
         reference=_reference(using, version),
         earlier=reach_back(using.declaration, windows, runs, latest),
-        own=(window.document for window in using.store.windows.after(version.created_at)),
+        own=(window.record for window in using.store.windows.after(version.created_at)),
         runs=runs,
         active_run=active.run_id if active else None,
     )
@@ -168,17 +193,17 @@ def _reference(using: Services, version: Version) -> Reference:
     return using.references[registered]
 
 
-def _metrics(document: dict[str, Any], at: datetime) -> str:
-    quality = document["quality"]
+def _metrics(record: WindowRecord, at: datetime) -> str:
+    quality = record.quality
     values = {
-        "WindowRows": document["rows"],
-        "LabelledRows": document["labelled_rows"],
-        "LabelsUnmatched": document["labels_unmatched"],
-        "DriftAlarm": int(document["drift_alarm"]),
-        "FeaturesNotWatched": len(document.get("not_watched", {})),
-        "DriftedFeatures": sum(f["alarm"] for f in document["drift"].values()),
-        "RetrainingRequested": int(document["decision"] == "retrain"),
-        "Loss": document["loss"],
+        "WindowRows": record.rows,
+        "LabelledRows": record.labelled_rows,
+        "LabelsUnmatched": record.labels_unmatched,
+        "DriftAlarm": int(record.drift_alarm),
+        "FeaturesNotWatched": len(record.not_watched),
+        "DriftedFeatures": sum(f["alarm"] for f in record.drift.values()),
+        "RetrainingRequested": int(record.decision == "retrain"),
+        "Loss": record.loss,
         "Auc": quality["auc"]["value"],
         "QualityLost": max((d["increase"] for d in quality["deviations"].values()), default=None),
     }
@@ -188,6 +213,4 @@ def _metrics(document: dict[str, Any], at: datetime) -> str:
         for name, value in values.items()
         if value is not None
     ]
-    return emf_line(
-        metrics, dimensions={"model": document["model"]}, dimension_sets=[["model"]], epoch_ms=to_epoch_ms(at)
-    )
+    return emf_line(metrics, dimensions={"model": record.model}, dimension_sets=[["model"]], epoch_ms=to_epoch_ms(at))

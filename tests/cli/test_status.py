@@ -13,14 +13,15 @@ from everloop.monitoring.profile import BinCounts
 from everloop.monitoring.reference import SCORE, FeatureReference
 from everloop.registry.records import Champion, Window
 from everloop.registry.trace import Status
+from tests.helpers.window_records import registered, window_record
 
 END = "2013-03-22T00:00:00.000Z"
 COLLECTING = OwnScores(3, 250, 21, 500, END, END)
 COMPLETE = OwnScores(21, 2100, 21, 500, END, END, FeatureReference(NumberBins(()), BinCounts((2100,))))
 
 
-def told(document: dict[str, Any] | None) -> dict[str, Any]:
-    windows = [] if document is None else [Window("late_train", END, document)]
+def told(changes: dict[str, Any] | None) -> dict[str, Any]:
+    windows = [] if changes is None else [registered("late_train", END, window_record(**changes))]
     registry = Status("late_train", None, None, None, None, None, {}, [], [], windows)
     return facts(registry)
 
@@ -43,9 +44,15 @@ def test_then_it_says_what_the_scores_are_judged_by() -> None:
 
 
 def test_of_a_version_with_a_reference_of_its_own_and_of_old_records_it_says_nothing() -> None:
-    for document in ({"not_watched": {}, "score_reference": None}, {}, None):
-        assert "score drift" not in told(document)
-        assert told(document)["own labels"] == "none yet"
+    for changes in ({"not_watched": {}, "score_reference": None}, None):
+        assert "score drift" not in told(changes)
+        assert told(changes)["own labels"] == "none yet"
+    # GIVEN a record of an earlier release, which has none of these keys
+    later = ("not_watched", "score_reference", "left_out_rows", "left_out_reason")
+    old = {name: value for name, value in window_record().to_document().items() if name not in later}
+    registry = Status("late_train", None, None, None, None, None, {}, [], [], [Window("late_train", END, old)])
+    assert "score drift" not in facts(registry)
+    assert "not watched" not in facts(registry)
 
 
 def test_of_a_champion_whose_function_is_gone_it_says_what_to_type() -> None:

@@ -25,7 +25,7 @@ from everloop.monitoring.profile_answer import Counted, LabelCounts
 from everloop.monitoring.profile_query import windows_at
 from everloop.monitoring.quality import judge_quality
 from everloop.monitoring.reference import SCORE
-from everloop.monitoring.window import window_document
+from everloop.monitoring.window import window_record
 from everloop.reasons import Reason
 from everloop.registry.items import MAX_ITEM_BYTES, item_bytes
 from everloop.registry.records import Snapshot as SnapshotRecord
@@ -201,7 +201,7 @@ def test_the_record_of_a_window(declaration: ModelDeclaration) -> None:
     unlabelled = Outcomes(ones=(0,) * sizes.SCORE_BINS, zeros=(0,) * sizes.SCORE_BINS)
     known = replace(reference, outcomes=unlabelled, outcome_days=30)
     sentence = f"Drift has alarmed in 36500 windows one after another: {', '.join(names)}."
-    window = window_document(
+    window = window_record(
         model=declaration.model,
         windows=windows_at(declaration, NOW),
         version=10**9,
@@ -212,7 +212,7 @@ def test_the_record_of_a_window(declaration: ModelDeclaration) -> None:
         not_watched={},
         score_reference=OwnScores(COUNT, COUNT, COUNT, COUNT, *["2013-03-05T00:00:00.000Z"] * 2),
     )
-    size = item_bytes(Window(declaration.model, "2013-03-05T00:00:00Z", window).to_item())
+    size = item_bytes(Window(declaration.model, "2013-03-05T00:00:00Z", window.to_document()).to_item())
     assert size <= sizes.window_record_bytes(declaration) <= 1.35 * size + 10_000
 
 

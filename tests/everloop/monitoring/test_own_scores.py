@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +17,8 @@ from everloop.monitoring.drift import DriftPolicy, judge_drift
 from everloop.monitoring.own_scores import DAYS, OwnScores, own_scores
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import SCORE, FeatureReference, Reference
+from everloop.window_record import WindowRecord
+from tests.helpers.window_records import window_record
 
 BEGIN = datetime(2013, 3, 1, tzinfo=UTC)
 BINS = NumberBins((0.2, 0.4, 0.6, 0.8))
@@ -32,20 +33,20 @@ POLICY = DriftPolicy(days=7, window_days=1, minimum_rows=50, false_alarm_rate=0.
 USUAL = np.array([0.2, 0.3, 0.3, 0.15, 0.05])
 
 
-def day(number: int, counts: tuple[int, ...], *, version: int = 1, others: int = 0, length: int = 1) -> dict[str, Any]:
+def day(number: int, counts: tuple[int, ...], *, version: int = 1, others: int = 0, length: int = 1) -> WindowRecord:
     """The record of a window that begins ``number`` days on, in which other versions answered ``others`` rows."""
     profile = Profile(REFERENCE.bins_id, sum(counts) + others, {}, BinCounts(counts))
     begin = BEGIN + timedelta(days=number)
-    ends = {"start": format_instant(begin), "end": format_instant(begin + timedelta(days=length))}
-    return {"version": version, **ends, "profile": profile.as_dict()}
+    end = begin + timedelta(days=length)
+    return window_record(version=version, start=begin, end=end, rows=profile.rows, profile=profile.as_dict())
 
 
-def days(count: int, *, rows: int = 100, seed: int = 1) -> list[dict[str, Any]]:
+def days(count: int, *, rows: int = 100, seed: int = 1) -> list[WindowRecord]:
     rng = np.random.default_rng(seed)
     return [day(i, tuple(int(n) for n in rng.multinomial(rows, USUAL))) for i in range(count)]
 
 
-def collected(documents: list[dict[str, Any]], *, policy: DriftPolicy = POLICY, before: int = 400) -> OwnScores:
+def collected(documents: list[WindowRecord], *, policy: DriftPolicy = POLICY, before: int = 400) -> OwnScores:
     return own_scores(documents, REFERENCE, policy, version=1, before=BEGIN + timedelta(days=before))
 
 
@@ -84,7 +85,7 @@ def test_reference_is_the_sum_of_the_first_windows_and_never_changes_again() -> 
 def test_no_more_windows_are_read_than_are_needed() -> None:
     read = 0
 
-    def reading() -> Iterator[dict[str, Any]]:
+    def reading() -> Iterator[WindowRecord]:
         nonlocal read
         for document in days(400):
             read += 1
@@ -104,9 +105,9 @@ def test_no_more_windows_are_read_than_are_needed() -> None:
     ],
     ids=["a canary's", "another champion's", "an empty one", "one of another length"],
 )
-def test_a_window_that_is_no_whole_day_of_it_is_left_out(unfit: dict[str, Any]) -> None:
-    rest = [d for d in days(DAYS + 1) if d["end"] != unfit["end"]]
-    assert collected(sorted([unfit, *rest], key=lambda d: d["end"])) == collected(rest)
+def test_a_window_that_is_no_whole_day_of_it_is_left_out(unfit: WindowRecord) -> None:
+    rest = [d for d in days(DAYS + 1) if d.end != unfit.end]
+    assert collected(sorted([unfit, *rest], key=lambda d: d.end)) == collected(rest)
 
 
 def test_windows_of_several_days_are_days_together() -> None:
@@ -124,7 +125,7 @@ def test_only_windows_after_the_reference_are_judged_by_it() -> None:
     ends = [BEGIN + timedelta(days=n) for n in range(DAYS + 3, DAYS - 4, -1)]
     assert found.windows_after(ends) == 3
     judging = found.judging(REFERENCE)
-    profiles = [Profile.from_dict(d["profile"]) for d in reversed(documents)]
+    profiles = [Profile.from_dict(d.profile) for d in reversed(documents)]
     one = judge_drift(judging, profiles[2:], POLICY, score_windows=1)
     assert [(f.name, f.days) for f in one.features] == [(SCORE, 1)]
     assert not judge_drift(judging, profiles[3:], POLICY, score_windows=0).evaluated

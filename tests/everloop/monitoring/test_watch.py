@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +15,10 @@ from everloop.monitoring.profile_query import windows_at
 from everloop.monitoring.reference import SCORE, Reference
 from everloop.monitoring.watch import Scene, reach_back, watch, windows_needed
 from everloop.registry.records import Champion, Run
+from everloop.window_record import WindowRecord
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.watched_lake import WatchedLake, draw, reference_of
+from tests.helpers.window_records import window_record
 
 TRAINED = datetime(2013, 3, 1, 9, tzinfo=UTC)
 DECLARATION = declare(
@@ -47,7 +48,7 @@ class Days:
 
     rows: int
     reference: Reference = REFERENCE
-    documents: list[dict[str, Any]] = field(default_factory=list)
+    records: list[WindowRecord] = field(default_factory=list)
     read: list[int] = field(default_factory=list)
 
     def scheduled(self, day: int) -> datetime:
@@ -57,14 +58,14 @@ class Days:
         """Record windows as of the days, which another champion answered."""
         for day in days:
             windows = windows_at(DECLARATION, self.scheduled(day))
-            ends = {"end": format_instant(windows.end), "labelled_end": format_instant(windows.labelled_end)}
-            self.documents.insert(0, {"version": 9, "labelled_rows": self.rows, "profile": {"bins": ""}, **ends})
+            ends = {"end": windows.end, "labelled_end": windows.labelled_end}
+            self.records.insert(0, window_record(version=9, labelled_rows=self.rows, **ends))
 
-    def latest(self, count: int) -> Sequence[dict[str, Any]]:
+    def latest(self, count: int) -> Sequence[WindowRecord]:
         self.read.append(count)
-        return self.documents[:count]
+        return self.records[:count]
 
-    def watch(self, day: int) -> dict[str, Any]:
+    def watch(self, day: int) -> WindowRecord:
         """The record of a day, whose window has the same rows."""
         windows = windows_at(DECLARATION, self.scheduled(day))
         runs = [Run("late_train", "train-1", "train", format_instant(TRAINED), format_instant(TRAINED), "succeeded")]
@@ -74,7 +75,7 @@ class Days:
             champion=Champion("late_train", 1, format_instant(TRAINED), "1", "c0de", "r"),
             reference=self.reference,
             earlier=reach_back(DECLARATION, windows, runs, self.latest),
-            own=reversed(self.documents),
+            own=reversed(self.records),
             runs=runs,
             active_run=None,
         )
@@ -86,27 +87,27 @@ def test_a_model_of_few_rows_a_day_is_trained_when_it_is_due() -> None:
     days = Days(rows=10)
     assert windows_needed(DECLARATION) * days.rows < DECLARATION.monitoring.minimum_rows
     days.record(range(1, 100))
-    document = days.watch(100)
-    assert (document["decision"], document["trigger"]) == ("retrain", "schedule")
+    record = days.watch(100)
+    assert (record.decision, record.trigger) == ("retrain", "schedule")
 
 
 def test_a_model_of_hardly_any_rows_is_told_all_of_them() -> None:
     days = Days(rows=1)
     days.record(range(1, 100))
-    document = days.watch(100)
-    assert (document["decision"], document["held_back_by"]) == ("held_back", "too_little_data")
-    assert document["reasons"][1]["sentence"].startswith("100 labelled rows came since the last training")
+    record = days.watch(100)
+    assert (record.decision, record.held_back_by) == ("held_back", "too_little_data")
+    assert record.reasons[1].sentence.startswith("100 labelled rows came since the last training")
 
 
 def test_rows_from_before_the_last_training_do_not_count() -> None:
     days = Days(rows=10)
     days.record(range(-100, 15))
-    document = days.watch(15)
-    assert document["held_back_by"] is None
+    record = days.watch(15)
+    assert record.held_back_by is None
     days = Days(rows=10)
     days.record(range(-100, 31))
-    days.documents = [d | {"labelled_rows": 3} for d in days.documents]
-    assert days.watch(31)["held_back_by"] == "too_little_data"
+    days.records = [replace(record, labelled_rows=3) for record in days.records]
+    assert days.watch(31).held_back_by == "too_little_data"
 
 
 @pytest.mark.parametrize(
@@ -130,48 +131,48 @@ def test_windows_read_for_their_rows_alone_are_not_judged() -> None:
     # GIVEN five good days of the champion, and weeks without it since
     days = Days(rows=150)
     for day in range(1, 6):
-        days.documents.insert(0, days.watch(day))
+        days.records.insert(0, days.watch(day))
     days.rows = 1
     days.record(range(6, 26))
     # WHEN the five are read again, to count their rows
-    document = days.watch(26)
+    record = days.watch(26)
     assert days.read[-1] == 28
     # THEN the champion is judged as if it had just come
-    assert document["quality"]["reason"] == "this champion has 1 labelled windows of the 3 needed"
+    assert record.quality["reason"] == "this champion has 1 labelled windows of the 3 needed"
 
 
 def test_scores_without_a_yardstick_are_counted_and_then_judged_by_their_own_first_windows() -> None:
     # GIVEN a champion whose reference holds another model's scores, and says so
     days = Days(rows=250, reference=replace(REFERENCE, score_unjudged="they are its sibling's"))
     for day in range(1, DAYS + 1):
-        days.documents.insert(0, days.watch(day))
-    document = days.documents[0]
+        days.records.insert(0, days.watch(day))
+    record = days.records[0]
     # THEN its features are judged, its scores are not, and the record says why
-    assert document["drift_evaluated"]
-    assert SCORE not in document["drift"]
-    assert set(document["drift"]) == set(REFERENCE.features)
-    own = document["score_reference"]
+    assert record.drift_evaluated
+    assert SCORE not in record.drift
+    assert set(record.drift) == set(REFERENCE.features)
+    own = record.score_reference
     assert (own["complete"], own["rows"], own["days"]) == (False, 250 * (DAYS - 1), DAYS - 1)
-    assert document["not_watched"] == {SCORE: own["sentence"]}
+    assert record.not_watched == {SCORE: own["sentence"]}
     # AND what follows from labels goes on
-    assert document["quality"]["rows"] == 3 * 250
+    assert record.quality["rows"] == 3 * 250
     # WHEN there are days enough, THEN the windows after them are judged
     for day in range(DAYS + 1, DAYS + 4):
-        days.documents.insert(0, days.watch(day))
-    document = days.documents[0]
-    own = document["score_reference"]
-    assert document["not_watched"] == {}
-    assert (document["drift"][SCORE]["days"], document["drift"][SCORE]["alarm"]) == (own_span(3), False)
+        days.records.insert(0, days.watch(day))
+    record = days.records[0]
+    own = record.score_reference
+    assert record.not_watched == {}
+    assert (record.drift[SCORE]["days"], record.drift[SCORE]["alarm"]) == (own_span(3), False)
     assert own["complete"]
-    assert own["end"] == days.documents[3]["end"]
+    assert own["end"] == format_instant(days.records[3].end)
     # AND a window looked at again gives the same record
-    again = Days(rows=250, reference=days.reference, documents=days.documents[1:])
+    again = Days(rows=250, reference=days.reference, records=days.records[1:])
     looked = again.watch(DAYS + 3)
-    assert (looked["drift"], looked["score_reference"]) == (document["drift"], document["score_reference"])
+    assert (looked.drift, looked.score_reference) == (record.drift, record.score_reference)
     # AND any other champion's scores are judged at once
-    document = Days(rows=250).watch(1)
-    assert SCORE in document["drift"]
-    assert document["score_reference"] is None
+    record = Days(rows=250).watch(1)
+    assert SCORE in record.drift
+    assert record.score_reference is None
 
 
 def own_span(windows: int) -> int:

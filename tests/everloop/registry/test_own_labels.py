@@ -1,21 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
+from everloop.instants import parse_instant
 from everloop.registry import RegistryStore
 from everloop.registry.own_labels import BATCH, OwnLabels, own_labels, own_labels_of, windows_since
 from everloop.registry.records import Window
 from tests.helpers.registry_scenes import at, open_run, register
+from tests.helpers.window_records import labelled, registered
 
 DAY = 24 * 60
 
 
 def window(day: float, version: int, rows: int, loss: float | None) -> Window:
-    document: dict[str, Any] = {"version": version, "loss": loss, "profile": {"outcomes": {"rows": rows}}}
-    return Window("flights", at(day * DAY), document)
+    end = at(day * DAY)
+    return registered("flights", end, labelled(rows, loss, version=version, end=parse_instant(end)))
 
 
 def test_a_version_whose_answers_have_no_labels_yet_awaits_them() -> None:

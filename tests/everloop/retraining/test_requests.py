@@ -1,22 +1,25 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from everloop.reasons import Reason
 from everloop.retraining.exceptions import RequestNotAcceptedError, RequestUnreadableError
 from everloop.retraining.requests import RetrainingRequest, send
 from tests.fakes.event_bus import FakeEventBus
+from tests.helpers.window_records import window_record
 
 NOW = datetime(2013, 6, 1, 11, tzinfo=UTC)
-WINDOW = {
-    "model": "late_train",
-    "trigger": "quality",
-    "scheduled_at": "2013-06-01T11:00:00Z",
-    "end": "2013-06-01T00:00:00Z",
-    "reasons": [{"code": "quality_level", "sentence": "It fell."}, {"code": "drift", "sentence": "It moved."}],
-}
+WINDOW = window_record(
+    end=datetime(2013, 6, 1, tzinfo=UTC),
+    scheduled_at=NOW,
+    decision="retrain",
+    trigger="quality",
+    reasons=(Reason("quality_level", "It fell."), Reason("drift", "It moved.")),
+)
 
 
 def test_request_of_a_window_survives_its_event() -> None:
@@ -37,14 +40,14 @@ def test_request_of_a_window_survives_its_event() -> None:
 
 def test_one_name_for_a_window_and_another_for_any_other() -> None:
     names = {
-        RetrainingRequest.from_window({**WINDOW, **change}).execution_name
-        for change in ({}, {"trigger": "drift"}, {"scheduled_at": "2013-06-01T12:00:00Z"})
+        RetrainingRequest.from_window(replace(WINDOW, **change)).execution_name
+        for change in ({}, {"trigger": "drift"}, {"scheduled_at": NOW + timedelta(hours=1)})
     }
     assert len(names) == 1
     assert re.fullmatch(r"train-[0-9a-f]{16}", names.pop())
     others = {
-        RetrainingRequest.from_window({**WINDOW, **change}).execution_name
-        for change in ({}, {"model": "other"}, {"end": "2013-06-02T00:00:00Z"})
+        RetrainingRequest.from_window(replace(WINDOW, **change)).execution_name
+        for change in ({}, {"model": "other"}, {"end": datetime(2013, 6, 2, tzinfo=UTC)})
     }
     assert len(others) == 3
 
@@ -63,3 +66,8 @@ def test_refused_event_is_an_error() -> None:
 def test_what_is_no_request_is_refused(detail) -> None:
     with pytest.raises(RequestUnreadableError):
         RetrainingRequest.from_detail(detail)
+
+
+def test_a_window_that_asks_for_none_makes_none() -> None:
+    with pytest.raises(RequestUnreadableError, match="asks for no training: it says held_back"):
+        RetrainingRequest.from_window(replace(WINDOW, decision="held_back"))

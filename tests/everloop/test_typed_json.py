@@ -1,0 +1,114 @@
+"""Documents are what their type says, or are refused by the place that is wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, NotRequired, TypedDict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from everloop.exceptions import TerminalError
+from everloop.typed_json import MOST_PROBLEMS, DocumentRefusedError, InstantText, read_as
+
+
+class Inner(TypedDict):
+    count: int
+    share: float | None
+
+
+class Whole(TypedDict):
+    name: str
+    at: InstantText
+    kind: Literal["a", "b"]
+    inner: Inner
+    listed: list[Inner]
+    by_name: dict[str, list[int]]
+    more: NotRequired[Inner | None]
+
+
+GOOD: dict[str, Any] = {
+    "name": "n",
+    "at": "2013-03-01T05:00:00Z",
+    "kind": "a",
+    "inner": {"count": 1, "share": 0.5},
+    "listed": [{"count": 2, "share": None}],
+    "by_name": {"x": [1, 2]},
+}
+
+
+def read(value: object) -> Whole:
+    return read_as(Whole, value, "whole", "write it again")
+
+
+def test_what_fits_is_given_back_as_it_is() -> None:
+    for more in ({}, {"more": None}, {"more": {"count": 3, "share": 1}}, {"from_a_newer_writer": object()}):
+        document = GOOD | more
+        assert read(document) is document
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"name": 1}, "name is 1, not a text"),
+        ({"at": "yesterday"}, "at: 'yesterday' is not an ISO 8601 instant"),
+        ({"at": "2013-03-01T05:00:00"}, "has no UTC offset"),
+        ({"at": 5}, "at is 5, not a text"),
+        ({"kind": "c"}, "kind is 'c', not 'a' or 'b'"),
+        ({"inner": {"count": True, "share": None}}, "inner.count is True, not a whole number"),
+        ({"inner": {"count": 1.5, "share": None}}, "inner.count is 1.5, not a whole number"),
+        ({"inner": {"count": 1}}, "inner.share is missing"),
+        ({"inner": []}, "inner is a list of 0 values, not an object"),
+        ({"listed": [GOOD["inner"], {"count": 1, "share": "x"}]}, "listed[1].share is 'x', not a number or null"),
+        ({"listed": 7}, "listed is 7, not a list"),
+        ({"by_name": {"x": [1, None]}}, "by_name.x[1] is None, not a whole number"),
+        ({"more": {"count": 1}}, "more.share is missing"),
+        ({"more": 3}, "more is 3, not an object or null"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_its_place(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(DocumentRefusedError) as refused:
+        read(GOOD | change)
+    assert said in str(refused.value)
+    assert str(refused.value).startswith("this is no whole: ")
+    assert str(refused.value).endswith("; write it again")
+    assert isinstance(refused.value, TerminalError)
+
+
+@pytest.mark.parametrize("value", [None, [], "text", 3, {}])
+def test_what_is_no_document_at_all_is_refused(value: object) -> None:
+    with pytest.raises(DocumentRefusedError):
+        read(value)
+
+
+def test_a_refusal_does_not_grow_with_the_document() -> None:
+    with pytest.raises(DocumentRefusedError) as refused:
+        read(GOOD | {"listed": [{"count": "x" * 10_000, "share": None}] * 10_000})
+    assert str(refused.value).count("listed[") == MOST_PROBLEMS
+    assert len(str(refused.value)) < 2000
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(st.sampled_from(sorted(GOOD)), JSON)
+def test_it_reads_or_refuses_and_never_fails_otherwise(name: str, value: Any) -> None:
+    document = GOOD | {name: value}
+    try:
+        kept: Any = read(document)
+    except DocumentRefusedError as error:
+        said = str(error)
+    else:
+        said, document = name, kept
+    assert name in said
+    assert document[name] == value
+
+
+@given(JSON)
+def test_any_json_is_json(value: Any) -> None:
+    assert read_as(dict, {"x": value}, "object", "") == {"x": json.loads(json.dumps(value))}
