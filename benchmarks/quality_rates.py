@@ -87,7 +87,9 @@ def regression_fires(rng: np.random.Generator, trigger: QualityTrigger, noise: s
 
 
 def _judged(days: list[Any], trigger: QualityTrigger) -> tuple[Any, ...]:
-    return judge_quality(Reference(0, 0, {}), days, trigger=trigger, window_days=1, minimum_rows=1).fallen
+    return judge_quality(
+        Reference(0, 0, {}), days, trigger=trigger, window_days=1, minimum_rows=1, rarest_fault=0.02
+    ).fallen
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from cli.operations.declarations import find_declaration, model_folders
 from cli.operations.trial import Trial, sample_of, try_file
 from cli.options import json_option, models_directory_option
 from cli.output import Output
+from everloop.evaluation.bounds import rows_needed
 from everloop.model_file import Mistake, ModelDeclaration, ModelFileError, training_run_usd
 
 
@@ -79,8 +80,12 @@ def _refused(error: ModelFileError | CommandError) -> ModelFileError:
 def _good(output: Output, name: str, declaration: ModelDeclaration) -> dict[str, Any]:
     features, cost = len(declaration.data.features), training_run_usd(declaration)
     kind = f"{declaration.problem.type}, {features} features"
-    output.say(f"{name}: good ({kind}, at most ${cost:.3f} for the jobs of a training run)")
-    return {"model": name, "ok": True, "mistakes": [], "training_run_usd": cost}
+    gate = declaration.gate
+    rows = max(gate.minimum_test_rows, rows_needed(gate.confidence, gate.rarest_fault))
+    output.say(
+        f"{name}: good ({kind}, at most ${cost:.3f} for the jobs of a training run, {rows:,} test rows for the gate)"
+    )
+    return {"model": name, "ok": True, "mistakes": [], "training_run_usd": cost, "test_rows_needed": rows}
 
 
 def _tried(output: Output, name: str, declaration: ModelDeclaration, folder: Path) -> dict[str, Any]:
@@ -114,4 +119,5 @@ def _against_deployed(output: Output, name: str, declaration: ModelDeclaration, 
 
 def _judged(trial: Trial) -> str:
     failed = [reason.sentence for reason in trial.reasons if not reason.passed]
-    return "would pass it" if not failed else f"would refuse it: {' '.join(failed)}"
+    missed = [reason.sentence for reason in trial.reasons if reason.code == "rarest_fault"]
+    return f"would pass it. {' '.join(missed)}" if not failed else f"would refuse it: {' '.join(failed)}"

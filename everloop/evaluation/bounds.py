@@ -1,6 +1,6 @@
 """How bad a mean over rows can be, with a declared confidence: pure Python, since the gate runs where numpy does not.
 
-Three bounds are made and the worst one counts, because each holds where another fails:
+Four bounds are made and the worst one counts, because each holds where another fails:
 
 - *over days*: Student's t with an error that is robust to any dependence within a day. It sees whatever makes days
   differ, but only what has happened: where no positive fell into the test part it finds no error at all.
@@ -15,9 +15,11 @@ Three bounds are made and the worst one counts, because each holds where another
   them is mostly too low. The part of the error that follows the count is taken as gamma distributed, whose
   uncertainty grows with its mean.
 
-``benchmarks/gate_rates.py`` and ``benchmarks/few_rows_rates.py`` show the rates. What no bound can see is what did not
-happen: rows on which a model is badly wrong, none of which fell into the test part. So there is a least number of rows
-and of days, by the declared confidence: see :func:`rows_needed` and :func:`days_needed`.
+``benchmarks/gate_rates.py``, ``benchmarks/few_rows_rates.py`` and ``benchmarks/rare_faults_rates.py`` show the rates.
+What no bound can see is what did not happen: rows on which a model is badly wrong, none of which fell into the test
+part. No test of a mean without limits keeps its rate whatever the rows are like (Bahadur and Savage). So the promise is
+for faults that at least a declared share of the rows has, and there is a least number of rows and of days: see
+:func:`rows_needed`, :func:`rarest_seen` and :func:`days_needed`.
 
 References
 ----------
@@ -25,6 +27,10 @@ M. P. Fay, E. J. Feuer, "Confidence intervals for directly standardized rates: a
 distribution", Statistics in Medicine 16 (1997).
 A. Donner, G. Y. Zou, "Closed-form confidence intervals for functions of the normal mean and standard deviation",
 Statistical Methods in Medical Research 21 (2012).
+R. R. Bahadur, L. J. Savage, "The nonexistence of certain statistical procedures in nonparametric problems", Annals of
+Mathematical Statistics 27 (1956).
+P. Embrechts, C. Kluppelberg, T. Mikosch, "Modelling Extremal Events" (1997), section 6.2.6: the largest share of a sum
+of powers goes to zero where, and only where, the rows' moment of that order is finite.
 """
 
 from __future__ import annotations
@@ -43,17 +49,42 @@ model pass (``benchmarks/gate_rates.py``), and "too few" says what is the matter
 _UNMOVED = 1e-4
 _UNLIKELY = 1e-9
 
-SEEN_SHARE = 0.02
-"""Kinds of row that are at least that share of all have fallen into the test part; rarer ones may not have."""
+NEXT_OF_REGRESSION = 1.5
+"""How much larger than the largest row the one is that is added. Of a Pareto tail with the index 3, what is missing
+beyond the largest row comes on average to that; of heavier ones to more, which is then mostly seen to be so."""
+
+NEXT_OF_HEAVY = 10
+"""The same where one row has too much of the squares. A Pareto tail with the index 1.1 comes to about that."""
 
 
-def rows_needed(confidence: float) -> int:
+def rows_needed(confidence: float, rarest_fault: float) -> int:
     """The fewest rows that anything is judged on.
 
-    With so many, a kind of row that makes up ``SEEN_SHARE`` of all is missing with at most half of the probability
-    ``1 - confidence``. The other half is left to what a bound has to be wrong in where one such row was seen, or two.
+    With so many, a kind of row that makes up the share ``rarest_fault`` of all is missing with at most half of the
+    probability ``1 - confidence``. The other half is left to what a bound has to be wrong in where one such row was
+    seen, or two.
     """
-    return math.ceil(math.log((1 - confidence) / 2) / math.log1p(-SEEN_SHARE))
+    return math.ceil(math.log((1 - confidence) / 2) / math.log1p(-rarest_fault))
+
+
+def rarest_seen(confidence: float, rows: int) -> float:
+    """The share of the rows from which on a kind of row is not missing among ``rows``; see :func:`rows_needed`."""
+    return -math.expm1(math.log((1 - confidence) / 2) / rows)
+
+
+def most_of_squares(rows: int) -> float:
+    """The share of the sum of squares up to which the largest of ``rows`` is one row among others.
+
+    With a finite variance that share falls towards zero as rows grow in number, with an infinite one it does not.
+    ``benchmarks/rare_faults_rates.py`` shows what is found on either side.
+    """
+    return min(0.2, rows**-0.25)
+
+
+def largest_of_squares(parts: Parts) -> float:
+    """The largest row's share of the sum of squares among the rows that raise the mean; 0 where none does."""
+    rows = parts.by_row or parts
+    return rows.up_largest**2 / rows.up_squares if rows.up_squares > 0 else 0.0
 
 
 def days_needed(confidence: float) -> int:
@@ -84,7 +115,9 @@ def upper_bound(value: float, error: float, freedom: int, parts: Parts, confiden
     """
     # Days are skewed, and the mean of few is the further off; one degree of freedom less makes up for it.
     t = t_quantile(confidence, max(1, freedom - 1))
-    return value + max(t * error, _by_chance(parts, confidence, seen), _of_uneven_days(error, t, parts, confidence))
+    by_row = 0.0 if parts.by_row is None else _by_chance(parts.by_row, confidence, 0)
+    by_chance = _by_chance(parts, confidence, seen)
+    return value + max(t * error, by_chance, by_row, _of_uneven_days(error, t, parts, confidence))
 
 
 def lower_bound(value: float, error: float, freedom: int, parts: Parts, confidence: float, *, seen: int = 0) -> float:

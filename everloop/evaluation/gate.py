@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 from everloop.evaluation.advice import advice
 from everloop.evaluation.bounds import (
     FEWEST_OF_A_CLASS,
-    SEEN_SHARE,
     area_bounds,
-    days_needed,
     lower_bound,
-    rows_needed,
     upper_bound,
 )
+from everloop.evaluation.enough import enough_to_judge, told_rows
+from everloop.evaluation.heavy_tails import is_heavy, too_heavy_tails
 from everloop.evaluation.report import Latency, MetricValue, PairedDifference, ParityFacts, Parts, Report
 from everloop.reasons import Reason, checked
 
@@ -83,10 +82,8 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *_identity(report, expected),
         *_parity(report),
         _probes(report),
-        _test_rows(report, policy),
-        *_enough_to_judge(report, policy, expected),
-        *_classes(report, expected),
-        _baseline(report, policy),
+        *enough_to_judge(report, policy, expected.champion_version),
+        *_baseline(report, policy),
         *_absolute(report, policy),
         *_champion(report, policy, expected),
         *costs(report.latency_ms, report.artifact_bytes, policy),
@@ -151,97 +148,8 @@ def _probes(report: Report) -> Reason:
     )
 
 
-def _test_rows(report: Report, policy: Gate) -> Reason:
-    enough = report.rows >= policy.minimum_test_rows
-    sentence = (
-        f"There are {report.rows:,} test rows of {report.days:,} days; at least "
-        f"{policy.minimum_test_rows:,} rows are required."
-    )
-    if not enough and report.rows and report.days:
-        days = math.ceil(policy.minimum_test_rows * report.days / report.rows)
-        sentence += (
-            f" That is about {days:,} days of such rows: bring more history and declare as many data.split.test_days, "
-            "or a lower gate.minimum_test_rows, which shows less."
-        )
-    return checked(
-        "minimum_test_rows",
-        enough,
-        sentence,
-        report.rows,
-        policy.minimum_test_rows,
-    )
-
-
-def _enough_to_judge(report: Report, policy: Gate, expected: Expected) -> Iterator[Reason]:
-    """Whether what matters can have happened: a kind of row that none is of, and a day like no other, are not seen."""
-    rows, days = rows_needed(policy.confidence), days_needed(policy.confidence)
-    how = f"at least {rows:,} are required at {100 * policy.confidence:.6g}% confidence"
-    remedy = "Declare more data.split.test_days, or train again when more labels have arrived."
-    if report.rows < rows:
-        sentence = (
-            f"The test part has {_rows(report.rows)}: too few to judge a model, {how}. A kind of row that is "
-            f"{100 * SEEN_SHARE:g}% of all may be missing among fewer. {remedy}"
-        )
-        yield checked("too_few_rows", False, sentence, report.rows, rows)
-    elif expected.champion_version is not None and report.champion_rows is not None and report.champion_rows < rows:
-        sentence = (
-            f"The champion has not learned from {_rows(report.champion_rows)} of the test part: too few to compare on, "
-            f"{how}. Train again when more labels have arrived."
-        )
-        yield checked("too_few_rows", False, sentence, report.champion_rows, rows)
-    paired = report.paired_champion
-    compared = report.days if expected.champion_version is None or paired is None else min(report.days, paired.days)
-    if compared < days:
-        where = (
-            "The test rows are" if compared == report.days else "The test rows that the champion has not learned are"
-        )
-        sentence = (
-            f"{where} of {compared:,} {'day' if compared == 1 else 'days'}: too few to know how days "
-            f"differ, at least {days:,} are required at {100 * policy.confidence:.6g}% confidence. {remedy}"
-        )
-        yield checked("too_few_days", False, sentence, compared, days)
-
-
-def _classes(report: Report, expected: Expected) -> Iterator[Reason]:
-    """Whether there are rows enough of each class: what a model does to positives is not seen without any."""
-    if report.problem_type != "binary_classification":
-        return
-    if report.classes is None:
-        yield checked("rows_of_each_class", False, "The report does not say how many test rows are of each class.")
-        return
-    found = (
-        (1, report.classes.ones, report.classes.days_with_ones),
-        (0, report.classes.zeros, report.classes.days_with_zeros),
-    )
-    label, rows, days = min(found, key=lambda one: one[1])
-    yield _rows_of_a_class(f"{_rows(rows)} of class {label}, on {days} of {report.days} days", rows, "The test part")
-    champion = None if report.paired_champion is None else report.paired_champion.parts
-    if (
-        expected.champion_version is not None
-        and champion is not None
-        and champion.counted < min(rows, FEWEST_OF_A_CLASS)
-    ):
-        told = f"{_rows(champion.counted)} of the rarer class"
-        yield _rows_of_a_class(told, champion.counted, "What the champion is compared on")
-
-
-def _rows_of_a_class(told: str, rows: int, where: str) -> Reason:
-    if rows >= FEWEST_OF_A_CLASS:
-        sentence = f"{where} has {told}; at least {FEWEST_OF_A_CLASS} are required."
-        return checked("rows_of_each_class", True, sentence, rows, FEWEST_OF_A_CLASS)
-    sentence = (
-        f"{where} has {told}: too few to judge a model, at least {FEWEST_OF_A_CLASS} are required. Declare more "
-        "data.split.test_days, or train again when more labels have arrived."
-    )
-    return checked("too_few_of_a_class", False, sentence, rows, FEWEST_OF_A_CLASS)
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
-
-
-def _baseline(report: Report, policy: Gate) -> Reason:
-    return _better("baseline", report.paired_baseline, policy, policy.baseline_margin)
+def _baseline(report: Report, policy: Gate) -> Iterator[Reason]:
+    yield from _better("baseline", report.paired_baseline, policy, policy.baseline_margin)
 
 
 def _champion(report: Report, policy: Gate, expected: Expected) -> Iterator[Reason]:
@@ -253,9 +161,9 @@ def _champion(report: Report, policy: Gate, expected: Expected) -> Iterator[Reas
     if not rows.passed:
         return
     if policy.policy == "better":
-        yield _better("champion", report.paired_champion, policy, policy.margin)
+        yield from _better("champion", report.paired_champion, policy, policy.margin)
     else:
-        yield _not_worse("champion", report.paired_champion, policy)
+        yield from _not_worse("champion", report.paired_champion, policy)
 
 
 def _champion_rows(report: Report, policy: Gate) -> Reason:
@@ -277,26 +185,45 @@ def _champion_rows(report: Report, policy: Gate) -> Reason:
     )
 
 
-def _better(other: str, paired: PairedDifference | None, policy: Gate, margin: float) -> Reason:
+def _better(other: str, paired: PairedDifference | None, policy: Gate, margin: float) -> Iterator[Reason]:
     code, bound = f"better_than_{other}", _upper_bound(paired, policy)
     if paired is None or bound is None:
-        return _incomparable(code, other, paired, policy)
+        yield _incomparable(code, other, paired, policy)
+        return
     wanted = f"better by more than {margin:.4g}" if margin else "better at all"
-    passed, sentence = bound < -margin, f"{_compared(other, paired, bound, policy)}; required is {wanted}."
-    if not passed:
-        sentence += f" {advice(paired, bound, -margin, policy.confidence)}"
-    return checked(code, passed, sentence, bound, -margin)
+    yield from _held(code, other, paired, policy, bound=bound, limit=-margin, passed=bound < -margin, wanted=wanted)
 
 
-def _not_worse(other: str, paired: PairedDifference | None, policy: Gate) -> Reason:
-    code, bound = f"not_worse_than_{other}", _upper_bound(paired, policy)
+def _not_worse(other: str, paired: PairedDifference | None, policy: Gate) -> Iterator[Reason]:
+    code, bound, limit = f"not_worse_than_{other}", _upper_bound(paired, policy), policy.margin
     if paired is None or bound is None:
-        return _incomparable(code, other, paired, policy)
-    wanted = f"worse by at most {policy.margin:.4g}" if policy.margin else "not worse"
-    passed, sentence = bound <= policy.margin, f"{_compared(other, paired, bound, policy)}; required is {wanted}."
-    if not passed:
-        sentence += f" {advice(paired, bound, policy.margin, policy.confidence)}"
-    return checked(code, passed, sentence, bound, policy.margin)
+        yield _incomparable(code, other, paired, policy)
+        return
+    wanted = f"worse by at most {limit:.4g}" if limit else "not worse"
+    yield from _held(code, other, paired, policy, bound=bound, limit=limit, passed=bound <= limit, wanted=wanted)
+
+
+def _held(
+    code: str,
+    other: str,
+    paired: PairedDifference,
+    policy: Gate,
+    *,
+    bound: float,
+    limit: float,
+    passed: bool,
+    wanted: str,
+) -> Iterator[Reason]:
+    """The difference's bound against its limit; where it fails by a single row, that is the reason."""
+    sentence = f"{_compared(other, paired, bound, policy)}; required is {wanted}."
+    parts = paired.parts
+    if passed:
+        yield checked(code, True, sentence, bound, limit)
+    elif parts is not None and parts.by_row is None and paired.difference < limit and is_heavy(parts):
+        yield checked(code, False, sentence, bound, limit)
+        yield too_heavy_tails(f"the differences to the {other}", parts)
+    else:
+        yield checked(code, False, f"{sentence} {advice(paired, bound, limit, policy.confidence)}", bound, limit)
 
 
 def _upper_bound(paired: PairedDifference | None, policy: Gate) -> float | None:
@@ -335,7 +262,7 @@ def _incomparable(code: str, other: str, paired: PairedDifference | None, policy
     elif paired.degrees_of_freedom < 1:
         why = "the test rows are of a single day, which says nothing about other days"
     elif paired.parts is not None and not _enough(paired.parts):
-        why = paired.reason or f"{_rows(paired.parts.counted)} of the rarer class are too few"
+        why = paired.reason or f"{told_rows(paired.parts.counted)} of the rarer class are too few"
     else:
         why = f"the comparison with the {other} has no usable standard error"
     return checked(code, False, f"The candidate's {policy.metric} cannot be judged: {why}.")
@@ -360,6 +287,18 @@ def _absolute(report: Report, policy: Gate) -> Iterator[Reason]:
                 value if bound is None else bound,
                 limit,
             )
+            yield from _heavy_tail_of(threshold.metric, metric, limit, within=within, at_most=name == "max")
+
+
+def _heavy_tail_of(
+    name: str, metric: MetricValue | None, limit: float, *, within: bool, at_most: bool
+) -> Iterator[Reason]:
+    """Whether it is a single row for which a metric is not known to keep a limit that it keeps on these rows."""
+    if within or metric is None or metric.value is None or metric.parts is None or metric.parts.by_row is not None:
+        return
+    parts = metric.parts if at_most else metric.parts.mirrored()
+    if (metric.value <= limit if at_most else metric.value >= limit) and is_heavy(parts):
+        yield too_heavy_tails(f"the losses that {name} is the mean of", parts)
 
 
 def _told(metric: MetricValue | None, value: float | None, bound: float | None, word: str, policy: Gate) -> str:

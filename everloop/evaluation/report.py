@@ -30,24 +30,28 @@ class Parts:
     """A mean over rows as a constant and weighted counts; see :mod:`everloop.evaluation.bounds`.
 
     Of a classification's loss the rows that count are the surprising ones: those whose label is the one that the
-    scores take for less likely. A row's weight is what it costs more for surprising. Of a regression every row counts,
-    with its distance from the median.
+    scores take for less likely. A row's weight is what it costs more for surprising. Of a regression, and ``by_row``,
+    every row counts, with its distance from the median.
 
     Attributes
     ----------
     rows : int
         All of them.
     counted : int
-        Rows of the rarer class; of a regression all.
+        Rows of the rarer class; all where every row counts.
     share : float
-        Of the surprising rows among all; 0 for a regression.
+        Of the surprising rows among all; 0 where every row counts.
     share_error : float
-        The standard error over days of that share, relative to it; 0 for a regression.
+        The standard error over days of that share, relative to it; 0 where every row counts.
     up, up_squares, up_next : float
         Of the weights that raise the mean: their sum over the rows that count, that of their squares, and the weight
-        that one more such row would have, which is the mean over all rows, each by its weight.
+        that one more such row would have: of surprising rows the mean over all, each by its weight.
     down, down_squares, down_next : float
         The same of the weights that lower it.
+    up_largest, down_largest : float
+        The largest weight where every row counts, else 0.
+    by_row : Parts or None
+        Of a classification: the same mean with every row counted.
     """
 
     rows: int
@@ -60,11 +64,15 @@ class Parts:
     down: float
     down_squares: float
     down_next: float
+    up_largest: float = 0.0
+    down_largest: float = 0.0
+    by_row: Parts | None = None
 
     def mirrored(self) -> Parts:
         """The parts of the mean's negative."""
         up, down = (self.up, self.up_squares, self.up_next), (self.down, self.down_squares, self.down_next)
-        return Parts(self.rows, self.counted, self.share, self.share_error, *down, *up)
+        largest, by_row = (self.down_largest, self.up_largest), self.by_row and self.by_row.mirrored()
+        return Parts(self.rows, self.counted, self.share, self.share_error, *down, *up, *largest, by_row)
 
 
 @dataclass(frozen=True)
@@ -291,10 +299,7 @@ def _read(document: dict[str, Any]) -> Report:
 
 
 def _metrics(document: dict[str, Any]) -> dict[str, MetricValue]:
-    return {
-        str(name): MetricValue(**{**value, "parts": _optional(Parts, value["parts"])})
-        for name, value in document.items()
-    }
+    return {str(name): MetricValue(**{**value, "parts": _parts(value["parts"])}) for name, value in document.items()}
 
 
 def _paired(document: dict[str, Any] | None) -> PairedDifference | None:
@@ -302,7 +307,11 @@ def _paired(document: dict[str, Any] | None) -> PairedDifference | None:
         return None
     difference = document["difference"]
     known = {"difference": math.nan if difference is None else difference}
-    return PairedDifference(**{**document, **known, "parts": _optional(Parts, document["parts"])})
+    return PairedDifference(**{**document, **known, "parts": _parts(document["parts"])})
+
+
+def _parts(document: dict[str, Any] | None) -> Parts | None:
+    return None if document is None else Parts(**{**document, "by_row": _optional(Parts, document["by_row"])})
 
 
 def _optional(kind: type, document: dict[str, Any] | None) -> Any:

@@ -25,7 +25,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, least_area_error, lower_bound, upper_bound
+from everloop.evaluation.bounds import (
+    FEWEST_OF_A_CLASS,
+    NEXT_OF_HEAVY,
+    NEXT_OF_REGRESSION,
+    area_bounds,
+    least_area_error,
+    lower_bound,
+    most_of_squares,
+    upper_bound,
+)
 from everloop.evaluation.exceptions import EvaluationError
 from everloop.evaluation.metrics import Estimate
 from everloop.evaluation.report import ClassCounts, MetricValue, PairedDifference, Parts
@@ -151,11 +160,7 @@ def _parts(candidate: Estimate, other: Estimate | None, influence: np.ndarray, d
     """What the mean, or with ``other`` the difference, is made of; see :class:`Parts`."""
     rows = len(influence)
     if candidate.labels is None or candidate.weights is None:
-        weights = influence - np.median(influence)
-        up, down = _sums(np.ones(rows), weights), _sums(np.ones(rows), -weights)
-        # No scores tell how large a miss may be, so the row that might have come is as large as the largest.
-        up, down = (*up[:2], max(0.0, float(weights.max()))), (*down[:2], max(0.0, float(-weights.min())))
-        return Parts(rows, rows, 0.0, 0.0, *up, *down)
+        return _by_row(influence, bounded=False)
     ones, theirs = candidate.labels, None if other is None else other.weights
     weights = candidate.weights if theirs is None else candidate.weights - theirs
     # What costs more with the label 1 takes 0 for likelier. Only the scores decide it, never the labels.
@@ -165,7 +170,22 @@ def _parts(candidate: Estimate, other: Estimate | None, influence: np.ndarray, d
     share = float(surprising.mean())
     share_error = standard_error(surprising - share, days)[0] / share if share else 0.0
     counted = int(min(ones.sum(), rows - ones.sum()))
-    return Parts(rows, counted, share, share_error, *_sums(surprising, weights), *_sums(surprising, -weights))
+    by_row = _by_row(influence, bounded=True)
+    up, down = _sums(surprising, weights), _sums(surprising, -weights)
+    return Parts(rows, counted, share, share_error, *up, *down, by_row=by_row)
+
+
+def _by_row(influence: np.ndarray, *, bounded: bool) -> Parts:
+    """Every row with its distance from the median; ``bounded`` where the rows are of losses that have a limit."""
+    rows, distance = len(influence), influence - np.median(influence)
+    sides = []
+    for weights in (np.maximum(distance, 0), np.maximum(-distance, 0)):
+        squares, largest = float(weights @ weights), float(weights.max())
+        heavy = largest**2 > most_of_squares(rows) * squares
+        times = 1 if bounded else NEXT_OF_HEAVY if heavy else NEXT_OF_REGRESSION
+        sides.append((float(weights.sum()), squares, times * largest, largest))
+    (*up, up_largest), (*down, down_largest) = sides
+    return Parts(rows, rows, 0.0, 0.0, *up, *down, up_largest, down_largest)
 
 
 def _sums(surprising: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:

@@ -223,12 +223,16 @@ class Gate(Section):
 
     ``better``: the paired difference in ``metric`` to the champion is an improvement beyond ``margin`` at
     ``confidence``. ``not_worse``: it is not worse by more than ``margin`` at ``confidence``.
+
+    ``confidence`` is kept for faults that at least the share ``rarest_fault`` of all rows has: rarer ones may not be
+    among the test rows at all. How many test rows there have to be follows from both.
     """
 
     metric: Literal["log_loss", "brier", "mae", "rmse"]
     policy: Literal["better", "not_worse"] = "better"
     margin: float = Field(default=0.0, ge=0)
     confidence: Confidence = 0.95
+    rarest_fault: float = Field(default=0.02, ge=1e-6, le=0.05)
     baseline_margin: float = Field(default=0.0, ge=0)
     minimum_test_rows: int = Field(default=500, ge=30)
     absolute: list[AbsoluteThreshold] = []

@@ -149,6 +149,7 @@ def judge_quality(
     trigger: QualityTrigger | None,
     window_days: int,
     minimum_rows: int,
+    rarest_fault: float,
 ) -> QualityReport:
     """Judge the latest labelled windows of one champion.
 
@@ -160,6 +161,9 @@ def judge_quality(
         What counts as fallen; None describes the quality and tests nothing.
     minimum_rows : int
         Fewer labelled rows in all are not tested.
+    rarest_fault : float
+        The share of rows from which on a large error of a regression has to be among them; see
+        :func:`everloop.evaluation.bounds.rows_needed`.
     """
     wanted = max(1, math.ceil((trigger.days if trigger else 1) / window_days))
     latest = [w for w in windows if w.rows][:wanted]
@@ -174,9 +178,9 @@ def judge_quality(
         reason = "a single window does not show how days differ: declare more days than a window has"
     elif total.rows < minimum_rows:
         reason = f"there are {total.rows} labelled rows and {minimum_rows} are needed"
-    elif not total.binary and total.rows < rows_needed(trigger.confidence):
+    elif not total.binary and total.rows < (needed := rows_needed(trigger.confidence, rarest_fault)):
         # Without its rare large errors a right level looks wrong, and scores claim no size for those of a regression.
-        reason = f"there are {total.rows} labelled rows, too few to judge: {rows_needed(trigger.confidence)} are needed"
+        reason = f"there are {total.rows} labelled rows, too few to judge: {needed} are needed"
     else:
         deviations = tuple(_judge(d, total, trigger) for d in (_level(latest, total), _spread(latest, total)))
     return QualityReport(

@@ -123,6 +123,7 @@ def watch(declaration: ModelDeclaration, windows: Windows, scene: Scene, query: 
         trigger=declaration.retraining.quality,
         window_days=declaration.monitoring.window_hours // 24,
         minimum_rows=declaration.monitoring.minimum_rows,
+        rarest_fault=declaration.gate.rarest_fault,
     )
     decision = _decide(declaration, windows, scene, counted, chain, drift, quality)
     return window_record(

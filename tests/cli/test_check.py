@@ -30,6 +30,15 @@ def test_a_good_declaration_is_told_with_what_it_may_cost(tmp_path: Path) -> Non
     found = checked(tmp_path)
     assert found.exit_code == 0
     assert "late_train: good (binary_classification, 4 features, at most $0.460" in found.output
+    assert "500 test rows for the gate" in found.output
+
+
+def test_a_rarer_fault_is_told_with_the_test_rows_that_it_takes(tmp_path: Path) -> None:
+    document = binary_document()
+    write_model(tmp_path, document | {"gate": document["gate"] | {"rarest_fault": 0.001}})
+    found = checked(tmp_path)
+    assert found.exit_code == 0
+    assert "3,688 test rows for the gate" in found.output
 
 
 def test_mistakes_of_every_kind_are_told_with_their_lines(tmp_path: Path) -> None:

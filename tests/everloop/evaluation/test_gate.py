@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, SEEN_SHARE, days_needed, rows_needed
+from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, days_needed, rarest_seen, rows_needed
 from everloop.evaluation.gate import Expected, decide
+from everloop.evaluation.metrics import estimate
 from everloop.evaluation.report import ClassCounts, PairedDifference, ParityFacts, ProbeFacts, Report
+from everloop.evaluation.significance import metric_value, paired_difference
 from everloop.reasons import Reason
 from tests.everloop.evaluation.builders import EXPECTED, labels_and_truth, policy, report_of
 
@@ -38,6 +40,7 @@ def test_a_better_candidate_passes_every_check() -> None:
         "parity_flips",
         "probes",
         "minimum_test_rows",
+        "rarest_fault",
         "rows_of_each_class",
         "better_than_baseline",
         "champion_rows",
@@ -302,6 +305,35 @@ class TestWhatMayNotHaveHappened:
         assert not few.passed
         assert "The champion has not learned from 182 rows" in few.sentence
 
+    def test_a_rarer_fault_takes_more_rows(self) -> None:
+        few = reason(GOOD, "too_few_rows", rarest_fault=0.003)
+        assert not few.passed
+        assert (few.value, few.limit) == (1000, 1228)
+        assert "An error that hits 3 in 1,000 rows (gate.rarest_fault 0.003) may be missing" in few.sentence
+        assert "too_few_rows" not in {r.code for r in decide(GOOD, policy(rarest_fault=0.004), EXPECTED).reasons}
+
+    def test_a_verdict_that_passes_says_what_the_test_part_can_miss(self) -> None:
+        told = reason(GOOD, "rarest_fault")
+        assert told.passed
+        assert told.sentence == (
+            "An error that hits fewer than 3.7 in 1,000 rows can be missed by this test part of 1,000 rows "
+            "(95% confidence). gate.rarest_fault 0.02 requires 183."
+        )
+
+    def test_what_the_comparison_with_the_champion_can_miss_is_told(self) -> None:
+        told = reason(replace(GOOD, champion_rows=400), "rarest_fault", minimum_test_rows=30)
+        assert "fewer than 9.2 in 1,000 rows can be missed by what the champion has not learned" in told.sentence
+        assert told.value == 400
+
+    def test_a_million_rows_are_told_in_a_million(self) -> None:
+        told = reason(replace(GOOD, rows=1_000_000, champion_rows=900_000), "rarest_fault")
+        assert "fewer than 4.1 in 1,000,000 rows" in told.sentence
+
+    @pytest.mark.parametrize("share", [0, 0.051, -0.02, 1e-7])
+    def test_a_share_that_no_test_part_could_promise_is_no_declaration(self, share: float) -> None:
+        with pytest.raises(ValidationError, match="rarest_fault"):
+            policy(rarest_fault=share)
+
     def test_few_days_are_refused(self) -> None:
         few = reason(replace(GOOD, days=4), "too_few_days")
         assert not few.passed
@@ -314,8 +346,78 @@ class TestWhatMayNotHaveHappened:
         assert "that the champion has not learned are of 4 days" in few.sentence
 
     @pytest.mark.parametrize("confidence", [0.5, 0.6, 0.9, 0.95, 0.99])
-    def test_a_kind_of_row_of_one_in_fifty_is_seen_as_declared(self, confidence: float) -> None:
-        rows = rows_needed(confidence)
-        assert (1 - SEEN_SHARE) ** rows <= (1 - confidence) / 2 < (1 - SEEN_SHARE) ** (rows - 1)
+    @pytest.mark.parametrize("share", [0.05, 0.02, 0.001, 1e-6])
+    def test_a_kind_of_row_is_seen_as_declared(self, confidence: float, share: float) -> None:
+        rows = rows_needed(confidence, share)
+        assert math.log1p(-share) * rows <= math.log((1 - confidence) / 2) < math.log1p(-share) * (rows - 1)
+        assert rarest_seen(confidence, rows) <= share < rarest_seen(confidence, rows - 1)
         days = days_needed(confidence)
         assert 0.5**days <= 1 - confidence + 1e-9
+
+
+class TestTailsThatAreTooHeavy:
+    """A single row decides what the mean is."""
+
+    DAYS = np.arange(2100) % 7
+
+    def judged(self, differences: np.ndarray, **gate: Any) -> dict[str, Reason]:
+        """The reasons about a regression whose rows differ by that from the champion's, on losses of a thousand."""
+        ours, theirs = (estimate("mae", np.zeros(2100), 1000 + part) for part in (differences, 0 * differences))
+        theirs_and_ten = np.full(2100, 1010.0)
+        report = replace(
+            GOOD,
+            problem_type="regression",
+            classes=None,
+            rows=2100,
+            days=7,
+            champion_rows=2100,
+            candidate={"mae": metric_value(ours, self.DAYS)},
+            paired_baseline=paired_difference(ours, estimate("mae", np.zeros(2100), theirs_and_ten), self.DAYS),
+            paired_champion=paired_difference(ours, theirs, self.DAYS),
+            parity=ParityFacts(rows=2100, max_abs_difference=0.0, label_flips=0),
+        )
+        verdict = decide(report, policy(metric="mae", **gate), replace(EXPECTED, test_rows=2100))
+        return {r.code: r for r in verdict.reasons}
+
+    def with_one_row(self, of: float, size: float) -> np.ndarray:
+        """Rows that are better by ``of``, with noise, but for one that is worse by ``size``."""
+        differences = np.random.default_rng(3).normal(-of, 1, 2100)
+        differences[17] = size
+        return differences
+
+    def test_the_row_is_the_reason(self) -> None:
+        """GIVEN a difference that the rows but one show, and one that a Pareto tail's largest could be like."""
+        found = self.judged(self.with_one_row(0.1, 50))
+        assert not found["better_than_champion"].passed
+        heavy = found["too_heavy_tails"]
+        assert not heavy.passed
+        assert heavy.limit == pytest.approx(2100**-0.25)
+        assert "One row alone makes up 71% of the squares of the differences to the champion" in heavy.sentence
+        assert "among 2,100 rows it may be 15%" in heavy.sentence
+        assert "data.target_max" in heavy.sentence
+
+    def test_what_is_better_by_far_more_passes_all_the_same(self) -> None:
+        found = self.judged(self.with_one_row(2, 50))
+        assert found["better_than_champion"].passed
+        assert "too_heavy_tails" not in found
+
+    def test_differences_at_the_last_digits_keep_a_margin(self) -> None:
+        differences = np.zeros(2100)
+        differences[5] = 1e-10
+        found = self.judged(differences, policy="not_worse", margin=0.01)
+        assert found["not_worse_than_champion"].passed
+        assert found["rarest_fault"].passed
+
+    def test_what_is_not_better_at_all_has_that_for_its_reason(self) -> None:
+        found = self.judged(self.with_one_row(-0.1, 50))
+        assert not found["better_than_champion"].passed
+        assert "too_heavy_tails" not in found
+
+    def test_an_absolute_limit_is_refused_by_name(self) -> None:
+        threshold = [{"metric": "mae", "max": 1000.02}]
+        # The difference is shown here, and the limit is not.
+        found = self.judged(self.with_one_row(0.1, 50), absolute=threshold, policy="not_worse", margin=1)
+        assert found["not_worse_than_champion"].passed
+        assert not found["absolute_threshold"].passed
+        assert "of the losses that mae is the mean of" in found["too_heavy_tails"].sentence
+        assert self.judged(self.with_one_row(0.1, 3), absolute=threshold)["absolute_threshold"].passed

@@ -207,7 +207,7 @@ def test_the_record_of_a_window(declaration: ModelDeclaration) -> None:
         version=10**9,
         counted=Counted(profile, COUNT, LabelCounts(COUNT, COUNT, COUNT), COUNT),
         drift=DriftReport(True, COUNT, tuple(found)),
-        quality=judge_quality(known, [unlabelled], trigger=None, window_days=1, minimum_rows=9),
+        quality=judge_quality(known, [unlabelled], trigger=None, window_days=1, minimum_rows=9, rarest_fault=0.02),
         decision=Decision(True, "drift", "normal", "quota", (Reason("drift", sentence), Reason("quota", "x" * 300))),
         not_watched={},
         score_reference=OwnScores(COUNT, COUNT, COUNT, COUNT, *["2013-03-05T00:00:00.000Z"] * 2),

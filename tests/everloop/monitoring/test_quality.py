@@ -28,8 +28,10 @@ def day(rng, *, bias=0.0, day_spread=0.0, stretch=1.0, sharpness=1.0, rows=300, 
     return count_outcomes(None, z, truth + rng.normal(0, 1, rows), metric="mae", classification=False)
 
 
-def judge(days, trigger=TRIGGER, minimum_rows=100):
-    return judge_quality(BARE, days, trigger=trigger, window_days=1, minimum_rows=minimum_rows)
+def judge(days, trigger=TRIGGER, minimum_rows=100, rarest_fault=0.02):
+    return judge_quality(
+        BARE, days, trigger=trigger, window_days=1, minimum_rows=minimum_rows, rarest_fault=rarest_fault
+    )
 
 
 def wandering_day(rng, *, spread: float, classification: bool) -> Outcomes:
@@ -145,6 +147,8 @@ class TestWhatIsNotJudged:
             reports.append(judge(days, minimum_rows=1))
         assert not any(report.fallen for report in reports)
         assert reports[0].reason == "there are 60 labelled rows, too few to judge: 183 are needed"
+        rarer = judge(days, minimum_rows=1, rarest_fault=0.001)
+        assert rarer.reason == "there are 60 labelled rows, too few to judge: 3688 are needed"
 
     def test_no_trigger(self):
         report = judge(self.days(3), trigger=None)
