@@ -21,6 +21,7 @@ EXACT_BELOW = 2**53
 """A float64 of this size or more may stand for several whole numbers."""
 
 _FLOAT_TEXT = re.compile(r"[+-]?[0-9]+[.,]0*|-0+")
+_FORMULA_TEXT = re.compile(r'="[^"]*"')
 _SCIENTIFIC_TEXT = re.compile(r"[+-]?[0-9]([.,][0-9]+)?[eE][+-][0-9]{2,}")
 
 _TAKEN = "a key is a text or a whole number"
@@ -96,6 +97,8 @@ def _text_key(value: str) -> str:
             )
     if value[0].isspace() or value[-1].isspace():
         raise _refused("a text with white space at an end; strip it (pandas: .str.strip())")
+    if _FORMULA_TEXT.fullmatch(value):
+        raise _refused("a spreadsheet's formula for a text; write what stands between its quotes")
     if value[0] in "+-0123456789":
         if _FLOAT_TEXT.fullmatch(value):
             raise _refused(
@@ -143,6 +146,8 @@ def _other_key(value: Any) -> str:
         if value != value.to_integral_value():
             raise _refused(f"a number with a fraction; {_TAKEN} (pandas: .astype(str))")
         return _digits(int(value))
+    if isinstance(value, bytes):
+        raise _refused(f"of bytes; {_TAKEN} (pandas: .str.decode('utf-8'))")
     raise _refused(f"a {type(value).__name__}; {_TAKEN} (pandas: .astype(str))")
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from everloop.dataset import cell_notes
 from everloop.dataset.columns import EARLIEST, LATEST, as_times, bears_no_zone, localized
 from everloop.dataset.exceptions import HistoryFileError
 from everloop.dataset.file_format import MISSING_WORDS, TIME_UNITS, TRUTHS, FileFormat
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 _NUMBER = r"^[+-]?(([0-9]+{mark}?[0-9]*|{mark}[0-9]+)([eE][+-]?[0-9]+)?|(?i:inf(inity)?))$"
+_FIRST = pd.Timestamp("1970-01-01", tz="UTC")
 _EPOCH = r"^[+-]?[0-9]{1,30}([.][0-9]{1,30})?$"
 
 
@@ -67,7 +69,7 @@ class Cells:
         """
         column = self._objects(name, _plain(array))
         column = column.mask(column.isin(["", *self.file_format.missing_words]), None)
-        self._note_words_as_texts(name, column, declared)
+        self.notes += cell_notes.of_categories(name, column[column.map(lambda c: isinstance(c, str))], declared)
         return column
 
     def keys(self, name: str, array: pyarrow.Array) -> pd.Series:
@@ -98,15 +100,15 @@ class Cells:
             return self._instants(name, array, ticks, local=True)
         unit = self.file_format.time_unit
         if unit is not None and not types.is_string(array.type):
-            return self._counted_times(name, array, TIME_UNITS[unit])
+            return self._plausible(self._counted_times(name, array, TIME_UNITS[unit]), unit)
         if not types.is_string(array.type):
             return self._read_times(self._objects(name, array))
         words = [*MISSING_WORDS, *self.file_format.missing_words]
         column = self._objects(name, pc.utf8_trim_whitespace(array))
-        self._note_missing(name, column, words)
+        self.notes += cell_notes.of_missing(name, column, words)
         column = column.mask(column.isin(words), None)
         if unit is not None:
-            return self._counted_texts(name, column, TIME_UNITS[unit])
+            return self._plausible(self._counted_texts(name, column, TIME_UNITS[unit]), unit)
         form = self.file_format.time_format
         self._note_local(name, any(map(bears_no_zone, column)) if form is None else "%z" not in form)
         return self._read_times(column)
@@ -118,16 +120,17 @@ class Cells:
         words = [*MISSING_WORDS, *self.file_format.missing_words]
         texts = pc.utf8_trim_whitespace(array)
         missing = pc.or_(pc.is_in(texts, pyarrow.array(words)), pc.is_null(texts))
-        self._note_missing(name, pd.Series(texts.to_numpy(zero_copy_only=False)), words)
+        read = pd.Series(texts.to_numpy(zero_copy_only=False), dtype=object)
+        self.notes += cell_notes.of_missing(name, read, words)
         if truths and _all(pc.or_(missing, pc.is_in(texts, pyarrow.array(list(TRUTHS))))):
-            values = pd.Series(texts.to_numpy(zero_copy_only=False), dtype=object).map(TRUTHS)
-            return values.astype(np.float64).rename(name)
+            return read.map(TRUTHS).astype(np.float64).rename(name)
         mark = self.file_format.decimal
         pattern = _NUMBER.replace("{mark}", "[.]" if mark == "." else ",")
         number = pc.and_(pc.match_substring_regex(texts, pattern), pc.invert(missing))
         plain = texts if mark == "." else pc.replace_substring(texts, ",", ".")
         values = pc.if_else(number, plain, None).cast(pyarrow.float64()).to_numpy(zero_copy_only=False)
         column = pd.Series(values, name=name, dtype=np.float64)
+        self.notes += cell_notes.of_grouping(name, read[column.notna()], self.file_format)
         wrong = pc.invert(pc.or_(number, missing)).to_numpy(zero_copy_only=False)
         if wrong.any():
             cells = array.to_numpy(zero_copy_only=False)
@@ -170,9 +173,23 @@ class Cells:
                 values = np.minimum(values, np.iinfo(np.int64).max).astype(np.int64)
             return self._from_counts(name, values.astype(np.int64), missing, nanoseconds, local=False)
         column = self._objects(name, array)
+        if types.is_float32(array.type) or types.is_float16(array.type):
+            raise ValueError(
+                f"its cells are {array.type}, which keeps no second of a count from 1970: write it as int64"
+            )
         if types.is_floating(array.type) or types.is_decimal(array.type):
             return self._counted_texts(name, column.map(_exact_text, na_action="ignore"), nanoseconds)
         return column
+
+    def _plausible(self, times: pd.Series, unit: str) -> pd.Series:
+        """Refuses a unit by which everything would have happened in the first year that is counted from."""
+        known = pd.to_datetime(times, errors="coerce", utc=True)
+        if known.notna().any() and known.min() >= _FIRST and known.max() < _FIRST + pd.Timedelta(days=366):
+            raise ValueError(
+                f"by --time-unit {unit} all of its times lie in 1970, up to {known.max():%Y-%m-%d %H:%M}: it counts "
+                "another unit, or days; where they are right, write them as 1970-03-01T05:00:00Z"
+            )
+        return times
 
     def _counted_texts(self, name: str, column: pd.Series, nanoseconds: int) -> pd.Series:
         missing = column.isna().to_numpy()
@@ -214,20 +231,6 @@ class Cells:
     def _note_local(self, name: str, local: bool) -> None:
         if local and self.file_format.time_zone is None:
             self.notes.append(f"{name}: times without a zone are read as UTC; --time-zone says which other zone it is")
-
-    def _note_missing(self, name: str, texts: pd.Series, words: list[str]) -> None:
-        found = texts[texts.isin([w for w in words if w])].value_counts()
-        if len(found):
-            told = ", ".join(f"{word!r} in {_rows(int(count))}" for word, count in found.items())
-            self.notes.append(f"{name}: {told} counts as missing")
-
-    def _note_words_as_texts(self, name: str, texts: pd.Series, declared: Sequence[str]) -> None:
-        found = texts[texts.isin([w for w in MISSING_WORDS if w and w not in declared])].value_counts()
-        for word, count in found.items():
-            self.notes.append(
-                f"{name}: {word!r} in {_rows(int(count))} is taken as a category of that name; "
-                f"where it means missing, add --missing-word {_quoted(str(word))}"
-            )
 
 
 def convert(path: object, name: str, conversion: Callable[[], pd.Series]) -> pd.Series:
@@ -285,11 +288,3 @@ def _all(array: pyarrow.Array) -> bool:
     import pyarrow.compute as pc
 
     return bool(pc.all(array, min_count=0).as_py())
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
-
-
-def _quoted(word: str) -> str:
-    return f"'{word}'"

@@ -181,6 +181,7 @@ def _iso_parts(cell: object) -> tuple[str, bool] | None:
     if match is None:
         return None
     day, clock, offset = match.groups()
+    clock = clock and clock.replace(",", ".")  # both are ISO 8601's decimal marks
     if offset is None:
         return f"{day}T{clock or '00:00'}", False
     return f"{day}T{clock}{'+00:00' if offset.upper() in ('Z', 'UTC', 'GMT') else offset}", True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import dataclass, fields
 from zoneinfo import ZoneInfo
 
@@ -75,6 +76,10 @@ class FileFormat:
             raise FileFormatError("--time-unit counts from 1970 in UTC, so there is no --time-zone beside it")
         if self.time_format is not None and not _is_time_format(self.time_format):
             raise FileFormatError(f"--time-format {self.time_format!r} is none: give e.g. '%d.%m.%Y %H:%M'")
+        if self.time_format is not None and not re.search("%[YyGcx]", self.time_format):
+            raise FileFormatError(
+                f"--time-format {self.time_format!r} has no year: a time needs its day, e.g. '%d.%m.%Y %H:%M'"
+            )
         if self.time_zone is not None and not _is_zone(self.time_zone):
             raise FileFormatError(f"--time-zone {self.time_zone!r} is none: give a name such as Europe/Berlin")
 

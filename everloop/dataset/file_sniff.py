@@ -11,18 +11,19 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from everloop.dataset.file_format import MISSING_WORDS, TRUTHS, FileFormat
+from everloop.dataset.time_forms import time_format
 
 SAMPLE_BYTES = 64 * 1024
-SAMPLE_ROWS = 50
+SAMPLE_ROWS = 2000
 DELIMITERS = (",", ";", "\t", "|")
+LONGEST_HEADER, MOST_BETWEEN = 10_000, 5
 
-_COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+")
-_ANY_NUMBER = re.compile(r"[+-]?\d+(,\d+)?")
-_DATE = re.compile(
-    r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})(?:( |T|, )\d{1,2}:\d{2}(:\d{2})?( ?)([AaPp][Mm])?)?", re.ASCII
-)
+_COMMA_NUMBER = re.compile(r"[+-]?[\d. \u00a0\u202f']*\d,\d+")
+_ANY_NUMBER = re.compile(r"[+-]?(\d+|\d{1,3}([. \u00a0\u202f']\d{3})+)(,\d+)?")
+_FOREIGN_WORD = re.compile(r"\w*[^\x00-\x7f]+\w*")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def suggestion(data: bytes, file_format: FileFormat, delimiter: str, wanted: Wan
     encoding = _encoding(data)
     if encoding is not None and codecs.lookup(file_format.encoding).name in ("utf-8", "utf-8-sig"):
         flags.append(f"--encoding {encoding}")
-        found.append(f"it may be {encoding}")
+        found.append(f"it may be {encoding}{_reads(data, encoding)}")
     text = data[:SAMPLE_BYTES].decode(encoding or file_format.encoding, "replace").removeprefix("\ufeff")
     fitting = _delimiter(text, delimiter, [*wanted.names, *wanted.one_of])
     if fitting != delimiter:
@@ -90,24 +91,55 @@ def layout_hint(text: str, delimiter: str, names: Sequence[str]) -> str:
     if start.startswith("sep="):
         mark = start[4:5]
         return f"; delete its first line, {'sep=' + mark!r}, and add --delimiter {_typed(mark)}"
+    if start.startswith("version https://git"):
+        return "; it is a pointer of Git LFS, and not the file: `git lfs pull` brings that"
     rows = _rows(text, delimiter, 20)
     for number, row in enumerate(rows[1:], 2):
         if set(names) <= {cell.strip() for cell in row}:
             return f"; the header is its line {number} (blank lines left out): delete what stands before it"
     header = rows[0] if rows else []
+    return _unnamed(header) or _quoting(header) or _between(text.lstrip().partition("\n")[0], names)
+
+
+def _unnamed(header: Sequence[str]) -> str:
     rest = list(header)
     while rest and not rest[-1].strip():
         rest.pop()
-    if len(rest) < len(header) and rest:
-        more = len(header) - len(rest)
-        return f"; its last {more} columns have no name: delete them (spreadsheet: the empty columns beside the table)"
+    more = len(header) - len(rest)
+    if more and rest:
+        what = "last column has no name: delete it" if more == 1 else f"last {more} columns have no name: delete them"
+        return f"; its {what} (spreadsheet: the empty columns beside the table)"
     if header and header[0].strip() in ("", "Unnamed: 0"):
         return "; its first column numbers the rows: leave it out (pandas: .to_csv(…, index=False), R: row.names=FALSE)"
+    empty = next((place for place, cell in enumerate(header, 1) if not cell.strip()), None)
+    return f"; its column {empty} has no name: name it, or delete it" if empty else ""
+
+
+def _quoting(header: Sequence[str]) -> str:
+    if any(cell[:1] == " " and cell.lstrip()[:1] == '"' for cell in header):
+        return "; delete the space before each quote (pandas: pd.read_csv(…, skipinitialspace=True).to_csv(…))"
+    if header and all(len(cell) > 2 and cell[0] == cell[-1] == "'" for cell in header):
+        return '; a cell is quoted with " and not with \' (pandas: pd.read_csv(…, quotechar="\'").to_csv(…))'
+    return ""
+
+
+def _between(line: str, names: Sequence[str]) -> str:
+    """What stands between two of the names, where it is no delimiter that is looked for."""
+    line = line[:LONGEST_HEADER]
+    places = sorted((line.find(name), name) for name in names if name in line)
+    for (begin, name), (end, _) in pairwise(places):
+        mark = line[begin + len(name) : end]
+        if 0 < len(mark) <= MOST_BETWEEN and not any(character.isalnum() or character == "_" for character in mark):
+            if len(mark) == 1 and mark.isascii() and mark not in "\"'":
+                return f"; between its names stands {mark!r}: add --delimiter {_typed(mark)}" if mark != "," else ""
+            return f"; between its names stands {mark!r}: write one character there, such as ; and nothing beside it"
     return ""
 
 
 def _encoding(data: bytes) -> str | None:
     """Another encoding than UTF-8 that the bytes may be in, for sure not UTF-8."""
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if b"\0" in data[:SAMPLE_BYTES]:
@@ -119,11 +151,26 @@ def _encoding(data: bytes) -> str | None:
     return None
 
 
+def _reads(data: bytes, encoding: str) -> str:
+    """A word as the encoding would read it: by it a person sees whether it is the right one of those that fit."""
+    if encoding != "windows-1252":
+        return ""
+    begin = next((place for place, byte in enumerate(data) if byte > 0x7F), 0)
+    around = data[max(0, begin - 40) : begin + 40].decode(encoding, "replace")
+    word = _FOREIGN_WORD.search(around)
+    return f" (it then reads {word[0]!r}; windows-1250, windows-1251, shift_jis, gb18030 are others)" if word else ""
+
+
 def _delimiter(text: str, said: str, names: Sequence[str]) -> str:
-    header = _header(text, said)
-    best = max(DELIMITERS, key=lambda d: len(set(names) & set(_header(text, d))))
-    matched = len(set(names) & set(_header(text, best)))
-    return best if matched > len(set(names) & set(header)) and matched >= min(2, len(names)) else said
+    """The one at which the header falls into declared names, or, where none is known, all rows into as many cells."""
+    matched = {d: len(set(names) & set(_header(text, d))) for d in DELIMITERS}
+    best = max(DELIMITERS, key=lambda d: matched[d])
+    if matched[best]:
+        enough = matched[best] > len(set(names) & set(_header(text, said))) and matched[best] >= min(2, len(names))
+        return best if enough else said
+    padded = [d for d in DELIMITERS if set(names) & {cell.strip() for cell in _header(text, d)}]
+    even = [d for d in DELIMITERS if d not in padded and {len(row) for row in _rows(text, d, 10)} == {len(names)}]
+    return even[0] if even and len(names) > 1 and said not in even else said
 
 
 def _header(text: str, delimiter: str) -> list[str]:
@@ -160,26 +207,7 @@ def _decimal_comma(columns: dict[str, list[str]], numbers: Sequence[str]) -> str
     return ""
 
 
-def time_format(cells: Sequence[str]) -> tuple[str, str]:
-    """The form of day, month and year that every cell has, and one of them; empty where they have none.
-
-    Where nothing tells day and month apart, it is both forms.
-    """
-    dates = [(c, _DATE.fullmatch(c)) for c in cells if c not in MISSING_WORDS]
-    matches = [match for _, match in dates if match]
-    if not matches or len(matches) < len(dates):
-        return "", ""
-    _, mark, _, year, between, seconds, gap, half = matches[0].groups()
-    hour, half = ("%I", f"{gap}%p") if half else ("%H", "")
-    clock = f"{between}{hour}:%M{':%S' if seconds else ''}{half}" if between else ""
-    year = "%Y" if len(year) == 4 else "%y"
-    month_first = any(int(m.group(3)) > 12 for m in matches)
-    day_first = mark == "." or any(int(m.group(1)) > 12 for m in matches)
-    forms = [f"'%d{mark}%m{mark}{year}{clock}'"] * (not month_first) + [f"'%m{mark}%d{mark}{year}{clock}'"] * (
-        not day_first
-    )
-    return " or ".join(forms), dates[0][0]
-
-
 def _typed(delimiter: str) -> str:
-    return "tab" if delimiter == "\t" else f"'{delimiter}'"
+    if delimiter == "\t":
+        return "tab"
+    return f"'{delimiter}'" if delimiter.isprintable() else f"$'\\x{ord(delimiter):02x}'"

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
 
 
+MOST_HINTED = 100
+"""Different cells of a column of which it is looked up what helps; the others are told without it."""
+
+
 @dataclass(frozen=True)
 class HistoryCheck:
     """What came of checking a history table.
@@ -82,11 +86,13 @@ def check_history(frame: pd.DataFrame, declaration: ModelDeclaration, as_of: dat
     mistyped: dict[str, np.ndarray] = {}
     for finding in findings:
         mistyped[finding.column] = mistyped.get(finding.column, False) | finding.broken
-    # A cell that is not of its type has been told; it is not missing as well.
+    empty = typed.isna().all(axis=1).to_numpy() & ~np.logical_or.reduce([f.broken for f in findings] or [False])
+    # A cell that is not of its type has been told; it is not missing as well. Nor is any of an empty row.
     for finding in row_findings(typed, declaration, key=data.key, time=data.time, label=data.target):
-        broken = finding.broken & ~mistyped.get(finding.column, np.zeros(len(frame), dtype=bool))
+        broken = finding.broken & ~empty & ~mistyped.get(finding.column, np.zeros(len(frame), dtype=bool))
         findings.append(Finding(finding.code, finding.column, broken, finding.rule, finding.cells))
     findings.extend(_time_findings(typed[data.time], as_of))
+    findings.append(Finding("empty_row", "", empty, "empty in every cell: delete it, as a spreadsheet's last rows are"))
     findings = [f for f in findings if f.broken.any()]
     keys = typed[data.key]
     refused = _refused_rows(findings, keys, places)
@@ -147,9 +153,21 @@ def _typed(
         typed = _CONVERT[kinds[name]](frame[name])
         columns[name] = typed.values
         if typed.mistyped.any():
-            rule = f"not a {kinds[name]}{hint(kinds[name], frame[name][typed.mistyped].iloc[0])}"
-            findings.append(Finding("wrong_type", str(name), typed.mistyped, rule, frame[name]))
+            findings.append(_mistyped(frame[name], kinds[name], typed.mistyped))
     return pd.DataFrame(columns), findings
+
+
+def _mistyped(column: pd.Series, kind: str, mistyped: np.ndarray) -> Finding:
+    """The cells that are not of their type, each with what helps it: what helps one may ruin another."""
+    cells, known = column.to_numpy(dtype=object), {}
+    helps = np.full(len(cells), "", dtype=object)
+    for row in np.flatnonzero(mistyped):
+        cell = cells[row] if isinstance(cells[row], str | bytes | int | float) else None
+        what = type(cells[row]), cell
+        if what not in known and len(known) < MOST_HINTED:
+            known[what] = hint(kind, cells[row])
+        helps[row] = known.get(what, "")
+    return Finding("wrong_type", str(column.name), mistyped, f"not a {kind}", column, helps)
 
 
 _CONVERT = {"text": as_texts, "time": as_times, "number": as_numbers}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +35,8 @@ class Finding:
         Follows "is", e.g. ``out of range: allowed is 0 to 5000``.
     cells : pandas.Series or None
         What stands there; None where there is nothing to show.
+    helps : object array or None
+        Of each row what helps, as the end of a sentence; None where the rule says it.
     """
 
     code: str
@@ -40,11 +44,12 @@ class Finding:
     broken: np.ndarray
     rule: str
     cells: pd.Series | None = None
+    helps: np.ndarray | None = None
 
     def reason(self, row: int) -> str:
         """Why the row at this position is refused."""
         found = "" if self.cells is None else f" {shown_cell(self.cells.iloc[row])}"
-        return f"{self.column}{found} is {self.rule}"
+        return f"{self.column or 'the row'}{found} is {self.rule}{self._help(row)}"
 
     def violation(self, keys: pd.Series, places: np.ndarray | None = None) -> Violation:
         """The finding as a violation; rows are shown by place (from 1), key and value."""
@@ -52,11 +57,21 @@ class Finding:
         first = [(int(row), int(row) + 1 if places is None else int(places[row])) for row in rows[:MAX_EXAMPLES]]
         examples = tuple(self._example(row, place, keys) for row, place in first)
         noun = "row" if len(rows) == 1 else "rows"
-        return Violation(self.code, self.column, len(rows), f"in {len(rows)} {noun} it is {self.rule}", examples)
+        help_ = self._common_help(rows)
+        return Violation(self.code, self.column, len(rows), f"in {len(rows)} {noun} it is {self.rule}{help_}", examples)
 
     def _example(self, row: int, at: int, keys: pd.Series) -> str:
         place = f"row {at}, key {keys.iloc[row]!r}"
         return place if self.cells is None else f"{place}, has {shown_cell(self.cells.iloc[row])}"
+
+    def _help(self, row: int) -> str:
+        return "" if self.helps is None else str(self.helps[row])
+
+    def _common_help(self, rows: np.ndarray) -> str:
+        """What helps most of the rows; each row's reason has its own."""
+        ways = Counter(way for way in map(self._help, rows) if way)
+        most, count = max(ways.items(), key=itemgetter(1), default=("", 0))
+        return most if count in (0, len(rows)) else f"; most of them: {most.removeprefix('; ')}"
 
 
 def row_findings(

@@ -9,6 +9,8 @@ import codecs
 import csv
 import gzip
 import io
+import re
+import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_TOLD = 5
 
+_LONGEST_NAME = 200
+
 MOST_UNPACKED = 2 * 1024**3
 """Bytes of a gzipped CSV once it is unpacked."""
 
@@ -39,8 +43,10 @@ _OTHER_KINDS = (
 )
 
 _OTHER_SUFFIXES = {
-    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods"), "spreadsheet: save the sheet as CSV UTF-8"),
-    ".zip": "unpack it first",
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), "spreadsheet: save the sheet as CSV UTF-8"),
+    **dict.fromkeys((".zip", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"), "unpack it first"),
+    ".gz": "of packed files only a .csv.gz or .tsv.gz is taken: unpack it first",
+    **dict.fromkeys((".pq", ".parq"), "where it is Parquet, call it .parquet"),
     **dict.fromkeys((".json", ".jsonl", ".ndjson"), "pandas: pd.read_json(…).to_csv(…, index=False)"),
     **dict.fromkeys((".txt", ".dat"), "where it is a CSV, call it .csv"),
     ".feather": "pandas: pd.read_feather(…).to_parquet(…)",
@@ -92,6 +98,7 @@ def _read_csv(path: Path, file_format: FileFormat, wanted: WantedColumns) -> pya
     hint = suggestion(data, file_format, delimiter, wanted)
     utf8 = _as_utf8(path, data, file_format.encoding, delimiter, hint)
     names = _header(path, utf8, delimiter)
+    _refuse_quotes_within(path, utf8, delimiter)
     layout = layout_hint(utf8[:SAMPLE_BYTES].decode("utf-8", "ignore"), delimiter, wanted.names)
     chosen = _require_columns(path, names, wanted, hint or layout)
     return _parse_csv(path, utf8, delimiter, names, hint).select(chosen)
@@ -115,6 +122,7 @@ def _unpacked(path: Path) -> bytes:
 def _as_utf8(path: Path, data: bytes, encoding: str, delimiter: str, hint: str) -> bytes:
     """The bytes of a text in any encoding, in UTF-8 without a mark at its begin."""
     name = codecs.lookup(encoding).name
+    _refuse_utf8_read_otherwise(path, data, encoding)
     try:
         text = data.decode("utf-8-sig" if name == "utf-8" else name)
         return text.encode()
@@ -124,12 +132,48 @@ def _as_utf8(path: Path, data: bytes, encoding: str, delimiter: str, hint: str) 
         raise HistoryFileError(f"{path} can't be read: {found} is no {encoding}{hint or _OTHER_ENCODING}") from error
 
 
+def _refuse_utf8_read_otherwise(path: Path, data: bytes, encoding: str) -> None:
+    """UTF-8 read as another encoding is other letters, and nothing fails: no text of another one looks like it."""
+    name = codecs.lookup(encoding).name
+    wide = name.startswith(("utf-16", "utf-32"))
+    if name in ("utf-8", "utf-8-sig") or (data.isascii() and not wide) or b"\0" in data:
+        return
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return
+    raise FileFormatError(
+        f"{path}: it is not {encoding}, but utf-8 from its first to its last byte: leave --encoding out"
+    )
+
+
 _OTHER_ENCODING = "; name the encoding it has, e.g. --encoding windows-1252"
 
 
 def _row_at(before: str, delimiter: str) -> str:
     rows = sum(1 for row in csv.reader(io.StringIO(before, newline=""), delimiter=delimiter) if row)
     return f"row {rows - 1}" if rows > 1 else "the header"
+
+
+_QUOTES = """a quote within a cell is written twice, "" (pandas: pd.read_csv(…, escapechar="\\\\").to_csv(…))"""
+
+
+def _refuse_quotes_within(path: Path, utf8: bytes, delimiter: str) -> None:
+    """What follows the end of a quoted cell would be taken for a part of it, or for cells of its own."""
+    outer = rb'"\r\n' + re.escape(delimiter.encode())
+    if not re.search(rb'[^%s]"[^%s]' % (outer, outer), utf8):
+        return
+    rows = 0
+    try:
+        for row in csv.reader(
+            io.TextIOWrapper(io.BytesIO(utf8), encoding="utf-8", newline=""), delimiter=delimiter, strict=True
+        ):
+            rows += bool(row)
+    except csv.Error as error:
+        if "expected after" not in str(error):
+            return  # told where the rows are taken apart
+        place = f"row {rows}" if rows else "the header"
+        raise HistoryFileError(f"{path} can't be read: {place} goes on after a cell's last quote; {_QUOTES}") from error
 
 
 def _header(path: Path, utf8: bytes, delimiter: str) -> list[str]:
@@ -145,10 +189,10 @@ def _parse_csv(path: Path, utf8: bytes, delimiter: str, names: list[str], hint: 
     import pyarrow.csv
 
     places = [f"f{i}" for i in range(len(names))]
-    odd: list[tuple[int, int]] = []
+    odd: list[tuple[int, int, str]] = []
 
     def keep_count(row: pyarrow.csv.InvalidRow) -> str:
-        odd.append((row.number - 1, row.actual_columns))
+        odd.append((row.number - 1, row.actual_columns, str(row.text) if len(odd) < MAX_TOLD else ""))
         return "skip"
 
     if _ends_in_header(utf8, delimiter):
@@ -167,17 +211,23 @@ def _parse_csv(path: Path, utf8: bytes, delimiter: str, names: list[str], hint: 
             ),
         )
     if odd:
-        told = "; ".join(f"row {row} has {count} cells" for row, count in odd[:MAX_TOLD])
+        told = "; ".join(_odd_row(*row) for row in odd[:MAX_TOLD])
         more = f"; and {len(odd) - MAX_TOLD} rows more" if len(odd) > MAX_TOLD else ""
-        why = hint or _row_remedy([count for _, count in odd], len(names), delimiter)
+        why = hint or _row_remedy([count for _, count, _ in odd], len(names), delimiter)
         raise HistoryFileError(f"{path} can't be read: the header has {len(names)} cells, but {told}{more}{why}")
     if table.column_names != places:
         raise HistoryFileError(f"{path} can't be read: its first line can't be taken apart at {delimiter!r}{hint}")
     return table.slice(1).rename_columns(names)
 
 
+def _odd_row(row: int, cells: int, text: str) -> str:
+    return f"row {row} has 1 cell, {shown(text.strip())}" if cells == 1 else f"row {row} has {cells} cells"
+
+
 def _row_remedy(counts: Sequence[int], wanted: int, delimiter: str) -> str:
     quotes = f"; put quotes around a cell that has {delimiter!r} or a line's end in it, and end every quote"
+    if all(count == 1 for count in counts):
+        return "; delete remarks, totals and what ends a table; put quotes around a cell that has a line's end in it"
     if all(count < wanted for count in counts):
         return f"; every row needs {wanted - 1} {delimiter!r}, also where its last cells are empty{quotes}"
     if all(count > wanted for count in counts):
@@ -246,4 +296,7 @@ def _require_columns(path: Path, found: Sequence[str], wanted: WantedColumns, hi
 
 
 def _plain(name: str) -> str:
-    return name.strip().casefold().replace(" ", "_").replace("-", "_")
+    """What two spellings of a name have in common: letters and digits, without accents and what brackets add."""
+    bare = re.sub(r"\([^()]*\)|\[[^][]*\]", "", name[:_LONGEST_NAME])
+    letters = unicodedata.normalize("NFKD", bare).casefold()
+    return "".join(character for character in letters if character.isalnum()) or name
