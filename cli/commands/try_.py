@@ -24,11 +24,18 @@ from everloop.evaluation.report import MetricValue
     help="CSV or Parquet with the declared columns.",
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Keep the jobs' files there.")
+@click.option("--skip-refused", is_flag=True, help="Leave bad rows out and try the model on the good ones.")
 @file_format_options()
 @models_directory_option
 @json_option
 def try_(
-    model: str, data: Path, out: Path | None, file_format: FileFormat, models_directory: Path, as_json: bool
+    model: str,
+    data: Path,
+    out: Path | None,
+    skip_refused: bool,
+    file_format: FileFormat,
+    models_directory: Path,
+    as_json: bool,
 ) -> None:
     """Train MODEL on the rows of a file and let the gate judge it: on this machine, without any cloud.
 
@@ -37,7 +44,8 @@ def try_(
     """
     output = Output(as_json)
     declaration = find_declaration(model, models_directory)
-    trial = try_file(declaration, models_directory / model, data, file_format, say=output.note, out=out)
+    folder = models_directory / model
+    trial = try_file(declaration, folder, data, file_format, say=output.note, out=out, skip_refused=skip_refused)
     output.document(trial)
     _tell(output, trial)
     if trial.verdict != "pass":

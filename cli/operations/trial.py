@@ -86,13 +86,32 @@ def try_file(
     *,
     say: Callable[[str], None],
     out: Path | None = None,
+    skip_refused: bool = False,
 ) -> Trial:
-    """Train and judge a first champion on the rows of a file; raises as :func:`try_model`."""
+    """Train and judge a first champion on the rows of a file; raises as :func:`try_model`.
+
+    Parameters
+    ----------
+    skip_refused : bool
+        Whether rows that break the contract are told and left out, as an import can leave them out.
+    """
     try:
         frame = read_history_file(file, declaration, file_format, note=say)
     except DatasetError as error:
         raise RefusedDataError(str(error), f"mend the file, or say how it is written; {NOTHING_TRAINED}") from error
+    if skip_refused:
+        frame = _good_rows(declaration, frame, say)
     return try_model(declaration, model_folder, frame, place=str(file), say=say, out=out)
+
+
+def _good_rows(declaration: ModelDeclaration, frame: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame:
+    """The rows that break no rule, where there are some; where there are none, all of them, to be refused."""
+    check = check_history(frame, declaration, datetime.now(UTC))
+    if not check.refused or not len(check.accepted):
+        return frame
+    count = "1 row" if len(check.refused) == 1 else f"{len(check.refused):,} rows"
+    say(f"left out: {count}\n{told(check)}")
+    return check.accepted
 
 
 def try_model(
@@ -170,7 +189,10 @@ class _Stopwatch:
 def _snapshot(declaration: ModelDeclaration, frame: pd.DataFrame, place: str, now: datetime) -> SnapshotParts:
     check = check_history(frame, declaration, now)
     if check.violations:
-        raise RefusedDataError(f"{place} breaks the data contract\n{told(check)}", "mend the file, or the declaration")
+        remedy = "mend the file, or the declaration"
+        if check.refused and len(check.accepted):
+            remedy += ", or leave the bad rows out: --skip-refused"
+        raise RefusedDataError(f"{place} breaks the data contract\n{told(check)}", remedy)
     rows = to_lake_frame(check.accepted, declaration)
     # A file is as old as it is: its own newest row, and no calendar, says how fresh its labels are.
     newest = rows["time"].max().to_pydatetime().replace(tzinfo=UTC) if len(rows) else now

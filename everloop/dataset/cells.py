@@ -199,23 +199,25 @@ class Cells:
         values = np.array([c if f else 0 for c, f in zip(counts, fits, strict=True)], dtype=np.int64)
         times = self._from_counts(name, values, missing | ~number | ~fits, 1, local=False)
         wrong = ~missing & (~number | ~fits)
-        return _left(times, wrong, column, f" by --time-unit {self.file_format.time_unit}")
+        said = np.full(len(column), f" by --time-unit {self.file_format.time_unit}", dtype=object)
+        return _left(times, wrong, column, said)
 
     def _read_times(self, column: pd.Series) -> pd.Series:
         """Times out of texts, or whatever else stands there."""
         form, zone = self.file_format.time_format, self.file_format.time_zone
-        said = (f" by --time-format {form}" if form else "") + (f" in {zone}" if zone else "")
         if form is None:
             typed = as_times(column, zone=zone)
             aware, wrong = typed.values.dt.tz_localize("UTC"), typed.mistyped
+            unclear = wrong & ~as_times(column).mistyped if zone else np.zeros(len(column), dtype=bool)
         else:
             texts = column.where(column.map(lambda c: isinstance(c, str)), None)
             parsed = pd.to_datetime(texts, format=form, errors="coerce", utc="%z" in form)
-            if "%z" not in form:
-                parsed = localized(parsed, zone)
-            aware = parsed.dt.floor("ms").astype("datetime64[ms, UTC]")
+            aware = parsed if "%z" in form else localized(parsed, zone)
+            unclear = (aware.isna() & parsed.notna()).to_numpy()
+            aware = aware.dt.floor("ms").astype("datetime64[ms, UTC]")
             wrong = aware.isna().to_numpy() & column.notna().to_numpy()
-        return _left(aware, wrong, column, said)
+        said = f" by --time-format {form}" if form else ""
+        return _left(aware, wrong, column, np.where(unclear, f"{said} in {zone}", said))
 
     def _localized(self, naive: pd.Series, shown: list[str] | None) -> pd.Series:
         """Times of a clock in the zone that is said as UTC; those that the clock shows never or twice stay texts."""
@@ -223,7 +225,8 @@ class Cells:
             return localized(naive, None)
         aware = localized(naive, self.file_format.time_zone)
         unclear = aware.isna() & naive.notna()
-        return _left(aware, unclear.to_numpy(), pd.Series(shown), f" in {self.file_format.time_zone}")
+        said = np.full(len(naive), f" in {self.file_format.time_zone}", dtype=object)
+        return _left(aware, unclear.to_numpy(), pd.Series(shown), said)
 
     def _objects(self, name: str, array: pyarrow.Array) -> pd.Series:
         return pd.Series(array.to_pylist(), name=name, dtype=object)
@@ -268,12 +271,12 @@ def _plain(array: pyarrow.Array) -> pyarrow.Array:
     return array
 
 
-def _left(times: pd.Series, wrong: np.ndarray, cells: pd.Series, said: str) -> pd.Series:
+def _left(times: pd.Series, wrong: np.ndarray, cells: pd.Series, said: np.ndarray) -> pd.Series:
     """The times, and what stands where there is none, with what was said about it: it could pass for another time."""
     if not wrong.any():
         return times
-    told = cells.map(lambda cell: f"{cell}{said}" if isinstance(cell, str) else cell)
-    return times.astype(object).mask(wrong, told)
+    told = [f"{cell}{word}" if isinstance(cell, str) else cell for cell, word in zip(cells, said, strict=True)]
+    return times.astype(object).mask(wrong, pd.Series(told, index=times.index, dtype=object))
 
 
 def _exact_text(value: Any) -> str:

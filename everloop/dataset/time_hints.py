@@ -59,13 +59,16 @@ def _text_hint(cell: str) -> str:
     cell = cell if len(cell) <= _LONGEST_READ else f"{cell[: _LONGEST_READ // 2]}{cell[-_LONGEST_READ // 2 :]}"
     if " x " in cell:
         return ": it lies outside the years 1 to 9999"
+    if _IN_ZONE.search(cell):
+        return (
+            "; where it is the hour that the zone's clocks show twice or never, write an hour beside it (as ISO 8601, "
+            "its offset from UTC), or leave the row out: --skip-refused"
+        )
     by_format, by_unit = _BY_FORMAT.search(cell), _BY_UNIT.fullmatch(cell)
     if by_format:
         return f"; every cell has to be of that form: bring the column into one {_TO_ISO}"
     if by_unit:
         return _wrong_unit(by_unit[1], by_unit[2])
-    if _IN_ZONE.search(cell):
-        return "; where it is the hour that the zone's clocks show twice or never, write it with its offset from UTC"
     text = cell.strip()
     if _SERIAL_DAY.fullmatch(text):
         return "; where it is a spreadsheet's day, format the column there as yyyy-mm-dd hh:mm and save it again"

@@ -185,6 +185,17 @@ def test_cells_of_several_forms_are_told_each_with_its_own(tmp_path: Path) -> No
     assert {r.reason.partition("; ")[2][:32] for r in found.refused} == {"every cell has to be of that for"}
 
 
+def test_an_hour_that_a_zone_has_twice_is_told_apart_from_what_is_no_time(tmp_path: Path) -> None:
+    form = {"time_format": "%d.%m.%Y %H:%M", "time_zone": "Europe/Paris"}
+    for cells, said in [
+        (["25.10.2026 02:30", "2026-10-25", "25.10.2026 04:30"], form),
+        (["2026-10-25 02:30", "25.10.2026 04:30", "2026-10-25 04:30"], {"time_zone": "Europe/Paris"}),
+    ]:
+        found, _ = check(tmp_path, csv_text(*({"ordered_at": cell} for cell in cells)), **said)
+        assert [(r.row, "twice or never" in r.reason) for r in found.refused] == [(1, True), (2, False)]
+        assert found.accepted["ordered_at"].tolist() == [pd.Timestamp("2026-10-25 03:30")]
+
+
 @pytest.mark.parametrize(
     ("cell", "unit", "says"),
     [
