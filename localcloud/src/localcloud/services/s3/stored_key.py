@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import struct
+import sys
 import threading
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -33,6 +34,13 @@ _MICROSECOND = timedelta(microseconds=1)
 _METADATA = "_metadata"
 _USUAL_METADATA = {"content-type": "binary/octet-stream"}
 _CHUNK = 1 << 24
+
+_SHORT = {"checksum_algorithm": "a", "checksum_value": "c", _METADATA: "m", "_version_id": "v", "_is_versioned": "is"}
+"""How what most objects have of their own is called in the record."""
+
+_LONG = {short: name for name, short in _SHORT.items()}
+_NO_METADATA = frozenset({"x-amz-content-sha256"})
+"""Parts of the request that moto takes for metadata."""
 
 _USUAL: dict[str, Any] = {
     "acl": None,  # set at the installation: moto's canned one
@@ -137,7 +145,7 @@ class StoredKey:
         checksum_parts: int | None = None,
     ) -> None:
         self.name = name
-        self.bucket_name = bucket_name
+        self.bucket_name = sys.intern(bucket_name) if type(bucket_name) is str else bucket_name
         self._others = None
         modified = (models.utcnow().replace(tzinfo=None) - _EPOCH) // _MICROSECOND
         self._packed = _HEAD.pack(0, 0, modified, 0, b"")
@@ -225,7 +233,8 @@ class StoredKey:
 
     @_metadata.setter
     def _metadata(self, values: dict[str, Any]) -> None:
-        self._change(**{_METADATA: dict(values)})
+        kept = {name: value for name, value in values.items() if name not in _NO_METADATA}
+        self._change(**{_METADATA: kept})
 
     def set_metadata(self, metadata: Any, replace: bool = False) -> None:
         """Take more metadata, or other; AWS's own content encoding is none."""
@@ -316,7 +325,7 @@ class StoredKey:
 
     def _texts(self) -> dict[str, Any]:
         text = self._packed[_HEAD.size :]
-        return json.loads(text) if text else {}
+        return {_LONG.get(name, name): value for name, value in json.loads(text).items()} if text else {}
 
     def _change(self, **values: Any) -> None:
         """Set attributes: those that are text or numbers packed, others beside them, usual ones not at all."""
@@ -331,7 +340,8 @@ class StoredKey:
                     is_usual = name in self._usual and value == self._usual[name]
                 if not is_usual:
                     (texts if _is_plain(value) else others)[name] = value
-            packed = json.dumps(texts, separators=(",", ":")).encode() if texts else b""
+            short = {_SHORT.get(name, name): value for name, value in texts.items()}
+            packed = json.dumps(short, separators=(",", ":")).encode() if short else b""
             self._packed = self._packed[: _HEAD.size] + packed
             self._others = others or None
 
