@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import moto.core
 import moto.s3.models
+import moto.sns.models
 import pytest
 from botocore.exceptions import ClientError
 from moto.dynamodb.models.table import Table
@@ -232,6 +234,39 @@ class TestObjects:
         assert "results/old" in keys()
         cloud.advance(days=1)
         assert keys() == ["kept/old", "old"]
+
+
+class TestMessages:
+    def test_a_receipt_is_known_for_two_weeks_after_its_message_is_deleted(self, cloud: Cloud) -> None:
+        sqs = cloud.client("sqs")
+        url = sqs.create_queue(QueueName="q")["QueueUrl"]
+
+        def delete_one() -> str:
+            sqs.send_message(QueueUrl=url, MessageBody="x")
+            receipt = str(sqs.receive_message(QueueUrl=url)["Messages"][0]["ReceiptHandle"])
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=receipt)
+            return receipt
+
+        first = delete_one()
+        cloud.advance(days=14)
+        delete_one()
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=first)
+        cloud.advance(days=1)
+        delete_one()
+        with pytest.raises(ClientError, match="ReceiptHandleIsInvalid"):
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=first)
+
+    def test_a_topic_keeps_the_certificates_of_its_newest_messages(self, cloud: Cloud) -> None:
+        sns, sqs = cloud.client("sns"), cloud.client("sqs")
+        topic = sns.create_topic(Name="t")["TopicArn"]
+        url = sqs.create_queue(QueueName="q")["QueueUrl"]
+        queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+        for number in range(120):
+            sns.publish(TopicArn=topic, Message=str(number))
+        backend = moto.sns.models.sns_backends[moto.core.DEFAULT_ACCOUNT_ID][cloud.context.region]
+        assert len(backend._message_public_keys) == 100
+        assert len(backend.topics[topic].sent_notifications) == 0
 
 
 class TestExecutions:

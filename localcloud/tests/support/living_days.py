@@ -1,7 +1,7 @@
 """Days in the life of a local cloud, for the test of its memory: ``python -m support.living_days DIRECTORY``.
 
-A process of its own, since it installs every hook and counts every object. Tells as JSON what grew by one a day or
-more, and how many blocks of memory a day left behind.
+A process of its own, since it installs every hook and counts every object. Tells as JSON which types and which stores
+grew by one object a day or more, and how many blocks of memory a day left behind.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from support.census import stores
 from support.in_process import allow
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
@@ -196,9 +197,11 @@ def start(directory: Path) -> Account:
     from localcloud.core.clock import Clock
     from localcloud.core.context import CloudContext
     from localcloud.core.http_server import HttpResponse, HttpServer, listen
-    from localcloud.services.cloudwatch import metrics
+    from localcloud.services.cloudwatch import alarms, metrics
     from localcloud.services.logs import events as log_events
     from localcloud.services.registry import services
+    from localcloud.services.sns import hook as sns
+    from localcloud.services.sqs import hook as sqs
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -217,11 +220,17 @@ def start(directory: Path) -> Account:
     from localcloud.services.athena import hook as athena
     from localcloud.services.stepfunctions import ended as stepfunctions_ended
 
-    stepfunctions_ended.KEPT = athena._HISTORY = timedelta(days=KEPT_DAYS)
+    stepfunctions_ended.KEPT = athena._HISTORY = sqs.KEPT = timedelta(days=KEPT_DAYS)
+    alarms.HISTORY_KEPT = sns.CERTIFICATES_KEPT = 8
     metrics.MINUTES_KEPT = KEPT_DAYS * metrics.DAY
     log_events.IN_MEMORY = 16
     HttpServer(listen(port), AwsApi(lambda _: HttpResponse(404), context, services()), name="aws-api").start()
     return Account(context)
+
+
+def _grown(before: Counter[str], after: Counter[str]) -> dict[str, int]:
+    """What grew by one a day or more, and by how much."""
+    return {name: after[name] - before[name] for name in after if after[name] - before[name] >= DAYS}
 
 
 def main(directory: Path) -> None:
@@ -231,12 +240,18 @@ def main(directory: Path) -> None:
     account = start(directory)
     for _ in range(WARM_DAYS):
         account.live()
-    before, blocks = account.objects(), sys.getallocatedblocks()
+    before, stores_before, blocks = account.objects(), stores(), sys.getallocatedblocks()
     for _ in range(DAYS):
         account.live()
-    after, more = account.objects(), sys.getallocatedblocks() - blocks
-    grown = {name: after[name] - before[name] for name in after if after[name] - before[name] >= DAYS}
-    print(json.dumps({"grown": grown, "blocks_a_day": more / DAYS, "objects": sum(after.values())}))
+    after, stores_after, more = account.objects(), stores(), sys.getallocatedblocks() - blocks
+    told = {
+        "grown": _grown(before, after),
+        "grown_stores": _grown(stores_before, stores_after),
+        "blocks_a_day": more / DAYS,
+        "objects": sum(after.values()),
+        "stores": stores_after,
+    }
+    print(json.dumps(told))
     server.shut_down(account.context)
     sys.stdout.flush()
     os._exit(0)  # threads that wait for the clock have nothing left to do

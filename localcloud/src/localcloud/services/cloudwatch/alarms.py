@@ -17,6 +17,9 @@ from typing import Any
 from localcloud.core.clock import Clock, Timer
 from localcloud.services.cloudwatch.metrics import MetricName, MetricStore
 
+HISTORY_KEPT = 100
+"""The newest entries of an alarm's history."""
+
 log = logging.getLogger(__name__)
 
 OK, ALARM, INSUFFICIENT_DATA = "OK", "ALARM", "INSUFFICIENT_DATA"
@@ -277,7 +280,7 @@ class AlarmBoard:
         alarm.updated = alarm.transitioned = now
         summary = f"Alarm updated from {transition.before} to {transition.after}"
         alarm.history.append({"Timestamp": now, "HistoryItemType": "StateUpdate", "HistorySummary": summary})
-        del alarm.history[:-100]
+        del alarm.history[:-HISTORY_KEPT]
         return transition
 
     def _carry_out(self, transition: Transition | None) -> None:

@@ -1,17 +1,21 @@
 """Topics forget what was published.
 
 moto keeps every message that was sent to a topic, for whoever tests a publisher. Nobody reads it here, and a cloud that
-lives through a year can not keep it all. Superfluous once moto keeps them only when asked to.
+lives through a year can not keep it all. It also makes a certificate for each delivery, to be fetched by whoever
+verifies it, and keeps them all: here the newest hundred. Superfluous once moto keeps them only when asked to.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from moto.sns.models import Topic
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.sns.models import Topic, sns_backends
 
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import wrap
+
+CERTIFICATES_KEPT = 100
 
 
 def install(_context: CloudContext) -> None:
@@ -21,6 +25,9 @@ def install(_context: CloudContext) -> None:
         def publish(self: Topic, *arguments: Any, **keywords: Any) -> Any:
             answer = original(self, *arguments, **keywords)
             self.sent_notifications.clear()
+            certificates = sns_backends[DEFAULT_ACCOUNT_ID][self.sns_backend.region_name]._message_public_keys
+            for name in list(certificates)[:-CERTIFICATES_KEPT]:
+                certificates.pop(name, None)
             return answer
 
         return publish

@@ -8,5 +8,6 @@ SERVICE = Service(
     package="localcloud.services.sqs",
     signing_name="sqs",
     backend="sqs",
+    hooks=("hook",),
     has_one_url=False,
 )
