@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from everloop.infra.exceptions import SynthesisError
+from everloop.infra.node import start_node
 from everloop.shown import visible
-from infra.exceptions import SynthesisError
-from infra.node import start_node
 
 ROOT = Path(__file__).resolve().parent
 
@@ -17,7 +17,7 @@ def main() -> int:
     try:
         # Importing the CDK would start Node.js elsewhere, so it can't stand at the top.
         start_node()
-        from infra.application import add_stacks, new_app, settings_of
+        from everloop.infra.application import add_stacks, new_app, settings_of
 
         app = new_app()
         add_stacks(app, settings_of(app, ROOT))

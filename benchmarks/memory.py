@@ -31,12 +31,12 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from cli.operations.declarations import find_declaration  # noqa: E402
-from cli.operations.history import import_rows  # noqa: E402
-from cli.operations.local_cloud import LocalCloud, bring_up, free_port, synthesize_project  # noqa: E402
-from cli.replay.driver import Drive  # noqa: E402
-from cli.replay.progress import Progress  # noqa: E402
-from cli.replay.stream import ReplayData, load  # noqa: E402
+from everloop.cli.operations.declarations import find_declaration  # noqa: E402
+from everloop.cli.operations.history import import_rows  # noqa: E402
+from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port, synthesize_project  # noqa: E402
+from everloop.cli.replay.driver import Drive  # noqa: E402
+from everloop.cli.replay.progress import Progress  # noqa: E402
+from everloop.cli.replay.stream import ReplayData, load  # noqa: E402
 
 MODEL = "flight_delay"
 HISTORY_ENDS = datetime(2013, 3, 1, tzinfo=UTC)

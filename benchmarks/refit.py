@@ -45,7 +45,7 @@ sys.path.insert(0, str(ROOT))
 
 from everloop.evaluation.refit import difference_and_fit  # noqa: E402
 from everloop.model_file.schema import Gate, Training  # noqa: E402
-from training.refit_check import score_difference  # noqa: E402
+from everloop.training.refit_check import score_difference  # noqa: E402
 
 PACKAGE, FOLDER = "scikit-multiflow==0.4.1", "scikit-multiflow-0.4.1/src/skmultiflow/data/datasets/"
 HISTORY_DAYS, TEST_DAYS, EVERY_DAYS = 56, 7, 14

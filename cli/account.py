@@ -26,8 +26,8 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
-from cli.exceptions import CREDENTIALS_REMEDY, CommandError, CredentialsError, NotDeployedError
-from cli.remedies import UNKNOWN_CREDENTIALS, aws_remedy
+from everloop.cli.exceptions import CREDENTIALS_REMEDY, CommandError, CredentialsError, NotDeployedError
+from everloop.cli.remedies import UNKNOWN_CREDENTIALS, aws_remedy
 from everloop.names import MODEL_PARAMETERS, PLATFORM_PARAMETER, ModelNames
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore

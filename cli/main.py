@@ -8,29 +8,29 @@ from importlib import import_module
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.exceptions import CommandError
-from cli.output import guard_streams, keep_traceback, print_error
-from cli.remedies import aws_remedy, registry_remedy, system_remedy, unforeseen_remedy
 from everloop import __version__
+from everloop.cli.exceptions import CommandError
+from everloop.cli.output import guard_streams, keep_traceback, print_error
+from everloop.cli.remedies import aws_remedy, registry_remedy, system_remedy, unforeseen_remedy
 from everloop.dataset.exceptions import DatasetError
 from everloop.model_file import ModelFileError
 from everloop.registry.exceptions import RegistryError
 from everloop.shown import as_entry
 
 COMMANDS = {
-    "check": "cli.commands.check:check",
-    "try": "cli.commands.try_:try_",
-    "data": "cli.commands.data:data",
-    "train": "cli.commands.train:train",
-    "predict": "cli.commands.predict:predict",
-    "labels": "cli.commands.labels:labels",
-    "status": "cli.commands.status:status",
-    "trace": "cli.commands.trace:trace",
-    "runs": "cli.commands.runs:runs",
-    "rollout": "cli.commands.rollout:rollout",
-    "audit": "cli.commands.audit:audit",
-    "local": "cli.commands.local:local",
-    "replay": "cli.commands.replay:replay",
+    "check": "everloop.cli.commands.check:check",
+    "try": "everloop.cli.commands.try_:try_",
+    "data": "everloop.cli.commands.data:data",
+    "train": "everloop.cli.commands.train:train",
+    "predict": "everloop.cli.commands.predict:predict",
+    "labels": "everloop.cli.commands.labels:labels",
+    "status": "everloop.cli.commands.status:status",
+    "trace": "everloop.cli.commands.trace:trace",
+    "runs": "everloop.cli.commands.runs:runs",
+    "rollout": "everloop.cli.commands.rollout:rollout",
+    "audit": "everloop.cli.commands.audit:audit",
+    "local": "everloop.cli.commands.local:local",
+    "replay": "everloop.cli.commands.replay:replay",
 }
 """Each command and where it is; a command's imports are paid for when it is typed."""
 

@@ -25,7 +25,7 @@ from typing import Any, TextIO
 import click
 from rich.console import Console, RenderableType
 
-from cli.layout import lay_out, lay_out_story
+from everloop.cli.layout import lay_out, lay_out_story
 from everloop.instants import parse_instant
 from everloop.shown import ACTING, as_entry, on_one_line, shortened, visible
 

@@ -17,7 +17,7 @@ from botocore.exceptions import (
     ConnectionError as BotocoreConnectionError,
 )
 
-from cli.exceptions import CREDENTIALS_REMEDY
+from everloop.cli.exceptions import CREDENTIALS_REMEDY
 from everloop.registry.exceptions import (
     CorruptRecordError,
     RegistryError,

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from cli.account import Account, DeployedModel
-from cli.exceptions import CREDENTIALS_REMEDY, ApiRefusedError, CommandError, CredentialsError
-from cli.remedies import NETWORK_REMEDY
+from everloop.cli.account import Account, DeployedModel
+from everloop.cli.exceptions import CREDENTIALS_REMEDY, ApiRefusedError, CommandError, CredentialsError
+from everloop.cli.remedies import NETWORK_REMEDY
 from everloop.json_text import read_json
 
 TIMEOUT_SECONDS = 35

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from everloop.infra.platform_reference import Platform
 from everloop.model_file import ModelDeclaration
 from everloop.names import METRIC_NAMESPACE, ModelNames
-from infra.platform_reference import Platform
 
 PERIOD_SECONDS = 300
 

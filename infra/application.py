@@ -8,10 +8,10 @@ from typing import Any
 
 from aws_cdk import App, DefaultStackSynthesizer
 
+from everloop.infra.model_stack import ModelStack
+from everloop.infra.platform_stack import PlatformStack
+from everloop.infra.settings import Settings, read_models
 from everloop.names import PLATFORM_STACK, ModelNames
-from infra.model_stack import ModelStack
-from infra.platform_stack import PlatformStack
-from infra.settings import Settings, read_models
 
 FIXED_CONTEXT: Mapping[str, Any] = {
     "aws:cdk:enable-path-metadata": True,

@@ -11,13 +11,13 @@ from aws_cdk import aws_kinesisfirehose as firehose
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from everloop.infra.grants import Grant, give
+from everloop.infra.permissions import ModelPermissions
+from everloop.infra.platform_reference import Platform
 from everloop.lake_tables import DATE, HISTORY, LABELS, PREDICTIONS, LakeTable
 from everloop.limits import EARLIEST_CAPTURED
 from everloop.model_file import ModelDeclaration
 from everloop.names import ERRORS_PREFIX, GLUE_DATABASE, ModelNames
-from infra.grants import Grant, give
-from infra.permissions import ModelPermissions
-from infra.platform_reference import Platform
 
 BUFFER_MB = 64
 BUFFER_SECONDS = 900

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 
-from infra.exceptions import SynthesisError
+from everloop.infra.exceptions import SynthesisError
 
 FRAMEWORK = "sklearn"
 VERSION = "1.9-0"

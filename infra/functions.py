@@ -14,20 +14,20 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from everloop.infra.acknowledgments import acknowledge
+from everloop.infra.function_catalogue import FunctionFacts, functions_of
+from everloop.infra.grants import Grant, give
+from everloop.infra.packaging.compiled import compile_folder
+from everloop.infra.packaging.files import write_folder
+from everloop.infra.packaging.function_code import function_code
+from everloop.infra.packaging.layers import Layer, build_layer, folder_bytes
+from everloop.infra.packaging.requirements import Target
+from everloop.infra.packaging.sizes import MANAGED_LAYER_BYTES, check_unzipped_size
+from everloop.infra.permissions import ModelPermissions
+from everloop.infra.platform_reference import Platform
+from everloop.infra.settings import PYTHON_VERSION, DeclaredModel, Settings
 from everloop.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, METRIC_NAMESPACE, ModelNames
 from everloop.registry.commands import MAY_SEND
-from infra.acknowledgments import acknowledge
-from infra.function_catalogue import FunctionFacts, functions_of
-from infra.grants import Grant, give
-from infra.packaging.compiled import compile_folder
-from infra.packaging.files import write_folder
-from infra.packaging.function_code import function_code
-from infra.packaging.layers import Layer, build_layer, folder_bytes
-from infra.packaging.requirements import Target
-from infra.packaging.sizes import MANAGED_LAYER_BYTES, check_unzipped_size
-from infra.permissions import ModelPermissions
-from infra.platform_reference import Platform
-from infra.settings import PYTHON_VERSION, DeclaredModel, Settings
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 SDK_PANDAS_VERSION = "3.17.1"

@@ -9,8 +9,8 @@ from typing import Any
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 
-from infra.acknowledgments import acknowledge
-from infra.exceptions import SynthesisError
+from everloop.infra.acknowledgments import acknowledge
+from everloop.infra.exceptions import SynthesisError
 
 
 @dataclass(frozen=True)

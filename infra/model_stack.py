@@ -8,15 +8,15 @@ from aws_cdk import Stack
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from everloop.infra.alarms import Alarms
+from everloop.infra.capture import Capture
+from everloop.infra.functions import ModelFunctions
+from everloop.infra.monitor import DeadLetters, Monitor
+from everloop.infra.pipeline import Pipeline
+from everloop.infra.platform_reference import Platform
+from everloop.infra.serving import Serving
+from everloop.infra.settings import DeclaredModel, Settings
 from everloop.names import ALIAS, ModelNames
-from infra.alarms import Alarms
-from infra.capture import Capture
-from infra.functions import ModelFunctions
-from infra.monitor import DeadLetters, Monitor
-from infra.pipeline import Pipeline
-from infra.platform_reference import Platform
-from infra.serving import Serving
-from infra.settings import DeclaredModel, Settings
 
 
 class ModelStack(Stack):

@@ -10,11 +10,11 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from everloop.infra.acknowledgments import acknowledge
+from everloop.infra.grants import Grant, give
+from everloop.infra.platform_reference import Platform
 from everloop.model_file import ModelDeclaration
 from everloop.names import EVENT_BUS, MONITORING_SOURCE, RETRAINING_REQUESTED, ModelNames
-from infra.acknowledgments import acknowledge
-from infra.grants import Grant, give
-from infra.platform_reference import Platform
 
 RETRIES = 3
 MAXIMUM_AGE_SECONDS = 6 * 3600

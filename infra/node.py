@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from infra.exceptions import NodeMissingError
+from everloop.infra.exceptions import NodeMissingError
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache"
 PACKAGES = "JSII_RUNTIME_PACKAGE_CACHE_ROOT"

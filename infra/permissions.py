@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from aws_cdk import ArnFormat, Stack
 
+from everloop.infra.grants import Grant
+from everloop.infra.platform_reference import Platform
 from everloop.lake_tables import TABLES
 from everloop.names import ATHENA_RESULTS_PREFIX, ModelNames
 from everloop.registry import keys
-from infra.grants import Grant
-from infra.platform_reference import Platform
 
 READ = ("dynamodb:GetItem", "dynamodb:Query")
 GET = ("dynamodb:GetItem",)

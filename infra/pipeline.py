@@ -15,19 +15,19 @@ from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from everloop.infra.acknowledgments import acknowledge
+from everloop.infra.container_image import images_by_region
+from everloop.infra.function_catalogue import PIPELINE_FUNCTIONS
+from everloop.infra.grants import Grant, give
+from everloop.infra.job_roles import JobRoles
+from everloop.infra.packaging.files import Contents, write_tar_gz
+from everloop.infra.packaging.training_source import training_source
+from everloop.infra.permissions import ModelPermissions
+from everloop.infra.pipeline_definition import pipeline_definition, refits
+from everloop.infra.platform_reference import Platform
+from everloop.infra.settings import DeclaredModel, Settings
 from everloop.model_file import ModelDeclaration
 from everloop.names import ModelNames
-from infra.acknowledgments import acknowledge
-from infra.container_image import images_by_region
-from infra.function_catalogue import PIPELINE_FUNCTIONS
-from infra.grants import Grant, give
-from infra.job_roles import JobRoles
-from infra.packaging.files import Contents, write_tar_gz
-from infra.packaging.training_source import training_source
-from infra.permissions import ModelPermissions
-from infra.pipeline_definition import pipeline_definition, refits
-from infra.platform_reference import Platform
-from infra.settings import DeclaredModel, Settings
 
 
 class Pipeline(Construct):

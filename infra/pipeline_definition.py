@@ -23,11 +23,11 @@ from typing import Any
 
 import everloop
 from everloop.exceptions import TransientError
+from everloop.infra.function_catalogue import PIPELINE_FUNCTIONS
+from everloop.infra.pipeline_jobs import SAGEMAKER_RETRY, evaluation_job, refit_check_job, refit_job, training_job
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.worst_case import pipeline_seconds
 from everloop.registry.exceptions import RunNotOpenedError
-from infra.function_catalogue import PIPELINE_FUNCTIONS
-from infra.pipeline_jobs import SAGEMAKER_RETRY, evaluation_job, refit_check_job, refit_job, training_job
 
 State = dict[str, Any]
 
@@ -50,16 +50,29 @@ LAMBDA_RETRY = {
 }
 
 
+EDGES = frozenset({"cli", "functions", "infra", "training"})
+
+
 def transient_errors() -> list[str]:
     """The names of what the functions raise when the same call may succeed a little later, in their order.
 
     Step Functions knows an error by its class. Every function may be called again with the same input. What a
     declaration, a contract or the registry refuses is terminal: it would be refused again.
     """
-    for module in pkgutil.walk_packages(everloop.__path__, "everloop."):
-        if module.name.rpartition(".")[2] in ("busy_services", "exceptions"):
-            importlib.import_module(module.name)
+    for module in domain_modules():
+        if module.rpartition(".")[2] in ("busy_services", "exceptions"):
+            importlib.import_module(module)
     return sorted(kind.__name__ for kind in _below(TransientError))
+
+
+def domain_modules() -> Iterator[str]:
+    """The names of the modules that stand in ``everloop`` besides the rooms at its edges."""
+    for top in pkgutil.iter_modules(everloop.__path__, "everloop."):
+        if top.name.rpartition(".")[2] not in EDGES:
+            yield top.name
+            if top.ispkg:
+                package = importlib.import_module(top.name)
+                yield from (module.name for module in pkgutil.walk_packages(package.__path__, f"{top.name}."))
 
 
 def _below(kind: type[Exception]) -> Iterator[type[Exception]]:

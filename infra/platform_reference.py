@@ -9,8 +9,8 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 
+from everloop.infra.grants import Exports
 from everloop.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE
-from infra.grants import Exports
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from everloop.infra.analytics import Analytics
+from everloop.infra.grants import exports_of
+from everloop.infra.http_api import HttpApi
+from everloop.infra.messaging import AlertTopic, EventBus
+from everloop.infra.platform_reference import Platform
+from everloop.infra.storage import RegistryTable, Storage
 from everloop.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, PLATFORM_PARAMETER
-from infra.analytics import Analytics
-from infra.grants import exports_of
-from infra.http_api import HttpApi
-from infra.messaging import AlertTopic, EventBus
-from infra.platform_reference import Platform
-from infra.storage import RegistryTable, Storage
 
 
 class PlatformStack(Stack):

@@ -7,10 +7,10 @@ from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from everloop.infra.acknowledgments import acknowledge
+from everloop.infra.platform_reference import Platform
 from everloop.model_file import ModelDeclaration
 from everloop.names import ALIAS, ModelNames
-from infra.acknowledgments import acknowledge
-from infra.platform_reference import Platform
 
 ALIAS_LOGICAL_ID = "PredictAliasLive"
 

@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from everloop.infra.exceptions import SynthesisError
 from everloop.model_file import Mistake, ModelDeclaration, ModelFileError, read_model_file
-from infra.exceptions import SynthesisError
 
 ARCHITECTURES = ("x86_64", "arm64")
 PYTHON_VERSION = "3.13"

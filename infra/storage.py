@@ -11,8 +11,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from everloop.infra.acknowledgments import acknowledge
 from everloop.names import ATHENA_RESULTS_PREFIX, BY_SNAPSHOT, BY_STATE, ERRORS_PREFIX
-from infra.acknowledgments import acknowledge
 
 ARTIFACT_LOCK = Duration.days(365)
 """How long an artifact can't be overwritten or deleted; a special permission lifts it (governance mode)."""

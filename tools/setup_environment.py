@@ -143,7 +143,7 @@ def _compiling(installer: str) -> Iterator[None]:
 def _build_layers() -> None:
     """The functions' packages, for the platform they are deployed to."""
     print("setup: installing the functions' packages into their layers")
-    if not _run([str(ENVIRONMENT / "bin" / "python"), "-m", "infra.packaging"]):
+    if not _run([str(ENVIRONMENT / "bin" / "python"), "-m", "everloop.infra.packaging"]):
         raise SetupError("the functions' packages could not be installed (the message is above)")
 
 

@@ -16,8 +16,8 @@ from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ContractFormatError, ScorerError
 from everloop.serving.scorer import Scorer
 from everloop.shown import shortened, shown
-from training.exceptions import CandidateError
-from training.probes import counted
+from everloop.training.exceptions import CandidateError
+from everloop.training.probes import counted
 
 MOST_MEMBERS = 10_000
 MOST_BYTES = 1024**3

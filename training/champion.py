@@ -22,7 +22,7 @@ from everloop.serving.exceptions import (
 )
 from everloop.serving.scorer import Scorer
 from everloop.shown import shown
-from training.exceptions import ChampionError
+from everloop.training.exceptions import ChampionError
 
 RECORD = "training.json"
 

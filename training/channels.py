@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from everloop.model_file import ModelDeclaration
 from everloop.shown import listed
-from training.exceptions import ChannelError
+from everloop.training.exceptions import ChannelError
 
 
 @dataclass(frozen=True)

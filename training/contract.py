@@ -7,7 +7,7 @@ import pandas as pd
 
 from everloop.model_file import Feature, ModelDeclaration
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
-from training.onnx_export.inputs import ModelInputs
+from everloop.training.onnx_export.inputs import ModelInputs
 
 
 def build_contract(declaration: ModelDeclaration, features: pd.DataFrame, inputs: ModelInputs) -> ServingContract:

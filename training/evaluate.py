@@ -4,7 +4,7 @@ Written to ``--output``: ``report.json``, and for registration ``model.onnx``, `
 (the reference with the scores and losses of the test split added), ``parity.json`` and ``training.json``.
 
 With ``--evaluated`` in place of ``--champion`` it checks a refit beside its sibling, which was evaluated before: see
-:mod:`training.refit_check`.
+:mod:`everloop.training.refit_check`.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ from everloop.evaluation.report import (
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
 from everloop.manifest import MODEL, PROFILE, sha256_hex
 from everloop.model_file import ModelDeclaration
-from training.candidate import Candidate, read_candidate
-from training.champion import NONE, Champion, fetch_champion
-from training.channels import Split, read_split
-from training.declaration import read_declaration
-from training.exceptions import JobError
-from training.probes import counted
-from training.reference import full_reference
-from training.refit_check import Run, check_refit, read_sibling
-from training.scoring import arrays, measure_latency, score
+from everloop.training.candidate import Candidate, read_candidate
+from everloop.training.champion import NONE, Champion, fetch_champion
+from everloop.training.channels import Split, read_split
+from everloop.training.declaration import read_declaration
+from everloop.training.exceptions import JobError
+from everloop.training.probes import counted
+from everloop.training.reference import full_reference
+from everloop.training.refit_check import Run, check_refit, read_sibling
+from everloop.training.scoring import arrays, measure_latency, score
 
 logger = logging.getLogger("everloop.evaluation")
 

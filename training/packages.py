@@ -1,6 +1,6 @@
 """Says whether the packages a requirements file pins are installed: exit status 0 when they all are.
 
-    python3 -m training.packages requirements.txt
+    python3 -m everloop.training.packages requirements.txt
 
 So a job installs nothing where the image has everything already. Standard library and ``packaging`` only: it
 runs before the rest is there.

@@ -17,9 +17,9 @@ from everloop.limits import LARGEST_VALUE
 from everloop.serving.contract import NumberField, ServingContract
 from everloop.serving.exceptions import UnusableScoreError
 from everloop.serving.scorer import Scorer
-from training.exceptions import ProbeError
-from training.onnx_export.parity import TOLERANCE
-from training.probes import Possibility, base_rows, counted, laid_into, possibilities
+from everloop.training.exceptions import ProbeError
+from everloop.training.onnx_export.parity import TOLERANCE
+from everloop.training.probes import Possibility, base_rows, counted, laid_into, possibilities
 
 CELLS_AT_ONCE = 4_000_000
 """Rows times columns that are scored at once, so that memory does not grow with the possibilities."""

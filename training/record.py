@@ -10,7 +10,7 @@ from typing import Any
 
 from everloop.evaluation.baseline import Baseline
 from everloop.model_file import ModelDeclaration
-from training.channels import Split
+from everloop.training.channels import Split
 
 PACKAGES = (
     "joblib",

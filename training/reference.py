@@ -10,7 +10,7 @@ from everloop.evaluation.exceptions import EvaluationError
 from everloop.model_file import ModelDeclaration
 from everloop.monitoring.build import build_reference, complete_reference
 from everloop.monitoring.reference import Reference
-from training.channels import Split
+from everloop.training.channels import Split
 
 
 def feature_reference(declaration: ModelDeclaration, train: Split) -> bytes:

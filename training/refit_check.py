@@ -24,11 +24,11 @@ from everloop.model_file import ModelDeclaration
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ContractFormatError, ScorerError
 from everloop.serving.scorer import Scorer
-from training.candidate import FILES, Candidate
-from training.channels import Split
-from training.exceptions import CandidateError
-from training.reference import full_reference
-from training.scoring import arrays, measure_latency, score
+from everloop.training.candidate import FILES, Candidate
+from everloop.training.channels import Split
+from everloop.training.exceptions import CandidateError
+from everloop.training.reference import full_reference
+from everloop.training.scoring import arrays, measure_latency, score
 
 logger = logging.getLogger("everloop.evaluation")
 

@@ -9,8 +9,8 @@ import numpy as np
 from everloop.evaluation.report import Latency
 from everloop.serving.contract import ServingContract
 from everloop.serving.scorer import Scorer
-from training.channels import Split
-from training.exceptions import ChampionError
+from everloop.training.channels import Split
+from everloop.training.exceptions import ChampionError
 
 BATCH = 20_000
 LATENCY_CALLS = 400

@@ -19,11 +19,11 @@ from everloop.evaluation.baseline import Baseline, fit_baseline
 from everloop.manifest import CONTRACT, MODEL, PROFILE, sha256_hex
 from everloop.model_file import ModelDeclaration
 from everloop.serving.scorer import Scorer
-from training.channels import Split, read_split
-from training.contract import build_contract
-from training.declaration import read_declaration
-from training.exceptions import JobError
-from training.onnx_export import (
+from everloop.training.channels import Split, read_split
+from everloop.training.contract import build_contract
+from everloop.training.declaration import read_declaration
+from everloop.training.exceptions import JobError
+from everloop.training.onnx_export import (
     ExportRefusedError,
     ModelInputs,
     ParityError,
@@ -32,10 +32,10 @@ from training.onnx_export import (
     trained_scores,
     used_inputs,
 )
-from training.probing import check_probes
-from training.record import code_hash, training_record
-from training.reference import feature_reference
-from training.user_script import run_user_script
+from everloop.training.probing import check_probes
+from everloop.training.record import code_hash, training_record
+from everloop.training.reference import feature_reference
+from everloop.training.user_script import run_user_script
 
 logger = logging.getLogger("everloop.training")
 

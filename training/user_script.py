@@ -22,8 +22,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.script import SIGNATURE
-from training.channels import Split
-from training.exceptions import UserScriptError
+from everloop.training.channels import Split
+from everloop.training.exceptions import UserScriptError
 
 _TRACEBACK_LINES = 8
 

@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from cli.account import Account
-from cli.operations.stories import describe
-from cli.options import json_option, model_argument
-from cli.output import Output
+from everloop.cli.account import Account
+from everloop.cli.operations.stories import describe
+from everloop.cli.options import json_option, model_argument
+from everloop.cli.output import Output
 from everloop.registry.trace import verify_audit
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from cli.account import Account
-from cli.exceptions import CommandError
-from cli.operations.changes import changes_against_deployed, removed_champion, undeclared
-from cli.operations.declarations import find_declaration, model_folders
-from cli.operations.trial import Trial, sample_of, try_file
-from cli.options import json_option, models_directory_option
-from cli.output import Output
+from everloop.cli.account import Account
+from everloop.cli.exceptions import CommandError
+from everloop.cli.operations.changes import changes_against_deployed, removed_champion, undeclared
+from everloop.cli.operations.declarations import find_declaration, model_folders
+from everloop.cli.operations.trial import Trial, sample_of, try_file
+from everloop.cli.options import json_option, models_directory_option
+from everloop.cli.output import Output
 from everloop.evaluation.bounds import rows_needed
 from everloop.model_file import Mistake, ModelDeclaration, ModelFileError, training_run_usd
 

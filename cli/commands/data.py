@@ -6,11 +6,17 @@ from pathlib import Path
 
 import click
 
-from cli.account import Account
-from cli.operations.declarations import find_declaration
-from cli.operations.history import import_history
-from cli.options import existing_file, file_format_options, json_option, model_argument, models_directory_option
-from cli.output import Output
+from everloop.cli.account import Account
+from everloop.cli.operations.declarations import find_declaration
+from everloop.cli.operations.history import import_history
+from everloop.cli.options import (
+    existing_file,
+    file_format_options,
+    json_option,
+    model_argument,
+    models_directory_option,
+)
+from everloop.cli.output import Output
 from everloop.dataset.file_format import FileFormat
 from everloop.shown import on_one_line
 

@@ -7,12 +7,18 @@ from pathlib import Path
 
 import click
 
-from cli.account import Account
-from cli.operations.declarations import find_declaration
-from cli.operations.labels import BATCH, import_labels
-from cli.options import existing_file, file_format_options, json_option, model_argument, models_directory_option
-from cli.output import Output
-from cli.signed_http import SignedHttpClient
+from everloop.cli.account import Account
+from everloop.cli.operations.declarations import find_declaration
+from everloop.cli.operations.labels import BATCH, import_labels
+from everloop.cli.options import (
+    existing_file,
+    file_format_options,
+    json_option,
+    model_argument,
+    models_directory_option,
+)
+from everloop.cli.output import Output
+from everloop.cli.signed_http import SignedHttpClient
 from everloop.dataset.file_format import FileFormat
 from everloop.serving.labels import LabelRules
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from cli.account import Account
-from cli.exceptions import CommandError
-from cli.operations.happenings import Happening, Happenings
-from cli.operations.local_cloud import (
+from everloop.cli.account import Account
+from everloop.cli.exceptions import CommandError
+from everloop.cli.operations.happenings import Happening, Happenings
+from everloop.cli.operations.local_cloud import (
     DEFAULT_PORT,
     OTHER_CREDENTIALS,
     STATE,
@@ -21,9 +21,9 @@ from cli.operations.local_cloud import (
     point_at,
     synthesize_project,
 )
-from cli.options import json_option
-from cli.output import Output
-from cli.spans import parse_span
+from everloop.cli.options import json_option
+from everloop.cli.output import Output
+from everloop.cli.spans import parse_span
 from localcloud import daemon
 
 

@@ -8,12 +8,12 @@ from typing import IO, Any
 
 import click
 
-from cli.account import Account
-from cli.exceptions import CommandError
-from cli.operations.predictions import predict as ask
-from cli.options import json_option, model_argument
-from cli.output import Output
-from cli.signed_http import SignedHttpClient
+from everloop.cli.account import Account
+from everloop.cli.exceptions import CommandError
+from everloop.cli.operations.predictions import predict as ask
+from everloop.cli.options import json_option, model_argument
+from everloop.cli.output import Output
+from everloop.cli.signed_http import SignedHttpClient
 from everloop.json_text import read_json
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import click
 
-from cli.operations.declarations import find_declaration
-from cli.operations.local_cloud import ROOT, bring_up, free_port, synthesize_project
-from cli.options import file_format_options, json_option, model_argument, models_directory_option
-from cli.output import Output
-from cli.replay.report import tell
-from cli.replay.run import run_replay
-from cli.replay.stream import load
+from everloop.cli.operations.declarations import find_declaration
+from everloop.cli.operations.local_cloud import ROOT, bring_up, free_port, synthesize_project
+from everloop.cli.options import file_format_options, json_option, model_argument, models_directory_option
+from everloop.cli.output import Output
+from everloop.cli.replay.report import tell
+from everloop.cli.replay.run import run_replay
+from everloop.cli.replay.stream import load
 from everloop.dataset.file_format import FileFormat
 
 

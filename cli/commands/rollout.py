@@ -6,12 +6,17 @@ from dataclasses import asdict
 
 import click
 
-from cli.account import Account
-from cli.exceptions import CommandError
-from cli.operations.rollouts import own_labels_by_version, refuse_while_running, rollout_to_take_back, take_back
-from cli.operations.training import start_training
-from cli.options import json_option, model_argument
-from cli.output import Output, minute
+from everloop.cli.account import Account
+from everloop.cli.exceptions import CommandError
+from everloop.cli.operations.rollouts import (
+    own_labels_by_version,
+    refuse_while_running,
+    rollout_to_take_back,
+    take_back,
+)
+from everloop.cli.operations.training import start_training
+from everloop.cli.options import json_option, model_argument
+from everloop.cli.output import Output, minute
 
 
 @click.group()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from cli.account import Account
-from cli.operations.runs import release_run, why_no_refit
-from cli.options import json_option, model_argument
-from cli.output import Output, minute
+from everloop.cli.account import Account
+from everloop.cli.operations.runs import release_run, why_no_refit
+from everloop.cli.options import json_option, model_argument
+from everloop.cli.output import Output, minute
 
 
 @click.group(invoke_without_command=True)

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from cli.account import Account
-from cli.operations.runs import why_no_refit
-from cli.operations.status import ModelStatus, model_status
-from cli.options import json_option
-from cli.output import Output, minute
+from everloop.cli.account import Account
+from everloop.cli.operations.runs import why_no_refit
+from everloop.cli.operations.status import ModelStatus, model_status
+from everloop.cli.options import json_option
+from everloop.cli.output import Output, minute
 from everloop.registry.records import Window
 from everloop.window_record import WindowRecord
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from cli.account import Account
-from cli.operations.stories import describe
-from cli.options import json_option, model_argument
-from cli.output import Output, minute
+from everloop.cli.account import Account
+from everloop.cli.operations.stories import describe
+from everloop.cli.options import json_option, model_argument
+from everloop.cli.output import Output, minute
 from everloop.registry.trace import Origin
 from everloop.registry.trace import trace as trace_version
 

@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from cli.account import Account
-from cli.operations.training import follow, start_training, verdict_of
-from cli.options import json_option, model_argument
-from cli.output import Output
+from everloop.cli.account import Account
+from everloop.cli.operations.training import follow, start_training, verdict_of
+from everloop.cli.options import json_option, model_argument
+from everloop.cli.output import Output
 
 
 @click.command()

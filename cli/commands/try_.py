@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from cli.operations.declarations import find_declaration
-from cli.operations.trial import Trial, try_file
-from cli.options import file_format_options, json_option, model_argument, models_directory_option
-from cli.output import Output
+from everloop.cli.operations.declarations import find_declaration
+from everloop.cli.operations.trial import Trial, try_file
+from everloop.cli.options import file_format_options, json_option, model_argument, models_directory_option
+from everloop.cli.output import Output
 from everloop.dataset.file_format import FileFormat
 from everloop.evaluation.report import MetricValue
 

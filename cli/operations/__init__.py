@@ -1,1 +1,1 @@
-"""What the commands do: plain functions over an :class:`cli.account.Account`. The replay calls the same ones."""
+"""What the commands do: plain functions over an :class:`~everloop.cli.account.Account`. The replay calls them too."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from cli.account import Account
+from everloop.cli.account import Account
 from everloop.dataset.changes import Change, against_champion, against_lake
 from everloop.dataset.lake_listing import list_lake
 from everloop.dataset.recorded_columns import recorded_columns

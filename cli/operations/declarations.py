@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli.exceptions import CommandError
+from everloop.cli.exceptions import CommandError
 from everloop.model_file import ModelDeclaration, read_model_file
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from cli.account import Account
-from cli.operations.status import model_alarms
-from cli.operations.stories import describe
+from everloop.cli.account import Account
+from everloop.cli.operations.status import model_alarms
+from everloop.cli.operations.stories import describe
 from everloop.instants import parse_instant
 from everloop.registry.records import Window
 

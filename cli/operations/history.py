@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 from botocore.exceptions import ClientError
 
-from cli.account import Account
-from cli.exceptions import RefusedDataError
+from everloop.cli.account import Account
+from everloop.cli.exceptions import RefusedDataError
 from everloop.dataset.changes import against_lake
 from everloop.dataset.exceptions import ColumnsError, DatasetError
 from everloop.dataset.file_format import FileFormat

@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from cli.account import DeployedModel
-from cli.exceptions import ApiRefusedError, CommandError, RefusedDataError
-from cli.signed_http import SignedHttpClient
+from everloop.cli.account import DeployedModel
+from everloop.cli.exceptions import ApiRefusedError, CommandError, RefusedDataError
+from everloop.cli.signed_http import SignedHttpClient
 from everloop.dataset.cells import Cells, convert
 from everloop.dataset.columns import as_keys, as_numbers, as_texts
 from everloop.dataset.exceptions import DatasetError

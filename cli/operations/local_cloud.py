@@ -14,9 +14,9 @@ from typing import Any
 
 import boto3
 
-from cli.account import Account
-from cli.exceptions import CommandError
-from cli.operations.assembly_cache import MODELS_CONTEXT, SynthesisFailedError, synthesize_if_changed
+from everloop.cli.account import Account
+from everloop.cli.exceptions import CommandError
+from everloop.cli.operations.assembly_cache import MODELS_CONTEXT, SynthesisFailedError, synthesize_if_changed
 from localcloud import daemon
 from localcloud.cloudformation.engine import DeployEvent
 from localcloud.cloudformation.exceptions import DeployError

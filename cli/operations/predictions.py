@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from cli.account import DeployedModel
-from cli.signed_http import SignedHttpClient
+from everloop.cli.account import DeployedModel
+from everloop.cli.signed_http import SignedHttpClient
 from everloop.model_file import ModelDeclaration
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cli.account import Account
-from cli.exceptions import CommandError, NotDeployedError
-from cli.operations.training import execution_arn
+from everloop.cli.account import Account
+from everloop.cli.exceptions import CommandError, NotDeployedError
+from everloop.cli.operations.training import execution_arn
 from everloop.instants import format_instant
 from everloop.names import ModelNames
 from everloop.registry.causes import readable_cause

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cli.account import Account
-from cli.operations.rollouts import refuse_while_running, require_reason, take_back
+from everloop.cli.account import Account
+from everloop.cli.operations.rollouts import refuse_while_running, require_reason, take_back
 from everloop.instants import format_instant
 from everloop.registry.records import Rollout, Run
 

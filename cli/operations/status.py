@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cli.account import Account, DeployedModel
+from everloop.cli.account import Account, DeployedModel
 from everloop.names import ModelNames
 from everloop.registry.trace import Status, status
 

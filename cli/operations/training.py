@@ -12,9 +12,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cli.account import Account
-from cli.exceptions import CommandError, RunActiveError
-from cli.operations.waiting import busy, waiting_of
+from everloop.cli.account import Account
+from everloop.cli.exceptions import CommandError, RunActiveError
+from everloop.cli.operations.waiting import busy, waiting_of
 from everloop.instants import format_instant
 from everloop.registry.causes import readable_cause
 from everloop.registry.exceptions import UnknownRunError

@@ -19,8 +19,8 @@ from typing import Any
 
 import pandas as pd
 
-from cli.exceptions import CommandError, RefusedDataError
-from cli.operations.history import told
+from everloop.cli.exceptions import CommandError, RefusedDataError
+from everloop.cli.operations.history import told
 from everloop.dataset.exceptions import ContractViolationError, DatasetError, SplitError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import check_history
@@ -214,7 +214,13 @@ def _store(parts: SnapshotParts, folder: Path) -> None:
 
 def _unpack_code(model_folder: Path, target: Path) -> Path:
     """The code archive of both jobs, unpacked; it is packaged by the program that a synthesis packages it with."""
-    command = [sys.executable, "-m", "infra.packaging.training_source", str(model_folder.resolve()), str(target)]
+    command = [
+        sys.executable,
+        "-m",
+        "everloop.infra.packaging.training_source",
+        str(model_folder.resolve()),
+        str(target),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise TrialFailedError(f"the code can't be packaged: {done.stderr.strip()}", "mend the file it names")
@@ -252,7 +258,9 @@ def _evaluate(folder: Path, code: Path, parts: SnapshotParts, say: Callable[[str
         "message": message,
     }
     options = [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
-    lines, status = _run([sys.executable, "-m", "training.evaluate", *options], code, {"PYTHONPATH": code}, say)
+    lines, status = _run(
+        [sys.executable, "-m", "everloop.training.evaluate", *options], code, {"PYTHONPATH": code}, say
+    )
     if status:
         raise TrialFailedError(
             f"the evaluation failed: {_told(message, lines)}",

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cli.spans import span_text
+from everloop.cli.spans import span_text
 from everloop.registry.records import ActiveRun, Rollout
 
 SECONDS_OF = {"WaitForStep": "wait_seconds", "WaitForBake": "bake_seconds", "WaitForBakeAgain": "wait_seconds"}

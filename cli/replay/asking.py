@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cli.exceptions import ApiRefusedError
+from everloop.cli.exceptions import ApiRefusedError
 from everloop.model_file.sizes import MAX_BODY_BYTES
 
 Instance = dict[str, Any]

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from cli.account import Account, DeployedModel
-from cli.operations.labels import send_labels
-from cli.operations.predictions import predict
-from cli.operations.status import model_alarms
-from cli.operations.stories import describe
-from cli.operations.training import follow, start_training, verdict_of
-from cli.replay.answers import Answers
-from cli.replay.asking import Refusal, ask, batches
-from cli.replay.exceptions import LoopNotClosedError
-from cli.replay.progress import Progress
-from cli.replay.stream import Outcomes, Questions, ReplayData, timeline
-from cli.signed_http import SignedHttpClient
+from everloop.cli.account import Account, DeployedModel
+from everloop.cli.operations.labels import send_labels
+from everloop.cli.operations.predictions import predict
+from everloop.cli.operations.status import model_alarms
+from everloop.cli.operations.stories import describe
+from everloop.cli.operations.training import follow, start_training, verdict_of
+from everloop.cli.replay.answers import Answers
+from everloop.cli.replay.asking import Refusal, ask, batches
+from everloop.cli.replay.exceptions import LoopNotClosedError
+from everloop.cli.replay.progress import Progress
+from everloop.cli.replay.stream import Outcomes, Questions, ReplayData, timeline
+from everloop.cli.signed_http import SignedHttpClient
 from everloop.instants import parse_instant
 from everloop.model_file import ModelDeclaration
 

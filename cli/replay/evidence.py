@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cli.account import Account
-from cli.replay.exceptions import LoopNotClosedError
-from cli.replay.summary import score_column
+from everloop.cli.account import Account
+from everloop.cli.replay.exceptions import LoopNotClosedError
+from everloop.cli.replay.summary import score_column
 from everloop.evaluation.metrics import row_losses
 from everloop.model_file import ModelDeclaration
 from everloop.registry.store import RegistryStore

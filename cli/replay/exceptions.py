@@ -1,6 +1,6 @@
 """What keeps a replay from being true."""
 
-from cli.exceptions import CommandError
+from everloop.cli.exceptions import CommandError
 
 
 class ReplayDataError(CommandError):

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cli.output import plain_console
+from everloop.cli.output import plain_console
 from everloop.shown import as_entry, on_one_line
 
 PLAIN_EVERY = timedelta(days=14)

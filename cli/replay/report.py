@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.output import Output, minute
-from cli.replay.evidence import PICTURE_FILE, PREDICTIONS_FILE, SUMMARY_FILE, WINDOWS_FILE
-from cli.replay.run import ReplayResult
-from cli.replay.summary import METRICS, Summary
+from everloop.cli.output import Output, minute
+from everloop.cli.replay.evidence import PICTURE_FILE, PREDICTIONS_FILE, SUMMARY_FILE, WINDOWS_FILE
+from everloop.cli.replay.run import ReplayResult
+from everloop.cli.replay.summary import METRICS, Summary
 from everloop.evaluation.significance import CONFIDENCE
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from cli.account import Account
-from cli.operations.history import import_rows
-from cli.operations.local_cloud import ROOT, LocalCloud
-from cli.replay import evidence, summary
-from cli.replay.driver import SETTLE, Drive
-from cli.replay.memory import own_peak_mb
-from cli.replay.picture import Mark, draw_quality
-from cli.replay.progress import Progress
-from cli.replay.stream import ReplayData
+from everloop.cli.account import Account
+from everloop.cli.operations.history import import_rows
+from everloop.cli.operations.local_cloud import ROOT, LocalCloud
+from everloop.cli.replay import evidence, summary
+from everloop.cli.replay.driver import SETTLE, Drive
+from everloop.cli.replay.memory import own_peak_mb
+from everloop.cli.replay.picture import Mark, draw_quality
+from everloop.cli.replay.progress import Progress
+from everloop.cli.replay.stream import ReplayData
 from everloop.model_file import ModelDeclaration
 from everloop.registry.trace import verify_audit
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from cli.operations.history import told
-from cli.operations.predictions import to_instances
-from cli.replay.exceptions import ReplayDataError
+from everloop.cli.operations.history import told
+from everloop.cli.operations.predictions import to_instances
+from everloop.cli.replay.exceptions import ReplayDataError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import check_history
 from everloop.dataset.history_file import read_history_file

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cli.replay.asking import Refusal
+from everloop.cli.replay.asking import Refusal
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.significance import metric_value
 from everloop.registry.records import AuditRecord, Run, Version

@@ -1,15 +1,15 @@
-"""Builds every function's layer into the cache: ``python -m infra.packaging``. Synthesis then needs no network."""
+"""Builds every layer into the cache: ``python -m everloop.infra.packaging``. Synthesis then needs no network."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+from everloop.infra.exceptions import PackagingError
+from everloop.infra.packaging.layers import build_layer
+from everloop.infra.packaging.requirements import Target
+from everloop.infra.settings import PYTHON_VERSION
 from everloop.shown import visible
-from infra.exceptions import PackagingError
-from infra.packaging.layers import build_layer
-from infra.packaging.requirements import Target
-from infra.settings import PYTHON_VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = "x86_64"

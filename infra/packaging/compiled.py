@@ -7,7 +7,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from infra.exceptions import PackagingError
+from everloop.infra.exceptions import PackagingError
 
 
 @lru_cache(maxsize=4)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from infra.exceptions import PackagingError
-from infra.packaging.files import read_folder
-from infra.packaging.imports import local_modules
+from everloop.infra.exceptions import PackagingError
+from everloop.infra.packaging.files import read_folder
+from everloop.infra.packaging.imports import local_modules
 
 
 def function_code(folder: Path, *, root: Path, declaration: bytes) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from infra.exceptions import PackagingError
+from everloop.infra.exceptions import PackagingError
 
 
 def imported_names(source: str, *, file: str = "<source>", package: str = "") -> set[str]:

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infra.exceptions import LayerUnavailableError
-from infra.packaging.requirements import Target
+from everloop.infra.exceptions import LayerUnavailableError
+from everloop.infra.packaging.requirements import Target
 
 GLIBC = "manylinux_2_28"
 """What Lambda's Python 3.12 and newer run on. With an older one, installers find no current numpy."""

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from infra.packaging.compiled import compile_folder, interpreter
-from infra.packaging.files import write_zip
-from infra.packaging.installer import GLIBC, install_wheels
-from infra.packaging.requirements import Line, Target, lock_lines, plain_pins, read_lines
+from everloop.infra.packaging.compiled import compile_folder, interpreter
+from everloop.infra.packaging.files import write_zip
+from everloop.infra.packaging.installer import GLIBC, install_wheels
+from everloop.infra.packaging.requirements import Line, Target, lock_lines, plain_pins, read_lines
 
 BUILD = "1"
 """Counted up when the way layers are built changes, so that kept ones are built anew."""

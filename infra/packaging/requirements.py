@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from infra.exceptions import PackagingError
+from everloop.infra.exceptions import PackagingError
 
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from infra.exceptions import SizeLimitError
+from everloop.infra.exceptions import SizeLimitError
 
 UNZIPPED_LIMIT_BYTES = 250 * 1024 * 1024
 """Function code and layers together; see "Lambda quotas" in the AWS Lambda developer guide."""

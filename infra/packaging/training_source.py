@@ -1,6 +1,6 @@
 """The source of a model's SageMaker jobs: one ``sourcedir.tar.gz`` for training and evaluation.
 
-``python -m infra.packaging.training_source MODEL_FOLDER TARGET`` writes it out as a folder.
+``python -m everloop.infra.packaging.training_source MODEL_FOLDER TARGET`` writes it out as a folder.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from everloop.infra.exceptions import PackagingError
+from everloop.infra.packaging.files import read_folder, write_folder
+from everloop.infra.packaging.imports import local_modules
+from everloop.infra.settings import DeclaredModel
 from everloop.model_file import ModelFileError, read_model_file
 from everloop.model_file.samples import SAMPLES
 from everloop.shown import visible
-from infra.exceptions import PackagingError
-from infra.packaging.files import read_folder, write_folder
-from infra.packaging.imports import local_modules
-from infra.settings import DeclaredModel
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,9 +27,9 @@ def training_source(training: Path, *, root: Path, model: Path, declaration: byt
     """What the archive holds.
 
     At its root the programs of ``training/entry/`` (SageMaker's script mode starts ``train_entry.py`` there),
-    ``requirements.txt`` (which script mode installs) and ``declaration.json``; next to them the package ``training``,
-    the parts of ``everloop`` that it and the user's code import, and the model's folder as ``user_model/``. Sample
-    rows in that folder stay behind: they are for trying the model, and would change the code's hash.
+    ``requirements.txt`` (which script mode installs) and ``declaration.json``; next to them ``everloop/`` with the
+    package ``training`` and the parts that it and the user's code import, and the model's folder as ``user_model/``.
+    Sample rows in that folder stay behind: they are for trying the model, and would change the code's hash.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def training_source(training: Path, *, root: Path, model: Path, declaration: byt
         **entry,
         REQUIREMENTS: own[REQUIREMENTS],
         "declaration.json": declaration,
-        **{f"training/{name}": data for name, data in package.items()},
+        **{f"everloop/training/{name}": data for name, data in package.items()},
         **{path.as_posix(): (root / path).read_bytes() for path in shared},
         **{f"{USER_FOLDER}/{name}": data for name, data in user.items()},
     }

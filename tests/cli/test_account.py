@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.account import Account
-from cli.exceptions import CredentialsError, NotDeployedError
+from everloop.cli.account import Account
+from everloop.cli.exceptions import CredentialsError, NotDeployedError
 from everloop.instants import parse_instant
 from tests.fakes.registry_table import TABLE
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.operations.assembly_cache import KEPT, SynthesisFailedError, inputs_hash, synthesize_if_changed
+from everloop.cli.operations.assembly_cache import KEPT, SynthesisFailedError, inputs_hash, synthesize_if_changed
 
 APP = """
 import json, os, pathlib, sys

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from moto import mock_aws
 
-from cli.commands.check import check
+from everloop.cli.commands.check import check
 from everloop.registry import RegistryStore
 from everloop.serving.contract import ServingContract
 from tests.fakes.registry_table import TABLE, dynamodb

@@ -19,8 +19,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cli.exceptions import RefusedDataError
-from cli.operations.labels import read_labels
+from everloop.cli.exceptions import RefusedDataError
+from everloop.cli.operations.labels import read_labels
 from everloop.dataset.exceptions import HistoryFileError
 from everloop.dataset.frame_contract import check_history
 from everloop.dataset.history_file import read_history_file

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from cli.layout import lay_out, lay_out_story
-from cli.output import Output
+from everloop.cli.layout import lay_out, lay_out_story
+from everloop.cli.output import Output
 
 HASH = "ab12" * 16
 SENTENCE = "the answers of version 1 lose a quarter more than they would if they were put right"

@@ -26,8 +26,12 @@ KNOWS_THE_LOCAL_CLOUD = {
 FILES = sorted(str(p.relative_to(ROOT)) for room in ("cli", "everloop") for p in (ROOT / room).rglob("*.py"))
 
 LOCAL_PACKAGES = {"localcloud", "moto"}
-LOCAL_MODULES = {"cli.operations.assembly_cache", "cli.operations.local_cloud", "cli.commands.local"}
-LOCAL_MODULES |= {"cli.commands.replay"}
+LOCAL_MODULES = {
+    "everloop.cli.operations.assembly_cache",
+    "everloop.cli.operations.local_cloud",
+    "everloop.cli.commands.local",
+}
+LOCAL_MODULES |= {"everloop.cli.commands.replay"}
 READABLE_VARIABLES = {"AWS_REGION", "COLUMNS", "MPLCONFIGDIR", "ORT_DISABLE_TELEMETRY"}
 """What a command may ask the environment itself; boto3 reads the rest of AWS's, and does not tell."""
 
@@ -145,14 +149,14 @@ def test_what_starts_a_local_cloud_is_there_and_would_be_refused() -> None:
         "from localcloud.core.context import REGION",
         "import moto",
         "def late():\n    from moto import mock_aws",
-        "from cli.operations import local_cloud",
-        "from cli.operations.local_cloud import STATE",
+        "from everloop.cli.operations import local_cloud",
+        "from everloop.cli.operations.local_cloud import STATE",
         "from . import local_cloud",
         "from .local_cloud import STATE",
-        "import cli.commands.local",
+        "import everloop.cli.commands.local",
         'cloud = __import__("localcloud")',
         'daemon = importlib.import_module("localcloud.daemon")',
-        'cloud = importlib.import_module("cli.operations.local_cloud")',
+        'cloud = importlib.import_module("everloop.cli.operations.local_cloud")',
         'here = "localhost" in url',
         'here = url.startswith("http://127.0.0.1:")',
         'here = host == "::1"',
@@ -184,7 +188,7 @@ def test_the_check_refuses_what_could_tell(line: str) -> None:
         'region = os.environ["AWS_REGION"]',
         'raise CommandError("not reached", "check AWS_ENDPOINT_URL; `everloop local up` starts a local cloud")',
         "url = platform.api_endpoint",
-        'COMMANDS = {"local": "cli.commands.local:local"}',
+        'COMMANDS = {"local": "everloop.cli.commands.local:local"}',
         'words = ["local", "motor", "environment"]',
         "from everloop.environment import Settings",
         "from os import path",
@@ -199,7 +203,7 @@ def test_the_check_lets_pass_what_could_not(line: str) -> None:
 )
 def test_the_commands_for_an_account_load_nothing_of_the_local_cloud(command):
     code = (
-        "import sys; from cli.main import everloop, LazyGroup; "
+        "import sys; from everloop.cli.main import everloop, LazyGroup; "
         f"assert everloop.get_command(None, {command!r}) is not None; "
         "loaded = {m.split('.')[0] for m in sys.modules}; "
         "assert not loaded & {'localcloud', 'moto', 'duckdb', 'flask', 'aws_cdk', 'matplotlib'}, loaded"

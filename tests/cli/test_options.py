@@ -6,11 +6,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cli.commands.data import data
-from cli.commands.labels import labels
-from cli.commands.replay import replay
-from cli.commands.try_ import try_
-from cli.options import file_format_options
+from everloop.cli.commands.data import data
+from everloop.cli.commands.labels import labels
+from everloop.cli.commands.replay import replay
+from everloop.cli.commands.try_ import try_
+from everloop.cli.options import file_format_options
 from everloop.dataset.exceptions import FileFormatError
 from everloop.dataset.file_format import FileFormat
 

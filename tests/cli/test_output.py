@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cli.output import Output, as_json_text, minute, print_error
-from cli.replay.progress import Progress
+from everloop.cli.output import Output, as_json_text, minute, print_error
+from everloop.cli.replay.progress import Progress
 from everloop.shown import ACTING
 
 
@@ -161,7 +161,7 @@ def test_any_document_is_pure_json(document: dict[str, object]) -> None:
 
 def test_tracebacks_and_log_lines_of_libraries_are_seen_and_do_nothing() -> None:
     program = (
-        "import logging; from cli.output import guard_streams; guard_streams()\n"
+        "import logging; from everloop.cli.output import guard_streams; guard_streams()\n"
         "logging.getLogger('library').warning('a\\x1b[2Jb\\nerror: x')\n"
         "raise ValueError('c\\x1b]0;d')"
     )
@@ -173,7 +173,7 @@ def test_tracebacks_and_log_lines_of_libraries_are_seen_and_do_nothing() -> None
 
 
 def test_a_terminal_without_the_character_is_sent_an_escape() -> None:
-    program = "from cli.output import guard_streams, Output; guard_streams(); Output(False).say('東')"
+    program = "from everloop.cli.output import guard_streams, Output; guard_streams(); Output(False).say('東')"
     environment = {"PYTHONIOENCODING": "ascii", "PATH": ""}
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
     assert (ran.returncode, ran.stdout) == (0, "\\u6771\n")
@@ -181,7 +181,7 @@ def test_a_terminal_without_the_character_is_sent_an_escape() -> None:
 
 def test_a_warning_of_a_library_is_one_line_and_does_nothing() -> None:
     program = (
-        "import warnings; from cli.output import guard_streams; guard_streams()\n"
+        "import warnings; from everloop.cli.output import guard_streams; guard_streams()\n"
         "warnings.warn('the category a\\x1b[2Jb\\n  error: x' + 'y' * 1000, UserWarning)"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import cli.commands.local as command
-from cli.operations.local_cloud import point_at
+import everloop.cli.commands.local as command
+from everloop.cli.operations.local_cloud import point_at
 from support.running_cloud import RunningCloud, running_cloud
 
 WHO = (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.commands.predict import rows_of
+from everloop.cli.commands.predict import rows_of
 
 ROW = {"train_id": "t1", "distance": 3.0}
 

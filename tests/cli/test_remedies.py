@@ -18,10 +18,10 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from cli import main as command_line
-from cli.exceptions import CREDENTIALS_REMEDY
-from cli.remedies import NETWORK_REMEDY, PERMISSION_REMEDY, aws_remedy, registry_remedy
-from cli.signed_http import remedy
+from everloop.cli import main as command_line
+from everloop.cli.exceptions import CREDENTIALS_REMEDY
+from everloop.cli.remedies import NETWORK_REMEDY, PERMISSION_REMEDY, aws_remedy, registry_remedy
+from everloop.cli.signed_http import remedy
 from everloop.registry.exceptions import CorruptRecordError, RegistryError, UnknownRunError, UnknownVersionError
 
 

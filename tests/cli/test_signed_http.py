@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cli.exceptions import ApiRefusedError, CommandError
-from cli.signed_http import SignedHttpClient, remedy
+from everloop.cli.exceptions import ApiRefusedError, CommandError
+from everloop.cli.signed_http import SignedHttpClient, remedy
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.spans import parse_span, span_text
+from everloop.cli.spans import parse_span, span_text
 
 
 @pytest.mark.parametrize(

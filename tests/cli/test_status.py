@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.account import DeployedModel
-from cli.commands.status import _facts
-from cli.operations.status import ModelStatus
+from everloop.cli.account import DeployedModel
+from everloop.cli.commands.status import _facts
+from everloop.cli.operations.status import ModelStatus
 from everloop.monitoring.bins import NumberBins
 from everloop.monitoring.own_scores import OwnScores
 from everloop.monitoring.profile import BinCounts

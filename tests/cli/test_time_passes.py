@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cli.operations.waiting import waiting_of
+from everloop.cli.operations.waiting import waiting_of
 from support.running_cloud import RunningCloud, running_cloud
 
 MACHINE = {

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.commands.check import check
-from cli.commands.try_ import try_
+from everloop.cli.commands.check import check
+from everloop.cli.commands.try_ import try_
 from everloop.evaluation.report import Report
 from everloop.model_file import ModelDeclaration
 from tests.helpers.declarations import binary_document, declare, regression_document

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.node import start_node
-from infra.settings import Settings
+from everloop.infra.node import start_node
+from everloop.infra.settings import Settings
 from tests.helpers.declarations import as_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +59,7 @@ def write_model(models: Path, document: Mapping[str, Any]) -> Path:
 def synthesize(settings: Settings, output: Path) -> Assembly:
     """Synthesize into ``output``, in this process."""
     start_node()
-    from infra.application import add_stacks, new_app
+    from everloop.infra.application import add_stacks, new_app
 
     app = new_app(output=output)
     add_stacks(app, settings)

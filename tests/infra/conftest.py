@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from infra.settings import Settings
+from everloop.infra.settings import Settings
 from tests.helpers.declarations import binary_document, regression_document
 from tests.helpers.synthesis import ROOT, Assembly, synthesize, write_model
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infra.node import PACKAGES
+from everloop.infra.node import PACKAGES
 from tests.helpers.declarations import binary_document
 from tests.helpers.synthesis import ROOT, write_model
 

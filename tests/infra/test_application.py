@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from everloop.infra.exceptions import LayerUnavailableError
+from everloop.infra.packaging.sizes import MANAGED_LAYER_BYTES, UNZIPPED_LIMIT_BYTES
+from everloop.infra.settings import Settings
 from everloop.names import FUNCTIONS
-from infra.exceptions import LayerUnavailableError
-from infra.packaging.sizes import MANAGED_LAYER_BYTES, UNZIPPED_LIMIT_BYTES
-from infra.settings import Settings
 from tests.helpers.synthesis import MODEL_STACK, PLATFORM_STACK, ROOT, SECOND_STACK, Assembly, synthesize
 
 pytestmark = pytest.mark.xdist_group("synthesis")
@@ -46,7 +46,7 @@ def test_a_models_stack_holds_nothing_that_has_to_outlive_it(assembly: Assembly)
 SYNTHESIS = """
 import sys
 from pathlib import Path
-from infra.settings import Settings
+from everloop.infra.settings import Settings
 from tests.helpers.synthesis import ROOT, synthesize
 synthesize(Settings.of(ROOT, models=sys.argv[1]), Path(sys.argv[2]))
 """

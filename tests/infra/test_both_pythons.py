@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.packaging.imports import imported_names
-from infra.packaging.requirements import Target, plain_pins, read_lines
-from infra.settings import PYTHON_VERSION
+from everloop.infra.packaging.imports import imported_names
+from everloop.infra.packaging.requirements import Target, plain_pins, read_lines
+from everloop.infra.settings import PYTHON_VERSION
 
 ROOT = Path(__file__).parents[2]
 PYTHONS = ["3.11", "3.12", "3.13"]

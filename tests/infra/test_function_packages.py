@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from everloop.infra.function_catalogue import functions_of
+from everloop.infra.packaging.imports import imported_names, local_modules
+from everloop.infra.packaging.requirements import read_lines
 from everloop.names import FUNCTIONS
-from infra.function_catalogue import functions_of
-from infra.packaging.imports import imported_names, local_modules
-from infra.packaging.requirements import read_lines
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import ROOT
 

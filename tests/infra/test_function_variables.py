@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from everloop.environment import variable
+from everloop.infra.function_catalogue import functions_of
 from everloop.names import FUNCTIONS
-from infra.function_catalogue import functions_of
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import ROOT
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from everloop.infra.alarms import _alarms
 from everloop.names import FUNCTIONS, ModelNames
-from infra.alarms import _alarms
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import Assembly
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from infra.functions import SDK_PANDAS_VERSION
-from infra.settings import PYTHON_VERSION
+from everloop.infra.functions import SDK_PANDAS_VERSION
+from everloop.infra.settings import PYTHON_VERSION
 from localcloud.core.settings import Settings
 from localcloud.services.lambda_.managed_layers import managed_layers
 from support.lambdas import Lambda, layer_cache, make_lambda

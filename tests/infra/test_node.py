@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from infra import node
-from infra.exceptions import NodeMissingError
-from infra.node import PACKAGES, use_node
+from everloop.infra import node
+from everloop.infra.exceptions import NodeMissingError
+from everloop.infra.node import PACKAGES, use_node
 
 ROOT = Path(__file__).parents[2]
 SYNTHESIS = """
 import os, sys
-from infra.node import start_node
+from everloop.infra.node import start_node
 start_node()
 from aws_cdk import App, Stack
 from aws_cdk.aws_s3_assets import Asset

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from infra.pipeline_definition import pipeline_definition
+from everloop.infra.pipeline_definition import pipeline_definition
 from support.running_cloud import RunningCloud, running_cloud
 from tests.helpers.declarations import binary_document, declare
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from everloop.infra.node import start_node
 from everloop.registry.commands import MAY_SEND
-from infra.node import start_node
 from tests.helpers.synthesis import MODEL_STACK, PLATFORM_STACK, SECOND_STACK, Assembly
 
 pytestmark = pytest.mark.xdist_group("synthesis")

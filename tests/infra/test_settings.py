@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.exceptions import SynthesisError
-from infra.settings import Settings, read_models
+from everloop.infra.exceptions import SynthesisError
+from everloop.infra.settings import Settings, read_models
 from tests.helpers.declarations import binary_document, regression_document
 from tests.helpers.synthesis import ROOT, write_model
 

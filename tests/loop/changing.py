@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from click.testing import CliRunner
 
-from cli.exceptions import CommandError
-from cli.main import everloop
-from cli.operations.local_cloud import deploy, synthesize_project
+from everloop.cli.exceptions import CommandError
+from everloop.cli.main import everloop
+from everloop.cli.operations.local_cloud import deploy, synthesize_project
 from everloop.registry.records import Run
 from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.state import StateDirectory

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.operations.declarations import find_declaration
-from cli.operations.local_cloud import bring_up, free_port, synthesize_project
-from cli.replay.run import run_replay
-from cli.replay.stream import load
+from everloop.cli.operations.declarations import find_declaration
+from everloop.cli.operations.local_cloud import bring_up, free_port, synthesize_project
+from everloop.cli.replay.run import run_replay
+from everloop.cli.replay.stream import load
 from tests.loop.models import FLIGHTS, write_flights, write_models
 from tests.loop.standing_cloud import Loop
 

@@ -20,11 +20,11 @@ import pandas as pd
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from cli.account import Account, DeployedModel
-from cli.operations.local_cloud import LocalCloud
-from cli.operations.predictions import to_instances
-from cli.replay.run import ReplayResult
-from cli.replay.stream import ReplayData
+from everloop.cli.account import Account, DeployedModel
+from everloop.cli.operations.local_cloud import LocalCloud
+from everloop.cli.operations.predictions import to_instances
+from everloop.cli.replay.run import ReplayResult
+from everloop.cli.replay.stream import ReplayData
 from everloop.model_file import ModelDeclaration
 from everloop.registry.records import Run
 from everloop.registry.store import RegistryStore

@@ -22,7 +22,15 @@ def out(models_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The evidence of ``everloop replay`` over ten days, deployed together with the flights' model."""
     folder = tmp_path_factory.mktemp("bakery")
     sales = write_sales(folder / "sales.csv", begin="2024-05-02", days=DAYS)
-    command = [sys.executable, "-c", "from cli.main import main; main()", "replay", BAKERY, "--data", str(sales)]
+    command = [
+        sys.executable,
+        "-c",
+        "from everloop.cli.main import main; main()",
+        "replay",
+        BAKERY,
+        "--data",
+        str(sales),
+    ]
     command += ["--until-history", "2024-06-01", "--out", str(folder / "out")]
     command += ["--models-directory", str(models_directory)]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

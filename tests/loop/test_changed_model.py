@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cli.operations.declarations import find_declaration
-from cli.operations.local_cloud import bring_up, free_port, synthesize_project
+from everloop.cli.operations.declarations import find_declaration
+from everloop.cli.operations.local_cloud import bring_up, free_port, synthesize_project
 from everloop.monitoring.reference import SCORE
 from tests.helpers import change_commands as typed
 from tests.loop.changing import Changing, Project, document, history

@@ -19,9 +19,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from cli.main import everloop
-from cli.operations.declarations import find_declaration
-from cli.replay.evidence import count_joined
+from everloop.cli.main import everloop
+from everloop.cli.operations.declarations import find_declaration
+from everloop.cli.replay.evidence import count_joined
 from everloop.registry.store import RegistryStore
 from tests.loop.models import BAKERY, FLIGHTS, write_sales
 from tests.loop.standing_cloud import Loop
@@ -92,7 +92,7 @@ def shell(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     folder = tmp_path_factory.mktemp("shell")
     with pytest.MonkeyPatch.context() as patched:
         # That command looks for the one cloud of the project's folder; here it finds the tests' cloud in its place.
-        patched.setattr("cli.commands.local.STATE", loop.cloud.running.state_directory)
+        patched.setattr("everloop.cli.commands.local.STATE", loop.cloud.running.state_directory)
         printed = CliRunner().invoke(everloop, ["local", "env"])
     assert printed.exit_code == 0, printed.output
     # What another account left in the shell does not stay.

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from cli.main import everloop
-from cli.operations.training import execution_arn, start_training
+from everloop.cli.main import everloop
+from everloop.cli.operations.training import execution_arn, start_training
 from everloop.registry.states import State
 from tests.loop.standing_cloud import Loop
 

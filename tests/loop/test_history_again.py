@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.exceptions import RefusedDataError
-from cli.operations.history import import_history
+from everloop.cli.exceptions import RefusedDataError
+from everloop.cli.operations.history import import_history
 from tests.loop.standing_cloud import Loop
 
 pytestmark = pytest.mark.xdist_group("loop")

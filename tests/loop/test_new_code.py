@@ -10,9 +10,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from cli.main import everloop
-from cli.operations.local_cloud import deploy, synthesize_project
-from cli.operations.status import model_status
+from everloop.cli.main import everloop
+from everloop.cli.operations.local_cloud import deploy, synthesize_project
+from everloop.cli.operations.status import model_status
 from tests.loop.models import FLIGHTS
 from tests.loop.standing_cloud import Loop
 

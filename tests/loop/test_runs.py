@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cli.exceptions import RunActiveError
-from cli.operations.training import start_training, verdict_of
+from everloop.cli.exceptions import RunActiveError
+from everloop.cli.operations.training import start_training, verdict_of
 from everloop.instants import format_instant
 from everloop.retraining.requests import RetrainingRequest, send
 from tests.loop.standing_cloud import Loop

@@ -15,8 +15,8 @@ import pytest
 from scipy.stats import chi2_contingency
 from sklearn.metrics import log_loss, roc_auc_score
 
-from cli.replay import evidence, summary
-from cli.replay.memory import own_peak_mb
+from everloop.cli.replay import evidence, summary
+from everloop.cli.replay.memory import own_peak_mb
 from everloop.monitoring.counting import count
 from everloop.monitoring.divergence import FEWEST_EXPECTED, sampling_p_value
 from everloop.monitoring.drift import comparable

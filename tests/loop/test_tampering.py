@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner
 
-from cli.main import everloop
+from everloop.cli.main import everloop
 from everloop.registry import keys
 from tests.loop.standing_cloud import Loop
 

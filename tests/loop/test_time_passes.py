@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import everloop
-from cli.operations.local_cloud import LocalCloud, bring_up, free_port, synthesize_project
+from everloop.cli.main import everloop
+from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port, synthesize_project
 from tests.loop.models import BAKERY, write_sales
 
 pytestmark = pytest.mark.xdist_group("loop")
@@ -41,7 +41,7 @@ def cloud(models_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture
 def type_(cloud: LocalCloud, models_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Types a command, as in a shell that points at the cloud."""
-    monkeypatch.setattr("cli.commands.local.STATE", cloud.running.state_directory)
+    monkeypatch.setattr("everloop.cli.commands.local.STATE", cloud.running.state_directory)
 
     def typed(*words: str) -> Result:
         declared = ["--models-directory", str(models_directory)] if words[:1] in (("data",), ("labels",)) else []

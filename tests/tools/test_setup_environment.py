@@ -139,7 +139,7 @@ def test_uv_installs_the_pins_then_the_layers_are_built(clone: Clone) -> None:
     assert clone.set_up() == 0
     assert clone.installed_by("uv") == WANTED
     assert clone.installed_by("pip") == []
-    assert clone.calls[-1] == "python -m infra.packaging"
+    assert clone.calls[-1] == "python -m everloop.infra.packaging"
     assert clone.record["installer"] == "uv"
 
 
@@ -192,7 +192,7 @@ def test_an_environment_without_the_command_is_made_anew(clone: Clone) -> None:
     ("refused", "says"),
     [
         pytest.param("pip install --quiet", "pip could not install the packages", id="no index"),
-        pytest.param("infra.packaging", "the functions' packages could not be installed", id="no layers"),
+        pytest.param("everloop.infra.packaging", "the functions' packages could not be installed", id="no layers"),
     ],
 )
 def test_what_failed_is_not_taken_for_done(

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from everloop.infra.pipeline_jobs import evaluation_job, refit_check_job
 from everloop.model_file import ModelDeclaration
-from infra.pipeline_jobs import evaluation_job, refit_check_job
 from tests.helpers.declarations import binary_document, declare, regression_document
 
 ROOT = Path(__file__).parents[2]
@@ -99,8 +99,7 @@ def write_parts(frame: pd.DataFrame, folder: Path, parts: int = 1) -> Path:
 
 def unpacked_source(folder: Path, declaration: ModelDeclaration, script: str) -> Path:
     """The code archive's content, as a folder."""
-    ignore = shutil.ignore_patterns("__pycache__", "entry")
-    shutil.copytree(ROOT / "training", folder / "training", ignore=ignore)
+    ignore = shutil.ignore_patterns("__pycache__", "entry", "cli", "functions", "infra")
     shutil.copytree(ROOT / "everloop", folder / "everloop", ignore=ignore)
     for name in ("train_entry.py", "evaluate.sh"):
         shutil.copy(ROOT / "training" / "entry" / name, folder / name)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everloop.limits import LARGEST_DOCUMENT_BYTES, LARGEST_MODEL_BYTES
-from training.candidate import FILES, MOST_BYTES, MOST_MEMBERS, read_candidate
-from training.exceptions import CandidateError
+from everloop.training.candidate import FILES, MOST_BYTES, MOST_MEMBERS, read_candidate
+from everloop.training.exceptions import CandidateError
 
 MEGABYTE = 1024**2
 
@@ -72,7 +72,7 @@ def test_an_archive_unpacks_to_so_much_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: bytes
 ) -> None:
     # GIVEN an archive of a few kilobytes with a member, or a member's name, of many megabytes
-    monkeypatch.setattr("training.candidate.MOST_BYTES", 4 * MEGABYTE)
+    monkeypatch.setattr("everloop.training.candidate.MOST_BYTES", 4 * MEGABYTE)
     header = tarfile.TarInfo("other.bin")
     header.type, header.size = kind, 64 * MEGABYTE
     (tmp_path / "model.tar.gz").write_bytes(gzip.compress(header.tobuf() + bytes(64 * MEGABYTE)))

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from everloop.serving.contract import NumberField
+from everloop.training.champion import fetch_champion
+from everloop.training.channels import Split, read_split
+from everloop.training.exceptions import ChampionError
+from everloop.training.scoring import BATCH, arrays, measure_latency, score
 from tests.fakes.object_store import FakeS3
 from tests.helpers.artifacts import MODEL, PREFIX, VERSION, StoredArtifact
 from tests.training.scenes import classification, rows, write_parts
-from training.champion import fetch_champion
-from training.channels import Split, read_split
-from training.exceptions import ChampionError
-from training.scoring import BATCH, arrays, measure_latency, score
 
 URI = f"s3://artifacts/{PREFIX}"
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from everloop.training.channels import read_split
+from everloop.training.exceptions import ChannelError
 from tests.training.scenes import classification, regression, rows, write_parts
-from training.channels import read_split
-from training.exceptions import ChannelError
 
 DECLARATION = classification()
 FRAME = rows(DECLARATION, 300, 0, 1)

@@ -443,6 +443,6 @@ def refit_expected(jobs: Jobs, evaluated: Path, judged: Report) -> ExpectedRefit
 
 
 def test_the_evaluation_needs_nothing_that_fits_models() -> None:
-    code = "import sys, training.evaluate; print(sorted({'sklearn', 'scipy', 'onnx'} & set(sys.modules)))"
+    code = "import sys, everloop.training.evaluate; print(sorted({'sklearn', 'scipy', 'onnx'} & set(sys.modules)))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"

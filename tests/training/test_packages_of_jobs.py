@@ -43,11 +43,12 @@ def wheel(tmp_path: Path) -> Path:
 def test_the_evaluation_goes_on_with_pins_that_are_not_met(root: JobRoot, tmp_path: Path) -> None:
     # GIVEN the code of the evaluation job, with a pin that nothing here meets
     code = tmp_path / "code"
-    (code / "training").mkdir(parents=True)
+    package = code / "everloop" / "training"
+    package.mkdir(parents=True)
     shutil.copy(TRAINING / "entry" / "evaluate.sh", code)
     for name in ("__init__.py", "packages.py"):
-        shutil.copy(TRAINING / name, code / "training")
-    (code / "training" / "evaluate.py").write_text("print('evaluated')\n")
+        shutil.copy(TRAINING / name, package)
+    (package / "evaluate.py").write_text("print('evaluated')\n")
     (code / "requirements.txt").write_text("no-such-package-here==1.0\n")
 
     # WHEN it runs as the local cloud runs it

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.request import RequestParser
+from everloop.training.probes import LARGE, MIXTURES, base_rows, counted, laid_into, possibilities
 from tests.helpers.artifacts import small_contract
-from training.probes import LARGE, MIXTURES, base_rows, counted, laid_into, possibilities
 
 LIMIT = st.none() | st.floats(-1e300, 1e300)
 MISSING = st.sampled_from(["allow", "refuse"])

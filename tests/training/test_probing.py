@@ -21,11 +21,11 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.scorer import Scorer
+from everloop.training.exceptions import ProbeError
+from everloop.training.onnx_export import ModelInputs, export_onnx, trained_scores
+from everloop.training.probes import counted
+from everloop.training.probing import Probed, check_probes
 from tests.helpers.artifacts import small_contract
-from training.exceptions import ProbeError
-from training.onnx_export import ModelInputs, export_onnx, trained_scores
-from training.probes import counted
-from training.probing import Probed, check_probes
 
 INPUTS = ModelInputs(("amount", "age", "country"), ("amount", "age"), ("country",))
 AMOUNT, AGE = NumberField("amount", min=0), NumberField("age", missing="allow")

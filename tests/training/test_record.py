@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.packages import unmet
-from training.record import code_hash
+from everloop.training.packages import unmet
+from everloop.training.record import code_hash
 
 ROOT = Path(__file__).parents[2]
 

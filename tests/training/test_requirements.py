@@ -11,8 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from infra.packaging.requirements import Target, read_lines
-from training.packages import unmet
+from everloop.infra.packaging.requirements import Target, read_lines
+from everloop.training.packages import unmet
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "training" / "requirements.txt"

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from everloop.model_file import ModelDeclaration
+from everloop.training.channels import Split, read_split
+from everloop.training.exceptions import UserScriptError
+from everloop.training.user_script import run_user_script
 from tests.training.scenes import CLASSIFIER, classification, regression, rows, write_parts
-from training.channels import Split, read_split
-from training.exceptions import UserScriptError
-from training.user_script import run_user_script
 
 SIGNATURE = "def train(features, target, *, seed, parameters):\n"
 DUMMY = "from sklearn.dummy import DummyClassifier, DummyRegressor\n"

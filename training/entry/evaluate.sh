@@ -4,6 +4,6 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}"
 export PYTHONPATH
-python3 -m training.packages "$here/requirements.txt" ||
+python3 -m everloop.training.packages "$here/requirements.txt" ||
     python3 -m pip install --no-cache-dir --disable-pip-version-check -r "$here/requirements.txt"
-exec python3 -m training.evaluate --code "$here" "$@"
+exec python3 -m everloop.training.evaluate --code "$here" "$@"

@@ -5,8 +5,7 @@ It lies at the root of the code archive, with everything it imports beside it::
     train_entry.py      this file
     evaluate.sh         the evaluation job's program
     requirements.txt    training/requirements.txt, which script mode installs
-    training/           this package, without entry/
-    everloop/           the domain
+    everloop/           the package training/, without entry/, and the parts of the domain that it imports
     declaration.json    the model's declaration, normalised
     user_model/         the model's folder
 
@@ -22,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 # Threads that spin while they wait starve each other on a busy machine; this has to be set before OpenMP loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from training.train import main  # noqa: E402
+from everloop.training.train import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main(ROOT, os.environ))

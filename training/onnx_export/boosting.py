@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from training.onnx_export.forest import from_sklearn_tree, through_float32
-from training.onnx_export.graph import Graph
-from training.onnx_export.support import check_options, require
-from training.onnx_export.tree_ensemble import Tree, add_tree_ensemble, constant_tree
-from training.onnx_export.values import Numbers, Place
+from everloop.training.onnx_export.forest import from_sklearn_tree, through_float32
+from everloop.training.onnx_export.graph import Graph
+from everloop.training.onnx_export.support import check_options, require
+from everloop.training.onnx_export.tree_ensemble import Tree, add_tree_ensemble, constant_tree
+from everloop.training.onnx_export.values import Numbers, Place
 
 IDENTITY_LOSSES = ("squared_error", "absolute_error", "quantile")
 LOG_LOSSES = ("poisson", "gamma")

@@ -36,11 +36,11 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from training.onnx_export import boosting, forest, linear, preprocessing
-from training.onnx_export.graph import Graph
-from training.onnx_export.inputs import ModelInputs
-from training.onnx_export.support import check_options, require
-from training.onnx_export.values import Frame, Numbers, Place, Texts, Value, gather, numbers_only
+from everloop.training.onnx_export import boosting, forest, linear, preprocessing
+from everloop.training.onnx_export.graph import Graph
+from everloop.training.onnx_export.inputs import ModelInputs
+from everloop.training.onnx_export.support import check_options, require
+from everloop.training.onnx_export.values import Frame, Numbers, Place, Texts, Value, gather, numbers_only
 
 ProblemType = Literal["binary_classification", "regression"]
 SKLEARN_SERIES = "1.9."

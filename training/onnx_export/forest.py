@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from training.onnx_export.graph import Graph, row
-from training.onnx_export.support import check_options
-from training.onnx_export.tree_ensemble import Tree, add_tree_ensemble
-from training.onnx_export.values import Numbers, Place
+from everloop.training.onnx_export.graph import Graph, row
+from everloop.training.onnx_export.support import check_options
+from everloop.training.onnx_export.tree_ensemble import Tree, add_tree_ensemble
+from everloop.training.onnx_export.values import Numbers, Place
 
 
 def forest_classifier(estimator: Any, features: Numbers, graph: Graph, place: Place) -> str:

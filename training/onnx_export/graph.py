@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from training.onnx_export.inputs import CATEGORY_INPUT, NUMBER_INPUT, SCORE_OUTPUT, ModelInputs
+from everloop.training.onnx_export.inputs import CATEGORY_INPUT, NUMBER_INPUT, SCORE_OUTPUT, ModelInputs
 
 OPSET = 21
 ML_OPSET = 5

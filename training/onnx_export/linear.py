@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from training.onnx_export.graph import Graph, row
-from training.onnx_export.support import check_options
-from training.onnx_export.values import Numbers, Place
+from everloop.training.onnx_export.graph import Graph, row
+from everloop.training.onnx_export.support import check_options
+from everloop.training.onnx_export.values import Numbers, Place
 
 
 def logistic_regression(estimator: Any, features: Numbers, graph: Graph, place: Place) -> str:

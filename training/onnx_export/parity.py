@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from everloop.serving.exceptions import ScorerError
-from training.onnx_export.convert import ProblemType
-from training.onnx_export.exceptions import ParityError
-from training.onnx_export.inputs import ModelInputs
+from everloop.training.onnx_export.convert import ProblemType
+from everloop.training.onnx_export.exceptions import ParityError
+from everloop.training.onnx_export.inputs import ModelInputs
 
 if TYPE_CHECKING:
     import pandas as pd

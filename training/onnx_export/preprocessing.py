@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from training.onnx_export.graph import Graph, row
-from training.onnx_export.support import check_options, require
-from training.onnx_export.values import Numbers, Place, Texts, Value, gather, numbers_only, texts_only
+from everloop.training.onnx_export.graph import Graph, row
+from everloop.training.onnx_export.support import check_options, require
+from everloop.training.onnx_export.values import Numbers, Place, Texts, Value, gather, numbers_only, texts_only
 
 
 def imputer(estimator: Any, value: Value, graph: Graph, place: Place) -> Numbers | Texts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from training.onnx_export.values import Place
+from everloop.training.onnx_export.values import Place
 
 
 def check_options(

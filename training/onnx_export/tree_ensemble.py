@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import numpy_helper
 
-from training.onnx_export.graph import Graph
+from everloop.training.onnx_export.graph import Graph
 
 _SUM = 1
 _NO_TRANSFORM = 0

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.onnx_export.exceptions import ExportRefusedError
-from training.onnx_export.graph import Graph
-from training.onnx_export.inputs import CATEGORY_INPUT, NUMBER_INPUT, ModelInputs
+from everloop.training.onnx_export.exceptions import ExportRefusedError
+from everloop.training.onnx_export.graph import Graph
+from everloop.training.onnx_export.inputs import CATEGORY_INPUT, NUMBER_INPUT, ModelInputs
 
 
 @dataclass(frozen=True)

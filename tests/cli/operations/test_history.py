@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from moto import mock_aws
 
-from cli.exceptions import RefusedDataError
-from cli.operations.history import import_history, import_rows
+from everloop.cli.exceptions import RefusedDataError
+from everloop.cli.operations.history import import_history, import_rows
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import START, history_table
 

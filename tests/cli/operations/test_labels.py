@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from cli.exceptions import ApiRefusedError, CommandError, RefusedDataError
-from cli.operations.labels import BATCH, import_labels, read_labels, send_labels
+from everloop.cli.exceptions import ApiRefusedError, CommandError, RefusedDataError
+from everloop.cli.operations.labels import BATCH, import_labels, read_labels, send_labels
 from everloop.dataset.file_format import FileFormat
 from everloop.serving.labels import LabelRules
 

@@ -14,14 +14,14 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 from moto import mock_aws
 
-from cli.exceptions import CommandError, NotDeployedError
-from cli.main import everloop
+from everloop.cli.exceptions import CommandError, NotDeployedError
+from everloop.cli.main import everloop
+from everloop.functions.rollout.handler import act
 from everloop.registry import RegistryStore, State
 from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.target import LambdaAliasTarget
-from functions.rollout.handler import act
 from tests.fakes.cloudwatch_metrics import FakeCloudWatch
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.lambda_function import FakeLambda, refusal
@@ -121,7 +121,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     with mock_aws():
         found = Account()
         for command in ("runs", "rollout"):
-            monkeypatch.setattr(f"cli.commands.{command}.Account", lambda: found)
+            monkeypatch.setattr(f"everloop.cli.commands.{command}.Account", lambda: found)
         assert len(found.serving) == 2
         yield found
 

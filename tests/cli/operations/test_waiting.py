@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.operations.waiting import Waiting, busy, waiting_of
+from everloop.cli.operations.waiting import Waiting, busy, waiting_of
 from everloop.registry.records import ActiveRun, Rollout
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.exceptions import ApiRefusedError
-from cli.replay.asking import Refusal, ask, batches
-from cli.replay.summary import refusals
+from everloop.cli.exceptions import ApiRefusedError
+from everloop.cli.replay.asking import Refusal, ask, batches
+from everloop.cli.replay.summary import refusals
 
 
 def rows(count: int, text: str = "north") -> list[dict[str, Any]]:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from cli.replay.picture import Mark, draw_quality
+from everloop.cli.replay.picture import Mark, draw_quality
 
 ROOT = Path(__file__).parents[3]
 DRAWN = """
 import sys
-from cli.replay import picture
+from everloop.cli.replay import picture
 figure, axes = picture.plt.subplots()
 axes.set_title("drawn")
 figure.savefig(sys.argv[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.replay.report import served, told
+from everloop.cli.replay.report import served, told
 
 PASSED = {"code": "absolute_threshold", "passed": True, "sentence": "It is good enough."}
 FAILED = {"code": "better_than_baseline", "passed": False, "sentence": "It may be worse than the baseline."}

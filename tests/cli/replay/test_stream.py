@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from cli.replay.exceptions import ReplayDataError
-from cli.replay.stream import Outcomes, Questions, load, timeline
+from everloop.cli.replay.exceptions import ReplayDataError
+from everloop.cli.replay.stream import Outcomes, Questions, load, timeline
 from tests.helpers.declarations import binary_document, declare
 
 CUT = datetime(2024, 3, 1, tzinfo=UTC)

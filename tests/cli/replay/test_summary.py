@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cli.replay import summary
-from cli.replay.picture import Mark, draw_quality
+from everloop.cli.replay import summary
+from everloop.cli.replay.picture import Mark, draw_quality
 from everloop.registry.records import AuditRecord, Version
 from everloop.registry.states import State
 

@@ -13,9 +13,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from cli.exceptions import RefusedDataError
-from cli.operations.history import told
-from cli.operations.labels import read_labels
+from everloop.cli.exceptions import RefusedDataError
+from everloop.cli.operations.history import told
+from everloop.cli.operations.labels import read_labels
 from everloop.dataset.exceptions import ContractViolationError, DatasetError
 from everloop.dataset.frame_contract import check_history, check_snapshot
 from everloop.dataset.history_file import read_history_file

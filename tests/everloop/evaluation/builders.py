@@ -14,7 +14,7 @@ from everloop.evaluation.refit_report import RefitReport
 from everloop.evaluation.report import Latency, MetricValue, ParityFacts, ProbeFacts, Report
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
 from everloop.model_file.schema import Gate
-from training.refit_check import score_difference
+from everloop.training.refit_check import score_difference
 
 EXPECTED = Expected("delay", "train-0123", "abc", 1000, 3)
 DAYS = np.repeat(np.arange(20), 50)

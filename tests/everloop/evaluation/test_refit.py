@@ -15,8 +15,8 @@ from everloop.evaluation.refit import decide, not_made
 from everloop.evaluation.refit_report import RefitReport, ScoreDifference
 from everloop.evaluation.report import Latency, ParityFacts
 from everloop.model_file.schema import Gate, Training
+from everloop.training.refit_check import score_difference
 from tests.everloop.evaluation.builders import REFIT_EXPECTED, labels_and_truth, policy, refit_report_of
-from training.refit_check import score_difference
 
 LABELS, TRUTH = labels_and_truth(1)
 TRAINING = Training(refit_max_difference=0.25)

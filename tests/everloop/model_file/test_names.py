@@ -23,14 +23,14 @@ from everloop.model_file.section_rules import CLOCK_WORDS
 from everloop.monitoring.profile_queries import profile_queries
 from everloop.monitoring.profile_query import unknown_labels_query, windows_at
 from everloop.serving.request import RequestParser
+from everloop.training.contract import build_contract
+from everloop.training.onnx_export.inputs import ModelInputs
 from localcloud.services.athena.statement import parse
 from localcloud.services.firehose.convert import columns_schema, convert
 from localcloud.services.firehose.destination import Conversion
 from tests.helpers.declarations import as_yaml, binary_document, declare
 from tests.helpers.rows import START, history_table
 from tests.helpers.watched_lake import WatchedLake, WatchedRows, draw, reference_of
-from training.contract import build_contract
-from training.onnx_export.inputs import ModelInputs
 
 DAY = datetime(2013, 3, 4, tzinfo=UTC)
 

@@ -35,10 +35,10 @@ from everloop.row_key import MAX_KEY_LENGTH
 from everloop.serving.capture import capture_records, encode_record
 from everloop.serving.request import MAX_BODY_BYTES, RequestParser
 from everloop.serving.response import predictions_document
+from everloop.training.contract import build_contract
+from everloop.training.onnx_export.inputs import ModelInputs
 from tests.helpers.declarations import as_yaml, binary_document, declare
 from tests.helpers.worst_reference import COUNT, worst_reference
-from training.contract import build_contract
-from training.onnx_export.inputs import ModelInputs
 
 NOW = datetime(2013, 3, 5, 12, tzinfo=UTC)
 LONGEST_NUMBER = -1.2345678901234567e-300

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from everloop.infra.pipeline_definition import pipeline_definition
 from everloop.model_file import worst_case
 from everloop.model_file.prices import USD_PER_HOUR
-from infra.pipeline_definition import pipeline_definition
 from tests.helpers.declarations import binary_document, declare
 
 EVENTS_OF_A_STATE = {"Task": 5, "Choice": 2, "Wait": 2}

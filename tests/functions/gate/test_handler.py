@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from everloop.busy_services import ServiceBusyError
 from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.refit_report import ScoreDifference
-from functions.gate.handler import Services, act
+from everloop.functions.gate.handler import Services, act
 from tests.everloop.evaluation.builders import labels_and_truth, refit_report_of, report_of
 from tests.fakes.object_store import FakeS3
 from tests.helpers.declarations import binary_document, declare

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from everloop.functions.labels.handler import Services, act
 from everloop.serving.capture import CaptureWriter
 from everloop.serving.labels import LabelRules
-from functions.labels.handler import Services, act
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.helpers.http_events import EPOCH_MS, http_event
 

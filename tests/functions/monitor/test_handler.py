@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from moto import mock_aws
 
+from everloop.functions.monitor.handler import Services, act
 from everloop.instants import format_instant
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.own_scores import DAYS
 from everloop.monitoring.reference import Reference
 from everloop.registry import RegistryStore
-from functions.monitor.handler import Services, act
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.object_store import FakeS3
 from tests.fakes.registry_table import TABLE, dynamodb

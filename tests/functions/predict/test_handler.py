@@ -13,8 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from everloop.environment import MissingSettingError
+from everloop.functions.predict.handler import Environment, Predictor
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
-from functions.predict.handler import Environment, Predictor
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.fakes.object_store import FakeS3
 from tests.helpers.artifacts import MODEL, PREFIX, StoredArtifact, row, small_contract
@@ -317,7 +317,7 @@ IMPORT_BUDGET = {"awswrangler", "onnx", "pandas", "pyarrow", "pydantic", "scipy"
 
 
 def test_importing_the_handler_brings_in_nothing_heavy() -> None:
-    program = "import sys, functions.predict.handler; print(*{n.split('.')[0] for n in sys.modules})"
+    program = "import sys, everloop.functions.predict.handler; print(*{n.split('.')[0] for n in sys.modules})"
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert IMPORT_BUDGET & set(run.stdout.split()) == set()
 

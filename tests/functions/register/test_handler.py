@@ -12,8 +12,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from everloop.functions.register.handler import Services, act
 from everloop.registry import ArtifactMismatchError, ArtifactMissingError, State, verify_audit
-from functions.register.handler import Services, act
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import dynamodb
 from tests.helpers.registry_scenes import FAILED, PASSED, at, open_run

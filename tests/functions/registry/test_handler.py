@@ -10,9 +10,9 @@ import pytest
 from moto import mock_aws
 
 from everloop.environment import MissingSettingError
+from everloop.functions.registry import handler
 from everloop.registry import RegistryStore
 from everloop.registry.commands import OpenRun, encoded
-from functions.registry import handler
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.registry_scenes import TRIGGER, at
 

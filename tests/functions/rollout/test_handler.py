@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from everloop.busy_services import ServiceBusyError
+from everloop.functions.rollout.handler import act
 from everloop.instants import format_instant
 from everloop.names import CHAMPION_PROMOTED, VERSION_ROLLED_BACK
 from everloop.registry import (
@@ -28,7 +29,6 @@ from everloop.rollout.conductor import Conductor
 from everloop.rollout.exceptions import EventNotAcceptedError, NothingServesError
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.target import LambdaAliasTarget
-from functions.rollout.handler import act
 from tests.fakes.cloudwatch_metrics import FakeCloudWatch
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.lambda_function import FakeLambda

@@ -8,9 +8,9 @@ from moto import mock_aws
 
 from everloop.busy_services import ServiceBusyError
 from everloop.environment import MissingSettingError
+from everloop.functions.run import handler
+from everloop.functions.run.handler import Services, act
 from everloop.registry import QuotaExceededError, RunAlreadyActiveError, State
-from functions.run import handler
-from functions.run.handler import Services, act
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import dynamodb
 from tests.helpers.declarations import binary_document, declare

@@ -17,10 +17,10 @@ from everloop.dataset.exceptions import (
     TrainingSetTooLargeError,
 )
 from everloop.dataset.lake import parquet_bytes
+from everloop.functions.snapshot.handler import Services, act
 from everloop.registry import RegistryStore
 from everloop.registry.exceptions import ArtifactMismatchError
 from everloop.serving.contract import NumberField, ServingContract
-from functions.snapshot.handler import Services, act
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.artifacts import small_contract
 from tests.helpers.declarations import binary_document, declare

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from everloop.functions.starter.handler import Services, act
 from everloop.registry import RegistryStore
 from everloop.retraining.exceptions import RequestUnreadableError
 from everloop.retraining.requests import RetrainingRequest
-from functions.starter.handler import Services, act
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.registry_scenes import open_run
 

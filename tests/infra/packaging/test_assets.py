@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from everloop.infra.exceptions import PackagingError
+from everloop.infra.packaging.files import write_folder
+from everloop.infra.packaging.function_code import function_code
+from everloop.infra.packaging.training_source import main, training_source
+from everloop.infra.settings import read_models
 from everloop.model_file.samples import SAMPLES
-from infra.exceptions import PackagingError
-from infra.packaging.files import write_folder
-from infra.packaging.function_code import function_code
-from infra.packaging.training_source import main, training_source
-from infra.settings import read_models
 from tests.helpers.declarations import binary_document
 from tests.helpers.synthesis import ROOT, write_model
 
@@ -23,14 +23,14 @@ def root(tmp_path: Path) -> Path:
         "everloop/used.py": b"",
         "everloop/unused.py": b"",
         "everloop/of_user.py": b"",
-        "functions/f/handler.py": b"import everloop.used\n",
-        "functions/f/helper.py": b"",
-        "functions/f/requirements.txt": b"numpy\n",
-        "training/__init__.py": b"",
-        "training/train.py": b"from everloop import used\n",
-        "training/requirements.txt": b"numpy\n",
-        "training/entry/train_entry.py": b"import training.train\n",
-        "training/entry/evaluate.sh": b"#!/bin/sh\n",
+        "everloop/functions/f/handler.py": b"import everloop.used\n",
+        "everloop/functions/f/helper.py": b"",
+        "everloop/functions/f/requirements.txt": b"numpy\n",
+        "everloop/training/__init__.py": b"",
+        "everloop/training/train.py": b"from everloop import used\n",
+        "everloop/training/requirements.txt": b"numpy\n",
+        "everloop/training/entry/train_entry.py": b"from everloop.training.train import main\n",
+        "everloop/training/entry/evaluate.sh": b"#!/bin/sh\n",
         "models/m/model.yaml": b"model: m\n",
         "models/m/train.py": b"import everloop.of_user\n",
         "models/m/rates.csv": b"1\n",
@@ -39,28 +39,28 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_a_function_ships_only_what_it_imports(root: Path) -> None:
-    code = function_code(root / "functions" / "f", root=root, declaration=b"{}")
+    code = function_code(root / "everloop" / "functions" / "f", root=root, declaration=b"{}")
     assert set(code) == {"handler.py", "helper.py", "declaration.json", "everloop/__init__.py", "everloop/used.py"}
 
 
 def test_a_function_has_a_handler(root: Path) -> None:
-    (root / "functions" / "f" / "handler.py").unlink()
+    (root / "everloop" / "functions" / "f" / "handler.py").unlink()
     with pytest.raises(PackagingError, match=r"handler\.py: no such file"):
-        function_code(root / "functions" / "f", root=root, declaration=b"{}")
+        function_code(root / "everloop" / "functions" / "f", root=root, declaration=b"{}")
 
 
 def test_the_jobs_archive(root: Path) -> None:
-    source = training_source(root / "training", root=root, model=root / "models" / "m", declaration=b"{}")
+    source = training_source(root / "everloop" / "training", root=root, model=root / "models" / "m", declaration=b"{}")
     assert set(source) == {
         "declaration.json",
         "evaluate.sh",
         "everloop/__init__.py",
         "everloop/of_user.py",
+        "everloop/training/__init__.py",
+        "everloop/training/train.py",
         "everloop/used.py",
         "requirements.txt",
         "train_entry.py",
-        "training/__init__.py",
-        "training/train.py",
         "user_model/model.yaml",
         "user_model/rates.csv",
         "user_model/train.py",
@@ -69,17 +69,17 @@ def test_the_jobs_archive(root: Path) -> None:
 
 @pytest.mark.parametrize("name", ["entry/train_entry.py", "entry/evaluate.sh", "requirements.txt"])
 def test_what_the_jobs_start_by_has_to_be_there(root: Path, name: str) -> None:
-    (root / "training" / name).unlink()
+    (root / "everloop" / "training" / name).unlink()
     with pytest.raises(PackagingError, match="no such file"):
-        training_source(root / "training", root=root, model=root / "models" / "m", declaration=b"{}")
+        training_source(root / "everloop" / "training", root=root, model=root / "models" / "m", declaration=b"{}")
 
 
 def test_sample_rows_stay_behind(root: Path) -> None:
     model = root / "models" / "m"
-    before = training_source(root / "training", root=root, model=model, declaration=b"{}")
+    before = training_source(root / "everloop" / "training", root=root, model=model, declaration=b"{}")
     for name in SAMPLES:
         (model / name).write_bytes(b"1\n")
-    assert training_source(root / "training", root=root, model=model, declaration=b"{}") == before
+    assert training_source(root / "everloop" / "training", root=root, model=model, declaration=b"{}") == before
 
 
 def test_the_written_archive_is_the_one_that_a_synthesis_ships(tmp_path: Path) -> None:

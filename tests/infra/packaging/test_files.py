@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.packaging.files import digest, read_folder, write_folder, write_tar_gz, write_zip
+from everloop.infra.packaging.files import digest, read_folder, write_folder, write_tar_gz, write_zip
 
 names = st.text("abc", min_size=1, max_size=3)
 contents = st.dictionaries(names, st.binary(max_size=20), min_size=1, max_size=4)

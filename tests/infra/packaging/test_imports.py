@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.exceptions import PackagingError
-from infra.packaging.imports import imported_names, local_modules
+from everloop.infra.exceptions import PackagingError
+from everloop.infra.packaging.imports import imported_names, local_modules
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.exceptions import LayerUnavailableError
-from infra.packaging.installer import install_wheels, platform_tags
-from infra.packaging.requirements import Target
+from everloop.infra.exceptions import LayerUnavailableError
+from everloop.infra.packaging.installer import install_wheels, platform_tags
+from everloop.infra.packaging.requirements import Target
 
 ONLY = {
     "uv": {"UV_NO_INDEX": "1", "UV_FIND_LINKS": "{wheels}", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""},

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from infra.exceptions import LayerUnavailableError, SizeLimitError
-from infra.packaging import layers
-from infra.packaging.compiled import compile_folder, interpreter
-from infra.packaging.layers import build_layer, layer_identity
-from infra.packaging.requirements import Target, read_lines
-from infra.packaging.sizes import UNZIPPED_LIMIT_BYTES, check_unzipped_size
+from everloop.infra.exceptions import LayerUnavailableError, SizeLimitError
+from everloop.infra.packaging import layers
+from everloop.infra.packaging.compiled import compile_folder, interpreter
+from everloop.infra.packaging.layers import build_layer, layer_identity
+from everloop.infra.packaging.requirements import Target, read_lines
+from everloop.infra.packaging.sizes import UNZIPPED_LIMIT_BYTES, check_unzipped_size
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 X86 = Target("3.13", "x86_64")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.exceptions import PackagingError
-from infra.packaging.requirements import Target, lock_lines, plain_pins, read_lines
+from everloop.infra.exceptions import PackagingError
+from everloop.infra.packaging.requirements import Target, lock_lines, plain_pins, read_lines
 
 ARM = Target("3.13", "arm64")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
-from training.onnx_export import ModelInputs
+from everloop.training.onnx_export import ModelInputs
 
 INPUTS = ModelInputs(
     columns=("wind", "carrier", "distance", "origin", "seats"),

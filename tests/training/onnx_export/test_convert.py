@@ -29,8 +29,8 @@ from sklearn.preprocessing import (
 )
 
 from everloop.serving.scorer import Scorer
+from everloop.training.onnx_export import ModelInputs, Parity, check_parity, export_onnx, used_inputs
 from tests.training.onnx_export.frames import INPUTS, contract_of, labels_of, random_frame, values_of
-from training.onnx_export import ModelInputs, Parity, check_parity, export_onnx, used_inputs
 
 NUMBERS, CATEGORIES = list(INPUTS.numbers), list(INPUTS.categories)
 

@@ -13,8 +13,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
 from everloop.serving.scorer import Scorer
+from everloop.training.onnx_export import Parity, ParityError, check_parity, export_onnx
 from tests.training.onnx_export.frames import INPUTS, contract_of, labels_of, random_frame
-from training.onnx_export import Parity, ParityError, check_parity, export_onnx
 
 FRAME = random_frame(1000, 1)
 

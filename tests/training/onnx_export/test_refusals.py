@@ -22,8 +22,8 @@ from sklearn.preprocessing import (
 )
 from sklearn.svm import SVC
 
+from everloop.training.onnx_export import ExportRefusedError, ModelInputs, export_onnx
 from tests.training.onnx_export.frames import INPUTS, labels_of, random_frame, values_of
-from training.onnx_export import ExportRefusedError, ModelInputs, export_onnx
 
 # Only what is refused matters here, not how well it was fitted.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Skipping features")

@@ -1,0 +1,52 @@
+"""Imports point one way, and every room is imported by one name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from everloop.infra.packaging.imports import imported_names
+from everloop.infra.pipeline_definition import EDGES
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = sorted({"everloop"} | EDGES)
+LOCAL_CLOUD = {
+    "cli/commands/local.py",
+    "cli/commands/replay.py",
+    "cli/operations/local_cloud.py",
+}
+"""What may import the local cloud."""
+
+
+def upward(room: str, names: set[str]) -> set[str]:
+    """Those of the imported ``names`` that a file of ``room`` may not import: another room at the edges, or the links'
+    targets by their own name, which would load a file twice.
+    """
+    parts = {name: name.split(".") for name in names}
+    others = {name for name, p in parts.items() if p[0] == "everloop" and len(p) > 1 and p[1] in EDGES - {room}}
+    return others | {name for name, p in parts.items() if p[0] in EDGES}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_edges_import_the_domain_and_not_each_other(room: str) -> None:
+    # The links of everloop/ are not followed.
+    files = sorted((ROOT / room).rglob("*.py"))
+    assert files
+    for file in files:
+        name = file.relative_to(ROOT).as_posix()
+        imported = imported_names(file.read_text(encoding="utf-8"), file=name)
+        assert upward(room, imported) == set(), name
+        if name not in LOCAL_CLOUD:
+            assert "localcloud" not in {i.split(".")[0] for i in imported}, name
+
+
+def test_an_import_the_wrong_way_is_found() -> None:
+    assert upward("everloop", {"everloop.names", "everloop.cli.main"}) == {"everloop.cli.main"}
+    assert upward("infra", {"everloop.infra.settings", "everloop.training"}) == {"everloop.training"}
+    assert upward("cli", {"everloop", "everloop.names", "everloop.cli", "infra.settings"}) == {"infra.settings"}
+
+
+def test_the_rooms_at_the_edges_are_linked_into_the_import_root() -> None:
+    links = {link.name: link.readlink() for link in (ROOT / "everloop").iterdir() if link.is_symlink()}
+    assert links == {room: Path("..") / room for room in EDGES}
