@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from everloop.evaluation.advice import advice
+from everloop.evaluation.advice import advice, threshold_advice
 from everloop.evaluation.bounds import (
     FEWEST_OF_A_CLASS,
     area_bounds,
@@ -279,14 +280,15 @@ def _absolute(report: Report, policy: Gate) -> Iterator[Reason]:
                 continue
             bound, word = (low, "at least") if name == "min" else (high, "at most")
             within = bound is not None and (bound >= limit if name == "min" else bound <= limit)
-            yield checked(
-                "absolute_threshold",
-                within,
+            sentence = (
                 f"The candidate's {threshold.metric} is {_told(metric, value, bound, word, policy)}; required is "
-                f"{word} {limit:.4g}.",
-                value if bound is None else bound,
-                limit,
+                f"{word} {limit:.4g}."
             )
+            if value is not None and bound is not None and not within:
+                side = 0 if name == "min" else 1
+                at = partial(_bound_at, threshold.metric, metric, side)
+                sentence += f" {threshold_advice(value, limit, report.days, policy.confidence, at)}"
+            yield checked("absolute_threshold", within, sentence, value if bound is None else bound, limit)
             yield from _heavy_tail_of(threshold.metric, metric, limit, within=within, at_most=name == "max")
 
 
@@ -311,6 +313,10 @@ def _told(metric: MetricValue | None, value: float | None, bound: float | None, 
 
 def _because(metric: MetricValue | None) -> str:
     return f" ({metric.reason})" if metric is not None and metric.reason else ""
+
+
+def _bound_at(name: str, metric: MetricValue | None, side: int, confidence: float) -> float | None:
+    return _bounds(name, metric, confidence)[side]
 
 
 def _bounds(name: str, metric: MetricValue | None, confidence: float) -> tuple[float | None, float | None]:

@@ -91,3 +91,49 @@ def test_too_few_test_rows_are_told_in_days() -> None:
     reasons = decide(report_of(labels, truth, None), policy(minimum_test_rows=2600), FIRST).reasons
     found = next(r for r in reasons if r.code == "minimum_test_rows")
     assert "That is about 52 days of such rows" in found.sentence
+
+
+def limited(minimum: float, confidence: float) -> Reason:
+    """The verdict on an AUC of 0.7 over 20 days, of which at least ``minimum`` is required."""
+    labels, truth = labels_and_truth(1)
+    gate = policy(confidence=confidence, absolute=[{"metric": "roc_auc", "min": minimum}])
+    return next(
+        r for r in decide(report_of(labels, truth, None), gate, FIRST).reasons if r.code == "absolute_threshold"
+    )
+
+
+def test_a_limit_that_is_kept_with_less_confidence_says_with_which() -> None:
+    found = limited(0.685, 0.95)
+    assert not found.passed
+    told = re.search(r"gate\.confidence of (0\.\d\d)", found.sentence)
+    assert told
+    assert limited(0.685, float(told[1])).passed
+    assert not limited(0.685, float(told[1]) + 0.01).passed
+    days = re.search(r"about ([\d,]+) days of test rows instead of 20", found.sentence)
+    assert days
+    # The bound is 1.73 errors of 0.01 away, and the limit 1.5 of them: (1.73 / 1.5)² times as many days.
+    assert 26 <= int(days[1]) <= 28
+
+
+def test_a_limit_that_is_missed_on_the_rows_themselves_is_not_sent_for_more() -> None:
+    found = limited(0.75, 0.95)
+    assert not found.passed
+    assert found.sentence.endswith("more rows will not help, other features or another model may.")
+
+
+def test_a_loss_below_its_limit_says_what_would_show_it() -> None:
+    labels, truth = labels_and_truth(1)
+    report = report_of(labels, truth, None)
+    value = report.candidate["log_loss"].value
+    assert value is not None
+
+    def at_most(confidence: float) -> Reason:
+        gate = policy(confidence=confidence, absolute=[{"metric": "log_loss", "max": value + 0.01}])
+        return next(r for r in decide(report, gate, FIRST).reasons if r.code == "absolute_threshold")
+
+    found = at_most(0.99)
+    assert not found.passed
+    told = re.search(r"gate\.confidence of (0\.\d\d)", found.sentence)
+    assert told
+    assert at_most(float(told[1])).passed
+    assert not at_most(float(told[1]) + 0.01).passed
