@@ -48,6 +48,7 @@ def rows_of(rng: np.random.Generator, rows: int, spread: float, changed: bool) -
 
 
 def reference_of(rng: np.random.Generator, days: int, rows: int, spread: float, span: int) -> Reference:
+    """The reference of ``days`` unchanged days of ``rows`` rows, its natural variation over up to ``span`` days."""
     drawn = [rows_of(rng, rows, spread, False) for _ in range(days)]
     features = {}
     for name in drawn[0]:
@@ -60,6 +61,7 @@ def reference_of(rng: np.random.Generator, days: int, rows: int, spread: float, 
 
 
 def window_of(rng: np.random.Generator, reference: Reference, rows: int, spread: float, changed: bool) -> Profile:
+    """A day of ``rows`` rows, counted over the reference's bins."""
     drawn = rows_of(rng, rows, spread, changed)
     counts = {n: counted(f.bins, bin_indices(f.bins, drawn[n])) for n, f in reference.features.items()}
     return Profile(bins="", rows=rows, features=counts)
@@ -86,6 +88,7 @@ def log_odds(rng: np.random.Generator, rows: int, spread: float, shift: float = 
 
 
 def served_day(rng: np.random.Generator, reference: Reference, rows: int, spread: float, shift: float) -> Profile:
+    """A day of a refit's answers, its scores' log odds moved by ``shift``."""
     scores = 1 / (1 + np.exp(-log_odds(rng, rows, spread, shift)))
     bins, features = reference.score_bins, window_of(rng, reference, rows, spread, False).features
     assert bins is not None
@@ -105,6 +108,7 @@ def refit_rates(draws: int, rate: float) -> None:
 
 
 def refit_rate(draws: int, rate: float, rows: int, spread: float) -> str:
+    """One line of the table: how often windows alarm, in percent."""
     rng, policy = np.random.default_rng(1), DriftPolicy(7, 1, 1, rate, 0.0)
     known = [reference_of(rng, 90, 500, spread, 7) for _ in range(10)]
     still, still_all, moved, sibling = 0, 0, 0, 0
@@ -138,6 +142,7 @@ def records_of(windows: list[Profile]) -> list[WindowRecord]:
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=300)
     parser.add_argument("--false-alarm-rate", type=float, default=0.01)

@@ -29,6 +29,8 @@ BETTER = 4.0
 
 
 def misses(share: float) -> Losses:
+    """Differences of mean zero: badly wrong on a share of the rows, and a little better on the rest."""
+
     def draw(rng: np.random.Generator, rows: int) -> np.ndarray:
         missed = rng.random(rows) < share
         return np.where(missed, 10.0, -10 * share / (1 - share)) + rng.normal(0, 3 * share, rows)
@@ -37,6 +39,7 @@ def misses(share: float) -> Losses:
 
 
 def tail(spread: float) -> Losses:
+    """Differences of mean zero with the right tail of a lognormal distribution."""
     return lambda rng, rows: np.exp(spread * rng.normal(0, 1, rows)) - np.exp(spread**2 / 2)
 
 
@@ -52,6 +55,7 @@ LOSSES: dict[str, Losses] = {
 
 
 def bound_of(differences: np.ndarray, days: np.ndarray, confidence: float) -> float:
+    """The gate's upper bound of the mean difference."""
     influence = differences - differences.mean()
     zero = Estimate("mae", 0.0, np.zeros(len(differences)))
     found = paired_difference(Estimate("mae", float(differences.mean()), influence), zero, days)
@@ -61,6 +65,7 @@ def bound_of(differences: np.ndarray, days: np.ndarray, confidence: float) -> fl
 
 
 def regression_table(draws: int, confidence: float, seed: int) -> None:
+    """How often a candidate passes that is no better, and one that is better, by distribution of the losses."""
     print(f"\nRegression: passes in percent of {draws} draws, no better / better by {BETTER:g} standard errors.")
     print(f"Declared: at most {100 * (1 - confidence):.3g} where no better. The gate refuses what is in brackets.\n")
     print(f"{'days':>5} {'rows':>5} " + " ".join(f"{name:>15}" for name in LOSSES))
@@ -80,6 +85,7 @@ def regression_table(draws: int, confidence: float, seed: int) -> None:
 
 
 def absolute_table(draws: int, confidence: float, seed: int) -> None:
+    """How often limits are kept that lie exactly at the truth."""
     print(f"\nLimits at the truth: passes in percent of {draws} draws; at most {100 * (1 - confidence):.3g}.\n")
     print(f"{'world':46} {'judged':>7} {'log loss max':>13} {'AUC min':>8}")
     for groups in (5, 7, 30):
@@ -114,6 +120,7 @@ def _limits(world: World, draws: int, confidence: float, seed: int) -> tuple[flo
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--confidence", type=float, default=0.95)

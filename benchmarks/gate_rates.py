@@ -43,11 +43,13 @@ class World:
 
     @property
     def label(self) -> str:
+        """The world as the tables call it."""
         of = f"{self.positives:g} of {self.rows} in {self.days} d"
         return f"{of}, spread {self.day_spread:g}, uneven {self.uneven:g}"
 
 
 def probability(z: np.ndarray) -> np.ndarray:
+    """Log odds as probabilities."""
     return np.asarray(1 / (1 + np.exp(-z)))
 
 
@@ -57,6 +59,7 @@ def times(factor: float) -> Scores:
 
 
 def blurred(spread: float) -> Scores:
+    """The truth with noise in its log odds."""
     return lambda z, noise: z + spread * noise
 
 
@@ -124,6 +127,7 @@ class Setting:
 
 
 def shifted(by: float) -> Scores:
+    """The truth with its log odds moved."""
     return lambda z, noise: z + by
 
 
@@ -146,6 +150,7 @@ def passes(
 
 
 def pairs_of(setting: Setting) -> dict[str, tuple[Scores, Scores]]:
+    """The pairs of candidate and champion in a setting, by what they are called."""
     pairs = dict(PAIRS)
     for name, other in (("a third of the odds", times(1 / 3)), ("three times the odds", times(3))):
         pairs[f"= as {name}, other side"] = (setting.equal_to(other, above="third" in name), other)
@@ -163,6 +168,7 @@ def cell(
 
 
 def gate_table(worlds: list[World], draws: int, confidence: float, seed: int, again: int) -> None:
+    """How often each candidate passes in each world. The worst cells are drawn again: the worst of many is too bad."""
     print(f"\nPasses, in percent of {draws} draws. Declared: at most {100 * (1 - confidence):.3g} where no better (=).")
     print("`not worse` has the true difference for its margin where the candidate is worse: exactly too bad.\n")
     print(f"{'world':46} {'candidate':34} {'better':>7} {'not worse':>10}")
@@ -189,6 +195,7 @@ def _print(world: World, name: str, better: float, not_worse: float) -> None:
 
 
 def interval_table(worlds: list[World], draws: int, seed: int) -> None:
+    """How often the reported intervals hold the truth."""
     print(f"\nThe 95% intervals: how often given, and of those how often they hold the truth; {draws} draws.\n")
     print(f"{'world':46} {'log loss':>16} {'AUC':>16}")
     for world in worlds:
@@ -208,6 +215,7 @@ def interval_table(worlds: list[World], draws: int, seed: int) -> None:
 
 
 def true_area(setting: Setting) -> float:
+    """The area under the ROC curve of the true probabilities."""
     z = setting.centre + setting.spread
     weight = probability(z + setting.shift)
     order = np.argsort(z)
@@ -216,6 +224,7 @@ def true_area(setting: Setting) -> float:
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=150)
     parser.add_argument("--confidence", type=float, default=0.95)

@@ -19,6 +19,7 @@ PLAN = RolloutPlan((Step(10, 300), Step(50, 300)), 3600)
 
 
 def rolls_back(guardrail: Guardrail, look: int, found: VersionMetrics, before: VersionMetrics | None = None) -> bool:
+    """Whether the guardrail rolls back at that look."""
     verdict = decide_step(PLAN, guardrail, step_index=0, elapsed_seconds=300 * look, metrics=found, before=before)
     return verdict.decision == "rollback"
 
@@ -51,6 +52,7 @@ def followed(fewest: list[int], every: int, rate: float) -> tuple[float, float, 
 
 
 def error_table(limit: float) -> None:
+    """How often a canary with a given error rate is rolled back."""
     print(f"\nError rate: {limit:.0%} are allowed. Rolled back while it waits / in all, in percent; mean requests.")
     print(f"Declared for a step: at most {100 * FALSE_ROLLBACK_RATE / PLAN.looks:.2f} at the limit.\n")
     rates = (limit, 2.5 * limit, 5 * limit, 15 * limit, 1.0)
@@ -66,6 +68,7 @@ def error_table(limit: float) -> None:
 
 
 def refusal_table(draws: int, seed: int) -> None:
+    """How often a canary is rolled back that refuses more requests than the champion."""
     print(
         f"\nRefused requests: a tenth of the traffic, 30% refused by both, or by the candidate more; {draws} draws.\n"
     )
@@ -94,6 +97,7 @@ def _refused_until(rng: np.random.Generator, guardrail: Guardrail, every: int, s
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--limit", type=float, default=0.02)
     parser.add_argument("--draws", type=int, default=1000)

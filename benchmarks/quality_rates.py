@@ -40,6 +40,10 @@ class World:
         self.rng = np.random.default_rng(seed)
 
     def fires(self, trigger: QualityTrigger, *, factor: float = 1, stretch: float = 1, wander: float = 0) -> bool:
+        """Whether the trigger fires on freshly drawn days.
+
+        Their odds are off by ``factor``, their spread by ``stretch``, and whole days wander by ``wander``.
+        """
         days = []
         for _ in range(self.days):
             z = self.centre + self.rng.normal(0, SPREAD, self.rows)
@@ -62,6 +66,7 @@ def misses(share: float) -> Callable[[np.random.Generator, int], np.ndarray]:
 
 
 def tail(spread: float) -> Callable[[np.random.Generator, int], np.ndarray]:
+    """Errors of mean zero with the right tail of a lognormal distribution."""
     return lambda rng, rows: np.exp(spread * rng.normal(0, 1, rows)) - np.exp(spread**2 / 2)
 
 
@@ -78,6 +83,7 @@ NOISES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
 
 
 def regression_fires(rng: np.random.Generator, trigger: QualityTrigger, noise: str, rows: int, off: float) -> bool:
+    """Whether the trigger fires on freshly drawn days of a regression whose answers are ``off`` by that much."""
     days = []
     for _ in range(trigger.days):
         scores = rng.normal(0, 1, rows)
@@ -93,6 +99,7 @@ def _judged(days: list[Any], trigger: QualityTrigger) -> tuple[Any, ...]:
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=400)
     parser.add_argument("--confidence", type=float, default=0.99)

@@ -63,6 +63,7 @@ class Stream:
 
     @property
     def days(self) -> int:
+        """The whole days there are."""
         return len(self.target) // self.rows_a_day
 
     def between(self, first_day: int, last_day: int) -> tuple[np.ndarray, np.ndarray]:
@@ -150,9 +151,13 @@ Rows = tuple[np.ndarray, np.ndarray]
 class Classifier(Protocol):
     """What scikit-learn's classifiers have in common."""
 
-    def fit(self, features: np.ndarray, target: np.ndarray) -> Self: ...
+    def fit(self, features: np.ndarray, target: np.ndarray) -> Self:
+        """Learn from the rows; the classifier itself."""
+        ...
 
-    def predict_proba(self, features: np.ndarray) -> np.ndarray: ...
+    def predict_proba(self, features: np.ndarray) -> np.ndarray:
+        """The probability of each class, one row each: array (rows, classes)."""
+        ...
 
 
 def fit(kind: str, rows: Rows, seed: int) -> Classifier:
@@ -161,6 +166,7 @@ def fit(kind: str, rows: Rows, seed: int) -> Classifier:
 
 
 def answer(model: Classifier, features: np.ndarray) -> np.ndarray:
+    """The probability of the positive class for each row."""
     return np.asarray(model.predict_proba(features)[:, 1])
 
 
@@ -178,14 +184,17 @@ def judge(sibling: Classifier, refit: Classifier, test: Rows, distance: list[flo
 
 
 def turned_over(train: Rows, test: Rows, rng: np.random.Generator) -> Rows:
+    """Train and test rows, the test labels turned over."""
     return np.vstack([train[0], test[0]]), np.concatenate([train[1], 1 - test[1]])
 
 
 def of_other_rows(train: Rows, test: Rows, rng: np.random.Generator) -> Rows:
+    """Train and test rows, each with the label of some other one."""
     return np.vstack([train[0], test[0]]), rng.permutation(np.concatenate([train[1], test[1]]))
 
 
 def newest_alone(train: Rows, test: Rows, rng: np.random.Generator) -> Rows:
+    """The test rows alone, where these have both classes."""
     return test if len(np.unique(test[1])) == 2 else train
 
 
@@ -318,6 +327,7 @@ def _three(values: list[float], form: str) -> Iterator[str]:
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

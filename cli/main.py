@@ -39,9 +39,11 @@ class LazyGroup(click.Group):
     """A group that imports a command when it is asked for."""
 
     def list_commands(self, context: click.Context) -> list[str]:
+        """The commands in the order in which a person meets them, none of them imported."""
         return list(COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command of that name, imported now; None where there is none."""
         if name not in COMMANDS:
             return None
         module, attribute = COMMANDS[name].split(":")

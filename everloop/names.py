@@ -64,9 +64,11 @@ class ModelNames:
 
     @property
     def stack(self) -> str:
+        """The CloudFormation stack: names of stacks may hold no underscore."""
         return f"EverloopModel-{self.dashed}"
 
     def function(self, name: str) -> str:
+        """The Lambda function of that folder of ``functions/``."""
         return f"{self.prefix}{name}"
 
     def registry_writer(self, caller: str) -> str:
@@ -75,6 +77,7 @@ class ModelNames:
 
     @property
     def state_machine(self) -> str:
+        """The Step Functions machine that trains, judges, registers and rolls out."""
         return f"{self.prefix}pipeline"
 
     @property
@@ -101,6 +104,7 @@ class ModelNames:
 
     @property
     def parameter(self) -> str:
+        """The SSM parameter in which the stack says what it deployed."""
         return f"{MODEL_PARAMETERS}/{self.model}"
 
     def lake_prefix(self, kind: str) -> str:
@@ -109,17 +113,21 @@ class ModelNames:
 
     @property
     def datasets_prefix(self) -> str:
+        """Where the snapshots stand in the lake bucket, ending in a slash."""
         return f"datasets/{self.model}/"
 
     @property
     def runs_prefix(self) -> str:
+        """Where the files of the pipeline's runs stand in the lake bucket, ending in a slash."""
         return f"runs/{self.model}/"
 
     @property
     def artifacts_prefix(self) -> str:
+        """Where the versions' files stand in the artifact bucket, ending in a slash."""
         return f"artifacts/{self.model}/"
 
     def alarm(self, name: str) -> str:
+        """The CloudWatch alarm, e.g. of ``monitor-failed``."""
         return f"{self.prefix}{name}"
 
     def path(self, name: str) -> str:

@@ -54,10 +54,12 @@ class ModelPermissions:
 
     @property
     def predict_arn(self) -> str:
+        """The prediction function, without a version."""
         return self.arn("lambda", f"function:{self.names.function('predict')}")
 
     @property
     def state_machine_arn(self) -> str:
+        """The model's pipeline."""
         return self.arn("states", f"stateMachine:{self.names.state_machine}")
 
     def arn(self, service: str, resource: str) -> str:

@@ -31,9 +31,11 @@ class Platform:
     exports: Exports
 
     def bus_arn(self, stack: Stack) -> str:
+        """The event bus that retraining requests go over."""
         return stack.format_arn(service="events", resource="event-bus", resource_name=EVENT_BUS)
 
     def workgroup_arn(self, stack: Stack) -> str:
+        """The Athena workgroup of all queries."""
         return stack.format_arn(service="athena", resource="workgroup", resource_name=ATHENA_WORKGROUP)
 
     def glue_arns(self, stack: Stack, tables: list[str]) -> list[str]:

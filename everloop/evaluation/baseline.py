@@ -41,6 +41,7 @@ class Baseline:
         return np.array([self.groups.get(g, self.value) for g in groups], dtype=np.float64)
 
     def as_dict(self) -> dict[str, Any]:
+        """The baseline as JSON values; :meth:`from_dict` reads them."""
         return asdict(self)
 
     @classmethod

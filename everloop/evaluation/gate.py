@@ -56,6 +56,7 @@ class Verdict:
     reasons: tuple[Reason, ...]
 
     def as_dict(self) -> dict[str, Any]:
+        """The verdict as JSON values: ``verdict`` is ``pass`` or ``fail``, ``reasons`` as :meth:`Reason.as_dict`."""
         return {
             "verdict": "pass" if self.passed else "fail",
             "reasons": [reason.as_dict() for reason in self.reasons],

@@ -63,6 +63,7 @@ class RefitDecision:
     reasons: tuple[Reason, ...]
 
     def as_dict(self) -> dict[str, Any]:
+        """The decision as JSON values: ``serves``, and ``reasons`` as :meth:`Reason.as_dict`."""
         return {"serves": self.serves, "reasons": [reason.as_dict() for reason in self.reasons]}
 
 

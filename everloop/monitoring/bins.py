@@ -44,6 +44,7 @@ class NumberBins:
         return f"{self.edges[index - 1]:.4g} to {self.edges[index]:.4g}"
 
     def as_dict(self) -> dict[str, Any]:
+        """The bins as JSON values: ``kind`` is ``number``, ``edges`` ascend."""
         return {"kind": "number", "edges": list(self.edges)}
 
 
@@ -69,6 +70,7 @@ class CategoryBins:
         return self.categories[index] if index < len(self.categories) else "other"
 
     def as_dict(self) -> dict[str, Any]:
+        """The bins as JSON values: ``kind`` is ``category``, ``categories`` from the most frequent on."""
         return {"kind": "category", "categories": list(self.categories)}
 
 

@@ -74,6 +74,7 @@ class FeatureDrift:
     moved: str
 
     def as_dict(self) -> DriftDocument:
+        """All but the name, as JSON values."""
         return {
             "days": self.days,
             "effect": self.effect,
@@ -103,9 +104,11 @@ class DriftReport:
 
     @property
     def alarmed(self) -> tuple[FeatureDrift, ...]:
+        """The features that alarm, the least probable first."""
         return tuple(f for f in self.features if f.alarm)
 
     def as_dict(self) -> dict[str, DriftDocument]:
+        """Each feature by its name, as :meth:`FeatureDrift.as_dict`."""
         return {f.name: f.as_dict() for f in self.features}
 
 

@@ -76,6 +76,7 @@ class OwnScores:
         return sum(last is None or end > last for end in ends)
 
     def as_dict(self) -> ScoreReferenceDocument:
+        """How far the collection has come, as JSON values: a window's document holds them."""
         return {
             "complete": self.score is not None,
             "days": self.days,

@@ -23,6 +23,7 @@ class BinCounts:
 
     @property
     def rows(self) -> int:
+        """All rows that were counted, those without a value too."""
         return sum(self.counts) + self.missing
 
     @property
@@ -97,6 +98,7 @@ class Outcomes:
         return self.loss / self.rows if self.rows else None
 
     def as_dict(self) -> OutcomesDocument:
+        """The counts as JSON values; :meth:`from_dict` reads them."""
         return {
             "rows": self.rows,
             "loss": self.loss,

@@ -77,6 +77,7 @@ class Deviation:
     fallen: bool
 
     def as_dict(self) -> DeviationDocument:
+        """All but the kind, as JSON values."""
         return {
             "amount": self.amount,
             "increase": self.increase,
@@ -95,6 +96,7 @@ class Interval:
     reason: str = ""
 
     def as_dict(self) -> IntervalDocument:
+        """The interval as JSON values."""
         return {"value": self.value, "low": self.low, "high": self.high, "reason": self.reason}
 
 
@@ -126,9 +128,11 @@ class QualityReport:
 
     @property
     def fallen(self) -> tuple[Deviation, ...]:
+        """The deviations that count as fallen quality."""
         return tuple(d for d in self.deviations if d.fallen)
 
     def as_dict(self) -> QualityDocument:
+        """The report as JSON values, each deviation by its kind."""
         return {
             "evaluated": self.evaluated,
             "days": self.days,

@@ -47,6 +47,7 @@ class Natural:
     spans: float
 
     def as_dict(self) -> dict[str, float]:
+        """The variation as JSON values."""
         return {"days": self.days, "distance": self.distance, "freedom": self.freedom, "spans": self.spans}
 
 
@@ -63,6 +64,7 @@ class FeatureReference:
         return next((n for n in reversed(self.natural) if n.days <= days), None)
 
     def as_dict(self) -> dict[str, Any]:
+        """Bins, counts and variation in one JSON object; :meth:`from_dict` reads it."""
         counts = {"counts": list(self.counts.counts), "missing": self.counts.missing}
         return {**self.bins.as_dict(), **counts, "natural": [n.as_dict() for n in self.natural]}
 

@@ -61,6 +61,7 @@ class ChainVerdict:
 
     @property
     def intact(self) -> bool:
+        """Whether no problem was found."""
         return not self.problems
 
 

@@ -95,6 +95,7 @@ class Ledger:
         return kind.from_item(item) if item and changes.VACANT not in item else None
 
     def item(self, sort_key: str, partition: str | None = None) -> Item | None:
+        """The item under a sort key of ``partition`` (the model's), read consistently; None where there is none."""
         key = {"pk": attribute(partition or keys.partition(self.model)), "sk": attribute(sort_key)}
         item: Item | None = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
         return item

@@ -76,10 +76,12 @@ class Version(Record):
 
     @property
     def key(self) -> tuple[str, str]:
+        """Its place in the model's partition, under ``VERSION#`` and its number."""
         return keys.partition(self.model), keys.version(self.version)
 
     @property
     def index_attributes(self) -> dict[str, str]:
+        """Its places in the indexes ``by_state`` and ``by_snapshot``."""
         return {
             "state_pk": keys.state_partition(self.state),
             "state_sk": keys.state_sort(self.model, self.version),
@@ -130,6 +132,7 @@ class Run(Record):
 
     @property
     def key(self) -> tuple[str, str]:
+        """Its place in the model's partition, under ``RUN#`` and its id."""
         return keys.partition(self.model), keys.run(self.run_id)
 
 
@@ -144,6 +147,7 @@ class ActiveRun(Record):
 
     @property
     def key(self) -> tuple[str, str]:
+        """The one place for an open run in the model's partition."""
         return keys.partition(self.model), keys.ACTIVE_RUN
 
 
@@ -164,6 +168,7 @@ class Champion(Record):
 
     @property
     def key(self) -> tuple[str, str]:
+        """The one place for the champion in the model's partition."""
         return keys.partition(self.model), keys.CHAMPION
 
 
@@ -177,6 +182,7 @@ class Place(Record):
 
     @property
     def key(self) -> tuple[str, str]:
+        """The one place for the version in this state in the model's partition."""
         return keys.partition(self.model), keys.place(self.state)
 
 
@@ -227,6 +233,7 @@ class Rollout(Record):
 
     @property
     def key(self) -> tuple[str, str]:
+        """Its place in the model's partition, under ``ROLLOUT#`` and its id."""
         return keys.partition(self.model), keys.rollout(self.rollout_id)
 
     @property
@@ -254,6 +261,7 @@ class Snapshot(Record):
 
     @property
     def key(self) -> tuple[str, str]:
+        """Its place in the partition of the model's snapshots, under its hash."""
         return keys.snapshots_partition(self.model), keys.snapshot(self.snapshot_hash)
 
 
@@ -280,6 +288,7 @@ class Window(Record):
 
     @property
     def key(self) -> tuple[str, str]:
+        """Its place in the partition of the model's windows, under its end."""
         return keys.windows_partition(self.model), keys.window(self.end)
 
 
@@ -316,6 +325,7 @@ class AuditRecord(Record):
 
     @property
     def key(self) -> tuple[str, str]:
+        """Its place in the model's partition, under ``AUDIT#`` and its number."""
         return keys.partition(self.model), keys.audit(self.sequence)
 
 
@@ -329,4 +339,5 @@ class AuditHead(Record):
 
     @property
     def key(self) -> tuple[str, str]:
+        """The one place for the chain's end in the model's partition."""
         return keys.partition(self.model), keys.AUDIT_HEAD

@@ -92,12 +92,15 @@ class RemoteVersions(Versions):
         self._writer = writer
 
     def register(self, *, refit: dict[str, Any] | None = None, **given: Any) -> Version:
+        """As :meth:`Versions.register`."""
         return self._writer.ask(Version, commands.RegisterVersion(refit=refit, **given))
 
     def mark_evaluated(self, number: int, **given: Any) -> Version:
+        """As :meth:`Versions.mark_evaluated`."""
         return self._writer.ask(Version, commands.MarkEvaluated(number, **given))
 
     def retire(self, number: int, **given: Any) -> Version:
+        """As :meth:`Versions.retire`."""
         return self._writer.ask(Version, commands.Retire(number, **given))
 
 
@@ -109,12 +112,15 @@ class RemoteRuns(Runs):
         self._writer = writer
 
     def open(self, run_id: str, **given: Any) -> Run:
+        """As :meth:`Runs.open`."""
         return self._writer.ask(Run, commands.OpenRun(run_id, **given))
 
     def close(self, run_id: str, *, trained: bool = True, **given: Any) -> Run:
+        """As :meth:`Runs.close`."""
         return self._writer.ask(Run, commands.CloseRun(run_id, trained=trained, **given))
 
     def release_stale(self, run_id: str, **given: Any) -> Run:
+        """As :meth:`Runs.release_stale`."""
         return self._writer.ask(Run, commands.ReleaseStaleRun(run_id, **given))
 
 
@@ -126,28 +132,36 @@ class RemoteRollouts(Rollouts):
         self._writer = writer
 
     def start(self, rollout: Rollout, **given: Any) -> Rollout:
+        """As :meth:`Rollouts.start`; what the store decides of a rollout is not sent."""
         begun = {name: getattr(rollout, name) for name in _BEGUN}
         return self._writer.ask(Rollout, commands.StartRollout(**begun, **given))
 
     def step(self, rollout_id: str, **given: Any) -> Rollout:
+        """As :meth:`Rollouts.step`."""
         return self._writer.ask(Rollout, commands.StepRollout(rollout_id, **given))
 
     def record_check(self, rollout_id: str, check: dict[str, Any], **given: Any) -> Rollout:
+        """As :meth:`Rollouts.record_check`."""
         return self._writer.ask(Rollout, commands.RecordCheck(rollout_id, check, **given))
 
     def promote(self, rollout_id: str, **given: Any) -> Rollout:
+        """As :meth:`Rollouts.promote`."""
         return self._writer.ask(Rollout, commands.Promote(rollout_id, **given))
 
     def roll_back(self, rollout_id: str, *, only_canary: bool = False, **given: Any) -> Rollout:
+        """As :meth:`Rollouts.roll_back`."""
         return self._writer.ask(Rollout, commands.RollBack(rollout_id, only_canary=only_canary, **given))
 
     def end(self, rollout_id: str, **given: Any) -> Rollout:
+        """As :meth:`Rollouts.end`."""
         return self._writer.ask(Rollout, commands.EndRollout(rollout_id, **given))
 
     def note_reconciled(self, rollout_run: str, version: int, **given: Any) -> None:
+        """As :meth:`Rollouts.note_reconciled`."""
         self._writer.answered(commands.NoteReconciled(rollout_run, version, **given))
 
     def republish(self, run_id: str, version: int, **given: Any) -> None:
+        """As :meth:`Rollouts.republish`."""
         self._writer.answered(commands.Republish(run_id, version, **given))
 
 

@@ -40,6 +40,7 @@ class Parity:
     label_flips: int
 
     def as_dict(self) -> dict[str, Any]:
+        """The comparison as JSON values, for ``parity.json``."""
         return asdict(self)
 
 

@@ -20,10 +20,12 @@ class Frame:
 
     @property
     def numbers(self) -> list[str]:
+        """The number columns among these, in their order."""
         return [c for c in self.columns if c in self.inputs.numbers]
 
     @property
     def categories(self) -> list[str]:
+        """The category columns among these, in their order."""
         return [c for c in self.columns if c in self.inputs.categories]
 
 
