@@ -48,6 +48,7 @@ class Cell:
     margin: float
 
     def promised(self, confidence: float) -> bool:
+        """Whether this kind of row is frequent enough for a verdict on so many rows to cover it."""
         return self.share >= rarest_seen(confidence, self.rows)
 
 
@@ -73,10 +74,12 @@ def _against_nothing(differences: np.ndarray) -> tuple[Estimate, Estimate]:
 
 
 def log_loss(truth: np.ndarray, answered: np.ndarray) -> np.ndarray:
+    """The log loss of each row."""
     return np.asarray(-truth * np.log(answered) - (1 - truth) * np.log1p(-answered))
 
 
 def probability(z: np.ndarray | float) -> np.ndarray:
+    """Log odds as probabilities."""
     return np.asarray(1 / (1 + np.exp(-np.asarray(z))))
 
 
@@ -101,6 +104,7 @@ class SurelyWrong:
             low, high = (low, self.off) if enough else (self.off, high)
 
     def __call__(self, rng: Rng, rows: int) -> tuple[Estimate, Estimate]:
+        """The losses of candidate and champion on freshly drawn rows."""
         z, rare = self.centre + rng.normal(0, 1, rows), rng.random(rows) < self.share
         labels = (rng.random(rows) < np.where(rare, 1.0, probability(z))).astype(np.int64)
         candidate = np.where(rare, probability(self.logit), probability(z))
@@ -109,6 +113,7 @@ class SurelyWrong:
 
 
 def pareto(index: float) -> Callable[[Rng, int], np.ndarray]:
+    """Differences of mean zero with the right tail of a Pareto distribution of that index."""
     return lambda rng, rows: rng.pareto(index, rows) - 1 / (index - 1)
 
 
@@ -140,6 +145,7 @@ def passes(cell: Cell, rng: Rng, draws: int, confidence: float) -> tuple[float, 
 
 
 def faults_table(title: str, cells: list[Cell], draws: int, again: int, confidence: float, seed: int) -> None:
+    """How often a candidate passes that is badly wrong on a rare kind of row, and no better for it."""
     print(f"\n{title}: passes in percent of {draws} draws, better / not worse; declared {100 * (1 - confidence):.3g}.")
     print("(In brackets: rarer than what the verdict says this test part can miss.)\n")
     sizes = sorted({cell.rows for cell in cells})
@@ -165,6 +171,7 @@ def faults_table(title: str, cells: list[Cell], draws: int, again: int, confiden
 
 
 def tails_table(rows_of: list[int], draws: int, confidence: float, seed: int) -> None:
+    """How often candidates pass whose differences have heavy tails, and how often a single row is refused for it."""
     print(f"\nHeavy tails: in percent of {draws} draws, no better and passed / better by 4, by 10 standard errors and")
     print(f"passed / one row has too much of the squares. Declared: {100 * (1 - confidence):.3g}.\n")
     print(f"{'':14} " + " ".join(f"{f'{rows:,} rows':>21}" for rows in rows_of))
@@ -182,6 +189,7 @@ def tails_table(rows_of: list[int], draws: int, confidence: float, seed: int) ->
 
 
 def regression_cells(rows_of: list[int]) -> list[Cell]:
+    """The settings of a regression."""
     kinds = {
         "misses alike": (0.0, 0.1),
         "misses alike, much noise": (0.0, 1.0),
@@ -197,6 +205,7 @@ def regression_cells(rows_of: list[int]) -> list[Cell]:
 
 
 def binary_cells(rows_of: list[int]) -> list[Cell]:
+    """The settings of a binary classification."""
     cells = []
     for centre in (-1.0, -4.0):
         for logit in (-3.0, -7.0, -13.0):
@@ -208,6 +217,7 @@ def binary_cells(rows_of: list[int]) -> list[Cell]:
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=400)
     parser.add_argument("--again", type=int, default=2000, help="draws of the cells where most passed")
