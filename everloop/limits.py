@@ -9,10 +9,40 @@ UNUSABLE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, which no key or category means, and lone surrogates, which are no text at all."""
 
 INVISIBLE_CHARACTERS = re.compile(
-    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufeff"
+    "\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
 )
-"""What nobody sees, and no writing needs: zero-width spaces, byte order marks, marks of direction, tags. Joiners
-(U+200C, U+200D) are not among them: Persian and emoji are written with them."""
+"""What nobody sees, and no writing needs: zero-width spaces, byte order marks, marks of direction, tags, fillers of
+Hangul, blank patterns. They are Unicode's Default_Ignorable_Code_Point (a test holds them to it) and what it draws
+blank, without selectors and joiners."""
+
+SELECTORS = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""What chooses another shape of the character before: Mongolian and emoji are written with them. Nobody sees whether
+one is there, so no key has any."""
+
+JOINERS = re.compile("[\u200c\u200d]")
+"""Persian and emoji are written with them, between other characters."""
+
+
+def hidden_in_key(text: str) -> str:
+    """The first character of ``text`` that a key may not have because nobody sees it; empty when there is none."""
+    if text.isascii():
+        return ""
+    found = INVISIBLE_CHARACTERS.search(text) or SELECTORS.search(text)
+    if found is None and text and (JOINERS.match(text[0]) or JOINERS.match(text[-1])):
+        found = JOINERS.search(text)
+    return found[0] if found else ""
+
+
+def shows_nothing(text: str) -> bool:
+    """Whether a text has hidden characters and, but for spaces, no others: it would pass for a missing one."""
+    if text.isascii():
+        return False
+    seen = _HIDDEN.sub("", text)
+    return seen != text and not seen.strip()
+
+
+_HIDDEN = re.compile("|".join(each.pattern for each in (INVISIBLE_CHARACTERS, SELECTORS, JOINERS)))
 
 LARGEST_VALUE = 1e60
 """Of either sign. Monitoring sums fourth powers of what it counts, and squares those sums again to find their error:

@@ -11,7 +11,7 @@ import unicodedata
 from typing import Any
 
 from everloop.exceptions import TerminalError
-from everloop.limits import INVISIBLE_CHARACTERS, UNUSABLE_CHARACTERS
+from everloop.limits import UNUSABLE_CHARACTERS, hidden_in_key
 from everloop.shown import shown
 
 MAX_KEY_LENGTH = 256
@@ -87,14 +87,13 @@ def _text_key(value: str) -> str:
     if not value.isascii():
         value = unicodedata.normalize("NFC", value)
         _refuse_long(value)
-    if not value.isprintable():
-        if UNUSABLE_CHARACTERS.search(value):
-            raise KeyRefusedError("control_character", "a text with a control character")
-        if found := INVISIBLE_CHARACTERS.search(value):
-            raise _refused(
-                f"a text with an invisible character, U+{ord(found[0]):04X}, which the same key from elsewhere would "
-                "not have; take it out (a byte order mark, pandas: encoding='utf-8-sig')"
-            )
+    if not value.isprintable() and UNUSABLE_CHARACTERS.search(value):
+        raise KeyRefusedError("control_character", "a text with a control character")
+    if hidden := hidden_in_key(value):
+        raise _refused(
+            f"a text with an invisible character, U+{ord(hidden):04X}, which the same key from elsewhere would "
+            "not have; take it out (a byte order mark, pandas: encoding='utf-8-sig')"
+        )
     if value[0].isspace() or value[-1].isspace():
         raise _refused("a text with white space at an end; strip it (pandas: .str.strip())")
     if _FORMULA_TEXT.fullmatch(value):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from everloop.dataset.violations import Violation
-from everloop.limits import UNUSABLE_CHARACTERS, value_range
+from everloop.limits import UNUSABLE_CHARACTERS, shows_nothing, value_range
 from everloop.shown import shown
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ def _category_findings(column: pd.Series, feature: Feature) -> Iterator[Finding]
         yield _missing(column)
     yield _too_long(column, feature.max_length)
     yield _control_characters(column)
+    yield _nothing_seen(column)
     if feature.values is not None and feature.unseen == "refuse":
         unknown = column.notna().to_numpy() & ~column.isin(feature.values).to_numpy()
         rule = f"none of the allowed values {', '.join(feature.values[:10])}"
@@ -169,6 +170,11 @@ def _too_long(column: pd.Series, limit: int) -> Finding:
 def _control_characters(column: pd.Series) -> Finding:
     broken = _where_text(column, lambda text: not text.isprintable() and bool(UNUSABLE_CHARACTERS.search(text)))
     return Finding("control_character", str(column.name), broken, "text with a control character", column)
+
+
+def _nothing_seen(column: pd.Series) -> Finding:
+    broken = _where_text(column, shows_nothing)
+    return Finding("nothing_seen", str(column.name), broken, "text of which nothing is seen", column)
 
 
 def shown_cell(cell: object) -> str:

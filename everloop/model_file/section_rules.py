@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from everloop.lake_tables import RESERVED_COLUMNS
+from everloop.limits import shows_nothing
 from everloop.model_file.misfit import Misfit
 from everloop.model_file.partial import Rule, all_known, known, value_of
 
@@ -69,6 +70,8 @@ def _each_value(feature: Any) -> Iterator[Misfit]:
             yield Misfit(("values", index), value, f"a text of {most or 'one character or more'}")
         elif not value.isprintable() and _CONTROL_CHARACTERS.search(value):
             yield Misfit(("values", index), value, "a text without control characters")
+        elif shows_nothing(value):
+            yield Misfit(("values", index), value, "a text of which something is seen")
         elif value in seen:
             yield Misfit(("values", index), value, "each value once")
         seen.add(value)

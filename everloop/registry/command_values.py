@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from everloop.instants import parse_instant
+from everloop.limits import hidden_in_key
 from everloop.shown import shown
 
 MAX_NAME = 256
@@ -59,8 +60,8 @@ def _of_text(field: str, value: str) -> Iterator[str]:
             return
         if not YEARS[0] <= year <= YEARS[1]:
             yield f"is {shown(value)}: the registry takes the years {YEARS[0]} to {YEARS[1]}"
-    elif field not in _TEXTS and not (0 < len(value) <= MAX_NAME and value.isprintable()):
-        yield f"has {len(value):,} characters, {shown(value[:40])}: a name has 1 to {MAX_NAME}, all of them printable"
+    elif field not in _TEXTS and not (0 < len(value) <= MAX_NAME and value.isprintable() and not hidden_in_key(value)):
+        yield f"has {len(value):,} characters, {value[:40]!a}: a name has 1 to {MAX_NAME}, all of them visible"
 
 
 def _of_gate(gate: Mapping[str, Any]) -> Iterator[str]:

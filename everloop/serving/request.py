@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from everloop.json_text import read_json
-from everloop.limits import UNUSABLE_CHARACTERS
+from everloop.limits import UNUSABLE_CHARACTERS, shows_nothing
 from everloop.row_key import KeyRefusedError, row_key
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.exceptions import RequestError
@@ -296,6 +296,10 @@ def _text(value: Any, name: str, max_length: int, index: int) -> str:
         )
     if not value.isprintable() and UNUSABLE_CHARACTERS.search(value):
         raise RequestError("wrong_type", f"{name!r} has a control character: {value!r}", field=name, index=index)
+    if shows_nothing(value):
+        raise RequestError(
+            "wrong_type", f"{name!r} is {value!a}, of which nothing is seen; send null", field=name, index=index
+        )
     return value
 
 

@@ -64,6 +64,7 @@ def test_a_valid_table_is_accepted_whole_and_typed() -> None:
         ("line", ["north", "south", None, "", "west"], "missing_not_allowed", [3, 4]),
         ("line", ["north", 3, "south", "north", "west"], "wrong_type", [2]),
         ("operator", ["x" * 65, "a", None, "", "b"], "too_long", [1]),
+        ("operator", ["\u3164", "a", "\u2800\ufe0f", "❤\ufe0f", "b"], "nothing_seen", [1, 3]),
     ],
 )
 def test_rows_that_break_a_rule_are_refused_and_told(column: str, cells: list[Any], code: str, rows: list[int]) -> None:
