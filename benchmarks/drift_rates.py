@@ -17,6 +17,7 @@ from functools import partial
 
 import numpy as np
 
+from everloop.documents.window import WindowRecord
 from everloop.monitoring.build import category_bins, number_bins
 from everloop.monitoring.counting import bin_indices, counted, counted_daily
 from everloop.monitoring.drift import DriftPolicy, judge_drift
@@ -24,7 +25,6 @@ from everloop.monitoring.natural import natural_variation
 from everloop.monitoring.own_scores import DAYS, own_scores
 from everloop.monitoring.profile import Profile
 from everloop.monitoring.reference import SCORE, FeatureReference, Reference
-from everloop.window_record import WindowRecord
 from tests.helpers.window_records import window_record
 
 COMMON = [f"c{i}" for i in range(4)]

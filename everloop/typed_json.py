@@ -28,6 +28,9 @@ from everloop.shown import shown
 
 T = TypeVar("T")
 
+PIPELINE_SENDS = "the pipeline sends these: deploy the model's stack again, so that both are of one release"
+"""The remedy of an event that the pipeline's definition and its function do not agree on."""
+
 Event = Mapping[str, object]
 """What a handler is invoked with, before it is read."""
 

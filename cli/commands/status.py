@@ -11,8 +11,8 @@ from everloop.cli.operations.runs import why_no_refit
 from everloop.cli.operations.status import ModelStatus, model_status
 from everloop.cli.options import json_option
 from everloop.cli.output import Output, minute
+from everloop.documents.window import WindowRecord
 from everloop.registry.records import Window
-from everloop.window_record import WindowRecord
 
 
 @click.command()

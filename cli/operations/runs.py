@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from everloop.cli.account import Account
 from everloop.cli.operations.rollouts import refuse_while_running, require_reason, take_back
+from everloop.documents.records import RefitChoice
 from everloop.instants import format_instant
 from everloop.registry.records import Rollout, Run
 
@@ -20,7 +20,7 @@ class Released:
     taken_back: bool
 
 
-def why_no_refit(refit: dict[str, Any]) -> str:
+def why_no_refit(refit: RefitChoice) -> str:
     """Why a run registered its evaluated model and no refit of it, in one line."""
     return "; ".join(reason["sentence"] for reason in refit["reasons"] if not reason["passed"])
 

@@ -16,6 +16,7 @@ from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError, RunActiveError
 from everloop.cli.operations.waiting import busy, waiting_of
 from everloop.instants import format_instant
+from everloop.reasons import ReasonDocument
 from everloop.registry.causes import readable_cause
 from everloop.registry.exceptions import UnknownRunError
 
@@ -44,7 +45,7 @@ class Verdict:
     status: str
     verdict: str | None
     version: int | None
-    reasons: list[dict[str, Any]]
+    reasons: list[ReasonDocument]
     cause: str | None = None
 
 

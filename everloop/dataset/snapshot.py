@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from everloop.dataset.frame_contract import alike_violations, check_snapshot
 from everloop.dataset.lake import in_lake_order
 from everloop.dataset.snapshot_query import SUPERSEDED
 from everloop.dataset.splits import TimeSplit, time_split
+from everloop.documents.snapshot import ColumnDocument, SnapshotDocument
 from everloop.instants import format_instant
 
 if TYPE_CHECKING:
@@ -52,17 +53,27 @@ class Snapshot:
 
     model: str
     snapshot_hash: str
-    columns: list[dict[str, str]]
+    columns: list[ColumnDocument]
     boundary: str
     rows: dict[str, int]
     time_range: list[str]
     label_mean: dict[str, float]
-    profile: dict[str, dict[str, Any]]
+    profile: dict[str, dict[str, object]]
     source: dict[str, str]
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> SnapshotDocument:
         """The document of ``snapshot.json``."""
-        return asdict(self)
+        return {
+            "model": self.model,
+            "snapshot_hash": self.snapshot_hash,
+            "columns": self.columns,
+            "boundary": self.boundary,
+            "rows": self.rows,
+            "time_range": self.time_range,
+            "label_mean": self.label_mean,
+            "profile": self.profile,
+            "source": self.source,
+        }
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,9 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
     if alike:
         raise ContractViolationError(f"the training set of {declaration.model}", alike)
     boundary = _instant(split.boundary)
-    columns = [{"name": str(name), "type": _TYPES[rows[name].dtype.kind]} for name in rows.columns]
+    columns: list[ColumnDocument] = [
+        {"name": str(name), "type": _TYPES[rows[name].dtype.kind]} for name in rows.columns
+    ]
     identity = {"kind": "snapshot", "model": declaration.model, "columns": columns, "boundary": boundary}
     snapshot = Snapshot(
         model=declaration.model,
@@ -140,7 +153,7 @@ def _label_means(rows: pd.DataFrame, split: TimeSplit) -> dict[str, float]:
     return {"train": float(labels[split.train].mean()), "test": float(labels[split.test].mean())}
 
 
-def _profile(column: pd.Series) -> dict[str, Any]:
+def _profile(column: pd.Series) -> dict[str, object]:
     missing = int(column.isna().sum())
     if column.dtype.kind == "O":
         counts = column.value_counts()

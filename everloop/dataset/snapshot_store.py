@@ -8,6 +8,8 @@ from typing import Any
 
 from everloop.dataset.lake import parquet_bytes
 from everloop.dataset.snapshot import SnapshotParts
+from everloop.documents.snapshot import SnapshotDocument
+from everloop.typed_json import read_as
 
 DOCUMENT = "snapshot.json"
 
@@ -29,7 +31,7 @@ class StoredSnapshot:
     train_uri: str
     test_uri: str
     test_features_uri: str
-    document: dict[str, Any]
+    document: SnapshotDocument
 
 
 def store_snapshot(s3_client: Any, bucket: str, parts: SnapshotParts) -> StoredSnapshot:
@@ -48,10 +50,14 @@ def store_snapshot(s3_client: Any, bucket: str, parts: SnapshotParts) -> StoredS
     return StoredSnapshot(uri, f"{uri}train/", f"{uri}test/", f"{uri}test_features/", document)
 
 
-def _stored_document(s3_client: Any, bucket: str, prefix: str) -> dict[str, Any] | None:
+def _stored_document(s3_client: Any, bucket: str, prefix: str) -> SnapshotDocument | None:
     try:
         answer = s3_client.get_object(Bucket=bucket, Key=prefix + DOCUMENT)
     except s3_client.exceptions.NoSuchKey:
         return None
-    document: dict[str, Any] = json.loads(answer["Body"].read())
-    return document
+    return read_as(
+        SnapshotDocument,
+        json.loads(answer["Body"].read()),
+        f"snapshot document (s3://{bucket}/{prefix}{DOCUMENT})",
+        "restore the object's first version",
+    )

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
+from everloop.documents.window import DriftDocument
 from everloop.monitoring.bins import CategoryBins
 from everloop.monitoring.divergence import (
     distance,
@@ -29,7 +30,6 @@ from everloop.monitoring.divergence import (
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import SCORE, FeatureReference, Natural, Reference
 from everloop.statistics.f_distribution import f_tail
-from everloop.window_record import DriftDocument
 
 FEWEST_OF_A_CATEGORY = 10
 """Rows of the reference with which a category is compared by itself."""

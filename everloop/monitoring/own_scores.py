@@ -17,12 +17,12 @@ from datetime import datetime, timedelta
 from functools import reduce
 from operator import add
 
+from everloop.documents.window import ScoreReferenceDocument, WindowRecord
 from everloop.instants import format_instant, parse_instant
 from everloop.monitoring.drift import DriftPolicy
 from everloop.monitoring.natural import FEWEST_SPANS, natural_variation
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import FeatureReference, Reference
-from everloop.window_record import ScoreReferenceDocument, WindowRecord
 
 DAYS = 21
 """Of a score reference at least: each day of the week three times. With 14, days that differ much alarmed one and a

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from everloop.documents.window import OutcomesDocument, ProfileDocument
 from everloop.monitoring.exceptions import BinsDifferError, ProfileFormatError
-from everloop.window_record import OutcomesDocument, ProfileDocument
 
 
 @dataclass(frozen=True)

@@ -38,13 +38,13 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
 
+from everloop.documents.window import DeviationDocument, IntervalDocument, QualityDocument
 from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, least_area_error, rows_needed
 from everloop.monitoring.profile import Outcomes
 from everloop.monitoring.reference import Reference
 from everloop.statistics.binomial import both_tails
 from everloop.statistics.clusters import error_of_mean
 from everloop.statistics.student_t import t_cdf, t_quantile
-from everloop.window_record import DeviationDocument, IntervalDocument, QualityDocument
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import QualityTrigger

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from everloop.documents.window import WindowRecord
 from everloop.instants import parse_instant
 from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.drift import DriftPolicy, DriftReport, judge_drift
@@ -19,7 +20,6 @@ from everloop.monitoring.watchable import watchable
 from everloop.monitoring.window import Watched, watched_before, window_record, without_gaps
 from everloop.registry.records import Champion, Run
 from everloop.retraining.decision import Decision, Facts, FallenQuality, PastRun, decide
-from everloop.window_record import WindowRecord
 
 Rows = list[dict[str, str | None]]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from everloop.documents.window import ProfileDocument, WindowRecord
 from everloop.limits import LARGEST_VALUE
 from everloop.monitoring.drift import DriftReport
 from everloop.monitoring.own_scores import OwnScores
@@ -16,7 +17,6 @@ from everloop.monitoring.quality import QualityReport
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watchable import part_of_reference
 from everloop.retraining.decision import Decision
-from everloop.window_record import ProfileDocument, WindowRecord
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ included, is not: keep :attr:`ChainVerdict.head` somewhere else and compare it t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,7 @@ class Entry:
     version: int | None = None
     run_id: str | None = None
     reason: str | None = None
-    details: dict[str, Any] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def seal(
             version=entry.version,
             run_id=entry.run_id,
             reason=entry.reason,
-            details=entry.details,
+            details=dict(entry.details),
         )
         previous = link_hash(unsealed.to_json(), previous)
         records.append(AuditRecord(**{**unsealed.to_json(), "hash": previous}))

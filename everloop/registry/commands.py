@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
+from everloop.documents.records import AliasFound, Files, GateVerdict, GuardrailCheck, RefitChoice, Trigger
+from everloop.reasons import ReasonDocument
 from everloop.registry.command_values import value_problems
 from everloop.registry.exceptions import CommandRefusedError
 from everloop.registry.items import Record
@@ -33,7 +35,7 @@ class OpenRun(Command):
 
     run_id: str
     kind: str
-    trigger: dict[str, Any]
+    trigger: Trigger
     at: str
     actor: str
     quota_runs: int
@@ -78,12 +80,12 @@ class RegisterVersion(Command):
     run_id: str
     snapshot_hash: str
     code_sha256: str
-    files: dict[str, Any]
-    metrics: dict[str, Any]
-    gate: dict[str, Any]
+    files: Files
+    metrics: dict[str, float]
+    gate: GateVerdict
     at: str
     actor: str
-    refit: dict[str, Any] | None
+    refit: RefitChoice | None
 
     def carry_out(self, store: RegistryStore) -> Record | None:
         return store.versions.register(**_shallow(self))
@@ -157,7 +159,7 @@ class RecordCheck(Command):
     """See :meth:`Rollouts.record_check`."""
 
     rollout_id: str
-    check: dict[str, Any]
+    check: GuardrailCheck
     at: str
     actor: str
 
@@ -182,7 +184,7 @@ class RollBack(Command):
     """See :meth:`Rollouts.roll_back`."""
 
     rollout_id: str
-    reasons: list[Any]
+    reasons: list[ReasonDocument]
     at: str
     actor: str
     only_canary: bool
@@ -210,7 +212,7 @@ class NoteReconciled(Command):
 
     rollout_run: str
     version: int
-    details: dict[str, Any]
+    details: AliasFound
     at: str
     actor: str
 
@@ -300,5 +302,6 @@ def _types(kind: type[Any]) -> dict[str, frozenset[type]]:
 
 def _json_types(hint: Any) -> set[type]:
     options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    found: set[type] = {get_origin(option) or option for option in options}
+    origins = {get_origin(option) or option for option in options}
+    found: set[type] = {dict if is_typeddict(origin) else origin for origin in origins}
     return found | ({int} if float in found else set())

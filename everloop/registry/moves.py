@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from everloop.registry import changes
 from everloop.registry.audit import Entry
@@ -28,7 +28,7 @@ def move(
     at: str,
     actor: str,
     reason: str | None = None,
-    details: dict[str, Any] | None = None,
+    details: Mapping[str, object] | None = None,
 ) -> Move:
     """Work out a declared move. The champion pointer is the caller's business.
 

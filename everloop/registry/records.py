@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
+from everloop.documents.records import Files, GateVerdict, GuardrailCheck, RefitChoice, Trigger
+from everloop.documents.snapshot import SnapshotDocument
+from everloop.documents.window import WindowDocument, WindowRecord
 from everloop.manifest import EVALUATED, SIBLING
+from everloop.reasons import ReasonDocument
 from everloop.registry import keys
 from everloop.registry.items import Record
 from everloop.registry.states import State
-from everloop.window_record import WindowDocument, WindowRecord
 
 OPEN_ROLLOUT = frozenset({"canary", "baking"})
 """The statuses of a rollout that has not ended."""
@@ -53,10 +56,10 @@ class Version(Record):
     code_sha256: str
     created_at: str
     state_since: str
-    files: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    gate: dict[str, Any] = field(default_factory=dict)
-    refit: dict[str, Any] = field(default_factory=dict)
+    files: Files = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    gate: GateVerdict = field(default_factory=GateVerdict)
+    refit: RefitChoice = field(default_factory=RefitChoice)
     reason: str | None = None
 
     def __post_init__(self) -> None:
@@ -68,7 +71,7 @@ class Version(Record):
         return self.refit.get("serves") == "refit"
 
     @property
-    def evaluated_files(self) -> dict[str, Any]:
+    def evaluated_files(self) -> Files:
         """The files that its evaluation is about: name to ``{"sha256", "bytes"}``."""
         if not self.serves_refit:
             return {name: self.files[name] for name in EVALUATED if name in self.files}
@@ -119,13 +122,13 @@ class Run(Record):
     started_at: str
     as_of: str
     status: str = "open"
-    trigger: dict[str, Any] = field(default_factory=dict)
+    trigger: Trigger = field(default_factory=Trigger)
     champion_version: int | None = None
     version: int | None = None
     snapshot_hash: str | None = None
     verdict: str | None = None
-    gate_reasons: list[Any] = field(default_factory=list)
-    refit: dict[str, Any] = field(default_factory=dict)
+    gate_reasons: list[ReasonDocument] = field(default_factory=list)
+    refit: RefitChoice = field(default_factory=RefitChoice)
     ended_at: str | None = None
     cause: str | None = None
     trained: bool = True
@@ -228,8 +231,8 @@ class Rollout(Record):
     step_started_at: str | None = None
     promoted_at: str | None = None
     ended_at: str | None = None
-    last_check: dict[str, Any] = field(default_factory=dict)
-    reasons: list[Any] = field(default_factory=list)
+    last_check: GuardrailCheck = field(default_factory=GuardrailCheck)
+    reasons: list[ReasonDocument] = field(default_factory=list)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -257,7 +260,7 @@ class Snapshot(Record):
     snapshot_hash: str
     uri: str
     created_at: str
-    document: dict[str, Any] = field(default_factory=dict)
+    document: SnapshotDocument = field(default_factory=SnapshotDocument)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from everloop.documents.pipeline import GateState, RefitState
+from everloop.documents.records import Files, GateVerdict, RefitChoice
 from everloop.json_text import read_json
 from everloop.limits import largest_file
 from everloop.manifest import EVALUATED, FILES, MANIFEST, MODEL, REFIT, SIBLING, Manifest, file_entries
@@ -37,11 +39,10 @@ class Candidate:
     ----------
     evaluation_uri : str
         ``s3://bucket/prefix/`` the evaluation wrote to.
-    gate : dict
-        The gate's answer: ``{"verdict", "reasons", "metrics", "report_sha256"}``, the last of the report it judged.
-    refit : dict or None
-        The gate's answer on the refit: ``{"serves": "refit" | "evaluated", "reasons", "report_sha256"}``, the last of
-        the check's report, or None where there is none. None altogether where no refit was to be made.
+    gate : GateState
+        The gate's answer.
+    refit : RefitState or None
+        The gate's answer on the refit; None where no refit was to be made.
     refit_uri : str or None
         ``s3://bucket/prefix/`` the check wrote to.
     """
@@ -49,8 +50,8 @@ class Candidate:
     run_id: str
     snapshot_hash: str
     evaluation_uri: str
-    gate: dict[str, Any]
-    refit: dict[str, Any] | None = None
+    gate: GateState
+    refit: RefitState | None = None
     refit_uri: str | None = None
 
 
@@ -82,7 +83,9 @@ def register_candidate(
     report = _document(contents["report.json"], f"{candidate.evaluation_uri}report.json")
     check_report(report, contents, model=store.model, candidate=candidate)
     contents = with_refit(contents, candidate, s3)
-    files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in contents.items()}
+    files: Files = {
+        name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in contents.items()
+    }
     code_sha256 = report["code_sha256"]
 
     version = store.versions.register(
@@ -91,8 +94,12 @@ def register_candidate(
         code_sha256=code_sha256,
         files=files,
         metrics=candidate.gate["metrics"],
-        gate={name: candidate.gate[name] for name in ("verdict", "reasons", "report_sha256")},
-        refit=candidate.refit or {},
+        gate=GateVerdict(
+            verdict=candidate.gate["verdict"],
+            reasons=candidate.gate["reasons"],
+            report_sha256=candidate.gate["report_sha256"],
+        ),
+        refit=recorded_choice(candidate.refit),
         at=at,
         actor=actor,
     )
@@ -117,6 +124,13 @@ def register_candidate(
     return store.versions.mark_evaluated(version.version, at=at, actor=actor)
 
 
+def recorded_choice(refit: RefitState | None) -> RefitChoice:
+    """The choice between two siblings as the registry keeps it."""
+    if refit is None:
+        return {}
+    return {"serves": refit["serves"], "reasons": refit["reasons"], "report_sha256": refit["report_sha256"]}
+
+
 def with_refit(evaluated: dict[str, bytes], candidate: Candidate, s3: Any) -> dict[str, bytes]:
     """The files to register: the evaluated ones, with what there is of a refit.
 
@@ -127,10 +141,10 @@ def with_refit(evaluated: dict[str, bytes], candidate: Candidate, s3: Any) -> di
     ArtifactMismatchError
         When the check's report is not the one that was judged, or the files are not the ones it is about.
     """
-    refit, uri = candidate.refit or {}, candidate.refit_uri
-    judged = refit.get("report_sha256")
-    if judged is None or uri is None:
+    refit, uri = candidate.refit, candidate.refit_uri
+    if refit is None or refit["report_sha256"] is None or uri is None:
         return evaluated
+    judged = refit["report_sha256"]
     report = _read(s3, uri, REFIT)
     found = hashlib.sha256(report).hexdigest()
     if found != judged:
@@ -164,7 +178,7 @@ def check_judged(report: bytes, candidate: Candidate) -> None:
     ArtifactMismatchError
         Naming both hashes.
     """
-    judged, found = candidate.gate.get("report_sha256"), hashlib.sha256(report).hexdigest()
+    judged, found = candidate.gate["report_sha256"], hashlib.sha256(report).hexdigest()
     if found != judged:
         raise ArtifactMismatchError(
             f"{candidate.evaluation_uri}report.json has sha256 {found}, and the gate judged one with {judged}: it was"

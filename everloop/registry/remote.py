@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from everloop.busy_services import ServiceBusyError
+from everloop.documents.records import GuardrailCheck, RefitChoice
 from everloop.json_text import canonical_json
 from everloop.registry import commands
 from everloop.registry.evidence import Snapshots, Windows
@@ -91,7 +92,7 @@ class RemoteVersions(Versions):
         super().__init__(ledger, snapshots)
         self._writer = writer
 
-    def register(self, *, refit: dict[str, Any] | None = None, **given: Any) -> Version:
+    def register(self, *, refit: RefitChoice | None = None, **given: Any) -> Version:
         """As :meth:`Versions.register`."""
         return self._writer.ask(Version, commands.RegisterVersion(refit=refit, **given))
 
@@ -140,7 +141,7 @@ class RemoteRollouts(Rollouts):
         """As :meth:`Rollouts.step`."""
         return self._writer.ask(Rollout, commands.StepRollout(rollout_id, **given))
 
-    def record_check(self, rollout_id: str, check: dict[str, Any], **given: Any) -> Rollout:
+    def record_check(self, rollout_id: str, check: GuardrailCheck, **given: Any) -> Rollout:
         """As :meth:`Rollouts.record_check`."""
         return self._writer.ask(Rollout, commands.RecordCheck(rollout_id, check, **given))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
+from everloop.documents.records import AliasFound, GuardrailCheck
 from everloop.instants import parse_instant
+from everloop.reasons import ReasonDocument
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
 from everloop.registry.changes import Change, free, holds
@@ -122,7 +124,7 @@ class Rollouts:
         self._ledger.commit(operation, f"rollout {rollout_id}: step {step_index}", plan)
         return self.get(rollout_id)
 
-    def record_check(self, rollout_id: str, check: dict[str, Any], *, at: str, actor: str) -> Rollout:
+    def record_check(self, rollout_id: str, check: GuardrailCheck, *, at: str, actor: str) -> Rollout:
         """Record a decision of the guardrail: ``{"at", "phase", "decision", "reasons", …}``."""
 
         def plan() -> Plan:
@@ -172,7 +174,7 @@ class Rollouts:
         return self.get(rollout_id)
 
     def roll_back(
-        self, rollout_id: str, *, reasons: list[Any], at: str, actor: str, only_canary: bool = False
+        self, rollout_id: str, *, reasons: list[ReasonDocument], at: str, actor: str, only_canary: bool = False
     ) -> Rollout:
         """Undo a rollout, before or after its promotion.
 
@@ -248,7 +250,7 @@ class Rollouts:
 
         self._ledger.commit(f"republish:{run_id}:{lambda_version}", f"publish version {version} again", plan)
 
-    def note_reconciled(self, rollout_run: str, version: int, *, details: dict[str, Any], at: str, actor: str) -> None:
+    def note_reconciled(self, rollout_run: str, version: int, *, details: AliasFound, at: str, actor: str) -> None:
         """Note that the alias was found elsewhere, and put back to where the registry says, before a rollout.
 
         Parameters
@@ -257,8 +259,7 @@ class Rollouts:
             The run whose rollout found it.
         version : int
             The champion.
-        details : dict
-            ``{"found", "candidate", "percent", "settled"}``: where the alias pointed, and where it does now.
+        details : AliasFound
         """
         entry = Entry(at, "alias_reconciled", actor, version, rollout_run, None, details)
         self._ledger.note(entry, operation=f"reconcile:{rollout_run}:{at}")
@@ -344,7 +345,7 @@ def _champion_unmoved(model: str, champion: Champion | None) -> Change:
     return changes.require(anyone, _champion_is(champion))
 
 
-def _served(rollout: Rollout) -> dict[str, Any]:
+def _served(rollout: Rollout) -> Mapping[str, object]:
     return {
         "lambda_version": rollout.lambda_version,
         "code_sha256": rollout.code_sha256,
@@ -354,7 +355,7 @@ def _served(rollout: Rollout) -> dict[str, Any]:
 
 
 def _entry(
-    action: str, rollout: Rollout, at: str, actor: str, details: dict[str, Any], reason: str | None = None
+    action: str, rollout: Rollout, at: str, actor: str, details: Mapping[str, object], reason: str | None = None
 ) -> Entry:
     named = {"rollout_id": rollout.rollout_id, "kind": rollout.kind, **details}
     return Entry(at, action, actor, rollout.version, rollout.run_id, reason, named)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
+from everloop.documents.records import Trigger
 from everloop.instants import format_instant, parse_instant
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
@@ -73,7 +73,7 @@ class Runs:
         run_id: str,
         *,
         kind: str,
-        trigger: dict[str, Any],
+        trigger: Trigger,
         at: str,
         actor: str,
         quota_runs: int,
@@ -199,7 +199,7 @@ class Runs:
                 f"model {self.model}: run {run_id} is not the active run, so it may not change what serves"
             )
 
-    def _window_of(self, trigger: dict[str, Any]) -> dict[str, str]:
+    def _window_of(self, trigger: Trigger) -> dict[str, str]:
         """``{"window_sha256"}`` of the recorded window that ``trigger`` names; empty when it names none."""
         try:
             window = self._windows.find(str(trigger.get("window_end")))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, TypeVar
 
+from everloop.documents.records import FileFacts
 from everloop.manifest import MODEL, SIBLING
 from everloop.registry import keys
 from everloop.registry.audit import ChainVerdict, verify_chain
@@ -93,6 +94,21 @@ class Origin:
     learned_until: str | None
 
 
+DecidedBy = TypedDict(
+    "DecidedBy",
+    {
+        "at": str,
+        "by": str,
+        "action": str,
+        "via": NotRequired[str],
+        "from": NotRequired[str],
+        "to": NotRequired[str],
+        "reason": NotRequired[str],
+    },
+)
+"""Who decided something about a version, by which caller of the registry function, when and why."""
+
+
 @dataclass(frozen=True)
 class Trace:
     """Everything on record about one version.
@@ -105,7 +121,7 @@ class Trace:
         What has become known of the answers it gave itself.
     serves : bool
         It is the champion; ``champion`` then says through which function version and code.
-    decided_by : list of dict
+    decided_by : list of DecidedBy
         Who moved it, by which caller of the registry function (``via``), when and why: one entry per decision that was
         taken on it.
     history : list of AuditRecord
@@ -122,7 +138,7 @@ class Trace:
     snapshot: Snapshot | None
     run: Run
     rollouts: list[Rollout]
-    decided_by: list[dict[str, Any]]
+    decided_by: list[DecidedBy]
     history: list[AuditRecord]
     same_snapshot: list[tuple[str, int]]
 
@@ -232,7 +248,7 @@ def origin(version: Version, snapshot: Snapshot | None) -> Origin:
     )
 
 
-def _sha256(files: Mapping[str, dict[str, Any]], name: str) -> str | None:
+def _sha256(files: Mapping[str, FileFacts], name: str) -> str | None:
     found = files.get(name)
     return None if found is None else str(found["sha256"])
 
@@ -324,15 +340,14 @@ def _run_of(store: RegistryStore, version: Version) -> Run:
         raise UnknownRunError(f"version {version.version} names run {version.run_id}, which is gone") from error
 
 
-def _decision(record: AuditRecord) -> dict[str, Any]:
-    moved = {name: record.details[name] for name in ("via", "from", "to") if name in record.details}
-    return {
-        "at": record.at,
-        "by": record.actor,
-        "action": record.action,
-        **moved,
-        **({"reason": record.reason} if record.reason else {}),
-    }
+def _decision(record: AuditRecord) -> DecidedBy:
+    told: DecidedBy = {"at": record.at, "by": record.actor, "action": record.action}
+    for name in ("via", "from", "to"):
+        if name in record.details:
+            told[name] = record.details[name]
+    if record.reason:
+        told["reason"] = record.reason
+    return told
 
 
 def _fields_json(record: DataclassInstance) -> dict[str, Any]:

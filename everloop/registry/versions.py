@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from everloop.documents.records import Files, GateVerdict, RefitChoice
 from everloop.manifest import Manifest, artifact_prefix, file_entries
 from everloop.names import BY_SNAPSHOT
 from everloop.registry import changes, keys
@@ -81,12 +82,12 @@ class Versions:
         run_id: str,
         snapshot_hash: str,
         code_sha256: str,
-        files: dict[str, Any],
-        metrics: dict[str, Any],
-        gate: dict[str, Any],
+        files: Files,
+        metrics: dict[str, float],
+        gate: GateVerdict,
         at: str,
         actor: str,
-        refit: dict[str, Any] | None = None,
+        refit: RefitChoice | None = None,
     ) -> Version:
         """Register what a run produced, as ``experimenting``, under the next number. Once per run.
 
@@ -235,7 +236,7 @@ class Versions:
         at: str,
         actor: str,
         reason: str | None = None,
-        details: dict[str, Any] | None = None,
+        details: Mapping[str, object] | None = None,
     ) -> Version:
         """Move a version to another state, together with its audit record.
 
@@ -300,7 +301,7 @@ class Versions:
         return last + 1, Change("Put", key | {"last": attribute(last + 1)}, unmoved)
 
 
-def _gate_reason(gate: dict[str, Any]) -> str | None:
+def _gate_reason(gate: GateVerdict) -> str | None:
     """Why the gate failed, in one sentence; None when it passed."""
     if gate["verdict"] == "pass":
         return None

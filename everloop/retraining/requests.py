@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
+from everloop.documents.window import WindowRecord
 from everloop.instants import format_instant
 from everloop.names import MONITORING_SOURCE, RETRAINING_REQUESTED
 from everloop.reasons import ReasonDocument
 from everloop.retraining.exceptions import RequestNotAcceptedError, RequestUnreadableError
 from everloop.typed_json import DocumentRefusedError, read_as
-from everloop.window_record import WindowRecord
 
 KIND = "train"
 

@@ -3,15 +3,58 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
+from everloop.documents.records import Files
 from everloop.instants import parse_instant
 from everloop.names import CHAMPION_PROMOTED, REGISTRY_SOURCE, VERSION_ROLLED_BACK
+from everloop.reasons import ReasonDocument
 from everloop.registry.records import Rollout, Version
 from everloop.rollout.exceptions import EventNotAcceptedError
 
 
-def serving_manifest(version: Version, rollout: Rollout, *, bucket: str, function: str, alias: str) -> dict[str, Any]:
+class ServedFrom(TypedDict):
+    """Where the registered files stand."""
+
+    bucket: str
+    prefix: str
+    manifest_sha256: str
+    files: Files
+
+
+class TrainedBy(TypedDict):
+    """How they came to be."""
+
+    run_id: str
+    snapshot_hash: str
+    code_sha256: str
+
+
+class ServingManifest(TypedDict):
+    """What serves, declared so that a repository can take it over."""
+
+    apiVersion: str
+    kind: str
+    model: str
+    version: int
+    artifact: ServedFrom
+    target: dict[str, str]
+    trained_by: TrainedBy
+
+
+class RolloutDetail(TypedDict):
+    """The detail of an event: a promotion has the manifest, a rollback the reasons."""
+
+    model: str
+    version: int
+    previous: int | None
+    kind: str
+    rollout_id: str
+    manifest: NotRequired[ServingManifest]
+    reasons: NotRequired[list[ReasonDocument]]
+
+
+def serving_manifest(version: Version, rollout: Rollout, *, bucket: str, function: str, alias: str) -> ServingManifest:
     """What serves, declared so that a repository can take it over."""
     return {
         "apiVersion": "everloop/v1",
@@ -54,23 +97,15 @@ class Announcer:
         self.client = client
         self.bus = bus
 
-    def promoted(self, rollout: Rollout, manifest: dict[str, Any], *, at: str) -> None:
+    def promoted(self, rollout: Rollout, manifest: ServingManifest, *, at: str) -> None:
         """Say that a champion was promoted, or serves under new code."""
-        self._put(CHAMPION_PROMOTED, rollout, {"manifest": manifest}, at)
+        self._put(CHAMPION_PROMOTED, {**_about(rollout), "manifest": manifest}, at)
 
     def rolled_back(self, rollout: Rollout, *, at: str) -> None:
         """Say that a version was rolled back, and why."""
-        self._put(VERSION_ROLLED_BACK, rollout, {"reasons": rollout.reasons}, at)
+        self._put(VERSION_ROLLED_BACK, {**_about(rollout), "reasons": rollout.reasons}, at)
 
-    def _put(self, detail_type: str, rollout: Rollout, more: dict[str, Any], at: str) -> None:
-        detail = {
-            "model": rollout.model,
-            "version": rollout.version,
-            "previous": rollout.previous_version,
-            "kind": rollout.kind,
-            "rollout_id": rollout.rollout_id,
-            **more,
-        }
+    def _put(self, detail_type: str, detail: RolloutDetail, at: str) -> None:
         entry = {
             "Time": parse_instant(at),
             "Source": REGISTRY_SOURCE,
@@ -82,6 +117,16 @@ class Announcer:
         if answer["FailedEntryCount"]:
             refused = answer["Entries"][0]
             raise EventNotAcceptedError(
-                f"bus {self.bus} refused {detail_type!r} of rollout {rollout.rollout_id}:"
+                f"bus {self.bus} refused {detail_type!r} of rollout {detail['rollout_id']}:"
                 f" {refused.get('ErrorCode')}: {refused.get('ErrorMessage')}"
             )
+
+
+def _about(rollout: Rollout) -> RolloutDetail:
+    return {
+        "model": rollout.model,
+        "version": rollout.version,
+        "previous": rollout.previous_version,
+        "kind": rollout.kind,
+        "rollout_id": rollout.rollout_id,
+    }

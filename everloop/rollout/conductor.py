@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from everloop.documents.pipeline import CheckState, NothingRolledBack, RolloutState
+from everloop.documents.records import AliasFound, GuardrailCheck, Phase
 from everloop.instants import parse_instant
-from everloop.reasons import Reason
+from everloop.reasons import Reason, ReasonDocument
 from everloop.registry.exceptions import ChampionChangedError, RolloutEndedError
 from everloop.registry.records import Champion, Rollout, Version
 from everloop.registry.store import RegistryStore
-from everloop.rollout.announcements import Announcer, serving_manifest
+from everloop.rollout.announcements import Announcer, ServingManifest, serving_manifest
 from everloop.rollout.cleanup import needed_lambda_versions, retire_versions
 from everloop.rollout.exceptions import NothingServesError
 from everloop.rollout.guardrails import Decision, Verdict, VersionMetrics, decide_bake, decide_step
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.plan import RolloutPlan, plan_rollout
+from everloop.rollout.state import rollout_state
 from everloop.rollout.target import LATEST, LambdaAliasTarget, ServedArtifact
 
 if TYPE_CHECKING:
@@ -41,23 +44,22 @@ class Conductor:
     declared: DeclaredRollout
     artifact_bucket: str
 
-    def start(self, run: dict[str, Any], version: int | None, *, at: str) -> dict[str, Any]:
+    def start(self, run_id: str, run_kind: str, version: int | None, *, at: str) -> RolloutState:
         """Publish the version to roll out and stage it. One rollout per run, named after it.
 
         Parameters
         ----------
-        run : dict
-            The open run: ``{"run_id", "kind", …}``. Kind ``rollout`` serves the champion under new code.
+        run_id, run_kind : str
+            Of the open run. Kind ``rollout`` serves the champion under new code.
         version : int or None
             The version to roll out; for new code it may be left out.
         """
-        run_id = run["run_id"]
         known = self.store.rollouts.find(run_id)
         if known is not None:
-            return self._described(known)
+            return rollout_state(known)
         self.store.runs.check_active(run_id)
         self._end_leftovers(run_id, at)
-        kind = "code" if run["kind"] == "rollout" else "version"
+        kind = "code" if run_kind == "rollout" else "version"
         champion = self.store.versions.champion()
         number = self._number(kind, version, champion)
         registered = self.store.versions.get(number)
@@ -78,20 +80,20 @@ class Conductor:
             previous_lambda_version=champion.lambda_version if champion else None,
             previous_code_sha256=champion.code_sha256 if champion else None,
         )
-        return self._described(self.store.rollouts.start(rollout, at=at, actor=_actor(run_id)))
+        return rollout_state(self.store.rollouts.start(rollout, at=at, actor=_actor(run_id)))
 
-    def shift(self, asked: dict[str, Any], *, at: str) -> dict[str, Any]:
-        """Bring the step after ``asked["step_index"]`` into effect.
+    def shift(self, rollout_id: str, after: int, *, at: str) -> RolloutState:
+        """Bring the step after step ``after`` into effect; -1 is before the first.
 
         Raises
         ------
         RolloutEndedError
             When the rollout is past its canary.
         """
-        rollout = self.store.rollouts.get(asked["rollout_id"])
-        index = int(asked["step_index"]) + 1
+        rollout = self.store.rollouts.get(rollout_id)
+        index = after + 1
         if index < rollout.step_index:
-            return self._described(rollout)
+            return rollout_state(rollout)
         if rollout.status != "canary":
             raise RolloutEndedError(f"rollout {rollout.rollout_id} is {rollout.status}; no traffic is shifted")
         self.store.runs.check_active(rollout.run_id)
@@ -112,11 +114,11 @@ class Conductor:
         except RolloutEndedError:
             self._withdraw(rollout)
             raise
-        return self._described(stepped, wait_seconds=step.seconds if step else 0)
+        return rollout_state(stepped, wait_seconds=step.seconds if step else 0)
 
-    def check(self, asked: dict[str, Any], phase: str, *, at: str) -> dict[str, Any]:
-        """Decide whether the rollout goes on. ``phase`` is ``canary`` or ``bake``."""
-        rollout = self.store.rollouts.get(asked["rollout_id"])
+    def check(self, rollout_id: str, phase: Phase, *, at: str) -> CheckState:
+        """Decide whether the rollout goes on."""
+        rollout = self.store.rollouts.get(rollout_id)
         if not rollout.is_open or (phase == "canary" and rollout.status == "baking"):
             return self._answer(rollout, _decided_already(rollout))
         last = rollout.last_check
@@ -125,7 +127,7 @@ class Conductor:
             return self._answer(rollout, Verdict(last["decision"], reasons))
         verdict = self._judge(rollout, phase, at)
         if verdict.decision != "hold":
-            check = {
+            check: GuardrailCheck = {
                 "at": at,
                 "phase": phase,
                 "decision": verdict.decision,
@@ -135,9 +137,8 @@ class Conductor:
             rollout = self.store.rollouts.record_check(rollout.rollout_id, check, at=at, actor=_actor(rollout.run_id))
         return self._answer(rollout, verdict)
 
-    def promote(self, asked: dict[str, Any], *, at: str) -> dict[str, Any]:
+    def promote(self, rollout_id: str, *, at: str) -> RolloutState:
         """Make the version the champion, give it all the traffic, and announce it."""
-        rollout_id = asked["rollout_id"]
         actor = _actor(self.store.rollouts.get(rollout_id).run_id)
         # The registry before the alias: its transaction holds the conditions that say whether this version may
         # take over, and nothing unregistered may ever serve. A crash in between leaves the old champion most of the
@@ -151,23 +152,23 @@ class Conductor:
                 self._withdraw(rollout)
             elif not rollout.changes_nothing:
                 self.announcer.promoted(rollout, self._manifest(rollout), at=at)
-        return self._described(rollout) | {"bake_seconds": plan.bake_seconds}
+        return {**rollout_state(rollout), "bake_seconds": plan.bake_seconds}
 
     def roll_back(
         self,
         rollout_id: str,
         *,
-        reasons: list[dict[str, Any]] | None = None,
+        reasons: list[ReasonDocument] | None = None,
         at: str,
         actor: str | None = None,
         only_canary: bool = False,
-    ) -> dict[str, Any]:
+    ) -> RolloutState | NothingRolledBack:
         """Give the traffic back to what served before, then the registry's states.
 
         Parameters
         ----------
-        reasons : list of dict, optional
-            ``{"code", "sentence"}`` each; the guardrail's last ones when left out.
+        reasons : list of ReasonDocument, optional
+            The guardrail's last ones when left out.
         actor : str, optional
             The person who asks for it; the pipeline of the rollout's run when left out.
         only_canary : bool
@@ -199,17 +200,18 @@ class Conductor:
         if rollout.status == "rolled_back":
             self._withdraw(rollout)
             self.announcer.rolled_back(rollout, at=at)
-        return self._described(rollout) | {"rolled_back": rollout.status == "rolled_back"}
+        return {**rollout_state(rollout), "rolled_back": rollout.status == "rolled_back"}
 
-    def retire(self, asked: dict[str, Any], *, at: str) -> dict[str, Any]:
+    def retire(self, rollout_id: str, *, at: str) -> RolloutState:
         """Complete the rollout, retire what it replaced, and delete function versions nobody needs."""
-        rollout = self.store.rollouts.get(asked["rollout_id"])
+        rollout = self.store.rollouts.get(rollout_id)
         actor = _actor(rollout.run_id)
         if rollout.status == "baking":
             rollout = self.store.rollouts.end(rollout.rollout_id, status="completed", at=at, actor=actor)
         bake = self.declared.bake_minutes * 60
         needed = needed_lambda_versions(self.store, rollout, at=at)
-        return self._described(rollout) | {
+        return {
+            **rollout_state(rollout),
             "retired": retire_versions(self.store, bake_seconds=bake, at=at, actor=actor),
             "deleted_lambda_versions": self.target.prune(needed),
         }
@@ -271,7 +273,7 @@ class Conductor:
             return self.target.idle()
         before = self.target.current()
         if self.target.settle(champion.lambda_version):
-            details = {
+            details: AliasFound = {
                 "found": before.primary,
                 "candidate": before.candidate,
                 "percent": before.percent,
@@ -325,7 +327,7 @@ class Conductor:
             changes_nothing=rollout.changes_nothing,
         )
 
-    def _judge(self, rollout: Rollout, phase: str, at: str) -> Verdict:
+    def _judge(self, rollout: Rollout, phase: Phase, at: str) -> Verdict:
         plan, guardrail = self._plan(rollout), self.declared.guardrail
         if rollout.changes_nothing:
             sentence = f"function version {rollout.lambda_version} serves already"
@@ -361,7 +363,7 @@ class Conductor:
             return None
         return self.metrics.read(rollout.previous_lambda_version, begin, end, alone=alone)
 
-    def _manifest(self, rollout: Rollout) -> dict[str, Any]:
+    def _manifest(self, rollout: Rollout) -> ServingManifest:
         return serving_manifest(
             self.store.versions.get(rollout.version),
             rollout,
@@ -370,27 +372,16 @@ class Conductor:
             alias=self.target.alias,
         )
 
-    def _described(self, rollout: Rollout, *, wait_seconds: int = 0) -> dict[str, Any]:
-        previous = None
-        if rollout.previous_version is not None:
-            previous = {"version": rollout.previous_version, "lambda_version": rollout.previous_lambda_version}
-        return rollout.to_json() | {
-            "previous": previous,
-            "first": previous is None,
-            "shifted_at": rollout.step_started_at,
-            "wait_seconds": wait_seconds,
-        }
-
-    def _answer(self, rollout: Rollout, verdict: Verdict) -> dict[str, Any]:
+    def _answer(self, rollout: Rollout, verdict: Verdict) -> CheckState:
         return {
             "decision": verdict.decision,
             "reasons": verdict.reasons_json(),
             "wait_seconds": verdict.wait_seconds,
-            "rollout": self._described(rollout, wait_seconds=verdict.wait_seconds),
+            "rollout": rollout_state(rollout, wait_seconds=verdict.wait_seconds),
         }
 
 
-_UNEXPLAINED = {"code": "pipeline_failed", "sentence": "the pipeline failed during the rollout"}
+_UNEXPLAINED: ReasonDocument = {"code": "pipeline_failed", "sentence": "the pipeline failed during the rollout"}
 
 
 def _artifact(version: Version) -> ServedArtifact:

@@ -24,9 +24,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from everloop.reasons import Reason
+from everloop.reasons import Reason, ReasonDocument
 from everloop.rollout.looks import Look
 from everloop.rollout.plan import RolloutPlan, Step
 from everloop.rollout.refusals import FALSE_ALARM_RATE, more_often
@@ -77,7 +77,7 @@ class Verdict:
     reasons: tuple[Reason, ...]
     wait_seconds: int = 0
 
-    def reasons_json(self) -> list[dict[str, Any]]:
+    def reasons_json(self) -> list[ReasonDocument]:
         """The reasons as JSON values."""
         return [reason.as_dict() for reason in self.reasons]
 

@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 import boto3
@@ -20,6 +20,8 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from everloop.busy_services import busy_services_named
+from everloop.documents.pipeline import GateState, RefitState
+from everloop.documents.snapshot import PartRows
 from everloop.environment import Settings
 from everloop.evaluation import refit
 from everloop.evaluation.exceptions import ReportError
@@ -31,6 +33,7 @@ from everloop.manifest import REFIT
 from everloop.model_file.schema import ModelDeclaration
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.registry.causes import readable_cause
+from everloop.typed_json import PIPELINE_SENDS, Event, InstantText, read_as
 
 logger = Logger(service="gate")
 
@@ -48,6 +51,62 @@ class Services:
     declaration: ModelDeclaration
 
 
+class JudgedChampion(TypedDict):
+    """What is read of the champion."""
+
+    version: int
+
+
+class JudgedRun(TypedDict):
+    """What is read of the run."""
+
+    run_id: str
+    champion: JudgedChampion | None
+
+
+class JudgedSnapshot(TypedDict):
+    """What is read of the snapshot."""
+
+    snapshot_hash: str
+    rows: PartRows
+
+
+class RefitSnapshot(JudgedSnapshot):
+    """And for a refit, which learned from all of it."""
+
+    time_range: list[InstantText]
+
+
+class JudgedReport(TypedDict):
+    """What is read of the verdict on the evaluated sibling."""
+
+    report_sha256: str
+
+
+class CandidateEvent(TypedDict):
+    """The action ``candidate``."""
+
+    run: JudgedRun
+    snapshot: JudgedSnapshot
+    evaluation_uri: str
+
+
+class RefitEvent(TypedDict):
+    """The action ``refit``."""
+
+    run: JudgedRun
+    snapshot: RefitSnapshot
+    gate: JudgedReport
+    evaluation_uri: str
+    refit_uri: str
+
+
+class RefitFailedEvent(TypedDict):
+    """The action ``refit_failed``: the job's cause, as the pipeline caught it."""
+
+    cause: str
+
+
 @cache
 def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
@@ -62,7 +121,7 @@ def services() -> Services:
 
 
 @logger.inject_lambda_context
-def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handle(event: Event, context: Any) -> GateState | RefitState:
     """Judge the candidate. Errors are the pipeline's to catch, by class name."""
     answer = act(event, services())
     logger.info("gate", answer=answer)
@@ -70,7 +129,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 @busy_services_named()
-def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
+def act(event: Event, using: Services) -> GateState | RefitState:
     """Judge the ``candidate``, its ``refit``, or say that the ``refit_failed``.
 
     Raises
@@ -78,17 +137,18 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
     ValueError
         For any other action.
     """
-    action = event["action"]
+    action = event.get("action")
     if action == "candidate":
-        return _judge_candidate(event, using)
+        return _judge_candidate(read_as(CandidateEvent, event, "event of the gate", PIPELINE_SENDS), using)
     if action == "refit":
-        return _judge_refit(event, using)
+        return _judge_refit(read_as(RefitEvent, event, "event of the gate", PIPELINE_SENDS), using)
     if action == "refit_failed":
-        return {**refit.not_made(readable_cause(event["cause"])).as_dict(), "report_sha256": None}
+        failed = read_as(RefitFailedEvent, event, "event of the gate", PIPELINE_SENDS)
+        return _refit_state(refit.not_made(readable_cause(failed["cause"])), None)
     raise ValueError(f"the gate knows the actions candidate, refit and refit_failed, not {action!r}")
 
 
-def _judge_candidate(event: dict[str, Any], using: Services) -> dict[str, Any]:
+def _judge_candidate(event: CandidateEvent, using: Services) -> GateState:
     """The verdict on the candidate of ``event["run"]``, with reasons, the candidate's metrics and the report's hash."""
     run, snapshot = event["run"], event["snapshot"]
     champion = run["champion"]
@@ -104,10 +164,15 @@ def _judge_candidate(event: dict[str, Any], using: Services) -> dict[str, Any]:
     verdict = decide(report, using.declaration.gate, expected)
     metrics = {name: found.value for name, found in report.candidate.items() if found.value is not None}
     # The files lie where the jobs can still write: the report's hash fixes it, and it fixes the evaluated files.
-    return {**verdict.as_dict(), "metrics": metrics, "report_sha256": hashlib.sha256(content).hexdigest()}
+    return {
+        "verdict": "pass" if verdict.passed else "fail",
+        "reasons": [reason.as_dict() for reason in verdict.reasons],
+        "metrics": metrics,
+        "report_sha256": hashlib.sha256(content).hexdigest(),
+    }
 
 
-def _judge_refit(event: dict[str, Any], using: Services) -> dict[str, Any]:
+def _judge_refit(event: RefitEvent, using: Services) -> RefitState:
     """Which of the two serves, with reasons and the hash of the check's report."""
     run, snapshot, gate = event["run"], event["snapshot"], event["gate"]
     evaluated = read_report(using.s3, event["evaluation_uri"])
@@ -132,7 +197,12 @@ def _judge_refit(event: dict[str, Any], using: Services) -> dict[str, Any]:
     )
     report = RefitReport.from_json(content)
     decision = refit.decide(report, using.declaration.training, using.declaration.gate, expected)
-    return {**decision.as_dict(), "report_sha256": hashlib.sha256(content).hexdigest()}
+    return _refit_state(decision, hashlib.sha256(content).hexdigest())
+
+
+def _refit_state(decision: refit.RefitDecision, report_sha256: str | None) -> RefitState:
+    reasons = [reason.as_dict() for reason in decision.reasons]
+    return {"serves": decision.serves, "reasons": reasons, "report_sha256": report_sha256}
 
 
 def read_report(s3: Any, uri: str, name: str = "report.json") -> bytes:

@@ -15,6 +15,7 @@ from typing import Any, NotRequired, TypedDict
 import boto3
 from aws_lambda_powertools import Logger
 
+from everloop.documents.window import WindowDecision, WindowRecord
 from everloop.emf import MetricValue, emf_line
 from everloop.environment import Settings
 from everloop.instants import format_instant, parse_instant, to_epoch_ms
@@ -33,7 +34,6 @@ from everloop.registry.records import Champion, Version, Window
 from everloop.registry.store import RegistryStore
 from everloop.retraining.requests import RetrainingRequest, send
 from everloop.typed_json import Event, InstantText, read_as
-from everloop.window_record import WindowDecision, WindowRecord
 
 logger = Logger(service="monitor")
 

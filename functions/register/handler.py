@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypedDict
 
 import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.busy_services import busy_services_named
+from everloop.documents.pipeline import GateState, RefitState, RegisteredState
 from everloop.environment import Settings
 from everloop.registry.registration import Candidate, register_candidate
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
+from everloop.typed_json import PIPELINE_SENDS, Event, InstantText, read_as
 
 logger = Logger(service="register")
 
@@ -37,6 +39,31 @@ class Services:
     artifact_bucket: str
 
 
+class RegisteredRun(TypedDict):
+    """What is read of the run."""
+
+    run_id: str
+
+
+class RegisteredSnapshot(TypedDict):
+    """What is read of the snapshot."""
+
+    snapshot_hash: str
+
+
+class RegisterEvent(TypedDict):
+    """What the pipeline sends. Both of the refit are null where none was to be made."""
+
+    run: RegisteredRun
+    snapshot: RegisteredSnapshot
+    evaluation_uri: str
+    gate: GateState
+    refit: RefitState | None
+    refit_uri: str | None
+    execution: str
+    at: InstantText
+
+
 @cache
 def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
@@ -50,7 +77,7 @@ def services() -> Services:
 
 
 @logger.inject_lambda_context
-def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handle(event: Event, context: Any) -> RegisteredState:
     """Register the candidate. Errors are the pipeline's to catch, by class name."""
     answer = act(event, services())
     logger.info("register", answer=answer)
@@ -58,23 +85,24 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 @busy_services_named()
-def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
+def act(event: Event, using: Services) -> RegisteredState:
     """Register the candidate of ``event["run"]``."""
+    asked = read_as(RegisterEvent, event, "event of the register function", PIPELINE_SENDS)
     candidate = Candidate(
-        run_id=event["run"]["run_id"],
-        snapshot_hash=event["snapshot"]["snapshot_hash"],
-        evaluation_uri=event["evaluation_uri"],
-        gate=event["gate"],
-        refit=event["refit"],
-        refit_uri=event["refit_uri"],
+        run_id=asked["run"]["run_id"],
+        snapshot_hash=asked["snapshot"]["snapshot_hash"],
+        evaluation_uri=asked["evaluation_uri"],
+        gate=asked["gate"],
+        refit=asked["refit"],
+        refit_uri=asked["refit_uri"],
     )
     version = register_candidate(
         candidate,
         store=using.store,
         s3=using.s3,
         artifact_bucket=using.artifact_bucket,
-        at=event["at"],
-        actor=f"pipeline {event['execution']}",
+        at=asked["at"],
+        actor=f"pipeline {asked['execution']}",
     )
     return {
         "version": version.version,

@@ -7,20 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, TypeVar
 
 import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.busy_services import busy_services_named
+from everloop.documents.pipeline import CheckState, NothingRolledBack, RolloutState
+from everloop.documents.records import Phase
 from everloop.environment import Settings
 from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ALIAS
+from everloop.reasons import ReasonDocument
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.target import LambdaAliasTarget
+from everloop.typed_json import PIPELINE_SENDS, Event, InstantText, read_as
 
 logger = Logger(service="rollout")
 
@@ -60,8 +64,79 @@ def conductor() -> Conductor:
     )
 
 
+class RolloutRun(TypedDict):
+    """What is read of the run that rolls out."""
+
+    run_id: str
+    kind: str
+
+
+class RolloutName(TypedDict):
+    """What is read of a rollout that is under way."""
+
+    rollout_id: str
+
+
+class RolloutStep(RolloutName):
+    """And the step that is in effect, -1 before the first."""
+
+    step_index: int
+
+
+class RunName(TypedDict):
+    """What names a rollout that the pipeline does not know yet: its run."""
+
+    run_id: str
+
+
+class StartEvent(TypedDict):
+    """The action ``start``; new code may leave the version out."""
+
+    run: RolloutRun
+    version: NotRequired[int | None]
+    at: InstantText
+
+
+class ShiftEvent(TypedDict):
+    """The action ``shift``."""
+
+    rollout: RolloutStep
+    at: InstantText
+
+
+class CheckEvent(TypedDict):
+    """The action ``check``."""
+
+    rollout: RolloutName
+    phase: Phase
+    at: InstantText
+
+
+class RolloutEvent(TypedDict):
+    """The actions ``promote`` and ``retire``."""
+
+    rollout: RolloutName
+    at: InstantText
+
+
+class RollbackEvent(TypedDict):
+    """The action ``rollback``, from the pipeline, which knows the rollout or its run, or from a person, the actor."""
+
+    rollout: NotRequired[RolloutName | None]
+    run: NotRequired[RunName]
+    reasons: NotRequired[list[ReasonDocument] | None]
+    actor: NotRequired[str | None]
+    only_canary: NotRequired[bool]
+    at: InstantText
+
+
+Answer = RolloutState | CheckState | NothingRolledBack
+
+T = TypeVar("T")
+
+
 @logger.inject_lambda_context
-def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handle(event: Event, context: Any) -> Answer:
     """Carry out the action the pipeline asks for. Errors are the pipeline's to catch, by class name."""
     answer = act(event, conductor())
     logger.info("rollout", action=event["action"], answer=answer)
@@ -69,35 +144,67 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 @busy_services_named()
-def act(event: dict[str, Any], using: Conductor) -> dict[str, Any]:
+def act(event: Event, using: Conductor) -> Answer:
     """Carry out ``event["action"]``.
 
     Raises
     ------
     ValueError
-        When it is none of the known actions.
+        When it is none of the known actions, or the event lacks what the action needs.
     """
-    at = event["at"]
-    actions: dict[str, Callable[[], dict[str, Any]]] = {
-        "start": lambda: using.start(event["run"], event.get("version"), at=at),
-        "shift": lambda: using.shift(event["rollout"], at=at),
-        "check": lambda: using.check(event["rollout"], event["phase"], at=at),
-        "promote": lambda: using.promote(event["rollout"], at=at),
-        "rollback": lambda: using.roll_back(
-            _rollout_id(event),
-            reasons=event.get("reasons"),
-            at=at,
-            actor=event.get("actor"),
-            only_canary=event.get("only_canary", False),
-        ),
-        "retire": lambda: using.retire(event["rollout"], at=at),
-    }
-    if event["action"] not in actions:
-        raise ValueError(f"the rollout function knows {', '.join(actions)}, not {event['action']!r}")
-    return actions[event["action"]]()
+    action = event.get("action")
+    if not isinstance(action, str) or action not in ACTIONS:
+        raise ValueError(f"the rollout function knows {', '.join(ACTIONS)}, not {action!r}")
+    return ACTIONS[action](event, using)
 
 
-def _rollout_id(event: dict[str, Any]) -> str:
-    """A rollback may come before the rollout is known to the pipeline: then the run names it."""
-    rollout = event.get("rollout")
-    return str(rollout["rollout_id"] if rollout else event["run"]["run_id"])
+def _start(event: Event, using: Conductor) -> Answer:
+    asked = _read(StartEvent, event)
+    return using.start(asked["run"]["run_id"], asked["run"]["kind"], asked.get("version"), at=asked["at"])
+
+
+def _shift(event: Event, using: Conductor) -> Answer:
+    asked = _read(ShiftEvent, event)
+    return using.shift(asked["rollout"]["rollout_id"], asked["rollout"]["step_index"], at=asked["at"])
+
+
+def _check(event: Event, using: Conductor) -> Answer:
+    asked = _read(CheckEvent, event)
+    return using.check(asked["rollout"]["rollout_id"], asked["phase"], at=asked["at"])
+
+
+def _promote(event: Event, using: Conductor) -> Answer:
+    asked = _read(RolloutEvent, event)
+    return using.promote(asked["rollout"]["rollout_id"], at=asked["at"])
+
+
+def _retire(event: Event, using: Conductor) -> Answer:
+    asked = _read(RolloutEvent, event)
+    return using.retire(asked["rollout"]["rollout_id"], at=asked["at"])
+
+
+def _roll_back(event: Event, using: Conductor) -> Answer:
+    asked = _read(RollbackEvent, event)
+    # A rollback may come before the rollout is known to the pipeline: then the run names it.
+    rollout = asked.get("rollout")
+    return using.roll_back(
+        rollout["rollout_id"] if rollout else asked["run"]["run_id"],
+        reasons=asked.get("reasons"),
+        at=asked["at"],
+        actor=asked.get("actor"),
+        only_canary=asked.get("only_canary", False),
+    )
+
+
+ACTIONS: dict[str, Callable[[Event, Conductor], Answer]] = {
+    "start": _start,
+    "shift": _shift,
+    "check": _check,
+    "promote": _promote,
+    "rollback": _roll_back,
+    "retire": _retire,
+}
+
+
+def _read(kind: type[T], event: Event) -> T:
+    return read_as(kind, event, "event of the rollout function", PIPELINE_SENDS)

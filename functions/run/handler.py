@@ -6,22 +6,23 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.busy_services import busy_services_named
+from everloop.documents.pipeline import RunClosed, RunKind, RunState, ServingChampion
+from everloop.documents.records import Trigger
 from everloop.environment import Settings
 from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.causes import by_the_model, readable_cause
 from everloop.registry.records import Run
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
+from everloop.typed_json import PIPELINE_SENDS, Event, InstantText, read_as
 
 logger = Logger(service="run")
-
-KINDS = ("train", "smoke", "rollout")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,38 @@ class Services:
     artifact_bucket: str
 
 
+class ExecutionInput(TypedDict):
+    """What an execution of the pipeline is started with, by whoever starts it."""
+
+    kind: RunKind
+    trigger: Trigger
+
+
+class OpenEvent(TypedDict):
+    """The action ``open``; the input is read by itself, as it is not the pipeline's own."""
+
+    execution: str
+    input: object
+    at: InstantText
+
+
+class CloseReason(TypedDict):
+    """What is read of a reason."""
+
+    sentence: str
+
+
+class CloseEvent(TypedDict):
+    """The action ``close``: with a failure as the pipeline caught it, or the reasons of who rolled back."""
+
+    execution: str
+    status: str
+    at: InstantText
+    cause: NotRequired[str | None]
+    reasons: NotRequired[list[CloseReason] | None]
+    trained: NotRequired[bool]
+
+
 @cache
 def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
@@ -56,7 +89,7 @@ def services() -> Services:
 
 
 @logger.inject_lambda_context
-def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handle(event: Event, context: Any) -> RunState | RunClosed:
     """Carry out the action the pipeline asks for. Errors are the pipeline's to catch, by class name."""
     answer = act(event, services())
     logger.info("run", action=event["action"], answer=answer)
@@ -64,7 +97,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 @busy_services_named()
-def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
+def act(event: Event, using: Services) -> RunState | RunClosed:
     """``open`` or ``close`` a run.
 
     Raises
@@ -72,22 +105,18 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
     ValueError
         For any other action.
     """
-    action = event["action"]
+    action = event.get("action")
     if action == "open":
-        return _open(event, using)
+        return _open(read_as(OpenEvent, event, "event of the run function", PIPELINE_SENDS), using)
     if action == "close":
-        return _close(event, using)
+        return _close(read_as(CloseEvent, event, "event of the run function", PIPELINE_SENDS), using)
     raise ValueError(f"the run function knows the actions open and close, not {action!r}")
 
 
-def _open(event: dict[str, Any], using: Services) -> dict[str, Any]:
-    asked, quota = event["input"], using.declaration.retraining.quota
-    if asked.get("kind") not in KINDS or not isinstance(asked.get("trigger"), dict):
-        raise ValueError(
-            f"the input of execution {event['execution']} has the kind {asked.get('kind')!r} and the trigger"
-            f" {asked.get('trigger')!r}; a kind is one of {', '.join(KINDS)}, a trigger an object with kind and reason:"
-            " `everloop train` gives both"
-        )
+def _open(event: OpenEvent, using: Services) -> RunState:
+    what = f"input of execution {event['execution']}, which has a kind and a trigger with kind and reason"
+    asked = read_as(ExecutionInput, event["input"], what, "`everloop train` gives both")
+    quota = using.declaration.retraining.quota
     run = using.store.runs.open(
         event["execution"],
         kind=asked["kind"],
@@ -100,7 +129,7 @@ def _open(event: dict[str, Any], using: Services) -> dict[str, Any]:
     return _described(run, using)
 
 
-def _close(event: dict[str, Any], using: Services) -> dict[str, Any]:
+def _close(event: CloseEvent, using: Services) -> RunClosed:
     """A failure comes as the pipeline caught it, a rollback with the reasons of whoever decided it.
 
     ``event["trained"]`` is false where the pipeline knows that no training job was started. A run that failed
@@ -121,8 +150,9 @@ def _close(event: dict[str, Any], using: Services) -> dict[str, Any]:
     return {"status": run.status}
 
 
-def _described(run: Run, using: Services) -> dict[str, Any]:
-    champion, uri = None, "none"
+def _described(run: Run, using: Services) -> RunState:
+    champion: ServingChampion | None = None
+    uri = "none"
     if run.champion_version is not None:
         version = using.store.versions.get(run.champion_version)
         uri = f"s3://{using.artifact_bucket}/{version.artifact_prefix}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -22,6 +22,7 @@ from everloop.dataset.snapshot import build_snapshot
 from everloop.dataset.snapshot_query import SUPERSEDED, require_fitting, snapshot_query
 from everloop.dataset.snapshot_size import CHARACTERS, ROWS, require_room, size_query
 from everloop.dataset.snapshot_store import store_snapshot
+from everloop.documents.snapshot import SnapshotAnswer
 from everloop.environment import Settings
 from everloop.instants import format_instant, parse_instant
 from everloop.model_file.schema import ModelDeclaration
@@ -29,6 +30,7 @@ from everloop.names import ATHENA_RESULTS_PREFIX
 from everloop.registry.champion_contract import champion_contract
 from everloop.registry.records import Snapshot as SnapshotRecord
 from everloop.registry.store import RegistryStore
+from everloop.typed_json import PIPELINE_SENDS, Event, InstantText, read_as
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +61,20 @@ class Services:
     read: Callable[[str, str, Sequence[str]], pd.DataFrame]
 
 
+class DatedRun(TypedDict):
+    """What is read of the run: the instant as of which it learns."""
+
+    as_of: InstantText
+
+
+class SnapshotEvent(TypedDict):
+    """What the pipeline sends."""
+
+    run: DatedRun
+    execution: str
+    at: InstantText
+
+
 @cache
 def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
@@ -81,7 +97,7 @@ def services() -> Services:
 
 
 @logger.inject_lambda_context
-def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handle(event: Event, context: Any) -> SnapshotAnswer:
     """Make the snapshot. Errors are the pipeline's to catch, by class name."""
     answer = act(event, services(), request_id=context.aws_request_id)
     logger.info("snapshot", answer=answer)
@@ -89,7 +105,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 @busy_services_named()
-def act(event: dict[str, Any], using: Services, *, request_id: str) -> dict[str, Any]:
+def act(event: Event, using: Services, *, request_id: str) -> SnapshotAnswer:
     """Make the snapshot of ``event["run"]`` as of the run's own instant.
 
     Parameters
@@ -111,12 +127,13 @@ def act(event: dict[str, Any], using: Services, *, request_id: str) -> dict[str,
         When history was imported in so many files that no query can name them all.
     """
     declaration, bucket = using.declaration, using.lake_bucket
-    as_of = parse_instant(event["run"]["as_of"])
+    asked = read_as(SnapshotEvent, event, "event of the snapshot function", PIPELINE_SENDS)
+    as_of = parse_instant(asked["run"]["as_of"])
     listing = list_lake(using.s3_client, bucket, declaration.model)
     query = snapshot_query(declaration, as_of, listing)
     require_fitting(query)
     require_unchanged(declaration.model, _changes(using, listing))
-    output_uri = f"s3://{bucket}/{ATHENA_RESULTS_PREFIX}unload/{event['execution']}/{request_id}"
+    output_uri = f"s3://{bucket}/{ATHENA_RESULTS_PREFIX}unload/{asked['execution']}/{request_id}"
     size = using.read(size_query(declaration, as_of, listing), f"{output_uri}-size/", [ROWS, CHARACTERS])
     require_room(declaration, int(size[ROWS].sum()), float(size[CHARACTERS].sum()))
     rows = using.read(query, f"{output_uri}/", [*lake_columns(declaration), SUPERSEDED])
@@ -128,7 +145,7 @@ def act(event: dict[str, Any], using: Services, *, request_id: str) -> dict[str,
             model=declaration.model,
             snapshot_hash=snapshot.snapshot_hash,
             uri=stored.uri,
-            created_at=format_instant(parse_instant(event["at"])),
+            created_at=format_instant(parse_instant(asked["at"])),
             document=stored.document,
         )
     )

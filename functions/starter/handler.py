@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -16,6 +16,7 @@ from everloop.registry.exceptions import UnknownRunError
 from everloop.registry.store import RegistryStore
 from everloop.retraining.exceptions import RequestUnreadableError
 from everloop.retraining.requests import RetrainingRequest
+from everloop.typed_json import Event
 
 logger = Logger(service="starter")
 
@@ -37,6 +38,14 @@ class Services:
     state_machine_arn: str
 
 
+class StarterAnswer(TypedDict):
+    """The execution that the request names, and whether it was started now; if not, why."""
+
+    execution: str
+    started: bool
+    reason: NotRequired[str]
+
+
 @cache
 def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
@@ -49,14 +58,14 @@ def services() -> Services:
 
 
 @logger.inject_lambda_context
-def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handle(event: Event, context: Any) -> StarterAnswer:
     """Start the pipeline. Whatever fails is raised: the event is delivered again."""
     answer = act(event, services())
     logger.info("starter", answer=answer)
     return answer
 
 
-def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
+def act(event: Event, using: Services) -> StarterAnswer:
     """Start the execution that the event asks for, unless it was started before.
 
     Raises
@@ -64,7 +73,7 @@ def act(event: dict[str, Any], using: Services) -> dict[str, Any]:
     RequestUnreadableError
         When the event is no request for this model.
     """
-    request = RetrainingRequest.from_detail(event["detail"])
+    request = RetrainingRequest.from_detail(event.get("detail"))
     name = request.execution_name
     if request.model != using.store.model:
         raise RequestUnreadableError(f"a request for model {request.model} came to the starter of {using.store.model}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from everloop.documents.window import WindowRecord
 from everloop.monitoring.profile import Outcomes, Profile
 from everloop.registry.records import Window
-from everloop.window_record import WindowRecord
 
 END = datetime(2013, 3, 2, tzinfo=UTC)
 

@@ -55,8 +55,8 @@ class Account:
             artifact_bucket="artifacts",
         )
         self._train("train-1", minute=20)
-        self.conductor.promote({"rollout_id": "train-1"}, at=at(30))
-        self.conductor.retire({"rollout_id": "train-1"}, at=at(40))
+        self.conductor.promote("train-1", at=at(30))
+        self.conductor.retire("train-1", at=at(40))
         close_run(self.store, "train-1")
         self.old = self.store.versions.champion().lambda_version
         self._train("train-2", minute=60)
@@ -65,12 +65,12 @@ class Account:
     def _train(self, run_id: str, *, minute: int) -> None:
         open_run(self.store, run_id)
         version = register(self.store, run_id).version
-        self.conductor.start({"run_id": run_id, "kind": "train"}, version, at=at(minute))
-        self.conductor.shift({"rollout_id": run_id, "step_index": -1}, at=at(minute + 1))
+        self.conductor.start(run_id, "train", version, at=at(minute))
+        self.conductor.shift(run_id, -1, at=at(minute + 1))
 
     def promote(self) -> None:
         """Bring version 2 into its bake."""
-        self.conductor.promote({"rollout_id": "train-2"}, at=at(70))
+        self.conductor.promote("train-2", at=at(70))
 
     @property
     def serving(self) -> dict[str, float]:
@@ -261,7 +261,7 @@ class TestBack:
 
     def test_without_a_rollout_there_is_nothing_to_take_back(self, account: Account):
         account.promote()
-        account.conductor.retire({"rollout_id": "train-2"}, at=at(80))
+        account.conductor.retire("train-2", at=at(80))
         found = back()
         assert isinstance(found.exception, CommandError)
         assert "nothing of flights is being rolled out" in found.exception.message

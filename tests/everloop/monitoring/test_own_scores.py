@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from everloop.documents.window import WindowRecord
 from everloop.instants import format_instant
 from everloop.monitoring.bins import NumberBins
 from everloop.monitoring.drift import DriftPolicy, judge_drift
 from everloop.monitoring.own_scores import DAYS, OwnScores, own_scores
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import SCORE, FeatureReference, Reference
-from everloop.window_record import WindowRecord
 from tests.helpers.window_records import window_record
 
 BEGIN = datetime(2013, 3, 1, tzinfo=UTC)

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from everloop.documents.window import WindowRecord
 from everloop.instants import format_instant
 from everloop.monitoring.own_scores import DAYS
 from everloop.monitoring.profile_query import windows_at
 from everloop.monitoring.reference import SCORE, Reference
 from everloop.monitoring.watch import Scene, reach_back, watch, windows_needed
 from everloop.registry.records import Champion, Run
-from everloop.window_record import WindowRecord
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.watched_lake import WatchedLake, draw, reference_of
 from tests.helpers.window_records import window_record

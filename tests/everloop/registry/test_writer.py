@@ -28,6 +28,7 @@ BY_NAME: dict[str, Any] = {
     "check": {"phase": "canary"},
 }
 EXAMPLES: dict[str, Any] = {"str": "x", "int": 1, "dict": {}, "list": [], "bool": False, "float": 0.5}
+EXAMPLES |= {name: {} for name in ("Trigger", "Files", "GateVerdict", "RefitChoice", "GuardrailCheck", "AliasFound")}
 
 
 def an_example(kind: type[Command]) -> dict[str, Any]:

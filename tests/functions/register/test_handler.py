@@ -14,6 +14,7 @@ from moto import mock_aws
 
 from everloop.functions.register.handler import Services, act
 from everloop.registry import ArtifactMismatchError, ArtifactMissingError, State, verify_audit
+from everloop.typed_json import DocumentRefusedError
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import dynamodb
 from tests.helpers.registry_scenes import FAILED, PASSED, at, open_run
@@ -236,7 +237,7 @@ def test_a_verdict_that_names_no_report_is_refused(world: World):
         "at": at(11),
         "execution": RUN,
     }
-    with pytest.raises(ArtifactMismatchError, match="judged one with None"):
+    with pytest.raises(DocumentRefusedError, match=r"gate\.report_sha256 is missing"):
         act(event, world.using)
     assert list(world.using.store.versions.all()) == []
 

@@ -78,7 +78,7 @@ def test_errors_carry_the_names_the_pipeline_catches(using: Services):
 @pytest.mark.parametrize("asked", [{"trigger": "manual"}, {"trigger": None}, {"kind": "training"}, {"kind": None}])
 def test_an_execution_started_by_hand_with_another_input_opens_nothing(using: Services, asked: dict[str, Any]):
     event = opening("by-hand")
-    with pytest.raises(ValueError, match=r"by-hand has the kind .* and the trigger"):
+    with pytest.raises(ValueError, match=r"execution by-hand, .*: (kind|trigger) is .*; `everloop train` gives both"):
         act({**event, "input": {**event["input"], **asked}}, using)
     assert using.store.runs.active() is None
     assert using.store.runs.all() == []

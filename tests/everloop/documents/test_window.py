@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from everloop.documents.window import WindowRecord
 from everloop.json_text import canonical_json
 from everloop.reasons import Reason
 from everloop.typed_json import DocumentRefusedError
-from everloop.window_record import WindowRecord
 from tests.helpers.window_records import window_record
 
 RECORD = window_record(
