@@ -12,22 +12,25 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from moto.iam.models import iam_backends
 
 from localcloud.cloudformation.engine import DeployEvent, StackEngine, StackResult
 from localcloud.cloudformation.state import StackState, StateDirectory
 from localcloud.cloudformation.template import Template
+from localcloud.services.iam.managed_policies import know
 from localcloud.services.registry import handlers
 
 ClientFactory = Callable[[str], Any]
+ACCOUNT = "123456789012"
+BASIC_EXECUTION = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+"""The one policy of AWS's own that these templates name; all 1,500 would be made anew for every test after these."""
 
 
 @pytest.fixture(scope="session")
 def moto_endpoint() -> Iterator[str]:
     """Address of a server that lives as long as the tests."""
-    from moto.core.config import default_user_config
     from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-    default_user_config["iam"]["load_aws_managed_policies"] = True
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -40,6 +43,7 @@ def clients(moto_endpoint: str) -> ClientFactory:
     """Gives clients of an empty cloud."""
     reset = urllib.request.Request(f"{moto_endpoint}/moto-api/reset", method="POST")
     urllib.request.urlopen(reset).read()
+    know(iam_backends[ACCOUNT]["aws"], BASIC_EXECUTION)
     made: dict[str, Any] = {}
 
     def client(service: str) -> Any:
