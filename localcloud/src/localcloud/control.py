@@ -14,6 +14,7 @@ from localcloud.core import allocator
 from localcloud.core.activity import NotQuietError
 from localcloud.core.context import CloudContext
 from localcloud.core.http_server import HttpRequest, HttpResponse
+from localcloud.core.json_text import read_json
 from localcloud.core.processes import resident_mb
 
 _JSON = (("Content-Type", "application/json"),)
@@ -89,7 +90,7 @@ class Control:
 
     def _advance(self, request: HttpRequest, move: Callable[[datetime], list[str]]) -> HttpResponse:
         try:
-            to = datetime.fromisoformat(json.loads(request.body)["to"])
+            to = datetime.fromisoformat(read_json(request.body)["to"])
         except (ValueError, KeyError, TypeError) as error:
             return _error(400, f'expected {{"to": "<ISO 8601 time>"}}: {error}')
         if to.tzinfo is None:

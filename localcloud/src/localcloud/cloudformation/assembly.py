@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -15,6 +14,7 @@ from typing import Any
 
 from localcloud.cloudformation.exceptions import AssemblyError
 from localcloud.core.containment import inside
+from localcloud.core.json_text import read_json
 
 _STACK = "aws:cloudformation:stack"
 _ASSETS = "cdk:asset-manifest"
@@ -172,7 +172,7 @@ def _check_environment(name: str, artifact: Any, account_id: str, region: str) -
 
 def _read_json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text())
+        return read_json(file.read_text())
     except FileNotFoundError:
         raise AssemblyError(f"{file} does not exist: synthesize the app first") from None
     except ValueError as error:

@@ -14,8 +14,8 @@ NO_VALUE = object()
 """What ``AWS::NoValue`` resolves to: the property or list element is left out."""
 
 CONDITION_FUNCTIONS = frozenset({"Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals", "Condition", "Fn::Contains"})
-SUBSTITUTION = re.compile(r"\$\{(!?)([^}]+)\}")
-_DYNAMIC_REFERENCE = re.compile(r"\{\{resolve:([^:}]+):([^}]+)\}\}")
+SUBSTITUTION = re.compile(r"\$\{(!?)([^{}]+)\}")
+_DYNAMIC_REFERENCE = re.compile(r"\{\{resolve:([^:{}]+):([^{}]+)\}\}")
 
 
 @dataclass(frozen=True)

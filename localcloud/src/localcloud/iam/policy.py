@@ -6,13 +6,13 @@ allow, and what nobody allows is denied. Conditions are in :mod:`localcloud.iam.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from localcloud.core.globs import glob
+from localcloud.core.json_text import read_json
 from localcloud.iam.conditions import Condition, ConditionResult, parse_conditions, substitute
 
 
@@ -140,7 +140,7 @@ def parse_policy(document: str) -> tuple[Statement, ...]:
         When the document is not a policy.
     """
     try:
-        policy = json.loads(document)
+        policy = read_json(document)
     except ValueError as error:
         raise PolicyError(f"policy: not JSON: {error}") from error
     if not isinstance(policy, dict) or "Statement" not in policy:

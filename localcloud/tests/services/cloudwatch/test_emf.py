@@ -53,6 +53,24 @@ def test_each_metric_counts_under_each_dimension_set() -> None:
         '{"_aws": {"CloudWatchMetrics": 3}}',
         'says "_aws" {',
         line(Count="3", Latency=True),
+        line(Count=10**400, Latency=[1, 10**400]),
+        line(Count=float("inf"), Latency=[float("nan")]),
+        line(Count=[1] * 101, Latency=[[1]]),
+        '{"_aws": ' + "[" * 100_000,
+        '{"_aws": {"CloudWatchMetrics": ["x", 1, null, [[]]]}}',
+        *(
+            json.dumps({"_aws": {"CloudWatchMetrics": [{"Namespace": "N", "Metrics": [{"Name": "m"}], **odd}]}, "m": 1})
+            for odd in (
+                {"Dimensions": 7},
+                {"Dimensions": [7]},
+                {"Dimensions": [[["m"]]]},
+                {"Dimensions": [["m"] * 31]},
+                {"Metrics": 7},
+                {"Metrics": [7, {}, {"Name": ["m"]}, {"Name": "m", "Unit": {}}]},
+                {"Metrics": [{"Name": "m"}] * 101},
+                {"Namespace": ["N"]},
+            )
+        ),
     ],
 )
 def test_what_is_not_in_the_format_is_a_log_line_and_no_metric(text: str) -> None:

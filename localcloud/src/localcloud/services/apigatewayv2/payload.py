@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from localcloud.core.http_server import HttpRequest, HttpResponse
+from localcloud.core.json_text import read_json
 
 _TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
 _JSON = ("Content-Type", "application/json")
@@ -149,7 +149,7 @@ def response_of(payload: bytes) -> HttpResponse:
         When status code, headers or body have a type that AWS does not take.
     """
     try:
-        result = json.loads(payload)
+        result = read_json(payload)
     except ValueError:
         return HttpResponse(200, payload, (_JSON,))
     if not isinstance(result, dict) or "statusCode" not in result:

@@ -10,6 +10,8 @@ from typing import Any
 
 import jsonpath_ng
 
+from localcloud.core.json_text import read_json
+
 _PLACEHOLDER = re.compile(r"<([^<>]+)>")
 
 
@@ -64,15 +66,18 @@ def _transform(transformer: Mapping[str, Any], event: Mapping[str, Any], reserve
         values[name] = value if found else None
     text = "".join(_fill(piece, values) for piece in _pieces(template))
     try:
-        json.loads(text)
+        read_json(text)
     except ValueError as error:
         raise TargetInputError(f"the filled-in InputTemplate is not JSON: {error}: {text}") from error
     return text
 
 
+_PIECES = re.compile(r'"(?:[^"\\]|\\.)*"|[^"]+|"')
+
+
 def _pieces(template: str) -> list[str]:
     """The template cut into string literals (with their quotes) and what is between them."""
-    return re.findall(r'"(?:[^"\\]|\\.)*"|[^"]+|"', template)
+    return _PIECES.findall(template)
 
 
 def _fill(piece: str, values: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from moto.core.request import Request
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 
 from localcloud.core.answers import refusal
+from localcloud.core.json_text import read_json
 from localcloud.services.lambda_.current import check_function_role, lambda_service
 from localcloud.services.lambda_.runtime.exceptions import (
     InvalidParameterValueError,
@@ -276,7 +277,7 @@ class LocalLambdaResponse(BaseResponse):
 
 def _check_json(payload: bytes) -> None:
     try:
-        json.loads(payload)
+        read_json(payload)
     except ValueError as error:
         raise InvalidRequestContentError(f"Could not parse request body into json: {error}") from None
 

@@ -11,7 +11,6 @@ clock that can be set, and it knows the SageMaker integrations.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import uuid
@@ -30,6 +29,7 @@ from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommu
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from localcloud.core.context import CloudContext
+from localcloud.core.json_text import read_json
 from localcloud.core.patching import replace, replace_in_holders, wrap
 from localcloud.services.cloudwatch.seam import MetricName, metric_store
 from localcloud.services.stepfunctions import answers as stepfunctions_answers
@@ -94,7 +94,7 @@ def _install_backend(context: CloudContext, ended: stepfunctions_ended.EndedExec
         ) -> Any:
             text = execution_input or "{}"
             try:
-                json.loads(text)
+                read_json(text)
             except ValueError as error:
                 raise InvalidExecutionInput(f"Invalid State Machine Execution Input: '{error}'") from error
             if name:

@@ -5,10 +5,11 @@ What is refused here works on AWS. Each refusal names the state and what to use 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
+
+from localcloud.core.json_text import read_json
 
 _OPTIMIZED = {
     "lambda": {"invoke"},
@@ -49,7 +50,7 @@ def unsupported_features(definition: str, machine_type: str | None) -> list[str]
     if machine_type == "EXPRESS":
         problems.append("type EXPRESS: express workflows are not executed; use STANDARD")
     try:
-        machine = json.loads(definition)
+        machine = read_json(definition)
     except ValueError:
         return problems
     if isinstance(machine, dict):

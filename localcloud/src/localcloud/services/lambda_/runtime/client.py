@@ -198,7 +198,7 @@ def _set_up_logging() -> None:
 def _invoke(handler: Any, headers: dict[str, str], body: bytes) -> tuple[bytes, str]:
     try:
         event = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Fault("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}") from error
     result = handler(event, LambdaContext(headers))
     if isinstance(result, bytes):
