@@ -30,7 +30,7 @@ MAX_TOLD = 5
 _LONGEST_NAME = 200
 
 MOST_UNPACKED = 2 * 1024**3
-"""Bytes of a gzipped CSV once it is unpacked."""
+"""Bytes of a gzipped CSV once it is unpacked; of a Parquet file with more rows than bytes, those of its numbers."""
 
 CSV_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 PARQUET_SUFFIXES = (".parquet",)
@@ -257,7 +257,18 @@ def _read_parquet(path: Path, file_format: FileFormat, wanted: WantedColumns) ->
         index = _index_columns(file.schema_arrow)
         names = [name for name in file.schema_arrow.names if name not in index]
         chosen = _require_columns(path, names, wanted, "")
+        _refuse_more_rows_than_bytes(path, file.metadata.num_rows, len(chosen))
         return file.read(columns=chosen).select(chosen)
+
+
+def _refuse_more_rows_than_bytes(path: Path, rows: int, columns: int) -> None:
+    """A value that is repeated takes no room in Parquet: few bytes may be any number of rows, all in memory at once."""
+    size = path.stat().st_size
+    if rows > size and 8 * rows * columns > MOST_UNPACKED:
+        raise HistoryFileError(
+            f"{path} can't be read: its {size:,} bytes hold {rows:,} rows, which can't have a key each; write the rows "
+            "again, or in parts"
+        )
 
 
 def _index_columns(schema: pyarrow.Schema) -> set[str]:

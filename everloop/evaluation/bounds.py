@@ -78,7 +78,7 @@ def most_of_squares(rows: int) -> float:
     With a finite variance that share falls towards zero as rows grow in number, with an infinite one it does not.
     ``benchmarks/rare_faults_rates.py`` shows what is found on either side.
     """
-    return min(0.2, rows**-0.25)
+    return float(min(0.2, rows**-0.25))
 
 
 def largest_of_squares(parts: Parts) -> float:

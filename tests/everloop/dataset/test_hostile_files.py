@@ -115,6 +115,56 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_read_so_far_and_no_further(
     assert peak < 4 * limit
 
 
+def test_a_parquet_file_of_few_bytes_and_many_rows_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("everloop.dataset.table_file.MOST_UNPACKED", 4 * 1024**2)
+    row = dict(zip(COLUMNS.split(","), ("a", "2013-01-01", 1, 1.0, 1.0, "north", "a"), strict=True))
+    file = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({name: [value] * 200_000 for name, value in row.items()}), file)
+    assert file.stat().st_size < 200_000
+    tracemalloc.start()
+    text = check(file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "bytes hold 200,000 rows, which can't have a key each" in text
+    assert peak < 1024**2
+
+
+PARQUETS: dict[str, Callable[[int], pyarrow.Table]] = {
+    "many columns": lambda n: pyarrow.table({f"c{i}": [1] for i in range(n)}),
+    "one column again and again": lambda n: pyarrow.table([pyarrow.array([1])] * n, names=["c"] * n),
+    "a structure of many fields": lambda n: pyarrow.table({"x": pyarrow.array([{f"f{i}": 1 for i in range(n)}])}),
+}
+
+
+@pytest.mark.parametrize("name", PARQUETS)
+def test_a_parquet_schema_costs_in_proportion(tmp_path: Path, name: str) -> None:
+    def write(size: int) -> Path:
+        file = tmp_path / f"rows-{size}.parquet"
+        pyarrow.parquet.write_table(PARQUETS[name](size), file)
+        return file
+
+    assert_linear(write, check, size=1_000)
+
+
+def test_parquet_groups_cost_in_proportion(tmp_path: Path) -> None:
+    def write(size: int) -> Path:
+        file = tmp_path / f"rows-{size}.parquet"
+        row = dict(zip(COLUMNS.split(",")[1:], ("2013-01-01", 1, 1.0, 1.0, "north", "a"), strict=True))
+        table = {"train_id": [f"t{i}" for i in range(size)], **{name: [value] * size for name, value in row.items()}}
+        pyarrow.parquet.write_table(pyarrow.table(table), file, row_group_size=1)
+        return file
+
+    assert_linear(write, check, size=300)
+
+
+def test_nesting_in_parquet_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    kind, value = pyarrow.int64(), 1
+    for _ in range(200):
+        kind, value = pyarrow.list_(kind), [value]
+    pyarrow.parquet.write_table(pyarrow.table({"x": pyarrow.array([value], kind)}), tmp_path / "rows.parquet")
+    assert len(check(tmp_path / "rows.parquet")) < 2000
+
+
 def test_a_table_with_many_faults_is_told_in_few_words_and_keeps_them_all() -> None:
     table = pd.concat([history_table(3), pd.DataFrame({f"c{i}": [1, 1, 1] for i in range(2000)})], axis=1)
     with pytest.raises(ContractViolationError) as refused:
