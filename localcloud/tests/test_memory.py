@@ -28,6 +28,7 @@ def test_no_object_is_kept_for_every_day(tmp_path: Path) -> None:
     assert told["grown_stores"] == {}
     assert {"moto.s3.models.S3Backend", "localcloud.services.athena.hook"} <= set(told["stores"])
     assert told["blocks_a_day"] < 500
+    assert told["instance_types"] == 0
 
 
 def test_what_the_collector_does_not_list_counts_for_its_store() -> None:

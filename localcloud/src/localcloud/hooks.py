@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from itertools import chain
 
-from localcloud.core import instances, times
+from localcloud.core import instances, times, unused
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import restore
 from localcloud.iam import enforcement
@@ -23,6 +23,7 @@ def service_hooks() -> list[Hook]:
 
 def install(context: CloudContext) -> None:
     """Change moto for one local cloud; what was changed for another before is taken back."""
+    unused.leave_out()
     uninstall()
     instances.install(context)
     times.install(context, [service.backend for service in services() if service.follows_clock])

@@ -250,6 +250,7 @@ def main(directory: Path) -> None:
         "blocks_a_day": more / DAYS,
         "objects": sum(after.values()),
         "stores": stores_after,
+        "instance_types": len(sys.modules["moto.ec2.models.instance_types"].INSTANCE_TYPES),
     }
     print(json.dumps(told))
     server.shut_down(account.context)
