@@ -178,14 +178,30 @@ def _parts(candidate: Estimate, other: Estimate | None, influence: np.ndarray, d
 def _by_row(influence: np.ndarray, *, bounded: bool) -> Parts:
     """Every row with its distance from the median; ``bounded`` where the rows are of losses that have a limit."""
     rows, distance = len(influence), influence - np.median(influence)
-    sides = []
-    for weights in (np.maximum(distance, 0), np.maximum(-distance, 0)):
-        squares, largest = float(weights @ weights), float(weights.max())
-        heavy = largest**2 > most_of_squares(rows) * squares
-        times = 1 if bounded else NEXT_OF_HEAVY if heavy else NEXT_OF_REGRESSION
-        sides.append((float(weights.sum()), squares, times * largest, largest))
-    (*up, up_largest), (*down, down_largest) = sides
-    return Parts(rows, rows, 0.0, 0.0, *up, *down, up_largest, down_largest)
+    up, up_squares, up_next, up_largest = _side(np.maximum(distance, 0), bounded)
+    down, down_squares, down_next, down_largest = _side(np.maximum(-distance, 0), bounded)
+    return Parts(
+        rows=rows,
+        counted=rows,
+        share=0.0,
+        share_error=0.0,
+        up=up,
+        up_squares=up_squares,
+        up_next=up_next,
+        down=down,
+        down_squares=down_squares,
+        down_next=down_next,
+        up_largest=up_largest,
+        down_largest=down_largest,
+    )
+
+
+def _side(weights: np.ndarray, bounded: bool) -> tuple[float, float, float, float]:
+    """Sum, squares, what one more row would weigh, and the largest."""
+    squares, largest = float(weights @ weights), float(weights.max())
+    heavy = largest**2 > most_of_squares(len(weights)) * squares
+    times = 1 if bounded else NEXT_OF_HEAVY if heavy else NEXT_OF_REGRESSION
+    return float(weights.sum()), squares, times * largest, largest
 
 
 def _sums(surprising: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:
