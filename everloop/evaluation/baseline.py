@@ -1,25 +1,37 @@
-"""The declared rule that a model has to beat, learned from the training rows and scored like a model."""
+"""What the declared rule learned from the training rows; the rules themselves stand in ``baselines/``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TypedDict
 
 import numpy as np
 
+from everloop.evaluation.baselines import BASELINES, GO_BY_A_FEATURE
 from everloop.evaluation.exceptions import EvaluationError
+from everloop.typed_json import DocumentRefusedError, read_as
+
+
+class BaselineDocument(TypedDict):
+    """A learned rule in a candidate's ``training.json``."""
+
+    kind: str
+    value: float
+    by: str | None
+    groups: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What the rule answers.
+    """What a rule learned.
 
     Attributes
     ----------
-    kind : {"prior", "group_mean"}
+    kind : str
+        The rule, one of :data:`BASELINES`.
     value : float
-        The training mean of the target: the rate of 1, or the mean value. For ``group_mean`` it answers the
+        The training mean of the target: the rate of 1, or the mean value. A rule that goes by groups answers it to
         groups that training did not have.
     by : str or None
         The category feature that groups rows.
@@ -34,24 +46,29 @@ class Baseline:
 
     def scores(self, rows: int, groups: Sequence[str] | None = None) -> np.ndarray:
         """The rule's answers, float64 [rows]; ``groups`` is each row's value of the feature ``by``."""
-        if self.kind == "prior":
-            return np.full(rows, self.value)
-        if groups is None or len(groups) != rows:
-            raise EvaluationError(f"the baseline needs the feature {self.by!r} of each row")
-        return np.array([self.groups.get(g, self.value) for g in groups], dtype=np.float64)
+        return BASELINES.load(self.kind).scores(self, rows, groups)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The baseline as JSON values; :meth:`from_dict` reads them."""
-        return asdict(self)
+    def as_dict(self) -> BaselineDocument:
+        """The learned rule in JSON; :meth:`from_dict` reads it."""
+        return {"kind": self.kind, "value": self.value, "by": self.by, "groups": self.groups}
 
     @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> Baseline:
-        """Read what :meth:`as_dict` wrote."""
+    def from_dict(cls, document: object) -> Baseline:
+        """Read what :meth:`as_dict` wrote.
+
+        Raises
+        ------
+        EvaluationError
+            Naming what is missing or of another type.
+        """
         try:
-            groups = {str(k): float(v) for k, v in document["groups"].items()}
-            return cls(str(document["kind"]), float(document["value"]), document["by"], groups)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise EvaluationError(f"the baseline {document!r} is not one: {error!r}") from error
+            read = read_as(BaselineDocument, document, "baseline", "train again")
+        except DocumentRefusedError as error:
+            raise EvaluationError(f"the baseline {document!r} is not one: {error}") from error
+        if read["kind"] not in BASELINES.names:
+            raise EvaluationError(f"the baseline {document!r} is not one: {read['kind']!r} is not known here")
+        groups = {name: float(value) for name, value in read["groups"].items()}
+        return cls(read["kind"], float(read["value"]), read["by"], groups)
 
 
 def fit_baseline(
@@ -59,26 +76,18 @@ def fit_baseline(
 ) -> Baseline:
     """Learn the rule from the training rows.
 
-    A group's answer is the mean over its rows and one more row at the overall mean. Without that row a group of
-    three on-time flights would answer 0 with certainty, its log loss would be infinite, and any model would
-    beat the baseline.
-
     Parameters
     ----------
-    kind : {"prior", "group_mean"}
+    kind : str
+        One of :data:`BASELINES`.
     target : ndarray, shape (rows,)
     by, groups
-        For ``group_mean``: the feature's name, and its value in each row.
+        For a rule that goes by groups: the feature's name, and its value in each row.
     """
     if not len(target):
         raise EvaluationError("the baseline has no training rows")
-    mean = float(np.mean(target))
-    if kind == "prior":
-        return Baseline("prior", mean)
-    if kind != "group_mean" or by is None or groups is None or len(groups) != len(target):
+    wanted = kind in GO_BY_A_FEATURE
+    if kind not in BASELINES.names or (wanted and (by is None or groups is None or len(groups) != len(target))):
         raise EvaluationError(f"the baseline {kind!r} by {by!r} cannot be learned from these rows")
-    names, index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    counts = np.bincount(index)
-    sums = np.bincount(index, weights=np.asarray(target, dtype=np.float64))
-    means = (sums + mean) / (counts + 1)
-    return Baseline("group_mean", mean, by, dict(zip(names.tolist(), means.tolist(), strict=True)))
+    value, means = BASELINES.load(kind).fit(target, groups if wanted else None)
+    return Baseline(kind, value, by if wanted else None, means)

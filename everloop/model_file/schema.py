@@ -15,12 +15,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, Strict, model_validator
 
+from everloop.evaluation.baselines import BASELINES
 from everloop.model_file.fit import WHOLE_RULES
 from everloop.model_file.misfit import refuse
 from everloop.model_file.names import NAME_PATTERN
 from everloop.model_file.partial import broken
 from everloop.model_file.schedule import parse_schedule
 from everloop.model_file.section_rules import SECTION_RULES
+from everloop.monitoring.detectors import DETECTORS
 
 READ_BY = "read_by"
 FOR_PEOPLE = Field(json_schema_extra={READ_BY: "people"})
@@ -95,7 +97,7 @@ class Baseline(Section):
     the row's value of the feature ``by``.
     """
 
-    kind: Literal["prior", "group_mean"]
+    kind: Annotated[str, PlainValidator(BASELINES.registered)]
     by: str | None = None
 
 
@@ -279,7 +281,8 @@ class Monitoring(Section):
 
     Windows are whole UTC days, as days are what naturally differs. For drift the latest windows of ``drift_days``
     days are judged together. ``false_alarm_rate`` is the probability that they alarm when nothing has changed,
-    over all features together. ``minimum_effect`` is the population stability index below which a shift is trivial.
+    over all features together. ``minimum_effect`` is the effect below which a shift is trivial; the effect of the
+    ``detector`` ``stability`` is the population stability index.
     ``schedule`` is in UTC and runs once for each window, so that no day is watched twice or never.
     """
 
@@ -289,6 +292,7 @@ class Monitoring(Section):
     minimum_rows: int = Field(default=200, ge=1)
     false_alarm_rate: OpenFraction = 0.01
     minimum_effect: float = Field(default=0.1, ge=0)
+    detector: Annotated[str, PlainValidator(DETECTORS.registered)] = "stability"
 
 
 class Quota(Section):

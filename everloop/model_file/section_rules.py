@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from everloop.evaluation.baselines import GO_BY_A_FEATURE
 from everloop.lake_tables import RESERVED_COLUMNS
 from everloop.limits import shows_nothing
 from everloop.model_file.misfit import Misfit
@@ -21,13 +22,13 @@ _CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def _group_by_something(baseline: Any) -> Iterator[Misfit]:
-    if baseline.kind == "group_mean" and baseline.by is None:
-        yield Misfit(("by",), None, "the name of the category feature that group_mean goes by")
+    if baseline.kind in GO_BY_A_FEATURE and baseline.by is None:
+        yield Misfit(("by",), None, f"the name of the category feature that {baseline.kind} goes by")
 
 
-def _prior_by_nothing(baseline: Any) -> Iterator[Misfit]:
-    if baseline.kind == "prior" and baseline.by is not None:
-        yield Misfit(("by",), baseline.by, "no 'by' with the kind prior")
+def _others_by_nothing(baseline: Any) -> Iterator[Misfit]:
+    if baseline.kind not in GO_BY_A_FEATURE and baseline.by is not None:
+        yield Misfit(("by",), baseline.by, f"no 'by' with the kind {baseline.kind}")
 
 
 def _numbers_without_values(feature: Any) -> Iterator[Misfit]:
@@ -165,7 +166,7 @@ def _spans_hold_windows(monitoring: Any) -> Iterator[Misfit]:
 
 
 SECTION_RULES: dict[str, tuple[Rule, ...]] = {
-    "Baseline": (_group_by_something, _prior_by_nothing),
+    "Baseline": (_group_by_something, _others_by_nothing),
     "Feature": (
         _numbers_without_values,
         _numbers_without_unseen,

@@ -1,10 +1,8 @@
 """Judges whether the inputs, or the scores, have shifted.
 
-A feature alarms when three things hold: the stability index of the latest days is at least the declared smallest
-effect; they are further from the reference than spans of as many days naturally are, by an F test of the squared
-distance over its mean between the days of the reference; and further than the sampling of rows explains, by a
-likelihood ratio test. The p-value is the larger of the two tests'. Over all features Holm's procedure keeps the
-declared false alarm rate, whatever their dependence.
+The declared detector judges each feature by itself (:mod:`everloop.monitoring.detectors`). A feature alarms when the
+detector's effect is at least the declared smallest one, and its p-value is small enough with regard to all that was
+judged: over all features Holm's procedure keeps the declared false alarm rate, whatever their dependence.
 
 References
 ----------
@@ -19,20 +17,9 @@ from functools import reduce
 from operator import add
 
 from everloop.documents.window import DriftDocument
-from everloop.monitoring.bins import CategoryBins
-from everloop.monitoring.divergence import (
-    distance,
-    distance_of_one_row,
-    sampling_p_value,
-    smallest_share,
-    stability_index,
-)
+from everloop.monitoring.detectors import DETECTORS
 from everloop.monitoring.profile import BinCounts, Profile
-from everloop.monitoring.reference import SCORE, FeatureReference, Natural, Reference
-from everloop.statistics.f_distribution import f_tail
-
-FEWEST_OF_A_CATEGORY = 10
-"""Rows of the reference with which a category is compared by itself."""
+from everloop.monitoring.reference import SCORE, FeatureReference, Reference
 
 LONGEST_LABEL = 32
 """Characters of a bin that a record shows: a category may have a thousand, and a registry's record has a limit."""
@@ -47,6 +34,7 @@ class DriftPolicy:
     minimum_rows: int
     false_alarm_rate: float
     minimum_effect: float
+    detector: str = "stability"
 
 
 @dataclass(frozen=True)
@@ -157,48 +145,14 @@ def _counts(profile: Profile, name: str) -> BinCounts:
 def _judge(
     name: str, feature: FeatureReference, windows: Sequence[BinCounts], policy: DriftPolicy
 ) -> FeatureDrift | None:
-    natural = feature.natural_of(len(windows) * policy.window_days)
-    if natural is None or natural.days < policy.window_days:
+    found = DETECTORS.load(policy.detector).judge(
+        feature, windows, window_days=policy.window_days, minimum_rows=policy.minimum_rows
+    )
+    if found is None:
         return None
-    taken = natural.days // policy.window_days
-    days = taken * policy.window_days
-    exact = feature.natural_of(days)
-    counts = reduce(add, windows[:taken])
-    if exact is None or counts.rows < policy.minimum_rows:
-        return None
-    effect = stability_index(feature.counts.cells, counts.cells)
-    floor = smallest_share(round(exact.days * exact.spans))
-    apart = distance(feature.counts.cells, counts.cells, floor)
-    # Days of fewer rows than the reference's are further from it by what fewer rows leave to chance.
-    fewer = max(0.0, 1 / counts.rows - exact.spans / feature.counts.rows)
-    usual = exact.distance + fewer * distance_of_one_row(feature.counts.cells, floor)
-    p_value = max(_natural_p_value(apart, usual, exact), sampling_p_value(*comparable(feature, counts)))
-    return FeatureDrift(name, days, effect, p_value, p_value, False, _moved(feature, counts))
-
-
-def comparable(feature: FeatureReference, counts: BinCounts) -> tuple[Sequence[int], Sequence[int]]:
-    """The cells of the reference and of the rows judged, rare categories counted with "other".
-
-    Which categories have a bin was read off the reference: those that chance favoured there. So a reference of few rows
-    has too many of them and too few of the others, and new rows would look like drift.
-    """
-    before, after = feature.counts.cells, counts.cells
-    if not isinstance(feature.bins, CategoryBins):
-        return before, after
-    other = feature.bins.size - 1
-    kept = {i for i in range(len(before)) if i > other or (i < other and before[i] >= FEWEST_OF_A_CATEGORY)}
-
-    def pooled(cells: Sequence[int]) -> list[int]:
-        return [*(cells[i] for i in sorted(kept)), sum(n for i, n in enumerate(cells) if i not in kept)]
-
-    return pooled(before), pooled(after)
-
-
-def _natural_p_value(found: float, usual: float, natural: Natural) -> float:
-    """The probability of a distance this large where days like those of the reference have the mean ``usual``."""
-    if usual <= 0:
-        return 0.0 if found > 0 else 1.0
-    return f_tail(found / usual, natural.freedom, natural.freedom * (natural.spans - 1))
+    moved = _moved(feature, reduce(add, windows[: found.windows]))
+    days = found.windows * policy.window_days
+    return FeatureDrift(name, days, found.effect, found.p_value, found.p_value, False, moved)
 
 
 def _adjusted(found: Sequence[FeatureDrift], policy: DriftPolicy) -> tuple[FeatureDrift, ...]:

@@ -155,6 +155,7 @@ def drift_policy(declaration: ModelDeclaration) -> DriftPolicy:
         minimum_rows=monitoring.minimum_rows,
         false_alarm_rate=monitoring.false_alarm_rate,
         minimum_effect=monitoring.minimum_effect,
+        detector=monitoring.detector,
     )
 
 

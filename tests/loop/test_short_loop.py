@@ -18,8 +18,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 from everloop.cli.replay import evidence, summary
 from everloop.cli.replay.memory import own_peak_mb
 from everloop.monitoring.counting import count
+from everloop.monitoring.detectors.stability import comparable
 from everloop.monitoring.divergence import FEWEST_EXPECTED, sampling_p_value
-from everloop.monitoring.drift import comparable
 from everloop.monitoring.profile import BinCounts
 from everloop.monitoring.reference import SCORE, FeatureReference, Reference
 from everloop.registry.states import State
