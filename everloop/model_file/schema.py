@@ -23,6 +23,7 @@ from everloop.model_file.partial import broken
 from everloop.model_file.schedule import parse_schedule
 from everloop.model_file.section_rules import SECTION_RULES
 from everloop.monitoring.detectors import DETECTORS
+from everloop.rollout.targets import TARGETS
 
 READ_BY = "read_by"
 FOR_PEOPLE = Field(json_schema_extra={READ_BY: "people"})
@@ -259,9 +260,13 @@ class Guardrail(Section):
 
 
 class Rollout(Section):
-    """How a passed candidate comes to serve: by a canary of ``steps``, or, without any, all at once."""
+    """How a passed candidate comes to serve: by a canary of ``steps``, or, without any, all at once.
+
+    ``target`` is what serves versions; see :mod:`everloop.rollout.targets`.
+    """
 
     steps: list[RolloutStep]
+    target: Annotated[str, PlainValidator(TARGETS.registered)] = "lambda_alias"
     bake_minutes: int = Field(default=1440, ge=0)
     guardrail: Guardrail
 

@@ -54,7 +54,7 @@ class RolloutDetail(TypedDict):
     reasons: NotRequired[list[ReasonDocument]]
 
 
-def serving_manifest(version: Version, rollout: Rollout, *, bucket: str, function: str, alias: str) -> ServingManifest:
+def serving_manifest(version: Version, *, bucket: str, target: dict[str, str]) -> ServingManifest:
     """What serves, declared so that a repository can take it over."""
     return {
         "apiVersion": "everloop/v1",
@@ -67,13 +67,7 @@ def serving_manifest(version: Version, rollout: Rollout, *, bucket: str, functio
             "manifest_sha256": version.manifest_sha256,
             "files": version.files,
         },
-        "target": {
-            "kind": "lambda_alias",
-            "function": function,
-            "alias": alias,
-            "lambda_version": rollout.lambda_version,
-            "code_sha256": rollout.code_sha256,
-        },
+        "target": target,
         "trained_by": {
             "run_id": version.run_id,
             "snapshot_hash": version.snapshot_hash,

@@ -22,9 +22,10 @@ from everloop.rollout.cleanup import needed_lambda_versions, retire_versions
 from everloop.rollout.exceptions import NothingServesError
 from everloop.rollout.guardrails import Decision, Verdict, VersionMetrics, decide_bake, decide_step
 from everloop.rollout.metrics import CloudWatchMetrics
-from everloop.rollout.plan import RolloutPlan, plan_rollout
+from everloop.rollout.plan import RolloutPlan
 from everloop.rollout.state import rollout_state
-from everloop.rollout.target import LATEST, LambdaAliasTarget, ServedArtifact
+from everloop.rollout.strategies import Situation, strategy_for
+from everloop.rollout.targets import Published, RolloutTarget, ServedArtifact
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Rollout as DeclaredRollout
@@ -38,7 +39,7 @@ class Conductor:
     """
 
     store: RegistryStore
-    target: LambdaAliasTarget
+    target: RolloutTarget
     metrics: CloudWatchMetrics
     announcer: Announcer
     declared: DeclaredRollout
@@ -243,7 +244,7 @@ class Conductor:
         artifact = _artifact(self.store.versions.get(champion.version))
         if self.target.holds(champion.lambda_version, artifact):
             return champion
-        if self.target.current().primary == LATEST:
+        if not self.target.current().pinned:
             self.target.idle()
         published = self.target.publish(artifact)
         self.store.rollouts.republish(
@@ -263,7 +264,7 @@ class Conductor:
         serves, until the next rollout publishes the champion again.
         """
         before = rollout.fallback_lambda_version
-        if self.target.current().primary == LATEST and not self.target.holds(before):
+        if not self.target.current().pinned and not self.target.holds(before):
             return
         self.target.settle(before)
 
@@ -321,18 +322,14 @@ class Conductor:
             )
 
     def _plan(self, rollout: Rollout) -> RolloutPlan:
-        return plan_rollout(
-            self.declared,
-            has_previous=rollout.previous_version is not None,
-            changes_nothing=rollout.changes_nothing,
-        )
+        return strategy_for(self.declared, _situation(rollout)).plan(self.declared)
 
     def _judge(self, rollout: Rollout, phase: Phase, at: str) -> Verdict:
-        plan, guardrail = self._plan(rollout), self.declared.guardrail
-        if rollout.changes_nothing:
-            sentence = f"function version {rollout.lambda_version} serves already"
-            decision: Decision = "promote" if phase == "canary" else "ok"
-            return Verdict(decision, (Reason("nothing_to_change", sentence),))
+        guardrail, situation = self.declared.guardrail, _situation(rollout)
+        strategy = strategy_for(self.declared, situation)
+        plan, unlooked = strategy.plan(self.declared), strategy.unlooked(situation, phase)
+        if unlooked is not None:
+            return unlooked
         if phase == "bake":
             begin = parse_instant(rollout.promoted_at or rollout.started_at)
             end = parse_instant(at)
@@ -340,10 +337,6 @@ class Conductor:
             started = parse_instant(rollout.started_at)
             before = self._before(rollout, started - (end - begin), started, alone=True)
             return decide_bake(plan, guardrail, found, before)
-        if not plan.steps:
-            first = rollout.previous_version is None
-            sentence = "there is no champion to compare with" if first else "the plan is all at once"
-            return Verdict("promote", (Reason("no_canary", sentence),))
         begin = parse_instant(rollout.step_started_at or rollout.started_at)
         end = parse_instant(at)
         return decide_step(
@@ -366,10 +359,8 @@ class Conductor:
     def _manifest(self, rollout: Rollout) -> ServingManifest:
         return serving_manifest(
             self.store.versions.get(rollout.version),
-            rollout,
             bucket=self.artifact_bucket,
-            function=self.target.function,
-            alias=self.target.alias,
+            target=self.target.describe(Published(rollout.lambda_version, rollout.code_sha256)),
         )
 
     def _answer(self, rollout: Rollout, verdict: Verdict) -> CheckState:
@@ -386,6 +377,10 @@ _UNEXPLAINED: ReasonDocument = {"code": "pipeline_failed", "sentence": "the pipe
 
 def _artifact(version: Version) -> ServedArtifact:
     return ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256)
+
+
+def _situation(rollout: Rollout) -> Situation:
+    return Situation(rollout.lambda_version, rollout.previous_version is not None, rollout.changes_nothing)
 
 
 def _actor(run_id: str) -> str:

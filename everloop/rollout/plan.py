@@ -1,14 +1,10 @@
-"""The declared way from nothing to all of the traffic."""
+"""A plan from nothing to all of the traffic, as a strategy makes it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from everloop.rollout.exceptions import StepOutOfPlanError
-
-if TYPE_CHECKING:
-    from everloop.model_file.schema import Rollout as DeclaredRollout
 
 
 @dataclass(frozen=True)
@@ -45,23 +41,3 @@ class RolloutPlan:
     def is_last(self, index: int) -> bool:
         """Whether promotion follows the step of that index."""
         return index >= len(self.steps) - 1
-
-
-def plan_rollout(declared: DeclaredRollout, *, has_previous: bool, changes_nothing: bool) -> RolloutPlan:
-    """The plan of one rollout.
-
-    Parameters
-    ----------
-    declared : Rollout
-        The declaration's ``rollout`` section.
-    has_previous : bool
-        Whether a champion serves. The first one has nobody to share the traffic with, so it gets all of it.
-    changes_nothing : bool
-        The function version to roll out is the one that serves: there is nothing to try out or to bake.
-    """
-    if changes_nothing:
-        return RolloutPlan((), 0)
-    bake = declared.bake_minutes * 60
-    if not has_previous:
-        return RolloutPlan((), bake)
-    return RolloutPlan(tuple(Step(s.percent, s.minutes * 60) for s in declared.steps), bake)

@@ -23,7 +23,7 @@ from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.metrics import CloudWatchMetrics
-from everloop.rollout.target import LambdaAliasTarget
+from everloop.rollout.targets import TARGETS
 from everloop.typed_json import PIPELINE_SENDS, Event, InstantText, read_as
 
 logger = Logger(service="rollout")
@@ -44,13 +44,12 @@ class Environment(Settings):
 def conductor() -> Conductor:
     """The conductor of this process, from its environment; made at the first invocation."""
     environment = Environment.read(os.environ)
-    client = boto3.client("lambda")
-    send = invoking(client, environment.registry_writer)
+    send = invoking(boto3.client("lambda"), environment.registry_writer)
     declaration = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
     declared = ModelDeclaration.model_validate_json(declaration).rollout
     return Conductor(
         store=RemoteRegistry(boto3.client("dynamodb"), environment.table, environment.model, send=send),
-        target=LambdaAliasTarget(client, function=environment.predict_function, alias=ALIAS),
+        target=TARGETS.load(declared.target).open(boto3.client, function=environment.predict_function, alias=ALIAS),
         metrics=CloudWatchMetrics(
             boto3.client("cloudwatch"),
             function=environment.predict_function,

@@ -11,9 +11,11 @@ import pytest
 
 from everloop.evaluation.baselines import BASELINES
 from everloop.monitoring.detectors import DETECTORS
+from everloop.rollout.strategies import STRATEGIES
+from everloop.rollout.targets import TARGETS
 from everloop.seams import Seam, UnknownImplementationError
 
-SEAMS: list[Seam[Any]] = [BASELINES, DETECTORS]
+SEAMS: list[Seam[Any]] = [BASELINES, DETECTORS, STRATEGIES, TARGETS]
 ROOT = Path(__file__).parents[2]
 
 

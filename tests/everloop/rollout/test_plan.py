@@ -4,7 +4,8 @@ import pytest
 
 from everloop.model_file.schema import Guardrail, Rollout
 from everloop.rollout.exceptions import StepOutOfPlanError
-from everloop.rollout.plan import Step, plan_rollout
+from everloop.rollout.plan import RolloutPlan, Step
+from everloop.rollout.strategies import Situation, strategy_for
 
 CANARY = Rollout.model_validate(
     {
@@ -13,6 +14,10 @@ CANARY = Rollout.model_validate(
         "guardrail": {"max_error_rate": 0.01, "max_p99_latency_ms": 200},
     }
 )
+
+
+def plan_rollout(declared: Rollout, *, has_previous: bool, changes_nothing: bool) -> RolloutPlan:
+    return strategy_for(declared, Situation("7", has_previous, changes_nothing)).plan(declared)
 
 
 def test_a_candidate_against_a_champion_takes_the_declared_steps():

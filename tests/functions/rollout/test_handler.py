@@ -28,7 +28,7 @@ from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.exceptions import EventNotAcceptedError, NothingServesError
 from everloop.rollout.metrics import CloudWatchMetrics
-from everloop.rollout.target import LambdaAliasTarget
+from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
 from tests.fakes.cloudwatch_metrics import FakeCloudWatch
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.lambda_function import FakeLambda

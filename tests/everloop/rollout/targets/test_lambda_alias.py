@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from everloop.rollout.exceptions import AliasContendedError, AliasNotPinnedError, FunctionNotReadyError
-from everloop.rollout.target import LambdaAliasTarget, ServedArtifact
+from everloop.rollout.targets import ServedArtifact
+from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
 from tests.fakes.lambda_function import FakeLambda, refusal
 
 SEVEN = ServedArtifact(7, "artifacts/flights/000007/", "hash-7")

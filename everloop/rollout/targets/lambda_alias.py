@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from everloop.rollout.exceptions import AliasContendedError, AliasNotPinnedError, FunctionNotReadyError
+from everloop.rollout.targets import Published, RolloutTarget, ServedArtifact, TargetKind, TrafficState
 
 LATEST = "$LATEST"
 MARK = "everloop "
@@ -44,44 +44,17 @@ _POLL_SECONDS = 0.5
 _CONTENDED = frozenset({"PreconditionFailedException", "ResourceConflictException"})
 
 
-@dataclass(frozen=True)
-class ServedArtifact:
-    """A registered version's files, as the function's environment names them."""
-
-    version: int
-    prefix: str
-    manifest_sha256: str
-
-    def variables(self) -> dict[str, str]:
-        """The environment variables that make the function serve it."""
-        return {
-            VERSION_VARIABLE: str(self.version),
-            PREFIX_VARIABLE: self.prefix,
-            MANIFEST_VARIABLE: self.manifest_sha256,
-        }
+def variables(artifact: ServedArtifact) -> dict[str, str]:
+    """The environment variables that make the function serve an artifact."""
+    return {
+        VERSION_VARIABLE: str(artifact.version),
+        PREFIX_VARIABLE: artifact.prefix,
+        MANIFEST_VARIABLE: artifact.manifest_sha256,
+    }
 
 
 NO_ARTIFACT = {VERSION_VARIABLE: "", PREFIX_VARIABLE: "", MANIFEST_VARIABLE: ""}
 """The environment of a function that has nothing to serve and says so."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """A published function version: its number, the hash of its code, and its layers."""
-
-    lambda_version: str
-    code_sha256: str
-    layers: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class AliasState:
-    """Where an alias points: ``percent`` of the requests to ``candidate``, the rest to ``primary``."""
-
-    primary: str
-    candidate: str | None
-    percent: float
-    revision: str | None
 
 
 class LambdaAliasTarget:
@@ -103,12 +76,13 @@ class LambdaAliasTarget:
         self.alias = alias
         self._pause = pause
 
-    def current(self) -> AliasState:
+    def current(self) -> TrafficState:
         """Where the alias points."""
         answer = self.client.get_alias(FunctionName=self.function, Name=self.alias)
         weights = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         candidate, weight = next(iter(weights.items()), (None, 0.0))
-        return AliasState(answer["FunctionVersion"], candidate, round(float(weight) * 100, 6), answer.get("RevisionId"))
+        primary, percent = answer["FunctionVersion"], round(float(weight) * 100, 6)
+        return TrafficState(primary, candidate, percent, primary != LATEST, answer.get("RevisionId"))
 
     def idle(self) -> str:
         """Point the alias at a published version that has nothing to serve; return which.
@@ -132,9 +106,9 @@ class LambdaAliasTarget:
         FunctionNotReadyError
             When the function does not become ready.
         """
-        if self.current().primary == LATEST:
+        if not self.current().pinned:
             raise AliasNotPinnedError(f"{self.function}:{self.alias} points at {LATEST}; make it idle first")
-        return self._publish(artifact.variables(), f"{MARK}version {artifact.version}")
+        return self._publish(variables(artifact), f"{MARK}version {artifact.version}")
 
     def shift(self, *, primary: str, candidate: str, percent: float) -> None:
         """Send ``percent`` of the requests to ``candidate``, the rest to ``primary``."""
@@ -148,8 +122,8 @@ class LambdaAliasTarget:
             if error.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
             return False
-        variables = (found.get("Environment") or {}).get("Variables", {})
-        return artifact is None or artifact.variables().items() <= variables.items()
+        own = (found.get("Environment") or {}).get("Variables", {})
+        return artifact is None or variables(artifact).items() <= own.items()
 
     def settle(self, lambda_version: str) -> bool:
         """Send every request to one version; return whether that changed anything."""
@@ -172,6 +146,16 @@ class LambdaAliasTarget:
         published = [v for v in self._published() if v.get("Description", "").startswith(MARK)]
         unused = [v["Version"] for v in published if v["Version"] not in kept]
         return [number for number in unused if self.delete(number)]
+
+    def describe(self, published: Published) -> dict[str, str]:
+        """Function, alias and function version."""
+        return {
+            "kind": "lambda_alias",
+            "function": self.function,
+            "alias": self.alias,
+            "lambda_version": published.lambda_version,
+            "code_sha256": published.code_sha256,
+        }
 
     def _publish(self, variables: dict[str, str], description: str) -> Published:
         latest = self._ready(LATEST)
@@ -273,3 +257,14 @@ def _published(configuration: dict[str, Any]) -> Published:
 def _revision(configuration: dict[str, Any]) -> dict[str, str]:
     revision = configuration.get("RevisionId")
     return {"RevisionId": revision} if revision else {}
+
+
+class LambdaAliases:
+    """Makes the target of a Lambda alias."""
+
+    def open(self, client: Callable[..., Any], *, function: str, alias: str) -> RolloutTarget:
+        """The alias of that function."""
+        return LambdaAliasTarget(client("lambda"), function=function, alias=alias)
+
+
+TARGET: TargetKind = LambdaAliases()

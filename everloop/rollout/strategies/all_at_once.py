@@ -1,0 +1,35 @@
+"""Promotion at once, and the guardrail's look after the bake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from everloop.documents.records import Phase
+from everloop.reasons import Reason
+from everloop.rollout.guardrails import Verdict
+from everloop.rollout.plan import RolloutPlan
+from everloop.rollout.strategies import RolloutStrategy, Situation
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import Rollout as DeclaredRollout
+
+
+class AllAtOnce:
+    """Without a canary."""
+
+    def applies(self, declared: DeclaredRollout, situation: Situation) -> bool:
+        """Where no steps are declared."""
+        return not declared.steps
+
+    def plan(self, declared: DeclaredRollout) -> RolloutPlan:
+        """The declared bake alone."""
+        return RolloutPlan((), declared.bake_minutes * 60)
+
+    def unlooked(self, situation: Situation, phase: Phase) -> Verdict | None:
+        """To promote needs no look."""
+        if phase == "bake":
+            return None
+        return Verdict("promote", (Reason("no_canary", "the plan is all at once"),))
+
+
+STRATEGY: RolloutStrategy = AllAtOnce()

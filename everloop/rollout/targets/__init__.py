@@ -1,0 +1,110 @@
+"""Where versions serve: a published version of something, behind a name that callers ask.
+
+To add one: a file here whose ``TARGET`` is a :class:`TargetKind`, its tests, and its name below. A declaration chooses
+by ``rollout.target``. The stack that makes the resource is the target's business in ``infra/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from everloop.seams import Seam
+
+
+@dataclass(frozen=True)
+class ServedArtifact:
+    """A registered version's files: where they stand in the artifact bucket, and the manifest's hash."""
+
+    version: int
+    prefix: str
+    manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published version: its name at the target, the hash of its code, and its layers."""
+
+    lambda_version: str
+    code_sha256: str
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrafficState:
+    """Where requests go: ``percent`` of them to ``candidate``, the rest to ``primary``.
+
+    Attributes
+    ----------
+    pinned : bool
+        ``primary`` is a published version. It is not before the first one is published: what would serve then changes
+        under the callers.
+    revision : str or None
+        The target's own mark of this state.
+    """
+
+    primary: str
+    candidate: str | None
+    percent: float
+    pinned: bool = True
+    revision: str | None = None
+
+
+class RolloutTarget(Protocol):
+    """One name that callers ask, and the published versions behind it. Every method may be repeated."""
+
+    def current(self) -> TrafficState:
+        """Where requests go."""
+        ...
+
+    def idle(self) -> str:
+        """Send every request to a published version that has nothing to serve and says so; its name."""
+        ...
+
+    def publish(self, artifact: ServedArtifact) -> Published:
+        """Publish a version that serves ``artifact`` and reaches nobody yet. What is the same already is used again.
+
+        Raises
+        ------
+        AliasNotPinnedError
+            While what serves is no published version.
+        """
+        ...
+
+    def shift(self, *, primary: str, candidate: str, percent: float) -> None:
+        """Send ``percent`` of the requests to ``candidate``, the rest to ``primary``."""
+        ...
+
+    def settle(self, lambda_version: str) -> bool:
+        """Send every request to one version; whether that changed anything."""
+        ...
+
+    def holds(self, lambda_version: str, artifact: ServedArtifact | None = None) -> bool:
+        """Whether there is that published version, and whether it serves ``artifact`` where one is named."""
+        ...
+
+    def prune(self, keep: set[str]) -> list[str]:
+        """Delete the versions that rollouts published, but those in ``keep`` and those that serve; which."""
+        ...
+
+    def describe(self, published: Published) -> dict[str, str]:
+        """What serves ``published``, for the serving manifest: its ``kind``, and what names it."""
+        ...
+
+
+class TargetKind(Protocol):
+    """Makes the target of one deployed model."""
+
+    def open(self, client: Callable[..., Any], *, function: str, alias: str) -> RolloutTarget:
+        """The target behind a function's alias.
+
+        Parameters
+        ----------
+        client : callable
+            Makes a boto3 client by its service's name.
+        """
+        ...
+
+
+TARGETS: Seam[TargetKind] = Seam(__name__, "rollout target", "TARGET", "lambda_alias")

@@ -1,0 +1,205 @@
+"""What every rollout target keeps, and that a target of one's own is a file and its registration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from everloop.rollout.announcements import Announcer
+from everloop.rollout.conductor import Conductor
+from everloop.rollout.exceptions import AliasNotPinnedError
+from everloop.rollout.metrics import CloudWatchMetrics
+from everloop.rollout.targets import TARGETS, RolloutTarget, ServedArtifact
+from tests.fakes.cloudwatch_metrics import FakeCloudWatch
+from tests.fakes.event_bus import FakeEventBus
+from tests.fakes.lambda_function import FakeLambda
+from tests.fakes.registry_function import remote_registry
+from tests.fakes.registry_table import dynamodb
+from tests.helpers.declarations import binary_document, declare
+from tests.helpers.registry_scenes import at, open_run, register
+from tests.helpers.seams import add
+
+SEVEN = ServedArtifact(7, "artifacts/flights/000007/", "hash-7")
+EIGHT = ServedArtifact(8, "artifacts/flights/000008/", "hash-8")
+
+
+def opened(name: str, clients: dict[str, Any]) -> RolloutTarget:
+    return TARGETS.load(name).open(clients.__getitem__, function="predict", alias="live")
+
+
+def fakes() -> dict[str, dict[str, Any]]:
+    """The services that each target works with."""
+    return {"lambda_alias": {"lambda": FakeLambda()}}
+
+
+def unpinned_is_refused(target: RolloutTarget) -> None:
+    assert not target.current().pinned
+    with pytest.raises(AliasNotPinnedError):
+        target.publish(SEVEN)
+    idle = target.idle()
+    assert (target.current().primary, target.current().pinned, target.current().candidate) == (idle, True, None)
+    assert target.idle() == idle
+
+
+def publishing_reaches_nobody_and_is_repeatable(target: RolloutTarget) -> None:
+    idle = target.idle()
+    seven, eight = target.publish(SEVEN), target.publish(EIGHT)
+    assert seven.lambda_version != eight.lambda_version
+    assert target.publish(SEVEN) == seven
+    assert (target.current().primary, target.current().candidate) == (idle, None)
+    assert target.holds(seven.lambda_version, SEVEN)
+    assert not target.holds(seven.lambda_version, EIGHT)
+    assert target.holds(seven.lambda_version)
+    assert not target.holds("no-such-version")
+
+
+def traffic_goes_where_it_is_sent(target: RolloutTarget) -> None:
+    target.idle()
+    seven, eight = target.publish(SEVEN).lambda_version, target.publish(EIGHT).lambda_version
+    assert target.settle(seven)
+    assert not target.settle(seven)
+    for percent in (12.5, 50.0, 50.0):
+        target.shift(primary=seven, candidate=eight, percent=percent)
+        state = target.current()
+        assert (state.primary, state.candidate, state.percent) == (seven, eight, percent)
+    assert target.settle(eight)
+    assert (target.current().primary, target.current().candidate) == (eight, None)
+
+
+def what_serves_or_is_needed_is_kept(target: RolloutTarget) -> None:
+    target.idle()
+    seven, eight = target.publish(SEVEN).lambda_version, target.publish(EIGHT).lambda_version
+    nine = target.publish(ServedArtifact(9, "artifacts/flights/000009/", "hash-9")).lambda_version
+    target.settle(eight)
+    assert seven in target.prune({nine})
+    assert not target.holds(seven)
+    assert target.holds(eight)
+    assert target.holds(nine)
+    assert target.prune({nine}) == []
+
+
+def it_says_what_it_is(target: RolloutTarget, name: str) -> None:
+    target.idle()
+    described = target.describe(target.publish(SEVEN))
+    assert described["kind"] == name
+    assert all(isinstance(value, str) for value in described.values())
+
+
+CONTRACT: list[Callable[[RolloutTarget], None]] = [
+    unpinned_is_refused,
+    publishing_reaches_nobody_and_is_repeatable,
+    traffic_goes_where_it_is_sent,
+    what_serves_or_is_needed_is_kept,
+]
+
+
+def test_every_target_is_held_to_it() -> None:
+    assert set(fakes()) == set(TARGETS.names)
+
+
+@pytest.mark.parametrize("name", TARGETS.names)
+@pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
+def test_keeps_the_contract(name: str, clause: Callable[[RolloutTarget], None]) -> None:
+    clause(opened(name, fakes()[name]))
+
+
+@pytest.mark.parametrize("name", TARGETS.names)
+def test_says_what_it_is(name: str) -> None:
+    it_says_what_it_is(opened(name, fakes()[name]), name)
+
+
+MEMORY = """
+from everloop.rollout.exceptions import AliasNotPinnedError
+from everloop.rollout.targets import Published, TrafficState
+
+
+class Memory:
+    def __init__(self):
+        self.published = []
+        self.state = TrafficState("nothing", None, 0.0, pinned=False)
+
+    def current(self):
+        return self.state
+
+    def idle(self):
+        idle = self._number(None)
+        self.settle(idle)
+        return idle
+
+    def publish(self, artifact):
+        if not self.state.pinned:
+            raise AliasNotPinnedError("nothing is published; make it idle first")
+        return Published(self._number(artifact), "memory")
+
+    def shift(self, *, primary, candidate, percent):
+        self.state = TrafficState(primary, candidate, percent)
+
+    def settle(self, lambda_version):
+        before, self.state = self.state, TrafficState(lambda_version, None, 0.0)
+        return before != self.state
+
+    def holds(self, lambda_version, artifact=None):
+        found = [a for number, a in enumerate(self.published) if str(number) == lambda_version and a != "deleted"]
+        return bool(found) and (artifact is None or found == [artifact])
+
+    def prune(self, keep):
+        kept = keep | {self.state.primary, self.state.candidate}
+        gone = [str(n) for n, a in enumerate(self.published) if a != "deleted" and str(n) not in kept]
+        for number in gone:
+            self.published[int(number)] = "deleted"
+        return gone
+
+    def describe(self, published):
+        return {"kind": "memory", "lambda_version": published.lambda_version}
+
+    def _number(self, artifact):
+        if artifact not in self.published:
+            self.published.append(artifact)
+        return str(self.published.index(artifact))
+
+
+class Memories:
+    def open(self, client, *, function, alias):
+        return Memory()
+
+
+TARGET = Memories()
+"""
+
+
+def test_one_is_added_by_its_file_and_its_registration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # GIVEN a declaration that names a target nobody knows
+    document = binary_document()
+    document["rollout"]["target"] = "memory"
+    with pytest.raises(ValueError, match="'lambda_alias'"):
+        declare(document)
+    # WHEN its file and its name are there
+    add(monkeypatch, tmp_path, TARGETS, "memory", MEMORY)
+    # THEN it keeps the contract
+    for clause in CONTRACT:
+        clause(opened("memory", {}))
+    it_says_what_it_is(opened("memory", {}), "memory")
+    # AND a version comes to serve there
+    declared = declare(document).rollout
+    target, bus = opened(declared.target, {}), FakeEventBus()
+    with mock_aws():
+        store = remote_registry(dynamodb(), "flights")
+        conductor = Conductor(
+            store=store,
+            target=target,
+            metrics=CloudWatchMetrics(FakeCloudWatch(), function="predict", alias="live", model="flights", slow_ms=200),
+            announcer=Announcer(bus, "everloop"),
+            declared=declared,
+            artifact_bucket="artifacts",
+        )
+        open_run(store, "train-1")
+        rollout = conductor.start("train-1", "train", register(store, "train-1").version, at=at(1))
+        conductor.shift("train-1", -1, at=at(2))
+        conductor.promote("train-1", at=at(3))
+    assert target.current().primary == rollout["lambda_version"]
+    (promoted,) = bus.details("Champion Promoted")
+    assert promoted["manifest"]["target"] == {"kind": "memory", "lambda_version": rollout["lambda_version"]}
