@@ -58,6 +58,6 @@ def test_what_nothing_reads_is_for_people_and_the_rest_is_not() -> None:
 @pytest.mark.parametrize("path", sorted(path for path, marked in keys(ModelDeclaration) if marked))
 def test_the_docs_say_so(path: str) -> None:
     text = (ROOT / "docs" / "add-a-model.md").read_text(encoding="utf-8")
-    paragraph = text[text.index("People read") :].split("\n\n")[0]
+    paragraph = text[text.index("people read `") :].split("\n\n")[0]
     section, _, name = path.rpartition(".")
     assert f"`{path}`" in paragraph or f"`{section}.*`" in paragraph, name
