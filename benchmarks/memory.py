@@ -41,7 +41,7 @@ from everloop.cli.replay.stream import ReplayData, load  # noqa: E402
 MODEL = "flight_delay"
 HISTORY_ENDS = datetime(2013, 3, 1, tzinfo=UTC)
 YEAR = pd.Timedelta(weeks=52)
-SHOWN_DAYS = (1, 30, 60, 90, 120, 180, 240, 300, 365)
+SHOWN_DAYS = (1, 30, 60, 90, 120, 180, 240, 270, 300, 365)
 WARM_DAYS = 60
 
 

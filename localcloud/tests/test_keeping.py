@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import moto.core
+import moto.core.models
 import moto.s3.models
 import moto.sns.models
 import pytest
@@ -264,7 +264,7 @@ class TestMessages:
         sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
         for number in range(120):
             sns.publish(TopicArn=topic, Message=str(number))
-        backend = moto.sns.models.sns_backends[moto.core.DEFAULT_ACCOUNT_ID][cloud.context.region]
+        backend = moto.sns.models.sns_backends[moto.core.models.DEFAULT_ACCOUNT_ID][cloud.context.region]
         assert len(backend._message_public_keys) == 100
         assert len(backend.topics[topic].sent_notifications) == 0
 

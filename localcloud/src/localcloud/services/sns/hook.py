@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.sns.models import Topic, sns_backends
 
 from localcloud.core.context import CloudContext
