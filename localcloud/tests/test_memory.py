@@ -27,7 +27,7 @@ def test_no_object_is_kept_for_every_day(tmp_path: Path) -> None:
     # Of texts, numbers and tables of them the collector lists none: counted store by store.
     assert told["grown_stores"] == {}
     assert {"moto.s3.models.S3Backend", "localcloud.services.athena.hook"} <= set(told["stores"])
-    assert told["blocks_a_day"] < 500
+    assert told["blocks_a_day"] < 200
     assert told["instance_types"] == 0
 
 
