@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from typing import Any
 
 import pytest
 
 from localcloud.services.registry import handlers
+from support.specification import SPECIFIED, schema_of
 
 # Where a handler departs from the specification on purpose.
 REPLACED_THOUGH_UPDATABLE = {
@@ -20,13 +19,6 @@ REPLACED_THOUGH_UPDATABLE = {
 DECIDED_BY_VALUE = {
     "AWS::Glue::Database": {"DatabaseName"},
 }
-SPECIFIED = sorted(set(handlers()) - {"AWS::CDK::Metadata"})
-
-
-def schema_of(resource_type: str) -> dict[str, Any]:
-    schemas = files("cfnlint") / "data" / "schemas"
-    index = json.loads((schemas / "providers" / "us-east-1.json").read_text())
-    return json.loads((schemas / "resources" / f"{index[resource_type]}.json").read_text())
 
 
 def top_level(schema: dict[str, Any], key: str) -> set[str]:

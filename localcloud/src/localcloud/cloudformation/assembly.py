@@ -117,6 +117,10 @@ def _assets(file: Path, account_id: str, region: str) -> list[FileAsset]:
         source = asset["source"]
         if "path" not in source:
             raise AssemblyError(f"{file}: asset {identifier} is made by a command, which is not run here")
+        if not (file.parent / source["path"]).exists():
+            raise AssemblyError(
+                f"{file}: asset {identifier} is at {source['path']}, which is not there: synthesize again"
+            )
         for destination in asset["destinations"].values():
             assets.append(
                 FileAsset(

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from localcloud.cloudformation.assembly import FileAsset, Stack, archive, read_assembly
 from localcloud.cloudformation.engine import Progress, StackEngine
+from localcloud.cloudformation.examination import examine
 from localcloud.cloudformation.exceptions import DeployError
 from localcloud.cloudformation.resource import Handler
 from localcloud.cloudformation.state import StateDirectory
@@ -63,17 +64,19 @@ def deploy_assembly(
     Raises
     ------
     AssemblyError, TemplateError
-        Before anything of a stack is touched.
+        Before anything exists: for all stacks together, with every property that would be refused.
     StackRolledBackError, RollbackFailedError, DeletionFailedError
         As `StackEngine.deploy`; stacks before the failed one stay deployed.
     """
     engine = StackEngine(client_factory, StateDirectory(state_directory), progress, handlers)
     stacks = read_assembly(assembly, engine.account_id, engine.region)
+    templates = [Template.read(stack.template, stack.name) for stack in stacks]
+    to_deploy = [(template, stack.parameters) for template, stack in zip(templates, stacks, strict=True)]
+    examine(to_deploy, engine, promised=[_BOOTSTRAP_VERSION_PARAMETER])
     _bootstrap(engine)
     outputs: dict[str, Mapping[str, Any]] = {}
     actions: dict[str, Mapping[str, str]] = {}
-    for stack in stacks:
-        template = Template.read(stack.template, stack.name)
+    for template, stack in zip(templates, stacks, strict=True):
         for asset in stack.assets:
             _upload(engine, asset, assembly / ".cache")
         result = engine.deploy(template, stack.parameters)

@@ -10,16 +10,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localcloud.cloudformation.exceptions import (
-    DeletionFailedError,
-    DeployError,
-    TemplateError,
-    UnsupportedResourceError,
-)
+from localcloud.cloudformation.examination import examine
+from localcloud.cloudformation.exceptions import DeletionFailedError, DeployError, TemplateError
 from localcloud.cloudformation.resource import Handler, Place
 from localcloud.cloudformation.run import StackRun
 from localcloud.cloudformation.state import DeployedResource, StackState, StateDirectory
-from localcloud.cloudformation.template import Declaration, Template
+from localcloud.cloudformation.template import Template
 
 
 @dataclass(frozen=True)
@@ -104,13 +100,10 @@ class StackEngine:
         state = copy.deepcopy(before) or StackState(template.stack, self._new_stack_id(template.stack))
         imports: set[str] = set()
         scope = template.scope(
-            self._pseudo_parameters(state), parameters, self._importer(state.name, imports), self._read_parameter
+            self._pseudo_parameters(state), parameters, self._importer(state.name, imports), self.read_parameter
         )
+        examine([(template, parameters)], self)
         declarations = template.order(scope)
-        for declaration in declarations:
-            self._handler(state, declaration).validate(
-                self.place(state, declaration.logical_id, declaration.type).where, declaration.properties
-            )
         run = StackRun(self, state, scope)
         try:
             for declaration in declarations:
@@ -173,19 +166,25 @@ class StackEngine:
         """Tell of something that happens."""
         self._progress(DeployEvent(state.name, logical_id, kind, action))
 
-    def _handler(self, state: StackState, declaration: Declaration) -> Handler:
-        handler = self.handlers.get(declaration.type)
-        if handler is None:
-            place = self.place(state, declaration.logical_id, declaration.type)
-            raise UnsupportedResourceError(f"{place.where}: {_why_unsupported(declaration.type)}")
-        return handler
-
     def place(self, state: StackState, logical_id: str, kind: str) -> Place:
         """Where a resource of a stack is deployed."""
         return Place(state.name, state.stack_id, logical_id, kind, self.account_id, self.region, self.client)
 
     def _new_stack_id(self, stack: str) -> str:
         return f"arn:aws:cloudformation:{self.region}:{self.account_id}:stack/{stack}/{uuid.uuid4()}"
+
+    def pseudo_parameters(self, stack: str) -> dict[str, str]:
+        """Values of the names that begin with ``AWS::``, for a stack that may not exist yet."""
+        return self._pseudo_parameters(StackState(stack, self._new_stack_id(stack)))
+
+    def exported(self, stack: str) -> dict[str, Any]:
+        """What the other deployed stacks export, by name."""
+        return {
+            name: value
+            for other in self.states.load_all()
+            if other.name != stack
+            for name, value in other.exports.items()
+        }
 
     def _pseudo_parameters(self, state: StackState) -> dict[str, str]:
         return {
@@ -198,12 +197,7 @@ class StackEngine:
         }
 
     def _importer(self, stack: str, imports: set[str]) -> Callable[[str], Any]:
-        exports = {
-            name: value
-            for other in self.states.load_all()
-            if other.name != stack
-            for name, value in other.exports.items()
-        }
+        exports = self.exported(stack)
 
         def import_value(name: str) -> Any:
             if name not in exports:
@@ -227,17 +221,15 @@ class StackEngine:
                         f"stack {stack}: export {name!r} is in use by stack {other.name} and can not change or go"
                     )
 
-    def _read_parameter(self, name: str) -> str:
+    def read_parameter(self, name: str) -> str:
+        """The value of an SSM parameter.
+
+        Raises
+        ------
+        TemplateError
+            When there is none of that name.
+        """
         try:
             return self.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
         except ClientError as error:
             raise TemplateError(f"SSM parameter {name} can not be read: {error}") from error
-
-
-def _why_unsupported(kind: str) -> str:
-    if kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource":
-        return (
-            "custom resources are not run here; use a construct without one "
-            "(a CDK feature such as auto-delete, log retention or bucket notifications brings it in)"
-        )
-    return "this resource type is not supported"

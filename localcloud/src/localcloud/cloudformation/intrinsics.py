@@ -13,6 +13,9 @@ from localcloud.cloudformation.exceptions import TemplateError
 NO_VALUE = object()
 """What ``AWS::NoValue`` resolves to: the property or list element is left out."""
 
+_LATER = ("\ue000", "\ue001")
+"""Private characters of Unicode, which no template has."""
+
 CONDITION_FUNCTIONS = frozenset({"Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals", "Condition", "Fn::Contains"})
 SUBSTITUTION = re.compile(r"\$\{(!?)([^{}]+)\}")
 _DYNAMIC_REFERENCE = re.compile(r"\{\{resolve:([^:{}]+):([^{}]+)\}\}")
@@ -32,6 +35,20 @@ class Made:
 
     physical_id: str
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+def later(name: str) -> str:
+    """Stands in a text for what is not known before ``name`` exists."""
+    return name.join(_LATER)
+
+
+def is_known(value: Any) -> bool:
+    """Whether a resolved value has no part that is not known yet."""
+    if isinstance(value, Mapping):
+        return all(map(is_known, value.values()))
+    if isinstance(value, list):
+        return all(map(is_known, value))
+    return not (isinstance(value, str) and _LATER[0] in value)
 
 
 @dataclass
@@ -238,6 +255,8 @@ def _select(argument: Any, scope: Scope, path: str) -> Any:
     index, values = _arguments(argument, 2, "Fn::Select", scope, path)
     resolved = resolve(values, scope, path)
     position = int(resolve(index, scope, path))
+    if not is_known(resolved) and position >= len(resolved):
+        return later("Fn::Select")  # of a text that can be split only once it is known
     if not isinstance(resolved, list) or not 0 <= position < len(resolved):
         raise scope.fail(path, f"Fn::Select finds no element {position} in {resolved!r}")
     return resolved[position]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import random
 import string
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
 from localcloud.cloudformation.exceptions import ResourceError, UnsupportedResourceError
-from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.intrinsics import Made, is_known
+from localcloud.cloudformation.properties import Problem, PropertyTable
 
 Properties = Mapping[str, Any]
 
@@ -79,8 +80,10 @@ class Handler(ABC):
     ----------
     type : str
         The CloudFormation type.
-    properties : frozenset[str]
-        The properties it understands; a template with any other is refused.
+    table : PropertyTable
+        What becomes of each property; a template with any that is not in it is refused.
+    attributes : frozenset[str]
+        What ``Fn::GetAtt`` can ask of a resource.
     required : frozenset[str]
         Those a template must give.
     create_only : frozenset[str]
@@ -90,10 +93,27 @@ class Handler(ABC):
     """
 
     type: ClassVar[str]
-    properties: ClassVar[frozenset[str]]
+    table: ClassVar[PropertyTable]
+    attributes: ClassVar[frozenset[str]] = frozenset()
     required: ClassVar[frozenset[str]] = frozenset()
     create_only: ClassVar[frozenset[str]] = frozenset()
     name_property: ClassVar[str | None] = None
+
+    @property
+    def properties(self) -> frozenset[str]:
+        """The names of the properties that it takes, without what is nested in them."""
+        return self.table.names
+
+    def problems(self, properties: Properties) -> Iterator[Problem]:
+        """What keeps a resource with these properties from being made here; parts of them may not be known yet."""
+        yield from self.table.problems(properties)
+        for name in sorted(self.required - set(properties)):
+            yield Problem(name, "is missing")
+        yield from self.value_problems(properties)
+
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """Values that are refused, of properties that are not; what is not known yet is passed over."""
+        yield from ()
 
     def validate(self, where: str, properties: Properties) -> None:
         """Refuse properties that this type does not understand, or lacks.
@@ -103,12 +123,8 @@ class Handler(ABC):
         UnsupportedResourceError
             Naming stack, logical id, type and property.
         """
-        unknown = sorted(set(properties) - self.properties)
-        if unknown:
-            raise UnsupportedResourceError(f"{where}: property {unknown[0]} is not supported")
-        absent = sorted(self.required - set(properties))
-        if absent:
-            raise UnsupportedResourceError(f"{where}: property {absent[0]} is missing")
+        for problem in self.problems(properties):
+            raise UnsupportedResourceError(f"{where}: {problem}")
 
     def must_replace(self, old: Properties, new: Properties) -> bool:
         """Whether a change of properties needs a new physical resource."""
@@ -125,6 +141,13 @@ class Handler(ABC):
     @abstractmethod
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
         """Delete the resource; one that is gone already is fine."""
+
+
+def known(properties: Any, *path: str) -> Any:
+    """The value at a path of mappings; None where there is none, or where it is not known yet."""
+    for name in path:
+        properties = properties.get(name) if isinstance(properties, Mapping) else None
+    return properties if is_known(properties) else None
 
 
 def names(text: str) -> frozenset[str]:

@@ -144,6 +144,10 @@ class Template:
         except CycleError as error:
             raise TemplateError(f"stack {self.stack}: resources depend on each other: {error.args[1]}") from None
 
+    def mentions(self, value: Any, scope: Scope) -> set[str]:
+        """Logical ids of the resources that a value refers to."""
+        return set(references(value, scope, "")) & set(self.resources)
+
     def outputs(self, scope: Scope) -> tuple[dict[str, Any], dict[str, Any]]:
         """Output values by name, and those exported by export name; call once everything is deployed."""
         outputs: dict[str, Any] = {}

@@ -1,11 +1,13 @@
-"""HTTP APIs: the API, its stages, routes, integrations and authorizers."""
+"""HTTP APIs: the API, its stages, routes and integrations."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from localcloud.cloudformation.intrinsics import Made
-from localcloud.cloudformation.resource import Handler, Place, Properties, ignoring, names, tag_map, without
+from localcloud.cloudformation.intrinsics import Made, is_known
+from localcloud.cloudformation.properties import CAPACITY, DESCRIPTION, TAGS, Problem, table_of
+from localcloud.cloudformation.resource import Handler, Place, Properties, ignoring, known, names, tag_map, without
 from localcloud.cloudformation.shapes import call_arguments
 
 _GONE = "NotFoundException"
@@ -15,18 +17,29 @@ class Api(Handler):
     """An HTTP API described by resources, not by an OpenAPI body."""
 
     type = "AWS::ApiGatewayV2::Api"
-    properties = names(
-        "Name ProtocolType CorsConfiguration Description DisableExecuteApiEndpoint IpAddressType "
-        "RouteSelectionExpression Version Tags"
+    table = table_of(
+        "Name ProtocolType",
+        kept={"Description Version": DESCRIPTION, "Tags": TAGS, "IpAddressType": "the API is on 127.0.0.1 alone"},
+        refused={
+            "CorsConfiguration": "no web page of another origin is answered here; leave it out",
+            "Body BodyS3Location": "describe the API by routes and integrations, not by an OpenAPI document",
+            "RouteKey Target CredentialsArn": "write the route and its integration as resources of their own",
+            "RouteSelectionExpression": "HTTP APIs select by method and path; leave it out",
+            "DisableExecuteApiEndpoint": "the API has no address but this one; leave it out",
+        },
     )
+    attributes = names("ApiId ApiEndpoint")
     required = names("Name ProtocolType")
     create_only = names("ProtocolType")
+
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """WebSocket APIs are refused."""
+        if known(properties, "ProtocolType") not in (None, "HTTP"):
+            yield Problem("ProtocolType", "must be HTTP: WebSocket APIs are not executed here")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Make the API."""
         client = place.client("apigatewayv2")
-        if properties["ProtocolType"] != "HTTP":
-            raise place.unsupported("ProtocolType", "must be HTTP")
         given = {**properties, "Tags": tag_map(properties.get("Tags"))}
         api = client.create_api(**call_arguments(client, "CreateApi", given, place.where))
         return Made(api["ApiId"], {"ApiId": api["ApiId"], "ApiEndpoint": api["ApiEndpoint"]})
@@ -34,8 +47,6 @@ class Api(Handler):
     def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
         """Change the API's settings."""
         client = place.client("apigatewayv2")
-        if "CorsConfiguration" in old and "CorsConfiguration" not in new:
-            client.delete_cors_configuration(ApiId=made.physical_id)
         given = {"Description": "", **without(new, "ProtocolType", "Tags"), "ApiId": made.physical_id}
         client.update_api(**call_arguments(client, "UpdateApi", given, place.where))
         _write_tags(client, f"arn:aws:apigateway:{place.region}::/apis/{made.physical_id}", old, new)
@@ -51,9 +62,17 @@ class Stage(Handler):
     """A stage of an API."""
 
     type = "AWS::ApiGatewayV2::Stage"
-    properties = names(
-        "ApiId StageName AutoDeploy AccessLogSettings DefaultRouteSettings RouteSettings StageVariables "
-        "DeploymentId Description Tags"
+    table = table_of(
+        "ApiId StageName AccessLogSettings(DestinationArn Format) StageVariables(*)",
+        kept={
+            "AutoDeploy": "every change is served at once",
+            "DefaultRouteSettings.ThrottlingBurstLimit DefaultRouteSettings.ThrottlingRateLimit": CAPACITY,
+            "DefaultRouteSettings.DetailedMetricsEnabled": "metrics are those of the API and of its stage",
+            "RouteSettings": CAPACITY,
+            "Description": DESCRIPTION,
+            "Tags": TAGS,
+        },
+        refused={"DeploymentId": "every change is served at once: set AutoDeploy"},
     )
     required = names("ApiId StageName")
     create_only = names("ApiId StageName")
@@ -121,9 +140,19 @@ class Route(_Part):
 
     type = "AWS::ApiGatewayV2::Route"
     noun = "Route"
-    properties = names("ApiId RouteKey Target AuthorizationType AuthorizerId AuthorizationScopes OperationName")
+    table = table_of(
+        "ApiId RouteKey Target AuthorizationType",
+        kept={"OperationName": DESCRIPTION},
+        refused={"AuthorizerId AuthorizationScopes": "authorize the route by AWS_IAM, or by nothing"},
+    )
+    attributes = names("RouteId")
     required = names("ApiId RouteKey")
     create_only = names("ApiId")
+
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """Authorizers are refused."""
+        if known(properties, "AuthorizationType") not in (None, "NONE", "AWS_IAM"):
+            yield Problem("AuthorizationType", "must be NONE or AWS_IAM: authorizers are not executed here")
 
 
 class Integration(_Part):
@@ -131,25 +160,35 @@ class Integration(_Part):
 
     type = "AWS::ApiGatewayV2::Integration"
     noun = "Integration"
-    properties = names(
-        "ApiId IntegrationType IntegrationUri IntegrationMethod PayloadFormatVersion TimeoutInMillis "
-        "Description ConnectionType CredentialsArn"
+    table = table_of(
+        "ApiId IntegrationType IntegrationUri PayloadFormatVersion TimeoutInMillis",
+        kept={
+            "IntegrationMethod": "functions are invoked by POST, whatever it says",
+            "ConnectionType": "INTERNET is all there is",
+            "Description": DESCRIPTION,
+        },
+        refused={
+            "CredentialsArn": "let the function's permission name apigateway.amazonaws.com",
+            "RequestParameters ResponseParameters": "map parameters in the function",
+            "IntegrationSubtype": "call the service from a function",
+            "ConnectionId": "lead the route to a function",
+        },
     )
+    attributes = names("IntegrationId")
     required = names("ApiId IntegrationType")
     create_only = names("ApiId")
 
-
-class Authorizer(_Part):
-    """Who decides whether a request may pass."""
-
-    type = "AWS::ApiGatewayV2::Authorizer"
-    noun = "Authorizer"
-    properties = names(
-        "ApiId Name AuthorizerType AuthorizerUri AuthorizerPayloadFormatVersion AuthorizerResultTtlInSeconds "
-        "AuthorizerCredentialsArn EnableSimpleResponses IdentitySource JwtConfiguration"
-    )
-    required = names("ApiId AuthorizerType Name")
-    create_only = names("ApiId")
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """Other integrations than those of functions are refused."""
+        if known(properties, "IntegrationType") not in (None, "AWS_PROXY"):
+            yield Problem("IntegrationType", "must be AWS_PROXY: routes lead to functions here")
+        uri = known(properties, "IntegrationUri")
+        if uri is not None and ":function:" not in str(uri):
+            yield Problem("IntegrationUri", f"is {uri!r}: it must be the ARN of a function")
+        if known(properties, "PayloadFormatVersion") != "2.0" and is_known(properties.get("PayloadFormatVersion")):
+            yield Problem("PayloadFormatVersion", "must be 2.0")
+        if known(properties, "ConnectionType") not in (None, "INTERNET"):
+            yield Problem("ConnectionType", "must be INTERNET")
 
 
 def _write_tags(client: Any, arn: str, old: Properties, new: Properties) -> None:
@@ -163,4 +202,4 @@ def _write_tags(client: Any, arn: str, old: Properties, new: Properties) -> None
         client.tag_resource(ResourceArn=arn, Tags=after)
 
 
-HANDLERS = (Api(), Stage(), Route(), Integration(), Authorizer())
+HANDLERS = (Api(), Stage(), Route(), Integration())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.properties import CAPACITY, DESCRIPTION, ENCRYPTION, TAGS, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, changed, names, tag_map
 from localcloud.cloudformation.shapes import member_arguments
 
@@ -15,7 +16,24 @@ class WorkGroup(Handler):
     """A workgroup."""
 
     type = "AWS::Athena::WorkGroup"
-    properties = names("Name Description State Tags WorkGroupConfiguration RecursiveDeleteOption")
+    table = table_of(
+        """
+        Name State RecursiveDeleteOption
+        WorkGroupConfiguration(
+            BytesScannedCutoffPerQuery EnforceWorkGroupConfiguration ResultConfiguration(OutputLocation)
+        )
+        """,
+        kept={
+            "Description": DESCRIPTION,
+            "Tags": TAGS,
+            "WorkGroupConfiguration.ResultConfiguration.EncryptionConfiguration": ENCRYPTION,
+            "WorkGroupConfiguration.ResultConfiguration.ExpectedBucketOwner": "there is one account here",
+            "WorkGroupConfiguration.PublishCloudWatchMetricsEnabled": "there are no metrics of queries here",
+            "WorkGroupConfiguration.EngineVersion": "DuckDB answers, and refuses what version 3 would not take",
+            "WorkGroupConfiguration.RequesterPaysEnabled": CAPACITY,
+        },
+        refused={"WorkGroupConfigurationUpdates": "write WorkGroupConfiguration as it is to be"},
+    )
     required = names("Name")
     create_only = names("Name")
     name_property = "Name"

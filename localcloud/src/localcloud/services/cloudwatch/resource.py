@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.properties import TAGS, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, ignoring, names
 from localcloud.cloudformation.shapes import call_arguments, document_text
 
@@ -11,12 +12,21 @@ class Alarm(Handler):
     """A metric alarm."""
 
     type = "AWS::CloudWatch::Alarm"
-    properties = names(
-        "AlarmName AlarmDescription ActionsEnabled AlarmActions OKActions InsufficientDataActions "
-        "ComparisonOperator DatapointsToAlarm Dimensions EvaluateLowSampleCountPercentile EvaluationPeriods "
-        "ExtendedStatistic MetricName Metrics Namespace Period Statistic Tags Threshold ThresholdMetricId "
-        "TreatMissingData Unit"
+    table = table_of(
+        """
+        AlarmName AlarmDescription ActionsEnabled AlarmActions OKActions InsufficientDataActions ComparisonOperator
+        DatapointsToAlarm Dimensions(Name Value) EvaluationPeriods ExtendedStatistic MetricName Namespace Period
+        Statistic Threshold TreatMissingData
+        """,
+        kept={"Tags": TAGS, "Unit": "a metric has one unit here"},
+        refused={
+            "Metrics ThresholdMetricId EvaluationCriteria EvaluationInterval": (
+                "alarms are on one metric here: name it by MetricName and Namespace"
+            ),
+            "EvaluateLowSampleCountPercentile": "percentiles are evaluated whatever their sample; leave it out",
+        },
     )
+    attributes = names("Arn")
     create_only = names("AlarmName")
     name_property = "AlarmName"
 
@@ -48,7 +58,7 @@ class Dashboard(Handler):
     """A dashboard."""
 
     type = "AWS::CloudWatch::Dashboard"
-    properties = names("DashboardName DashboardBody")
+    table = table_of("DashboardName", kept={"DashboardBody": "text for people: nothing here draws it"})
     required = names("DashboardBody")
     create_only = names("DashboardName")
     name_property = "DashboardName"

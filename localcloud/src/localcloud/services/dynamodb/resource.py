@@ -2,25 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.properties import CAPACITY, ENCRYPTION, TAGS, Problem, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map, without
 from localcloud.cloudformation.shapes import call_arguments
 
-_AFTERWARDS = ("PointInTimeRecoverySpecification", "TimeToLiveSpecification", "Tags")
+_AFTERWARDS = (
+    "ContributorInsightsSpecification",
+    "PointInTimeRecoverySpecification",
+    "TimeToLiveSpecification",
+    "Tags",
+)
+
+
+_ACTS = """
+    TableName KeySchema(AttributeName KeyType) AttributeDefinitions(AttributeName AttributeType)
+    GlobalSecondaryIndexes(
+        IndexName KeySchema(AttributeName KeyType) Projection(ProjectionType NonKeyAttributes)
+    )
+    LocalSecondaryIndexes(
+        IndexName KeySchema(AttributeName KeyType) Projection(ProjectionType NonKeyAttributes)
+    )
+"""
+_RECOVERY = "nothing outlives the local cloud, and nothing of it can be restored"
+_INSIGHTS = "nothing here ranks the keys that are asked for most"
+_KEPT = {
+    "BillingMode": CAPACITY,
+    "SSESpecification": ENCRYPTION,
+    "TimeToLiveSpecification": "DynamoDB promises no moment either: what has expired can be read until it is deleted",
+}
+_NO_STREAMS = "streams are not executed here: put what is to follow a write on a queue or a bus"
 
 
 class Table(Handler):
     """A table."""
 
     type = "AWS::DynamoDB::Table"
-    properties = names(
-        "TableName KeySchema AttributeDefinitions BillingMode ProvisionedThroughput OnDemandThroughput "
-        "GlobalSecondaryIndexes LocalSecondaryIndexes StreamSpecification SSESpecification TableClass "
-        "DeletionProtectionEnabled PointInTimeRecoverySpecification TimeToLiveSpecification Tags"
+    table = table_of(
+        _ACTS + "DeletionProtectionEnabled",
+        kept={
+            **_KEPT,
+            "ProvisionedThroughput OnDemandThroughput TableClass": CAPACITY,
+            "GlobalSecondaryIndexes.ProvisionedThroughput GlobalSecondaryIndexes.OnDemandThroughput": CAPACITY,
+            "PointInTimeRecoverySpecification": _RECOVERY,
+            "ContributorInsightsSpecification": _INSIGHTS,
+            "Tags": TAGS,
+        },
+        refused={
+            "StreamSpecification KinesisStreamSpecification": _NO_STREAMS,
+            "ImportSourceSpecification": "import the items by BatchWriteItem once the stack is up",
+            "ResourcePolicy": "let roles name the table in policies of their own",
+        },
     )
+    attributes = names("Arn")
     required = names("KeySchema")
     create_only = names("TableName KeySchema LocalSecondaryIndexes")
     name_property = "TableName"
@@ -110,11 +147,24 @@ class GlobalTable(Table):
     """A global table with one replica, in this region: what CDK's ``TableV2`` makes."""
 
     type = "AWS::DynamoDB::GlobalTable"
-    properties = names(
-        "TableName KeySchema AttributeDefinitions BillingMode GlobalSecondaryIndexes LocalSecondaryIndexes "
-        "StreamSpecification SSESpecification TimeToLiveSpecification Replicas"
+    table = table_of(
+        _ACTS + "Replicas(Region DeletionProtectionEnabled)",
+        kept={
+            **_KEPT,
+            "Replicas.PointInTimeRecoverySpecification": _RECOVERY,
+            "Replicas.TableClass": CAPACITY,
+            "Replicas.ContributorInsightsSpecification": _INSIGHTS,
+            "Replicas.Tags": TAGS,
+        },
+        refused={"StreamSpecification Replicas.KinesisStreamSpecification": _NO_STREAMS},
     )
+    attributes = names("Arn")
     required = names("Replicas KeySchema")
+
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """Replicas elsewhere are refused."""
+        if len(properties.get("Replicas") or ()) > 1:
+            yield Problem("Replicas", "must be one: there is one region here")
 
     def as_table(self, place: Place, properties: Properties) -> Properties:
         """The one replica's properties beside those of the table."""
@@ -122,14 +172,7 @@ class GlobalTable(Table):
         replicas = properties["Replicas"]
         if [replica["Region"] for replica in replicas] != [place.region]:
             raise place.unsupported("Replicas", f"must be one replica in {place.region}")
-        replica = without(replicas[0], "Region")
-        own = names("PointInTimeRecoverySpecification DeletionProtectionEnabled TableClass Tags")
-        for name, value in replica.items():
-            if name == "ContributorInsightsSpecification" and value.get("Enabled") in (False, "false"):
-                continue
-            if name not in own:
-                raise place.unsupported(f"Replicas[0].{name}")
-            table[name] = value
+        table.update(without(replicas[0], "Region"))
         return table
 
 

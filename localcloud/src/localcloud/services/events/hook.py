@@ -24,23 +24,14 @@ from moto.events.responses import EventsHandler
 
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import replace, wrap
+from localcloud.core.schedule_expression import parse
 from localcloud.services.events.delivery import Courier, Sender, Sends
 from localcloud.services.events.limits import check_events
 from localcloud.services.events.planner import Planner
-from localcloud.services.events.schedule_expression import ScheduleExpressionError, parse
+from localcloud.services.events.support import kind_of, schedule_problem, target_problem, unknown_filters
 from localcloud.services.events.target_input import target_input
 
 _PRINCIPAL = "events.amazonaws.com"
-_KNOWN_FILTERS = {
-    "anything-but",
-    "cidr",
-    "equals-ignore-case",
-    "exists",
-    "numeric",
-    "prefix",
-    "suffix",
-    "wildcard",
-}
 
 
 def install(context: CloudContext) -> None:
@@ -61,7 +52,7 @@ def install(context: CloudContext) -> None:
     def put_targets(original: Any) -> Any:
         def put_known_targets(self: EventsHandler) -> Any:
             for target in self._get_param("Targets") or []:
-                problem = _problem_of_target(target)
+                problem = target_problem(target)
                 if problem:
                     raise JsonRESTError("ValidationException", f"Target {target.get('Id')}: {problem}")
             return original(self)
@@ -165,62 +156,12 @@ def _install_rules(context: CloudContext, deliveries: RuleDeliveries) -> None:
 
 
 def _check_rule(expression: str | None, pattern: str | None) -> None:
-    if expression:
-        try:
-            parse(expression)
-        except ScheduleExpressionError as error:
-            raise JsonRESTError("ValidationException", f"Parameter ScheduleExpression is not valid. {error}") from error
-        if expression.startswith("at("):
-            raise JsonRESTError("ValidationException", "Parameter ScheduleExpression is not valid.")
-    if pattern:
-        unknown = set(_filters_of(json.loads(pattern))) - _KNOWN_FILTERS
-        if unknown:
-            raise InvalidEventPatternException(reason=f"Unrecognized match type {', '.join(sorted(unknown))}")
-
-
-def _filters_of(pattern: Any) -> list[str]:
-    if isinstance(pattern, dict):
-        return [name for key, value in pattern.items() for name in _filters_in(key, value)]
-    return []
-
-
-def _filters_in(key: str, value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return _filters_of(value)
-    if key == "$or":
-        return [name for item in value for name in _filters_of(item)]
-    return [next(iter(item)) for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _problem_of_target(target: dict[str, Any]) -> str | None:
-    arn = str(target.get("Arn", ""))
-    kind = _kind_of(arn)
-    if kind is None:
-        return (
-            f"{arn} is not a target the local cloud delivers to; it knows functions, state machines, queues, topics, "
-            "log groups and event buses"
-        )
-    if kind in ("states", "event-bus") and not target.get("RoleArn"):
-        return f"RoleArn is required for target {arn}."
-    if sum(target.get(field) is not None for field in ("Input", "InputPath", "InputTransformer")) > 1:
-        return "only one of Input, InputPath, or InputTransformer must be provided."
-    return None
-
-
-def _kind_of(arn: str) -> str | None:
-    parts = arn.split(":", 5)
-    service, resource = (parts[2], parts[5]) if len(parts) == 6 else ("", "")
-    if service == "lambda" and resource.startswith("function:"):
-        return "lambda"
-    if service == "states" and resource.startswith("stateMachine:"):
-        return "states"
-    if service == "logs" and resource.startswith("log-group:"):
-        return "logs"
-    if service == "events" and resource.startswith("event-bus/"):
-        return "event-bus"
-    if service == "events" and not resource:
-        return "archive"
-    return service if service in ("sqs", "sns") else None
+    problem = schedule_problem(expression) if expression else None
+    if problem:
+        raise JsonRESTError("ValidationException", f"Parameter ScheduleExpression is not valid. {problem}")
+    unknown = unknown_filters(json.loads(pattern)) if pattern else []
+    if unknown:
+        raise InvalidEventPatternException(reason=f"Unrecognized match type {', '.join(unknown)}")
 
 
 class RuleDeliveries:
@@ -233,7 +174,7 @@ class RuleDeliveries:
     def send(self, rule: Rule, event: dict[str, Any]) -> None:
         """Start a delivery to each target of a rule."""
         for target in list(rule.targets):
-            if _kind_of(target["Arn"]) == "archive":
+            if kind_of(target["Arn"]) == "archive":
                 self._archive(rule, target, event)
                 continue
             sender = Sender(
@@ -253,7 +194,7 @@ class RuleDeliveries:
             "aws.events.event.ingestion-time": event["time"],
         }
         text, arn = target_input(target, event, reserved), target["Arn"]
-        kind = _kind_of(arn)
+        kind = kind_of(arn)
         if kind == "lambda":
             sends.lambda_function(arn, text)
         elif kind == "states":

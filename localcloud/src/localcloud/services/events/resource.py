@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from localcloud.cloudformation.exceptions import ResourceError
-from localcloud.cloudformation.intrinsics import Made
-from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map, without
+from localcloud.cloudformation.intrinsics import Made, is_known
+from localcloud.cloudformation.properties import DESCRIPTION, ENCRYPTION, TAGS, Problem, table_of
+from localcloud.cloudformation.resource import (
+    Handler,
+    Place,
+    Properties,
+    changed,
+    ignoring,
+    known,
+    names,
+    tag_map,
+    without,
+)
 from localcloud.cloudformation.shapes import call_arguments, document_text, member_arguments
+from localcloud.services.events.support import pattern_problem, schedule_problem, target_problem
 
 _GONE = "ResourceNotFoundException"
 
@@ -19,7 +32,21 @@ class EventBus(Handler):
     """An event bus."""
 
     type = "AWS::Events::EventBus"
-    properties = names("Name Description DeadLetterConfig KmsKeyIdentifier Tags")
+    table = table_of(
+        "Name",
+        kept={
+            "Description": DESCRIPTION,
+            "Tags": TAGS,
+            "KmsKeyIdentifier": ENCRYPTION,
+            "DeadLetterConfig": "only events that can't be decrypted go there, and none is encrypted",
+        },
+        refused={
+            "Policy": "write an AWS::Events::EventBusPolicy",
+            "EventSourceName": "partners send no events here",
+            "LogConfig": "a rule can send all events to a log group",
+        },
+    )
+    attributes = names("Arn Name")
     required = names("Name")
     create_only = names("Name")
     name_property = "Name"
@@ -51,7 +78,12 @@ class EventBusPolicy(Handler):
     """One statement of a bus's policy."""
 
     type = "AWS::Events::EventBusPolicy"
-    properties = names("EventBusName StatementId Statement Action Principal Condition")
+    table = table_of(
+        "EventBusName StatementId",
+        kept={
+            "Statement Action Principal Condition": "there is one account here, and roles' own policies decide in it",
+        },
+    )
     required = names("StatementId")
     create_only = names("EventBusName StatementId")
 
@@ -94,9 +126,36 @@ class Rule(Handler):
     """A rule with its targets."""
 
     type = "AWS::Events::Rule"
-    properties = names("Name Description EventBusName EventPattern ScheduleExpression State RoleArn Targets Tags")
+    table = table_of(
+        """
+        Name EventBusName EventPattern(*) ScheduleExpression State
+        Targets(
+            Id Arn RoleArn Input InputPath InputTransformer(InputPathsMap(*) InputTemplate) DeadLetterConfig(Arn)
+            SqsParameters(MessageGroupId)
+        )
+        """,
+        kept={
+            "Description": DESCRIPTION,
+            "Tags": TAGS,
+            "RoleArn": "targets have roles of their own",
+            "Targets.RetryPolicy": "a delivery is tried once here: its target is there, or is not",
+        },
+    )
+    attributes = names("Arn RuleName")
     create_only = names("Name EventBusName")
     name_property = "Name"
+
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """Expressions and patterns that can't be read, and targets that events are not brought to."""
+        for name, check in (("ScheduleExpression", schedule_problem), ("EventPattern", pattern_problem)):
+            value = known(properties, name)
+            problem = check(value) if value is not None else None
+            if problem:
+                yield Problem(name, f"can not be had: {problem}")
+        for index, target in enumerate(properties.get("Targets") or ()):
+            problem = target_problem(target) if is_known(target.get("Arn", "")) else None
+            if problem:
+                yield Problem(f"Targets[{index}]", f"can not be had: {problem}")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Make the rule, then add its targets."""

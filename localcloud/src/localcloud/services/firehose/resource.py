@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localcloud.cloudformation.intrinsics import Made
-from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map, without
+from localcloud.cloudformation.properties import ENCRYPTION, TAGS, Problem, table_of
+from localcloud.cloudformation.resource import (
+    Handler,
+    Place,
+    Properties,
+    changed,
+    ignoring,
+    known,
+    names,
+    tag_map,
+    without,
+)
 from localcloud.cloudformation.shapes import call_arguments, member_arguments
+from localcloud.services.firehose.destination import read_destination
+from localcloud.services.firehose.exceptions import UnsupportedDestinationError
 
 _DESTINATION = "ExtendedS3DestinationConfiguration"
 
@@ -15,12 +29,51 @@ class DeliveryStream(Handler):
     """A delivery stream that is put into directly and delivers to S3."""
 
     type = "AWS::KinesisFirehose::DeliveryStream"
-    properties = names(
-        f"DeliveryStreamName DeliveryStreamType DeliveryStreamEncryptionConfigurationInput {_DESTINATION} Tags"
+    table = table_of(
+        f"""
+        DeliveryStreamName DeliveryStreamType
+        {_DESTINATION}(
+            BucketARN RoleARN Prefix ErrorOutputPrefix BufferingHints(IntervalInSeconds SizeInMBs) CompressionFormat
+            CloudWatchLoggingOptions(Enabled LogGroupName LogStreamName) FileExtension CustomTimeZone S3BackupMode
+            DataFormatConversionConfiguration(
+                Enabled
+                InputFormatConfiguration(Deserializer(OpenXJsonSerDe(
+                    CaseInsensitive ColumnToJsonKeyMappings(*) ConvertDotsInJsonKeysToUnderscores
+                )))
+                OutputFormatConfiguration(Serializer(ParquetSerDe(Compression)))
+                SchemaConfiguration(DatabaseName RoleARN TableName VersionId)
+            )
+            ProcessingConfiguration(Enabled) DynamicPartitioningConfiguration(Enabled)
+        )
+        """,
+        kept={
+            "DeliveryStreamEncryptionConfigurationInput": ENCRYPTION,
+            f"{_DESTINATION}.EncryptionConfiguration": ENCRYPTION,
+            f"{_DESTINATION}.DataFormatConversionConfiguration.SchemaConfiguration.CatalogId": "there is one catalogue",
+            f"{_DESTINATION}.DataFormatConversionConfiguration.SchemaConfiguration.Region": "there is one catalogue",
+            "Tags": TAGS,
+        },
+        refused={
+            f"{_DESTINATION}.S3BackupConfiguration": "let the destination be the only copy",
+            f"{_DESTINATION}.ProcessingConfiguration.Processors": "transform records before they are put",
+            "KinesisStreamSourceConfiguration MSKSourceConfiguration DatabaseSourceConfiguration": "put records by API",
+        },
     )
+    attributes = names("Arn")
     required = names(_DESTINATION)
     create_only = names("DeliveryStreamName DeliveryStreamType")
     name_property = "DeliveryStreamName"
+
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """Settings of the destination that are not executed."""
+        if known(properties, "DeliveryStreamType") not in (None, "DirectPut"):
+            yield Problem("DeliveryStreamType", "must be DirectPut")
+        destination = properties.get(_DESTINATION)
+        if isinstance(destination, Mapping) and {"RoleARN", "BucketARN"} <= set(destination):
+            try:
+                read_destination(destination)
+            except (UnsupportedDestinationError, KeyError) as error:
+                yield Problem(_DESTINATION, f"can not be had: {error}")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Make the stream."""

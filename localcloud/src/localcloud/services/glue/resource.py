@@ -5,17 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.properties import DESCRIPTION, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, ignoring, names
 from localcloud.cloudformation.shapes import member_arguments
 
 _GONE = "EntityNotFoundException"
 
 
+_BY_LIBRARY = "files are read by their serialization library"
+
+
 class Database(Handler):
     """A database of the catalogue."""
 
     type = "AWS::Glue::Database"
-    properties = names("CatalogId DatabaseInput DatabaseName")
+    table = table_of(
+        "CatalogId DatabaseName DatabaseInput(Name)",
+        kept={
+            "DatabaseInput.Description": DESCRIPTION,
+            "DatabaseInput.LocationUri DatabaseInput.Parameters": "tables say where their data is, and how it is read",
+            "DatabaseInput.CreateTableDefaultPermissions": "there is no Lake Formation here; roles' policies decide",
+        },
+    )
     required = names("CatalogId DatabaseInput")
 
     def must_replace(self, old: Properties, new: Properties) -> bool:
@@ -56,7 +67,30 @@ class Table(Handler):
     """A table of the catalogue."""
 
     type = "AWS::Glue::Table"
-    properties = names("CatalogId DatabaseName TableInput Name")
+    table = table_of(
+        """
+        CatalogId DatabaseName Name
+        TableInput(
+            Name Parameters(*) PartitionKeys(Name Type)
+            StorageDescriptor(
+                Columns(Name Type) Location SerdeInfo(SerializationLibrary Parameters(*)) Parameters(*)
+            )
+        )
+        """,
+        kept={
+            "TableInput.Description TableInput.Owner TableInput.PartitionKeys.Comment": DESCRIPTION,
+            "TableInput.StorageDescriptor.Columns.Comment TableInput.StorageDescriptor.SerdeInfo.Name": DESCRIPTION,
+            "TableInput.TableType TableInput.Retention": "every table is of files in S3, and stays",
+            "TableInput.StorageDescriptor.InputFormat TableInput.StorageDescriptor.OutputFormat": _BY_LIBRARY,
+            "TableInput.StorageDescriptor.Compressed TableInput.StorageDescriptor.StoredAsSubDirectories": _BY_LIBRARY,
+            "TableInput.StorageDescriptor.NumberOfBuckets": _BY_LIBRARY,
+        },
+        refused={
+            "OpenTableFormatInput": "Iceberg tables are not read here: use Parquet or JSON files",
+            "TableInput.ViewOriginalText TableInput.ViewExpandedText TableInput.ViewDefinition": "query the tables",
+            "TableInput.TargetTable": "name the table itself",
+        },
+    )
     required = names("CatalogId DatabaseName TableInput")
     create_only = names("CatalogId DatabaseName Name")
 

@@ -5,20 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.properties import DESCRIPTION, TAGS, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map
 from localcloud.cloudformation.shapes import document_text
 
 _GONE = "NoSuchEntity"
+_NOBODY = {"Users Groups": "there are no users and groups here: attach it to roles"}
 
 
 class Role(Handler):
     """A role with its inline and attached policies."""
 
     type = "AWS::IAM::Role"
-    properties = names(
-        "AssumeRolePolicyDocument Description ManagedPolicyArns MaxSessionDuration Path PermissionsBoundary "
-        "Policies RoleName Tags"
+    table = table_of(
+        """
+        AssumeRolePolicyDocument(*) ManagedPolicyArns Path PermissionsBoundary Policies(PolicyName PolicyDocument(*))
+        RoleName
+        """,
+        kept={
+            "Description": DESCRIPTION,
+            "MaxSessionDuration": "sessions do not expire here",
+            "Tags": TAGS,
+        },
     )
+    attributes = names("Arn RoleId")
     required = names("AssumeRolePolicyDocument")
     create_only = names("RoleName Path")
     name_property = "RoleName"
@@ -95,7 +105,10 @@ class Policy(Handler):
     """An inline policy of one or more roles, groups and users."""
 
     type = "AWS::IAM::Policy"
-    properties = names("PolicyName PolicyDocument Roles Users Groups")
+    table = table_of(
+        "PolicyName PolicyDocument(*) Roles",
+        refused=_NOBODY,
+    )
     required = names("PolicyName PolicyDocument")
 
     def create(self, place: Place, properties: Properties) -> Made:
@@ -140,7 +153,12 @@ class ManagedPolicy(Handler):
     """A managed policy and whom it is attached to."""
 
     type = "AWS::IAM::ManagedPolicy"
-    properties = names("ManagedPolicyName PolicyDocument Description Path Roles Users Groups")
+    table = table_of(
+        "ManagedPolicyName PolicyDocument(*) Path Roles",
+        kept={"Description": DESCRIPTION},
+        refused=_NOBODY,
+    )
+    attributes = names("PolicyArn PolicyId")
     required = names("PolicyDocument")
     create_only = names("ManagedPolicyName Description Path")
     name_property = "ManagedPolicyName"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.properties import DESCRIPTION, TAGS, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map
 from localcloud.cloudformation.shapes import document_text
 
@@ -15,10 +16,17 @@ class Key(Handler):
     """A key."""
 
     type = "AWS::KMS::Key"
-    properties = names(
-        "Description Enabled EnableKeyRotation KeyPolicy KeySpec KeyUsage MultiRegion PendingWindowInDays "
-        "RotationPeriodInDays Tags"
+    table = table_of(
+        "Enabled KeySpec KeyUsage PendingWindowInDays",
+        kept={
+            "Description": DESCRIPTION,
+            "KeyPolicy": "roles' own policies decide, as they do under the policy that keys have by default",
+            "EnableKeyRotation RotationPeriodInDays MultiRegion": "a key is this cloud's alone and never leaves it",
+            "Tags": TAGS,
+        },
+        refused={"Origin": "keys are made here: leave it out"},
     )
+    attributes = names("Arn KeyId")
 
     def must_replace(self, old: Properties, new: Properties) -> bool:
         """A key's kind can not change."""
@@ -88,8 +96,8 @@ class Alias(Handler):
     """An alias of a key."""
 
     type = "AWS::KMS::Alias"
-    properties = names("AliasName TargetKeyId")
-    required = properties
+    table = table_of("AliasName TargetKeyId")
+    required = table.names
     create_only = names("AliasName")
     name_property = "AliasName"
 

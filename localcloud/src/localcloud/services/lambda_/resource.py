@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterator
 from typing import Any
 
 from localcloud.cloudformation.intrinsics import Made
-from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map, without
+from localcloud.cloudformation.properties import DESCRIPTION, ENCRYPTION, TAGS, Problem, table_of
+from localcloud.cloudformation.resource import (
+    Handler,
+    Place,
+    Properties,
+    changed,
+    ignoring,
+    known,
+    names,
+    tag_map,
+    without,
+)
 from localcloud.cloudformation.shapes import call_arguments
 
 _GONE = "ResourceNotFoundException"
@@ -46,22 +58,50 @@ class Function(Handler):
     """A function from a zip in S3, or from inline source."""
 
     type = "AWS::Lambda::Function"
-    properties = names(
-        "FunctionName Code Architectures PackageType ReservedConcurrentExecutions Tags " + " ".join(_CONFIGURATION)
+    table = table_of(
+        """
+        FunctionName Code(S3Bucket S3Key S3ObjectVersion ZipFile) Role Handler Timeout MemorySize Runtime Layers
+        Environment(Variables(*)) DeadLetterConfig(TargetArn) LoggingConfig(LogGroup LogFormat ApplicationLogLevel)
+        PackageType ReservedConcurrentExecutions SnapStart(ApplyOn)
+        """,
+        kept={
+            "Description": DESCRIPTION,
+            "Tags": TAGS,
+            "KmsKeyArn Code.SourceKMSKeyArn": ENCRYPTION,
+            "Architectures": "functions run on this machine's processor, with packages for it",
+            "EphemeralStorage": "/tmp is this machine's",
+            "TracingConfig": "no traces are written",
+            "LoggingConfig.SystemLogLevel": "START, END and REPORT are always written",
+            "RuntimeManagementConfig": "functions run on the Python of this environment",
+        },
+        refused={
+            "VpcConfig": "functions run on this machine, in no network of their own: leave it out",
+            "ImageConfig Code.ImageUri": "container images are not run here: deliver the function as a zip",
+            "FileSystemConfigs": "there are no file systems here: use a bucket",
+        },
     )
+    attributes = names("Arn")
     required = names("Code Role")
     create_only = names("FunctionName PackageType")
     name_property = "FunctionName"
+
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """What only looks like a function that runs here."""
+        if known(properties, "PackageType") not in (None, "Zip"):
+            yield Problem("PackageType", "must be Zip: container images are not run here")
+        runtime = known(properties, "Runtime")
+        if runtime is not None and not str(runtime).startswith("python3."):
+            yield Problem("Runtime", f"is {runtime!r}: only python3.x is run here")
+        if known(properties, "SnapStart", "ApplyOn") not in (None, "None"):
+            yield Problem("SnapStart", "is not supported: leave it out")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Make the function."""
         client = place.client("lambda")
         given = without(properties, "Code", "ReservedConcurrentExecutions", "Tags")
         given.setdefault("FunctionName", place.new_name(64))
-        if given.get("PackageType", "Zip") != "Zip":
-            raise place.unsupported("PackageType", "must be Zip: container images are not run here")
         arguments = call_arguments(client, "CreateFunction", given, place.where)
-        arguments["Code"] = _code(place, properties["Code"], properties.get("Runtime", ""))
+        arguments["Code"] = _code(properties["Code"])
         arguments["Tags"] = tag_map(properties.get("Tags"))
         created = client.create_function(**arguments)
         made = Made(created["FunctionName"], {"Arn": created["FunctionArn"]})
@@ -81,7 +121,7 @@ class Function(Handler):
             arguments = call_arguments(client, "UpdateFunctionConfiguration", given, place.where)
             client.update_function_configuration(FunctionName=name, **arguments)
         if changed(old, new, "Code", "Architectures"):
-            code = _code(place, new["Code"], new.get("Runtime", ""))
+            code = _code(new["Code"])
             client.update_function_code(FunctionName=name, Architectures=new.get("Architectures", ["x86_64"]), **code)
         self._reserve(client, name, old, new)
         if changed(old, new, "Tags"):
@@ -111,9 +151,16 @@ class LayerVersion(Handler):
     """One version of a layer; any change makes the next."""
 
     type = "AWS::Lambda::LayerVersion"
-    properties = names("LayerName Content Description CompatibleRuntimes CompatibleArchitectures LicenseInfo")
+    table = table_of(
+        "LayerName Content(S3Bucket S3Key S3ObjectVersion)",
+        kept={
+            "Description LicenseInfo": DESCRIPTION,
+            "CompatibleRuntimes CompatibleArchitectures": "advice: Lambda holds no function to it either",
+        },
+    )
+    attributes = names("LayerVersionArn")
     required = names("Content")
-    create_only = properties
+    create_only = table.names
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Publish the version."""
@@ -135,16 +182,12 @@ class LayerVersion(Handler):
         ignoring(lambda: client.delete_layer_version(LayerName=layer, VersionNumber=int(version)), _GONE)
 
 
-def _code(place: Place, code: Properties, runtime: str) -> dict[str, Any]:
-    place.check(code, {"S3Bucket", "S3Key", "S3ObjectVersion", "ZipFile"}, "Code")
+def _code(code: Properties) -> dict[str, Any]:
     if "ZipFile" not in code:
         return dict(code)
-    suffix = "py" if runtime.startswith("python") else "js" if runtime.startswith("nodejs") else None
-    if suffix is None:
-        raise place.unsupported("Code.ZipFile", f"can not hold source for runtime {runtime!r}")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo(f"index.{suffix}", (1980, 1, 1, 0, 0, 0)), code["ZipFile"])
+        archive.writestr(zipfile.ZipInfo("index.py", (1980, 1, 1, 0, 0, 0)), code["ZipFile"])
     return {"ZipFile": buffer.getvalue()}
 
 
@@ -152,7 +195,12 @@ class EventInvokeConfig(Handler):
     """What happens to asynchronous invocations that fail."""
 
     type = "AWS::Lambda::EventInvokeConfig"
-    properties = names("FunctionName Qualifier MaximumEventAgeInSeconds MaximumRetryAttempts DestinationConfig")
+    table = table_of(
+        """
+        FunctionName Qualifier MaximumEventAgeInSeconds MaximumRetryAttempts
+        DestinationConfig(OnFailure(Destination) OnSuccess(Destination))
+        """
+    )
     required = names("FunctionName Qualifier")
     create_only = names("FunctionName Qualifier")
 
@@ -178,9 +226,13 @@ class LayerVersionPermission(Handler):
     """Who else may use a layer version."""
 
     type = "AWS::Lambda::LayerVersionPermission"
-    properties = names("LayerVersionArn Action Principal OrganizationId")
+    table = table_of(
+        "LayerVersionArn",
+        kept={"Action Principal OrganizationId": "there is one account here, with its own layers"},
+    )
+    attributes = names("Id")
     required = names("LayerVersionArn Action Principal")
-    create_only = properties
+    create_only = table.names
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Add the permission."""

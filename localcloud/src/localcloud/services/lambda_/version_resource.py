@@ -5,19 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.properties import DESCRIPTION, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, ignoring, names, without
 from localcloud.cloudformation.shapes import call_arguments
 
 _GONE = "ResourceNotFoundException"
 
 
+_WARM = "ProvisionedConcurrencyConfig"
+_NOT_WARM = "no worker is kept warm by number: leave it out"
+
+
 class Version(Handler):
     """A published version."""
 
     type = "AWS::Lambda::Version"
-    properties = names("FunctionName Description CodeSha256")
+    table = table_of("FunctionName CodeSha256", kept={"Description": DESCRIPTION}, refused={_WARM: _NOT_WARM})
+    attributes = names("FunctionArn Version")
     required = names("FunctionName")
-    create_only = properties
+    create_only = table.names
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Publish what the function is now."""
@@ -44,7 +50,12 @@ class Alias(Handler):
     """An alias, maybe with weights."""
 
     type = "AWS::Lambda::Alias"
-    properties = names("FunctionName Name FunctionVersion Description RoutingConfig")
+    table = table_of(
+        "FunctionName Name FunctionVersion RoutingConfig(AdditionalVersionWeights(FunctionVersion FunctionWeight))",
+        kept={"Description": DESCRIPTION},
+        refused={_WARM: _NOT_WARM},
+    )
+    attributes = names("AliasArn")
     required = names("FunctionName Name FunctionVersion")
     create_only = names("FunctionName Name")
     name_property = "Name"
@@ -70,7 +81,6 @@ class Alias(Handler):
         given = without(properties, "RoutingConfig")
         routing = properties.get("RoutingConfig")
         if routing is not None:
-            place.check(routing, {"AdditionalVersionWeights"}, "RoutingConfig")
             weights = routing.get("AdditionalVersionWeights", [])
             given["RoutingConfig"] = {
                 "AdditionalVersionWeights": {weight["FunctionVersion"]: weight["FunctionWeight"] for weight in weights}
@@ -82,11 +92,16 @@ class Permission(Handler):
     """One statement of a function's resource-based policy."""
 
     type = "AWS::Lambda::Permission"
-    properties = names(
-        "FunctionName Action Principal PrincipalOrgID SourceAccount SourceArn EventSourceToken FunctionUrlAuthType"
+    table = table_of(
+        "FunctionName Action Principal SourceAccount SourceArn",
+        refused={
+            "PrincipalOrgID": "there are no organizations here: name the account or the service",
+            "EventSourceToken FunctionUrlAuthType InvokedViaFunctionUrl": "function URLs are not executed here",
+        },
     )
+    attributes = names("Id")
     required = names("FunctionName Action Principal")
-    create_only = properties
+    create_only = table.names
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Add the statement."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.properties import CAPACITY, ENCRYPTION, TAGS, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map
 
 
@@ -12,7 +13,11 @@ class LogGroup(Handler):
     """A log group."""
 
     type = "AWS::Logs::LogGroup"
-    properties = names("LogGroupName RetentionInDays KmsKeyId LogGroupClass Tags")
+    table = table_of(
+        "LogGroupName RetentionInDays",
+        kept={"KmsKeyId": ENCRYPTION, "LogGroupClass": CAPACITY, "Tags": TAGS},
+    )
+    attributes = names("Arn")
     create_only = names("LogGroupName")
     name_property = "LogGroupName"
 
@@ -70,7 +75,7 @@ class LogStream(Handler):
     """A stream of a log group; its reference is its name."""
 
     type = "AWS::Logs::LogStream"
-    properties = names("LogGroupName LogStreamName")
+    table = table_of("LogGroupName LogStreamName")
     required = names("LogGroupName")
     create_only = names("LogGroupName LogStreamName")
 

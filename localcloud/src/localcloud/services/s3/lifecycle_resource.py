@@ -6,33 +6,27 @@ from typing import Any
 
 from localcloud.cloudformation.resource import Place
 
-_RULE = {
-    "Id",
-    "Status",
-    "Prefix",
-    "TagFilters",
-    "ObjectSizeGreaterThan",
-    "ObjectSizeLessThan",
-    "ExpirationInDays",
-    "ExpirationDate",
-    "ExpiredObjectDeleteMarker",
-    "AbortIncompleteMultipartUpload",
-    "NoncurrentVersionExpiration",
-    "NoncurrentVersionExpirationInDays",
-    "Transitions",
-    "NoncurrentVersionTransitions",
-}
+LEFTOVERS = tuple(
+    f"LifecycleConfiguration.{name}"
+    for name in (
+        "TransitionDefaultMinimumObjectSize",
+        "Rules.AbortIncompleteMultipartUpload",
+        "Rules.ExpiredObjectDeleteMarker",
+        "Rules.NoncurrentVersionExpiration",
+        "Rules.NoncurrentVersionExpirationInDays",
+        "Rules.NoncurrentVersionTransitions",
+        "Rules.Transitions",
+    )
+)
+"""What of a bucket's rules is kept and not carried out."""
 
 
 def lifecycle_rules(place: Place, configuration: Any) -> list[dict[str, Any]]:
     """The API's rules for a ``LifecycleConfiguration``."""
-    place.check(configuration, {"Rules"}, "LifecycleConfiguration")
     return [_rule(place, rule) for rule in configuration["Rules"]]
 
 
 def _rule(place: Place, rule: dict[str, Any]) -> dict[str, Any]:
-    path = "LifecycleConfiguration.Rules"
-    place.check(rule, _RULE, path)
     written: dict[str, Any] = {"Status": rule["Status"], "Filter": _filter(rule)}
     if "Id" in rule:
         written["ID"] = rule["Id"]

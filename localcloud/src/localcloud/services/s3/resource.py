@@ -9,19 +9,42 @@ from botocore.exceptions import ClientError
 
 from localcloud.cloudformation.exceptions import ResourceError
 from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.properties import ENCRYPTION, TAGS, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map
 from localcloud.cloudformation.shapes import document_text, member_arguments
-from localcloud.services.s3.lifecycle_resource import lifecycle_rules
+from localcloud.services.s3.lifecycle_resource import LEFTOVERS, lifecycle_rules
 
 
 class Bucket(Handler):
     """A bucket, each of its configurations written by its own call."""
 
     type = "AWS::S3::Bucket"
-    properties = names(
-        "BucketName VersioningConfiguration BucketEncryption PublicAccessBlockConfiguration LifecycleConfiguration "
-        "OwnershipControls LoggingConfiguration ObjectLockEnabled ObjectLockConfiguration CorsConfiguration Tags"
+    table = table_of(
+        """
+        BucketName VersioningConfiguration(Status) ObjectLockEnabled
+        ObjectLockConfiguration(ObjectLockEnabled Rule(DefaultRetention(Mode Days Years)))
+        LifecycleConfiguration(Rules(Id Status Prefix ExpirationInDays))
+        LoggingConfiguration(DestinationBucketName LogFilePrefix)
+        """,
+        kept={
+            "BucketEncryption": ENCRYPTION,
+            "PublicAccessBlockConfiguration": "nobody is let in without a signature, whatever it says",
+            "OwnershipControls": "access lists decide nothing: policies do",
+            "CorsConfiguration": "no web page of another origin is answered, whatever it grants",
+            "Tags": TAGS,
+            **dict.fromkeys(LEFTOVERS, "classes of storage and what is left over cost nothing here, and stay"),
+        },
+        refused={
+            "LifecycleConfiguration.Rules.TagFilters LifecycleConfiguration.Rules.ObjectSizeGreaterThan "
+            "LifecycleConfiguration.Rules.ObjectSizeLessThan LifecycleConfiguration.Rules.ExpirationDate": (
+                "rules are carried out by prefix and age in days"
+            ),
+            "AccessControl": "write a bucket policy",
+            "ReplicationConfiguration": "there is one region here",
+            "WebsiteConfiguration": "no web page is answered here",
+        },
     )
+    attributes = names("Arn DomainName DualStackDomainName RegionalDomainName")
     create_only = names("BucketName")
     name_property = "BucketName"
 
@@ -80,8 +103,8 @@ class BucketPolicy(Handler):
     """The policy of a bucket."""
 
     type = "AWS::S3::BucketPolicy"
-    properties = names("Bucket PolicyDocument")
-    required = properties
+    table = table_of("Bucket PolicyDocument(*)")
+    required = table.names
     create_only = names("Bucket")
 
     def create(self, place: Place, properties: Properties) -> Made:
@@ -124,7 +147,6 @@ def _bucket_attributes(name: str, region: str) -> dict[str, str]:
 
 
 def _write_versioning(s3: Any, place: Place, bucket: str, value: Any) -> None:
-    place.check(value, {"Status"}, "VersioningConfiguration")
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": value["Status"]})
 
 
@@ -163,7 +185,6 @@ def _write_ownership(s3: Any, place: Place, bucket: str, value: Any) -> None:
 
 
 def _write_logging(s3: Any, place: Place, bucket: str, value: Any) -> None:
-    place.check(value, {"DestinationBucketName", "LogFilePrefix"}, "LoggingConfiguration")
     enabled = {
         "TargetBucket": value.get("DestinationBucketName", bucket),
         "TargetPrefix": value.get("LogFilePrefix", ""),
@@ -177,7 +198,6 @@ def _write_object_lock(s3: Any, place: Place, bucket: str, value: Any) -> None:
 
 
 def _write_cors(s3: Any, place: Place, bucket: str, value: Any) -> None:
-    place.check(value, {"CorsRules"}, "CorsConfiguration")
     spelled = {"Id": "ID", "MaxAge": "MaxAgeSeconds", "ExposedHeaders": "ExposeHeaders"}
     rules = [{spelled.get(key, key): inner for key, inner in rule.items()} for rule in value["CorsRules"]]
     configuration = member_arguments(s3, "PutBucketCors", "CORSConfiguration", {"CORSRules": rules}, place.where)

@@ -20,9 +20,11 @@ from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, schedul
 
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import wrap
+from localcloud.core.schedule_expression import Expression, Rate, ScheduleExpressionError, parse
 from localcloud.iam.identities import UnknownRoleError
 from localcloud.iam.roles import RoleNotAssumableError, check_trust
-from localcloud.services.events.seam import Courier, Planner, Rate, ScheduleExpressionError, Sender, Sends, parse
+from localcloud.services.events.seam import Courier, Planner, Sender, Sends
+from localcloud.services.scheduler.support import target_problem
 
 _PRINCIPAL = "scheduler.amazonaws.com"
 
@@ -107,7 +109,7 @@ class ScheduleRunner:
                 "ValidationException", f"Name has {len(parameters['name'])} characters, at most {MAX_NAME}"
             )
         try:
-            parse(parameters["schedule_expression"], parameters.get("schedule_expression_timezone") or "UTC")
+            _expression(parameters["schedule_expression"], parameters.get("schedule_expression_timezone"))
             group = _group_arn(self._context, parameters.get("group_name") or "default")
             check_trust(self._context, target["RoleArn"], _PRINCIPAL, group)
         except ScheduleExpressionError as error:
@@ -119,7 +121,7 @@ class ScheduleRunner:
                 "ValidationException",
                 f"The execution role you provide must allow AWS EventBridge Scheduler to assume the role. ({error})",
             ) from error
-        problem = _problem_of_target(target)
+        problem = target_problem(target)
         if problem:
             raise SchedulerError("ValidationException", problem)
 
@@ -128,7 +130,7 @@ class ScheduleRunner:
         self._planner.cancel(schedule.arn)
         if schedule.state == "DISABLED":
             return
-        expression = parse(schedule.schedule_expression, schedule.schedule_expression_timezone)
+        expression = _expression(schedule.schedule_expression, schedule.schedule_expression_timezone)
         start, end = _moment(schedule.start_date), _moment(schedule.end_date)
         anchor = start or _moment(schedule.creation_date)
         assert anchor is not None
@@ -178,6 +180,10 @@ class ScheduleRunner:
         self._courier.deliver(sender, target["Arn"], partial(_deliver, target, body), body)
 
 
+def _expression(text: str, zone: str | None) -> Expression:
+    return parse(text, zone or "UTC", is_strict=False)
+
+
 def _group_arn(context: CloudContext, name: str) -> str:
     """What roles that schedules assume see as ``aws:SourceArn``: the group, not the schedule."""
     return f"arn:aws:scheduler:{context.region}:{context.account_id}:schedule-group/{name}"
@@ -198,20 +204,6 @@ def _deliver(target: dict[str, Any], body: str, sends: Sends) -> None:
     else:
         parameters = target["EventBridgeParameters"]
         sends.event_bus(arn, parameters["Source"], parameters["DetailType"], body)
-
-
-def _problem_of_target(target: dict[str, Any]) -> str | None:
-    arn = str(target.get("Arn", ""))
-    parts = arn.split(":", 5)
-    service = parts[2] if len(parts) == 6 else ""
-    if service not in ("lambda", "states", "sqs", "sns", "events"):
-        return (
-            f"Provided Arn is not in correct format or not a target of the local cloud: {arn}. It knows functions, "
-            "state machines, queues, topics and event buses"
-        )
-    if service == "events" and not target.get("EventBridgeParameters"):
-        return f"EventBridgeParameters are required for target {arn}"
-    return None
 
 
 def _moment(value: Any) -> datetime | None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from localcloud.cloudformation.intrinsics import Made
-from localcloud.cloudformation.resource import Handler, Place, Properties, ignoring, names, tag_map
+from localcloud.cloudformation.properties import DESCRIPTION, ENCRYPTION, TAGS, Problem, table_of
+from localcloud.cloudformation.resource import Handler, Place, Properties, ignoring, known, names, tag_map
 from localcloud.cloudformation.shapes import call_arguments
+from localcloud.core.schedule_expression import ScheduleExpressionError, parse
+from localcloud.services.scheduler.support import target_problem
 
 _GONE = "ResourceNotFoundException"
 
@@ -13,14 +18,40 @@ class Schedule(Handler):
     """A schedule."""
 
     type = "AWS::Scheduler::Schedule"
-    properties = names(
-        "Name GroupName Description ScheduleExpression ScheduleExpressionTimezone StartDate EndDate State "
-        "FlexibleTimeWindow KmsKeyArn Target"
+    table = table_of(
+        """
+        Name GroupName ScheduleExpression ScheduleExpressionTimezone StartDate EndDate State
+        FlexibleTimeWindow(Mode MaximumWindowInMinutes)
+        Target(
+            Arn RoleArn Input DeadLetterConfig(Arn) EventBridgeParameters(DetailType Source)
+            SqsParameters(MessageGroupId)
+        )
+        """,
+        kept={
+            "Description": DESCRIPTION,
+            "KmsKeyArn": ENCRYPTION,
+            "Target.RetryPolicy": "a delivery is tried once here: its target is there, or is not",
+        },
     )
+    attributes = names("Arn")
     required = names("FlexibleTimeWindow ScheduleExpression Target")
     # The API can not move a schedule between groups.
     create_only = names("Name GroupName")
     name_property = "Name"
+
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """Expressions that can't be read, and targets that nothing is sent to."""
+        expression = known(properties, "ScheduleExpression")
+        zone = known(properties, "ScheduleExpressionTimezone") or "UTC"
+        if expression is not None:
+            try:
+                parse(str(expression), str(zone), is_strict=False)
+            except ScheduleExpressionError as error:
+                yield Problem("ScheduleExpression", f"can not be had: {error}")
+        target = known(properties, "Target", "Arn")
+        problem = target_problem(properties["Target"]) if target is not None else None
+        if problem:
+            yield Problem("Target", f"can not be had: {problem}")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Make the schedule."""
@@ -50,7 +81,8 @@ class ScheduleGroup(Handler):
     """A group of schedules."""
 
     type = "AWS::Scheduler::ScheduleGroup"
-    properties = names("Name Tags")
+    table = table_of("Name", kept={"Tags": TAGS})
+    attributes = names("Arn")
     create_only = names("Name")
     name_property = "Name"
 

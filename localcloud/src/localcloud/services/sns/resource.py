@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from localcloud.cloudformation.intrinsics import Made
-from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map
+from localcloud.cloudformation.properties import DESCRIPTION, ENCRYPTION, TAGS, Problem, table_of
+from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, known, names, tag_map
 from localcloud.cloudformation.shapes import document_text
 
 _GONE = ("NotFound", "NotFoundException")
-_TOPIC_ATTRIBUTES = names(
+_TOPIC_ATTRIBUTES: frozenset[str] = names(
     "DisplayName KmsMasterKeyId FifoTopic ContentBasedDeduplication SignatureVersion TracingConfig"
 )
 _SUBSCRIPTION_ATTRIBUTES = names(
@@ -23,9 +25,24 @@ class Topic(Handler):
     """A topic."""
 
     type = "AWS::SNS::Topic"
-    properties = _TOPIC_ATTRIBUTES | names("TopicName Tags Subscription")
+    table = table_of(
+        "TopicName FifoTopic ContentBasedDeduplication Subscription(Endpoint Protocol)",
+        kept={
+            "DisplayName": DESCRIPTION,
+            "KmsMasterKeyId": ENCRYPTION,
+            "SignatureVersion": "queues and functions get what is published without checking a signature",
+            "TracingConfig": "no traces are written",
+            "Tags": TAGS,
+        },
+    )
+    attributes = names("TopicArn TopicName")
     create_only = names("TopicName FifoTopic")
     name_property = "TopicName"
+
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """Subscriptions that would get nothing."""
+        for index, subscription in enumerate(properties.get("Subscription") or ()):
+            yield from _protocol_problems(subscription, f"Subscription[{index}].Protocol")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Make the topic and the subscriptions its template lists."""
@@ -72,8 +89,8 @@ class TopicPolicy(Handler):
     """The policy of one or more topics."""
 
     type = "AWS::SNS::TopicPolicy"
-    properties = names("PolicyDocument Topics")
-    required = properties
+    table = table_of("PolicyDocument(*) Topics")
+    required = table.names
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Set the policy of every topic."""
@@ -111,9 +128,22 @@ class Subscription(Handler):
     """A subscription to a topic."""
 
     type = "AWS::SNS::Subscription"
-    properties = _SUBSCRIPTION_ATTRIBUTES | names("TopicArn Protocol Endpoint")
+    table = table_of(
+        "TopicArn Protocol Endpoint FilterPolicy(*) FilterPolicyScope RawMessageDelivery",
+        kept={
+            "DeliveryPolicy": "it is about HTTP endpoints, which get nothing here",
+            "RedrivePolicy": "a delivery is tried once here: its target is there, or is not",
+            "Region": "there is one region here",
+        },
+        refused={"SubscriptionRoleArn": "only Firehose needs it, and gets nothing here"},
+    )
+    attributes = names("Arn")
     required = names("TopicArn Protocol")
     create_only = names("TopicArn Protocol Endpoint")
+
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """Protocols that nothing is delivered by."""
+        yield from _protocol_problems(properties, "Protocol")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Subscribe."""
@@ -143,6 +173,13 @@ class Subscription(Handler):
         """Unsubscribe."""
         sns = place.client("sns")
         ignoring(lambda: sns.unsubscribe(SubscriptionArn=made.physical_id), *_GONE)
+
+
+def _protocol_problems(subscription: Properties, path: str) -> Iterator[Problem]:
+    """People are not written to, as on AWS before they confirm; machines that would get nothing are refused."""
+    protocol = known(subscription, "Protocol")
+    if protocol not in (None, "sqs", "lambda", "email", "email-json", "sms"):
+        yield Problem(path, f"is {protocol!r}: queues and functions get messages here; subscribe one of these")
 
 
 def _exists(sns: Any, arn: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.properties import CAPACITY, ENCRYPTION, TAGS, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map
 from localcloud.cloudformation.shapes import document_text
 
@@ -33,7 +34,20 @@ class Queue(Handler):
     """A queue."""
 
     type = "AWS::SQS::Queue"
-    properties = _ATTRIBUTES | names("QueueName Tags")
+    table = table_of(
+        """
+        QueueName ContentBasedDeduplication DelaySeconds FifoQueue MaximumMessageSize MessageRetentionPeriod
+        ReceiveMessageWaitTimeSeconds RedrivePolicy(deadLetterTargetArn maxReceiveCount) VisibilityTimeout
+        """,
+        kept={
+            "KmsMasterKeyId KmsDataKeyReusePeriodSeconds SqsManagedSseEnabled": ENCRYPTION,
+            "RedriveAllowPolicy": "there is one account here, whose queues all may use it",
+            "FifoThroughputLimit": CAPACITY,
+            "Tags": TAGS,
+        },
+        refused={"DeduplicationScope": "messages are told apart in the whole queue: leave it out"},
+    )
+    attributes = names("Arn QueueName QueueUrl")
     create_only = names("QueueName FifoQueue")
     name_property = "QueueName"
 
@@ -78,8 +92,8 @@ class QueuePolicy(Handler):
     """The policy of one or more queues."""
 
     type = "AWS::SQS::QueuePolicy"
-    properties = names("PolicyDocument Queues")
-    required = properties
+    table = table_of("PolicyDocument(*) Queues")
+    required = table.names
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Set the policy of every queue."""

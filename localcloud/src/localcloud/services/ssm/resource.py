@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localcloud.cloudformation.intrinsics import Made
+from localcloud.cloudformation.properties import CAPACITY, DESCRIPTION, TAGS, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map, without
 from localcloud.cloudformation.shapes import call_arguments
 
@@ -11,7 +12,17 @@ class Parameter(Handler):
     """A plain parameter."""
 
     type = "AWS::SSM::Parameter"
-    properties = names("Name Type Value Description Tier AllowedPattern DataType Tags")
+    table = table_of(
+        "Name Type Value AllowedPattern",
+        kept={
+            "Description": DESCRIPTION,
+            "Tier": CAPACITY,
+            "DataType": "values are text, whatever they name",
+            "Tags": TAGS,
+        },
+        refused={"Policies": "parameters do not expire here: leave it out"},
+    )
+    attributes = names("Arn Type Value")
     required = names("Type Value")
     create_only = names("Name")
     name_property = "Name"

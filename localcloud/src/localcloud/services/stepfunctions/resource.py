@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from localcloud.cloudformation.intrinsics import Made
-from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map
+from localcloud.cloudformation.properties import TAGS, Problem, table_of
+from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, known, names, tag_map
 from localcloud.cloudformation.shapes import member_arguments
+from localcloud.services.stepfunctions.support import unsupported_features
 
 _SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 
@@ -17,13 +20,35 @@ class StateMachine(Handler):
     """A state machine."""
 
     type = "AWS::StepFunctions::StateMachine"
-    properties = names(
-        "StateMachineName StateMachineType RoleArn Definition DefinitionString DefinitionS3Location "
-        "DefinitionSubstitutions LoggingConfiguration TracingConfiguration Tags"
+    table = table_of(
+        """
+        StateMachineName StateMachineType RoleArn Definition(*) DefinitionString DefinitionSubstitutions(*)
+        DefinitionS3Location(Bucket Key Version)
+        """,
+        kept={
+            "LoggingConfiguration": "GetExecutionHistory tells all of it",
+            "TracingConfiguration": "no traces are written",
+            "Tags": TAGS,
+        },
+        refused={"EncryptionConfiguration": "nothing is encrypted here: leave it out"},
     )
+    attributes = names("Arn Name")
     required = names("RoleArn")
     create_only = names("StateMachineName StateMachineType")
     name_property = "StateMachineName"
+
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """What of its definition is not executed."""
+        given = next((name for name in ("DefinitionString", "Definition") if name in properties), None)
+        if given is None:
+            if known(properties, "StateMachineType") == "EXPRESS":
+                yield Problem("StateMachineType", "must be STANDARD: express workflows are not executed")
+            return
+        definition = properties[given]
+        text = definition if isinstance(definition, str) else json.dumps(definition)
+        text = _filled(text, properties.get("DefinitionSubstitutions") or {})
+        for problem in unsupported_features(text, properties.get("StateMachineType")):
+            yield Problem(given, f"can not be had: {problem}")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Make the state machine."""
@@ -78,15 +103,16 @@ def _definition(place: Place, properties: Properties) -> str:
         raise place.unsupported("DefinitionString", f"or one of its alternatives must be given once, not {given}")
     if given == ["DefinitionS3Location"]:
         location = properties["DefinitionS3Location"]
-        place.check(location, {"Bucket", "Key", "Version"}, "DefinitionS3Location")
         version = {"VersionId": location["Version"]} if "Version" in location else {}
         found = place.client("s3").get_object(Bucket=location["Bucket"], Key=location["Key"], **version)
         text = found["Body"].read().decode()
     else:
         definition = properties[given[0]]
         text = definition if isinstance(definition, str) else json.dumps(definition)
-    substitutions = properties.get("DefinitionSubstitutions", {})
+    return _filled(text, properties.get("DefinitionSubstitutions", {}))
 
+
+def _filled(text: str, substitutions: Properties) -> str:
     def replace(match: re.Match[str]) -> str:
         return str(substitutions.get(match.group(1), match.group(0)))
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.services.events.schedule_expression import ScheduleExpressionError, parse
+from localcloud.core.schedule_expression import ScheduleExpressionError, parse
 
 CREATED = datetime(2026, 1, 5, 0, 0, 30, tzinfo=UTC)
 

@@ -94,7 +94,7 @@ class Cron:
 Expression = Rate | At | Cron
 
 
-def parse(text: str, timezone: str = "UTC") -> Expression:
+def parse(text: str, timezone: str = "UTC", *, is_strict: bool = True) -> Expression:
     """Read a schedule expression.
 
     Parameters
@@ -103,6 +103,8 @@ def parse(text: str, timezone: str = "UTC") -> Expression:
         ``rate(5 minutes)``, ``cron(0 12 ? * MON-FRI *)`` or ``at(2026-01-31T08:00:00)``.
     timezone : str
         IANA name of the zone ``cron`` and ``at`` are meant in.
+    is_strict : bool
+        Whether the unit of a rate has to agree with its number, as in rules; schedules take ``rate(5 minute)`` too.
 
     Raises
     ------
@@ -118,13 +120,13 @@ def parse(text: str, timezone: str = "UTC") -> Expression:
         raise ScheduleExpressionError(f"{text!r}: expected rate(…), cron(…) or at(…)")
     kind, body = match[1], match[2].strip()
     if kind == "rate":
-        return _parse_rate(body)
+        return _parse_rate(body, is_strict)
     return _parse_at(body, zone) if kind == "at" else _parse_cron(body, zone)
 
 
-def _parse_rate(body: str) -> Rate:
+def _parse_rate(body: str, is_strict: bool) -> Rate:
     match = re.fullmatch(r"([1-9]\d*)\s+(minute|hour|day)(s?)", body)
-    if match is None or (match[1] == "1") == bool(match[3]):
+    if match is None or (is_strict and (match[1] == "1") == bool(match[3])):
         raise ScheduleExpressionError(
             f"rate({body}): expected a positive number and minutes, hours or days (in the singular for 1)"
         )
