@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everloop.model_file.schedule import ScheduleError, parse_schedule
-from localcloud.services.events.schedule_expression import Expression, ScheduleExpressionError, parse
+from localcloud.core.schedule_expression import Expression, ScheduleExpressionError, parse
 
 
 @pytest.mark.parametrize(
