@@ -11,6 +11,7 @@ from everloop.infra.acknowledgments import acknowledge
 from everloop.infra.platform_reference import Platform
 from everloop.model_file import ModelDeclaration
 from everloop.names import ALIAS, ModelNames
+from everloop.serving.protocols import PROTOCOLS
 
 ALIAS_LOGICAL_ID = "PredictAliasLive"
 
@@ -46,11 +47,14 @@ class Serving(Construct):
             description="What callers reach. Moved by rollouts only",
         )
         alias.override_logical_id(ALIAS_LOGICAL_ID)
-        self.predictions_url = self._route("Predictions", "predictions", alias.ref)
-        self.labels_url = self._route("Labels", "labels", labels.function_arn)
+        model = declaration.model
+        urls = {
+            name: self._route(_title(name), PROTOCOLS.load(name).path(model), alias.ref) for name in PROTOCOLS.names
+        }
+        self.predictions_url = urls["predictions"]
+        self.labels_url = self._route("Labels", ModelNames(model).path("labels"), labels.function_arn)
 
-    def _route(self, construct_id: str, name: str, function_arn: str) -> str:
-        path = ModelNames(self._declaration.model).path(name)
+    def _route(self, construct_id: str, path: str, function_arn: str) -> str:
         part = Construct(self, construct_id)
         integration = apigateway.CfnIntegration(
             part,
@@ -89,3 +93,7 @@ class Serving(Construct):
             ),
         )
         return f"{self._platform.api_endpoint}{path}"
+
+
+def _title(name: str) -> str:
+    return name.title().replace("_", "")

@@ -41,6 +41,10 @@ class NoChampionError(ServingError):
     """The function version is bound to no model version, so there is nothing to answer with."""
 
 
+class UnknownRouteError(ServingError):
+    """A request came by a route that no protocol answers: function and stack are of two releases."""
+
+
 class ContractFormatError(ServingError):
     """A ``contract.json`` does not say what a serving contract has to say."""
 

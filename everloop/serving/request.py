@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,23 +132,28 @@ class RequestParser:
         categories = (f for f in (*used, *self._unused) if isinstance(f, CategoryField))
         self._seen = {f.name: frozenset(f.values) for f in categories}
 
-    def parse(self, body: bytes) -> Rows:
-        """The rows of a request body.
+    def rows(self, instances: Sequence[object]) -> Rows:
+        """The rows that a protocol read out of a request's body.
 
         Raises
         ------
         RequestError
             At the first thing wrong, in the order of the rows and, in a row, of the contract's columns.
         """
-        instances = self._instances(parse_json(body))
+        # Each protocol says so in its own words. None goes past what the function has time and room for.
+        if not 0 < len(instances) <= self.contract.max_rows:
+            raise RequestError(
+                "too_many_instances" if instances else "no_instances",
+                f"the request has {len(instances)} rows; 1 to {self.contract.max_rows} are taken at once",
+            )
         numbers, categories = self.contract.numbers, self.contract.categories
         keys: list[str] = []
         num: list[list[float]] = []
         cat: list[list[str]] = []
         unseen: dict[str, int] = {}
         unused: list[dict[str, float | str | None]] = []
-        for index, instance in enumerate(instances):
-            self._check_fields(instance, index)
+        for index, given in enumerate(instances):
+            instance = self._checked(given, index)
             keys.append(read_key(instance[self.contract.key], self.contract.key, index))
             num.append([_number(instance.get(f.name), f, index) for f in numbers])
             texts = [_category(instance.get(f.name), f, index) for f in categories]
@@ -179,43 +184,18 @@ class RequestParser:
             _refuse_unseen_if_declared(text, spec, index)
         return text or None
 
-    def _instances(self, document: Any) -> list[Any]:
-        if not isinstance(document, dict):
-            found = _kind(document)
-            raise RequestError("wrong_type", f'the body is {found}; send an object {{"instances": [...]}}')
-        if "instances" not in document:
-            raise RequestError("no_instances", "the field 'instances' is missing", field="instances")
-        for name in document:
-            if name != "instances":
-                raise RequestError(
-                    "unknown_feature",
-                    f"the body has an unknown field {shortened(name, LONGEST_NAME)!r}",
-                    field=shortened(name, LONGEST_NAME),
-                )
-        instances = document["instances"]
-        if not isinstance(instances, list):
-            raise RequestError("wrong_type", f"'instances' is {_kind(instances)}; send a list", field="instances")
-        if not instances:
-            raise RequestError("no_instances", "'instances' is empty; send 1 or more rows", field="instances")
-        if len(instances) > self.contract.max_rows:
-            raise RequestError(
-                "too_many_instances",
-                f"'instances' has {len(instances)} rows; at most {self.contract.max_rows} are taken at once",
-                field="instances",
-            )
-        return instances
-
-    def _check_fields(self, instance: Any, index: int) -> None:
+    def _checked(self, instance: object, index: int) -> dict[str, object]:
+        """The instance, whose fields are those of the contract."""
         if not isinstance(instance, dict):
-            raise RequestError("wrong_type", f"the instance is {_kind(instance)}, not an object", index=index)
+            raise RequestError("wrong_type", f"the instance is {kind_of(instance)}, not an object", index=index)
         if instance.keys() == self._fields:
-            return
+            return instance
         for name in self._required:
             if name not in instance:
                 raise RequestError("missing_feature", f"the field {name!r} is missing", field=name, index=index)
         unknown = next((name for name in instance if name not in self._taken), None)
         if unknown is None:
-            return
+            return instance
         raise RequestError(
             "unknown_feature",
             f"the model has no field {shortened(unknown, LONGEST_NAME)!r}",
@@ -253,7 +233,7 @@ def _number(value: Any, spec: NumberField, index: int) -> float:
         raise _missing_not_allowed(spec.name, index)
     if type(value) is not float and type(value) is not int:  # a bool is an int to isinstance
         raise RequestError(
-            "wrong_type", f"{spec.name!r} is {_kind(value)}; send a number", field=spec.name, index=index
+            "wrong_type", f"{spec.name!r} is {kind_of(value)}; send a number", field=spec.name, index=index
         )
     try:
         number = float(value)
@@ -286,7 +266,7 @@ def _category(value: Any, spec: CategoryField, index: int) -> str:
 
 def _text(value: Any, name: str, max_length: int, index: int) -> str:
     if type(value) is not str:
-        raise RequestError("wrong_type", f"{name!r} is {_kind(value)}; send a text", field=name, index=index)
+        raise RequestError("wrong_type", f"{name!r} is {kind_of(value)}; send a text", field=name, index=index)
     if len(value) > max_length:
         raise RequestError(
             "too_long",
@@ -341,5 +321,6 @@ def _range(spec: NumberField) -> str:
 _KINDS = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: object) -> str:
+    """What a JSON value is, for messages."""
     return _KINDS.get(type(value), "a number")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import TypedDict
 
 import numpy as np
 
@@ -67,31 +68,41 @@ def decide(contract: ServingContract, scores: np.ndarray) -> list[int] | list[fl
     return values
 
 
-def predictions_document(
-    contract: ServingContract, scores: np.ndarray, *, version: int, request_id: str
-) -> dict[str, Any]:
-    """The answer to a valid request, row by row in the request's order."""
-    predictions: list[dict[str, Any]] = [
-        {"prediction_id": prediction_id(request_id, i), "prediction": value}
-        for i, value in enumerate(decide(contract, scores))
-    ]
-    if contract.is_classification:
-        for entry, probability in zip(predictions, scores.tolist(), strict=True):
-            entry["probability"] = probability
-    return {"model": contract.model, "version": version, "predictions": predictions}
+class ErrorFacts(TypedDict):
+    """Why there is no prediction; ``field`` and ``index`` say where, as far as that is known."""
+
+    code: str
+    message: str
+    field: str | None
+    index: int | None
 
 
-def error_document(code: str, message: str, *, field: str | None = None, index: int | None = None) -> dict[str, Any]:
+class ErrorDocument(TypedDict):
+    """The answer to a request that got no prediction."""
+
+    error: ErrorFacts
+
+
+class HttpResponse(TypedDict):
+    """An HTTP API's response (payload format 2.0)."""
+
+    statusCode: int
+    headers: dict[str, str]
+    body: str
+    isBase64Encoded: bool
+
+
+def error_document(code: str, message: str, *, field: str | None = None, index: int | None = None) -> ErrorDocument:
     """The answer to a request that got no prediction."""
     return {"error": {"code": code, "message": message, "field": field, "index": index}}
 
 
-def request_error_document(error: RequestError) -> dict[str, Any]:
+def request_error_document(error: RequestError) -> ErrorDocument:
     """The answer to a refused request."""
     return error_document(error.code, error.message, field=error.field, index=error.index)
 
 
-def http_response(status: int, document: dict[str, Any]) -> dict[str, Any]:
+def http_response(status: int, document: Mapping[str, object]) -> HttpResponse:
     """An HTTP API response (payload format 2.0) with ``document`` as its JSON body."""
     headers = {"content-type": "application/json"}
     body = json.dumps(document, separators=(",", ":"), allow_nan=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from everloop.emf import MetricValue
 from everloop.names import REQUESTS_REFUSED
@@ -14,14 +13,9 @@ from everloop.serving.body import read_body
 from everloop.serving.capture import CaptureWriter, RecordFailure, capture_records
 from everloop.serving.contract import CategoryField, NumberField
 from everloop.serving.exceptions import ArtifactRefusedError, NoChampionError, NoScoreError, RequestError
+from everloop.serving.protocols import DataPlaneProtocol
 from everloop.serving.request import RequestParser
-from everloop.serving.response import (
-    CONTRACT_CODES,
-    STATUS_OF_CODE,
-    error_document,
-    predictions_document,
-    request_error_document,
-)
+from everloop.serving.response import CONTRACT_CODES, STATUS_OF_CODE
 from everloop.serving.unusable import score_rows
 
 
@@ -48,7 +42,7 @@ class Answer:
     """
 
     status: int
-    document: dict[str, Any]
+    document: Mapping[str, object]
     metrics: list[MetricValue] = field(default_factory=list)
     lost: list[RecordFailure] = field(default_factory=list)
     refused: ArtifactRefusedError | None = None
@@ -86,9 +80,18 @@ class PredictionService:
         self._loaded: tuple[Artifact, RequestParser] | None = None
 
     def answer(
-        self, body: str | None, *, is_base64: bool, headers: Mapping[str, str], request_id: str, at: datetime
+        self,
+        protocol: DataPlaneProtocol,
+        body: str | None,
+        *,
+        is_base64: bool,
+        headers: Mapping[str, str],
+        request_id: str,
+        at: datetime,
     ) -> Answer:
-        """Answer a request that arrived ``at``; body and headers as :func:`everloop.serving.body.read_body` takes them.
+        """Answer a request that arrived ``at``.
+
+        Body and headers are as :func:`everloop.serving.body.read_body` takes them; ``protocol`` reads and renders.
 
         The rows are captured before the answer is returned. A stream that does not take them costs no caller
         the answer: they come back in ``lost``.
@@ -96,21 +99,22 @@ class PredictionService:
         started = self._timer()
         try:
             artifact, parser = self._artifact()
-            rows = parser.parse(read_body(body, is_base64=is_base64, headers=headers))
+            data = read_body(body, is_base64=is_base64, headers=headers)
+            rows = parser.rows(protocol.instances(data, artifact.contract))
             scores = score_rows(artifact.scorer, artifact.contract, rows)
         except RequestError as error:
             return Answer(
                 STATUS_OF_CODE[error.code],
-                request_error_document(error),
+                protocol.refusal(error.code, error.message, field=error.field, index=error.index),
                 [MetricValue(REQUESTS_REFUSED, int(error.code in CONTRACT_CODES))],
                 cause=error.code,
             )
         except NoScoreError as error:
-            return _without_score(error)
+            return _without_score(error, protocol)
         except NoChampionError as error:
-            return Answer(STATUS_OF_CODE["no_champion"], error_document("no_champion", str(error)))
+            return Answer(STATUS_OF_CODE["no_champion"], protocol.refusal("no_champion", str(error)))
         except ArtifactRefusedError as error:
-            return _refusal(error)
+            return _refusal(error, protocol)
         version = artifact.manifest.version
         records = capture_records(
             artifact.contract,
@@ -122,7 +126,7 @@ class PredictionService:
             latency_ms=self._elapsed_ms(started),
         )
         lost = self._writer.write(records)
-        document = predictions_document(artifact.contract, scores, version=version, request_id=request_id)
+        document = protocol.answer(artifact.contract, scores, version=version, request_id=request_id)
         metrics = [
             MetricValue("Predictions", len(rows)),
             MetricValue("UnseenCategories", sum(rows.unseen.values())),
@@ -141,21 +145,21 @@ class PredictionService:
         return round((self._timer() - started) * 1000, 3)
 
 
-def _without_score(error: NoScoreError) -> Answer:
+def _without_score(error: NoScoreError, protocol: DataPlaneProtocol) -> Answer:
     return Answer(
         STATUS_OF_CODE["no_score"],
-        error_document("no_score", error.message, field=error.field, index=error.index),
+        protocol.refusal("no_score", error.message, field=error.field, index=error.index),
         [MetricValue("UnusableScores", error.rows)],
         no_score=error,
     )
 
 
-def _refusal(error: ArtifactRefusedError) -> Answer:
+def _refusal(error: ArtifactRefusedError, protocol: DataPlaneProtocol) -> Answer:
     # The caller learns that it is refused, and the log learns what differed.
     message = "the stored model is not the evaluated one and is not served; the owner is told"
     return Answer(
         STATUS_OF_CODE["artifact_refused"],
-        error_document("artifact_refused", message),
+        protocol.refusal("artifact_refused", message),
         [MetricValue("ArtifactRefused", 1)],
         refused=error,
     )

@@ -22,6 +22,7 @@ from everloop.serving.exceptions import RequestError
 from everloop.serving.labels import LabelRules, parse_labels
 from everloop.serving.response import (
     STATUS_OF_CODE,
+    HttpResponse,
     error_document,
     http_response,
     request_error_document,
@@ -58,12 +59,12 @@ def services() -> Services:
     )
 
 
-def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+def handle(event: Mapping[str, Any], context: Any) -> HttpResponse:
     """Lambda's entry point."""
     return act(event, services())
 
 
-def act(event: Mapping[str, Any], using: Services) -> dict[str, Any]:
+def act(event: Mapping[str, Any], using: Services) -> HttpResponse:
     """Put the labels of an HTTP API event on the stream and answer.
 
     202 means that every label is on the stream. A stream that does not take all of them is a 503: sending the

@@ -1,4 +1,4 @@
-"""Answers ``POST /models/<model>/predictions`` with the artefact this function version is bound to."""
+"""Answers prediction requests, by whichever protocol, with the artefact this function version is bound to."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from everloop.serving.artifact import Artifact, load_artifact
 from everloop.serving.capture import CaptureWriter
 from everloop.serving.contract import CategoryField, NumberField
 from everloop.serving.declared import declared_features
-from everloop.serving.exceptions import NoChampionError
-from everloop.serving.response import http_response
+from everloop.serving.exceptions import NoChampionError, UnknownRouteError
+from everloop.serving.protocols import DataPlaneProtocol, protocols_by_route
+from everloop.serving.response import HttpResponse, http_response
 from everloop.serving.service import Answer, PredictionService
 
 logger = Logger(service="predict")
@@ -67,16 +68,18 @@ class Predictor:
         declared: Sequence[NumberField | CategoryField] = (),
     ) -> None:
         self._environment = environment
+        self._protocols = protocols_by_route(environment.model)
         self._s3 = s3_client
         writer = CaptureWriter(firehose_client, environment.predictions_stream)
         self._service = PredictionService(self._load, writer, time.perf_counter, declared)
 
-    def handle(self, event: Mapping[str, Any], lambda_version: str) -> dict[str, Any]:
+    def handle(self, event: Mapping[str, Any], lambda_version: str) -> HttpResponse:
         """Answer an HTTP API event; log and count what happened."""
         request = event["requestContext"]
         epoch_ms = int(request["timeEpoch"])
         try:
             answer = self._service.answer(
+                self._protocol(event.get("routeKey")),
                 event.get("body"),
                 is_base64=bool(event.get("isBase64Encoded")),
                 headers=event.get("headers") or {},
@@ -91,6 +94,14 @@ class Predictor:
         counted = [MetricValue(SERVER_ERRORS, int(answer.status >= 500)), *answer.metrics]
         self._count(counted, epoch_ms, lambda_version, cause=answer.cause)
         return http_response(answer.status, answer.document)
+
+    def _protocol(self, route: str | None) -> DataPlaneProtocol:
+        if route not in self._protocols:
+            known = ", ".join(self._protocols)
+            raise UnknownRouteError(
+                f"no protocol answers {route!r}; these are answered: {known}; deploy the stack again"
+            )
+        return self._protocols[route]
 
     def _load(self) -> Artifact:
         environment = self._environment
@@ -155,6 +166,6 @@ def predictor() -> Predictor:
     )
 
 
-def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+def handle(event: Mapping[str, Any], context: Any) -> HttpResponse:
     """Lambda's entry point."""
     return predictor().handle(event, context.function_version)

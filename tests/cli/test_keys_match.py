@@ -29,6 +29,7 @@ from everloop.serving.labels import LabelRules, parse_labels
 from everloop.serving.request import RequestParser
 from tests.helpers.artifacts import row, small_contract
 from tests.helpers.declarations import binary_document, declare
+from tests.helpers.requests import rows_in_body
 from tests.helpers.rows import START, history_table
 
 DECLARATION = declare(binary_document())
@@ -56,7 +57,7 @@ def labels_of(file: Path) -> str | None:
 
 def request_of(key: Any) -> str | None:
     try:
-        return PARSER.parse(json.dumps({"instances": [row(key)]}).encode()).keys[0]
+        return rows_in_body(PARSER, json.dumps({"instances": [row(key)]}).encode()).keys[0]
     except RequestError:
         return REFUSED
 

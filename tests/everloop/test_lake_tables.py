@@ -19,6 +19,7 @@ from everloop.serving.labels import Label
 from everloop.serving.request import RequestParser
 from tests.helpers.artifacts import small_contract
 from tests.helpers.declarations import binary_document, declare
+from tests.helpers.requests import rows_in_body
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -28,7 +29,7 @@ def test_a_captured_prediction_has_the_columns_of_its_table() -> None:
     body = (
         b'{"instances": [{"train_id": "a", "distance": 1, "wind": 2, "line": "north", "operator": "a", "day": "mon"}]}'
     )
-    rows = RequestParser(contract).parse(body)
+    rows = rows_in_body(RequestParser(contract), body)
     (record,) = capture_records(contract, rows, np.array([0.5]), version=1, request_id="r", at=AT, latency_ms=1.0)
     features = [*(f.name for f in contract.numbers), *(f.name for f in contract.categories)]
     assert sorted(record) == sorted([*PREDICTIONS.own_names, *features])

@@ -14,8 +14,9 @@ from everloop.monitoring.detectors import DETECTORS
 from everloop.rollout.strategies import STRATEGIES
 from everloop.rollout.targets import TARGETS
 from everloop.seams import Seam, UnknownImplementationError
+from everloop.serving.protocols import PROTOCOLS
 
-SEAMS: list[Seam[Any]] = [BASELINES, DETECTORS, STRATEGIES, TARGETS]
+SEAMS: list[Seam[Any]] = [BASELINES, DETECTORS, PROTOCOLS, STRATEGIES, TARGETS]
 ROOT = Path(__file__).parents[2]
 
 

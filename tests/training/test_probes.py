@@ -15,6 +15,7 @@ from everloop.serving.contract import CategoryField, NumberField, ServingContrac
 from everloop.serving.request import RequestParser
 from everloop.training.probes import LARGE, MIXTURES, base_rows, counted, laid_into, possibilities
 from tests.helpers.artifacts import small_contract
+from tests.helpers.requests import rows_in_body
 
 LIMIT = st.none() | st.floats(-1e300, 1e300)
 MISSING = st.sampled_from(["allow", "refuse"])
@@ -62,7 +63,7 @@ def test_every_probe_is_a_row_that_a_request_may_hold(contract: ServingContract)
     assert len(frame) == 2 * len(found)
     assert frame.dtypes.equals(base.dtypes)
     unlimited = small_contract(numbers=contract.numbers, categories=contract.categories, max_rows=len(frame))
-    rows = RequestParser(unlimited).parse(json.dumps({"instances": as_instances(contract, frame)}).encode())
+    rows = rows_in_body(RequestParser(unlimited), json.dumps({"instances": as_instances(contract, frame)}).encode())
     # AND the parser hands the model what the probe handed it
     numbers = frame[[f.name for f in contract.numbers]].to_numpy(np.float64)
     np.testing.assert_array_equal(rows.num, numbers.reshape(rows.num.shape))

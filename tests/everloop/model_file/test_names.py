@@ -29,6 +29,7 @@ from localcloud.services.athena.statement import parse
 from localcloud.services.firehose.convert import columns_schema, convert
 from localcloud.services.firehose.destination import Conversion
 from tests.helpers.declarations import as_yaml, binary_document, declare
+from tests.helpers.requests import rows_in_body
 from tests.helpers.rows import START, history_table
 from tests.helpers.watched_lake import WatchedLake, WatchedRows, draw, reference_of
 
@@ -105,7 +106,7 @@ def test_a_row_of_any_words_goes_the_whole_way(names: list[str]) -> None:
     # from the request through the stream into the lake, under the columns that Glue has
     contract = build_contract(declaration, accepted, ModelInputs.of(declaration))
     body = json.dumps({"instances": [{"train_id": "t1", **cells}]}).encode()
-    assert RequestParser(contract).parse(body).num.tolist() == [[1.5] * len(declaration.data.numbers)]
+    assert rows_in_body(RequestParser(contract), body).num.tolist() == [[1.5] * len(declaration.data.numbers)]
     columns = [{"Name": n, "Type": t} for n, t in PREDICTIONS.columns(declaration)]
     converted = convert([json.dumps(cells).encode()], columns_schema(columns), PLAIN)
     assert (converted.rows, converted.rejected) == (1, ())

@@ -33,11 +33,12 @@ from everloop.registry.records import Window
 from everloop.retraining.decision import Decision
 from everloop.row_key import MAX_KEY_LENGTH
 from everloop.serving.capture import capture_records, encode_record
+from everloop.serving.protocols.predictions import PROTOCOL
 from everloop.serving.request import MAX_BODY_BYTES, RequestParser
-from everloop.serving.response import predictions_document
 from everloop.training.contract import build_contract
 from everloop.training.onnx_export.inputs import ModelInputs
 from tests.helpers.declarations import as_yaml, binary_document, declare
+from tests.helpers.requests import rows_in_body
 from tests.helpers.worst_reference import COUNT, worst_reference
 
 NOW = datetime(2013, 3, 5, 12, tzinfo=UTC)
@@ -126,7 +127,7 @@ def test_as_many_of_the_longest_rows_as_are_declared_are_taken_and_captured(shap
     # THEN they are taken, at their longest, and not many more would be
     assert 0.98 * MAX_BODY_BYTES - len(body) / most < len(body) <= MAX_BODY_BYTES
     contract = contract_of(declaration)
-    rows = RequestParser(contract).parse(body)
+    rows = rows_in_body(RequestParser(contract), body)
     scores = np.full(len(rows), 1.2345678901234567e-300)
     # AND each is captured
     facts = {"version": 10**9, "request_id": "r" * 64, "at": NOW, "latency_ms": 1234.5678901234567}
@@ -134,13 +135,13 @@ def test_as_many_of_the_longest_rows_as_are_declared_are_taken_and_captured(shap
     longest = max(len(encode_record(record)) for record in records)
     assert longest <= sizes.record_bytes(declaration) <= sizes.MAX_RECORD_BYTES
     # AND the answer is one that Lambda gives
-    answer = predictions_document(contract, scores, version=10**9, request_id="r" * 64)
+    answer = PROTOCOL.answer(contract, scores, version=10**9, request_id="r" * 64)
     assert len(written(answer)) < 6 * 1024 * 1024
 
 
 def test_the_longest_answer_is_one_that_lambda_gives() -> None:
     contract = contract_of(declare(document(1, 0, 1)))
-    answer = predictions_document(contract, np.full(5000, 1.2345678901234567e-300), version=10**9, request_id="r" * 64)
+    answer = PROTOCOL.answer(contract, np.full(5000, 1.2345678901234567e-300), version=10**9, request_id="r" * 64)
     assert len(written(answer)) < 6 * 1024 * 1024
 
 

@@ -16,6 +16,7 @@ from everloop.serving.capture import (
 from everloop.serving.request import RequestParser
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.helpers.artifacts import row, small_contract
+from tests.helpers.requests import rows_in_body
 
 AT = datetime(2013, 3, 1, 5, 0, 0, 7000, tzinfo=UTC)
 
@@ -27,7 +28,7 @@ def records(count: int, text: str = "") -> list[dict[str, object]]:
 def test_a_record_holds_inputs_output_version_time_and_latency() -> None:
     contract = small_contract()
     body = {"instances": [row("t1"), row("t2", wind=None, operator="")]}
-    rows = RequestParser(contract).parse(json.dumps(body).encode())
+    rows = rows_in_body(RequestParser(contract), json.dumps(body).encode())
     facts = {"version": 7, "request_id": "r", "at": AT, "latency_ms": 1.5}
     first, second = capture_records(contract, rows, np.array([0.75, 0.25]), **facts)
     assert first == {

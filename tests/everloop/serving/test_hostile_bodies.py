@@ -7,6 +7,7 @@ import contextlib
 import json
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -18,12 +19,13 @@ from everloop.serving.request import MAX_BODY_BYTES, RequestParser, _object_of_d
 from everloop.serving.response import STATUS_OF_CODE, http_response, request_error_document
 from support.growth import assert_linear
 from tests.helpers.artifacts import small_contract
+from tests.helpers.requests import rows_in_body
 
 LONGEST_ANSWER = 2_000
 """Characters of the answer to a refused request, whatever it was."""
 
 DOORS: dict[str, Callable[[bytes], object]] = {
-    "predictions": RequestParser(small_contract()).parse,
+    "predictions": partial(rows_in_body, RequestParser(small_contract())),
     "labels": lambda body: parse_labels(body, LabelRules(is_binary=True)),
 }
 

@@ -16,12 +16,13 @@ from everloop.serving.exceptions import RequestError
 from everloop.serving.request import MAX_BODY_BYTES, RequestParser, Rows, decode_body
 from everloop.serving.response import STATUS_OF_CODE
 from tests.helpers.artifacts import row, small_contract
+from tests.helpers.requests import rows_in_body
 
 PARSER = RequestParser(small_contract())
 
 
 def parse(document: Any) -> Rows:
-    return PARSER.parse(json.dumps(document).encode())
+    return rows_in_body(PARSER, json.dumps(document).encode())
 
 
 def without(name: str) -> dict[str, object]:
@@ -74,7 +75,7 @@ class TestDeclaredFeaturesThatTheVersionDoesNotUse:
     parser = RequestParser(small_contract(), DECLARED)
 
     def parse(self, *instances: dict[str, object]) -> Rows:
-        return self.parser.parse(json.dumps({"instances": instances}).encode())
+        return rows_in_body(self.parser, json.dumps({"instances": instances}).encode())
 
     def test_may_be_sent_or_left_out_and_change_nothing_for_the_model(self) -> None:
         rows = self.parse(row("t1"), row("t2", speed=3, crew="red"), row("t3", speed=None, crew=""))
@@ -103,7 +104,9 @@ class TestDeclaredFeaturesThatTheVersionDoesNotUse:
 
     def test_are_not_there_where_the_version_uses_them_all(self) -> None:
         assert (
-            RequestParser(small_contract(), DECLARED[:1]).parse(json.dumps({"instances": [row()]}).encode()).unused
+            rows_in_body(
+                RequestParser(small_contract(), DECLARED[:1]), json.dumps({"instances": [row()]}).encode()
+            ).unused
             == []
         )
 
@@ -178,7 +181,7 @@ def test_a_wrong_row_is_refused_with_its_field_and_place(instance: Any, code: st
 )
 def test_a_wrong_body_is_refused(body: bytes, code: str) -> None:
     with pytest.raises(RequestError) as refused:
-        PARSER.parse(body)
+        rows_in_body(PARSER, body)
     assert refused.value.code == code
 
 
@@ -186,7 +189,7 @@ def test_a_wrong_body_is_refused(body: bytes, code: str) -> None:
 def test_a_bare_token_that_is_no_number_is_named_with_its_field(token: str) -> None:
     body = json.dumps({"instances": [row(wind="HERE")]}).replace('"HERE"', token)
     with pytest.raises(RequestError) as refused:
-        PARSER.parse(body.encode())
+        rows_in_body(PARSER, body.encode())
     assert (refused.value.code, refused.value.field, refused.value.index) == ("not_finite", "wind", 0)
 
 
@@ -245,7 +248,7 @@ def test_every_code_of_a_wrong_row_has_a_status() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_answered_with_a_request_error(body: bytes) -> None:
     with pytest.raises(RequestError):
-        PARSER.parse(body)
+        rows_in_body(PARSER, body)
 
 
 @given(

@@ -1,0 +1,87 @@
+"""The product's own protocol: ``POST /models/<model>/predictions`` with ``{"instances": [{…}, …]}``."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+import numpy as np
+
+from everloop.names import ModelNames
+from everloop.serving.contract import ServingContract
+from everloop.serving.exceptions import RequestError
+from everloop.serving.protocols import DataPlaneProtocol
+from everloop.serving.request import LONGEST_NAME, kind_of, parse_json
+from everloop.serving.response import ErrorDocument, decide, error_document, prediction_id
+from everloop.shown import shortened
+
+
+class Prediction(TypedDict):
+    """The answer to one row; a classification's has the probability."""
+
+    prediction_id: str
+    prediction: float
+    probability: NotRequired[float]
+
+
+class PredictionsDocument(TypedDict):
+    """The answer to a request."""
+
+    model: str
+    version: int
+    predictions: list[Prediction]
+
+
+class Predictions:
+    """Rows as objects, predictions as objects."""
+
+    def path(self, model: str) -> str:
+        """``/models/<model>/predictions``."""
+        return ModelNames(model).path("predictions")
+
+    def instances(self, body: bytes, contract: ServingContract) -> list[object]:
+        """The list ``instances``, which is all that the body has."""
+        document = parse_json(body)
+        if not isinstance(document, dict):
+            found = kind_of(document)
+            raise RequestError("wrong_type", f'the body is {found}; send an object {{"instances": [...]}}')
+        if "instances" not in document:
+            raise RequestError("no_instances", "the field 'instances' is missing", field="instances")
+        for name in document:
+            if name != "instances":
+                raise RequestError(
+                    "unknown_feature",
+                    f"the body has an unknown field {shortened(name, LONGEST_NAME)!r}",
+                    field=shortened(name, LONGEST_NAME),
+                )
+        instances = document["instances"]
+        if not isinstance(instances, list):
+            raise RequestError("wrong_type", f"'instances' is {kind_of(instances)}; send a list", field="instances")
+        if not instances:
+            raise RequestError("no_instances", "'instances' is empty; send 1 or more rows", field="instances")
+        if len(instances) > contract.max_rows:
+            raise RequestError(
+                "too_many_instances",
+                f"'instances' has {len(instances)} rows; at most {contract.max_rows} are taken at once",
+                field="instances",
+            )
+        return instances
+
+    def answer(
+        self, contract: ServingContract, scores: np.ndarray, *, version: int, request_id: str
+    ) -> PredictionsDocument:
+        """Model, version, and one entry a row."""
+        predictions: list[Prediction] = [
+            {"prediction_id": prediction_id(request_id, i), "prediction": value}
+            for i, value in enumerate(decide(contract, scores))
+        ]
+        if contract.is_classification:
+            for entry, probability in zip(predictions, scores.tolist(), strict=True):
+                entry["probability"] = probability
+        return {"model": contract.model, "version": version, "predictions": predictions}
+
+    def refusal(self, code: str, message: str, *, field: str | None = None, index: int | None = None) -> ErrorDocument:
+        """``{"error": {…}}``."""
+        return error_document(code, message, field=field, index=index)
+
+
+PROTOCOL: DataPlaneProtocol = Predictions()

@@ -1,0 +1,11 @@
+"""Reads request bodies as the product's own protocol does."""
+
+from __future__ import annotations
+
+from everloop.serving.protocols.predictions import PROTOCOL
+from everloop.serving.request import RequestParser, Rows
+
+
+def rows_in_body(parser: RequestParser, body: bytes) -> Rows:
+    """The rows of a body."""
+    return parser.rows(PROTOCOL.instances(body, parser.contract))
