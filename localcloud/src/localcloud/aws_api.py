@@ -19,6 +19,7 @@ from functools import cache
 from typing import Any
 
 import botocore.session
+from botocore.model import OperationNotFoundError
 from moto.moto_server.werkzeug_app import BackendRequest, create_backend_app
 from werkzeug.exceptions import HTTPException
 
@@ -92,9 +93,14 @@ class AwsApi:
             )
         environ = wsgi_environ(request, self._port)
         with signed_by(Signer(claim.key, claim.region, claim.service)):
-            if service.has_one_url:
+            if not service.has_one_url:
+                return call_wsgi(self._application(service.backend), environ)
+            try:
                 return _direct(self._handler(service.backend), environ)
-            return call_wsgi(self._application(service.backend), environ)
+            except OperationNotFoundError as error:
+                # Of another API that is signed for under the same name, such as DynamoDB's streams, or of none.
+                message = f"the local cloud does not execute {error} of {claim.service}"
+                return refuse(request, 400, "UnknownOperationException", message, claim.service)
 
     def _handler(self, name: str) -> Callable[..., Any]:
         handler = self._handlers.get(name)

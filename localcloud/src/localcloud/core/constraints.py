@@ -1,8 +1,11 @@
 """The largest length of every parameter, as AWS's own description of its APIs has it.
 
 botocore carries these descriptions and leaves the upper limits to the service. They say how many characters a name, a
-query or a description may have, and how many entries a list. moto does not ask them either; :func:`constrain` makes a
-service of it do so, and is superfluous once moto validates requests.
+query or a description may have, and how many entries a list. :func:`constrain` makes a service of moto ask them.
+
+Replaces: requests of any length, which moto takes.
+Why: an application that goes past a length works here and fails on AWS.
+Superfluous: once moto validates requests by the services' descriptions.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """moto forgets what its backends let go of.
 
-moto keeps every model that it ever made, of all services, in a list for the page that shows them: objects that
-were deleted, messages that were received, and a copy of every table for each transaction. Nobody reads it here, and a
-cloud that lives through a year can not keep it all. Superfluous once moto keeps them only when asked to.
+Replaces: the list of every model that moto ever made, of all services, kept for the page that shows them.
+Why: deleted objects, received messages and a copy of every table for each transaction would stay for the year that a
+    cloud lives through, and nobody reads them.
+Superfluous: once moto keeps them only when it is asked to.
 """
 
 from __future__ import annotations

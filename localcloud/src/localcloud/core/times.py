@@ -1,7 +1,10 @@
 """moto's records get their times from the local clock.
 
-Creation dates, ages and, in CloudWatch Logs, which events are too old or too new to be taken. moto asks the computer's
-clock, which a moved clock knows nothing of; superfluous once moto takes its time from one place that can be set.
+Creation dates, ages and, in CloudWatch Logs, which events are too old or too new to be taken.
+
+Replaces: the computer's clock in the backends of services that follow the local one.
+Why: a clock that is moved knows nothing of the computer's.
+Superfluous: once moto takes its time from one place that can be set.
 """
 
 from __future__ import annotations

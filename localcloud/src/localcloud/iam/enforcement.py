@@ -1,9 +1,11 @@
 """IAM enforcement: moto asks the guard before it answers.
 
-In place of moto's own authorization, which is off unless switched on, knows users and roles but no boundary, session
-or resource policy, and reads no condition keys. There is no toggle here. Superfluous once moto evaluates policies as
-the service authorization reference has them. Departures from AWS: sessions do not expire; ``aws:SecureTransport`` is
-always true, since the local endpoint speaks http on the loopback interface.
+There is no toggle here. Departures from AWS: sessions do not expire; ``aws:SecureTransport`` is always true, since the
+local endpoint speaks http on the loopback interface.
+
+Replaces: moto's own authorization, which is off unless switched on.
+Why: it knows users and roles but no boundary, session or resource policy, and reads no condition keys.
+Superfluous: once moto evaluates policies as the service authorization reference has them.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from botocore.exceptions import ClientError
 
 
 @pytest.fixture
@@ -88,3 +89,22 @@ def test_a_refused_transaction_can_be_tried_again_with_its_token(dynamodb):
     for _ in range(2):
         with pytest.raises(dynamodb.exceptions.TransactionCanceledException):
             dynamodb.transact_write_items(TransactItems=[condition], ClientRequestToken="one")
+
+
+def test_streams_are_refused_by_name(cloud):
+    with pytest.raises(ClientError, match=r"UnknownOperationException.*does not execute ListStreams of dynamodb"):
+        cloud.client("dynamodbstreams").list_streams()
+    keys = {
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+    dynamodb = cloud.client("dynamodb")
+    with pytest.raises(ClientError, match=r"StreamSpecification: .*does not execute streams"):
+        dynamodb.create_table(TableName="streamed", StreamSpecification=stream, **keys)
+    dynamodb.create_table(TableName="plain", StreamSpecification={"StreamEnabled": False}, **keys)
+    with pytest.raises(ClientError, match=r"StreamSpecification: .*does not execute streams"):
+        dynamodb.update_table(TableName="plain", StreamSpecification=stream)
+
+    assert dynamodb.list_tables()["TableNames"] == ["plain"]

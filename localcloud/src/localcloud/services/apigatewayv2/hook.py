@@ -1,11 +1,13 @@
 """HTTP APIs get a data plane: every API that moto records is served by an :class:`~.data_plane.HttpApi`.
 
-What the data plane does not execute is refused when it is configured: WebSocket APIs, JWT and Lambda
-authorizers, integrations other than AWS_PROXY to a function, payload format 1.0, CORS, parameter mapping,
-custom domains. Throttling settings are kept and not enforced.
+What the data plane does not execute is refused when it is configured: WebSocket APIs, JWT and Lambda authorizers,
+integrations other than AWS_PROXY to a function, payload format 1.0, CORS, parameter mapping, custom domains. Throttling
+settings are kept and not enforced.
 
-moto records APIs and answers none of their requests. Superfluous once moto, or a server of its own, invokes an API's
-integrations under the route's authorization, and tells CloudWatch of it.
+Replaces: APIs that are recorded, and answer no request.
+Why: an API is there to be called.
+Superfluous: once moto, or a server of its own, invokes an API's integrations under the route's authorization, and tells
+    CloudWatch of it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Athena: queries are executed, over the Glue catalogue and S3 of this cloud, with their caller's rights.
 
-moto answers every query with rows that a test put into it. Here :mod:`.engine` runs SELECT and UNLOAD on DuckDB;
-statements, parameters and APIs that it does not have are refused.
+:mod:`.engine` runs SELECT and UNLOAD on DuckDB; statements, parameters and APIs that it does not have are refused.
 
-Superfluous once moto runs queries over Glue's tables with the rights of who asks.
+Replaces: answers to every query that a test put there before.
+Why: a query's answer is what the data says, and what its caller may read.
+Superfluous: once moto runs queries over Glue's tables with the rights of who asks.
 """
 
 from __future__ import annotations

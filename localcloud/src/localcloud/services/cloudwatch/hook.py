@@ -1,10 +1,11 @@
 """CloudWatch metrics and alarms, executed: percentiles, functions' own metrics, alarms that change state.
 
-moto's own are wrong in silence (the namespace is ignored when dimensions are given, alarms are never
-evaluated). Metric math, composite alarms and anomaly detection are refused. Dashboards and tags stay moto's.
+Metric math, composite alarms and anomaly detection are refused. Dashboards and tags stay moto's.
 
-Superfluous once moto keeps metrics by all of their dimensions, has percentiles, and evaluates alarms at a time that
-can be set.
+Replaces: metrics whose namespace is ignored when dimensions are given, and alarms that are never evaluated.
+Why: both are wrong in silence.
+Superfluous: once moto keeps metrics by all of their dimensions, has percentiles, and evaluates alarms at a time that
+    can be set.
 """
 
 from __future__ import annotations

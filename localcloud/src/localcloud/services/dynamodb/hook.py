@@ -1,9 +1,14 @@
 """DynamoDB: requests one at a time, and idempotent transactions.
 
-moto loses updates under threads. TransactWriteItems with a ClientRequestToken is answered again, without
-effect, for ten minutes of the local clock; the token with other items is refused, as the service does.
+TransactWriteItems with a ClientRequestToken is answered again, without effect, for ten minutes of the local clock; the
+token with other items is refused, as the service does. Streams are refused.
 
-Superfluous once moto's tables are safe under threads and it honours ClientRequestToken.
+Replaces: requests that change a table in several threads at once, transactions that ignore their token, and streams
+    that are recorded or end in an error of moto's.
+Why: updates are lost under threads, a repeated transaction takes effect twice, and who reads a stream gets nothing of
+    it.
+Superfluous: once moto's tables are safe under threads, it honours ClientRequestToken, and its streams are read through
+    the API.
 """
 
 from __future__ import annotations
@@ -14,12 +19,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
+from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.responses import DynamoHandler
 
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import wrap
 from localcloud.services.dynamodb.limits import check_transaction
 
+_NO_STREAMS = "the local cloud does not execute streams of DynamoDB: put what is to follow a write on a queue or a bus"
 _TOKEN_LIFETIME = timedelta(minutes=10)
 
 
@@ -68,6 +75,14 @@ def install(context: CloudContext) -> None:
 
         return call_action
 
+    def without_streams(original: Any) -> Any:
+        def change_table(self: DynamoHandler) -> Any:
+            if (self.body.get("StreamSpecification") or {}).get("StreamEnabled"):
+                raise MockValidationException(f"StreamSpecification: {_NO_STREAMS}")
+            return original(self)
+
+        return change_table
+
     def idempotent(original: Any) -> Any:
         def transact_write_items(self: DynamoHandler) -> Any:
             check_transaction(self.body.get("TransactItems") or [])
@@ -86,4 +101,6 @@ def install(context: CloudContext) -> None:
         return transact_write_items
 
     wrap(DynamoHandler, "call_action", serialise)
+    wrap(DynamoHandler, "create_table", without_streams)
+    wrap(DynamoHandler, "update_table", without_streams)
     wrap(DynamoHandler, "transact_write_items", idempotent)

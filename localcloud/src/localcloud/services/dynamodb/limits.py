@@ -1,7 +1,8 @@
 """What DynamoDB refuses for its size: items and transactions.
 
-moto stops 4,600 bytes before the service does for an item, and takes a transaction of any size; superfluous once it has
-the service's own figures (published quotas as of November 2026).
+Replaces: a limit of items 4,600 bytes before the service's, and none of transactions.
+Why: an application that goes past them works here and fails on AWS.
+Superfluous: once moto has the service's own figures (published quotas as of November 2026).
 """
 
 from __future__ import annotations

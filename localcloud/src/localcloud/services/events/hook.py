@@ -3,9 +3,10 @@
 Targets are functions, state machines, queues, topics, log groups and buses; others are refused by PutTargets.
 Deliveries are not tried again, see :mod:`localcloud.services.events.delivery`.
 
-moto delivers within the call that put the event, as nobody, to some kinds of targets, and fires no schedule.
-Superfluous once it delivers later, under the target's role or by its policy, to dead-letter queues too, at a time
-that can be set.
+Replaces: deliveries within the call that put the event, as nobody, to some kinds of targets; schedules that never fire.
+Why: an event's sender does not wait for its targets, and a target's role or policy decides who may reach it.
+Superfluous: once moto delivers later, under the target's role or by its policy, to dead-letter queues too, at a time
+    that can be set.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """What EventBridge refuses for its size.
 
-moto takes lengths that the API's description rules out, and entries of any size; superfluous once it does not
-(published quotas as of November 2026).
+Replaces: lengths and sizes that moto takes and the API's description or quota rules out (published as of November
+    2026).
+Why: an application that goes past them works here and fails on AWS.
+Superfluous: once moto holds requests to the service's own description and quotas.
 """
 
 from __future__ import annotations

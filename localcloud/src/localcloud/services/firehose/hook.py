@@ -1,9 +1,11 @@
 """Firehose: streams buffer, convert and deliver as their configuration says.
 
-moto writes an S3 object for every call and converts nothing. Here PutRecord and PutRecordBatch only buffer
-(`localcloud.services.firehose`), and everything but extended S3 destinations with direct puts is refused.
+PutRecord and PutRecordBatch only buffer (`localcloud.services.firehose`); everything but extended S3 destinations with
+direct puts is refused.
 
-Superfluous once moto buffers by size and interval and converts by the Glue table.
+Replaces: an S3 object for every call, converted to nothing.
+Why: what reads the objects needs them in the number and the format that the stream is configured for.
+Superfluous: once moto buffers by size and interval and converts by the Glue table.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
-"""What IAM refuses for its size: policies (published quotas as of November 2026).
+"""What IAM refuses for its size: policies.
 
-moto takes any; superfluous once it does not.
+Replaces: lengths and sizes that moto takes and the API's description or quota rules out (published as of November
+    2026).
+Why: an application that goes past them works here and fails on AWS.
+Superfluous: once moto holds requests to the service's own description and quotas.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
 """AWS managed policies, such as ``AWSLambdaBasicExecutionRole``, which most applications attach to their roles.
 
-moto carries the documents of all of them as one text, and reads it only where a setting says so: then each of its 1,500
-policies is an object for as long as the cloud lives. Here a policy is cut out of the text when somebody names it, and
-only those named are kept. ListPolicies reads all of them for the length of its answer. Superfluous once moto reads
-single policies when they are asked for.
+A policy is cut out of moto's one text of all of them when somebody names it, and only those named are kept.
+ListPolicies reads all of them for the length of its answer.
+
+Replaces: a setting that reads all 1,500 policies, or none.
+Why: a role that attaches one is what applications have by default, and all of them would stay in memory for as long as
+    the cloud lives.
+Superfluous: once moto reads single policies when they are asked for.
 """
 
 from __future__ import annotations

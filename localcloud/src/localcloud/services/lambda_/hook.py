@@ -1,11 +1,12 @@
-"""The Lambda API over :mod:`localcloud.services.lambda_.runtime`, in place of moto's records.
+"""The Lambda API over :mod:`localcloud.services.lambda_.runtime`.
 
-moto's Lambda keeps functions but ignores qualifiers, alias weights and asynchronous invocation, and runs code
-only in Docker. Here every call is answered by :mod:`localcloud.services.lambda_.responses`; calls that it does not
-know are errors.
+Every call is answered by :mod:`localcloud.services.lambda_.responses`; calls that it does not know are errors.
 
-Superfluous once moto runs versions and aliases through AWS's runtime client, with the role's credentials and the
-function's limits.
+Replaces: moto's functions, which ignore qualifiers, alias weights and asynchronous invocation, and run code only in
+    Docker.
+Why: what is deployed has to run as it is deployed: under its role, within its limits, by version and alias.
+Superfluous: once moto runs versions and aliases through AWS's runtime client, with the role's credentials and the
+    function's limits.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """CloudWatch Logs keeps events on the disk, for as long as their group's retention says on the local clock.
 
-moto keeps every event in memory for ever, whatever the retention says. Superfluous once it can keep them elsewhere
-and lets them go.
+Replaces: every event in memory for ever, whatever the retention says.
+Why: a cloud that lives through a year would hold all that was ever logged.
+Superfluous: once moto can keep events elsewhere and lets them go.
 """
 
 from __future__ import annotations

@@ -1,8 +1,11 @@
 """Requests to S3 are decided by the identity's policies and the bucket's.
 
-In place of moto's two decisions: the one on S3's actions, which knows no conditions and is off unless switched on, and
-the one on bucket policies, which knows principals by their name only. Superfluous once moto reads both as AWS does.
 DeleteObjects is refused as a whole when one of its keys is.
+
+Replaces: moto's two decisions: the one on S3's actions, which is off unless switched on, and the one on bucket
+    policies.
+Why: the first knows no conditions, the second knows principals by their name only.
+Superfluous: once moto reads both as AWS does.
 """
 
 from __future__ import annotations

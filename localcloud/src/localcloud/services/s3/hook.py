@@ -1,14 +1,15 @@
-"""What S3's objects hold is on the disk: a year of a lake would otherwise stand in the memory of one process.
+"""What S3's objects hold is on the disk.
 
-moto keeps each object in a temporary file that is in memory up to 16 MB, and open on the disk beyond that. Here
-every object is a file of its own in the state directory, closed between uses and deleted with its object.
+Every object is a file of its own in the state directory, closed between uses and deleted with its object. Objects that
+a bucket's lifecycle rules let expire are deleted as the service does it, some time after: on the first request of each
+day of the local clock. Rules for current versions by prefix and age in days are carried out; others are kept and shown,
+not acted upon.
 
-Objects that a bucket's lifecycle rules let expire are deleted as the service does it, some time after: on the
-first request of each day of the local clock. Rules for current versions by prefix and age in days are carried out;
-others are kept and shown, not acted upon.
-
-Superfluous once moto can keep objects in files of a directory and little of them in memory, carries lifecycle rules
-out, and forgets an object's tags with the object.
+Replaces: objects in temporary files that are in memory up to 16 MB and open on the disk beyond, each with attributes
+    that all of them have alike, and lifecycle rules that delete nothing.
+Why: a year of a lake would stand in the memory of one process.
+Superfluous: once moto can keep objects in files of a directory, shares what they have alike, and carries lifecycle
+    rules out.
 """
 
 from __future__ import annotations

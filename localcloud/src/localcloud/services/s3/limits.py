@@ -1,6 +1,9 @@
 """What S3 refuses for its size: keys of more than 1,024 bytes.
 
-moto takes any; superfluous once it does not.
+Replaces: lengths and sizes that moto takes and the API's description or quota rules out (published as of November
+    2026).
+Why: an application that goes past them works here and fails on AWS.
+Superfluous: once moto holds requests to the service's own description and quotas.
 """
 
 from __future__ import annotations

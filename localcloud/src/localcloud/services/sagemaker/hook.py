@@ -1,10 +1,12 @@
-"""SageMaker: training and processing jobs that run, instead of records that say Completed.
+"""SageMaker: training and processing jobs that run.
 
-What the local cloud can not run is refused when the job is created: images other than the scikit-learn
-framework's, more than one instance, pipe mode, manifests. Environments are this interpreter's, which stands
-for the image; jobs are not isolated from the network. Transform, tuning and AutoML jobs are refused.
+What the local cloud can not run is refused when the job is created: images other than the scikit-learn framework's,
+more than one instance, pipe mode, manifests. Environments are this interpreter's, which stands for the image; jobs are
+not isolated from the network. Transform, tuning and AutoML jobs are refused.
 
-Superfluous once moto runs jobs, which it has no reason to.
+Replaces: records that say Completed.
+Why: a job is there for what it writes.
+Superfluous: once moto runs jobs, which it has no reason to.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """EventBridge Scheduler: schedules fire on the local clock, at their exact instants, under their roles.
 
-Templated targets that invoke a function, start a state machine, send to a queue, publish to a topic or put
-an event are executed; others, universal ones included, are refused. Deliveries are not tried again; a
-flexible time window is used at its start.
+Templated targets that invoke a function, start a state machine, send to a queue, publish to a topic or put an event are
+executed; others, universal ones included, are refused. Deliveries are not tried again; a flexible time window is used
+at its start.
 
-moto records schedules and fires none. Superfluous once it does, under their roles and at a time that can be set.
+Replaces: schedules that are recorded and never fire.
+Why: what they send is what they are for.
+Superfluous: once moto fires them, under their roles and at a time that can be set.
 """
 
 from __future__ import annotations

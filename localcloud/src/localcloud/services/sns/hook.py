@@ -1,8 +1,8 @@
 """Topics forget what was published.
 
-moto keeps every message that was sent to a topic, for whoever tests a publisher. Nobody reads it here, and a cloud that
-lives through a year can not keep it all. It also makes a certificate for each delivery, to be fetched by whoever
-verifies it, and keeps them all: here the newest hundred. Superfluous once moto keeps them only when asked to.
+Replaces: every message that was sent to a topic, kept for whoever tests a publisher.
+Why: nobody reads it here, and a cloud that lives through a year can not keep it all.
+Superfluous: once moto keeps them only when it is asked to.
 """
 
 from __future__ import annotations

@@ -1,7 +1,11 @@
 """Queues forget the receipts of deleted messages, once no message of their time can be there.
 
-A message may be deleted again by the same receipt, without effect. moto keeps every receipt for that, for ever; here
-they are kept for as long as SQS keeps any message. Superfluous once moto forgets them.
+A message may be deleted again by the same receipt, without effect; receipts are kept for as long as SQS keeps any
+message.
+
+Replaces: every receipt of a deleted message, kept for ever.
+Why: a cloud that lives through a year would hold one for every message it ever had.
+Superfluous: once moto forgets them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
 """What Step Functions answers where moto's answers leave something out.
 
 Errors and causes of stopped executions and failed tasks, stop dates, JSON output, and pages of a history.
+
+Replaces: answers without these fields, and histories in one page.
+Why: who asks how an execution ended needs them, as the service gives them.
+Superfluous: once moto's answers have them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
 """Parallel and Map states: a token for each branch and worker, none for the state that waits for them.
 
-A branch that ends with an error of the language's own, such as ``States.TaskFailed``, hands it on under its name; in
-moto that is an error of the interpreter, and no Catch gets it.
+A branch that ends with an error of the language's own, such as ``States.TaskFailed``, hands it on under its name.
+
+Replaces: waits of a thread that nobody knows of, and branches whose errors of the language end the interpreter.
+Why: a moved clock must know who works and who waits, and a Catch is there for such errors.
+Superfluous: once moto says when a branch works or waits, and hands every error on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
 """Calls that state machines make: under the machine's role, in the words of the service's own API.
 
-moto's interpreter calls with fixed credentials and left out the normalisation of parameters and responses;
-both are put back here, the latter from the botocore service model.
+Parameters and responses are put into the form of the service by its botocore model.
+
+Replaces: calls with fixed credentials, whose parameters and responses are not normalised.
+Why: a machine may do what its role may, and its paths are written for the service's own names.
+Superfluous: once moto calls under the machine's role and normalises both.
 """
 
 from __future__ import annotations

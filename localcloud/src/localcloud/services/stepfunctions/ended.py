@@ -1,8 +1,11 @@
 """Executions that have ended: kept for 90 days as the service does, their histories on the disk.
 
-moto keeps with each execution its interpreter: the parsed machine, every value of every state, threads. Once an
-execution has ended nothing reads those but its history, which is written to a file; what GetExecutionHistory,
-DescribeExecution and ListExecutions answer stays what it was.
+What GetExecutionHistory, DescribeExecution and ListExecutions answer stays what it was.
+
+Replaces: the interpreter of each execution, kept with it: the parsed machine, every value of every state, threads.
+Why: once an execution has ended nothing reads those but its history, and a cloud that lives through a year can not keep
+    them.
+Superfluous: once moto lets go of an interpreter whose execution has ended.
 """
 
 from __future__ import annotations

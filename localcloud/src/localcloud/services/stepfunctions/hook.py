@@ -1,12 +1,13 @@
 """Step Functions: state machines are executed by moto's interpreter, under their roles and on the local clock.
 
-Departures from AWS: JSONPath only, no express workflows, distributed maps, activities, versions or aliases
-at StartExecution; :mod:`localcloud.services.stepfunctions.support` refuses them by name. Logging and tracing
+Departures from AWS: JSONPath only, no express workflows, distributed maps, activities, versions or aliases at
+StartExecution; :mod:`localcloud.services.stepfunctions.support` refuses them by name. Logging and tracing
 configurations are kept and shown, not acted upon.
 
-moto's interpreter calls services with fixed credentials, sleeps on the computer's clock and answers histories and
-errors in other words than the service. Superfluous once its calls are made under the machine's role, its waits take a
-clock that can be set, and it knows the SageMaker integrations.
+Replaces: machines that are recorded and not executed unless a setting says so, and executions without metrics, dates of
+    the local clock or an end of their own when the interpreter fails.
+Why: a machine is there to run, and an execution that ended without saying so would be waited for for ever.
+Superfluous: once moto executes machines at a time that can be set, and every execution ends with a status.
 """
 
 from __future__ import annotations

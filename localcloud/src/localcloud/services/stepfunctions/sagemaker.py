@@ -1,7 +1,11 @@
 """The SageMaker integration of state machines: training and processing jobs, with ``.sync``.
 
-As the service does, ``.sync`` describes the job with the machine's role, fails the task with
-``States.TaskFailed`` and the job's description as cause, and stops the job when the execution is stopped.
+As the service does, ``.sync`` describes the job with the machine's role, fails the task with ``States.TaskFailed`` and
+the job's description as cause, and stops the job when the execution is stopped.
+
+Replaces: the refusal of the integration.
+Why: machines that train are what SageMaker jobs are mostly started by.
+Superfluous: once moto's interpreter has the integration, with ``.sync``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
 """Everything a state machine waits for, on the local clock: Wait states, retries, timeouts, task tokens.
 
 Also the times it is told: ``$$.State.EnteredTime``, ``$$.Execution.StartTime`` and those of the history.
+
+Replaces: sleeps on the computer's clock.
+Why: a clock that is moved would wait for them in real time.
+Superfluous: once moto's waits take a clock that can be set.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ class AliasStore:
         self._functions = functions
 
     def create_alias(self, function_name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Make an alias; its name must be free."""
         with self._functions.lock:
             function = self._functions.function(function_name)
             name = parameters["Name"]
@@ -40,6 +41,7 @@ class AliasStore:
             return alias.document(function.arn)
 
     def update_alias(self, function_name: str, name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Change what is given; weights that are not given stay."""
         with self._functions.lock:
             function = self._functions.function(function_name)
             alias = self._alias(function, name)
@@ -59,15 +61,18 @@ class AliasStore:
             return changed.document(function.arn)
 
     def delete_alias(self, function_name: str, name: str) -> None:
+        """Delete an alias; one that is gone already is fine."""
         with self._functions.lock:
             self._functions.function(function_name).aliases.pop(name, None)
 
     def get_alias(self, function_name: str, name: str) -> dict[str, Any]:
+        """An alias as the API describes it."""
         with self._functions.lock:
             function = self._functions.function(function_name)
             return self._alias(function, name).document(function.arn)
 
     def list_aliases(self, function_name: str, version: str | None) -> list[dict[str, Any]]:
+        """All aliases of a function, or those that lead to one version."""
         with self._functions.lock:
             function = self._functions.function(function_name)
             return [

@@ -22,6 +22,7 @@ class PolicyStore:
         self._functions = functions
 
     def add_permission(self, name: str, qualifier: str | None, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Add a statement; it may not be there yet."""
         with self._functions.lock:
             function, key, resource = self._policy_place(name, qualifier)
             statements = function.statements.setdefault(key, {})
@@ -38,6 +39,7 @@ class PolicyStore:
             return statements[identifier]
 
     def remove_permission(self, name: str, qualifier: str | None, statement_id: str) -> None:
+        """Take a statement back."""
         with self._functions.lock:
             function, key, _ = self._policy_place(name, qualifier)
             if statement_id not in function.statements.get(key, {}):
@@ -46,6 +48,7 @@ class PolicyStore:
             function.policy_revisions[key] = new_revision()
 
     def get_policy(self, name: str, qualifier: str | None) -> dict[str, Any]:
+        """The resource policy, and its revision."""
         with self._functions.lock:
             function, key, _ = self._policy_place(name, qualifier)
             statements = function.statements.get(key)
@@ -72,6 +75,7 @@ class PolicyStore:
     def put_event_config(
         self, name: str, qualifier: str | None, parameters: Mapping[str, Any], *, merge: bool
     ) -> dict[str, Any]:
+        """Set how asynchronous invocations go on; with ``merge``, what is not given stays."""
         with self._functions.lock:
             function, key, resource = self._policy_place(name, qualifier)
             document = dict(function.event_configs.get(key, {})) if merge else {}
@@ -87,11 +91,13 @@ class PolicyStore:
             return document
 
     def event_config(self, name: str, qualifier: str | None) -> dict[str, Any] | None:
+        """How asynchronous invocations go on, or None where nothing is set."""
         with self._functions.lock:
             function, key, _ = self._policy_place(name, qualifier)
             return function.event_configs.get(key)
 
     def delete_event_config(self, name: str, qualifier: str | None) -> None:
+        """Go back to the service's defaults."""
         with self._functions.lock:
             function, key, resource = self._policy_place(name, qualifier)
             if function.event_configs.pop(key, None) is None:

@@ -61,6 +61,7 @@ class FunctionStore:
     # functions
 
     def create_function(self, parameters: Mapping[str, Any], code: Code) -> FunctionVersion:
+        """Make a function; its ``$LATEST``."""
         name, _ = split_name(parameters["FunctionName"], None)
         if not _NAME.match(name):
             raise InvalidParameterValueError(f"{name!r} is no function name: 1 to 64 of letters, digits, - and _")
@@ -100,6 +101,7 @@ class FunctionStore:
             return self._publish(function, None) if parameters.get("Publish") else latest
 
     def update_function_configuration(self, name: str, parameters: Mapping[str, Any]) -> FunctionVersion:
+        """Change the configuration of ``$LATEST``."""
         with self.lock:
             function = self.function(name)
             expect_revision(function.latest.revision_id, parameters.get("RevisionId"))
@@ -107,6 +109,7 @@ class FunctionStore:
             return self._replace_latest(function, function.latest.changed(self.now(), **changes))
 
     def update_function_code(self, name: str, parameters: Mapping[str, Any], code: Code) -> FunctionVersion:
+        """Change the code of ``$LATEST``."""
         with self.lock:
             function = self.function(name)
             expect_revision(function.latest.revision_id, parameters.get("RevisionId"))
@@ -120,6 +123,7 @@ class FunctionStore:
             return self._publish(function, None) if parameters.get("Publish") else latest
 
     def delete_function(self, name: str, qualifier: str | None) -> None:
+        """Delete a function with all of its versions, or the one version that is named."""
         with self.lock:
             function = self.function(name)
             _, qualifier = split_name(name, qualifier)
@@ -142,6 +146,7 @@ class FunctionStore:
             self.on_latest_changed(version)
 
     def function(self, name: str) -> Function:
+        """A function by its name or ARN; raises `ResourceNotFoundError` when there is none."""
         bare, _ = split_name(name, None)
         with self.lock:
             function = self._functions.get(bare)
@@ -150,6 +155,7 @@ class FunctionStore:
         return function
 
     def list_functions(self, *, all_versions: bool = False) -> list[FunctionVersion]:
+        """``$LATEST`` of every function, or every version of each."""
         with self.lock:
             found = []
             for function in self._functions.values():
@@ -159,6 +165,7 @@ class FunctionStore:
             return found
 
     def list_versions(self, name: str) -> list[FunctionVersion]:
+        """All versions of a function, ``$LATEST`` first."""
         with self.lock:
             function = self.function(name)
             return [function.latest, *function.versions.values()]
@@ -184,6 +191,7 @@ class FunctionStore:
     def publish_version(
         self, name: str, *, code_sha256: str | None, description: str | None, revision_id: str | None
     ) -> FunctionVersion:
+        """Publish what ``$LATEST`` is now; nothing new where it did not change."""
         with self.lock:
             function = self.function(name)
             expect_revision(function.latest.revision_id, revision_id)
@@ -216,6 +224,7 @@ class FunctionStore:
         return function.versions[version]
 
     def set_reserved_concurrency(self, name: str, limit: int | None) -> None:
+        """How many invocations of a function may run at once; None: no limit."""
         with self.lock:
             self.function(name).reserved_concurrency = limit
 
