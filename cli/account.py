@@ -29,6 +29,8 @@ from botocore.exceptions import (
 from everloop.cli.exceptions import CREDENTIALS_REMEDY, CommandError, CredentialsError, NotDeployedError
 from everloop.cli.remedies import UNKNOWN_CREDENTIALS, aws_remedy
 from everloop.names import MODEL_PARAMETERS, PLATFORM_PARAMETER, ModelNames
+from everloop.registry.commands import CommandDocument
+from everloop.registry.refusals import WriterAnswer
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
 
@@ -143,7 +145,7 @@ class Account:
         """The registry of a model: read directly, and written by its own function, as the caller ``release``."""
         function = ModelNames(model).registry_writer("release")
 
-        def send(command: dict[str, Any]) -> dict[str, Any]:
+        def send(command: CommandDocument) -> WriterAnswer:
             client = self.client("lambda")
             try:
                 return invoking(client, function)(command)

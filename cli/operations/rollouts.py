@@ -7,7 +7,6 @@ no more than the permission to invoke it.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -83,8 +82,8 @@ def require_reason(reason: str) -> None:
         raise CommandError("--reason is empty", "say why: the audit log keeps it")
 
 
-def take_back(account: Account, model: str, run_id: str, *, reason: str, only_canary: bool = False) -> dict[str, Any]:
-    """Give the traffic of a run's rollout back to what served before; the function's answer.
+def take_back(account: Account, model: str, run_id: str, *, reason: str, only_canary: bool = False) -> None:
+    """Give the traffic of a run's rollout back to what served before.
 
     With ``only_canary`` a promotion stays, also one that comes in this very moment.
 
@@ -115,11 +114,10 @@ def take_back(account: Account, model: str, run_id: str, *, reason: str, only_ca
         raise NotDeployedError(
             f"there is no function {function}", "deploy the model: `cdk deploy --all` or `everloop local up`"
         ) from error
-    document: dict[str, Any] = json.loads(answer["Payload"].read())
+    document = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
         cause = readable_cause(f"{document.get('errorType')}: {json.dumps(document)}")
         raise CommandError(
             f"{function} did not take the traffic of {run_id} back: {cause}",
             f"type this again; its log is the group /aws/lambda/{function}",
         )
-    return document

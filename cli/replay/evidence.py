@@ -12,7 +12,7 @@ import pandas as pd
 
 from everloop.cli.account import Account
 from everloop.cli.replay.exceptions import LoopNotClosedError
-from everloop.cli.replay.summary import score_column
+from everloop.cli.replay.summary import FrozenModel, score_column
 from everloop.evaluation.metrics import row_losses
 from everloop.model_file import ModelDeclaration
 from everloop.registry.store import RegistryStore
@@ -50,7 +50,7 @@ def frozen_scores(account: Account, declaration: ModelDeclaration, stream: pd.Da
     return np.concatenate(scores)
 
 
-def frozen_model(store: RegistryStore) -> dict[str, Any]:
+def frozen_model(store: RegistryStore) -> FrozenModel:
     """Which bytes the frozen model is: ``version``, ``kind``, ``model_sha256``, and the newest row it learned from."""
     first = store.versions.get(first_champion(store))
     known = origin(first, store.snapshots.find(first.snapshot_hash))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from everloop.cli.output import Output, minute
 from everloop.cli.replay.evidence import PICTURE_FILE, PREDICTIONS_FILE, SUMMARY_FILE, WINDOWS_FILE
 from everloop.cli.replay.run import ReplayResult
-from everloop.cli.replay.summary import METRICS, Summary
+from everloop.cli.replay.summary import METRICS, MoveFacts, RetrainingFacts, ServingFacts, Summary
 from everloop.evaluation.significance import CONFIDENCE
 
 
@@ -53,30 +51,30 @@ def _months(output: Output, found: Summary) -> None:
 
 def _events(output: Output, found: Summary) -> None:
     events = [(r["at"], "retraining", told(r)) for r in found.retrainings]
-    serves = {one["version"]: one for one in found.serving}
+    serves: dict[int | None, ServingFacts] = {one["version"]: one for one in found.serving}
     events += [(p["at"], "promotion", _of_version(p) + served(serves.get(p["version"]))) for p in found.promotions]
     events += [(r["at"], "rollback", _of_version(r)) for r in found.rollbacks]
     output.story("what happened and why", [(minute(at), what, text) for at, what, text in sorted(events)])
 
 
-def told(retraining: dict[str, Any]) -> str:
+def told(retraining: RetrainingFacts) -> str:
     """One retraining in words: what came of it, what set it off, and what the gate held against it."""
     version = f"version {retraining['version']}, " if retraining["version"] else ""
     text = f"{version}gate: {retraining['verdict']}. {retraining['trigger']}: {retraining['reason']}"
-    against = [r["sentence"] for r in retraining["reasons"] if not r["passed"]]
+    against = [r["sentence"] for r in retraining["reasons"] if not r.get("passed")]
     if retraining["cause"]:
         against.append(retraining["cause"])
     return f"{text} Against it: {' '.join(against)}" if against else text
 
 
-def served(serving: dict[str, Any] | None) -> str:
+def served(serving: ServingFacts | None) -> str:
     """Which bytes of a version came to serve, behind its promotion in the story."""
     if serving is None or not (serving["against"] or serving["serves"] == "refit"):
         return ""
     return ", its refit" if serving["serves"] == "refit" else f", no refit: {' '.join(serving['against'])}"
 
 
-def _of_version(event: dict[str, Any]) -> str:
+def _of_version(event: MoveFacts) -> str:
     return f"version {event['version']}" + (f". {event['reason']}" if event["reason"] else "")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from everloop.cli.replay.asking import Refusal
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.significance import metric_value
+from everloop.reasons import ReasonDocument
 from everloop.registry.records import AuditRecord, Run, Version
 from everloop.registry.states import SERVING
 
@@ -20,6 +21,70 @@ METRICS = {"binary_classification": ("roc_auc", "log_loss"), "regression": ("mae
 
 HIGHER_IS_BETTER = frozenset({"roc_auc"})
 MODELS = ("frozen", "loop")
+
+
+ModelQuality = dict[str, Any]
+"""``rows``, and each metric's :class:`~everloop.evaluation.significance.MetricValue`, by the metric's name."""
+
+MonthQuality = dict[str, Any]
+"""``month``, and each model's :data:`ModelQuality`, by the model's name."""
+
+
+class RetrainingFacts(TypedDict):
+    """A training run after the first: when, what set it off, why, and the verdict."""
+
+    at: str
+    run_id: str
+    trigger: str | None
+    reason: str | None
+    verdict: str
+    status: str
+    version: int | None
+    reasons: list[ReasonDocument]
+    cause: str | None
+
+
+class MoveFacts(TypedDict):
+    """A promotion or a rollback."""
+
+    at: str
+    version: int | None
+    reason: str | None
+
+
+class ServingFacts(TypedDict):
+    """Which of two siblings was registered to serve, and what spoke against a refit."""
+
+    version: int
+    serves: str
+    against: list[str]
+
+
+class RefusalFacts(TypedDict):
+    """Refused rows of one kind: how many, and one of them with its message."""
+
+    status: int
+    code: str
+    rows: int
+    key: str
+    message: str
+
+
+class AuditFacts(TypedDict):
+    """The audit chain at the end."""
+
+    records: int
+    intact: bool
+    head: str
+
+
+class FrozenModel(TypedDict, total=False):
+    """Which bytes the frozen model is, and the newest row it learned from."""
+
+    version: int
+    kind: str
+    model_sha256: str | None
+    learned_until: str | None
 
 
 @dataclass(frozen=True)
@@ -32,14 +97,14 @@ class Summary:
     predictions_captured: int
     labels_joined: int
     labels_sent: int
-    frozen: dict[str, Any]
-    loop: dict[str, Any]
-    months: list[dict[str, Any]]
-    retrainings: list[dict[str, Any]]
-    promotions: list[dict[str, Any]]
-    rollbacks: list[dict[str, Any]]
+    frozen: ModelQuality
+    loop: ModelQuality
+    months: list[MonthQuality]
+    retrainings: list[RetrainingFacts]
+    promotions: list[MoveFacts]
+    rollbacks: list[MoveFacts]
     drift_windows: dict[str, int]
-    audit: dict[str, Any]
+    audit: AuditFacts
     champions_at_once: int
     days: int
     window_days: float
@@ -47,10 +112,10 @@ class Summary:
     setup_seconds: float | None
     peak_memory_mb: float
     rows_refused: int = 0
-    refusals: list[dict[str, Any]] = field(default_factory=list)
+    refusals: list[RefusalFacts] = field(default_factory=list)
     ended_early: str | None = None
-    frozen_model: dict[str, Any] = field(default_factory=dict)
-    serving: list[dict[str, Any]] = field(default_factory=list)
+    frozen_model: FrozenModel = field(default_factory=FrozenModel)
+    serving: list[ServingFacts] = field(default_factory=list)
     open_links: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -64,7 +129,7 @@ def score_column(model: str, problem_type: str) -> str:
     return answer if model == "loop" else f"frozen_{answer}"
 
 
-def quality(predictions: pd.DataFrame, problem_type: str) -> dict[str, dict[str, Any]]:
+def quality(predictions: pd.DataFrame, problem_type: str) -> dict[str, ModelQuality]:
     """Each model's metrics over the labelled answers, each with its 95% interval (days as clusters)."""
     labelled = predictions[predictions["label"].notna()]
     days = labelled["time"].dt.strftime("%Y-%m-%d").to_numpy()
@@ -77,7 +142,7 @@ def quality(predictions: pd.DataFrame, problem_type: str) -> dict[str, dict[str,
     }
 
 
-def by_month(predictions: pd.DataFrame, problem_type: str) -> list[dict[str, Any]]:
+def by_month(predictions: pd.DataFrame, problem_type: str) -> list[MonthQuality]:
     """:func:`quality`, month by month."""
     months = predictions["time"].dt.strftime("%Y-%m")
     return [
@@ -100,7 +165,7 @@ def by_day(predictions: pd.DataFrame, problem_type: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["date", *MODELS, "rows"])
 
 
-def retrainings(runs: Iterable[Run]) -> list[dict[str, Any]]:
+def retrainings(runs: Iterable[Run]) -> list[RetrainingFacts]:
     """Every training run after the first, oldest first: when, what set it off, why, and the verdict."""
     trained = sorted((r for r in runs if r.kind == "train"), key=lambda r: r.started_at)
     return [
@@ -119,7 +184,7 @@ def retrainings(runs: Iterable[Run]) -> list[dict[str, Any]]:
     ]
 
 
-def serving(versions: Iterable[Version]) -> list[dict[str, Any]]:
+def serving(versions: Iterable[Version]) -> list[ServingFacts]:
     """Of every version whose gate passed, which of two siblings was registered to serve, and what spoke against refits.
 
     ``serves`` is ``refit``, or ``evaluated``: then ``against`` says why no refit does; it is empty where none was made.
@@ -128,14 +193,14 @@ def serving(versions: Iterable[Version]) -> list[dict[str, Any]]:
         {
             "version": version.version,
             "serves": "refit" if version.serves_refit else "evaluated",
-            "against": [r["sentence"] for r in version.refit.get("reasons", []) if not r["passed"]],
+            "against": [r["sentence"] for r in version.refit.get("reasons", []) if not r.get("passed")],
         }
         for version in versions
         if version.gate.get("verdict") == "pass"
     ]
 
 
-def moves(records: Iterable[AuditRecord], action: str) -> list[dict[str, Any]]:
+def moves(records: Iterable[AuditRecord], action: str) -> list[MoveFacts]:
     """The audit records of one action, as the summary tells them."""
     return [{"at": r.at, "version": r.version, "reason": r.reason} for r in records if r.action == action]
 
@@ -169,7 +234,7 @@ def drift_windows(windows: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def refusals(refused: Iterable[Refusal]) -> list[dict[str, Any]]:
+def refusals(refused: Iterable[Refusal]) -> list[RefusalFacts]:
     """The refused rows by status and code, the most frequent first: how many, and one of them with its message."""
     kinds: dict[tuple[int, str], list[Refusal]] = {}
     for refusal in refused:

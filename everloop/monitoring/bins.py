@@ -7,13 +7,28 @@ below all edges, the last at or above them. A category falls into the bin of its
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from everloop.monitoring.exceptions import ProfileFormatError
 
 MISSING = -1
 """The bin of a missing value."""
+
+
+class NumberBinsDocument(TypedDict):
+    """Bins of a number feature in JSON."""
+
+    kind: Literal["number"]
+    edges: list[float]
+
+
+class CategoryBinsDocument(TypedDict):
+    """Bins of a category feature in JSON."""
+
+    kind: Literal["category"]
+    categories: list[str]
 
 
 @dataclass(frozen=True)
@@ -43,7 +58,7 @@ class NumberBins:
             return f"from {self.edges[-1]:.4g}"
         return f"{self.edges[index - 1]:.4g} to {self.edges[index]:.4g}"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> NumberBinsDocument:
         """The bins as JSON values: ``kind`` is ``number``, ``edges`` ascend."""
         return {"kind": "number", "edges": list(self.edges)}
 
@@ -69,7 +84,7 @@ class CategoryBins:
             return "missing"
         return self.categories[index] if index < len(self.categories) else "other"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> CategoryBinsDocument:
         """The bins as JSON values: ``kind`` is ``category``, ``categories`` from the most frequent on."""
         return {"kind": "category", "categories": list(self.categories)}
 
@@ -77,7 +92,7 @@ class CategoryBins:
 Bins = NumberBins | CategoryBins
 
 
-def bins_from_dict(document: dict[str, Any]) -> Bins:
+def bins_from_dict(document: Mapping[str, Any]) -> Bins:
     """Read what ``as_dict`` wrote.
 
     Raises

@@ -19,6 +19,9 @@ from everloop.registry.items import Record
 from everloop.registry.records import Rollout
 from everloop.registry.store import RegistryStore
 
+CommandDocument = dict[str, object]
+"""A command as it travels: ``command``, its name, and its fields."""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -250,7 +253,7 @@ MAY_SEND: dict[str, frozenset[type[Command]]] = {
 COMMANDS = {kind.__name__: kind for kinds in MAY_SEND.values() for kind in kinds}
 
 
-def encoded(command: Command) -> dict[str, Any]:
+def encoded(command: Command) -> CommandDocument:
     """The command as it travels."""
     return {"command": type(command).__name__, **asdict(command)}
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints, is
 
 from everloop.json_text import canonical_json
 from everloop.registry.exceptions import CorruptRecordError, RecordTooLargeError
+from everloop.shown import shown
 
 Item = dict[str, dict[str, Any]]
 """An item as DynamoDB's client speaks it: attribute name to a typed value such as ``{"S": "…"}``."""
@@ -93,6 +94,26 @@ class Record:
         if size > MAX_ITEM_BYTES:
             raise RecordTooLargeError(f"{partition_key} / {sort_key}", size, MAX_ITEM_BYTES)
         return item
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """Read what :meth:`to_json` wrote, by this release or another: keys that are not known here are left out.
+
+        Raises
+        ------
+        CorruptRecordError
+            Naming what is missing or of another type.
+        """
+        if not isinstance(document, dict):
+            raise CorruptRecordError(f"{shown(document)} is no {cls.__name__}")
+        try:
+            values = {field.name: document[field.name] for field in fields(cls) if field.name in document}
+            for name, value in values.items():
+                if value is not None:
+                    _require_type(cls, name, value)
+            return cls(**values)
+        except (CorruptRecordError, ValueError, TypeError) as error:
+            raise CorruptRecordError(f"the document is no {cls.__name__}: {error}") from error
 
     @classmethod
     def from_item(cls, item: Item) -> Self:

@@ -7,7 +7,7 @@ error count is what an alarm watches.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from everloop.busy_services import ServiceBusyError
 from everloop.registry.exceptions import RegistryError, UnknownRefusalError
@@ -16,12 +16,27 @@ Refusal = RegistryError | ServiceBusyError
 REFUSALS = (RegistryError, ServiceBusyError)
 
 
-def refusal_document(error: Refusal) -> dict[str, Any]:
+class RefusalDocument(TypedDict):
+    """An error: its class, its sentence, and what else it says."""
+
+    error: str
+    message: str
+    facts: dict[str, object]
+
+
+class WriterAnswer(TypedDict):
+    """What the registry function answers: the record as it stands afterwards (null when there is none), or why not."""
+
+    record: NotRequired[dict[str, object] | None]
+    refused: NotRequired[RefusalDocument]
+
+
+def refusal_document(error: Refusal) -> RefusalDocument:
     """The error as JSON values: class, sentence, and what else it says."""
     return {"error": type(error).__name__, "message": str(error), "facts": vars(error)}
 
 
-def refusal_from(document: dict[str, Any]) -> Refusal:
+def refusal_from(document: RefusalDocument) -> Refusal:
     """The error that was written down. A class that is not known here, of a newer function, is an
     :class:`UnknownRefusalError`.
     """

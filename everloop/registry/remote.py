@@ -10,20 +10,22 @@ from everloop.busy_services import ServiceBusyError
 from everloop.documents.records import GuardrailCheck, RefitChoice
 from everloop.json_text import canonical_json
 from everloop.registry import commands
+from everloop.registry.commands import CommandDocument
 from everloop.registry.evidence import Snapshots, Windows
 from everloop.registry.exceptions import CommandRefusedError, WriterFailedError
 from everloop.registry.items import Record
 from everloop.registry.ledger import Ledger, Plan
 from everloop.registry.records import Rollout, Run, Version
-from everloop.registry.refusals import refusal_from
+from everloop.registry.refusals import WriterAnswer, refusal_from
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
 from everloop.registry.store import RegistryStore
 from everloop.registry.versions import Versions
+from everloop.typed_json import read_as
 
 R = TypeVar("R", bound=Record)
 
-Send = Callable[[dict[str, Any]], dict[str, Any]]
+Send = Callable[[CommandDocument], WriterAnswer]
 """Takes a command as it travels, and gives the registry function's answer."""
 
 _ENDED = frozenset({"Sandbox.Timedout", "Runtime.ExitError", "Lambda.Unknown", "Runtime.Unknown"})
@@ -48,11 +50,11 @@ def invoking(client: Any, function: str) -> Send:
         (When sending) it failed.
     """
 
-    def send(document: dict[str, Any]) -> dict[str, Any]:
+    def send(document: CommandDocument) -> WriterAnswer:
         answer = client.invoke(FunctionName=function, Payload=canonical_json(document).encode())
-        payload: dict[str, Any] = json.loads(answer["Payload"].read())
+        payload = json.loads(answer["Payload"].read())
         if not answer.get("FunctionError"):
-            return payload
+            return read_as(WriterAnswer, payload, f"answer of {function}", "deploy the model's stack again")
         kind, said = payload.get("errorType"), payload.get("errorMessage")
         # Of an older runtime: a time limit has no type, and its sentence says so.
         if kind in _ENDED or (kind is None and "timed out" in str(said)):
@@ -181,9 +183,9 @@ class _Writer:
 
     def ask(self, kind: type[R], command: commands.Command) -> R:
         """The record as it stands after the command."""
-        return kind(**self.answered(command)["record"])
+        return kind.from_json(self.answered(command).get("record"))
 
-    def answered(self, command: commands.Command) -> dict[str, Any]:
+    def answered(self, command: commands.Command) -> WriterAnswer:
         """The answer.
 
         Raises

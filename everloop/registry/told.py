@@ -6,7 +6,6 @@ A record without what belongs to it tells nothing. Whether it is what was writte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from everloop.registry.records import AuditRecord
 
@@ -25,9 +24,13 @@ _REGISTERED = (
 _PROMOTIONS = ("promoted", "code_rolled_out")
 
 
-def told_versions(records: Sequence[AuditRecord]) -> dict[int, dict[str, Any]]:
+Facts = dict[str, object]
+"""Fields of a record by name, as the chain tells them."""
+
+
+def told_versions(records: Sequence[AuditRecord]) -> dict[int, Facts]:
     """The fields of every registered version, by number, as the records leave them."""
-    versions: dict[int, dict[str, Any]] = {}
+    versions: dict[int, Facts] = {}
     for record in records:
         if record.version is None:
             continue
@@ -40,15 +43,15 @@ def told_versions(records: Sequence[AuditRecord]) -> dict[int, dict[str, Any]]:
     return versions
 
 
-def told_champion(records: Sequence[AuditRecord]) -> dict[str, Any] | None:
+def told_champion(records: Sequence[AuditRecord]) -> Facts | None:
     """The fields of the champion pointer as the records leave it; None for no champion.
 
     The last promotion counts, or the rollback of one. Published again, the champion is served by another function
     version and is the same. A rollback before the promotion moves no pointer.
     """
-    champion: dict[str, Any] | None = None
-    promotions: dict[str, dict[str, Any]] = {}
-    code_of: dict[str, Any] = {}
+    champion: Facts | None = None
+    promotions: dict[str, Facts] = {}
+    code_of: dict[str, object] = {}
     for record in records:
         told = record.details
         rollout = str(told.get("rollout_id"))

@@ -26,7 +26,7 @@ from everloop.registry.records import (
 )
 from everloop.registry.states import State
 from everloop.registry.store import RegistryStore
-from everloop.registry.told import told_champion, told_evidence, told_versions
+from everloop.registry.told import Facts, told_champion, told_evidence, told_versions
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -325,7 +325,7 @@ def _champion_contradictions(champion: Champion | None, records: list[AuditRecor
     return _contradictions("the champion pointer", champion, told)
 
 
-def _contradictions(what: str, record: Record, told: dict[str, Any]) -> list[str]:
+def _contradictions(what: str, record: Record, told: Facts) -> list[str]:
     return [
         f"{what}: {name} is {getattr(record, name)}; the audit chain says {value}"
         for name, value in told.items()

@@ -7,7 +7,7 @@ from typing import Any
 
 from everloop.busy_services import busy_services_named
 from everloop.registry.commands import decoded
-from everloop.registry.refusals import REFUSALS, refusal_document
+from everloop.registry.refusals import REFUSALS, WriterAnswer, refusal_document
 from everloop.registry.store import RegistryStore
 
 
@@ -20,7 +20,7 @@ def caller_of(invoked_function_arn: str) -> str | None:
     return parts[7] if len(parts) == 8 else None
 
 
-def answer(event: Any, caller: str | None, store_for: Callable[[str], RegistryStore]) -> dict[str, Any]:
+def answer(event: Any, caller: str | None, store_for: Callable[[str], RegistryStore]) -> WriterAnswer:
     """Carry out the command ``event`` of ``caller``.
 
     Parameters
@@ -30,8 +30,7 @@ def answer(event: Any, caller: str | None, store_for: Callable[[str], RegistrySt
 
     Returns
     -------
-    dict
-        ``{"record": …}``, the record as it stands afterwards (None when there is none to show), or ``{"refused": …}``.
+    WriterAnswer
     """
     try:
         with busy_services_named():

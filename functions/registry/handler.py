@@ -11,8 +11,10 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.environment import Settings
+from everloop.registry.refusals import WriterAnswer
 from everloop.registry.store import RegistryStore
 from everloop.registry.writer import answer, caller_of
+from everloop.typed_json import Event
 
 logger = Logger(service="registry")
 
@@ -32,7 +34,7 @@ def store_for(caller: str) -> RegistryStore:
 
 
 @logger.inject_lambda_context
-def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handle(event: Event, context: Any) -> WriterAnswer:
     """Carry out one command. A refusal is an answer; whatever is raised here is a failure."""
     caller = caller_of(context.invoked_function_arn)
     answered = answer(event, caller, store_for)
