@@ -86,7 +86,9 @@ def check_history(frame: pd.DataFrame, declaration: ModelDeclaration, as_of: dat
     mistyped: dict[str, np.ndarray] = {}
     for finding in findings:
         mistyped[finding.column] = mistyped.get(finding.column, False) | finding.broken
-    empty = typed.isna().all(axis=1).to_numpy() & ~np.logical_or.reduce([f.broken for f in findings] or [False])
+    empty = typed.isna().all(axis=1).to_numpy() & ~np.logical_or.reduce(
+        [np.zeros(len(typed), dtype=bool), *(f.broken for f in findings)]
+    )
     # A cell that is not of its type has been told; it is not missing as well. Nor is any of an empty row.
     for finding in row_findings(typed, declaration, key=data.key, time=data.time, label=data.target):
         broken = finding.broken & ~empty & ~mistyped.get(finding.column, np.zeros(len(frame), dtype=bool))
@@ -159,7 +161,8 @@ def _typed(
 
 def _mistyped(column: pd.Series, kind: str, mistyped: np.ndarray) -> Finding:
     """The cells that are not of their type, each with what helps it: what helps one may ruin another."""
-    cells, known = column.to_numpy(dtype=object), {}
+    cells = column.to_numpy(dtype=object)
+    known: dict[tuple[type, object], str] = {}
     helps = np.full(len(cells), "", dtype=object)
     for row in np.flatnonzero(mistyped):
         cell = cells[row] if isinstance(cells[row], str | bytes | int | float) else None

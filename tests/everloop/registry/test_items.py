@@ -5,7 +5,7 @@ import pytest
 from everloop.json_text import canonical_json
 from everloop.registry import keys
 from everloop.registry.exceptions import CorruptRecordError
-from everloop.registry.records import Rollout, Version
+from everloop.registry.records import Rollout, Run, Version
 from everloop.registry.states import State
 
 VERSION = Version(
@@ -68,6 +68,27 @@ def test_an_item_that_lacks_something_is_refused():
     del item["manifest_sha256"]
     with pytest.raises(CorruptRecordError, match="manifest_sha256"):
         Version.from_item(item)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"run_id": None}, "missing"),
+        ({"run_id": 5}, "'run_id' is int, not str"),
+        ({"trigger": "manual"}, "'trigger' is str, not dict"),
+        ({"trained": "yes"}, "'trained' is str, not bool"),
+    ],
+)
+def test_a_record_that_came_as_json_is_whole_or_none(change: dict, named: str):
+    run = Run("flights", "train-1", "train", "2013-03-01T05:00:00Z", "2013-03-01T05:00:00Z", trigger={"kind": "x"})
+    assert Run.from_json(run.to_json()) == run
+    # A newer function may say more.
+    assert Run.from_json({**run.to_json(), "since": "later"}) == run
+    document = {name: value for name, value in {**run.to_json(), **change}.items() if name != "run_id" or value}
+    with pytest.raises(CorruptRecordError, match=f"no Run: .*{named}"):
+        Run.from_json(document)
+    with pytest.raises(CorruptRecordError, match="None is no Run"):
+        Run.from_json(None)
 
 
 def test_keys_sort_as_what_they_name():
