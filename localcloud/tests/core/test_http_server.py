@@ -6,12 +6,14 @@ import http.client
 import io
 import socket
 import threading
+import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from localcloud.core.http_server import HttpRequest, HttpResponse, HttpServer, PortTakenError, listen, read_exactly
+from localcloud.core.patience import Patience, PatientReader
 
 
 def echo(request: HttpRequest) -> HttpResponse:
@@ -208,3 +210,59 @@ def test_what_is_only_announced_takes_no_memory() -> None:
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.fixture
+def impatient() -> Iterator[HttpServer]:
+    short = Patience(idle=0.2, head=0.2, body=0.2, answer=0.2, bytes_per_second=1e9)
+    running = HttpServer(listen(0), lambda _: HttpResponse(200, b"x" * 50_000_000), name="impatient", patience=short)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HT",
+        b"GET / HTTP/1.1\r\nHost: x\r\n",
+        b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
+        b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+def test_a_client_that_stops_sending_or_reading_holds_no_thread(impatient: HttpServer, sent: bytes) -> None:
+    sent = sent.replace(b"Host: x", f"Host: 127.0.0.1:{impatient.port}".encode())
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=30) as client:
+        client.sendall(sent)
+        (thread,) = wait_for(lambda: [t for t in threading.enumerate() if t.name == "impatient"])
+        thread.join(30)  # the client is still connected, and says nothing
+
+    assert not thread.is_alive()
+
+
+def wait_for(look: Callable[[], list[threading.Thread]]) -> list[threading.Thread]:
+    while not (found := look()):
+        time.sleep(0.001)
+    return found
+
+
+def test_a_body_may_take_the_time_that_its_size_needs_and_a_head_no_more_than_its_own() -> None:
+    """By a clock of its own: each byte of a body adds its time, each byte of a head none."""
+    now = [0.0]
+    here, there = socket.socketpair()
+    reader = PatientReader(here, lambda: now[0])
+
+    def drip(seconds: float) -> int:
+        now[0] += seconds
+        there.sendall(b"x")
+        return reader.readinto(bytearray(1))
+
+    with here, there:
+        reader.allow(10, bytes_per_second=0.5)
+        assert [drip(2) for _ in range(50)] == [1] * 50
+        reader.allow(10)
+        assert [drip(2) for _ in range(4)] == [1] * 4
+        with pytest.raises(TimeoutError):
+            drip(2)

@@ -3,7 +3,8 @@
 Werkzeug's development server closes the connection after each answer and parses heads with the e-mail parser;
 a client that makes thousands of calls pays for both. This one keeps connections open and reads what AWS
 clients send: bodies with a length or in chunks, ``Expect: 100-continue``, HEAD. It listens on 127.0.0.1 only,
-and answers nothing that a web page caused (:mod:`localcloud.core.visitors`).
+answers nothing that a web page caused (:mod:`localcloud.core.visitors`), and closes a connection that sends nothing
+(:mod:`localcloud.core.patience`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from localcloud.core.patience import Patience, PatientReader
 from localcloud.core.visitors import hosts_of, refusal
 
 log = logging.getLogger(__name__)
@@ -123,11 +125,20 @@ def listen(port: int, *, backlog: int = 256) -> socket.socket:
 class HttpServer:
     """Answers each connection on a thread of its own."""
 
-    def __init__(self, listener: socket.socket, handler: Handler, *, name: str, max_body: int | None = None):
+    def __init__(
+        self,
+        listener: socket.socket,
+        handler: Handler,
+        *,
+        name: str,
+        max_body: int | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         self._listener = listener
         self._handler = handler
         self._name = name
         self._max_body = max_body
+        self._patience = patience or Patience()
         self._hosts = hosts_of(self.port)
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -168,9 +179,10 @@ class HttpServer:
             threading.Thread(target=self._serve, args=(connection, address[0]), name=self._name, daemon=True).start()
 
     def _serve(self, connection: socket.socket, peer: str) -> None:
-        stream = connection.makefile("rb", buffering=65536)
+        reader = PatientReader(connection)
+        stream = io.BufferedReader(reader, 65536)
         try:
-            while not self._stopping and self._serve_one(connection, stream, peer):
+            while not self._stopping and self._serve_one(connection, reader, stream, peer):
                 pass
         except (ConnectionError, TimeoutError):
             pass  # the client went away; nobody is left to tell
@@ -180,8 +192,14 @@ class HttpServer:
             stream.close()
             connection.close()
 
-    def _serve_one(self, connection: socket.socket, stream: io.BufferedReader, peer: str) -> bool:
+    def _serve_one(
+        self, connection: socket.socket, reader: PatientReader, stream: io.BufferedReader, peer: str
+    ) -> bool:
+        patience = self._patience
         try:
+            reader.allow(patience.idle)
+            stream.peek(1)
+            reader.allow(patience.head)
             head = read_head(stream)
             if head is None:
                 return False
@@ -191,6 +209,8 @@ class HttpServer:
                 log.warning("%s: %s %s is refused: %s", self._name, method, target.partition("?")[0], refused)
                 _send_last(connection, HttpResponse(403, json.dumps({"message": refused}).encode(), _JSON))
                 return False
+            reader.allow(patience.body, bytes_per_second=patience.bytes_per_second)
+            connection.settimeout(patience.answer)
             if lowered.get("expect", "").lower() == "100-continue":
                 connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             body = _read_body(stream, lowered, self._max_body)
@@ -202,6 +222,7 @@ class HttpServer:
             return False
         close = lowered.get("connection", "").lower() == "close" or version == "HTTP/1.0"
         response = self._answer(HttpRequest(method, target, headers, body, peer))
+        connection.settimeout(patience.answer)
         connection.sendall(render(response, head_only=method == "HEAD", close=close))
         return not close
 
