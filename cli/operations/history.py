@@ -75,13 +75,17 @@ def import_history(
     notes: list[str] = []
     try:
         frame = read_history_file(file, declaration, file_format, note=notes.append)
-    except ColumnsError as error:
-        columns = f"call the file's columns as models/{declaration.model}/model.yaml does, or declare them"
-        raise RefusedDataError(str(error), f"{columns}; {NOTHING_IMPORTED}") from error
     except DatasetError as error:
-        raise RefusedDataError(str(error), f"mend the file, or say how it is written; {NOTHING_IMPORTED}") from error
+        raise RefusedDataError(str(error), f"{file_remedy(error, declaration)}; {NOTHING_IMPORTED}") from error
     imported = import_rows(account, declaration, frame, place=str(file), skip_refused=skip_refused)
     return replace(imported, notes=tuple(notes))
+
+
+def file_remedy(error: DatasetError, declaration: ModelDeclaration) -> str:
+    """What to do about a file that can't be read as rows of the declaration."""
+    if isinstance(error, ColumnsError):
+        return f"call the file's columns as models/{declaration.model}/model.yaml does, or declare them"
+    return "mend the file, or say how it is written"
 
 
 def import_rows(

@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from everloop.cli.exceptions import CommandError, RefusedDataError
-from everloop.cli.operations.history import told
+from everloop.cli.operations.history import file_remedy, told
 from everloop.dataset.exceptions import ContractViolationError, DatasetError, SplitError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import check_history
@@ -98,7 +98,7 @@ def try_file(
     try:
         frame = read_history_file(file, declaration, file_format, note=say)
     except DatasetError as error:
-        raise RefusedDataError(str(error), f"mend the file, or say how it is written; {NOTHING_TRAINED}") from error
+        raise RefusedDataError(str(error), f"{file_remedy(error, declaration)}; {NOTHING_TRAINED}") from error
     if skip_refused:
         frame = _good_rows(declaration, frame, say)
     return try_model(declaration, model_folder, frame, place=str(file), say=say, out=out)

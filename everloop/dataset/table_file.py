@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from everloop.dataset.exceptions import ColumnsError, FileFormatError, HistoryFileError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.file_sniff import SAMPLE_BYTES, WantedColumns, layout_hint, suggestion
-from everloop.shown import listed, shown
+from everloop.shown import MOST_LISTED, listed, shown
 
 if TYPE_CHECKING:
     import pyarrow
@@ -300,7 +300,7 @@ def _require_columns(path: Path, found: Sequence[str], wanted: WantedColumns, hi
         return chosen
     alike = {_plain(name): name for name in missing}
     renamed = [f"{shown(name)} is to be called {alike[_plain(name)]!r}" for name in extra if _plain(name) in alike]
-    help_ = hint or (f"; {', '.join(renamed[:MAX_TOLD])}" if renamed else "")
+    help_ = hint or (f"; {', '.join(renamed[:MOST_LISTED])}" if renamed else "")
     declared = ", ".join(wanted.names) + (f" and one of {alternatives}" if wanted.one_of else "")
     refusal = HistoryFileError if hint else ColumnsError
     raise refusal(f"{path}: columns {'; '.join(problems)}; {wanted.owner} takes {declared}{help_}")

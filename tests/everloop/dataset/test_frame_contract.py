@@ -133,7 +133,7 @@ def test_the_message_names_columns_counts_and_values() -> None:
     with pytest.raises(ContractViolationError) as refused:
         result.require_valid("trains.csv")
     message = str(refused.value)
-    assert message.startswith("trains.csv breaks the data contract in 1 ways:\n")
+    assert message.startswith("trains.csv breaks the data contract in 1 way:\n")
     assert "distance: in 7 rows it is out of range: allowed is from 0 to 5000 [out_of_range]" in message
     assert message.count("has -1.0") == 5
 
