@@ -45,13 +45,27 @@ class RunActiveError(CommandError):
 
 
 class ApiRefusedError(CommandError):
-    """The HTTP API answered with an error."""
+    """The HTTP API answered with an error.
+
+    Attributes
+    ----------
+    status, body
+        As it answered.
+    index : int or None
+        The row or label of the request that it is about, from 0.
+    answer : str
+        What it said, without that place.
+    """
 
     def __init__(self, status: int, body: dict[str, Any], remedy: str) -> None:
         self.status = status
         self.body = body
         error = body.get("error")
         error = error if isinstance(error, dict) else {}
-        place = f" ({error['field']} of row {error.get('index')})" if error.get("field") else ""
         text = error.get("message") or body.get("message") or "no reason given"
-        super().__init__(f"the API answered {status}: {text}{place}", remedy)
+        self.index: int | None = error["index"] if isinstance(error.get("index"), int) else None
+        # The API counts from 0, as JSON lists are counted; people count rows from 1.
+        field = f"{error['field']}, " if error.get("field") else ""
+        place = "" if self.index is None else f" ({field}row {self.index + 1} of the request)"
+        self.answer = f"the API answered {status}: {text}"
+        super().__init__(self.answer + place, remedy)

@@ -17,6 +17,7 @@ from everloop.cli.operations.local_cloud import (
     bring_up,
     client_environment,
     deploy,
+    destroy,
     pass_time,
     point_at,
     synthesize_project,
@@ -63,6 +64,20 @@ def down(as_json: bool) -> None:
         running.stop()
     output.document({"stopped": running is not None})
     output.say("the local cloud is down" if running else "no local cloud was running")
+
+
+@local.command("destroy")
+@click.argument("stack")
+@json_option
+def destroy_(stack: str, as_json: bool) -> None:
+    """Delete STACK from the local cloud, e.g. EverloopModel-late-train: what `cdk destroy` does on AWS.
+
+    Its model's rows, artefacts and records stay, as there.
+    """
+    output, running = Output(as_json), _running()
+    point_at(running)
+    destroy(stack, STATE, output.note)
+    output.document({"destroyed": stack})
 
 
 @local.command("pass")

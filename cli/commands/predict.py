@@ -24,10 +24,10 @@ from everloop.json_text import read_json
 def predict(model: str, instances: IO[str], as_json: bool) -> None:
     """Ask MODEL about INSTANCES: a file (or standard input) with a request's body, a list of rows, or one row."""
     try:
-        given = read_json(instances.read())
+        given = read_json(instances.read().removeprefix("\ufeff"))
     except ValueError as error:
         raise CommandError(
-            f"the instances are no JSON: {error}", 'give {"instances": [{"feature": value, …}, …]}'
+            f"{instances.name} is no JSON in UTF-8: {error}", 'give {"instances": [{"feature": value, …}, …]}'
         ) from error
     output, account = Output(as_json), Account()
     deployed = account.model(model)

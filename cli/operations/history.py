@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from everloop.cli.account import Account
 from everloop.cli.exceptions import RefusedDataError
-from everloop.dataset.changes import against_lake
+from everloop.dataset.changes import against_identity, against_lake
 from everloop.dataset.exceptions import ColumnsError, DatasetError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import HistoryCheck, check_history
@@ -20,6 +20,7 @@ from everloop.dataset.lake_listing import list_lake
 from everloop.dataset.recorded_columns import recorded_columns
 from everloop.dataset.violations import RefusedRow
 from everloop.model_file import ModelDeclaration
+from everloop.registry.champion_contract import champion_contract
 from everloop.shown import on_one_line
 
 NOTHING_IMPORTED = "nothing was imported; docs/data-formats.md says what is taken"
@@ -99,7 +100,7 @@ def import_rows(
             _remedy(check, declaration, skip_refused=skip_refused),
         )
     bucket = account.platform.lake_bucket
-    _require_the_lakes_types(account, declaration, bucket)
+    _require_unchanged(account, declaration, bucket)
     rows = to_lake_frame(check.accepted, declaration)
     key = history_object_key(declaration, history_sha256(rows, declaration))
     there = _exists(account, bucket, key)
@@ -108,10 +109,15 @@ def import_rows(
     return HistoryImport(f"s3://{bucket}/{key}", len(rows), check.unlabelled, there, check.refused)
 
 
-def _require_the_lakes_types(account: Account, declaration: ModelDeclaration, bucket: str) -> None:
-    """A column of two types could not be read again, by any query: not the rows of today, nor those of before."""
+def _require_unchanged(account: Account, declaration: ModelDeclaration, bucket: str) -> None:
+    """Rows that the lake could not take back: under another key or target than the champion's, or of another type.
+
+    No query could read a column of two types again: not the rows of today, nor those of before.
+    """
     s3, model = account.client("s3"), declaration.model
-    changes = against_lake(declaration, recorded_columns(s3, bucket, model, list_lake(s3, bucket, model)))
+    champion = champion_contract(account.registry(model), s3, account.platform.artifact_bucket)
+    changes = [] if champion is None else list(against_identity(declaration, champion[1], champion[0]))
+    changes += against_lake(declaration, recorded_columns(s3, bucket, model, list_lake(s3, bucket, model)))
     if changes:
         raise RefusedDataError(
             "\n".join(map(str, changes)), "nothing was imported; docs/change-a-model.md shows the way step by step"

@@ -94,7 +94,7 @@ def import_labels(
             accepted += _send(http, model, read.labels[start : start + BATCH])
         except CommandError as error:
             raise CommandError(
-                f"{_taken(file, read.rows[:start])}; then: {error.message}{_row_of(error, read.rows[start:])}",
+                f"{_taken(file, read.rows[:start])}; then: {_in_file(error, read.rows[start:])}",
                 f"{error.remedy}; then import the file again: labels already taken are not doubled",
             ) from error
         on_progress(accepted, len(read.labels))
@@ -192,8 +192,8 @@ def _taken(file: Path, rows: list[int]) -> str:
     return f"{file}: {len(rows)} labels were taken, up to row {rows[-1]}" if rows else f"{file}: no label was taken"
 
 
-def _row_of(error: CommandError, rows: list[int]) -> str:
-    """The row of the label that the API's answer is about, where it is about one."""
-    told = error.body.get("error") if isinstance(error, ApiRefusedError) else None
-    index = told.get("index") if isinstance(told, dict) else None
-    return f" (row {rows[index]})" if isinstance(index, int) and index < len(rows) else ""
+def _in_file(error: CommandError, rows: list[int]) -> str:
+    """What was answered, with the row of the file that it is about, where it is about one."""
+    if not isinstance(error, ApiRefusedError) or error.index is None or error.index >= len(rows):
+        return error.message
+    return f"{error.answer} (row {rows[error.index]})"

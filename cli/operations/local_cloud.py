@@ -20,7 +20,7 @@ from everloop.cli.operations.assembly_cache import MODELS_CONTEXT, SynthesisFail
 from localcloud import daemon
 from localcloud.cloudformation.engine import DeployEvent
 from localcloud.cloudformation.exceptions import DeployError
-from localcloud.deploy import deploy_assembly
+from localcloud.deploy import deploy_assembly, destroy_stack
 
 DEFAULT_PORT = 4599
 
@@ -179,6 +179,31 @@ def deploy(assembly: Path, state_directory: Path, say: Callable[[str], None]) ->
         deploy_assembly(assembly, make, state_directory / "stacks", progress)
     except DeployError as error:
         raise CommandError(str(error), "mend what it names in infra/, then deploy again") from error
+
+
+def destroy(stack: str, state_directory: Path, say: Callable[[str], None]) -> None:
+    """Delete one stack from the account the environment points at, as `cdk destroy` does.
+
+    Raises
+    ------
+    CommandError
+        There is no such stack, or something of it is left.
+    """
+    kept: list[str] = []
+
+    def progress(event: DeployEvent) -> None:
+        if event.action == "retain":
+            kept.append(event.type)
+        elif event.action == "done":
+            say(f"deleted {stack}; resources that its template keeps: {len(kept)}")
+
+    make: Any = boto3.Session().client
+    try:
+        destroy_stack(stack, make, state_directory / "stacks", progress)
+    except DeployError as error:
+        raise CommandError(
+            str(error), "name a stack that is deployed; what is left of one goes when this is typed again"
+        ) from error
 
 
 def free_port() -> int:

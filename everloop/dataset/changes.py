@@ -62,7 +62,7 @@ class RecordedColumn:
 
 def against_champion(declaration: ModelDeclaration, contract: ServingContract, version: int) -> list[Change]:
     """What the declaration takes from the champion, whose contract that is."""
-    return [*_identity(declaration, contract, version), *_features(declaration, contract, version)]
+    return [*against_identity(declaration, contract, version), *_features(declaration, contract, version)]
 
 
 def against_lake(declaration: ModelDeclaration, recorded: Mapping[str, Sequence[RecordedColumn]]) -> list[Change]:
@@ -94,7 +94,8 @@ def require_unchanged(model: str, changes: Sequence[Change]) -> None:
         raise DeclarationChangedError(model, [change.sentence for change in changes])
 
 
-def _identity(declaration: ModelDeclaration, contract: ServingContract, version: int) -> Iterator[Change]:
+def against_identity(declaration: ModelDeclaration, contract: ServingContract, version: int) -> Iterator[Change]:
+    """What rows of the declaration and rows of the champion would not have in common: key, target, type of problem."""
     data, problem = declaration.data, declaration.problem
     for code, what, now, before in (
         ("key", "data.key", data.key, contract.key),

@@ -65,7 +65,7 @@ class ContractViolationError(DatasetError):
 
     def __init__(self, place: str, violations: Sequence[Violation]) -> None:
         self.violations = tuple(violations)
-        lines = [f"{place} breaks the data contract in {len(self.violations)} way{"s" * (len(self.violations) != 1)}:"]
+        lines = [f"{place} breaks the data contract in {len(self.violations)} way{'s' * (len(self.violations) != 1)}:"]
         lines += [f"  {violation}" for violation in self.violations[:MOST_TOLD]]
         if len(self.violations) > MOST_TOLD:
             lines.append(f"  and {len(self.violations) - MOST_TOLD:,} more")

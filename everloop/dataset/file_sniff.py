@@ -62,7 +62,7 @@ def suggestion(data: bytes, file_format: FileFormat, delimiter: str, wanted: Wan
         flags.append(f"--encoding {encoding}")
         found.append(f"it may be {encoding}{_reads(data, encoding)}")
     text = data[:SAMPLE_BYTES].decode(encoding or file_format.encoding, "replace").removeprefix("\ufeff")
-    fitting = _delimiter(text, delimiter, [*wanted.names, *wanted.one_of])
+    fitting = _delimiter(text, delimiter, [*wanted.names, *wanted.one_of], len(wanted.names) + bool(wanted.one_of))
     if fitting != delimiter:
         flags.append(f"--delimiter {_typed(fitting)}")
         found.append(f"its header is taken apart by {fitting!r}")
@@ -161,7 +161,7 @@ def _reads(data: bytes, encoding: str) -> str:
     return f" (it then reads {word[0]!r}; windows-1250, windows-1251, shift_jis, gb18030 are others)" if word else ""
 
 
-def _delimiter(text: str, said: str, names: Sequence[str]) -> str:
+def _delimiter(text: str, said: str, names: Sequence[str], cells: int) -> str:
     """The one at which the header falls into declared names, or, where none is known, all rows into as many cells."""
     matched = {d: len(set(names) & set(_header(text, d))) for d in DELIMITERS}
     best = max(DELIMITERS, key=lambda d: matched[d])
@@ -169,8 +169,8 @@ def _delimiter(text: str, said: str, names: Sequence[str]) -> str:
         enough = matched[best] > len(set(names) & set(_header(text, said))) and matched[best] >= min(2, len(names))
         return best if enough else said
     padded = [d for d in DELIMITERS if set(names) & {cell.strip() for cell in _header(text, d)}]
-    even = [d for d in DELIMITERS if d not in padded and {len(row) for row in _rows(text, d, 10)} == {len(names)}]
-    return even[0] if even and len(names) > 1 and said not in even else said
+    even = [d for d in DELIMITERS if d not in padded and {len(row) for row in _rows(text, d, 10)} == {cells}]
+    return even[0] if even and cells > 1 and said not in even else said
 
 
 def _header(text: str, delimiter: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from everloop.limits import value_range
 from everloop.serving.capture import Record, lake_timestamp
 from everloop.serving.exceptions import RequestError
-from everloop.serving.request import parse_json, read_key
+from everloop.serving.request import kind_of, parse_json, read_key
 
 MAX_LABELS = 500
 """Labels in one request."""
@@ -138,7 +138,7 @@ def _value(entry: dict[str, Any], rules: LabelRules, index: int) -> float:
         raise RequestError("missing_field", "the field 'label' is missing", field="label", index=index)
     value = entry["label"]
     if type(value) is not int and type(value) is not float:  # a bool is an int to isinstance
-        raise RequestError("wrong_type", "'label' is not a number", field="label", index=index)
+        raise RequestError("wrong_type", f"'label' is {kind_of(value)}; send a number", field="label", index=index)
     try:
         number = float(value)
     except OverflowError:

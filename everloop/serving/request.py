@@ -91,7 +91,10 @@ def parse_json(body: bytes) -> Any:
     try:
         return read_json(body, object_of=_object_of_distinct_fields)
     except ValueError as error:
-        raise RequestError("malformed_json", f"the body is not JSON: {error}") from error
+        packed = body.startswith(_GZIP)
+        how = "; it begins as gzip does: send content-encoding: gzip with it" if packed else "; JSON is sent in UTF-8"
+        how = how if packed or isinstance(error, UnicodeDecodeError) else ""
+        raise RequestError("malformed_json", f"the body is not JSON: {error}{how}") from error
 
 
 def read_key(value: Any, name: str, index: int) -> str:
@@ -318,6 +321,7 @@ def _range(spec: NumberField) -> str:
     return f"{low} {high}".strip()
 
 
+_GZIP = b"\x1f\x8b"
 _KINDS = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
 
 

@@ -83,3 +83,10 @@ def test_rows_nested_too_deeply_are_not_sent() -> None:
         deep = [deep]
     with pytest.raises(CommandError, match="nested too deeply"):
         SignedHttpClient(account=None, model=OPEN).post("http://nowhere.invalid/", {"instances": deep})
+
+
+def test_the_row_of_a_request_is_counted_as_everywhere() -> None:
+    body = {"error": {"code": "wrong_type", "message": "'wind' is a text; send a number", "field": "wind", "index": 0}}
+    assert ApiRefusedError(400, body, "mend it").message.endswith("send a number (wind, row 1 of the request)")
+    body = {"error": {"code": "no_instances", "message": "'instances' is empty", "field": "instances", "index": None}}
+    assert ApiRefusedError(400, body, "mend it").message == "the API answered 400: 'instances' is empty"

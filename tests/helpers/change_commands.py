@@ -14,6 +14,22 @@ BACK = 'everloop rollout back late_train --reason "…"'
 RELEASE = 'everloop runs release late_train RUN --reason "…"'
 MOVE = "aws s3 mv FROM TO"
 DESTROY = "npx aws-cdk@2.1148.1 destroy EverloopModel-late-train"
+LOCAL_DESTROY = "everloop local destroy EverloopModel-late-train"
 DELETE = "aws cloudformation delete-stack --stack-name EverloopModel-late-train"
 
-ALL = (CHECK, CHECK_ALL, DEPLOY, START, TRAIN, STATUS, IMPORT, STOP, BACK, RELEASE, MOVE, DESTROY, DELETE)
+ALL = (
+    CHECK,
+    CHECK_ALL,
+    DEPLOY,
+    START,
+    TRAIN,
+    STATUS,
+    IMPORT,
+    STOP,
+    BACK,
+    RELEASE,
+    MOVE,
+    DESTROY,
+    LOCAL_DESTROY,
+    DELETE,
+)

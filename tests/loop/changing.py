@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from click.testing import CliRunner
 
+import everloop.cli.commands.local as local
 from everloop.cli.exceptions import CommandError
 from everloop.cli.main import everloop
 from everloop.cli.operations.local_cloud import deploy, synthesize_project
 from everloop.registry.records import Run
-from localcloud.cloudformation.engine import StackEngine
-from localcloud.cloudformation.state import StateDirectory
-from localcloud.services.registry import handlers
 from tests.helpers import change_commands as typed
 from tests.helpers.declarations import as_yaml, binary_document
 from tests.loop.standing_cloud import Loop
@@ -114,7 +113,8 @@ class Changing(Loop):
         self.typed.add(command)
         words = [fill.get(word, word) for word in shlex.split(command)]
         if words[0] == "everloop":
-            with contextlib.chdir(self.project.folder):
+            with contextlib.chdir(self.project.folder), pytest.MonkeyPatch.context() as patched:
+                patched.setattr(local, "STATE", self.cloud.running.state_directory)
                 result = CliRunner().invoke(everloop, words[1:])
             told = result.output
             if isinstance(result.exception, CommandError):  # what `everloop` prints as it ends
@@ -129,8 +129,7 @@ class Changing(Loop):
         elif command == typed.MOVE:
             self._move(*words[-2:])
         elif command in (typed.DESTROY, typed.DELETE):
-            stacks = StateDirectory(self.cloud.running.state_directory / "stacks")
-            StackEngine(self.account.session.client, stacks, lambda event: None, handlers()).destroy(words[-1])
+            return self.type(typed.LOCAL_DESTROY)
         else:
             raise AssertionError(f"nothing types {command!r}")
         return 0, ""

@@ -185,6 +185,11 @@ def test_what_can_not_be_changed_so_is_refused_and_the_champion_answers(loop: Ch
         assert "uses 'wind', which is no longer declared: declare it again, take it out of the training" in words
         assert "'seats' is declared as a category, and the champion, version 3, takes it as a number" in words
         assert "data.key is 'trip_id', and 'train_id' for the champion" in words
+    # AND rows under another key are not taken in
+    history().rename(columns={"train_id": "trip_id"})[["trip_id", "departure", "late", "line", "operator"]].assign(
+        seats="many", miles=1.0, wind_text="calm"
+    ).to_parquet(loop.project.folder / "rows.parquet")
+    assert "data.key is 'trip_id', and 'train_id' for the champion" in loop.refuses(typed.IMPORT)
     # AND callers are answered as before, by the contract of the version that answers; the monitor watches the rest
     assert loop.statuses(3, **RENAMED) == {(200, 3)}
     window = loop.next_monitoring()

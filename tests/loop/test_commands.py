@@ -265,7 +265,7 @@ def test_a_wrong_question_is_named(shell: Shell, sales: Sales, answered: dict[st
     assert told.status == 1
     assert told.out == ""
     assert "the API answered 400: " in told.err
-    assert "(shop of row 2)" in told.err
+    assert "(shop, row 3 of the request)" in told.err
     no_json = shell.type("predict", BAKERY, given="{")
     assert (no_json.status, no_json.out) == (1, "")
     assert "the instances are no JSON" in no_json.err

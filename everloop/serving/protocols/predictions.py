@@ -45,7 +45,8 @@ class Predictions:
             found = kind_of(document)
             raise RequestError("wrong_type", f'the body is {found}; send an object {{"instances": [...]}}')
         if "instances" not in document:
-            raise RequestError("no_instances", "the field 'instances' is missing", field="instances")
+            message = "the field 'instances' is missing; send {\"instances\": [{...}, ...]}"
+            raise RequestError("no_instances", message, field="instances")
         for name in document:
             if name != "instances":
                 raise RequestError(

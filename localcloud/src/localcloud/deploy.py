@@ -34,3 +34,13 @@ def destroy(
 ) -> None:
     """As :func:`localcloud.cloudformation.deployment.destroy`."""
     deployment.destroy(assembly, client_factory, state_directory, progress, handlers=handlers())
+
+
+def destroy_stack(
+    stack: str,
+    client_factory: Callable[[str], Any],
+    state_directory: Path,
+    progress: Callable[[DeployEvent], None] = _silent,
+) -> None:
+    """As :func:`localcloud.cloudformation.deployment.destroy_stack`."""
+    deployment.destroy_stack(stack, client_factory, state_directory, progress, handlers=handlers())

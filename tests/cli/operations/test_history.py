@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,8 @@ from moto import mock_aws
 
 from everloop.cli.exceptions import RefusedDataError
 from everloop.cli.operations.history import import_history, import_rows
+from everloop.serving.contract import NumberField
+from tests.helpers.artifacts import small_contract
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import START, history_table
 
@@ -42,12 +45,18 @@ def s3():
         yield Puts(client)
 
 
-def test_the_first_rows_again_after_a_correction_are_written_last(s3: Puts) -> None:
-    account = SimpleNamespace(
-        platform=SimpleNamespace(lake_bucket="lake"),
+def account_of(s3: Puts, versions: Any = None) -> Any:
+    """An account, in it the versions of one model; none has served yet."""
+    return SimpleNamespace(
+        platform=SimpleNamespace(lake_bucket="lake", artifact_bucket="artifacts"),
         client=lambda _service: s3,
         now=lambda: START + timedelta(days=30),
+        registry=lambda _model: SimpleNamespace(versions=versions or SimpleNamespace(champion=lambda: None)),
     )
+
+
+def test_the_first_rows_again_after_a_correction_are_written_last(s3: Puts) -> None:
+    account = account_of(s3)
 
     def imported(table: pd.DataFrame) -> tuple[str, bool]:
         result = import_rows(account, DECLARATION, table, place="trains.csv")
@@ -63,11 +72,7 @@ def test_the_first_rows_again_after_a_correction_are_written_last(s3: Puts) -> N
 
 
 def test_a_column_that_lies_in_the_lake_as_another_type_is_not_written_beside_it(s3: Puts) -> None:
-    account = SimpleNamespace(
-        platform=SimpleNamespace(lake_bucket="lake"),
-        client=lambda _service: s3,
-        now=lambda: START + timedelta(days=30),
-    )
+    account = account_of(s3)
     import_rows(account, DECLARATION, history_table(8), place="trains.csv")
     document = binary_document()
     document["data"]["features"][1] = {"name": "wind", "type": "category", "missing": "allow"}
@@ -79,6 +84,25 @@ def test_a_column_that_lies_in_the_lake_as_another_type_is_not_written_beside_it
     document["data"]["features"].append({"name": "wind_text", "type": "category", "missing": "allow"})
     both = history_table(8, wind_text=["calm"] * 8)
     assert import_rows(account, declare(document), both, place="trains.csv").rows == 8
+
+
+@pytest.mark.parametrize(("what", "renamed"), [("key", "train_id"), ("target", "late")])
+def test_rows_under_another_key_or_target_than_the_champions_are_not_taken(s3: Puts, what: str, renamed: str) -> None:
+    # GIVEN a champion, and a declaration of which the key (or the target) is another one
+    contract = small_contract(numbers=(NumberField("distance"),)).to_json()
+    s3.client.create_bucket(Bucket="artifacts")
+    s3.client.put_object(Bucket="artifacts", Key="v1/contract.json", Body=contract)
+    files = {"contract.json": {"sha256": hashlib.sha256(contract).hexdigest()}}
+    version = SimpleNamespace(version=1, artifact_prefix="v1/", files=files)
+    versions = SimpleNamespace(champion=lambda: version, get=lambda _number: version)
+    declaration = declare(binary_document(data={what: "another"}))
+    # WHEN its rows are imported, THEN nothing is, and the way is told
+    table = history_table(8).rename(columns={renamed: "another"})
+    with pytest.raises(RefusedDataError) as refused:
+        import_rows(account_of(s3, versions), declaration, table, place="trains.csv")
+    assert f"data.{what} is 'another', and '{renamed}' for the champion" in refused.value.message
+    assert "make another model of it under a new name" in refused.value.message
+    assert s3.written == []
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from everloop.serving.body import read_body
 from everloop.serving.exceptions import RequestError
-from everloop.serving.request import MAX_BODY_BYTES
+from everloop.serving.request import MAX_BODY_BYTES, parse_json
 from everloop.serving.response import STATUS_OF_CODE
 
 TEXT = '{"instances": [{"key": "München"}]}'.encode()
@@ -170,3 +170,15 @@ def test_what_is_not_taken_is_named(headers: dict[str, str], says: str) -> None:
 def test_any_bytes_and_headers_are_read_or_refused(data: bytes, encoding: str, content_type: str) -> None:
     with contextlib.suppress(RequestError):
         assert len(read(data, content_encoding=encoding, content_type=content_type)) <= MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (gzip.compress(b"{}"), "send content-encoding: gzip"),
+        ('{"instances": "é"}'.encode("latin-1"), "JSON is sent in UTF-8"),
+    ],
+)
+def test_what_is_no_utf_8_is_told_with_what_to_send(body: bytes, says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        parse_json(body)

@@ -88,7 +88,7 @@ def test_one_malformed_label_refuses_all(services: Services, stream: FakeFirehos
     assert status == 400
     assert document["error"] == {
         "code": "wrong_type",
-        "message": "'label' is not a number",
+        "message": "'label' is a text; send a number",
         "field": "label",
         "index": 1,
     }

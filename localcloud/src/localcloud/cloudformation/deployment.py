@@ -108,6 +108,30 @@ def destroy(
         engine.destroy(stack.name)
 
 
+def destroy_stack(
+    stack: str,
+    client_factory: Callable[[str], Any],
+    state_directory: Path,
+    progress: Progress,
+    *,
+    handlers: Mapping[str, Handler],
+) -> None:
+    """Delete one stack by its name, as ``aws cloudformation delete-stack`` does, whether or not its template is left.
+
+    Raises
+    ------
+    DeployError
+        When no such stack is deployed, or another one imports something of it.
+    DeletionFailedError
+        When something could not be deleted; repeating the call tries again.
+    """
+    engine = StackEngine(client_factory, StateDirectory(state_directory), progress, handlers)
+    if engine.states.load(stack) is None:
+        deployed = ", ".join(state.name for state in engine.states.load_all()) or "none"
+        raise DeployError(f"no stack {stack!r} is deployed here; deployed: {deployed}")
+    engine.destroy(stack)
+
+
 def _bootstrap(engine: StackEngine) -> None:
     """Make what ``cdk bootstrap`` makes and assemblies rely on: the assets bucket and the version parameter."""
     bucket = f"cdk-{_QUALIFIER}-assets-{engine.account_id}-{engine.region}"
