@@ -26,7 +26,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
-from everloop.cli.exceptions import CREDENTIALS_REMEDY, CommandError, CredentialsError, NotDeployedError
+from everloop.cli.exceptions import CREDENTIALS_REMEDY, DEPLOY_REMEDY, CommandError, CredentialsError, NotDeployedError
 from everloop.cli.remedies import UNKNOWN_CREDENTIALS, aws_remedy
 from everloop.names import MODEL_PARAMETERS, PLATFORM_PARAMETER, ModelNames
 from everloop.registry.commands import CommandDocument
@@ -111,7 +111,7 @@ class Account:
         if value is None:
             raise NotDeployedError(
                 f"no Everloop platform in region {self.region} (looked for the parameter {PLATFORM_PARAMETER})",
-                "deploy it with `cdk deploy --all` or `everloop local up`, or name the right region: AWS_REGION=…",
+                f"deploy it: {DEPLOY_REMEDY}; or name the right region: AWS_REGION=…",
             )
         return Platform(**_known(Platform, value))
 
@@ -130,7 +130,7 @@ class Account:
             raise NotDeployedError(
                 f"the model {name!r} is not deployed in region {self.region} (deployed: {there}; "
                 f"platform API {platform.api_endpoint})",
-                f"declare it in models/{name}/model.yaml, then `cdk deploy --all` or `everloop local up`",
+                f"name one that is; or declare it in models/{name}/model.yaml and deploy it: {DEPLOY_REMEDY}",
             )
         return DeployedModel(**_known(DeployedModel, value))
 
@@ -151,7 +151,7 @@ class Account:
                 return invoking(client, function)(command)
             except client.exceptions.ResourceNotFoundException as error:
                 raise NotDeployedError(
-                    f"there is no function {function}", "deploy the model: `cdk deploy --all`"
+                    f"there is no function {function}", f"deploy the model: {DEPLOY_REMEDY}"
                 ) from error
 
         return RemoteRegistry(self.client("dynamodb"), self.platform.table, model, send=send)

@@ -10,6 +10,11 @@ CREDENTIALS_REMEDY = (
 )
 """What to type where the account can't be reached."""
 
+DEPLOY = "npx aws-cdk@2.1148.1 deploy --all"
+"""What deploys, with the version that can read the templates: docs/after-deploy.md says why it is pinned."""
+
+DEPLOY_REMEDY = f"`{DEPLOY}` or, in the local cloud, `everloop local up`"
+
 
 class CommandError(Exception):
     """A command can't do what was asked.

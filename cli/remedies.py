@@ -17,7 +17,7 @@ from botocore.exceptions import (
     ConnectionError as BotocoreConnectionError,
 )
 
-from everloop.cli.exceptions import CREDENTIALS_REMEDY
+from everloop.cli.exceptions import CREDENTIALS_REMEDY, DEPLOY_REMEDY
 from everloop.registry.exceptions import (
     CorruptRecordError,
     RegistryError,
@@ -61,6 +61,8 @@ def aws_remedy(error: BotoCoreError | ClientError) -> str:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in UNKNOWN_CREDENTIALS:
         return CREDENTIALS_REMEDY
+    if code.startswith("IncompleteSignature"):
+        return f"AWS_REGION may be set to nothing; {CREDENTIALS_REMEDY}"
     if code.startswith(("AccessDenied", "Unauthorized")) or code in ("403", "Forbidden"):
         return PERMISSION_REMEDY
     if "Throttl" in code or code in _BUSY or status == 429:
@@ -68,10 +70,8 @@ def aws_remedy(error: BotoCoreError | ClientError) -> str:
     if isinstance(status, int) and status >= 500:
         return "the service failed, and the request is not at fault: type this again"
     if any(word in code for word in _GONE):
-        return (
-            "`everloop status` says what is deployed; deploy what is missing: `cdk deploy --all` or `everloop local up`"
-        )
-    return "this command may be of another version than what is deployed: `cdk deploy --all` or `everloop local up`"
+        return f"`everloop status` says what is deployed; deploy what is missing: {DEPLOY_REMEDY}"
+    return f"this command may be of another version than what is deployed: {DEPLOY_REMEDY}"
 
 
 def registry_remedy(error: RegistryError) -> str | None:

@@ -11,7 +11,7 @@ import json
 from botocore.exceptions import ClientError
 
 from everloop.cli.account import Account
-from everloop.cli.exceptions import CommandError, NotDeployedError
+from everloop.cli.exceptions import DEPLOY_REMEDY, CommandError, NotDeployedError
 from everloop.cli.operations.training import execution_arn
 from everloop.instants import format_instant
 from everloop.names import ModelNames
@@ -111,9 +111,7 @@ def take_back(account: Account, model: str, run_id: str, *, reason: str, only_ca
     try:
         answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
     except client.exceptions.ResourceNotFoundException as error:
-        raise NotDeployedError(
-            f"there is no function {function}", "deploy the model: `cdk deploy --all` or `everloop local up`"
-        ) from error
+        raise NotDeployedError(f"there is no function {function}", f"deploy the model: {DEPLOY_REMEDY}") from error
     document = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
         cause = readable_cause(f"{document.get('errorType')}: {json.dumps(document)}")

@@ -13,9 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from everloop.cli.operations.history import told
+from everloop.cli.operations.history import file_remedy, told
 from everloop.cli.operations.predictions import to_instances
 from everloop.cli.replay.exceptions import ReplayDataError
+from everloop.dataset.exceptions import DatasetError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import check_history
 from everloop.dataset.history_file import read_history_file
@@ -80,9 +81,12 @@ def load(
     Raises
     ------
     ReplayDataError
-        Rows break the contract, or one of the two parts is empty.
+        The file can't be read, rows break the contract, or one of the two parts is empty.
     """
-    frame = read_history_file(file, declaration, file_format, note=note)
+    try:
+        frame = read_history_file(file, declaration, file_format, note=note)
+    except DatasetError as error:
+        raise ReplayDataError(str(error), f"{file_remedy(error, declaration)}; nothing was replayed") from error
     check = check_history(frame, declaration, _NEVER)
     if check.violations:
         raise ReplayDataError(

@@ -19,7 +19,7 @@ from botocore.exceptions import (
 )
 
 from everloop.cli import main as command_line
-from everloop.cli.exceptions import CREDENTIALS_REMEDY
+from everloop.cli.exceptions import CREDENTIALS_REMEDY, DEPLOY
 from everloop.cli.remedies import NETWORK_REMEDY, PERMISSION_REMEDY, aws_remedy, registry_remedy
 from everloop.cli.signed_http import remedy
 from everloop.registry.exceptions import CorruptRecordError, RegistryError, UnknownRunError, UnknownVersionError
@@ -157,3 +157,8 @@ def test_an_error_that_nobody_foresaw_shows_no_traceback_and_keeps_it(
 
 def test_an_interrupt_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert ended_with(KeyboardInterrupt(), monkeypatch, capsys) == ["interrupted"]
+
+
+def test_what_deploys_is_pinned_as_the_docs_pin_it() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "after-deploy.md").read_text(encoding="utf-8")
+    assert f"{DEPLOY}\n" in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -143,3 +144,15 @@ STREAMED = 200
 def test_a_row_that_could_not_be_asked_about_refuses_the_file_at_once(tmp_path, declaration, edits, says):
     with pytest.raises(ReplayDataError, match=rf"(?s)nothing was replayed.*{says}.*row {STREAMED + 1}"):
         load(write(tmp_path / "trains.csv", **edits), declaration, CUT)
+
+
+def test_a_file_that_can_not_be_read_is_told_with_what_to_do(tmp_path: Path) -> None:
+    for content, remedy in [
+        (b"", "mend the file, or say how it is written"),
+        (b"a,b\n1,2\n", "call the file's columns as"),
+    ]:
+        (tmp_path / "rows.csv").write_bytes(content)
+        with pytest.raises(ReplayDataError) as refused:
+            load(tmp_path / "rows.csv", declare(binary_document()), datetime(2024, 3, 1, tzinfo=UTC))
+        assert refused.value.remedy.startswith(remedy)
+        assert refused.value.remedy.endswith("nothing was replayed")
