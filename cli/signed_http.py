@@ -146,4 +146,9 @@ def remedy(status: int, model: str, answer: dict[str, Any] | None = None) -> str
         )
     if status == 404:
         return "`everloop status` lists the deployed models"
+    if code == "unknown_feature":
+        return (
+            f"mend the request; models/{model}/model.yaml declares what is allowed, and what was added to it is taken "
+            f"from the next rollout on: deploy, then `everloop rollout start {model}`"
+        )
     return f"mend the request; models/{model}/model.yaml declares what is allowed"

@@ -32,6 +32,7 @@ from everloop.dataset.file_format import FileFormat
 )
 @click.option("--until-history", required=True, type=click.DateTime(), help="Rows before this date (UTC) are history.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where the evidence goes. [out/MODEL]")
+@click.option("--skip-refused", is_flag=True, help="Leave bad rows out: they are told, and not asked about.")
 @file_format_options()
 @models_directory_option
 @json_option
@@ -40,6 +41,7 @@ def replay(
     data: Path,
     until_history: datetime,
     out: Path | None,
+    skip_refused: bool,
     file_format: FileFormat,
     models_directory: Path,
     as_json: bool,
@@ -51,7 +53,8 @@ def replay(
     started = time.monotonic()
     output = Output(as_json)
     declaration = find_declaration(model, models_directory)
-    rows = load(data, declaration, until_history.replace(tzinfo=UTC), file_format, note=output.note)
+    cut = until_history.replace(tzinfo=UTC)
+    rows = load(data, declaration, cut, file_format, note=output.note, skip_refused=skip_refused)
     # Of this process alone: two replays of one model may run beside each other.
     state = ROOT / ".everloop" / f"replay-{model}-{os.getpid()}"
     cloud = bring_up(

@@ -64,6 +64,7 @@ def load(
     file_format: FileFormat | None = None,
     *,
     note: Callable[[str], None] = lambda sentence: None,
+    skip_refused: bool = False,
 ) -> ReplayData:
     """Read ``file``, its rows in any order, and cut it at ``until_history`` (UTC).
 
@@ -71,12 +72,14 @@ def load(
     model trained at the cut could not have seen them.
 
     Every row is held against the data contract first: a row that the API would refuse, or that has no time to be
-    asked at, would end the replay half way.
+    asked at, would be a hole in it.
 
     Parameters
     ----------
     file_format, note
         As :func:`everloop.dataset.history_file.read_history_file` takes them.
+    skip_refused : bool
+        Whether rows that break the contract are told and left out, where others are left.
 
     Raises
     ------
@@ -88,11 +91,14 @@ def load(
     except DatasetError as error:
         raise ReplayDataError(str(error), f"{file_remedy(error, declaration)}; nothing was replayed") from error
     check = check_history(frame, declaration, _NEVER)
-    if check.violations:
-        raise ReplayDataError(
-            f"{file} breaks the data contract; nothing was replayed\n{told(check)}",
-            "mend the file: the replay asks about every row of it",
-        )
+    if check.violations and not (skip_refused and len(check.accepted)):
+        remedy = "mend the file: the replay asks about every row of it"
+        if check.refused and len(check.accepted):
+            remedy += "; or leave the bad rows out: --skip-refused"
+        raise ReplayDataError(f"{file} breaks the data contract; nothing was replayed\n{told(check)}", remedy)
+    if check.refused:
+        note(f"left out, and not asked about: {len(check.refused):,} of {len(frame):,} rows\n{told(check)}")
+        frame = frame.drop(index=[refused.row - 1 for refused in check.refused])
     time = declaration.data.time
     # As requests and labels bring them to the lake.
     frame[declaration.data.key] = check.accepted[declaration.data.key].to_numpy()

@@ -146,6 +146,25 @@ def test_a_row_that_could_not_be_asked_about_refuses_the_file_at_once(tmp_path, 
         load(write(tmp_path / "trains.csv", **edits), declaration, CUT)
 
 
+def test_bad_rows_are_told_and_left_out_where_that_is_said(tmp_path, declaration):
+    # GIVEN a file with a bad row of history, one of the stream, and a key that is there twice
+    file = write(
+        tmp_path / "trains.csv", departure=at(3, "soon"), distance=at(STREAMED, "ten"), train_id=at(150, "t0149")
+    )
+    with pytest.raises(ReplayDataError) as refused:
+        load(file, declaration, CUT)
+    assert refused.value.remedy.endswith("leave the bad rows out: --skip-refused")
+    # WHEN they are to be left out
+    said: list[str] = []
+    data = load(file, declaration, CUT, note=said.append, skip_refused=True)
+    # THEN all others are there, under their own keys, and the person knows which are not
+    keys = [*data.history["train_id"], *data.stream["train_id"]]
+    assert keys == [f"t{i:04}" for i in range(240) if i not in (3, 150, STREAMED)]
+    told = next(note for note in said if "left out" in note)
+    assert "left out, and not asked about: 3 of 240 rows" in told
+    assert f"row {STREAMED + 1} (t0200): distance 'ten' is not a number" in told
+
+
 def test_a_file_that_can_not_be_read_is_told_with_what_to_do(tmp_path: Path) -> None:
     for content, remedy in [
         (b"", "mend the file, or say how it is written"),
