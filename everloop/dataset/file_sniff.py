@@ -98,7 +98,9 @@ def layout_hint(text: str, delimiter: str, names: Sequence[str]) -> str:
         if set(names) <= {cell.strip() for cell in row}:
             return f"; the header is its line {number} (blank lines left out): delete what stands before it"
     header = rows[0] if rows else []
-    return _unnamed(header) or _quoting(header) or _between(text.lstrip().partition("\n")[0], names)
+    apart = len(set(names) & set(header)) > 1
+    between = "" if apart else _between(text.lstrip().partition("\n")[0], delimiter, names)
+    return _unnamed(header) or _quoting(header) or between
 
 
 def _unnamed(header: Sequence[str]) -> str:
@@ -123,15 +125,19 @@ def _quoting(header: Sequence[str]) -> str:
     return ""
 
 
-def _between(line: str, names: Sequence[str]) -> str:
+def _between(line: str, delimiter: str, names: Sequence[str]) -> str:
     """What stands between two of the names, where it is no delimiter that is looked for."""
     line = line[:LONGEST_HEADER]
     places = sorted((line.find(name), name) for name in names if name in line)
     for (begin, name), (end, _) in pairwise(places):
         mark = line[begin + len(name) : end]
-        if 0 < len(mark) <= MOST_BETWEEN and not any(character.isalnum() or character == "_" for character in mark):
+        if (
+            mark != delimiter
+            and 0 < len(mark) <= MOST_BETWEEN
+            and not any(character.isalnum() or character == "_" for character in mark)
+        ):
             if len(mark) == 1 and mark.isascii() and mark not in "\"'":
-                return f"; between its names stands {mark!r}: add --delimiter {_typed(mark)}" if mark != "," else ""
+                return f"; between its names stands {mark!r}: add --delimiter {_typed(mark)}"
             return f"; between its names stands {mark!r}: write one character there, such as ; and nothing beside it"
     return ""
 

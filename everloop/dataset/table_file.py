@@ -300,6 +300,8 @@ def _require_columns(path: Path, found: Sequence[str], wanted: WantedColumns, hi
         return chosen
     alike = {_plain(name): name for name in missing}
     renamed = [f"{shown(name)} is to be called {alike[_plain(name)]!r}" for name in extra if _plain(name) in alike]
+    if missing and not extra and not hint:
+        renamed = ["add what is missing as a column, with empty cells where there is no value"]
     help_ = hint or (f"; {', '.join(renamed[:MOST_LISTED])}" if renamed else "")
     declared = ", ".join(wanted.names) + (f" and one of {alternatives}" if wanted.one_of else "")
     refusal = HistoryFileError if hint else ColumnsError

@@ -255,6 +255,11 @@ HEADER = ",".join(NAMES)
         (GOOD.encode("utf-16-le"), "a.csv", "add --encoding utf-16-le"),
         (GOOD.encode("utf-32"), "a.csv", "add --encoding utf-32"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a.csv", "git lfs pull"),
+        (
+            GOOD.replace(",country", "").replace(",DE", "").replace(",FR", ""),
+            "a.csv",
+            "add what is missing as a column",
+        ),
         (GOOD, "a.csv.zst", "unpack it first"),
         (GOOD, "a.tar.gz", "unpack it first"),
         (GOOD, "a.pq", "call it .parquet"),
@@ -274,6 +279,12 @@ def test_a_header_of_unknown_names_is_taken_apart_by_what_fits_the_rows(tmp_path
     assert "--encoding windows-1252 --delimiter ';'" in str(refused.value)
     with pytest.raises(HistoryFileError, match="not declared: 'N° commande', 'Date', 'Retournée'"):
         check(tmp_path, french.encode("cp1252"), encoding="windows-1252", delimiter=";")
+
+
+def test_a_delimiter_that_is_said_is_not_proposed_again(tmp_path: Path) -> None:
+    with pytest.raises(HistoryFileError) as refused:
+        check(tmp_path, GOOD.replace("country", "Land").replace(",", ";"), delimiter=";")
+    assert "--delimiter" not in str(refused.value)
 
 
 @pytest.mark.parametrize("encoding", ["windows-1252", "latin-1", "cp850", "utf-16", "shift_jis"])
