@@ -7,10 +7,14 @@ import sys
 import click
 
 from everloop.cli.account import Account
+from everloop.cli.operations.reports import reports_in
 from everloop.cli.operations.stories import describe
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output
-from everloop.registry.trace import verify_audit
+from everloop.registry import keys
+from everloop.registry.records import Version
+from everloop.registry.reports import report_problems
+from everloop.registry.trace import AuditVerdict, verify_audit
 
 
 @click.group()
@@ -24,15 +28,19 @@ def audit() -> None:
 def verify(model: str | None, as_json: bool) -> None:
     """Check the audit chain of MODEL (of every deployed model, where none is named).
 
-    Exit status 1 when a record was altered, removed, reordered or cut off, the registry contradicts it, or a window or
-    snapshot is not what a run or a version was based on.
+    Exit status 1 when a record was altered, removed, reordered or cut off, the registry contradicts it, a window or
+    snapshot is not what a run or a version was based on, or a version's report is not the one that the gate judged.
     """
     output, account = Output(as_json), Account()
     names = [model] if model else account.model_names()
     verdicts = {}
     for name in names:
         account.model(name)
-        verdicts[name] = verdict = verify_audit(account.registry(name))
+        registry = account.registry(name)
+        found = verify_audit(registry)
+        versions, _ = registry.ledger.readable(Version, keys.VERSIONS)
+        told = (*found.contradictions, *report_problems(versions, reports_in(account)))
+        verdicts[name] = verdict = AuditVerdict(found.chain, told)
         state = "intact" if verdict.sound else "NOT intact"
         output.say(f"{name}: {verdict.chain.records} records, {state}, head {verdict.chain.head}")
         for problem in verdict.problems:

@@ -17,6 +17,7 @@ from everloop.shown import shown
 MAX_NAME = 256
 """Characters of a name. DynamoDB's sort keys take 1,024 bytes, and a name stands in one with words beside it."""
 
+REPORT = "report.json"
 MAX_NUMBER = 10**9
 MAX_DEPTH = 32
 MAX_DIGITS = 38
@@ -28,7 +29,13 @@ _TEXTS = frozenset({"reason", "cause", "actor"})
 
 def value_problems(given: Mapping[str, Any]) -> list[str]:
     """What is wrong with the values of a command whose fields have the right types; empty when nothing is."""
-    return [f"{field} {problem}" for field, value in given.items() for problem in _of_field(field, value)]
+    problems = [f"{field} {problem}" for field, value in given.items() for problem in _of_field(field, value)]
+    gate, files = given.get("gate"), given.get("files")
+    if not problems and isinstance(gate, dict) and isinstance(files, dict) and REPORT in files:
+        registered, judged = files[REPORT]["sha256"], gate.get("report_sha256")
+        if registered != judged:
+            problems.append(f"gate judged the report {shown(judged)}, and files has {REPORT} with {shown(registered)}")
+    return problems
 
 
 def _of_field(field: str, value: Any) -> Iterator[str]:
@@ -68,7 +75,13 @@ def _of_gate(gate: Mapping[str, Any]) -> Iterator[str]:
     if gate.get("verdict") not in ("pass", "fail"):
         yield f"has the verdict {shown(gate.get('verdict'))}: pass and fail are verdicts"
     reasons = gate.get("reasons")
-    yield from _of_reasons(reasons) if isinstance(reasons, list) else ("has no list of reasons",)
+    if not isinstance(reasons, list):
+        yield "has no list of reasons"
+        return
+    yield from _of_reasons(reasons)
+    failed = [r.get("code") for r in reasons if isinstance(r, dict) and r.get("passed") is False]
+    if failed and gate.get("verdict") == "pass":
+        yield f"passes, with the failed reason {shown(failed[0])}"
 
 
 def _of_reasons(reasons: list[Any]) -> Iterator[str]:

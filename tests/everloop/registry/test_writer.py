@@ -109,6 +109,19 @@ class TestReading:
             ("RollBack", {"reasons": [1]}, "reasons has a reason without a sentence"),
             ("RegisterVersion", {"gate": {"verdict": "excellent", "reasons": []}}, "gate has the verdict 'excellent'"),
             ("RegisterVersion", {"gate": {"verdict": "pass"}}, "gate has no list of reasons"),
+            (
+                "RegisterVersion",
+                {"gate": {"verdict": "pass", "reasons": [{"code": "parity", "passed": False, "sentence": "No."}]}},
+                "gate passes, with the failed reason 'parity'",
+            ),
+            (
+                "RegisterVersion",
+                {
+                    "gate": {"verdict": "pass", "reasons": [], "report_sha256": "a1"},
+                    "files": {"report.json": {"sha256": "b2", "bytes": 3}},
+                },
+                "gate judged the report 'a1', and files has report.json with 'b2'",
+            ),
             ("RegisterVersion", {"files": {"m.onnx": {"sha256": "x"}}}, "files has no sha256 and bytes for 'm.onnx'"),
         ],
     )
