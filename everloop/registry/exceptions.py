@@ -76,6 +76,10 @@ class RunOutOfOrderError(RegistryError, TerminalError):
     """A run would be recorded as opened before one that was opened already."""
 
 
+class InstantAheadError(RegistryError, TerminalError):
+    """Something would be recorded at an instant that has not come."""
+
+
 class QuotaExceededError(RunNotOpenedError):
     """The model has had as many training runs as its declaration allows."""
 

@@ -12,14 +12,22 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from everloop.instants import format_instant, parse_instant
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry, seal
 from everloop.registry.changes import Change, absent, create, holds, replace
-from everloop.registry.exceptions import ContentionError, CorruptRecordError, OperationMismatchError
+from everloop.registry.exceptions import (
+    ContentionError,
+    CorruptRecordError,
+    InstantAheadError,
+    OperationMismatchError,
+)
 from everloop.registry.items import Item, Record, attribute, plain
 from everloop.registry.records import AuditHead, AuditRecord
 
@@ -27,6 +35,9 @@ R = TypeVar("R", bound=Record)
 
 ATTEMPTS = 8
 """How often a commit is tried against concurrent writers."""
+
+MOST_AHEAD = timedelta(hours=1)
+"""How much later than the table's own time an instant may be: more than clocks of services differ by."""
 
 _FIRST_PAUSE_SECONDS = 0.02
 _LOST_RACE = frozenset(
@@ -96,9 +107,12 @@ class Ledger:
 
     def item(self, sort_key: str, partition: str | None = None) -> Item | None:
         """The item under a sort key of ``partition`` (the model's), read consistently; None where there is none."""
-        key = {"pk": attribute(partition or keys.partition(self.model)), "sk": attribute(sort_key)}
+        key = self._key(sort_key, partition)
         item: Item | None = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
         return item
+
+    def _key(self, sort_key: str, partition: str | None = None) -> Item:
+        return {"pk": attribute(partition or keys.partition(self.model)), "sk": attribute(sort_key)}
 
     def all(self, kind: type[R], prefix: str, **reading: Any) -> Iterator[R]:
         """Every record whose sort key begins with ``prefix``, in its order, page after page."""
@@ -195,6 +209,8 @@ class Ledger:
         ------
         OperationMismatchError
             When the key belongs to another operation.
+        InstantAheadError
+            When it would be recorded at an instant that has not come.
         ContentionError
             When other writers came first every time.
         """
@@ -202,8 +218,10 @@ class Ledger:
         for attempt in range(ATTEMPTS):
             if self._is_done(operation, purpose):
                 return False
-            head = self.audit_head()
-            lost = self._transact(self._sealed(plan(), operation, purpose, head))
+            head, now = self._head_and_time()
+            planned = plan()
+            self._refuse_what_is_ahead(planned, now)
+            lost = self._transact(self._sealed(planned, operation, purpose, head))
             if not lost:
                 return True
             self._pause(_FIRST_PAUSE_SECONDS * 2**attempt)
@@ -211,6 +229,22 @@ class Ledger:
             f"model {self.model}: {purpose} lost against other writers {ATTEMPTS} times, the last time because"
             f" it no longer held that {' and that '.join(lost)}; try again"
         )
+
+    def _head_and_time(self) -> tuple[AuditHead | None, datetime]:
+        """The end of the audit chain, and the table's own time: the Date of that answer."""
+        answer = self.client.get_item(TableName=self.table, Key=self._key(keys.AUDIT_HEAD), ConsistentRead=True)
+        item: Item | None = answer.get("Item")
+        now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return (AuditHead.from_item(item) if item else None), now
+
+    def _refuse_what_is_ahead(self, plan: Plan, now: datetime) -> None:
+        """Instants come with commands. One of tomorrow would stand before all that happens until then."""
+        for entry in plan.entries:
+            if parse_instant(entry.at) > now + MOST_AHEAD:
+                raise InstantAheadError(
+                    f"model {self.model}: nothing is recorded at {entry.at}, as it is {format_instant(now)}; send it"
+                    " with the present time"
+                )
 
     def note(self, entry: Entry, *, operation: str) -> bool:
         """Append one audit record that comes with no change of state."""

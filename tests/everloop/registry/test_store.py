@@ -22,7 +22,7 @@ from everloop.registry import (
     Window,
     verify_audit,
 )
-from everloop.registry.exceptions import RunOutOfOrderError, UnknownStatusError
+from everloop.registry.exceptions import InstantAheadError, RunOutOfOrderError, UnknownStatusError
 from everloop.registry.runs import BROKEN_RUNS
 from tests.fakes.registry_table import UnreliableClient
 from tests.helpers.registry_scenes import FAILED, at, close_run, crown, open_run, register, start_rollout
@@ -59,6 +59,15 @@ class TestRuns:
         with pytest.raises(RunOutOfOrderError, match="already, so none opens at"):
             open_run(store, "train-2", when=at(59))
         assert open_run(store, "train-3", when=at(60)).run_id == "train-3"
+
+    def test_nothing_is_recorded_at_an_instant_that_has_not_come(self, store: RegistryStore):
+        """A run of the year 2199 would be the newest until then, and no other one would open."""
+        with pytest.raises(InstantAheadError, match="nothing is recorded at 2199-01-01T00:00:00Z, as it is 20"):
+            open_run(store, "train-1", when="2199-01-01T00:00:00Z")
+        assert store.ledger.audit_head() is None
+        assert open_run(store, "train-1").run_id == "train-1"
+        with pytest.raises(InstantAheadError):
+            close_run(store, "train-1", when="2199-01-01T00:00:00Z")
 
     def test_a_run_that_a_version_came_of_has_trained(self, store: RegistryStore):
         open_run(store, "train-1")
