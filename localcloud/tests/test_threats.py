@@ -320,6 +320,32 @@ def test_the_credentials_are_in_one_file_of_this_users_alone(scene: Scene) -> No
             assert not any(secret in Path(f"/proc/{pid}/cmdline").read_bytes() for secret in secrets)
 
 
+def test_the_credentials_of_a_functions_role_are_in_its_environment_alone(scene: Scene) -> None:
+    # GIVEN a function that tells its own
+    code = (
+        "import os\n"
+        "def handle(event, context):\n"
+        "    own = {n: os.environ[n] for n in ('AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN')}\n"
+        "    return own\n"
+    )
+    scene.cloud.function("tells", code)
+    told = json.loads(scene.cloud.client("lambda").invoke(FunctionName="tells")["Payload"].read())
+    secrets = [value.encode() for value in told.values()]
+    assert all(len(secret) >= 20 for secret in secrets)
+    # WHEN a request with them is refused; THEN the answer has none of them
+    session = boto3.Session("ASIAUNKNOWN", told["AWS_SECRET_ACCESS_KEY"], told["AWS_SESSION_TOKEN"], "us-east-1")
+    client = session.client("sqs", endpoint_url=f"http://127.0.0.1:{scene.aws_port}")
+    with pytest.raises(ClientError) as refused:
+        client.list_queues()
+    assert not any(secret.decode() in str(refused.value.response) for secret in secrets)
+    # and no file of the cloud and no command line has
+    files = [p for p in scene.cloud.daemon.state_directory.rglob("*") if p.is_file()]
+    assert not [p for p in files if any(secret in p.read_bytes() for secret in secrets)]
+    if Path("/proc/self/cmdline").exists():
+        for pid in processes_of(scene.cloud.daemon.pid):
+            assert not any(secret in Path(f"/proc/{pid}/cmdline").read_bytes() for secret in secrets)
+
+
 def test_no_two_clouds_have_the_same_credentials() -> None:
     made = [Operator.random() for _ in range(50)]
 
