@@ -150,6 +150,16 @@ class TestWhatIsNotJudged:
         rarer = judge(days, minimum_rows=1, rarest_fault=0.001)
         assert rarer.reason == "there are 60 labelled rows, too few to judge: 3688 are needed"
 
+    @pytest.mark.parametrize("score", [0.02, 0.3, 1e-7, 1 - 1e-7])
+    @pytest.mark.parametrize("rows", [1, 50, 333])
+    def test_scores_that_are_all_alike_have_no_spread_to_fall(self, score, rows):
+        """Their sums are rounding errors, and so was the error that they were held against: p = 0."""
+        bins = number_bins(np.linspace(0, 1, 101), 100)
+        scores, labels = np.full(rows, score), np.zeros(rows)
+        days = [count_outcomes(bins, scores, labels, metric="log_loss", classification=True) for _ in range(10)]
+        spread = next(d for d in judge(days, minimum_rows=1).deviations if d.kind == "spread")
+        assert (spread.p_value, spread.increase, spread.fallen) == (1.0, 0.0, False)
+
     def test_no_trigger(self):
         report = judge(self.days(3), trigger=None)
         assert report.reason == "no quality trigger is declared"
