@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from everloop.infra.exceptions import PackagingError
+from everloop.infra.packaging.seam_modules import loaded_modules
 
 
 def imported_names(source: str, *, file: str = "<source>", package: str = "") -> set[str]:
@@ -34,6 +35,8 @@ def imported_names(source: str, *, file: str = "<source>", package: str = "") ->
 def local_modules(entries: Iterable[Path], *, root: Path, package: str) -> list[Path]:
     """The files of ``package`` (a folder of ``root``) that ``entries`` import, directly or through each other.
 
+    What a seam loads by a name counts as imported by who uses the seam.
+
     Returns
     -------
     list of Path
@@ -48,7 +51,7 @@ def local_modules(entries: Iterable[Path], *, root: Path, package: str) -> list[
     waiting = [(path, "") for path in entries]
     while waiting:
         path, parent = waiting.pop()
-        names = _names_in(path.read_text(encoding="utf-8"), str(path), parent)
+        names = _names_in(path.read_text(encoding="utf-8"), str(path), parent, root)
         for name in sorted(n for n in names if n.split(".")[0] == package):
             for file in _files_of(name, root, importer=path):
                 if file not in found:
@@ -58,9 +61,10 @@ def local_modules(entries: Iterable[Path], *, root: Path, package: str) -> list[
 
 
 @cache
-def _names_in(source: str, file: str, package: str) -> frozenset[str]:
-    """:func:`imported_names`, kept: most modules are reached from many entries."""
-    return frozenset(imported_names(source, file=file, package=package))
+def _names_in(source: str, file: str, package: str, root: Path) -> frozenset[str]:
+    """:func:`imported_names` and what seams load, kept: most modules are reached from many entries."""
+    imported = imported_names(source, file=file, package=package)
+    return frozenset(imported | loaded_modules(ast.parse(source), file=file, package=package, root=root))
 
 
 def _running(tree: ast.AST) -> Iterable[ast.AST]:

@@ -54,6 +54,41 @@ def test_an_attribute_is_no_module(root: Path) -> None:
     assert shipped(root, "from house.cellar import gas\n") == ["house/__init__.py", "house/cellar.py"]
 
 
+SEAM = 'TRUNKS: Seam[object] = Seam(__name__, "trunk", "TRUNK", "trunk")\n'
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "from house.attic import TRUNKS\nTRUNKS.load(name)\n",
+        "from house.attic import TRUNKS as OTHERS\nall_of_them = list(OTHERS)\n",
+        "from house.attic import TRUNKS\nfor trunk in TRUNKS: ...\n",
+        "from house.attic import TRUNKS\nhand_on(TRUNKS, TRUNKS.names)\n",
+    ],
+)
+def test_what_a_seam_may_load_is_shipped(use: str, root: Path) -> None:
+    (root / "house" / "attic" / "__init__.py").write_text(SEAM)
+    assert "house/attic/trunk.py" in shipped(root, use)
+
+
+def test_a_package_that_uses_its_own_seam_is_shipped_with_what_it_loads(root: Path) -> None:
+    (root / "house" / "attic" / "__init__.py").write_text(f"{SEAM}def heavy():\n    return max(TRUNKS)\n")
+    assert "house/attic/trunk.py" in shipped(root, "from house.attic import heavy\n")
+
+
+def test_who_only_asks_for_the_names_ships_none(root: Path) -> None:
+    (root / "house" / "attic" / "__init__.py").write_text(SEAM)
+    use = "from house.attic import TRUNKS\ncheck(TRUNKS.registered)\nassert name in TRUNKS.names\n"
+    assert shipped(root, use) == ["house/__init__.py", "house/attic/__init__.py"]
+
+
+@pytest.mark.parametrize("names", ["*found", "", '"trunk", other'])
+def test_a_seam_whose_names_are_not_written_out_is_refused(names: str, root: Path) -> None:
+    (root / "house" / "attic" / "__init__.py").write_text(f'TRUNKS = Seam(__name__, "trunk", "TRUNK", {names})\n')
+    with pytest.raises(PackagingError, match=r"attic/__init__\.py:1: the names of a seam have to be written out"):
+        shipped(root, "import house.attic\n")
+
+
 def test_what_only_a_type_checker_imports_stays_here(root: Path) -> None:
     source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house import doors\n"
     assert shipped(root, source) == []
