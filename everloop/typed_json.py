@@ -130,8 +130,18 @@ def _one_of(options: Sequence[Any], value: object, place: str) -> Iterator[str]:
     if all(found):
         # The problems inside an option that is an object tell more than that it is none of all.
         inside = [f for option, f in zip(options, found, strict=True) if is_typeddict(option) and type(value) is dict]
-        names = " or ".join(_NAMES.get(option, "an object") for option in options)
+        names = " or ".join(_name(option) for option in options)
         yield from inside[0] if inside else [_wrong(place, value, names)]
+
+
+def _name(hint: Any) -> str:
+    """What belongs where a hint stands, in a word or two."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _name(get_args(hint)[0])
+    if origin is Literal:
+        return " or ".join(repr(allowed) for allowed in get_args(hint))
+    return _NAMES[{list: list, Sequence: list}.get(origin, dict) if origin or is_typeddict(hint) else hint]
 
 
 def _fields(kind: Any, value: object, place: str) -> Iterator[str]:

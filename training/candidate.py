@@ -7,8 +7,8 @@ import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from everloop.documents.training import ParityDocument, TrainingDocument
 from everloop.json_text import read_json
 from everloop.limits import largest_file
 from everloop.manifest import CONTRACT, EVALUATED, MODEL, sha256_hex
@@ -18,12 +18,15 @@ from everloop.serving.scorer import Scorer
 from everloop.shown import shortened, shown
 from everloop.training.exceptions import CandidateError
 from everloop.training.probes import counted
+from everloop.typed_json import read_as
 
 MOST_MEMBERS = 10_000
 MOST_BYTES = 1024**3
 """Of an archive as a whole, with whatever else the training job left beside the candidate."""
 
 _MADE_BY = "it is what the training job left in its model folder (SM_MODEL_DIR)"
+
+_AGAIN = "train it again"
 
 FILES = EVALUATED
 
@@ -36,15 +39,15 @@ class Candidate:
     ----------
     files : dict of str to bytes
         Each of ``FILES``, as trained.
-    parity, training : dict
-        The parsed ``parity.json`` and ``training.json``.
+    parity, training
+        ``parity.json`` and ``training.json``.
     """
 
     files: dict[str, bytes]
     contract: ServingContract
     scorer: Scorer
-    parity: dict[str, Any]
-    training: dict[str, Any]
+    parity: ParityDocument
+    training: TrainingDocument
 
 
 def read_candidate(folder: Path, test_rows: int) -> Candidate:
@@ -58,33 +61,24 @@ def read_candidate(folder: Path, test_rows: int) -> Candidate:
     """
     files = _unpack(folder / "model.tar.gz")
     try:
-        parity, training = (_document(name, files[name]) for name in ("parity.json", "training.json"))
+        parity = read_as(ParityDocument, read_json(files["parity.json"]), "parity.json", _AGAIN)
+        training = read_as(TrainingDocument, read_json(files["training.json"]), "training.json", _AGAIN)
         contract = ServingContract.from_json(files[CONTRACT])
         scorer = Scorer.from_bytes(files[MODEL], contract)
     except (ValueError, ContractFormatError, ScorerError) as error:
         raise CandidateError(f"the candidate cannot be read: {error}") from error
     found = sha256_hex(files[MODEL])
-    if parity.get("model_sha256") != found:
+    if parity["model_sha256"] != found:
         raise CandidateError(
-            f"parity was shown for the model {shown(parity.get('model_sha256'))}, and the candidate is {found}"
+            f"parity was shown for the model {shown(parity['model_sha256'])}, and the candidate is {found}"
         )
-    if parity.get("rows") != test_rows:
-        raise CandidateError(
-            f"parity was shown on {shown(parity.get('rows'))} rows, and the test split has {test_rows}"
-        )
-    if parity.get("label_flips") != 0:
-        raise CandidateError(f"the exported model flips {shown(parity.get('label_flips'))} labels")
-    probes = parity.get("probes")
-    if not isinstance(probes, dict) or probes.get("possibilities") != counted(contract):
+    if parity["rows"] != test_rows:
+        raise CandidateError(f"parity was shown on {shown(parity['rows'])} rows, and the test split has {test_rows}")
+    if parity["label_flips"] != 0:
+        raise CandidateError(f"the exported model flips {shown(parity['label_flips'])} labels")
+    if parity["probes"]["possibilities"] != counted(contract):
         raise CandidateError("the candidate was not probed with all that its contract admits: train it again")
     return Candidate(files, contract, scorer, parity, training)
-
-
-def _document(name: str, content: bytes) -> dict[str, Any]:
-    document = read_json(content)
-    if not isinstance(document, dict):
-        raise CandidateError(f"{name} is no JSON object")
-    return document
 
 
 def _unpack(archive: Path) -> dict[str, bytes]:

@@ -184,7 +184,7 @@ def _compare(declaration: ModelDeclaration, champion: Champion | None, test: Spl
 
 
 def _baseline_scores(candidate: Candidate, test: Split) -> np.ndarray:
-    baseline = Baseline.from_dict(candidate.training.get("baseline", {}))
+    baseline = Baseline.from_dict(candidate.training["baseline"])
     groups = None if baseline.by is None else test.features[baseline.by].tolist()
     return baseline.scores(len(test), groups)
 

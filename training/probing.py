@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from everloop.documents.training import ProbesDocument
 from everloop.limits import LARGEST_VALUE
 from everloop.serving.contract import NumberField, ServingContract
 from everloop.serving.exceptions import UnusableScoreError
@@ -52,7 +52,7 @@ class Probed:
     max_abs_difference: float
     outside_target: int
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> ProbesDocument:
         """The part ``probes`` of ``parity.json``."""
         return {
             "possibilities": self.possibilities,

@@ -6,8 +6,8 @@ import hashlib
 import platform
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
+from everloop.documents.training import TrainingDocument
 from everloop.evaluation.baseline import Baseline
 from everloop.model_file import ModelDeclaration
 from everloop.training.channels import Split
@@ -28,7 +28,7 @@ PACKAGES = (
 
 def training_record(
     declaration: ModelDeclaration, train: Split, test_rows: int, *, baseline: Baseline, code_sha256: str, refit: bool
-) -> dict[str, Any]:
+) -> TrainingDocument:
     """The document ``training.json``.
 
     ``rows.train`` and ``time_range`` are of the rows learned from, which those of the test are among when it is a

@@ -97,7 +97,7 @@ def check_refit(
     CandidateError
         When what was trained is no refit.
     """
-    if refit.training.get("refit") is not True or test.target is None:
+    if not refit.training["refit"] or test.target is None:
         raise CandidateError("the model to check is no refit: its training record does not say that it is one")
     num, cat = arrays(refit.contract, test)
     after = score(refit.scorer, num, cat)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from everloop.documents.training import ParityDocument
 from everloop.evaluation.baseline import Baseline, fit_baseline
 from everloop.manifest import CONTRACT, MODEL, PROFILE, sha256_hex
 from everloop.model_file import ModelDeclaration
@@ -144,7 +145,7 @@ def run(job: Job) -> None:
     (job.model / MODEL).write_bytes(model)
     (job.model / CONTRACT).write_bytes(contract.to_json())
     (job.model / PROFILE).write_bytes(feature_reference(declaration, train))
-    proof = {**parity.as_dict(), "model_sha256": sha256_hex(model), "probes": probed.as_dict()}
+    proof: ParityDocument = {**parity.as_dict(), "model_sha256": sha256_hex(model), "probes": probed.as_dict()}
     write_json(job.model / "parity.json", proof)
     write_json(job.model / "training.json", record)
 

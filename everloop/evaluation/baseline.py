@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
 
 import numpy as np
 
+from everloop.documents.training import BaselineDocument
 from everloop.evaluation.baselines import BASELINES, GO_BY_A_FEATURE
 from everloop.evaluation.exceptions import EvaluationError
 from everloop.typed_json import DocumentRefusedError, read_as
-
-
-class BaselineDocument(TypedDict):
-    """A learned rule in a candidate's ``training.json``."""
-
-    kind: str
-    value: float
-    by: str | None
-    groups: dict[str, float]
 
 
 @dataclass(frozen=True)

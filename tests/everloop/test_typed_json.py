@@ -26,6 +26,8 @@ class Whole(TypedDict):
     listed: list[Inner]
     by_name: dict[str, list[int]]
     more: NotRequired[Inner | None]
+    until: NotRequired[InstantText | None]
+    either: NotRequired[list[int] | Literal["all"]]
 
 
 GOOD: dict[str, Any] = {
@@ -65,6 +67,8 @@ def test_what_fits_is_given_back_as_it_is() -> None:
         ({"by_name": {"x": [1, None]}}, "by_name.x[1] is None, not a whole number"),
         ({"more": {"count": 1}}, "more.share is missing"),
         ({"more": 3}, "more is 3, not an object or null"),
+        ({"until": "soon"}, "until is 'soon', not a text or null"),
+        ({"either": "none"}, "either is 'none', not a list or 'all'"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_its_place(change: dict[str, Any], said: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from everloop.documents.training import ComparedDocument
 from everloop.serving.exceptions import ScorerError
 from everloop.training.onnx_export.convert import ProblemType
 from everloop.training.onnx_export.exceptions import ParityError
@@ -39,9 +40,13 @@ class Parity:
     max_abs_difference: float
     label_flips: int
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> ComparedDocument:
         """The comparison as JSON values, for ``parity.json``."""
-        return asdict(self)
+        return {
+            "rows": self.rows,
+            "max_abs_difference": self.max_abs_difference,
+            "label_flips": self.label_flips,
+        }
 
 
 def check_parity(
