@@ -1,8 +1,8 @@
 """Verifies AWS Signature Version 4 on a request as it arrived: in the header, or in the query of a presigned URL.
 
-Own code rather than botocore's signer, since a verifier has to read what was claimed, and at a hundredth of a
-request's time; tests hold it against what botocore signs. Source: the AWS General Reference, "Signature Version 4
-signing process", and the Amazon S3 API Reference, "Authenticating requests".
+Own code rather than botocore's signer, since a verifier has to read what was claimed, and at a quarter of its time;
+tests hold it against what botocore signs. Source: the AWS General Reference, "Signature Version 4 signing process", and
+the Amazon S3 API Reference, "Authenticating requests".
 """
 
 from __future__ import annotations
