@@ -36,10 +36,13 @@ def new_app(*, output: Path | None = None, context: Mapping[str, Any] | None = N
     )
 
 
-def settings_of(app: App, root: Path) -> Settings:
-    """The settings that the app's context asks for: ``everloop:models_dir``, ``everloop:architecture``."""
+def settings_of(app: App, project: Path) -> Settings:
+    """The settings that the context of a project's app asks for.
+
+    They are ``everloop:models_dir`` and ``everloop:architecture``.
+    """
     return Settings.of(
-        root,
+        project,
         models=app.node.try_get_context("everloop:models_dir") or "models",
         architecture=app.node.try_get_context("everloop:architecture") or "x86_64",
     )

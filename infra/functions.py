@@ -25,7 +25,7 @@ from everloop.infra.packaging.requirements import Target
 from everloop.infra.packaging.sizes import MANAGED_LAYER_BYTES, check_unzipped_size
 from everloop.infra.permissions import ModelPermissions
 from everloop.infra.platform_reference import Platform
-from everloop.infra.settings import PYTHON_VERSION, DeclaredModel, Settings
+from everloop.infra.settings import CONSTRAINTS, PACKAGE, PYTHON_VERSION, DeclaredModel, Settings
 from everloop.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, METRIC_NAMESPACE, ModelNames
 from everloop.registry.commands import MAY_SEND
 
@@ -66,7 +66,7 @@ class ModelFunctions(Construct):
     def _function(self, name: str, facts: FunctionFacts) -> lambda_.Function:
         folder = self._settings.functions / name
         target = Target(PYTHON_VERSION, self._settings.architecture)
-        built = build_layer(folder / "requirements.txt", self._settings.constraints, target, self._settings.cache)
+        built = build_layer(folder / "requirements.txt", CONSTRAINTS, target, self._settings.cache)
         part = Construct(self, name.capitalize())
         log_group = logs.LogGroup(
             part,
@@ -123,7 +123,7 @@ class ModelFunctions(Construct):
     def _code(
         self, part: Construct, name: str, folder: Path, built: Layer | None, facts: FunctionFacts
     ) -> lambda_.Code:
-        contents = function_code(folder, root=self._settings.root, declaration=self._model.document)
+        contents = function_code(folder, root=PACKAGE.parent, declaration=self._model.document)
         with tempfile.TemporaryDirectory() as scratch:
             place = write_folder(contents, Path(scratch))
             compile_folder(place, PYTHON_VERSION, place="/var/task")

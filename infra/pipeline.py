@@ -47,9 +47,7 @@ class Pipeline(Construct):
         declaration = model.declaration
         names = ModelNames(declaration.model)
         self._names = names
-        contents = training_source(
-            settings.training, root=settings.root, model=model.folder, declaration=model.document
-        )
+        contents = training_source(model.folder, model.document)
         source = self._asset(contents)
         images = CfnMapping(self, "Images", mapping={k: dict(v) for k, v in images_by_region().items()})
         permissions = ModelPermissions(Stack.of(self), platform, names)

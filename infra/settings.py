@@ -6,8 +6,15 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import everloop
 from everloop.infra.exceptions import SynthesisError
 from everloop.model_file import Mistake, ModelDeclaration, ModelFileError, read_model_file
+
+PACKAGE = Path(everloop.__file__).parent
+"""The folder of ``everloop``, in a checkout as in an environment: the sources of what is packaged."""
+
+CONSTRAINTS = PACKAGE / "infra" / "packaging" / "constraints.txt"
+"""Pins what direct requirements bring along."""
 
 ARCHITECTURES = ("x86_64", "arm64")
 PYTHON_VERSION = "3.13"
@@ -20,26 +27,24 @@ class Settings:
 
     Attributes
     ----------
-    root : Path
-        The project: holds ``everloop/`` and ``constraints.txt``.
-    models, functions, training : Path
-        The folders that are packaged.
+    models : Path
+        The project's declarations.
+    functions : Path
+        The functions' own folders.
     cache : Path
         Where built layers are kept between syntheses.
     architecture : str
         Of the functions: ``x86_64`` or ``arm64``. Training jobs run on x86 whatever this says.
     """
 
-    root: Path
     models: Path
-    functions: Path
-    training: Path
     cache: Path
+    functions: Path = PACKAGE / "functions"
     architecture: str = "x86_64"
 
     @classmethod
-    def of(cls, root: Path, *, models: str = "models", architecture: str = "x86_64") -> Settings:
-        """The settings of the project at ``root``; ``models`` is relative to it, or absolute.
+    def of(cls, project: Path, *, models: str = "models", architecture: str = "x86_64") -> Settings:
+        """The settings of the project in a folder; ``models`` is relative to it, or absolute.
 
         Raises
         ------
@@ -50,22 +55,10 @@ class Settings:
             raise SynthesisError(
                 f"context everloop:architecture: {architecture!r} is not one of {', '.join(ARCHITECTURES)}"
             )
-        folder = root / models
+        folder = project / models
         if not folder.is_dir():
             raise SynthesisError(f"context everloop:models_dir: there is no folder {folder}")
-        return cls(
-            root=root,
-            models=folder,
-            functions=root / "functions",
-            training=root / "training",
-            cache=root / ".cache" / "layers",
-            architecture=architecture,
-        )
-
-    @property
-    def constraints(self) -> Path:
-        """The file that pins what direct requirements bring along."""
-        return self.root / "constraints.txt"
+        return cls(models=folder, cache=project / ".cache" / "layers", architecture=architecture)
 
 
 @dataclass(frozen=True)

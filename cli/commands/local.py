@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
 
@@ -147,5 +148,7 @@ def env() -> None:
 def _running() -> daemon.RunningCloud:
     running = daemon.find(STATE)
     if running is None:
-        raise CommandError("no local cloud is running", "start it with `everloop local up`")
+        raise CommandError(
+            f"no local cloud of the project in {Path.cwd()} is running", "start it there with `everloop local up`"
+        )
     return running

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from everloop.cli.operations.declarations import find_declaration
-from everloop.cli.operations.local_cloud import ROOT, bring_up, free_port, synthesize_project
+from everloop.cli.operations.local_cloud import bring_up, free_port, project_folder, synthesize_project
 from everloop.cli.options import file_format_options, json_option, model_argument, models_directory_option
 from everloop.cli.output import Output
 from everloop.cli.replay.report import tell
@@ -56,7 +56,7 @@ def replay(
     cut = until_history.replace(tzinfo=UTC)
     rows = load(data, declaration, cut, file_format, note=output.note, skip_refused=skip_refused)
     # Of this process alone: two replays of one model may run beside each other.
-    state = ROOT / ".everloop" / f"replay-{model}-{os.getpid()}"
+    state = project_folder() / ".everloop" / f"replay-{model}-{os.getpid()}"
     cloud = bring_up(
         port=free_port(),
         state_directory=state,

@@ -13,8 +13,15 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-INPUT_FILES = ("app.py", "cdk.json", "constraints.txt", "requirements.txt")
-INPUT_FOLDERS = ("everloop", "functions", "infra", "training")
+import everloop
+
+INPUT_FILES = ("cdk.json", "constraints.txt", "requirements.txt")
+"""Of the project, besides its models and ``app.py`` with the modules beside it."""
+
+PACKAGE = Path(everloop.__file__).parent
+NO_INPUTS = frozenset({"cli", "docs"})
+"""Parts of ``everloop`` that no template and no package holds anything of."""
+
 MODELS_CONTEXT = "everloop:models_dir"
 IGNORED_FOLDERS = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints"})
 KEPT = 3
@@ -37,7 +44,8 @@ def synthesize_if_changed(
     """The folder of the assembly of the project at ``root``.
 
     ``app.py`` runs as a process of its own, as the CDK's command line runs it, when no assembly of the same
-    inputs is in ``cache``. The inputs are the sources, the pins, the context and the Python running.
+    inputs is in ``cache``. The inputs are the sources, the pins, the context and the Python running. Of the project's
+    own modules those count that lie beside ``app.py``.
 
     Parameters
     ----------
@@ -82,8 +90,12 @@ def inputs_hash(root: Path, context: Mapping[str, str]) -> str:
 
 
 def _inputs(root: Path, models: Path) -> Iterator[tuple[str, Path]]:
-    yield from ((name, root / name) for name in INPUT_FILES if (root / name).is_file())
-    for name, folder in (*((name, root / name) for name in INPUT_FOLDERS), ("models", models)):
+    for path in (*(root / name for name in INPUT_FILES), *sorted(root.glob("*.py"))):
+        if path.is_file():
+            yield path.name, path
+    yield from ((f"everloop/{path.name}", path) for path in sorted(PACKAGE.glob("*.py")))
+    parts = sorted(path for path in PACKAGE.iterdir() if path.is_dir() and path.name not in NO_INPUTS | IGNORED_FOLDERS)
+    for name, folder in (*((f"everloop/{part.name}", part) for part in parts), ("models", models)):
         for path in sorted(folder.rglob("*")):
             within = path.relative_to(folder)
             if path.is_file() and path.suffix != ".pyc" and not IGNORED_FOLDERS.intersection(within.parts):

@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 
+import everloop
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.assembly_cache import MODELS_CONTEXT, SynthesisFailedError, synthesize_if_changed
@@ -27,12 +28,14 @@ DEFAULT_PORT = 4599
 PASS_STEP = timedelta(hours=1)
 """How much time passes between two looks at what happened."""
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".cache"
-SETTINGS = ROOT / "localcloud.toml"
+CACHE = Path(".cache")
+"""Of the project, which is the working directory."""
+
+SETTINGS = Path(everloop.__file__).parent / "infra" / "localcloud.toml"
 """What the local cloud is told of the layers that the functions use."""
 
-STATE = ROOT / ".everloop" / "local"
+STATE = Path(".everloop") / "local"
+"""Of the project's local cloud."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ def bring_up(
     CommandError
         Synthesis, the cloud's start or the deployment failed.
     """
+    if synthesize is None:
+        project_folder()
     if daemon.find(state_directory) is None:
         shutil.rmtree(state_directory, ignore_errors=True)
     # The cloud starts while the templates are synthesized: neither needs the other.
@@ -127,6 +132,22 @@ def bring_up(
     return cloud
 
 
+def project_folder() -> Path:
+    """The folder of the project: the working directory.
+
+    Raises
+    ------
+    CommandError
+        It is none: it has no ``app.py``.
+    """
+    folder = Path.cwd()
+    if not (folder / "app.py").is_file():
+        raise CommandError(
+            f"{folder} is no project: it has no app.py", "go to the project's folder; `everloop init` makes a new one"
+        )
+    return folder
+
+
 def synthesize_project(say: Callable[[str], None], models_directory: Path | None = None) -> Path:
     """The assembly of this project, synthesized again only where its inputs changed.
 
@@ -137,7 +158,7 @@ def synthesize_project(say: Callable[[str], None], models_directory: Path | None
     """
     context = {} if models_directory is None else {MODELS_CONTEXT: str(models_directory.resolve())}
     try:
-        return synthesize_if_changed(ROOT, CACHE / "assembly", say, context=context)
+        return synthesize_if_changed(project_folder(), CACHE / "assembly", say, context=context)
     except SynthesisFailedError as error:
         raise CommandError(str(error), "mend what it names; `everloop check` checks the declarations alone") from error
 
@@ -178,7 +199,7 @@ def deploy(assembly: Path, state_directory: Path, say: Callable[[str], None]) ->
     try:
         deploy_assembly(assembly, make, state_directory / "stacks", progress)
     except DeployError as error:
-        raise CommandError(str(error), "mend what it names in infra/, then deploy again") from error
+        raise CommandError(str(error), "mend what it names, then deploy again") from error
 
 
 def destroy(stack: str, state_directory: Path, say: Callable[[str], None]) -> None:

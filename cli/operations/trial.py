@@ -6,6 +6,7 @@ code archive that a deployment would ship, in the folder layout that SageMaker g
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 import tarfile
@@ -33,11 +34,10 @@ from everloop.model_file import ModelDeclaration
 from everloop.model_file.samples import SAMPLES
 from everloop.reasons import Reason
 
-ROOT = Path(__file__).resolve().parents[2]
 RUN_ID = "trial"
 _NO_CHAMPION = "none"
 
-NOTHING_TRAINED = "nothing was trained; docs/data-formats.md says what is taken"
+NOTHING_TRAINED = "nothing was trained; `everloop docs data-formats` says what is taken"
 
 
 class TrialFailedError(CommandError):
@@ -146,6 +146,7 @@ def try_model(
     TrialFailedError
         The training or the evaluation failed; the message is the job's own.
     """
+    _need_the_packages_of_jobs()
     with tempfile.TemporaryDirectory(prefix="everloop-try-") as scratch:
         folder, watch = Path(scratch), _Stopwatch()
         say("holding the rows against the contract")
@@ -174,6 +175,12 @@ def try_model(
         baseline=report.baseline,
         seconds=watch.seconds,
     )
+
+
+def _need_the_packages_of_jobs() -> None:
+    for name in ("onnx", "onnxruntime", "sklearn"):
+        if importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(f"no module named {name}", name=name)
 
 
 class _Stopwatch:
@@ -216,12 +223,13 @@ def _unpack_code(model_folder: Path, target: Path) -> Path:
     """The code archive of both jobs, unpacked; it is packaged by the program that a synthesis packages it with."""
     command = [
         sys.executable,
+        "-P",
         "-m",
         "everloop.infra.packaging.training_source",
         str(model_folder.resolve()),
         str(target),
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise TrialFailedError(f"the code can't be packaged: {done.stderr.strip()}", "mend the file it names")
     return target

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-# Its cache of fonts stays inside the clone as well.
-os.environ.setdefault("MPLCONFIGDIR", str(Path(__file__).resolve().parents[2] / ".cache" / "matplotlib"))
+# Its cache of fonts stays in the project as well.
+os.environ.setdefault("MPLCONFIGDIR", str(Path(".cache", "matplotlib").resolve()))
 
 import matplotlib
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from everloop.cli.account import Account
 from everloop.cli.operations.history import import_rows
-from everloop.cli.operations.local_cloud import ROOT, LocalCloud
+from everloop.cli.operations.local_cloud import LocalCloud
 from everloop.cli.replay import evidence, summary
 from everloop.cli.replay.driver import SETTLE, Drive
 from everloop.cli.replay.memory import own_peak_mb
@@ -191,8 +191,8 @@ def _instant(text: str) -> datetime:
 
 
 def _setup_seconds() -> float | None:
-    """What the set-up of this clone's environment took, as it recorded it itself."""
+    """What the set-up of a clone's environment took, as it recorded it itself; a project has none."""
     try:
-        return float(json.loads((ROOT / ".venv" / "setup.json").read_text())["seconds"])
+        return float(json.loads(Path(".venv", "setup.json").read_text())["seconds"])
     except (OSError, ValueError, KeyError):
         return None

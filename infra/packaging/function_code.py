@@ -17,7 +17,7 @@ def function_code(folder: Path, *, root: Path, declaration: bytes) -> dict[str, 
     folder : Path
         ``functions/<name>``, with a ``handler.py``.
     root : Path
-        The project; holds ``everloop/``.
+        Holds ``everloop/``.
     declaration : bytes
         The content of ``declaration.json``.
 

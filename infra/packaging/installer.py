@@ -36,11 +36,16 @@ def install_wheels(requirements: Path, constraints: Path, target: Target, folder
         if finished.returncode == 0:
             return
         failures.append(f"{name}: {finished.stderr.strip()[-800:]}")
+    if not failures:
+        raise LayerUnavailableError(
+            "a function's packages can't be installed: this environment has no pip, and there is no uv; "
+            f"type: {sys.executable} -m ensurepip"
+        )
     listed = ", ".join(requirements.read_text(encoding="utf-8").split("\n")).strip(", ")
     raise LayerUnavailableError(
         f"the layer of {listed} for Python {target.python} on {target.architecture} can't be built; "
         "synthesize once with a package index in reach (it is kept in .cache/layers afterwards), or configure "
-        "pip for the index you use.\n" + ("\n".join(failures) or "neither uv nor pip is installed")
+        "pip for the index you use.\n" + "\n".join(failures)
     )
 
 

@@ -11,19 +11,17 @@ from pathlib import Path
 from everloop.infra.exceptions import PackagingError
 from everloop.infra.packaging.files import read_folder, write_folder
 from everloop.infra.packaging.imports import local_modules
-from everloop.infra.settings import DeclaredModel
+from everloop.infra.settings import PACKAGE, DeclaredModel
 from everloop.model_file import ModelFileError, read_model_file
 from everloop.model_file.samples import SAMPLES
 from everloop.shown import visible
-
-ROOT = Path(__file__).resolve().parents[2]
 
 ENTRY_FOLDER = "entry"
 USER_FOLDER = "user_model"
 REQUIREMENTS = "requirements.txt"
 
 
-def training_source(training: Path, *, root: Path, model: Path, declaration: bytes) -> dict[str, bytes]:
+def training_source(model: Path, declaration: bytes, *, root: Path = PACKAGE.parent) -> dict[str, bytes]:
     """What the archive holds.
 
     At its root the programs of ``training/entry/`` (SageMaker's script mode starts ``train_entry.py`` there),
@@ -31,11 +29,21 @@ def training_source(training: Path, *, root: Path, model: Path, declaration: byt
     package ``training`` and the parts that it and the user's code import, and the model's folder as ``user_model/``.
     Sample rows in that folder stay behind: they are for trying the model, and would change the code's hash.
 
+    Parameters
+    ----------
+    model : Path
+        The model's folder.
+    declaration : bytes
+        The content of ``declaration.json``.
+    root : Path
+        Holds ``everloop/``.
+
     Raises
     ------
     PackagingError
         When a job's program or the requirements are missing.
     """
+    training = root / "everloop" / "training"
     entry = read_folder(training / ENTRY_FOLDER) if (training / ENTRY_FOLDER).is_dir() else {}
     for needed in ("train_entry.py", "evaluate.sh"):
         if needed not in entry:
@@ -64,7 +72,7 @@ def main(arguments: list[str]) -> int:
     model, target = map(Path, arguments)
     try:
         declared = DeclaredModel(read_model_file(model / "model.yaml"), model)
-        source = training_source(ROOT / "training", root=ROOT, model=model, declaration=declared.document)
+        source = training_source(model, declared.document)
         write_folder(source, target)
     except (ModelFileError, PackagingError) as error:
         print(visible(str(error)), file=sys.stderr)

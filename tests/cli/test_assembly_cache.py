@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from everloop.cli.operations import assembly_cache
 from everloop.cli.operations.assembly_cache import KEPT, SynthesisFailedError, inputs_hash, synthesize_if_changed
 
 APP = """
@@ -56,6 +57,33 @@ def test_caches_are_no_sources(root: Path) -> None:
     (root / "models" / "__pycache__" / "a.pyc").write_text("x")
     (root / ".venv").mkdir()
     (root / ".venv" / "a.py").write_text("x")
+    assert inputs_hash(root, {}) == before
+
+
+def test_a_module_beside_the_app_is_a_source(root: Path) -> None:
+    before = inputs_hash(root, {})
+    (root / "more_stacks.py").write_text("x")
+    assert inputs_hash(root, {}) != before
+
+
+@pytest.mark.parametrize("file", ["infra/packaging/aws-sdk-pandas.txt", "functions/f/handler.py", "names.py", "a/b.py"])
+def test_an_installed_everloop_is_a_source(file: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = root / "site-packages" / "everloop"
+    monkeypatch.setattr(assembly_cache, "PACKAGE", package)
+    (package / file).parent.mkdir(parents=True)
+    before = inputs_hash(root, {})
+    (package / file).write_text("x")
+    assert inputs_hash(root, {}) != before
+
+
+def test_the_commands_and_the_docs_are_none(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = root / "site-packages" / "everloop"
+    monkeypatch.setattr(assembly_cache, "PACKAGE", package)
+    package.mkdir(parents=True)
+    before = inputs_hash(root, {})
+    for name in ("cli", "docs"):
+        (package / name).mkdir()
+        (package / name / "a.py").write_text("x")
     assert inputs_hash(root, {}) == before
 
 

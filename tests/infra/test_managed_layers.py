@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 from everloop.infra.functions import SDK_PANDAS_VERSION
-from everloop.infra.settings import PYTHON_VERSION
+from everloop.infra.settings import PACKAGE, PYTHON_VERSION
 from localcloud.core.settings import Settings
 from localcloud.services.lambda_.managed_layers import managed_layers
 from support.lambdas import Lambda, layer_cache, make_lambda
 
 __all__ = ["layer_cache", "make_lambda"]
 
-LAYERS = managed_layers(Settings.read(Path(__file__).parents[2] / "localcloud.toml", frozenset({"lambda"})))
+LAYERS = managed_layers(Settings.read(PACKAGE / "infra" / "localcloud.toml", frozenset({"lambda"})))
 IMPORTER = (
     "import importlib.metadata as metadata, importlib.util as util\n"
     "def handle(event, context):\n"

@@ -13,7 +13,7 @@ from everloop.infra.packaging.training_source import main, training_source
 from everloop.infra.settings import read_models
 from everloop.model_file.samples import SAMPLES
 from tests.helpers.declarations import binary_document
-from tests.helpers.synthesis import ROOT, write_model
+from tests.helpers.synthesis import write_model
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_function_has_a_handler(root: Path) -> None:
 
 
 def test_the_jobs_archive(root: Path) -> None:
-    source = training_source(root / "everloop" / "training", root=root, model=root / "models" / "m", declaration=b"{}")
+    source = training_source(root / "models" / "m", b"{}", root=root)
     assert set(source) == {
         "declaration.json",
         "evaluate.sh",
@@ -71,22 +71,22 @@ def test_the_jobs_archive(root: Path) -> None:
 def test_what_the_jobs_start_by_has_to_be_there(root: Path, name: str) -> None:
     (root / "everloop" / "training" / name).unlink()
     with pytest.raises(PackagingError, match="no such file"):
-        training_source(root / "everloop" / "training", root=root, model=root / "models" / "m", declaration=b"{}")
+        training_source(root / "models" / "m", b"{}", root=root)
 
 
 def test_sample_rows_stay_behind(root: Path) -> None:
     model = root / "models" / "m"
-    before = training_source(root / "everloop" / "training", root=root, model=model, declaration=b"{}")
+    before = training_source(model, b"{}", root=root)
     for name in SAMPLES:
         (model / name).write_bytes(b"1\n")
-    assert training_source(root / "everloop" / "training", root=root, model=model, declaration=b"{}") == before
+    assert training_source(model, b"{}", root=root) == before
 
 
 def test_the_written_archive_is_the_one_that_a_synthesis_ships(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "models", binary_document())
     assert main([str(folder), str(tmp_path / "code")]) == 0
     (declared,) = read_models(tmp_path / "models")
-    shipped = training_source(ROOT / "training", root=ROOT, model=folder, declaration=declared.document)
+    shipped = training_source(folder, declared.document)
     written = {p.relative_to(tmp_path / "code").as_posix(): p.read_bytes() for p in (tmp_path / "code").rglob("*.*")}
     assert written == shipped
 

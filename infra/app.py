@@ -1,0 +1,32 @@
+"""What a project's ``app.py`` runs: all of its models, synthesized."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from everloop.infra.exceptions import SynthesisError
+from everloop.infra.node import start_node
+from everloop.shown import visible
+
+
+def main(project: Path) -> int:
+    """Synthesize the platform and the models of the project in a folder.
+
+    Returns
+    -------
+    int
+        The exit status: 2 when a declaration or the set-up does not allow it, which is told on the standard error.
+    """
+    try:
+        # Importing the CDK would start Node.js elsewhere, so it can't stand at the top.
+        start_node(project / ".cache")
+        from everloop.infra.application import add_stacks, new_app, settings_of
+
+        app = new_app()
+        add_stacks(app, settings_of(app, project))
+        app.synth()
+    except SynthesisError as error:
+        print(visible(str(error)), file=sys.stderr)
+        return 2
+    return 0
