@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv/bin
 
-.PHONY: help setup loop test test-fast lint docs clean
+.PHONY: help setup loop test test-fast lint docs wheels clean
 
 help: ## What can be typed here
 	@awk -F ':.*## ' '/^[a-z%\/-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,5 +38,10 @@ docs: setup ## The docs as a site, in .cache/site; a dead link fails
 	@$(VENV)/python -m pip install --quiet --requirement requirements-docs.txt --constraint constraints.txt
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --quiet
 
+wheels: setup ## The packages everloop and everloop-localcloud, in dist/
+	@rm -rf build localcloud/build dist
+	@$(VENV)/python -m pip wheel --quiet --no-deps --wheel-dir dist . ./localcloud
+	@rm -rf build localcloud/build && ls dist
+
 clean: ## Remove what was built (not the virtual environment)
-	rm -rf cdk.out out .everloop .cache/assembly
+	rm -rf build localcloud/build dist cdk.out out .everloop .cache/assembly

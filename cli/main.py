@@ -11,13 +11,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from everloop import __version__
 from everloop.cli.exceptions import CommandError
 from everloop.cli.output import guard_streams, keep_traceback, print_error
-from everloop.cli.remedies import aws_remedy, registry_remedy, system_remedy, unforeseen_remedy
+from everloop.cli.remedies import aws_remedy, module_remedy, registry_remedy, system_remedy, unforeseen_remedy
 from everloop.dataset.exceptions import DatasetError
 from everloop.model_file import ModelFileError
 from everloop.registry.exceptions import RegistryError
 from everloop.shown import as_entry
 
 COMMANDS = {
+    "init": "everloop.cli.commands.init:init",
     "check": "everloop.cli.commands.check:check",
     "try": "everloop.cli.commands.try_:try_",
     "data": "everloop.cli.commands.data:data",
@@ -31,6 +32,7 @@ COMMANDS = {
     "audit": "everloop.cli.commands.audit:audit",
     "local": "everloop.cli.commands.local:local",
     "replay": "everloop.cli.commands.replay:replay",
+    "docs": "everloop.cli.commands.docs:docs",
 }
 """Each command and where it is; a command's imports are paid for when it is typed."""
 
@@ -87,6 +89,9 @@ def main() -> None:
         sys.exit(1)
     except CommandError as error:
         print_error(error.message, error.remedy)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        print_error(f"the Python package {error.name} is not installed", module_remedy(error))
         sys.exit(1)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)

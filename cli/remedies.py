@@ -17,6 +17,7 @@ from botocore.exceptions import (
     ConnectionError as BotocoreConnectionError,
 )
 
+from everloop import __version__
 from everloop.cli.exceptions import CREDENTIALS_REMEDY, DEPLOY_REMEDY
 from everloop.registry.exceptions import (
     CorruptRecordError,
@@ -46,6 +47,9 @@ NETWORK_REMEDY = (
     "check AWS_REGION, AWS_ENDPOINT_URL and the network, then type this again; a local cloud is started with "
     "`everloop local up`"
 )
+LOCAL_HALF = frozenset({"localcloud", "matplotlib", "onnx", "onnxruntime", "sklearn"})
+"""What is imported on this machine alone: to try a model, and for the local cloud."""
+
 PERMISSION_REMEDY = "these credentials lack a permission: ask who gave them for it, or use others (AWS_PROFILE=…)"
 
 
@@ -98,6 +102,13 @@ def system_remedy(error: OSError) -> str:
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
         return "the machine has no more files, processes or memory to give: end other programs, then type this again"
     return "the system refused it: look at the file or folder that it names, then type this again"
+
+
+def module_remedy(error: ModuleNotFoundError) -> str:
+    """What to install where a package is missing."""
+    if str(error.name).partition(".")[0] in LOCAL_HALF:
+        return f"`everloop try`, `local` and `replay` need more: pip install 'everloop[local]=={__version__}'"
+    return f"this environment is not whole: pip install 'everloop=={__version__}'"
 
 
 def unforeseen_remedy(kept: str) -> str:

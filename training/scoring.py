@@ -31,7 +31,7 @@ def arrays(contract: ServingContract, split: Split) -> tuple[np.ndarray, np.ndar
         raise ChampionError(
             f"the champion uses the feature {gone[0]!r}, which the declaration no longer has, so the two cannot be "
             "compared: declare it again, take it out of the training script, and remove it once a version that does "
-            "not use it is champion (docs/change-a-model.md)"
+            "not use it is champion (`everloop docs change-a-model`)"
         )
     num = split.features[numbers].to_numpy(np.float64)
     cat = split.features[categories].to_numpy(object)

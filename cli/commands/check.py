@@ -44,7 +44,8 @@ def check(models: tuple[str, ...], no_sample: bool, deployed: bool, models_direc
     names = list(dict.fromkeys(models)) or [*folders, *gone]
     if not names:
         raise CommandError(
-            f"no models/<name>/model.yaml in {models_directory.resolve()}", "docs/add-a-model.md shows how to add one"
+            f"no models/<name>/model.yaml in {models_directory.resolve()}",
+            "`everloop docs add-a-model` shows how to add one",
         )
     results: list[dict[str, Any]] = []
     for name in names:

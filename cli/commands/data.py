@@ -40,7 +40,8 @@ def import_(
 
     Every row is checked against the data contract. A file with a bad row is refused whole and its bad rows are
     named, unless --skip-refused. Rows are counted from 1, without the header. Importing the same rows again doubles
-    nothing; of a row with other values the last import counts. docs/data-formats.md says what a file may look like.
+    nothing; of a row with other values the last import counts. `everloop docs data-formats` says what a
+    file may look like.
     """
     output = Output(as_json)
     declaration = find_declaration(model, models_directory)

@@ -24,7 +24,7 @@ def status(model: str | None, as_json: bool) -> None:
     statuses = [model_status(account, name) for name in ([model] if model else account.model_names())]
     output.document([s.to_json() for s in statuses])
     if not statuses:
-        output.say("no model is deployed; docs/add-a-model.md shows how to add one")
+        output.say("no model is deployed; `everloop docs add-a-model` shows how to add one")
     for one in statuses:
         _show(output, one)
 

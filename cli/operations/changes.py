@@ -45,5 +45,5 @@ def _undeclared(model: str) -> str:
     return (
         f"is deployed and has no folder models/{model}/: it goes on answering, watching, training and costing, and no"
         f" deployment changes or deletes it. Bring the folder back (renamed, it is another model), or remove the model:"
-        f" `aws cloudformation delete-stack --stack-name {ModelNames(model).stack}` (docs/change-a-model.md)"
+        f" `aws cloudformation delete-stack --stack-name {ModelNames(model).stack}` (`everloop docs change-a-model`)"
     )

@@ -23,7 +23,7 @@ from everloop.model_file import ModelDeclaration
 from everloop.registry.champion_contract import champion_contract
 from everloop.shown import on_one_line
 
-NOTHING_IMPORTED = "nothing was imported; docs/data-formats.md says what is taken"
+NOTHING_IMPORTED = "nothing was imported; `everloop docs data-formats` says what is taken"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,8 @@ def _require_unchanged(account: Account, declaration: ModelDeclaration, bucket: 
     changes += against_lake(declaration, recorded_columns(s3, bucket, model, list_lake(s3, bucket, model)))
     if changes:
         raise RefusedDataError(
-            "\n".join(map(str, changes)), "nothing was imported; docs/change-a-model.md shows the way step by step"
+            "\n".join(map(str, changes)),
+            "nothing was imported; `everloop docs change-a-model` shows the way step by step",
         )
 
 

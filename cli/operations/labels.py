@@ -126,7 +126,7 @@ def read_labels(
         references = convert(file, reference, lambda: cells.keys(reference, table[reference]))
         values = convert(file, "label", lambda: cells.numbers("label", table["label"], truths=True))
     except DatasetError as error:
-        remedy = f"{_MEND}, or say how it is written: docs/data-formats.md"
+        remedy = f"{_MEND}, or say how it is written: `everloop docs data-formats`"
         raise RefusedDataError(f"{error}; nothing was sent", remedy) from error
     for sentence in cells.notes:
         note(sentence)

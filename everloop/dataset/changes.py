@@ -15,7 +15,7 @@ from everloop.serving.contract import ServingContract
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
 
-GUIDE = "docs/change-a-model.md"
+GUIDE = "`everloop docs change-a-model`"
 
 MOST_NAMED = 5
 """Objects that one sentence names."""
