@@ -1,0 +1,184 @@
+"""What a stranger has: the two wheels, an empty folder, a fresh environment; nothing of this repository."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email import message_from_string
+from email.message import Message
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+import pytest
+from packaging.requirements import Requirement
+
+from everloop.infra.node import PACKAGES
+from everloop.infra.packaging.requirements import read_lines
+
+pytestmark = pytest.mark.xdist_group("wheel")
+
+ROOT = Path(__file__).resolve().parents[2]
+UV = Path(sys.executable).with_name("uv")
+"""Where the set-up left it; pip takes its place, and more time."""
+
+ROOMS = ("cli", "everloop", "functions", "infra", "training")
+MODEL, UNTIL_HISTORY, END = "bread_sold", "2026-02-01", "2026-02-06"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with an environment of its own, and a shell in it."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *command: str, status: int = 0) -> str:
+        """What a command prints; the test fails where it ends with another status."""
+        program = shutil.which(command[0], path=self.environment["PATH"])
+        assert program is not None
+        finished = subprocess.run(
+            [program, *command[1:]], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert finished.returncode == status, finished.stdout + finished.stderr
+        return finished.stdout
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both wheels, built from the files that git knows: what lies about in a checkout is in none."""
+    clone, wheels = tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("wheels")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_symlink() or (ROOT / name).is_file():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, clone / name, follow_symlinks=False)
+    for source in (clone, clone / "localcloud"):
+        _build(source, wheels)
+    return wheels
+
+
+@pytest.fixture(scope="module")
+def project(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """``everloop init`` in an empty folder, after ``pip install 'everloop[local]'`` into an empty environment."""
+    home = tmp_path_factory.mktemp("home")
+    folder = home / "project"
+    folder.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / ".venv")], check=True)
+    python = folder / ".venv" / "bin" / "python"
+    _install(python, wheels, "everloop[local]", "pytest")
+    kept = ("LANG", "TMPDIR", "PIP_INDEX_URL", "PIP_CONFIG_FILE", "UV_CACHE_DIR", "SSL_CERT_FILE")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    # The tools behind are for Node.js, uv and pip; everloop is the project's own.
+    path = [str(python.parent), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+    environment |= {"PATH": os.pathsep.join(path), "HOME": str(home)}
+    # What only takes time, and is the same: the CDK's library unpacked, and the layers built.
+    environment[PACKAGES] = os.environ.get(PACKAGES, str(ROOT / ".cache" / "jsii"))
+    if (ROOT / ".cache" / "layers").is_dir():
+        shutil.copytree(ROOT / ".cache" / "layers", folder / ".cache" / "layers")
+    made = Project(folder, environment)
+    made.run("everloop", "init")
+    made.run("python", f"models/{MODEL}/make_data.py", "sales.csv")
+    yield made
+    shutil.rmtree(folder)
+
+
+def _build(source: Path, target: Path) -> None:
+    if UV.is_file():
+        _run(str(UV), "build", "--quiet", "--wheel", "--out-dir", str(target), str(source))
+    else:
+        _run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(target), str(source))
+
+
+def _install(python: Path, wheels: Path, *packages: str) -> None:
+    what = ["--quiet", "--find-links", str(wheels), *packages]
+    if UV.is_file():
+        _run(str(UV), "pip", "install", "--python", str(python), *what)
+    else:
+        _run(sys.executable, "-m", "pip", "--python", str(python), "install", "--no-compile", *what)
+
+
+def _run(*command: str) -> None:
+    environment = {"UV_CACHE_DIR": str(ROOT / ".cache" / "uv"), **os.environ}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_wheel_has_every_module_of_every_room_and_one_import_root(wheels: Path) -> None:
+    (wheel,) = wheels.glob("everloop-*.whl")
+    names = [PurePosixPath(name) for name in zipfile.ZipFile(wheel).namelist()]
+    assert {name.parts[0] for name in names if not name.parts[0].endswith(".dist-info")} == {"everloop"}
+    listed = subprocess.run(["git", "ls-files", *ROOMS], cwd=ROOT, capture_output=True, text=True, check=True)
+    tracked = {PurePosixPath(name) for name in listed.stdout.splitlines() if not (ROOT / name).is_symlink()}
+    wanted = {name if name.parts[0] == "everloop" else "everloop" / name for name in tracked}
+    assert len(wanted) > 250
+    assert wanted - set(names) == {PurePosixPath("everloop/training/requirements.in")}
+
+
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return message_from_string(archive.read(name).decode())
+
+
+def test_its_metadata_has_the_pins(wheels: Path) -> None:
+    (wheel,) = wheels.glob("everloop-*.whl")
+    told = metadata(wheel)
+    needs = [Requirement(line) for line in told.get_all("Requires-Dist", [])]
+    plain = {need.name: str(need.specifier) for need in needs if need.marker is None}
+    assert plain == {
+        line.requirement.name: str(line.requirement.specifier) for line in read_lines(ROOT / "requirements.txt")
+    }
+    assert "The closed machine-learning loop" in told.get_payload()
+    assert told["License-Expression"] == "Apache-2.0"
+
+
+def test_what_the_local_half_needs_is_what_is_tested_here(wheels: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = {need.name: str(need.specifier) for need in map(Requirement, project["optional-dependencies"]["local"])}
+    (local_cloud,) = wheels.glob("everloop_localcloud-*.whl")
+    told = metadata(local_cloud)
+    assert pins.pop(told["Name"]) == f"=={told['Version']}"
+    lines = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
+    tested = dict(line.partition(";")[0].split("==") for line in lines if "==" in line and not line.startswith("#"))
+    assert pins == {name: f"=={tested[name]}" for name in pins}
+
+
+def test_its_environment_has_the_wheels_alone(project: Project) -> None:
+    where = project.run("python", "-c", "import everloop.cli.main as a, localcloud as b; print(a.__file__, b.__file__)")
+    assert [Path(file).is_relative_to(project.folder / ".venv") for file in where.split()] == [True, True]
+
+
+def test_the_declarations_and_the_script_are_good(project: Project) -> None:
+    (checked,) = json.loads(project.run("everloop", "check", "--json"))
+    assert (checked["model"], checked["ok"]) == (MODEL, True)
+    told = json.loads(project.run("everloop", "try", MODEL, "--data", "sales.csv", "--json"))
+    assert told["verdict"] == "pass"
+    project.run("python", "-m", "pytest", "-q")
+
+
+def test_it_synthesizes_and_the_loop_turns(project: Project) -> None:
+    rows = pd.read_csv(project.folder / "sales.csv")
+    few = rows[rows["sold_at"] < END]
+    few.to_csv(project.folder / "few.csv", index=False)
+    project.run("everloop", "replay", MODEL, "--data", "few.csv", "--until-history", UNTIL_HISTORY)
+
+    told = json.loads((project.folder / "out" / MODEL / "summary.json").read_text(encoding="utf-8"))
+    assert told["open_links"] == []
+    assert told["rows_served"] == told["predictions_captured"] == (few["sold_at"] >= UNTIL_HISTORY).sum()
+    assert list((project.folder / ".everloop").iterdir()) == []
+    # The replay has `python app.py` synthesize what a `cdk deploy` would take.
+    stacks = {path.name.split(".")[0] for path in (project.folder / ".cache" / "assembly").glob("*/*.template.json")}
+    assert stacks == {"EverloopPlatform", "EverloopModel-bread-sold"}
+
+
+def test_nothing_is_written_over(project: Project) -> None:
+    (project.folder / "app.py").write_text("mine\n", encoding="utf-8")
+    project.run("everloop", "init", status=1)
+    assert (project.folder / "app.py").read_text(encoding="utf-8") == "mine\n"
