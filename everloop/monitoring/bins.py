@@ -7,10 +7,10 @@ below all edges, the last at or above them. A category falls into the bin of its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
+from everloop.documents.reference import FeatureReferenceDocument
 from everloop.monitoring.exceptions import ProfileFormatError
 
 MISSING = -1
@@ -92,7 +92,7 @@ class CategoryBins:
 Bins = NumberBins | CategoryBins
 
 
-def bins_from_dict(document: Mapping[str, Any]) -> Bins:
+def bins_from_dict(document: FeatureReferenceDocument) -> Bins:
     """Read what ``as_dict`` wrote.
 
     Raises

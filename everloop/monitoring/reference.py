@@ -12,13 +12,14 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
+from everloop.documents.reference import FeatureReferenceDocument, NaturalDocument, ReferenceDocument
 from everloop.json_text import read_json
 from everloop.monitoring.bins import Bins, NumberBins, bins_from_dict
 from everloop.monitoring.exceptions import ProfileFormatError
 from everloop.monitoring.profile import BinCounts, Outcomes
 from everloop.shown import shown
+from everloop.typed_json import DocumentRefusedError, read_as
 
 FORMAT = 1
 
@@ -46,7 +47,7 @@ class Natural:
     freedom: float
     spans: float
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> NaturalDocument:
         """The variation as JSON values."""
         return {"days": self.days, "distance": self.distance, "freedom": self.freedom, "spans": self.spans}
 
@@ -63,13 +64,17 @@ class FeatureReference:
         """The variation of the longest span of at most ``days`` days; None when the reference is too short."""
         return next((n for n in reversed(self.natural) if n.days <= days), None)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> FeatureReferenceDocument:
         """Bins, counts and variation in one JSON object; :meth:`from_dict` reads it."""
-        counts = {"counts": list(self.counts.counts), "missing": self.counts.missing}
-        return {**self.bins.as_dict(), **counts, "natural": [n.as_dict() for n in self.natural]}
+        return {
+            **self.bins.as_dict(),
+            "counts": list(self.counts.counts),
+            "missing": self.counts.missing,
+            "natural": [n.as_dict() for n in self.natural],
+        }
 
     @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> FeatureReference:
+    def from_dict(cls, document: FeatureReferenceDocument) -> FeatureReference:
         """Read what :meth:`as_dict` wrote."""
         counts = BinCounts(tuple(int(n) for n in document["counts"]), int(document["missing"]))
         natural = (
@@ -127,7 +132,7 @@ class Reference:
 
     def to_json(self) -> str:
         """The document ``profile.json``."""
-        document = {
+        document: ReferenceDocument = {
             "format": FORMAT,
             "rows": self.rows,
             "days": self.days,
@@ -150,11 +155,12 @@ class Reference:
             When it is none, or of another format.
         """
         try:
-            document = read_json(text)
-            if document["format"] != FORMAT:
+            found = read_json(text)
+            if isinstance(found, dict) and "format" in found and found["format"] != FORMAT:
                 raise ProfileFormatError(
-                    f"a reference of format {shown(document['format'])}; this code reads format {FORMAT}: train again"
+                    f"a reference of format {shown(found['format'])}; this code reads format {FORMAT}: train again"
                 )
+            document = read_as(ReferenceDocument, found, "reference profile", "train again")
             score, outcomes = document["score"], document["outcomes"]
             return cls(
                 rows=int(document["rows"]),
@@ -166,5 +172,7 @@ class Reference:
                 outcome_days=int(document["outcome_days"]),
                 score_unjudged=str(document.get("score_unjudged", "")),
             )
+        except DocumentRefusedError as error:
+            raise ProfileFormatError(str(error)) from error
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ProfileFormatError(f"this is no reference profile: {shown(error)}") from error

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -117,6 +118,23 @@ class TestReference:
     def test_anything_else_is_refused(self, text):
         with pytest.raises(ProfileFormatError):
             Reference.from_json(text)
+
+    def test_what_is_wrong_in_it_is_named(self):
+        rng = np.random.default_rng(1)
+        whole = json.loads(reference_of([draw(rng, 40) for _ in range(6)], declare(binary_document())).to_json())
+        name = next(iter(whole["features"]))
+        for place, value, said in (
+            (whole, {"rows": "many"}, "rows is 'many', not a whole number"),
+            (whole["features"][name], {"counts": [1, "x"]}, f"features.{name}.counts[1] is 'x', not a whole number"),
+            (whole["features"][name], {"kind": "text"}, f"features.{name}.kind is 'text', not 'number' or 'category'"),
+        ):
+            kept = dict(place)
+            place |= value
+            with pytest.raises(ProfileFormatError, match=re.escape(said)):
+                Reference.from_json(json.dumps(whole))
+            place.clear()
+            place |= kept
+        assert Reference.from_json(json.dumps(whole)).rows == whole["rows"]
 
     def test_metric_that_is_no_mean_is_refused(self):
         rng = np.random.default_rng(1)
