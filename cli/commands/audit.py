@@ -34,6 +34,8 @@ def verify(model: str | None, as_json: bool) -> None:
     output, account = Output(as_json), Account()
     names = [model] if model else account.model_names()
     verdicts = {}
+    if not names:
+        output.note("no model is deployed, so no chain was verified; `everloop check` says which are declared")
     for name in names:
         account.model(name)
         registry = account.registry(name)

@@ -15,8 +15,8 @@ from everloop.cli.operations.local_cloud import point_at
 from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.state import StateDirectory
 from localcloud.cloudformation.template import Template
-from localcloud.daemon import RunningCloud
 from localcloud.services.registry import handlers
+from support.running_cloud import RunningCloud
 from tests.cli.test_pointing_at_it import cloud as cloud
 
 TEMPLATE = {
@@ -63,4 +63,4 @@ def test_a_wrong_name_is_told_with_the_right_ones(state: Path) -> None:
     for name in ("late_train", "../x", ""):
         found = destroyed(name)
         assert isinstance(found.exception, CommandError), name
-    assert "deployed: EverloopModel-late-train" in destroyed("late_train").exception.message  # type: ignore[union-attr]  # asserted above
+    assert "deployed: EverloopModel-late-train" in str(destroyed("late_train").exception)
