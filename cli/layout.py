@@ -1,8 +1,8 @@
 """How a table is laid out: by columns where its words fit side by side, and else row by row.
 
 No word is ever broken: a hash, an ARN or a key stands on one line, so that it can be copied whole, and a sentence wraps
-between its words. Where even that is too wide, each row becomes lines of ``name  value``, and the terminal wraps what
-is wider than it is.
+between its words. Where even that is too wide, or a sentence would run down a narrow column, each row becomes lines of
+``name  value``. There a value with a word that is wider than the terminal stands on one line.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from rich.text import Text
 _BETWEEN = 3
 """Characters between two columns: a space, the line, a space."""
 
+_TALLEST = 8
+"""Lines of a cell. A table with a taller one is read row by row."""
+
 
 def lay_out(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> RenderableType:
     """What prints ``rows`` under ``columns`` within ``width`` characters, or as plain text where ``width`` is None.
@@ -27,8 +30,8 @@ def lay_out(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], w
     if width is None:
         return _plain(title, columns, rows)
     widths = _column_widths(columns, rows, width)
-    if widths is None:
-        return _by_rows(title, columns, rows)
+    if widths is None or any(len(_wrapped(c, w)) > _TALLEST for row in rows for c, w in zip(row, widths, strict=True)):
+        return _by_rows(title, columns, rows, width)
     table = Table(title=title, title_justify="left", header_style="bold", show_header=any(columns), show_edge=False)
     for column, wide in zip(columns, widths, strict=True):
         table.add_column(column, width=wide, overflow="fold")
@@ -81,7 +84,7 @@ def _share(least: list[int], most: list[int], width: int) -> list[int]:
     return widths
 
 
-def _by_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
+def _by_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> RenderableType:
     if any(columns):
         names, blocks = columns, [list(zip(columns, row, strict=True)) for row in rows]
     else:
@@ -92,8 +95,24 @@ def _by_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) 
     for number, block in enumerate(blocks):
         if number:
             lines.append(Text(""))
-        lines.extend(_line(name, value, margin) for name, value in block)
+        for name, value in block:
+            first, *more = _wrapped(value, width - margin - 2)
+            lines += [_line(name, first, margin), *(_line("", line, margin) for line in more)]
     return Group(*lines)
+
+
+def _wrapped(value: str, width: int) -> list[str]:
+    """The lines of a value that wraps between its words; one line where a word is wider than ``width``."""
+    lines = [""]
+    for word in value.split():
+        if cell_len(word) > width:
+            return [value]
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _line(name: str, value: str, margin: int) -> Text:

@@ -40,7 +40,13 @@ def test_where_the_words_fit_no_line_is_wider_than_the_terminal(width: int, rows
     printed = drawn(["a", "b"], [list(row) for row in rows], width)
     if sum(max(1, one) for one in longest) + 5 <= width:
         assert max(map(len, printed.splitlines())) <= width
-        assert "│" in printed
+
+
+@given(st.integers(40, 200), st.lists(st.tuples(st.text("ab", max_size=9), CELL.filter(lambda c: len(c) < 60))))
+def test_short_cells_stand_in_columns(width: int, rows: list[tuple[str, str]]) -> None:
+    longest = max((len(word) for row in rows for word in row[1].split()), default=0)
+    if rows and longest + 9 + 5 <= width:
+        assert "│" in drawn(["a", "b"], [list(row) for row in rows], width)
 
 
 def test_a_hash_can_be_copied_where_its_column_does_not_fit() -> None:
@@ -51,6 +57,28 @@ def test_a_hash_can_be_copied_where_its_column_does_not_fit() -> None:
 def test_rows_that_do_not_fit_stand_below_each_other() -> None:
     printed = drawn(["run", "hash"], [["r1", HASH], ["r2", HASH]], 40)
     assert printed.splitlines() == ["title", "run   r1", f"hash  {HASH}", "", "run   r2", f"hash  {HASH}"]
+
+
+def test_a_sentence_that_would_run_down_a_narrow_column_gets_the_whole_width() -> None:
+    columns = ["started", "status", "guardrail"]
+    rows = [["2013-03-01 00:20", "completed", f"{SENTENCE} {SENTENCE}"], ["2013-03-02 00:20", "baking", ""]]
+    printed = drawn(columns, rows, 36)
+    assert printed.splitlines() == [
+        "title",
+        "started    2013-03-01 00:20",
+        "status     completed",
+        "guardrail  the answers of version 1",
+        "           lose a quarter more than",
+        "           they would if they were",
+        "           put right the answers of",
+        "           version 1 lose a quarter",
+        "           more than they would if",
+        "           they were put right",
+        "",
+        "started    2013-03-02 00:20",
+        "status     baking",
+        "guardrail",
+    ]
 
 
 def test_a_sentence_wraps_between_its_words_in_its_own_column() -> None:
