@@ -60,6 +60,10 @@ def everloop() -> None:
 
     The same commands work on an AWS account and on the local cloud: credentials and endpoint come from the
     environment, as for every AWS tool.
+
+    Exit status: 0 when all went well; 1 when not, and standard error says what to type next; 2 for a command typed
+    wrong; 3 when the gate refuses a candidate (`train`, `try`); 130 when interrupted. With --json, standard output is
+    one JSON document, or empty after an error.
     """
 
 

@@ -138,11 +138,14 @@ def _target(now: datetime, span: str | None, until: str | None) -> datetime:
 
 
 @local.command()
-def env() -> None:
+@json_option
+def env(as_json: bool) -> None:
     """Print the shell commands that point every AWS tool at the local cloud, as its operator."""
-    for name, value in client_environment(_running()).items():
-        click.echo(f"export {name}={shlex.quote(value)}")
-    click.echo(f"unset {' '.join(OTHER_CREDENTIALS)}")
+    output, variables = Output(as_json), client_environment(_running())
+    output.document({"set": variables, "unset": OTHER_CREDENTIALS})
+    for name, value in variables.items():
+        output.say(f"export {name}={shlex.quote(value)}")
+    output.say(f"unset {' '.join(OTHER_CREDENTIALS)}")
 
 
 def _running() -> daemon.RunningCloud:

@@ -10,12 +10,9 @@ from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output, minute
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def runs(context: click.Context) -> None:
+@click.group()
+def runs() -> None:
     """The pipeline's runs."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
 
 
 @runs.command("list")

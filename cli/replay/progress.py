@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -67,7 +66,7 @@ class Progress:
                 f"{self.simulated:%Y-%m-%d}  {self._share():4.0%}  {self.rows:>8,} rows in {self.requests:,} requests  "
                 f"champion {self.champion}  {self.step}  ({seconds:.0f} s)"
             )
-            print(on_one_line(line), file=sys.stderr, flush=True)
+            self._console.print(on_one_line(line), soft_wrap=True)
 
     def _share(self) -> float:
         if self.simulated is None:
