@@ -88,6 +88,14 @@ def test_the_pages_are_listed_and_shown() -> None:
     assert Path(CliRunner().invoke(docs, ["limits", "--path"]).output.strip()).samefile(ROOT / "docs" / "limits.md")
 
 
+def test_machines_get_the_pages_whole() -> None:
+    pages = json.loads(CliRunner().invoke(docs, ["--json"]).output)
+    assert {"page": "your-project", "title": "A project of your own"}.items() <= pages[-1].items()
+    (found,) = [one for one in pages if one["page"] == "limits"]
+    shown = json.loads(CliRunner().invoke(docs, ["limits", "--json"]).output)
+    assert shown == {**found, "text": Path(found["path"]).read_text(encoding="utf-8")}
+
+
 @pytest.mark.parametrize("page", ["no-such-page", "../README", "decisions/0003-time-comes-with-the-event"])
 def test_a_page_that_is_not_there_is_refused(page: str) -> None:
     refused = CliRunner().invoke(docs, [page])
