@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from everloop.documents.training import BaselineDocument
-from everloop.evaluation.baselines import BASELINES, GO_BY_A_FEATURE
+from everloop.evaluation.baselines import BASELINES, GO_BY_A_FEATURE, Learned
 from everloop.evaluation.exceptions import EvaluationError
 from everloop.typed_json import DocumentRefusedError, read_as
 
@@ -37,7 +37,9 @@ class Baseline:
 
     def scores(self, rows: int, groups: Sequence[str] | None = None) -> np.ndarray:
         """The rule's answers, float64 [rows]; ``groups`` is each row's value of the feature ``by``."""
-        return BASELINES.load(self.kind).scores(self, rows, groups)
+        if self.kind in GO_BY_A_FEATURE and (groups is None or len(groups) != rows):
+            raise EvaluationError(f"the baseline needs the feature {self.by!r} of each row")
+        return BASELINES.load(self.kind).scores(Learned(self.value, self.groups), rows, groups)
 
     def as_dict(self) -> BaselineDocument:
         """The learned rule in JSON; :meth:`from_dict` reads it."""
@@ -80,5 +82,5 @@ def fit_baseline(
     wanted = kind in GO_BY_A_FEATURE
     if kind not in BASELINES.names or (wanted and (by is None or groups is None or len(groups) != len(target))):
         raise EvaluationError(f"the baseline {kind!r} by {by!r} cannot be learned from these rows")
-    value, means = BASELINES.load(kind).fit(target, groups if wanted else None)
-    return Baseline(kind, value, by if wanted else None, means)
+    learned = BASELINES.load(kind).fit(target, groups if wanted else None)
+    return Baseline(kind, learned.value, by if wanted else None, dict(learned.groups))

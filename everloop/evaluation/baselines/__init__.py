@@ -5,7 +5,8 @@ To add one: a file here whose ``RULE`` is a :class:`BaselineRule`, its tests, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from everloop.seams import Seam
@@ -13,17 +14,30 @@ from everloop.seams import Seam
 if TYPE_CHECKING:
     import numpy as np
 
-    from everloop.evaluation.baseline import Baseline
+
+@dataclass(frozen=True)
+class Learned:
+    """What a rule learned.
+
+    Attributes
+    ----------
+    value : float
+        The answer where no group's own holds.
+    groups : mapping of str to float
+        The answer to each group; empty for a rule that goes by no feature.
+    """
+
+    value: float
+    groups: Mapping[str, float]
 
 
 class BaselineRule(Protocol):
     """One kind of rule.
 
-    What it learned is a :class:`Baseline`, which goes from the training job to the evaluation as JSON: a rule keeps
-    nothing itself.
+    What it learned goes from the training job to the evaluation as JSON: a rule keeps nothing itself.
     """
 
-    def fit(self, target: np.ndarray, groups: Sequence[str] | None) -> tuple[float, dict[str, float]]:
+    def fit(self, target: np.ndarray, groups: Sequence[str] | None) -> Learned:
         """Learn from the training rows, of which there is one at least.
 
         Parameters
@@ -31,18 +45,14 @@ class BaselineRule(Protocol):
         target : float64 array, shape (rows,)
         groups : sequence of str, optional
             Each row's value of the declared feature; given where the rule goes by one.
-
-        Returns
-        -------
-        value : float
-            The answer where no group's own holds.
-        groups : dict of str to float
-            The answer to each group; empty for a rule that goes by no feature.
         """
         ...
 
-    def scores(self, fitted: Baseline, rows: int, groups: Sequence[str] | None) -> np.ndarray:
-        """The answers to ``rows`` rows, float64 [rows], finite; for classes from 0 to 1."""
+    def scores(self, learned: Learned, rows: int, groups: Sequence[str] | None) -> np.ndarray:
+        """The answers to ``rows`` rows, float64 [rows], finite; for classes from 0 to 1.
+
+        ``groups`` has a value for each row where the rule goes by a feature.
+        """
         ...
 
 

@@ -10,28 +10,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from everloop.evaluation.baseline import Baseline
-from everloop.evaluation.baselines import BaselineRule
-from everloop.evaluation.exceptions import EvaluationError
+from everloop.evaluation.baselines import BaselineRule, Learned
 
 
 class GroupMean:
     """The mean by group."""
 
-    def fit(self, target: np.ndarray, groups: Sequence[str] | None) -> tuple[float, dict[str, float]]:
+    def fit(self, target: np.ndarray, groups: Sequence[str] | None) -> Learned:
         """The overall mean, and each group's."""
         mean = float(np.mean(target))
         names, index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
         counts = np.bincount(index)
         sums = np.bincount(index, weights=np.asarray(target, dtype=np.float64))
         means = (sums + mean) / (counts + 1)
-        return mean, dict(zip(names.tolist(), means.tolist(), strict=True))
+        return Learned(mean, dict(zip(names.tolist(), means.tolist(), strict=True)))
 
-    def scores(self, fitted: Baseline, rows: int, groups: Sequence[str] | None) -> np.ndarray:
+    def scores(self, learned: Learned, rows: int, groups: Sequence[str] | None) -> np.ndarray:
         """Each row's group's mean."""
-        if groups is None or len(groups) != rows:
-            raise EvaluationError(f"the baseline needs the feature {fitted.by!r} of each row")
-        return np.array([fitted.groups.get(group, fitted.value) for group in groups], dtype=np.float64)
+        return np.array([learned.groups.get(group, learned.value) for group in groups or ()], dtype=np.float64)
 
 
 RULE: BaselineRule = GroupMean()

@@ -6,20 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from everloop.evaluation.baseline import Baseline
-from everloop.evaluation.baselines import BaselineRule
+from everloop.evaluation.baselines import BaselineRule, Learned
 
 
 class Prior:
     """The training mean."""
 
-    def fit(self, target: np.ndarray, groups: Sequence[str] | None) -> tuple[float, dict[str, float]]:
+    def fit(self, target: np.ndarray, groups: Sequence[str] | None) -> Learned:
         """The mean."""
-        return float(np.mean(target)), {}
+        return Learned(float(np.mean(target)), {})
 
-    def scores(self, fitted: Baseline, rows: int, groups: Sequence[str] | None) -> np.ndarray:
+    def scores(self, learned: Learned, rows: int, groups: Sequence[str] | None) -> np.ndarray:
         """The mean, for every row."""
-        return np.full(rows, fitted.value)
+        return np.full(rows, learned.value)
 
 
 RULE: BaselineRule = Prior()

@@ -70,13 +70,15 @@ def test_one_is_added_by_its_file_and_its_registration(monkeypatch: pytest.Monke
     source = """
     import numpy as np
 
+    from everloop.evaluation.baselines import Learned
+
 
     class Median:
         def fit(self, target, groups):
-            return float(np.median(target)), {}
+            return Learned(float(np.median(target)), {})
 
-        def scores(self, fitted, rows, groups):
-            return np.full(rows, fitted.value)
+        def scores(self, learned, rows, groups):
+            return np.full(rows, learned.value)
 
 
     RULE = Median()
