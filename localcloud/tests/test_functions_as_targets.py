@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from localcloud.core.credentials import ACCOUNT_ID, REGION
 from support.running_cloud import RunningCloud, running_cloud
@@ -150,3 +151,39 @@ def test_a_machine_gets_what_a_function_returns_under_its_own_role(cloud: Runnin
     assert json.loads(outcomes[0]["output"]) == {"kept": True}
     assert outcomes[1]["error"] == "Lambda.AccessDeniedException"
     assert kept(cloud, "returns") == [{"execution": "good"}]
+
+
+def test_a_bucket_reaches_a_function_that_lets_s3_in(cloud: RunningCloud) -> None:
+    function = keeper(cloud, "uploads")
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="uploads")
+    rules = [{"Name": "prefix", "Value": "in/"}, {"Name": "suffix", "Value": ".csv"}]
+    destination = {
+        "Id": "mine",
+        "LambdaFunctionArn": function,
+        "Events": ["s3:ObjectCreated:*"],
+        "Filter": {"Key": {"FilterRules": rules}},
+    }
+    configuration = {"LambdaFunctionConfigurations": [destination]}
+    with pytest.raises(ClientError, match=r"InvalidArgument.*does not allow it"):
+        s3.put_bucket_notification_configuration(Bucket="uploads", NotificationConfiguration=configuration)
+    assert "LambdaFunctionConfigurations" not in s3.get_bucket_notification_configuration(Bucket="uploads")
+    cloud.client("lambda").add_permission(
+        FunctionName="uploads",
+        StatementId="s3",
+        Action="lambda:InvokeFunction",
+        Principal="s3.amazonaws.com",
+        SourceArn="arn:aws:s3:::uploads",
+        SourceAccount=ACCOUNT_ID,
+    )
+    s3.put_bucket_notification_configuration(Bucket="uploads", NotificationConfiguration=configuration)
+    for key in ("in/a b.csv", "in/a.txt", "out/a.csv"):
+        s3.put_object(Bucket="uploads", Key=key, Body=b"abc")
+    s3.delete_object(Bucket="uploads", Key="in/a b.csv")
+
+    (event,) = kept(cloud, "uploads")
+    (record,) = event["Records"]
+    assert (record["eventName"], record["s3"]["bucket"]["name"]) == ("ObjectCreated:Put", "uploads")
+    assert (record["s3"]["object"]["key"], record["s3"]["object"]["size"]) == ("in/a+b.csv", 3)
+    assert record["s3"]["configurationId"] == "mine"
+    assert datetime.fromisoformat(record["eventTime"]).year == START.year

@@ -189,8 +189,8 @@ def test_a_failed_update_puts_everything_back(workbench: Any) -> None:
             r"property Targets\[0\]\.Magic is not supported",
         ),
         (
-            resource("AWS::S3::Bucket", NotificationConfiguration={"EventBridgeConfiguration": {}}),
-            "property NotificationConfiguration is not supported",
+            resource("AWS::S3::Bucket", ReplicationConfiguration={"Role": "r", "Rules": []}),
+            "property ReplicationConfiguration is not supported: there is one region here",
         ),
         (resource("AWS::SNS::Subscription", TopicArn="x"), "property Protocol is missing"),
     ],

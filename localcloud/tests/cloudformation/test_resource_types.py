@@ -475,6 +475,16 @@ def everything(workbench: Any) -> Resources:
         Value={"Fn::Sub": '{"a":"${B}"}'},
         Tags={"k": "v"},
     )
+    add(
+        "Notify",
+        "Custom::S3BucketNotifications",
+        ServiceToken=attribute("F", "Arn"),
+        BucketName=ref("LogB"),
+        NotificationConfiguration={
+            "QueueConfigurations": [{"Events": ["s3:ObjectCreated:*"], "QueueArn": attribute("Q", "Arn")}]
+        },
+        Managed=True,
+    )
     add("Meta", "AWS::CDK::Metadata", Analytics="v2:deflate64:abc")
     add("LS", "AWS::Logs::LogStream", LogGroupName=ref("LG"), LogStreamName="s")
     add(

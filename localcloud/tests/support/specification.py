@@ -9,7 +9,7 @@ from typing import Any
 
 from localcloud.services.registry import handlers
 
-SPECIFIED = sorted(set(handlers()) - {"AWS::CDK::Metadata"})
+SPECIFIED = sorted(name for name in handlers() if name.startswith("AWS::") and name != "AWS::CDK::Metadata")
 """The types that are deployed here, but for what the CDK alone knows."""
 
 

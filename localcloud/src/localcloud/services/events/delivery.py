@@ -120,6 +120,28 @@ class Sends:
         self._sender = sender
         self._operator_client = operator_client
 
+    def require(self, arn: str) -> None:
+        """Check that a function, a queue or a topic is there and lets the sender in.
+
+        Raises
+        ------
+        DeliveryError
+        """
+        service = arn.split(":")[2]
+        try:
+            if service == "lambda":
+                self._operator_client("lambda").get_function(FunctionName=arn)
+                self._require_permission(self._function_policy(arn), "lambda:InvokeFunction", arn)
+            elif service == "sqs":
+                url = self._operator_client("sqs").get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]
+                self._require_permission(self._queue_policy(url), "sqs:SendMessage", arn)
+            elif service == "sns":
+                self._require_permission(self._topic_policy(arn), "sns:Publish", arn)
+            else:
+                raise DeliveryError("NO_PERMISSIONS", f"{service} is not sent to: functions, queues and topics are")
+        except ClientError as error:
+            raise DeliveryError(error.response["Error"]["Code"], error.response["Error"].get("Message", "")) from error
+
     def lambda_function(self, arn: str, payload: str) -> None:
         """Invoke a function asynchronously."""
         client = self._client("lambda", lambda: self._function_policy(arn), "lambda:InvokeFunction", arn)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.services.events.delivery import Courier, Sender, Sends
+from localcloud.services.events.delivery import Courier, DeliveryError, Sender, Sends
 from localcloud.services.events.planner import Planner
 
-__all__ = ["Courier", "Planner", "Sender", "Sends"]
+__all__ = ["Courier", "DeliveryError", "Planner", "Sender", "Sends"]

@@ -13,6 +13,7 @@ from localcloud.cloudformation.properties import ENCRYPTION, TAGS, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map
 from localcloud.cloudformation.shapes import document_text, member_arguments
 from localcloud.services.s3.lifecycle_resource import LEFTOVERS, lifecycle_rules
+from localcloud.services.s3.notification_resource import NOTIFICATIONS, remove_notifications, write_notifications
 
 
 class Bucket(Handler):
@@ -20,7 +21,8 @@ class Bucket(Handler):
 
     type = "AWS::S3::Bucket"
     table = table_of(
-        """
+        NOTIFICATIONS
+        + """
         BucketName VersioningConfiguration(Status) ObjectLockEnabled
         ObjectLockConfiguration(ObjectLockEnabled Rule(DefaultRetention(Mode Days Years)))
         LifecycleConfiguration(Rules(Id Status Prefix ExpirationInDays))
@@ -232,6 +234,7 @@ _CONFIGURATIONS: dict[str, tuple[_Write, _Remove | None]] = {
         lambda s3, bucket: s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={}),
     ),
     "ObjectLockConfiguration": (_write_object_lock, None),
+    "NotificationConfiguration": (write_notifications, remove_notifications),
     "CorsConfiguration": (_write_cors, lambda s3, bucket: s3.delete_bucket_cors(Bucket=bucket)),
     "Tags": (_write_tags, lambda s3, bucket: s3.delete_bucket_tagging(Bucket=bucket)),
 }
