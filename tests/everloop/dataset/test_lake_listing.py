@@ -72,3 +72,13 @@ def test_a_day_that_is_none_is_told(bucket: Bucket) -> None:
     bucket.put("labels/model=late_train/date=yesterday/part.parquet")
     with pytest.raises(ValueError, match="yesterday"):
         bucket.listing()
+
+
+def test_an_import_that_was_set_aside_is_none_any_more(bucket: Bucket) -> None:
+    # GIVEN two imports; WHEN one is moved as docs/change-a-model.md moves it, THEN no query is told of it
+    bucket.put("history/model=late_train/good.parquet")
+    bucket.put("history/model=late_train/wrong.parquet", day=2)
+    assert bucket.listing().imports == ("good.parquet", "wrong.parquet")
+    bucket.put("set-aside/history/model=late_train/wrong.parquet")
+    bucket.client.delete_object(Bucket="lake", Key="history/model=late_train/wrong.parquet")
+    assert bucket.listing().imports == ("good.parquet",)
