@@ -2,11 +2,14 @@
 
 Types are what JSON has: None, bool, int, float, str, list, dict with text keys, unions, literals and typed dicts of
 these. A typed dict may have more keys than are declared: whoever wrote it may be newer. Nothing is converted.
+Dataclasses of these are read too (:func:`read_record`); of them every field has to be there, default or not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields as dataclass_fields
+from dataclasses import is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import (
@@ -16,6 +19,7 @@ from typing import (
     NotRequired,
     TypeVar,
     Union,
+    cast,
     get_args,
     get_origin,
     get_type_hints,
@@ -75,6 +79,34 @@ def read_as(kind: type[T], value: object, what: str, remedy: str) -> T:
     return value  # type: ignore[return-value]  # it was held against the kind just now
 
 
+def read_record(kind: type[T], value: object, what: str, remedy: str) -> T:
+    """The dataclass that was written as ``value``, field by field; of its fields some may be dataclasses or tuples.
+
+    Raises
+    ------
+    DocumentRefusedError
+        As :func:`read_as`.
+    """
+    return cast("T", _built(kind, read_as(cast("type[object]", kind), value, what, remedy)))
+
+
+def _built(hint: Any, value: Any) -> Any:
+    """``value``, which was found to be a ``hint``, with its dataclasses and tuples made."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        fitting = next(option for option in get_args(hint) if not list(_problems(option, value, "")))
+        return _built(fitting, value)
+    if is_dataclass(hint) and isinstance(hint, type):
+        return hint(**{name: _built(inner, value[name]) for name, (inner, _) in _declared(hint).items()})
+    if origin is tuple:
+        return tuple(_built(get_args(hint)[0], element) for element in value)
+    if origin in (list, Sequence):
+        return [_built(get_args(hint)[0], element) for element in value]
+    if origin in (dict, Mapping):
+        return {name: _built(get_args(hint)[1], inner) for name, inner in value.items()}
+    return value
+
+
 def _problems(hint: Any, value: object, place: str) -> Iterator[str]:
     """What is wrong with ``value`` where a ``hint`` belongs; ``place`` is its path, e.g. ``quality.loss``."""
     origin = get_origin(hint)
@@ -87,9 +119,9 @@ def _problems(hint: Any, value: object, place: str) -> Iterator[str]:
     elif origin is Literal:
         if not any(value == allowed and type(value) is type(allowed) for allowed in get_args(hint)):
             yield _wrong(place, value, " or ".join(repr(allowed) for allowed in get_args(hint)))
-    elif is_typeddict(hint):
+    elif is_typeddict(hint) or is_dataclass(hint):
         yield from _fields(hint, value, place)
-    elif origin in (list, Sequence):
+    elif origin in (list, Sequence, tuple):
         yield from _elements(get_args(hint)[0], value, place)
     elif origin in (dict, Mapping):
         yield from _values(get_args(hint)[1], value, place)
@@ -129,7 +161,8 @@ def _one_of(options: Sequence[Any], value: object, place: str) -> Iterator[str]:
     found = [list(_problems(option, value, place)) for option in options]
     if all(found):
         # The problems inside an option that is an object tell more than that it is none of all.
-        inside = [f for option, f in zip(options, found, strict=True) if is_typeddict(option) and type(value) is dict]
+        objects = [is_typeddict(option) or is_dataclass(option) for option in options]
+        inside = [f for is_object, f in zip(objects, found, strict=True) if is_object and type(value) is dict]
         names = " or ".join(_name(option) for option in options)
         yield from inside[0] if inside else [_wrong(place, value, names)]
 
@@ -141,7 +174,9 @@ def _name(hint: Any) -> str:
         return _name(get_args(hint)[0])
     if origin is Literal:
         return " or ".join(repr(allowed) for allowed in get_args(hint))
-    return _NAMES[{list: list, Sequence: list}.get(origin, dict) if origin or is_typeddict(hint) else hint]
+    if origin or is_typeddict(hint) or is_dataclass(hint):
+        return _NAMES[{list: list, Sequence: list, tuple: list}.get(origin, dict)]
+    return _NAMES[hint]
 
 
 def _fields(kind: Any, value: object, place: str) -> Iterator[str]:
@@ -158,8 +193,10 @@ def _fields(kind: Any, value: object, place: str) -> Iterator[str]:
 
 @cache
 def _declared(kind: Any) -> dict[str, tuple[Any, bool]]:
-    """The keys of a typed dict: their types, and whether they have to be there."""
+    """The keys of a typed dict or a dataclass: their types, and whether they have to be there."""
     hints = get_type_hints(kind, include_extras=True)
+    if is_dataclass(kind):
+        return {field.name: (hints[field.name], True) for field in dataclass_fields(kind)}
     optional = {name for name, hint in hints.items() if get_origin(hint) is NotRequired}
     return {
         name: (get_args(hint)[0], False) if name in optional else (hint, kind.__total__) for name, hint in hints.items()

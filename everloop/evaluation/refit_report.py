@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from everloop.evaluation.exceptions import ReportError
-from everloop.evaluation.report import LONGEST_REASON, Latency, ParityFacts
+from everloop.evaluation.report import Latency, ParityFacts
 from everloop.json_text import read_json
-from everloop.shown import shortened, shown
+from everloop.typed_json import DocumentRefusedError, read_record
 
 
 @dataclass(frozen=True)
@@ -97,33 +96,7 @@ class RefitReport:
             document = read_json(text)
         except ValueError as error:
             raise ReportError(f"the refit's report is not JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise ReportError("the refit's report is no JSON object")
         try:
-            return _read(document)
-        except KeyError as error:
-            raise ReportError(f"the refit's report has no {shown(error.args[0])}") from error
-        except (TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise ReportError(f"the refit's report is malformed: {shortened(str(error), LONGEST_REASON)}") from error
-
-
-def _read(document: dict[str, Any]) -> RefitReport:
-    return RefitReport(
-        model=str(document["model"]),
-        run_id=str(document["run_id"]),
-        snapshot_hash=str(document["snapshot_hash"]),
-        report_sha256=str(document["report_sha256"]),
-        rows=int(document["rows"]),
-        learned_rows=int(document["learned_rows"]),
-        learned_until=str(document["learned_until"]),
-        difference=ScoreDifference(**{str(k): float(v) for k, v in document["difference"].items()}),
-        metric=str(document["metric"]),
-        evaluated_loss=float(document["evaluated_loss"]),
-        refit_loss=float(document["refit_loss"]),
-        parity=ParityFacts(**document["parity"]),
-        latency_ms=Latency(**document["latency_ms"]),
-        artifact_bytes=int(document["artifact_bytes"]),
-        code_sha256=str(document["code_sha256"]),
-        files={str(k): str(v) for k, v in document["files"].items()},
-        evaluated_files={str(k): str(v) for k, v in document["evaluated_files"].items()},
-    )
+            return read_record(RefitReport, document, "report of a refit's check", "start a new run")
+        except DocumentRefusedError as error:
+            raise ReportError(str(error)) from error

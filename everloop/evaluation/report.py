@@ -9,10 +9,7 @@ from typing import Any
 
 from everloop.evaluation.exceptions import ReportError
 from everloop.json_text import read_json
-from everloop.shown import shortened, shown
-
-LONGEST_REASON = 300
-"""Characters of Python's own words in a message."""
+from everloop.typed_json import DocumentRefusedError, read_record
 
 
 @dataclass(frozen=True)
@@ -175,11 +172,11 @@ class Latency:
 
 @dataclass(frozen=True)
 class DayQuality:
-    """The gate's metric on the test rows of one UTC day."""
+    """The gate's metric on the test rows of one UTC day; None where they do not define it."""
 
     day: str
     rows: int
-    value: float
+    value: float | None
 
 
 @dataclass(frozen=True)
@@ -260,62 +257,26 @@ class Report:
             document = read_json(text)
         except ValueError as error:
             raise ReportError(f"the report is not JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise ReportError("the report is no JSON object")
         try:
-            return _read(document)
-        except KeyError as error:
-            raise ReportError(f"the report has no {shown(error.args[0])}") from error
-        except (TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise ReportError(f"the report is malformed: {shortened(str(error), LONGEST_REASON)}") from error
+            return read_record(Report, _unpaired(document), "report of an evaluation", "evaluate again")
+        except DocumentRefusedError as error:
+            raise ReportError(str(error)) from error
 
 
-def _read(document: dict[str, Any]) -> Report:
+def _unpaired(document: object) -> object:
+    """The document with its two differences as the record has them; an undefined one is null, and no number here."""
+    if not isinstance(document, dict) or not isinstance(document.get("paired"), dict):
+        return document
     paired = document["paired"]
-    return Report(
-        model=str(document["model"]),
-        run_id=str(document["run_id"]),
-        snapshot_hash=str(document["snapshot_hash"]),
-        problem_type=str(document["problem_type"]),
-        rows=int(document["rows"]),
-        days=int(document["days"]),
-        candidate=_metrics(document["candidate"]),
-        baseline=_metrics(document["baseline"]),
-        champion=None if document["champion"] is None else _metrics(document["champion"]),
-        champion_version=document["champion_version"],
-        classes=_optional(ClassCounts, document["classes"]),
-        paired_baseline=_paired(paired["baseline"]),
-        paired_champion=_paired(paired["champion"]),
-        parity=_optional(ParityFacts, document["parity"]),
-        probes=_optional(ProbeFacts, document["probes"]),
-        latency_ms=_optional(Latency, document["latency_ms"]),
-        artifact_bytes=document["artifact_bytes"],
-        code_sha256=str(document["code_sha256"]),
-        champion_rows=document["champion_rows"],
-        champion_learned_until=document["champion_learned_until"],
-        files={str(k): str(v) for k, v in document["files"].items()},
-        quality_over_days=tuple(DayQuality(**d) for d in document["quality_over_days"]),
-    )
+    known = {
+        f"paired_{other}": {**found, "difference": math.nan} if _is_undefined(found) else found
+        for other, found in paired.items()
+    }
+    return {**{name: value for name, value in document.items() if name != "paired"}, **known}
 
 
-def _metrics(document: dict[str, Any]) -> dict[str, MetricValue]:
-    return {str(name): MetricValue(**{**value, "parts": _parts(value["parts"])}) for name, value in document.items()}
-
-
-def _paired(document: dict[str, Any] | None) -> PairedDifference | None:
-    if document is None:
-        return None
-    difference = document["difference"]
-    known = {"difference": math.nan if difference is None else difference}
-    return PairedDifference(**{**document, **known, "parts": _parts(document["parts"])})
-
-
-def _parts(document: dict[str, Any] | None) -> Parts | None:
-    return None if document is None else Parts(**{**document, "by_row": _optional(Parts, document["by_row"])})
-
-
-def _optional(kind: type, document: dict[str, Any] | None) -> Any:
-    return None if document is None else kind(**document)
+def _is_undefined(found: object) -> bool:
+    return isinstance(found, dict) and "difference" in found and found["difference"] is None
 
 
 def _finite(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, NotRequired, TypedDict
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everloop.exceptions import TerminalError
-from everloop.typed_json import MOST_PROBLEMS, DocumentRefusedError, InstantText, read_as
+from everloop.typed_json import MOST_PROBLEMS, DocumentRefusedError, InstantText, read_as, read_record
 
 
 class Inner(TypedDict):
@@ -91,6 +92,41 @@ def test_a_refusal_does_not_grow_with_the_document() -> None:
         read(GOOD | {"listed": [{"count": "x" * 10_000, "share": None}] * 10_000})
     assert str(refused.value).count("listed[") == MOST_PROBLEMS
     assert len(str(refused.value)) < 2000
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    share: float | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    parts: dict[str, Part]
+    listed: tuple[Part, ...] = ()
+    best: Part | None = None
+
+
+def test_a_record_is_made_of_what_was_written_of_it() -> None:
+    for record in (Record({}), Record({"a": Part("x", 0.5)}, (Part("y"), Part("z", 1)), Part("b"))):
+        written = json.loads(json.dumps(asdict(record)))
+        assert read_record(Record, written, "record", "write it again") == record
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"best": {"name": "x"}}, "best.share is missing"),
+        ({"best": 3}, "best is 3, not an object or null"),
+        ({"listed": "x"}, "listed is 'x', not a list"),
+        ({"listed": [{"name": 1, "share": None}]}, "listed[0].name is 1, not a text"),
+        ({"parts": {"a": None}}, "parts.a is None, not an object"),
+    ],
+)
+def test_a_record_that_is_not_whole_is_refused_by_its_place(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(DocumentRefusedError) as refused:
+        read_record(Record, asdict(Record({})) | {"listed": []} | change, "record", "write it again")
+    assert said in str(refused.value)
 
 
 JSON = st.recursive(

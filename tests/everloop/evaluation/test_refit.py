@@ -135,18 +135,18 @@ def test_the_report_is_read_as_it_was_written() -> None:
 def test_a_report_that_lacks_something_is_refused(name: str) -> None:
     document = json.loads(GOOD.to_json())
     del document[name]
-    with pytest.raises(ReportError, match=f"no '{name}'"):
+    with pytest.raises(ReportError, match=f"{name} is missing"):
         RefitReport.from_json(json.dumps(document))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '"x"', "null", "[" * 100_000])
 def test_what_is_no_report_is_refused(text: str) -> None:
-    with pytest.raises(ReportError, match=r"is not JSON|is no JSON object"):
+    with pytest.raises(ReportError, match=r"is not JSON|it is .*, not an object"):
         RefitReport.from_json(text)
 
 
 @pytest.mark.parametrize(("name", "value"), [("rows", "many"), ("difference", 7), ("parity", None), ("files", [])])
 def test_a_report_with_another_kind_of_value_is_refused(name: str, value: Any) -> None:
     document = json.loads(GOOD.to_json()) | {name: value}
-    with pytest.raises(ReportError, match="malformed"):
+    with pytest.raises(ReportError, match=f"{name} is .*, not "):
         RefitReport.from_json(json.dumps(document))
