@@ -51,6 +51,8 @@ class Service:
         action is decided against ``*``.
     has_one_url : bool
         Whether moto answers all of its requests at one URL, so that they need no routing.
+    metrics : frozenset of str
+        The metrics that it puts: namespace, a space and name.
     executes : callable
         Whether a request to this path is executed: some signing names stand for several APIs.
     """
@@ -65,6 +67,7 @@ class Service:
     settings: str | None = None
     accesses: str | None = "accesses"
     has_one_url: bool = True
+    metrics: frozenset[str] = frozenset()
     executes: Callable[[str], bool] = lambda path: True
 
     def hook_modules(self) -> list[Hook]:
@@ -84,3 +87,8 @@ class Service:
 
     def _module(self, name: str) -> Any:
         return importlib.import_module(f"{self.package}.{name}")
+
+
+def metrics_of(namespace: str, names: str) -> frozenset[str]:
+    """Metrics of a namespace, from a text that lists their names."""
+    return frozenset(f"{namespace} {name}" for name in names.split())

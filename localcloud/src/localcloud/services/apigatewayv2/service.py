@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.services.service import Service
+from localcloud.services.service import Service, metrics_of
 
 SERVICE = Service(
     package="localcloud.services.apigatewayv2",
@@ -11,4 +11,5 @@ SERVICE = Service(
     hooks=("hook",),
     has_one_url=False,
     executes=lambda path: path.startswith("/v2/"),  # REST APIs have the same signing name
+    metrics=metrics_of("AWS/ApiGateway", "Count 4xx 5xx Latency IntegrationLatency"),
 )

@@ -11,6 +11,7 @@ from typing import Any
 from localcloud.core.context import CloudContext
 from localcloud.iam.policy import AccessRequest, Principal, decide_for_principal
 from localcloud.services.cloudwatch.alarms import TREATMENTS, Alarm, AlarmSettings, Transition, is_comparison
+from localcloud.services.cloudwatch.emitted import metric_problem
 from localcloud.services.cloudwatch.metrics import Bucket, MetricError, MetricName
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,9 @@ def alarm_settings(given: Mapping[str, Any], arn: str) -> AlarmSettings:
             )
     if not is_comparison(given["ComparisonOperator"]):
         raise MetricError("InvalidParameterValue", f"ComparisonOperator {given['ComparisonOperator']} is not executed")
+    problem = metric_problem(given["Namespace"], given["MetricName"])
+    if problem:
+        raise MetricError("InvalidParameterValue", problem)
     statistic = given.get("Statistic") or given.get("ExtendedStatistic")
     if not statistic:
         raise MetricError("ValidationError", "one of Statistic and ExtendedStatistic is needed")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from localcloud.cloudformation.intrinsics import Made
-from localcloud.cloudformation.properties import TAGS, table_of
-from localcloud.cloudformation.resource import Handler, Place, Properties, ignoring, names
+from collections.abc import Iterator
+
+from localcloud.cloudformation.intrinsics import Made, is_known
+from localcloud.cloudformation.properties import TAGS, Problem, table_of
+from localcloud.cloudformation.resource import Handler, Place, Properties, ignoring, known, names
 from localcloud.cloudformation.shapes import call_arguments, document_text
+from localcloud.services.cloudwatch.emitted import metric_problem
 
 
 class Alarm(Handler):
@@ -29,6 +32,20 @@ class Alarm(Handler):
     attributes = names("Arn")
     create_only = names("AlarmName")
     name_property = "AlarmName"
+
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """Alarms that nothing would set off."""
+        namespace, metric = known(properties, "Namespace"), known(properties, "MetricName")
+        problem = metric_problem(namespace, metric) if namespace and metric else None
+        if problem:
+            yield Problem("MetricName", f"can not be had: {problem}")
+        period = known(properties, "Period")
+        if period is not None and (int(period) < 60 or int(period) % 60):
+            yield Problem("Period", f"is {period}: the local cloud executes multiples of 60")
+        for kind in ("AlarmActions", "OKActions", "InsufficientDataActions"):
+            for action in properties.get(kind) or ():
+                if is_known(action) and str(action).split(":")[2:3] not in (["sns"], ["lambda"]):
+                    yield Problem(kind, f"has {action}: topics and functions are told")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Put the alarm."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.services.service import Service
+from localcloud.services.service import Service, metrics_of
 
 SERVICE = Service(
     package="localcloud.services.lambda_",
@@ -11,4 +11,5 @@ SERVICE = Service(
     hooks=("hook",),
     settings="lambda",
     resources=("resource", "version_resource"),
+    metrics=metrics_of("AWS/Lambda", "Invocations Errors Throttles Duration"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.services.service import Service
+from localcloud.services.service import Service, metrics_of
 
 SERVICE = Service(
     package="localcloud.services.sns",
@@ -10,4 +10,5 @@ SERVICE = Service(
     backend="sns",
     hooks=("hook", "limits"),
     has_one_url=False,
+    metrics=metrics_of("AWS/SNS", "NumberOfMessagesPublished PublishSize"),
 )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from localcloud.services.service import Service
+from localcloud.services.service import Service, metrics_of
 
 SERVICE = Service(
     package="localcloud.services.stepfunctions",
     signing_name="states",
     backend="stepfunctions",
     hooks=("hook", "limits"),
+    metrics=metrics_of(
+        "AWS/States",
+        "ExecutionsStarted ExecutionsSucceeded ExecutionsFailed ExecutionsTimedOut ExecutionsAborted ExecutionTime",
+    ),
 )
