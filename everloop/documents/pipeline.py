@@ -38,20 +38,30 @@ class RunClosed(TypedDict):
     status: str
 
 
-class GateState(TypedDict):
-    """``gate``: the verdict on the candidate, its metrics, and the hash of the report that was judged."""
+class VerdictDocument(TypedDict):
+    """The gate's verdict; see :class:`everloop.evaluation.gate.Verdict`."""
 
     verdict: Literal["pass", "fail"]
     reasons: list[ReasonDocument]
+
+
+class GateState(VerdictDocument):
+    """``gate``: the verdict on the candidate, its metrics, and the hash of the report that was judged."""
+
     metrics: dict[str, float]
     report_sha256: str
 
 
-class RefitState(TypedDict):
-    """``refit``: which sibling serves, and the hash of the check's report; None where there is none."""
+class RefitDecisionDocument(TypedDict):
+    """Which of two siblings serves, and why; see :class:`everloop.evaluation.refit.RefitDecision`."""
 
     serves: Literal["refit", "evaluated"]
     reasons: list[ReasonDocument]
+
+
+class RefitState(RefitDecisionDocument):
+    """``refit``: which sibling serves, and the hash of the check's report; None where there is none."""
+
     report_sha256: str | None
 
 

@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from everloop.documents.pipeline import VerdictDocument
 from everloop.evaluation.advice import advice, threshold_advice
 from everloop.evaluation.bounds import (
     FEWEST_OF_A_CLASS,
@@ -55,7 +56,7 @@ class Verdict:
     passed: bool
     reasons: tuple[Reason, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> VerdictDocument:
         """The verdict as JSON values: ``verdict`` is ``pass`` or ``fail``, ``reasons`` as :meth:`Reason.as_dict`."""
         return {
             "verdict": "pass" if self.passed else "fail",

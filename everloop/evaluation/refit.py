@@ -18,8 +18,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from everloop.documents.pipeline import RefitDecisionDocument
 from everloop.evaluation.gate import costs, parity_reasons
 from everloop.evaluation.refit_report import RefitReport, ScoreDifference
 from everloop.reasons import Reason, checked
@@ -62,7 +63,7 @@ class RefitDecision:
     serves: Serves
     reasons: tuple[Reason, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> RefitDecisionDocument:
         """The decision as JSON values: ``serves``, and ``reasons`` as :meth:`Reason.as_dict`."""
         return {"serves": self.serves, "reasons": [reason.as_dict() for reason in self.reasons]}
 

@@ -164,12 +164,7 @@ def _judge_candidate(event: CandidateEvent, using: Services) -> GateState:
     verdict = decide(report, using.declaration.gate, expected)
     metrics = {name: found.value for name, found in report.candidate.items() if found.value is not None}
     # The files lie where the jobs can still write: the report's hash fixes it, and it fixes the evaluated files.
-    return {
-        "verdict": "pass" if verdict.passed else "fail",
-        "reasons": [reason.as_dict() for reason in verdict.reasons],
-        "metrics": metrics,
-        "report_sha256": hashlib.sha256(content).hexdigest(),
-    }
+    return {**verdict.as_dict(), "metrics": metrics, "report_sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _judge_refit(event: RefitEvent, using: Services) -> RefitState:
@@ -201,8 +196,7 @@ def _judge_refit(event: RefitEvent, using: Services) -> RefitState:
 
 
 def _refit_state(decision: refit.RefitDecision, report_sha256: str | None) -> RefitState:
-    reasons = [reason.as_dict() for reason in decision.reasons]
-    return {"serves": decision.serves, "reasons": reasons, "report_sha256": report_sha256}
+    return {**decision.as_dict(), "report_sha256": report_sha256}
 
 
 def read_report(s3: Any, uri: str, name: str = "report.json") -> bytes:
