@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +31,12 @@ from everloop.dataset.file_format import FileFormat
     help="CSV or Parquet with the declared columns, in any order.",
 )
 @click.option("--until-history", required=True, type=click.DateTime(), help="Rows before this date (UTC) are history.")
+@click.option(
+    "--train-again-every",
+    type=click.IntRange(min=1),
+    metavar="DAYS",
+    help="Where the first candidate is refused: go on without a champion, and train again after so many days.",
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where the evidence goes. [out/MODEL]")
 @click.option("--skip-refused", is_flag=True, help="Leave bad rows out: they are told, and not asked about.")
 @file_format_options()
@@ -40,6 +46,7 @@ def replay(
     model: str,
     data: Path,
     until_history: datetime,
+    train_again_every: int | None,
     out: Path | None,
     skip_refused: bool,
     file_format: FileFormat,
@@ -47,6 +54,9 @@ def replay(
     as_json: bool,
 ) -> None:
     """Live through the history of MODEL on a local cloud of its own, with its clock moved.
+
+    Where the gate refuses the first candidate, the replay ends and says what helps. With --train-again-every it goes
+    on: rows that nobody answers become history once their outcomes are known, and the next candidate learns from them.
 
     Exit status 0 means that the loop really closed.
     """
@@ -66,7 +76,15 @@ def replay(
         synthesize=partial(synthesize_project, models_directory=models_directory),
     )
     try:
-        result = run_replay(cloud, declaration, rows, out or Path("out") / model, quiet=False, started=started)
+        result = run_replay(
+            cloud,
+            declaration,
+            rows,
+            out or Path("out") / model,
+            quiet=False,
+            started=started,
+            train_again_every=None if train_again_every is None else timedelta(days=train_again_every),
+        )
     finally:
         cloud.running.stop()
         shutil.rmtree(state, ignore_errors=True)

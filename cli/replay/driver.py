@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import pandas as pd
+
 from everloop.cli.account import Account, DeployedModel
 from everloop.cli.operations.labels import send_labels
 from everloop.cli.operations.predictions import predict
 from everloop.cli.operations.status import model_alarms
 from everloop.cli.operations.stories import describe
-from everloop.cli.operations.training import follow, start_training, verdict_of
 from everloop.cli.replay.answers import Answers
 from everloop.cli.replay.asking import Refusal, ask, batches
-from everloop.cli.replay.exceptions import LoopNotClosedError
+from everloop.cli.replay.first_champion import FirstChampion
 from everloop.cli.replay.progress import Progress
 from everloop.cli.replay.stream import Outcomes, Questions, ReplayData, timeline
 from everloop.cli.signed_http import SignedHttpClient
@@ -36,6 +37,8 @@ class Drive:
         Moves the cloud's clock to an instant and returns once everything due by then is done.
     memory_mb : callable
         What the cloud and its children hold now, in MB.
+    train_again_every : timedelta or None
+        Where the gate refuses the first candidate: how long until the next one is trained. None ends the replay.
     """
 
     account: Account
@@ -44,26 +47,35 @@ class Drive:
     advance: Callable[[datetime], object]
     memory_mb: Callable[[], float]
     progress: Progress
+    train_again_every: timedelta | None = None
     answers: Answers = field(default_factory=Answers)
     refused: list[Refusal] = field(default_factory=list)
     requests: int = 0
     labels_sent: int = 0
     peak_memory_mb: float = 0.0
+    first: FirstChampion = field(init=False)
     _audited: int = 0
     _alarms: set[str] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.first = FirstChampion(
+            self.account, self.declaration, self.data, self._move, self.progress, self.train_again_every
+        )
+
     def run(self) -> None:
-        """Train the first champion, then live through the stream.
+        """Train until something serves, then live through the rest of the stream.
 
         Raises
         ------
         LoopNotClosedError
-            The first model never came to serve.
+            No model ever came to serve.
         ApiRefusedError
             The endpoint does not take this caller's requests at all, or refused labels. Rows that it refuses are kept
             in ``refused``.
         """
-        self._train_first_champion()
+        self._move(self.data.starts_at)
+        self.first.train(self.data.starts_at)
+        self._look_around()
         model = self.account.model(self.declaration.model)
         http = SignedHttpClient(self.account, model)
         day: datetime | None = None
@@ -72,33 +84,17 @@ class Drive:
             if day is None or event.at.date() > day.date():
                 day = event.at
                 self._look_around()
-            if isinstance(event, Questions):
+            if isinstance(event, Outcomes):
+                self._send(http, model, self.first.learn(event.rows, event.at), event.at)
+            elif self.first.serves:
                 self._ask(http, model, event)
             else:
-                self._send(http, model, event)
+                self.first.wait([str(row[self.declaration.data.key]) for row in event.instances])
             self.progress.show()
+        self.first.require()
         self._move(event.at + SETTLE)
         self._look_around()
         http.close()
-
-    def _train_first_champion(self) -> None:
-        name = self.declaration.model
-        self._move(self.data.starts_at)
-        run_id = start_training(self.account, name, reason="first champion", trigger="first")
-        for step in follow(self.account, name, run_id):
-            self.progress.step = f"{step.state} {step.event} {step.detail}".strip()
-            self.progress.show()
-        self._move(self.data.starts_at)
-        verdict = verdict_of(self.account, name, run_id)
-        if self.account.registry(name).versions.champion() is None:
-            failed = [r["sentence"] for r in verdict.reasons if not r.get("passed")]
-            why = verdict.cause or " ".join(failed) or verdict.status
-            raise LoopNotClosedError(
-                f"the first model of {name} does not serve: {why}",
-                f"mend models/{name} (the gate's limits, the training script) and replay again",
-            )
-        self._look_around()
-        self.progress.step = "serving"
 
     def _ask(self, http: SignedHttpClient, model: DeployedModel, questions: Questions) -> None:
         key = self.declaration.data.key
@@ -117,16 +113,16 @@ class Drive:
                     self.answers.add(questions.at, [str(row[key]) for row in rows], answer)
         self.progress.requests, self.progress.rows = self.requests, len(self.answers.key)
 
-    def _send(self, http: SignedHttpClient, model: DeployedModel, outcomes: Outcomes) -> None:
+    def _send(self, http: SignedHttpClient, model: DeployedModel, rows: pd.DataFrame, at: datetime) -> None:
         data = self.declaration.data
-        known = outcomes.rows[outcomes.rows[data.target].notna()]
+        known = rows[rows[data.target].notna()]
         pairs = [(str(k), float(v)) for k, v in zip(known[data.key], known[data.target], strict=True)]
         # A row that was refused has no prediction whose outcome could be sent.
         pairs = [(key, label) for key, label in pairs if self.answers.has(key)]
         labels = [{"prediction_id": self.answers.prediction_id_of(key), "label": label} for key, label in pairs]
         self.labels_sent += send_labels(http, model, labels)
         for key, label in pairs:
-            self.answers.add_label(key, label, outcomes.at)
+            self.answers.add_label(key, label, at)
 
     def _move(self, to: datetime) -> None:
         self.advance(to)
@@ -147,5 +143,6 @@ class Drive:
         self._alarms = alarms
         champion, active = registry.versions.champion(), registry.runs.active()
         self.progress.champion = f"version {champion.version}" if champion else "none"
-        self.progress.step = f"run {active.run_id}" if active else "serving"
+        idle = "serving" if champion else "no champion yet"
+        self.progress.step = f"run {active.run_id}" if active else idle
         self.peak_memory_mb = max(self.peak_memory_mb, self.memory_mb())

@@ -23,6 +23,11 @@ def tell(output: Output, result: ReplayResult) -> None:
         f"of {found.audit['records']} records {intact}; {found.wall_seconds:.0f} s, "
         f"{found.peak_memory_mb:,.0f} MB at most"
     )
+    if found.rows_without_champion:
+        output.say(
+            f"{found.rows_without_champion:,} rows of the first {found.days_without_champion:.1f} days could not be "
+            "answered: nothing served yet. They became history, and the figures above are without them."
+        )
     output.say("Look further:")
     for name, holds in (
         (PICTURE_FILE, "quality over time, events marked"),
@@ -51,6 +56,8 @@ def _months(output: Output, found: Summary) -> None:
 
 def _events(output: Output, found: Summary) -> None:
     events = [(r["at"], "retraining", told(r)) for r in found.retrainings]
+    # Of a first candidate that came to serve, the promotion tells.
+    events += [(r["at"], "refused", told(r)) for r in found.first_candidates if r["verdict"] != "pass"]
     serves: dict[int | None, ServingFacts] = {one["version"]: one for one in found.serving}
     events += [(p["at"], "promotion", _of_version(p) + served(serves.get(p["version"]))) for p in found.promotions]
     events += [(r["at"], "rollback", _of_version(r)) for r in found.rollbacks]
@@ -64,7 +71,7 @@ def told(retraining: RetrainingFacts) -> str:
     against = [r["sentence"] for r in retraining["reasons"] if not r.get("passed")]
     if retraining["cause"]:
         against.append(retraining["cause"])
-    return f"{text} Against it: {' '.join(against)}" if against else text
+    return f"{text.removesuffix('.')}. Against it: {' '.join(against)}" if against else text
 
 
 def served(serving: ServingFacts | None) -> str:

@@ -39,11 +39,14 @@ def run_replay(
     *,
     quiet: bool,
     started: float,
+    train_again_every: timedelta | None = None,
 ) -> ReplayResult:
     """Import the history, drive the stream and write the evidence into ``directory``.
 
     Parameters
     ----------
+    train_again_every : timedelta, optional
+        As :class:`everloop.cli.replay.driver.Drive` takes it.
     started : float
         ``time.monotonic()`` when the replay began, for ``wall_seconds``.
     """
@@ -60,6 +63,7 @@ def run_replay(
             advance=lambda to: cloud.running.advance(to),
             memory_mb=lambda: float(cloud.running.memory()["peak_mb"]),
             progress=progress,
+            train_again_every=train_again_every,
         )
         ended_early = None
         try:
@@ -140,6 +144,9 @@ def _summarise(
         audit={"records": verdict.chain.records, "intact": verdict.sound, "head": verdict.chain.head},
         champions_at_once=summary.champions_at_once(records),
         days=drive.data.days(),
+        days_without_champion=summary.days_without_champion(drive.data.starts_at, records),
+        rows_without_champion=drive.first.rows_waited,
+        first_candidates=summary.first_candidates(store.runs.all()),
         window_days=declaration.monitoring.window_hours / 24,
         wall_seconds=0.0,
         setup_seconds=_setup_seconds(),
@@ -177,7 +184,7 @@ def marks(found: summary.Summary) -> list[Mark]:
     ]
     refused = [
         Mark(_instant(run["at"]), "refused", f"candidate refused ({run['trigger']})")
-        for run in found.retrainings
+        for run in (*found.first_candidates, *found.retrainings)
         if run["verdict"] == "fail"
     ]
     rolled_back = [

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 
 from everloop.cli.replay.asking import Refusal
+from everloop.cli.replay.first_champion import FIRST
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.significance import metric_value
+from everloop.instants import parse_instant
 from everloop.reasons import ReasonDocument
 from everloop.registry.records import AuditRecord, Run, Version
 from everloop.registry.states import SERVING
@@ -31,7 +35,7 @@ MonthQuality = dict[str, Any]
 
 
 class RetrainingFacts(TypedDict):
-    """A training run after the first: when, what set it off, why, and the verdict."""
+    """A training run: when, what set it off, why, and the verdict."""
 
     at: str
     run_id: str
@@ -117,6 +121,9 @@ class Summary:
     frozen_model: FrozenModel = field(default_factory=FrozenModel)
     serving: list[ServingFacts] = field(default_factory=list)
     open_links: list[str] = field(default_factory=list)
+    rows_without_champion: int = 0
+    days_without_champion: float = 0.0
+    first_candidates: list[RetrainingFacts] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The summary as JSON values."""
@@ -166,22 +173,35 @@ def by_day(predictions: pd.DataFrame, problem_type: str) -> pd.DataFrame:
 
 
 def retrainings(runs: Iterable[Run]) -> list[RetrainingFacts]:
-    """Every training run after the first, oldest first: when, what set it off, why, and the verdict."""
+    """Every training run after the first champion's, oldest first: when, what set it off, why, and the verdict."""
     trained = sorted((r for r in runs if r.kind == "train"), key=lambda r: r.started_at)
-    return [
-        {
-            "at": run.started_at,
-            "run_id": run.run_id,
-            "trigger": run.trigger.get("kind"),
-            "reason": run.trigger.get("reason"),
-            "verdict": run.verdict or run.status,
-            "status": run.status,
-            "version": run.version,
-            "reasons": run.gate_reasons,
-            "cause": run.cause,
-        }
-        for run in trained[1:]
-    ]
+    return [_told(run) for run in trained if run.trigger.get("kind") != FIRST]
+
+
+def first_candidates(runs: Iterable[Run]) -> list[RetrainingFacts]:
+    """The training runs for a first champion, oldest first, as :func:`retrainings` tells the others."""
+    trained = sorted((r for r in runs if r.kind == "train"), key=lambda r: r.started_at)
+    return [_told(run) for run in trained if run.trigger.get("kind") == FIRST]
+
+
+def _told(run: Run) -> RetrainingFacts:
+    return {
+        "at": run.started_at,
+        "run_id": run.run_id,
+        "trigger": run.trigger.get("kind"),
+        "reason": run.trigger.get("reason"),
+        "verdict": run.verdict or run.status,
+        "status": run.status,
+        "version": run.version,
+        "reasons": run.gate_reasons,
+        "cause": run.cause,
+    }
+
+
+def days_without_champion(starts_at: datetime, records: Iterable[AuditRecord]) -> float:
+    """Days from the replay's begin to the first promotion; 0 where the first candidate came to serve at once."""
+    first = next(parse_instant(r.at) for r in records if r.action == "promoted")
+    return round(max(0.0, (first - starts_at) / timedelta(days=1)), 3)
 
 
 def serving(versions: Iterable[Version]) -> list[ServingFacts]:
@@ -249,6 +269,7 @@ def refusals(refused: Iterable[Refusal]) -> list[RefusalFacts]:
 def open_links(summary: Summary) -> list[str]:
     """What keeps the loop from being closed, each as a sentence; empty when it is closed."""
     served, captured = summary.rows_served, summary.predictions_captured
+    watched_days = summary.days - math.ceil(summary.days_without_champion)
     refused = "; ".join(
         f"{r['rows']} with {r['status']} {r['code']} (row {r['key']}: {r['message']})" for r in summary.refusals
     )
@@ -262,8 +283,8 @@ def open_links(summary: Summary) -> list[str]:
         ),
         (bool(summary.promotions), "no version was ever promoted"),
         (
-            summary.drift_windows["recorded"] * summary.window_days >= summary.days - summary.window_days,
-            f"{summary.days} days were lived through and {summary.drift_windows['recorded']} windows monitored",
+            summary.drift_windows["recorded"] * summary.window_days >= watched_days - summary.window_days,
+            f"{watched_days:g} days had a champion and {summary.drift_windows['recorded']} windows were monitored",
         ),
         (summary.drift_windows["evaluated"] > 0, "no window was evaluated for drift"),
         (summary.audit["intact"], "the audit chain is not intact"),

@@ -1,0 +1,96 @@
+"""A replay whose first candidates the gate refuses goes on without a champion, where it is asked to."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.loop.models import BAKERY, BAKERY_DOCUMENT, BAKERY_SCRIPT, ROOT, write_sales
+
+DAYS, HISTORY_DAYS, FEW_DAYS = 22, 9, 9
+"""Of the first days only one shop of three tells its sales: a test part of five such days has 120 rows."""
+
+EVERY = 3
+A_DAY = 72
+
+
+@dataclass(frozen=True)
+class Replayed:
+    status: int
+    err: str
+    out: Path
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return json.loads((self.out / "summary.json").read_text(encoding="utf-8"))
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        return pd.read_parquet(self.out / "predictions.parquet")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bakery whose gate asks for 300 test rows, and its sales."""
+    folder = tmp_path_factory.mktemp("going_on")
+    model = folder / "models" / BAKERY
+    model.mkdir(parents=True)
+    document = copy.deepcopy(BAKERY_DOCUMENT)
+    document["data"]["minimum_rows"] = 150
+    document["gate"]["minimum_test_rows"] = 300
+    (model / "model.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    (model / "train.py").write_text(BAKERY_SCRIPT, encoding="utf-8")
+    rows = pd.read_csv(write_sales(folder / "all.csv", begin="2024-05-23", days=DAYS))
+    early = pd.to_datetime(rows["sold_at"]) < pd.Timestamp("2024-05-23", tz="UTC") + pd.Timedelta(days=FEW_DAYS)
+    rows[~early | (rows["shop"] == "market")].to_csv(folder / "sales.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def went_on(folder: Path) -> Replayed:
+    out = folder / "out"
+    command = [sys.executable, "-c", "from everloop.cli.main import main; main()", "replay", BAKERY]
+    command += ["--data", str(folder / "sales.csv"), "--until-history", "2024-06-01", "--out", str(out)]
+    command += ["--models-directory", str(folder / "models"), "--train-again-every", str(EVERY)]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return Replayed(finished.returncode, finished.stdout + finished.stderr, out)
+
+
+def test_it_goes_on_without_a_champion_until_a_candidate_passes(went_on: Replayed) -> None:
+    assert went_on.status == 0, went_on.err
+    told = went_on.summary
+    assert told["open_links"] == []
+    assert [c["verdict"] for c in told["first_candidates"]] == ["fail", "fail", "pass"]
+    begin, *later = [pd.Timestamp(c["at"]) for c in told["first_candidates"]]
+    # The outcomes of a day are known two hours after its end, and the next training waits for them.
+    assert [(at - begin).round("1h") for at in later] == [pd.Timedelta(days=n, hours=2) for n in (3, 6)]
+    test_rows = [next(r for r in c["reasons"] if r["code"] == "minimum_test_rows") for c in told["first_candidates"]]
+    # The last hour of history had no outcome yet, and never gets one.
+    assert [r["value"] for r in test_rows] == [120, 3 * A_DAY + 2 * 24 - 1, 5 * A_DAY], "all days until then"
+    assert told["retrainings"] == []
+    assert [p["version"] for p in told["promotions"]] == [3]
+
+
+def test_rows_that_nobody_could_answer_are_counted_and_said(went_on: Replayed) -> None:
+    told, stream = went_on.summary, (DAYS - HISTORY_DAYS) * A_DAY
+    assert told["rows_without_champion"] == 6 * A_DAY + 2 * 3, "all rows of six days and two hours"
+    assert told["days_without_champion"] == pytest.approx(6 + 2 / 24, abs=0.1)
+    assert told["rows_served"] == stream - told["rows_without_champion"] == len(went_on.predictions)
+    assert told["rows_served"] == told["predictions_captured"] == told["labels_sent"] == told["labels_joined"]
+    assert told["rows_refused"] == 0
+    assert f"{told['rows_without_champion']:,} rows of the first 6.1 days could not be answered" in went_on.err
+
+
+def test_what_was_refused_before_the_first_champion_is_told_in_the_story(went_on: Replayed) -> None:
+    story = " ".join(went_on.err[went_on.err.index("what happened and why") :].split())
+    assert story.count(" refused version ") == 2
+    assert "first: first champion, attempt 2. Against it: There are 263 test rows" in story
