@@ -268,7 +268,7 @@ def test_a_wrong_question_is_named(shell: Shell, sales: Sales, answered: dict[st
     assert "(shop, row 3 of the request)" in told.err
     no_json = shell.type("predict", BAKERY, given="{")
     assert (no_json.status, no_json.out) == (1, "")
-    assert "the instances are no JSON" in no_json.err
+    assert "<stdin> is no JSON in UTF-8: " in no_json.err
 
 
 def test_outcomes_arrive_at_the_predictions_they_name(
