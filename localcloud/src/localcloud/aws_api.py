@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import botocore.session
 from botocore.model import OperationNotFoundError
@@ -115,7 +115,7 @@ class AwsApi:
         application = self._applications.get(name)
         if application is None:
             with self._lock:
-                application = self._applications.setdefault(name, create_backend_app(name))
+                application = self._applications.setdefault(name, create_backend_app(cast(Any, name)))
         return application
 
 

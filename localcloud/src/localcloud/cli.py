@@ -56,6 +56,7 @@ def _deploy(running: daemon.RunningCloud, options: argparse.Namespace) -> Any:
     import boto3
 
     from localcloud.cloudformation.engine import DeployEvent
+    from localcloud.core.credentials import REGION
     from localcloud.deploy import deploy_assembly
 
     def say(event: DeployEvent) -> None:
@@ -64,7 +65,7 @@ def _deploy(running: daemon.RunningCloud, options: argparse.Namespace) -> Any:
 
     client = partial(
         boto3.client,
-        region_name=daemon.REGION,
+        region_name=REGION,
         endpoint_url=running.endpoint,
         **running.operator.client_arguments(),
     )

@@ -83,7 +83,7 @@ class RunningCloud:
 
     def activity(self) -> dict[str, int]:
         """What is going on now."""
-        return self._call("GET", "activity")["busy"]
+        return dict(self._call("GET", "activity")["busy"])
 
     def memory(self) -> dict[str, Any]:
         """Resident memory by part and the peak, in MB."""
@@ -123,7 +123,7 @@ class RunningCloud:
             connection.close()
         if response.status >= 400:
             raise ControlError(json.loads(text).get("message", text) if text.startswith("{") else text)
-        return json.loads(text)
+        return dict(json.loads(text))
 
 
 def start(

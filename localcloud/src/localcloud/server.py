@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from datetime import UTC, datetime
@@ -67,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _build(context: CloudContext, listener: object, stop: threading.Event) -> HttpServer:
+def _build(context: CloudContext, listener: socket.socket, stop: threading.Event) -> HttpServer:
     from localcloud import hooks
     from localcloud.aws_api import AwsApi
     from localcloud.control import Control, MemoryWatch

@@ -230,6 +230,6 @@ class StackEngine:
             When there is none of that name.
         """
         try:
-            return self.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+            return str(self.client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
         except ClientError as error:
             raise TemplateError(f"SSM parameter {name} can not be read: {error}") from error

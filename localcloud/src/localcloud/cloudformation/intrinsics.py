@@ -105,7 +105,7 @@ def function_of(value: Any) -> str | None:
     """The intrinsic function that ``value`` calls, or None when it is plain data."""
     if isinstance(value, dict) and len(value) == 1:
         (name,) = value
-        if name == "Ref" or (isinstance(name, str) and name.startswith("Fn::")):
+        if isinstance(name, str) and (name == "Ref" or name.startswith("Fn::")):
             return name
     return None
 
@@ -125,7 +125,7 @@ def decide(expression: Any, scope: Scope, path: str) -> bool:
         raise scope.fail(path, f"{name} takes a list, not {argument!r}")
     if name == "Fn::Equals":
         left, right = _arguments(argument, 2, name, scope, path)
-        return _plain(resolve(left, scope, path)) == _plain(resolve(right, scope, path))
+        return bool(_plain(resolve(left, scope, path)) == _plain(resolve(right, scope, path)))
     if name == "Fn::Contains":
         members, member = _arguments(argument, 2, name, scope, path)
         return resolve(member, scope, path) in resolve(members, scope, path)
@@ -248,7 +248,7 @@ def _join(argument: Any, scope: Scope, path: str) -> str:
     resolved = resolve(values, scope, path)
     if not isinstance(resolved, list):
         raise scope.fail(path, f"Fn::Join joins a list, not {resolved!r}")
-    return delimiter.join(_text(value, scope, path) for value in resolved)
+    return str(delimiter).join(_text(value, scope, path) for value in resolved)
 
 
 def _select(argument: Any, scope: Scope, path: str) -> Any:

@@ -38,12 +38,20 @@ class Deployer(Protocol):
 
 
 @dataclass(frozen=True)
-class _Step:
-    """Something to take back: an update when ``attempted`` holds the properties tried, else a creation."""
+class _Update:
+    """An update to take back, by the properties that were tried."""
+
+    logical_id: str
+    before: DeployedResource
+    attempted: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Creation:
+    """A creation to take back; ``before`` is what it replaced."""
 
     logical_id: str
     before: DeployedResource | None
-    attempted: dict[str, Any] | None
 
 
 class StackRun:
@@ -54,7 +62,7 @@ class StackRun:
         self.state = state
         self.scope = scope
         self.actions: dict[str, str] = {}
-        self._undo: list[_Step] = []
+        self._undo: list[_Update | _Creation] = []
         self._replaced: list[tuple[str, DeployedResource, str]] = []
 
     def apply(self, declaration: Declaration) -> None:
@@ -96,10 +104,10 @@ class StackRun:
         else:
             self._note(place, "update")
             # Noted before it happens: an update that fails half way is taken back like one that succeeded.
-            self._undo.append(_Step(place.logical_id, current, properties))
+            self._undo.append(_Update(place.logical_id, current, properties))
             made = handler.update(place, current.made, current.properties, properties)
             return DeployedResource(declaration.type, properties, made.physical_id, dict(made.attributes), policy)
-        self._undo.append(_Step(place.logical_id, current, None))
+        self._undo.append(_Creation(place.logical_id, current))
         return DeployedResource(declaration.type, properties, made.physical_id, dict(made.attributes), policy)
 
     def _create(self, handler: Handler, place: Place, properties: dict[str, Any]) -> Made:
@@ -121,7 +129,7 @@ class StackRun:
         """Take back everything this run did; returns the error to raise."""
         failures: list[str] = []
         for step in reversed(self._undo):
-            taken_back = self._undo_update(step) if step.attempted is not None else self._undo_create(step, existed)
+            taken_back = self._undo_update(step) if isinstance(step, _Update) else self._undo_create(step, existed)
             if taken_back:
                 failures.append(taken_back)
         if existed or self.state.resources:
@@ -132,7 +140,7 @@ class StackRun:
             return RollbackFailedError(f"{cause}. Undoing it failed too: {'; '.join(failures)}")
         return StackRolledBackError(f"{cause}. The stack was rolled back")
 
-    def _undo_update(self, step: _Step) -> str | None:
+    def _undo_update(self, step: _Update) -> str | None:
         before = step.before
         place = self.engine.place(self.state, step.logical_id, before.type)
         self.engine.report(self.state, step.logical_id, before.type, "undo")
@@ -145,7 +153,7 @@ class StackRun:
         )
         return None
 
-    def _undo_create(self, step: _Step, existed: bool) -> str | None:
+    def _undo_create(self, step: _Creation, existed: bool) -> str | None:
         now = self.state.resources[step.logical_id]
         self.engine.report(self.state, step.logical_id, now.type, "undo")
         # CloudFormation keeps what "Retain" names even when the stack never came up.

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.model import OperationModel, ServiceModel
 from botocore.session import get_session
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import BaseResponse
@@ -110,7 +110,7 @@ def message(found: list[str]) -> str:
     return f"{len(found)} {noun} detected: {'; '.join(found)}"
 
 
-def _too_long(shape: Shape, value: Any, place: str) -> Iterator[str]:
+def _too_long(shape: Any, value: Any, place: str) -> Iterator[str]:
     limit = shape.metadata.get("max")
     if limit is not None and isinstance(value, str | list | dict) and len(value) > limit:
         yield (

@@ -72,7 +72,8 @@ class CloudContext:
             if key not in self._clients:
                 if len(self._clients) >= _MAX_CLIENTS:
                     self._clients.clear()
-                self._clients[key] = boto3.client(
+                make: Any = boto3.client  # its types list the services one by one
+                self._clients[key] = make(
                     service,
                     region_name=self.region,
                     endpoint_url=self.endpoint,

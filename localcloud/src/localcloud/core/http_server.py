@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 from localcloud.core.patience import Patience, PatientReader
 from localcloud.core.visitors import hosts_of, refusal
@@ -180,7 +181,7 @@ class HttpServer:
 
     def _serve(self, connection: socket.socket, peer: str) -> None:
         reader = PatientReader(connection)
-        stream = io.BufferedReader(reader, 65536)
+        stream: io.BufferedReader[Any] = io.BufferedReader(reader, 65536)
         try:
             while not self._stopping and self._serve_one(connection, reader, stream, peer):
                 pass
@@ -193,7 +194,7 @@ class HttpServer:
             connection.close()
 
     def _serve_one(
-        self, connection: socket.socket, reader: PatientReader, stream: io.BufferedReader, peer: str
+        self, connection: socket.socket, reader: PatientReader, stream: io.BufferedReader[Any], peer: str
     ) -> bool:
         patience = self._patience
         try:
@@ -251,7 +252,7 @@ def _send_last(connection: socket.socket, response: HttpResponse) -> None:
 Head = tuple[str, str, str, tuple[tuple[str, str], ...], dict[str, str]]
 
 
-def read_head(stream: io.BufferedReader) -> Head | None:
+def read_head(stream: io.BufferedReader[Any]) -> Head | None:
     """Method, target, version, headers, and the headers again by lower-cased name; None at the end."""
     line = stream.readline(MAX_HEAD_BYTES)
     while line == b"\r\n":
@@ -293,7 +294,7 @@ def _text(line: bytes) -> str:
     return text
 
 
-def _read_body(stream: io.BufferedReader, lowered: dict[str, str], limit: int | None) -> bytes | None:
+def _read_body(stream: io.BufferedReader[Any], lowered: dict[str, str], limit: int | None) -> bytes | None:
     """The body; None where it is longer than ``limit``. Where it ends must not depend on who reads."""
     coding = lowered.get("transfer-encoding")
     if coding is not None:
@@ -311,7 +312,7 @@ def _read_body(stream: io.BufferedReader, lowered: dict[str, str], limit: int | 
     return read_exactly(stream, size) if size else b""
 
 
-def _read_chunks(stream: io.BufferedReader, limit: int | None) -> bytes | None:
+def _read_chunks(stream: io.BufferedReader[Any], limit: int | None) -> bytes | None:
     body = bytearray()
     while True:
         line = stream.readline(1024)
@@ -330,7 +331,7 @@ def _read_chunks(stream: io.BufferedReader, limit: int | None) -> bytes | None:
             raise _MalformedRequestError("a chunk does not end where its size says")
 
 
-def read_exactly(stream: io.BufferedReader, size: int) -> bytes:
+def read_exactly(stream: io.BufferedReader[Any], size: int) -> bytes:
     """``size`` bytes.
 
     Raises

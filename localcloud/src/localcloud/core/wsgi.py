@@ -48,7 +48,7 @@ def call_wsgi(application: Callable[..., Iterable[bytes]], environ: dict[str, An
     """Run a WSGI application on an environment and collect its answer."""
     started: list[Any] = []
 
-    def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> Callable:
+    def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> Callable[[bytes], None]:
         started[:] = [status, headers]
         return lambda _data: None
 

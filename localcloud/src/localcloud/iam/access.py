@@ -7,8 +7,8 @@ allowed every one of those actions, as if the service had made the request with 
 from __future__ import annotations
 
 from localcloud.core.context import CloudContext
+from localcloud.iam.calls import Access as RequiredAccess
 from localcloud.iam.guard import Guard
-from localcloud.iam.requests import Access as RequiredAccess
 from localcloud.iam.signer import current_signer
 
 

@@ -63,6 +63,6 @@ def _answer(response: BaseResponse, denied: DeniedError) -> HTTPException:
         # The service's model lists no such error, as most do not: the status of the protocols.
         status = 400 if (response.headers.get("X-Amz-Target") or "") else 403
     response.response_headers.update(headers)
-    exception = HTTPException(description=body)
+    exception = HTTPException(description=body.decode() if isinstance(body, bytes) else body)
     exception.code = int(status)
     return exception

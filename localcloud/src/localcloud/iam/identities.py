@@ -126,4 +126,4 @@ def role_boundary(account_id: str, role: Any) -> str | None:
 
 
 def _default_document(policy: Any) -> str:
-    return next(version.document for version in policy.versions if version.is_default)
+    return str(next(version.document for version in policy.versions if version.is_default))

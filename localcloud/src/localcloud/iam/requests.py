@@ -77,7 +77,7 @@ def _require_modelled(response: BaseResponse, shape: Any, query: Mapping[str, An
     """Refuse parameters that the operation does not take from where they stand."""
     members = shape.members.items() if shape is not None else ()
     places = [(at.serialization.get("location"), at.serialization.get("name", name)) for name, at in members]
-    given = [("query", "querystring", name) for name in query]
+    given: list[tuple[str, str | None, str]] = [("query", "querystring", name) for name in query]
     if shape is None or "payload" not in shape.serialization:
         given += [("body", None, name) for name in _json_object(response)]
     for place, location, name in given:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from moto.sts.models import sts_backends
 
@@ -79,7 +80,7 @@ def role_credentials(
     key = (role_arn, session_name, service_principal)
     with _lock:
         known = _cache.get(key)
-        backend = sts_backends[context.account_id]["aws"]
+        backend: Any = sts_backends[context.account_id]["aws"]  # it takes None, though its types do not say so
         if known is not None and find_session(context.account_id, known["aws_access_key_id"]):
             return dict(known)
         session = backend.assume_role(

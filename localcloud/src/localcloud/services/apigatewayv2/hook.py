@@ -80,7 +80,7 @@ def install(context: CloudContext) -> None:
 
     def create_api(original: Any) -> Any:
         def create(self: ApiGatewayV2Backend, **parameters: Any) -> Api:
-            api = original(self, **parameters)
+            api: Api = original(self, **parameters)
             server = _serve(context, api, gate, observer)
             api.api_endpoint = server.endpoint
             return api

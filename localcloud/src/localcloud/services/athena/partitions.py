@@ -168,9 +168,9 @@ def _projected_values(table: CatalogueTable, name: str, now: datetime) -> Iterab
         step = _STEPS.get(unit)
         if step is None:
             raise _invalid(table, f"projection.{name}.interval.unit {unit!r} is none of {sorted(_STEPS)}")
-        first, last = (_moment(table, text.strip(), pattern, now) for text in option("range").split(","))
+        begin, end = (_moment(table, text.strip(), pattern, now) for text in option("range").split(","))
         step *= int(option("interval", "1"))
-        return _dates(first, (last - first) // step, step, pattern)
+        return _dates(begin, (end - begin) // step, step, pattern)
     raise _invalid(table, f"projection.{name}.type {kind!r} is none of date, enum, integer")
 
 

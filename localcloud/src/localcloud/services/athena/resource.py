@@ -95,13 +95,9 @@ class WorkGroup(Handler):
             if name not in _REMOVABLE:
                 raise place.unsupported(f"WorkGroupConfiguration.{name}", "can not be taken away once it is set")
             given[_REMOVABLE[name]] = True
-        return member_arguments(
-            place.client("athena"),
-            "UpdateWorkGroup",
-            "ConfigurationUpdates",
-            given,
-            f"{place.where}: WorkGroupConfiguration",
-        )
+        where = f"{place.where}: WorkGroupConfiguration"
+        client = place.client("athena")
+        return dict(member_arguments(client, "UpdateWorkGroup", "ConfigurationUpdates", given, where))
 
 
 HANDLERS = (WorkGroup(),)

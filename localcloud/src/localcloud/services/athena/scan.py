@@ -176,9 +176,9 @@ def _is_readable_as(kind: pa.DataType, declared: pa.DataType) -> bool:
     if pa.types.is_timestamp(kind) and pa.types.is_timestamp(declared):
         return True
     if pa.types.is_integer(kind) and pa.types.is_integer(declared):
-        return kind.bit_width <= declared.bit_width
+        return bool(kind.bit_width <= declared.bit_width)
     if pa.types.is_floating(kind) and pa.types.is_floating(declared):
-        return kind.bit_width <= declared.bit_width
+        return bool(kind.bit_width <= declared.bit_width)
     if pa.types.is_list(kind) and pa.types.is_list(declared):
-        return kind.value_type == declared.value_type
-    return pa.types.is_large_string(kind) and pa.types.is_string(declared)
+        return bool(kind.value_type == declared.value_type)
+    return bool(pa.types.is_large_string(kind) and pa.types.is_string(declared))

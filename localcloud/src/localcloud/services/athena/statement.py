@@ -76,7 +76,7 @@ class Statement:
     def sql(self, connection: duckdb.DuckDBPyConnection) -> str:
         """The SELECT as text, redirections included."""
         answer = connection.execute("SELECT json_deserialize_sql(?::JSON)", [json.dumps(self.tree)]).fetchall()
-        return answer[0][0]
+        return str(answer[0][0])
 
 
 def parse(sql: str, database: str | None, connection: duckdb.DuckDBPyConnection) -> Statement:
@@ -132,7 +132,7 @@ def _parse_select(sql: str, connection: duckdb.DuckDBPyConnection) -> Node:
         raise InvalidQueryError(f"SYNTAX_ERROR: {tree['error_message']}")
     if len(tree["statements"]) != 1:
         raise InvalidQueryError("Only one sql statement is allowed")
-    return tree
+    return dict(tree)
 
 
 def _nodes(value: Any) -> Iterator[Node]:

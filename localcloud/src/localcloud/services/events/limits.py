@@ -44,7 +44,7 @@ def check_events(entries: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _entry_bytes(entry: Mapping[str, Any]) -> int:
-    texts: Iterable[str] = [
+    texts: Iterable[str | None] = [
         entry.get("Source"),
         entry.get("DetailType"),
         entry.get("Detail"),

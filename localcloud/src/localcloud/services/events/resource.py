@@ -195,7 +195,7 @@ class Rule(Handler):
         given = {"State": "ENABLED", **without(properties, "Targets"), "Name": name}
         if "EventPattern" in given:
             given["EventPattern"] = document_text(given["EventPattern"])
-        return events.put_rule(**call_arguments(events, "PutRule", given, place.where))["RuleArn"]
+        return str(events.put_rule(**call_arguments(events, "PutRule", given, place.where))["RuleArn"])
 
     def _write_targets(self, place: Place, made: Made, old: Properties, new: Properties) -> None:
         events = place.client("events")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import jsonpath_ng
+from jsonpath_ng.parser import parse
 
 from localcloud.core.json_text import read_json
 
@@ -21,7 +21,7 @@ class TargetInputError(ValueError):
 
 @lru_cache(maxsize=256)
 def _path(text: str) -> Any:
-    return jsonpath_ng.parse(text)
+    return parse(text)
 
 
 def _select(event: Mapping[str, Any], path: str) -> tuple[bool, Any]:
@@ -47,7 +47,7 @@ def target_input(target: Mapping[str, Any], event: Mapping[str, Any], reserved: 
         When a path or a filled-in template gives no valid JSON.
     """
     if target.get("Input") is not None:
-        return target["Input"]
+        return str(target["Input"])
     if target.get("InputPath"):
         found, value = _select(event, target["InputPath"])
         if not found:

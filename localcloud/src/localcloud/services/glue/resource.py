@@ -58,9 +58,8 @@ class Database(Handler):
 
     def _input(self, place: Place, name: str, properties: Properties) -> dict[str, Any]:
         given = {**properties["DatabaseInput"], "Name": name}
-        return member_arguments(
-            place.client("glue"), "CreateDatabase", "DatabaseInput", given, f"{place.where}: DatabaseInput"
-        )
+        where = f"{place.where}: DatabaseInput"
+        return dict(member_arguments(place.client("glue"), "CreateDatabase", "DatabaseInput", given, where))
 
 
 class Table(Handler):
@@ -129,7 +128,8 @@ class Table(Handler):
 
     def _input(self, place: Place, name: str, properties: Properties) -> dict[str, Any]:
         given = {**properties["TableInput"], "Name": name}
-        return member_arguments(place.client("glue"), "CreateTable", "TableInput", given, f"{place.where}: TableInput")
+        where = f"{place.where}: TableInput"
+        return dict(member_arguments(place.client("glue"), "CreateTable", "TableInput", given, where))
 
 
 def _database_name(properties: Properties) -> str | None:

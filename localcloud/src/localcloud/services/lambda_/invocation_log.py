@@ -25,9 +25,8 @@ class InvocationLog:
 
     def count(self, record: InvocationRecord) -> None:
         """Count an invocation under the function, and under the version or alias it went to."""
-        if record.throttled:
-            values = (("Throttles", 1.0, "Count"),)
-        else:
+        values: tuple[tuple[str, float, str], ...] = (("Throttles", 1.0, "Count"),)
+        if not record.throttled:
             values = (
                 ("Invocations", 1.0, "Count"),
                 ("Errors", 1.0 if record.error else 0.0, "Count"),

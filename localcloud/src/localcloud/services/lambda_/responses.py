@@ -57,7 +57,7 @@ class LocalLambdaResponse(BaseResponse):
         return {**self.uri_match, **self.params}
 
     def _name(self) -> str:
-        return self._parameters()["FunctionName"]
+        return str(self._parameters()["FunctionName"])
 
     # functions
 

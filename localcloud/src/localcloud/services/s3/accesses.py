@@ -65,7 +65,9 @@ def settle_s3(response: Any, request: Any) -> None:
 def s3_accesses(response: Any, request: Any, bucket: str | None, key: str | None) -> list[Access]:
     """The accesses of a request: one as a rule, two for a copy, one for each key of a bulk delete."""
     query = {name: values[0] for name, values in parse_qs(urlparse(request.url).query, keep_blank_values=True).items()}
-    context = {condition: (query[name],) for name, condition in _CONTEXT_PARAMETERS.items() if name in query}
+    context: dict[str, tuple[str, ...]] = {
+        condition: (query[name],) for name, condition in _CONTEXT_PARAMETERS.items() if name in query
+    }
     context.update(
         (condition, (request.headers[name],)) for name, condition in _CONTEXT_HEADERS.items() if name in request.headers
     )

@@ -18,7 +18,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote_plus
 
-import moto.s3.models as models
 from moto.events.models import events_backends
 from moto.s3 import notifications
 from moto.s3.exceptions import S3ClientError
@@ -52,7 +51,6 @@ def install(context: CloudContext) -> None:
     replace(notifications, "send_event", notifier.send)
     # moto sends them before it is known whether they may be sent.
     replace(notifications, "send_test_event", lambda account_id, bucket: None)
-    assert models.notifications is notifications
 
 
 class InvalidDestinationError(S3ClientError):
@@ -158,7 +156,7 @@ class Notifier:
         }
         if ":ObjectRemoved:" in name:
             detail["deletion-type"] = "Permanently Deleted"
-        event = {
+        event: Any = {
             "version": "0",
             "id": str(uuid.uuid4()),
             "detail-type": notifications._detail_type(name),

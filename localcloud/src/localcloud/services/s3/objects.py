@@ -29,7 +29,7 @@ class StoredObject:
 
     def read(self) -> bytes:
         """The object's bytes."""
-        return self.stored.value
+        return bytes(self.stored.value)
 
 
 class ObjectStore:

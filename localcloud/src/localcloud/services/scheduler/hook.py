@@ -46,7 +46,7 @@ def install(context: CloudContext) -> None:
     def create(original: Any) -> Any:
         def create_schedule(self: EventBridgeSchedulerBackend, **parameters: Any) -> Schedule:
             runner.check(parameters)
-            schedule = original(self, **parameters)
+            schedule: Schedule = original(self, **parameters)
             runner.plan(schedule, is_new=True)
             return schedule
 
@@ -56,7 +56,7 @@ def install(context: CloudContext) -> None:
         def update_schedule(self: EventBridgeSchedulerBackend, **parameters: Any) -> Schedule:
             runner.check(parameters)
             parameters["state"] = parameters.get("state") or "ENABLED"
-            schedule = original(self, **parameters)
+            schedule: Schedule = original(self, **parameters)
             runner.plan(schedule, is_new=False)
             return schedule
 

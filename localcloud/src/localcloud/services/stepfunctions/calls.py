@@ -77,7 +77,7 @@ class RoleClients:
     def __init__(self, context: CloudContext) -> None:
         self._context = context
         self._lock = threading.Lock()
-        self._session = boto3.session.Session()
+        self._session: Any = boto3.session.Session()  # its types list the services one by one
         self._clients: dict[tuple[str, str, str], Any] = {}
 
     def get(self, service: str, region: str, role_arn: str) -> Any:

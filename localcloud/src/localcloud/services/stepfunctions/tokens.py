@@ -18,7 +18,12 @@ from weakref import WeakKeyDictionary
 from localcloud.core.activity import Activity
 from localcloud.core.clock import Clock
 
-_current = threading.local()
+
+class _Current(threading.local):
+    baton: Baton
+
+
+_current = _Current()
 
 
 class Baton:

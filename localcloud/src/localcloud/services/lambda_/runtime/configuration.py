@@ -11,7 +11,7 @@ from localcloud.services.lambda_.runtime.functions import LayerVersion, frozen
 
 _MAX_ENVIRONMENT_BYTES = 4096
 _NOT_EXECUTED = ("ImageConfig", "FileSystemConfigs", "SnapStart", "VpcConfig", "CapacityProviderConfig")
-_WITHOUT_EFFECT = ({"ApplyOn": "None"}, {"SubnetIds": [], "SecurityGroupIds": []})
+_WITHOUT_EFFECT: tuple[dict[str, Any], ...] = ({"ApplyOn": "None"}, {"SubnetIds": [], "SecurityGroupIds": []})
 _RESERVED = frozenset(
     {
         "_HANDLER",

@@ -110,7 +110,7 @@ class LambdaService:
 
     def _content(self, parameters: dict[str, Any]) -> bytes:
         if parameters.get("ZipFile") is not None:
-            return parameters["ZipFile"]
+            return bytes(parameters["ZipFile"])
         if parameters.get("S3Bucket") and parameters.get("S3Key"):
             return self._read_object(parameters["S3Bucket"], parameters["S3Key"], parameters.get("S3ObjectVersion"))
         raise InvalidParameterValueError("Please provide a source for function code: ZipFile, or S3Bucket and S3Key")
