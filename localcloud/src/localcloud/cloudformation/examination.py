@@ -22,6 +22,7 @@ _REMEDIES = {
     "AWS::ApiGatewayV2::": "call the API at its own address",
     "AWS::CloudFormation::Stack": "make the nested stack a stack of its own",
     "AWS::EC2::": "functions and jobs run on this machine, in no network of their own: leave the network out",
+    "AWS::Lambda::EventSourceMapping": "let a topic, a rule or a bucket invoke it, or let it receive",
     "AWS::IAM::": "requests are made under roles, or by the operator",
     "Custom::AWS": "make the call that AwsCustomResource would make by hand once the stack is up",
     "Custom::CDKBucketDeployment": "put the files into the bucket by hand once the stack is up (`aws s3 cp`)",
