@@ -27,6 +27,9 @@ LONGEST_TEXT = 1024 * 1024
 LONGEST_NUMBER = 100
 """Characters of a number: a float says all it can in 24, and YAML's ``1:59:59…`` costs the square of its length."""
 
+_AS_READ = re.compile(r"[-+]?(0|[1-9][0-9]*|[0-9]*[.][0-9]*([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|[.](inf|nan))", re.I)
+"""A number in which YAML and a person read the same. It takes ``010`` for 8, ``1:30`` for 90 and ``1__0`` for 10."""
+
 _OF_YAML = "tag:yaml.org,2002:"
 _TIMESTAMP, _TEXT = f"{_OF_YAML}timestamp", f"{_OF_YAML}str"
 _INT, _FLOAT = f"{_OF_YAML}int", f"{_OF_YAML}float"
@@ -177,6 +180,11 @@ class Document:
             mistakes.append(
                 Mistake(dotted(location), line, shortened(node.value), "a value that can be read, or text in quotes")
             )
+            return None
+        if node.tag in (_INT, _FLOAT) and not _AS_READ.fullmatch(node.value):
+            found = f"{shortened(node.value)}, which YAML reads as {shown(value)}"
+            allowed = "a number in decimal digits, without leading zeros, '_' or ':'; or text in quotes"
+            mistakes.append(Mistake(dotted(location), line, found, allowed))
             return None
         if isinstance(value, int) and abs(value) >= 2**63:
             mistakes.append(Mistake(dotted(location), line, shortened(node.value), "a whole number of at most 64 bits"))

@@ -40,6 +40,14 @@ def mistakes_of(text: str) -> list[tuple[int, str, str]]:
         ("{null: 2}", "the key 'null'"),
         ("0x_", "0x_"),
         ("0b_", "0b_"),
+        ("010", "010, which YAML reads as 8"),
+        ("-014", "-014, which YAML reads as -12"),
+        ("1:30", "1:30, which YAML reads as 90"),
+        ("1:30.5", "1:30.5, which YAML reads as 90.5"),
+        ("0x1F", "0x1F, which YAML reads as 31"),
+        ("0b11", "0b11, which YAML reads as 3"),
+        ("1__0", "1__0, which YAML reads as 10"),
+        ("1_0.5", "1_0.5, which YAML reads as 10.5"),
         ("1" * 5000, "1" * 80 + "…"),
         (f"0x{'f' * 5000}", f"0x{'f' * 78}…"),
         ("9223372036854775808", "9223372036854775808"),
@@ -205,3 +213,10 @@ def test_of_many_mistakes_the_first_are_told_and_all_are_kept() -> None:
         parse_model_file(GOOD + "".join(f"k{i}: 1\n" for i in range(150)))
     assert len(refused.value.mistakes) == 150
     assert str(refused.value).splitlines()[-1] == "model.yaml: 50 mistakes more"
+
+
+@pytest.mark.parametrize("written", ["0", "-0", "+5", "-12", "3.", ".5", "0.50", "1e-3", "1E3", "1.0e+3", "-.5e2", "007.5"])
+def test_a_number_in_decimal_digits_is_what_everyone_reads(written: str) -> None:
+    document = Document(f"a: {written}")
+    assert document.mistakes == []
+    assert document.value["a"] == float(written)
