@@ -24,11 +24,19 @@ JOINERS = re.compile("[\u200c\u200d]")
 """Persian and emoji are written with them, between other characters."""
 
 
+OTHER_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f]")
+"""White space that looks like a plain space, or ends a line for some programs and not for others. The space of Chinese
+and Japanese, as wide as their characters, is none of them: there it is the plain one."""
+
+
 def hidden_in_key(text: str) -> str:
-    """The first character of ``text`` that a key may not have because nobody sees it; empty when there is none."""
+    """The first character of ``text`` that a key may not have because nobody sees it, or tells it from a plain space.
+
+    Empty when there is none.
+    """
     if text.isascii():
         return ""
-    found = INVISIBLE_CHARACTERS.search(text) or SELECTORS.search(text)
+    found = INVISIBLE_CHARACTERS.search(text) or SELECTORS.search(text) or OTHER_SPACES.search(text)
     if found is None and text and (JOINERS.match(text[0]) or JOINERS.match(text[-1])):
         found = JOINERS.search(text)
     return found[0] if found else ""

@@ -89,13 +89,18 @@ def _text_key(value: str) -> str:
         _refuse_long(value)
     if not value.isprintable() and UNUSABLE_CHARACTERS.search(value):
         raise KeyRefusedError("control_character", "a text with a control character")
+    if value[0].isspace() or value[-1].isspace():
+        raise _refused("a text with white space at an end; strip it (pandas: .str.strip())")
     if hidden := hidden_in_key(value):
+        if hidden.isspace():
+            raise _refused(
+                f"a text with white space that is no plain space, U+{ord(hidden):04X}, and looks like one; write the "
+                "plain one (pandas: .str.replace(r'\\s+', ' ', regex=True))"
+            )
         raise _refused(
             f"a text with an invisible character, U+{ord(hidden):04X}, which the same key from elsewhere would "
             "not have; take it out (a byte order mark, pandas: encoding='utf-8-sig')"
         )
-    if value[0].isspace() or value[-1].isspace():
-        raise _refused("a text with white space at an end; strip it (pandas: .str.strip())")
     if _FORMULA_TEXT.fullmatch(value):
         raise _refused("a spreadsheet's formula for a text; write what stands between its quotes")
     if value[0] in "+-0123456789":

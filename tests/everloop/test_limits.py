@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 
 import pytest
 
-from everloop.limits import INVISIBLE_CHARACTERS, JOINERS, SELECTORS, hidden_in_key, shows_nothing
+from everloop.limits import INVISIBLE_CHARACTERS, JOINERS, OTHER_SPACES, SELECTORS, hidden_in_key, shows_nothing
 
 DEFAULT_IGNORABLE = (
     "AD 34F 61C 115F-1160 17B4-17B5 180B-180F 200B-200F 202A-202E 2060-206F 3164 FE00-FE0F FEFF FFA0 FFF0-FFF8"
@@ -31,7 +32,7 @@ def test_they_are_those_that_unicode_ignores_and_those_that_are_drawn_blank() ->
     assert hidden == points(DEFAULT_IGNORABLE) | points(DRAWN_BLANK)
 
 
-@pytest.mark.parametrize("text", ["", "abc", "é", "한국", "نامه\u200cای", "👩\u200d🔬", "a b", "\u00a0"])
+@pytest.mark.parametrize("text", ["", "abc", "é", "한국", "نامه\u200cای", "👩\u200d🔬", "a b", "東京\u3000駅"])
 def test_what_is_written_has_none(text: str) -> None:
     assert not hidden_in_key(text)
     assert not shows_nothing(text)
@@ -47,3 +48,12 @@ def test_a_text_of_nothing_else_is_no_key_and_no_category(text: str) -> None:
 def test_a_category_that_shows_something_may_have_a_selector() -> None:
     assert not shows_nothing("❤\ufe0f")
     assert hidden_in_key("❤\ufe0f") == "\ufe0f"
+
+
+def test_a_key_has_no_white_space_that_passes_for_another() -> None:
+    characters = [chr(point) for point in range(sys.maxunicode + 1)]
+    spaces = {c for c in characters if unicodedata.category(c) in ("Zs", "Zl", "Zp")}
+    assert {c for c in characters if OTHER_SPACES.match(c)} == spaces - {" ", "\u3000"}
+    for space in spaces - {" ", "\u3000"}:
+        assert hidden_in_key(f"a{space}b") == space
+        assert not shows_nothing(f"a{space}b")

@@ -65,6 +65,8 @@ def test_texts_stay_and_whole_numbers_become_their_digits(value: Any, key: str) 
         ("\u0958" * 200, "too_long", "256"),  # normal form C writes it as two characters
         (" 1", "wrong_type", "white space"),
         ("1\u00a0", "wrong_type", "white space"),
+        ("a\u00a0b", "wrong_type", r"no plain space, U\+00A0"),
+        ("a\u2028b", "wrong_type", r"no plain space, U\+2028"),
         ("\ufeff1", "wrong_type", r"U\+FEFF"),
         ("1\u200b", "wrong_type", r"U\+200B"),
         ("A\u00ad1", "wrong_type", r"U\+00AD"),
