@@ -125,11 +125,25 @@ def _label_findings(labels: pd.Series, declaration: ModelDeclaration) -> Iterato
     yield _infinite(labels)
     if declaration.problem.type == "binary_classification":
         wrong = ~np.isnan(values) & (values != 0) & (values != 1)
-        yield Finding("label_not_binary", name, wrong & np.isfinite(values), "neither 0 nor 1", labels)
+        yield Finding("label_not_binary", name, wrong & np.isfinite(values), _not_binary(values), labels)
         return
     low, high = value_range(declaration.data.target_min, declaration.data.target_max)
     rule = f"out of range: allowed is {number_range(low, high)}"
     yield Finding("out_of_range", name, outside(values, low, high) & np.isfinite(values), rule, labels)
+
+
+def _not_binary(values: np.ndarray) -> str:
+    """The rule for labels that are neither 0 nor 1, with what to write instead of those that are there."""
+    there = [f"{value:g}" for value in np.unique(values[np.isfinite(values)])[:3]]
+    if len(there) > 2:
+        return (
+            "neither 0 nor 1; write 1 for the outcome that is predicted and 0 for all others, "
+            "or declare problem.type: regression where it is a quantity"
+        )
+    if len(there) < 2:
+        return "neither 0 nor 1; write 1 for the outcome that is predicted and 0 for all others"
+    low, high = there
+    return f"neither 0 nor 1; write 1 for the outcome that is predicted (pandas: .map({{{low}: 0, {high}: 1}}))"
 
 
 def _number_findings(column: pd.Series, feature: Feature) -> Iterator[Finding]:

@@ -79,6 +79,22 @@ def test_rows_that_break_a_rule_are_refused_and_told(column: str, cells: list[An
         result.require_valid("the table")
 
 
+@pytest.mark.parametrize(
+    ("labels", "remedy"),
+    [
+        ([-1, 1, -1, 1, None], "(pandas: .map({-1: 0, 1: 1}))"),
+        ([1, 2, 2, 1, 1], "(pandas: .map({1: 0, 2: 1}))"),
+        ([0, 0.5, 0, 0, 0.5], "(pandas: .map({0: 0, 0.5: 1}))"),
+        ([2, 2, 2, None, 2], "write 1 for the outcome that is predicted and 0 for all others"),
+        ([0, 1, 2, 1, 0], "or declare problem.type: regression"),
+    ],
+)
+def test_labels_that_are_not_binary_are_told_with_what_to_write(labels: list[float | None], remedy: str) -> None:
+    (violation,) = check(history_table(5, late=labels)).violations
+    assert (violation.code, violation.column) == ("label_not_binary", "late")
+    assert remedy in violation.sentence
+
+
 def test_values_are_a_rule_where_unseen_ones_are_refused() -> None:
     document = binary_document()
     document["data"]["features"][2]["unseen"] = "refuse"
