@@ -108,6 +108,11 @@ def in_query(request: HttpRequest, old: str, new: str) -> HttpRequest:
         (lambda: with_header(signed(), "Authorization", "Bearer x"), "missing", "not signed"),
         (lambda: with_header(signed(), "Authorization", "AWS4-HMAC-SHA256 Credential=KEY"), "malformed", "needs"),
         (lambda: without(signed(), "x-amz-date"), "malformed", "X-Amz-Date"),
+        (
+            lambda: with_header(without(signed(), "x-amz-date"), "Date", "Fri, 31 Dec 9999 23:59:59 -2359"),
+            "malformed",
+            "X-Amz-Date",
+        ),
         (lambda: without(signed(key="SESSION"), "x-amz-security-token"), "token", "session token"),
         (lambda: with_header(signed(), "X-Amz-Security-Token", "made up"), "token", "session token"),
         (lambda: without(signed(**{"X-Extra": "1"}), "x-extra"), "mismatch", "x-extra"),

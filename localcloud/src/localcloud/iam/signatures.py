@@ -192,7 +192,7 @@ def _stamp(request: HttpRequest) -> str:
         return date
     try:
         return parsedate_to_datetime(date).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    except ValueError:
+    except (ValueError, OverflowError):  # the last year of the calendar has hours that UTC has not
         raise SignatureError("malformed", "the X-Amz-Date header is missing or malformed") from None
 
 
