@@ -27,7 +27,9 @@ LONGEST_TEXT = 1024 * 1024
 LONGEST_NUMBER = 100
 """Characters of a number: a float says all it can in 24, and YAML's ``1:59:59…`` costs the square of its length."""
 
-_AS_READ = re.compile(r"[-+]?(0|[1-9][0-9]*|[0-9]*[.][0-9]*([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|[.](inf|nan))", re.I)
+_AS_READ = re.compile(
+    r"[-+]?(0|[1-9][0-9]*|[0-9]*[.][0-9]*([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|[.](inf|nan))", re.I
+)
 """A number in which YAML and a person read the same. It takes ``010`` for 8, ``1:30`` for 90 and ``1__0`` for 10."""
 
 _OF_YAML = "tag:yaml.org,2002:"

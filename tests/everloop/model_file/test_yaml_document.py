@@ -215,7 +215,9 @@ def test_of_many_mistakes_the_first_are_told_and_all_are_kept() -> None:
     assert str(refused.value).splitlines()[-1] == "model.yaml: 50 mistakes more"
 
 
-@pytest.mark.parametrize("written", ["0", "-0", "+5", "-12", "3.", ".5", "0.50", "1e-3", "1E3", "1.0e+3", "-.5e2", "007.5"])
+@pytest.mark.parametrize(
+    "written", ["0", "-0", "+5", "-12", "3.", ".5", "0.50", "1e-3", "1E3", "1.0e+3", "-.5e2", "007.5"]
+)
 def test_a_number_in_decimal_digits_is_what_everyone_reads(written: str) -> None:
     document = Document(f"a: {written}")
     assert document.mistakes == []
