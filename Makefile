@@ -23,7 +23,7 @@ test: setup ## All tests
 
 # The domain and its doors, without jobs, clouds or syntheses: what is worth running at every save.
 test-fast: setup ## The quick tests, without clouds, jobs and syntheses
-	@$(VENV)/python -m pytest -n 2 tests/everloop tests/functions
+	@$(VENV)/python -m pytest -n 2 -m "not slow" tests/everloop tests/functions
 
 test/localcloud: setup ## The tests of the local cloud, and of nothing else
 	@$(VENV)/python -m pytest -n 2 --dist loadgroup localcloud/tests

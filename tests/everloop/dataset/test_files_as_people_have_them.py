@@ -465,6 +465,7 @@ CELL = st.text(max_size=6) | st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     st.one_of(
@@ -534,6 +535,7 @@ ANY_ARRAY = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(NAMES), ANY_ARRAY, st.sampled_from([{}, {"time_unit": "s"}, {"time_zone": "Europe/Berlin"}]))
 def test_no_type_of_parquet_makes_a_traceback(

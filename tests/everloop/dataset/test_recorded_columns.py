@@ -85,6 +85,7 @@ def test_a_type_that_was_deployed_and_put_back_is_found_in_between(s3: Reads, ch
     assert [category.place, *category.more] == [f"s3://lake/{CAPTURED}{name}" for name in changed]
 
 
+@pytest.mark.slow
 def test_of_very_many_captured_objects_the_ends_of_dates_and_the_newest_are_read(s3: Reads) -> None:
     dates = [f"2013-{month:02}-{day:02}" for month in range(1, 8) for day in range(1, 29)]
     for date in dates:

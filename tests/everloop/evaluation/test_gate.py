@@ -260,6 +260,7 @@ class TestFewOfAClass:
         assert set(failed) == {"too_few_of_a_class", "better_than_champion"}
         assert "What the champion is compared on has 3 rows" in failed["too_few_of_a_class"].sentence
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("rare", [0, 1])
     @pytest.mark.parametrize("expected", [2.2, 10, 25])
     @pytest.mark.parametrize("factor", [0.1, 0.5, 10])

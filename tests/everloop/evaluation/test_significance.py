@@ -128,6 +128,7 @@ def test_the_interval_of_a_loss_with_few_of_a_class_covers(rare: int) -> None:
     assert covered / given >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.02, 0.05])
 def test_rare_large_errors_of_a_regression_pass_no_oftener_than_declared(share: float) -> None:
     """GIVEN as few rows as are judged, a candidate that is a little better but for its misses is no better."""
@@ -145,6 +146,7 @@ def test_rare_large_errors_of_a_regression_pass_no_oftener_than_declared(share: 
     assert passed / draws <= 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [183, 600, 2100])
 @pytest.mark.parametrize("spread", [1.5, 2.0])
 def test_a_heavy_tail_of_a_regression_passes_no_oftener_than_declared(spread: float, rows: int) -> None:
@@ -160,6 +162,7 @@ def test_a_heavy_tail_of_a_regression_passes_no_oftener_than_declared(spread: fl
     assert passed / draws <= 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "share"), [(600, 0.01), (2100, 0.002)])
 def test_a_binary_model_that_is_surely_wrong_on_few_rows_passes_no_oftener_than_declared(
     rows: int, share: float

@@ -86,6 +86,7 @@ def comes_back_the_same(document: dict[str, Any]) -> bool:
     return ModelDeclaration.model_validate_json(declaration.model_dump_json()) == declaration
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(DOCUMENTS), st.lists(st.tuples(st.sampled_from(PATHS), VALUES), min_size=1, max_size=2))
 def test_what_is_accepted_reads_back_the_same(document: dict[str, Any], edits: list[tuple[Path, Any]]) -> None:
@@ -94,6 +95,7 @@ def test_what_is_accepted_reads_back_the_same(document: dict[str, Any], edits: l
     assert comes_back_the_same(document)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 def test_what_json_has_no_number_for_is_accepted_nowhere(value: float) -> None:
     """JSON would write null for it, which only the deployed function would stumble over."""

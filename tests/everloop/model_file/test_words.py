@@ -94,6 +94,7 @@ def answers(declaration: ModelDeclaration, rows: WatchedRows) -> tuple[list[dict
     return ask(snapshot), binned
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", QUARTERS, ids=["0", "1", "2", "3"])
 def test_a_column_of_any_reserved_word_holds_what_was_captured(names: list[str]) -> None:
     types = ("number", "category")

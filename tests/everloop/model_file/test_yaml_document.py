@@ -176,6 +176,7 @@ def refuse_in_few_words(text: str) -> None:
     assert len(str(refused.value)) < 50_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LONG_VALUES)
 def test_a_long_value_costs_in_proportion_and_is_told_in_few_words(name: str) -> None:
     # The square of what Python multiplies shows late.
@@ -183,6 +184,7 @@ def test_a_long_value_costs_in_proportion_and_is_told_in_few_words(name: str) ->
     assert_linear(LONG_VALUES[name], refuse_in_few_words, size=size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MANY_PARTS)
 def test_many_parts_cost_in_proportion_and_are_told_in_few_words(name: str) -> None:
     assert_linear(MANY_PARTS[name], refuse_in_few_words, size=2_000, cost=calls)

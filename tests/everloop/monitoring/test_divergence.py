@@ -61,6 +61,7 @@ def test_sampling_test_keeps_its_level() -> None:
     assert np.mean(np.array(p_values) < 0.05) == pytest.approx(0.05, abs=0.015)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [30, 100, 300])
 @pytest.mark.parametrize(
     "shares",

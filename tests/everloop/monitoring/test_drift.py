@@ -58,6 +58,7 @@ def alarms_in(drawn: tuple[Reference, list[Profile]], policy: DriftPolicy) -> bo
     return bool(judge_drift(reference, windows, policy).alarmed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spread", "days"), [(0.0, 40), (0.3, 60), (1.0, 45)])
 def test_false_alarm_rate_over_all_features_is_kept(spread: float, days: int) -> None:
     rng = np.random.default_rng(int(10 * spread) + days)
@@ -67,6 +68,7 @@ def test_false_alarm_rate_over_all_features_is_kept(spread: float, days: int) ->
     assert alarms / worlds <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / worlds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [0.0, 0.1, 0.3])
 def test_days_of_fewer_rows_than_the_reference_had_alarm_no_more_often(spread: float) -> None:
     """What days differ by and what few rows leave to chance add up; either alone explains too little."""
@@ -77,6 +79,7 @@ def test_days_of_fewer_rows_than_the_reference_had_alarm_no_more_often(spread: f
     assert alarms / worlds <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / worlds)
 
 
+@pytest.mark.slow
 def test_rare_categories_that_the_reference_happened_to_hold_are_no_yardstick() -> None:
     """Which categories have a bin is read off the reference: it has too many of them, and too few of the others."""
     rng, days, worlds = np.random.default_rng(5), 40, 300

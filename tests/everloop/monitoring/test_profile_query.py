@@ -95,6 +95,7 @@ ODD_CATEGORIES = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_siz
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(categories=st.lists(ODD_CATEGORIES, min_size=2, max_size=5, unique=True), seed=st.integers(0, 100))
 def test_categories_may_be_called_as_they_like(categories: list[str], seed: int) -> None:

@@ -208,6 +208,7 @@ def rare_day(rng, *, expected, rows=200, factor=1.0, stretch=1.0, flipped=False)
 
 
 class TestRareOutcomes:
+    @pytest.mark.slow
     @pytest.mark.parametrize("flipped", [False, True])
     @pytest.mark.parametrize(
         ("expected", "days", "rows"), [(0.2, 10, 200), (0.1, 14, 100), (0.05, 7, 50), (1, 10, 200)]

@@ -141,6 +141,7 @@ def test_windows_read_for_their_rows_alone_are_not_judged() -> None:
     assert record.quality["reason"] == "this champion has 1 labelled windows of the 3 needed"
 
 
+@pytest.mark.slow
 def test_scores_without_a_yardstick_are_counted_and_then_judged_by_their_own_first_windows() -> None:
     # GIVEN a champion whose reference holds another model's scores, and says so
     days = Days(rows=250, reference=replace(REFERENCE, score_unjudged="they are its sibling's"))

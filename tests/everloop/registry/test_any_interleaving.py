@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from botocore.exceptions import BotoCoreError
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -20,6 +21,8 @@ from everloop.registry.states import SERVING
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import TABLE, UnreliableClient, dynamodb
 from tests.helpers.registry_scenes import FAILED, PASSED, at, close_run, open_run, register, start_rollout
+
+pytestmark = pytest.mark.slow
 
 RUNS = st.sampled_from(["train-1", "train-2", "train-3", "train-4"])
 FAULTS = st.sampled_from(["fine", "fine", "before", "after", "twice"])

@@ -91,6 +91,7 @@ def test_a_large_body_costs_in_proportion(door: str, name: str) -> None:
     assert refused is None or len(answer_to(refused)) < LONGEST_ANSWER
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BODIES)
 def test_a_body_of_the_largest_size_takes_little_memory(name: str) -> None:
     body = BODIES[name](MAX_BODY_BYTES)
@@ -146,6 +147,7 @@ _JSON = st.recursive(
 _NAMES = st.sampled_from(["train_id", "distance", "wind", "line", "operator", "day", "label", "key", "prediction_id"])
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     body=st.one_of(

@@ -110,6 +110,7 @@ def test_without_a_champion_there_is_nothing_to_watch(world: World) -> None:
     assert world.store.windows.latest(5) == []
 
 
+@pytest.mark.slow
 def test_quiet_days_are_recorded_and_ask_for_nothing(world: World, capsys) -> None:
     world.crown("train-1")
     for day in range(8):
@@ -169,6 +170,7 @@ def test_cause_is_held_back_and_not_lost(world: World) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_new_champion_is_judged_on_its_own_days(world: World) -> None:
     world.crown("train-1")
     for day in range(6):
@@ -183,6 +185,7 @@ def test_new_champion_is_judged_on_its_own_days(world: World) -> None:
     assert document["drift"]["wind"]["days"] == 1
 
 
+@pytest.mark.slow
 def test_lasting_drift_asks_for_retraining(world: World) -> None:
     world.crown("train-1")
     for day in range(12):
@@ -196,6 +199,7 @@ def test_lasting_drift_asks_for_retraining(world: World) -> None:
     assert [world.document(day - back)["drift_alarm"] for back in (0, 1, 2, 3)] == [True, True, True, False]
 
 
+@pytest.mark.slow
 def test_gap_in_the_windows_starts_the_span_anew(world: World) -> None:
     world.crown("train-1")
     for day in (0, 1, 2, 4):
@@ -205,6 +209,7 @@ def test_gap_in_the_windows_starts_the_span_anew(world: World) -> None:
     assert world.document(4)["drift"]["wind"]["days"] == 1
 
 
+@pytest.mark.slow
 def test_a_refits_scores_are_judged_by_its_own_first_whole_days(world: World) -> None:
     # GIVEN a refit that came while the version before it still answered
     reference = reference_of([draw(world.rng, 150) for _ in range(42)], DECLARATION)

@@ -117,6 +117,7 @@ def test_more_rows_than_there_is_memory_for_are_refused_before_they_are_read(
     assert (queries.sized, queries.asked) == (["s3://lake/athena-results/unload/train-1/one-size/"], [])
 
 
+@pytest.mark.slow
 def test_more_imports_than_a_query_can_name_are_refused(services: Services, queries: Queries) -> None:
     for index in range(3400):
         key = f"history/model=late_train/{index:064}.parquet"
