@@ -36,7 +36,7 @@ def install(context: CloudContext, needs: Mapping[str, Needs]) -> None:
     needs : mapping
         What requests need to be allowed, of each service by what they are signed for.
     """
-    for code in ("AccessDeniedException", "AuthorizationError", "UnrecognizedClientException"):
+    for code in ("AccessDenied", "AccessDeniedException", "AuthorizationError", "UnrecognizedClientException"):
         # Errors every service has, though its model does not list them; moto warns of others.
         if code not in COMMON_ERROR_CODES:
             COMMON_ERROR_CODES.append(code)
