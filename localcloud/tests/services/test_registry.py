@@ -44,7 +44,7 @@ def test_all_of_them_are_found() -> None:
 @pytest.mark.parametrize("service", registry.services(), ids=lambda service: service.signing_name)
 def test_a_service_has_what_it_says(service: Service) -> None:
     assert all(callable(hook.install) for hook in service.hook_modules())
-    assert all(handler.type.startswith("AWS::") for handler in service.handlers())
+    assert all(handler.type.startswith(("AWS::", "Custom::")) for handler in service.handlers())
     assert service.accesses is None or service.needs().accesses is not None
     assert find_spec(f"moto.{service.backend}.models") is not None
 
