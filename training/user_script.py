@@ -22,10 +22,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.script import SIGNATURE
+from everloop.shown import shortened
 from everloop.training.channels import Split
 from everloop.training.exceptions import UserScriptError
 
 _TRACEBACK_LINES = 8
+_LONGEST_SUMMARY = 400
+"""Characters of what an exception says, before its traceback."""
 
 
 def run_user_script(folder: Path, declaration: ModelDeclaration, split: Split) -> Any:
@@ -103,10 +106,17 @@ def _message(script: Path, error: BaseException) -> str:
         frames = traceback.extract_tb(error.__traceback__)
         own = [f for f in frames if Path(f.filename).is_relative_to(script.parent)]
         place = f"{Path(own[-1].filename).name} line {own[-1].lineno}" if own else script.name
-    what = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    what = shortened(" ".join(_said_by(error).split()), _LONGEST_SUMMARY)
     lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
     tail = "\n".join(lines[-_TRACEBACK_LINES:])
     return f"{place}: {what}\n{tail}"
+
+
+def _said_by(error: BaseException) -> str:
+    """What an exception says, without its place and its notes; scikit-learn's are many lines that end with a link."""
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    return traceback.format_exception_only(error)[0]
 
 
 def _with_empty_features(error: UserScriptError, split: Split) -> UserScriptError:

@@ -37,6 +37,15 @@ def run(script: str, folder: Path, declaration: ModelDeclaration | None = None) 
         (SIGNATURE + "    return 1 / 0\n", "train.py line 2: ZeroDivisionError: division by zero"),
         ("def train(features, target)\n    pass\n", "train.py line 1: SyntaxError"),
         ("import nowhere_to_be_found\n", "train.py line 1: ModuleNotFoundError"),
+        (
+            SIGNATURE + "    raise ValueError('Input X contains NaN.\\nSee the page:\\n\\nhttps://example.com')\n",
+            "train.py line 2: ValueError: Input X contains NaN. See the page: https://example.com\n",
+        ),
+        (
+            SIGNATURE + "    error = KeyError('wind')\n    error.add_note('a note\\nof two lines')\n    raise error\n",
+            "train.py line 4: KeyError: 'wind'\n",
+        ),
+        (SIGNATURE + "    raise ValueError('x' * 5000)\n", f"train.py line 2: ValueError: {'x' * 388}…\n"),
         ("import sys\nsys.exit(3)\n", "train.py line 2: SystemExit: 3"),
         ("def train(features):\n    pass\n", "TypeError: train() "),
         ("def fit():\n    pass\n", "defines no function train(features, target, *, seed, parameters)"),
