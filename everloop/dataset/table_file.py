@@ -35,11 +35,13 @@ MOST_UNPACKED = 2 * 1024**3
 CSV_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 PARQUET_SUFFIXES = (".parquet",)
 
+_GZIP = b"\x1f\x8b"
+
 _OTHER_KINDS = (
     (b"PAR1", "it is a Parquet file: call it .parquet"),
     (b"PK\x03\x04", "it is a zip file or a workbook: save the sheet as CSV"),
     (b"\xd0\xcf\x11\xe0", "it is an old workbook: save the sheet as CSV"),
-    (b"\x1f\x8b", "it is gzipped: call it .csv.gz"),
+    (_GZIP, "it is gzipped: call it .csv.gz"),
 )
 
 _OTHER_SUFFIXES = {
@@ -89,6 +91,8 @@ def _read_csv(path: Path, file_format: FileFormat, wanted: WantedColumns) -> pya
     data = path.read_bytes()
     if path.name.lower().endswith(".gz"):
         data = _unpacked(path)
+        if data.startswith(_GZIP):
+            raise HistoryFileError(f"{path} can't be read as CSV: it is gzipped twice: unpack it once (gunzip)")
     for magic, kind in _OTHER_KINDS:
         if data.startswith(magic):
             raise HistoryFileError(f"{path} can't be read as CSV: {kind}")
@@ -107,7 +111,7 @@ def _read_csv(path: Path, file_format: FileFormat, wanted: WantedColumns) -> pya
 def _unpacked(path: Path) -> bytes:
     """A file of a few bytes may unpack to any number."""
     with path.open("rb") as raw:
-        if not raw.read(2).startswith(b"\x1f\x8b"):
+        if not raw.read(2).startswith(_GZIP):
             raise HistoryFileError(f"{path} can't be read: it is not gzipped; call it {path.name[: -len('.gz')]}")
     with gzip.open(path) as file:
         data = file.read(MOST_UNPACKED + 1)

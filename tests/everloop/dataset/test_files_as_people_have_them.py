@@ -157,6 +157,7 @@ def test_a_spreadsheets_csv_is_refused_with_all_that_has_to_be_typed_and_read_wi
         (b"PAR1 and so on", "a.csv", "call it .parquet"),
         (b"PK\x03\x04 and so on", "a.csv", "save the sheet as CSV"),
         (gzip.compress(b"a"), "a.csv", "call it .csv.gz"),
+        (gzip.compress(gzip.compress(csv_bytes({}))), "a.csv.gz", "it is gzipped twice: unpack it once"),
         (b"not gzipped", "a.csv.gz", "it is not gzipped"),
         (gzip.compress(csv_bytes({}))[:-9], "a.csv.gz", "can't be read"),
         (csv_bytes({}), "a.parquet", "can't be read"),
