@@ -183,7 +183,8 @@ class Cells:
 
     def _plausible(self, times: pd.Series, unit: str) -> pd.Series:
         """Refuses a unit by which everything would have happened in the first year that is counted from."""
-        known = pd.to_datetime(times, errors="coerce", utc=True)
+        # What is no time is text here, and is told as that: it is not to be read as a time after all.
+        known = pd.to_datetime(times.where(times.map(lambda cell: isinstance(cell, pd.Timestamp))), utc=True)
         if known.notna().any() and known.min() >= _FIRST and known.max() < _FIRST + pd.Timedelta(days=366):
             raise ValueError(
                 f"by --time-unit {unit} all of its times lie in 1970, up to {known.max():%Y-%m-%d %H:%M}: it counts "
