@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 
 from everloop.serving.exceptions import RequestError
-from everloop.serving.request import MAX_BODY_BYTES, decode_body
+from everloop.serving.request import GZIP_BEGINS, MAX_BODY_BYTES, decode_body
 from everloop.shown import shown
 
 GZIP, ZLIB, RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
@@ -96,4 +96,9 @@ def _inflated(data: bytes, form: int, encoding: str) -> bytes:
         raise RequestError("malformed_json", f"the body is {encoding} that ends too early")
     if stream.unused_data:
         raise RequestError("malformed_json", f"the body goes on after its {encoding} ends")
+    if text.startswith(GZIP_BEGINS):
+        raise RequestError(
+            "malformed_json",
+            f"the body is compressed twice: what its {encoding} holds is gzipped; send it gzipped once",
+        )
     return text

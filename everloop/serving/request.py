@@ -21,6 +21,8 @@ from everloop.shown import shortened
 MAX_BODY_BYTES = 1024 * 1024
 """Largest request body, decoded."""
 
+GZIP_BEGINS = b"\x1f\x8b"
+
 LONGEST_NAME = 64
 """Characters of a caller's field name that an answer repeats."""
 
@@ -91,7 +93,7 @@ def parse_json(body: bytes) -> Any:
     try:
         return read_json(body, object_of=_object_of_distinct_fields)
     except ValueError as error:
-        packed = body.startswith(_GZIP)
+        packed = body.startswith(GZIP_BEGINS)
         how = "; it begins as gzip does: send content-encoding: gzip with it" if packed else "; JSON is sent in UTF-8"
         how = how if packed or isinstance(error, UnicodeDecodeError) else ""
         raise RequestError("malformed_json", f"the body is not JSON: {error}{how}") from error
@@ -321,7 +323,6 @@ def _range(spec: NumberField) -> str:
     return f"{low} {high}".strip()
 
 
-_GZIP = b"\x1f\x8b"
 _KINDS = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
 
 

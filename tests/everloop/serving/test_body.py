@@ -97,6 +97,8 @@ def test_no_more_than_the_limit_is_uncompressed(monkeypatch: pytest.MonkeyPatch)
         (zlib.compress(TEXT)[:-5], "deflate", "ends too early"),
         (gzip.compress(TEXT)[:-8] + b"\0" * 8, "gzip", "incorrect data check"),
         (gzip.compress(TEXT) + b"x", "gzip", "goes on after"),
+        (gzip.compress(gzip.compress(TEXT)), "gzip", "compressed twice"),
+        (zlib.compress(gzip.compress(TEXT)), "deflate", "compressed twice"),
         (gzip.compress(b"") * 1000, "gzip", "goes on after"),
     ],
 )
