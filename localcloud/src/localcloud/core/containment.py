@@ -18,8 +18,8 @@ def inside(directory: Path, name: str) -> Path:
     Raises
     ------
     EscapingPathError
-        When the name is empty, absolute, has a part ``.``, ``..`` or none, a backslash, a NUL or a part too long, or
-        leads through a link that points elsewhere.
+        When the name is empty, absolute, has a part ``.``, ``..`` or none, a backslash, a NUL or a part too long, half
+        a character, or leads through a link that points elsewhere.
     """
     problem = _problem(name)
     if problem is not None:
@@ -42,6 +42,10 @@ def _problem(name: str) -> str | None:
         return "has a part '..', which would lead out of its directory"
     if "" in parts or "." in parts:
         return "has an empty part or a part '.': another name means the same file"
-    if any(len(part.encode(errors="surrogateescape")) > MAX_NAME_BYTES for part in parts):
+    try:
+        longest = max(len(part.encode(errors="surrogateescape")) for part in parts)
+    except UnicodeEncodeError:  # JSON can write half characters, and no file can be called so
+        return "has half a character"
+    if longest > MAX_NAME_BYTES:
         return f"has a part of more than {MAX_NAME_BYTES} bytes"
     return None
