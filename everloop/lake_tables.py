@@ -95,3 +95,9 @@ RESERVED_COLUMNS = frozenset(name for table in TABLES if table.has_features for 
 def feature_columns(declaration: ModelDeclaration) -> list[Column]:
     """The declared features as columns, in declared order."""
     return [(f.name, "double" if f.type == "number" else "string") for f in declaration.data.features]
+
+
+KEY_OF_ROWS = "everloop.key"
+"""Under this name the footer of a history object has what the declaration called the key when it was imported."""
+
+TARGET_OF_ROWS = "everloop.target"

@@ -15,7 +15,7 @@ from everloop.dataset.exceptions import ColumnsError, DatasetError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import HistoryCheck, check_history
 from everloop.dataset.history_file import read_history_file
-from everloop.dataset.lake import history_object_key, history_sha256, parquet_bytes, to_lake_frame
+from everloop.dataset.lake import history_bytes, history_object_key, history_sha256, to_lake_frame
 from everloop.dataset.lake_listing import list_lake
 from everloop.dataset.recorded_columns import recorded_columns
 from everloop.dataset.violations import RefusedRow
@@ -105,7 +105,7 @@ def import_rows(
     key = history_object_key(declaration, history_sha256(rows, declaration))
     there = _exists(account, bucket, key)
     # Also when it is there: of two imports of a row the newer object counts, and this is the newest now.
-    account.client("s3").put_object(Bucket=bucket, Key=key, Body=parquet_bytes(rows))
+    account.client("s3").put_object(Bucket=bucket, Key=key, Body=history_bytes(rows, declaration))
     return HistoryImport(f"s3://{bucket}/{key}", len(rows), check.unlabelled, there, check.refused)
 
 
@@ -117,7 +117,9 @@ def _require_unchanged(account: Account, declaration: ModelDeclaration, bucket: 
     s3, model = account.client("s3"), declaration.model
     champion = champion_contract(account.registry(model), s3, account.platform.artifact_bucket)
     changes = [] if champion is None else list(against_identity(declaration, champion[1], champion[0]))
-    changes += against_lake(declaration, recorded_columns(s3, bucket, model, list_lake(s3, bucket, model)))
+    told = {change.name for change in changes}
+    recorded = recorded_columns(s3, bucket, model, list_lake(s3, bucket, model))
+    changes += [change for change in against_lake(declaration, recorded) if change.name not in told]
     if changes:
         raise RefusedDataError(
             "\n".join(map(str, changes)),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from everloop.dataset.exceptions import DeclarationChangedError
+from everloop.lake_tables import KEY_OF_ROWS, TARGET_OF_ROWS
 from everloop.serving.contract import ServingContract
 
 if TYPE_CHECKING:
@@ -44,13 +45,14 @@ class Change:
 
 @dataclass(frozen=True)
 class RecordedColumn:
-    """A feature's column of one type in the lake.
+    """A column of one type in the lake; or what imports took the key, or the target, from.
 
     Attributes
     ----------
-    kind : {"number", "category"}
+    kind : str
+        "number" or "category"; of key and target, the column they were declared as.
     place : str
-        The oldest object in which it is of that type.
+        The oldest object in which it is so.
     more : tuple of str
         The others that were looked at, the oldest first.
     """
@@ -66,8 +68,11 @@ def against_champion(declaration: ModelDeclaration, contract: ServingContract, v
 
 
 def against_lake(declaration: ModelDeclaration, recorded: Mapping[str, Sequence[RecordedColumn]]) -> list[Change]:
-    """Features whose column lies in the lake as another type; of each, its types with the oldest first."""
-    found = []
+    """What the rows in the lake were imported as and are no longer: by key and target, then each feature by its type.
+
+    Of each column, ``recorded`` has what it was with the oldest first.
+    """
+    found = list(_other_rows(declaration, recorded))
     for feature in declaration.data.features:
         columns = recorded.get(feature.name, ())
         other = next((c for c in columns if c.kind != feature.type), None)
@@ -80,6 +85,25 @@ def against_lake(declaration: ModelDeclaration, recorded: Mapping[str, Sequence[
             sentence = _other_type(feature.name, feature.type, there)
         found.append(Change("column_type", feature.name, sentence))
     return found
+
+
+def _other_rows(declaration: ModelDeclaration, recorded: Mapping[str, Sequence[RecordedColumn]]) -> Iterator[Change]:
+    for code, name, now in (
+        ("key", KEY_OF_ROWS, declaration.data.key),
+        ("target", TARGET_OF_ROWS, declaration.data.target),
+    ):
+        others = [column for column in recorded.get(name, ()) if column.kind != now]
+        if others:
+            places = [place for column in others for place in (column.place, *column.more)]
+            yield Change(
+                code,
+                now,
+                f"data.{code} is {now!r}, and rows in the lake were imported with the {code} {others[0].kind!r}"
+                f" ({len(places)} of the imports that were looked at, the oldest {places[0]}): one lake can't tell the"
+                f" two apart. Declare {others[0].kind!r} again; for another {code}, make another model of it under a new"
+                " name; or, where no version was trained on these rows, set each import aside, e.g."
+                f" `aws s3 mv {places[0]} {_aside(places[0])}` ({GUIDE})",
+            )
 
 
 def require_unchanged(model: str, changes: Sequence[Change]) -> None:

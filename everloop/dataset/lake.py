@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from everloop.dataset.digest import table_sha256
-from everloop.lake_tables import HISTORY
+from everloop.lake_tables import HISTORY, KEY_OF_ROWS, TARGET_OF_ROWS
 from everloop.names import lake_prefix
 
 if TYPE_CHECKING:
@@ -45,10 +46,16 @@ def history_object_key(declaration: ModelDeclaration, sha256: str) -> str:
     return f"{lake_prefix(HISTORY.kind, declaration.model)}{sha256}.parquet"
 
 
-def parquet_bytes(frame: pd.DataFrame) -> bytes:
+def history_bytes(lake_frame: pd.DataFrame, declaration: ModelDeclaration) -> bytes:
+    """Rows of history as their object. Its columns are called alike for all models: the footer says what they were."""
+    data = declaration.data
+    return parquet_bytes(lake_frame, {KEY_OF_ROWS: data.key, TARGET_OF_ROWS: data.target})
+
+
+def parquet_bytes(frame: pd.DataFrame, footer: Mapping[str, str] | None = None) -> bytes:
     """A table of typed columns as a Parquet file that Athena, DuckDB and pandas read alike.
 
-    Missing numbers and texts are null.
+    Missing numbers and texts are null. ``footer`` is kept with the file, beside its schema.
     """
     import pyarrow
     import pyarrow.parquet
@@ -58,5 +65,7 @@ def parquet_bytes(frame: pd.DataFrame) -> bytes:
     table = pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False)
     buffer = io.BytesIO()
     # snappy: the one codec that every reader here has.
-    pyarrow.parquet.write_table(table.replace_schema_metadata(None), buffer, compression="snappy")
+    pyarrow.parquet.write_table(
+        table.replace_schema_metadata(dict(footer) if footer else None), buffer, compression="snappy"
+    )
     return buffer.getvalue()

@@ -10,7 +10,7 @@ from typing import Any
 
 from everloop.dataset.changes import RecordedColumn
 from everloop.dataset.lake_listing import LakeListing
-from everloop.lake_tables import DATE, HISTORY, PREDICTIONS
+from everloop.lake_tables import DATE, HISTORY, KEY_OF_ROWS, PREDICTIONS, TARGET_OF_ROWS
 from everloop.names import lake_prefix
 
 MOST_OBJECTS = 100
@@ -36,6 +36,8 @@ AT_A_TIME = 8
 
 def recorded_columns(s3_client: Any, bucket: str, model: str, listing: LakeListing) -> dict[str, list[RecordedColumn]]:
     """Every type that each column has in the model's history and in what was captured, by column, the oldest first.
+
+    Under ``KEY_OF_ROWS`` and ``TARGET_OF_ROWS`` stand the columns that imports took key and target from.
 
     An object that is no Parquet file says nothing here: the query that reads it fails with its own words.
     """
@@ -77,7 +79,13 @@ def _kinds(s3_client: Any, bucket: str, key: str) -> Iterator[tuple[str, str]]:
     import pyarrow
 
     schema = _schema(s3_client, bucket, key)
-    for field in schema if schema is not None else ():
+    if schema is None:
+        return
+    footer = schema.metadata or {}
+    for name in (KEY_OF_ROWS, TARGET_OF_ROWS):
+        if name.encode() in footer:
+            yield name, footer[name.encode()].decode()
+    for field in schema:
         if pyarrow.types.is_floating(field.type) or pyarrow.types.is_integer(field.type):
             yield field.name, "number"
         elif pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type):

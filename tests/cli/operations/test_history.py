@@ -87,6 +87,25 @@ def test_a_column_that_lies_in_the_lake_as_another_type_is_not_written_beside_it
 
 
 @pytest.mark.parametrize(("what", "renamed"), [("key", "train_id"), ("target", "late")])
+def test_rows_under_another_key_or_target_are_not_taken_beside_imported_ones(s3: Puts, what: str, renamed: str) -> None:
+    account = account_of(s3)
+    import_rows(account, DECLARATION, history_table(8), place="trains.csv")
+    # WHEN nothing serves yet, and the declaration names another key (or target)
+    other, table = (
+        declare(binary_document(data={what: "another"})),
+        history_table(8).rename(columns={renamed: "another"}),
+    )
+    with pytest.raises(RefusedDataError) as refused:
+        import_rows(account, other, table, place="trains.csv")
+    assert f"rows in the lake were imported with the {what} '{renamed}'" in refused.value.message
+    # THEN it is taken once the first import was set aside, as the message says
+    (first,) = s3.written
+    assert f"`aws s3 mv s3://lake/{first} s3://lake/set-aside/{first}`" in refused.value.message
+    s3.client.delete_object(Bucket="lake", Key=first)
+    assert import_rows(account, other, table, place="trains.csv").rows == 8
+
+
+@pytest.mark.parametrize(("what", "renamed"), [("key", "train_id"), ("target", "late")])
 def test_rows_under_another_key_or_target_than_the_champions_are_not_taken(s3: Puts, what: str, renamed: str) -> None:
     # GIVEN a champion, and a declaration of which the key (or the target) is another one
     contract = small_contract(numbers=(NumberField("distance"),)).to_json()

@@ -8,6 +8,7 @@ import pytest
 
 from everloop.dataset.changes import RecordedColumn, against_champion, against_lake, require_unchanged
 from everloop.dataset.exceptions import DeclarationChangedError
+from everloop.lake_tables import KEY_OF_ROWS, TARGET_OF_ROWS
 from everloop.model_file import ModelDeclaration
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from tests.helpers.artifacts import small_contract
@@ -82,6 +83,22 @@ def test_a_column_that_lies_in_the_lake_as_another_type_is_told_with_the_object(
     (change,) = against_lake(declared(DISTANCE, WIND, LINE), recorded)
     assert (change.code, change.name) == ("column_type", "wind")
     assert "the lake has it as a category (s3://lake/b)" in change.sentence
+
+
+def test_rows_that_were_imported_with_another_key_or_target_are_told_with_the_way() -> None:
+    recorded = {
+        KEY_OF_ROWS: [
+            RecordedColumn("trip_id", "s3://lake/history/a", ("s3://lake/history/b",)),
+            RecordedColumn("train_id", "s3://lake/history/c"),
+        ],
+        TARGET_OF_ROWS: [RecordedColumn("late", "s3://lake/history/a")],
+    }
+    (change,) = against_lake(declared(DISTANCE, WIND, LINE), recorded)
+    assert (change.code, change.name) == ("key", "train_id")
+    assert "data.key is 'train_id', and rows in the lake were imported with the key 'trip_id' (2 of" in change.sentence
+    assert "`aws s3 mv s3://lake/history/a s3://lake/set-aside/history/a`" in change.sentence
+    other = declare(binary_document(data={"target": "very_late", "features": [DISTANCE, WIND, LINE]}))
+    assert [c.code for c in against_lake(other, {TARGET_OF_ROWS: recorded[TARGET_OF_ROWS]})] == ["target"]
 
 
 def test_objects_of_a_type_that_was_put_back_are_told_with_the_way_to_set_them_aside() -> None:

@@ -12,10 +12,14 @@ import pytest
 from moto import mock_aws
 
 from everloop.dataset.changes import RecordedColumn
-from everloop.dataset.lake import parquet_bytes
+from everloop.dataset.lake import history_bytes, parquet_bytes, to_lake_frame
 from everloop.dataset.lake_listing import list_lake
 from everloop.dataset.recorded_columns import FOOTER_BYTES, MOST_CAPTURED, MOST_ENDS, MOST_OBJECTS, recorded_columns
+from everloop.lake_tables import KEY_OF_ROWS, TARGET_OF_ROWS
+from tests.helpers.declarations import binary_document, declare
+from tests.helpers.rows import history_table
 
+DECLARATION = declare(binary_document())
 HISTORY = "history/model=late_train/"
 CAPTURED = "predictions/model=late_train/date="
 
@@ -65,6 +69,15 @@ def test_every_type_of_a_column_is_found_once_with_an_object_that_has_it(s3: Rea
         ],
         "line": [RecordedColumn("category", f"s3://lake/{HISTORY}a.parquet", (f"s3://lake/{HISTORY}b.parquet",))],
     }
+
+
+def test_what_imports_took_key_and_target_from_is_read_off_their_footers(s3: Reads) -> None:
+    rows = to_lake_frame(history_table(3), DECLARATION)
+    s3.client.put_object(Bucket="lake", Key=f"{HISTORY}a.parquet", Body=history_bytes(rows, DECLARATION))
+    put(s3, f"{HISTORY}b.parquet", wind=[1.0])
+    columns = found(s3)
+    assert columns[KEY_OF_ROWS] == [RecordedColumn("train_id", f"s3://lake/{HISTORY}a.parquet")]
+    assert columns[TARGET_OF_ROWS] == [RecordedColumn("late", f"s3://lake/{HISTORY}a.parquet")]
 
 
 def test_what_was_captured_counts_too_the_oldest_first(s3: Reads) -> None:
