@@ -100,8 +100,8 @@ def _other_rows(declaration: ModelDeclaration, recorded: Mapping[str, Sequence[R
                 now,
                 f"data.{code} is {now!r}, and rows in the lake were imported with the {code} {others[0].kind!r}"
                 f" ({len(places)} of the imports that were looked at, the oldest {places[0]}): one lake can't tell the"
-                f" two apart. Declare {others[0].kind!r} again; for another {code}, make another model of it under a new"
-                " name; or, where no version was trained on these rows, set each import aside, e.g."
+                f" two apart. Declare {others[0].kind!r} again; for another {code}, make another model of it under a"
+                " new name; or, where no version was trained on these rows, set each import aside, e.g."
                 f" `aws s3 mv {places[0]} {_aside(places[0])}` ({GUIDE})",
             )
 
