@@ -115,6 +115,7 @@ class Changing(Loop):
         if words[0] == "everloop":
             with contextlib.chdir(self.project.folder), pytest.MonkeyPatch.context() as patched:
                 patched.setattr(local, "STATE", self.cloud.running.state_directory)
+                patched.delenv("COLUMNS", raising=False)  # told as to a pipe, whatever another test has set
                 result = CliRunner().invoke(everloop, words[1:])
             told = result.output
             if isinstance(result.exception, CommandError):  # what `everloop` prints as it ends
