@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from click.testing import CliRunner
 from moto import mock_aws
@@ -14,6 +13,7 @@ from moto import mock_aws
 from everloop.cli.commands.check import check
 from everloop.registry import RegistryStore
 from everloop.serving.contract import ServingContract
+from tests.fakes.aws import aws_client
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.artifacts import small_contract
 from tests.helpers.declarations import binary_document, regression_document
@@ -127,7 +127,7 @@ def deploy_champion(contract: ServingContract) -> None:
     """The platform's parameters, a table and a bucket, and a champion with that contract."""
     names = {"table": TABLE, "lake_bucket": "lake", "artifact_bucket": "artifacts"}
     others = ("event_bus", "alert_topic_arn", "athena_workgroup", "glue_database", "api_endpoint")
-    ssm, s3 = boto3.client("ssm", region_name="us-east-1"), boto3.client("s3", region_name="us-east-1")
+    ssm, s3 = aws_client("ssm"), aws_client("s3")
     platform = json.dumps({**names, **dict.fromkeys(others, "x")})
     ssm.put_parameter(Name="/everloop/platform", Type="String", Value=platform)
     ssm.put_parameter(Name="/everloop/models/late_train", Type="String", Value="{}")

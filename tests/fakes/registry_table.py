@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+
+from tests.fakes.aws import aws_client
 
 TABLE = "everloop"
 
@@ -25,11 +26,9 @@ def create_table(client: Any) -> None:
 
 def dynamodb() -> Any:
     """A client inside ``mock_aws``, with the table created."""
-    client = boto3.client(
-        "dynamodb", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
-    )
-    create_table(client)
-    return client
+    found = aws_client("dynamodb")
+    create_table(found)
+    return found
 
 
 def alter(client: Any, sort_key: str, name: str, value: dict[str, Any] | None, *, model: str = "flights") -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pandas as pd
 import pytest
 from moto import mock_aws
@@ -16,6 +15,7 @@ from moto import mock_aws
 from everloop.cli.exceptions import RefusedDataError
 from everloop.cli.operations.history import import_history, import_rows
 from everloop.serving.contract import NumberField
+from tests.fakes.aws import aws_client
 from tests.helpers.artifacts import small_contract
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import START, history_table
@@ -40,7 +40,7 @@ class Puts:
 @pytest.fixture
 def s3():
     with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
+        client = aws_client("s3")
         client.create_bucket(Bucket="lake")
         yield Puts(client)
 

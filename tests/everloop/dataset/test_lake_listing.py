@@ -4,21 +4,20 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
 from everloop.dataset.lake_listing import LakeListing, list_lake
+from tests.fakes.aws import aws_client
 
 
 class Bucket:
     """A lake, and the prefixes that it was asked to list."""
 
     def __init__(self) -> None:
-        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-        self.client = boto3.client("s3", region_name="us-east-1", **keys)
+        self.client = aws_client("s3")
         self.client.create_bucket(Bucket="lake")
         self.asked: list[tuple[str, Any]] = []
         self.client.meta.events.register("provide-client-params.s3.ListObjectsV2", self._asks)

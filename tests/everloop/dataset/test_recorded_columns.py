@@ -4,7 +4,6 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pandas as pd
 import pyarrow
 import pyarrow.parquet
@@ -16,6 +15,7 @@ from everloop.dataset.lake import history_bytes, parquet_bytes, to_lake_frame
 from everloop.dataset.lake_listing import list_lake
 from everloop.dataset.recorded_columns import FOOTER_BYTES, MOST_CAPTURED, MOST_ENDS, MOST_OBJECTS, recorded_columns
 from everloop.lake_tables import KEY_OF_ROWS, TARGET_OF_ROWS
+from tests.fakes.aws import aws_client
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import history_table
 
@@ -43,7 +43,7 @@ class Reads:
 @pytest.fixture
 def s3() -> Iterator[Reads]:
     with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
+        client = aws_client("s3")
         client.create_bucket(Bucket="lake")
         yield Reads(client)
 

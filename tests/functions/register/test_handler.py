@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
 from everloop.functions.register.handler import Services, act
 from everloop.registry import ArtifactMismatchError, ArtifactMissingError, State, verify_audit
 from everloop.typed_json import DocumentRefusedError
+from tests.fakes.aws import aws_client
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import dynamodb
 from tests.helpers.registry_scenes import FAILED, PASSED, at, open_run
@@ -116,8 +116,7 @@ class CrashingS3:
 @pytest.fixture
 def world() -> Iterator[World]:
     with mock_aws():
-        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-        s3 = boto3.client("s3", region_name="us-east-1", **keys)
+        s3 = aws_client("s3")
         for bucket in ("lake", "artifacts"):
             s3.create_bucket(Bucket=bucket)
         store = remote_registry(dynamodb(), "flights")

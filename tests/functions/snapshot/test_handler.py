@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import boto3
 import pandas as pd
 import pytest
 from moto import mock_aws
@@ -21,6 +20,7 @@ from everloop.functions.snapshot.handler import Services, act
 from everloop.registry import RegistryStore
 from everloop.registry.exceptions import ArtifactMismatchError
 from everloop.serving.contract import NumberField, ServingContract
+from tests.fakes.aws import aws_client
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.artifacts import small_contract
 from tests.helpers.declarations import binary_document, declare
@@ -55,8 +55,7 @@ def queries() -> Queries:
 @pytest.fixture
 def services(queries: Queries) -> Iterator[Services]:
     with mock_aws():
-        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-        s3 = boto3.client("s3", region_name="us-east-1", **keys)
+        s3 = aws_client("s3")
         s3.create_bucket(Bucket=BUCKET)
         s3.create_bucket(Bucket=ARTIFACTS)
         store = RegistryStore(dynamodb(), TABLE, "late_train")

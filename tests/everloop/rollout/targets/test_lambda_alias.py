@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import zipfile
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
@@ -11,6 +10,7 @@ from moto import mock_aws
 from everloop.rollout.exceptions import AliasContendedError, AliasNotPinnedError, FunctionNotReadyError
 from everloop.rollout.targets import ServedArtifact
 from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
+from tests.fakes.aws import aws_client
 from tests.fakes.lambda_function import FakeLambda, refusal
 
 SEVEN = ServedArtifact(7, "artifacts/flights/000007/", "hash-7")
@@ -207,8 +207,7 @@ def test_the_calls_are_calls_of_the_lambda_api():
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("handler.py", "def handle(event, context): pass")
     with mock_aws():
-        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
-        iam, client = boto3.client("iam", **keys), boto3.client("lambda", **keys)
+        iam, client = aws_client("iam"), aws_client("lambda")
         role = iam.create_role(RoleName="predict", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
         client.create_function(
             FunctionName="predict",
