@@ -11,12 +11,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import everloop
+from everloop.cli.operations.app_sources import app_sources
 
 INPUT_FILES = ("cdk.json", "constraints.txt", "requirements.txt")
-"""Of the project, besides its models and ``app.py`` with the modules beside it."""
+"""Of the project, besides its models, ``app.py`` with the modules beside it, and what that imports or names."""
+
+CDK = ("aws-cdk-lib", "constructs", "jsii")
+"""What is installed and writes the templates: it may have changed where no line of the project has."""
 
 PACKAGE = Path(everloop.__file__).parent
 NO_INPUTS = frozenset({"cli", "docs"})
@@ -44,8 +49,9 @@ def synthesize_if_changed(
     """The folder of the assembly of the project at ``root``.
 
     ``app.py`` runs as a process of its own, as the CDK's command line runs it, when no assembly of the same
-    inputs is in ``cache``. The inputs are the sources, the pins, the context and the Python running. Of the project's
-    own modules those count that lie beside ``app.py``.
+    inputs is in ``cache``. The inputs are the sources, the pins, the context, the CDK's versions and the Python
+    running. Of the project those files count that ``app.py`` imports or names, as far as they lie in its folder
+    (:mod:`everloop.cli.operations.app_sources`), and so do the environment variables that its code names.
 
     Parameters
     ----------
@@ -82,8 +88,11 @@ def inputs_hash(root: Path, context: Mapping[str, str]) -> str:
     whole = hashlib.sha256()
     # Of the models' folder only the content counts: it may be anywhere, and the templates don't say where.
     rest = {name: value for name, value in context.items() if name != MODELS_CONTEXT}
-    whole.update(json.dumps([platform.python_version(), rest], sort_keys=True).encode())
-    for name, path in _inputs(root, root / context.get(MODELS_CONTEXT, "models")):
+    models = root / context.get(MODELS_CONTEXT, "models")
+    sources = app_sources(root, without=(PACKAGE, models), environment=os.environ)
+    facts = [platform.python_version(), {name: _installed(name) for name in CDK}, rest, sources.variables]
+    whole.update(json.dumps(facts, sort_keys=True).encode())
+    for name, path in sorted({**sources.files, **dict(_inputs(root, models))}.items()):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         whole.update(f"{name}\0{content}\n".encode())
     return whole.hexdigest()
@@ -100,6 +109,13 @@ def _inputs(root: Path, models: Path) -> Iterator[tuple[str, Path]]:
             within = path.relative_to(folder)
             if path.is_file() and path.suffix != ".pyc" and not IGNORED_FOLDERS.intersection(within.parts):
                 yield f"{name}/{within.as_posix()}", path
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _file_context(root: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from everloop.cli.operations.assembly_cache import KEPT, SynthesisFailedError, i
 APP = """
 import json, os, pathlib, sys
 out = pathlib.Path(os.environ["CDK_OUTDIR"])
-calls = pathlib.Path("calls.log")
+calls = pathlib.Path("../calls.log")
 calls.write_text((calls.read_text() if calls.exists() else "") + "x")
 if pathlib.Path("models/bad").exists():
     sys.exit("models/bad/model.yaml:1: a mistake")
@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def calls(root: Path) -> int:
-    log = root / "calls.log"
+    log = root.parent / "calls.log"
     return len(log.read_text()) if log.exists() else 0
 
 
@@ -64,6 +64,103 @@ def test_a_module_beside_the_app_is_a_source(root: Path) -> None:
     before = inputs_hash(root, {})
     (root / "more_stacks.py").write_text("x")
     assert inputs_hash(root, {}) != before
+
+
+OWN_STACKS = """
+import importlib, os
+from pathlib import Path
+from ours import stacks
+importlib.import_module("plugins.one")
+code = Code.from_asset("assets/handler")
+queries = Path(__file__).parent / "sql"
+stage = os.environ["THE_STAGE"]
+"""
+
+
+@pytest.fixture
+def own_stacks(root: Path) -> Path:
+    """A project with stacks of its own beside the models."""
+    for name, text in {
+        "app.py": OWN_STACKS,
+        "ours/stacks.py": "from .more import names\nimport shared.tags\nCONFIG = 'config/dev.json'\n",
+        "ours/more/names.py": "",
+        "ours/lambda/node_modules/x/index.js": "",
+        "shared/tags.py": "TEMPLATE = Path(__file__).parent / '../templates/t.json'",
+        "plugins/one.py": "",
+        "assets/handler/index.py": "import boto3",
+        "config/dev.json": "{}",
+        "templates/t.json": "{}",
+        "sql/of_a_day.sql": "",
+        "tests/test_stacks.py": "import ours",
+        "sales.csv": "a,b",
+        "assets/unused.bin": "",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "ours/stacks.py",
+        "ours/more/names.py",
+        "ours/more/new.py",
+        "ours/lambda/node_modules/x/index.js",
+        "ours/lambda/.env",
+        "shared/tags.py",
+        "plugins/one.py",
+        "assets/handler/index.py",
+        "config/dev.json",
+        "templates/t.json",
+        "sql/of_a_day.sql",
+    ],
+)
+def test_what_the_app_imports_or_names_is_a_source(file: str, own_stacks: Path) -> None:
+    before = inputs_hash(own_stacks, {})
+    (own_stacks / file).write_text("changed")
+    assert inputs_hash(own_stacks, {}) != before
+
+
+@pytest.mark.parametrize("file", ["tests/test_stacks.py", "sales.csv", "assets/unused.bin", "ours/__pycache__/x.pyc"])
+def test_what_it_neither_imports_nor_names_is_none(file: str, own_stacks: Path) -> None:
+    before = inputs_hash(own_stacks, {})
+    (own_stacks / file).parent.mkdir(exist_ok=True)
+    (own_stacks / file).write_text("changed")
+    assert inputs_hash(own_stacks, {}) == before
+
+
+def test_what_the_app_makes_is_no_source(root: Path) -> None:
+    (root / "app.py").write_text('start_node(project / ".cache")\nout = ["cdk.out", "out", ".", "..", "/", "app.py"]\n')
+    before = inputs_hash(root, {})
+    for name in (".cache/a", "cdk.out/a", "out/a", ".venv/a", "b", "../c"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("x")
+    assert inputs_hash(root, {}) == before
+
+
+def test_a_variable_that_the_app_names_is_an_input(own_stacks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = inputs_hash(own_stacks, {})
+    monkeypatch.setenv("ANOTHER_STAGE", "test")
+    assert inputs_hash(own_stacks, {}) == before
+    monkeypatch.setenv("THE_STAGE", "test")
+    assert inputs_hash(own_stacks, {}) != before
+
+
+def test_another_version_of_the_cdk_is_an_input(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = inputs_hash(root, {})
+    monkeypatch.setattr(assembly_cache, "version", lambda package: "2.999.0")
+    assert inputs_hash(root, {}) != before
+
+
+def test_a_module_that_is_no_python_is_left_to_the_synthesis(root: Path) -> None:
+    (root / "app.py").write_bytes(b"from ours import (\n\x00")
+    assert inputs_hash(root, {})
+
+
+def test_folders_that_lead_into_each_other_come_to_an_end(own_stacks: Path) -> None:
+    (own_stacks / "ours" / "again").symlink_to(own_stacks / "ours")
+    assert inputs_hash(own_stacks, {})
 
 
 @pytest.mark.parametrize("file", ["infra/packaging/aws-sdk-pandas.txt", "functions/f/handler.py", "names.py", "a/b.py"])
