@@ -66,6 +66,8 @@ PREDICTIONS = LakeTable(
         ("prediction", "double"),
         ("probability", "double"),
         ("latency_ms", "double"),
+        ("raw_score", "double"),
+        ("calibration_sha256", "string"),
     ),
     has_features=True,
     daily=True,

@@ -67,8 +67,8 @@ def body_bytes(declaration: ModelDeclaration) -> int:
 
 
 def record_bytes(declaration: ModelDeclaration) -> int:
-    """Of a captured row: its inputs, and what is kept beside them (ids, version, time, answer)."""
-    return row_bytes(declaration) + 600
+    """Of a captured row: its inputs, and what is kept beside them (ids, version, calibration, time, scores)."""
+    return row_bytes(declaration) + 730
 
 
 def profile_queries(declaration: ModelDeclaration) -> int:

@@ -102,7 +102,7 @@ class Calibration:
         object.__setattr__(self, "parts", parts)
         object.__setattr__(self, "max_shift", _number("max_shift", self.max_shift, above=0.0))
 
-    @property
+    @cached_property
     def is_identity(self) -> bool:
         """Whether every score is served as the model said it."""
         return all(part.level == 0 and part.slope == 1 for part in self.parts)
@@ -135,7 +135,7 @@ class Calibration:
         self._check(raw)
         return raw.copy() if self.is_identity else self._function(raw)
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The hash of its text, hexadecimal."""
         return hashlib.sha256(self.to_text().encode()).hexdigest()
@@ -219,6 +219,11 @@ class Calibration:
             return served
 
         return of_log_odds if self.kind == "log_odds" else of_value
+
+
+def calibration_name(sha256: str) -> str:
+    """A calibration as people say it: the first digits of its hash."""
+    return sha256[:12]
 
 
 def identity(kind: Kind) -> Calibration:

@@ -8,6 +8,8 @@ from typing import Any
 from everloop.limits import largest_file
 from everloop.manifest import CONTRACT, MANIFEST, MODEL, Manifest, require_hash, verify_files
 from everloop.objects import ObjectTooLargeError, read_object
+from everloop.recalibration.calibration import Calibration
+from everloop.recalibration.exceptions import CalibrationFormatError
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import (
     ArtifactRefusedError,
@@ -17,17 +19,20 @@ from everloop.serving.exceptions import (
 )
 from everloop.serving.scorer import Scorer
 
+CALIBRATION = "the function version's calibration"
+
 # S3 answers 403 for a missing object to those who may not list the bucket.
 _UNREADABLE = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "AccessDenied", "403", "404"})
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model version, ready to answer."""
+    """A model version, ready to answer; without a calibration it serves what the model says."""
 
     contract: ServingContract
     scorer: Scorer
     manifest: Manifest
+    calibration: Calibration | None = None
 
 
 def load_artifact(
@@ -38,6 +43,7 @@ def load_artifact(
     *,
     model: str | None = None,
     version: int | None = None,
+    calibration: str = "",
 ) -> Artifact:
     """Load and verify the artefact under ``prefix``.
 
@@ -52,12 +58,15 @@ def load_artifact(
         Ends with a slash.
     model, version : optional
         What the manifest and the contract have to be of.
+    calibration : str
+        The text of the calibration it is served with; empty for none.
 
     Raises
     ------
     ArtifactRefusedError
-        When a file is absent, differs from its hash, or does not say what it has to. Any other failure of S3
-        (throttling, no network) is raised as it is: it says nothing about the artefact.
+        When a file is absent, differs from its hash, or does not say what it has to, and for a calibration that is
+        none of this model's. Any other failure of S3 (throttling, no
+        network) is raised as it is: it says nothing about the artefact.
     """
 
     def read(name: str) -> bytes:
@@ -72,13 +81,27 @@ def load_artifact(
         files = verify_files(manifest, read, names=(CONTRACT, MODEL))
         contract = ServingContract.from_json(files[CONTRACT])
         _require(CONTRACT, "model", manifest.model, contract.model)
-        return Artifact(contract, Scorer.from_bytes(files[MODEL], contract), manifest)
+        scorer = Scorer.from_bytes(files[MODEL], contract)
+        return Artifact(contract, scorer, manifest, _calibration(calibration, contract))
     except ManifestFormatError as error:
         raise ArtifactRefusedError(MANIFEST, expected="a manifest", found=str(error)) from error
     except ContractFormatError as error:
         raise ArtifactRefusedError(CONTRACT, expected="a contract", found=str(error)) from error
     except ScorerError as error:
         raise ArtifactRefusedError(MODEL, expected="a model of its contract", found=str(error)) from error
+
+
+def _calibration(text: str, contract: ServingContract) -> Calibration | None:
+    if not text:
+        return None
+    wanted = "log_odds" if contract.is_classification else "value"
+    try:
+        calibration = Calibration.from_text(text)
+    except CalibrationFormatError as error:
+        raise ArtifactRefusedError(CALIBRATION, expected="a calibration", found=str(error)) from error
+    if calibration.kind != wanted:
+        raise ArtifactRefusedError(CALIBRATION, expected=f"kind {wanted!r}", found=f"kind {calibration.kind!r}")
+    return calibration
 
 
 def _require(file: str, what: str, expected: Any, found: Any) -> None:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
 from everloop.serving.contract import ServingContract
 from everloop.serving.request import Rows
 from everloop.serving.response import decide, prediction_id
+from everloop.serving.scores import Scores
 
 Record = dict[str, Any]
 
@@ -38,7 +37,7 @@ def lake_timestamp(instant: datetime) -> str:
 def capture_records(
     contract: ServingContract,
     rows: Rows,
-    scores: np.ndarray,
+    scores: Scores,
     *,
     version: int,
     request_id: str,
@@ -49,8 +48,8 @@ def capture_records(
 
     Parameters
     ----------
-    scores : float64 array, shape (rows,)
-        As the model gave them.
+    scores : Scores
+        As the model gave them, and as they are served.
     at : datetime
         When the request arrived.
     latency_ms : float
@@ -58,13 +57,15 @@ def capture_records(
     """
     number_names = [f.name for f in contract.numbers]
     category_names = [f.name for f in contract.categories]
-    values = decide(contract, scores)
-    numbers, categories, probabilities = rows.num.tolist(), rows.cat.tolist(), scores.tolist()
+    values = decide(contract, scores.served)
+    numbers, categories = rows.num.tolist(), rows.cat.tolist()
+    probabilities, raw = scores.served.tolist(), scores.raw.tolist()
     common = {
         "request_id": request_id,
         "version": version,
         "time": lake_timestamp(at),
         "latency_ms": latency_ms,
+        "calibration_sha256": scores.calibration_sha256,
     }
     return [
         {
@@ -73,6 +74,7 @@ def capture_records(
             "key": key,
             "prediction": float(values[i]),
             "probability": probabilities[i] if contract.is_classification else None,
+            "raw_score": raw[i],
             # NaN is the one number that differs from itself, and it is null in the lake.
             **{name: v if v == v else None for name, v in zip(number_names, numbers[i], strict=True)},
             **{name: v or None for name, v in zip(category_names, categories[i], strict=True)},

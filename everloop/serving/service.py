@@ -16,6 +16,7 @@ from everloop.serving.exceptions import ArtifactRefusedError, NoChampionError, N
 from everloop.serving.protocols import DataPlaneProtocol
 from everloop.serving.request import RequestParser
 from everloop.serving.response import CONTRACT_CODES, STATUS_OF_CODE
+from everloop.serving.scores import Scores
 from everloop.serving.unusable import score_rows
 
 
@@ -101,7 +102,7 @@ class PredictionService:
             artifact, parser = self._artifact()
             data = read_body(body, is_base64=is_base64, headers=headers)
             rows = parser.rows(protocol.instances(data, artifact.contract))
-            scores = score_rows(artifact.scorer, artifact.contract, rows)
+            scores = Scores.of(score_rows(artifact.scorer, artifact.contract, rows), artifact.calibration)
         except RequestError as error:
             return Answer(
                 STATUS_OF_CODE[error.code],

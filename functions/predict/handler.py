@@ -46,6 +46,7 @@ class Environment(Settings):
     version: int | None = None
     artifact_prefix: str = ""
     manifest_sha256: str = ""
+    calibration: str = ""
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> Self:
@@ -117,6 +118,7 @@ class Predictor:
             environment.manifest_sha256,
             model=environment.model,
             version=environment.version,
+            calibration=environment.calibration,
         )
 
     def _log(self, answer: Answer, request_id: str) -> None:

@@ -17,6 +17,7 @@ from everloop.serving.capture import capture_records
 from everloop.serving.contract import ServingContract
 from everloop.serving.labels import Label
 from everloop.serving.request import RequestParser
+from everloop.serving.scores import Scores
 from tests.helpers.artifacts import small_contract
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.requests import rows_in_body
@@ -30,7 +31,9 @@ def test_a_captured_prediction_has_the_columns_of_its_table() -> None:
         b'{"instances": [{"train_id": "a", "distance": 1, "wind": 2, "line": "north", "operator": "a", "day": "mon"}]}'
     )
     rows = rows_in_body(RequestParser(contract), body)
-    (record,) = capture_records(contract, rows, np.array([0.5]), version=1, request_id="r", at=AT, latency_ms=1.0)
+    (record,) = capture_records(
+        contract, rows, Scores.of(np.array([0.5]), None), version=1, request_id="r", at=AT, latency_ms=1.0
+    )
     features = [*(f.name for f in contract.numbers), *(f.name for f in contract.categories)]
     assert sorted(record) == sorted([*PREDICTIONS.own_names, *features])
 

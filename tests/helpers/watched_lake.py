@@ -113,7 +113,8 @@ class WatchedLake:
             score = float(rows.scores[i])
             answer = [float(score >= 0.5), score] if binary else [score, None]
             features = [_cell(rows.features[f.name][i]) for f in self.declaration.data.features]
-            records.append([ids[-1], "r", version, _naive(at), f"k{self.captured}", *answer, 1.0, *features, _day(at)])
+            ours = [ids[-1], "r", version, _naive(at), f"k{self.captured}", *answer, 1.0, score, None]
+            records.append([*ours, *features, _day(at)])
         self._insert("predictions", records)
         return ids
 

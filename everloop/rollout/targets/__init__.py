@@ -15,11 +15,20 @@ from everloop.seams import Seam
 
 @dataclass(frozen=True)
 class ServedArtifact:
-    """A registered version's files: where they stand in the artifact bucket, and the manifest's hash."""
+    """What a version is served with: its files, and its calibration.
+
+    Attributes
+    ----------
+    prefix, manifest_sha256 : str
+        Where the files stand in the artifact bucket, and the manifest's hash.
+    calibration : str
+        The calibration's text; empty for none.
+    """
 
     version: int
     prefix: str
     manifest_sha256: str
+    calibration: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ MARK = "everloop "
 VERSION_VARIABLE = "EVERLOOP_VERSION"
 PREFIX_VARIABLE = "EVERLOOP_ARTIFACT_PREFIX"
 MANIFEST_VARIABLE = "EVERLOOP_MANIFEST_SHA256"
+CALIBRATION_VARIABLE = "EVERLOOP_CALIBRATION"
 
 _FROZEN = (
     "CodeSha256",
@@ -50,10 +51,11 @@ def variables(artifact: ServedArtifact) -> dict[str, str]:
         VERSION_VARIABLE: str(artifact.version),
         PREFIX_VARIABLE: artifact.prefix,
         MANIFEST_VARIABLE: artifact.manifest_sha256,
+        CALIBRATION_VARIABLE: artifact.calibration,
     }
 
 
-NO_ARTIFACT = {VERSION_VARIABLE: "", PREFIX_VARIABLE: "", MANIFEST_VARIABLE: ""}
+NO_ARTIFACT = {VERSION_VARIABLE: "", PREFIX_VARIABLE: "", MANIFEST_VARIABLE: "", CALIBRATION_VARIABLE: ""}
 """The environment of a function that has nothing to serve and says so."""
 
 
@@ -123,7 +125,8 @@ class LambdaAliasTarget:
                 raise
             return False
         own = (found.get("Environment") or {}).get("Variables", {})
-        return artifact is None or variables(artifact).items() <= own.items()
+        # A function version of before there were calibrations has no variable for one.
+        return artifact is None or all(own.get(name, "") == value for name, value in variables(artifact).items())
 
     def settle(self, lambda_version: str) -> bool:
         """Send every request to one version; return whether that changed anything."""

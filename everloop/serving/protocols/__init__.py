@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 from everloop.seams import Seam
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from everloop.serving.contract import ServingContract
+    from everloop.serving.scores import Scores
 
 
 class DataPlaneProtocol(Protocol):
@@ -42,11 +41,12 @@ class DataPlaneProtocol(Protocol):
         ...
 
     def answer(
-        self, contract: ServingContract, scores: np.ndarray, *, version: int, request_id: str
+        self, contract: ServingContract, scores: Scores, *, version: int, request_id: str
     ) -> Mapping[str, object]:
         """The answer to a valid request: JSON values, row by row in the request's order.
 
-        Each row's ``prediction_id`` is in it (:func:`everloop.serving.response.prediction_id`), as labels name it.
+        Each row's ``prediction_id`` is in it (:func:`everloop.serving.response.prediction_id`), as labels name it; both
+        of its scores, the served one and what the model said; and which version and calibration gave them.
         """
         ...
 

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-import numpy as np
-
 from everloop.names import ModelNames
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import RequestError
 from everloop.serving.protocols import DataPlaneProtocol
 from everloop.serving.request import LONGEST_NAME, kind_of, parse_json
 from everloop.serving.response import ErrorDocument, decide, error_document, prediction_id
+from everloop.serving.scores import Scores
 from everloop.shown import shortened
 
 
 class Prediction(TypedDict):
-    """The answer to one row; a classification's has the probability."""
+    """The answer to one row; a classification's has the probability.
+
+    ``raw_score`` is what the model said, before its calibration: a probability, or a value.
+    """
 
     prediction_id: str
     prediction: float
     probability: NotRequired[float]
+    raw_score: float
 
 
 class PredictionsDocument(TypedDict):
-    """The answer to a request."""
+    """The answer to a request. ``calibration`` names what stands between raw and served scores; null: nothing."""
 
     model: str
     version: int
+    calibration: str | None
     predictions: list[Prediction]
 
 
@@ -68,17 +72,23 @@ class Predictions:
         return instances
 
     def answer(
-        self, contract: ServingContract, scores: np.ndarray, *, version: int, request_id: str
+        self, contract: ServingContract, scores: Scores, *, version: int, request_id: str
     ) -> PredictionsDocument:
-        """Model, version, and one entry a row."""
+        """Model, version, calibration, and one entry a row."""
+        decided = zip(decide(contract, scores.served), scores.raw.tolist(), strict=True)
         predictions: list[Prediction] = [
-            {"prediction_id": prediction_id(request_id, i), "prediction": value}
-            for i, value in enumerate(decide(contract, scores))
+            {"prediction_id": prediction_id(request_id, i), "prediction": value, "raw_score": raw}
+            for i, (value, raw) in enumerate(decided)
         ]
         if contract.is_classification:
-            for entry, probability in zip(predictions, scores.tolist(), strict=True):
+            for entry, probability in zip(predictions, scores.served.tolist(), strict=True):
                 entry["probability"] = probability
-        return {"model": contract.model, "version": version, "predictions": predictions}
+        return {
+            "model": contract.model,
+            "version": version,
+            "calibration": scores.calibration,
+            "predictions": predictions,
+        }
 
     def refusal(self, code: str, message: str, *, field: str | None = None, index: int | None = None) -> ErrorDocument:
         """``{"error": {…}}``."""

@@ -21,7 +21,8 @@ FEATURES = "distance DOUBLE, wind DOUBLE, line VARCHAR, operator VARCHAR"
 TABLES = {
     "history": f'key VARCHAR, time TIMESTAMP, label DOUBLE, {FEATURES}, "$path" VARCHAR',
     "predictions": f"prediction_id VARCHAR, request_id VARCHAR, version INTEGER, time TIMESTAMP, key VARCHAR,"
-    f" prediction DOUBLE, probability DOUBLE, latency_ms DOUBLE, {FEATURES}, date VARCHAR",
+    f" prediction DOUBLE, probability DOUBLE, latency_ms DOUBLE, raw_score DOUBLE,"
+    f" calibration_sha256 VARCHAR, {FEATURES}, date VARCHAR",
     "labels": "label_id VARCHAR, prediction_id VARCHAR, key VARCHAR, label DOUBLE, time TIMESTAMP, date VARCHAR",
 }
 AS_OF_HOURS = 100.0

@@ -35,6 +35,7 @@ from everloop.row_key import MAX_KEY_LENGTH
 from everloop.serving.capture import capture_records, encode_record
 from everloop.serving.protocols.predictions import PROTOCOL
 from everloop.serving.request import MAX_BODY_BYTES, RequestParser
+from everloop.serving.scores import Scores
 from everloop.training.contract import build_contract
 from everloop.training.onnx_export.inputs import ModelInputs
 from tests.helpers.declarations import as_yaml, binary_document, declare
@@ -102,6 +103,11 @@ def test_the_figures_of_other_rooms_are_theirs() -> None:
     assert len((ASTRAL * LONGEST_SHOWN + "…").encode()) == sizes.SHOWN
 
 
+def both(scores: np.ndarray) -> Scores:
+    """Calibrated scores, as long as the raw ones."""
+    return Scores(scores, scores, "f" * 64)
+
+
 def test_the_longest_row_is_as_long_as_it_is_said_to_be(declaration: ModelDeclaration) -> None:
     # The four digits of this key take twelve bytes less than four other characters.
     assert len(written(longest_row(declaration))) + len(",") == sizes.row_bytes(declaration) - 12
@@ -128,7 +134,7 @@ def test_as_many_of_the_longest_rows_as_are_declared_are_taken_and_captured(shap
     assert 0.98 * MAX_BODY_BYTES - len(body) / most < len(body) <= MAX_BODY_BYTES
     contract = contract_of(declaration)
     rows = rows_in_body(RequestParser(contract), body)
-    scores = np.full(len(rows), 1.2345678901234567e-300)
+    scores = both(np.full(len(rows), 1.2345678901234567e-300))
     # AND each is captured
     facts = {"version": 10**9, "request_id": "r" * 64, "at": NOW, "latency_ms": 1234.5678901234567}
     records = capture_records(contract, rows, scores, **facts)
@@ -141,7 +147,7 @@ def test_as_many_of_the_longest_rows_as_are_declared_are_taken_and_captured(shap
 
 def test_the_longest_answer_is_one_that_lambda_gives() -> None:
     contract = contract_of(declare(document(1, 0, 1)))
-    answer = PROTOCOL.answer(contract, np.full(5000, 1.2345678901234567e-300), version=10**9, request_id="r" * 64)
+    answer = PROTOCOL.answer(contract, both(np.full(5000, 1.2345678901234567e-300)), version=10**9, request_id="r" * 64)
     assert len(written(answer)) < 6 * 1024 * 1024
 
 

@@ -14,6 +14,7 @@ from everloop.serving.capture import (
     lake_timestamp,
 )
 from everloop.serving.request import RequestParser
+from everloop.serving.scores import Scores
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.helpers.artifacts import row, small_contract
 from tests.helpers.requests import rows_in_body
@@ -30,7 +31,8 @@ def test_a_record_holds_inputs_output_version_time_and_latency() -> None:
     body = {"instances": [row("t1"), row("t2", wind=None, operator="")]}
     rows = rows_in_body(RequestParser(contract), json.dumps(body).encode())
     facts = {"version": 7, "request_id": "r", "at": AT, "latency_ms": 1.5}
-    first, second = capture_records(contract, rows, np.array([0.75, 0.25]), **facts)
+    calibrated = Scores(np.array([0.7, 0.6]), np.array([0.75, 0.25]), "c0ffee")
+    first, second = capture_records(contract, rows, calibrated, **facts)
     assert first == {
         "prediction_id": "r-0",
         "request_id": "r",
@@ -40,6 +42,8 @@ def test_a_record_holds_inputs_output_version_time_and_latency() -> None:
         "prediction": 1.0,
         "probability": 0.75,
         "latency_ms": 1.5,
+        "raw_score": 0.7,
+        "calibration_sha256": "c0ffee",
         "distance": 120.0,
         "wind": 3.5,
         "line": "north",
@@ -49,8 +53,9 @@ def test_a_record_holds_inputs_output_version_time_and_latency() -> None:
     assert (second["prediction_id"], second["prediction"]) == ("r-1", 0.0)
     assert (second["wind"], second["operator"], second["day"]) == (None, None, None)
     regression = small_contract(problem_type="regression")
-    assert capture_records(regression, rows, np.array([12.5, 3.0]), **facts)[0]["prediction"] == 12.5
-    assert capture_records(regression, rows, np.array([12.5, 3.0]), **facts)[0]["probability"] is None
+    value = capture_records(regression, rows, Scores.of(np.array([12.5, 3.0]), None), **facts)[0]
+    assert (value["prediction"], value["probability"], value["raw_score"]) == (12.5, None, 12.5)
+    assert value["calibration_sha256"] is None
 
 
 def test_lake_time_is_utc() -> None:

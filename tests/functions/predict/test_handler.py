@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
 from everloop.environment import MissingSettingError
 from everloop.functions.predict.handler import Environment, Predictor
+from everloop.recalibration.calibration import Calibration, Part
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.fakes.object_store import FakeS3
@@ -276,6 +278,50 @@ def test_altered_bytes_are_refused_until_they_are_healed(deployed: Deployed, cap
     # WHEN it is put right, the next request is answered
     deployed.s3.objects[PREFIX + "model.onnx"] = whole
     assert deployed.post({"instances": [row()]})[0] == 200
+
+
+CALIBRATED = Calibration("log_odds", (Part(1.0, -3.0, 1.0),), 5.0)
+
+
+def test_a_calibration_moves_what_is_served_and_leaves_what_the_model_said(deployed: Deployed) -> None:
+    # GIVEN answers without a calibration
+    _, before = deployed.post({"instances": [row("t1")]})
+    assert before["calibration"] is None
+    # WHEN the function version has one
+    deployed.variables["EVERLOOP_CALIBRATION"] = CALIBRATED.to_text()
+    deployed.start()
+    status, document = deployed.post({"instances": [row("t1")]})
+    # THEN the answer has both scores and names version and calibration; the served one decides
+    assert status == 200
+    assert (document["version"], document["calibration"]) == (7, CALIBRATED.sha256[:12])
+    (plain,), (served,) = before["predictions"], document["predictions"]
+    assert plain["raw_score"] == plain["probability"] == served["raw_score"]
+    assert served["probability"] == CALIBRATED.apply(np.array([plain["probability"]]))[0]
+    assert (plain["prediction"], served["prediction"]) == (1, 0)
+    # AND both are captured, with the calibration
+    first, second = deployed.stream.taken
+    assert (first["raw_score"], first["probability"], first["calibration_sha256"]) == (
+        plain["probability"], plain["probability"], None,
+    )  # fmt: skip
+    assert (second["raw_score"], second["probability"]) == (plain["probability"], served["probability"])
+    assert (second["prediction"], second["calibration_sha256"]) == (0.0, CALIBRATED.sha256)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("{}", "an object of"), (CALIBRATED.to_text().replace("log_odds", "value"), "kind 'value'")],
+)
+def test_what_is_no_calibration_of_the_model_is_refused(
+    deployed: Deployed, caplog: pytest.LogCaptureFixture, text: str, found: str
+) -> None:
+    deployed.variables["EVERLOOP_CALIBRATION"] = text
+    deployed.start()
+    status, document = deployed.post({"instances": [row()]})
+    assert (status, document["error"]["code"]) == (503, "artifact_refused")
+    log = vars(caplog.records[-1])
+    assert "calibration" in log["file"]
+    assert found in log["found"]
+    assert deployed.stream.taken == []
 
 
 def test_another_version_than_the_bound_one_is_refused(deployed: Deployed) -> None:

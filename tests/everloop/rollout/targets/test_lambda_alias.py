@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ClientError
@@ -60,8 +61,24 @@ class TestPublish:
             "EVERLOOP_VERSION": "7",
             "EVERLOOP_ARTIFACT_PREFIX": "artifacts/flights/000007/",
             "EVERLOOP_MANIFEST_SHA256": "hash-7",
+            "EVERLOOP_CALIBRATION": "",
         }
         assert function.variables(eight.lambda_version)["EVERLOOP_VERSION"] == "8"
+
+    def test_with_its_calibration(self, target: LambdaAliasTarget, function: FakeLambda):
+        target.idle()
+        plain, calibrated = target.publish(SEVEN), target.publish(replace(SEVEN, calibration="{}"))
+        assert function.variables(calibrated.lambda_version)["EVERLOOP_CALIBRATION"] == "{}"
+        assert plain.lambda_version != calibrated.lambda_version
+        assert target.holds(plain.lambda_version, SEVEN)
+        assert not target.holds(calibrated.lambda_version, SEVEN)
+
+    def test_that_knows_no_calibrations_has_none(self, target: LambdaAliasTarget, function: FakeLambda):
+        target.idle()
+        seven = target.publish(SEVEN).lambda_version
+        del function.variables(seven)["EVERLOOP_CALIBRATION"]
+        assert target.holds(seven, SEVEN)
+        assert not target.holds(seven, replace(SEVEN, calibration="{}"))
 
     def test_reaches_nobody(self, target: LambdaAliasTarget, function: FakeLambda):
         idle = target.idle()

@@ -19,6 +19,7 @@ from everloop.serving.exceptions import RequestError, UnknownRouteError
 from everloop.serving.protocols import PROTOCOLS, DataPlaneProtocol, protocols_by_route
 from everloop.serving.request import RequestParser
 from everloop.serving.response import prediction_id
+from everloop.serving.scores import Scores
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.fakes.object_store import FakeS3
 from tests.helpers.artifacts import MODEL, PREFIX, StoredArtifact, row, small_contract
@@ -66,12 +67,12 @@ def refuses_what_is_no_request(protocol: DataPlaneProtocol, body: Body) -> None:
 
 def answers_each_row_in_order(protocol: DataPlaneProtocol, body: Body) -> None:
     for contract in (CONTRACT, replace(CONTRACT, problem_type="regression", threshold=None)):
-        scores = np.array([0.25, 0.75])
+        scores = Scores(np.array([0.125, 0.875]), np.array([0.25, 0.75]), "c0ffee" * 10)
         text = json.dumps(protocol.answer(contract, scores, version=7, request_id="req-1"), allow_nan=False)
         places = [text.index(json.dumps(prediction_id("req-1", i))) for i in range(2)]
         assert places == sorted(places)
-        assert "0.25" in text
-        assert "0.75" in text
+        assert all(score in text for score in ("0.25", "0.75", "0.125", "0.875"))
+        assert str(scores.calibration) in text
 
 
 def says_what_is_wrong(protocol: DataPlaneProtocol, body: Body) -> None:
@@ -140,8 +141,15 @@ class Columns:
         return [{name: values[i] for name, values in columns.items()} for i in range(rows)]
 
     def answer(self, contract, scores, *, version, request_id):
-        ids = [prediction_id(request_id, i) for i in range(len(scores))]
-        return {"version": version, "ids": ids, "scores": scores.tolist(), "answers": decide(contract, scores)}
+        ids = [prediction_id(request_id, i) for i in range(len(scores.served))]
+        return {
+            "version": version,
+            "calibration": scores.calibration,
+            "ids": ids,
+            "scores": scores.served.tolist(),
+            "raw": scores.raw.tolist(),
+            "answers": decide(contract, scores.served),
+        }
 
     def refusal(self, code, message, *, field=None, index=None):
         return {"problem": f"{code}: {message}", "at": [index, field]}
@@ -188,8 +196,10 @@ def test_one_is_added_by_its_file_and_its_registration(
             200,
             {
                 "version": 7,
+                "calibration": None,
                 "ids": [p["prediction_id"] for p in own["predictions"]],
                 "scores": [p["probability"] for p in own["predictions"]],
+                "raw": [p["raw_score"] for p in own["predictions"]],
                 "answers": [p["prediction"] for p in own["predictions"]],
             },
         ),
