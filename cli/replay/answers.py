@@ -54,8 +54,8 @@ class Answers:
         return pd.DataFrame(
             {
                 "time": pd.to_datetime(pd.Series(self.asked_at), utc=True),
-                "key": self.key,
-                "prediction_id": self.prediction_id,
+                "key": pd.Series(self.key, dtype="str"),
+                "prediction_id": pd.Series(self.prediction_id, dtype="str"),
                 "version": np.asarray(self.version, dtype=np.int32),
                 "prediction": self.prediction,
                 "probability": self.probability,

@@ -13,6 +13,7 @@ import pandas as pd
 from everloop.cli.account import Account
 from everloop.cli.replay.exceptions import LoopNotClosedError
 from everloop.cli.replay.summary import FrozenModel, score_column
+from everloop.documents.window import WindowDocument
 from everloop.evaluation.metrics import row_losses
 from everloop.model_file import ModelDeclaration
 from everloop.registry.store import RegistryStore
@@ -30,13 +31,16 @@ FROZEN_BATCH = 10_000
 
 
 def frozen_scores(account: Account, declaration: ModelDeclaration, stream: pd.DataFrame) -> np.ndarray:
-    """What the first champion would have answered to every row of the stream, in its order.
+    """What the first champion would have answered to every row of the stream, in its order; NaN without a champion.
 
     The champion is the bytes that served: where a refit did, the refit. :func:`frozen_model` names them. The artefact
     is loaded from the store and verified as the endpoint does it.
     """
     store = account.registry(declaration.model)
-    first = store.versions.get(first_champion(store))
+    number = first_champion(store)
+    if number is None:
+        return np.full(len(stream), np.nan)
+    first = store.versions.get(number)
     artifact = load_artifact(
         account.client("s3"), account.platform.artifact_bucket, first.artifact_prefix, first.manifest_sha256
     )
@@ -51,8 +55,14 @@ def frozen_scores(account: Account, declaration: ModelDeclaration, stream: pd.Da
 
 
 def frozen_model(store: RegistryStore) -> FrozenModel:
-    """Which bytes the frozen model is: ``version``, ``kind``, ``model_sha256``, and the newest row it learned from."""
-    first = store.versions.get(first_champion(store))
+    """Which bytes the frozen model is: ``version``, ``kind``, ``model_sha256``, and the newest row it learned from.
+
+    Nothing, where no version was ever promoted.
+    """
+    number = first_champion(store)
+    if number is None:
+        return {}
+    first = store.versions.get(number)
     known = origin(first, store.snapshots.find(first.snapshot_hash))
     return {
         "version": first.version,
@@ -62,21 +72,17 @@ def frozen_model(store: RegistryStore) -> FrozenModel:
     }
 
 
-def first_champion(store: RegistryStore) -> int:
-    """The number of the version that was promoted first."""
-    return next(
-        int(r.version) for r in store.ledger.audit_records() if r.action == "promoted" and r.version is not None
-    )
+def first_champion(store: RegistryStore) -> int | None:
+    """The number of the version that was promoted first, or None."""
+    promoted = (r.version for r in store.ledger.audit_records() if r.action == "promoted" and r.version is not None)
+    return next(promoted, None)
 
 
 def window_rows(store: RegistryStore) -> pd.DataFrame:
     """Every monitored window as one row, oldest first; what is nested is JSON text."""
     windows = [window.document for window in reversed(store.windows.latest(EVERY_WINDOW))]
     if not windows:
-        raise LoopNotClosedError(
-            "no window was monitored: the monitor never recorded one",
-            "see the ALARM lines above, and the monitor function's log group",
-        )
+        return pd.DataFrame(columns=list(WindowDocument.__annotations__))
     return pd.DataFrame([{name: _cell(value) for name, value in window.items()} for window in windows])
 
 
@@ -125,7 +131,7 @@ def _cell(value: Any) -> Any:
 def with_losses(windows: pd.DataFrame, predictions: pd.DataFrame, declaration: ModelDeclaration) -> pd.DataFrame:
     """The windows, each with the loss of the loop's answers and of the frozen model's to its labelled rows.
 
-    The loss is the gate's metric, its mean over the rows asked within the window's labelled part.
+    The loss is the gate's metric, its mean over the rows asked within the window's labelled part; NaN without any.
     """
     kind = declaration.problem.type
     labelled = predictions[predictions["label"].notna()]
@@ -133,6 +139,8 @@ def with_losses(windows: pd.DataFrame, predictions: pd.DataFrame, declaration: M
     labels = labelled["label"].to_numpy()
     losses = {
         model: row_losses(declaration.gate.metric, labels, labelled[score_column(model, kind)].to_numpy())
+        if len(labels)
+        else np.empty(0)
         for model in ("loop", "frozen")
     }
     columns: dict[str, list[float]] = {f"{model}_loss": [] for model in losses}

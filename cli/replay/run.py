@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from everloop.cli.account import Account
+from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.history import import_rows
 from everloop.cli.operations.local_cloud import LocalCloud
 from everloop.cli.replay import evidence, summary
@@ -69,14 +70,41 @@ def run_replay(
         try:
             drive.run()
         except Exception as error:
-            # What was answered so far is evidence, whatever ended it. Before the first answer there is none.
             if not drive.answers.key:
+                _keep_what_was_tried(account, declaration, data, drive, directory, started, error)
                 raise
-            ended_early = f"the replay ended at {progress.simulated:%Y-%m-%d %H:%M}: {error}"
+            # What was answered so far is evidence, whatever ended it.
+            ended_early = _ended_early(drive, str(error))
             progress.event(ended_early)
         progress.step = "writing the evidence"
         progress.show()
     return _write(account, declaration, data, drive, directory, started, ended_early)
+
+
+def _ended_early(drive: Drive, why: str) -> str:
+    return f"the replay ended at {drive.progress.simulated:%Y-%m-%d %H:%M}: {why}"
+
+
+def _keep_what_was_tried(
+    account: Account,
+    declaration: ModelDeclaration,
+    data: ReplayData,
+    drive: Drive,
+    directory: Path,
+    started: float,
+    error: Exception,
+) -> None:
+    """Write what there is where nothing was ever answered, so that no evidence of another replay stands for this one.
+
+    What ended the replay is told by whoever called; where even this fails, that is only said.
+    """
+    why = error.message if isinstance(error, CommandError) else str(error)
+    try:
+        _write(account, declaration, data, drive, directory, started, _ended_early(drive, why))
+    except Exception as second:
+        drive.progress.event(f"{directory} has no summary of this replay: {second}")
+    else:
+        drive.progress.event(f"what was tried is in {directory / evidence.SUMMARY_FILE}")
 
 
 def _write(
@@ -125,6 +153,7 @@ def _summarise(
     kind = declaration.problem.type
     records, verdict = list(store.ledger.audit_records()), verify_audit(store)
     whole = summary.quality(predictions, kind)
+    ended_at = drive.progress.simulated or drive.data.starts_at
     return summary.Summary(
         model=declaration.model,
         problem_type=kind,
@@ -144,7 +173,7 @@ def _summarise(
         audit={"records": verdict.chain.records, "intact": verdict.sound, "head": verdict.chain.head},
         champions_at_once=summary.champions_at_once(records),
         days=drive.data.days(),
-        days_without_champion=summary.days_without_champion(drive.data.starts_at, records),
+        days_without_champion=summary.days_without_champion(drive.data.starts_at, records, ended_at),
         rows_without_champion=drive.first.rows_waited,
         first_candidates=summary.first_candidates(store.runs.all()),
         window_days=declaration.monitoring.window_hours / 24,

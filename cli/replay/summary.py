@@ -14,6 +14,7 @@ import pandas as pd
 from everloop.cli.replay.asking import Refusal
 from everloop.cli.replay.first_champion import FIRST
 from everloop.evaluation.metrics import estimate
+from everloop.evaluation.report import MetricValue
 from everloop.evaluation.significance import metric_value
 from everloop.instants import parse_instant
 from everloop.reasons import ReasonDocument
@@ -198,9 +199,12 @@ def _told(run: Run) -> RetrainingFacts:
     }
 
 
-def days_without_champion(starts_at: datetime, records: Iterable[AuditRecord]) -> float:
-    """Days from the replay's begin to the first promotion; 0 where the first candidate came to serve at once."""
-    first = next(parse_instant(r.at) for r in records if r.action == "promoted")
+def days_without_champion(starts_at: datetime, records: Iterable[AuditRecord], ended_at: datetime) -> float:
+    """Days from the replay's begin to the first promotion, or to its end where there was none.
+
+    0 where the first candidate came to serve at once.
+    """
+    first = next((parse_instant(r.at) for r in records if r.action == "promoted"), ended_at)
     return round(max(0.0, (first - starts_at) / timedelta(days=1)), 3)
 
 
@@ -269,7 +273,7 @@ def refusals(refused: Iterable[Refusal]) -> list[RefusalFacts]:
 def open_links(summary: Summary) -> list[str]:
     """What keeps the loop from being closed, each as a sentence; empty when it is closed."""
     served, captured = summary.rows_served, summary.predictions_captured
-    watched_days = summary.days - math.ceil(summary.days_without_champion)
+    watched_days = summary.days - math.ceil(summary.days_without_champion) if summary.promotions else 0
     refused = "; ".join(
         f"{r['rows']} with {r['status']} {r['code']} (row {r['key']}: {r['message']})" for r in summary.refusals
     )
@@ -284,7 +288,8 @@ def open_links(summary: Summary) -> list[str]:
         (bool(summary.promotions), "no version was ever promoted"),
         (
             summary.drift_windows["recorded"] * summary.window_days >= watched_days - summary.window_days,
-            f"{watched_days:g} days had a champion and {summary.drift_windows['recorded']} windows were monitored",
+            f"{watched_days:g} days had a champion and {summary.drift_windows['recorded']} windows were monitored: see "
+            "the ALARM lines above, and the monitor function's log group",
         ),
         (summary.drift_windows["evaluated"] > 0, "no window was evaluated for drift"),
         (summary.audit["intact"], "the audit chain is not intact"),
@@ -301,5 +306,7 @@ def open_links(summary: Summary) -> list[str]:
 def _interval(
     labelled: pd.DataFrame, days: np.ndarray, metric: str, model: str, problem_type: str
 ) -> dict[str, float | None]:
+    if labelled.empty:
+        return asdict(MetricValue(None, None, None, reason="no answer has a label"))
     scores = labelled[score_column(model, problem_type)].to_numpy()
     return asdict(metric_value(estimate(metric, labelled["label"].to_numpy(), scores), days))

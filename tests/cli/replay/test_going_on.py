@@ -16,6 +16,8 @@ import yaml
 
 from tests.loop.models import BAKERY, BAKERY_DOCUMENT, BAKERY_SCRIPT, ROOT, write_sales
 
+pytestmark = pytest.mark.xdist_group("going_on")
+
 DAYS, HISTORY_DAYS, FEW_DAYS = 22, 9, 9
 """Of the first days only one shop of three tells its sales: a test part of five such days has 120 rows."""
 
@@ -26,6 +28,7 @@ A_DAY = 72
 @dataclass(frozen=True)
 class Replayed:
     status: int
+    said: str
     err: str
     out: Path
 
@@ -55,14 +58,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def replayed(folder: Path, data: str, out: str, *options: str) -> Replayed:
+    command = [sys.executable, "-c", "from everloop.cli.main import main; main()", "replay", BAKERY]
+    command += ["--data", str(folder / data), "--until-history", "2024-06-01", "--out", str(folder / out)]
+    command += ["--models-directory", str(folder / "models"), *options]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return Replayed(finished.returncode, finished.stdout, finished.stderr, folder / out)
+
+
 @pytest.fixture(scope="module")
 def went_on(folder: Path) -> Replayed:
-    out = folder / "out"
-    command = [sys.executable, "-c", "from everloop.cli.main import main; main()", "replay", BAKERY]
-    command += ["--data", str(folder / "sales.csv"), "--until-history", "2024-06-01", "--out", str(out)]
-    command += ["--models-directory", str(folder / "models"), "--train-again-every", str(EVERY)]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return Replayed(finished.returncode, finished.stdout + finished.stderr, out)
+    return replayed(folder, "sales.csv", "out", "--train-again-every", str(EVERY))
+
+
+@pytest.fixture(scope="module")
+def never_passed(folder: Path) -> Replayed:
+    """The same where two shops never tell their sales, in a folder that has another replay's evidence."""
+    rows = pd.read_csv(folder / "sales.csv")
+    rows = rows[(rows["shop"] == "market") & (rows["sold_at"] < "2024-06-02")]
+    rows.to_csv(folder / "few.csv", index=False)
+    (folder / "never").mkdir()
+    for name in ("summary.json", "quality.png", "predictions.parquet", "windows.parquet"):
+        (folder / "never" / name).write_text("of another replay", encoding="utf-8")
+    return replayed(folder, "few.csv", "never", "--train-again-every", "1", "--json")
 
 
 def test_it_goes_on_without_a_champion_until_a_candidate_passes(went_on: Replayed) -> None:
@@ -87,10 +105,40 @@ def test_rows_that_nobody_could_answer_are_counted_and_said(went_on: Replayed) -
     assert told["rows_served"] == stream - told["rows_without_champion"] == len(went_on.predictions)
     assert told["rows_served"] == told["predictions_captured"] == told["labels_sent"] == told["labels_joined"]
     assert told["rows_refused"] == 0
-    assert f"{told['rows_without_champion']:,} rows of the first 6.1 days could not be answered" in went_on.err
+    assert f"{told['rows_without_champion']:,} rows of the first 6.1 days could not be answered" in went_on.said
 
 
 def test_what_was_refused_before_the_first_champion_is_told_in_the_story(went_on: Replayed) -> None:
-    story = " ".join(went_on.err[went_on.err.index("what happened and why") :].split())
+    story = " ".join(went_on.said[went_on.said.index("what happened and why") :].split())
     assert story.count(" refused version ") == 2
     assert "first: first champion, attempt 2. Against it: There are 263 test rows" in story
+
+
+def test_where_no_candidate_ever_passes_the_summary_says_so(never_passed: Replayed) -> None:
+    assert (never_passed.status, never_passed.said) == (1, ""), never_passed.err
+    told = never_passed.summary
+    assert [c["verdict"] for c in told["first_candidates"]] == ["fail", "fail"]
+    assert told["rows_without_champion"] == 24
+    assert (told["rows_served"], told["predictions_captured"], told["labels_sent"], told["labels_joined"]) == (0,) * 4
+    assert told["days_without_champion"] == pytest.approx(1, abs=0.2)
+    assert (told["promotions"], told["retrainings"], told["champions_at_once"]) == ([], [], 0)
+    assert (told["frozen_model"], told["loop"]["mae"]["value"]) == ({}, None)
+    assert told["audit"]["intact"]
+    assert f"no candidate of {BAKERY} came to serve in 2 trainings" in told["ended_early"]
+    assert told["open_links"] == [
+        told["ended_early"],
+        "no version was ever promoted",
+        "no window was evaluated for drift",
+        "0 champions at once",
+    ]
+
+
+def test_nothing_of_another_replay_stands_beside_it(never_passed: Replayed) -> None:
+    assert f"what was tried is in {never_passed.out / 'summary.json'}" in never_passed.err
+    assert never_passed.predictions.empty
+    assert pd.read_parquet(never_passed.out / "windows.parquet").empty
+    assert (never_passed.out / "quality.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_error_is_the_last_that_is_said(never_passed: Replayed) -> None:
+    assert never_passed.err.index("what was tried is in") < never_passed.err.index("error: no candidate of")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from everloop.cli.replay import summary
+from everloop.cli.replay.answers import Answers
+from everloop.cli.replay.evidence import with_losses
 from everloop.cli.replay.picture import Mark, draw_quality
 from everloop.registry.records import AuditRecord, Version
 from everloop.registry.states import State
+from tests.helpers.declarations import binary_document, declare
 
 
 def predictions(rows=4000, seed=5):
@@ -79,6 +82,33 @@ def test_regression_is_told_in_absolute_errors():
     found = summary.quality(frame, "regression")
     assert found["loop"]["mae"]["value"] == pytest.approx(1.0)
     assert found["frozen"]["mae"]["value"] == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("kind", ["binary_classification", "regression"])
+def test_answers_without_any_label_have_no_quality(kind):
+    frame = Answers().to_frame()
+    frame["frozen_prediction"] = frame["frozen_probability"] = frame["prediction"]
+    found = summary.quality(frame, kind)
+    for model in ("loop", "frozen"):
+        assert found[model].pop("rows") == 0
+        assert [(m["value"], m["reason"]) for m in found[model].values()] == [(None, "no answer has a label")] * len(
+            summary.METRICS[kind]
+        )
+    assert summary.by_month(frame, kind) == []
+    assert summary.by_day(frame, kind).empty
+
+
+def test_windows_without_any_label_have_no_loss():
+    windows = pd.DataFrame([{"labelled_start": "2024-01-01T00:00:00Z", "labelled_end": "2024-01-02T00:00:00Z"}])
+    frame = Answers().to_frame()
+    frame["frozen_prediction"] = frame["frozen_probability"] = frame["prediction"]
+    found = with_losses(windows, frame, declare(binary_document()))
+    assert found[["loop_loss", "frozen_loss"]].isna().all(axis=None)
+
+
+def test_without_a_promotion_all_days_were_without_a_champion():
+    begin = datetime(2024, 1, 1, tzinfo=UTC)
+    assert summary.days_without_champion(begin, [], begin + timedelta(days=3)) == 3.0
 
 
 def test_an_orderly_succession_has_one_champion_at_once():
