@@ -15,3 +15,11 @@ class RequestNotAcceptedError(RetrainingError, TransientError):
 
 class RequestUnreadableError(RetrainingError, TerminalError):
     """An event is no retraining request."""
+
+
+class BacktestError(RetrainingError, TerminalError):
+    """A history can't be cut into windows, or a decision asks for what is not known yet."""
+
+
+class InvestmentError(RetrainingError, TerminalError):
+    """A retraining can't be weighed against what it saves."""

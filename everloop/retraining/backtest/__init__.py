@@ -1,0 +1,1 @@
+"""What policies of retraining would have cost on a history."""
