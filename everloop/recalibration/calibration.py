@@ -65,7 +65,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A mixture of straight lines, which moves no score further than ``max_shift``.
+    """A mixture of straight lines, which moves no score further than ``max_shift``: no line does, so no mixture either.
 
     Of ``log_odds``, the mixture is one of probabilities: the weighted mean of ``1 / (1 + exp(-(level + slope * z)))``
     with ``z`` the log odds of the raw score. Of ``value``, it is the weighted mean of ``level + slope * s``. Weights
@@ -202,20 +202,24 @@ class Calibration:
 
         # np.minimum and np.maximum cost a third of np.clip, and a request has few rows.
         def of_value(raw: np.ndarray) -> np.ndarray:
+            each = raw[..., None]
             with np.errstate(over="ignore"):
-                mixed = _weighted(level + slope * raw[..., None], weight)
-                served: np.ndarray = np.minimum(np.maximum(mixed, raw - most), raw + most)
+                shift = level + slope * each - each
+            mixed = _weighted(np.minimum(np.maximum(shift, -most), most), weight)
+            # Rounded, a mean may lie a last digit outside of what it is the mean of.
+            served: np.ndarray = raw + np.minimum(np.maximum(mixed, -most), most)
             return served
 
         def of_log_odds(raw: np.ndarray) -> np.ndarray:
             with np.errstate(divide="ignore"):
                 z = np.log(raw) - np.log1p(-raw)
-            z = np.minimum(np.maximum(z, -LARGEST_LOG_ODDS), LARGEST_LOG_ODDS)
-            x = np.minimum(np.maximum(level + slope * z[..., None], -_SATURATED), _SATURATED)
+            z = np.minimum(np.maximum(z, -LARGEST_LOG_ODDS), LARGEST_LOG_ODDS)[..., None]
+            x = np.minimum(np.maximum(level + slope * z, z - most), z + most)
+            x = np.minimum(np.maximum(x, -_SATURATED), _SATURATED)
             # The two sides by themselves, so that neither loses its digits next to 1.
             odds = _weighted(1 / (1 + np.exp(-x)), weight) / _weighted(1 / (1 + np.exp(x)), weight)
-            moved = np.minimum(np.maximum(np.log(odds), z - most), z + most)
-            served: np.ndarray = 1 / (1 + np.exp(-np.minimum(np.maximum(moved, -LARGEST_LOG_ODDS), LARGEST_LOG_ODDS)))
+            mixed = np.minimum(np.maximum(np.log(odds), -LARGEST_LOG_ODDS), LARGEST_LOG_ODDS)
+            served: np.ndarray = 1 / (1 + np.exp(-mixed))
             return served
 
         return of_log_odds if self.kind == "log_odds" else of_value

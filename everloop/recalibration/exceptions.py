@@ -15,3 +15,19 @@ class CalibrationFormatError(RecalibrationError, ValueError):
 
 class ScoreOutOfRangeError(RecalibrationError, ValueError):
     """A score to be calibrated is no probability, or not finite."""
+
+
+class SumsFormatError(RecalibrationError, ValueError):
+    """Rows can't be counted, or a document is no sums of a window."""
+
+
+class SumsDifferError(RecalibrationError, ValueError):
+    """Two sums are not of one kind, or not counted from one center, so they do not add up."""
+
+
+class StateFormatError(RecalibrationError, ValueError):
+    """A document is no state that was learned."""
+
+
+class WindowOutOfOrderError(RecalibrationError, ValueError):
+    """A window is to be learned that is not newer than the newest one learned."""

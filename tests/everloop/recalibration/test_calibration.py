@@ -146,6 +146,18 @@ def test_the_limit_holds_where_the_lines_ask_for_more() -> None:
     assert Calibration("value", (Part(1.0, 40.0, 1.0),), 2.0).apply(np.array([5.0])).tolist() == [7.0]
 
 
+@pytest.mark.parametrize("raw", [0.001, 0.2, 0.9])
+def test_each_line_is_limited_before_they_are_mixed(raw: float) -> None:
+    """The bound of the learner is one of mixtures, so what is served has to be one where a limit is reached as well."""
+    far, near, shares = Part(0.25, 40.0, 1.0), Part(0.75, -0.5, 1.0), np.array([0.25, 0.75])
+    alone = [Calibration("log_odds", (Part(1.0, p.level, p.slope),), 2.0).apply(np.array([raw])) for p in (far, near)]
+    served = Calibration("log_odds", (far, near), 2.0).apply(np.array([raw]))
+    assert served == pytest.approx(shares @ np.array(alone), rel=1e-12)
+    assert Calibration("value", (far, near), 2.0).apply(np.array([raw]))[0] == pytest.approx(
+        raw + 0.25 * 2 - 0.75 * 0.5
+    )
+
+
 def test_no_scores_are_calibrated_to_none() -> None:
     assert Calibration("value", (Part(1.0, 1.0, 1.0),), 2.0).apply(np.empty((0,))).shape == (0,)
 

@@ -1,0 +1,217 @@
+"""Learns a calibration window by window, from sums over the labelled rows that the version answered.
+
+    state = start("log_odds", delay=1, limits=Limits(max_shift=4.0))
+    state = learn(state, window=15_765, sums=LogOddsSums.of_rows(raw_scores, outcomes))
+    state.to_document()                    # what is kept until the next window
+    calibration(state)                     # what is served from now on
+
+Every window is learned once, in order; one without labels too (``LogOddsSums.none()``), so that the windows that are
+still served by an older calibration are known. Of a window's losses, only what was served on it is judged: the lines as
+they were known when its calibration was made.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from everloop.recalibration.calibration import Calibration, Kind, Part, identity
+from everloop.recalibration.exceptions import StateFormatError, SumsDifferError, WindowOutOfOrderError
+from everloop.recalibration.fit import PRIOR, Posterior, learned
+from everloop.recalibration.losses import mean_losses
+from everloop.recalibration.mixture import leave_odds_after, leave_weight, shared
+from everloop.recalibration.state import (
+    FORECAST_DIGITS,
+    HALF_LIVES,
+    LONGEST_DELAY,
+    SHRINKAGES,
+    Forecast,
+    Limits,
+    State,
+    rounded,
+)
+from everloop.recalibration.sums import Lines, Sums, ValueSums
+
+LEAVE_FLOOR = 0.05
+"""The least weight of leaving alone: the mixture loses at most ``log(1 / LEAVE_FLOOR)`` more, over any stretch."""
+
+FULL_ROWS = 50
+"""Rows from which on a window counts as a whole one; fewer count in proportion."""
+
+RATE, SHARE = 10.0, 0.01
+"""How fast lines win from each other, and how much of the weight is dealt out evenly at each window."""
+
+PRIOR_ROWS = 20.0
+"""Rows that the prior of a line counts as."""
+
+LEAST_WEIGHT = 1e-4
+"""A line of less than this is not served."""
+
+
+def start(kind: Kind, delay: int, limits: Limits, *, center: float = 0.0) -> State:
+    """A version of which nothing is learned: its scores are left alone.
+
+    Parameters
+    ----------
+    kind : {"log_odds", "value"}
+        Of a classification or of a regression.
+    delay : int
+        Whole windows that pass between the newest labelled window and the one its calibration is made for: 0 when
+        labels are complete before the next window begins, 1 when they come in its course.
+    limits : Limits
+        What a calibration may do to a score.
+    center : float
+        Of a regression: a number near its scores, the same for all sums of the version.
+
+    Raises
+    ------
+    StateFormatError
+        When labels are later than a state can wait for.
+    """
+    if not 0 <= delay <= LONGEST_DELAY:
+        raise StateFormatError(
+            f"labels {delay} windows late: recalibration waits for 0 to {LONGEST_DELAY}; take longer windows, "
+            "or declare no recalibration"
+        )
+    lines, mixed = len(HALF_LIVES), len(HALF_LIVES) * len(SHRINKAGES) + 1
+    leave = math.log(LEAVE_FLOOR / (1 - LEAVE_FLOOR))
+    return State(
+        kind=kind,
+        delay=delay,
+        limits=limits,
+        window=None,
+        labelled=0,
+        rows=0,
+        posterior=Posterior.prior(lines, PRIOR_ROWS),
+        weights=rounded(np.full(mixed, 1 / mixed)),
+        leave=(_rounded(leave),) * (delay + 1),
+        forecasts=(),
+        center=float(center),
+    )
+
+
+def learn(state: State, window: int, sums: Sums) -> State:
+    """The state after one more window.
+
+    Parameters
+    ----------
+    window : int
+        Its number, above that of every window learned before. Numbers that are left out had no labels.
+    sums : Sums
+        Over the window's rows that were answered by this version and have a label. Of none: it is only counted.
+
+    Raises
+    ------
+    WindowOutOfOrderError
+        When it is not newer. Learn from the state of the window before it.
+    SumsDifferError
+        When the sums are of another kind, or counted from another center.
+    """
+    if state.window is not None and window <= state.window:
+        raise WindowOutOfOrderError(
+            f"window {window} comes after window {state.window} was learned: learn it from the state before that one"
+        )
+    _check_kind(state, sums)
+    if sums.rows:
+        state = _judged(state, window, sums)
+        state = _fitted(state, sums)
+    return _with_forecast(replace(state, window=window))
+
+
+def calibration(state: State) -> Calibration:
+    """What is to be served from now on."""
+    if not state.forecasts:
+        return identity(state.kind)
+    newest = state.forecasts[-1]
+    leave = leave_weight(newest.leave)
+    weights = (1 - leave) * newest.weights
+    weights[-1] += leave
+    lines = mixed_lines(newest.lines)
+    kept = weights > 0
+    parts = tuple(
+        Part(float(weight), float(level), float(slope))
+        for weight, (level, slope) in zip(weights[kept] / weights[kept].sum(), lines[kept], strict=True)
+    )
+    return Calibration(state.kind, parts, state.limits.max_shift)
+
+
+def mixed_lines(lines: Lines) -> Lines:
+    """The lines of the mixture: those of every half-life, whole and shrunk, and the one that leaves the score alone."""
+    return np.concatenate([PRIOR + shrinkage * (lines - PRIOR) for shrinkage in SHRINKAGES] + [PRIOR[None, :]])
+
+
+def _check_kind(state: State, sums: Sums) -> None:
+    if sums.kind != state.kind:
+        raise SumsDifferError(f"sums of {sums.kind} can't be learned from by a calibration of {state.kind}")
+    if isinstance(sums, ValueSums) and sums.center != state.center:
+        raise SumsDifferError(f"sums counted from {sums.center}, and the version's from {state.center}: count again")
+
+
+def _judged(state: State, window: int, sums: Sums) -> State:
+    """The weights after the losses of a labelled window."""
+    served = [forecast for forecast in state.forecasts if forecast.window <= window]
+    if not served:
+        return state  # it was answered before anything was learned: by no forecast
+    forecast = served[-1]
+    lines, full = mixed_lines(forecast.lines), min(1.0, sums.rows / FULL_ROWS)
+    each = mean_losses(sums, np.eye(len(lines)), lines, state.limits.max_shift)
+    alone = np.zeros(len(lines))
+    alone[-1] = 1.0
+    leave, adapt = mean_losses(sums, np.stack([alone, forecast.weights]), lines, state.limits.max_shift)
+    turn = forecast.window % (state.delay + 1)
+    odds = list(state.leave)
+    odds[turn] = _rounded(leave_odds_after(odds[turn], float(leave), float(adapt), full, LEAVE_FLOOR))
+    return replace(state, weights=rounded(shared(state.weights, each, RATE * full, SHARE)), leave=tuple(odds))
+
+
+def _fitted(state: State, sums: Sums) -> State:
+    """The lines after the rows of a labelled window."""
+    if isinstance(sums, ValueSums) and not state.labelled:
+        state = replace(state, spread=_rounded(_spread(sums)))
+    keep = 0.5 ** (1 / np.array(HALF_LIVES))
+    after = learned(state.posterior.faded(keep, PRIOR_ROWS), sums, state.spread)
+    return replace(
+        state,
+        posterior=Posterior(rounded(after.mean), rounded(after.precision)),
+        labelled=state.labelled + 1,
+        rows=state.rows + sums.rows,
+    )
+
+
+def _with_forecast(state: State) -> State:
+    """Together with what is made for the first window that this one's labels come in time for."""
+    assert state.window is not None
+    window = state.window + 1 + state.delay
+    small = state.weights < LEAST_WEIGHT
+    weights = np.where(small, 0.0, state.weights)
+    weights[-1] += 1 - weights.sum()
+    turn = window % (state.delay + 1)
+    made = Forecast(
+        window, rounded(_lines(state), FORECAST_DIGITS), rounded(weights, FORECAST_DIGITS), state.leave[turn]
+    )
+    # The newest that is not after the next window is what the next window is served with.
+    known = [*state.forecasts, made]
+    first = max((i for i, each in enumerate(known) if each.window <= state.window + 1), default=0)
+    return replace(state, forecasts=tuple(known[first:]))
+
+
+def _lines(state: State) -> Lines:
+    """Level and slope over the raw score, within the limits."""
+    lines = state.posterior.lines(state.limits.least_slope, state.limits.most_slope)
+    level = state.spread * lines[:, 0] + state.center * (1 - lines[:, 1])
+    return np.column_stack([level, lines[:, 1]])
+
+
+def _spread(sums: ValueSums) -> float:
+    """The unit of values: how far scores spread, else how far they err, else 1."""
+    mean = sums.score / sums.rows
+    for squares in (sums.score_squares / sums.rows - mean * mean, sums.error_squares / sums.rows):
+        if squares > 0:
+            return math.sqrt(squares)
+    return 1.0
+
+
+def _rounded(number: float) -> float:
+    return float(rounded(np.array(number)))
