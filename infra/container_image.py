@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
+import json
+import re
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+from botocore.loaders import create_loader
 
 from everloop.infra.exceptions import SynthesisError
 
 FRAMEWORK = "sklearn"
 VERSION = "1.9-0"
+TAG = f"{VERSION}-cpu-py3"
+
+# The SDK is read, not imported: it would load pandas and a thousand models of its own, a third of a synthesis.
+SDK = "sagemaker-core"
+KNOWN_IMAGES = "sagemaker/core/image_uri_config"
 
 
 @lru_cache(maxsize=1)
@@ -21,32 +32,35 @@ def images_by_region() -> Mapping[str, Mapping[str, str]]:
     SynthesisError
         When the installed SDK does not know the version.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the SDK's own docstrings
-        from sagemaker.core import common_utils, image_uris  # takes seconds
-
-    # For every address the SDK would read botocore's endpoints anew, a tenth of a second each time.
-    common_utils._botocore_resolver = lru_cache(maxsize=1)(common_utils._botocore_resolver)
-    versions = image_uris.config_for_framework(FRAMEWORK)["training"]["versions"]
+    file = Path(str(distribution(SDK).locate_file(f"{KNOWN_IMAGES}/{FRAMEWORK}.json")))
+    if not file.is_file():
+        raise SynthesisError(f"infra/container_image.py: {file} is not there; {_REMEDY}")
+    versions = json.loads(file.read_text(encoding="utf-8"))["training"]["versions"]
     if VERSION not in versions:
         raise SynthesisError(
             f"infra/container_image.py: this sagemaker-core knows no {FRAMEWORK} image {VERSION}, "
-            f"only {', '.join(versions)}; install the version that requirements.txt pins"
+            f"only {', '.join(versions)}; {_REMEDY}"
         )
-    images: dict[str, dict[str, str]] = {}
-    for region in sorted(versions[VERSION]["registries"]):
-        address = image_uris.retrieve(
-            framework=FRAMEWORK,
-            region=region,
-            version=VERSION,
-            py_version="py3",
-            instance_type="ml.m5.large",
-            image_scope="training",
-        )
-        host, _, rest = address.partition("/")
-        images[region] = {
-            "Image": address,
-            "Registry": host.split(".")[0],
-            "Repository": rest.partition(":")[0],
+    known = versions[VERSION]
+    partitions = create_loader().load_data("partitions")["partitions"]
+    return {
+        region: {
+            "Image": f"{account}.dkr.ecr.{region}.{_domain(region, partitions)}/{known['repository']}:{TAG}",
+            "Registry": account,
+            "Repository": known["repository"],
         }
-    return images
+        for region, account in sorted(known["registries"].items())
+    }
+
+
+_REMEDY = "install the version that requirements.txt pins"
+
+
+def _domain(region: str, partitions: list[dict[str, Any]]) -> str:
+    """What the names of AWS's hosts in a region end with."""
+    own = next((p for p in partitions if region in p["regions"]), None)
+    like = next((p for p in partitions if re.match(p["regionRegex"], region)), None)
+    partition = own or like
+    if partition is None:
+        raise SynthesisError(f"infra/container_image.py: botocore knows no partition of {region}; {_REMEDY}")
+    return str(partition["outputs"]["dnsSuffix"])

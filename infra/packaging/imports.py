@@ -17,10 +17,17 @@ def imported_names(source: str, *, file: str = "<source>", package: str = "") ->
     ``from a import b`` yields ``a`` and ``a.b``, because ``b`` may be a module. Relative imports are resolved
     against ``package``. Imports under ``if TYPE_CHECKING`` never run and are left out.
     """
+    return _imported(_parsed(source, file), package)
+
+
+def _parsed(source: str, file: str) -> ast.Module:
     try:
-        tree = ast.parse(source, filename=file)
+        return ast.parse(source, filename=file)
     except SyntaxError as error:
         raise PackagingError(f"{file}:{error.lineno}: {error.msg}; it can't be packaged") from error
+
+
+def _imported(tree: ast.Module, package: str) -> set[str]:
     names: set[str] = set()
     for node in _running(tree):
         if isinstance(node, ast.Import):
@@ -63,8 +70,8 @@ def local_modules(entries: Iterable[Path], *, root: Path, package: str) -> list[
 @cache
 def _names_in(source: str, file: str, package: str, root: Path) -> frozenset[str]:
     """:func:`imported_names` and what seams load, kept: most modules are reached from many entries."""
-    imported = imported_names(source, file=file, package=package)
-    return frozenset(imported | loaded_modules(ast.parse(source), file=file, package=package, root=root))
+    tree = _parsed(source, file)
+    return frozenset(_imported(tree, package) | loaded_modules(tree, file=file, package=package, root=root))
 
 
 def _running(tree: ast.AST) -> Iterable[ast.AST]:

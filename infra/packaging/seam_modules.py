@@ -32,14 +32,15 @@ def loaded_modules(tree: ast.Module, *, file: str, package: str, root: Path) -> 
         Where a seam's names are not written out.
     """
     sources = _imported_from(tree) | {name: (package, name) for name in _registrations(tree, file)}
-    found: set[str] = set()
-    for used in _used(tree) & set(sources):
-        home, name = sources[used]
+    seams: dict[str, set[str]] = {}
+    for known_as, (home, name) in sources.items():
         place = root.joinpath(*home.split("."), "__init__.py")
         if place.is_file():
             registered = _registrations_of(place.read_text(encoding="utf-8"), str(place)).get(name, ())
-            found.update(f"{home}.{implementation}" for implementation in registered)
-    return found
+            seams[known_as] = {f"{home}.{implementation}" for implementation in registered}
+    # Most files use no seam, and what each name is used for is then nothing to look for.
+    used = _used(tree) if any(seams.values()) else set()
+    return {implementation for name in used & set(seams) for implementation in seams[name]}
 
 
 def _imported_from(tree: ast.Module) -> dict[str, tuple[str, str]]:
