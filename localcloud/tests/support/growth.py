@@ -21,10 +21,9 @@ def processor_seconds(act: Callable[[], Any]) -> float:
     """The fastest of a few tries, since other processes can only slow one down.
 
     Whatever else lives in the process is set apart: the collector would go through all of it for each large input, and
-    so add a cost of its own that has nothing to do with ``act``.
+    so add a cost of its own that has nothing to do with ``act``. To collect it first would take longer than most acts.
     """
     costs = []
-    gc.collect()
     gc.freeze()
     try:
         for _ in range(3):
