@@ -61,9 +61,9 @@ class Accounts:
         return datetime(2013, 3, 2, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Version 1 serves; version 2 was refused."""
+@pytest.fixture(scope="module")
+def accounts() -> Iterator[Accounts]:
+    """Version 1 serves; version 2 was refused. The commands only read."""
     with mock_aws():
         store = Store(dynamodb(), TABLE, MODEL, pause=lambda _: None)
         store.snapshots.put(Snapshot(MODEL, SNAPSHOT, "s3://lake/s1/", at(0), {"rows": {"train": 5}}))
@@ -93,9 +93,13 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
                 store.rollouts.promote(run_id, at=at(30), actor=ACTOR)
                 store.rollouts.end(run_id, status="completed", at=at(40), actor=ACTOR)
             close_run(store, run_id, when=at(when + 50), status="succeeded" if gate is PASSED else "rejected")
-        for command in ("trace", "rollout", "runs", "audit"):
-            monkeypatch.setattr(f"everloop.cli.commands.{command}.Account", Accounts(store))
-        yield
+        yield Accounts(store)
+
+
+@pytest.fixture(autouse=True)
+def account(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in ("trace", "rollout", "runs", "audit"):
+        monkeypatch.setattr(f"everloop.cli.commands.{command}.Account", accounts)
 
 
 def typed(width: str | None, *words: str) -> str:
