@@ -18,10 +18,11 @@ from click.testing import CliRunner
 import everloop.cli.commands.local as local
 from everloop.cli.exceptions import CommandError
 from everloop.cli.main import everloop
-from everloop.cli.operations.local_cloud import deploy, synthesize_project
+from everloop.cli.operations.local_cloud import deploy
 from everloop.registry.records import Run
 from tests.helpers import change_commands as typed
 from tests.helpers.declarations import as_yaml, binary_document
+from tests.helpers.synthesis import synthesize_models
 from tests.loop.standing_cloud import Loop
 
 PLAIN = {"distance": 300.0, "wind": 9.5, "line": "north", "operator": "a"}
@@ -92,6 +93,10 @@ class Project:
     def models(self) -> Path:
         return self.folder / "models"
 
+    def synthesized(self) -> Path:
+        """The assembly of what is declared."""
+        return synthesize_models(self.models, self.folder)
+
     def declare(self, changed: dict[str, Any], *, left_out: tuple[str, ...] = ()) -> None:
         """Write a declaration, and a script that takes every column but those."""
         folder = self.models / changed["model"]
@@ -124,7 +129,7 @@ class Changing(Loop):
                 assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
             return result.exit_code, " ".join(told.split())
         if command == typed.DEPLOY:
-            deploy(synthesize_project(print, self.project.models), self.cloud.running.state_directory, print)
+            deploy(self.project.synthesized(), self.cloud.running.state_directory, print)
         elif command == typed.STOP:
             self.account.client("stepfunctions").stop_execution(executionArn=words[-1])
         elif command == typed.MOVE:

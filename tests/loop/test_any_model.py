@@ -12,7 +12,7 @@ import pytest
 
 from tests.loop.models import BAKERY, ROOT, write_sales
 
-pytestmark = pytest.mark.xdist_group("loop")
+pytestmark = pytest.mark.xdist_group("loop of another model")
 
 DAYS, HISTORY_DAYS = 40, 30
 

@@ -7,19 +7,18 @@ import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 from everloop.cli.operations.declarations import find_declaration
-from everloop.cli.operations.local_cloud import bring_up, free_port, synthesize_project
+from everloop.cli.operations.local_cloud import bring_up, free_port
 from everloop.monitoring.reference import SCORE
 from tests.helpers import change_commands as typed
 from tests.loop.changing import Changing, Project, document, history
 
-pytestmark = pytest.mark.xdist_group("loop")
+pytestmark = pytest.mark.xdist_group("loop that changes")
 
 STARTS = datetime(2013, 3, 1, 9, tzinfo=UTC)
 
@@ -38,13 +37,14 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Changing]:
     environment, folder = dict(os.environ), tmp_path_factory.mktemp("changing")
     project = Project(folder)
     project.declare(document())
+    assembly = project.synthesized()
     cloud = bring_up(
         port=free_port(),
         state_directory=folder / "state",
         say=print,
         start_at=STARTS,
         stop_with_parent=True,
-        synthesize=partial(synthesize_project, models_directory=project.models),
+        synthesize=lambda _: assembly,
     )
     try:
         declaration = find_declaration("late_train", project.models)

@@ -11,8 +11,9 @@ import yaml
 from click.testing import CliRunner
 
 from everloop.cli.main import everloop
-from everloop.cli.operations.local_cloud import deploy, synthesize_project
+from everloop.cli.operations.local_cloud import deploy
 from everloop.cli.operations.status import model_status
+from tests.helpers.synthesis import synthesize_models
 from tests.loop.models import FLIGHTS
 from tests.loop.standing_cloud import Loop
 
@@ -25,7 +26,7 @@ def deploy_changed(loop: Loop, models: Path) -> None:
     document = yaml.safe_load(declared.read_text(encoding="utf-8"))
     document["problem"]["objective"] += " Said once more."
     declared.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    deploy(synthesize_project(print, models), loop.cloud.running.state_directory, print)
+    deploy(synthesize_models(models, models.parent), loop.cloud.running.state_directory, print)
 
 
 def serving(loop: Loop) -> dict[str, Any]:

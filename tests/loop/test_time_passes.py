@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,23 @@ import pytest
 from click.testing import CliRunner, Result
 
 from everloop.cli.main import everloop
-from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port, synthesize_project
+from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port
+from tests.helpers.synthesis import synthesize_models
 from tests.loop.models import BAKERY, write_sales
 
-pytestmark = pytest.mark.xdist_group("loop")
+pytestmark = pytest.mark.xdist_group("loop in real time")
 
 
 @pytest.fixture(scope="module")
 def cloud(models_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    state, before = tmp_path_factory.mktemp("state") / "local", dict(os.environ)
+    folder, before = tmp_path_factory.mktemp("state"), dict(os.environ)
+    assembly = synthesize_models(models_directory, folder)
     running = bring_up(
         port=free_port(),
-        state_directory=state,
+        state_directory=folder / "local",
         say=lambda _: None,
         stop_with_parent=True,
-        synthesize=partial(synthesize_project, models_directory=models_directory),
+        synthesize=lambda _: assembly,
     )
     try:
         yield running
