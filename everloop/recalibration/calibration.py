@@ -202,12 +202,11 @@ class Calibration:
 
         # np.minimum and np.maximum cost a third of np.clip, and a request has few rows.
         def of_value(raw: np.ndarray) -> np.ndarray:
-            each = raw[..., None]
+            each, low, high = raw[..., None], raw - most, raw + most
             with np.errstate(over="ignore"):
-                shift = level + slope * each - each
-            mixed = _weighted(np.minimum(np.maximum(shift, -most), most), weight)
-            # Rounded, a mean may lie a last digit outside of what it is the mean of.
-            served: np.ndarray = raw + np.minimum(np.maximum(mixed, -most), most)
+                lines = np.minimum(np.maximum(level + slope * each, low[..., None]), high[..., None])
+                # Rounded, a mean may lie a last digit outside of what it is the mean of.
+                served: np.ndarray = np.minimum(np.maximum(_weighted(lines, weight), low), high)
             return served
 
         def of_log_odds(raw: np.ndarray) -> np.ndarray:

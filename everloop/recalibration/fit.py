@@ -19,6 +19,12 @@ from everloop.recalibration.sums import Lines, LogOddsSums, Sums, ValueSums
 PRIOR = np.array([0.0, 1.0])
 """Level and slope of a line that has learned nothing."""
 
+PRIOR_ROWS = 5.0
+"""Rows that the prior of a line counts as: few, because whether to believe a line is decided by what it then loses."""
+
+MOST_ROWS = 200
+"""Rows that a window counts as at most: those of one window have its weather in common, and repeat each other."""
+
 NEWTON_STEPS = 25
 HALVINGS = 30
 CONVERGED = 1e-9
@@ -33,21 +39,21 @@ class Posterior:
     mean : float array (lines, 2)
         Level and slope. For values: in units of ``spread``, over scores counted from the center in the same unit.
     precision : float array (lines, 2, 2)
-        In rows: that of the prior is so many rows that agree with it.
+        In rows: that of the prior is ``PRIOR_ROWS`` that agree with it.
     """
 
     mean: np.ndarray
     precision: np.ndarray
 
     @classmethod
-    def prior(cls, lines: int, rows: float) -> Posterior:
-        """Lines that have learned nothing, which count as ``rows`` rows."""
-        return cls(np.tile(PRIOR, (lines, 1)), np.tile(np.eye(2) * rows, (lines, 1, 1)))
+    def prior(cls, lines: int) -> Posterior:
+        """Lines that have learned nothing."""
+        return cls(np.tile(PRIOR, (lines, 1)), np.tile(np.eye(2) * PRIOR_ROWS, (lines, 1, 1)))
 
-    def faded(self, keep: np.ndarray, prior_rows: float) -> Posterior:
+    def faded(self, keep: np.ndarray) -> Posterior:
         """Of which ``keep`` (float array (lines,), 0 to 1) is left, and the rest is prior again."""
         known = keep[:, None, None] * self.precision
-        new = (1 - keep[:, None]) * prior_rows
+        new = (1 - keep[:, None]) * PRIOR_ROWS
         precision = known + new[:, :, None] * np.eye(2)
         return Posterior(_solved(precision, _times(known, self.mean) + new * PRIOR), precision)
 
@@ -58,27 +64,35 @@ class Posterior:
         return np.column_stack([self.mean[:, 0] - follows * (slope - self.mean[:, 1]), slope])
 
 
-def learned(before: Posterior, sums: Sums, spread: float) -> Posterior:
-    """The posterior after a window's rows; ``spread`` is the unit of values."""
+def learned(before: Posterior, sums: Sums, spread: float, share: float) -> Posterior:
+    """The posterior after a window's rows.
+
+    Parameters
+    ----------
+    spread : float
+        The unit of values; 1 of log odds.
+    share : float
+        What is believed of the window, from 0 to 1, beside that its rows count as at most ``MOST_ROWS``.
+    """
     if not sums.rows:
         return before
-    if isinstance(sums, ValueSums):
-        return _least_squares(before, sums, spread)
-    return _newton(before, sums)
+    each = share * min(1.0, MOST_ROWS / sums.rows)
+    return _least_squares(before, sums, spread, each) if isinstance(sums, ValueSums) else _newton(before, sums, each)
 
 
-def _least_squares(before: Posterior, sums: ValueSums, spread: float) -> Posterior:
+def _least_squares(before: Posterior, sums: ValueSums, spread: float, each: float) -> Posterior:
     x, xx = sums.score / spread, sums.score_squares / spread**2
-    gram = np.array([[sums.rows, x], [x, xx]])
+    gram = each * np.array([[sums.rows, x], [x, xx]])
     # The outcome is score + error, both in units of the spread.
-    target = np.array([x + sums.error / spread, xx + sums.product / spread**2])
+    target = each * np.array([x + sums.error / spread, xx + sums.product / spread**2])
     precision = before.precision + gram
     return Posterior(_solved(precision, _times(before.precision, before.mean) + target), precision)
 
 
-def _newton(before: Posterior, sums: LogOddsSums) -> Posterior:
+def _newton(before: Posterior, sums: LogOddsSums, each: float) -> Posterior:
     """Minimise the window's log loss plus the distance from what was known, for all lines at once."""
     z, outcome, rows = sums.cells()
+    rows = each * rows
     now = before.mean
     loss = _penalised(before, now, z, outcome, rows)
     for _ in range(NEWTON_STEPS):

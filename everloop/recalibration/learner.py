@@ -22,6 +22,7 @@ from everloop.recalibration.exceptions import StateFormatError, SumsDifferError,
 from everloop.recalibration.fit import PRIOR, Posterior, learned
 from everloop.recalibration.losses import mean_losses
 from everloop.recalibration.mixture import leave_odds_after, leave_weight, shared
+from everloop.recalibration.noise import noise_after, noise_of, spread_of
 from everloop.recalibration.state import (
     FORECAST_DIGITS,
     HALF_LIVES,
@@ -40,11 +41,8 @@ LEAVE_FLOOR = 0.05
 FULL_ROWS = 50
 """Rows from which on a window counts as a whole one; fewer count in proportion."""
 
-RATE, SHARE = 10.0, 0.01
+RATE, SHARE = 5.0, 0.003
 """How fast lines win from each other, and how much of the weight is dealt out evenly at each window."""
-
-PRIOR_ROWS = 20.0
-"""Rows that the prior of a line counts as."""
 
 LEAST_WEIGHT = 1e-4
 """A line of less than this is not served."""
@@ -84,7 +82,7 @@ def start(kind: Kind, delay: int, limits: Limits, *, center: float = 0.0) -> Sta
         window=None,
         labelled=0,
         rows=0,
-        posterior=Posterior.prior(lines, PRIOR_ROWS),
+        posterior=Posterior.prior(lines),
         weights=rounded(np.full(mixed, 1 / mixed)),
         leave=(_rounded(leave),) * (delay + 1),
         forecasts=(),
@@ -168,10 +166,13 @@ def _judged(state: State, window: int, sums: Sums) -> State:
 
 def _fitted(state: State, sums: Sums) -> State:
     """The lines after the rows of a labelled window."""
-    if isinstance(sums, ValueSums) and not state.labelled:
-        state = replace(state, spread=_rounded(_spread(sums)))
+    believed = 1.0
+    if isinstance(sums, ValueSums):
+        spread = state.spread if state.labelled else _rounded(spread_of(sums))
+        noise, believed = noise_after(state.noise, noise_of(sums))
+        state = replace(state, spread=spread, noise=_rounded(noise))
     keep = 0.5 ** (1 / np.array(HALF_LIVES))
-    after = learned(state.posterior.faded(keep, PRIOR_ROWS), sums, state.spread)
+    after = learned(state.posterior.faded(keep), sums, state.spread, believed)
     return replace(
         state,
         posterior=Posterior(rounded(after.mean), rounded(after.precision)),
@@ -202,15 +203,6 @@ def _lines(state: State) -> Lines:
     lines = state.posterior.lines(state.limits.least_slope, state.limits.most_slope)
     level = state.spread * lines[:, 0] + state.center * (1 - lines[:, 1])
     return np.column_stack([level, lines[:, 1]])
-
-
-def _spread(sums: ValueSums) -> float:
-    """The unit of values: how far scores spread, else how far they err, else 1."""
-    mean = sums.score / sums.rows
-    for squares in (sums.score_squares / sums.rows - mean * mean, sums.error_squares / sums.rows):
-        if squares > 0:
-            return math.sqrt(squares)
-    return 1.0
 
 
 def _rounded(number: float) -> float:

@@ -98,6 +98,8 @@ class State:
         For the windows that are not labelled yet, oldest first; and the newest before them, which is still served.
     center, spread : float
         Of the scores of a regression: where they are counted from, and their unit. 0 and 1 of a classification.
+    noise : float
+        The usual variance of a regression's outcomes around a window's own line; 0 while there was none.
     """
 
     kind: Kind
@@ -112,6 +114,7 @@ class State:
     forecasts: tuple[Forecast, ...]
     center: float = 0.0
     spread: float = 1.0
+    noise: float = 0.0
 
     def to_document(self) -> StateDocument:
         """As JSON."""
@@ -130,6 +133,7 @@ class State:
             "rows": self.rows,
             "center": self.center,
             "spread": self.spread,
+            "noise": self.noise,
             "posterior": [
                 [float(m[0]), float(m[1]), float(p[0, 0]), float(p[0, 1]), float(p[1, 1])]
                 for m, p in zip(mean, precision, strict=True)
@@ -185,6 +189,7 @@ class State:
             ),
             center=found["center"],
             spread=found["spread"],
+            noise=found["noise"],
         )
 
 
@@ -233,6 +238,7 @@ class StateDocument(TypedDict):
     rows: int
     center: float
     spread: float
+    noise: float
     posterior: list[list[float]]
     weights: list[float]
     leave: list[float]

@@ -280,6 +280,28 @@ def test_values_are_moved_to_where_outcomes_are() -> None:
     assert served.mean() == pytest.approx(80 + 10 * math.sin(59 / 8), abs=6)
 
 
+def shift_of(state: State) -> float:
+    return float(calibration(state).apply(np.array([CENTER]))[0]) - CENTER
+
+
+@pytest.mark.parametrize("outlier", [1e4, 1e7])
+def test_one_wild_outcome_moves_values_little_and_a_new_level_moves_them(outlier: float) -> None:
+    rng = np.random.default_rng(4)
+    state = start("value", 0, Limits(max_shift=1e9), center=CENTER)
+    for window in range(30):
+        s = rng.normal(CENTER, 20, 60)
+        state = learn(state, window, ValueSums.of_rows(s, s + rng.normal(0, 10, 60), CENTER))
+    s = rng.normal(CENTER, 20, 60)
+    y = s + rng.normal(0, 10, 60)
+    level = state
+    for window in range(30, 40):
+        level = learn(level, window, ValueSums.of_rows(s, y + 30, CENTER))
+    assert 24 < shift_of(level) - shift_of(state) < 31
+    y[7] += outlier
+    wild_one = learn(state, 30, ValueSums.of_rows(s, y, CENTER))
+    assert abs(shift_of(wild_one) - shift_of(state)) < 5
+
+
 @pytest.mark.parametrize("outlier", [1e3, 1e6])
 def test_the_bound_holds_for_values_with_wild_outcomes(outlier: float) -> None:
     """In units of each window's own: half of the squared error over that of the worse of what was mixed."""
