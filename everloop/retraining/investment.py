@@ -94,7 +94,8 @@ class Ageing:
         """The expected regret at these ages; beyond what was seen it grows on, as it did on average."""
         last = len(self.regret) - 1
         growth = self.regret[-1] / last if last else 0.0
-        return self.regret[np.minimum(ages, last)] + growth * np.maximum(ages - last, 0)
+        found: np.ndarray = self.regret[np.minimum(ages, last)] + growth * np.maximum(ages - last, 0)
+        return found
 
     def rate(self, cost: float) -> tuple[float, int]:
         """The least cost a window that a cycle of training and ageing can have, and its windows."""

@@ -59,7 +59,7 @@ class History:
         line = self.probe.timeline
         window = np.array([line.window_of(day) for day in range(line.days)])
         fresh = self.probe.daily[np.maximum(window, 0), np.arange(line.days)]
-        return self.probe.daily - fresh
+        return np.asarray(self.probe.daily - fresh)
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,8 @@ class LossTable:
     def by_window(self) -> np.ndarray:
         """Sums by window, float, shape (models, windows); NaN before a model's own."""
         line = self.timeline
-        return self.daily[:, line.history_days :].reshape(len(self.daily), line.windows, line.window_days).sum(axis=2)
+        days = self.daily[:, line.history_days :].reshape(len(self.daily), line.windows, line.window_days)
+        return np.asarray(days.sum(axis=2))
 
     def days_of(self, model: int, window: int) -> np.ndarray:
         """A model's sums for each day of a window, float, shape (window days,)."""

@@ -84,9 +84,12 @@ class Timeline:
         """How many rows each day has, int, shape (days,)."""
         return np.diff(self.day_starts)
 
-    def rows_before(self, window: int, *, days: int | None = None) -> Rows:
-        """The rows whose labels are known when a window starts, of as many of the latest days as asked for."""
-        end = max(self.first_day(window) - self.lag_days, 1)
+    def rows_before(self, window: int, *, days: int | None = None, held_out_days: int = 0) -> Rows:
+        """The rows whose labels are known when a window starts, of as many of the latest days as asked for.
+
+        The very newest ``held_out_days`` are left out, as a test part is.
+        """
+        end = max(self.first_day(window) - self.lag_days - held_out_days, 0)
         start = 0 if days is None else max(end - days, 0)
         return np.arange(self.day_starts[start], self.day_starts[end])
 
@@ -101,6 +104,7 @@ def score_windows(
     *,
     training_days: int | None = None,
     most_rows: int | None = None,
+    held_out_days: int = 0,
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> np.ndarray:
@@ -112,6 +116,8 @@ def score_windows(
         Each learns from so many of the latest days; from all of them, when it is not given.
     most_rows : int, optional
         Each learns from a sample of so many rows where there are more.
+    held_out_days : int
+        The newest labelled days that none learns from.
     progress : callable
         Is told how many models are done.
 
@@ -123,7 +129,7 @@ def score_windows(
     rows = timeline.day_starts[-1]
     scores = np.full((timeline.windows, rows), np.nan, dtype=np.float32)
     for window in range(timeline.windows):
-        known = timeline.rows_before(window, days=training_days)
+        known = timeline.rows_before(window, days=training_days, held_out_days=held_out_days)
         if most_rows is not None and len(known) > most_rows:
             chosen = np.random.default_rng([seed, window]).choice(len(known), most_rows, replace=False)
             known = known[np.sort(chosen)]

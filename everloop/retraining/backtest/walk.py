@@ -75,7 +75,8 @@ def walk(history: History, policy: Policy, cost: float, *, cooldown: int = 1) ->
     cooldown : int
         Windows that have to lie between two trainings.
     """
-    serving, since, trained = 0, 0, (0,)
+    serving, since = 0, 0
+    trained: tuple[int, ...] = (0,)
     models, actions = [0], []
     for now in range(1, history.windows):
         action = policy.decide(View(history, now, serving, since, trained, cost))

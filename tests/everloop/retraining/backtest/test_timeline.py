@@ -42,6 +42,12 @@ def test_a_sliding_window_and_a_sample_are_shorter() -> None:
     assert all((np.diff(rows) > 0).all() for rows in asked)
 
 
+def test_the_test_part_is_learned_from_by_none() -> None:
+    line = timeline(4, lag_days=1)
+    assert line.rows_before(2)[-1] == 4 * 19 - 1
+    np.testing.assert_array_equal(line.rows_before(2, days=6, held_out_days=7), np.arange(4 * 6, 4 * 12))
+
+
 def test_too_short_a_history_says_what_is_missing() -> None:
     with pytest.raises(BacktestError, match="12 days give 0 windows of 7 days after the first 10"):
         Timeline(np.zeros(12), np.arange(12), 10, 7)
