@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everloop.retraining.exceptions import InvestmentError
@@ -28,6 +28,7 @@ def facts(ageing: Ageing, age: int, cost: float, regret: Regret | None = None) -
     return Facts(age, ageing, regret or Regret(0.0, 0.0, 0), cost, "log loss")
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(amounts, weights), min_size=1, max_size=30))
 def test_the_ageing_starts_at_nothing_and_never_falls(pairs: list[tuple[float, float]]) -> None:
     values, mass = np.array([v for v, _ in pairs]), np.array([w for _, w in pairs])
@@ -63,6 +64,7 @@ def test_for_regret_that_grows_in_a_line_the_best_interval_is_the_square_root() 
     assert rate == pytest.approx((0.01 * 20 * 19 / 2 + 2.0) / 20)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.floats(0.01, 5), st.floats(1, 3))
 def test_a_dearer_retraining_is_never_wanted_sooner(steps: list[float], cost: float, times: float) -> None:
     ageing = Ageing(np.concatenate([[0.0], np.cumsum(steps)]), 10)
@@ -73,6 +75,7 @@ def test_a_dearer_retraining_is_never_wanted_sooner(steps: list[float], cost: fl
         assert invest(facts(ageing, age, cost)).retrain or not invest(facts(ageing, age, cost * times)).retrain
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.floats(0.01, 5))
 def test_keeping_to_the_marginal_rule_costs_no_more_than_any_schedule(steps: list[float], cost: float) -> None:
     # GIVEN an ageing that is known and never falls
@@ -115,6 +118,7 @@ def test_regret_that_has_reached_the_cost_is_enough_by_itself() -> None:
     assert not invest(facts(calm, 4, 1.0, Regret(1.3, 0.4, 4))).retrain
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 0.9), min_size=2, max_size=60))
 def test_renting_pays_at_most_twice_the_price_before_it_buys(regrets: list[float]) -> None:
     calm, rent = Ageing(np.zeros(1), 0), 0.0
