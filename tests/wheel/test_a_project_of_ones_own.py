@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
@@ -19,6 +20,8 @@ import pandas as pd
 import pytest
 from packaging.requirements import Requirement
 
+from everloop import __version__
+from everloop.cli.exceptions import DEPLOY
 from everloop.infra.node import PACKAGES
 from everloop.infra.packaging.requirements import read_lines
 
@@ -30,6 +33,8 @@ UV = Path(sys.executable).with_name("uv")
 
 ROOMS = ("cli", "everloop", "functions", "infra", "training")
 MODEL, UNTIL_HISTORY, END = "bread_sold", "2026-02-01", "2026-02-06"
+STACKS = {"EverloopPlatform", "EverloopModel-bread-sold"}
+NEXT_VERSION = "999.0.0"
 
 
 @dataclass(frozen=True)
@@ -39,29 +44,59 @@ class Project:
     folder: Path
     environment: dict[str, str]
 
+    def having(self, **variables: str) -> Project:
+        """The same, where the shell has these variables as well."""
+        return Project(self.folder, self.environment | variables)
+
     def run(self, *command: str, status: int = 0) -> str:
         """What a command prints; the test fails where it ends with another status."""
+        return self._finished(command, status).stdout
+
+    def fails(self, *command: str) -> str:
+        """What a command that can't do what was asked says of it."""
+        return self._finished(command, 1).stderr
+
+    def _finished(self, command: tuple[str, ...], status: int) -> subprocess.CompletedProcess[str]:
         program = shutil.which(command[0], path=self.environment["PATH"])
         assert program is not None
         finished = subprocess.run(
             [program, *command[1:]], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
         )
         assert finished.returncode == status, finished.stdout + finished.stderr
-        return finished.stdout
+        return finished
 
 
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both wheels, built from the files that git knows: what lies about in a checkout is in none."""
-    clone, wheels = tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("wheels")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that git knows: what lies about in a checkout is in no wheel."""
+    clone = tmp_path_factory.mktemp("clone")
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     for name in listed.stdout.splitlines():
         if (ROOT / name).is_symlink() or (ROOT / name).is_file():
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, clone / name, follow_symlinks=False)
+    return clone
+
+
+@pytest.fixture(scope="module")
+def wheels(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both wheels, built from that."""
+    wheels = tmp_path_factory.mktemp("wheels")
     for source in (clone, clone / "localcloud"):
         _build(source, wheels)
     return wheels
+
+
+@pytest.fixture(scope="module")
+def cdk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The CDK's command line in the version that the docs name, from its registry."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("there is no npm on the PATH, and the CDK's command line comes by it")
+    (package,) = (word for word in DEPLOY.split() if word.startswith("aws-cdk@"))
+    folder = tmp_path_factory.mktemp("cdk")
+    _run(npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", package)
+    return folder / "node_modules" / ".bin" / "cdk"
 
 
 @pytest.fixture(scope="module")
@@ -174,8 +209,57 @@ def test_it_synthesizes_and_the_loop_turns(project: Project) -> None:
     assert told["rows_served"] == told["predictions_captured"] == (few["sold_at"] >= UNTIL_HISTORY).sum()
     assert list((project.folder / ".everloop").iterdir()) == []
     # The replay has `python app.py` synthesize what a `cdk deploy` would take.
-    stacks = {path.name.split(".")[0] for path in (project.folder / ".cache" / "assembly").glob("*/*.template.json")}
-    assert stacks == {"EverloopPlatform", "EverloopModel-bread-sold"}
+    assert templates(project.folder / ".cache" / "assembly").keys() == STACKS
+
+
+def templates(folder: Path) -> dict[str, object]:
+    """The synthesized templates below a folder, by their stacks' names."""
+    return {path.name.split(".")[0]: json.loads(path.read_bytes()) for path in folder.rglob("*.template.json")}
+
+
+def test_the_cdks_command_line_synthesizes_what_was_replayed(project: Project, cdk: Path) -> None:
+    assert set(project.run(str(cdk), "ls").split()) == STACKS
+    assert templates(project.folder / "cdk.out") == templates(project.folder / ".cache" / "assembly")
+
+
+@pytest.fixture(scope="module")
+def shell(project: Project) -> Iterator[Project]:
+    """A shell after ``everloop local up`` and ``eval "$(everloop local env)"``."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    project.run("everloop", "local", "up", "--port", str(port))
+    yield project.having(**json.loads(project.run("everloop", "local", "env", "--json"))["set"])
+    project.run("everloop", "local", "down")
+
+
+def test_a_local_cloud_stays_and_answers(shell: Project) -> None:
+    shell.run("everloop", "data", "import", MODEL, "few.csv")
+    (told,) = json.loads(shell.run("everloop", "status", "--json"))
+    assert (told["model"], told["champion"]) == (MODEL, None)
+    row = {"sale_id": "a", "shop": "market", "hour": 8, "price": 3.5, "rain": 0.1}
+    (shell.folder / "request.json").write_text(json.dumps({"instances": [row]}), encoding="utf-8")
+    # Nothing was trained: the endpoint is there, and says that nothing serves.
+    assert "503" in shell.fails("everloop", "predict", MODEL, "request.json")
+    # What has not changed is not deployed again.
+    up = json.loads(shell.run("everloop", "local", "up", "--json"))
+    assert up["endpoint"] == shell.environment["AWS_ENDPOINT_URL"]
+
+
+def test_an_upgrade_is_another_version_installed(shell: Project, clone: Path, tmp_path: Path) -> None:
+    module = clone / "everloop" / "__init__.py"
+    text = module.read_text(encoding="utf-8")
+    assert text.count(__version__) == 1
+    module.write_text(text.replace(__version__, NEXT_VERSION), encoding="utf-8")
+    _build(clone, tmp_path)
+    requirements = shell.folder / "requirements.txt"
+    told = requirements.read_text(encoding="utf-8")
+    assert f"everloop[local]=={__version__}\n" in told
+    requirements.write_text(told.replace(__version__, NEXT_VERSION), encoding="utf-8")
+    _install(shell.folder / ".venv" / "bin" / "python", tmp_path, "--requirement", str(requirements))
+    assert shell.run("everloop", "--version").split()[-1] == NEXT_VERSION
+    (checked,) = json.loads(shell.run("everloop", "check", "--deployed", "--json"))
+    assert (checked["model"], checked["ok"], checked["changes"]) == (MODEL, True, [])
 
 
 def test_nothing_is_written_over(project: Project) -> None:
