@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from everloop.model_file import ModelDeclaration
+from everloop.numbers_of import number_of
 from everloop.shown import listed
 from everloop.training.exceptions import ChannelError
 
@@ -151,7 +152,7 @@ def _instant(name: str, column: pa.ChunkedArray, part: Path) -> pa.ChunkedArray:
     if not pa.types.is_timestamp(kind):
         raise ChannelError(f"{part}: the column {name!r} is {kind}, not a timestamp")
     if column.null_count:
-        raise ChannelError(f"{part}: {column.null_count} rows have no {name}")
+        raise ChannelError(f"{part}: {number_of(column.null_count, 'row has', 'rows have')} no {name}")
     # An instant with a zone is held in UTC; dropping the zone leaves that.
     return column.cast(pa.timestamp("ms", kind.tz), safe=False).cast(pa.timestamp("ms"))
 
@@ -173,7 +174,7 @@ def _target(column: pa.ChunkedArray, declaration: ModelDeclaration, folder: Path
     values = _numbers(column)
     missing = int(np.isnan(values).sum())
     if missing:
-        raise ChannelError(f"{folder}: {missing} rows have no label")
+        raise ChannelError(f"{folder}: {number_of(missing, 'row has', 'rows have')} no label")
     if declaration.problem.type == "regression":
         return values
     odd = np.flatnonzero((values != 0) & (values != 1))

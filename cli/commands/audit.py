@@ -11,6 +11,7 @@ from everloop.cli.operations.reports import reports_in
 from everloop.cli.operations.stories import describe
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output
+from everloop.numbers_of import number_of
 from everloop.registry import keys
 from everloop.registry.records import Version
 from everloop.registry.reports import report_problems
@@ -44,7 +45,7 @@ def verify(model: str | None, as_json: bool) -> None:
         told = (*found.contradictions, *report_problems(versions, reports_in(account)))
         verdicts[name] = verdict = AuditVerdict(found.chain, told)
         state = "intact" if verdict.sound else "NOT intact"
-        output.say(f"{name}: {verdict.chain.records} records, {state}, head {verdict.chain.head}")
+        output.say(f"{name}: {number_of(verdict.chain.records, 'record')}, {state}, head {verdict.chain.head}")
         for problem in verdict.problems:
             output.say(f"  {problem}")
     output.document(

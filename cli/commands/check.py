@@ -17,6 +17,7 @@ from everloop.cli.options import json_option, models_directory_option
 from everloop.cli.output import Output
 from everloop.evaluation.bounds import rows_needed
 from everloop.model_file import Mistake, ModelDeclaration, ModelFileError, training_run_usd
+from everloop.numbers_of import number_of
 
 
 @click.command()
@@ -80,11 +81,12 @@ def _refused(error: ModelFileError | CommandError) -> ModelFileError:
 
 def _good(output: Output, name: str, declaration: ModelDeclaration) -> dict[str, Any]:
     features, cost = len(declaration.data.features), training_run_usd(declaration)
-    kind = f"{declaration.problem.type}, {features} features"
+    kind = f"{declaration.problem.type}, {number_of(features, 'feature')}"
     gate = declaration.gate
     rows = max(gate.minimum_test_rows, rows_needed(gate.confidence, gate.rarest_fault))
     output.say(
-        f"{name}: good ({kind}, at most ${cost:.3f} for the jobs of a training run, {rows:,} test rows for the gate)"
+        f"{name}: good ({kind}, at most ${cost:.3f} for the jobs of a training run, "
+        f"{number_of(rows, 'test row')} for the gate)"
     )
     return {"model": name, "ok": True, "mistakes": [], "training_run_usd": cost, "test_rows_needed": rows}
 

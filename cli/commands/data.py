@@ -18,6 +18,7 @@ from everloop.cli.options import (
 )
 from everloop.cli.output import Output
 from everloop.dataset.file_format import FileFormat
+from everloop.numbers_of import number_of
 from everloop.shown import on_one_line
 
 
@@ -51,5 +52,5 @@ def import_(
         output.say(f"  {note}")
     for refused in result.refused[:20]:
         output.say(f"  refused row {refused.row} ({on_one_line(refused.key)}): {refused.reason}")
-    verb = "were there already" if result.already_there else "imported"
-    output.say(f"{result.rows:,} rows {verb}: {result.uri}")
+    verb = ("was" if result.rows == 1 else "were") + " there already" if result.already_there else "imported"
+    output.say(f"{number_of(result.rows, 'row')} {verb}: {result.uri}")

@@ -20,6 +20,7 @@ from everloop.cli.options import (
 from everloop.cli.output import Output
 from everloop.cli.signed_http import SignedHttpClient
 from everloop.dataset.file_format import FileFormat
+from everloop.numbers_of import number_of
 from everloop.serving.labels import LabelRules
 
 TOLD_EVERY = 20 * BATCH
@@ -58,4 +59,4 @@ def import_(model: str, file: Path, file_format: FileFormat, models_directory: P
         rules = LabelRules.from_declaration(declaration.model_dump(mode="json"))
         result = import_labels(http, deployed, rules, file, told, file_format=file_format, note=output.note)
     output.document(result)
-    output.say(f"{result.accepted:,} labels accepted for {model} from {result.file}")
+    output.say(f"{number_of(result.accepted, 'label')} accepted for {model} from {result.file}")

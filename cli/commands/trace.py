@@ -8,6 +8,7 @@ from everloop.cli.account import Account
 from everloop.cli.operations.stories import describe
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output, minute
+from everloop.numbers_of import number_of
 from everloop.registry.trace import Origin
 from everloop.registry.trace import trace as trace_version
 
@@ -61,12 +62,12 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
 
 def _serving(origin: Origin) -> str:
     what = "a refit" if origin.kind == "refit" else "the evaluated model"
-    learned = "" if origin.learned_rows is None else f", learned from {origin.learned_rows:,} rows"
+    learned = "" if origin.learned_rows is None else f", learned from {number_of(origin.learned_rows, 'row')}"
     until = "" if origin.learned_until is None else f" up to {minute(origin.learned_until)}"
     return f"{what}: model.onnx sha256 {origin.serving_sha256}{learned}{until}"
 
 
 def _evaluated(origin: Origin) -> str:
-    on = "" if origin.evaluated_rows is None else f", on {origin.evaluated_rows:,} test rows"
+    on = "" if origin.evaluated_rows is None else f", on {number_of(origin.evaluated_rows, 'test row')}"
     after = "" if origin.evaluated_after is None else f" after {minute(origin.evaluated_after)}"
     return f"{origin.evaluated_file} sha256 {origin.evaluated_sha256}{on}{after}"

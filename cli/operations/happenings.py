@@ -10,6 +10,7 @@ from everloop.cli.account import Account
 from everloop.cli.operations.status import model_alarms
 from everloop.cli.operations.stories import describe
 from everloop.instants import parse_instant
+from everloop.numbers_of import number_of
 from everloop.registry.records import Window
 
 LATEST_WINDOWS = 100
@@ -77,4 +78,4 @@ class Happenings:
 def _window(window: Window) -> str:
     found = window.record
     drift = "drift alarms" if found.drift_alarm else "no drift alarm"
-    return f"window until {window.end}: {found.rows} rows, {drift}, decision: {found.decision}"
+    return f"window until {window.end}: {number_of(found.rows, 'row')}, {drift}, decision: {found.decision}"

@@ -21,6 +21,7 @@ from everloop.dataset.file_sniff import WantedColumns
 from everloop.dataset.hints import hint
 from everloop.dataset.row_rules import shown_cell
 from everloop.dataset.table_file import PARQUET_SUFFIXES, read_table
+from everloop.numbers_of import number_of
 from everloop.serving.exceptions import RequestError
 from everloop.serving.labels import LabelRules, parse_labels
 
@@ -189,7 +190,9 @@ def _send(http: SignedHttpClient, model: DeployedModel, labels: list[dict[str, A
 
 
 def _taken(file: Path, rows: list[int]) -> str:
-    return f"{file}: {len(rows)} labels were taken, up to row {rows[-1]}" if rows else f"{file}: no label was taken"
+    if not rows:
+        return f"{file}: no label was taken"
+    return f"{file}: {number_of(len(rows), 'label was', 'labels were')} taken, up to row {rows[-1]}"
 
 
 def _in_file(error: CommandError, rows: list[int]) -> str:

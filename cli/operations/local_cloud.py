@@ -18,6 +18,7 @@ import everloop
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.assembly_cache import MODELS_CONTEXT, SynthesisFailedError, synthesize_if_changed
+from everloop.numbers_of import number_of
 from localcloud import daemon
 from localcloud.cloudformation.engine import DeployEvent
 from localcloud.cloudformation.exceptions import DeployError
@@ -194,7 +195,7 @@ def deploy(assembly: Path, state_directory: Path, say: Callable[[str], None]) ->
         if event.logical_id:
             counts[event.stack] = counts.get(event.stack, 0) + 1
         elif event.action == "done":
-            say(f"deployed {event.stack}: {counts.get(event.stack, 0)} resources")
+            say(f"deployed {event.stack}: {number_of(counts.get(event.stack, 0), 'resource')}")
 
     try:
         deploy_assembly(assembly, make, state_directory / "stacks", progress)

@@ -32,6 +32,7 @@ from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.report import MetricValue, Report
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.samples import SAMPLES
+from everloop.numbers_of import number_of
 from everloop.reasons import Reason
 
 RUN_ID = "trial"
@@ -109,7 +110,7 @@ def _good_rows(declaration: ModelDeclaration, frame: pd.DataFrame, say: Callable
     check = check_history(frame, declaration, datetime.now(UTC))
     if not check.refused or not len(check.accepted):
         return frame
-    count = "1 row" if len(check.refused) == 1 else f"{len(check.refused):,} rows"
+    count = number_of(len(check.refused), "row")
     say(f"left out: {count}\n{told(check)}")
     return check.accepted
 
@@ -154,10 +155,10 @@ def try_model(
         watch.lap("contract")
         code = _unpack_code(model_folder, folder / "code")
         _store(parts, folder)
-        say(f"training on {len(parts.train):,} rows, up to {parts.snapshot.boundary}")
+        say(f"training on {number_of(len(parts.train), 'row')}, up to {parts.snapshot.boundary}")
         _train(folder, code, say)
         watch.lap("training")
-        say(f"evaluating on the {len(parts.test):,} rows after that")
+        say(f"evaluating on the {number_of(len(parts.test), 'row')} after that")
         report = _evaluate(folder, code, parts, say)
         watch.lap("evaluation")
         expected = Expected(declaration.model, RUN_ID, parts.snapshot.snapshot_hash, len(parts.test), None)

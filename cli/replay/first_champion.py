@@ -20,6 +20,7 @@ from everloop.cli.replay.exceptions import LoopNotClosedError
 from everloop.cli.replay.progress import Progress
 from everloop.cli.replay.stream import ReplayData
 from everloop.model_file import ModelDeclaration
+from everloop.numbers_of import number_of
 
 FIRST = "first"
 """The kind of trigger of every training before the first champion."""
@@ -124,8 +125,9 @@ class FirstChampion:
             return
         tried = "\n".join(f"    {a.at:%Y-%m-%d}: {' '.join(a.against)}" for a in self.attempts)
         raise LoopNotClosedError(
-            f"no candidate of {self.declaration.model} came to serve in {len(self.attempts)} trainings, and "
-            f"{self.rows_waited:,} rows were not answered\n{tried}",
+            f"no candidate of {self.declaration.model} came to serve in "
+            f"{number_of(len(self.attempts), 'training')}, and "
+            f"{number_of(self.rows_waited, 'row was', 'rows were')} not answered\n{tried}",
             remedy(self.declaration, self.data, going_on=True),
         )
 
@@ -161,7 +163,7 @@ def history_told(declaration: ModelDeclaration, data: ReplayData) -> str:
     days = times.dt.floor("D").nunique()
     span = f", {times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}" if days else ""
     return (
-        f"History has {len(labelled):,} labelled rows on {days:,} days{span}; the newest "
+        f"History has {number_of(len(labelled), 'labelled row')} on {number_of(days, 'day')}{span}; the newest "
         f"{declaration.data.split.test_days} of these days test a candidate."
     )
 
@@ -178,7 +180,7 @@ def remedy(declaration: ModelDeclaration, data: ReplayData, *, going_on: bool) -
         quota, days = declaration.retraining.quota, declaration.data.split.test_days
         ways.append(
             f"to go on without a champion: --train-again-every {days} imports the days as they come and trains again "
-            f"every {days} days, until a candidate passes (retraining.quota allows {quota.runs} trainings in "
-            f"{quota.days} days)"
+            f"every {number_of(days, 'day')}, until a candidate passes (retraining.quota allows "
+            f"{number_of(quota.runs, 'training')} in {number_of(quota.days, 'day')})"
         )
     return "one of these helps:\n" + "\n".join(f"    {way}" for way in ways)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from everloop.cli.output import plain_console
+from everloop.numbers_of import number_of
 from everloop.shown import as_entry, on_one_line
 
 PLAIN_EVERY = timedelta(days=14)
@@ -63,7 +64,8 @@ class Progress:
             self._plain_due = self.simulated + PLAIN_EVERY
             seconds = time.monotonic() - self._started
             line = (
-                f"{self.simulated:%Y-%m-%d}  {self._share():4.0%}  {self.rows:>8,} rows in {self.requests:,} requests  "
+                f"{self.simulated:%Y-%m-%d}  {self._share():4.0%}  {self.rows:>8,} rows in "
+                f"{number_of(self.requests, 'request')}  "
                 f"champion {self.champion}  {self.step}  ({seconds:.0f} s)"
             )
             self._console.print(on_one_line(line), soft_wrap=True)
@@ -78,7 +80,7 @@ class Progress:
         bar = "━" * int(40 * self._share())
         date = f"{self.simulated:%Y-%m-%d %H:%M}" if self.simulated else "…"
         table.add_row("simulated", Text(f"{date}  {self._share():4.0%}"), Text(f"{bar:<40}", style="green"))
-        table.add_row("requests", f"{self.requests:,} ({self.rows:,} rows)", "")
+        table.add_row("requests", f"{self.requests:,} ({number_of(self.rows, 'row')})", "")
         table.add_row("champion", on_one_line(self.champion), on_one_line(self.step))
         table.add_row("last event", Text(on_one_line(self.last_event), overflow="ellipsis", no_wrap=True), "")
         return table

@@ -7,6 +7,7 @@ from everloop.cli.replay.evidence import PICTURE_FILE, PREDICTIONS_FILE, SUMMARY
 from everloop.cli.replay.run import ReplayResult
 from everloop.cli.replay.summary import METRICS, MoveFacts, RetrainingFacts, ServingFacts, Summary
 from everloop.evaluation.significance import CONFIDENCE
+from everloop.numbers_of import number_of
 
 
 def tell(output: Output, result: ReplayResult) -> None:
@@ -18,9 +19,10 @@ def tell(output: Output, result: ReplayResult) -> None:
     alarmed, evaluated = found.drift_windows["alarmed"], found.drift_windows["evaluated"]
     intact = "intact" if found.audit["intact"] else "NOT intact"
     output.say(
-        f"{found.rows_served:,} rows answered, {found.rows_refused:,} refused, {found.predictions_captured:,} "
-        f"captured, {found.labels_joined:,} labels joined; {evaluated} windows watched, {alarmed} alarmed; audit chain "
-        f"of {found.audit['records']} records {intact}; {found.wall_seconds:.0f} s, "
+        f"{number_of(found.rows_served, 'row')} answered, {found.rows_refused:,} refused, "
+        f"{found.predictions_captured:,} captured, {number_of(found.labels_joined, 'label')} joined; "
+        f"{number_of(evaluated, 'window')} watched, {alarmed} alarmed; audit chain "
+        f"of {number_of(found.audit['records'], 'record')} {intact}; {found.wall_seconds:.0f} s, "
         f"{found.peak_memory_mb:,.0f} MB at most"
     )
     if found.rows_without_champion:

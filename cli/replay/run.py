@@ -21,6 +21,7 @@ from everloop.cli.replay.picture import Mark, draw_quality
 from everloop.cli.replay.progress import Progress
 from everloop.cli.replay.stream import ReplayData
 from everloop.model_file import ModelDeclaration
+from everloop.numbers_of import number_of
 from everloop.registry.trace import verify_audit
 
 
@@ -56,7 +57,7 @@ def run_replay(
     with Progress(declaration.model, data.starts_at, ends_at, quiet=quiet) as progress:
         progress.simulated = data.starts_at
         imported = import_rows(account, declaration, data.history, place="the rows of history")
-        progress.event(f"history imported: {imported.rows:,} rows")
+        progress.event(f"history imported: {number_of(imported.rows, 'row')}")
         drive = Drive(
             account=account,
             declaration=declaration,
@@ -195,7 +196,7 @@ def _draw(found: summary.Summary, predictions: pd.DataFrame, file: Path) -> None
         metric=metric,
         better=better,
         title=f"{found.model}: {metric} {loop} with the loop, {frozen} with the frozen first model",
-        subtitle=f"{found.rows_served:,} rows answered, {len(found.retrainings)} retrainings",
+        subtitle=f"{number_of(found.rows_served, 'row')} answered, {number_of(len(found.retrainings), 'retraining')}",
         file=file,
     )
 

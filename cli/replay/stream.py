@@ -22,6 +22,7 @@ from everloop.dataset.frame_contract import check_history
 from everloop.dataset.history_file import read_history_file
 from everloop.limits import EARLIEST_CAPTURED, EARLIEST_TIME, LATEST_TIME
 from everloop.model_file import ModelDeclaration
+from everloop.numbers_of import number_of
 
 _NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """The clock of a replay follows its rows: none is from the future."""
@@ -108,7 +109,7 @@ def load(
     if history.empty or stream.empty:
         raise ReplayDataError(
             f"{file} spans {frame['time'].min()} to {frame['time'].max()}, so {until_history} leaves "
-            f"{len(history)} rows of history and {len(stream)} to replay",
+            f"{number_of(len(history), 'row')} of history and {len(stream)} to replay",
             "choose --until-history between the two",
         )
     _require_days_the_lake_has(file, stream["time"])

@@ -17,6 +17,7 @@ from everloop.evaluation.metrics import estimate
 from everloop.evaluation.report import MetricValue
 from everloop.evaluation.significance import metric_value
 from everloop.instants import parse_instant
+from everloop.numbers_of import number_of
 from everloop.reasons import ReasonDocument
 from everloop.registry.records import AuditRecord, Run, Version
 from everloop.registry.states import SERVING
@@ -279,17 +280,19 @@ def open_links(summary: Summary) -> list[str]:
     )
     checks = [
         (summary.ended_early is None, str(summary.ended_early)),
-        (not summary.rows_refused, f"{summary.rows_refused} rows were refused: {refused}"),
-        (captured == served, f"{served} rows were answered and {captured} captured"),
+        (not summary.rows_refused, f"{number_of(summary.rows_refused, 'row was', 'rows were')} refused: {refused}"),
+        (captured == served, f"{number_of(served, 'row was', 'rows were')} answered and {captured} captured"),
         (
             summary.labels_joined == summary.labels_sent,
-            f"{summary.labels_sent} labels were sent and {summary.labels_joined} joined a prediction",
+            f"{number_of(summary.labels_sent, 'label was', 'labels were')} sent and {summary.labels_joined} "
+            "joined a prediction",
         ),
         (bool(summary.promotions), "no version was ever promoted"),
         (
             summary.drift_windows["recorded"] * summary.window_days >= watched_days - summary.window_days,
-            f"{watched_days:g} days had a champion and {summary.drift_windows['recorded']} windows were monitored: see "
-            "the ALARM lines above, and the monitor function's log group",
+            f"{number_of(watched_days, 'day')} had a champion and "
+            f"{number_of(summary.drift_windows['recorded'], 'window was', 'windows were')} monitored: see the "
+            "ALARM lines above, and the monitor function's log group",
         ),
         (summary.drift_windows["evaluated"] > 0, "no window was evaluated for drift"),
         (summary.audit["intact"], "the audit chain is not intact"),

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from everloop.dataset.file_format import MISSING_WORDS, FileFormat
+from everloop.numbers_of import number_of
 from everloop.shown import on_one_line, shown
 
 _FLOAT_TEXT = re.compile(r"[+-]?[0-9]+[.,]0+")
@@ -59,4 +60,4 @@ def of_grouping(name: str, numbers: pd.Series, file_format: FileFormat) -> Itera
 
 
 def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
+    return number_of(count, "row")

@@ -18,6 +18,7 @@ from everloop.dataset.row_rules import Finding, row_findings
 from everloop.dataset.violations import RefusedRow, Violation
 from everloop.instants import format_instant
 from everloop.limits import EARLIEST_TIME, LATEST_TIME
+from everloop.numbers_of import number_of
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -230,7 +231,7 @@ def _refused_rows(findings: list[Finding], keys: pd.Series, places: np.ndarray) 
 def _whole_set_violations(typed: pd.DataFrame, declaration: ModelDeclaration) -> list[Violation]:
     data, rows, found = declaration.data, len(typed), []
     if rows < data.minimum_rows:
-        sentence = f"{rows} labelled rows; at least {data.minimum_rows} are needed"
+        sentence = f"{number_of(rows, 'labelled row')}; at least {data.minimum_rows} are needed"
         found.append(Violation("minimum_rows", "", rows, sentence))
     if not rows:
         return found
@@ -241,7 +242,9 @@ def _whole_set_violations(typed: pd.DataFrame, declaration: ModelDeclaration) ->
             found.append(Violation("missing_rate", feature.name, missing, sentence))
     if typed["label"].isna().any():
         unlabelled = int(typed["label"].isna().sum())
-        found.append(Violation("unlabelled", "label", unlabelled, f"{unlabelled} rows have no label"))
+        found.append(
+            Violation("unlabelled", "label", unlabelled, number_of(unlabelled, "row has", "rows have") + " no label")
+        )
     classification = declaration.problem.type == "binary_classification"
     labels = typed["label"].to_numpy()
     alike = alike_violations(labels, "labelled rows", classification=classification)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from everloop.evaluation.bounds import upper_bound
 from everloop.evaluation.report import PairedDifference
+from everloop.numbers_of import number_of
 
 MOST_DAYS = 3650
 """Beyond ten years of test days, more of them are no advice."""
@@ -61,7 +62,9 @@ def threshold_advice(
 def _ways(needed: int, days: int, passes: float | None, wrongly: str) -> str:
     ways = []
     if needed <= MOST_DAYS:
-        ways.append(f"about {needed:,} days of test rows instead of {days:,} (more history and data.split.test_days)")
+        ways.append(
+            f"about {number_of(needed, 'day')} of test rows instead of {days:,} (more history and data.split.test_days)"
+        )
     if passes is not None:
         ways.append(
             f"a gate.confidence of {passes:.2f}, which lets {wrongly} in up to {100 * (1 - passes):.0f}% of runs"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, days_needed, rarest_seen, rows_needed
 from everloop.evaluation.report import Report
+from everloop.numbers_of import number_of
 from everloop.reasons import Reason, checked
 
 if TYPE_CHECKING:
@@ -30,14 +31,15 @@ def enough_to_judge(report: Report, policy: Gate, champion_version: int | None) 
 def _test_rows(report: Report, policy: Gate) -> Reason:
     enough = report.rows >= policy.minimum_test_rows
     sentence = (
-        f"There are {report.rows:,} test rows of {report.days:,} days; at least "
-        f"{policy.minimum_test_rows:,} rows are required."
+        f"There {'is' if report.rows == 1 else 'are'} {number_of(report.rows, 'test row')} of "
+        f"{number_of(report.days, 'day')}; at least "
+        f"{number_of(policy.minimum_test_rows, 'row is', 'rows are')} required."
     )
     if not enough and report.rows and report.days:
         days = math.ceil(policy.minimum_test_rows * report.days / report.rows)
         sentence += (
-            f" That is about {days:,} days of such rows: bring more history and declare as many data.split.test_days, "
-            "or a lower gate.minimum_test_rows, which shows less."
+            f" That is about {number_of(days, 'day')} of such rows: bring more history and declare as many "
+            "data.split.test_days, or a lower gate.minimum_test_rows, which shows less."
         )
     return checked(
         "minimum_test_rows",
@@ -59,7 +61,7 @@ def _rows_and_days(report: Report, policy: Gate, champion_version: int | None) -
             "The test rows are" if compared == report.days else "The test rows that the champion has not learned are"
         )
         sentence = (
-            f"{where} of {compared:,} {'day' if compared == 1 else 'days'}: too few to know how days "
+            f"{where} of {number_of(compared, 'day')}: too few to know how days "
             f"differ, at least {days:,} are required at {100 * policy.confidence:.6g}% confidence. {_MORE_ROWS}"
         )
         yield checked("too_few_days", False, sentence, compared, days)
@@ -115,7 +117,7 @@ def _classes(report: Report, champion_version: int | None) -> Iterator[Reason]:
     )
     label, rows, days = min(found, key=lambda one: one[1])
     yield _rows_of_a_class(
-        f"{told_rows(rows)} of class {label}, on {days} of {report.days} days", rows, "The test part"
+        f"{told_rows(rows)} of class {label}, on {days} of {number_of(report.days, 'day')}", rows, "The test part"
     )
     champion = None if report.paired_champion is None else report.paired_champion.parts
     if champion_version is not None and champion is not None and champion.counted < min(rows, FEWEST_OF_A_CLASS):
@@ -136,4 +138,4 @@ def _rows_of_a_class(told: str, rows: int, where: str) -> Reason:
 
 def told_rows(count: int) -> str:
     """A number of rows, in words."""
-    return "1 row" if count == 1 else f"{count:,} rows"
+    return number_of(count, "row")

@@ -38,6 +38,7 @@ from everloop.evaluation.bounds import (
 from everloop.evaluation.exceptions import EvaluationError
 from everloop.evaluation.metrics import Estimate
 from everloop.evaluation.report import ClassCounts, MetricValue, PairedDifference, Parts
+from everloop.numbers_of import number_of
 from everloop.statistics.clusters import error_of_mean
 from everloop.statistics.student_t import t_cdf, t_quantile
 
@@ -142,7 +143,7 @@ def _too_few(estimate: Estimate) -> str:
     label, rows = min((1, ones), (0, len(estimate.labels) - ones), key=lambda found: found[1])
     if rows >= FEWEST_OF_A_CLASS:
         return ""
-    return f"{rows} rows of class {label} are too few: {FEWEST_OF_A_CLASS} are needed"
+    return f"{number_of(rows, 'row of class', 'rows of class')} {label} are too few: {FEWEST_OF_A_CLASS} are needed"
 
 
 def _interval(value: float, error: float, freedom: int, parts: Parts, estimate: Estimate) -> tuple[float, float]:

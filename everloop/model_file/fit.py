@@ -12,6 +12,7 @@ from everloop.model_file.names import closest_name
 from everloop.model_file.partial import Partial, Rule, known, value_of, whole_items, written
 from everloop.model_file.prices import PRICES_REGION, USD_PER_HOUR
 from everloop.model_file.schedule import parse_schedule
+from everloop.numbers_of import number_of
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -167,13 +168,13 @@ def _comparable_rows(declaration: ModelDeclaration) -> Iterator[Misfit]:
     cooldown, schedule = retraining.cooldown_days, retraining.schedule_days
     why = (
         f"at least {test_days}, the days of data.split.test_days: with training.refit 'after_gate' a champion has "
-        f"learned from all rows that were labelled, and a training {{}} days later finds only so many days of test "
+        f"learned from all rows that were labelled, and a training {{}} later finds only so many days of test "
         "rows that are new to it (or training.refit 'none', of which the champion never learns its test rows)"
     )
     if (retraining.quality or retraining.drift) and cooldown < test_days:
-        yield Misfit(("retraining", "cooldown_days"), cooldown, why.format(f"{cooldown:g}"))
+        yield Misfit(("retraining", "cooldown_days"), cooldown, why.format(number_of(cooldown, "day")))
     if schedule is not None and max(schedule, cooldown) < test_days:
-        yield Misfit(("retraining", "schedule_days"), schedule, why.format(f"{max(schedule, cooldown):g}"))
+        yield Misfit(("retraining", "schedule_days"), schedule, why.format(number_of(max(schedule, cooldown), "day")))
 
 
 def _training_run_cost(declaration: ModelDeclaration) -> Iterator[Misfit]:
@@ -201,8 +202,9 @@ def _monthly_cost(declaration: ModelDeclaration) -> Iterator[Misfit]:
         yield Misfit(
             ("cost", "monthly_budget_usd"),
             cost.monthly_budget_usd,
-            f"at least {_usd(runs * worst)}, which training can cost in a month: with {quota.runs} runs in any "
-            f"{quota.days} days, retraining.quota lets {runs} start, at up to {_usd(worst)} each "
+            f"at least {_usd(runs * worst)}, which training can cost in a month: with "
+            f"{number_of(quota.runs, 'run')} in any {number_of(quota.days, 'day')}, retraining.quota lets "
+            f"{runs} start, at up to {_usd(worst)} each "
             f"({_run_cost(declaration)})",
         )
 
@@ -212,7 +214,8 @@ def _run_cost(declaration: ModelDeclaration) -> str:
     whence = f"in {PRICES_REGION}" if declaration.cost.instance_usd_per_hour is None else "as declared"
     start_up = worst_case.START_UP_SECONDS // 60
     return (
-        f"{worst_case.jobs(declaration)} jobs of {declaration.training.max_minutes} minutes and up to {start_up} to "
+        f"{worst_case.jobs(declaration)} jobs of {number_of(declaration.training.max_minutes, 'minute')} and up "
+        f"to {start_up} to "
         f"start, on {declaration.training.instance_type} at ${price:g} an hour {whence}"
     )
 

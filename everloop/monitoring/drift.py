@@ -20,6 +20,7 @@ from everloop.documents.window import DriftDocument
 from everloop.monitoring.detectors import DETECTORS
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import SCORE, FeatureReference, Reference
+from everloop.numbers_of import number_of
 
 LONGEST_LABEL = 32
 """Characters of a bin that a record shows: a category may have a thousand, and a registry's record has a limit."""
@@ -119,7 +120,7 @@ def judge_drift(
     scored = [window for window in latest[:score_windows] if window.rows]
     latest = [window for window in latest if window.rows]
     if rows < policy.minimum_rows:
-        why = f"the window has {rows} rows and needs {policy.minimum_rows}"
+        why = f"the window has {number_of(rows, 'row')} and needs {policy.minimum_rows}"
         return DriftReport(False, rows, reason=why)
     found = []
     for name, feature in _named(reference):
@@ -128,7 +129,7 @@ def judge_drift(
         if judged is not None:
             found.append(judged)
     if not found:
-        why = f"the reference has {reference.days} days, too few to know how far days naturally differ"
+        why = f"the reference has {number_of(reference.days, 'day')}, too few to know how far days naturally differ"
         return DriftReport(False, rows, reason=why)
     return DriftReport(True, rows, _adjusted(found, policy))
 

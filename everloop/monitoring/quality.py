@@ -42,6 +42,7 @@ from everloop.documents.window import DeviationDocument, IntervalDocument, Quali
 from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, least_area_error, rows_needed
 from everloop.monitoring.profile import Outcomes
 from everloop.monitoring.reference import Reference
+from everloop.numbers_of import number_of
 from everloop.statistics.binomial import both_tails
 from everloop.statistics.clusters import error_of_mean
 from everloop.statistics.student_t import t_cdf, t_quantile
@@ -311,7 +312,7 @@ def _too_few(total: Outcomes) -> str:
     label, rows = min((1, ones), (0, total.rows - ones), key=lambda found: found[1])
     if rows >= FEWEST_OF_A_CLASS:
         return ""
-    return f"{rows} outcomes of {label} are too few: {FEWEST_OF_A_CLASS} are needed"
+    return f"{number_of(rows, 'outcome')} of {label} are too few: {FEWEST_OF_A_CLASS} are needed"
 
 
 def _loss(windows: Sequence[Outcomes], total: Outcomes) -> Interval:

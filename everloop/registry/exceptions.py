@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from everloop.exceptions import EverloopError, TerminalError, TransientError
+from everloop.numbers_of import number_of
 
 
 class RegistryError(EverloopError):
@@ -86,8 +87,8 @@ class QuotaExceededError(RunNotOpenedError):
     def __init__(self, model: str, started: int, allowed: int, days: int, free_at: str) -> None:
         self.started, self.allowed, self.days, self.free_at = started, allowed, days, free_at
         super().__init__(
-            f"model {model}: {started} training runs started in the last {days} days, the declared quota is"
-            f" {allowed} (retraining.quota); the next one may start at {free_at}"
+            f"model {model}: {number_of(started, 'training run')} started in the last {number_of(days, 'day')}, the"
+            f" declared quota is {allowed} (retraining.quota); the next one may start at {free_at}"
         )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from everloop.instants import format_instant, parse_instant
+from everloop.numbers_of import number_of
 from everloop.registry.records import Version, Window
 
 BATCH = 32
@@ -46,7 +47,7 @@ class OwnLabels:
         if self.state == "awaiting":
             return "awaiting its own labels"
         return (
-            f"judged by its own labels since the window that ended {self.since}: {self.rows:,} rows, "
+            f"judged by its own labels since the window that ended {self.since}: {number_of(self.rows, 'row')}, "
             f"mean loss {self.loss:.4g}"
         )
 

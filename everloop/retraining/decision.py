@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from everloop.numbers_of import number_of
 from everloop.reasons import Reason
 from everloop.registry.runs import BROKEN_RUNS, BROKEN_RUNS_WITHIN
 
@@ -149,7 +150,7 @@ def _quality(facts: Facts, policy: Retraining) -> Iterator[_Cause]:
     for fallen in sorted(facts.fallen, key=lambda f: -f.increase):
         grave = fallen.increase >= HIGH_URGENCY * policy.quality.minimum_increase
         sentence = (
-            f"Over {facts.quality_days} labelled days {_what_fell(fallen)}: the answers of version "
+            f"Over {number_of(facts.quality_days, 'labelled day')} {_what_fell(fallen)}: the answers of version "
             f"{facts.champion_version} lose {100 * fallen.increase:.3g}% more than they would if put right "
             f"(p = {fallen.p_value:.2g} over days)."
         )
@@ -166,7 +167,9 @@ def _what_fell(fallen: FallenQuality) -> str:
 def _drift(facts: Facts, policy: Retraining) -> Iterator[_Cause]:
     if policy.drift is None or not facts.drifted or facts.windows_alarming < policy.drift.windows:
         return
-    sentence = f"Drift has alarmed in {facts.windows_alarming} windows one after another: {', '.join(facts.drifted)}."
+    several = " one after another" if facts.windows_alarming > 1 else ""
+    windows = number_of(facts.windows_alarming, "window")
+    sentence = f"Drift has alarmed in {windows}{several}: {', '.join(facts.drifted)}."
     yield _Cause("drift", "normal", Reason("drift", sentence))
 
 
@@ -175,7 +178,8 @@ def _schedule(facts: Facts, policy: Retraining) -> Iterator[_Cause]:
         return
     age = facts.as_of - facts.runs[0].started_at
     if age >= timedelta(days=policy.schedule_days):
-        sentence = f"The last training started {_days(age)} ago; one every {policy.schedule_days} days is declared."
+        every = number_of(policy.schedule_days, "day")
+        sentence = f"The last training started {_days(age)} ago; one every {every} is declared."
         yield _Cause("schedule", "low", Reason("schedule", sentence))
 
 
@@ -185,8 +189,8 @@ def _held_back(facts: Facts, policy: Retraining) -> tuple[HeldBackBy | None, Rea
     within = [r for r in facts.runs if r.trained and facts.as_of - r.started_at < timedelta(days=policy.quota.days)]
     if len(within) >= policy.quota.runs:
         sentence = (
-            f"{len(within)} training runs started in the last {policy.quota.days} days, and {policy.quota.runs} "
-            "are allowed."
+            f"{number_of(len(within), 'training run')} started in the last {number_of(policy.quota.days, 'day')}, and "
+            f"{number_of(policy.quota.runs, 'is', 'are')} allowed."
         )
         return "quota", Reason("quota", sentence)
     broken = [r for r in facts.runs if not r.trained and facts.as_of - r.started_at < BROKEN_RUNS_WITHIN]
@@ -196,12 +200,13 @@ def _held_back(facts: Facts, policy: Retraining) -> tuple[HeldBackBy | None, Rea
         return "broken_runs", Reason("broken_runs", sentence)
     if _cools_down(facts, policy):
         age = facts.as_of - facts.runs[0].started_at
-        sentence = f"The last training started {_days(age)} ago, within the cooldown of {policy.cooldown_days:g} days."
+        cooldown = number_of(policy.cooldown_days, "day")
+        sentence = f"The last training started {_days(age)} ago, within the cooldown of {cooldown}."
         return "cooldown", Reason("cooldown", sentence)
     if facts.labelled_since < facts.minimum_rows:
         sentence = (
-            f"{facts.labelled_since} labelled rows came since the last training, and {facts.minimum_rows} are needed "
-            "for a candidate that could differ."
+            f"{number_of(facts.labelled_since, 'labelled row')} came since the last training, and "
+            f"{number_of(facts.minimum_rows, 'is', 'are')} needed for a candidate that could differ."
         )
         return "too_little_data", Reason("too_little_data", sentence)
     return None, None
@@ -216,4 +221,4 @@ def _cools_down(facts: Facts, policy: Retraining) -> bool:
 
 
 def _days(age: timedelta) -> str:
-    return f"{age / timedelta(days=1):.3g} days"
+    return number_of(float(f"{age / timedelta(days=1):.3g}"), "day")

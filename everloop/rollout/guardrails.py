@@ -26,6 +26,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from everloop.numbers_of import number_of
 from everloop.reasons import Reason, ReasonDocument
 from everloop.rollout.looks import Look
 from everloop.rollout.plan import RolloutPlan, Step
@@ -155,8 +156,8 @@ def _broken_limits(
     bound, confidence = look.lower_bound(metrics.errors, metrics.requests, FALSE_ROLLBACK_RATE)
     if bound > guardrail.max_error_rate:
         sentence = (
-            f"{metrics.errors} of {metrics.requests} requests failed: the error rate is above {bound:.2%} with"
-            f" {confidence:.1%} confidence, allowed is {guardrail.max_error_rate:.2%}"
+            f"{metrics.errors:,} of {number_of(metrics.requests, 'request')} failed: the error rate is above"
+            f" {bound:.2%} with {confidence:.1%} confidence, allowed is {guardrail.max_error_rate:.2%}"
         )
         reasons.append(Reason("error_rate", sentence, bound, guardrail.max_error_rate))
     enough = metrics.requests >= guardrail.minimum_requests
@@ -165,8 +166,9 @@ def _broken_limits(
     share = exact_lower_bound(metrics.slow, metrics.timed, confidence)
     if enough and share > SLOW_SHARE:
         sentence = (
-            f"{metrics.slow} of {metrics.timed} requests took longer than {guardrail.max_p99_latency_ms:.0f} ms: with"
-            f" {confidence:.1%} confidence more than {share:.2%} do, allowed is {SLOW_SHARE:.0%}{_p99(metrics)}"
+            f"{metrics.slow:,} of {number_of(metrics.timed, 'request')} took longer than"
+            f" {guardrail.max_p99_latency_ms:.0f} ms: with {confidence:.1%} confidence more than {share:.2%} "
+            f"do, allowed is {SLOW_SHARE:.0%}{_p99(metrics)}"
         )
         reasons.append(Reason("p99_latency", sentence, share, SLOW_SHARE))
     refused = None if before is None else _refuses_more(guardrail, metrics, look, before)
@@ -182,20 +184,20 @@ def _refuses_more(guardrail: Guardrail, metrics: VersionMetrics, look: Look, bef
     if more <= guardrail.max_error_rate or chance >= look.share(FALSE_ALARM_RATE):
         return None
     sentence = (
-        f"{metrics.refused} of {metrics.requests} requests were refused with 4xx, and by the version before"
-        f" {before.refused} of {before.requests}: callers send what this version's contract does not take. The metric"
-        " ClientErrors counts the causes by lambda_version"
+        f"{metrics.refused:,} of {number_of(metrics.requests, 'request')} were refused with 4xx, and by the version"
+        f" before {before.refused:,} of {before.requests:,}: callers send what this version's contract does not take."
+        " The metric ClientErrors counts the causes by lambda_version"
     )
     return Reason("refused_requests", sentence, more, guardrail.max_error_rate)
 
 
 def _too_little_traffic(guardrail: Guardrail, metrics: VersionMetrics, hold_left: float, step_seconds: int) -> Verdict:
-    counted = f"{metrics.requests} requests reached the candidate, {guardrail.minimum_requests} are needed"
+    counted = f"{number_of(metrics.requests, 'request')} reached the candidate, {guardrail.minimum_requests} are needed"
     values = (float(metrics.requests), float(guardrail.minimum_requests))
     if hold_left > 0:
         reason = Reason("waiting_for_traffic", f"{counted}: waiting for more", *values)
         return Verdict("hold", (reason,), wait_seconds=max(1, math.ceil(min(hold_left, step_seconds))))
-    sentence = f"{counted}, and did not come within {guardrail.max_hold_minutes} minutes after the step"
+    sentence = f"{counted}, and did not come within {number_of(guardrail.max_hold_minutes, 'minute')} after the step"
     return Verdict("rollback", (Reason("too_little_traffic", sentence, *values),))
 
 
@@ -204,9 +206,9 @@ def _p99(metrics: VersionMetrics) -> str:
 
 
 def _kept(guardrail: Guardrail, metrics: VersionMetrics) -> Reason:
-    slow = f"{metrics.slow} of {metrics.timed} took longer than {guardrail.max_p99_latency_ms:.0f} ms"
+    slow = f"{metrics.slow:,} of {metrics.timed:,} took longer than {guardrail.max_p99_latency_ms:.0f} ms"
     sentence = (
-        f"{metrics.errors} of {metrics.requests} requests failed and {slow}: nothing shows more than"
+        f"{metrics.errors:,} of {number_of(metrics.requests, 'request')} failed and {slow}: nothing shows more than"
         f" {guardrail.max_error_rate:.2%} errors or {SLOW_SHARE:.0%} slow requests{_p99(metrics)}"
     )
     return Reason("guardrail_kept", sentence)

@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from everloop.emf import MetricValue, emf_line
 from everloop.environment import Settings
 from everloop.instants import from_epoch_ms
+from everloop.numbers_of import number_of
 from everloop.serving.body import read_body
 from everloop.serving.capture import CaptureWriter
 from everloop.serving.exceptions import RequestError
@@ -89,6 +90,6 @@ def act(event: Mapping[str, Any], using: Services) -> HttpResponse:
     )
     if failures:
         logger.error("labels_not_stored", extra={"count": len(failures), "reason": failures[0].reason})
-        message = f"{len(failures)} of {len(labels)} labels could not be stored; send all of them again"
+        message = f"{len(failures)} of {number_of(len(labels), 'label')} could not be stored; send all of them again"
         return http_response(STATUS_OF_CODE["labels_not_stored"], error_document("labels_not_stored", message))
     return http_response(202, {"accepted": len(labels)})

@@ -163,7 +163,7 @@ def test_an_import_that_breaks_off_says_how_far_it_came(tmp_path):
     http = RecordingHttp(fails_at=2, error=ApiRefusedError(503, body, "try again"))
     with pytest.raises(CommandError) as raised:
         import_labels(http, Model, BINARY, many(tmp_path, 3 * BATCH))
-    assert f"{2 * BATCH} labels were taken, up to row {2 * BATCH}" in raised.value.message
+    assert f"{2 * BATCH:,} labels were taken, up to row {2 * BATCH}" in raised.value.message
     assert "the stream is full" in raised.value.message
     assert f"(row {2 * BATCH + 3 + 1})" in raised.value.message
     assert raised.value.remedy.startswith("try again; then import the file again")

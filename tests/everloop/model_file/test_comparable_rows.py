@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from everloop.numbers_of import number_of
 from tests.helpers.declarations import binary_document, declare
 
 QUOTA = {"quota": {"runs": 4, "days": 60}}
@@ -28,6 +29,7 @@ def refusals(retraining: dict[str, Any], refit: str = "after_gate") -> list[tupl
         ({**QUALITY, "cooldown_days": 6.5}, "cooldown_days", 6.5),
         ({**NONE, "drift": {"windows": 2}, "cooldown_days": 0}, "cooldown_days", 0),
         ({**NONE, "schedule_days": 6, "cooldown_days": 1}, "schedule_days", 6),
+        ({**QUALITY, "cooldown_days": 1}, "cooldown_days", 1),
     ],
 )
 def test_a_training_that_comes_too_early_is_refused_with_what_is_allowed(
@@ -36,7 +38,7 @@ def test_a_training_that_comes_too_early_is_refused_with_what_is_allowed(
     ((place, value, says),) = refusals(retraining)
     assert (place, value) == (("retraining", key), found)
     assert "at least 7, the days of data.split.test_days" in says
-    assert f"a training {found:g} days later" in says
+    assert f"a training {number_of(found, 'day')} later" in says
     # AND where the served bytes have not learned from the test rows, it may come
     assert refusals(retraining, refit="none") == []
 
