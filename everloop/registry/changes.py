@@ -7,9 +7,12 @@ permission to: a place that becomes free is written as vacant.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from everloop.registry.items import Item, Record, attribute
+
+if TYPE_CHECKING:
+    from everloop.registry.records import Champion
 
 VACANT = "vacant"
 """The one attribute of a place that nothing holds: the pointer to a version, or to the active run."""
@@ -67,6 +70,14 @@ def holds(meaning: str, **expected: str | int) -> Condition:
         {f"#{name}": name for name in expected},
         {f":{name}": attribute(value) for name, value in expected.items()},
     )
+
+
+def champion_is(champion: Champion | None) -> Condition:
+    """The champion is this one, served by this function version; without one, the place is free."""
+    if champion is None:
+        return free("there is no champion")
+    meaning = f"version {champion.version} is the champion, served by function version {champion.lambda_version}"
+    return holds(meaning, version=champion.version, lambda_version=champion.lambda_version)
 
 
 def create(record: Record, meaning: str) -> Change:

@@ -12,6 +12,7 @@ from typing import Any
 
 from everloop.instants import parse_instant
 from everloop.limits import hidden_in_key
+from everloop.recalibration.calibration import LONGEST_TEXT
 from everloop.shown import shown
 
 MAX_NAME = 256
@@ -23,7 +24,7 @@ MAX_DEPTH = 32
 MAX_DIGITS = 38
 YEARS = (1970, 2199)
 
-_INSTANTS = frozenset({"at", "started_at"})
+_INSTANTS = frozenset({"at", "started_at", "window_end", "learned_until", "to"})
 _TEXTS = frozenset({"reason", "cause", "actor"})
 
 
@@ -67,6 +68,9 @@ def _of_text(field: str, value: str) -> Iterator[str]:
             return
         if not YEARS[0] <= year <= YEARS[1]:
             yield f"is {shown(value)}: the registry takes the years {YEARS[0]} to {YEARS[1]}"
+    elif field == "calibration":
+        if len(value) > LONGEST_TEXT:
+            yield f"has {len(value):,} characters: a calibration has at most {LONGEST_TEXT:,}"
     elif field not in _TEXTS and not (0 < len(value) <= MAX_NAME and value.isprintable() and not hidden_in_key(value)):
         yield f"has {len(value):,} characters, {value[:40]!a}: a name has 1 to {MAX_NAME}, all of them visible"
 

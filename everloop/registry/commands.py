@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 from everloop.documents.records import AliasFound, Files, GateVerdict, GuardrailCheck, RefitChoice, Trigger
 from everloop.reasons import ReasonDocument
+from everloop.registry.calibration_records import CalibrationRecord
 from everloop.registry.command_values import value_problems
 from everloop.registry.exceptions import CommandRefusedError
 from everloop.registry.items import Record
@@ -240,11 +241,91 @@ class Republish(Command):
         return None
 
 
+@dataclass(frozen=True)
+class PublishCalibration(Command):
+    """See :meth:`Calibrations.publish`."""
+
+    version: int
+    window_end: str
+    learned_until: str
+    calibration: str
+    calibration_sha256: str
+    days: int
+    rows: int
+    loss_raw: float | None
+    loss_served: float | None
+    max_shift: float
+    lambda_version: str
+    code_sha256: str
+    at: str
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        record = CalibrationRecord(model=store.model, **_shallow(self))
+        return store.calibrations.publish(record, at=self.at, actor=self.actor)
+
+
+@dataclass(frozen=True)
+class RevertCalibration(Command):
+    """See :meth:`Calibrations.revert`."""
+
+    version: int
+    to: str | None
+    lambda_version: str
+    code_sha256: str
+    reason: str
+    at: str
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        store.calibrations.revert(**_shallow(self))
+        return None
+
+
+@dataclass(frozen=True)
+class FreezeCalibrations(Command):
+    """See :meth:`Calibrations.freeze`."""
+
+    reason: str
+    at: str
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.calibrations.freeze(**_shallow(self))
+
+
+@dataclass(frozen=True)
+class ResumeCalibrations(Command):
+    """See :meth:`Calibrations.resume`."""
+
+    reason: str
+    at: str
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        store.calibrations.resume(**_shallow(self))
+        return None
+
+
 MAY_SEND: dict[str, frozenset[type[Command]]] = {
     "run": frozenset({OpenRun, CloseRun}),
     "register": frozenset({RegisterVersion, MarkEvaluated}),
     "rollout": frozenset(
-        {StartRollout, StepRollout, RecordCheck, Promote, RollBack, EndRollout, Retire, NoteReconciled, Republish}
+        {
+            StartRollout,
+            StepRollout,
+            RecordCheck,
+            Promote,
+            RollBack,
+            EndRollout,
+            Retire,
+            NoteReconciled,
+            Republish,
+            PublishCalibration,
+            RevertCalibration,
+            FreezeCalibrations,
+            ResumeCalibrations,
+        }
     ),
     "release": frozenset({ReleaseStaleRun}),
 }

@@ -116,6 +116,18 @@ class TooManyBrokenRunsError(RunNotOpenedError):
         )
 
 
+class CalibrationHeldError(RegistryError, TerminalError):
+    """No calibration is published now, by design: a rollout is open, a person holds them, or it comes too late."""
+
+
+class UnknownCalibrationError(RegistryError, TerminalError):
+    """No such calibration is recorded."""
+
+
+class ServedOtherwiseError(RegistryError, TransientError):
+    """The champion came to be served by another function version meanwhile: read it again."""
+
+
 class RolloutEndedError(RegistryError, TerminalError):
     """The rollout is over, so it can be neither advanced, promoted nor rolled back."""
 

@@ -15,6 +15,7 @@ ACTIVE_RUN = "ACTIVE_RUN"
 AUDIT_HEAD = "AUDIT_HEAD"
 CHAMPION = "CHAMPION"
 COUNTER = "COUNTER"
+CALIBRATION_FREEZE = "CALIBRATION_FREEZE"
 
 VERSIONS = "VERSION#"
 RUNS = "RUN#"
@@ -22,6 +23,7 @@ ROLLOUTS = "ROLLOUT#"
 SNAPSHOTS = "SNAPSHOT#"
 AUDIT = "AUDIT#"
 WINDOWS = "WINDOW#"
+CALIBRATIONS = "CALIBRATION#"
 
 
 def partition(model: str) -> str:
@@ -65,12 +67,24 @@ def audit(sequence: int) -> str:
 
 
 def window(end: str) -> str:
-    """A monitoring window by its end.
+    """A monitoring window by its end."""
+    return f"{WINDOWS}{_sorted(end)}"
 
-    Always written in UTC with milliseconds: with an optional fraction the text would not sort as the time does.
-    """
-    instant = parse_instant(end).astimezone(UTC).replace(tzinfo=None)
-    return f"{WINDOWS}{instant.isoformat(timespec='milliseconds')}Z"
+
+def calibrations(number: int) -> str:
+    """What the calibrations of a version begin with."""
+    return f"{CALIBRATIONS}{number:06d}#"
+
+
+def calibration(number: int, window_end: str) -> str:
+    """A calibration by its version and the end of the window that published it."""
+    return f"{calibrations(number)}{_sorted(window_end)}"
+
+
+def _sorted(instant: str) -> str:
+    """Always in UTC with milliseconds: with an optional fraction the text would not sort as the time does."""
+    utc = parse_instant(instant).astimezone(UTC).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='milliseconds')}Z"
 
 
 def place(state: str) -> str:

@@ -159,7 +159,8 @@ class Champion(Record):
     """The pointer to the version that serves.
 
     ``lambda_version`` is the published function version that serves it, ``code_sha256`` the hash of that
-    function's code.
+    function's code. ``calibrated_by`` is the end of the window whose calibration it is served with, and
+    ``calibration_sha256`` that calibration's hash; None where what the model says is served.
     """
 
     model: str
@@ -168,6 +169,8 @@ class Champion(Record):
     lambda_version: str
     code_sha256: str
     rollout_id: str
+    calibrated_by: str | None = None
+    calibration_sha256: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -203,6 +206,8 @@ class Rollout(Record):
         The published function version that is rolled out, and the hash of its code.
     previous_version, previous_lambda_version, previous_code_sha256
         The champion it set out against; None when there was none.
+    previous_calibrated_by, previous_calibration_sha256
+        What that champion was calibrated by.
     fallback_lambda_version : str
         Where the alias stood, and goes back to; without a champion it answers nothing.
     step_index : int
@@ -226,6 +231,8 @@ class Rollout(Record):
     previous_version: int | None = None
     previous_lambda_version: str | None = None
     previous_code_sha256: str | None = None
+    previous_calibrated_by: str | None = None
+    previous_calibration_sha256: str | None = None
     step_index: int = -1
     percent: float | None = None
     step_started_at: str | None = None

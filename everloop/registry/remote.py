@@ -10,6 +10,8 @@ from everloop.busy_services import ServiceBusyError
 from everloop.documents.records import GuardrailCheck, RefitChoice
 from everloop.json_text import canonical_json
 from everloop.registry import commands
+from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord
+from everloop.registry.calibrations import Calibrations
 from everloop.registry.commands import CommandDocument
 from everloop.registry.evidence import Snapshots, Windows
 from everloop.registry.exceptions import CommandRefusedError, WriterFailedError
@@ -85,6 +87,7 @@ class RemoteRegistry(RegistryStore):
         self.versions = RemoteVersions(self.ledger, self.snapshots, writer)
         self.runs = RemoteRuns(self.ledger, self.versions, self.windows, writer)
         self.rollouts = RemoteRollouts(self.ledger, self.versions, self.runs, writer)
+        self.calibrations = RemoteCalibrations(self.ledger, self.versions, writer)
 
 
 class RemoteVersions(Versions):
@@ -168,6 +171,31 @@ class RemoteRollouts(Rollouts):
         self._writer.answered(commands.Republish(run_id, version, **given))
 
 
+class RemoteCalibrations(Calibrations):
+    """The calibrations of a model, written by the registry function."""
+
+    def __init__(self, ledger: Ledger, versions: Versions, writer: _Writer) -> None:
+        super().__init__(ledger, versions)
+        self._writer = writer
+
+    def publish(self, record: CalibrationRecord, **given: Any) -> CalibrationRecord:
+        """As :meth:`Calibrations.publish`."""
+        told = {name: getattr(record, name) for name in _PUBLISHED}
+        return self._writer.ask(CalibrationRecord, commands.PublishCalibration(**told, **given))
+
+    def revert(self, version: int, **given: Any) -> None:
+        """As :meth:`Calibrations.revert`."""
+        self._writer.answered(commands.RevertCalibration(version, **given))
+
+    def freeze(self, **given: Any) -> CalibrationFreeze:
+        """As :meth:`Calibrations.freeze`."""
+        return self._writer.ask(CalibrationFreeze, commands.FreezeCalibrations(**given))
+
+    def resume(self, **given: Any) -> None:
+        """As :meth:`Calibrations.resume`."""
+        self._writer.answered(commands.ResumeCalibrations(**given))
+
+
 class _ReadLedger(Ledger):
     """The table as those read it who may not write it."""
 
@@ -198,6 +226,9 @@ class _Writer:
             raise refusal_from(answer["refused"])
         return answer
 
+
+_PUBLISHED = tuple(name for name in commands.PublishCalibration.__dataclass_fields__ if name not in ("at", "actor"))
+"""The fields of a calibration's record that its publisher knows."""
 
 _BEGUN = tuple(name for name in commands.StartRollout.__dataclass_fields__ if name not in ("at", "actor"))
 """The fields of a rollout that its beginning fixes."""

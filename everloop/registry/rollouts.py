@@ -10,10 +10,11 @@ from everloop.instants import parse_instant
 from everloop.reasons import ReasonDocument
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
-from everloop.registry.changes import Change, free, holds
+from everloop.registry.changes import Change, champion_is, holds
 from everloop.registry.exceptions import (
     ChampionChangedError,
     RolloutEndedError,
+    ServedOtherwiseError,
     UnknownRolloutError,
     UnknownStatusError,
 )
@@ -64,6 +65,8 @@ class Rollouts:
             When the version can not be staged.
         ChampionChangedError
             When the champion is not ``rollout.previous_version``.
+        ServedOtherwiseError
+            When another function version serves it than ``rollout.previous_lambda_version``: it was just calibrated.
         RunNotActiveError
             When the rollout's run is not the active one.
         UnknownStatusError
@@ -78,9 +81,10 @@ class Rollouts:
         def plan() -> Plan:
             self._runs.check_active(rollout.run_id)
             champion = self._expect_champion(rollout.previous_version)
+            begun = _against(rollout, champion)
             writes = [
                 fence(self.model, rollout.run_id),
-                changes.create(rollout, f"rollout {rollout.rollout_id} does not exist"),
+                changes.create(begun, f"rollout {rollout.rollout_id} does not exist"),
                 _champion_unmoved(self.model, champion),
             ]
             entry = _entry("rollout_started", rollout, at, actor, _served(rollout))
@@ -159,6 +163,7 @@ class Rollouts:
                 lambda_version=rollout.lambda_version,
                 code_sha256=rollout.code_sha256,
                 rollout_id=rollout_id,
+                **(_calibrated(old) if old and rollout.kind == "code" else {}),
             )
             action = "code_rolled_out" if rollout.kind == "code" else "promoted"
             entry = _entry(action, rollout, at, actor, _served(rollout))
@@ -166,7 +171,7 @@ class Rollouts:
             writes = (
                 fence(self.model, rollout.run_id),
                 _replaced(rollout, promoted),
-                changes.replace(champion, _champion_is(old)),
+                changes.replace(champion, champion_is(old)),
             )
             return _plan(writes, entry, moves)
 
@@ -246,7 +251,7 @@ class Rollouts:
             served = replace(old, lambda_version=lambda_version, code_sha256=code_sha256)
             details = {"gone": old.lambda_version, "lambda_version": lambda_version, "code_sha256": code_sha256}
             entry = Entry(at, "champion_republished", actor, version, run_id, None, details)
-            return Plan((fence(self.model, run_id), changes.replace(served, _champion_is(old))), (entry,))
+            return Plan((fence(self.model, run_id), changes.replace(served, champion_is(old))), (entry,))
 
         self._ledger.commit(f"republish:{run_id}:{lambda_version}", f"publish version {version} again", plan)
 
@@ -306,7 +311,7 @@ class Rollouts:
 
     def _pointer_back(self, rollout: Rollout, at: str) -> Change:
         current = self._expect_champion(rollout.version)
-        unmoved = _champion_is(current)
+        unmoved = champion_is(current)
         if rollout.previous_version is None:
             return changes.vacate(Champion(self.model, rollout.version, "", "", "", ""), unmoved)
         back = Champion(
@@ -316,12 +321,35 @@ class Rollouts:
             lambda_version=rollout.previous_lambda_version or rollout.fallback_lambda_version,
             code_sha256=rollout.previous_code_sha256 or "",
             rollout_id=rollout.rollout_id,
+            calibrated_by=rollout.previous_calibrated_by,
+            calibration_sha256=rollout.previous_calibration_sha256,
         )
         return changes.replace(back, unmoved)
 
 
 def _plan(writes: tuple[Change, ...], entry: Entry, moves: list[Move]) -> Plan:
     return Plan((*writes, *(c for m in moves for c in m.changes)), (entry, *(m.entry for m in moves)))
+
+
+def _against(rollout: Rollout, champion: Champion | None) -> Rollout:
+    """The rollout with what the champion it sets out against is calibrated by."""
+    if champion is None:
+        return rollout
+    if champion.lambda_version != rollout.previous_lambda_version:
+        raise ServedOtherwiseError(
+            f"model {champion.model}: version {champion.version} is served by function version"
+            f" {champion.lambda_version} since just now, not by {rollout.previous_lambda_version}; start the rollout"
+            " again"
+        )
+    return replace(
+        rollout,
+        previous_calibrated_by=champion.calibrated_by,
+        previous_calibration_sha256=champion.calibration_sha256,
+    )
+
+
+def _calibrated(champion: Champion) -> dict[str, str | None]:
+    return {"calibrated_by": champion.calibrated_by, "calibration_sha256": champion.calibration_sha256}
 
 
 def _replaced(before: Rollout, after: Rollout) -> Change:
@@ -333,16 +361,9 @@ def _replaced(before: Rollout, after: Rollout) -> Change:
     return changes.replace(after, same)
 
 
-def _champion_is(champion: Champion | None) -> changes.Condition:
-    if champion is None:
-        return free("there is no champion")
-    meaning = f"version {champion.version} is the champion"
-    return holds(meaning, version=champion.version, lambda_version=champion.lambda_version)
-
-
 def _champion_unmoved(model: str, champion: Champion | None) -> Change:
     anyone = champion or Champion(model, 0, "", "", "", "")
-    return changes.require(anyone, _champion_is(champion))
+    return changes.require(anyone, champion_is(champion))
 
 
 def _served(rollout: Rollout) -> Mapping[str, object]:

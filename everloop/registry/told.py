@@ -5,7 +5,7 @@ A record without what belongs to it tells nothing. Whether it is what was writte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from everloop.registry.records import AuditRecord
 
@@ -22,6 +22,9 @@ _REGISTERED = (
 """The facts about a version that stand in the record of its registration."""
 
 _PROMOTIONS = ("promoted", "code_rolled_out")
+_CALIBRATIONS = ("calibrated", "calibration_reverted")
+_CALIBRATED = ("calibrated_by", "calibration_sha256")
+_UNCALIBRATED: Mapping[str, object] = dict.fromkeys(_CALIBRATED)
 
 
 Facts = dict[str, object]
@@ -47,7 +50,8 @@ def told_champion(records: Sequence[AuditRecord]) -> Facts | None:
     """The fields of the champion pointer as the records leave it; None for no champion.
 
     The last promotion counts, or the rollback of one. Published again, the champion is served by another function
-    version and is the same. A rollback before the promotion moves no pointer.
+    version and is the same. A rollback before the promotion moves no pointer. A calibration belongs to its version: a
+    promotion begins without one, new code keeps it, and a rollback brings back that of before.
     """
     champion: Facts | None = None
     promotions: dict[str, Facts] = {}
@@ -56,7 +60,8 @@ def told_champion(records: Sequence[AuditRecord]) -> Facts | None:
         told = record.details
         rollout = str(told.get("rollout_id"))
         if record.action in _PROMOTIONS:
-            promotions[rollout] = told
+            calibrated = {name: champion[name] for name in _CALIBRATED} if champion else _UNCALIBRATED
+            promotions[rollout] = {**told, **calibrated}
             code_of[str(told.get("lambda_version"))] = told.get("code_sha256")
             champion = {
                 "version": record.version,
@@ -64,7 +69,11 @@ def told_champion(records: Sequence[AuditRecord]) -> Facts | None:
                 "lambda_version": told.get("lambda_version"),
                 "code_sha256": told.get("code_sha256"),
                 "rollout_id": rollout,
+                **(calibrated if record.action == "code_rolled_out" else _UNCALIBRATED),
             }
+        elif record.action in _CALIBRATIONS and champion is not None:
+            champion |= {name: told.get(name) for name in ("lambda_version", *_CALIBRATED)}
+            code_of[str(champion["lambda_version"])] = champion["code_sha256"]
         elif record.action == "champion_republished" and champion is not None:
             served_by = {name: told.get(name) for name in ("lambda_version", "code_sha256")}
             code_of[str(served_by["lambda_version"])] = served_by["code_sha256"]
@@ -78,10 +87,34 @@ def told_champion(records: Sequence[AuditRecord]) -> Facts | None:
                 "lambda_version": served,
                 "code_sha256": code_of.get(str(served)),
                 "rollout_id": rollout,
+                **{name: before.get(name) for name in _CALIBRATED},
             }
             if champion["version"] is None:
                 champion = None
     return champion
+
+
+def told_calibrations(records: Sequence[AuditRecord]) -> dict[tuple[int, str], Facts]:
+    """What every published calibration says, by its version and the end of the window that published it."""
+    return {
+        (record.version, str(record.details.get("window_end"))): {
+            name: record.details.get(name)
+            for name in ("calibration_sha256", "lambda_version", "learned_until", "days", "rows")
+        }
+        for record in records
+        if record.action == "calibrated" and record.version is not None
+    }
+
+
+def told_freeze(records: Sequence[AuditRecord]) -> Facts | None:
+    """Who holds calibrations still since when, as the records leave it; None when nobody does."""
+    freeze: Facts | None = None
+    for record in records:
+        if record.action == "calibration_frozen" or (record.action == "calibration_reverted" and freeze is None):
+            freeze = {"since": record.at, "actor": record.actor, "reason": record.reason}
+        elif record.action == "calibration_resumed":
+            freeze = None
+    return freeze
 
 
 def told_evidence(records: Sequence[AuditRecord]) -> dict[tuple[str, str], set[str]]:

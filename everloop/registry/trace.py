@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, TypeVar
@@ -10,6 +11,7 @@ from everloop.documents.records import FileFacts
 from everloop.manifest import MODEL, SIBLING
 from everloop.registry import keys
 from everloop.registry.audit import ChainVerdict, verify_chain
+from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord
 from everloop.registry.evidence import record_sha256
 from everloop.registry.exceptions import CorruptRecordError, NoChampionError, UnknownRunError
 from everloop.registry.items import Record
@@ -26,7 +28,14 @@ from everloop.registry.records import (
 )
 from everloop.registry.states import State
 from everloop.registry.store import RegistryStore
-from everloop.registry.told import Facts, told_champion, told_evidence, told_versions
+from everloop.registry.told import (
+    Facts,
+    told_calibrations,
+    told_champion,
+    told_evidence,
+    told_freeze,
+    told_versions,
+)
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -44,6 +53,10 @@ class Status:
         What serves; ``champion_version`` is its registered version.
     own_labels : OwnLabels or None
         What the champion's own labels say of it.
+    calibration : CalibrationRecord or None
+        What it is served with; None where what the model says is served.
+    calibration_freeze : CalibrationFreeze or None
+        Who holds calibrations still.
     staging : int or None
         The version a rollout is bringing to serve.
     runs, rollouts, windows : list
@@ -54,6 +67,8 @@ class Status:
     champion: Champion | None
     champion_version: Version | None
     own_labels: OwnLabels | None
+    calibration: CalibrationRecord | None
+    calibration_freeze: CalibrationFreeze | None
     staging: int | None
     active_run: ActiveRun | None
     versions: dict[str, list[int]]
@@ -121,6 +136,10 @@ class Trace:
         What has become known of the answers it gave itself.
     serves : bool
         It is the champion; ``champion`` then says through which function version and code.
+    calibration : CalibrationRecord or None
+        What stands between its raw scores and the served ones: in force when it serves.
+    calibrations : list of CalibrationRecord
+        All that were published for it, newest first.
     decided_by : list of DecidedBy
         Who moved it, by which caller of the registry function (``via``), when and why: one entry per decision that was
         taken on it.
@@ -135,6 +154,8 @@ class Trace:
     own_labels: OwnLabels
     serves: bool
     champion: Champion | None
+    calibration: CalibrationRecord | None
+    calibrations: list[CalibrationRecord]
     snapshot: Snapshot | None
     run: Run
     rollouts: list[Rollout]
@@ -183,6 +204,8 @@ def status(store: RegistryStore, *, latest: int = 10) -> Status:
         champion=champion,
         champion_version=serving,
         own_labels=own_labels_of(serving, store.windows.latest) if serving else None,
+        calibration=store.calibrations.in_force(champion),
+        calibration_freeze=store.calibrations.freeze_in_force(),
         staging=store.versions.place(State.STAGING),
         active_run=store.runs.active(),
         versions=versions,
@@ -220,6 +243,8 @@ def trace(store: RegistryStore, version: int | None = None) -> Trace:
         own_labels=own_labels_of(found, store.windows.latest),
         serves=serves,
         champion=champion if serves else None,
+        calibration=store.calibrations.in_force(champion) if serves else None,
+        calibrations=store.calibrations.of(number),
         snapshot=snapshot,
         run=_run_of(store, found),
         rollouts=[r for r in store.rollouts.all() if r.version == number],
@@ -254,8 +279,8 @@ def _sha256(files: Mapping[str, FileFacts], name: str) -> str | None:
 
 
 def verify_audit(store: RegistryStore) -> AuditVerdict:
-    """Check the audit chain, that versions and champion are what the chain says they became, and that the windows and
-    snapshots which runs and versions rest on are still what they were.
+    """Check the audit chain, that versions, champion and calibrations are what the chain says they became, and that the
+    windows and snapshots which runs and versions rest on are still what they were.
 
     A record that can't be read is a problem among the others, never an end of the check. While others write, the
     chain is checked up to where it ended at the beginning, and the comparison with the table is left out: it would
@@ -265,13 +290,19 @@ def verify_audit(store: RegistryStore) -> AuditVerdict:
     head = _readable(store.ledger.audit_head, unreadable)
     records, refused_records = store.ledger.readable(AuditRecord, keys.AUDIT)
     versions, refused_versions = store.ledger.readable(Version, keys.VERSIONS)
+    calibrations, refused_calibrations = store.ledger.readable(CalibrationRecord, keys.CALIBRATIONS)
     champion = _readable(store.versions.champion, unreadable)
     now, before = _readable(store.ledger.audit_head, []), head.sequence if head else 0
-    unreadable += [*refused_records, *refused_versions, *_evidence_contradictions(store, records)]
+    refused = [*refused_records, *refused_versions, *refused_calibrations]
+    unreadable += [*refused, *_evidence_contradictions(store, records)]
     if now is not None and now.sequence > before:
         chain = verify_chain([r for r in records if r.sequence <= before], head)
         return AuditVerdict(chain, tuple(unreadable))
-    contradictions = [*_version_contradictions(versions, records), *_champion_contradictions(champion, records)]
+    contradictions = [
+        *_version_contradictions(versions, records),
+        *_champion_contradictions(champion, records),
+        *_calibration_contradictions(store, calibrations, records),
+    ]
     return AuditVerdict(verify_chain(records, head), (*unreadable, *contradictions))
 
 
@@ -315,6 +346,32 @@ def _version_contradictions(versions: list[Version], records: list[AuditRecord])
         for number, version in found.items()
         for sentence in _contradictions(f"version {number}", version, told.get(number, {}))
     ]
+
+
+def _calibration_contradictions(
+    store: RegistryStore, calibrations: list[CalibrationRecord], records: list[AuditRecord]
+) -> list[str]:
+    told, found = told_calibrations(records), {(c.version, c.window_end): c for c in calibrations}
+
+    def named(key: tuple[int, str]) -> str:
+        return f"the calibration of version {key[0]} by the window that ended at {key[1]}"
+
+    problems = [
+        f"{named(key)} is on the audit chain; the table has none that can be read" for key in told.keys() - found
+    ]
+    problems += [f"{named(key)} is in the table, and not on the audit chain" for key in found.keys() - told]
+    for key in found.keys() & told.keys():
+        text_sha256 = hashlib.sha256(found[key].calibration.encode()).hexdigest()
+        if text_sha256 != found[key].calibration_sha256:
+            problems.append(f"{named(key)} has another hash than its text: {text_sha256}")
+        problems += _contradictions(named(key), found[key], told[key])
+    freeze, should = _readable(store.calibrations.freeze_in_force, problems), told_freeze(records)
+    if (freeze is None) != (should is None):
+        says, chain = ("nobody" if facts is None else "somebody" for facts in (freeze, should))
+        problems.append(f"{says} holds calibrations still; the audit chain says {chain} does")
+    elif freeze is not None and should is not None:
+        problems += _contradictions("the freeze of calibrations", freeze, should)
+    return problems
 
 
 def _champion_contradictions(champion: Champion | None, records: list[AuditRecord]) -> list[str]:

@@ -22,7 +22,7 @@ COMPLETE = OwnScores(21, 2100, 21, 500, END, END, FeatureReference(NumberBins(()
 
 def told(changes: dict[str, Any] | None) -> dict[str, Any]:
     windows = [] if changes is None else [registered("late_train", END, window_record(**changes))]
-    registry = Status("late_train", None, None, None, None, None, {}, [], [], windows)
+    registry = Status("late_train", None, None, None, None, None, None, None, {}, [], [], windows)
     return facts(registry)
 
 
@@ -50,14 +50,15 @@ def test_of_a_version_with_a_reference_of_its_own_and_of_old_records_it_says_not
     # GIVEN a record of an earlier release, which has none of these keys
     later = ("not_watched", "score_reference", "left_out_rows", "left_out_reason")
     old = {name: value for name, value in window_record().to_document().items() if name not in later}
-    registry = Status("late_train", None, None, None, None, None, {}, [], [], [Window("late_train", END, old)])
+    windows = [Window("late_train", END, old)]
+    registry = Status("late_train", None, None, None, None, None, None, None, {}, [], [], windows)
     assert "score drift" not in facts(registry)
     assert "not watched" not in facts(registry)
 
 
 def test_of_a_champion_whose_function_is_gone_it_says_what_to_type() -> None:
     champion = Champion("late_train", 3, END, "7", "hash", "r1")
-    registry = Status("late_train", champion, None, None, None, None, {}, [], [], [])
+    registry = Status("late_train", champion, None, None, None, None, None, None, {}, [], [], [])
     assert facts(registry)["serves"].startswith("version 3 since")
     said = facts(registry, champion_gone=True)
     assert said["serves"].startswith("nothing: the function of version 3, the champion, is gone")

@@ -7,7 +7,9 @@ from typing import Any
 
 from everloop.instants import format_instant
 from everloop.manifest import Manifest, file_entries, sha256_hex
+from everloop.recalibration.calibration import Calibration, Part
 from everloop.registry import RegistryStore, Rollout, Run, Snapshot, Version
+from everloop.registry.calibration_records import CalibrationRecord
 
 BEGIN = datetime(2013, 3, 1, tzinfo=UTC)
 TRIGGER = {"kind": "manual", "reason": "a person asked", "requested_at": "2013-03-01T00:00:00Z", "window_end": None}
@@ -96,6 +98,36 @@ def start_rollout(
         previous_code_sha256=champion.code_sha256 if champion else None,
     )
     return store.rollouts.start(rollout, at=at(20), actor="test")
+
+
+def calibration_record(
+    store: RegistryStore, window_end: str, *, version: int = 1, level: float = -0.5, code: str = "fc1"
+) -> CalibrationRecord:
+    """A calibration of a version, as a publisher knows it, by the window that ended then."""
+    calibration = Calibration("log_odds", (Part(1.0, level, 0.9),), 3.0)
+    return CalibrationRecord(
+        model=store.model,
+        version=version,
+        window_end=window_end,
+        learned_until=window_end,
+        calibration=calibration.to_text(),
+        calibration_sha256=calibration.sha256,
+        days=3,
+        rows=300,
+        loss_raw=0.5,
+        loss_served=0.4,
+        max_shift=3.0,
+        lambda_version=f"{version}-of-{window_end}",
+        code_sha256=code,
+        at=window_end,
+        actor="test",
+    )
+
+
+def calibrate(store: RegistryStore, window_end: str, **given: Any) -> CalibrationRecord:
+    """Publish :func:`calibration_record`."""
+    record = calibration_record(store, window_end, **given)
+    return store.calibrations.publish(record, at=window_end, actor="test")
 
 
 def manifest_of(version: Version) -> Manifest:

@@ -20,7 +20,7 @@ from everloop.registry import RegistryError, RegistryStore, State, verify_audit
 from everloop.registry.states import SERVING
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import TABLE, UnreliableClient, dynamodb
-from tests.helpers.registry_scenes import FAILED, PASSED, at, close_run, open_run, register, start_rollout
+from tests.helpers.registry_scenes import FAILED, PASSED, at, calibrate, close_run, open_run, register, start_rollout
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +41,16 @@ def _retire(store: RegistryStore, run_id: str) -> None:
     version = store.runs.get(run_id).version
     if version is not None:
         store.versions.retire(version, reason="old", at=at(9), actor="t")
+
+
+def _serving(store: RegistryStore) -> int:
+    champion = store.versions.champion()
+    return champion.version if champion else 1
+
+
+def _revert(store: RegistryStore, run_id: str) -> None:
+    given = {"lambda_version": "20", "code_sha256": "fc1", "reason": "worse", "actor": "t", "at": at(int(run_id[-1]))}
+    store.calibrations.revert(_serving(store), to=None, **given)
 
 
 def _retire_from_any_state(store: RegistryStore, run_id: str) -> None:
@@ -65,6 +75,10 @@ ACTIONS: dict[str, Action] = {
     "roll back": lambda s, r: s.rollouts.roll_back(r, reasons=REASONS, at=at(35), actor="t"),
     "complete": lambda s, r: s.rollouts.end(r, status="completed", at=at(40), actor="t"),
     "retire": _retire,
+    "calibrate": lambda s, r: calibrate(s, at(int(r[-1]) + 50), version=_serving(s)),
+    "take a calibration back": _revert,
+    "freeze": lambda s, r: s.calibrations.freeze(reason="wait", at=at(int(r[-1])), actor="t"),
+    "resume": lambda s, r: s.calibrations.resume(reason="go on", at=at(int(r[-1])), actor="t"),
     "retire from any state": _retire_from_any_state,
 }
 

@@ -10,6 +10,8 @@ import pytest
 
 from everloop.busy_services import ServiceBusyError
 from everloop.registry import RegistryStore, Rollout, commands, verify_audit
+from everloop.registry.calibration_records import CalibrationRecord
+from everloop.registry.calibrations import Calibrations
 from everloop.registry.commands import COMMANDS, MAY_SEND, Command, OpenRun, StartRollout, decoded, encoded
 from everloop.registry.exceptions import CommandRefusedError
 from everloop.registry.rollouts import Rollouts
@@ -26,6 +28,9 @@ BY_NAME: dict[str, Any] = {
     "started_at": at(0),
     "gate": {"verdict": "pass", "reasons": []},
     "check": {"phase": "canary"},
+    "window_end": at(0),
+    "learned_until": at(0),
+    "to": at(0),
 }
 EXAMPLES: dict[str, Any] = {"str": "x", "int": 1, "dict": {}, "list": [], "bool": False, "float": 0.5}
 EXAMPLES |= {name: {} for name in ("Trigger", "Files", "GateVerdict", "RefitChoice", "GuardrailCheck", "AliasFound")}
@@ -149,7 +154,18 @@ class TestReading:
             decoded(document, "run")
 
 
-PROGRESS = {"status", "step_index", "percent", "step_started_at", "promoted_at", "ended_at", "last_check", "reasons"}
+PROGRESS = {
+    "previous_calibrated_by",
+    "previous_calibration_sha256",
+    "status",
+    "step_index",
+    "percent",
+    "step_started_at",
+    "promoted_at",
+    "ended_at",
+    "last_check",
+    "reasons",
+}
 """The fields of a rollout that its beginning leaves as they are."""
 
 METHODS = {
@@ -166,11 +182,14 @@ METHODS = {
     commands.EndRollout: Rollouts.end,
     commands.NoteReconciled: Rollouts.note_reconciled,
     commands.Republish: Rollouts.republish,
+    commands.RevertCalibration: Calibrations.revert,
+    commands.FreezeCalibrations: Calibrations.freeze,
+    commands.ResumeCalibrations: Calibrations.resume,
 }
 
 
 class TestFields:
-    @pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"StartRollout"}))
+    @pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"StartRollout", "PublishCalibration"}))
     def test_a_command_has_what_the_stores_method_takes(self, name: str):
         method = METHODS[COMMANDS[name]]
         wanted = {n: p.annotation for n, p in inspect.signature(method).parameters.items() if n != "self"}
@@ -180,6 +199,12 @@ class TestFields:
         fields = {n: f.type for n, f in Rollout.__dataclass_fields__.items() if n not in PROGRESS | {"model"}}
         begun = {n: f.type for n, f in StartRollout.__dataclass_fields__.items() if n not in ("at", "actor")}
         assert begun == {n: kind for n, kind in fields.items() if n != "DOCUMENTS"}
+
+    def test_a_calibration_is_sent_as_its_record(self):
+        fields = {
+            n: f.type for n, f in CalibrationRecord.__dataclass_fields__.items() if n not in ("model", "DOCUMENTS")
+        }
+        assert {n: f.type for n, f in commands.PublishCalibration.__dataclass_fields__.items()} == fields
 
 
 class TestAnswering:

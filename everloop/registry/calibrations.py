@@ -1,0 +1,274 @@
+"""Calibrations: what is served between a raw score and its caller, published, taken back and held still.
+
+Each moves the champion pointer to another function version of the same model version and the same code. While a rollout
+is open nothing moves: what its guardrail compares would be another thing, and it could not go back to where it began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from everloop.instants import parse_instant
+from everloop.recalibration.exceptions import CalibrationFormatError
+from everloop.registry import changes, keys
+from everloop.registry.audit import Entry
+from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord
+from everloop.registry.changes import Change, champion_is, free
+from everloop.registry.exceptions import (
+    CalibrationHeldError,
+    ChampionChangedError,
+    CommandRefusedError,
+    ReasonMissingError,
+    UnknownCalibrationError,
+)
+from everloop.registry.ledger import Ledger, Plan
+from everloop.registry.records import Champion, Rollout
+from everloop.registry.versions import Versions
+
+
+class Calibrations:
+    """The calibrations of a model's versions."""
+
+    def __init__(self, ledger: Ledger, versions: Versions) -> None:
+        self._ledger = ledger
+        self._versions = versions
+        self.model = ledger.model
+
+    def find(self, version: int, window_end: str) -> CalibrationRecord | None:
+        """The calibration of a version that this window published; None when there is none."""
+        return self._ledger.read(CalibrationRecord, keys.calibration(version, window_end))
+
+    def of(self, version: int) -> list[CalibrationRecord]:
+        """All calibrations published for a version, newest first."""
+        return list(self._ledger.all(CalibrationRecord, keys.calibrations(version), newest_first=True))
+
+    def in_force(self, champion: Champion | None) -> CalibrationRecord | None:
+        """The calibration the champion is served with; None where it serves what the model says.
+
+        Raises
+        ------
+        UnknownCalibrationError
+            When the pointer names one that is not on record.
+        """
+        if champion is None or champion.calibrated_by is None:
+            return None
+        return self._get(champion.version, champion.calibrated_by)
+
+    def freeze_in_force(self) -> CalibrationFreeze | None:
+        """Who holds calibrations still, and why; None when nobody does."""
+        return self._ledger.holder(CalibrationFreeze, keys.CALIBRATION_FREEZE)
+
+    def check_may_publish(self, version: int, window_end: str) -> Champion:
+        """The champion, which may be calibrated by this window.
+
+        Raises
+        ------
+        ChampionChangedError
+            When ``version`` is not the champion.
+        CalibrationHeldError
+            While a rollout is open, while a person holds calibrations still, or when a newer one was published.
+        """
+        champion = self._expect(version)
+        self._check_no_rollout()
+        frozen = self.freeze_in_force()
+        if frozen is not None:
+            raise CalibrationHeldError(
+                f"model {self.model}: {frozen.actor} holds calibrations still since {frozen.since} ({frozen.reason});"
+                f" `everloop calibration resume {self.model}` lets them go on"
+            )
+        newest = next(iter(self.of(version)), None)
+        if newest is not None and parse_instant(newest.window_end) >= parse_instant(window_end):
+            raise CalibrationHeldError(
+                f"model {self.model}: the window that ended at {newest.window_end} published a calibration of version"
+                f" {version} already, so the one of {window_end} comes too late"
+            )
+        return champion
+
+    def publish(self, record: CalibrationRecord, *, at: str, actor: str) -> CalibrationRecord:
+        """Serve the champion with a calibration, once for each window.
+
+        Raises
+        ------
+        ChampionChangedError, CalibrationHeldError
+            As :meth:`check_may_publish`.
+        CommandRefusedError
+            When the record does not say what its calibration is, or its function version has other code.
+        """
+        _check_text(record)
+        record = replace(record, at=at, actor=actor)
+
+        def plan() -> Plan:
+            champion = self.check_may_publish(record.version, record.window_end)
+            _check_code(champion, record.code_sha256)
+            served = replace(
+                champion,
+                lambda_version=record.lambda_version,
+                calibrated_by=record.window_end,
+                calibration_sha256=record.calibration_sha256,
+            )
+            facts = {
+                "window_end": record.window_end,
+                "learned_until": record.learned_until,
+                "days": record.days,
+                "rows": record.rows,
+                "loss_raw": record.loss_raw,
+                "loss_served": record.loss_served,
+            }
+            entry = Entry(at, "calibrated", actor, record.version, None, None, _moved(champion, served) | facts)
+            writes = (
+                changes.create(record, f"the window that ended at {record.window_end} published no calibration yet"),
+                changes.replace(served, champion_is(champion)),
+                self._unfrozen(),
+            )
+            return Plan(writes, (entry,))
+
+        operation = f"calibrate:{record.version}:{record.window_end}"
+        self._ledger.commit(operation, f"calibrate version {record.version} by {record.name}", plan)
+        return self._get(record.version, record.window_end)
+
+    def revert(
+        self,
+        version: int,
+        *,
+        to: str | None,
+        lambda_version: str,
+        code_sha256: str,
+        reason: str,
+        at: str,
+        actor: str,
+    ) -> None:
+        """Serve the champion with an earlier calibration or none, and hold calibrations still from then on.
+
+        Parameters
+        ----------
+        to : str or None
+            The end of the window that published it; None for none.
+        lambda_version, code_sha256 : str
+            The function version that serves it so, and the hash of its code.
+
+        Raises
+        ------
+        ChampionChangedError
+            When ``version`` is not the champion.
+        CalibrationHeldError
+            While a rollout is open.
+        UnknownCalibrationError
+            When no window that ended then published one.
+        CommandRefusedError
+            When the function version has other code.
+        ReasonMissingError
+        """
+        _check_reason(reason)
+
+        def plan() -> Plan:
+            champion = self._expect(version)
+            self._check_no_rollout()
+            _check_code(champion, code_sha256)
+            record = None if to is None else self._get(version, to)
+            served = replace(
+                champion,
+                lambda_version=lambda_version,
+                calibrated_by=record.window_end if record else None,
+                calibration_sha256=record.calibration_sha256 if record else None,
+            )
+            entry = Entry(at, "calibration_reverted", actor, version, None, reason, _moved(champion, served))
+            writes = [changes.replace(served, champion_is(champion))]
+            if self.freeze_in_force() is None:
+                freeze = CalibrationFreeze(self.model, at, actor, reason)
+                writes.append(changes.occupy(freeze, "calibrations are not held still"))
+            return Plan(tuple(writes), (entry,))
+
+        self._ledger.commit(f"revert_calibration:{version}:{to}:{at}", f"take the calibration of {version} back", plan)
+
+    def freeze(self, *, reason: str, at: str, actor: str) -> CalibrationFreeze:
+        """Hold calibrations still: what is in force stays, and none is published until a person lets them go on."""
+        _check_reason(reason)
+
+        def plan() -> Plan:
+            if self.freeze_in_force() is not None:
+                raise CalibrationHeldError(f"model {self.model}: calibrations are held still already")
+            freeze = CalibrationFreeze(self.model, at, actor, reason)
+            entry = Entry(at, "calibration_frozen", actor, None, None, reason)
+            return Plan((changes.occupy(freeze, "calibrations are not held still"),), (entry,))
+
+        self._ledger.commit(f"freeze_calibration:{at}", "hold calibrations still", plan)
+        return CalibrationFreeze(self.model, at, actor, reason)
+
+    def resume(self, *, reason: str, at: str, actor: str) -> None:
+        """Let calibrations go on."""
+        _check_reason(reason)
+
+        def plan() -> Plan:
+            frozen = self.freeze_in_force()
+            if frozen is None:
+                raise CalibrationHeldError(f"model {self.model}: nobody holds calibrations still")
+            entry = Entry(at, "calibration_resumed", actor, None, None, reason, {"frozen_since": frozen.since})
+            same = changes.holds(f"{frozen.actor} holds calibrations still", since=frozen.since, actor=frozen.actor)
+            return Plan((changes.vacate(frozen, same),), (entry,))
+
+        self._ledger.commit(f"resume_calibration:{at}", "let calibrations go on", plan)
+
+    def _get(self, version: int, window_end: str) -> CalibrationRecord:
+        found = self.find(version, window_end)
+        if found is None:
+            raise UnknownCalibrationError(
+                f"model {self.model}: no window that ended at {window_end} published a calibration of version"
+                f" {version}; `everloop calibration show {self.model}` lists those there are"
+            )
+        return found
+
+    def _expect(self, version: int) -> Champion:
+        champion = self._versions.champion()
+        if champion is None or champion.version != version:
+            actual = "none" if champion is None else f"version {champion.version}"
+            raise ChampionChangedError(
+                f"model {self.model}: the champion is {actual}, not version {version}; a calibration belongs to the"
+                " version it was learned for"
+            )
+        return champion
+
+    def _check_no_rollout(self) -> None:
+        for rollout in self._ledger.all(Rollout, keys.ROLLOUTS):
+            if rollout.is_open:
+                raise CalibrationHeldError(
+                    f"model {self.model}: rollout {rollout.rollout_id} is {rollout.status}, and what serves stays as"
+                    " it is until that has ended"
+                )
+
+    def _unfrozen(self) -> Change:
+        anyone = CalibrationFreeze(self.model, "", "", "")
+        return changes.require(anyone, free("calibrations are not held still"))
+
+
+def _check_text(record: CalibrationRecord) -> None:
+    try:
+        calibration = record.read()
+    except CalibrationFormatError as error:
+        raise CommandRefusedError(f"calibration is no calibration: {error}") from error
+    if calibration.sha256 != record.calibration_sha256:
+        raise CommandRefusedError(f"calibration_sha256 is not the hash of calibration, which is {calibration.sha256}")
+    if calibration.max_shift != record.max_shift:
+        raise CommandRefusedError(f"max_shift is {record.max_shift}, and calibration says {calibration.max_shift}")
+
+
+def _check_code(champion: Champion, code_sha256: str) -> None:
+    if champion.code_sha256 != code_sha256:
+        raise CommandRefusedError(
+            f"the function version has the code {code_sha256}, and the champion is served by {champion.code_sha256}: a"
+            f" calibration brings no new code; roll that out first, by `everloop rollout start {champion.model}`"
+        )
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise ReasonMissingError("what a person does to a calibration needs a reason")
+
+
+def _moved(before: Champion, after: Champion) -> dict[str, object]:
+    return {
+        "lambda_version": after.lambda_version,
+        "previous_lambda_version": before.lambda_version,
+        "calibrated_by": after.calibrated_by,
+        "calibration_sha256": after.calibration_sha256,
+        "previous_calibration_sha256": before.calibration_sha256,
+    }
