@@ -23,11 +23,11 @@ def audit() -> None:
     """Who did what, when and why."""
 
 
-@audit.command()
+@audit.command(short_help="Verify the audit chain.")
 @click.argument("model", required=False)
 @json_option
 def verify(model: str | None, as_json: bool) -> None:
-    """Check the audit chain of MODEL (of every deployed model, where none is named).
+    """Verify the audit chain of MODEL, or of every deployed model.
 
     Exit status 1 when a record was altered, removed, reordered or cut off, the registry contradicts it, a window or
     snapshot is not what a run or a version was based on, or a version's report is not the one that the gate judged.
@@ -64,7 +64,7 @@ def verify(model: str | None, as_json: bool) -> None:
         sys.exit(1)
 
 
-@audit.command("list")
+@audit.command("list", short_help="Every audit record, oldest first.")
 @model_argument
 @json_option
 def list_(model: str, as_json: bool) -> None:

@@ -20,14 +20,14 @@ from everloop.model_file import Mistake, ModelDeclaration, ModelFileError, train
 from everloop.numbers_of import number_of
 
 
-@click.command()
+@click.command(short_help="Check declarations, and try models on their samples.")
 @click.argument("models", nargs=-1)
 @click.option("--no-sample", is_flag=True, help="Check the declarations alone.")
 @click.option("--deployed", is_flag=True, help="Also against what is deployed: the champion, and the rows in the lake.")
 @models_directory_option
 @json_option
 def check(models: tuple[str, ...], no_sample: bool, deployed: bool, models_directory: Path, as_json: bool) -> None:
-    """Check the declarations of MODELS (all of them, where none is named).
+    """Check the declarations of MODELS, or all of them.
 
     Where a `sample.csv` or `sample.parquet` lies beside a declaration, the model is also tried on it, as `everloop
     try` does. What the gate says of a sample is told, and no mistake.
@@ -56,11 +56,16 @@ def check(models: tuple[str, ...], no_sample: bool, deployed: bool, models_direc
             continue
         try:
             declaration = find_declaration(name, models_directory)
-        except (ModelFileError, CommandError) as error:
-            refused = _refused(error)
-            results.append({"model": name, "ok": False, "mistakes": refused.mistakes})
-            for line in str(refused).split("\n"):
+        except ModelFileError as error:
+            results.append({"model": name, "ok": False, "mistakes": error.mistakes})
+            for line in str(error).split("\n"):
                 output.say(line)
+        except CommandError as error:
+            # A model that is not there is a mistake among the others, and no end of the check.
+            mistakes = [Mistake("", 0, error.message, error.remedy)]
+            results.append({"model": name, "ok": False, "mistakes": mistakes})
+            output.say(f"{name}: {error.message}")
+            output.say(f"  → {error.remedy}")
         else:
             results.append(_good(output, name, declaration))
             if not no_sample:
@@ -70,13 +75,6 @@ def check(models: tuple[str, ...], no_sample: bool, deployed: bool, models_direc
     output.document(results)
     if not all(result["ok"] for result in results):
         sys.exit(1)
-
-
-def _refused(error: ModelFileError | CommandError) -> ModelFileError:
-    """A model that is not there is a mistake among the others, and no end of the check."""
-    if isinstance(error, ModelFileError):
-        return error
-    return ModelFileError("everloop check", [Mistake("", 0, error.message, error.remedy)])
 
 
 def _good(output: Output, name: str, declaration: ModelDeclaration) -> dict[str, Any]:

@@ -24,10 +24,10 @@ from everloop.shown import on_one_line
 
 @click.group()
 def data() -> None:
-    """The history a model is first trained on."""
+    """History: the rows a model is first trained on."""
 
 
-@data.command("import")
+@data.command("import", short_help="Bring the rows of a file into a model's lake.")
 @model_argument
 @existing_file("file")
 @click.option("--skip-refused", is_flag=True, help="Import the good rows of a file that has bad ones.")

@@ -14,12 +14,12 @@ from everloop.cli.output import Output
 PAGES = Path(everloop.__file__).parent / "docs"
 
 
-@click.command()
+@click.command(short_help="Show the documentation of this version.")
 @click.argument("page", required=False)
 @click.option("--path", "only_path", is_flag=True, help="Print where the page's file is, to open it elsewhere.")
 @json_option
 def docs(page: str | None, only_path: bool, as_json: bool) -> None:
-    """Show a PAGE of the documentation that came with this version; without one, list them."""
+    """Show a PAGE of the documentation of this version, or list all pages."""
     output = Output(as_json)
     if page is None:
         pages = [{"page": file.stem, "title": _title(file), "path": file} for file in sorted(PAGES.glob("*.md"))]

@@ -11,7 +11,7 @@ from everloop.cli.options import json_option
 from everloop.cli.output import Output
 
 
-@click.command()
+@click.command(short_help="Begin a project with an example model and a CI workflow.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
 @json_option
 def init(folder: Path, as_json: bool) -> None:

@@ -29,7 +29,7 @@ TOLD_EVERY = 20 * BATCH
 
 @click.group()
 def labels() -> None:
-    """Outcomes: what really happened."""
+    """Labels: what really happened."""
 
 
 @labels.command("import")
@@ -39,7 +39,7 @@ def labels() -> None:
 @models_directory_option
 @json_option
 def import_(model: str, file: Path, file_format: FileFormat, models_directory: Path, as_json: bool) -> None:
-    """Send the outcomes in FILE (CSV or Parquet) to MODEL.
+    """Send the labels in FILE (CSV or Parquet) to MODEL.
 
     Two columns: `label`, and `prediction_id` or `key`. A file with a bad row is refused whole; rows are
     counted from 1, without the header. Of two values for

@@ -34,7 +34,7 @@ def local() -> None:
     """The local cloud: the same templates, on this machine."""
 
 
-@local.command()
+@local.command(short_help="Start it, or deploy into it what changed.")
 @click.option("--port", default=DEFAULT_PORT, show_default=True, help="Where its AWS API answers.")
 @json_option
 def up(port: int, as_json: bool) -> None:
@@ -58,7 +58,7 @@ def up(port: int, as_json: bool) -> None:
 @local.command()
 @json_option
 def down(as_json: bool) -> None:
-    """End the local cloud and everything in it."""
+    """Stop the local cloud; nothing in it is kept."""
     output = Output(as_json)
     running = daemon.find(STATE)
     if running is not None:
@@ -67,7 +67,7 @@ def down(as_json: bool) -> None:
     output.say("the local cloud is down" if running else "no local cloud was running")
 
 
-@local.command("destroy")
+@local.command("destroy", short_help="Delete one stack from it.")
 @click.argument("stack")
 @json_option
 def destroy_(stack: str, as_json: bool) -> None:
@@ -81,7 +81,7 @@ def destroy_(stack: str, as_json: bool) -> None:
     output.document({"destroyed": stack})
 
 
-@local.command("pass")
+@local.command("pass", short_help="Let time go by at once.")
 @click.argument("span", required=False)
 @click.option("--until", help="An instant instead of a SPAN, e.g. 2026-12-01T06:00Z.")
 @json_option
@@ -137,7 +137,7 @@ def _target(now: datetime, span: str | None, until: str | None) -> datetime:
     return to
 
 
-@local.command()
+@local.command(short_help="Print what points a shell at it.")
 @json_option
 def env(as_json: bool) -> None:
     """Print the shell commands that point every AWS tool at the local cloud, as its operator."""

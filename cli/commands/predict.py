@@ -17,12 +17,12 @@ from everloop.cli.signed_http import SignedHttpClient
 from everloop.json_text import read_json
 
 
-@click.command()
+@click.command(short_help="Ask a model for predictions.")
 @model_argument
-@click.argument("instances", type=click.File("r"), default=sys.stdin)
+@click.argument("instances", metavar="[FILE]", type=click.File("r"), default=sys.stdin)
 @json_option
 def predict(model: str, instances: IO[str], as_json: bool) -> None:
-    """Ask MODEL about INSTANCES: a file (or standard input) with a request's body, a list of rows, or one row."""
+    """Ask MODEL for predictions on the rows of FILE, or of standard input: a request's body, a list, or one row."""
     try:
         given = read_json(instances.read().removeprefix("\ufeff"))
     except ValueError as error:

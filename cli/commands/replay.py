@@ -22,7 +22,7 @@ from everloop.cli.replay.stream import load
 from everloop.dataset.file_format import FileFormat
 
 
-@click.command()
+@click.command(short_help="Live through a history on a local cloud of its own.")
 @model_argument
 @click.option(
     "--data",
@@ -53,10 +53,10 @@ def replay(
     models_directory: Path,
     as_json: bool,
 ) -> None:
-    """Live through the history of MODEL on a local cloud of its own, with its clock moved.
+    """Live through the rows of a file with MODEL, on a local cloud of its own whose clock is moved.
 
     Where the gate refuses the first candidate, the replay ends and says what helps. With --train-again-every it goes
-    on: rows that nobody answers become history once their outcomes are known, and the next candidate learns from them.
+    on: rows that nobody answers become history once their labels are known, and the next candidate learns from them.
 
     Exit status 0 means that the loop really closed.
     """

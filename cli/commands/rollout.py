@@ -24,7 +24,7 @@ def rollout() -> None:
     """What comes to serve, and how."""
 
 
-@rollout.command("show")
+@rollout.command("show", short_help="Rollouts, newest first, and their guardrail.")
 @model_argument
 @json_option
 def show(model: str, as_json: bool) -> None:
@@ -53,9 +53,9 @@ def show(model: str, as_json: bool) -> None:
     )
 
 
-@rollout.command("start")
+@rollout.command("start", short_help="Roll the champion out under the code last deployed.")
 @model_argument
-@click.option("--reason", default="new code", show_default=True, help="Why; it is kept in the audit log.")
+@click.option("--reason", default="new code", show_default=True, help="Why; it is kept in the audit chain.")
 @json_option
 def start(model: str, reason: str, as_json: bool) -> None:
     """Roll the champion of MODEL out under the code last deployed, by the same steps as a new model."""
@@ -69,12 +69,12 @@ def start(model: str, reason: str, as_json: bool) -> None:
     output.say(f"run {run_id} rolls version {champion.version} out; `everloop rollout show {model}` shows it")
 
 
-@rollout.command("back")
+@rollout.command("back", short_help="Roll back: what served before gets the traffic.")
 @model_argument
-@click.option("--reason", required=True, help="Why; it is kept in the audit log.")
+@click.option("--reason", required=True, help="Why; it is kept in the audit chain.")
 @json_option
 def back(model: str, reason: str, as_json: bool) -> None:
-    """Give the traffic of MODEL's rollout back to what served before it.
+    """Roll the rollout of MODEL back: its traffic goes to what served before it.
 
     For a rollout whose execution was stopped or timed out: nobody else ends its canary. Within its bake a promotion is
     undone as well. While the execution runs it is refused.

@@ -12,7 +12,7 @@ from everloop.cli.output import Output, minute
 
 @click.group()
 def runs() -> None:
-    """The pipeline's runs."""
+    """Runs of the training pipeline."""
 
 
 @runs.command("list")
@@ -51,10 +51,10 @@ def list_(model: str, as_json: bool) -> None:
         output.story("why the evaluated model was registered, and no refit", kept)
 
 
-@runs.command()
+@runs.command(short_help="Close a run whose execution is dead.")
 @model_argument
 @click.argument("run_id")
-@click.option("--reason", required=True, help="Why; it is kept in the audit log.")
+@click.option("--reason", required=True, help="Why; it is kept in the audit chain.")
 @json_option
 def release(model: str, run_id: str, reason: str, as_json: bool) -> None:
     """Close RUN_ID of MODEL, whose execution is dead, so that another run can start.

@@ -15,7 +15,7 @@ from everloop.documents.window import WindowRecord
 from everloop.registry.records import Window
 
 
-@click.command()
+@click.command(short_help="What serves, what runs, what the monitor found.")
 @click.argument("model", required=False)
 @json_option
 def status(model: str | None, as_json: bool) -> None:

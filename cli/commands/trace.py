@@ -13,7 +13,7 @@ from everloop.registry.trace import Origin
 from everloop.registry.trace import trace as trace_version
 
 
-@click.command()
+@click.command(short_help="How what serves came to be, down to hashes.")
 @model_argument
 @click.option("--version", type=int, help="A version's number; what serves now, where none is given.")
 @click.option("--snapshot", help="A snapshot's hash: list every version that was trained on it.")

@@ -12,9 +12,9 @@ from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output
 
 
-@click.command()
+@click.command(short_help="Start the training pipeline and show its steps.")
 @model_argument
-@click.option("--reason", default="asked for by hand", show_default=True, help="Why; it is kept in the audit log.")
+@click.option("--reason", default="asked for by hand", show_default=True, help="Why; it is kept in the audit chain.")
 @click.option("--smoke", is_flag=True, help="Stop after the gate: nothing is rolled out.")
 @click.option("--detach", is_flag=True, help="Start the pipeline and return at once.")
 @json_option

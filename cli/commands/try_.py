@@ -15,7 +15,7 @@ from everloop.dataset.file_format import FileFormat
 from everloop.evaluation.report import MetricValue
 
 
-@click.command("try")
+@click.command("try", short_help="Train and judge a model on this machine, without a cloud.")
 @model_argument
 @click.option(
     "--data",

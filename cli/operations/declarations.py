@@ -23,7 +23,7 @@ def find_declaration(model: str, models_directory: Path) -> ModelDeclaration:
         there = ", ".join(declared_models(models_directory)) or "none"
         raise CommandError(
             f"no declaration at {path} (models there: {there})",
-            "run the command in the project's folder, or name it: --models-directory DIR",
+            "run the command in the project's folder, or name where the models are: --models-directory DIRECTORY",
         )
     return read_model_file(path)
 

@@ -79,7 +79,7 @@ def require_reason(reason: str) -> None:
     CommandError
     """
     if not reason.strip():
-        raise CommandError("--reason is empty", "say why: the audit log keeps it")
+        raise CommandError("--reason is empty", "say why: the audit chain keeps it")
 
 
 def take_back(account: Account, model: str, run_id: str, *, reason: str, only_canary: bool = False) -> None:

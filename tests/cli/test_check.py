@@ -41,6 +41,16 @@ def test_a_rarer_fault_is_told_with_the_test_rows_that_it_takes(tmp_path: Path) 
     assert "3,688 test rows for the gate" in found.output
 
 
+def test_a_model_that_is_not_there_is_told_with_what_to_type(tmp_path: Path) -> None:
+    write_model(tmp_path, binary_document())
+    found = checked(tmp_path, "nope", "late_train")
+    assert found.exit_code == 1
+    told, remedy, good = found.output.splitlines()
+    assert told == f"nope: no declaration at {tmp_path}/nope/model.yaml (models there: late_train)"
+    assert remedy.startswith("  → run the command in the project's folder")
+    assert good.startswith("late_train: good")
+
+
 def test_mistakes_of_every_kind_are_told_with_their_lines(tmp_path: Path) -> None:
     # GIVEN one declaration that is no YAML of ours, one whose parts do not fit, and a good one
     broken = write_model(tmp_path, binary_document(model="broken")) / "model.yaml"

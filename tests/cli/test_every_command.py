@@ -45,7 +45,7 @@ def test_all_that_can_be_typed_is_explained(path: tuple[str, ...]) -> None:
         if isinstance(parameter, click.Option):
             assert parameter.help, parameter.name
         else:
-            named = str(parameter.metavar or parameter.name).upper()
+            named = str(parameter.metavar or parameter.name).upper().strip("[]")
             assert named in command.help, f"{named} is not in the help"
 
 
@@ -54,6 +54,28 @@ def test_an_exit_status_of_its_own_is_in_its_help(path: tuple[str, ...]) -> None
     callback = inspect.unwrap(COMMANDS[path].callback or (lambda: None))
     if "sys.exit(" in inspect.getsource(callback):
         assert "Exit status" in str(COMMANDS[path].help)
+
+
+def groups(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        if isinstance(command, click.Group):
+            yield from groups(command, (*path, name))
+
+
+@pytest.mark.parametrize("path", list(groups(everloop)), ids=" ".join)
+def test_no_line_of_a_list_of_commands_is_cut(path: tuple[str, ...]) -> None:
+    told = CliRunner().invoke(everloop, [*path, "--help"]).output
+    assert "..." not in told.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_a_thing_has_one_word_in_the_help(path: tuple[str, ...]) -> None:
+    told = CliRunner().invoke(everloop, [*path, "--help"]).output.lower()
+    # Labels, not outcomes; the audit chain, not a log; rows, not instances.
+    for word in ("outcome", "audit log", "instance"):
+        assert not re.search(rf"\b{word}s?\b(?! instead of)", told), word
 
 
 def test_the_exit_statuses_are_told_once_for_all() -> None:
