@@ -1,12 +1,15 @@
 """How a table is laid out: by columns where its words fit side by side, and else row by row.
 
 No word is ever broken: a hash, an ARN or a key stands on one line, so that it can be copied whole, and a sentence wraps
-between its words. Where even that is too wide, or a sentence would run down a narrow column, each row becomes lines of
-``name  value``. There a value with a word that is wider than the terminal stands on one line.
+between its words. What stands in backticks is a word, for it is typed as it stands. Where even that is too wide, or a
+sentence would run down a narrow column, each row becomes lines of ``name  value``. There a value with a word that is
+wider than the terminal stands on one line. Where the names take more than half of the width, each value stands below
+its name.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
@@ -17,6 +20,11 @@ from rich.text import Text
 
 _BETWEEN = 3
 """Characters between two columns: a space, the line, a space."""
+
+_INDENT = 2
+"""Characters before a value that stands below its name."""
+
+_WORD = re.compile(r"(?:`[^`]*`|\S)+")
 
 _TALLEST = 8
 """Lines of a cell. A table with a taller one is read row by row."""
@@ -36,20 +44,34 @@ def lay_out(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], w
     for column, wide in zip(columns, widths, strict=True):
         table.add_column(column, width=wide, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        # Wrapped here, for rich would break what stands in backticks.
+        table.add_row(*("\n".join(_wrapped(cell, wide)) for cell, wide in zip(row, widths, strict=True)))
     return table
 
 
 def lay_out_story(events: Sequence[tuple[str, str, str]], width: int | None) -> RenderableType:
-    """Lines of when, what and a text, which keeps to its own column where lines have a ``width``."""
+    """Lines of when, what and a text, which keeps to its own column where lines have a ``width``.
+
+    Where that column would be narrow, or break a word, each text stands below its line.
+    """
     if width is None:
         return _plain_lines([("", *event) for event in events])
+    margin = _INDENT + sum(max((cell_len(event[i]) for event in events), default=0) + 2 for i in (0, 1))
+    room = width - margin
+    if 3 * room < width or any(cell_len(word) > room for event in events for word in _words(event[2])):
+        heads = [(f"  {when}  {what}".rstrip(), text) for when, what, text in events]
+        return Group(*(line for head, text in heads for line in _below(head, text, 2 * _INDENT, width)))
     grid = Table.grid(padding=(0, 2))
     for no_wrap in (True, True, False):
         grid.add_column(no_wrap=no_wrap)
-    for event in events:
-        grid.add_row(*event)
-    return Padding(grid, (0, 0, 0, 2), expand=False)
+    for when, what, text in events:
+        grid.add_row(when, what, "\n".join(_wrapped(text, room)))
+    return Padding(grid, (0, 0, 0, _INDENT), expand=False)
+
+
+def _below(head: str, text: str, indent: int, width: int) -> list[Text]:
+    """A line, and below it a text that wraps between its words."""
+    return [_whole(Text(head)), *(_whole(Text(" " * indent + line)) for line in _wrapped(text, width - indent) if line)]
 
 
 def _plain(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
@@ -68,7 +90,7 @@ def _column_widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width:
     texts = [[column, *(row[i] for row in rows)] for i, column in enumerate(columns)]
     whole = [max(cell_len(text) for text in column) for column in texts]
     left = width - _BETWEEN * (len(columns) - 1) - 2
-    words = [max(cell_len(word) for text in column for word in (text.split() or [""])) for column in texts]
+    words = [max(cell_len(word) for text in column for word in (_words(text) or [""])) for column in texts]
     if sum(words) > left:
         return None
     return _share(words, whole, left)
@@ -91,20 +113,30 @@ def _by_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], 
         names = [row[0] for row in rows]
         blocks = [[(row[0], "  ".join(row[1:])) for row in rows]]
     margin = max(map(cell_len, names))
+    below = 2 * (margin + 2) > width
     lines = [Text(title, style="italic")]
     for number, block in enumerate(blocks):
         if number:
             lines.append(Text(""))
         for name, value in block:
+            if below:
+                head, *values = _below(name, value, _INDENT, width)
+                head.stylize("bold")
+                lines += [head, *values]
+                continue
             first, *more = _wrapped(value, width - margin - 2)
             lines += [_line(name, first, margin), *(_line("", line, margin) for line in more)]
     return Group(*lines)
 
 
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text)
+
+
 def _wrapped(value: str, width: int) -> list[str]:
     """The lines of a value that wraps between its words; one line where a word is wider than ``width``."""
     lines = [""]
-    for word in value.split():
+    for word in _words(value):
         if cell_len(word) > width:
             return [value]
         longer = f"{lines[-1]} {word}" if lines[-1] else word

@@ -31,7 +31,7 @@ def train(model: str, reason: str, smoke: bool, detach: bool, as_json: bool) -> 
         output.document({"run_id": run_id})
         return
     for step in follow(account, model, run_id):
-        output.note(f"{step.at:%Y-%m-%d %H:%M:%S}  {step.state:<12} {step.event} {step.detail}".rstrip())
+        output.note(f"{step.at:%Y-%m-%d %H:%M:%S}  {step.state:<15}  {step.event:<7} {step.detail}".rstrip())
     verdict = verdict_of(account, model, run_id)
     output.document(verdict)
     for reason_given in verdict.reasons:

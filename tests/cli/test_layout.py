@@ -114,3 +114,47 @@ def test_a_story_without_events_is_nothing() -> None:
     out = io.StringIO()
     Console(file=out, width=40).print(lay_out_story([], None))
     assert out.getvalue().strip() == ""
+
+
+COMMAND = "`everloop rollout start bread_sold`"
+
+
+def story(events: list[tuple[str, str, str]], width: int | None) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=width or 1_000_000, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    console.print(lay_out_story(events, width))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("width", range(20, 120))
+def test_a_command_is_never_wrapped(width: int) -> None:
+    told = f"newer code is deployed than serves: {COMMAND} rolls it out"
+    assert COMMAND in drawn(["", ""], [["code", told], ["staging", "nothing"]], width)
+    assert COMMAND in drawn(["at", "what"], [["2026-11-27 12:12", told]], width)
+    assert COMMAND in story([("2026-11-27 12:12", "train-b3b5c71114d441c9", told)], width)
+
+
+def test_where_names_are_long_their_values_stand_below() -> None:
+    rows = [["state", "production since 2026-11-27 12:12"], ["evaluated/training.json", f"sha256 {HASH}"]]
+    assert drawn(["", ""], rows, 40).splitlines() == [
+        "title",
+        "state",
+        "  production since 2026-11-27 12:12",
+        "evaluated/training.json",
+        f"  sha256 {HASH}",
+    ]
+
+
+@given(st.integers(20, 200), st.lists(st.tuples(WORD, WORD, CELL), min_size=1))
+def test_no_word_of_a_story_is_broken_at_any_width(width: int, events: list[tuple[str, str, str]]) -> None:
+    printed = story(events, width).split()
+    assert {word for event in events for text in event for word in text.split()} <= set(printed)
+
+
+def test_a_story_with_a_narrow_column_has_its_texts_below() -> None:
+    assert story([("2026-11-27 12:12", "promotion", SENTENCE)], 44).splitlines() == [
+        "  2026-11-27 12:12  promotion",
+        "    the answers of version 1 lose a quarter",
+        "    more than they would if they were put",
+        "    right",
+    ]
