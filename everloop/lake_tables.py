@@ -5,17 +5,27 @@ The request path reads this, so nothing is imported that it does not have.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from everloop.model_file.schema import ModelDeclaration
+from typing import Protocol
 
 Column = tuple[str, str]
 """A column's name and its type, as Glue writes it."""
 
 DATE = "date"
 """The column by which captured tables are partitioned: the UTC day on which a record came."""
+
+
+class DeclaredFeature(Protocol):
+    """What is read of a feature; the declaration, which reads this module, has more (``everloop/model_file``)."""
+
+    @property
+    def name(self) -> str:
+        """What its column is called."""
+
+    @property
+    def type(self) -> str:
+        """``number`` or ``category``."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +54,9 @@ class LakeTable:
         """The names of the columns of every model's table."""
         return tuple(name for name, _ in self.own)
 
-    def columns(self, declaration: ModelDeclaration) -> list[Column]:
-        """All columns of a model's table, in order, without the partition's."""
-        return [*self.own, *(feature_columns(declaration) if self.has_features else [])]
+    def columns(self, features: Iterable[DeclaredFeature]) -> list[Column]:
+        """All columns of a model's table with these features, in order, without the partition's."""
+        return [*self.own, *(feature_columns(features) if self.has_features else [])]
 
 
 HISTORY = LakeTable(
@@ -94,9 +104,9 @@ RESERVED_COLUMNS = frozenset(name for table in TABLES if table.has_features for 
 """What no feature may be called: the columns that stand beside the features, and the partitions' names."""
 
 
-def feature_columns(declaration: ModelDeclaration) -> list[Column]:
+def feature_columns(features: Iterable[DeclaredFeature]) -> list[Column]:
     """The declared features as columns, in declared order."""
-    return [(f.name, "double" if f.type == "number" else "string") for f in declaration.data.features]
+    return [(f.name, "double" if f.type == "number" else "string") for f in features]
 
 
 KEY_OF_ROWS = "everloop.key"

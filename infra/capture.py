@@ -56,7 +56,7 @@ class GlueTable(Construct):
             }
         parquet = "org.apache.hadoop.hive.ql.io.parquet"
         storage = glue.CfnTable.StorageDescriptorProperty(
-            columns=[column(name=n, type=t) for n, t in table.columns(declaration)],
+            columns=[column(name=n, type=t) for n, t in table.columns(declaration.data.features)],
             location=location,
             input_format=f"{parquet}.MapredParquetInputFormat",
             output_format=f"{parquet}.MapredParquetOutputFormat",

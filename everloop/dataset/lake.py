@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def lake_columns(declaration: ModelDeclaration) -> list[str]:
     """Names of the columns of a history table, in order."""
-    return [name for name, _ in HISTORY.columns(declaration)]
+    return [name for name, _ in HISTORY.columns(declaration.data.features)]
 
 
 def to_lake_frame(frame: pd.DataFrame, declaration: ModelDeclaration) -> pd.DataFrame:

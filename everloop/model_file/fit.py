@@ -15,19 +15,19 @@ from everloop.model_file.schedule import parse_schedule
 from everloop.numbers_of import number_of
 
 if TYPE_CHECKING:
-    from everloop.model_file.schema import ModelDeclaration
+    from everloop.model_file.sections import AllSections
 
 GATE_METRICS = {"binary_classification": ("log_loss", "brier"), "regression": ("mae", "rmse")}
 ABSOLUTE_METRICS = {"binary_classification": ("log_loss", "brier", "roc_auc"), "regression": ("mae", "rmse")}
 
 
-def _gate_metric(declaration: ModelDeclaration) -> Iterator[Misfit]:
+def _gate_metric(declaration: AllSections) -> Iterator[Misfit]:
     kind, metric = declaration.problem.type, declaration.gate.metric
     if metric not in GATE_METRICS[kind]:
         yield Misfit(("gate", "metric"), metric, _one_of(GATE_METRICS[kind], kind))
 
 
-def _absolute_metrics(declaration: ModelDeclaration) -> Iterator[Misfit]:
+def _absolute_metrics(declaration: AllSections) -> Iterator[Misfit]:
     kind = declaration.problem.type
     for index, threshold in known(declaration.gate.absolute):
         metric = value_of(threshold, "metric")
@@ -39,7 +39,7 @@ def _one_of(metrics: tuple[str, ...], kind: str) -> str:
     return f"{' or '.join(map(repr, metrics))}, as problem.type is {kind}"
 
 
-def _baseline(declaration: ModelDeclaration) -> Iterator[Misfit]:
+def _baseline(declaration: AllSections) -> Iterator[Misfit]:
     by = declaration.problem.baseline.by
     features = [feature for _, feature in known(declaration.data.features)]
     # A type that is unknown may come to be category, and a name that is wrong to be this one.
@@ -49,7 +49,7 @@ def _baseline(declaration: ModelDeclaration) -> Iterator[Misfit]:
         yield Misfit(("problem", "baseline", "by"), by, allowed)
 
 
-def _target_range(declaration: ModelDeclaration) -> Iterator[Misfit]:
+def _target_range(declaration: AllSections) -> Iterator[Misfit]:
     if declaration.problem.type == "regression":
         return
     for key in ("target_min", "target_max"):
@@ -58,7 +58,7 @@ def _target_range(declaration: ModelDeclaration) -> Iterator[Misfit]:
             yield Misfit(("data", key), limit, f"no {key!r}: the target of a binary_classification is 0 or 1")
 
 
-def _request_size(declaration: ModelDeclaration) -> Iterator[Misfit]:
+def _request_size(declaration: AllSections) -> Iterator[Misfit]:
     """As many rows as are taken at once have to find room in a request, however long their values are."""
     rows, row = declaration.serving.max_rows, sizes.row_bytes(_with_whole_features(declaration))
     room = (sizes.MAX_BODY_BYTES - len('{"instances":[]}')) // row
@@ -71,7 +71,7 @@ def _request_size(declaration: ModelDeclaration) -> Iterator[Misfit]:
         )
 
 
-def _width(declaration: ModelDeclaration) -> Iterator[Misfit]:
+def _width(declaration: AllSections) -> Iterator[Misfit]:
     """Whether the services take what is written of all features together: at least of those that are known."""
     declaration = _with_whole_features(declaration)
     worst = [
@@ -105,7 +105,7 @@ def _with_whole_features(declaration: Any) -> Any:
     return declaration.having(data=whole_items(declaration.data, "features"))
 
 
-def _execution(declaration: ModelDeclaration) -> Iterator[Misfit]:
+def _execution(declaration: AllSections) -> Iterator[Misfit]:
     """Whether Step Functions lets one execution take its time, and keep its history."""
     if worst_case.pipeline_seconds(declaration) > worst_case.EXECUTION_SECONDS:
         yield _too_long(declaration)
@@ -113,7 +113,7 @@ def _execution(declaration: ModelDeclaration) -> Iterator[Misfit]:
         yield _too_many_looks(declaration)
 
 
-def _too_long(declaration: ModelDeclaration) -> Misfit:
+def _too_long(declaration: AllSections) -> Misfit:
     rollout, seconds = declaration.rollout, worst_case.pipeline_seconds(declaration)
     hold = rollout.guardrail.max_hold_minutes
     # What takes longest is what there is to shorten: a hold comes with every step, and once more.
@@ -132,7 +132,7 @@ def _too_long(declaration: ModelDeclaration) -> Misfit:
     )
 
 
-def _too_many_looks(declaration: ModelDeclaration) -> Misfit:
+def _too_many_looks(declaration: AllSections) -> Misfit:
     return Misfit(
         ("rollout", "guardrail", "max_hold_minutes"),
         declaration.rollout.guardrail.max_hold_minutes,
@@ -142,7 +142,7 @@ def _too_many_looks(declaration: ModelDeclaration) -> Misfit:
     )
 
 
-def _windows(declaration: ModelDeclaration) -> Iterator[Misfit]:
+def _windows(declaration: AllSections) -> Iterator[Misfit]:
     monitoring, quality = declaration.monitoring, declaration.retraining.quality
     days = monitoring.window_hours // 24
     between = parse_schedule(monitoring.schedule).days_between
@@ -157,7 +157,7 @@ def _windows(declaration: ModelDeclaration) -> Iterator[Misfit]:
         yield Misfit(("retraining", "quality", "days"), quality.days, allowed)
 
 
-def _comparable_rows(declaration: ModelDeclaration) -> Iterator[Misfit]:
+def _comparable_rows(declaration: AllSections) -> Iterator[Misfit]:
     """Whether a training that starts by itself has a whole test part that its champion has not learned from.
 
     A refit has learned up to the newest label there was; as many days of new rows there are as have gone by since.
@@ -177,7 +177,7 @@ def _comparable_rows(declaration: ModelDeclaration) -> Iterator[Misfit]:
         yield Misfit(("retraining", "schedule_days"), schedule, why.format(number_of(max(schedule, cooldown), "day")))
 
 
-def _training_run_cost(declaration: ModelDeclaration) -> Iterator[Misfit]:
+def _training_run_cost(declaration: AllSections) -> Iterator[Misfit]:
     cost, instance = declaration.cost, declaration.training.instance_type
     worst = worst_case.training_run_usd(declaration)
     if worst is None:
@@ -195,7 +195,7 @@ def _training_run_cost(declaration: ModelDeclaration) -> Iterator[Misfit]:
         )
 
 
-def _monthly_cost(declaration: ModelDeclaration) -> Iterator[Misfit]:
+def _monthly_cost(declaration: AllSections) -> Iterator[Misfit]:
     cost, quota = declaration.cost, declaration.retraining.quota
     worst, runs = worst_case.training_run_usd(declaration), worst_case.runs_in_a_month(declaration)
     if worst is not None and _rounded_up(runs * worst) > cost.monthly_budget_usd:
@@ -209,7 +209,7 @@ def _monthly_cost(declaration: ModelDeclaration) -> Iterator[Misfit]:
         )
 
 
-def _run_cost(declaration: ModelDeclaration) -> str:
+def _run_cost(declaration: AllSections) -> str:
     price = worst_case.instance_usd_per_hour(declaration)
     whence = f"in {PRICES_REGION}" if declaration.cost.instance_usd_per_hour is None else "as declared"
     start_up = worst_case.START_UP_SECONDS // 60

@@ -12,7 +12,7 @@ from everloop.model_file.exceptions import Mistake, ModelFileError
 from everloop.model_file.misfit import Location, MisfitError, refuse
 from everloop.model_file.names import NAME_PATTERN, closest_name
 from everloop.model_file.partial import broken, partial, section_of, sections_in
-from everloop.model_file.schema import DEFAULT_SCRIPT, RULES, ModelDeclaration
+from everloop.model_file.schema import DEFAULT_SCRIPT, ModelDeclaration
 from everloop.model_file.script import SCRIPT_DEFINES, script_fault
 from everloop.model_file.yaml_document import Document, DocumentError, Place, dotted
 from everloop.shown import LONGEST_SHOWN, shortened, shown
@@ -87,9 +87,9 @@ def _errors_between_keys(value: dict[str, Any], wrong: list[dict[str, Any]]) -> 
     locations |= {e["loc"][:-1] for e in wrong if e["type"] == "missing" and isinstance(e["loc"][-1], int)}
     errors: list[dict[str, Any]] = []
     for section, at in sections_in(partial(ModelDeclaration, value, locations)):
-        name = section._section.__name__
+        kind = section._section
         try:
-            refuse(name, broken(RULES.get(name, ()), section))
+            refuse(kind.__name__, broken(kind.rules(), section))
         except ValidationError as error:
             errors += [dict(e, loc=(*at, *e["loc"])) for e in error.errors(include_url=False)]
     return errors

@@ -1,7 +1,8 @@
 """The declaration of a model: everything the product knows about it, and nothing else does.
 
-Every key is checked and unknown keys are mistakes. Durations carry their unit in their name. What keys ask of each
-other is in :mod:`everloop.model_file.section_rules`, what sections do in :mod:`everloop.model_file.fit`.
+Its keys are in :mod:`everloop.model_file.sections`, with what they ask of each other in
+:mod:`everloop.model_file.section_rules`; what sections ask of each other is in :mod:`everloop.model_file.fit`. These
+rules know the sections, and only what is here knows both.
 
 Functions and jobs read a declaration as the JSON that it writes of itself, so whatever is accepted here has to come
 back from there the same.
@@ -9,367 +10,45 @@ back from there the same.
 
 from __future__ import annotations
 
-import math
-import re
-from typing import Annotated, Any, Literal, Self
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, Strict, model_validator
-
-from everloop.evaluation.baselines import BASELINES
 from everloop.model_file.fit import WHOLE_RULES
-from everloop.model_file.misfit import refuse
-from everloop.model_file.names import NAME_PATTERN
-from everloop.model_file.partial import broken
-from everloop.model_file.schedule import parse_schedule
-from everloop.model_file.section_rules import SECTION_RULES
-from everloop.monitoring.detectors import DETECTORS
-from everloop.rollout.targets import TARGETS
-
-READ_BY = "read_by"
-FOR_PEOPLE = Field(json_schema_extra={READ_BY: "people"})
-"""Marks keys that people read and no program does: they are declared so that they are known, and kept with the rest."""
-
-LONGEST_DAYS = 36_500
-"""A hundred years: beyond them, dates that are counted back from today come to an end."""
-
-
-def _schedule(text: str) -> str:
-    parse_schedule(text)
-    return text
-
-
-def _script(text: str) -> str:
-    # Hidden files are not shipped with the job.
-    part = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
-    if not re.fullmatch(rf"({part}/){{0,9}}{part}", text) or not text.endswith(".py"):
-        raise ValueError("a Python file inside the model's folder, e.g. train.py or src/train.py")
-    return text
-
-
-def _parameter(value: Any) -> Any:
-    finite = not isinstance(value, float) or math.isfinite(value)
-    if not isinstance(value, str | int | float) or not finite:
-        raise ValueError("a text, a finite number, true or false")
-    return value
-
-
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Text = Annotated[str, Field(min_length=3)]
-ShortText = Annotated[str, Field(min_length=3, max_length=256)]
-"""What the description of an alarm repeats, for which CloudWatch has 1,024 characters."""
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-OpenFraction = Annotated[float, Field(gt=0, lt=1)]
-Days = Annotated[int, Field(ge=1, le=LONGEST_DAYS)]
-Script = Annotated[str, AfterValidator(_script)]
-ScheduleExpression = Annotated[str, AfterValidator(_schedule)]
-
-# One validator and not a union of types, which would tell one wrong value as a mistake of each type.
-Parameter = Annotated[str | float | int | bool, PlainValidator(_parameter)]
-
-Confidence = Annotated[float, Field(ge=0.5, lt=1)]
-"""Below a half, a bound with that confidence lies on the good side of the estimate, and what is worse would pass."""
-
-DEFAULT_SCRIPT = "train.py"
-
-RULES = {**SECTION_RULES, "ModelDeclaration": WHOLE_RULES}
-"""What keys ask of each other, by the name of the section that has them."""
-
-
-class Section(BaseModel):
-    """A part of the declaration: frozen, closed to unknown keys, and without conversions.
-
-    Infinity is no value either: JSON has none.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    @model_validator(mode="after")
-    def _keys_fit_each_other(self) -> Self:
-        name = type(self).__name__
-        refuse(name, broken(RULES.get(name, ()), self))
-        return self
-
-
-class Baseline(Section):
-    """The rule the model has to beat, scored like any candidate.
-
-    ``prior`` answers the training rate (or mean) to everyone; ``group_mean`` the training rate (or mean) of
-    the row's value of the feature ``by``.
-    """
-
-    kind: Annotated[str, PlainValidator(BASELINES.registered)]
-    by: str | None = None
-
-
-class Value(Section):
-    """How money follows from predictions, in ``currency`` per row. People read it; nothing is computed from it yet."""
-
-    currency: Annotated[str, FOR_PEOPLE] = "USD"
-    false_positive_cost: Annotated[float, FOR_PEOPLE] = Field(default=0, ge=0)
-    false_negative_cost: Annotated[float, FOR_PEOPLE] = Field(default=0, ge=0)
-    true_positive_value: Annotated[float, FOR_PEOPLE] = Field(default=0, ge=0)
-    error_cost_per_unit: Annotated[float, FOR_PEOPLE] = Field(default=0, ge=0)
-
-
-class Problem(Section):
-    """What is predicted, for whom, and why a model at all."""
-
-    objective: Annotated[Text, FOR_PEOPLE]
-    type: Literal["binary_classification", "regression"]
-    decided_by: Annotated[Text, FOR_PEOPLE]
-    why_ml: Annotated[Text, FOR_PEOPLE]
-    success_criterion: Annotated[Text, FOR_PEOPLE]
-    baseline: Baseline
-    value: Value
-
-
-class Owner(Section):
-    """Who answers for the model, and who is called when they don't."""
-
-    team: ShortText
-    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"), FOR_PEOPLE]
-    escalation: ShortText
-
-
-class Feature(Section):
-    """One input column.
-
-    ``number`` features are float64; ``category`` features strings. ``missing: allow`` admits null, which
-    reaches the model as NaN or as the empty string. ``unseen: accept`` lets a category that training never
-    saw through to the model (it is counted), ``unseen: refuse`` answers 400.
-    """
-
-    name: Name
-    type: Literal["number", "category"]
-    description: Annotated[str, FOR_PEOPLE] = ""
-    min: float | None = None
-    max: float | None = None
-    missing: Literal["allow", "refuse"] = "refuse"
-    max_missing_rate: Fraction = 1.0
-    values: list[str] | None = None
-    unseen: Literal["accept", "refuse"] = "accept"
-    max_length: int = Field(default=64, ge=1, le=1024)
-
-
-class Split(Section):
-    """The locked test part: the newest ``test_days`` days of labelled rows."""
-
-    strategy: Annotated[Literal["time"], FOR_PEOPLE] = "time"
-    test_days: Days
-
-
-class Data(Section):
-    """The data contract.
-
-    ``label_lag_hours`` is how long outcomes may take to arrive. With ``training_window_days`` only the newest days
-    are trained on and tested with; with ``max_age_hours`` a training set is refused whose newest labelled row is older
-    than that, counted from when its outcome had to be known. ``positive_rate`` is between which shares of ones a
-    training set is believed.
-    """
-
-    key: Name
-    time: Name
-    target: Name
-    label_lag_hours: float = Field(ge=0, le=LONGEST_DAYS * 24)
-    training_window_days: Days | None = None
-    max_age_hours: float | None = Field(default=None, gt=0, le=LONGEST_DAYS * 24)
-    minimum_rows: int = Field(ge=10)
-    target_min: float | None = None
-    target_max: float | None = None
-    positive_rate: Annotated[tuple[Fraction, Fraction], Strict(False)] = (0.0, 1.0)
-    split: Split
-    features: list[Feature] = Field(min_length=1)
-
-    @property
-    def numbers(self) -> list[Feature]:
-        """The number features, in declared order: the columns of the model's ``num`` input."""
-        return [f for f in self.features if f.type == "number"]
-
-    @property
-    def categories(self) -> list[Feature]:
-        """The category features, in declared order: the columns of the model's ``cat`` input."""
-        return [f for f in self.features if f.type == "category"]
-
-
-class Training(Section):
-    """How a candidate is trained: the user's script and the job that runs it.
-
-    The evaluation runs on the same type of instance, with the same time limit. ``seed`` is one that numpy and
-    scikit-learn take.
-
-    ``refit: after_gate``: once the gate has passed, the same code, seed and parameters learn from all labelled rows,
-    the test part's included, and that model serves. Its scores on the test rows may differ from the evaluated model's
-    by ``refit_max_difference`` on average, in units of the outcomes' standard deviation there; when they differ by
-    more, the evaluated model serves. ``refit: none``: the served bytes are the evaluated bytes.
-    """
-
-    script: Script = DEFAULT_SCRIPT
-    instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = "ml.m5.large"
-    max_minutes: int = Field(default=30, ge=1, le=1440)
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    parameters: dict[str, Parameter] = {}
-    refit: Literal["after_gate", "none"] = "after_gate"
-    refit_max_difference: float = Field(default=0.5, gt=0, le=10)
-
-
-class AbsoluteThreshold(Section):
-    """A bound every candidate keeps, whatever the champion does."""
-
-    metric: Literal["roc_auc", "log_loss", "brier", "mae", "rmse"]
-    min: float | None = None
-    max: float | None = None
-
-
-class Gate(Section):
-    """What a candidate has to show on the locked test rows.
-
-    ``better``: the paired difference in ``metric`` to the champion is an improvement beyond ``margin`` at
-    ``confidence``. ``not_worse``: it is not worse by more than ``margin`` at ``confidence``.
-
-    ``confidence`` is kept for faults that at least the share ``rarest_fault`` of all rows has: rarer ones may not be
-    among the test rows at all. How many test rows there have to be follows from both.
-    """
-
-    metric: Literal["log_loss", "brier", "mae", "rmse"]
-    policy: Literal["better", "not_worse"] = "better"
-    margin: float = Field(default=0.0, ge=0)
-    confidence: Confidence = 0.95
-    rarest_fault: float = Field(default=0.02, ge=1e-6, le=0.05)
-    baseline_margin: float = Field(default=0.0, ge=0)
-    minimum_test_rows: int = Field(default=500, ge=30)
-    absolute: list[AbsoluteThreshold] = []
-    max_latency_ms: float | None = Field(default=None, gt=0)
-    max_artifact_mb: float | None = Field(default=None, gt=0)
-
-
-class RolloutStep(Section):
-    """Send ``percent`` of the requests to the candidate for at least ``minutes``."""
-
-    percent: float = Field(gt=0, lt=100)
-    minutes: int = Field(ge=1)
-
-
-class Guardrail(Section):
-    """What the candidate has to keep while traffic shifts to it."""
-
-    max_error_rate: Fraction
-    max_p99_latency_ms: float = Field(gt=0)
-    minimum_requests: int = Field(default=5, ge=1)
-    max_hold_minutes: int = Field(default=1440, ge=0)
-
-
-class Rollout(Section):
-    """How a passed candidate comes to serve: by a canary of ``steps``, or, without any, all at once.
-
-    ``target`` is what serves versions; see :mod:`everloop.rollout.targets`.
-    """
-
-    steps: list[RolloutStep]
-    target: Annotated[str, PlainValidator(TARGETS.registered)] = "lambda_alias"
-    bake_minutes: int = Field(default=1440, ge=0)
-    guardrail: Guardrail
-
-
-class Serving(Section):
-    """The prediction endpoint."""
-
-    memory_mb: int = Field(default=1024, ge=128, le=10240)
-    timeout_seconds: int = Field(default=10, ge=1, le=29)
-    threshold: OpenFraction = 0.5
-    max_rows: int = Field(default=500, ge=1, le=5000)
-    authorization: Literal["iam", "none"] = "iam"
-
-
-class Monitoring(Section):
-    """When and how production is watched.
-
-    Windows are whole UTC days, as days are what naturally differs. For drift the latest windows of ``drift_days``
-    days are judged together. ``false_alarm_rate`` is the probability that they alarm when nothing has changed,
-    over all features together. ``minimum_effect`` is the effect below which a shift is trivial; the effect of the
-    ``detector`` ``stability`` is the population stability index.
-    ``schedule`` is in UTC and runs once for each window, so that no day is watched twice or never.
-    """
-
-    schedule: ScheduleExpression = "cron(0 6 * * ? *)"
-    window_hours: int = Field(default=24, ge=24, multiple_of=24)
-    drift_days: int = Field(default=7, ge=1, le=31)
-    minimum_rows: int = Field(default=200, ge=1)
-    false_alarm_rate: OpenFraction = 0.01
-    minimum_effect: float = Field(default=0.1, ge=0)
-    detector: Annotated[str, PlainValidator(DETECTORS.registered)] = "stability"
-
-
-class Quota(Section):
-    """At most ``runs`` training runs in any ``days`` days."""
-
-    runs: int = Field(ge=1)
-    days: Days
-
-
-class QualityTrigger(Section):
-    """Retrain when the champion's answers no longer fit the outcomes.
-
-    Over the last ``days`` labelled days that it served, its answers are compared with themselves, put right by the
-    one shift (and one stretch) that fits the outcomes best. Quality counts as fallen when the answers lose more
-    than those by ``minimum_increase`` (relative), and the days agree on it with ``confidence``. That its rows have
-    become harder to tell is no fault of the champion's, and does not count.
-    """
-
-    days: int = Field(ge=3, le=LONGEST_DAYS)
-    minimum_increase: float = Field(ge=0)
-    confidence: Confidence = 0.99
-
-
-class DriftTrigger(Section):
-    """Retrain when drift has alarmed in ``windows`` windows one after another."""
-
-    windows: int = Field(ge=1, le=LONGEST_DAYS)
-
-
-class Retraining(Section):
-    """What starts a retraining, and what holds it back."""
-
-    quality: QualityTrigger | None = None
-    drift: DriftTrigger | None = None
-    schedule_days: Days | None = None
-    cooldown_days: float = Field(ge=0, le=LONGEST_DAYS)
-    quota: Quota
-
-
-class Retirement(Section):
-    """When the model ends. People read it and decide; nothing watches these keys."""
-
-    notify_days: Annotated[int, FOR_PEOPLE] = Field(default=30, ge=0, le=LONGEST_DAYS)
-    criteria: Annotated[list[Text], FOR_PEOPLE] = Field(min_length=1)
-
-
-class Cost(Section):
-    """Ceilings for training, in US dollars. A declaration that could go beyond them is refused before it is deployed.
-
-    ``max_training_run_usd`` is for the instances of one run, when all its jobs (training, evaluation and the two of a
-    refit) take all the time they may; ``monthly_budget_usd`` for as many such runs as the quota lets start in a month.
-    Answering, storing and watching are not in them: they follow the traffic, which nobody declares.
-    ``instance_usd_per_hour`` is the price of ``training.instance_type`` where it is not the one known here.
-    """
-
-    monthly_budget_usd: float = Field(gt=0)
-    max_training_run_usd: float = Field(gt=0)
-    instance_usd_per_hour: float | None = Field(default=None, gt=0, le=10_000)
-
-
-class ModelDeclaration(Section):
+from everloop.model_file.partial import Rule
+from everloop.model_file.sections import (
+    DEFAULT_SCRIPT,
+    READ_BY,
+    AllSections,
+    DriftTrigger,
+    Feature,
+    Gate,
+    Guardrail,
+    QualityTrigger,
+    Quota,
+    Retraining,
+    Rollout,
+    Training,
+    Value,
+)
+
+__all__ = [
+    "DEFAULT_SCRIPT",
+    "READ_BY",
+    "DriftTrigger",
+    "Feature",
+    "Gate",
+    "Guardrail",
+    "ModelDeclaration",
+    "QualityTrigger",
+    "Quota",
+    "Retraining",
+    "Rollout",
+    "Training",
+    "Value",
+]
+
+
+class ModelDeclaration(AllSections):
     """One model, declared."""
 
-    model: Name
-    problem: Problem
-    owner: Owner
-    data: Data
-    training: Training
-    gate: Gate
-    rollout: Rollout
-    serving: Serving
-    monitoring: Monitoring
-    retraining: Retraining
-    retirement: Retirement
-    cost: Cost
+    @classmethod
+    def rules(cls) -> tuple[Rule, ...]:
+        """What its sections ask of each other."""
+        return WHOLE_RULES

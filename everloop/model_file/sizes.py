@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from everloop.model_file.schema import Feature, ModelDeclaration
+    from everloop.model_file.sections import AllSections, Feature
 
 MAX_BODY_BYTES = 1024 * 1024
 """Largest body of a prediction request, as :mod:`everloop.serving.request` has it. That module needs numpy, which not
@@ -50,7 +50,7 @@ def longest_text(feature: Feature) -> int:
     return feature.max_length * CHARACTER
 
 
-def row_bytes(declaration: ModelDeclaration) -> int:
+def row_bytes(declaration: AllSections) -> int:
     r"""Of one row in the body of a request, with the comma that follows it.
 
     A client that writes other characters than ASCII as ``\uXXXX`` needs up to three times as much for these.
@@ -61,17 +61,17 @@ def row_bytes(declaration: ModelDeclaration) -> int:
     return len(names) + KEY + values + 1
 
 
-def body_bytes(declaration: ModelDeclaration) -> int:
+def body_bytes(declaration: AllSections) -> int:
     """Of a request of ``serving.max_rows`` rows."""
     return len('{"instances":[]}') + declaration.serving.max_rows * row_bytes(declaration)
 
 
-def record_bytes(declaration: ModelDeclaration) -> int:
+def record_bytes(declaration: AllSections) -> int:
     """Of a captured row: its inputs, and what is kept beside them (ids, version, calibration, time, scores)."""
     return row_bytes(declaration) + 730
 
 
-def profile_queries(declaration: ModelDeclaration) -> int:
+def profile_queries(declaration: AllSections) -> int:
     """How many queries count a window; more than ``MAX_QUERIES`` where a feature alone is too long."""
     queries, used, features = 1, 6000 + 4 * len(declaration.model), 0
     for feature in declaration.data.features:
@@ -97,13 +97,13 @@ def _place_bytes(feature: Feature) -> int:
     return place + len(",\n      \"\",  WHEN 200 THEN 'feature '") + 2 * name
 
 
-def snapshot_query_bytes(declaration: ModelDeclaration) -> int:
+def snapshot_query_bytes(declaration: AllSections) -> int:
     """Of the query that gathers a training set from one or two imports; each further one adds about 80 bytes."""
     columns = sum(len(f'"{f.name}", ') for f in declaration.data.features)
     return 6000 + 10 * len(declaration.model) + 12 * columns
 
 
-def snapshot_record_bytes(declaration: ModelDeclaration) -> int:
+def snapshot_record_bytes(declaration: AllSections) -> int:
     """Of the registry's record of a snapshot: the query, each column's type, and what its values are like."""
     described = 0
     for feature in declaration.data.features:
@@ -115,7 +115,7 @@ def snapshot_record_bytes(declaration: ModelDeclaration) -> int:
     return 2000 + described + snapshot_query_bytes(declaration)
 
 
-def window_record_bytes(declaration: ModelDeclaration) -> int:
+def window_record_bytes(declaration: AllSections) -> int:
     """Of the registry's record of a window: counts and drift of each feature, outcomes by score, reasons."""
     features = 0
     drift = len('"":{"adjusted_p_value":,"alarm":false,"days":31,"effect":,"moved":": 99.9% -> 99.9%","p_value":},')

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from everloop.model_file.prices import USD_PER_HOUR
 
 if TYPE_CHECKING:
-    from everloop.model_file.schema import ModelDeclaration, Rollout
+    from everloop.model_file.sections import AllSections, Rollout
 
 JOBS = {"none": 2, "after_gate": 4}
 """Training and evaluation; with a refit also its training and its check. All are on the same type of instance with the
@@ -27,17 +27,17 @@ HISTORY_LOOKS = 2000
 execution at 25,000; the rest is for everything else, and for tries that were repeated."""
 
 
-def jobs(declaration: ModelDeclaration) -> int:
+def jobs(declaration: AllSections) -> int:
     """How many jobs one run may start."""
     return JOBS[declaration.training.refit]
 
 
-def job_seconds(declaration: ModelDeclaration) -> int:
+def job_seconds(declaration: AllSections) -> int:
     """How long one job may take from its request to its end."""
     return declaration.training.max_minutes * 60 + START_UP_SECONDS
 
 
-def pipeline_seconds(declaration: ModelDeclaration) -> int:
+def pipeline_seconds(declaration: AllSections) -> int:
     """How long one execution may take: all jobs, every step held as long as it may be, the bake, and a day."""
     rollout = declaration.rollout
     steps = sum(step.minutes + rollout.guardrail.max_hold_minutes for step in rollout.steps)
@@ -50,19 +50,19 @@ def rollout_looks(rollout: Rollout) -> int:
     return sum(1 + math.ceil(rollout.guardrail.max_hold_minutes / step.minutes) for step in rollout.steps)
 
 
-def instance_usd_per_hour(declaration: ModelDeclaration) -> float | None:
+def instance_usd_per_hour(declaration: AllSections) -> float | None:
     """The declared price of the jobs' instance, or else the known one; None where there is neither."""
     declared = declaration.cost.instance_usd_per_hour
     return USD_PER_HOUR.get(declaration.training.instance_type) if declared is None else declared
 
 
-def training_run_usd(declaration: ModelDeclaration) -> float | None:
+def training_run_usd(declaration: AllSections) -> float | None:
     """What the instances of one training run cost when all jobs take all the time they may; None without a price."""
     price = instance_usd_per_hour(declaration)
     return None if price is None else price * jobs(declaration) * job_seconds(declaration) / 3600
 
 
-def runs_in_a_month(declaration: ModelDeclaration) -> int:
+def runs_in_a_month(declaration: AllSections) -> int:
     """The most training runs that the quota lets start in one month."""
     quota = declaration.retraining.quota
     return quota.runs * math.ceil(LONGEST_MONTH_DAYS / quota.days)

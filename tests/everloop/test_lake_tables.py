@@ -44,7 +44,7 @@ def test_a_label_has_the_columns_of_its_table() -> None:
 
 def test_history_has_the_columns_of_its_table() -> None:
     declaration = declare(binary_document())
-    assert lake_columns(declaration) == [name for name, _ in HISTORY.columns(declaration)]
+    assert lake_columns(declaration) == [name for name, _ in HISTORY.columns(declaration.data.features)]
 
 
 def test_no_feature_is_called_like_a_column_beside_it() -> None:

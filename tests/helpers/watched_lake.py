@@ -99,7 +99,7 @@ class WatchedLake:
         for macro in MACROS:
             self.connection.execute(macro)
         for table in TABLES:
-            columns = [f'"{name}" {DUCKDB_TYPES[kind]}' for name, kind in table.columns(self.declaration)]
+            columns = [f'"{name}" {DUCKDB_TYPES[kind]}' for name, kind in table.columns(self.declaration.data.features)]
             columns += [f'"{DATE}" VARCHAR'] if table.daily else []
             self.connection.execute(f'CREATE TABLE "{self.declaration.model}_{table.kind}" ({", ".join(columns)})')
 

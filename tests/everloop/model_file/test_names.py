@@ -107,7 +107,7 @@ def test_a_row_of_any_words_goes_the_whole_way(names: list[str]) -> None:
     contract = build_contract(declaration, accepted, ModelInputs.of(declaration))
     body = json.dumps({"instances": [{"train_id": "t1", **cells}]}).encode()
     assert rows_in_body(RequestParser(contract), body).num.tolist() == [[1.5] * len(declaration.data.numbers)]
-    columns = [{"Name": n, "Type": t} for n, t in PREDICTIONS.columns(declaration)]
+    columns = [{"Name": n, "Type": t} for n, t in PREDICTIONS.columns(declaration.data.features)]
     converted = convert([json.dumps(cells).encode()], columns_schema(columns), PLAIN)
     assert (converted.rows, converted.rejected) == (1, ())
 
