@@ -8,5 +8,5 @@ SERVICE = Service(
     package="localcloud.services.dynamodb",
     signing_name="dynamodb",
     backend="dynamodb",
-    hooks=("hook", "limits"),
+    hooks=("hook", "limits", "transactions", "answers"),
 )
