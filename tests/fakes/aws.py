@@ -14,6 +14,13 @@ import boto3
 # It gives boto3 what ``mock_aws`` answers through; a client made before would ask AWS.
 import moto.core  # noqa: F401
 
+from localcloud.services.dynamodb.answers import read_by_name
+from localcloud.services.dynamodb.transactions import keep_what_changes
+
+# As the local cloud has moto's DynamoDB: half of the time of these tests.
+keep_what_changes()
+read_by_name()
+
 
 def aws_client(service: str) -> Any:
     """A client for use inside ``mock_aws``."""
