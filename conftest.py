@@ -1,7 +1,13 @@
 """Loaded before any test."""
 
+from hypothesis import HealthCheck, settings
+
 # The folder localcloud/ has the package's name: pytest would take it for a namespace when it names the tests in it.
 import localcloud  # noqa: F401
+
+# How long an example takes says how busy the machine is. The rest stays as Hypothesis chooses it, in CI and elsewhere.
+settings.register_profile("whatever the machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("whatever the machine")
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
