@@ -7,7 +7,7 @@ import json
 import socket
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,8 +36,9 @@ class RunningCloud:
 
     def client(self, service: str, *, region_name: str = REGION, **credentials: str) -> Any:
         """A boto3 client, the operator's unless credentials are given."""
-        identity = credentials or self.daemon.operator.client_arguments()
-        return boto3.client(
+        identity: dict[str, Any] = credentials or self.daemon.operator.client_arguments()
+        connect: Callable[..., Any] = boto3.client
+        return connect(
             service,
             region_name=region_name,
             endpoint_url=self.daemon.endpoint,
@@ -56,7 +57,7 @@ class RunningCloud:
         principal = {"Service": service, "AWS": f"arn:aws:iam::{ACCOUNT_ID}:root"}
         trust = {"Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]}
         document = json.dumps({"Version": "2012-10-17", **trust})
-        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+        arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
         if statements:
             policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
             iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=policy)

@@ -63,7 +63,7 @@ def install(context: CloudContext) -> None:
         ) -> str:
             configurations = dict(zip(_CREATE_ARGUMENTS, more, strict=False)) | named
             destination = _checked_destination(context, delivery_stream_name, delivery_stream_type, configurations)
-            arn = original(self, region, delivery_stream_name, delivery_stream_type, *more, **named)
+            arn: str = original(self, region, delivery_stream_name, delivery_stream_type, *more, **named)
             stream = self.delivery_streams[delivery_stream_name]
             stream.__dict__[_BUFFER] = _Hidden(DeliveryBuffer(context, delivery_stream_name, destination, executor))
             return arn
@@ -100,6 +100,8 @@ def install(context: CloudContext) -> None:
 def close() -> None:
     """Deliver what is still buffered."""
     for _account, _region, backend in firehose_backends.iter_backends():
+        if not isinstance(backend, FirehoseBackend):
+            continue
         for name in list(backend.delivery_streams):
             try:
                 _buffer(backend, name).flush()
@@ -167,7 +169,8 @@ def _buffer(backend: FirehoseBackend, name: str) -> DeliveryBuffer:
     stream = backend.delivery_streams.get(name)
     if stream is None:
         raise ResourceNotFoundException(f"Firehose {name} under account {backend.account_id} not found.")
-    return stream.__dict__[_BUFFER].buffer
+    hidden: _Hidden = stream.__dict__[_BUFFER]
+    return hidden.buffer
 
 
 def _parse_parameters(self: FirehoseResponse, request: Any) -> None:

@@ -51,7 +51,7 @@ def _put_public_parameter(context: CloudContext, name: str, value: str) -> None:
     backend = ssm_backends[context.account_id][context.region]
     # PutParameter refuses names under /aws: only AWS itself writes them
     backend._parameters[name] = [
-        Parameter(
+        Parameter(  # type: ignore[abstract]  # moto makes parameters so too: CloudFormation asks for what is abstract
             account_id=context.account_id,
             name=name,
             value=value,

@@ -71,7 +71,7 @@ def install(context: CloudContext) -> None:
             _check(context, request, check_training_request, f"training-job/{request.get('TrainingJobName')}")
             with creating:
                 _refuse_used_name(self.sagemaker_backend.training_jobs, "training", request["TrainingJobName"])
-                answer = original(self)
+                answer: ActionResult = original(self)
                 record = self.sagemaker_backend.training_jobs[request["TrainingJobName"]]
                 job = TrainingJob(context, request, record.arn)
                 _follow(record, job, "training")
@@ -87,7 +87,7 @@ def install(context: CloudContext) -> None:
             _check(context, request, check_processing_request, f"processing-job/{request.get('ProcessingJobName')}")
             with creating:
                 _refuse_used_name(self.sagemaker_backend.processing_jobs, "processing", request["ProcessingJobName"])
-                answer = original(self)
+                answer: ActionResult = original(self)
                 record = self.sagemaker_backend.processing_jobs[request["ProcessingJobName"]]
                 job = ProcessingJob(context, request, record.arn)
                 _follow(record, job, "processing")
@@ -170,7 +170,8 @@ def _training_job(self: SageMakerResponse) -> TrainingJob:
     name = self._get_param("TrainingJobName")
     if name not in backend.training_jobs:
         raise SageMakerError("ValidationException", "Requested resource not found.")
-    return backend.training_jobs[name].job
+    job: TrainingJob = vars(backend.training_jobs[name])["job"]
+    return job
 
 
 def _processing_job(self: SageMakerResponse) -> ProcessingJob:
@@ -178,7 +179,8 @@ def _processing_job(self: SageMakerResponse) -> ProcessingJob:
     name = self._get_param("ProcessingJobName")
     if name not in backend.processing_jobs:
         raise SageMakerError("ValidationException", f"Could not find processing job {name!r}")
-    return backend.processing_jobs[name].job
+    job: ProcessingJob = vars(backend.processing_jobs[name])["job"]
+    return job
 
 
 def _describe_training(self: SageMakerResponse) -> ActionResult:

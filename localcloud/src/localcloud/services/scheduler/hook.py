@@ -220,7 +220,7 @@ def _moment(value: Any) -> datetime | None:
 def _input(schedule: Schedule, due: datetime, execution: str) -> str:
     """The target's Input with the context attributes filled in, or the event sent without one."""
     time = due.strftime("%Y-%m-%dT%H:%M:%SZ")
-    text = schedule.target.get("Input")
+    text: str | None = schedule.target.get("Input")
     if text is None:
         return json.dumps(
             {

@@ -52,7 +52,7 @@ def install(context: CloudContext) -> None:
     def forgetting(original: Any) -> Any:
         def init(self: Queue, *arguments: Any, **keywords: Any) -> None:
             original(self, *arguments, **keywords)
-            self.deleted_messages = DeletedReceipts(context.clock)
+            self.deleted_messages = DeletedReceipts(context.clock)  # type: ignore[assignment]  # all that moto asks of its set
 
         return init
 

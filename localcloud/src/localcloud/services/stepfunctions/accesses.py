@@ -30,7 +30,8 @@ def _state_machine_of_token(call: Call, token: str) -> str | None:
 
     for machine in list(get_backend(call.account, call.region).state_machines):
         for execution in list(machine.executions):
-            env = execution.exec_worker.env if execution.exec_worker else None
+            worker = getattr(execution, "exec_worker", None)  # what moto's interpreter adds to its executions
+            env = worker.env if worker else None
             if env is not None and env.callback_pool_manager.get(token) is not None:
                 return machine.arn
     return None

@@ -53,7 +53,7 @@ def _named(error_name: str | None) -> ErrorName:
 
 
 def _start_branch(original: Any) -> Any:
-    def start(self: BranchWorker) -> None:
+    def start(self: Any) -> None:
         self.baton = current_baton().sibling()
         original(self)
 
@@ -61,7 +61,7 @@ def _start_branch(original: Any) -> Any:
 
 
 def _make_worker(original: Any) -> Any:
-    def init(self: IterationWorker, *arguments: Any, **keywords: Any) -> None:
+    def init(self: Any, *arguments: Any, **keywords: Any) -> None:
         original(self, *arguments, **keywords)
         self.baton = current_baton().sibling()
 
