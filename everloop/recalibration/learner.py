@@ -41,8 +41,9 @@ LEAVE_FLOOR = 0.05
 FULL_ROWS = 50
 """Rows from which on a window counts as a whole one; fewer count in proportion."""
 
-RATE, SHARE = 5.0, 0.003
-"""How fast lines win from each other, and how much of the weight is dealt out evenly at each window."""
+RATE, SHARE = 8.0, 0.003
+"""How fast lines win from each other, where labels are not late (the rate is shared by delay + 1 windows), and how much
+of the weight is dealt out evenly at each window."""
 
 LEAST_WEIGHT = 1e-4
 """A line of less than this is not served."""
@@ -161,7 +162,8 @@ def _judged(state: State, window: int, sums: Sums) -> State:
     turn = forecast.window % (state.delay + 1)
     odds = list(state.leave)
     odds[turn] = _rounded(leave_odds_after(odds[turn], float(leave), float(adapt), full, LEAVE_FLOOR))
-    return replace(state, weights=rounded(shared(state.weights, each, RATE * full, SHARE)), leave=tuple(odds))
+    rate = full * RATE / (state.delay + 1)
+    return replace(state, weights=rounded(shared(state.weights, each, rate, SHARE)), leave=tuple(odds))
 
 
 def _fitted(state: State, sums: Sums) -> State:
