@@ -26,7 +26,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +36,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "models" / "flight_delay")]
+sys.path.insert(0, str(ROOT))
 
-import prepare  # noqa: E402
-import refit  # noqa: E402
-import train  # noqa: E402
-
+from benchmarks import refit  # noqa: E402
 from everloop.model_file.reader import read_model_file  # noqa: E402
 from everloop.recalibration.calibration import Calibration, Part, identity  # noqa: E402
 from everloop.recalibration.learner import LEAVE_FLOOR, calibration, learn, start  # noqa: E402
 from everloop.recalibration.state import Limits, State  # noqa: E402
 from everloop.recalibration.sums import LogOddsSums  # noqa: E402
+from models.flight_delay import prepare, train  # noqa: E402
 
 HISTORY_DAYS, TEST_DAYS, EVERY_DAYS, SELDOM_DAYS = 56, 7, 14, 56
 POLICIES = {"every 14 days": EVERY_DAYS, "every 56 days": SELDOM_DAYS, "never": None}
-STARTS = ("predecessor", "nothing", "test days")
+STARTS = ("predecessor", "nothing", "test days", "both")
 FIXED_DAYS = (7, 14, 28, 56, None)
 LIMITS = Limits(max_shift=8.0)
 FLIGHTS = "flights"
@@ -171,7 +169,7 @@ def learned(served: Served, delay: int, begin: str) -> Iterator[np.ndarray]:
     state, coming = start("log_odds", delay, LIMITS), [identity("log_odds")] * (delay + 1)
     for day, (scores, outcomes) in enumerate(zip(served.scores, served.outcomes, strict=True)):
         if day in served.tested and begin != "predecessor":
-            state = begun(served.tested[day], day, delay, begin)
+            state = begun(served.tested[day], day, delay, state if begin == "both" else None, begin)
             # Until the first of its own days is labelled it is served with what it begins with.
             coming[day:] = [calibration(state)] * (delay + 1)
         yield coming[day].apply(scores)
@@ -180,13 +178,18 @@ def learned(served: Served, delay: int, begin: str) -> Iterator[np.ndarray]:
         coming.append(calibration(state))
 
 
-def begun(tested: tuple[list[np.ndarray], list[np.ndarray]], day: int, delay: int, begin: str) -> State:
-    """The state that a new model begins with."""
+def begun(
+    tested: tuple[list[np.ndarray], list[np.ndarray]], day: int, delay: int, before: State | None, begin: str
+) -> State:
+    """The state that a new model begins with: of its test days the lines, of its predecessor the weights."""
     state = start("log_odds", delay, LIMITS)
-    if begin == "test days":
-        for before, (scores, outcomes) in enumerate(zip(*tested, strict=True), start=day - TEST_DAYS):
-            state = learn(state, before, LogOddsSums.of_rows(scores, outcomes))
-    return state
+    if begin != "nothing":
+        for earlier, (scores, outcomes) in enumerate(zip(*tested, strict=True), start=day - TEST_DAYS):
+            state = learn(state, earlier, LogOddsSums.of_rows(scores, outcomes))
+    if before is None:
+        return state
+    newest = replace(state.forecasts[-1], weights=before.weights)
+    return replace(state, weights=before.weights, leave=before.leave, forecasts=(newest,))
 
 
 def recalibrated(served: Served, days: int | None, part: float, delay: int) -> list[np.ndarray]:
@@ -275,8 +278,8 @@ def history(name: str, shuffled: bool, seed: int, data: Path) -> History:
     return History(name, outcomes, day, fit_first)
 
 
-Rows = tuple[Any, np.ndarray, np.ndarray, Callable[[Any, np.ndarray], refit.Classifier]]
-"""Features, targets, days, and what fits a model."""
+Rows = tuple[Any, np.ndarray, np.ndarray, Callable[[Any, np.ndarray], Any]]
+"""Features, targets, days, and what fits a classifier."""
 
 
 def public(name: str, seed: int, data: Path) -> Rows:
@@ -295,7 +298,7 @@ def flights(seed: int) -> Rows:
     time_of = frame[declared.data.time]
     day = (time_of - time_of.iloc[0].floor("D")).dt.days.to_numpy()
     features = frame[[feature.name for feature in declared.data.features]]
-    parameters = dict(declared.training.parameters)
+    parameters = {name: value for name, value in declared.training.parameters.items() if not isinstance(value, str)}
     target = frame[declared.data.target].to_numpy(int)
     return features, target, day, lambda x, y: train.train(x, y, seed=seed, parameters=parameters)
 

@@ -119,6 +119,25 @@ def learn(state: State, window: int, sums: Sums) -> State:
     return _with_forecast(replace(state, window=window))
 
 
+def succeed(state: State, delay: int, limits: Limits) -> State:
+    """What a promoted version begins with: what was learned of the one before it, under its own declaration.
+
+    A successor is wrong in much the same way, and the weights say how fast the stream turns: measured, nothing else
+    that a version may begin with is better (benchmarks/recalibration.md). The bound goes on over the promotion.
+
+    Raises
+    ------
+    StateFormatError
+        As :func:`start`.
+    """
+    if (delay, limits) == (state.delay, state.limits):
+        return state
+    fresh = start(state.kind, delay, limits)
+    # The guards take other turns now: each is as careful as the most careful one was.
+    taken = replace(state, delay=delay, limits=limits, leave=(max(state.leave),) * len(fresh.leave), forecasts=())
+    return taken if taken.window is None else _with_forecast(taken)
+
+
 def calibration(state: State) -> Calibration:
     """What is to be served from now on."""
     if not state.forecasts:

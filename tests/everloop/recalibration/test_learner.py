@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from everloop.recalibration.calibration import LONGEST_TEXT, Calibration, Kind, identity
 from everloop.recalibration.exceptions import StateFormatError, SumsDifferError, WindowOutOfOrderError
-from everloop.recalibration.learner import FULL_ROWS, LEAVE_FLOOR, calibration, learn, start
+from everloop.recalibration.learner import FULL_ROWS, LEAVE_FLOOR, calibration, learn, start, succeed
 from everloop.recalibration.mixture import leave_weight
 from everloop.recalibration.state import LONGEST_DELAY, Limits, State
 from everloop.recalibration.sums import LogOddsSums, Sums, ValueSums
@@ -320,6 +320,36 @@ def test_the_bound_holds_for_values_with_wild_outcomes(outlier: float) -> None:
             state = learn(state, window, ValueSums.of_rows(s, y, CENTER))
             served = calibration(state)
         assert worst_stretch(excesses) <= BOUND + ROUNDING
+
+
+def test_a_successor_begins_with_what_was_learned_under_its_own_declaration() -> None:
+    *_, state = states("log_odds", 1, 40)
+    assert succeed(state, state.delay, state.limits) is state
+    tight = Limits(max_shift=0.5, least_slope=0.9, most_slope=1.1)
+    taken = succeed(state, 3, tight)
+    assert (taken.delay, taken.window, taken.weights.tolist()) == (3, state.window, state.weights.tolist())
+    assert taken.leave == (max(state.leave),) * 4
+    assert all(0.9 <= part.slope <= 1.1 for part in calibration(taken).parts)
+    grid = np.array([0.1, 0.5, 0.9])
+    moved = np.log(calibration(taken).apply(grid) / (1 - calibration(taken).apply(grid))) - np.log(grid / (1 - grid))
+    assert (np.abs(moved) <= 0.5 + 1e-6).all()
+    nothing = succeed(start("log_odds", 0, LIMITS), 2, tight)
+    assert nothing.to_document() == start("log_odds", 2, tight).to_document()
+
+
+@pytest.mark.parametrize("nature", [against, traps, wild], ids=lambda n: n.__name__)
+def test_the_bound_goes_on_over_promotions_with_other_limits(nature: Nature) -> None:
+    rng = np.random.default_rng(6)
+    state, served, excesses = start("log_odds", 0, LIMITS), identity("log_odds"), []
+    for window in range(160):
+        if window % 40 == 39:
+            state = succeed(state, 0, Limits(max_shift=3.0 + window / 100))
+            served = calibration(state)
+        rows = nature(rng, window, served)
+        excesses.append(excess(served, rows))
+        state = learn(state, window, LogOddsSums.of_rows(*rows))
+        served = calibration(state)
+    assert worst_stretch(excesses) <= BOUND + ROUNDING
 
 
 def test_sums_of_another_kind_are_refused() -> None:
