@@ -58,6 +58,27 @@ def localcloud(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=clean)
 
 
+def test_after_a_cloud_is_down_the_next_begins_anew(assembly: Path, state: Path) -> None:
+    # GIVEN a cloud that was up and is down, and its cache
+    localcloud("up", assembly, "--state", state, "--port", free_port())
+    localcloud("down", "--state", state)
+    (state / "cache" / "layers").mkdir(parents=True, exist_ok=True)
+    (state / "objects" / "left").mkdir(parents=True, exist_ok=True)
+    # WHEN the next is brought up
+    up = localcloud("up", assembly, "--state", state, "--port", free_port())
+    # THEN all is made again, nothing of the one before is there, and the cache is
+    assert up.returncode == 0, up.stderr
+    assert "Post: create Letters (AWS::SQS::Queue)" in up.stderr
+    assert not (state / "objects" / "left").exists()
+    assert (state / "cache" / "layers").is_dir()
+
+
+def test_a_directory_that_was_no_clouds_keeps_what_is_in_it(assembly: Path, state: Path) -> None:
+    (state / "letters").mkdir(parents=True)
+    assert localcloud("up", assembly, "--state", state, "--port", free_port()).returncode == 0
+    assert (state / "letters").is_dir()
+
+
 def test_an_assembly_comes_up_with_one_command_and_is_there(assembly: Path, state: Path) -> None:
     # WHEN it is brought up, twice
     up = localcloud("up", assembly, "--state", state, "--port", free_port())

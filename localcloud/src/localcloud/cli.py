@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -31,12 +32,13 @@ def _up(options: argparse.Namespace) -> int:
             f"{options.assembly} is no cloud assembly (it has no manifest.json)",
             "give the folder that `cdk synth` wrote",
         )
+    cache = options.cache or options.state / "cache"
     running = daemon.find(options.state)
     was_running = running is not None
+    if running is None:
+        _remove_what_is_left(options.state, cache)
     try:
-        running = running or daemon.start(
-            options.port, options.state, options.cache or options.state / "cache", settings=options.settings
-        )
+        running = running or daemon.start(options.port, options.state, cache, settings=options.settings)
         outputs = _deploy(running, options)
     except daemon.CloudNotStartedError as error:
         return _fail(str(error), "mend what the log says; where the port is taken, --port N takes another one")
@@ -50,6 +52,22 @@ def _up(options: argparse.Namespace) -> int:
     print(f"the local cloud answers at {running.endpoint}; point a shell at it with")
     print(f'  eval "$(localcloud env --state {shlex.quote(str(options.state))})"')
     return 0
+
+
+def _remove_what_is_left(state: Path, cache: Path) -> None:
+    """Remove what a cloud that is gone has left, but for its cache: its stacks are nowhere any more.
+
+    A directory without a cloud's log is none of a cloud's, and is left alone.
+    """
+    if not (state / daemon.LOG_FILE).is_file():
+        return
+    for path in state.iterdir():
+        if cache.resolve() in (path.resolve(), *path.resolve().parents) or path.resolve() in cache.resolve().parents:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _deploy(running: daemon.RunningCloud, options: argparse.Namespace) -> Any:
