@@ -54,7 +54,7 @@ def keep_what_changes() -> None:
 
 def _copy(table: Table, memo: dict[int, Any]) -> Table:
     """A copy of a table; what a transaction copies has the very items, of which none changes any more."""
-    copied = table.__class__.__new__(table.__class__)
+    copied: Table = object.__new__(type(table))  # not by moto, which keeps what it makes
     memo[id(table)] = copied
     for name, value in vars(table).items():
         same = name == "items" and _within_transaction.get()
