@@ -17,6 +17,8 @@ from everloop.infra.pipeline_definition import pipeline_definition
 from support.running_cloud import RunningCloud, running_cloud
 from tests.helpers.declarations import binary_document, declare
 
+pytestmark = pytest.mark.xdist_group("pipeline")
+
 START = datetime(2026, 1, 5, tzinfo=UTC)
 DECLARATION = declare(binary_document())
 REASONS = [{"code": "error_rate", "sentence": "9 of 10 requests failed"}]

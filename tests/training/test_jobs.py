@@ -26,6 +26,8 @@ from everloop.serving.contract import ServingContract
 from everloop.serving.scorer import Scorer
 from tests.training.scenes import CLASSIFIER, REGRESSOR, Jobs, classification, regression, rows, write_parts
 
+pytestmark = pytest.mark.xdist_group("jobs")
+
 KEYS = {
     "aws_access_key_id": "test",
     "aws_secret_access_key": "test",

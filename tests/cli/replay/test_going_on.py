@@ -18,6 +18,8 @@ from tests.loop.models import BAKERY, BAKERY_DOCUMENT, BAKERY_SCRIPT, ROOT, writ
 
 pytestmark = pytest.mark.xdist_group("going_on")
 
+pytestmark = pytest.mark.xdist_group("going on")
+
 DAYS, HISTORY_DAYS, FEW_DAYS = 22, 9, 9
 """Of the first days only one shop of three tells its sales: a test part of five such days has 120 rows."""
 
