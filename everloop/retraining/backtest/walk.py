@@ -45,7 +45,8 @@ class Walk:
     policy : str
     serving : tuple of int
         The model of each window.
-    retrainings : int
+    retrained : tuple of int
+        The windows before which it trained.
     loss : float array, shape (windows,)
         What callers lost in each window.
     excess : float
@@ -58,11 +59,16 @@ class Walk:
 
     policy: str
     serving: tuple[int, ...]
-    retrainings: int
+    retrained: tuple[int, ...]
     loss: np.ndarray
     excess: float
     cost: float
     actions: tuple[tuple[int, Action], ...] = ()
+
+    @property
+    def retrainings(self) -> int:
+        """How often it trained."""
+        return len(self.retrained)
 
 
 def walk(history: History, policy: Policy, cost: float, *, cooldown: int = 1) -> Walk:
@@ -87,7 +93,7 @@ def walk(history: History, policy: Policy, cost: float, *, cooldown: int = 1) ->
             serving, since = action.model, now
             actions.append((now, action))
         models.append(serving)
-    return _told(history, policy.name, models, len(trained) - 1, cost, tuple(actions))
+    return _told(history, policy.name, models, trained[1:], cost, tuple(actions))
 
 
 def optimum(history: History, cost: float) -> Walk:
@@ -108,17 +114,17 @@ def optimum(history: History, cost: float) -> Walk:
     while start < windows:
         models += [start] * int(following[start] - start)
         start = int(following[start])
-    return _told(history, "hindsight optimum", models, len(set(models)) - 1, cost, ())
+    return _told(history, "hindsight optimum", models, tuple(sorted(set(models)))[1:], cost, ())
 
 
 def _told(
     history: History,
     name: str,
     models: list[int],
-    retrainings: int,
+    retrained: tuple[int, ...],
     cost: float,
     actions: tuple[tuple[int, Action], ...],
 ) -> Walk:
     loss = history.served.by_window[models, np.arange(history.windows)]
     excess = float((loss - history.fresh).sum())
-    return Walk(name, tuple(models), retrainings, loss, excess, excess + cost * retrainings, actions)
+    return Walk(name, tuple(models), retrained, loss, excess, excess + cost * len(retrained), actions)
