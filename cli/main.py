@@ -21,6 +21,7 @@ COMMANDS = {
     "init": "everloop.cli.commands.init:init",
     "check": "everloop.cli.commands.check:check",
     "try": "everloop.cli.commands.try_:try_",
+    "backtest": "everloop.cli.commands.backtest:backtest",
     "data": "everloop.cli.commands.data:data",
     "train": "everloop.cli.commands.train:train",
     "predict": "everloop.cli.commands.predict:predict",

@@ -101,11 +101,11 @@ def try_file(
     except DatasetError as error:
         raise RefusedDataError(str(error), f"{file_remedy(error, declaration)}; {NOTHING_TRAINED}") from error
     if skip_refused:
-        frame = _good_rows(declaration, frame, say)
+        frame = good_rows(declaration, frame, say)
     return try_model(declaration, model_folder, frame, place=str(file), say=say, out=out)
 
 
-def _good_rows(declaration: ModelDeclaration, frame: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame:
+def good_rows(declaration: ModelDeclaration, frame: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame:
     """The rows that break no rule, where there are some; where there are none, all of them, to be refused."""
     check = check_history(frame, declaration, datetime.now(UTC))
     if not check.refused or not len(check.accepted):
@@ -147,13 +147,13 @@ def try_model(
     TrialFailedError
         The training or the evaluation failed; the message is the job's own.
     """
-    _need_the_packages_of_jobs()
+    need_the_packages_of_jobs()
     with tempfile.TemporaryDirectory(prefix="everloop-try-") as scratch:
         folder, watch = Path(scratch), _Stopwatch()
         say("holding the rows against the contract")
         parts = _snapshot(declaration, frame, place, now or datetime.now(UTC))
         watch.lap("contract")
-        code = _unpack_code(model_folder, folder / "code")
+        code = unpack_code(model_folder, folder / "code")
         _store(parts, folder)
         say(f"training on {number_of(len(parts.train), 'row')}, up to {parts.snapshot.boundary}")
         _train(folder, code, say)
@@ -178,7 +178,14 @@ def try_model(
     )
 
 
-def _need_the_packages_of_jobs() -> None:
+def need_the_packages_of_jobs() -> None:
+    """Find the packages that jobs run with, before anything else is done.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Naming the one that is not installed.
+    """
     for name in ("onnx", "onnxruntime", "sklearn"):
         if importlib.util.find_spec(name) is None:
             raise ModuleNotFoundError(f"no module named {name}", name=name)
@@ -220,7 +227,7 @@ def _store(parts: SnapshotParts, folder: Path) -> None:
         (target / "part-0.parquet").write_bytes(parquet_bytes(table))
 
 
-def _unpack_code(model_folder: Path, target: Path) -> Path:
+def unpack_code(model_folder: Path, target: Path) -> Path:
     """The code archive of both jobs, unpacked; it is packaged by the program that a synthesis packages it with."""
     command = [
         sys.executable,
@@ -244,10 +251,10 @@ def _train(folder: Path, code: Path, say: Callable[[str], None]) -> None:
         "SM_MODEL_DIR": model,
         "SM_OUTPUT_DIR": output,
     }
-    lines, status = _run([sys.executable, "train_entry.py"], code, variables, say)
+    lines, status = run_job([sys.executable, "train_entry.py"], code, variables, say)
     if status:
         raise TrialFailedError(
-            f"the training failed: {_told(output / 'failure', lines)}",
+            f"the training failed: {told_failure(output / 'failure', lines)}",
             "mend the script or the declaration, and try again; a training run would end the same way",
         )
     with tarfile.open(folder / "model.tar.gz", "w:gz", compresslevel=1) as archive:
@@ -267,18 +274,18 @@ def _evaluate(folder: Path, code: Path, parts: SnapshotParts, say: Callable[[str
         "message": message,
     }
     options = [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
-    lines, status = _run(
+    lines, status = run_job(
         [sys.executable, "-m", "everloop.training.evaluate", *options], code, {"PYTHONPATH": code}, say
     )
     if status:
         raise TrialFailedError(
-            f"the evaluation failed: {_told(message, lines)}",
+            f"the evaluation failed: {told_failure(message, lines)}",
             "mend the script or the declaration, and try again; a training run would end the same way",
         )
     return Report.from_json((output / "report.json").read_bytes())
 
 
-def _run(
+def run_job(
     command: list[str], code: Path, variables: Mapping[str, Any], say: Callable[[str], None]
 ) -> tuple[list[str], int]:
     """Run a job's program in the unpacked archive; its lines, each told as it comes, and its exit status."""
@@ -300,7 +307,7 @@ def _run(
     return lines, process.returncode
 
 
-def _told(file: Path, lines: list[str]) -> str:
+def told_failure(file: Path, lines: list[str]) -> str:
     """Why a job failed: what it wrote for SageMaker to show, or the end of what it printed."""
     if file.is_file():
         return file.read_text(encoding="utf-8", errors="replace").strip()

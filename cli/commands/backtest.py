@@ -1,0 +1,112 @@
+"""``everloop backtest``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from everloop.cli.operations.backtest import backtest_file
+from everloop.cli.operations.backtest_page import page
+from everloop.cli.operations.backtest_results import Backtest
+from everloop.cli.operations.backtest_shape import Knobs
+from everloop.cli.operations.declarations import find_declaration
+from everloop.cli.options import file_format_options, json_option, model_argument, models_directory_option
+from everloop.cli.output import Output
+from everloop.dataset.file_format import FileFormat
+
+
+@click.command("backtest")
+@model_argument
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="CSV or Parquet with the declared columns.",
+)
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with pictures there.")
+@click.option("--window-days", type=click.IntRange(1), help="A window's length. [about forty windows, whole weeks]")
+@click.option("--history-days", type=click.IntRange(1), help="Days before the first window. [a fifth of all]")
+@click.option("--test-days", type=click.IntRange(0), help="Newest days no model learns from. [none with a refit]")
+@click.option("--cooldown-days", type=click.FloatRange(0), help="Between two trainings. [a window]")
+@click.option(
+    "--retraining-cost",
+    type=click.FloatRange(0, min_open=True),
+    help="In the currency of problem.value [cost.max_training_run_usd]; in losses of a window without prices. [0.1]",
+)
+@click.option("--rows", type=click.IntRange(1000), default=100_000, show_default=True, help="Most rows to use.")
+@click.option("--probe-rows", type=click.IntRange(100), default=5_000, show_default=True, help="Most rows of a probe.")
+@click.option("--skip-refused", is_flag=True, help="Leave bad rows out.")
+@file_format_options()
+@models_directory_option
+@json_option
+def backtest(
+    model: str,
+    data: Path,
+    html: Path | None,
+    window_days: int | None,
+    history_days: int | None,
+    test_days: int | None,
+    cooldown_days: float | None,
+    retraining_cost: float | None,
+    rows: int,
+    probe_rows: int,
+    skip_refused: bool,
+    file_format: FileFormat,
+    models_directory: Path,
+    as_json: bool,
+) -> None:
+    """Find out when retraining MODEL would have paid, on the rows of a file: on this machine, without any cloud.
+
+    The file is cut into windows. The model's own program is trained at the start of each, and every model answers all
+    later windows. Each policy of retraining then walks through the history, with and without daily recalibration. The
+    newest third of the windows is held back: what is recommended was chosen without it.
+    """
+    output = Output(as_json)
+    declaration = find_declaration(model, models_directory)
+    knobs = Knobs(window_days, history_days, test_days, cooldown_days, retraining_cost, rows, probe_rows)
+    found = backtest_file(
+        declaration,
+        models_directory / model,
+        data,
+        file_format,
+        knobs=knobs,
+        say=output.note,
+        skip_refused=skip_refused,
+    )
+    output.document(found)
+    _tell(output, found)
+    if html is not None:
+        html.write_text(page(found), encoding="utf-8")
+        output.note(f"the page is {html}")
+
+
+def _tell(output: Output, found: Backtest) -> None:
+    shape = found.shape
+    for recalibrated in (True, False):
+        ordered = sorted((r for r in found.policies if r.recalibrated == recalibrated), key=lambda r: r.cost)
+        output.table(
+            f"{shape.windows} windows of {shape.window_days} days, {'recalibrated daily' if recalibrated else 'not'}"
+            f"{'' if recalibrated else ' recalibrated'}; a retraining costs {found.retraining_cost:.4g} {found.unit}",
+            ["policy", "retrainings", found.metric, f"cost, {found.unit}", "over hindsight", "held back"],
+            [
+                (
+                    r.policy,
+                    r.retrainings,
+                    f"{r.metric:.4f}",
+                    f"{r.cost:.5g}",
+                    "" if r.over_hindsight is None else f"{r.over_hindsight:.2f}",
+                    f"{r.held_back:.5g}",
+                )
+                for r in ordered
+            ],
+        )
+    output.say("For model.yaml:")
+    for line in found.recommendation.lines:
+        output.say(f"  {line}")
+    for reason in found.recommendation.reasons:
+        output.say(f"- {reason}")
+    output.say("What this can't know:")
+    for sentence in found.not_known:
+        output.say(f"- {sentence}")
+    output.say(f"{found.model}: {found.seconds:.0f} s")

@@ -1,0 +1,139 @@
+"""Backtest policies of retraining on a history: on this machine, with the model's own program, without any cloud."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from everloop.cli.exceptions import RefusedDataError
+from everloop.cli.operations.backtest_results import Answers, Backtest, evaluate
+from everloop.cli.operations.backtest_shape import Knobs, Shape, cut
+from everloop.cli.operations.history import file_remedy, told
+from everloop.cli.operations.trial import (
+    TrialFailedError,
+    good_rows,
+    need_the_packages_of_jobs,
+    run_job,
+    told_failure,
+    unpack_code,
+)
+from everloop.dataset.exceptions import DatasetError
+from everloop.dataset.file_format import FileFormat
+from everloop.dataset.frame_contract import check_history
+from everloop.dataset.history_file import read_history_file
+from everloop.dataset.lake import parquet_bytes, to_lake_frame
+from everloop.model_file import ModelDeclaration
+from everloop.retraining.backtest.timeline import Timeline
+
+NOTHING_TESTED = "nothing was tested; `everloop docs data-formats` says what is taken"
+
+
+def backtest_file(
+    declaration: ModelDeclaration,
+    model_folder: Path,
+    file: Path,
+    file_format: FileFormat | None = None,
+    *,
+    knobs: Knobs,
+    say: Callable[[str], None],
+    skip_refused: bool = False,
+) -> Backtest:
+    """Backtest on the rows of a file.
+
+    Raises
+    ------
+    RefusedDataError
+        The file breaks the data contract, or is too short for any window.
+    TrialFailedError
+        The model's program failed, as it would in a training run.
+    """
+    try:
+        frame = read_history_file(file, declaration, file_format, note=say)
+    except DatasetError as error:
+        raise RefusedDataError(str(error), f"{file_remedy(error, declaration)}; {NOTHING_TESTED}") from error
+    if skip_refused:
+        frame = good_rows(declaration, frame, say)
+    return backtest_frame(declaration, model_folder, frame, place=str(file), knobs=knobs, say=say)
+
+
+def backtest_frame(
+    declaration: ModelDeclaration,
+    model_folder: Path,
+    frame: pd.DataFrame,
+    *,
+    place: str,
+    knobs: Knobs,
+    say: Callable[[str], None],
+) -> Backtest:
+    """Backtest on the rows of a frame; raises as :func:`backtest_file`."""
+    need_the_packages_of_jobs()
+    started = time.monotonic()
+    say("holding the rows against the contract")
+    rows = _labelled(declaration, frame, place)
+    taken = _sample(rows, knobs.most_rows, declaration.training.seed)
+    shape = cut(declaration, rows, len(taken), knobs, place)
+    say(
+        f"{shape.windows} windows of {shape.window_days} days from {shape.date(0)} on, "
+        f"{shape.rows_taken:,} of {shape.rows:,} labelled rows"
+    )
+    answers = _train(model_folder, taken, shape, knobs, say)
+    say("walking through the policies")
+    found = evaluate(declaration, taken, shape, answers, knobs)
+    return replace(found, seconds=round(time.monotonic() - started, 1))
+
+
+def _labelled(declaration: ModelDeclaration, frame: pd.DataFrame, place: str) -> pd.DataFrame:
+    check = check_history(frame, declaration, datetime.now(UTC))
+    if check.violations:
+        remedy = "mend the file, or the declaration, or leave the bad rows out: --skip-refused"
+        raise RefusedDataError(f"{place} breaks the data contract\n{told(check)}", remedy)
+    rows = to_lake_frame(check.accepted, declaration)
+    rows = rows[rows["label"].notna()].reset_index(drop=True)
+    if rows.empty:
+        raise RefusedDataError(f"{place} has no labelled row", "bring a file with outcomes")
+    return rows
+
+
+def _sample(rows: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+    if len(rows) <= most:
+        return rows
+    chosen = np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))
+    return rows.iloc[chosen].reset_index(drop=True)
+
+
+def _train(model_folder: Path, rows: pd.DataFrame, shape: Shape, knobs: Knobs, say: Callable[[str], None]) -> Answers:
+    with tempfile.TemporaryDirectory(prefix="everloop-backtest-") as scratch:
+        folder = Path(scratch)
+        code = unpack_code(model_folder, folder / "code")
+        (folder / "rows").mkdir()
+        (folder / "rows" / "part-0.parquet").write_bytes(parquet_bytes(rows))
+        options = {
+            "rows": folder / "rows",
+            "output": folder / "output",
+            "history-days": shape.history_days,
+            "window-days": shape.window_days,
+            "lag-days": shape.lag_days,
+            "test-days": shape.test_days,
+            "probe-rows": knobs.probe_rows,
+        }
+        arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+        command = [sys.executable, "-m", "everloop.training.backtest", *arguments]
+        # A learner's threads that spin while they wait would slow each other down on a machine that does more.
+        variables = {"PYTHONPATH": code, "OMP_WAIT_POLICY": "PASSIVE"}
+        lines, status = run_job(command, code, variables, say)
+        if status:
+            raise TrialFailedError(
+                f"the training failed: {told_failure(folder / 'output' / 'failure', lines)}",
+                "mend the script or the declaration; `everloop try` trains one model in the same way",
+            )
+        with np.load(folder / "output" / "scores.npz") as kept:
+            timeline = Timeline(kept["target"], kept["day"], shape.history_days, shape.window_days, shape.lag_days)
+            return Answers(timeline, kept["model"], kept["probe"])

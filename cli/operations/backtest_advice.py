@@ -1,0 +1,158 @@
+"""What a backtest recommends, how sure that is, and what it can't know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from everloop.cli.operations.backtest_shape import Knobs, Shape
+from everloop.model_file import ModelDeclaration
+from everloop.retraining.backtest.judgement import Judgement, judge
+from everloop.retraining.backtest.money import best_threshold, prices_decisions
+from everloop.retraining.backtest.walk import Walk
+
+NOTED_DISTANCE = 0.05
+"""Of the declared threshold from the one that costs least."""
+
+
+@dataclass(frozen=True)
+class PolicyResult:
+    """What a policy cost.
+
+    Attributes
+    ----------
+    recalibrated : bool
+        Whether scores were recalibrated daily.
+    metric : float
+        The mean loss of a row.
+    cost : float
+        What predictions and retrainings cost, in the unit of the backtest.
+    excess : float
+        That, less what a model costs that is always new and recalibrated.
+    over_hindsight : float or None
+        The excess over that of the cheapest retrainings there could have been; None where these cost next to nothing.
+    held_back : float
+        The cost in the part that was held back.
+    """
+
+    policy: str
+    recalibrated: bool
+    retrainings: int
+    metric: float
+    cost: float
+    excess: float
+    over_hindsight: float | None
+    held_back: float
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What to write into ``model.yaml``, why, and how sure that is."""
+
+    lines: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+def recommend(
+    declaration: ModelDeclaration,
+    shape: Shape,
+    walks: Sequence[Walk],
+    judgement: Judgement,
+    cost: float,
+    unit: str,
+    results: Sequence[PolicyResult],
+) -> Recommendation:
+    """What the history speaks for: of what ``model.yaml`` can say, the schedule that cost least in the first part.
+
+    Parameters
+    ----------
+    walks : sequence of Walk
+        Of recalibrated scores.
+    judgement : Judgement
+        Over all policies.
+    """
+    days_of = {w.policy: _schedule_days(w.policy, shape) for w in walks if _is_schedule(w.policy)}
+    schedules = judge(walks, cost, list(days_of))
+    until = shape.date(judgement.first_held_back)
+    reasons = [f"Of all schedules, {_named(schedules.chosen)} cost least up to {until}."]
+    reasons += [_compared(schedules, other, unit) for other in ("never", "always") if other in schedules.against]
+    if judgement.chosen != schedules.chosen:
+        reasons.append(
+            f"Of all policies, {_named(judgement.chosen)} cost least there; model.yaml has no such trigger. "
+            + _compared(judgement, schedules.chosen, unit)
+        )
+    off, on = (_found(results, schedules.chosen, recalibrated) for recalibrated in (False, True))
+    reasons.append(
+        f"With the schedule, recalibrating daily {'saves' if on.cost < off.cost else 'costs'} "
+        f"{abs(on.cost - off.cost):.4g} {unit} over all windows; the loss of a row goes from {off.metric:.4f} to "
+        f"{on.metric:.4f}."
+    )
+    classes = declaration.problem.type == "binary_classification"
+    threshold = best_threshold(declaration.problem.value) if classes else None
+    if threshold is not None and abs(threshold - declaration.serving.threshold) > NOTED_DISTANCE:
+        reasons.append(
+            f"By problem.value, {threshold:.2f} is the threshold that costs least. serving.threshold is "
+            f"{declaration.serving.threshold:g}, and all money here is counted with that."
+        )
+    return Recommendation(_lines(declaration, days_of[schedules.chosen]), tuple(reasons))
+
+
+def _is_schedule(policy: str) -> bool:
+    return policy in ("never", "always") or policy.startswith("every ")
+
+
+def _schedule_days(policy: str, shape: Shape) -> int | None:
+    """The interval in days; None for no schedule."""
+    if policy == "never":
+        return None
+    return shape.window_days * (1 if policy == "always" else int(policy.split()[1]))
+
+
+def _lines(declaration: ModelDeclaration, days: int | None) -> tuple[str, ...]:
+    if days is None:
+        return ("retraining:", "  # without schedule_days: no schedule paid on this history")
+    cooldown = min(declaration.retraining.cooldown_days, days)
+    return "retraining:", f"  schedule_days: {days}", f"  cooldown_days: {cooldown:g}"
+
+
+def _found(results: Sequence[PolicyResult], policy: str, recalibrated: bool) -> PolicyResult:
+    return next(r for r in results if (r.policy, r.recalibrated) == (policy, recalibrated))
+
+
+def _named(policy: str) -> str:
+    names = {"never": "never retraining", "always": "retraining at every window"}
+    return names.get(policy, f"retraining {policy}" if _is_schedule(policy) else f"the policy {policy!r}")
+
+
+def _compared(found: Judgement, other: str, unit: str) -> str:
+    """How sure the choice is, on the part that was held back."""
+    less = found.against[other]
+    sentence = f"In the part that was held back it cost {abs(less.mean):.4g} {unit} a window "
+    sentence += f"{'less' if less.mean >= 0 else 'more'} than {_named(other)}"
+    if less.low is None or less.high is None:
+        return f"{sentence}; too few windows say how sure that is."
+    sure = less.low > 0 or less.high < 0
+    return (
+        f"{sentence} (95% interval of what it saved: {less.low:.4g} to {less.high:.4g}): "
+        f"{'more than chance' if sure else 'that may be chance'}."
+    )
+
+
+def not_known(declaration: ModelDeclaration, shape: Shape, knobs: Knobs) -> tuple[str, ...]:
+    """What a history can't tell."""
+    told = [
+        "Outcomes are those of the history. Where decisions by the model's scores change outcomes, they are not known.",
+        "Every model is taken as passing the gate, and serves from the start of its window on.",
+        f"Probes learn from at most {knobs.probe_rows:,} rows; what training them costs is not counted.",
+    ]
+    if shape.rows_taken < shape.rows:
+        told.append(
+            f"Models learned from {shape.rows_taken:,} of {shape.rows:,} rows: on all of them they would be better, "
+            "and age a little differently (--rows)."
+        )
+    if prices_decisions(declaration) and knobs.retraining_cost is None:
+        told.append(
+            "A retraining costs cost.max_training_run_usd here, the ceiling of its jobs. People's time is not in it: "
+            "set --retraining-cost."
+        )
+    return tuple(told)

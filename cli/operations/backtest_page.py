@@ -1,0 +1,173 @@
+"""A backtest as one page of HTML: no script, no file beside it, pictures drawn as SVG."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+
+from everloop.cli.operations.backtest_advice import PolicyResult
+from everloop.cli.operations.backtest_results import Backtest
+from everloop.shown import visible
+
+CURVES = {
+    "frozen": ("the first model, frozen", "#8a8a8a"),
+    "retrained": ("retrained at every window, not recalibrated", "#c46a00"),
+    "chosen": ("the chosen policy, recalibrated daily", "#1466b8"),
+}
+WIDTH, HEIGHT, LEFT, BOTTOM = 860, 300, 64, 44
+BAR = 22
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+table { border-collapse: collapse; font-size: .9rem; } th, td { padding: .2rem .7rem; text-align: right; }
+th:first-child, td:first-child { text-align: left; } tr:nth-child(even) { background: #f3f5f7; }
+pre { background: #f3f5f7; padding: .7rem 1rem; } svg { max-width: 100%; height: auto; }
+svg text { font: 12px system-ui, sans-serif; fill: #333; }
+tr.best td { font-weight: 600; }
+"""
+
+
+def page(found: Backtest) -> str:
+    """The whole page."""
+    shape = found.shape
+    first = shape.date(found.judgement.first_held_back)
+    title = f"When to retrain {found.model}"
+    parts = [
+        f"<h1>{_text(title)}</h1>",
+        f"<p>{shape.windows} windows of {shape.window_days} days from {shape.date(0)} on; {shape.rows_taken:,} of "
+        f"{shape.rows:,} labelled rows. A retraining costs {found.retraining_cost:.4g} {_text(found.unit)}. "
+        f"From {first} on nothing was chosen.</p>",
+        "<h2>For model.yaml</h2>",
+        f"<pre>{_text(chr(10).join(found.recommendation.lines))}</pre>",
+        _list(found.recommendation.reasons),
+        f"<h2>Loss by window ({_text(found.metric)}, lower is better)</h2>",
+        curves(found),
+        f"<h2>Cost by policy ({_text(found.unit)}), in excess of a model that is always new and recalibrated</h2>",
+        bars(found.policies),
+        "<h2>All policies</h2>",
+        _table(found),
+        "<h2>What this can't know</h2>",
+        _list(found.not_known),
+    ]
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_text(title)}</title>'
+        f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def curves(found: Backtest) -> str:
+    """Three curves over the windows; where the chosen policy trained is marked, and so is the part held back."""
+    values = [v for name in CURVES for v in found.curves[name] if math.isfinite(v)]
+    low, high = _range(values)
+    windows = found.shape.windows
+    plot = WIDTH - LEFT - 10
+
+    def x(window: float) -> float:
+        return LEFT + plot * (window + 0.5) / windows
+
+    def y(value: float) -> float:
+        return 10 + (HEIGHT - BOTTOM - 10) * (high - value) / (high - low)
+
+    held = LEFT + plot * found.judgement.first_held_back / windows
+    drawn = [
+        f'<rect x="{held:.1f}" y="10" width="{LEFT + plot - held:.1f}" height="{HEIGHT - BOTTOM - 10}" '
+        'fill="#eef3f8"/>',
+        f'<text x="{held + 6:.1f}" y="24">held back</text>',
+    ]
+    for tick in range(5):
+        value = low + (high - low) * tick / 4
+        drawn.append(f'<line x1="{LEFT}" x2="{LEFT + plot}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#ddd"/>')
+        drawn.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.3g}</text>')
+    step = max(1, windows // 6)
+    for window in range(0, windows, step):
+        drawn.append(
+            f'<text x="{x(window):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">'
+            f"{found.shape.date(window)}</text>"
+        )
+    for window in found.retrained_before:
+        place = LEFT + plot * window / windows
+        drawn.append(
+            f'<line x1="{place:.1f}" x2="{place:.1f}" y1="10" y2="{HEIGHT - BOTTOM}" stroke="#1b8a3a" '
+            'stroke-dasharray="3 3"/>'
+        )
+    for name, (_, colour) in CURVES.items():
+        drawn.append(_path([(x(w), y(v)) for w, v in enumerate(found.curves[name]) if math.isfinite(v)], colour))
+    legend = [(label, colour) for label, colour in CURVES.values()]
+    legend[-1] = (f"{found.judgement.chosen}, recalibrated daily (green: it trains)", legend[-1][1])
+    return _svg(WIDTH, HEIGHT, drawn) + _legend(legend)
+
+
+def bars(policies: Sequence[PolicyResult]) -> str:
+    """Excess cost by policy, cheapest first: dark with recalibration, light without."""
+    ordered = sorted((p for p in policies if p.recalibrated), key=lambda p: p.excess)
+    without = {p.policy: p for p in policies if not p.recalibrated}
+    most = max([p.excess for p in policies] + [1e-12])
+    least = min([p.excess for p in policies] + [0.0])
+    left, plot = 240, WIDTH - 240 - 80
+    zero = left + plot * -least / (most - least)
+    drawn = []
+    for row, policy in enumerate(ordered):
+        top = row * BAR
+        drawn.append(f'<text x="{left - 8}" y="{top + 15}" text-anchor="end">{_text(policy.policy)}</text>')
+        for excess, colour, place in (
+            (without[policy.policy].excess, "#b9cfe6", top + 11),
+            (policy.excess, "#1466b8", top + 3),
+        ):
+            width = plot * excess / (most - least)
+            start = zero if width >= 0 else zero + width
+            drawn.append(f'<rect x="{start:.1f}" y="{place}" width="{abs(width):.1f}" height="8" fill="{colour}"/>')
+        drawn.append(
+            f'<text x="{max(zero, zero + plot * policy.excess / (most - least)) + 6:.1f}" y="{top + 12}">'
+            f"{policy.excess:.3g}</text>"
+        )
+    drawn.append(f'<line x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="{len(ordered) * BAR}" stroke="#333"/>')
+    legend = [("recalibrated daily", "#1466b8"), ("as trained", "#b9cfe6")]
+    return _svg(WIDTH, len(ordered) * BAR + 4, drawn) + _legend(legend)
+
+
+def _table(found: Backtest) -> str:
+    head = ["policy", "recalibrated", "retrainings", found.metric, f"cost, {found.unit}", "over hindsight", "held back"]
+    lines = []
+    for p in sorted(found.policies, key=lambda p: p.cost):
+        ratio = "" if p.over_hindsight is None else f"{p.over_hindsight:.2f}"
+        cells = [p.policy, "yes" if p.recalibrated else "no", str(p.retrainings), f"{p.metric:.4f}", f"{p.cost:.5g}"]
+        kind = ' class="best"' if p.recalibrated and p.policy == found.judgement.chosen else ""
+        lines.append(f"<tr{kind}>{_cells('td', [*cells, ratio, f'{p.held_back:.5g}'])}</tr>")
+    return f"<table><tr>{_cells('th', head)}</tr>{''.join(lines)}</table>"
+
+
+def _cells(kind: str, texts: Iterable[str]) -> str:
+    return "".join(f"<{kind}>{_text(text)}</{kind}>" for text in texts)
+
+
+def _path(points: list[tuple[float, float]], colour: str) -> str:
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>'
+
+
+def _range(values: list[float]) -> tuple[float, float]:
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+def _legend(entries: Iterable[tuple[str, str]]) -> str:
+    marks = "".join(
+        f'<span style="margin-right:1.5rem"><span style="color:{colour}">■</span> {_text(label)}</span>'
+        for label, colour in entries
+    )
+    return f"<p>{marks}</p>"
+
+
+def _svg(width: int, height: int, drawn: Iterable[str]) -> str:
+    return f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}">{"".join(drawn)}</svg>'
+
+
+def _list(sentences: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{_text(s)}</li>' for s in sentences)}</ul>"
+
+
+def _text(text: str) -> str:
+    return html.escape(visible(text))

@@ -1,0 +1,196 @@
+"""What a backtest found: policies walked through what models answered, in money or loss."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from everloop.cli.operations.backtest_advice import PolicyResult, Recommendation, not_known, recommend
+from everloop.cli.operations.backtest_shape import Knobs, Shape
+from everloop.model_file import ModelDeclaration
+from everloop.recalibration.calibration import Kind
+from everloop.retraining.backtest.history import History
+from everloop.retraining.backtest.judgement import Judgement, judge
+from everloop.retraining.backtest.losses import LossTable, row_losses
+from everloop.retraining.backtest.money import prices_decisions, row_costs
+from everloop.retraining.backtest.policies import AdaptiveWindow, Invest, usual_policies
+from everloop.retraining.backtest.recalibrated import recalibrated
+from everloop.retraining.backtest.shifts import feature_counts, least_p_value, stability
+from everloop.retraining.backtest.timeline import Timeline
+from everloop.retraining.backtest.walk import Policy, Walk, optimum, walk
+
+COST_WITHOUT_MONEY = 0.1
+"""Of a retraining, in losses of a window, where a declaration gives no prices."""
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What a backtest found.
+
+    Attributes
+    ----------
+    metric : str
+        The loss of ``gate.metric``.
+    unit : str
+        Of costs: a currency, or losses of a window.
+    retraining_cost : float
+        In that unit.
+    curves : dict of str to list of float
+        The mean loss of a row by window: ``frozen``, ``retrained`` (always, as trained), ``chosen`` (by the chosen
+        policy, recalibrated).
+    judgement : Judgement
+        On recalibrated scores.
+    """
+
+    model: str
+    shape: Shape
+    metric: str
+    unit: str
+    retraining_cost: float
+    policies: tuple[PolicyResult, ...]
+    curves: dict[str, list[float]]
+    retrained_before: tuple[int, ...]
+    judgement: Judgement
+    recommendation: Recommendation
+    not_known: tuple[str, ...]
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the job wrote."""
+
+    timeline: Timeline
+    model: np.ndarray
+    probe: np.ndarray
+
+
+def evaluate(
+    declaration: ModelDeclaration, rows: pd.DataFrame, shape: Shape, answers: Answers, knobs: Knobs
+) -> Backtest:
+    """Walk all policies through what the models answered, and say what that tells.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Those that the models were asked about, in the order of the timeline.
+    """
+    line, metric, classes = answers.timeline, declaration.gate.metric, _is_classification(declaration)
+    kind: Kind = "log_odds" if classes else "value"
+    target = line.target[: line.day_starts[-1]]
+    served = recalibrated(line, answers.model, kind)
+    probe_served = served if answers.probe is answers.model else recalibrated(line, answers.probe, kind)
+    count = line.rows_by_day[line.history_days :].sum()
+    money = prices_decisions(declaration)
+    threshold = declaration.serving.threshold if classes else None
+    if money:
+        scale = shape.rows / shape.rows_taken
+
+        def costs(scores: np.ndarray) -> LossTable:
+            return LossTable.of(line, scale * row_costs(target, scores, declaration.problem.value, threshold))
+    else:
+
+        def costs(scores: np.ndarray) -> LossTable:
+            return LossTable.of(line, row_losses(target, scores, metric) * (line.windows / count))
+
+    plain, put_right = costs(answers.model), costs(served)
+    raw = LossTable.of(line, row_losses(target, answers.model, metric))
+    errors = LossTable.of(line, row_losses(target, answers.model, "error" if classes else metric))
+    counts = feature_counts(line, [rows[f.name].to_numpy() for f in declaration.data.features])
+    drift = stability(counts), least_p_value(counts)
+    fresh = np.diag(put_right.by_window).copy()
+    histories = {
+        True: History(put_right, costs(probe_served), raw, errors, fresh, *drift),
+        False: History(plain, costs(answers.probe), raw, errors, fresh, *drift),
+    }
+    unit = declaration.problem.value.currency if money else f"{metric} of a window"
+    cost = _retraining_cost(declaration, knobs, money, histories[True].window_loss)
+    policies: list[Policy] = [*usual_policies(), Invest(unit=unit)]
+    if not classes:
+        policies = [policy for policy in policies if not isinstance(policy, AdaptiveWindow)]
+    walks = {
+        which: [walk(history, policy, cost, cooldown=shape.cooldown_windows) for policy in policies]
+        + [optimum(history, cost)]
+        for which, history in histories.items()
+    }
+    names = [policy.name for policy in policies]
+    judgement = judge(walks[True], cost, names)
+    lossy = {True: LossTable.of(line, row_losses(target, served, metric)), False: raw}
+    per_row = line.rows_by_day[line.history_days :].reshape(line.windows, -1).sum(1)
+    chosen = next(w for w in walks[True] if w.policy == judgement.chosen)
+    curves = {
+        "frozen": _means(lossy[False].by_window[0], per_row, metric),
+        "retrained": _means(np.diag(lossy[False].by_window), per_row, metric),
+        "chosen": _means(lossy[True].by_window[list(chosen.serving), np.arange(line.windows)], per_row, metric),
+    }
+    results = tuple(_results(walks, lossy, cost, int(count), metric, judgement))
+    return Backtest(
+        model=declaration.model,
+        shape=shape,
+        metric=metric,
+        unit=unit,
+        retraining_cost=cost,
+        policies=results,
+        curves=curves,
+        retrained_before=chosen.retrained,
+        judgement=judgement,
+        recommendation=recommend(declaration, shape, walks[True], judgement, cost, unit, results),
+        not_known=not_known(declaration, shape, knobs),
+    )
+
+
+def _is_classification(declaration: ModelDeclaration) -> bool:
+    return declaration.problem.type == "binary_classification"
+
+
+def _retraining_cost(declaration: ModelDeclaration, knobs: Knobs, money: bool, window_loss: float) -> float:
+    """In the unit of the losses."""
+    if money:
+        return declaration.cost.max_training_run_usd if knobs.retraining_cost is None else knobs.retraining_cost
+    share = COST_WITHOUT_MONEY if knobs.retraining_cost is None else knobs.retraining_cost
+    return share * window_loss
+
+
+def _means(loss: np.ndarray, rows: np.ndarray, metric: str) -> list[float]:
+    """By window; NaN where a window has no rows."""
+    return [_mean(float(total), int(n), metric) for total, n in zip(loss, rows, strict=True)]
+
+
+def _mean(total: float, rows: int, metric: str) -> float:
+    """The metric of so many rows, from the sum of their losses."""
+    if not rows:
+        return math.nan
+    return math.sqrt(total / rows) if metric == "rmse" else total / rows
+
+
+def _results(
+    walks: dict[bool, list[Walk]],
+    lossy: dict[bool, LossTable],
+    cost: float,
+    rows: int,
+    metric: str,
+    judgement: Judgement,
+) -> list[PolicyResult]:
+    best = walks[True][-1].cost
+    found = []
+    for which, walked in walks.items():
+        for each in walked:
+            loss = lossy[which].by_window[list(each.serving), np.arange(len(each.serving))].sum()
+            late = each.loss[judgement.first_held_back :].sum()
+            late += cost * sum(window >= judgement.first_held_back for window in each.retrained)
+            found.append(
+                PolicyResult(
+                    policy=each.policy,
+                    recalibrated=which,
+                    retrainings=each.retrainings,
+                    metric=_mean(float(loss), rows, metric),
+                    cost=float(each.loss.sum()) + cost * each.retrainings,
+                    excess=each.cost,
+                    over_hindsight=each.cost / best if best > 0.3 * cost else None,
+                    held_back=float(late),
+                )
+            )
+    return found

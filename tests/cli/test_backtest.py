@@ -1,0 +1,170 @@
+"""``everloop backtest`` trains a model's own program window by window and says which retrainings would have paid."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from everloop.cli.commands.backtest import backtest
+from everloop.model_file import ModelDeclaration
+from tests.cli.test_try import people_s_columns
+from tests.helpers.declarations import binary_document, declare, regression_document
+from tests.helpers.synthesis import write_model
+from tests.training.scenes import CLASSIFIER, REGRESSOR, rows
+
+VALUE = {"currency": "EUR", "false_positive_cost": 4, "false_negative_cost": 20, "true_positive_value": 12}
+
+
+def changing(declaration: ModelDeclaration, change_day: int | None) -> pd.DataFrame:
+    """A hundred rows a day for 60 days; from a day on, which line runs late turns over."""
+    frame = rows(declaration, 6000, 0, 1)
+    if change_day is not None:
+        late = np.arange(len(frame)) >= 100 * change_day
+        other = frame["line"].map({"north": "south", "south": "north"})
+        frame["line"] = frame["line"].where(~late, other)
+    return people_s_columns(frame, declaration)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    write_model(folder, binary_document(problem={"value": VALUE}))
+    (folder / "late_train" / "train.py").write_text(CLASSIFIER, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("data") / "history.csv"
+    changing(declare(binary_document()), 35).to_csv(file, index=False)
+    return file
+
+
+def ran(models: Path, model: str, *arguments: Any) -> Result:
+    return CliRunner().invoke(backtest, [model, *map(str, arguments), "--models-directory", str(models)])
+
+
+@pytest.fixture(scope="module")
+def found(models: Path, history: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
+    """The document and the page of one backtest."""
+    html = tmp_path_factory.mktemp("page") / "page.html"
+    knobs = ["--history-days", 15, "--window-days", 3, "--retraining-cost", 50, "--html", html, "--json"]
+    ended = ran(models, "late_train", "--data", history, *knobs)
+    assert ended.exit_code == 0, ended.output
+    return json.loads(ended.stdout), html.read_text(encoding="utf-8")
+
+
+def policy(document: dict[str, Any], name: str, recalibrated: bool = True) -> dict[str, Any]:
+    return next(p for p in document["policies"] if (p["policy"], p["recalibrated"]) == (name, recalibrated))
+
+
+def test_the_history_is_cut_as_asked(found: tuple[dict[str, Any], str]) -> None:
+    document, _ = found
+    shape = document["shape"]
+    assert (shape["windows"], shape["window_days"], shape["history_days"]) == (15, 3, 15)
+    assert (shape["rows"], shape["rows_taken"], shape["first_day"]) == (6000, 6000, "2013-01-01")
+    assert {len(curve) for curve in document["curves"].values()} == {15}
+    assert (document["unit"], document["retraining_cost"]) == ("EUR", 50)
+
+
+def test_the_money_is_that_of_the_declaration(found: tuple[dict[str, Any], str]) -> None:
+    document, _ = found
+    frozen, always = policy(document, "never"), policy(document, "always")
+    # THEN never costs what its predictions cost, and always also fourteen retrainings
+    assert frozen["retrainings"] == 0
+    assert always["retrainings"] == 14
+    assert always["cost"] - always["excess"] == pytest.approx(frozen["cost"] - frozen["excess"])
+    assert always["excess"] == pytest.approx(14 * 50)
+
+
+def test_a_change_is_answered_and_hindsight_is_cheapest(found: tuple[dict[str, Any], str]) -> None:
+    document, _ = found
+    best = policy(document, "hindsight optimum")
+    for p in document["policies"]:
+        if p["recalibrated"] and p["policy"] not in ("investment", "hindsight optimum"):
+            assert p["cost"] >= best["cost"] - 1e-6, p["policy"]
+    ours, frozen = policy(document, "investment"), policy(document, "never")
+    assert ours["retrainings"] >= 1
+    assert ours["cost"] < frozen["cost"]
+    assert ours["metric"] < frozen["metric"]
+
+
+def test_the_recommendation_was_chosen_before_the_part_that_is_held_back(found: tuple[dict[str, Any], str]) -> None:
+    document, _ = found
+    judged = document["judgement"]
+    assert judged["first_held_back"] == 10
+    assert judged["chosen"] == min(
+        (p for p in judged["before"] if p != "hindsight optimum"), key=lambda p: judged["before"][p]["cost"]
+    )
+    advice = document["recommendation"]
+    assert advice["lines"][0] == "retraining:"
+    assert any("cost least up to 2013-02-15" in reason for reason in advice["reasons"])
+    assert any("95% interval" in reason for reason in advice["reasons"])
+    assert any("0.11 is the threshold that costs least" in reason for reason in advice["reasons"])
+
+
+def test_the_page_needs_nothing_beside_it(found: tuple[dict[str, Any], str]) -> None:
+    document, html = found
+    for word in ("<script", "http://", "https://", "src=", "<link"):
+        assert word not in html
+    pictures = [f"<svg{part.split('</svg>')[0]}</svg>" for part in html.split("<svg")[1:]]
+    assert len(pictures) == 2
+    curves, bars = (ElementTree.fromstring(picture) for picture in pictures)
+    lines = [line.attrib["points"].split() for line in curves.iter("polyline")]
+    assert [len(points) for points in lines] == [15, 15, 15]
+    # AND every policy has a bar with and without recalibration
+    assert len(list(bars.iter("rect"))) == len(document["policies"])
+    for reason in document["recommendation"]["reasons"]:
+        assert reason.split("(")[0].replace("'", "&#x27;") in html
+
+
+def test_people_get_tables_and_the_reasons(models: Path, history: Path) -> None:
+    knobs = ["--history-days", 20, "--window-days", 8, "--rows", 2000, "--probe-rows", 300]
+    ended = ran(models, "late_train", "--data", history, *knobs)
+    assert ended.exit_code == 0, ended.output
+    assert "5 windows of 8 days" in ended.output
+    assert "For model.yaml:" in ended.output
+    assert "Models learned from 2,000 of 6,000 rows" in ended.output
+    assert "probe 5 of 5" in ended.output
+
+
+def test_a_regression_without_prices_is_counted_in_its_loss(tmp_path: Path) -> None:
+    document = regression_document()
+    document["problem"]["value"] = {}
+    write_model(tmp_path, document)
+    (tmp_path / document["model"] / "train.py").write_text(REGRESSOR, encoding="utf-8")
+    declaration = declare(document)
+    frame = changing(declaration, 35)
+    file = tmp_path / "history.parquet"
+    frame.to_parquet(file, index=False)
+    knobs = ["--history-days", 20, "--window-days", 5, "--json"]
+    ended = ran(tmp_path, document["model"], "--data", file, *knobs)
+    assert ended.exit_code == 0, ended.output
+    found = json.loads(ended.stdout)
+    assert found["unit"] == "mae of a window"
+    assert not any(p["policy"].startswith("ADWIN") for p in found["policies"])
+    assert policy(found, "investment")["metric"] <= policy(found, "never")["metric"]
+
+
+def test_a_short_history_says_what_it_needs(models: Path, history: Path) -> None:
+    ended = ran(models, "late_train", "--data", history, "--history-days", 55, "--window-days", 7)
+    assert ended.exit_code != 0
+    assert "60 days" in str(ended.exception)
+    assert "4 are needed" in str(ended.exception)
+
+
+def test_a_program_that_fails_is_told_with_its_line(models: Path, history: Path, tmp_path: Path) -> None:
+    write_model(tmp_path, binary_document())
+    (tmp_path / "late_train" / "train.py").write_text(
+        "def train(features, target, *, seed, parameters):\n    raise ValueError('no luck')\n", encoding="utf-8"
+    )
+    ended = ran(tmp_path, "late_train", "--data", history, "--history-days", 20, "--window-days", 8)
+    assert ended.exit_code != 0
+    assert "train.py line 2: ValueError: no luck" in str(ended.exception)
