@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from everloop.cli.operations.backtest import backtest_file
+from everloop.cli.operations.backtest_advice import amount
 from everloop.cli.operations.backtest_page import page
 from everloop.cli.operations.backtest_results import Backtest
 from everloop.cli.operations.backtest_shape import Knobs
@@ -86,17 +87,17 @@ def _tell(output: Output, found: Backtest) -> None:
     for recalibrated in (True, False):
         ordered = sorted((r for r in found.policies if r.recalibrated == recalibrated), key=lambda r: r.cost)
         output.table(
-            f"{shape.windows} windows of {shape.window_days} days, {'recalibrated daily' if recalibrated else 'not'}"
-            f"{'' if recalibrated else ' recalibrated'}; a retraining costs {found.retraining_cost:.4g} {found.unit}",
+            f"{shape.windows} windows of {shape.window_days} days, {_scores(recalibrated)}; "
+            f"a retraining costs {amount(found.retraining_cost)} {found.unit}",
             ["policy", "retrainings", found.metric, f"cost, {found.unit}", "over hindsight", "held back"],
             [
                 (
                     r.policy,
                     r.retrainings,
                     f"{r.metric:.4f}",
-                    f"{r.cost:.5g}",
+                    amount(r.cost),
                     "" if r.over_hindsight is None else f"{r.over_hindsight:.2f}",
-                    f"{r.held_back:.5g}",
+                    amount(r.held_back),
                 )
                 for r in ordered
             ],
@@ -110,3 +111,7 @@ def _tell(output: Output, found: Backtest) -> None:
     for sentence in found.not_known:
         output.say(f"- {sentence}")
     output.say(f"{found.model}: {found.seconds:.0f} s")
+
+
+def _scores(recalibrated: bool) -> str:
+    return "recalibrated daily" if recalibrated else "not recalibrated"

@@ -53,6 +53,14 @@ class Recommendation:
     reasons: tuple[str, ...]
 
 
+THOUSAND = 1000
+
+
+def amount(value: float) -> str:
+    """A sum as people read it: whole from a thousand on, else four digits."""
+    return f"{value:,.0f}" if abs(value) >= THOUSAND else f"{value:.4g}"
+
+
 def recommend(
     declaration: ModelDeclaration,
     shape: Shape,
@@ -84,9 +92,15 @@ def recommend(
     off, on = (_found(results, schedules.chosen, recalibrated) for recalibrated in (False, True))
     reasons.append(
         f"With the schedule, recalibrating daily {'saves' if on.cost < off.cost else 'costs'} "
-        f"{abs(on.cost - off.cost):.4g} {unit} over all windows; the loss of a row goes from {off.metric:.4f} to "
+        f"{amount(abs(on.cost - off.cost))} {unit} over all windows; the loss of a row goes from {off.metric:.4f} to "
         f"{on.metric:.4f}."
     )
+    days, quota = days_of[schedules.chosen], declaration.retraining.quota
+    if days is not None and quota.days / days > quota.runs:
+        reasons.append(
+            f"retraining.quota lets {quota.runs} runs start in {quota.days} days, and this schedule needs "
+            f"{quota.days // days}: raise it, and cost.monthly_budget_usd where `everloop check` asks for it."
+        )
     classes = declaration.problem.type == "binary_classification"
     threshold = best_threshold(declaration.problem.value) if classes else None
     if threshold is not None and abs(threshold - declaration.serving.threshold) > NOTED_DISTANCE:
@@ -94,7 +108,7 @@ def recommend(
             f"By problem.value, {threshold:.2f} is the threshold that costs least. serving.threshold is "
             f"{declaration.serving.threshold:g}, and all money here is counted with that."
         )
-    return Recommendation(_lines(declaration, days_of[schedules.chosen]), tuple(reasons))
+    return Recommendation(_lines(declaration, days), tuple(reasons))
 
 
 def _is_schedule(policy: str) -> bool:
@@ -127,13 +141,13 @@ def _named(policy: str) -> str:
 def _compared(found: Judgement, other: str, unit: str) -> str:
     """How sure the choice is, on the part that was held back."""
     less = found.against[other]
-    sentence = f"In the part that was held back it cost {abs(less.mean):.4g} {unit} a window "
+    sentence = f"In the part that was held back it cost {amount(abs(less.mean))} {unit} a window "
     sentence += f"{'less' if less.mean >= 0 else 'more'} than {_named(other)}"
     if less.low is None or less.high is None:
         return f"{sentence}; too few windows say how sure that is."
     sure = less.low > 0 or less.high < 0
     return (
-        f"{sentence} (95% interval of what it saved: {less.low:.4g} to {less.high:.4g}): "
+        f"{sentence} (95% interval of what it saved: {amount(less.low)} to {amount(less.high)}): "
         f"{'more than chance' if sure else 'that may be chance'}."
     )
 

@@ -6,7 +6,7 @@ import html
 import math
 from collections.abc import Iterable, Sequence
 
-from everloop.cli.operations.backtest_advice import PolicyResult
+from everloop.cli.operations.backtest_advice import PolicyResult, amount
 from everloop.cli.operations.backtest_results import Backtest
 from everloop.shown import visible
 
@@ -37,7 +37,7 @@ def page(found: Backtest) -> str:
     parts = [
         f"<h1>{_text(title)}</h1>",
         f"<p>{shape.windows} windows of {shape.window_days} days from {shape.date(0)} on; {shape.rows_taken:,} of "
-        f"{shape.rows:,} labelled rows. A retraining costs {found.retraining_cost:.4g} {_text(found.unit)}. "
+        f"{shape.rows:,} labelled rows. A retraining costs {amount(found.retraining_cost)} {_text(found.unit)}. "
         f"From {first} on nothing was chosen.</p>",
         "<h2>For model.yaml</h2>",
         f"<pre>{_text(chr(10).join(found.recommendation.lines))}</pre>",
@@ -95,7 +95,10 @@ def curves(found: Backtest) -> str:
     for name, (_, colour) in CURVES.items():
         drawn.append(_path([(x(w), y(v)) for w, v in enumerate(found.curves[name]) if math.isfinite(v)], colour))
     legend = [(label, colour) for label, colour in CURVES.values()]
-    legend[-1] = (f"{found.judgement.chosen}, recalibrated daily (green: it trains)", legend[-1][1])
+    legend[-1] = (
+        f"the policy {found.judgement.chosen!r}, recalibrated daily (it trains at the green lines)",
+        legend[-1][1],
+    )
     return _svg(WIDTH, HEIGHT, drawn) + _legend(legend)
 
 
@@ -116,11 +119,11 @@ def bars(policies: Sequence[PolicyResult]) -> str:
             (policy.excess, "#1466b8", top + 3),
         ):
             width = plot * excess / (most - least)
-            start = zero if width >= 0 else zero + width
+            start = min(zero, zero + width)
             drawn.append(f'<rect x="{start:.1f}" y="{place}" width="{abs(width):.1f}" height="8" fill="{colour}"/>')
+        longer = max(policy.excess, without[policy.policy].excess, 0.0)
         drawn.append(
-            f'<text x="{max(zero, zero + plot * policy.excess / (most - least)) + 6:.1f}" y="{top + 12}">'
-            f"{policy.excess:.3g}</text>"
+            f'<text x="{zero + plot * longer / (most - least) + 6:.1f}" y="{top + 14}">{amount(policy.excess)}</text>'
         )
     drawn.append(f'<line x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="{len(ordered) * BAR}" stroke="#333"/>')
     legend = [("recalibrated daily", "#1466b8"), ("as trained", "#b9cfe6")]
@@ -132,9 +135,9 @@ def _table(found: Backtest) -> str:
     lines = []
     for p in sorted(found.policies, key=lambda p: p.cost):
         ratio = "" if p.over_hindsight is None else f"{p.over_hindsight:.2f}"
-        cells = [p.policy, "yes" if p.recalibrated else "no", str(p.retrainings), f"{p.metric:.4f}", f"{p.cost:.5g}"]
+        cells = [p.policy, "yes" if p.recalibrated else "no", str(p.retrainings), f"{p.metric:.4f}", amount(p.cost)]
         kind = ' class="best"' if p.recalibrated and p.policy == found.judgement.chosen else ""
-        lines.append(f"<tr{kind}>{_cells('td', [*cells, ratio, f'{p.held_back:.5g}'])}</tr>")
+        lines.append(f"<tr{kind}>{_cells('td', [*cells, ratio, amount(p.held_back)])}</tr>")
     return f"<table><tr>{_cells('th', head)}</tr>{''.join(lines)}</table>"
 
 
