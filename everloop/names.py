@@ -23,6 +23,7 @@ REGISTRY_SOURCE = "everloop.registry"
 """The sources of events, and below them their kinds."""
 
 RETRAINING_REQUESTED = "Retraining Requested"
+CALIBRATION_LEARNED = "Calibration Learned"
 CHAMPION_PROMOTED = "Champion Promoted"
 VERSION_ROLLED_BACK = "Version Rolled Back"
 

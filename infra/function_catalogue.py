@@ -52,10 +52,12 @@ PIPELINE_FUNCTIONS: Mapping[str, FunctionFacts] = {
         "Registers a candidate's artifacts", 2048, 120, ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET")
     ),
     "rollout": FunctionFacts(
-        "Publishes a version, shifts traffic to it, and takes it back",
+        "Publishes a version, shifts traffic to it, takes it back, and calibrates what serves",
         512,
         180,
         ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET", "EVENT_BUS", "PREDICT_FUNCTION"),
+        # By the pipeline it is not, and by what the monitor learned it is.
+        asynchronous=True,
     ),
 }
 """What the pipeline invokes. Its steps wait by these limits."""

@@ -58,6 +58,7 @@ class ModelStack(Stack):
             platform=platform,
             monitor=functions["monitor"],
             starter=functions["starter"],
+            rollout=functions["rollout"],
             dead_letters=dead_letters,
         )
         Alarms(

@@ -14,7 +14,7 @@ from everloop.infra.acknowledgments import acknowledge
 from everloop.infra.grants import Grant, give
 from everloop.infra.platform_reference import Platform
 from everloop.model_file import ModelDeclaration
-from everloop.names import EVENT_BUS, MONITORING_SOURCE, RETRAINING_REQUESTED, ModelNames
+from everloop.names import CALIBRATION_LEARNED, EVENT_BUS, MONITORING_SOURCE, RETRAINING_REQUESTED, ModelNames
 
 RETRIES = 3
 MAXIMUM_AGE_SECONDS = 6 * 3600
@@ -40,7 +40,7 @@ class DeadLetters(Construct):
 
 
 class Monitor(Construct):
-    """A schedule for the monitor, a rule from its requests to the starter.
+    """A schedule for the monitor, rules from its requests to the starter and from what it learns to the rollout.
 
     The scheduled time travels in the event: a run that is late or repeated looks at the same window.
     """
@@ -54,12 +54,29 @@ class Monitor(Construct):
         platform: Platform,
         monitor: lambda_.IFunction,
         starter: lambda_.IFunction,
+        rollout: lambda_.IFunction,
         dead_letters: sqs.Queue,
     ) -> None:
         super().__init__(scope, construct_id)
         self._names = ModelNames(declaration.model)
+        self._dead_letters = dead_letters
         self._schedule(declaration, platform, monitor, dead_letters)
-        self._rule(declaration, platform, starter, dead_letters)
+        self._rule(
+            "Rule",
+            "retraining-requested",
+            RETRAINING_REQUESTED,
+            "starter",
+            starter,
+            "A retraining request starts the pipeline",
+        )
+        self._rule(
+            "CalibrationRule",
+            "calibration-learned",
+            CALIBRATION_LEARNED,
+            "rollout",
+            rollout,
+            "A learned calibration comes to serve",
+        )
 
     def _schedule(
         self,
@@ -104,26 +121,30 @@ class Monitor(Construct):
 
     def _rule(
         self,
-        declaration: ModelDeclaration,
-        platform: Platform,
-        starter: lambda_.IFunction,
-        dead_letters: sqs.Queue,
+        construct_id: str,
+        name: str,
+        detail_type: str,
+        target: str,
+        function: lambda_.IFunction,
+        description: str,
     ) -> None:
+        """What the monitor says of this model invokes a function."""
+        dead_letters = self._dead_letters
         rule = events.CfnRule(
             self,
-            "Rule",
-            name=self._names.function("retraining-requested"),
-            description="A retraining request starts the pipeline",
+            construct_id,
+            name=self._names.function(name),
+            description=description,
             event_bus_name=EVENT_BUS,
             event_pattern={
                 "source": [MONITORING_SOURCE],
-                "detail-type": [RETRAINING_REQUESTED],
-                "detail": {"model": [declaration.model]},
+                "detail-type": [detail_type],
+                "detail": {"model": [self._names.model]},
             },
             targets=[
                 events.CfnRule.TargetProperty(
-                    arn=starter.function_arn,
-                    id="starter",
+                    arn=function.function_arn,
+                    id=target,
                     dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
                     retry_policy=events.CfnRule.RetryPolicyProperty(
                         maximum_event_age_in_seconds=MAXIMUM_AGE_SECONDS, maximum_retry_attempts=RETRIES
@@ -133,9 +154,9 @@ class Monitor(Construct):
         )
         lambda_.CfnPermission(
             self,
-            "RuleMayInvoke",
+            f"{construct_id}MayInvoke",
             action="lambda:InvokeFunction",
-            function_name=starter.function_arn,
+            function_name=function.function_arn,
             principal="events.amazonaws.com",
             source_arn=rule.attr_arn,
         )

@@ -52,7 +52,7 @@ class Calibrations:
         """
         if champion is None or champion.calibrated_by is None:
             return None
-        return self._get(champion.version, champion.calibrated_by)
+        return self.get(champion.version, champion.calibrated_by)
 
     def freeze_in_force(self) -> CalibrationFreeze | None:
         """Who holds calibrations still, and why; None when nobody does."""
@@ -124,7 +124,7 @@ class Calibrations:
 
         operation = f"calibrate:{record.version}:{record.window_end}"
         self._ledger.commit(operation, f"calibrate version {record.version} by {record.name}", plan)
-        return self._get(record.version, record.window_end)
+        return self.get(record.version, record.window_end)
 
     def revert(
         self,
@@ -164,7 +164,7 @@ class Calibrations:
             champion = self._expect(version)
             self._check_no_rollout()
             _check_code(champion, code_sha256)
-            record = None if to is None else self._get(version, to)
+            record = None if to is None else self.get(version, to)
             served = replace(
                 champion,
                 lambda_version=lambda_version,
@@ -208,7 +208,14 @@ class Calibrations:
 
         self._ledger.commit(f"resume_calibration:{at}", "let calibrations go on", plan)
 
-    def _get(self, version: int, window_end: str) -> CalibrationRecord:
+    def get(self, version: int, window_end: str) -> CalibrationRecord:
+        """As :meth:`find`.
+
+        Raises
+        ------
+        UnknownCalibrationError
+            When there is none.
+        """
         found = self.find(version, window_end)
         if found is None:
             raise UnknownCalibrationError(

@@ -66,7 +66,8 @@ class Conductor:
         registered = self.store.versions.get(number)
         champion = self._published_champion(champion, run_id, at)
         fallback = self._stand_on(champion, run_id, at)
-        published = self.target.publish(_artifact(registered))
+        # New code serves what serves now; a version begins with no calibration, since none was learned for it.
+        published = self.target.publish(_artifact(registered, self._calibration(champion) if kind == "code" else ""))
         rollout = Rollout(
             model=self.store.model,
             rollout_id=run_id,
@@ -241,7 +242,7 @@ class Conductor:
         """
         if champion is None:
             return None
-        artifact = _artifact(self.store.versions.get(champion.version))
+        artifact = _artifact(self.store.versions.get(champion.version), self._calibration(champion))
         if self.target.holds(champion.lambda_version, artifact):
             return champion
         if not self.target.current().pinned:
@@ -256,6 +257,11 @@ class Conductor:
             actor=_actor(run_id),
         )
         return self.store.versions.champion()
+
+    def _calibration(self, champion: Champion | None) -> str:
+        """The text of the calibration that the champion is served with; empty for none."""
+        record = self.store.calibrations.in_force(champion)
+        return record.calibration if record else ""
 
     def _give_back(self, rollout: Rollout) -> None:
         """Send every request to what served before the rollout.
@@ -375,8 +381,8 @@ class Conductor:
 _UNEXPLAINED: ReasonDocument = {"code": "pipeline_failed", "sentence": "the pipeline failed during the rollout"}
 
 
-def _artifact(version: Version) -> ServedArtifact:
-    return ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256)
+def _artifact(version: Version, calibration: str) -> ServedArtifact:
+    return ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256, calibration)
 
 
 def _situation(rollout: Rollout) -> Situation:

@@ -1,4 +1,4 @@
-"""Rolls a version out: start, shift, check, promote, roll back, retire."""
+"""Rolls a version out: start, shift, check, promote, roll back, retire; and calibrates the one that serves."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.busy_services import busy_services_named
+from everloop.documents.calibration import CalibrationAnswer, LearnedCalibration
 from everloop.documents.pipeline import CheckState, NothingRolledBack, RolloutState
 from everloop.documents.records import Phase
 from everloop.environment import Settings
 from everloop.model_file.schema import ModelDeclaration
-from everloop.names import ALIAS
+from everloop.names import ALIAS, CALIBRATION_LEARNED
 from everloop.reasons import ReasonDocument
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.rollout.announcements import Announcer
+from everloop.rollout.calibrator import Calibrator
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.targets import TARGETS
@@ -129,16 +131,43 @@ class RollbackEvent(TypedDict):
     at: InstantText
 
 
-Answer = RolloutState | CheckState | NothingRolledBack
+class LearnedEvent(TypedDict):
+    """What the monitor puts on the bus; its detail is the calibration, its time that of the window's run."""
+
+    detail: LearnedCalibration
+    time: InstantText
+
+
+class RevertEvent(TypedDict):
+    """The action ``revert_calibration``, from a person: to the end of the window that published it, or to none."""
+
+    to: InstantText | None
+    reason: str
+    actor: str
+    at: InstantText
+
+
+class HoldEvent(TypedDict):
+    """The actions ``freeze_calibrations`` and ``resume_calibrations``, from a person."""
+
+    reason: str
+    actor: str
+    at: InstantText
+
+
+Answer = RolloutState | CheckState | NothingRolledBack | CalibrationAnswer
 
 T = TypeVar("T")
 
 
 @logger.inject_lambda_context
 def handle(event: Event, context: Any) -> Answer:
-    """Carry out the action the pipeline asks for. Errors are the pipeline's to catch, by class name."""
+    """Carry out the action the pipeline or a person asks for, or publish what the monitor learned.
+
+    Errors are the pipeline's to catch, by class name.
+    """
     answer = act(event, conductor())
-    logger.info("rollout", action=event["action"], answer=answer)
+    logger.info("rollout", action=_action(event), answer=answer)
     return answer
 
 
@@ -151,10 +180,14 @@ def act(event: Event, using: Conductor) -> Answer:
     ValueError
         When it is none of the known actions, or the event lacks what the action needs.
     """
-    action = event.get("action")
+    action = _action(event)
     if not isinstance(action, str) or action not in ACTIONS:
         raise ValueError(f"the rollout function knows {', '.join(ACTIONS)}, not {action!r}")
     return ACTIONS[action](event, using)
+
+
+def _action(event: Event) -> object:
+    return "calibrate" if event.get("detail-type") == CALIBRATION_LEARNED else event.get("action")
 
 
 def _start(event: Event, using: Conductor) -> Answer:
@@ -195,6 +228,30 @@ def _roll_back(event: Event, using: Conductor) -> Answer:
     )
 
 
+def _calibrate(event: Event, using: Conductor) -> Answer:
+    learned = _read(LearnedEvent, event)
+    return _calibrator(using).calibrate(learned["detail"], at=learned["time"])
+
+
+def _revert_calibration(event: Event, using: Conductor) -> Answer:
+    asked = _read(RevertEvent, event)
+    return _calibrator(using).revert(to=asked["to"], reason=asked["reason"], at=asked["at"], actor=asked["actor"])
+
+
+def _freeze_calibrations(event: Event, using: Conductor) -> Answer:
+    asked = _read(HoldEvent, event)
+    return _calibrator(using).freeze(reason=asked["reason"], at=asked["at"], actor=asked["actor"])
+
+
+def _resume_calibrations(event: Event, using: Conductor) -> Answer:
+    asked = _read(HoldEvent, event)
+    return _calibrator(using).resume(reason=asked["reason"], at=asked["at"], actor=asked["actor"])
+
+
+def _calibrator(using: Conductor) -> Calibrator:
+    return Calibrator(using.store, using.target)
+
+
 ACTIONS: dict[str, Callable[[Event, Conductor], Answer]] = {
     "start": _start,
     "shift": _shift,
@@ -202,6 +259,10 @@ ACTIONS: dict[str, Callable[[Event, Conductor], Answer]] = {
     "promote": _promote,
     "rollback": _roll_back,
     "retire": _retire,
+    "calibrate": _calibrate,
+    "revert_calibration": _revert_calibration,
+    "freeze_calibrations": _freeze_calibrations,
+    "resume_calibrations": _resume_calibrations,
 }
 
 

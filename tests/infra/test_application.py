@@ -131,12 +131,18 @@ def test_a_model_can_not_be_had_without_its_monitoring(assembly: Assembly) -> No
     schedule = next(iter(assembly.of_type(MODEL_STACK, "AWS::Scheduler::Schedule").values()))
     assert schedule["ScheduleExpression"] == "cron(0 6 * * ? *)"
     assert json.loads(schedule["Target"]["Input"]) == {"scheduled_time": "<aws.scheduler.scheduled-time>"}
-    rule = next(iter(assembly.of_type(MODEL_STACK, "AWS::Events::Rule").values()))
-    assert rule["EventPattern"] == {
-        "source": ["everloop.monitoring"],
-        "detail-type": ["Retraining Requested"],
-        "detail": {"model": ["late_train"]},
-    }
+    rules = {r["Name"]: r for r in assembly.of_type(MODEL_STACK, "AWS::Events::Rule").values()}
+    for name, kind in (
+        ("retraining-requested", "Retraining Requested"),
+        ("calibration-learned", "Calibration Learned"),
+    ):
+        rule = rules[f"everloop-late_train-{name}"]
+        assert rule["EventPattern"] == {
+            "source": ["everloop.monitoring"],
+            "detail-type": [kind],
+            "detail": {"model": ["late_train"]},
+        }
+        assert rule["Targets"][0]["DeadLetterConfig"]
     alarms = assembly.of_type(MODEL_STACK, "AWS::CloudWatch::Alarm").values()
     assert all(alarm["AlarmActions"] for alarm in alarms)
     assert {a["MetricName"] for a in alarms} >= {"Errors", "ArtifactRefused", "CaptureFallback", "UnusableScores"}

@@ -13,7 +13,7 @@ from everloop.names import FUNCTIONS
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import ROOT
 
-SET_BY_ROLLOUT = {"version", "artifact_prefix", "manifest_sha256"}
+SET_BY_ROLLOUT = {"version", "artifact_prefix", "manifest_sha256", "calibration"}
 """Of the prediction function; each published version has its own."""
 
 

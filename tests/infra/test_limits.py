@@ -18,7 +18,7 @@ RESOURCES = 500
 
 def test_the_longest_model_name_gives_names_that_every_service_takes() -> None:
     assert declare(binary_document(model=LONGEST.model)).model == LONGEST.model
-    named = [LONGEST.function(name) for name in (*FUNCTIONS, "retraining-requested")]
+    named = [LONGEST.function(name) for name in (*FUNCTIONS, "retraining-requested", "calibration-learned")]
     assert max(map(len, named)) <= 64, "functions, schedules and rules"
     assert max(len(LONGEST.stream("predictions")), len(LONGEST.stream("labels"))) <= 64
     assert len(LONGEST.state_machine) <= 80

@@ -84,6 +84,7 @@ TRANSIENT = {
     "FunctionNotReadyError",
     "MetricsIncompleteError",
     "RequestNotAcceptedError",
+    "ServedOtherwiseError",
     "ServiceBusyError",
 }
 LAMBDA = {

@@ -85,8 +85,15 @@ class RolloutTarget(Protocol):
         """Send ``percent`` of the requests to ``candidate``, the rest to ``primary``."""
         ...
 
-    def settle(self, lambda_version: str) -> bool:
-        """Send every request to one version; whether that changed anything."""
+    def settle(self, lambda_version: str, *, only_if: Callable[[], bool] | None = None) -> bool:
+        """Send every request to one version; whether that changed anything.
+
+        With ``only_if`` nothing is changed unless it holds, and unless nobody else moved anything since it was asked.
+        """
+        ...
+
+    def unchanged_since(self, lambda_version: str) -> bool:
+        """Whether what would be published now differs from that version in nothing but what it serves."""
         ...
 
     def holds(self, lambda_version: str, artifact: ServedArtifact | None = None) -> bool:

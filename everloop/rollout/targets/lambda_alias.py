@@ -128,9 +128,20 @@ class LambdaAliasTarget:
         # A function version of before there were calibrations has no variable for one.
         return artifact is None or all(own.get(name, "") == value for name, value in variables(artifact).items())
 
-    def settle(self, lambda_version: str) -> bool:
-        """Send every request to one version; return whether that changed anything."""
-        return self._point(lambda_version, {})
+    def settle(self, lambda_version: str, *, only_if: Callable[[], bool] | None = None) -> bool:
+        """Send every request to one version; return whether that changed anything.
+
+        ``only_if`` is asked after the alias was read, and the alias's revision makes sure that it is moved as it was
+        read: so nobody's move in between is undone.
+        """
+        return self._point(lambda_version, {}, only_if)
+
+    def unchanged_since(self, lambda_version: str) -> bool:
+        """Whether ``$LATEST`` has the code, layers and settings of that version, but for the artefact."""
+        if not self.holds(lambda_version):
+            return False
+        latest, published = self._ready(LATEST), self._ready(lambda_version)
+        return _identity(latest, _beside_artifact(latest)) == _identity(published, _beside_artifact(published))
 
     def delete(self, lambda_version: str) -> bool:
         """Delete a published version; return whether there was one."""
@@ -198,9 +209,11 @@ class LambdaAliasTarget:
                 f"{self.function} is being changed by someone else: {error}; start the rollout again"
             ) from error
 
-    def _point(self, primary: str, weights: dict[str, float]) -> bool:
+    def _point(self, primary: str, weights: dict[str, float], only_if: Callable[[], bool] | None = None) -> bool:
         for attempt in range(_ATTEMPTS):
             state = self.current()
+            if only_if is not None and not only_if():
+                return False
             standing = {state.candidate: state.percent / 100} if state.candidate else {}
             if state.primary == primary and standing == weights:
                 return attempt > 0
@@ -250,6 +263,11 @@ def _identity(configuration: dict[str, Any], environment: dict[str, str] | None 
     layers = [layer["Arn"] for layer in configuration.get("Layers") or []]
     frozen = {name: configuration.get(name) or None for name in _FROZEN}
     return {**frozen, "layers": layers, "environment": own if environment is None else environment}
+
+
+def _beside_artifact(configuration: dict[str, Any]) -> dict[str, str]:
+    own: dict[str, str] = (configuration.get("Environment") or {}).get("Variables", {})
+    return {name: value for name, value in own.items() if name not in NO_ARTIFACT}
 
 
 def _published(configuration: dict[str, Any]) -> Published:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,28 @@ def traffic_goes_where_it_is_sent(target: RolloutTarget) -> None:
     assert (target.current().primary, target.current().candidate) == (eight, None)
 
 
+def traffic_stays_where_it_may_not_be_moved(target: RolloutTarget) -> None:
+    target.idle()
+    seven, eight = target.publish(SEVEN).lambda_version, target.publish(EIGHT).lambda_version
+    target.settle(seven)
+    assert not target.settle(eight, only_if=lambda: False)
+    assert target.current().primary == seven
+    assert target.settle(eight, only_if=lambda: True)
+    assert target.current().primary == eight
+
+
+def a_calibration_is_served_by_a_version_of_its_own(target: RolloutTarget) -> None:
+    target.idle()
+    calibrated = replace(SEVEN, calibration="{}")
+    plain, other = target.publish(SEVEN).lambda_version, target.publish(calibrated).lambda_version
+    assert plain != other
+    assert target.holds(other, calibrated)
+    assert not target.holds(other, SEVEN)
+    assert target.unchanged_since(plain)
+    assert target.unchanged_since(other)
+    assert not target.unchanged_since("no-such-version")
+
+
 def what_serves_or_is_needed_is_kept(target: RolloutTarget) -> None:
     target.idle()
     seven, eight = target.publish(SEVEN).lambda_version, target.publish(EIGHT).lambda_version
@@ -93,6 +116,8 @@ CONTRACT: list[Callable[[RolloutTarget], None]] = [
     unpinned_is_refused,
     publishing_reaches_nobody_and_is_repeatable,
     traffic_goes_where_it_is_sent,
+    traffic_stays_where_it_may_not_be_moved,
+    a_calibration_is_served_by_a_version_of_its_own,
     what_serves_or_is_needed_is_kept,
 ]
 
@@ -138,9 +163,14 @@ class Memory:
     def shift(self, *, primary, candidate, percent):
         self.state = TrafficState(primary, candidate, percent)
 
-    def settle(self, lambda_version):
+    def settle(self, lambda_version, *, only_if=None):
+        if only_if is not None and not only_if():
+            return False
         before, self.state = self.state, TrafficState(lambda_version, None, 0.0)
         return before != self.state
+
+    def unchanged_since(self, lambda_version):
+        return self.holds(lambda_version)
 
     def holds(self, lambda_version, artifact=None):
         found = [a for number, a in enumerate(self.published) if str(number) == lambda_version and a != "deleted"]

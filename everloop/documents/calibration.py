@@ -1,0 +1,36 @@
+"""What the monitor sends when a window's labels taught it how scores should be served."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from everloop.typed_json import InstantText
+
+
+class LearnedCalibration(TypedDict):
+    """The detail of the event: a calibration, and what it was learned from.
+
+    ``version`` is the one it was learned for, ``window_end`` the end of the monitoring window, ``learned_until`` that
+    of the labelled days. ``loss_raw`` and ``loss_served`` are mean losses over their rows: by what the model said, and
+    by what each day's calibration, made of the days before it, would have served.
+    """
+
+    model: str
+    version: int
+    window_end: InstantText
+    learned_until: InstantText
+    calibration: str
+    days: int
+    rows: int
+    loss_raw: float | None
+    loss_served: float | None
+
+
+class CalibrationAnswer(TypedDict):
+    """What came of it: published, or held back and why; and what serves now."""
+
+    published: bool
+    version: int | None
+    calibration: str | None
+    lambda_version: str | None
+    reason: str | None

@@ -1,0 +1,254 @@
+"""The rollout function publishes what the monitor learned, and takes it back, against a real registry and an alias."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from everloop.functions.rollout.handler import act
+from everloop.names import CALIBRATION_LEARNED
+from everloop.recalibration.calibration import Calibration, Part
+from everloop.recalibration.exceptions import CalibrationFormatError
+from everloop.registry import verify_audit
+from everloop.registry.exceptions import CalibrationHeldError, UnknownCalibrationError
+from everloop.rollout.announcements import Announcer
+from everloop.rollout.conductor import Conductor
+from everloop.rollout.exceptions import NothingServesError
+from everloop.rollout.metrics import CloudWatchMetrics
+from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
+from tests.fakes.cloudwatch_metrics import FakeCloudWatch
+from tests.fakes.event_bus import FakeEventBus
+from tests.fakes.lambda_function import FakeLambda
+from tests.fakes.registry_function import remote_registry
+from tests.fakes.registry_table import UnreliableClient, dynamodb
+from tests.functions.rollout.test_handler import DECLARED, World
+from tests.helpers.registry_scenes import open_run
+
+PERSON = {"reason": "answers look wrong", "actor": "arn:person"}
+
+
+def text(level: float) -> str:
+    return Calibration("log_odds", (Part(1.0, level, 0.9),), 3.0).to_text()
+
+
+class CalibratedWorld(World):
+    """And the monitor's events, and a person's hands."""
+
+    def learn(self, level: float, *, version: int = 1, window_end: str | None = None) -> dict[str, Any]:
+        self.minutes += 60
+        detail = {
+            "model": "flights",
+            "version": version,
+            "window_end": window_end or self.now,
+            "learned_until": self.now,
+            "calibration": text(level),
+            "days": 3,
+            "rows": 300,
+            "loss_raw": 0.5,
+            "loss_served": 0.4,
+        }
+        self.last = {"detail-type": CALIBRATION_LEARNED, "detail": detail, "time": self.now}
+        return self.deliver()
+
+    def deliver(self) -> dict[str, Any]:
+        return act(self.last, self.conductor)
+
+    @property
+    def serving(self) -> tuple[str, str]:
+        """Version and calibration that every request gets."""
+        (only,) = self.function.serving()
+        variables = self.function.variables(only)
+        assert only == self.store.versions.champion().lambda_version
+        return variables["EVERLOOP_VERSION"], variables["EVERLOOP_CALIBRATION"]
+
+
+@pytest.fixture
+def world() -> Iterator[CalibratedWorld]:
+    with mock_aws():
+        client = UnreliableClient(dynamodb())
+        store = remote_registry(client, "flights")
+        function, cloudwatch, events = FakeLambda(), FakeCloudWatch(), FakeEventBus()
+        conductor = Conductor(
+            store=store,
+            target=LambdaAliasTarget(function, function="predict", alias="live", pause=lambda _: None),
+            metrics=CloudWatchMetrics(cloudwatch, function="predict", alias="live", model="flights", slow_ms=800),
+            announcer=Announcer(events, "everloop"),
+            declared=DECLARED,
+            artifact_bucket="artifacts",
+        )
+        world = CalibratedWorld(client, store, function, cloudwatch, events, conductor)
+        world.crown("train-1")
+        yield world
+        assert verify_audit(store).problems == []
+
+
+class TestWhatWasLearned:
+    def test_comes_to_serve(self, world: CalibratedWorld):
+        assert world.serving == ("1", "")
+        answer = world.learn(-0.5)
+        assert (answer["published"], answer["reason"]) == (True, None)
+        assert world.serving == ("1", text(-0.5))
+        assert answer["lambda_version"] == world.store.versions.champion().lambda_version
+        # AND the next one after it
+        world.learn(-0.7)
+        assert world.serving == ("1", text(-0.7))
+
+    def test_however_often_it_is_delivered(self, world: CalibratedWorld):
+        world.learn(-0.5)
+        before = len(list(world.store.ledger.audit_records()))
+        assert world.deliver()["published"]
+        assert len(list(world.store.ledger.audit_records())) == before
+
+    @pytest.mark.parametrize("call", ["publish_version", "update_function_configuration", "update_alias"])
+    def test_after_a_crash_at_any_place(self, world: CalibratedWorld, call: str):
+        world.function.crash_before = [call]
+        with pytest.raises(ConnectionError):
+            world.learn(-0.5)
+        world.function.crash_before = []
+        assert world.deliver()["published"]
+        assert world.serving == ("1", text(-0.5))
+
+    def test_cut_off_it_is_healed_by_the_next_rollout(self, world: CalibratedWorld):
+        world.function.crash_before = ["update_alias"]
+        with pytest.raises(ConnectionError):
+            world.learn(-0.5)
+        world.function.crash_before = []
+        world.start("train-2", world.train("train-2"))
+        assert world.serving == ("1", text(-0.5))
+
+    def test_old_function_versions_go_but_those_one_goes_back_to(self, world: CalibratedWorld):
+        first = world.store.versions.champion().lambda_version
+        for n in range(6):
+            world.learn(-0.1 * (n + 1))
+        there = {v["Version"] for v in world.function.versions.values()}
+        served = [record.lambda_version for record in world.store.calibrations.of(1)]
+        assert {first, *served[:2]} <= there
+        assert not there & set(served[3:])
+
+    def test_waits_while_a_rollout_is_open(self, world: CalibratedWorld):
+        world.start("train-2", world.train("train-2"))
+        world.shift()
+        shares = world.function.serving()
+        answer = world.learn(-0.5)
+        assert not answer["published"]
+        assert "rollout train-2 is canary" in answer["reason"]
+        assert world.function.serving() == shares
+
+    def test_of_another_version_is_too_late(self, world: CalibratedWorld):
+        answer = world.learn(-0.5, version=2)
+        assert not answer["published"]
+        assert "the champion is version 1, not version 2" in answer["reason"]
+
+    def test_brings_no_new_code(self, world: CalibratedWorld):
+        world.function.deploy_code("code-2")
+        answer = world.learn(-0.5)
+        assert "everloop rollout start flights" in answer["reason"]
+        assert world.serving == ("1", "")
+
+    def test_that_is_no_calibration_is_refused(self, world: CalibratedWorld):
+        world.learn(-0.5)
+        world.last["detail"]["calibration"] = "{}"
+        with pytest.raises(CalibrationFormatError):
+            world.deliver()
+
+    def test_late_it_takes_no_canary_away(self, world: CalibratedWorld):
+        # GIVEN a calibration that was cut off before it moved the alias, and a rollout since
+        world.function.crash_before = ["update_alias"]
+        with pytest.raises(ConnectionError):
+            world.learn(-0.5)
+        late = world.last
+        world.start("train-2", world.train("train-2"))
+        world.shift()
+        shares = world.function.serving()
+        assert len(shares) == 2
+        # WHEN it is delivered again
+        act(late, world.conductor)
+        assert world.function.serving() == shares
+
+
+class TestTakingBack:
+    def test_to_none(self, world: CalibratedWorld):
+        first = world.store.versions.champion()
+        world.learn(-0.5)
+        answer = world.act("revert_calibration", to=None, **PERSON)
+        assert (answer["calibration"], world.serving) == (None, ("1", ""))
+        assert world.store.versions.champion() == first
+        # THEN nothing more is published, until a person lets it
+        assert "arn:person holds calibrations still" in world.learn(-0.6)["reason"]
+        world.act("resume_calibrations", **PERSON)
+        assert world.learn(-0.7)["published"]
+
+    def test_to_an_earlier_one(self, world: CalibratedWorld):
+        for level in (-0.2, -0.4, -0.6, -0.8):
+            world.learn(level)
+        oldest = world.store.calibrations.of(1)[-1]
+        world.act("revert_calibration", to=oldest.window_end, **PERSON)
+        assert world.serving == ("1", text(-0.2))
+
+    def test_also_while_new_code_waits(self, world: CalibratedWorld):
+        world.learn(-0.5)
+        world.function.deploy_code("code-2")
+        world.act("revert_calibration", to=None, **PERSON)
+        assert world.serving == ("1", "")
+
+    def test_to_one_that_never_was(self, world: CalibratedWorld):
+        with pytest.raises(UnknownCalibrationError):
+            world.act("revert_calibration", to=world.now, **PERSON)
+
+    def test_held_still_what_serves_stays(self, world: CalibratedWorld):
+        world.learn(-0.5)
+        world.act("freeze_calibrations", **PERSON)
+        assert not world.learn(-0.6)["published"]
+        assert world.serving == ("1", text(-0.5))
+        with pytest.raises(CalibrationHeldError):
+            world.act("freeze_calibrations", **PERSON)
+
+
+class TestRollouts:
+    def test_new_code_keeps_it(self, world: CalibratedWorld):
+        world.learn(-0.5)
+        world.function.deploy_code("code-2")
+        open_run(world.store, "code-1", when=world.now, kind="rollout")
+        world.start("code-1", None, kind="rollout")
+        variables = world.function.variables(world.rollout["lambda_version"])
+        assert variables["EVERLOOP_CALIBRATION"] == text(-0.5)
+
+    def test_a_new_version_begins_without_one_and_its_rollback_brings_it_back(self, world: CalibratedWorld):
+        world.learn(-0.5)
+        world.start("train-2", world.train("train-2"))
+        world.promote()
+        assert world.serving == ("2", "")
+        world.act("rollback", rollout=world.rollout, reasons=[{"code": "c", "sentence": "worse"}])
+        assert world.serving == ("1", text(-0.5))
+
+    def test_deployed_again_the_champion_keeps_it(self, world: CalibratedWorld):
+        world.learn(-0.5)
+        world.function.redeploy()
+        assert "deployed anew" in world.learn(-0.6)["reason"]
+        world.start("train-2", world.train("train-2"))
+        assert world.serving == ("1", text(-0.5))
+
+
+def test_without_a_champion_there_is_nothing_to_take_back():
+    with mock_aws():
+        world = CalibratedWorld(
+            client := UnreliableClient(dynamodb()),
+            store := remote_registry(client, "flights"),
+            FakeLambda(),
+            FakeCloudWatch(),
+            FakeEventBus(),
+            Conductor(
+                store=store,
+                target=LambdaAliasTarget(FakeLambda(), function="predict", alias="live", pause=lambda _: None),
+                metrics=CloudWatchMetrics(FakeCloudWatch(), function="p", alias="live", model="flights", slow_ms=8),
+                announcer=Announcer(FakeEventBus(), "everloop"),
+                declared=DECLARED,
+                artifact_bucket="artifacts",
+            ),
+        )
+        with pytest.raises(NothingServesError):
+            world.act("revert_calibration", to=None, **PERSON)
+        assert not world.learn(-0.5)["published"]
