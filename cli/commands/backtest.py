@@ -57,9 +57,9 @@ def backtest(
     models_directory: Path,
     as_json: bool,
 ) -> None:
-    """Find out when retraining MODEL would have paid, on the rows of a file: on this machine, without any cloud.
+    """Find out when retraining MODEL would have paid.
 
-    The file is cut into windows. The model's own program is trained at the start of each, and every model answers all
+    It needs a file of past rows, and no cloud. The file is cut into windows. The model's own program is trained at the start of each, and every model answers all
     later windows. Each policy of retraining then walks through the history, with and without daily recalibration. The
     newest third of the windows is held back: what is recommended was chosen without it.
     """
