@@ -59,9 +59,10 @@ def backtest(
 ) -> None:
     """Find out when retraining MODEL would have paid.
 
-    It needs a file of past rows, and no cloud. The file is cut into windows. The model's own program is trained at the start of each, and every model answers all
-    later windows. Each policy of retraining then walks through the history, with and without daily recalibration. The
-    newest third of the windows is held back: what is recommended was chosen without it.
+    It needs a file of past rows, and no cloud. The file is cut into windows. The model's own program is trained at the
+    start of each, and every model answers all later windows. Each policy of retraining then walks through the history,
+    with and without daily recalibration. The newest third of the windows is held back: what is recommended was chosen
+    without it.
     """
     output = Output(as_json)
     declaration = find_declaration(model, models_directory)
