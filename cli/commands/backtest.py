@@ -35,6 +35,11 @@ from everloop.dataset.file_format import FileFormat
     type=click.FloatRange(0, min_open=True),
     help="In the currency of problem.value [cost.max_training_run_usd]; in losses of a window without prices. [0.1]",
 )
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Count money as if acting from this probability on. [serving.threshold]",
+)
 @click.option("--rows", type=click.IntRange(1000), default=100_000, show_default=True, help="Most rows to use.")
 @click.option("--probe-rows", type=click.IntRange(100), default=5_000, show_default=True, help="Most rows of a probe.")
 @click.option("--skip-refused", is_flag=True, help="Leave bad rows out.")
@@ -50,6 +55,7 @@ def backtest(
     test_days: int | None,
     cooldown_days: float | None,
     retraining_cost: float | None,
+    threshold: float | None,
     rows: int,
     probe_rows: int,
     skip_refused: bool,
@@ -66,7 +72,7 @@ def backtest(
     """
     output = Output(as_json)
     declaration = find_declaration(model, models_directory)
-    knobs = Knobs(window_days, history_days, test_days, cooldown_days, retraining_cost, rows, probe_rows)
+    knobs = Knobs(window_days, history_days, test_days, cooldown_days, retraining_cost, threshold, rows, probe_rows)
     found = backtest_file(
         declaration,
         models_directory / model,

@@ -69,6 +69,7 @@ def recommend(
     cost: float,
     unit: str,
     results: Sequence[PolicyResult],
+    threshold: float | None,
 ) -> Recommendation:
     """What the history speaks for: of what ``model.yaml`` can say, the schedule that cost least in the first part.
 
@@ -78,6 +79,8 @@ def recommend(
         Of recalibrated scores.
     judgement : Judgement
         Over all policies.
+    threshold : float or None
+        From which money was counted; None of a regression.
     """
     days_of = {w.policy: _schedule_days(w.policy, shape) for w in walks if _is_schedule(w.policy)}
     schedules = judge(walks, cost, list(days_of))
@@ -101,12 +104,11 @@ def recommend(
             f"retraining.quota lets {quota.runs} runs start in {quota.days} days, and this schedule needs "
             f"{quota.days // days}: raise it, and cost.monthly_budget_usd where `everloop check` asks for it."
         )
-    classes = declaration.problem.type == "binary_classification"
-    threshold = best_threshold(declaration.problem.value) if classes else None
-    if threshold is not None and abs(threshold - declaration.serving.threshold) > NOTED_DISTANCE:
+    best = None if threshold is None else best_threshold(declaration.problem.value)
+    if threshold is not None and best is not None and abs(best - threshold) > NOTED_DISTANCE:
         reasons.append(
-            f"By problem.value, {threshold:.2f} is the threshold that costs least. serving.threshold is "
-            f"{declaration.serving.threshold:g}, and all money here is counted with that."
+            f"By problem.value, {best:.2f} is the threshold that costs least; all money here is counted with "
+            f"{threshold:g}. See what it would change: --threshold {best:.2f}."
         )
     return Recommendation(_lines(declaration, days), tuple(reasons))
 

@@ -85,7 +85,7 @@ def evaluate(
     probe_served = served if answers.probe is answers.model else recalibrated(line, answers.probe, kind)
     count = line.rows_by_day[line.history_days :].sum()
     money = prices_decisions(declaration)
-    threshold = declaration.serving.threshold if classes else None
+    threshold = _threshold(declaration, knobs)
     if money:
         scale = shape.rows / shape.rows_taken
 
@@ -137,13 +137,20 @@ def evaluate(
         curves=curves,
         retrained_before=chosen.retrained,
         judgement=judgement,
-        recommendation=recommend(declaration, shape, walks[True], judgement, cost, unit, results),
+        recommendation=recommend(declaration, shape, walks[True], judgement, cost, unit, results, threshold),
         not_known=not_known(declaration, shape, knobs),
     )
 
 
 def _is_classification(declaration: ModelDeclaration) -> bool:
     return declaration.problem.type == "binary_classification"
+
+
+def _threshold(declaration: ModelDeclaration, knobs: Knobs) -> float | None:
+    """The probability from which a classification acts; None for a regression."""
+    if not _is_classification(declaration):
+        return None
+    return declaration.serving.threshold if knobs.threshold is None else knobs.threshold
 
 
 def _retraining_cost(declaration: ModelDeclaration, knobs: Knobs, money: bool, window_loss: float) -> float:

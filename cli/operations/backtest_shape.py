@@ -25,6 +25,8 @@ class Knobs:
         Between two trainings, whatever the policy; a window, where it is not set.
     retraining_cost : float, optional
         In the currency of ``problem.value``; in losses of a window where that gives no prices.
+    threshold : float, optional
+        The probability from which a classification acts, where money is counted.
     most_rows, probe_rows : int
         At most so many rows are taken from the file, and a probe learns from at most so many.
     """
@@ -34,6 +36,7 @@ class Knobs:
     test_days: int | None = None
     cooldown_days: float | None = None
     retraining_cost: float | None = None
+    threshold: float | None = None
     most_rows: int = 100_000
     probe_rows: int = 5_000
 

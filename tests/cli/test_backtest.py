@@ -153,6 +153,19 @@ def test_a_regression_without_prices_is_counted_in_its_loss(tmp_path: Path) -> N
     assert policy(found, "investment")["metric"] <= policy(found, "never")["metric"]
 
 
+def test_the_threshold_that_costs_least_is_tried_with_an_option(models: Path, history: Path) -> None:
+    costs, notes = [], []
+    for threshold in (0.5, 0.11):
+        knobs = ["--history-days", 20, "--window-days", 8, "--threshold", threshold, "--json"]
+        ended = ran(models, "late_train", "--data", history, *knobs)
+        assert ended.exit_code == 0, ended.output
+        document = json.loads(ended.stdout)
+        costs.append(policy(document, "always")["cost"])
+        notes += [reason for reason in document["recommendation"]["reasons"] if "--threshold" in reason]
+    assert costs[1] < costs[0]
+    assert len(notes) == 1
+
+
 def test_a_short_history_says_what_it_needs(models: Path, history: Path) -> None:
     ended = ran(models, "late_train", "--data", history, "--history-days", 55, "--window-days", 7)
     assert ended.exit_code != 0
