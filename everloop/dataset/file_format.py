@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import warnings
 from dataclasses import dataclass, fields
 from zoneinfo import ZoneInfo
 
@@ -110,7 +111,10 @@ def _is_time_format(text: str) -> bool:
     if "%" not in text:
         return False
     try:
-        pd.to_datetime(pd.Series(["x"]), format=text, errors="coerce")
+        with warnings.catch_warnings():
+            # Python 3.13 warns of a day without a year, which is refused with its own words.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pd.to_datetime(pd.Series(["x"]), format=text, errors="coerce")
     except ValueError:
         return False
     return text not in ("ISO8601", "mixed")

@@ -13,7 +13,7 @@ from everloop.infra.exceptions import SynthesisError
 
 def test_every_region_has_the_address_that_the_sdk_gives() -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the SDK's own docstrings
+        warnings.simplefilter("ignore")  # of the SDK's own docstrings: Python 3.12 has another kind for them
         from sagemaker.core import image_uris
     known = image_uris.config_for_framework(FRAMEWORK)["training"]["versions"][VERSION]["registries"]
     found = images_by_region()
