@@ -76,10 +76,21 @@ def build_layer(requirements: Path, constraints: Path, target: Target, cache: Pa
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as scratch:
             _build(wanted, pins, target, Path(scratch))
-            shutil.rmtree(kept, ignore_errors=True)
-            (Path(scratch) / "result").rename(kept)
+            _keep(Path(scratch) / "result", kept)
     facts = json.loads((kept / "layer.json").read_text(encoding="utf-8"))
     return Layer(kept / "layer.zip", identity, facts["unzipped_bytes"])
+
+
+def _keep(made: Path, kept: Path) -> None:
+    """Put what was made where it is kept; another process may have been faster, with the same."""
+    if (kept / "layer.json").is_file():
+        return
+    shutil.rmtree(kept, ignore_errors=True)
+    try:
+        made.rename(kept)
+    except OSError:
+        if not (kept / "layer.json").is_file():
+            raise
 
 
 def _build(wanted: list[Line], pins: list[Line], target: Target, scratch: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,3 +133,36 @@ def test_a_function_at_the_limit_fits_and_one_above_is_refused() -> None:
     assert check_unzipped_size("f", {"code": 1, "layer": UNZIPPED_LIMIT_BYTES - 1}) == UNZIPPED_LIMIT_BYTES
     with pytest.raises(SizeLimitError, match=r"f: 250 MB unzipped \(code 0 MB, layer 250 MB\)"):
         check_unzipped_size("f", {"code": 1, "layer": UNZIPPED_LIMIT_BYTES})
+
+
+@pytest.mark.parametrize("left", [True, False], ids=["after a build that was cut off", "in an empty cache"])
+def test_two_processes_that_build_a_layer_at_once_both_get_it(
+    left: bool,
+    requirements: Path,
+    constraints: Path,
+    installs: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # GIVEN a second process that begins and ends while the first one installs
+    cache, install, others = tmp_path / "cache", layers.install_wheels, []
+    files: list[int] = []
+    identity = layer_identity(read_lines(requirements), read_lines(constraints), X86)
+    if left:
+        (cache / identity).mkdir(parents=True)
+        (cache / identity / "layer.zip").write_bytes(b"half of it")
+
+    def met(*arguments: Any) -> None:
+        if not others:
+            others.append(None)
+            others[0] = build_layer(requirements, constraints, X86, cache)
+            files.append(others[0].archive.stat().st_ino)
+        install(*arguments)
+
+    monkeypatch.setattr(layers, "install_wheels", met)
+    # WHEN the first one builds it as well; THEN both have the layer of the second, which may be reading it already
+    mine = build_layer(requirements, constraints, X86, cache)
+    assert mine == others[0]
+    assert files == [mine.archive.stat().st_ino]
+    assert zipfile.is_zipfile(mine.archive)
+    assert [p.name for p in cache.iterdir()] == [identity]
