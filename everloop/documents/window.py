@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NotRequired, TypedDict
 
+from everloop.documents.recalibration import RecalibrationDocument
 from everloop.instants import format_instant, parse_instant
 from everloop.reasons import Reason, ReasonDocument
 from everloop.typed_json import InstantText, read_as
@@ -123,6 +124,7 @@ class WindowDocument(TypedDict):
     drift: dict[str, DriftDocument]
     not_watched: NotRequired[dict[str, str]]
     score_reference: NotRequired[ScoreReferenceDocument | None]
+    recalibration: NotRequired[RecalibrationDocument | None]
     quality: QualityDocument
     decision: WindowDecision
     urgency: str
@@ -153,6 +155,9 @@ class WindowRecord:
     score_reference : ScoreReferenceDocument or None
         What was collected of a score reference from the version's own windows; None where the version was registered
         with one.
+    recalibration : RecalibrationDocument or None
+        What the labelled window taught of how scores should be served, and what came of it. ``profile`` counts what the
+        model said (``score``, by the reference's bins); its outcomes, ``loss`` and ``quality`` are of what was served.
     """
 
     model: str
@@ -183,6 +188,7 @@ class WindowRecord:
     left_out_reason: str = ""
     not_watched: Mapping[str, str] = field(default_factory=dict)
     score_reference: ScoreReferenceDocument | None = None
+    recalibration: RecalibrationDocument | None = None
 
     def to_document(self) -> WindowDocument:
         """The record as JSON values."""
@@ -208,6 +214,7 @@ class WindowRecord:
             "drift": dict(self.drift),
             "not_watched": dict(self.not_watched),
             "score_reference": self.score_reference,
+            "recalibration": self.recalibration,
             "quality": self.quality,
             "decision": self.decision,
             "urgency": self.urgency,

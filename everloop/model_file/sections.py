@@ -11,7 +11,16 @@ import math
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, Strict, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    Strict,
+    model_validator,
+)
 
 from everloop.evaluation.baselines import BASELINES
 from everloop.model_file.misfit import refuse
@@ -298,6 +307,17 @@ class Monitoring(Section):
     detector: Annotated[str, PlainValidator(DETECTORS.registered)] = "stability"
 
 
+class Recalibration(Section):
+    """What a calibration may do between a model's score and its caller, learned from the labels as they arrive.
+
+    ``max_shift`` is the most a score is moved: in log odds, or, of a regression, in standard deviations of the scores
+    in the first labelled window there was. A window with fewer than ``minimum_rows`` labelled rows teaches nothing.
+    """
+
+    max_shift: float = Field(default=4.0, gt=0, le=30)
+    minimum_rows: int = Field(default=1, ge=1)
+
+
 class Quota(Section):
     """At most ``runs`` training runs in any ``days`` days."""
 
@@ -356,6 +376,11 @@ class Cost(Section):
     instance_usd_per_hour: float | None = Field(default=None, gt=0, le=10_000)
 
 
+def _none_as_null(value: object) -> object:
+    """``none`` as it is written in the file."""
+    return None if value == "none" else value
+
+
 class AllSections(Section):
     """One model, declared, before its sections are held against each other."""
 
@@ -368,6 +393,7 @@ class AllSections(Section):
     rollout: Rollout
     serving: Serving
     monitoring: Monitoring
+    recalibration: Annotated[Recalibration | None, BeforeValidator(_none_as_null)] = Recalibration()
     retraining: Retraining
     retirement: Retirement
     cost: Cost

@@ -21,6 +21,10 @@ class ReferenceUnusableError(MonitoringError):
     """A reference can not be built from these rows, or is not complete."""
 
 
+class RecalibrationUnreadableError(MonitoringError):
+    """What an earlier window left of recalibration can't be read."""
+
+
 class QueryTooLongError(MonitoringError):
     """Counting the declared features takes a longer query than Athena takes, or too many queries."""
 

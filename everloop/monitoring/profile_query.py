@@ -100,41 +100,8 @@ def profile_query(
     chosen = reference.features if features is None else features
     bins = {name: every[name] for name in [*chosen, SCORE]}
     places = _places(bins, "0")
-    begin, until = min(windows.start, windows.labelled_start), max(windows.end, windows.labelled_end)
     classification = declaration.problem.type == "binary_classification"
-    score = '"probability"' if classification else '"prediction"'
-    return f"""WITH captured AS (
-  SELECT "prediction_id", "key", "time", "version", {score} AS s, {_columns(bins)}
-    row_number() OVER (PARTITION BY "prediction_id" ORDER BY "time") AS "_copy"
-  FROM "{declaration.model}_predictions"
-  WHERE {partitions(begin, windows.as_of)}
-    AND "time" >= {timestamp(begin)} AND "time" <= {timestamp(windows.as_of)}
-), arrived AS (
-  SELECT "prediction_id", "key", "label", "time",
-    row_number() OVER (
-      PARTITION BY "prediction_id", CASE WHEN "prediction_id" IS NULL THEN "key" END
-      ORDER BY "time" DESC, "label_id" DESC) AS place,
-    lag("label") OVER (
-      PARTITION BY "prediction_id", CASE WHEN "prediction_id" IS NULL THEN "key" END
-      ORDER BY "time", "label_id") AS previous
-  FROM "{declaration.model}_labels"
-  WHERE {partitions(begin, windows.as_of)} AND "time" <= {timestamp(windows.as_of)}
-), by_prediction AS (
-  SELECT "prediction_id", "label", "time" FROM arrived WHERE place = 1 AND "prediction_id" IS NOT NULL
-), by_key AS (
-  SELECT "key", "label", "time" FROM arrived WHERE place = 1 AND "prediction_id" IS NULL
-), joined AS (
-  SELECT c.*,
-    CASE WHEN k."time" IS NOT NULL AND (p."time" IS NULL OR k."time" > p."time") THEN k."label"
-      ELSE p."label" END AS y,
-    {_inside("c", windows.start, windows.end)} AS w,
-    CASE WHEN c."version" = {version} THEN 1 ELSE 0 END AS "_own",
-    {_inside("c", windows.labelled_start, windows.labelled_end)} AS l
-  FROM captured c
-  LEFT JOIN by_prediction p ON p."prediction_id" = c."prediction_id"
-  LEFT JOIN by_key k ON k."key" = c."key"
-  WHERE c."_copy" = 1 AND c."time" < {timestamp(until)}
-), scored AS (
+    return f"""{joined_rows(declaration, windows, version=version, columns=_columns(bins))}, scored AS (
   SELECT *, CASE WHEN l = 1 AND "_own" = 1 AND {_countable(classification)} THEN 1E0 ELSE 0E0 END AS t,
     {_scale(classification)}
   FROM joined
@@ -165,6 +132,55 @@ SELECT part, bin, n, n_own, labelled, outcomes, beyond, {", ".join(OUTCOME_SUMS)
 UNION ALL
 SELECT '{LABELS}', 0, arrived, corrections, unmatched, 0E0, 0, {", ".join("0E0" for _ in OUTCOME_SUMS)}
 FROM label_counts"""
+
+
+def joined_rows(declaration: ModelDeclaration, windows: Windows, *, version: int, columns: str = "") -> str:
+    """How a query begins that looks at the windows' rows: ``joined``, each captured row once, with what became of it.
+
+    Its columns: ``s`` the served score and ``"_raw"`` what the model said (rows captured before both were kept have one
+    score), ``y`` the label that arrived last, ``w`` and ``l`` whether the row is in the window and in the labelled one,
+    ``"_own"`` whether ``version`` answered it.
+
+    Parameters
+    ----------
+    columns : str
+        More columns of the captured rows, each followed by a comma.
+    """
+    begin, until = min(windows.start, windows.labelled_start), max(windows.end, windows.labelled_end)
+    classification = declaration.problem.type == "binary_classification"
+    score = '"probability"' if classification else '"prediction"'
+    return f"""WITH captured AS (
+  SELECT "prediction_id", "key", "time", "version", {score} AS s, coalesce("raw_score", {score}) AS "_raw", {columns}
+    row_number() OVER (PARTITION BY "prediction_id" ORDER BY "time") AS "_copy"
+  FROM "{declaration.model}_predictions"
+  WHERE {partitions(begin, windows.as_of)}
+    AND "time" >= {timestamp(begin)} AND "time" <= {timestamp(windows.as_of)}
+), arrived AS (
+  SELECT "prediction_id", "key", "label", "time",
+    row_number() OVER (
+      PARTITION BY "prediction_id", CASE WHEN "prediction_id" IS NULL THEN "key" END
+      ORDER BY "time" DESC, "label_id" DESC) AS place,
+    lag("label") OVER (
+      PARTITION BY "prediction_id", CASE WHEN "prediction_id" IS NULL THEN "key" END
+      ORDER BY "time", "label_id") AS previous
+  FROM "{declaration.model}_labels"
+  WHERE {partitions(begin, windows.as_of)} AND "time" <= {timestamp(windows.as_of)}
+), by_prediction AS (
+  SELECT "prediction_id", "label", "time" FROM arrived WHERE place = 1 AND "prediction_id" IS NOT NULL
+), by_key AS (
+  SELECT "key", "label", "time" FROM arrived WHERE place = 1 AND "prediction_id" IS NULL
+), joined AS (
+  SELECT c.*,
+    CASE WHEN k."time" IS NOT NULL AND (p."time" IS NULL OR k."time" > p."time") THEN k."label"
+      ELSE p."label" END AS y,
+    {_inside("c", windows.start, windows.end)} AS w,
+    CASE WHEN c."version" = {version} THEN 1 ELSE 0 END AS "_own",
+    {_inside("c", windows.labelled_start, windows.labelled_end)} AS l
+  FROM captured c
+  LEFT JOIN by_prediction p ON p."prediction_id" = c."prediction_id"
+  LEFT JOIN by_key k ON k."key" = c."key"
+  WHERE c."_copy" = 1 AND c."time" < {timestamp(until)}
+)"""
 
 
 def features_query(
@@ -260,7 +276,8 @@ def _part(parts: Iterable[str]) -> str:
 
 def _place(name: str, bins: Bins) -> str:
     """The bin's number; that of what is missing is the last, so that the answer's numbers are places."""
-    column = "s" if name == SCORE else f'"{name}"'
+    # The reference's bins are of what the model said, whatever is served.
+    column = '"_raw"' if name == SCORE else f'"{name}"'
     missing, last = bins.size, bins.size - 1
     if isinstance(bins, CategoryBins):
         absent = f"{column} IS NULL OR {column} = ''"
@@ -269,7 +286,7 @@ def _place(name: str, bins: Bins) -> str:
         place = f"coalesce(nullif({known}, 0) - 1, {last})" if bins.categories else f"{last}"
     else:
         absent = f"{column} IS NULL"
-        place = f"width_bucket({column}, ARRAY[{', '.join(map(_double, bins.edges))}])" if bins.edges else f"{last}"
+        place = f"width_bucket({column}, ARRAY[{', '.join(map(double, bins.edges))}])" if bins.edges else f"{last}"
     return f"CASE WHEN {absent} THEN {missing} ELSE {place} END"
 
 
@@ -282,7 +299,7 @@ def _countable(classification: bool) -> str:
     """Whether a row's outcome can be summed; see :func:`everloop.monitoring.counting.count_outcomes`."""
     if classification:
         return "y IS NOT NULL"
-    limit = _double(LARGEST_VALUE)
+    limit = double(LARGEST_VALUE)
     return f"abs(y) <= {limit} AND abs(s) <= {limit}"
 
 
@@ -322,7 +339,7 @@ def _inside(table: str, begin: datetime, end: datetime) -> str:
     return f"CASE WHEN {time} >= {timestamp(begin)} AND {time} < {timestamp(end)} THEN 1 ELSE 0 END"
 
 
-def _double(value: float) -> str:
+def double(value: float) -> str:
     """A double literal that reads back as the same number: without an exponent Trino would read a decimal."""
     text = repr(value).upper()
     return text if "E" in text else f"{text}E0"

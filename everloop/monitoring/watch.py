@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from everloop.documents.recalibration import RecalibrationDocument
 from everloop.documents.window import WindowRecord
 from everloop.instants import parse_instant
 from everloop.model_file.schema import ModelDeclaration
@@ -15,6 +16,8 @@ from everloop.monitoring.profile_answer import Counted, read_counts, read_unknow
 from everloop.monitoring.profile_queries import profile_queries
 from everloop.monitoring.profile_query import Windows, unknown_labels_query
 from everloop.monitoring.quality import QualityReport, judge_quality
+from everloop.monitoring.raw_scores_query import raw_scores_query, read_sums
+from everloop.monitoring.recalibrating import Standing, center_of, learned_before, recalibrate
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watchable import watchable
 from everloop.monitoring.window import Watched, watched_before, window_record, without_gaps
@@ -40,6 +43,8 @@ class Scene:
     runs : sequence of Run
         All runs, newest first.
     active_run : str or None
+    standing : Standing
+        What serves between raw scores and callers, and whether that may change.
     """
 
     champion: Champion
@@ -48,6 +53,7 @@ class Scene:
     own: Iterable[WindowRecord]
     runs: Sequence[Run]
     active_run: str | None
+    standing: Standing = field(default_factory=Standing)
 
 
 def windows_needed(declaration: ModelDeclaration) -> int:
@@ -136,7 +142,19 @@ def watch(declaration: ModelDeclaration, windows: Windows, scene: Scene, query: 
         decision=decision,
         not_watched=seen.left_out,
         score_reference=collected,
+        recalibration=_recalibrated(declaration, windows, scene, query),
     )
+
+
+def _recalibrated(
+    declaration: ModelDeclaration, windows: Windows, scene: Scene, query: Callable[[str], Rows]
+) -> RecalibrationDocument:
+    """What the labelled window teaches of how scores should be served."""
+    version = scene.champion.version
+    learned = learned_before(scene.earlier, version=version, windows=windows)
+    center = center_of(learned, scene.reference)
+    answer = query(raw_scores_query(declaration, windows, version=version, center=center))
+    return recalibrate(declaration, windows, read_sums(declaration, answer, center=center), learned, scene.standing)
 
 
 def _own_scores(scene: Scene, policy: DriftPolicy, *, before: datetime) -> OwnScores | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
@@ -132,17 +133,28 @@ def send(request: RetrainingRequest, client: Any, bus: str, *, at: datetime) -> 
     RequestNotAcceptedError
         When the bus refuses it.
     """
+    put(RETRAINING_REQUESTED, request.as_detail(), client, bus, at=at)
+
+
+def put(detail_type: str, detail: Mapping[str, object], client: Any, bus: str, *, at: datetime) -> None:
+    """Put on the bus what the monitor says of a window.
+
+    Raises
+    ------
+    RequestNotAcceptedError
+        When the bus refuses it.
+    """
     entry = {
         "Time": at,
         "Source": MONITORING_SOURCE,
-        "DetailType": RETRAINING_REQUESTED,
-        "Detail": json.dumps(request.as_detail(), sort_keys=True),
+        "DetailType": detail_type,
+        "Detail": json.dumps(detail, sort_keys=True),
         "EventBusName": bus,
     }
     answer = client.put_events(Entries=[entry])
     if answer["FailedEntryCount"]:
         refused = answer["Entries"][0]
         raise RequestNotAcceptedError(
-            f"bus {bus} refused the retraining request of window {request.trigger['window_end']}: "
+            f"bus {bus} refused {detail_type!r} of the run at {format_instant(at)}: "
             f"{refused.get('ErrorCode')}: {refused.get('ErrorMessage')}"
         )

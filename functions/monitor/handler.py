@@ -15,6 +15,7 @@ from typing import Any, NotRequired, TypedDict
 import boto3
 from aws_lambda_powertools import Logger
 
+from everloop.documents.recalibration import RecalibrationDecision
 from everloop.documents.window import WindowDecision, WindowRecord
 from everloop.emf import MetricValue, emf_line
 from everloop.environment import Settings
@@ -25,14 +26,15 @@ from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.athena import AthenaQueries
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.profile_query import Windows, windows_at
+from everloop.monitoring.recalibrating import Standing, calibration_event
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watch import Rows, Scene, reach_back, watch
-from everloop.names import ATHENA_RESULTS_PREFIX
+from everloop.names import ATHENA_RESULTS_PREFIX, CALIBRATION_LEARNED
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.reasons import ReasonDocument
 from everloop.registry.records import Champion, Version, Window
 from everloop.registry.store import RegistryStore
-from everloop.retraining.requests import RetrainingRequest, send
+from everloop.retraining.requests import RetrainingRequest, put, send
 from everloop.typed_json import Event, InstantText, read_as
 
 logger = Logger(service="monitor")
@@ -87,6 +89,7 @@ class MonitorAnswer(TypedDict):
     reasons: NotRequired[list[ReasonDocument]]
     not_watched: NotRequired[dict[str, str]]
     execution: NotRequired[str]
+    recalibration: NotRequired[RecalibrationDecision]
 
 
 @cache
@@ -149,6 +152,11 @@ def act(event: Event, using: Services) -> MonitorAnswer:
         request = RetrainingRequest.from_window(record)
         send(request, using.events, using.event_bus, at=scheduled)
         answer["execution"] = request.execution_name
+    learned = calibration_event(record)
+    if record.recalibration is not None:
+        answer["recalibration"] = record.recalibration["decision"]
+    if learned is not None:
+        put(CALIBRATION_LEARNED, learned, using.events, using.event_bus, at=scheduled)
     return answer
 
 
@@ -166,7 +174,17 @@ def _scene(using: Services, champion: Champion, windows: Windows) -> Scene:
         own=(window.record for window in using.store.windows.after(version.created_at)),
         runs=runs,
         active_run=active.run_id if active else None,
+        standing=_standing(using.store, champion),
     )
+
+
+def _standing(store: RegistryStore, champion: Champion) -> Standing:
+    in_force, freeze = store.calibrations.in_force(champion), store.calibrations.freeze_in_force()
+    held = None if freeze is None else f"{freeze.actor} holds calibrations still since {freeze.since}: {freeze.reason}"
+    rollout = next((r for r in store.rollouts.all() if r.is_open), None)
+    if held is None and rollout is not None:
+        held = f"rollout {rollout.rollout_id} is {rollout.status}, and what serves stays as it is until that has ended"
+    return Standing(in_force.calibration if in_force else "", held)
 
 
 def _reference(using: Services, version: Version) -> Reference:

@@ -17,6 +17,7 @@ from everloop.instants import format_instant
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.own_scores import DAYS
 from everloop.monitoring.reference import Reference
+from everloop.recalibration.calibration import Calibration
 from everloop.registry import RegistryStore
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.object_store import FakeS3
@@ -125,7 +126,11 @@ def test_quiet_days_are_recorded_and_ask_for_nothing(world: World, capsys) -> No
     assert document["quality"]["evaluated"]
     assert document["labelled_end"] == document["end"]
     assert len(json.dumps(document)) < 20_000
-    assert world.bus.entries == []
+    assert world.bus.details("Retraining Requested") == []
+    # AND what little they taught is all that was sent
+    last = world.bus.details("Calibration Learned")[-1]
+    raw = np.array([0.2, 0.4, 0.6])
+    assert Calibration.from_text(last["calibration"]).apply(raw) == pytest.approx(raw, abs=0.05)
     metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (metrics["model"], metrics["WindowRows"], metrics["DriftAlarm"]) == ("late_train", 150, 0)
     assert metrics["_aws"]["Timestamp"] == int(world.scheduled(7).timestamp() * 1000)
@@ -266,6 +271,25 @@ def test_a_model_of_few_rows_a_day_is_trained_when_it_is_due(world: World) -> No
     assert world.document(14)["reasons"][1]["sentence"].startswith("60 labelled rows came since the last training")
 
 
+def test_what_the_labels_teach_is_sent_and_while_it_is_held_recorded(world: World) -> None:
+    world.crown("train-1")
+    # GIVEN days whose outcomes lie above the scores
+    for day in range(4):
+        world.live(day, bias=1.0)
+        assert world.watch(day)["recalibration"] == "publish"
+    sent = world.bus.details("Calibration Learned")
+    assert [d["window_end"] for d in sent] == [format_instant(BEGIN + timedelta(days=n)) for n in (1, 2, 3, 4)]
+    assert Calibration.from_text(sent[-1]["calibration"]).apply(np.array([0.5]))[0] > 0.55
+    document = world.document(3)["recalibration"]
+    assert document["losses"]["calibrated"] < document["losses"]["raw"]
+    # WHEN a person holds calibrations still, THEN the record says so and nothing is sent
+    world.store.calibrations.freeze(reason="wait", at=at(10), actor="a person")
+    world.live(4, bias=1.0)
+    assert world.watch(4)["recalibration"] == "held_back"
+    assert "a person holds calibrations still" in world.document(4)["recalibration"]["reasons"][0]["sentence"]
+    assert len(world.bus.details("Calibration Learned")) == 4
+
+
 def test_labels_that_come_weeks_late_are_not_unknown(world: World) -> None:
     world.crown("train-1")
     ids = world.lake.capture(draw(world.rng, 10), BEGIN)
@@ -273,11 +297,11 @@ def test_labels_that_come_weeks_late_are_not_unknown(world: World) -> None:
     world.watch(20)
     assert (world.document(20)["labels_arrived"], world.document(20)["labels_unmatched"]) == (11, 1)
     # AND the weeks are read only where labels are left over
-    assert world.queries == 2
+    assert world.queries == 3
     world.live(21)
     world.watch(21)
     assert world.document(21)["labels_unmatched"] == 0
-    assert world.queries == 3
+    assert world.queries == 5
 
 
 def test_a_label_beyond_all_sums_costs_its_row_and_not_the_window(world: World) -> None:
@@ -323,7 +347,8 @@ class TestAfterTheDeclarationChanged:
         rows = draw(world.rng, 150)
         for i in range(150):
             moment = BEGIN + timedelta(days=6, hours=12)
-            record = [f"n{i}", "r", 1, moment.replace(tzinfo=None), f"n{i}", 1.0, float(rows.scores[i]), 1.0]
+            score = float(rows.scores[i])
+            record = [f"n{i}", "r", 1, moment.replace(tzinfo=None), f"n{i}", 1.0, score, 1.0, score, None]
             record += [
                 float(rows.features["distance"][i]),
                 rows.features["line"][i],

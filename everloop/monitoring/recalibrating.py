@@ -1,0 +1,223 @@
+"""What a labelled window teaches of how scores should be served, and whether that is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from everloop.documents.calibration import LearnedCalibration
+from everloop.documents.recalibration import LossesDocument, RecalibrationDecision, RecalibrationDocument
+from everloop.documents.window import WindowRecord
+from everloop.instants import format_instant
+from everloop.model_file.schema import ModelDeclaration, Recalibration
+from everloop.monitoring.bins import NumberBins
+from everloop.monitoring.exceptions import RecalibrationUnreadableError
+from everloop.monitoring.profile_query import Windows
+from everloop.monitoring.reference import Reference
+from everloop.reasons import Reason
+from everloop.recalibration.calibration import Calibration, Kind, calibration_name, identity
+from everloop.recalibration.exceptions import RecalibrationError
+from everloop.recalibration.learner import calibration as served_by
+from everloop.recalibration.learner import learn, start, succeed
+from everloop.recalibration.noise import spread_of
+from everloop.recalibration.state import LONGEST_DELAY, Limits, State
+from everloop.recalibration.sums import LogOddsSums, Sums, ValueSums
+from everloop.recalibration.worth import largest_move, losses
+
+LEAST_MOVE = 0.001
+"""A calibration that moves no score by more than this beside the one in force is not published: in probability, or in
+the unit of a regression."""
+
+_NO_LOSSES: LossesDocument = {"windows": 0, "rows": 0, "raw": 0.0, "calibrated": 0.0}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the registry says of calibrations as the monitor runs.
+
+    Attributes
+    ----------
+    in_force : str
+        The text of the calibration that serves; empty for none.
+    held_by : str or None
+        Why none may be published now, in a sentence: a rollout is open, or a person holds them still.
+    """
+
+    in_force: str = ""
+    held_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What was learned up to the window before, and what it was worth to the version that serves."""
+
+    state: State | None
+    losses: LossesDocument
+
+
+def learned_before(records: Iterable[WindowRecord], *, version: int, windows: Windows) -> Learned:
+    """What the newest earlier window left behind. A promoted version goes on with what was learned of the one before it
+    (:func:`everloop.recalibration.learner.succeed`), and counts losses of its own.
+
+    Raises
+    ------
+    RecalibrationUnreadableError
+        When it can't be read.
+    """
+    earlier = [r for r in records if r.end < windows.end and r.recalibration is not None]
+    for record in sorted(earlier, key=lambda r: r.end, reverse=True):
+        found = cast("RecalibrationDocument", record.recalibration)
+        if found["state"] is None:
+            continue
+        try:
+            state = State.from_document(found["state"])
+        except RecalibrationError as error:
+            raise RecalibrationUnreadableError(
+                f"the window that ended {format_instant(record.end)} has no state of recalibration that can be read:"
+                f" {error}; `everloop audit verify {record.model}` tells what was changed"
+            ) from error
+        return Learned(state, found["losses"] if record.version == version else _NO_LOSSES)
+    return Learned(None, _NO_LOSSES)
+
+
+def center_of(learned: Learned, reference: Reference) -> float:
+    """What a regression's scores are counted from: as before, or at first from the middle of the reference's."""
+    if learned.state is not None:
+        return learned.state.center
+    bins = reference.score.bins if reference.score is not None else None
+    return bins.edges[len(bins.edges) // 2] if isinstance(bins, NumberBins) and bins.edges else 0.0
+
+
+def recalibrate(
+    declaration: ModelDeclaration, windows: Windows, sums: Sums, learned: Learned, standing: Standing
+) -> RecalibrationDocument:
+    """Learn from the labelled window, and decide.
+
+    A model that declares ``recalibration: none`` is learned of as well, so that its report says what that costs.
+    """
+    declared = declaration.recalibration
+    allowed = declared or Recalibration()
+    known = sums if sums.rows >= allowed.minimum_rows else _none_of(sums)
+    kind: Kind = sums.kind  # type: ignore[assignment]  # each kind of sums has its own
+    delay = _delay(windows)
+    if delay > LONGEST_DELAY:
+        reason = Reason(
+            "labels_too_late",
+            f"labels come {delay} windows after their answers, and recalibration waits for {LONGEST_DELAY} at most",
+        )
+        return _document(sums, None, learned.losses, None, standing, "none", reason)
+    state = _state(kind, delay, allowed, known, learned.state)
+    number = windows.labelled_end.toordinal() // _days(windows)
+    told = learned.losses
+    if state.window is None or number > state.window:
+        told = _told(told, state, number, known)
+        state = learn(state, number, known)
+    calibration = served_by(state)
+    decision, reason = _decide(declared is None, calibration, state, told, standing)
+    return _document(sums, state, told, calibration, standing, decision, reason)
+
+
+def calibration_event(record: WindowRecord) -> LearnedCalibration | None:
+    """What is put on the bus after a window that decided to publish; None after any other."""
+    found = record.recalibration
+    if found is None or found["decision"] != "publish" or found["calibration"] is None:
+        return None
+    told, rows = found["losses"], found["losses"]["rows"]
+    return {
+        "model": record.model,
+        "version": record.version,
+        "window_end": format_instant(record.end),
+        "learned_until": format_instant(record.labelled_end),
+        "calibration": found["calibration"],
+        "days": told["windows"] * max((record.labelled_end - record.labelled_start).days, 1),
+        "rows": rows,
+        "loss_raw": told["raw"] / rows if rows else None,
+        "loss_served": told["calibrated"] / rows if rows else None,
+    }
+
+
+def _decide(
+    frozen: bool, calibration: Calibration, state: State, told: LossesDocument, standing: Standing
+) -> tuple[RecalibrationDecision, Reason]:
+    now = Calibration.from_text(standing.in_force) if standing.in_force else identity(calibration.kind)
+    worth = _worth(told, calibration.kind)
+    if frozen:
+        return "none", Reason("declared_none", f"recalibration: none is declared; {worth}")
+    moved = largest_move(calibration, now, unit=state.spread, center=state.center)
+    if moved <= LEAST_MOVE:
+        return "none", Reason("nothing_new", f"no score would move by more than {LEAST_MOVE:g}; {worth}")
+    if standing.held_by is not None:
+        return "held_back", Reason("held_back", f"{standing.held_by}; {worth}")
+    return "publish", Reason("learned", worth)
+
+
+def _worth(told: LossesDocument, kind: str) -> str:
+    rows, windows = told["rows"], told["windows"]
+    if not rows:
+        return "no labelled window was answered under what was learned yet"
+    what = "log loss" if kind == "log_odds" else "mean squared error"
+    raw, calibrated = told["raw"] / rows, told["calibrated"] / rows
+    word = "window" if windows == 1 else "windows"
+    return f"over {windows} labelled {word} ({rows:,} rows) {what} is {raw:.4g} raw and {calibrated:.4g} recalibrated"
+
+
+def _told(told: LossesDocument, state: State, number: int, sums: Sums) -> LossesDocument:
+    """The losses with the window's, by the calibration that was made for it from those before."""
+    if not sums.rows:
+        return told
+    made = [forecast for forecast in state.forecasts if forecast.window <= number]
+    before = served_by(replace(state, forecasts=(made[-1],))) if made else identity(state.kind)
+    raw, calibrated = losses(before, sums)
+    return {
+        "windows": told["windows"] + 1,
+        "rows": told["rows"] + sums.rows,
+        "raw": told["raw"] + raw,
+        "calibrated": told["calibrated"] + calibrated,
+    }
+
+
+def _state(kind: Kind, delay: int, allowed: Recalibration, sums: Sums, before: State | None) -> State:
+    """What was known before, under what is declared now."""
+    unit, center = 1.0, 0.0
+    if isinstance(sums, ValueSums):
+        center = sums.center
+        unit = before.spread if before is not None and before.labelled else spread_of(sums) if sums.rows else 1.0
+    limits = Limits(allowed.max_shift * unit)
+    if before is None or before.kind != kind:
+        return start(kind, delay, limits, center=center)
+    return succeed(before, delay, limits)
+
+
+def _delay(windows: Windows) -> int:
+    """Whole windows between the newest labelled one and the one that is served now."""
+    return -(-(windows.end - windows.labelled_end).days // _days(windows))
+
+
+def _days(windows: Windows) -> int:
+    return (windows.end - windows.start).days
+
+
+def _none_of(sums: Sums) -> Sums:
+    return ValueSums(sums.center) if isinstance(sums, ValueSums) else LogOddsSums.none()
+
+
+def _document(
+    sums: Sums,
+    state: State | None,
+    told: LossesDocument,
+    calibration: Calibration | None,
+    standing: Standing,
+    decision: RecalibrationDecision,
+    reason: Reason,
+) -> RecalibrationDocument:
+    in_force = Calibration.from_text(standing.in_force).sha256 if standing.in_force else None
+    return {
+        "sums": cast("dict[str, Any]", sums.to_document()),
+        "state": cast("dict[str, Any]", state.to_document()) if state else None,
+        "losses": told,
+        "calibration": calibration.to_text() if calibration else None,
+        "in_force": calibration_name(in_force) if in_force else None,
+        "decision": decision,
+        "reasons": [reason.as_dict()],
+    }
