@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from everloop.recalibration.calibration import Calibration, calibration_name
+from everloop.recalibration.written import WrittenCalibration, calibration_name
 from everloop.registry import keys
 from everloop.registry.items import Record
 
@@ -58,7 +58,7 @@ class CalibrationRecord(Record):
         """As answers and people say it."""
         return calibration_name(self.calibration_sha256)
 
-    def read(self) -> Calibration:
+    def read(self) -> WrittenCalibration:
         """The calibration.
 
         Raises
@@ -66,7 +66,7 @@ class CalibrationRecord(Record):
         CalibrationFormatError
             When the text is none.
         """
-        return Calibration.from_text(self.calibration)
+        return WrittenCalibration.from_text(self.calibration)
 
 
 @dataclass(frozen=True)

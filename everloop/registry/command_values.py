@@ -12,7 +12,7 @@ from typing import Any
 
 from everloop.instants import parse_instant
 from everloop.limits import hidden_in_key
-from everloop.recalibration.calibration import LONGEST_TEXT
+from everloop.recalibration.written import LONGEST_TEXT
 from everloop.shown import shown
 
 MAX_NAME = 256

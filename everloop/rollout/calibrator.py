@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from everloop.documents.calibration import CalibrationAnswer, LearnedCalibration
 from everloop.instants import format_instant, parse_instant
-from everloop.recalibration.calibration import Calibration
+from everloop.recalibration.written import WrittenCalibration
 from everloop.registry.calibration_records import CalibrationRecord
 from everloop.registry.exceptions import CalibrationHeldError, ChampionChangedError
 from everloop.registry.records import Champion
@@ -37,7 +37,7 @@ class Calibrator:
         CalibrationFormatError
             When the event holds no calibration.
         """
-        calibration = Calibration.from_text(learned["calibration"])
+        calibration = WrittenCalibration.from_text(learned["calibration"])
         version, window_end = learned["version"], format_instant(parse_instant(learned["window_end"]))
         before = self.target.current().primary
         if self.store.calibrations.find(version, window_end) is None:

@@ -245,8 +245,8 @@ def test_hostile_texts_are_refused_by_one_error(text: str) -> None:
 def test_a_text_is_read_without_numpy() -> None:
     """The registry's and the rollout's functions check texts, and have no numpy in their packages."""
     code = (
-        "import sys; from everloop.recalibration.calibration import Calibration;"
-        f"print(Calibration.from_text({GOOD!r}).sha256[:0] + str('numpy' in sys.modules))"
+        "import sys; from everloop.recalibration.written import WrittenCalibration;"
+        f"print(WrittenCalibration.from_text({GOOD!r}).sha256[:0] + str('numpy' in sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["False"]
