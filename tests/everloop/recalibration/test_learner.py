@@ -343,13 +343,30 @@ def test_the_bound_goes_on_over_promotions_with_other_limits(nature: Nature) -> 
     state, served, excesses = start("log_odds", 0, LIMITS), identity("log_odds"), []
     for window in range(160):
         if window % 40 == 39:
-            state = succeed(state, 0, Limits(max_shift=3.0 + window / 100))
+            tested = [LogOddsSums.of_rows(*wild(rng, each, served)) for each in range(window % 3)]
+            state = succeed(state, 0, Limits(max_shift=3.0 + window / 100), tested)
             served = calibration(state)
         rows = nature(rng, window, served)
         excesses.append(excess(served, rows))
         state = learn(state, window, LogOddsSums.of_rows(*rows))
         served = calibration(state)
     assert worst_stretch(excesses) <= BOUND + ROUNDING
+
+
+def test_a_successor_takes_its_lines_from_its_own_test_windows() -> None:
+    rng = np.random.default_rng(8)
+    *_, state = states("log_odds", 1, 40)
+    p = on_bins(rng, 400)
+    y = (rng.random(400) < sigmoid(np.log(p / (1 - p)) + 1)).astype(int)
+    tested = [LogOddsSums.of_rows(p[i::4], y[i::4]) for i in range(4)]
+    taken = succeed(state, 1, LIMITS, [*tested, LogOddsSums.none()])
+    assert taken.weights.tolist() == state.weights.tolist()
+    assert taken.leave == state.leave
+    assert (taken.posterior.mean[:, 0] > 0.5).all()
+    assert [each.window for each in taken.forecasts] == [40, 41]
+    assert learn(taken, 40, tested[0]).leave != taken.leave
+    with pytest.raises(SumsDifferError, match="sums of value"):
+        succeed(state, 1, LIMITS, [ValueSums(0.0)])
 
 
 def test_sums_of_another_kind_are_refused() -> None:
