@@ -30,6 +30,7 @@ COMMANDS = {
     "trace": "everloop.cli.commands.trace:trace",
     "runs": "everloop.cli.commands.runs:runs",
     "rollout": "everloop.cli.commands.rollout:rollout",
+    "calibration": "everloop.cli.commands.calibration:calibration",
     "audit": "everloop.cli.commands.audit:audit",
     "local": "everloop.cli.commands.local:local",
     "replay": "everloop.cli.commands.replay:replay",

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from everloop.cli.account import Account
+from everloop.cli.operations.calibrations import sentence_of
 from everloop.cli.operations.runs import why_no_refit
 from everloop.cli.operations.status import ModelStatus, model_status
 from everloop.cli.options import json_option
@@ -67,6 +68,11 @@ def _facts(found: ModelStatus) -> list[list[Any]]:
         serving += f", the evaluated model and no refit: {why_no_refit(version.refit)}"
     return [
         ["serves", serving],
+        *(
+            [["calibration", sentence_of(found.registry.calibration, found.registry.calibration_freeze)]]
+            if champion
+            else []
+        ),
         ["own labels", own.sentence if own else "none yet"],
         ["code", code if champion else "waits for the first champion"],
         *([["score drift", _score_reference(found)]] if _score_reference(found) else []),

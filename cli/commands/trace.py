@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from everloop.cli.account import Account
+from everloop.cli.operations.calibrations import sentence_of
 from everloop.cli.operations.stories import describe
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output, minute
@@ -35,6 +36,7 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
         ["serves", f"yes, as function version {found.champion.lambda_version}" if found.champion else "no"],
         ["serving bytes", _serving(found.origin)],
         ["evaluated bytes", _evaluated(found.origin)],
+        *([["calibration", sentence_of(found.calibration, None)]] if found.serves else []),
         ["own labels", found.own_labels.sentence],
         ["artefact", found.version.artifact_prefix],
         *([name, f"sha256 {file['sha256']} ({file['bytes']:,} bytes)"] for name, file in found.version.files.items()),

@@ -7,6 +7,7 @@ no more than the permission to invoke it.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -97,7 +98,6 @@ def take_back(account: Account, model: str, run_id: str, *, reason: str, only_ca
         When the reason is empty, or the function fails; then with its own words.
     """
     require_reason(reason)
-    function = ModelNames(model).function("rollout")
     person = account.client("sts").get_caller_identity()["Arn"]
     event = {
         "action": "rollback",
@@ -107,15 +107,35 @@ def take_back(account: Account, model: str, run_id: str, *, reason: str, only_ca
         "actor": person,
         "only_canary": only_canary,
     }
+    ask_rollout_function(account, model, event, undone=f"did not take the traffic of {run_id} back")
+
+
+def ask_rollout_function(account: Account, model: str, event: dict[str, Any], *, undone: str) -> dict[str, Any]:
+    """What the rollout function answers a person.
+
+    Parameters
+    ----------
+    undone : str
+        What it did not do where it fails, for the error.
+
+    Raises
+    ------
+    NotDeployedError
+        When the model has no rollout function.
+    CommandError
+        When it fails; with its own words.
+    """
+    function = ModelNames(model).function("rollout")
     client = account.client("lambda")
     try:
         answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
     except client.exceptions.ResourceNotFoundException as error:
         raise NotDeployedError(f"there is no function {function}", f"deploy the model: {DEPLOY_REMEDY}") from error
-    document = json.loads(answer["Payload"].read())
+    document: dict[str, Any] = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
         cause = readable_cause(f"{document.get('errorType')}: {json.dumps(document)}")
         raise CommandError(
-            f"{function} did not take the traffic of {run_id} back: {cause}",
+            f"{function} {undone}: {cause}",
             f"type this again; its log is the group /aws/lambda/{function}",
         )
+    return document

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from everloop.recalibration.written import calibration_name
 from everloop.registry.records import AuditRecord
 
 Phrase = Callable[[AuditRecord, dict[str, Any]], str]
@@ -53,6 +54,17 @@ def _guardrail(record: AuditRecord, details: dict[str, Any]) -> str:
     )
 
 
+def _calibrated(record: AuditRecord, details: dict[str, Any]) -> str:
+    name, rows = calibration_name(str(details.get("calibration_sha256"))), details.get("rows")
+    return f"version {record.version}: calibration {name} serves, learned from {rows} labelled rows"
+
+
+def _calibration_reverted(record: AuditRecord, details: dict[str, Any]) -> str:
+    sha256 = details.get("calibration_sha256")
+    serves = "what the model says" if sha256 is None else f"calibration {calibration_name(str(sha256))}"
+    return f"version {record.version}: {serves} serves again: {record.reason}"
+
+
 PHRASES: dict[str, Phrase] = {
     "run_opened": _run_opened,
     "run_closed": _run_closed,
@@ -69,5 +81,9 @@ PHRASES: dict[str, Phrase] = {
         f"version {r.version} published again as function version {d.get('lambda_version')}: {d.get('gone')} is gone"
     ),
     "alias_reconciled": lambda r, _: f"the alias was put back where the registry says: {r.reason}",
+    "calibrated": _calibrated,
+    "calibration_reverted": _calibration_reverted,
+    "calibration_frozen": lambda r, _: f"calibrations are held still: {r.reason}",
+    "calibration_resumed": lambda r, _: f"calibrations go on: {r.reason}",
     "rolled_back": lambda r, _: f"version {r.version} rolled back: {r.reason}",
 }
