@@ -112,7 +112,7 @@ class Baseline(Section):
 class Value(Section):
     """How money follows from predictions, in ``currency`` per row: a backtest of retraining counts with it."""
 
-    currency: Annotated[str, FOR_PEOPLE] = "USD"
+    currency: str = "USD"
     false_positive_cost: float = Field(default=0, ge=0)
     false_negative_cost: float = Field(default=0, ge=0)
     true_positive_value: float = Field(default=0, ge=0)
