@@ -20,6 +20,8 @@ class Answers:
     version: list[int] = field(default_factory=list)
     prediction: list[float] = field(default_factory=list)
     probability: list[float] = field(default_factory=list)
+    raw_score: list[float] = field(default_factory=list)
+    calibration: list[str | None] = field(default_factory=list)
     _position: dict[str, int] = field(default_factory=dict)
     _label_at: dict[int, datetime] = field(default_factory=dict)
     _label: dict[int, float] = field(default_factory=dict)
@@ -34,6 +36,8 @@ class Answers:
             self.version.append(int(answer["version"]))
             self.prediction.append(float(row["prediction"]))
             self.probability.append(float(row.get("probability", np.nan)))
+            self.raw_score.append(float(row["raw_score"]))
+            self.calibration.append(answer["calibration"])
 
     def prediction_id_of(self, key: str) -> str:
         """The id of the answer given for ``key``."""
@@ -59,6 +63,8 @@ class Answers:
                 "version": np.asarray(self.version, dtype=np.int32),
                 "prediction": self.prediction,
                 "probability": self.probability,
+                "raw_score": self.raw_score,
+                "calibration": pd.Series(self.calibration, dtype="str"),
                 "label": [self._label.get(i, np.nan) for i in rows],
                 "label_time": pd.to_datetime(pd.Series([self._label_at.get(i) for i in rows]), utc=True),
             }

@@ -22,6 +22,7 @@ from everloop.monitoring.detectors.stability import comparable
 from everloop.monitoring.divergence import FEWEST_EXPECTED, sampling_p_value
 from everloop.monitoring.profile import BinCounts
 from everloop.monitoring.reference import SCORE, FeatureReference, Reference
+from everloop.recalibration.calibration import Calibration
 from everloop.registry.states import State
 from everloop.registry.trace import trace, verify_audit
 from tests.loop.models import ROOT
@@ -81,7 +82,7 @@ def test_every_row_was_answered_once(loop: Loop, predictions: pd.DataFrame) -> N
 def test_every_answer_was_captured_exactly_as_it_was_given(loop: Loop, predictions: pd.DataFrame) -> None:
     lake = loop.lake_predictions().drop_duplicates("prediction_id").set_index("prediction_id")
     captured = lake.loc[predictions["prediction_id"]]
-    for column in ("key", "version", "prediction", "probability"):
+    for column in ("key", "version", "prediction", "probability", "raw_score"):
         assert captured[column].tolist() == predictions[column].tolist()
     asked = loop.data.stream.set_index(loop.declaration.data.key).loc[captured["key"]]
     for feature in loop.declaration.data.features:
@@ -148,7 +149,8 @@ def test_every_window_counts_the_inputs_it_was_judged_by(
         for feature in loop.declaration.data.features:
             values = inputs[feature.name].to_numpy() if feature.type == "number" else inputs[feature.name].fillna("")
             assert profile["features"][feature.name] == cells(reference.features[feature.name], values), window.end
-        own = rows[rows["version"] == window.version]["probability"].to_numpy()
+        # The reference's bins are of what the model said.
+        own = rows[rows["version"] == window.version]["raw_score"].to_numpy()
         assert profile["score"] == cells(reference.score, own), window.end
 
 
@@ -365,9 +367,25 @@ def test_the_quality_told_is_that_of_other_peoples_metrics(told: dict, predictio
 
 
 def test_the_frozen_model_is_the_first_champion(predictions: pd.DataFrame) -> None:
-    apart = (predictions["probability"] - predictions["frozen_probability"]).abs()
+    apart = (predictions["raw_score"] - predictions["frozen_probability"]).abs()
     assert apart[predictions["version"] == 1].max() < 1e-9, "sums differ in their last bits with the batch"
     assert apart[predictions["version"] == 2].max() > 1e-3
+
+
+def test_what_was_served_is_what_was_said_and_its_calibration(loop: Loop, predictions: pd.DataFrame) -> None:
+    published = {c.name: c for number in (1, 2) for c in loop.store.calibrations.of(number)}
+    assert published, "days of labels taught nothing"
+    plain = predictions[predictions["calibration"].isna()]
+    assert plain["raw_score"].tolist() == plain["probability"].tolist()
+    served = predictions[predictions["calibration"].notna()]
+    assert not served.empty
+    for name, rows in served.groupby("calibration"):
+        record = published[str(name)]
+        assert set(rows["version"]) == {record.version}
+        found = Calibration.from_text(record.calibration).apply(rows["raw_score"].to_numpy())
+        assert rows["probability"].to_numpy() == pytest.approx(found, abs=1e-12)
+        # Nothing was served before it was published.
+        assert (rows["time"] >= pd.Timestamp(record.at)).all()
 
 
 def test_the_picture_is_there(loop: Loop) -> None:
