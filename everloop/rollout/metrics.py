@@ -45,8 +45,9 @@ class CloudWatchMetrics:
         Parameters
         ----------
         alone : bool
-            The alias sends everything to this version. CloudWatch has the dimension ``ExecutedVersion`` only
-            while an alias is weighted, so the alias as a whole counts as well then.
+            The alias sends everything to this version, or sent it to one before that served the same model version with
+            another calibration. CloudWatch has the dimension ``ExecutedVersion`` only while an alias is weighted, so
+            the alias, and the model, as a whole count as well then.
 
         Raises
         ------
@@ -59,10 +60,10 @@ class CloudWatchMetrics:
         ]
         by_version = [*resource, {"Name": "ExecutedVersion", "Value": lambda_version}]
         own = [{"Name": "model", "Value": self.model}, {"Name": "lambda_version", "Value": lambda_version}]
-        wanted = {
-            "answered_5xx": (METRIC_NAMESPACE, SERVER_ERRORS, own, "Sum"),
-            "refused": (METRIC_NAMESPACE, REQUESTS_REFUSED, own, "Sum"),
-        }
+        wanted = {}
+        for name, dimensions in {"own": own, **({"model": own[:1]} if alone else {})}.items():
+            wanted[f"{name}_answered_5xx"] = (METRIC_NAMESPACE, SERVER_ERRORS, dimensions, "Sum")
+            wanted[f"{name}_refused"] = (METRIC_NAMESPACE, REQUESTS_REFUSED, dimensions, "Sum")
         for name, dimensions in {"version": by_version, **({"alias": resource} if alone else {})}.items():
             wanted[f"{name}_requests"] = ("AWS/Lambda", "Invocations", dimensions, "Sum")
             wanted[f"{name}_errors"] = ("AWS/Lambda", "Errors", dimensions, "Sum")
@@ -71,9 +72,9 @@ class CloudWatchMetrics:
             wanted[f"{name}_within"] = ("AWS/Lambda", "Duration", dimensions, f"PR(:{self.slow_ms:.10g})")
         values = self._values(wanted, begin, end)
         requests = round(_largest(values, "requests", sum))
-        errors = round(max(_largest(values, "errors", sum), sum(values["answered_5xx"])))
+        errors = round(max(_largest(values, "errors", sum), _largest(values, "answered_5xx", sum)))
         # Counts of the two sources are delivered apart from each other: a failure may be counted before its request.
-        refused = round(sum(values["refused"]))
+        refused = round(_largest(values, "refused", sum))
         requests = max(requests, errors + refused)
         p99 = _largest(values, "p99", lambda v: max(v, default=0.0))
         timed, slow = max(_slow(values, name) for name in ("version", *(["alias"] if alone else [])))

@@ -48,11 +48,11 @@ class FakeCloudWatch:
                 self.add("AWS/Lambda", "Invocations", dimensions, at, 1)
                 self.add("AWS/Lambda", "Errors", dimensions, at, 1 if index < errors else 0)
                 self.add("AWS/Lambda", "Duration", dimensions, at, ms)
-        own = {"model": model, "lambda_version": version}
-        for _ in range(answered_5xx):
-            self.add("Everloop", "ServerErrors", own, at, 1)
-        for _ in range(refused):
-            self.add("Everloop", "RequestsRefused", own, at, 1)
+        for own in ({"model": model, "lambda_version": version}, {"model": model}):
+            for _ in range(answered_5xx):
+                self.add("Everloop", "ServerErrors", own, at, 1)
+            for _ in range(refused):
+                self.add("Everloop", "RequestsRefused", own, at, 1)
 
     def add(self, namespace: str, name: str, dimensions: dict[str, str], at: datetime, value: float) -> None:
         """One sample."""

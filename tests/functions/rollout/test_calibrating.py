@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from tests.fakes.lambda_function import FakeLambda
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import UnreliableClient, dynamodb
 from tests.functions.rollout.test_handler import DECLARED, World
-from tests.helpers.registry_scenes import open_run
+from tests.helpers.registry_scenes import BEGIN, open_run
 
 PERSON = {"reason": "answers look wrong", "actor": "arn:person"}
 
@@ -252,3 +253,21 @@ def test_without_a_champion_there_is_nothing_to_take_back():
         with pytest.raises(NothingServesError):
             world.act("revert_calibration", to=None, **PERSON)
         assert not world.learn(-0.5)["published"]
+
+
+def test_the_bake_compares_with_all_that_the_champion_answered_before(world: CalibratedWorld) -> None:
+    """Also under the calibration before: callers that it refused as well are no fault of the candidate's."""
+    first = world.store.versions.champion().lambda_version
+    world.minutes += 60
+    at = BEGIN + timedelta(minutes=world.minutes - 30)
+    world.cloudwatch.requests(100, at=at, version=first, refused=100, weighted=False)
+    # GIVEN a calibration that was published right before the rollout
+    world.learn(-0.5)
+    world.start("train-2", world.train("train-2"))
+    for _ in DECLARED.steps:
+        world.shift()
+        world.traffic(100)
+        world.check()
+    world.promote()
+    world.traffic(100, refused=100, weighted=False)
+    assert world.check("bake")["decision"] != "rollback"
