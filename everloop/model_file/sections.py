@@ -314,7 +314,7 @@ class Recalibration(Section):
     in the first labelled window there was. A window with fewer than ``minimum_rows`` labelled rows teaches nothing.
     """
 
-    max_shift: float = Field(default=4.0, gt=0, le=30)
+    max_shift: float = Field(default=8.0, gt=0, le=30)
     minimum_rows: int = Field(default=1, ge=1)
 
 

@@ -1,6 +1,6 @@
 """Learns a calibration window by window, from sums over the labelled rows that the version answered.
 
-    state = start("log_odds", delay=1, limits=Limits(max_shift=4.0))
+    state = start("log_odds", delay=1, limits=Limits(max_shift=8.0))
     state = learn(state, window=15_765, sums=LogOddsSums.of_rows(raw_scores, outcomes))
     state.to_document()                    # what is kept until the next window
     calibration(state)                     # what is served from now on
