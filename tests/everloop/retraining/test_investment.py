@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everloop.retraining.exceptions import InvestmentError
-from everloop.retraining.investment import Ageing, Facts, Regret, invest, leads, never_falling
+from everloop.retraining.investment import FUTURE_AGES, Ageing, Facts, Regret, invest, leads, never_falling
 
 amounts = st.floats(-5, 5, allow_nan=False)
 weights = st.floats(0.01, 10)
@@ -83,10 +83,13 @@ def test_keeping_to_the_marginal_rule_costs_no_more_than_any_schedule(steps: lis
     ageing = Ageing(regret, 10)
     # WHEN a champion is kept until the rule asks for a retraining
     age = next((a for a in range(1, 200) if invest(facts(ageing, a, cost)).retrain), None)
-    # THEN the cycle has the least cost a window
+    # THEN the cycle has the least cost a window of all that are looked at, and a longer one costs no more than these
     if age is not None:
-        cycle = (ageing.at(np.arange(age)).sum() + cost) / age
-        assert cycle == pytest.approx(ageing.rate(cost)[0])
+        cycle, rate = (ageing.at(np.arange(age)).sum() + cost) / age, ageing.rate(cost)[0]
+        if age < len(regret) + FUTURE_AGES:
+            assert cycle == pytest.approx(rate)
+        else:
+            assert cycle <= rate * (1 + 1e-9)
 
 
 def test_a_model_that_does_not_age_is_kept() -> None:
