@@ -44,7 +44,8 @@ TEXT = (
     '"deviations":{},"evaluated":false,"loss":{"high":null,"low":null,"reason":"no labels","value":null},'
     '"reason":"no labels","reference_loss":null,"rows":0},'
     '"reasons":[{"code":"drift","limit":0.1,"sentence":"It moved.","value":0.5},'
-    '{"code":"check","passed":true,"sentence":"It holds."}],"rows":5,"scheduled_at":"2013-03-02T11:00:00Z",'
+    '{"code":"check","passed":true,"sentence":"It holds."}],"recalibration":null,'
+    '"rows":5,"scheduled_at":"2013-03-02T11:00:00Z",'
     '"score_reference":null,"start":"2013-03-01T00:00:00Z","trigger":"drift","urgency":"high","version":1}'
 )
 """What the registry of an earlier release holds of it."""
