@@ -26,7 +26,7 @@ import click
 from rich.console import Console, RenderableType
 
 from everloop.cli.layout import lay_out, lay_out_story
-from everloop.instants import parse_instant
+from everloop.instants import instant_text
 from everloop.shown import ACTING, as_entry, on_one_line, shortened, visible
 
 LONGEST_WARNING = 500
@@ -171,9 +171,9 @@ def keep_traceback(error: BaseException) -> str:
     return file.name
 
 
-def minute(instant: str) -> str:
+def minute(instant: datetime) -> str:
     """An instant of the registry as people read it, in UTC: ``2024-03-01 09:30``."""
-    return f"{parse_instant(instant):%Y-%m-%d %H:%M}"
+    return f"{instant:%Y-%m-%d %H:%M}"
 
 
 def to_plain(value: Any) -> Any:
@@ -190,7 +190,7 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [to_plain(item) for item in value]
     if isinstance(value, datetime):
-        return value.isoformat()
+        return instant_text(value)
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):

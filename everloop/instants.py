@@ -1,4 +1,7 @@
-"""Instants as the product writes them: ISO 8601 in UTC with a final ``Z``, or milliseconds since 1970."""
+"""Instants as the product writes them: ISO 8601 in UTC with a final ``Z``, or milliseconds since 1970.
+
+Inside, an instant is a ``datetime`` in UTC; text stands at the edges alone: in events, commands, items and documents.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,48 @@ def format_instant(instant: datetime) -> str:
     milliseconds = utc.microsecond // 1000
     text = utc.isoformat(timespec="milliseconds" if milliseconds else "seconds")
     return f"{text}Z"
+
+
+class WrittenInstant(datetime):
+    """An instant that came as a text which :func:`format_instant` would write otherwise, and that keeps it.
+
+    Step Functions writes ``05:00:00.000Z``. What was hashed with that text has to be written with it again. In all else
+    it is the instant, and what is computed from it is a plain one.
+    """
+
+    text: str
+
+    @classmethod
+    def read(cls, text: str) -> datetime:
+        """The instant that ``text`` names; :func:`instant_text` gives ``text`` again.
+
+        Raises
+        ------
+        ValueError
+            As :func:`parse_instant`.
+        """
+        instant = parse_instant(text)
+        if format_instant(instant) == text:
+            return instant
+        written = cls.combine(instant.date(), instant.timetz())
+        written.text = text
+        return written
+
+    def __deepcopy__(self, memo: object) -> WrittenInstant:
+        """Itself: nothing about it changes, and ``dataclasses.asdict`` copies so."""
+        return self
+
+
+def instant_text(instant: datetime) -> str:
+    """The text that an instant was read from (:meth:`WrittenInstant.read`), or else the product's own.
+
+    Raises
+    ------
+    ValueError
+        When ``instant`` has no time zone.
+    """
+    text: str | None = getattr(instant, "text", None)
+    return format_instant(instant) if text is None else text
 
 
 def from_epoch_ms(milliseconds: int) -> datetime:

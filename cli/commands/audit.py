@@ -11,6 +11,7 @@ from everloop.cli.operations.reports import reports_in
 from everloop.cli.operations.stories import describe
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output
+from everloop.instants import instant_text
 from everloop.numbers_of import number_of
 from everloop.registry import keys
 from everloop.registry.records import Version
@@ -76,5 +77,5 @@ def list_(model: str, as_json: bool) -> None:
     output.table(
         f"audit of {model}",
         ["#", "at", "by", "what"],
-        ([r.sequence, r.at, r.actor, describe(r)] for r in records),
+        ([r.sequence, instant_text(r.at), r.actor, describe(r)] for r in records),
     )

@@ -11,7 +11,7 @@ import numpy as np
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.rollouts import ask_rollout_function, require_reason
-from everloop.instants import format_instant, parse_instant
+from everloop.instants import format_instant, instant_text
 from everloop.recalibration.calibration import Calibration, calibration_name, identity
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord
 from everloop.registry.records import Champion
@@ -107,7 +107,7 @@ def named_calibration(found: Calibrations, name: str) -> str | None:
     """
     if name == "none":
         return None
-    ends = {format_instant(parse_instant(r.window_end)) for r in found.history if r.name.startswith(name)}
+    ends = {instant_text(r.window_end) for r in found.history if r.name.startswith(name)}
     if len(ends) != 1:
         many = "no calibration" if not ends else f"{len(ends)} calibrations"
         raise CommandError(
@@ -138,7 +138,7 @@ def sentence_of(in_force: CalibrationRecord | None, freeze: CalibrationFreeze | 
     if in_force is None:
         said = "none: what the model says is served"
     else:
-        name, until = calibration_name(in_force.calibration_sha256), in_force.learned_until
+        name, until = calibration_name(in_force.calibration_sha256), instant_text(in_force.learned_until)
         said = f"{name}, learned from {in_force.rows:,} labelled rows until {until}"
         if in_force.loss_raw is not None and in_force.loss_served is not None:
             said += f"; their loss is {in_force.loss_raw:.4g} raw and {in_force.loss_served:.4g} recalibrated"

@@ -9,7 +9,7 @@ from datetime import datetime
 from everloop.cli.account import Account
 from everloop.cli.operations.status import model_alarms
 from everloop.cli.operations.stories import describe
-from everloop.instants import parse_instant
+from everloop.instants import instant_text
 from everloop.numbers_of import number_of
 from everloop.registry.records import Window
 
@@ -33,7 +33,7 @@ class Happenings:
     account: Account
     models: Sequence[str]
     _audited: dict[str, int] = field(default_factory=dict)
-    _windows: dict[str, str] = field(default_factory=dict)
+    _windows: dict[str, datetime] = field(default_factory=dict)
     _alarms: dict[str, set[str]] = field(default_factory=dict)
 
     def skip(self) -> None:
@@ -58,13 +58,13 @@ class Happenings:
             return
         for record in store.ledger.audit_records():
             if record.sequence > told:
-                yield Happening(parse_instant(record.at), model, describe(record))
+                yield Happening(record.at, model, describe(record))
         self._audited[model] = head.sequence
 
     def _monitored(self, model: str) -> Iterator[Happening]:
-        last = self._windows.get(model, "")
+        last = self._windows.get(model)
         for window in reversed(self.account.registry(model).windows.latest(LATEST_WINDOWS)):
-            if window.end > last:
+            if last is None or window.end > last:
                 self._windows[model] = window.end
                 yield Happening(window.record.scheduled_at, model, _window(window))
 
@@ -78,4 +78,5 @@ class Happenings:
 def _window(window: Window) -> str:
     found = window.record
     drift = "drift alarms" if found.drift_alarm else "no drift alarm"
-    return f"window until {window.end}: {number_of(found.rows, 'row')}, {drift}, decision: {found.decision}"
+    end, rows = instant_text(window.end), number_of(found.rows, "row")
+    return f"window until {end}: {rows}, {drift}, decision: {found.decision}"

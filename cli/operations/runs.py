@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from everloop.cli.account import Account
 from everloop.cli.operations.rollouts import refuse_while_running, require_reason, take_back
 from everloop.documents.records import RefitChoice
-from everloop.instants import format_instant
 from everloop.registry.records import Rollout, Run
 
 
@@ -51,5 +50,5 @@ def release_run(account: Account, model: str, run_id: str, *, reason: str) -> Re
     taken_back = before == "canary" and rollout is not None and rollout.status == "rolled_back"
     if run.status == "open":
         person = account.client("sts").get_caller_identity()["Arn"]
-        run = store.runs.release_stale(run_id, reason=reason, at=format_instant(account.now()), actor=person)
+        run = store.runs.release_stale(run_id, reason=reason, at=account.now(), actor=person)
     return Released(run, rollout, taken_back)

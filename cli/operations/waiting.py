@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from everloop.cli.spans import span_text
+from everloop.instants import instant_text
 from everloop.registry.records import ActiveRun, Rollout
 
 SECONDS_OF = {"WaitForStep": "wait_seconds", "WaitForBake": "bake_seconds", "WaitForBakeAgain": "wait_seconds"}
@@ -59,7 +60,7 @@ def busy(
     now : datetime
         By the account's clock.
     """
-    since = f"the run {active.run_id} of {model} is active since {active.started_at}"
+    since = f"the run {active.run_id} of {model} is active since {instant_text(active.started_at)}"
     if waiting is None or rollout is None:
         return (
             since,

@@ -20,7 +20,6 @@ from everloop.cli.replay.first_champion import FirstChampion
 from everloop.cli.replay.progress import Progress
 from everloop.cli.replay.stream import Outcomes, Questions, ReplayData, timeline
 from everloop.cli.signed_http import SignedHttpClient
-from everloop.instants import parse_instant
 from everloop.model_file import ModelDeclaration
 
 SETTLE = timedelta(days=2)
@@ -135,7 +134,7 @@ class Drive:
         if head is not None and head.sequence > self._audited:
             for record in registry.ledger.audit_records():
                 if record.sequence > self._audited:
-                    self.progress.event(describe(record), parse_instant(record.at))
+                    self.progress.event(describe(record), record.at)
             self._audited = head.sequence
         alarms = set(model_alarms(self.account, self.declaration.model))
         for name in sorted(alarms - self._alarms):

@@ -16,7 +16,7 @@ from everloop.cli.replay.first_champion import FIRST
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.report import MetricValue
 from everloop.evaluation.significance import metric_value
-from everloop.instants import parse_instant
+from everloop.instants import instant_text
 from everloop.numbers_of import number_of
 from everloop.reasons import ReasonDocument
 from everloop.registry.records import AuditRecord, Run, Version
@@ -188,7 +188,7 @@ def first_candidates(runs: Iterable[Run]) -> list[RetrainingFacts]:
 
 def _told(run: Run) -> RetrainingFacts:
     return {
-        "at": run.started_at,
+        "at": instant_text(run.started_at),
         "run_id": run.run_id,
         "trigger": run.trigger.get("kind"),
         "reason": run.trigger.get("reason"),
@@ -205,7 +205,7 @@ def days_without_champion(starts_at: datetime, records: Iterable[AuditRecord], e
 
     0 where the first candidate came to serve at once.
     """
-    first = next((parse_instant(r.at) for r in records if r.action == "promoted"), ended_at)
+    first = next((r.at for r in records if r.action == "promoted"), ended_at)
     return round(max(0.0, (first - starts_at) / timedelta(days=1)), 3)
 
 
@@ -227,7 +227,7 @@ def serving(versions: Iterable[Version]) -> list[ServingFacts]:
 
 def moves(records: Iterable[AuditRecord], action: str) -> list[MoveFacts]:
     """The audit records of one action, as the summary tells them."""
-    return [{"at": r.at, "version": r.version, "reason": r.reason} for r in records if r.action == action]
+    return [{"at": instant_text(r.at), "version": r.version, "reason": r.reason} for r in records if r.action == action]
 
 
 def champions_at_once(records: Iterable[AuditRecord]) -> int:

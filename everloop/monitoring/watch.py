@@ -8,7 +8,6 @@ from datetime import datetime
 
 from everloop.documents.recalibration import RecalibrationDocument
 from everloop.documents.window import WindowRecord
-from everloop.instants import parse_instant
 from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.drift import DriftPolicy, DriftReport, judge_drift
 from everloop.monitoring.own_scores import OwnScores, own_scores
@@ -92,7 +91,7 @@ def reach_back(
 
 def last_training(runs: Sequence[Run], as_of: datetime) -> datetime | None:
     """When the last training run before ``as_of`` started; None before the first."""
-    return next((parse_instant(r.started_at) for r in _trained(runs, as_of)), None)
+    return next((r.started_at for r in _trained(runs, as_of)), None)
 
 
 def watch(declaration: ModelDeclaration, windows: Windows, scene: Scene, query: Callable[[str], Rows]) -> WindowRecord:
@@ -194,7 +193,7 @@ def _decide(
         quality_days=quality.days,
         drifted=[f.name for f in drift.alarmed],
         windows_alarming=_streak(drift, chain),
-        runs=[PastRun(parse_instant(r.started_at), r.status, r.trained) for r in _trained(scene.runs, windows.as_of)],
+        runs=[PastRun(r.started_at, r.status, r.trained) for r in _trained(scene.runs, windows.as_of)],
         active_run=scene.active_run,
         labelled_since=counted.labelled_rows + _labelled_since(scene.earlier, last, windows.end),
         minimum_rows=declaration.monitoring.minimum_rows,
@@ -203,7 +202,7 @@ def _decide(
 
 
 def _trained(runs: Sequence[Run], as_of: datetime) -> list[Run]:
-    return [r for r in runs if r.kind == "train" and parse_instant(r.started_at) <= as_of]
+    return [r for r in runs if r.kind == "train" and r.started_at <= as_of]
 
 
 def _streak(drift: DriftReport, chain: Sequence[Watched]) -> int:

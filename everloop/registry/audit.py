@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from everloop.json_text import canonical_json
@@ -22,7 +23,7 @@ GENESIS = "0" * 64
 class Entry:
     """Something that happened, before it has its place in the chain."""
 
-    at: str
+    at: datetime
     action: str
     actor: str
     version: int | None = None
@@ -94,7 +95,7 @@ def seal(
             details=dict(entry.details),
         )
         previous = link_hash(unsealed.to_json(), previous)
-        records.append(AuditRecord(**{**unsealed.to_json(), "hash": previous}))
+        records.append(replace(unsealed, hash=previous))
     return records, AuditHead(model=model, sequence=sequence, hash=previous)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from everloop.recalibration.written import WrittenCalibration, calibration_name
 from everloop.registry import keys
@@ -15,9 +16,9 @@ class CalibrationRecord(Record):
 
     Attributes
     ----------
-    window_end : str
+    window_end : datetime
         The end of the monitoring window that published it.
-    learned_until : str
+    learned_until : datetime
         The end of the labelled days that it was learned from.
     calibration, calibration_sha256 : str
         Its text, and the hash of that.
@@ -34,8 +35,8 @@ class CalibrationRecord(Record):
 
     model: str
     version: int
-    window_end: str
-    learned_until: str
+    window_end: datetime
+    learned_until: datetime
     calibration: str
     calibration_sha256: str
     days: int
@@ -45,7 +46,7 @@ class CalibrationRecord(Record):
     max_shift: float
     lambda_version: str
     code_sha256: str
-    at: str
+    at: datetime
     actor: str
 
     @property
@@ -74,7 +75,7 @@ class CalibrationFreeze(Record):
     """A person's word that nothing is calibrated by itself until they let it go on."""
 
     model: str
-    since: str
+    since: datetime
     actor: str
     reason: str
 

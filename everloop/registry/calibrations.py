@@ -7,8 +7,9 @@ is open nothing moves: what its guardrail compares would be another thing, and i
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
-from everloop.instants import parse_instant
+from everloop.instants import instant_text
 from everloop.recalibration.exceptions import CalibrationFormatError
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
@@ -34,7 +35,7 @@ class Calibrations:
         self._versions = versions
         self.model = ledger.model
 
-    def find(self, version: int, window_end: str) -> CalibrationRecord | None:
+    def find(self, version: int, window_end: datetime) -> CalibrationRecord | None:
         """The calibration of a version that this window published; None when there is none."""
         return self._ledger.read(CalibrationRecord, keys.calibration(version, window_end))
 
@@ -58,7 +59,7 @@ class Calibrations:
         """Who holds calibrations still, and why; None when nobody does."""
         return self._ledger.holder(CalibrationFreeze, keys.CALIBRATION_FREEZE)
 
-    def check_may_publish(self, version: int, window_end: str) -> Champion:
+    def check_may_publish(self, version: int, window_end: datetime) -> Champion:
         """The champion, which may be calibrated by this window.
 
         Raises
@@ -73,18 +74,18 @@ class Calibrations:
         frozen = self.freeze_in_force()
         if frozen is not None:
             raise CalibrationHeldError(
-                f"model {self.model}: {frozen.actor} holds calibrations still since {frozen.since} ({frozen.reason});"
-                f" `everloop calibration resume {self.model}` lets them go on"
+                f"model {self.model}: {frozen.actor} holds calibrations still since {instant_text(frozen.since)}"
+                f" ({frozen.reason}); `everloop calibration resume {self.model}` lets them go on"
             )
         newest = next(iter(self.of(version)), None)
-        if newest is not None and parse_instant(newest.window_end) >= parse_instant(window_end):
+        if newest is not None and newest.window_end >= window_end:
             raise CalibrationHeldError(
-                f"model {self.model}: the window that ended at {newest.window_end} published a calibration of version"
-                f" {version} already, so the one of {window_end} comes too late"
+                f"model {self.model}: the window that ended at {instant_text(newest.window_end)} published a"
+                f" calibration of version {version} already, so the one of {instant_text(window_end)} comes too late"
             )
         return champion
 
-    def publish(self, record: CalibrationRecord, *, at: str, actor: str) -> CalibrationRecord:
+    def publish(self, record: CalibrationRecord, *, at: datetime, actor: str) -> CalibrationRecord:
         """Serve the champion with a calibration, once for each window.
 
         Raises
@@ -107,8 +108,8 @@ class Calibrations:
                 calibration_sha256=record.calibration_sha256,
             )
             facts = {
-                "window_end": record.window_end,
-                "learned_until": record.learned_until,
+                "window_end": instant_text(record.window_end),
+                "learned_until": instant_text(record.learned_until),
                 "days": record.days,
                 "rows": record.rows,
                 "loss_raw": record.loss_raw,
@@ -116,13 +117,15 @@ class Calibrations:
             }
             entry = Entry(at, "calibrated", actor, record.version, None, None, _moved(champion, served) | facts)
             writes = (
-                changes.create(record, f"the window that ended at {record.window_end} published no calibration yet"),
+                changes.create(
+                    record, f"the window that ended at {instant_text(record.window_end)} published no calibration yet"
+                ),
                 changes.replace(served, champion_is(champion)),
                 self._unfrozen(),
             )
             return Plan(writes, (entry,))
 
-        operation = f"calibrate:{record.version}:{record.window_end}"
+        operation = f"calibrate:{record.version}:{instant_text(record.window_end)}"
         self._ledger.commit(operation, f"calibrate version {record.version} by {record.name}", plan)
         return self.get(record.version, record.window_end)
 
@@ -130,18 +133,18 @@ class Calibrations:
         self,
         version: int,
         *,
-        to: str | None,
+        to: datetime | None,
         lambda_version: str,
         code_sha256: str,
         reason: str,
-        at: str,
+        at: datetime,
         actor: str,
     ) -> None:
         """Serve the champion with an earlier calibration or none, and hold calibrations still from then on.
 
         Parameters
         ----------
-        to : str or None
+        to : datetime or None
             The end of the window that published it; None for none.
         lambda_version, code_sha256 : str
             The function version that serves it so, and the hash of its code.
@@ -178,9 +181,12 @@ class Calibrations:
                 writes.append(changes.occupy(freeze, "calibrations are not held still"))
             return Plan(tuple(writes), (entry,))
 
-        self._ledger.commit(f"revert_calibration:{version}:{to}:{at}", f"take the calibration of {version} back", plan)
+        told = None if to is None else instant_text(to)
+        self._ledger.commit(
+            f"revert_calibration:{version}:{told}:{instant_text(at)}", f"take the calibration of {version} back", plan
+        )
 
-    def freeze(self, *, reason: str, at: str, actor: str) -> CalibrationFreeze:
+    def freeze(self, *, reason: str, at: datetime, actor: str) -> CalibrationFreeze:
         """Hold calibrations still: what is in force stays, and none is published until a person lets them go on."""
         _check_reason(reason)
 
@@ -191,10 +197,10 @@ class Calibrations:
             entry = Entry(at, "calibration_frozen", actor, None, None, reason)
             return Plan((changes.occupy(freeze, "calibrations are not held still"),), (entry,))
 
-        self._ledger.commit(f"freeze_calibration:{at}", "hold calibrations still", plan)
+        self._ledger.commit(f"freeze_calibration:{instant_text(at)}", "hold calibrations still", plan)
         return CalibrationFreeze(self.model, at, actor, reason)
 
-    def resume(self, *, reason: str, at: str, actor: str) -> None:
+    def resume(self, *, reason: str, at: datetime, actor: str) -> None:
         """Let calibrations go on."""
         _check_reason(reason)
 
@@ -202,13 +208,14 @@ class Calibrations:
             frozen = self.freeze_in_force()
             if frozen is None:
                 raise CalibrationHeldError(f"model {self.model}: nobody holds calibrations still")
-            entry = Entry(at, "calibration_resumed", actor, None, None, reason, {"frozen_since": frozen.since})
-            same = changes.holds(f"{frozen.actor} holds calibrations still", since=frozen.since, actor=frozen.actor)
-            return Plan((changes.vacate(frozen, same),), (entry,))
+            since = instant_text(frozen.since)
+            entry = Entry(at, "calibration_resumed", actor, None, None, reason, {"frozen_since": since})
+            same = changes.holds(f"{frozen.actor} holds calibrations still", since=since, actor=frozen.actor)
+            return Plan((changes.vacate(frozen.key, same),), (entry,))
 
-        self._ledger.commit(f"resume_calibration:{at}", "let calibrations go on", plan)
+        self._ledger.commit(f"resume_calibration:{instant_text(at)}", "let calibrations go on", plan)
 
-    def get(self, version: int, window_end: str) -> CalibrationRecord:
+    def get(self, version: int, window_end: datetime) -> CalibrationRecord:
         """As :meth:`find`.
 
         Raises
@@ -219,8 +226,8 @@ class Calibrations:
         found = self.find(version, window_end)
         if found is None:
             raise UnknownCalibrationError(
-                f"model {self.model}: no window that ended at {window_end} published a calibration of version"
-                f" {version}; `everloop calibration show {self.model}` lists those there are"
+                f"model {self.model}: no window that ended at {instant_text(window_end)} published a calibration"
+                f" of version {version}; `everloop calibration show {self.model}` lists those there are"
             )
         return found
 
@@ -243,8 +250,8 @@ class Calibrations:
                 )
 
     def _unfrozen(self) -> Change:
-        anyone = CalibrationFreeze(self.model, "", "", "")
-        return changes.require(anyone, free("calibrations are not held still"))
+        place = keys.partition(self.model), keys.CALIBRATION_FREEZE
+        return changes.require(place, free("calibrations are not held still"))
 
 
 def _check_text(record: CalibrationRecord) -> None:
@@ -275,7 +282,7 @@ def _moved(before: Champion, after: Champion) -> dict[str, object]:
     return {
         "lambda_version": after.lambda_version,
         "previous_lambda_version": before.lambda_version,
-        "calibrated_by": after.calibrated_by,
+        "calibrated_by": None if after.calibrated_by is None else instant_text(after.calibrated_by),
         "calibration_sha256": after.calibration_sha256,
         "previous_calibration_sha256": before.calibration_sha256,
     }

@@ -14,6 +14,9 @@ from everloop.registry.items import Item, Record, attribute
 if TYPE_CHECKING:
     from everloop.registry.records import Champion
 
+Key = tuple[str, str]
+"""Partition and sort key of a place in the table."""
+
 VACANT = "vacant"
 """The one attribute of a place that nothing holds: the pointer to a version, or to the active run."""
 
@@ -95,17 +98,17 @@ def occupy(record: Record, meaning: str) -> Change:
     return Change("Put", record.to_item(), free(meaning))
 
 
-def vacate(record: Record, condition: Condition) -> Change:
-    """Make the place of a record that meets ``condition`` vacant."""
-    return Change("Put", key_item(record) | {VACANT: attribute(True)}, condition)
+def vacate(place: Key, condition: Condition) -> Change:
+    """Make a place vacant, if what holds it meets ``condition``."""
+    return Change("Put", key_item(place) | {VACANT: attribute(True)}, condition)
 
 
-def require(record: Record, condition: Condition) -> Change:
-    """Write nothing, but only if the record meets ``condition``."""
-    return Change("ConditionCheck", key_item(record), condition)
+def require(place: Key, condition: Condition) -> Change:
+    """Write nothing, but only if what stands in a place meets ``condition``."""
+    return Change("ConditionCheck", key_item(place), condition)
 
 
-def key_item(record: Record) -> Item:
-    """The key of a record as DynamoDB's client speaks it."""
-    partition_key, sort_key = record.key
+def key_item(place: Key) -> Item:
+    """A key as DynamoDB's client speaks it."""
+    partition_key, sort_key = place
     return {"pk": {"S": partition_key}, "sk": {"S": sort_key}}

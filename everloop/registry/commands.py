@@ -6,17 +6,16 @@ may invoke its own alias alone, so that the account's permissions say who sends,
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from functools import cache
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
 
 from everloop.documents.records import AliasFound, Files, GateVerdict, GuardrailCheck, RefitChoice, Trigger
 from everloop.reasons import ReasonDocument
 from everloop.registry.calibration_records import CalibrationRecord
 from everloop.registry.command_values import value_problems
 from everloop.registry.exceptions import CommandRefusedError
-from everloop.registry.items import Record
+from everloop.registry.items import Record, fields_as_json, json_types, with_instants
 from everloop.registry.records import Rollout
 from everloop.registry.store import RegistryStore
 
@@ -40,7 +39,7 @@ class OpenRun(Command):
     run_id: str
     kind: str
     trigger: Trigger
-    at: str
+    at: datetime
     actor: str
     quota_runs: int
     quota_days: int
@@ -56,7 +55,7 @@ class CloseRun(Command):
     run_id: str
     status: str
     cause: str | None
-    at: str
+    at: datetime
     actor: str
     trained: bool
 
@@ -70,7 +69,7 @@ class ReleaseStaleRun(Command):
 
     run_id: str
     reason: str
-    at: str
+    at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
@@ -87,7 +86,7 @@ class RegisterVersion(Command):
     files: Files
     metrics: dict[str, float]
     gate: GateVerdict
-    at: str
+    at: datetime
     actor: str
     refit: RefitChoice | None
 
@@ -100,7 +99,7 @@ class MarkEvaluated(Command):
     """See :meth:`Versions.mark_evaluated`."""
 
     number: int
-    at: str
+    at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
@@ -113,7 +112,7 @@ class Retire(Command):
 
     number: int
     reason: str
-    at: str
+    at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
@@ -131,11 +130,11 @@ class StartRollout(Command):
     lambda_version: str
     code_sha256: str
     fallback_lambda_version: str
-    started_at: str
+    started_at: datetime
     previous_version: int | None
     previous_lambda_version: str | None
     previous_code_sha256: str | None
-    at: str
+    at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
@@ -151,7 +150,7 @@ class StepRollout(Command):
     rollout_id: str
     step_index: int
     percent: float | None
-    at: str
+    at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
@@ -164,7 +163,7 @@ class RecordCheck(Command):
 
     rollout_id: str
     check: GuardrailCheck
-    at: str
+    at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
@@ -176,7 +175,7 @@ class Promote(Command):
     """See :meth:`Rollouts.promote`."""
 
     rollout_id: str
-    at: str
+    at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
@@ -189,7 +188,7 @@ class RollBack(Command):
 
     rollout_id: str
     reasons: list[ReasonDocument]
-    at: str
+    at: datetime
     actor: str
     only_canary: bool
 
@@ -203,7 +202,7 @@ class EndRollout(Command):
 
     rollout_id: str
     status: str
-    at: str
+    at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
@@ -217,7 +216,7 @@ class NoteReconciled(Command):
     rollout_run: str
     version: int
     details: AliasFound
-    at: str
+    at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
@@ -233,7 +232,7 @@ class Republish(Command):
     version: int
     lambda_version: str
     code_sha256: str
-    at: str
+    at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
@@ -246,8 +245,8 @@ class PublishCalibration(Command):
     """See :meth:`Calibrations.publish`."""
 
     version: int
-    window_end: str
-    learned_until: str
+    window_end: datetime
+    learned_until: datetime
     calibration: str
     calibration_sha256: str
     days: int
@@ -257,7 +256,7 @@ class PublishCalibration(Command):
     max_shift: float
     lambda_version: str
     code_sha256: str
-    at: str
+    at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
@@ -270,11 +269,11 @@ class RevertCalibration(Command):
     """See :meth:`Calibrations.revert`."""
 
     version: int
-    to: str | None
+    to: datetime | None
     lambda_version: str
     code_sha256: str
     reason: str
-    at: str
+    at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
@@ -287,7 +286,7 @@ class FreezeCalibrations(Command):
     """See :meth:`Calibrations.freeze`."""
 
     reason: str
-    at: str
+    at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
@@ -299,7 +298,7 @@ class ResumeCalibrations(Command):
     """See :meth:`Calibrations.resume`."""
 
     reason: str
-    at: str
+    at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
@@ -336,7 +335,7 @@ COMMANDS = {kind.__name__: kind for kinds in MAY_SEND.values() for kind in kinds
 
 def encoded(command: Command) -> CommandDocument:
     """The command as it travels."""
-    return {"command": type(command).__name__, **asdict(command)}
+    return {"command": type(command).__name__, **fields_as_json(command)}
 
 
 def decoded(document: Any, caller: str | None) -> Command:
@@ -359,7 +358,7 @@ def decoded(document: Any, caller: str | None) -> Command:
         may = ", ".join(sorted(k.__name__ for k in allowed))
         raise CommandRefusedError(f"the caller {caller} may send {may}; not {name!r}")
     given = {field: value for field, value in document.items() if field != "command"}
-    wanted = _types(kind)  # type: ignore[arg-type]  # mypy takes the class for one of its commands
+    wanted = json_types(kind)  # type: ignore[arg-type]  # mypy takes the class for one of its commands
     wrong = [f"{field} is missing" for field in wanted if field not in given]
     wrong += [f"{field} is not known" for field in given if field not in wanted]
     wrong += [
@@ -370,22 +369,8 @@ def decoded(document: Any, caller: str | None) -> Command:
     wrong = wrong or value_problems(given)
     if wrong:
         raise CommandRefusedError(f"the command {name} can't be read: {'; '.join(wrong)}")
-    return kind(**given)
+    return kind(**with_instants(kind, given))
 
 
 def _shallow(command: Command) -> dict[str, Any]:
     return {field.name: getattr(command, field.name) for field in fields(command)}
-
-
-@cache
-def _types(kind: type[Any]) -> dict[str, frozenset[type]]:
-    """What each field of a command may be, as JSON has it."""
-    hints = get_type_hints(kind)
-    return {field.name: frozenset(_json_types(hints[field.name])) for field in fields(kind)}
-
-
-def _json_types(hint: Any) -> set[type]:
-    options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    origins = {get_origin(option) or option for option in options}
-    found: set[type] = {dict if is_typeddict(origin) else origin for origin in origins}
-    return found | ({int} if float in found else set())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 
 from everloop.json_text import canonical_json
 from everloop.registry import keys
@@ -48,11 +49,11 @@ class Windows:
         """Record a window once; returns the one on record, which an earlier run may have written."""
         return self._ledger.create_once(window)
 
-    def find(self, end: str) -> Window | None:
+    def find(self, end: datetime) -> Window | None:
         """The window that ended at ``end``; None when it is not recorded."""
         return self._ledger.read(Window, keys.window(end), partition=self._partition)
 
-    def after(self, instant: str) -> Iterator[Window]:
+    def after(self, instant: datetime) -> Iterator[Window]:
         """The windows that ended after ``instant``, oldest first, read page by page as they are asked for."""
         return self._ledger.all(Window, keys.WINDOWS, partition=self._partition, after=keys.window(instant))
 

@@ -2,20 +2,26 @@
 
 Text, numbers and truth values become attributes of their own. Nested documents are kept as canonical
 JSON text: they are only read as a whole, floats survive exactly, and hashing them is well defined.
+Instants become text here, and are read here: in a record they are instants.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints, is_typeddict
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin, get_type_hints, is_typeddict
 
+from everloop.instants import WrittenInstant, instant_text
 from everloop.json_text import canonical_json
 from everloop.registry.exceptions import CorruptRecordError, RecordTooLargeError
 from everloop.shown import shown
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Item = dict[str, dict[str, Any]]
 """An item as DynamoDB's client speaks it: attribute name to a typed value such as ``{"S": "…"}``."""
@@ -69,8 +75,14 @@ class Record:
         return {}
 
     def to_json(self) -> dict[str, Any]:
-        """The record as JSON values, by field name."""
-        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        """The record as JSON values, by field name.
+
+        Raises
+        ------
+        CorruptRecordError
+            When a text stands where an instant belongs.
+        """
+        values: dict[str, Any] = json.loads(json.dumps(fields_as_json(self)))
         return values
 
     def to_item(self) -> Item:
@@ -111,7 +123,7 @@ class Record:
             for name, value in values.items():
                 if value is not None:
                     _require_type(cls, name, value)
-            return cls(**values)
+            return cls(**with_instants(cls, values))
         except (CorruptRecordError, ValueError, TypeError) as error:
             raise CorruptRecordError(f"the document is no {cls.__name__}: {error}") from error
 
@@ -134,7 +146,7 @@ class Record:
                     _require_type(cls, field.name, values[field.name])
                 elif field.default is MISSING and field.default_factory is MISSING:
                     raise CorruptRecordError(f"it has no {field.name!r}")
-            record = cls(**values)
+            record = cls(**with_instants(cls, values))
             record._require_place(item)
         except (CorruptRecordError, ValueError, TypeError, RecursionError) as error:
             raise CorruptRecordError(f"{where} is no {cls.__name__}: {error}") from error
@@ -157,22 +169,72 @@ def _document(text: Any) -> Any:
 
 
 def _require_type(cls: type[Record], name: str, value: Any) -> None:
-    allowed = _types(cls)[name]  # type: ignore[arg-type]  # mypy takes the class for one of its records
+    allowed = json_types(cls)[name] - {NoneType}  # type: ignore[arg-type]  # mypy takes the class for one of its records
     if type(value) not in allowed:
         wanted = " or ".join(sorted(t.__name__ for t in allowed))
         raise CorruptRecordError(f"{name!r} is {type(value).__name__}, not {wanted}")
 
 
+def fields_as_json(record: DataclassInstance) -> dict[str, Any]:
+    """A record's fields by name, its instants as text.
+
+    Raises
+    ------
+    CorruptRecordError
+        When something else stands where an instant belongs.
+    """
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    for name in instants_of(type(record)):
+        if values[name] is not None:
+            if not isinstance(values[name], datetime):
+                raise CorruptRecordError(f"{name!r} is {shown(values[name])}, not an instant")
+            values[name] = instant_text(values[name])
+    return values
+
+
+def with_instants(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a record's fields, with its instants read from their text.
+
+    Raises
+    ------
+    ValueError
+        Naming the field whose text names no instant.
+    """
+    read = dict(values)
+    for name in instants_of(kind):  # type: ignore[arg-type]  # mypy takes the class for one of its records
+        if read.get(name) is not None:
+            try:
+                read[name] = WrittenInstant.read(read[name])
+            except ValueError as error:
+                raise ValueError(f"{name!r}: {error}") from error
+    return read
+
+
 @cache
-def _types(cls: type[Any]) -> dict[str, frozenset[type]]:
-    """What each field of a record may be when it is there, as JSON has it."""
-    hints = get_type_hints(cls)
-    return {field.name: frozenset(_json_types(hints[field.name])) for field in fields(cls)}
+def instants_of(kind: type[Any]) -> frozenset[str]:
+    """The fields of a record that are instants."""
+    hints = get_type_hints(kind)
+    return frozenset(
+        field.name for field in fields(kind) if datetime in (get_args(hints[field.name]) or (hints[field.name],))
+    )
+
+
+@cache
+def json_types(kind: type[Any]) -> dict[str, frozenset[type]]:
+    """What each field of a record or a command may be, as JSON has it."""
+    hints = get_type_hints(kind)
+    return {field.name: frozenset(_json_types(hints[field.name])) for field in fields(kind)}
 
 
 def _json_types(hint: Any) -> set[type]:
     options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    found = {get_origin(option) or option for option in options} - {NoneType}
-    # DynamoDB and JSON know one kind of number, and no enumerations; a typed dict is a dict.
-    plain_types = {dict if is_typeddict(t) else str if issubclass(t, StrEnum) else t for t in found}
-    return plain_types | ({int} if float in found else set())
+    origins = {get_origin(option) or option for option in options}
+    # DynamoDB and JSON know one kind of number, and neither enumerations nor instants; a typed dict is a dict.
+    found = {_json_type(origin) for origin in origins}
+    return found | ({int} if float in found else set())
+
+
+def _json_type(kind: Any) -> type:
+    if is_typeddict(kind):
+        return dict
+    return str if issubclass(kind, StrEnum | datetime) else kind

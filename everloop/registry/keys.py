@@ -7,9 +7,7 @@ keys.
 
 from __future__ import annotations
 
-from datetime import UTC
-
-from everloop.instants import parse_instant
+from datetime import UTC, datetime
 
 ACTIVE_RUN = "ACTIVE_RUN"
 AUDIT_HEAD = "AUDIT_HEAD"
@@ -66,7 +64,7 @@ def audit(sequence: int) -> str:
     return f"{AUDIT}{sequence:012d}"
 
 
-def window(end: str) -> str:
+def window(end: datetime) -> str:
     """A monitoring window by its end."""
     return f"{WINDOWS}{_sorted(end)}"
 
@@ -76,14 +74,14 @@ def calibrations(number: int) -> str:
     return f"{CALIBRATIONS}{number:06d}#"
 
 
-def calibration(number: int, window_end: str) -> str:
+def calibration(number: int, window_end: datetime) -> str:
     """A calibration by its version and the end of the window that published it."""
     return f"{calibrations(number)}{_sorted(window_end)}"
 
 
-def _sorted(instant: str) -> str:
+def _sorted(instant: datetime) -> str:
     """Always in UTC with milliseconds: with an optional fraction the text would not sort as the time does."""
-    utc = parse_instant(instant).astimezone(UTC).replace(tzinfo=None)
+    utc = instant.astimezone(UTC).replace(tzinfo=None)
     return f"{utc.isoformat(timespec='milliseconds')}Z"
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from everloop.instants import format_instant, parse_instant
+from everloop.instants import format_instant, instant_text
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry, seal
 from everloop.registry.changes import Change, absent, create, holds, replace
@@ -240,10 +240,10 @@ class Ledger:
     def _refuse_what_is_ahead(self, plan: Plan, now: datetime) -> None:
         """Instants come with commands. One of tomorrow would stand before all that happens until then."""
         for entry in plan.entries:
-            if parse_instant(entry.at) > now + MOST_AHEAD:
+            if entry.at > now + MOST_AHEAD:
                 raise InstantAheadError(
-                    f"model {self.model}: nothing is recorded at {entry.at}, as it is {format_instant(now)}; send it"
-                    " with the present time"
+                    f"model {self.model}: nothing is recorded at {instant_text(entry.at)}, as it is"
+                    f" {format_instant(now)}; send it with the present time"
                 )
 
     def note(self, entry: Entry, *, operation: str) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from everloop.registry import changes
+from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
 from everloop.registry.changes import Change, holds
 from everloop.registry.records import Place, Version
@@ -25,7 +26,7 @@ def move(
     version: Version,
     to: State,
     *,
-    at: str,
+    at: datetime,
     actor: str,
     reason: str | None = None,
     details: Mapping[str, object] | None = None,
@@ -42,7 +43,7 @@ def move(
     still_there = holds(f"version {version.version} is {version.state}", state=version.state, version=version.version)
     writes = [changes.replace(moved, still_there)]
     if version.state in SINGLE_PLACE:
-        place = Place(version.model, version.state, version.version)
+        place = keys.partition(version.model), keys.place(version.state)
         own = holds(f"version {version.version} is the one in {version.state}", version=version.version)
         writes.append(changes.vacate(place, own))
     if to in SINGLE_PLACE:

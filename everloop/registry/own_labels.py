@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
-from everloop.instants import format_instant, parse_instant
+from everloop.instants import format_instant
 from everloop.numbers_of import number_of
 from everloop.registry.records import Version, Window
 
@@ -26,7 +27,7 @@ class OwnLabels:
     ----------
     state : str
         ``awaiting`` until a monitored window holds labels of such rows, ``judged`` from then on.
-    since, until : str or None
+    since, until : datetime or None
         The ends of the first and the last of these windows.
     rows : int
         Labelled rows in them.
@@ -36,18 +37,19 @@ class OwnLabels:
 
     version: int
     state: Literal["awaiting", "judged"]
-    since: str | None = None
-    until: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
     rows: int = 0
     loss: float | None = None
 
     @property
     def sentence(self) -> str:
         """The state for people."""
-        if self.state == "awaiting":
+        if self.state == "awaiting" or self.since is None:
             return "awaiting its own labels"
         return (
-            f"judged by its own labels since the window that ended {self.since}: {number_of(self.rows, 'row')}, "
+            f"judged by its own labels since the window that ended {format_instant(self.since)}:"
+            f" {number_of(self.rows, 'row')}, "
             f"mean loss {self.loss:.4g}"
         )
 
@@ -66,14 +68,14 @@ def own_labels(windows: Iterable[Window], version: int) -> OwnLabels:
     return OwnLabels(
         version=version,
         state="judged",
-        since=format_instant(own[0][0]),
-        until=format_instant(own[-1][0]),
+        since=own[0][0],
+        until=own[-1][0],
         rows=rows,
         loss=sum(count * loss for _, count, loss in own) / rows,
     )
 
 
-def windows_since(created_at: str, latest: Callable[[int], Sequence[Window]]) -> Sequence[Window]:
+def windows_since(created_at: datetime, latest: Callable[[int], Sequence[Window]]) -> Sequence[Window]:
     """The recorded windows that ended after an instant, and perhaps some before, newest first.
 
     Parameters
@@ -81,10 +83,10 @@ def windows_since(created_at: str, latest: Callable[[int], Sequence[Window]]) ->
     latest : callable
         Reads that many of the latest windows.
     """
-    count, begin = BATCH, parse_instant(created_at)
+    count = BATCH
     while True:
         windows = latest(count)
-        if len(windows) < count or parse_instant(windows[-1].end) <= begin:
+        if len(windows) < count or windows[-1].end <= created_at:
             return windows
         count *= 2
 

@@ -1,8 +1,9 @@
-"""The registry's records. All instants are ISO 8601 text in UTC."""
+"""The registry's records. Their instants are in UTC; as text they stand in items and in JSON."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -40,7 +41,7 @@ class Version(Record):
     refit : dict
         Which of two siblings serves, and why: ``{"serves": "refit" | "evaluated", "reasons", "report_sha256"}``. Empty
         where there was no refit: the evaluated files serve.
-    state_since : str
+    state_since : datetime
         Since when it is in ``state``; ``reason`` says why, where a reason was due.
     """
 
@@ -54,8 +55,8 @@ class Version(Record):
     artifact_prefix: str
     manifest_sha256: str
     code_sha256: str
-    created_at: str
-    state_since: str
+    created_at: datetime
+    state_since: datetime
     files: Files = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     gate: GateVerdict = field(default_factory=GateVerdict)
@@ -119,8 +120,8 @@ class Run(Record):
     model: str
     run_id: str
     kind: str
-    started_at: str
-    as_of: str
+    started_at: datetime
+    as_of: datetime
     status: str = "open"
     trigger: Trigger = field(default_factory=Trigger)
     champion_version: int | None = None
@@ -129,7 +130,7 @@ class Run(Record):
     verdict: str | None = None
     gate_reasons: list[ReasonDocument] = field(default_factory=list)
     refit: RefitChoice = field(default_factory=RefitChoice)
-    ended_at: str | None = None
+    ended_at: datetime | None = None
     cause: str | None = None
     trained: bool = True
 
@@ -146,7 +147,7 @@ class ActiveRun(Record):
     model: str
     run_id: str
     kind: str
-    started_at: str
+    started_at: datetime
 
     @property
     def key(self) -> tuple[str, str]:
@@ -165,11 +166,11 @@ class Champion(Record):
 
     model: str
     version: int
-    since: str
+    since: datetime
     lambda_version: str
     code_sha256: str
     rollout_id: str
-    calibrated_by: str | None = None
+    calibrated_by: datetime | None = None
     calibration_sha256: str | None = None
 
     @property
@@ -226,18 +227,18 @@ class Rollout(Record):
     lambda_version: str
     code_sha256: str
     fallback_lambda_version: str
-    started_at: str
+    started_at: datetime
     status: str = "canary"
     previous_version: int | None = None
     previous_lambda_version: str | None = None
     previous_code_sha256: str | None = None
-    previous_calibrated_by: str | None = None
+    previous_calibrated_by: datetime | None = None
     previous_calibration_sha256: str | None = None
     step_index: int = -1
     percent: float | None = None
-    step_started_at: str | None = None
-    promoted_at: str | None = None
-    ended_at: str | None = None
+    step_started_at: datetime | None = None
+    promoted_at: datetime | None = None
+    ended_at: datetime | None = None
     last_check: GuardrailCheck = field(default_factory=GuardrailCheck)
     reasons: list[ReasonDocument] = field(default_factory=list)
 
@@ -266,7 +267,7 @@ class Snapshot(Record):
     model: str
     snapshot_hash: str
     uri: str
-    created_at: str
+    created_at: datetime
     document: SnapshotDocument = field(default_factory=SnapshotDocument)
 
     @property
@@ -282,7 +283,7 @@ class Window(Record):
     DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"document"})
 
     model: str
-    end: str
+    end: datetime
     document: WindowDocument
 
     @cached_property
@@ -322,7 +323,7 @@ class AuditRecord(Record):
 
     model: str
     sequence: int
-    at: str
+    at: datetime
     action: str
     actor: str
     operation: str

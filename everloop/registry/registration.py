@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from botocore.exceptions import ClientError
 
 from everloop.documents.pipeline import GateState, RefitState
 from everloop.documents.records import Files, GateVerdict, RefitChoice
+from everloop.instants import instant_text
 from everloop.json_text import read_json
 from everloop.limits import largest_file
 from everloop.manifest import EVALUATED, FILES, MANIFEST, MODEL, REFIT, SIBLING, Manifest, file_entries
@@ -56,7 +58,7 @@ class Candidate:
 
 
 def register_candidate(
-    candidate: Candidate, *, store: RegistryStore, s3: Any, artifact_bucket: str, at: str, actor: str
+    candidate: Candidate, *, store: RegistryStore, s3: Any, artifact_bucket: str, at: datetime, actor: str
 ) -> Version:
     """Register a candidate and store its files. Once per run, repeatable.
 
@@ -109,7 +111,7 @@ def register_candidate(
         run_id=candidate.run_id,
         snapshot_hash=candidate.snapshot_hash,
         code_sha256=code_sha256,
-        created_at=version.created_at,
+        created_at=instant_text(version.created_at),
         files=file_entries(files),
     )
     if sealed.sha256 != version.manifest_sha256:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from everloop.documents.records import AliasFound, GuardrailCheck
-from everloop.instants import parse_instant
+from everloop.instants import instant_text
 from everloop.reasons import ReasonDocument
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
@@ -54,9 +55,9 @@ class Rollouts:
     def all(self) -> list[Rollout]:
         """All rollouts, newest first."""
         found = self._ledger.all(Rollout, keys.ROLLOUTS)
-        return sorted(found, key=lambda r: parse_instant(r.started_at), reverse=True)
+        return sorted(found, key=lambda r: r.started_at, reverse=True)
 
-    def start(self, rollout: Rollout, *, at: str, actor: str) -> Rollout:
+    def start(self, rollout: Rollout, *, at: datetime, actor: str) -> Rollout:
         """Record a rollout; a candidate (kind ``version``) goes to ``staging``.
 
         Raises
@@ -99,7 +100,7 @@ class Rollouts:
         self._ledger.commit(f"rollout:{rollout.rollout_id}", f"start rollout {rollout.rollout_id}", plan)
         return self.get(rollout.rollout_id)
 
-    def step(self, rollout_id: str, *, step_index: int, percent: float | None, at: str, actor: str) -> Rollout:
+    def step(self, rollout_id: str, *, step_index: int, percent: float | None, at: datetime, actor: str) -> Rollout:
         """Record that step ``step_index`` is in effect since ``at``.
 
         Raises
@@ -128,7 +129,7 @@ class Rollouts:
         self._ledger.commit(operation, f"rollout {rollout_id}: step {step_index}", plan)
         return self.get(rollout_id)
 
-    def record_check(self, rollout_id: str, check: GuardrailCheck, *, at: str, actor: str) -> Rollout:
+    def record_check(self, rollout_id: str, check: GuardrailCheck, *, at: datetime, actor: str) -> Rollout:
         """Record a decision of the guardrail: ``{"at", "phase", "decision", "reasons", …}``."""
 
         def plan() -> Plan:
@@ -136,10 +137,12 @@ class Rollouts:
             entry = _entry("guardrail_decided", rollout, at, actor, check)
             return Plan((_replaced(rollout, replace(rollout, last_check=check)),), (entry,))
 
-        self._ledger.commit(f"check:{rollout_id}:{check['phase']}:{at}", f"check rollout {rollout_id}", plan)
+        self._ledger.commit(
+            f"check:{rollout_id}:{check['phase']}:{instant_text(at)}", f"check rollout {rollout_id}", plan
+        )
         return self.get(rollout_id)
 
-    def promote(self, rollout_id: str, *, at: str, actor: str) -> Rollout:
+    def promote(self, rollout_id: str, *, at: datetime, actor: str) -> Rollout:
         """Make the rolled out version the champion.
 
         One transaction: the candidate to ``production``, the old champion to ``deprecated``, the pointer,
@@ -155,15 +158,17 @@ class Rollouts:
             rollout = self._open(rollout_id, "canary")
             self._runs.check_active(rollout.run_id)
             old = self._expect_champion(rollout.previous_version)
+            kept = old if rollout.kind == "code" else None
             promoted = replace(rollout, status="baking", promoted_at=at, percent=100)
             champion = Champion(
                 model=self.model,
                 version=rollout.version,
-                since=old.since if old and rollout.kind == "code" else at,
+                since=kept.since if kept else at,
                 lambda_version=rollout.lambda_version,
                 code_sha256=rollout.code_sha256,
                 rollout_id=rollout_id,
-                **(_calibrated(old) if old and rollout.kind == "code" else {}),
+                calibrated_by=kept.calibrated_by if kept else None,
+                calibration_sha256=kept.calibration_sha256 if kept else None,
             )
             action = "code_rolled_out" if rollout.kind == "code" else "promoted"
             entry = _entry(action, rollout, at, actor, _served(rollout))
@@ -179,7 +184,7 @@ class Rollouts:
         return self.get(rollout_id)
 
     def roll_back(
-        self, rollout_id: str, *, reasons: list[ReasonDocument], at: str, actor: str, only_canary: bool = False
+        self, rollout_id: str, *, reasons: list[ReasonDocument], at: datetime, actor: str, only_canary: bool = False
     ) -> Rollout:
         """Undo a rollout, before or after its promotion.
 
@@ -212,7 +217,7 @@ class Rollouts:
         self._ledger.commit(f"roll_back:{rollout_id}", f"roll back rollout {rollout_id}", plan)
         return self.get(rollout_id)
 
-    def end(self, rollout_id: str, *, status: str, at: str, actor: str) -> Rollout:
+    def end(self, rollout_id: str, *, status: str, at: datetime, actor: str) -> Rollout:
         """Close a promoted rollout as ``completed``, or as ``superseded`` when its run ended before its bake.
 
         Raises
@@ -233,7 +238,7 @@ class Rollouts:
         return self.get(rollout_id)
 
     def republish(
-        self, run_id: str, version: int, *, lambda_version: str, code_sha256: str, at: str, actor: str
+        self, run_id: str, version: int, *, lambda_version: str, code_sha256: str, at: datetime, actor: str
     ) -> None:
         """Name another function version that serves the champion: the one it had went with its stack.
 
@@ -255,7 +260,7 @@ class Rollouts:
 
         self._ledger.commit(f"republish:{run_id}:{lambda_version}", f"publish version {version} again", plan)
 
-    def note_reconciled(self, rollout_run: str, version: int, *, details: AliasFound, at: str, actor: str) -> None:
+    def note_reconciled(self, rollout_run: str, version: int, *, details: AliasFound, at: datetime, actor: str) -> None:
         """Note that the alias was found elsewhere, and put back to where the registry says, before a rollout.
 
         Parameters
@@ -267,7 +272,7 @@ class Rollouts:
         details : AliasFound
         """
         entry = Entry(at, "alias_reconciled", actor, version, rollout_run, None, details)
-        self._ledger.note(entry, operation=f"reconcile:{rollout_run}:{at}")
+        self._ledger.note(entry, operation=f"reconcile:{rollout_run}:{instant_text(at)}")
 
     def _open(self, rollout_id: str, *statuses: str) -> Rollout:
         rollout = self.get(rollout_id)
@@ -287,7 +292,7 @@ class Rollouts:
             )
         return champion
 
-    def _promotion_moves(self, rollout: Rollout, at: str, actor: str) -> list[Move]:
+    def _promotion_moves(self, rollout: Rollout, at: datetime, actor: str) -> list[Move]:
         if rollout.kind == "code":
             self._versions.expect(rollout.version, *SERVING)
             return []
@@ -299,7 +304,7 @@ class Rollouts:
         candidate = self._versions.expect(rollout.version, State.STAGING)
         return [*moves, move(candidate, State.PRODUCTION, at=at, actor=actor)]
 
-    def _rollback_moves(self, rollout: Rollout, reason: str, at: str, actor: str) -> list[Move]:
+    def _rollback_moves(self, rollout: Rollout, reason: str, at: datetime, actor: str) -> list[Move]:
         serving = rollout.status == "baking"
         version = self._versions.expect(rollout.version, *(SERVING if serving else {State.STAGING}))
         moves = [move(version, State.EXPERIMENTING, at=at, actor=actor, reason=reason)]
@@ -309,11 +314,11 @@ class Rollouts:
             moves.append(move(old, State.PRODUCTION, at=at, actor=actor, reason=back))
         return moves
 
-    def _pointer_back(self, rollout: Rollout, at: str) -> Change:
+    def _pointer_back(self, rollout: Rollout, at: datetime) -> Change:
         current = self._expect_champion(rollout.version)
         unmoved = champion_is(current)
         if rollout.previous_version is None:
-            return changes.vacate(Champion(self.model, rollout.version, "", "", "", ""), unmoved)
+            return changes.vacate(_champion_place(self.model), unmoved)
         back = Champion(
             model=self.model,
             version=rollout.previous_version,
@@ -348,10 +353,6 @@ def _against(rollout: Rollout, champion: Champion | None) -> Rollout:
     )
 
 
-def _calibrated(champion: Champion) -> dict[str, str | None]:
-    return {"calibrated_by": champion.calibrated_by, "calibration_sha256": champion.calibration_sha256}
-
-
 def _replaced(before: Rollout, after: Rollout) -> Change:
     same = holds(
         f"rollout {before.rollout_id} is {before.status} in step {before.step_index}",
@@ -362,8 +363,11 @@ def _replaced(before: Rollout, after: Rollout) -> Change:
 
 
 def _champion_unmoved(model: str, champion: Champion | None) -> Change:
-    anyone = champion or Champion(model, 0, "", "", "", "")
-    return changes.require(anyone, champion_is(champion))
+    return changes.require(_champion_place(model), champion_is(champion))
+
+
+def _champion_place(model: str) -> changes.Key:
+    return keys.partition(model), keys.CHAMPION
 
 
 def _served(rollout: Rollout) -> Mapping[str, object]:
@@ -376,7 +380,7 @@ def _served(rollout: Rollout) -> Mapping[str, object]:
 
 
 def _entry(
-    action: str, rollout: Rollout, at: str, actor: str, details: Mapping[str, object], reason: str | None = None
+    action: str, rollout: Rollout, at: datetime, actor: str, details: Mapping[str, object], reason: str | None = None
 ) -> Entry:
     named = {"rollout_id": rollout.rollout_id, "kind": rollout.kind, **details}
     return Entry(at, action, actor, rollout.version, rollout.run_id, reason, named)

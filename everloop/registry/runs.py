@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from everloop.documents.records import Trigger
-from everloop.instants import format_instant, parse_instant
+from everloop.instants import format_instant, instant_text, parse_instant
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
 from everloop.registry.changes import holds
@@ -62,7 +62,7 @@ class Runs:
 
     def all(self) -> list[Run]:
         """All runs, newest first."""
-        return sorted(self._ledger.all(Run, keys.RUNS), key=lambda r: parse_instant(r.started_at), reverse=True)
+        return sorted(self._ledger.all(Run, keys.RUNS), key=lambda r: r.started_at, reverse=True)
 
     def active(self) -> ActiveRun | None:
         """The open run; None when there is none."""
@@ -74,7 +74,7 @@ class Runs:
         *,
         kind: str,
         trigger: Trigger,
-        at: str,
+        at: datetime,
         actor: str,
         quota_runs: int,
         quota_days: int,
@@ -99,7 +99,7 @@ class Runs:
         def plan() -> Plan:
             active = self.active()
             if active is not None:
-                raise RunAlreadyActiveError(self.model, active.run_id, active.started_at)
+                raise RunAlreadyActiveError(self.model, active.run_id, instant_text(active.started_at))
             if kind == "train":
                 self._check_quota(at, quota_runs, quota_days)
             self._check_order(at)
@@ -125,7 +125,9 @@ class Runs:
         self._ledger.commit(f"open:{run_id}", f"open run {run_id}", plan)
         return self.get(run_id)
 
-    def close(self, run_id: str, *, status: str, cause: str | None, at: str, actor: str, trained: bool = True) -> Run:
+    def close(
+        self, run_id: str, *, status: str, cause: str | None, at: datetime, actor: str, trained: bool = True
+    ) -> Run:
         """Close a run. A champion that still waits in ``retraining`` returns to ``production``.
 
         The first closing counts; any later one changes nothing. ``trained`` is false for a run that is none of the
@@ -149,10 +151,9 @@ class Runs:
             ended = replace(run, status=status, ended_at=at, cause=cause, trained=trained)
             details = {"kind": run.kind, "status": status} | ({} if trained else {"trained": False})
             entry = Entry(at=at, action="run_closed", actor=actor, run_id=run_id, reason=cause, details=details)
-            active = ActiveRun(self.model, run_id, run.kind, run.started_at)
             writes = [
                 changes.replace(ended, holds(f"run {run_id} is open", status="open")),
-                changes.vacate(active, holds(f"run {run_id} is the active one", run_id=run_id)),
+                changes.vacate(_active(self.model), holds(f"run {run_id} is the active one", run_id=run_id)),
             ]
             moves = self._champion_moves(State.RETRAINING, State.PRODUCTION, at, actor)
             return _joined(writes, [entry], moves)
@@ -160,7 +161,7 @@ class Runs:
         self._ledger.commit(f"close:{run_id}", f"close run {run_id}", plan)
         return self.get(run_id)
 
-    def release_stale(self, run_id: str, *, reason: str, at: str, actor: str) -> Run:
+    def release_stale(self, run_id: str, *, reason: str, at: datetime, actor: str) -> Run:
         """Close a run whose execution is dead, so that the next one can open.
 
         It counts as a training when a version had come of it. Else nobody knows how far it came, and it is counted with
@@ -202,32 +203,32 @@ class Runs:
     def _window_of(self, trigger: Trigger) -> dict[str, str]:
         """``{"window_sha256"}`` of the recorded window that ``trigger`` names; empty when it names none."""
         try:
-            window = self._windows.find(str(trigger.get("window_end")))
+            window = self._windows.find(parse_instant(str(trigger.get("window_end"))))
         except ValueError:  # a person's trigger may say anything
             return {}
         return {"window_sha256": record_sha256(window)} if window else {}
 
-    def _check_order(self, at: str) -> None:
+    def _check_order(self, at: datetime) -> None:
         """A run that began in the past would not be seen by whoever counts the runs of the last days."""
-        newest = max((run.started_at for run in self._ledger.all(Run, keys.RUNS)), key=parse_instant, default=None)
-        if newest is not None and parse_instant(at) < parse_instant(newest):
+        newest = max((run.started_at for run in self._ledger.all(Run, keys.RUNS)), default=None)
+        if newest is not None and at < newest:
             raise RunOutOfOrderError(
-                f"model {self.model}: a run was opened at {newest} already, so none opens at {at}; send it with the"
-                " present time"
+                f"model {self.model}: a run was opened at {instant_text(newest)} already, so none opens at"
+                f" {instant_text(at)}; send it with the present time"
             )
 
-    def _check_quota(self, at: str, allowed: int, days: int) -> None:
+    def _check_quota(self, at: datetime, allowed: int, days: int) -> None:
         runs = [run for run in self._ledger.all(Run, keys.RUNS) if run.kind == "train"]
-        recent = _started_since(parse_instant(at) - timedelta(days=days), (r for r in runs if r.trained))
+        recent = _started_since(at - timedelta(days=days), (r for r in runs if r.trained))
         if len(recent) >= allowed:
             free_at = recent[-allowed] + timedelta(days=days)
             raise QuotaExceededError(self.model, len(recent), allowed, days, format_instant(free_at))
-        broken = _started_since(parse_instant(at) - BROKEN_RUNS_WITHIN, (r for r in runs if not r.trained))
+        broken = _started_since(at - BROKEN_RUNS_WITHIN, (r for r in runs if not r.trained))
         if len(broken) >= BROKEN_RUNS:
             free_at, hours = broken[-BROKEN_RUNS] + BROKEN_RUNS_WITHIN, BROKEN_RUNS_WITHIN / timedelta(hours=1)
             raise TooManyBrokenRunsError(self.model, len(broken), hours, format_instant(free_at))
 
-    def _champion_moves(self, current: State, to: State, at: str, actor: str) -> list[Move]:
+    def _champion_moves(self, current: State, to: State, at: datetime, actor: str) -> list[Move]:
         champion = self._versions.champion()
         if champion is None:
             return []
@@ -237,7 +238,7 @@ class Runs:
 
 def _started_since(begin: datetime, runs: Iterable[Run]) -> list[datetime]:
     """When those runs started that started later than ``begin``, oldest first."""
-    return sorted(started for run in runs if (started := parse_instant(run.started_at)) > begin)
+    return sorted(run.started_at for run in runs if run.started_at > begin)
 
 
 def _joined(writes: list[changes.Change], entries: list[Entry], moves: list[Move]) -> Plan:
@@ -249,5 +250,9 @@ def _joined(writes: list[changes.Change], entries: list[Entry], moves: list[Move
 
 def fence(model: str, run_id: str) -> changes.Change:
     """Only while the run is the active one: a run that was released no longer changes what serves."""
-    active = ActiveRun(model, run_id, "", "")
-    return changes.require(active, holds(f"run {run_id} is the active one", run_id=run_id))
+    return changes.require(_active(model), holds(f"run {run_id} is the active one", run_id=run_id))
+
+
+def _active(model: str) -> changes.Key:
+    """The one place of a model's active run."""
+    return keys.partition(model), keys.ACTIVE_RUN

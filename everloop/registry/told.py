@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from everloop.instants import WrittenInstant
 from everloop.registry.records import AuditRecord
 
 _REGISTERED = (
@@ -72,7 +73,8 @@ def told_champion(records: Sequence[AuditRecord]) -> Facts | None:
                 **(calibrated if record.action == "code_rolled_out" else _UNCALIBRATED),
             }
         elif record.action in _CALIBRATIONS and champion is not None:
-            champion |= {name: told.get(name) for name in ("lambda_version", *_CALIBRATED)}
+            champion |= {name: told.get(name) for name in ("lambda_version", "calibration_sha256")}
+            champion["calibrated_by"] = _instant(told.get("calibrated_by"))
             code_of[str(champion["lambda_version"])] = champion["code_sha256"]
         elif record.action == "champion_republished" and champion is not None:
             served_by = {name: told.get(name) for name in ("lambda_version", "code_sha256")}
@@ -94,12 +96,12 @@ def told_champion(records: Sequence[AuditRecord]) -> Facts | None:
     return champion
 
 
-def told_calibrations(records: Sequence[AuditRecord]) -> dict[tuple[int, str], Facts]:
+def told_calibrations(records: Sequence[AuditRecord]) -> dict[tuple[int, object], Facts]:
     """What every published calibration says, by its version and the end of the window that published it."""
     return {
-        (record.version, str(record.details.get("window_end"))): {
-            name: record.details.get(name)
-            for name in ("calibration_sha256", "lambda_version", "learned_until", "days", "rows")
+        (record.version, _instant(record.details.get("window_end"))): {
+            **{name: record.details.get(name) for name in ("calibration_sha256", "lambda_version", "days", "rows")},
+            "learned_until": _instant(record.details.get("learned_until")),
         }
         for record in records
         if record.action == "calibrated" and record.version is not None
@@ -115,6 +117,14 @@ def told_freeze(records: Sequence[AuditRecord]) -> Facts | None:
         elif record.action == "calibration_resumed":
             freeze = None
     return freeze
+
+
+def _instant(told: object) -> object:
+    """What a detail says of an instant: it, or whatever stands there instead, which no record says."""
+    try:
+        return WrittenInstant.read(told) if isinstance(told, str) else told
+    except ValueError:
+        return told
 
 
 def told_evidence(records: Sequence[AuditRecord]) -> dict[tuple[str, str], set[str]]:

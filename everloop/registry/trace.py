@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, TypeVar
 
 from everloop.documents.records import FileFacts
+from everloop.instants import WrittenInstant, instant_text, parse_instant
 from everloop.manifest import MODEL, SIBLING
 from everloop.registry import keys
 from everloop.registry.audit import ChainVerdict, verify_chain
@@ -93,9 +95,9 @@ class Origin:
         Of ``model.onnx``.
     evaluated_file : str
         Where the evaluated model stands, below the artefact's prefix.
-    evaluated_rows, evaluated_after : int or None, str or None
+    evaluated_rows, evaluated_after : int or None, datetime or None
         The test rows, and the instant they lie after; None when the snapshot's record is gone.
-    learned_rows, learned_until : int or None, str or None
+    learned_rows, learned_until : int or None, datetime or None
         What the served bytes learned from.
     """
 
@@ -104,9 +106,9 @@ class Origin:
     evaluated_sha256: str | None
     evaluated_file: str
     evaluated_rows: int | None
-    evaluated_after: str | None
+    evaluated_after: datetime | None
     learned_rows: int | None
-    learned_until: str | None
+    learned_until: datetime | None
 
 
 DecidedBy = TypedDict(
@@ -255,7 +257,13 @@ def trace(store: RegistryStore, version: int | None = None) -> Trace:
 
 
 def origin(version: Version, snapshot: Snapshot | None) -> Origin:
-    """Which bytes of ``version`` serve, and which were evaluated on what."""
+    """Which bytes of ``version`` serve, and which were evaluated on what.
+
+    Raises
+    ------
+    CorruptRecordError
+        When the snapshot's document has something else where an instant belongs.
+    """
     told = snapshot.document if snapshot else {}
     rows, whole = told.get("rows", {}), told.get("time_range", [None, None])
     train, test, boundary = rows.get("train"), rows.get("test"), told.get("boundary")
@@ -267,10 +275,17 @@ def origin(version: Version, snapshot: Snapshot | None) -> Origin:
         evaluated_sha256=_sha256(version.evaluated_files, MODEL),
         evaluated_file=SIBLING + MODEL if refit else MODEL,
         evaluated_rows=test,
-        evaluated_after=boundary,
+        evaluated_after=_instant(boundary),
         learned_rows=both if refit else train,
-        learned_until=whole[1] if refit else boundary,
+        learned_until=_instant(whole[1] if refit else boundary),
     )
+
+
+def _instant(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else WrittenInstant.read(text)
+    except ValueError as error:
+        raise CorruptRecordError(f"the snapshot's document: {error}") from error
 
 
 def _sha256(files: Mapping[str, FileFacts], name: str) -> str | None:
@@ -311,7 +326,7 @@ def _evidence_contradictions(store: RegistryStore, records: list[AuditRecord]) -
     found = []
     for (kind, name), hashes in told_evidence(records).items():
         read: Callable[[str], Window | Snapshot | None] = (
-            store.windows.find if kind == "window" else store.snapshots.find
+            (lambda end: store.windows.find(parse_instant(end))) if kind == "window" else store.snapshots.find
         )
         try:
             stands = read(name)
@@ -351,10 +366,10 @@ def _version_contradictions(versions: list[Version], records: list[AuditRecord])
 def _calibration_contradictions(
     store: RegistryStore, calibrations: list[CalibrationRecord], records: list[AuditRecord]
 ) -> list[str]:
-    told, found = told_calibrations(records), {(c.version, c.window_end): c for c in calibrations}
+    told, found = told_calibrations(records), _by_window(calibrations)
 
-    def named(key: tuple[int, str]) -> str:
-        return f"the calibration of version {key[0]} by the window that ended at {key[1]}"
+    def named(key: tuple[int, object]) -> str:
+        return f"the calibration of version {key[0]} by the window that ended at {_text(key[1])}"
 
     problems = [
         f"{named(key)} is on the audit chain; the table has none that can be read" for key in told.keys() - found
@@ -374,6 +389,10 @@ def _calibration_contradictions(
     return problems
 
 
+def _by_window(calibrations: list[CalibrationRecord]) -> dict[tuple[int, object], CalibrationRecord]:
+    return {(one.version, one.window_end): one for one in calibrations}
+
+
 def _champion_contradictions(champion: Champion | None, records: list[AuditRecord]) -> list[str]:
     told = told_champion(records)
     if champion is None or told is None:
@@ -384,7 +403,7 @@ def _champion_contradictions(champion: Champion | None, records: list[AuditRecor
 
 def _contradictions(what: str, record: Record, told: Facts) -> list[str]:
     return [
-        f"{what}: {name} is {getattr(record, name)}; the audit chain says {value}"
+        f"{what}: {name} is {_text(getattr(record, name))}; the audit chain says {_text(value)}"
         for name, value in told.items()
         if getattr(record, name) != value
     ]
@@ -398,7 +417,7 @@ def _run_of(store: RegistryStore, version: Version) -> Run:
 
 
 def _decision(record: AuditRecord) -> DecidedBy:
-    told: DecidedBy = {"at": record.at, "by": record.actor, "action": record.action}
+    told: DecidedBy = {"at": instant_text(record.at), "by": record.actor, "action": record.action}
     for name in ("via", "from", "to"):
         if name in record.details:
             told[name] = record.details[name]
@@ -409,13 +428,22 @@ def _decision(record: AuditRecord) -> DecidedBy:
 
 def _fields_json(record: DataclassInstance) -> dict[str, Any]:
     """A dataclass's fields as JSON values."""
-    return {name: _json(value) for name, value in asdict(record).items()}
+    return {field.name: _json(getattr(record, field.name)) for field in fields(record)}
 
 
 def _json(value: Any) -> Any:
-    """Dataclass contents as JSON values: enums as text, tuples as lists."""
+    """Dataclass contents as JSON values: enums and instants as text, tuples as lists."""
+    if isinstance(value, Record):
+        return value.to_json()
+    if is_dataclass(value) and not isinstance(value, type):
+        return _fields_json(value)
     if isinstance(value, dict):
         return {str(k): _json(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_json(v) for v in value]
-    return str(value) if isinstance(value, State) else value
+    return _text(value) if isinstance(value, datetime) else str(value) if isinstance(value, State) else value
+
+
+def _text(value: object) -> object:
+    """What people read of a value: of an instant its text."""
+    return instant_text(value) if isinstance(value, datetime) else value

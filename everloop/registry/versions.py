@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from everloop.documents.records import Files, GateVerdict, RefitChoice
+from everloop.instants import instant_text
 from everloop.manifest import Manifest, artifact_prefix, file_entries
 from everloop.names import BY_SNAPSHOT
 from everloop.registry import changes, keys
@@ -85,7 +87,7 @@ class Versions:
         files: Files,
         metrics: dict[str, float],
         gate: GateVerdict,
-        at: str,
+        at: datetime,
         actor: str,
         refit: RefitChoice | None = None,
     ) -> Version:
@@ -117,7 +119,7 @@ class Versions:
                 run_id=run_id,
                 snapshot_hash=snapshot_hash,
                 code_sha256=code_sha256,
-                created_at=at,
+                created_at=instant_text(at),
                 files=file_entries(files),
             )
             version = Version(
@@ -179,7 +181,7 @@ class Versions:
             raise UnknownRunError(f"model {self.model}: run {run_id} is marked registered, but has no version")
         return self.get(run.version)
 
-    def mark_evaluated(self, number: int, *, at: str, actor: str) -> Version:
+    def mark_evaluated(self, number: int, *, at: datetime, actor: str) -> Version:
         """Move a version whose gate passed to ``evaluated``. Once for the run that registered it.
 
         Raises
@@ -202,7 +204,7 @@ class Versions:
             details={"gate": "pass"},
         )
 
-    def retire(self, number: int, *, reason: str, at: str, actor: str) -> Version:
+    def retire(self, number: int, *, reason: str, at: datetime, actor: str) -> Version:
         """Retire a deprecated version, once.
 
         Raises
@@ -233,7 +235,7 @@ class Versions:
         *,
         expected: State,
         operation: str,
-        at: str,
+        at: datetime,
         actor: str,
         reason: str | None = None,
         details: Mapping[str, object] | None = None,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
 from everloop.documents.records import Files
-from everloop.instants import parse_instant
 from everloop.names import CHAMPION_PROMOTED, REGISTRY_SOURCE, VERSION_ROLLED_BACK
 from everloop.reasons import ReasonDocument
 from everloop.registry.records import Rollout, Version
@@ -91,17 +91,17 @@ class Announcer:
         self.client = client
         self.bus = bus
 
-    def promoted(self, rollout: Rollout, manifest: ServingManifest, *, at: str) -> None:
+    def promoted(self, rollout: Rollout, manifest: ServingManifest, *, at: datetime) -> None:
         """Say that a champion was promoted, or serves under new code."""
         self._put(CHAMPION_PROMOTED, {**_about(rollout), "manifest": manifest}, at)
 
-    def rolled_back(self, rollout: Rollout, *, at: str) -> None:
+    def rolled_back(self, rollout: Rollout, *, at: datetime) -> None:
         """Say that a version was rolled back, and why."""
         self._put(VERSION_ROLLED_BACK, {**_about(rollout), "reasons": rollout.reasons}, at)
 
-    def _put(self, detail_type: str, detail: RolloutDetail, at: str) -> None:
+    def _put(self, detail_type: str, detail: RolloutDetail, at: datetime) -> None:
         entry = {
-            "Time": parse_instant(at),
+            "Time": at,
             "Source": REGISTRY_SOURCE,
             "DetailType": detail_type,
             "Detail": json.dumps(detail, sort_keys=True),

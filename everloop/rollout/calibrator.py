@@ -7,9 +7,10 @@ next calibration, or by the start of the next rollout: the alias ends where the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from everloop.documents.calibration import CalibrationAnswer, LearnedCalibration
-from everloop.instants import format_instant, parse_instant
+from everloop.instants import WrittenInstant, parse_instant
 from everloop.recalibration.written import WrittenCalibration
 from everloop.registry.calibration_records import CalibrationRecord
 from everloop.registry.exceptions import CalibrationHeldError, ChampionChangedError
@@ -29,7 +30,7 @@ class Calibrator:
     store: RegistryStore
     target: RolloutTarget
 
-    def calibrate(self, learned: LearnedCalibration, *, at: str) -> CalibrationAnswer:
+    def calibrate(self, learned: LearnedCalibration, *, at: datetime) -> CalibrationAnswer:
         """Publish what a window taught, once. Where it may not be published now, the answer says why.
 
         Raises
@@ -38,7 +39,7 @@ class Calibrator:
             When the event holds no calibration.
         """
         calibration = WrittenCalibration.from_text(learned["calibration"])
-        version, window_end = learned["version"], format_instant(parse_instant(learned["window_end"]))
+        version, window_end = learned["version"], parse_instant(learned["window_end"])
         before = self.target.current().primary
         if self.store.calibrations.find(version, window_end) is None:
             try:
@@ -49,7 +50,7 @@ class Calibrator:
                         model=self.store.model,
                         version=version,
                         window_end=window_end,
-                        learned_until=learned["learned_until"],
+                        learned_until=WrittenInstant.read(learned["learned_until"]),
                         calibration=calibration.to_text(),
                         calibration_sha256=calibration.sha256,
                         days=learned["days"],
@@ -71,7 +72,7 @@ class Calibrator:
         self._prune(before)
         return self._answer(None)
 
-    def revert(self, *, to: str | None, reason: str, at: str, actor: str) -> CalibrationAnswer:
+    def revert(self, *, to: datetime | None, reason: str, at: datetime, actor: str) -> CalibrationAnswer:
         """Serve the champion with the calibration that the window published which ended at ``to``, or with none.
 
         Calibrations are held still from then on.
@@ -104,12 +105,12 @@ class Calibrator:
         self._prune(before)
         return self._answer(None)
 
-    def freeze(self, *, reason: str, at: str, actor: str) -> CalibrationAnswer:
+    def freeze(self, *, reason: str, at: datetime, actor: str) -> CalibrationAnswer:
         """Hold calibrations still: what is in force stays."""
         self.store.calibrations.freeze(reason=reason, at=at, actor=actor)
         return self._answer(None)
 
-    def resume(self, *, reason: str, at: str, actor: str) -> CalibrationAnswer:
+    def resume(self, *, reason: str, at: datetime, actor: str) -> CalibrationAnswer:
         """Let them go on."""
         self.store.calibrations.resume(reason=reason, at=at, actor=actor)
         return self._answer(None)

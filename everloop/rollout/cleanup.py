@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from everloop.instants import parse_instant
+from datetime import datetime
+
 from everloop.registry.records import Rollout
 from everloop.registry.store import RegistryStore
 from everloop.retirement.decision import RetirementFacts, decide_retirement
@@ -11,7 +12,7 @@ SETTLING_SECONDS = 300
 """A function version stays this long after the alias left it: an alias's change takes effect within seconds."""
 
 
-def retire_versions(store: RegistryStore, *, bake_seconds: int, at: str, actor: str) -> list[int]:
+def retire_versions(store: RegistryStore, *, bake_seconds: int, at: datetime, actor: str) -> list[int]:
     """Retire every version that may be retired; return their numbers."""
     champion = store.versions.champion()
     open_rollouts = [r for r in store.rollouts.all() if r.is_open]
@@ -21,11 +22,11 @@ def retire_versions(store: RegistryStore, *, bake_seconds: int, at: str, actor: 
         facts = RetirementFacts(
             version=version.version,
             state=version.state,
-            state_since=parse_instant(version.state_since),
+            state_since=version.state_since,
             champion=champion.version if champion else None,
             referred_to=referred,
             bake_seconds=bake_seconds,
-            at=parse_instant(at),
+            at=at,
         )
         decision = decide_retirement(facts)
         if decision.retire:
@@ -34,14 +35,14 @@ def retire_versions(store: RegistryStore, *, bake_seconds: int, at: str, actor: 
     return retired
 
 
-def needed_lambda_versions(store: RegistryStore, rollout: Rollout, *, at: str) -> set[str]:
+def needed_lambda_versions(store: RegistryStore, rollout: Rollout, *, at: datetime) -> set[str]:
     """The function versions that serve, that an open rollout needs, or that the alias left only just now."""
     champion = store.versions.champion()
     needed = {champion.lambda_version} if champion else set()
     for other in store.rollouts.all():
         if other.is_open:
             needed |= {other.lambda_version, other.fallback_lambda_version}
-    promoted = parse_instant(rollout.promoted_at or rollout.started_at)
-    if (parse_instant(at) - promoted).total_seconds() < SETTLING_SECONDS:
+    promoted = rollout.promoted_at or rollout.started_at
+    if (at - promoted).total_seconds() < SETTLING_SECONDS:
         needed.add(rollout.fallback_lambda_version)
     return needed

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from everloop.documents.pipeline import CheckState, NothingRolledBack, RolloutState
 from everloop.documents.records import AliasFound, GuardrailCheck, Phase
-from everloop.instants import parse_instant
+from everloop.instants import instant_text
 from everloop.reasons import Reason, ReasonDocument
 from everloop.registry.exceptions import ChampionChangedError, RolloutEndedError
 from everloop.registry.records import Champion, Rollout, Version
@@ -45,7 +45,7 @@ class Conductor:
     declared: DeclaredRollout
     artifact_bucket: str
 
-    def start(self, run_id: str, run_kind: str, version: int | None, *, at: str) -> RolloutState:
+    def start(self, run_id: str, run_kind: str, version: int | None, *, at: datetime) -> RolloutState:
         """Publish the version to roll out and stage it. One rollout per run, named after it.
 
         Parameters
@@ -84,7 +84,7 @@ class Conductor:
         )
         return rollout_state(self.store.rollouts.start(rollout, at=at, actor=_actor(run_id)))
 
-    def shift(self, rollout_id: str, after: int, *, at: str) -> RolloutState:
+    def shift(self, rollout_id: str, after: int, *, at: datetime) -> RolloutState:
         """Bring the step after step ``after`` into effect; -1 is before the first.
 
         Raises
@@ -118,19 +118,19 @@ class Conductor:
             raise
         return rollout_state(stepped, wait_seconds=step.seconds if step else 0)
 
-    def check(self, rollout_id: str, phase: Phase, *, at: str) -> CheckState:
+    def check(self, rollout_id: str, phase: Phase, *, at: datetime) -> CheckState:
         """Decide whether the rollout goes on."""
         rollout = self.store.rollouts.get(rollout_id)
         if not rollout.is_open or (phase == "canary" and rollout.status == "baking"):
             return self._answer(rollout, _decided_already(rollout))
         last = rollout.last_check
-        if last.get("at") == at and last.get("phase") == phase:
+        if last.get("at") == instant_text(at) and last.get("phase") == phase:
             reasons = tuple(Reason.from_dict(r) for r in last["reasons"])
             return self._answer(rollout, Verdict(last["decision"], reasons))
         verdict = self._judge(rollout, phase, at)
         if verdict.decision != "hold":
             check: GuardrailCheck = {
-                "at": at,
+                "at": instant_text(at),
                 "phase": phase,
                 "decision": verdict.decision,
                 "reasons": verdict.reasons_json(),
@@ -139,7 +139,7 @@ class Conductor:
             rollout = self.store.rollouts.record_check(rollout.rollout_id, check, at=at, actor=_actor(rollout.run_id))
         return self._answer(rollout, verdict)
 
-    def promote(self, rollout_id: str, *, at: str) -> RolloutState:
+    def promote(self, rollout_id: str, *, at: datetime) -> RolloutState:
         """Make the version the champion, give it all the traffic, and announce it."""
         actor = _actor(self.store.rollouts.get(rollout_id).run_id)
         # The registry before the alias: its transaction holds the conditions that say whether this version may
@@ -161,7 +161,7 @@ class Conductor:
         rollout_id: str,
         *,
         reasons: list[ReasonDocument] | None = None,
-        at: str,
+        at: datetime,
         actor: str | None = None,
         only_canary: bool = False,
     ) -> RolloutState | NothingRolledBack:
@@ -204,7 +204,7 @@ class Conductor:
             self.announcer.rolled_back(rollout, at=at)
         return {**rollout_state(rollout), "rolled_back": rollout.status == "rolled_back"}
 
-    def retire(self, rollout_id: str, *, at: str) -> RolloutState:
+    def retire(self, rollout_id: str, *, at: datetime) -> RolloutState:
         """Complete the rollout, retire what it replaced, and delete function versions nobody needs."""
         rollout = self.store.rollouts.get(rollout_id)
         actor = _actor(rollout.run_id)
@@ -234,7 +234,7 @@ class Conductor:
             )
         return champion.version
 
-    def _published_champion(self, champion: Champion | None, run_id: str, at: str) -> Champion | None:
+    def _published_champion(self, champion: Champion | None, run_id: str, at: datetime) -> Champion | None:
         """The champion as a function version serves it.
 
         The function versions of a model go with its stack, its registry and artefacts don't. Deployed again, the
@@ -274,7 +274,7 @@ class Conductor:
             return
         self.target.settle(before)
 
-    def _stand_on(self, champion: Champion | None, run_id: str, at: str) -> str:
+    def _stand_on(self, champion: Champion | None, run_id: str, at: datetime) -> str:
         """Put the alias where the registry says it is, and return that function version."""
         if champion is None:
             return self.target.idle()
@@ -289,7 +289,7 @@ class Conductor:
             self.store.rollouts.note_reconciled(run_id, champion.version, details=details, at=at, actor=_actor(run_id))
         return champion.lambda_version
 
-    def _end_leftovers(self, run_id: str, at: str) -> None:
+    def _end_leftovers(self, run_id: str, at: datetime) -> None:
         """End the rollouts that earlier runs left open when they died."""
         for rollout in self.store.rollouts.all():
             if not rollout.is_open or rollout.run_id == run_id:
@@ -330,28 +330,25 @@ class Conductor:
     def _plan(self, rollout: Rollout) -> RolloutPlan:
         return strategy_for(self.declared, _situation(rollout)).plan(self.declared)
 
-    def _judge(self, rollout: Rollout, phase: Phase, at: str) -> Verdict:
+    def _judge(self, rollout: Rollout, phase: Phase, at: datetime) -> Verdict:
         guardrail, situation = self.declared.guardrail, _situation(rollout)
         strategy = strategy_for(self.declared, situation)
         plan, unlooked = strategy.plan(self.declared), strategy.unlooked(situation, phase)
         if unlooked is not None:
             return unlooked
         if phase == "bake":
-            begin = parse_instant(rollout.promoted_at or rollout.started_at)
-            end = parse_instant(at)
-            found = self.metrics.read(rollout.lambda_version, begin, end, alone=True)
-            started = parse_instant(rollout.started_at)
-            before = self._before(rollout, started - (end - begin), started, alone=True)
+            begin = rollout.promoted_at or rollout.started_at
+            found = self.metrics.read(rollout.lambda_version, begin, at, alone=True)
+            before = self._before(rollout, rollout.started_at - (at - begin), rollout.started_at, alone=True)
             return decide_bake(plan, guardrail, found, before)
-        begin = parse_instant(rollout.step_started_at or rollout.started_at)
-        end = parse_instant(at)
+        begin = rollout.step_started_at or rollout.started_at
         return decide_step(
             plan,
             guardrail,
             step_index=rollout.step_index,
-            elapsed_seconds=(end - begin).total_seconds(),
-            metrics=self.metrics.read(rollout.lambda_version, begin, end),
-            before=self._before(rollout, begin, end),
+            elapsed_seconds=(at - begin).total_seconds(),
+            metrics=self.metrics.read(rollout.lambda_version, begin, at),
+            before=self._before(rollout, begin, at),
         )
 
     def _before(

@@ -19,7 +19,7 @@ from everloop.documents.recalibration import RecalibrationDecision
 from everloop.documents.window import WindowDecision, WindowRecord
 from everloop.emf import MetricValue, emf_line
 from everloop.environment import Settings
-from everloop.instants import format_instant, parse_instant, to_epoch_ms
+from everloop.instants import format_instant, instant_text, parse_instant, to_epoch_ms
 from everloop.limits import LARGEST_DOCUMENT_BYTES
 from everloop.manifest import PROFILE
 from everloop.model_file.schema import ModelDeclaration
@@ -135,10 +135,10 @@ def act(event: Event, using: Services) -> MonitorAnswer:
     champion = using.store.versions.champion()
     if champion is None:
         return {"window_end": end, "decision": "none", "reason": "no champion serves: there is nothing to watch"}
-    recorded = using.store.windows.find(end)
+    recorded = using.store.windows.find(windows.end)
     if recorded is None:
         judged = watch(using.declaration, windows, _scene(using, champion, windows), using.query)
-        recorded = using.store.windows.put(Window(using.declaration.model, end, judged.to_document()))
+        recorded = using.store.windows.put(Window(using.declaration.model, windows.end, judged.to_document()))
     record = recorded.record
     print(_metrics(record, scheduled), flush=True)
     answer: MonitorAnswer = {
@@ -180,7 +180,9 @@ def _scene(using: Services, champion: Champion, windows: Windows) -> Scene:
 
 def _standing(store: RegistryStore, champion: Champion) -> Standing:
     in_force, freeze = store.calibrations.in_force(champion), store.calibrations.freeze_in_force()
-    held = None if freeze is None else f"{freeze.actor} holds calibrations still since {freeze.since}: {freeze.reason}"
+    held = None
+    if freeze is not None:
+        held = f"{freeze.actor} holds calibrations still since {instant_text(freeze.since)}: {freeze.reason}"
     rollout = next((r for r in store.rollouts.all() if r.is_open), None)
     if held is None and rollout is not None:
         held = f"rollout {rollout.rollout_id} is {rollout.status}, and what serves stays as it is until that has ended"

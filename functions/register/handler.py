@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 from everloop.busy_services import busy_services_named
 from everloop.documents.pipeline import GateState, RefitState, RegisteredState
 from everloop.environment import Settings
+from everloop.instants import WrittenInstant
 from everloop.registry.registration import Candidate, register_candidate
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
@@ -101,7 +102,7 @@ def act(event: Event, using: Services) -> RegisteredState:
         store=using.store,
         s3=using.s3,
         artifact_bucket=using.artifact_bucket,
-        at=asked["at"],
+        at=WrittenInstant.read(asked["at"]),
         actor=f"pipeline {asked['execution']}",
     )
     return {

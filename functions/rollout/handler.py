@@ -17,6 +17,7 @@ from everloop.documents.calibration import CalibrationAnswer, LearnedCalibration
 from everloop.documents.pipeline import CheckState, NothingRolledBack, RolloutState
 from everloop.documents.records import Phase
 from everloop.environment import Settings
+from everloop.instants import WrittenInstant
 from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ALIAS, CALIBRATION_LEARNED
 from everloop.reasons import ReasonDocument
@@ -192,27 +193,31 @@ def _action(event: Event) -> object:
 
 def _start(event: Event, using: Conductor) -> Answer:
     asked = _read(StartEvent, event)
-    return using.start(asked["run"]["run_id"], asked["run"]["kind"], asked.get("version"), at=asked["at"])
+    return using.start(
+        asked["run"]["run_id"], asked["run"]["kind"], asked.get("version"), at=WrittenInstant.read(asked["at"])
+    )
 
 
 def _shift(event: Event, using: Conductor) -> Answer:
     asked = _read(ShiftEvent, event)
-    return using.shift(asked["rollout"]["rollout_id"], asked["rollout"]["step_index"], at=asked["at"])
+    return using.shift(
+        asked["rollout"]["rollout_id"], asked["rollout"]["step_index"], at=WrittenInstant.read(asked["at"])
+    )
 
 
 def _check(event: Event, using: Conductor) -> Answer:
     asked = _read(CheckEvent, event)
-    return using.check(asked["rollout"]["rollout_id"], asked["phase"], at=asked["at"])
+    return using.check(asked["rollout"]["rollout_id"], asked["phase"], at=WrittenInstant.read(asked["at"]))
 
 
 def _promote(event: Event, using: Conductor) -> Answer:
     asked = _read(RolloutEvent, event)
-    return using.promote(asked["rollout"]["rollout_id"], at=asked["at"])
+    return using.promote(asked["rollout"]["rollout_id"], at=WrittenInstant.read(asked["at"]))
 
 
 def _retire(event: Event, using: Conductor) -> Answer:
     asked = _read(RolloutEvent, event)
-    return using.retire(asked["rollout"]["rollout_id"], at=asked["at"])
+    return using.retire(asked["rollout"]["rollout_id"], at=WrittenInstant.read(asked["at"]))
 
 
 def _roll_back(event: Event, using: Conductor) -> Answer:
@@ -222,7 +227,7 @@ def _roll_back(event: Event, using: Conductor) -> Answer:
     return using.roll_back(
         rollout["rollout_id"] if rollout else asked["run"]["run_id"],
         reasons=asked.get("reasons"),
-        at=asked["at"],
+        at=WrittenInstant.read(asked["at"]),
         actor=asked.get("actor"),
         only_canary=asked.get("only_canary", False),
     )
@@ -230,22 +235,23 @@ def _roll_back(event: Event, using: Conductor) -> Answer:
 
 def _calibrate(event: Event, using: Conductor) -> Answer:
     learned = _read(LearnedEvent, event)
-    return _calibrator(using).calibrate(learned["detail"], at=learned["time"])
+    return _calibrator(using).calibrate(learned["detail"], at=WrittenInstant.read(learned["time"]))
 
 
 def _revert_calibration(event: Event, using: Conductor) -> Answer:
     asked = _read(RevertEvent, event)
-    return _calibrator(using).revert(to=asked["to"], reason=asked["reason"], at=asked["at"], actor=asked["actor"])
+    to, at = None if asked["to"] is None else WrittenInstant.read(asked["to"]), WrittenInstant.read(asked["at"])
+    return _calibrator(using).revert(to=to, reason=asked["reason"], at=at, actor=asked["actor"])
 
 
 def _freeze_calibrations(event: Event, using: Conductor) -> Answer:
     asked = _read(HoldEvent, event)
-    return _calibrator(using).freeze(reason=asked["reason"], at=asked["at"], actor=asked["actor"])
+    return _calibrator(using).freeze(reason=asked["reason"], at=WrittenInstant.read(asked["at"]), actor=asked["actor"])
 
 
 def _resume_calibrations(event: Event, using: Conductor) -> Answer:
     asked = _read(HoldEvent, event)
-    return _calibrator(using).resume(reason=asked["reason"], at=asked["at"], actor=asked["actor"])
+    return _calibrator(using).resume(reason=asked["reason"], at=WrittenInstant.read(asked["at"]), actor=asked["actor"])
 
 
 def _calibrator(using: Conductor) -> Calibrator:

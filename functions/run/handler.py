@@ -15,6 +15,7 @@ from everloop.busy_services import busy_services_named
 from everloop.documents.pipeline import RunClosed, RunKind, RunState, ServingChampion
 from everloop.documents.records import Trigger
 from everloop.environment import Settings
+from everloop.instants import WrittenInstant, instant_text
 from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.causes import by_the_model, readable_cause
 from everloop.registry.records import Run
@@ -121,7 +122,7 @@ def _open(event: OpenEvent, using: Services) -> RunState:
         event["execution"],
         kind=asked["kind"],
         trigger=asked["trigger"],
-        at=event["at"],
+        at=WrittenInstant.read(event["at"]),
         actor=f"pipeline {event['execution']}",
         quota_runs=quota.runs,
         quota_days=quota.days,
@@ -143,7 +144,7 @@ def _close(event: CloseEvent, using: Services) -> RunClosed:
         event["execution"],
         status=event["status"],
         cause=readable_cause(cause) if cause else "; ".join(sentences) or None,
-        at=event["at"],
+        at=WrittenInstant.read(event["at"]),
         actor=f"pipeline {event['execution']}",
         trained=trained,
     )
@@ -161,8 +162,8 @@ def _described(run: Run, using: Services) -> RunState:
         "run_id": run.run_id,
         "model": run.model,
         "kind": run.kind,
-        "as_of": run.as_of,
-        "started_at": run.started_at,
+        "as_of": instant_text(run.as_of),
+        "started_at": instant_text(run.started_at),
         "champion": champion,
         "champion_uri": uri,
     }

@@ -24,7 +24,7 @@ from everloop.dataset.snapshot_size import CHARACTERS, ROWS, require_room, size_
 from everloop.dataset.snapshot_store import store_snapshot
 from everloop.documents.snapshot import SnapshotAnswer
 from everloop.environment import Settings
-from everloop.instants import format_instant, parse_instant
+from everloop.instants import parse_instant
 from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ATHENA_RESULTS_PREFIX
 from everloop.registry.champion_contract import champion_contract
@@ -145,7 +145,7 @@ def act(event: Event, using: Services, *, request_id: str) -> SnapshotAnswer:
             model=declaration.model,
             snapshot_hash=snapshot.snapshot_hash,
             uri=stored.uri,
-            created_at=format_instant(parse_instant(asked["at"])),
+            created_at=parse_instant(asked["at"]),
             document=stored.document,
         )
     )

@@ -15,7 +15,7 @@ from everloop.cli.operations.stories import describe
 from everloop.recalibration.sums import ValueSums
 from everloop.registry import RegistryStore
 from tests.fakes.registry_table import TABLE, dynamodb
-from tests.helpers.registry_scenes import at, calibrate, crown
+from tests.helpers.registry_scenes import at, calibrate, crown, text_at
 
 PERSON = {"reason": "answers look wrong", "actor": "a person"}
 
@@ -50,7 +50,7 @@ def test_with_one_it_is_shown_what_it_does(store: RegistryStore) -> None:
     assert moves[0.5] < 0.5
     document = json.loads(json.dumps(found.to_json()))
     assert document["served"][2] == {"raw_score": 0.5, "served": moves[0.5]}
-    assert [r["window_end"] for r in document["history"]] == [at(100)]
+    assert [r["window_end"] for r in document["history"]] == [text_at(100)]
 
 
 def test_of_values_it_is_shown_around_their_mean(store: RegistryStore) -> None:
@@ -65,7 +65,7 @@ def test_one_is_named_by_the_beginning_of_its_hash(store: RegistryStore) -> None
     first = calibrate(store, at(100), level=-0.5)
     calibrate(store, at(200), level=-0.7)
     found = calibrations_of(store)
-    assert named_calibration(found, first.name) == at(100)
+    assert named_calibration(found, first.name) == text_at(100)
     assert named_calibration(found, "none") is None
     for name in ("", "zz"):
         with pytest.raises(CommandError, match="has the name"):

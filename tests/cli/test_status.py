@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from everloop.cli.account import DeployedModel
@@ -15,9 +16,10 @@ from everloop.registry.records import Champion, Window
 from everloop.registry.trace import Status
 from tests.helpers.window_records import registered, window_record
 
-END = "2013-03-22T00:00:00.000Z"
-COLLECTING = OwnScores(3, 250, 21, 500, END, END)
-COMPLETE = OwnScores(21, 2100, 21, 500, END, END, FeatureReference(NumberBins(()), BinCounts((2100,))))
+END = datetime(2013, 3, 22, tzinfo=UTC)
+END_TEXT = "2013-03-22T00:00:00.000Z"
+COLLECTING = OwnScores(3, 250, 21, 500, END_TEXT, END_TEXT)
+COMPLETE = OwnScores(21, 2100, 21, 500, END_TEXT, END_TEXT, FeatureReference(NumberBins(()), BinCounts((2100,))))
 
 
 def told(changes: dict[str, Any] | None) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def test_while_a_score_reference_is_collected_it_says_how_much_there_is() -> Non
 
 def test_then_it_says_what_the_scores_are_judged_by() -> None:
     said = told({"not_watched": {}, "score_reference": COMPLETE.as_dict()})
-    assert said["score drift"] == f"judged by its own first 21 whole days, until {END}: 2,100 rows"
+    assert said["score drift"] == f"judged by its own first 21 whole days, until {END_TEXT}: 2,100 rows"
     assert "not watched" not in said
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from everloop.instants import format_instant
+from everloop.instants import instant_text
 from everloop.manifest import Manifest, file_entries, sha256_hex
 from everloop.recalibration.calibration import Calibration, Part
 from everloop.registry import RegistryStore, Rollout, Run, Snapshot, Version
@@ -26,13 +26,18 @@ FAILED: dict[str, Any] = {
 REFIT: dict[str, Any] = {"serves": "refit", "reasons": [], "report_sha256": "checked"}
 
 
-def at(minutes: float) -> str:
+def at(minutes: float) -> datetime:
     """The instant ``minutes`` after the beginning."""
-    return format_instant(BEGIN + timedelta(minutes=minutes))
+    return BEGIN + timedelta(minutes=minutes)
+
+
+def text_at(minutes: float) -> str:
+    """That instant in an event, a document or a message."""
+    return instant_text(at(minutes))
 
 
 def open_run(
-    store: RegistryStore, run_id: str, *, when: str | None = None, kind: str = "train", runs: int = 100
+    store: RegistryStore, run_id: str, *, when: datetime | None = None, kind: str = "train", runs: int = 100
 ) -> Run:
     """Open a run."""
     return store.runs.open(
@@ -41,7 +46,7 @@ def open_run(
 
 
 def close_run(
-    store: RegistryStore, run_id: str, *, when: str | None = None, status: str = "succeeded", trained: bool = True
+    store: RegistryStore, run_id: str, *, when: datetime | None = None, status: str = "succeeded", trained: bool = True
 ) -> Run:
     """Close a run."""
     return store.runs.close(run_id, status=status, cause=None, at=when or at(50), actor="test", trained=trained)
@@ -101,7 +106,7 @@ def start_rollout(
 
 
 def calibration_record(
-    store: RegistryStore, window_end: str, *, version: int = 1, level: float = -0.5, code: str = "fc1"
+    store: RegistryStore, window_end: datetime, *, version: int = 1, level: float = -0.5, code: str = "fc1"
 ) -> CalibrationRecord:
     """A calibration of a version, as a publisher knows it, by the window that ended then."""
     calibration = Calibration("log_odds", (Part(1.0, level, 0.9),), 3.0)
@@ -117,14 +122,14 @@ def calibration_record(
         loss_raw=0.5,
         loss_served=0.4,
         max_shift=3.0,
-        lambda_version=f"{version}-of-{window_end}",
+        lambda_version=f"{version}-of-{instant_text(window_end)}",
         code_sha256=code,
         at=window_end,
         actor="test",
     )
 
 
-def calibrate(store: RegistryStore, window_end: str, **given: Any) -> CalibrationRecord:
+def calibrate(store: RegistryStore, window_end: datetime, **given: Any) -> CalibrationRecord:
     """Publish :func:`calibration_record`."""
     record = calibration_record(store, window_end, **given)
     return store.calibrations.publish(record, at=window_end, actor="test")
@@ -138,7 +143,7 @@ def manifest_of(version: Version) -> Manifest:
         run_id=version.run_id,
         snapshot_hash=version.snapshot_hash,
         code_sha256=version.code_sha256,
-        created_at=version.created_at,
+        created_at=instant_text(version.created_at),
         files=file_entries(version.files),
     )
 

@@ -63,6 +63,6 @@ def labelled(rows: int, loss: float | None, **changes: Any) -> WindowRecord:
     )
 
 
-def registered(model: str, end: str, record: WindowRecord) -> Window:
+def registered(model: str, end: datetime, record: WindowRecord) -> Window:
     """The record as the registry keeps it."""
     return Window(model, end, record.to_document())

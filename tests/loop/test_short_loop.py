@@ -17,6 +17,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from everloop.cli.replay import evidence, summary
 from everloop.cli.replay.memory import own_peak_mb
+from everloop.instants import format_instant, instant_text
 from everloop.monitoring.counting import count
 from everloop.monitoring.detectors.stability import comparable
 from everloop.monitoring.divergence import FEWEST_EXPECTED, sampling_p_value
@@ -277,10 +278,9 @@ def test_what_served_had_learned_from_the_test_days_and_its_sibling_stands_besid
         assert hashlib.sha256(read(number, "model.onnx")).hexdigest() == found.origin.serving_sha256 != evaluated
         files = json.loads(read(number, "manifest.json"))["files"]
         assert files["evaluated/model.onnx"]["sha256"] == evaluated
-        assert (found.origin.learned_until, found.origin.evaluated_after) == (
-            snapshot["time_range"][1],
-            snapshot["boundary"],
-        )
+        origin = found.origin
+        told_until = (snapshot["time_range"][1], snapshot["boundary"])
+        assert (instant_text(origin.learned_until), instant_text(origin.evaluated_after)) == told_until
     assert [one["serves"] for one in told["serving"]] == ["refit", "refit"]
 
 
@@ -297,7 +297,8 @@ def test_a_version_awaits_its_own_labels_until_a_window_holds_some(loop: Loop, w
     own = trace(loop.store, 1).own_labels
     profiles = [(w.end, json.loads(w.profile)["outcomes"]["rows"]) for w in windows.itertuples() if w.version == 1]
     counted = [(end, rows) for end, rows in profiles if rows]
-    assert (own.state, own.since, own.rows) == ("judged", counted[0][0], sum(rows for _, rows in counted))
+    judged = ("judged", counted[0][0], sum(rows for _, rows in counted))
+    assert (own.state, format_instant(own.since), own.rows) == judged
 
 
 def test_the_frozen_model_is_the_first_champion_as_it_served(loop: Loop, told: dict) -> None:

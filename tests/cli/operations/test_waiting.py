@@ -14,7 +14,7 @@ from everloop.cli.operations.waiting import Waiting, busy, waiting_of
 from everloop.registry.records import ActiveRun, Rollout
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ACTIVE = ActiveRun(model="late_train", run_id="train-1", kind="train", started_at="2026-03-01T11:00:00Z")
+ACTIVE = ActiveRun(model="late_train", run_id="train-1", kind="train", started_at=datetime(2026, 3, 1, 11, tzinfo=UTC))
 
 
 class StepFunctions:
@@ -50,7 +50,7 @@ def rollout(**changes: Any) -> Rollout:
         "lambda_version": "4",
         "code_sha256": "c",
         "fallback_lambda_version": "2",
-        "started_at": "2026-03-01T11:30:00Z",
+        "started_at": datetime(2026, 3, 1, 11, 30, tzinfo=UTC),
     }
     return Rollout(**{**facts, **changes})
 

@@ -33,7 +33,7 @@ def predictions(rows=4000, seed=5):
     )
 
 
-def record(sequence, version, frm, to, *, at="2024-01-01T00:00:00Z", operation=None):
+def record(sequence, version, frm, to, *, at=datetime(2024, 1, 1, tzinfo=UTC), operation=None):
     return AuditRecord(
         model="m",
         sequence=sequence,

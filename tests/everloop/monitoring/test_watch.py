@@ -68,11 +68,11 @@ class Days:
     def watch(self, day: int) -> WindowRecord:
         """The record of a day, whose window has the same rows."""
         windows = windows_at(DECLARATION, self.scheduled(day))
-        runs = [Run("late_train", "train-1", "train", format_instant(TRAINED), format_instant(TRAINED), "succeeded")]
+        runs = [Run("late_train", "train-1", "train", TRAINED, TRAINED, "succeeded")]
         lake = WatchedLake(DECLARATION)
         lake.live(draw(np.random.default_rng(day), self.rows), windows.start)
         scene = Scene(
-            champion=Champion("late_train", 1, format_instant(TRAINED), "1", "c0de", "r"),
+            champion=Champion("late_train", 1, TRAINED, "1", "c0de", "r"),
             reference=self.reference,
             earlier=reach_back(DECLARATION, windows, runs, self.latest),
             own=reversed(self.records),

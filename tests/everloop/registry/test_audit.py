@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from everloop.instants import WrittenInstant
 from everloop.registry.audit import Entry, seal, verify_chain
 from everloop.registry.records import AuditHead, AuditRecord
 from support.growth import assert_linear, calls
+from tests.helpers.registry_scenes import BEGIN
 
 JSON = st.recursive(
     st.none()
@@ -18,10 +21,17 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
+SPELLINGS = [
+    "2013-03-01T00:00:00Z",
+    "2013-03-01T00:00:00.000Z",
+    "2013-03-01T00:00:00.120Z",
+    "2013-03-01T00:00:00.123456Z",
+    "2013-03-01T02:00:00+02:00",
+]
 ENTRIES = st.lists(
     st.builds(
         Entry,
-        at=st.just("2013-03-01T00:00:00Z"),
+        at=st.sampled_from(SPELLINGS).map(WrittenInstant.read),
         action=st.sampled_from(["transition", "run_opened"]),
         actor=st.text(min_size=1, max_size=5),
         version=st.none() | st.integers(1, 9),
@@ -66,10 +76,23 @@ def test_altering_any_field_of_any_record_is_found(entries: list[Entry], data: s
     records, head = chain(entries)
     index = data.draw(st.integers(0, len(records) - 1))
     field = data.draw(st.sampled_from(["at", "action", "actor", "operation", "model", "reason", "run_id"]))
-    records[index] = replace(records[index], **{field: f"{getattr(records[index], field)} tampered"})
+    found = getattr(records[index], field)
+    altered = found + timedelta(milliseconds=1) if field == "at" else f"{found} tampered"
+    records[index] = replace(records[index], **{field: altered})
     verdict = verify_chain(records, head)
     assert "altered" in {p.kind for p in verdict.problems}
     assert index + 1 in {p.sequence for p in verdict.problems}
+
+
+@given(entries=ENTRIES, data=st.data())
+def test_an_instant_that_is_spelled_otherwise_is_found(entries: list[Entry], data: st.DataObject):
+    records, head = chain(entries)
+    index = data.draw(st.integers(0, len(records) - 1))
+    record = records[index]
+    spelled = data.draw(st.sampled_from([f"{record.at:%Y-%m-%dT%H:%M:%S.%f}+00:00", f"{record.at:%Y%m%dT%H%M%S.%f}Z"]))
+    records[index] = AuditRecord.from_item(record.to_item() | {"at": {"S": spelled}})
+    assert records[index].at == record.at
+    assert [(p.kind, p.sequence) for p in verify_chain(records, head).problems] == [("altered", index + 1)]
 
 
 @given(entries=ENTRIES, data=st.data())
@@ -114,7 +137,7 @@ def test_a_chain_of_nothing_is_intact():
 
 def test_a_long_chain_is_checked_in_proportion() -> None:
     def sealed(length: int) -> tuple[list[AuditRecord], AuditHead]:
-        entries = [Entry(at="2013-03-01T00:00:00Z", action="asked", actor="a", reason="x" * 50) for _ in range(length)]
+        entries = [Entry(at=BEGIN, action="asked", actor="a", reason="x" * 50) for _ in range(length)]
         return seal(entries, model="m", operation="o", head=None)
 
     assert_linear(sealed, lambda made: verify_chain(*made), size=100, cost=calls)

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
+from everloop.instants import parse_instant
 from everloop.json_text import canonical_json
 from everloop.registry import keys
 from everloop.registry.exceptions import CorruptRecordError
 from everloop.registry.records import Rollout, Run, Version
 from everloop.registry.states import State
+from tests.helpers.registry_scenes import BEGIN
 
 VERSION = Version(
     model="flights",
@@ -17,8 +22,8 @@ VERSION = Version(
     artifact_prefix="artifacts/flights/000007/",
     manifest_sha256="m",
     code_sha256="c",
-    created_at="2013-03-01T00:00:00Z",
-    state_since="2013-03-01T00:00:00Z",
+    created_at=BEGIN,
+    state_since=BEGIN,
     metrics={"log_loss": 0.1 + 0.2, "none": None, "small": 5e-324},
 )
 
@@ -36,8 +41,23 @@ def test_a_version_stands_in_both_indexes():
     assert item["snapshot_sk"] == {"S": "flights#VERSION#000007"}
 
 
+@pytest.mark.parametrize("text", ["2013-03-01T00:00:00Z", "2013-03-01T00:00:00.000Z", "2013-03-01T02:00:00+02:00"])
+def test_an_instant_is_an_instant_and_is_written_as_it_came(text: str):
+    item = VERSION.to_item() | {"created_at": {"S": text}}
+    version = Version.from_item(item)
+    assert version.created_at == BEGIN
+    assert replace(version, reason=None).to_item() == item
+    assert version.to_json()["created_at"] == text
+
+
+@pytest.mark.parametrize("put", ["2013-03-01T00:00:00Z", 5])
+def test_what_is_no_instant_is_not_written_as_one(put: object):
+    with pytest.raises(CorruptRecordError, match=r"'created_at' is .*, not an instant"):
+        replace(VERSION, created_at=put).to_item()
+
+
 def test_fractions_are_kept():
-    rollout = Rollout("flights", "r", "r", "version", 7, "3", "c", "2", "2013-03-01T00:00:00Z", percent=12.5)
+    rollout = Rollout("flights", "r", "r", "version", 7, "3", "c", "2", BEGIN, percent=12.5)
     assert Rollout.from_item(rollout.to_item()).percent == 12.5
 
 
@@ -51,6 +71,8 @@ def test_fractions_are_kept():
         ({"metrics": {"S": "[]"}}, "'metrics' is list, not dict"),
         ({"run_id": {"M": {}}}, "type M"),
         ({"run_id": {"N": "1"}}, "'run_id' is int, not str"),
+        ({"created_at": {"S": "yesterday"}}, "'created_at': 'yesterday' is not an ISO 8601 instant"),
+        ({"state_since": {"S": "2013-03-01T00:00:00"}}, "has no UTC offset"),
         ({"version": {"S": "7"}}, "'version' is str, not int"),
         ({"version": {"N": "8"}}, "its sk is {'S': 'VERSION#000007'}"),
         ({"model": {"S": "loans"}}, "its pk is {'S': 'MODEL#flights'}"),
@@ -80,7 +102,7 @@ def test_an_item_that_lacks_something_is_refused():
     ],
 )
 def test_a_record_that_came_as_json_is_whole_or_none(change: dict, named: str):
-    run = Run("flights", "train-1", "train", "2013-03-01T05:00:00Z", "2013-03-01T05:00:00Z", trigger={"kind": "x"})
+    run = Run("flights", "train-1", "train", BEGIN, BEGIN, trigger={"kind": "x"})
     assert Run.from_json(run.to_json()) == run
     # A newer function may say more.
     assert Run.from_json({**run.to_json(), "since": "later"}) == run
@@ -94,8 +116,8 @@ def test_a_record_that_came_as_json_is_whole_or_none(change: dict, named: str):
 def test_keys_sort_as_what_they_name():
     assert keys.version(9) < keys.version(10) < keys.version(100)
     assert keys.audit(9) < keys.audit(10)
-    assert keys.window("2013-03-01T05:00:00Z") < keys.window("2013-03-01T05:00:00.500Z")
-    assert keys.window("2013-03-01T05:00:00+02:00") == "WINDOW#2013-03-01T03:00:00.000Z"
+    assert keys.window(BEGIN) < keys.window(BEGIN + timedelta(milliseconds=500))
+    assert keys.window(parse_instant("2013-03-01T05:00:00+02:00")) == "WINDOW#2013-03-01T03:00:00.000Z"
 
 
 def test_json_has_one_text_and_no_nan():

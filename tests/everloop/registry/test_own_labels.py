@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from everloop.instants import parse_instant
 from everloop.registry import RegistryStore
 from everloop.registry.own_labels import BATCH, OwnLabels, own_labels, own_labels_of, windows_since
 from everloop.registry.records import Window
-from tests.helpers.registry_scenes import at, open_run, register
+from tests.helpers.registry_scenes import at, open_run, register, text_at
 from tests.helpers.window_records import labelled, registered
 
 DAY = 24 * 60
@@ -16,7 +15,7 @@ DAY = 24 * 60
 
 def window(day: float, version: int, rows: int, loss: float | None) -> Window:
     end = at(day * DAY)
-    return registered("flights", end, labelled(rows, loss, version=version, end=parse_instant(end)))
+    return registered("flights", end, labelled(rows, loss, version=version, end=end))
 
 
 def test_a_version_whose_answers_have_no_labels_yet_awaits_them() -> None:
@@ -33,7 +32,7 @@ def test_a_version_is_judged_by_the_windows_it_served_in_alone() -> None:
     found = own_labels(windows, 2)
     assert (found.state, found.since, found.until, found.rows) == ("judged", at(3 * DAY), at(4 * DAY), 40)
     assert found.loss == pytest.approx((30 * 0.5 + 10 * 0.9) / 40)
-    assert f"since the window that ended {at(3 * DAY)}: 40 rows, mean loss 0.6" in found.sentence
+    assert f"since the window that ended {text_at(3 * DAY)}: 40 rows, mean loss 0.6" in found.sentence
     assert own_labels(reversed(windows), 2) == found
 
 

@@ -30,7 +30,7 @@ from everloop.registry.runs import Runs
 from everloop.registry.versions import Versions
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import TABLE, UnreliableClient
-from tests.helpers.registry_scenes import at, close_run, open_run, register, start_rollout
+from tests.helpers.registry_scenes import at, close_run, open_run, register, start_rollout, text_at
 
 CLASSES = [
     kind
@@ -73,7 +73,7 @@ class TestRefusals:
         open_run(remote, "train-1", when=at(1))
         with pytest.raises(RunAlreadyActiveError, match="train-1 has been active") as refused:
             open_run(remote, "train-2")
-        assert (refused.value.run_id, refused.value.started_at) == ("train-1", at(1))
+        assert (refused.value.run_id, refused.value.started_at) == ("train-1", text_at(1))
         close_run(remote, "train-1")
         with pytest.raises(QuotaExceededError) as spent:
             open_run(remote, "train-2", runs=1)

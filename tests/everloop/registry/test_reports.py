@@ -11,6 +11,7 @@ from everloop.registry.records import Version
 from everloop.registry.reports import report_problems
 from everloop.registry.states import State
 from tests.everloop.evaluation.builders import labels_and_truth, report_of
+from tests.helpers.registry_scenes import BEGIN
 
 REPORT = report_of(*labels_and_truth(1), None)
 CONTENT = REPORT.to_json().encode()
@@ -23,8 +24,8 @@ VERSION = Version(
     artifact_prefix="artifacts/delay/3/",
     manifest_sha256="m",
     code_sha256="c0de",
-    created_at="2013-01-01T00:00:00Z",
-    state_since="2013-01-01T00:00:00Z",
+    created_at=BEGIN,
+    state_since=BEGIN,
     files={"report.json": {"sha256": hashlib.sha256(CONTENT).hexdigest(), "bytes": len(CONTENT)}},
     metrics={name: found.value for name, found in REPORT.candidate.items() if found.value is not None},
     gate={"verdict": "pass", "reasons": [], "report_sha256": hashlib.sha256(CONTENT).hexdigest()},

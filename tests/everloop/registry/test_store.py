@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
+from everloop.instants import parse_instant
 from everloop.registry import (
     ChampionChangedError,
     ContentionError,
@@ -25,7 +29,7 @@ from everloop.registry import (
 from everloop.registry.exceptions import InstantAheadError, RunOutOfOrderError, UnknownStatusError
 from everloop.registry.runs import BROKEN_RUNS
 from tests.fakes.registry_table import UnreliableClient
-from tests.helpers.registry_scenes import FAILED, at, close_run, crown, open_run, register, start_rollout
+from tests.helpers.registry_scenes import FAILED, at, close_run, crown, open_run, register, start_rollout, text_at
 
 
 class TestRuns:
@@ -34,7 +38,7 @@ class TestRuns:
         with pytest.raises(RunAlreadyActiveError, match="train-1") as refused:
             open_run(store, "train-2")
         assert refused.value.run_id == "train-1"
-        assert refused.value.started_at == at(1)
+        assert refused.value.started_at == text_at(1)
 
     def test_opening_twice_is_opening_once(self, store: RegistryStore):
         first = open_run(store, "train-1")
@@ -63,11 +67,11 @@ class TestRuns:
     def test_nothing_is_recorded_at_an_instant_that_has_not_come(self, store: RegistryStore):
         """A run of the year 2199 would be the newest until then, and no other one would open."""
         with pytest.raises(InstantAheadError, match="nothing is recorded at 2199-01-01T00:00:00Z, as it is 20"):
-            open_run(store, "train-1", when="2199-01-01T00:00:00Z")
+            open_run(store, "train-1", when=datetime(2199, 1, 1, tzinfo=UTC))
         assert store.ledger.audit_head() is None
         assert open_run(store, "train-1").run_id == "train-1"
         with pytest.raises(InstantAheadError):
-            close_run(store, "train-1", when="2199-01-01T00:00:00Z")
+            close_run(store, "train-1", when=datetime(2199, 1, 1, tzinfo=UTC))
 
     def test_a_run_that_a_version_came_of_has_trained(self, store: RegistryStore):
         open_run(store, "train-1")
@@ -92,9 +96,9 @@ class TestRuns:
         with pytest.raises(QuotaExceededError) as refused:
             open_run(store, "train-3", when=at(30), runs=3)
         assert refused.value.started == 3
-        assert refused.value.free_at == at(7 * 24 * 60)
+        assert refused.value.free_at == text_at(7 * 24 * 60)
         assert store.runs.active() is None
-        assert open_run(store, "train-3", when=refused.value.free_at, runs=3).status == "open"
+        assert open_run(store, "train-3", when=parse_instant(refused.value.free_at), runs=3).status == "open"
 
     def test_runs_that_broke_before_they_trained_cost_none_of_the_quota(self, store: RegistryStore):
         for index in range(BROKEN_RUNS):
@@ -104,9 +108,9 @@ class TestRuns:
         # THEN they have a limit of their own, which soon passes
         with pytest.raises(TooManyBrokenRunsError, match="--smoke") as refused:
             open_run(store, "train-1", when=at(60), runs=1)
-        assert refused.value.free_at == at(24 * 60)
-        assert open_run(store, "train-1", when=refused.value.free_at, runs=1).trained
-        close_run(store, "train-1", when=refused.value.free_at, status="failed")
+        assert refused.value.free_at == text_at(24 * 60)
+        assert open_run(store, "train-1", when=parse_instant(refused.value.free_at), runs=1).trained
+        close_run(store, "train-1", when=parse_instant(refused.value.free_at), status="failed")
         with pytest.raises(QuotaExceededError):
             open_run(store, "train-2", when=at(72 * 60), runs=1)
 
@@ -323,7 +327,7 @@ class TestRollouts:
         open_run(store, "train-2")
         register(store, "train-2")
         rollout = start_rollout(store, "train-2", 2)
-        stale = type(rollout)(**{**rollout.to_json(), "rollout_id": "other", "previous_version": None})
+        stale = replace(rollout, rollout_id="other", previous_version=None)
         with pytest.raises(ChampionChangedError, match="the champion is version 1, not None"):
             store.rollouts.start(stale, at=at(22), actor="test")
 

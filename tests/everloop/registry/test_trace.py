@@ -29,6 +29,7 @@ from tests.helpers.registry_scenes import (
     open_run,
     register,
     start_rollout,
+    text_at,
 )
 
 
@@ -205,7 +206,7 @@ def test_a_registration_recorded_by_an_earlier_release_is_sound(history: Registr
     assert verify(history).problems == []
 
 
-SNAPSHOT = {"rows": {"train": 9000, "test": 1000}, "boundary": at(1), "time_range": [at(0), at(2)]}
+SNAPSHOT = {"rows": {"train": 9000, "test": 1000}, "boundary": text_at(1), "time_range": [text_at(0), text_at(2)]}
 
 
 class TestOrigin:
@@ -257,7 +258,7 @@ class TestVerifyWhatDecided:
         for day in (0, 1440):
             store.windows.put(Window("flights", at(day), {"drift": 0.25}))
         store.snapshots.put(Snapshot("flights", "s1", "s3://lake/s1/", at(0), {"rows": {"train": 5}}))
-        trigger = {"kind": "drift", "reason": "it drifted", "requested_at": at(0), "window_end": self.END}
+        trigger = {"kind": "drift", "reason": "it drifted", "requested_at": text_at(0), "window_end": text_at(0)}
         store.runs.open("train-1", kind="train", trigger=trigger, at=at(1), actor="t", quota_runs=9, quota_days=7)
         register(store, "train-1")
         assert verify(store).problems == []
@@ -271,7 +272,7 @@ class TestVerifyWhatDecided:
     def test_a_window_that_was_written_over_is_found(self, decided: RegistryStore, client: UnreliableClient):
         client.put_item(TableName=TABLE, Item=Window("flights", self.END, {"drift": 0.5}).to_item())
         assert verify(decided).problems == [
-            f"window {self.END} is not what was decided on: the audit chain keeps another hash of it"
+            f"window {text_at(0)} is not what was decided on: the audit chain keeps another hash of it"
         ]
 
     def test_a_snapshot_that_was_written_over_is_found(self, decided: RegistryStore, client: UnreliableClient):
@@ -285,7 +286,7 @@ class TestVerifyWhatDecided:
         client.delete_item(TableName=TABLE, Key={name: window[name] for name in ("pk", "sk")})
         client.put_item(TableName=TABLE, Item=snapshot | {"document": {"S": "{"}})
         gone, unreadable = verify(decided).problems
-        assert gone == f"window {self.END} is on the audit chain, and is not on record any more"
+        assert gone == f"window {text_at(0)} is on the audit chain, and is not on record any more"
         assert "is no Snapshot" in unreadable
 
     def test_a_window_on_which_nothing_rests_is_its_writers_own(self, decided: RegistryStore, client: UnreliableClient):

@@ -20,19 +20,27 @@ from everloop.registry.versions import Versions
 from everloop.registry.writer import answer, caller_of
 from tests.fakes.registry_function import ARN, FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import TABLE, UnreliableClient
-from tests.helpers.registry_scenes import TRIGGER, at, crown, open_run
+from tests.helpers.registry_scenes import TRIGGER, at, crown, open_run, text_at
 
 OPEN = OpenRun("train-1", "train", TRIGGER, at(0), "test", 10, 7)
 BY_NAME: dict[str, Any] = {
-    "at": at(0),
-    "started_at": at(0),
+    "at": text_at(0),
+    "started_at": text_at(0),
     "gate": {"verdict": "pass", "reasons": []},
     "check": {"phase": "canary"},
-    "window_end": at(0),
-    "learned_until": at(0),
-    "to": at(0),
+    "window_end": text_at(0),
+    "learned_until": text_at(0),
+    "to": text_at(0),
 }
-EXAMPLES: dict[str, Any] = {"str": "x", "int": 1, "dict": {}, "list": [], "bool": False, "float": 0.5}
+EXAMPLES: dict[str, Any] = {
+    "str": "x",
+    "datetime": text_at(0),
+    "int": 1,
+    "dict": {},
+    "list": [],
+    "bool": False,
+    "float": 0.5,
+}
 EXAMPLES |= {name: {} for name in ("Trigger", "Files", "GateVerdict", "RefitChoice", "GuardrailCheck", "AliasFound")}
 
 
@@ -71,7 +79,7 @@ class TestCallers:
 
     def test_the_refusal_says_what_the_caller_may_send(self):
         with pytest.raises(CommandRefusedError, match="the caller run may send CloseRun, OpenRun; not 'Promote'"):
-            decoded({"command": "Promote", "rollout_id": "r", "at": at(0), "actor": "a"}, "run")
+            decoded({"command": "Promote", "rollout_id": "r", "at": text_at(0), "actor": "a"}, "run")
 
 
 class TestReading:
@@ -222,7 +230,7 @@ class TestAnswering:
         open_run(direct, "train-9", when=at(1))
         refused = answer(encoded(OPEN), "run", lambda _: direct)["refused"]
         assert refused["error"] == "RunAlreadyActiveError"
-        assert refused["facts"] == {"model": "flights", "run_id": "train-9", "started_at": at(1)}
+        assert refused["facts"] == {"model": "flights", "run_id": "train-9", "started_at": text_at(1)}
 
     def test_a_busy_table_is_an_answer_too(self, direct: RegistryStore, client: UnreliableClient):
         client.faults = ["before"]

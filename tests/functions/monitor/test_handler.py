@@ -93,7 +93,7 @@ class World:
         return BEGIN + timedelta(days=day + 1, hours=13)
 
     def document(self, day: int) -> dict:
-        window = self.store.windows.find(format_instant(BEGIN + timedelta(days=day + 1)))
+        window = self.store.windows.find(BEGIN + timedelta(days=day + 1))
         assert window is not None
         return window.document
 
@@ -160,11 +160,11 @@ def test_cause_is_held_back_and_not_lost(world: World) -> None:
     for day in range(7):
         world.live(day, bias=1.0)
         if day == 5:
-            open_run(world.store, "train-2", when=format_instant(world.scheduled(4)))
-            close_run(world.store, "train-2", when=format_instant(world.scheduled(4)), status="failed")
-            open_run(world.store, "smoke-1", when=format_instant(world.scheduled(4)), kind="smoke")
+            open_run(world.store, "train-2", when=world.scheduled(4))
+            close_run(world.store, "train-2", when=world.scheduled(4), status="failed")
+            open_run(world.store, "smoke-1", when=world.scheduled(4), kind="smoke")
         if day == 6:
-            close_run(world.store, "smoke-1", when=format_instant(world.scheduled(5)), status="smoke_passed")
+            close_run(world.store, "smoke-1", when=world.scheduled(5), status="smoke_passed")
         world.watch(day)
         decisions.append((world.document(day)["decision"], world.document(day)["held_back_by"]))
     assert decisions[3:] == [

@@ -17,7 +17,7 @@ from everloop.typed_json import DocumentRefusedError
 from tests.fakes.aws import aws_client
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import dynamodb
-from tests.helpers.registry_scenes import FAILED, PASSED, at, open_run
+from tests.helpers.registry_scenes import FAILED, PASSED, open_run, text_at
 
 RUN = "train-1"
 PREFIX = f"runs/flights/{RUN}/evaluation/"
@@ -90,7 +90,7 @@ class World:
             "gate": {**(gate or PASSED), "metrics": {"log_loss": 0.41}, "report_sha256": judged},
             "refit": self.refit,
             "refit_uri": f"s3://lake/{CHECK}",
-            "at": at(self.minutes),
+            "at": text_at(self.minutes),
             "execution": RUN,
         }
         return act(event, self.using)
@@ -233,7 +233,7 @@ def test_a_verdict_that_names_no_report_is_refused(world: World):
         "gate": {**PASSED, "metrics": {}},
         "refit": None,
         "refit_uri": None,
-        "at": at(11),
+        "at": text_at(11),
         "execution": RUN,
     }
     with pytest.raises(DocumentRefusedError, match=r"gate\.report_sha256 is missing"):

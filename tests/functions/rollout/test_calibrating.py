@@ -10,6 +10,7 @@ import pytest
 from moto import mock_aws
 
 from everloop.functions.rollout.handler import act
+from everloop.instants import format_instant
 from everloop.names import CALIBRATION_LEARNED
 from everloop.recalibration.calibration import Calibration, Part
 from everloop.recalibration.exceptions import CalibrationFormatError
@@ -43,15 +44,15 @@ class CalibratedWorld(World):
         detail = {
             "model": "flights",
             "version": version,
-            "window_end": window_end or self.now,
-            "learned_until": self.now,
+            "window_end": window_end or format_instant(self.now),
+            "learned_until": format_instant(self.now),
             "calibration": text(level),
             "days": 3,
             "rows": 300,
             "loss_raw": 0.5,
             "loss_served": 0.4,
         }
-        self.last = {"detail-type": CALIBRATION_LEARNED, "detail": detail, "time": self.now}
+        self.last = {"detail-type": CALIBRATION_LEARNED, "detail": detail, "time": format_instant(self.now)}
         return self.deliver()
 
     def deliver(self) -> dict[str, Any]:
@@ -186,7 +187,7 @@ class TestTakingBack:
         for level in (-0.2, -0.4, -0.6, -0.8):
             world.learn(level)
         oldest = world.store.calibrations.of(1)[-1]
-        world.act("revert_calibration", to=oldest.window_end, **PERSON)
+        world.act("revert_calibration", to=format_instant(oldest.window_end), **PERSON)
         assert world.serving == ("1", text(-0.2))
 
     def test_also_while_new_code_waits(self, world: CalibratedWorld):
@@ -197,7 +198,7 @@ class TestTakingBack:
 
     def test_to_one_that_never_was(self, world: CalibratedWorld):
         with pytest.raises(UnknownCalibrationError):
-            world.act("revert_calibration", to=world.now, **PERSON)
+            world.act("revert_calibration", to=format_instant(world.now), **PERSON)
 
     def test_held_still_what_serves_stays(self, world: CalibratedWorld):
         world.learn(-0.5)

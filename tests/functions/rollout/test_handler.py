@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -66,12 +66,12 @@ class World:
     rollout: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def now(self) -> str:
-        return format_instant(BEGIN + timedelta(minutes=self.minutes))
+    def now(self) -> datetime:
+        return BEGIN + timedelta(minutes=self.minutes)
 
     def act(self, action: str, **payload: Any) -> dict[str, Any]:
         self.minutes += 1
-        return act({"action": action, "at": self.now, **payload}, self.conductor)
+        return act({"action": action, "at": format_instant(self.now), **payload}, self.conductor)
 
     def train(self, run_id: str) -> int:
         open_run(self.store, run_id, when=self.now)
@@ -192,7 +192,11 @@ class TestASuccessor:
         old, new = started.store.versions.champion().lambda_version, started.rollout["lambda_version"]
         assert started.rollout["previous"] == {"version": 1, "lambda_version": old}
         shifted = started.shift()
-        assert (shifted["step_index"], shifted["wait_seconds"], shifted["shifted_at"]) == (0, 3600, started.now)
+        assert (shifted["step_index"], shifted["wait_seconds"], shifted["shifted_at"]) == (
+            0,
+            3600,
+            format_instant(started.now),
+        )
         assert started.function.serving() == pytest.approx({old: 0.9, new: 0.1})
         started.traffic(100)
         assert started.check()["decision"] == "advance"
@@ -330,7 +334,8 @@ class TestRepetition:
             500, at=BEGIN + timedelta(minutes=canary.minutes - 30), version=canary.rollout["lambda_version"], errors=500
         )
         again = act(
-            {"action": "check", "at": canary.now, "phase": "canary", "rollout": canary.rollout}, canary.conductor
+            {"action": "check", "at": format_instant(canary.now), "phase": "canary", "rollout": canary.rollout},
+            canary.conductor,
         )
         assert again == answer
 

@@ -14,7 +14,7 @@ from everloop.registry import QuotaExceededError, RunAlreadyActiveError, State
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import dynamodb
 from tests.helpers.declarations import binary_document, declare
-from tests.helpers.registry_scenes import TRIGGER, at, crown, register
+from tests.helpers.registry_scenes import TRIGGER, crown, register, text_at
 
 
 @pytest.fixture
@@ -27,11 +27,11 @@ def using() -> Iterator[Services]:
 
 def opening(execution: str, kind: str = "train", when: float = 0) -> dict[str, Any]:
     asked = {"model": "flights", "kind": kind, "trigger": TRIGGER}
-    return {"action": "open", "execution": execution, "at": at(when), "input": asked}
+    return {"action": "open", "execution": execution, "at": text_at(when), "input": asked}
 
 
 def closing(execution: str, status: str, cause: str | None = None) -> dict[str, Any]:
-    return {"action": "close", "execution": execution, "at": at(60), "status": status, "cause": cause}
+    return {"action": "close", "execution": execution, "at": text_at(60), "status": status, "cause": cause}
 
 
 def test_opens_a_run_without_a_champion(using: Services):
@@ -39,8 +39,8 @@ def test_opens_a_run_without_a_champion(using: Services):
         "run_id": "train-0123456789abcdef",
         "model": "flights",
         "kind": "train",
-        "as_of": at(0),
-        "started_at": at(0),
+        "as_of": text_at(0),
+        "started_at": text_at(0),
         "champion": None,
         "champion_uri": "none",
     }

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -102,7 +103,7 @@ def test_a_run_gets_its_snapshot(services: Services, queries: Queries) -> None:
     # AND the record tells the same
     record = services.store.snapshots.find(answer["snapshot_hash"])
     assert record is not None
-    assert (record.uri, record.created_at) == (base, "2013-02-01T00:00:07Z")
+    assert (record.uri, record.created_at) == (base, datetime(2013, 2, 1, 0, 0, 7, tzinfo=UTC))
     assert record.document == json.loads(read(services, base, "snapshot.json"))
     assert record.document["source"]["query"] == query
 
@@ -158,7 +159,7 @@ def test_the_same_request_again_changes_nothing(services: Services) -> None:
     assert services.s3_client.list_objects_v2(Bucket=BUCKET)["Contents"] == objects
     record = services.store.snapshots.find(first["snapshot_hash"])
     assert record is not None
-    assert record.created_at == "2013-02-01T00:00:07Z"
+    assert record.created_at == datetime(2013, 2, 1, 0, 0, 7, tzinfo=UTC)
 
 
 def test_a_snapshot_that_was_cut_off_is_completed(services: Services) -> None:
