@@ -145,7 +145,7 @@ def test_two_processes_that_build_a_layer_at_once_both_get_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # GIVEN a second process that begins and ends while the first one installs
-    cache, install, others = tmp_path / "cache", layers.install_wheels, []
+    cache, install, others = tmp_path / "cache", vars(layers)["install_wheels"], []
     files: list[int] = []
     identity = layer_identity(read_lines(requirements), read_lines(constraints), X86)
     if left:
