@@ -1,4 +1,4 @@
-"""Draws quality over the replay, the loop against the frozen first model, with what happened marked."""
+"""Draws quality over the replay: the loop, the loop without recalibration and the frozen first model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ from everloop.shown import on_one_line
 
 matplotlib.rcParams["text.parse_math"] = False  # a dollar in a name or a reason is a dollar
 
-FROZEN_COLOUR, LOOP_COLOUR, MARK_COLOURS = "#9a9a9a", "#1466b8", {"promoted": "#1b8a3a", "refused": "#c46a00"}
+FROZEN_COLOUR, RAW_COLOUR, LOOP_COLOUR = "#9a9a9a", "#d08a1d", "#1466b8"
+MARK_COLOURS = {"promoted": "#1b8a3a", "refused": "#c46a00"}
+CURVES = (
+    ("frozen", FROZEN_COLOUR, "frozen first model"),
+    ("raw", RAW_COLOUR, "the loop without recalibration"),
+    ("loop", LOOP_COLOUR, "the loop"),
+)
+NAMES = [name for name, _, _ in CURVES]
 SMOOTHING_DAYS = 14
 
 
@@ -37,21 +44,36 @@ class Mark:
 
 
 def draw_quality(
-    daily: pd.DataFrame, marks: Sequence[Mark], *, metric: str, better: str, title: str, subtitle: str, file: Path
+    daily: pd.DataFrame,
+    saved: pd.DataFrame,
+    marks: Sequence[Mark],
+    *,
+    metric: str,
+    better: str,
+    loss: str,
+    title: str,
+    subtitle: str,
+    file: Path,
 ) -> None:
-    """Write a PNG.
+    """Write a PNG: quality by day, and below it what was saved against the frozen model.
 
     Parameters
     ----------
     daily : pandas.DataFrame
-        One row a day: ``date``, ``loop`` and ``frozen`` (the metric), ``rows`` (labelled). Days without a value are
-        left out; without any there are no curves.
+        One row a day: ``date``, ``loop``, ``raw`` and ``frozen`` (the metric), ``rows`` (labelled). Days without a
+        value are left out; without any there are no curves.
+    saved : pandas.DataFrame
+        One row a day: ``date``, and the loss that ``loop`` and ``raw`` had less than the frozen model up to then.
     metric : str
         The metric's name, for the axis.
     better : str
         ``higher`` or ``lower``.
+    loss : str
+        The name of what was saved.
     """
-    figure, axes = plt.subplots(figsize=(11, 5.2), dpi=110)
+    figure, (axes, below) = plt.subplots(
+        2, 1, figsize=(11, 7.4), dpi=110, sharex=True, gridspec_kw={"height_ratios": [5, 2.4]}
+    )
     if daily.empty:
         axes.text(0.5, 0.5, f"no day on which {metric} has a value", transform=axes.transAxes, ha="center")
     else:
@@ -72,12 +94,15 @@ def draw_quality(
             fontsize=8,
             color=colour,
         )
+        below.axvline(at, color=colour, linewidth=1.2, linestyle="-" if mark.kind == "promoted" else ":")
     axes.set_ylabel(f"{on_one_line(metric)} ({better} is better)")
+    _draw_saved(below, saved, loss)
     axes.xaxis.set_major_locator(AutoDateLocator(minticks=4, maxticks=12))  # type: ignore[no-untyped-call]  # as above
     locator = axes.xaxis.get_major_locator()
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # as above
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.25)
+    for each in (axes, below):
+        each.spines[["top", "right"]].set_visible(False)
+        each.grid(axis="y", alpha=0.25)
     figure.suptitle(on_one_line(title), x=0.01, ha="left", fontsize=13, fontweight="bold")
     axes.set_title(f"{on_one_line(subtitle)}; dots are days, lines a {SMOOTHING_DAYS}-day mean", loc="left", fontsize=9)
     figure.tight_layout()
@@ -87,24 +112,32 @@ def draw_quality(
 
 def _draw_curves(axes: Axes, daily: pd.DataFrame, better: str) -> None:
     smooth = _smoothed(daily)
-    for name, colour, label in (
-        ("frozen", FROZEN_COLOUR, "frozen first model"),
-        ("loop", LOOP_COLOUR, "the loop"),
-    ):
-        axes.plot(daily["date"], daily[name], ".", color=colour, alpha=0.25, markersize=4)
+    for name, colour, label in CURVES:
+        if name != "raw":  # its days lie on those of the loop
+            axes.plot(daily["date"], daily[name], ".", color=colour, alpha=0.25, markersize=4)
         axes.plot(smooth["date"], smooth[name], color=colour, linewidth=2.2, label=label)
     _fill_gain(axes, smooth, better)
-    low, high = smooth[["loop", "frozen"]].min().min(), smooth[["loop", "frozen"]].max().max()
+    low, high = smooth[NAMES].min().min(), smooth[NAMES].max().max()
     margin = 0.35 * (high - low) or 0.01
     axes.set_ylim(low - margin, high + 1.6 * margin)
     axes.legend(loc="lower left", frameon=False)
+
+
+def _draw_saved(axes: Axes, saved: pd.DataFrame, loss: str) -> None:
+    axes.axhline(0, color=FROZEN_COLOUR, linewidth=2.2)
+    for name, colour, _ in CURVES[1:]:
+        axes.plot(saved["date"], saved[name], color=colour, linewidth=2.2)
+    axes.set_ylabel(f"{on_one_line(loss)} saved")
+    axes.set_title(
+        f"{on_one_line(loss)} saved against the frozen first model, added up over rows", loc="left", fontsize=9
+    )
 
 
 def _smoothed(daily: pd.DataFrame) -> pd.DataFrame:
     """A running mean over days, weighted by labelled rows."""
     window = daily.set_index("date")
     weight = window["rows"].rolling(f"{SMOOTHING_DAYS}D").sum()
-    means = {n: (window[n] * window["rows"]).rolling(f"{SMOOTHING_DAYS}D").sum() / weight for n in ("loop", "frozen")}
+    means = {n: (window[n] * window["rows"]).rolling(f"{SMOOTHING_DAYS}D").sum() / weight for n in NAMES}
     return pd.DataFrame(means).reset_index()
 
 

@@ -16,6 +16,9 @@ def tell(output: Output, result: ReplayResult) -> None:
     found, directory = result.summary, result.directory
     output.document({**found.to_json(), "directory": str(directory)})
     _months(output, found)
+    metrics = METRICS[found.problem_type]
+    raw = ", ".join(f"{metric} {_with_interval(found.raw[metric])}" for metric in metrics)
+    output.say(f"the loop without recalibration, all months: {raw}")
     _events(output, found)
     alarmed, evaluated = found.drift_windows["alarmed"], found.drift_windows["evaluated"]
     intact = "intact" if found.audit["intact"] else "NOT intact"

@@ -165,6 +165,7 @@ def _summarise(
         labels_joined=evidence.count_joined(account, declaration),
         labels_sent=drive.labels_sent,
         frozen=whole["frozen"],
+        raw=whole["raw"],
         loop=whole["loop"],
         months=summary.by_month(predictions, kind),
         retrainings=summary.retrainings(store.runs.all()),
@@ -192,9 +193,11 @@ def _draw(found: summary.Summary, predictions: pd.DataFrame, file: Path) -> None
     loop, frozen = (_shown(model[metric]["value"]) for model in (found.loop, found.frozen))
     draw_quality(
         summary.by_day(predictions, found.problem_type),
+        summary.saved(predictions, found.problem_type),
         marks(found),
         metric=metric,
         better=better,
+        loss=summary.METRICS[found.problem_type][-1],
         title=f"{found.model}: {metric} {loop} with the loop, {frozen} with the frozen first model",
         subtitle=f"{number_of(found.rows_served, 'row')} answered, {number_of(len(found.retrainings), 'retraining')}",
         file=file,

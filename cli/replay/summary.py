@@ -26,7 +26,8 @@ METRICS = {"binary_classification": ("roc_auc", "log_loss"), "regression": ("mae
 """What is told of each problem type, the one that is drawn first."""
 
 HIGHER_IS_BETTER = frozenset({"roc_auc"})
-MODELS = ("frozen", "loop")
+MODELS = ("frozen", "raw", "loop")
+"""The first model for ever; the loop's models without recalibration; what the loop served."""
 
 
 ModelQuality = dict[str, Any]
@@ -104,6 +105,7 @@ class Summary:
     labels_joined: int
     labels_sent: int
     frozen: ModelQuality
+    raw: ModelQuality
     loop: ModelQuality
     months: list[MonthQuality]
     retrainings: list[RetrainingFacts]
@@ -135,7 +137,7 @@ class Summary:
 def score_column(model: str, problem_type: str) -> str:
     """The column of the predictions file that holds a model's score."""
     answer = "probability" if problem_type == "binary_classification" else "prediction"
-    return answer if model == "loop" else f"frozen_{answer}"
+    return {"loop": answer, "raw": "raw_score", "frozen": f"frozen_{answer}"}[model]
 
 
 def quality(predictions: pd.DataFrame, problem_type: str) -> dict[str, ModelQuality]:
@@ -162,7 +164,7 @@ def by_month(predictions: pd.DataFrame, problem_type: str) -> list[MonthQuality]
 
 
 def by_day(predictions: pd.DataFrame, problem_type: str) -> pd.DataFrame:
-    """One row for each day on which the first metric has a value: ``date``, ``loop``, ``frozen``, labelled ``rows``."""
+    """One row for each day on which the first metric has a value: ``date``, each model's value, labelled ``rows``."""
     metric = METRICS[problem_type][0]
     labelled = predictions[predictions["label"].notna()]
     rows = []
@@ -172,6 +174,24 @@ def by_day(predictions: pd.DataFrame, problem_type: str) -> pd.DataFrame:
         if all(np.isfinite(value) for value in values.values()):
             rows.append({"date": day.tz_localize(None), **values, "rows": len(of_day)})
     return pd.DataFrame(rows, columns=["date", *MODELS, "rows"])
+
+
+def saved(predictions: pd.DataFrame, problem_type: str) -> pd.DataFrame:
+    """What was lost less than with the frozen model, added up over the rows: one row for each labelled day.
+
+    The loss is the last of :data:`METRICS`. Columns are ``date`` (UTC midnight), ``raw`` and ``loop``.
+    """
+    metric = METRICS[problem_type][-1]
+    labelled = predictions[predictions["label"].notna()]
+    rows = []
+    for day, of_day in labelled.groupby(labelled["time"].dt.floor("D"), sort=True):
+        label = of_day["label"].to_numpy()
+        lost = {m: estimate(metric, label, of_day[score_column(m, problem_type)].to_numpy()).value for m in MODELS}
+        less = {m: len(of_day) * (lost["frozen"] - lost[m]) for m in ("raw", "loop")}
+        rows.append({"date": day.tz_localize(None), **less})
+    found = pd.DataFrame(rows, columns=["date", "raw", "loop"])
+    found[["raw", "loop"]] = found[["raw", "loop"]].astype(float).cumsum()
+    return found
 
 
 def retrainings(runs: Iterable[Run]) -> list[RetrainingFacts]:

@@ -334,6 +334,7 @@ def test_the_summary_follows_from_the_evidence_alone(
     again = {
         "rows_served": len(predictions),
         "frozen": whole["frozen"],
+        "raw": whole["raw"],
         "loop": whole["loop"],
         "months": summary.by_month(predictions, KIND),
         "drift_windows": summary.drift_windows(windows),
@@ -361,7 +362,7 @@ def test_the_set_up_told_is_what_the_set_up_recorded(told: dict) -> None:
 
 def test_the_quality_told_is_that_of_other_peoples_metrics(told: dict, predictions: pd.DataFrame) -> None:
     known = predictions[predictions["label"].notna()]
-    for model, column in (("loop", "probability"), ("frozen", "frozen_probability")):
+    for model, column in (("loop", "probability"), ("raw", "raw_score"), ("frozen", "frozen_probability")):
         scores = known[column]
         assert told[model]["roc_auc"]["value"] == pytest.approx(roc_auc_score(known["label"], scores), abs=1e-9)
         assert told[model]["log_loss"]["value"] == pytest.approx(log_loss(known["label"], scores), abs=1e-9)

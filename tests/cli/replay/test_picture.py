@@ -35,10 +35,11 @@ def test_the_home_directory_stays_as_it_was(tmp_path: Path) -> None:
 def test_a_text_is_drawn_and_not_set_as_a_formula(tmp_path: Path) -> None:
     # GIVEN texts that would be no formula
     days = pd.date_range("2013-01-01", periods=3)
-    daily = pd.DataFrame({"date": days, "loop": [0.6, 0.7, 0.8], "frozen": [0.6, 0.6, 0.6], "rows": 10})
+    daily = pd.DataFrame({"date": days, "loop": [0.6, 0.7, 0.8], "raw": 0.65, "frozen": [0.6, 0.6, 0.6], "rows": 10})
+    saved = pd.DataFrame({"date": days, "loop": [1.0, 2.0, 3.0], "raw": [1.0, 1.5, 1.0]})
     text = "$\\frac{$ _a^ $x$\x07\nb"
     mark = Mark(datetime(2013, 1, 2), "promoted", text)
     # WHEN they are drawn; THEN they are, without a complaint
     file = tmp_path / "quality.png"
-    draw_quality(daily, [mark], metric=text, better="higher", title=text, subtitle=text, file=file)
+    draw_quality(daily, saved, [mark], metric=text, better="higher", loss=text, title=text, subtitle=text, file=file)
     assert file.stat().st_size > 0

@@ -27,6 +27,7 @@ def predictions(rows=4000, seed=5):
             "time": pd.date_range("2024-01-01", periods=rows, freq="30min", tz="UTC"),
             "probability": good,
             "prediction": (good >= 0.5).astype(float),
+            "raw_score": np.clip(good + rng.normal(0, 0.1, rows), 0.01, 0.99),
             "frozen_probability": np.clip(good + rng.normal(0, 0.3, rows), 0.01, 0.99),
             "label": label,
         }
@@ -75,13 +76,25 @@ def test_regression_is_told_in_absolute_errors():
         {
             "time": pd.date_range("2024-01-01", periods=48, freq="h", tz="UTC"),
             "prediction": 3.0,
+            "raw_score": 3.5,
             "frozen_prediction": 5.0,
             "label": 2.0,
         }
     )
     found = summary.quality(frame, "regression")
     assert found["loop"]["mae"]["value"] == pytest.approx(1.0)
+    assert found["raw"]["mae"]["value"] == pytest.approx(1.5)
     assert found["frozen"]["mae"]["value"] == pytest.approx(3.0)
+
+
+def test_what_was_saved_adds_up_to_the_difference_of_the_losses():
+    frame = predictions()
+    found, whole = summary.saved(frame, "binary_classification"), summary.quality(frame, "binary_classification")
+    rows = whole["loop"]["rows"]
+    assert list(found["date"]) == sorted(set(frame[frame["label"].notna()]["time"].dt.tz_localize(None).dt.floor("D")))
+    for model in ("raw", "loop"):
+        less = whole["frozen"]["log_loss"]["value"] - whole[model]["log_loss"]["value"]
+        assert found[model].iloc[-1] == pytest.approx(rows * less)
 
 
 @pytest.mark.parametrize("kind", ["binary_classification", "regression"])
@@ -89,13 +102,14 @@ def test_answers_without_any_label_have_no_quality(kind):
     frame = Answers().to_frame()
     frame["frozen_prediction"] = frame["frozen_probability"] = frame["prediction"]
     found = summary.quality(frame, kind)
-    for model in ("loop", "frozen"):
+    for model in summary.MODELS:
         assert found[model].pop("rows") == 0
         assert [(m["value"], m["reason"]) for m in found[model].values()] == [(None, "no answer has a label")] * len(
             summary.METRICS[kind]
         )
     assert summary.by_month(frame, kind) == []
     assert summary.by_day(frame, kind).empty
+    assert summary.saved(frame, kind).empty
 
 
 def test_windows_without_any_label_have_no_loss():
@@ -138,7 +152,10 @@ def test_days_without_a_value_are_left_out_and_there_may_be_none_at_all(tmp_path
     # WHEN and THEN the picture is drawn all the same, with its marks
     file = tmp_path / "picture.png"
     mark = Mark(datetime(2024, 1, 2), "promoted", "version 2 promoted (quality)")
-    draw_quality(daily, [mark], metric="roc_auc", better="higher", title="t", subtitle="s", file=file)
+    saved = summary.saved(frame, "binary_classification")
+    draw_quality(
+        daily, saved, [mark], metric="roc_auc", better="higher", loss="log_loss", title="t", subtitle="s", file=file
+    )
     assert file.read_bytes().startswith(b"\x89PNG")
 
 
