@@ -145,7 +145,9 @@ class Record:
                     values[field.name] = _document(value) if field.name in cls.DOCUMENTS else value
                     _require_type(cls, field.name, values[field.name])
                 elif field.default is MISSING and field.default_factory is MISSING:
-                    raise CorruptRecordError(f"it has no {field.name!r}")
+                    if NoneType not in json_types(cls)[field.name]:  # type: ignore[arg-type]  # as below
+                        raise CorruptRecordError(f"it has no {field.name!r}")
+                    values[field.name] = None
             record = cls(**with_instants(cls, values))
             record._require_place(item)
         except (CorruptRecordError, ValueError, TypeError, RecursionError) as error:

@@ -179,7 +179,7 @@ def test_the_record_of_a_training_set(declaration: ModelDeclaration) -> None:
         profile={f.name: number if f.type == "number" else texts for f in declaration.data.features},
         source={"query": snapshot_query(declaration, NOW, LISTING), "as_of": "2013-01-01T00:00:00.000Z"},
     )
-    record = SnapshotRecord(declaration.model, "a" * 64, "s3://" + "b" * 200, "2013", snapshot.to_document())
+    record = SnapshotRecord(declaration.model, "a" * 64, "s3://" + "b" * 200, NOW, snapshot.to_document())
     found = item_bytes(record.to_item())
     assert found <= sizes.snapshot_record_bytes(declaration) <= 1.35 * found + 4000
 
@@ -219,7 +219,7 @@ def test_the_record_of_a_window(declaration: ModelDeclaration) -> None:
         not_watched={},
         score_reference=OwnScores(COUNT, COUNT, COUNT, COUNT, *["2013-03-05T00:00:00.000Z"] * 2),
     )
-    size = item_bytes(Window(declaration.model, "2013-03-05T00:00:00Z", window.to_document()).to_item())
+    size = item_bytes(Window(declaration.model, NOW, window.to_document()).to_item())
     assert size <= sizes.window_record_bytes(declaration) <= 1.35 * size + 10_000
 
 

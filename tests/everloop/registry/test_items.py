@@ -8,6 +8,7 @@ import pytest
 from everloop.instants import parse_instant
 from everloop.json_text import canonical_json
 from everloop.registry import keys
+from everloop.registry.calibration_records import CalibrationRecord
 from everloop.registry.exceptions import CorruptRecordError
 from everloop.registry.records import Rollout, Run, Version
 from everloop.registry.states import State
@@ -30,6 +31,31 @@ VERSION = Version(
 
 def test_a_record_reads_back_as_it_was_written():
     assert Version.from_item(VERSION.to_item()) == VERSION
+
+
+def test_what_may_be_none_is_left_out_and_reads_back_as_none():
+    # GIVEN a calibration of a version of which no labelled row is known yet
+    record = CalibrationRecord(
+        model="m",
+        version=4,
+        window_end=BEGIN,
+        learned_until=BEGIN,
+        calibration="{}",
+        calibration_sha256="a" * 64,
+        days=0,
+        rows=0,
+        loss_raw=None,
+        loss_served=None,
+        max_shift=8.0,
+        lambda_version="5",
+        code_sha256="c",
+        at=BEGIN,
+        actor="monitor",
+    )
+    # WHEN and THEN it is written without its losses, and is the same when it is read
+    item = record.to_item()
+    assert not {"loss_raw", "loss_served"} & item.keys()
+    assert CalibrationRecord.from_item(item) == record
 
 
 def test_a_version_stands_in_both_indexes():
