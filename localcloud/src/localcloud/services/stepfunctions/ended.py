@@ -15,11 +15,12 @@ import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackPoolManager
 from moto.stepfunctions.parser.backend.execution import Execution
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import replace_in_holders
@@ -44,7 +45,8 @@ class EndedWorker:
 
     def get_event_history(self) -> list[dict[str, Any]]:
         """The events, as the interpreter told them."""
-        return json.loads(self._file.read_text())
+        events: list[dict[str, Any]] = json.loads(self._file.read_text())
+        return events
 
     def stop(self, **_how: Any) -> None:
         """An execution that has ended can not be stopped."""
@@ -64,17 +66,22 @@ class EndedExecutions:
 
     def end(self, execution: Execution) -> None:
         """Write an execution's history to its file."""
-        env = execution.exec_worker.env
+        worker = execution.exec_worker
+        assert worker is not None
+        env = worker.env
+        assert env is not None
         file = self._directory / f"{next(_numbers)}.json"
         file.write_text(json.dumps(env.event_manager.get_event_history()))
-        execution.exec_worker = EndedWorker(file, env.callback_pool_manager)
+        # It has all that moto asks of a worker whose execution has ended.
+        execution.exec_worker = cast(ExecutionWorker, EndedWorker(file, env.callback_pool_manager))
 
     def expire(self, executions: list[Execution]) -> None:
         """Take executions that ended more than 90 days ago out of a machine's list."""
         oldest = self._now() - KEPT
         # The oldest are in front, so that this looks at one execution on most days.
-        while executions and _has_ended_before(executions[0], oldest):
-            executions.pop(0).exec_worker.forget()
+        while executions and (worker := _worker_ended_before(executions[0], oldest)) is not None:
+            executions.pop(0)
+            worker.forget()
 
 
 def attach() -> None:
@@ -82,10 +89,9 @@ def attach() -> None:
     replace_in_holders("moto.stepfunctions", "TMP_THREADS", _Forgetful())
 
 
-def _has_ended_before(execution: Execution, oldest: datetime) -> bool:
-    return (
-        execution.exec_status != ExecutionStatus.RUNNING
-        and execution.stop_date is not None
-        and execution.stop_date < oldest
-        and isinstance(execution.exec_worker, EndedWorker)
-    )
+def _worker_ended_before(execution: Execution, oldest: datetime) -> EndedWorker | None:
+    """What remains of the interpreter of an execution that ended before ``oldest``; None of any other."""
+    if execution.exec_status == ExecutionStatus.RUNNING or execution.stop_date is None or execution.stop_date >= oldest:
+        return None
+    worker: object = execution.exec_worker
+    return worker if isinstance(worker, EndedWorker) else None

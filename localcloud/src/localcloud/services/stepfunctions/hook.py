@@ -16,7 +16,7 @@ import logging
 import threading
 import uuid
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import moto.stepfunctions.models as models
 import moto.stepfunctions.parser.models as parser_models
@@ -82,7 +82,12 @@ def _install_backend(context: CloudContext, ended: stepfunctions_ended.EndedExec
         def update_state_machine(self, arn: str, definition: str | None = None, *rest: Any, **more: Any) -> Any:
             if definition is not None:
                 _refuse_unsupported(definition, None)
-            machine = super().update_state_machine(arn, definition, *rest, **more)
+            machine = super().update_state_machine(
+                arn,
+                definition,  # type: ignore[arg-type]  # None is moto's own default
+                *rest,
+                **more,
+            )
             machine.update_date = context.clock.now()
             return machine
 
@@ -101,8 +106,14 @@ def _install_backend(context: CloudContext, ended: stepfunctions_ended.EndedExec
             if name:
                 self._validate_name(name)
             with starting:
-                ended.expire(self.describe_state_machine(state_machine_arn).executions)
-                return super().start_execution(state_machine_arn, name or str(uuid.uuid4()), text, trace_header)
+                # moto's types have the executions of machines that are not executed.
+                ended.expire(cast(list[Execution], self.describe_state_machine(state_machine_arn).executions))
+                return super().start_execution(
+                    state_machine_arn,
+                    name or str(uuid.uuid4()),
+                    text,
+                    trace_header,  # type: ignore[arg-type]  # None is moto's own default
+                )
 
     # moto reads the service from the module's name.
     Backend.__module__ = "moto.stepfunctions.models"
@@ -136,14 +147,16 @@ def _install_execution(context: CloudContext, ended: stepfunctions_ended.EndedEx
         thread.start()
 
     def run(worker: ExecutionWorker, baton: Baton) -> None:
-        execution = worker._execution_communication.execution
+        # Every execution makes its worker's communication so.
+        execution = cast(BaseExecutionWorkerCommunication, worker._execution_communication).execution
         env = worker.env
+        assert env is not None
         # The environment exists before the thread does: StopExecution and task tokens may come at once.
-        worker._get_evaluation_environment = lambda: env
+        worker._get_evaluation_environment = lambda: env  # type: ignore[method-assign]  # for this one worker
         with carrying(baton):
             try:
                 metrics.put(execution, "ExecutionsStarted", execution.start_date)
-                worker._execution_logic()
+                worker._execution_logic()  # type: ignore[no-untyped-call]  # moto gives it no types
             except Exception as error:
                 LOG.exception("execution %s ended by an error of the interpreter", execution.exec_arn)
                 execution.error, execution.cause = "States.Runtime", f"{type(error).__name__}: {error}"
@@ -209,6 +222,7 @@ class Metrics:
     def put_end(self, execution: Execution) -> None:
         """Put how an execution ended, and how long it took on the local clock."""
         stopped = execution.stop_date
+        assert stopped is not None
         took = (stopped - execution.start_date).total_seconds() * 1000
         self.put(execution, _END_METRICS[execution.status], stopped)
         self.put(execution, "ExecutionTime", stopped, took, "Milliseconds")
