@@ -10,12 +10,14 @@ Superfluous: once moto's answers have them.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
+from moto.core.exceptions import AWSError
 from moto.core.responses import ActionResult, EmptyResult
-from moto.stepfunctions.exceptions import AWSError
 from moto.stepfunctions.parser import api
 from moto.stepfunctions.parser.api import ExecutionStatus
+from moto.stepfunctions.parser.backend.execution import Execution
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from localcloud.core.context import CloudContext
@@ -28,7 +30,7 @@ def attach(context: CloudContext) -> None:
     """Complete the answers."""
 
     def stop_execution(self: StepFunctionResponse) -> ActionResult:
-        execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+        execution = _execution_asked_for(self)
         if execution.exec_status == ExecutionStatus.RUNNING:
             execution.stop_date = context.clock.now()
             execution.error, execution.cause = self._get_param("error"), self._get_param("cause")
@@ -38,23 +40,26 @@ def attach(context: CloudContext) -> None:
 
     def with_stop_date(original: Any) -> Any:
         def describe_execution(self: StepFunctionResponse) -> ActionResult:
-            answer = original(self)
-            execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+            answer: ActionResult = original(self)
+            result = cast(dict[str, Any], answer.result)
+            execution = _execution_asked_for(self)
             for field, value in (
                 ("stopDate", execution.stop_date),
                 ("error", execution.error),
                 ("cause", execution.cause),
             ):
                 if value is not None:
-                    answer.result[field] = value
+                    result[field] = value
             if execution.exec_status == ExecutionStatus.SUCCEEDED:
-                answer.result["output"] = json.dumps(execution.output)
+                result["output"] = json.dumps(execution.output)
             return answer
 
         return describe_execution
 
     def send_task_failure(self: StepFunctionResponse) -> EmptyResult:
-        self.stepfunction_backend.send_task_failure(
+        # The hook puts the interpreter's backend where moto's types have the one that executes nothing.
+        backend = cast(StepFunctionsParserBackend, self.stepfunction_backend)
+        backend.send_task_failure(
             self._get_param("taskToken"), error=self._get_param("error"), cause=self._get_param("cause")
         )
         return EmptyResult()
@@ -64,6 +69,11 @@ def attach(context: CloudContext) -> None:
     replace(StepFunctionResponse, "send_task_failure", send_task_failure)
     replace(StepFunctionResponse, "stop_execution", stop_execution)
     wrap(StepFunctionResponse, "describe_execution", with_stop_date)
+
+
+def _execution_asked_for(response: StepFunctionResponse) -> Execution:
+    """The execution that a request names; the interpreter's backend has executions of the interpreter's class."""
+    return cast(Execution, response.stepfunction_backend.describe_execution(response._get_param("executionArn")))
 
 
 def _get_execution_history(self: StepFunctionResponse) -> ActionResult:
