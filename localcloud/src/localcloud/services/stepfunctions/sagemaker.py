@@ -57,7 +57,7 @@ class SageMakerTask(StateTaskServiceCallback):
     """A task ``arn:aws:states:::sagemaker:create…Job``, with or without ``.sync``."""
 
     def __init__(self) -> None:
-        super().__init__(supported_integration_patterns={ResourceCondition.Sync})
+        super().__init__(supported_integration_patterns={ResourceCondition(ResourceCondition.Sync)})
 
     def _get_supported_parameters(self) -> set[str] | None:
         return None
@@ -116,7 +116,7 @@ class SageMakerTask(StateTaskServiceCallback):
             env=env,
             error_name=error,
             event_type=HistoryEventType.TaskFailed,
-            event_details=EventDetails(
+            event_details=EventDetails(  # type: ignore[typeddict-item]  # an event has one of them
                 taskFailedEventDetails=TaskFailedEventDetails(
                     error=error.error_name,
                     cause=cause,

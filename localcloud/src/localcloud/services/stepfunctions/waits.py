@@ -132,6 +132,7 @@ def _install_timeouts(clock: Clock) -> None:
         env.stack.append(frame.stack.pop())
         if self.result_selector:
             self.result_selector.eval(env=env)
+        assert self.result_path is not None, "every state of this kind is parsed with one"
         self.result_path.eval(env)
 
     def eval_program(self: Program, env: Environment) -> None:
