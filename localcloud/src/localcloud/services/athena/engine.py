@@ -229,7 +229,7 @@ def _execute(cursor: duckdb.DuckDBPyConnection, sql: str) -> tuple[pa.Table, tup
         with warnings.catch_warnings():
             # A relation would spare the copy, but parses and binds the text twice, which here costs more.
             warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
-            table = cursor.to_arrow_table()
+            table: pa.Table = cursor.to_arrow_table()
     except duckdb.Error as error:
         if (unreadable := str(error).find("HIVE_BAD_DATA: ")) >= 0:
             raise QueryFailedError(str(error)[unreadable:]) from error

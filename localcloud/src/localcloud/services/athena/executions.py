@@ -166,6 +166,7 @@ class Executions:
                     return
                 execution.status = "RUNNING"
                 statement = execution.statement
+                assert statement is not None
             store = ObjectStore(self._context, access)
             cutoff = execution.workgroup.configuration.get("BytesScannedCutoffPerQuery")
             answer = self._engine.run(statement, access, cutoff)

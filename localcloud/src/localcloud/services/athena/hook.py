@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from moto.athena.models import AthenaBackend
 from moto.athena.responses import AthenaResponse
@@ -78,9 +78,14 @@ def _work_group(backend: AthenaBackend, name: str) -> Any:
     return group
 
 
+def _known(self: AthenaResponse) -> dict[str, QueryExecution]:
+    """All queries by their identifiers: moto's dictionary, which holds only what is put there here."""
+    return cast("dict[str, QueryExecution]", self.athena_backend.executions)
+
+
 def _execution(self: AthenaResponse) -> QueryExecution:
     identifier = self._get_param("QueryExecutionId")
-    execution = self.athena_backend.executions.get(identifier)
+    execution = _known(self).get(identifier)
     if execution is None:
         raise _invalid(f"QueryExecution {identifier} was not found")
     return execution
@@ -93,7 +98,7 @@ def _start(self: AthenaResponse, executions: Executions) -> str:
     group = _work_group(self.athena_backend, parameters.get("WorkGroup") or "primary")
     if group.state != "ENABLED":
         raise _invalid(f"WorkGroup {group.name} is disabled.")
-    known = self.athena_backend.executions
+    known = _known(self)
     token = parameters.get("ClientRequestToken")
     for execution in list(known.values()) if token else ():
         if execution.token == token:
@@ -131,7 +136,7 @@ def _get_query_execution(self: AthenaResponse) -> str:
 
 
 def _batch_get_query_execution(self: AthenaResponse) -> str:
-    known = self.athena_backend.executions
+    known = _known(self)
     asked = self._get_param("QueryExecutionIds")
     unprocessed = [
         {"QueryExecutionId": identifier, "ErrorCode": "INVALID_INPUT", "ErrorMessage": "was not found"}
@@ -163,7 +168,7 @@ def _get_work_group(self: AthenaResponse) -> str:
 def _delete_work_group(self: AthenaResponse) -> str:
     name = self._get_param("WorkGroup")
     _work_group(self.athena_backend, name)
-    known = self.athena_backend.executions
+    known = _known(self)
     own = [identifier for identifier, execution in known.items() if execution.workgroup.name == name]
     if own and not self._get_param("RecursiveDeleteOption"):
         raise _invalid(f"WorkGroup {name} is not empty")
