@@ -14,14 +14,16 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, cast
 
 from moto.core.exceptions import JsonRESTError
 from moto.events.exceptions import InvalidEventPatternException
 from moto.events.models import EventsBackend, Rule, events_backends
 from moto.events.responses import EventsHandler
+from moto.events.utils import EventMessageType
 
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import replace, wrap
@@ -35,12 +37,18 @@ from localcloud.services.events.target_input import target_input
 _PRINCIPAL = "events.amazonaws.com"
 
 
+class _Dated(Protocol):
+    """A scheduled rule with what moto's do not have: when its schedule began."""
+
+    created_at: datetime
+
+
 def install(context: CloudContext) -> None:
     """Deliver events and fire scheduled rules."""
     deliveries = RuleDeliveries(context)
     _install_rules(context, deliveries)
 
-    def put_events(original: Any) -> Any:
+    def put_events(original: Callable[[EventsHandler], str]) -> Any:
         def put_events_of_callers(self: EventsHandler) -> str:
             entries = self._get_param("Entries")
             if any(str(entry.get("Source", "")).startswith("aws.") for entry in entries):
@@ -60,7 +68,7 @@ def install(context: CloudContext) -> None:
 
         return put_known_targets
 
-    def send(self: Rule, event: dict[str, Any], transform_input: bool = True) -> None:
+    def send(self: Rule, event: EventMessageType, transform_input: bool = True) -> None:
         if self.state == "DISABLED" or (self.scheduled_expression and not self.event_pattern.get_pattern()):
             return
         if self.event_pattern.matches_event(event):
@@ -71,7 +79,7 @@ def install(context: CloudContext) -> None:
     replace(Rule, "send_to_targets", send)
 
 
-def _public(event: dict[str, Any]) -> dict[str, Any]:
+def _public(event: EventMessageType) -> dict[str, Any]:
     """An event as targets see it."""
     moment = event["time"]
     if not isinstance(moment, str):
@@ -88,12 +96,13 @@ def _install_rules(context: CloudContext, deliveries: RuleDeliveries) -> None:
         planner.cancel(rule.arn)
         if not rule.scheduled_expression or rule.state == "DISABLED":
             return
-        if not hasattr(rule, "created_at"):
-            rule.created_at = context.clock.now()
+        dated = cast(_Dated, rule)
+        if not hasattr(dated, "created_at"):
+            dated.created_at = context.clock.now()
         expression = parse(rule.scheduled_expression)
         planner.plan(
             rule.arn,
-            lambda now: expression.next_after(now, rule.created_at),
+            lambda now: expression.next_after(now, dated.created_at),
             partial(fire, rule),
             label=f"rule {rule.name}",
         )
@@ -118,20 +127,20 @@ def _install_rules(context: CloudContext, deliveries: RuleDeliveries) -> None:
         )
         return True
 
-    def put_rule(original: Any) -> Any:
+    def put_rule(original: Callable[..., Rule]) -> Any:
         def put_and_plan(self: EventsBackend, name: str, *arguments: Any, **keywords: Any) -> Rule:
             _check_rule(keywords.get("scheduled_expression"), keywords.get("event_pattern"))
             bus = self.event_buses.get(self._normalize_event_bus_arn(keywords.get("event_bus_arn")))
             earlier = bus.rules.get(name) if bus else None
             rule = original(self, name, *arguments, **keywords)
             if earlier is not None and earlier.scheduled_expression == rule.scheduled_expression:
-                rule.created_at = getattr(earlier, "created_at", context.clock.now())
+                cast(_Dated, rule).created_at = getattr(earlier, "created_at", context.clock.now())
             plan(rule)
             return rule
 
         return put_and_plan
 
-    def switch(original: Any) -> Any:
+    def switch(original: Callable[[EventsBackend, str, str | None], bool]) -> Any:
         def switch_and_plan(self: EventsBackend, name: str, event_bus_arn: str | None) -> bool:
             done = original(self, name, event_bus_arn)
             if done:
@@ -214,7 +223,7 @@ class RuleDeliveries:
     def _archive(rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
         match = re.search(r'"archive-arn": "[^"]*:archive/([^"]*)"', target["InputTransformer"]["InputTemplate"])
         assert match is not None
-        rule._send_to_events_archive(match[1], event)
+        rule._send_to_events_archive(match[1], cast(EventMessageType, event))
 
 
 def _unquoted(text: str) -> str:
