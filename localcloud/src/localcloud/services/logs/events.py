@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from moto.logs.models import LogEvent
 
@@ -104,7 +105,7 @@ def _read(path: Path, count: int) -> Iterator[LogEvent]:
     try:
         with path.open() as file:
             for line in itertools.islice(file, count):
-                event = LogEvent.__new__(LogEvent)
+                event = cast(LogEvent, LogEvent.__new__(LogEvent))
                 event.event_id, event.ingestion_time, event.timestamp, event.message = json.loads(line)
                 yield event
     except FileNotFoundError:  # expired in the meantime

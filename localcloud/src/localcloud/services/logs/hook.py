@@ -7,7 +7,7 @@ Superfluous: once moto can keep events elsewhere and lets them go.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from moto.logs.models import LogGroup, LogStream
 
@@ -26,12 +26,14 @@ def install(context: CloudContext) -> None:
     def stored(original: Any) -> Any:
         def init(self: LogStream, log_group: LogGroup, name: str) -> None:
             original(self, log_group, name)
-            self.events = LogEvents(directory)
+            self.events = LogEvents(directory)  # type: ignore[assignment]  # all that moto asks of its list
 
         return init
 
     def dated(self: LogStream) -> None:
-        self.first_event_timestamp, self.last_event_timestamp = self.events.oldest, self.events.newest
+        events = _events(self)
+        self.first_event_timestamp = events.oldest  # type: ignore[assignment]  # moto's types know only the None it begins with
+        self.last_event_timestamp = events.newest  # type: ignore[assignment]  # moto's types know only the None it begins with
 
     def expiring(original: Any) -> Any:
         def create_log_stream(self: LogGroup, log_stream_name: str) -> Any:
@@ -39,7 +41,7 @@ def install(context: CloudContext) -> None:
                 _expire(self, int(context.clock.now().timestamp() * 1000) - int(self.retention_in_days) * _DAY)
             # A new stream is a new worker or job: those of before have mostly written their last.
             for stream in list(self.streams.values()):
-                stream.events.spill()
+                _events(stream).spill()
             return original(self, log_stream_name)
 
         return create_log_stream
@@ -49,7 +51,7 @@ def install(context: CloudContext) -> None:
             stream = self.streams.get(log_stream_name)
             answer = original(self, log_stream_name)
             if stream is not None:
-                stream.events.clear()
+                _events(stream).clear()
             return answer
 
         return delete_log_stream
@@ -60,9 +62,13 @@ def install(context: CloudContext) -> None:
     wrap(LogGroup, "delete_log_stream", deleting)
 
 
+def _events(stream: LogStream) -> LogEvents:
+    return cast(LogEvents, stream.events)
+
+
 def _expire(group: LogGroup, before: int) -> None:
     for name, stream in list(group.streams.items()):
-        events: LogEvents = stream.events
+        events = _events(stream)
         events.expire(before)
         if events.newest is not None and events.newest < before:
             events.clear()
