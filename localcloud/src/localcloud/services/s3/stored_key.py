@@ -16,7 +16,7 @@ import threading
 from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import md5
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import moto.s3.models as models
 from moto.s3 import notifications
@@ -118,6 +118,7 @@ class StoredKey:
 
     _others: dict[str, Any] | None
     _packed: bytes
+    _status: str | None
     bucket_name: str | None
     name: str
 
@@ -147,7 +148,8 @@ class StoredKey:
         self.name = name
         self.bucket_name = sys.intern(bucket_name) if type(bucket_name) is str else bucket_name
         self._others = None
-        modified = (models.utcnow().replace(tzinfo=None) - _EPOCH) // _MICROSECOND
+        now = models.utcnow()  # type: ignore[attr-defined]  # what the local clock put in the place of moto's import
+        modified = (now.replace(tzinfo=None) - _EPOCH) // _MICROSECOND
         self._packed = _HEAD.pack(0, 0, modified, 0, b"")
         self._change(
             account_id=account_id,
@@ -249,7 +251,7 @@ class StoredKey:
         """Of a restoration from an archive, which takes no time here."""
         if self._status != "RESTORED":
             self._status = "RESTORED"
-            bucket = models.s3_backends[self.account_id][self.partition].get_bucket(self.bucket_name)
+            bucket = models.s3_backends[self.account_id][self.partition].get_bucket(cast(str, self.bucket_name))
             event = notifications.S3NotificationEvent.OBJECT_RESTORE_COMPLETED_EVENT
             notifications.send_event(self.account_id, event, bucket, key=self)
         return "RESTORED"
