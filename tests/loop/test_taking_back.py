@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from everloop.cli.operations.calibrations import act_on_calibrations, calibrations_of
+from everloop.cli.operations.calibrations import act_on_calibrations, calibrations_of, named_calibration
 from everloop.registry.trace import verify_audit
 from tests.loop.standing_cloud import Loop
 
@@ -36,9 +36,8 @@ def test_answers_go_back_to_what_the_model_says_and_come_again(loop: Loop) -> No
     assert (plain["calibration"], plain["probability"]) == (None, plain["raw_score"])
     assert plain["raw_score"] == calibrated["raw_score"]
     # AND it comes again when the person says so
-    again = act_on_calibrations(
-        loop.account, loop.name, "revert_calibration", reason="a test", to=before.in_force.window_end
-    )
+    to = named_calibration(before, before.in_force.name)
+    again = act_on_calibrations(loop.account, loop.name, "revert_calibration", reason="a test", to=to)
     assert again["calibration"] == before.in_force.name
     act_on_calibrations(loop.account, loop.name, "resume_calibrations", reason="a test")
     assert asked(loop, "taken-back-3")["probability"] == calibrated["probability"]
