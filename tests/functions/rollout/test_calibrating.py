@@ -26,7 +26,7 @@ from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.lambda_function import FakeLambda
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import UnreliableClient, dynamodb
-from tests.functions.rollout.test_handler import DECLARED, World
+from tests.functions.rollout.test_handler import DECLARED, World, new_world
 from tests.helpers.registry_scenes import BEGIN, open_run
 
 PERSON = {"reason": "answers look wrong", "actor": "arn:person"}
@@ -69,22 +69,10 @@ class CalibratedWorld(World):
 
 @pytest.fixture
 def world() -> Iterator[CalibratedWorld]:
-    with mock_aws():
-        client = UnreliableClient(dynamodb())
-        store = remote_registry(client, "flights")
-        function, cloudwatch, events = FakeLambda(), FakeCloudWatch(), FakeEventBus()
-        conductor = Conductor(
-            store=store,
-            target=LambdaAliasTarget(function, function="predict", alias="live", pause=lambda _: None),
-            metrics=CloudWatchMetrics(cloudwatch, function="predict", alias="live", model="flights", slow_ms=800),
-            announcer=Announcer(events, "everloop"),
-            declared=DECLARED,
-            artifact_bucket="artifacts",
-        )
-        world = CalibratedWorld(client, store, function, cloudwatch, events, conductor)
+    with new_world(CalibratedWorld) as world:
         world.crown("train-1")
         yield world
-        assert verify_audit(store).problems == []
+        assert verify_audit(world.store).problems == []
 
 
 class TestWhatWasLearned:

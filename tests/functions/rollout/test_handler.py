@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from botocore.exceptions import ClientError
@@ -124,8 +125,12 @@ class World:
         return version
 
 
-@pytest.fixture
-def world() -> Iterator[World]:
+W = TypeVar("W", bound=World)
+
+
+@contextmanager
+def new_world(kind: type[W]) -> Iterator[W]:
+    """A model's rollout function with nothing in it yet."""
     with mock_aws():
         client = UnreliableClient(dynamodb())
         store = remote_registry(client, "flights")
@@ -138,8 +143,14 @@ def world() -> Iterator[World]:
             declared=DECLARED,
             artifact_bucket="artifacts",
         )
-        yield World(client, store, function, cloudwatch, events, conductor)
-        assert verify_audit(store).sound
+        yield kind(client, store, function, cloudwatch, events, conductor)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with new_world(World) as world:
+        yield world
+        assert verify_audit(world.store).sound
 
 
 def served_version(world: World) -> str:
