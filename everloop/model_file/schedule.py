@@ -1,14 +1,15 @@
 """The schedule expressions that a declaration may have: EventBridge Scheduler's ``rate(…)`` and ``cron(…)``.
 
-Only what a declaration has to know is read: whether the service takes the expression, and how many days lie between
-the days on which it runs. See https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html.
+Only what is needed of a declaration is read: whether the service takes the expression, how many days lie between the
+days on which it runs, and when a backtest runs by it. See https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from everloop.exceptions import TerminalError
@@ -63,6 +64,52 @@ def parse_schedule(text: str) -> Schedule:
     if cron is not None:
         return _cron([field for field in cron[1].split(" ") if field])
     raise ScheduleError("rate(…) or cron(…), e.g. rate(1 day) or cron(0 6 * * ? *)")
+
+
+def due(text: str, begin: datetime, end: datetime) -> Iterator[datetime]:
+    """The instants at which a schedule is due, after ``begin`` and before ``end``, oldest first; UTC.
+
+    A rate counts from ``begin``.
+
+    Raises
+    ------
+    ScheduleError
+        When it is none, or names days by a word (``L``, ``W``, ``#``), which is not read here.
+    """
+    parse_schedule(text)
+    if text.startswith("rate("):
+        yield from _due_by_rate(text, begin, end)
+        return
+    minute, hour, day, month, weekday, year = text[len("cron(") : -1].split()
+    minutes, hours = sorted(_values("minute", minute, 0, 59)), sorted(_values("hour", hour, 0, 23))
+    months, years = _values("month", month, 1, 12, _MONTHS), _values("year", year, 1970, 2199)
+    days = None if day == "?" else _named_days("day-of-month", day, 31)
+    weekdays = None if weekday == "?" else _named_days("day-of-week", weekday, 7, _WEEKDAYS)
+    date = begin.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    while date < end:
+        # Sunday is 1.
+        on = (date.day in days) if days is not None else weekdays is not None and date.isoweekday() % 7 + 1 in weekdays
+        if on and date.month in months and date.year in years:
+            instants = (date.replace(hour=h, minute=m) for h in hours for m in minutes)
+            yield from (instant for instant in instants if begin < instant < end)
+        date += timedelta(days=1)
+
+
+def _due_by_rate(text: str, begin: datetime, end: datetime) -> Iterator[datetime]:
+    count, unit = text[len("rate(") : -1].split()
+    step = timedelta(minutes=int(count) * {"m": 1, "h": 60, "d": 24 * 60}[unit[0]])
+    instant = begin + step
+    while instant < end:
+        yield instant
+        instant += step
+
+
+def _named_days(name: str, field: str, high: int, names: Mapping[str, int] | None = None) -> frozenset[int]:
+    if re.search(r"[LW#]", re.sub("|".join(names or {"-": 0}), "", field)):
+        raise ScheduleError(
+            f"days by number or name in the field {name}, not {field!r}, whose days no span lies between"
+        )
+    return _values(name, field, 1, high, names)
 
 
 def _rate(body: str) -> Schedule:

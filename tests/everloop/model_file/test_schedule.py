@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everloop.model_file.schedule import ScheduleError, parse_schedule
+from everloop.model_file.schedule import ScheduleError, due, parse_schedule
 from localcloud.core.schedule_expression import Expression, ScheduleExpressionError, parse
 
 
@@ -131,6 +131,48 @@ def test_what_the_local_cloud_refuses_is_refused_at_synthesis(text: str) -> None
     except ScheduleExpressionError:
         with pytest.raises(ScheduleError):
             parse_schedule(text)
+
+
+@given(CRON | RATE, st.integers(0, 700))
+def test_it_is_due_when_the_local_cloud_is(text: str, days: int) -> None:
+    begin = datetime(2027, 1, 31, 9, 30, tzinfo=UTC) + timedelta(days=days)
+    end = begin + timedelta(days=3)
+    try:
+        found = list(due(text, begin, end))
+    except ScheduleError:
+        return
+    expression, expected = parse(text), []
+    moment = expression.next_after(begin, begin)
+    while moment is not None and moment < end:
+        expected.append(moment)
+        moment = expression.next_after(moment, begin)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("cron(0 6 * * ? *)", 31),
+        ("cron(30 4,16 ? * MON-FRI *)", 42),
+        ("cron(0 6 2,15 * ? *)", 2),
+        ("rate(9 hours)", 82),
+    ],
+)
+def test_a_month_of_it_is_due(text: str, count: int) -> None:
+    """So that the property above is not kept by refusing."""
+    begin = datetime(2027, 1, 1, tzinfo=UTC)
+    found = list(due(text, begin, begin + timedelta(days=31)))
+    assert len(found) == count
+    assert found[0] > begin
+
+
+@pytest.mark.parametrize(
+    "text", ["cron(0 6 L * ? *)", "cron(0 6 15W * ? *)", "cron(0 6 ? * 6L *)", "cron(0 6 ? * MON#2 *)"]
+)
+def test_days_that_are_no_numbers_are_refused_when_it_is_asked_when(text: str) -> None:
+    begin = datetime(2027, 1, 1, tzinfo=UTC)
+    with pytest.raises(ScheduleError, match="days by number or name"):
+        list(due(text, begin, begin + timedelta(days=31)))
 
 
 def run_days(expression: Expression, begin: datetime) -> list[datetime]:
