@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Protocol
 
 from everloop.documents.recalibration import RecalibrationDocument
 from everloop.documents.window import WindowRecord
@@ -20,6 +21,7 @@ from everloop.monitoring.recalibrating import Standing, center_of, learned_befor
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watchable import watchable
 from everloop.monitoring.window import Watched, watched_before, window_record, without_gaps
+from everloop.recalibration.sums import Sums
 from everloop.registry.records import Champion, Run
 from everloop.retraining.decision import Decision, Facts, FallenQuality, PastRun, decide
 
@@ -94,25 +96,71 @@ def last_training(runs: Sequence[Run], as_of: datetime) -> datetime | None:
     return next((r.started_at for r in _trained(runs, as_of)), None)
 
 
+class Counts(Protocol):
+    """Counts the windows of one run of the monitor, wherever their rows are."""
+
+    def window(self, reference: Reference) -> Counted:
+        """The profile over the reference's bins; of scores and outcomes, the rows that the champion answered."""
+        ...
+
+    def raw_sums(self, center: float) -> Sums:
+        """What recalibration learns from: the champion's labelled rows by what it said, counted from ``center``."""
+        ...
+
+
+@dataclass(frozen=True)
+class CountedOnLake:
+    """Counts by queries on the lake.
+
+    Attributes
+    ----------
+    version : int
+        The champion's.
+    query : callable
+        Runs a query and returns its rows.
+    """
+
+    declaration: ModelDeclaration
+    windows: Windows
+    version: int
+    query: Callable[[str], Rows]
+
+    def window(self, reference: Reference) -> Counted:
+        """See :class:`Counts`."""
+        declaration, windows = self.declaration, self.windows
+        queries = profile_queries(declaration, reference, windows, version=self.version)
+        answer = [row for text in queries for row in self.query(text)]
+        classification = declaration.problem.type == "binary_classification"
+        counted = read_counts(answer, reference, classification=classification)
+        if counted.labels.unmatched:
+            unknown = read_unknown(self.query(unknown_labels_query(declaration, windows)))
+            counted = replace(counted, labels=replace(counted.labels, unmatched=unknown))
+        return counted
+
+    def raw_sums(self, center: float) -> Sums:
+        """See :class:`Counts`."""
+        text = raw_scores_query(self.declaration, self.windows, version=self.version, center=center)
+        return read_sums(self.declaration, self.query(text), center=center)
+
+
 def watch(declaration: ModelDeclaration, windows: Windows, scene: Scene, query: Callable[[str], Rows]) -> WindowRecord:
-    """The record of the windows.
+    """The record of the windows, counted on the lake.
 
     Parameters
     ----------
     query : callable
         Runs a query on the lake and returns its rows.
     """
+    return judge(declaration, windows, scene, CountedOnLake(declaration, windows, scene.champion.version, query))
+
+
+def judge(declaration: ModelDeclaration, windows: Windows, scene: Scene, counts: Counts) -> WindowRecord:
+    """The record of the windows, whoever counts them."""
     version, policy = scene.champion.version, drift_policy(declaration)
     collected = _own_scores(scene, policy, before=windows.end)
     seen = watchable(collected.judging(scene.reference) if collected else scene.reference, declaration)
     reference = seen.reference
-    queries = profile_queries(declaration, reference, windows, version=version)
-    answer = [row for text in queries for row in query(text)]
-    classification = declaration.problem.type == "binary_classification"
-    counted = read_counts(answer, reference, classification=classification)
-    if counted.labels.unmatched:
-        unknown = read_unknown(query(unknown_labels_query(declaration, windows)))
-        counted = replace(counted, labels=replace(counted.labels, unmatched=unknown))
+    counted = counts.window(reference)
     judged = scene.earlier[: windows_needed(declaration)]
     earlier = watched_before(judged, version=version, reference=scene.reference, watched=reference, before=windows.end)
     chain = without_gaps(windows.end, windows.end - windows.start, earlier)
@@ -141,19 +189,18 @@ def watch(declaration: ModelDeclaration, windows: Windows, scene: Scene, query: 
         decision=decision,
         not_watched=seen.left_out,
         score_reference=collected,
-        recalibration=_recalibrated(declaration, windows, scene, query),
+        recalibration=_recalibrated(declaration, windows, scene, counts),
     )
 
 
 def _recalibrated(
-    declaration: ModelDeclaration, windows: Windows, scene: Scene, query: Callable[[str], Rows]
+    declaration: ModelDeclaration, windows: Windows, scene: Scene, counts: Counts
 ) -> RecalibrationDocument:
     """What the labelled window teaches of how scores should be served."""
     version = scene.champion.version
     learned = learned_before(scene.earlier, version=version, windows=windows)
-    center = center_of(learned, scene.reference)
-    answer = query(raw_scores_query(declaration, windows, version=version, center=center))
-    return recalibrate(declaration, windows, read_sums(declaration, answer, center=center), learned, scene.standing)
+    sums = counts.raw_sums(center_of(learned, scene.reference))
+    return recalibrate(declaration, windows, sums, learned, scene.standing)
 
 
 def _own_scores(scene: Scene, policy: DriftPolicy, *, before: datetime) -> OwnScores | None:
