@@ -1,0 +1,1 @@
+"""The deployed loop on a history, without a cloud."""

@@ -1,0 +1,112 @@
+"""What a backtest counts in memory is what the deployed monitor counts by its queries."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from everloop.model_file import ModelDeclaration
+from everloop.monitoring.profile import OUTCOME_SUMS
+from everloop.monitoring.profile_query import windows_at
+from everloop.monitoring.watch import CountedOnLake
+from everloop.retraining.backtest.deployed.counts import Answers, CountedInMemory
+from everloop.retraining.backtest.deployed.rows import LoopRows
+from tests.helpers.declarations import binary_document, declare, regression_document
+from tests.helpers.watched_lake import WatchedLake, WatchedRows, draw, reference_of
+
+BEGIN = datetime(2013, 3, 4, tzinfo=UTC)
+DAYS = 4
+HOURS = (0, 7, 12, 23)
+
+
+def declarations() -> dict[str, ModelDeclaration]:
+    return {
+        "log_loss": declare(binary_document()),
+        "brier, late labels": declare(binary_document(gate={"metric": "brier"}, data={"label_lag_hours": 30})),
+        "mae": declare(regression_document()),
+        "rmse": declare(regression_document(gate={"metric": "rmse"})),
+    }
+
+
+def lived(declaration: ModelDeclaration, rng: np.random.Generator) -> tuple[LoopRows, Answers, WatchedLake]:
+    """Some days in which two versions answered, as rows in memory and as a lake."""
+    classification = declaration.problem.type == "binary_classification"
+    lake, frames, versions, raws, served = WatchedLake(declaration), [], [], [], []
+    lag = timedelta(hours=declaration.data.label_lag_hours)
+    for day in range(DAYS):
+        for hour in HOURS:
+            rows = draw(rng, 40, classification=classification, shift=2.0 * day, unlabelled=0.15)
+            at, known = BEGIN + timedelta(days=day, hours=hour), BEGIN + timedelta(days=day + 1) + lag
+            version = 2 if (day, hour) > (1, 7) and rng.random() < 0.5 else 1
+            raw = rows.scores**1.5 if classification else rows.scores + 3.0
+            lake.label(lake.capture(rows, at, version=version, raw=raw), rows.labels, known)
+            frames.append(as_frame(rows, at, len(frames)))
+            versions += [version] * len(rows)
+            raws += raw.tolist()
+            served += rows.scores.tolist()
+    rows = LoopRows.of(pd.concat(frames, ignore_index=True), declaration, BEGIN)
+    return rows, Answers(np.array(versions), np.array(raws), np.array(served)), lake
+
+
+def as_frame(rows: WatchedRows, at: datetime, part: int) -> pd.DataFrame:
+    times = np.datetime64(at.replace(tzinfo=None), "ms") + np.arange(len(rows)).astype("timedelta64[s]")
+    frame = pd.DataFrame({"key": [f"k{part:03d}-{i:03d}" for i in range(len(rows))], "time": times})
+    frame["label"] = rows.labels
+    for name, values in rows.features.items():
+        frame[name] = [None if value == "" else value for value in values] if isinstance(values, list) else values
+    return frame
+
+
+@pytest.mark.parametrize("metric", declarations())
+@pytest.mark.parametrize("version", [1, 2])
+def test_memory_and_lake_count_the_same(metric: str, version: int) -> None:
+    declaration = declarations()[metric]
+    rng = np.random.default_rng(len(metric) + version)
+    classification = declaration.problem.type == "binary_classification"
+    reference = reference_of([draw(rng, 60, classification=classification) for _ in range(10)], declaration)
+    rows, answers, lake = lived(declaration, rng)
+    seen = 0
+    for day in range(1, DAYS + 1):
+        windows = windows_at(declaration, BEGIN + timedelta(days=day, hours=12))
+        on_lake = CountedOnLake(declaration, windows, version, lake.rows)
+        in_memory = CountedInMemory(declaration, rows, answers, windows, version)
+        wanted, found = on_lake.window(reference), in_memory.window(reference)
+        assert (found.labelled_rows, found.labels, found.beyond) == (wanted.labelled_rows, wanted.labels, wanted.beyond)
+        assert (found.profile.rows, found.profile.features) == (wanted.profile.rows, wanted.profile.features)
+        assert found.profile.score == wanted.profile.score
+        outcomes, expected = found.profile.outcomes, wanted.profile.outcomes
+        assert outcomes.rows == expected.rows
+        if expected.rows:
+            assert (outcomes.ones, outcomes.zeros) == (expected.ones, expected.zeros)
+        for name in OUTCOME_SUMS:
+            assert getattr(outcomes, name) == pytest.approx(getattr(expected, name), rel=1e-9, abs=1e-9)
+        assert_same_sums(in_memory.raw_sums(1.5).to_document(), on_lake.raw_sums(1.5).to_document())
+        seen += expected.rows
+    assert seen > 0
+
+
+def assert_same_sums(found: dict, wanted: dict) -> None:
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        if name == "bins":
+            assert np.array(found[name]) == pytest.approx(np.array(value), rel=1e-9, abs=1e-9)
+        elif isinstance(value, float):
+            assert found[name] == pytest.approx(value, rel=1e-9, abs=1e-9)
+        else:
+            assert found[name] == value
+
+
+def test_what_nobody_answered_is_in_no_window() -> None:
+    declaration = declarations()["log_loss"]
+    rng = np.random.default_rng(0)
+    rows, answers, _ = lived(declaration, rng)
+    reference = reference_of([draw(rng, 60) for _ in range(10)], declaration)
+    answers.version[: len(HOURS) * 40] = 0
+    windows = windows_at(declaration, BEGIN + timedelta(days=1, hours=12))
+    counts = CountedInMemory(declaration, rows, answers, windows, 1)
+    assert counts.window(reference).profile.rows == 0
+    assert counts.window(reference).labelled_rows == 0
+    assert counts.raw_sums(0.0).rows == 0
