@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "everloop.cli.commands.check:check",
     "try": "everloop.cli.commands.try_:try_",
     "backtest": "everloop.cli.commands.backtest:backtest",
+    "preflight": "everloop.cli.commands.preflight:preflight",
     "data": "everloop.cli.commands.data:data",
     "train": "everloop.cli.commands.train:train",
     "predict": "everloop.cli.commands.predict:predict",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def main(project: Path) -> int:
         from everloop.infra.application import add_stacks, new_app, settings_of
 
         app = new_app()
-        add_stacks(app, settings_of(app, project))
+        add_stacks(app, settings_of(app, project, region=os.environ.get("CDK_DEFAULT_REGION")))
         app.synth()
     except SynthesisError as error:
         print(visible(str(error)), file=sys.stderr)

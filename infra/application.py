@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import App, DefaultStackSynthesizer
+from aws_cdk import App, DefaultStackSynthesizer, Stack
 
+from everloop.infra.exceptions import SynthesisError
 from everloop.infra.model_stack import ModelStack
 from everloop.infra.platform_stack import PlatformStack
+from everloop.infra.regions import deployable_regions, why_not
 from everloop.infra.settings import Settings, read_models
 from everloop.names import PLATFORM_STACK, ModelNames
 
@@ -36,15 +38,17 @@ def new_app(*, output: Path | None = None, context: Mapping[str, Any] | None = N
     )
 
 
-def settings_of(app: App, project: Path) -> Settings:
+def settings_of(app: App, project: Path, *, region: str | None = None) -> Settings:
     """The settings that the context of a project's app asks for.
 
-    They are ``everloop:models_dir`` and ``everloop:architecture``.
+    They are ``everloop:models_dir`` and ``everloop:architecture``. The region is what the CDK's command line found in
+    the environment.
     """
     return Settings.of(
         project,
         models=app.node.try_get_context("everloop:models_dir") or "models",
         architecture=app.node.try_get_context("everloop:architecture") or "x86_64",
+        region=region,
     )
 
 
@@ -56,8 +60,11 @@ def add_stacks(app: App, settings: Settings) -> None:
     Raises
     ------
     SynthesisError
-        For mistakes in declarations, and for assets that can't be built.
+        For mistakes in declarations, for assets that can't be built, and for a region that lacks what is needed.
     """
+    refused = why_not(settings.region) if settings.region else None
+    if refused:
+        raise SynthesisError(f"{refused}; set AWS_REGION to one of {', '.join(deployable_regions())}")
     models = read_models(settings.models)
     platform = PlatformStack(
         app,
@@ -80,6 +87,9 @@ def add_stacks(app: App, settings: Settings) -> None:
         )
         # The bus, the database and the workgroup are found by name, so the order has to be said.
         stack.add_stack_dependency(platform, "found by name")
+    for made in app.node.children:
+        if isinstance(made, Stack):
+            made.template_options.metadata = {"everloop:regions": list(deployable_regions())}
 
 
 def _synthesizer() -> DefaultStackSynthesizer:

@@ -17,6 +17,7 @@ from constructs import Construct
 from everloop.infra.acknowledgments import acknowledge
 from everloop.infra.function_catalogue import FunctionFacts, functions_of
 from everloop.infra.grants import Grant, give
+from everloop.infra.managed_layer import managed_layer_parameter
 from everloop.infra.packaging.compiled import compile_folder
 from everloop.infra.packaging.files import write_folder
 from everloop.infra.packaging.function_code import function_code
@@ -30,8 +31,6 @@ from everloop.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, METRIC_NA
 from everloop.registry.commands import MAY_SEND
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
-SDK_PANDAS_VERSION = "3.17.1"
-"""The release of AWS SDK for pandas whose managed layer is used; its parameter lives in every region."""
 
 
 class ModelFunctions(Construct):
@@ -159,9 +158,8 @@ class ModelFunctions(Construct):
 
     def _managed_layer(self) -> lambda_.ILayerVersion:
         if self._managed is None:
-            parameter = f"/aws/service/aws-sdk-pandas/{SDK_PANDAS_VERSION}/py{PYTHON_VERSION}/"
             arn = ssm.StringParameter.value_for_string_parameter(
-                self, f"{parameter}{self._settings.architecture}/layer-arn"
+                self, managed_layer_parameter(self._settings.architecture)
             )
             self._managed = lambda_.LayerVersion.from_layer_version_arn(self, "SdkPandas", arn)
         return self._managed

@@ -25,6 +25,7 @@ from everloop.infra.packaging.training_source import training_source
 from everloop.infra.permissions import ModelPermissions
 from everloop.infra.pipeline_definition import pipeline_definition, refits
 from everloop.infra.platform_reference import Platform
+from everloop.infra.regions import deployable_regions
 from everloop.infra.settings import DeclaredModel, Settings
 from everloop.model_file import ModelDeclaration
 from everloop.names import ModelNames
@@ -49,7 +50,8 @@ class Pipeline(Construct):
         self._names = names
         contents = training_source(model.folder, model.document)
         source = self._asset(contents)
-        images = CfnMapping(self, "Images", mapping={k: dict(v) for k, v in images_by_region().items()})
+        known = images_by_region()
+        images = CfnMapping(self, "Images", mapping={region: dict(known[region]) for region in deployable_regions()})
         permissions = ModelPermissions(Stack.of(self), platform, names)
         jobs = JobRoles(self, "Jobs", permissions=permissions, source=source, images=images, refit=refits(declaration))
         used = {name: functions[name] for name in PIPELINE_FUNCTIONS}

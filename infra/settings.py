@@ -35,15 +35,20 @@ class Settings:
         Where built layers are kept between syntheses.
     architecture : str
         Of the functions: ``x86_64`` or ``arm64``. Training jobs run on x86 whatever this says.
+    region : str or None
+        Where it is to be deployed, where that is known; the templates are the same for all.
     """
 
     models: Path
     cache: Path
     functions: Path = PACKAGE / "functions"
     architecture: str = "x86_64"
+    region: str | None = None
 
     @classmethod
-    def of(cls, project: Path, *, models: str = "models", architecture: str = "x86_64") -> Settings:
+    def of(
+        cls, project: Path, *, models: str = "models", architecture: str = "x86_64", region: str | None = None
+    ) -> Settings:
         """The settings of the project in a folder; ``models`` is relative to it, or absolute.
 
         Raises
@@ -58,7 +63,7 @@ class Settings:
         folder = project / models
         if not folder.is_dir():
             raise SynthesisError(f"context everloop:models_dir: there is no folder {folder}")
-        return cls(models=folder, cache=project / ".cache" / "layers", architecture=architecture)
+        return cls(models=folder, cache=project / ".cache" / "layers", architecture=architecture, region=region)
 
 
 @dataclass(frozen=True)

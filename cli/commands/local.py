@@ -21,8 +21,8 @@ from everloop.cli.operations.local_cloud import (
     destroy,
     pass_time,
     point_at,
-    synthesize_project,
 )
+from everloop.cli.operations.project import synthesize_project
 from everloop.cli.options import json_option
 from everloop.cli.output import Output
 from everloop.cli.spans import parse_span

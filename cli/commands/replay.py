@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 
 from everloop.cli.operations.declarations import find_declaration
-from everloop.cli.operations.local_cloud import bring_up, free_port, project_folder, synthesize_project
+from everloop.cli.operations.local_cloud import bring_up, free_port
+from everloop.cli.operations.project import project_folder, synthesize_project
 from everloop.cli.options import file_format_options, json_option, model_argument, models_directory_option
 from everloop.cli.output import Output
 from everloop.cli.replay.report import tell

@@ -17,7 +17,7 @@ import boto3
 import everloop
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
-from everloop.cli.operations.assembly_cache import MODELS_CONTEXT, SynthesisFailedError, synthesize_if_changed
+from everloop.cli.operations.project import CACHE, project_folder, synthesize_project
 from everloop.numbers_of import number_of
 from localcloud import daemon
 from localcloud.cloudformation.engine import DeployEvent
@@ -28,9 +28,6 @@ DEFAULT_PORT = 4599
 
 PASS_STEP = timedelta(hours=1)
 """How much time passes between two looks at what happened."""
-
-CACHE = Path(".cache")
-"""Of the project, which is the working directory."""
 
 SETTINGS = Path(everloop.__file__).parent / "infra" / "localcloud.toml"
 """What the local cloud is told of the layers that the functions use."""
@@ -131,37 +128,6 @@ def bring_up(
         running.stop()
         raise
     return cloud
-
-
-def project_folder() -> Path:
-    """The folder of the project: the working directory.
-
-    Raises
-    ------
-    CommandError
-        It is none: it has no ``app.py``.
-    """
-    folder = Path.cwd()
-    if not (folder / "app.py").is_file():
-        raise CommandError(
-            f"{folder} is no project: it has no app.py", "go to the project's folder; `everloop init` makes a new one"
-        )
-    return folder
-
-
-def synthesize_project(say: Callable[[str], None], models_directory: Path | None = None) -> Path:
-    """The assembly of this project, synthesized again only where its inputs changed.
-
-    Parameters
-    ----------
-    models_directory : Path, optional
-        Where the declarations are; the project's own where none is given.
-    """
-    context = {} if models_directory is None else {MODELS_CONTEXT: str(models_directory.resolve())}
-    try:
-        return synthesize_if_changed(project_folder(), CACHE / "assembly", say, context=context)
-    except SynthesisFailedError as error:
-        raise CommandError(str(error), "mend what it names; `everloop check` checks the declarations alone") from error
 
 
 def pass_time(running: daemon.RunningCloud, begin: datetime, to: datetime, look: Callable[[], None]) -> None:

@@ -27,7 +27,6 @@ FILES = sorted(str(p.relative_to(ROOT)) for room in ("cli", "everloop") for p in
 
 LOCAL_PACKAGES = {"localcloud", "moto"}
 LOCAL_MODULES = {
-    "everloop.cli.operations.assembly_cache",
     "everloop.cli.operations.local_cloud",
     "everloop.cli.commands.local",
 }

@@ -32,3 +32,20 @@ def test_a_bad_declaration_is_said_without_a_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in finished.stderr
     assert not (tmp_path / "out" / "manifest.json").exists()
     assert list(home.iterdir()) == [], "the CDK was imported by then"
+
+
+def test_a_region_without_what_it_needs_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env={**os.environ, "CDK_OUTDIR": str(tmp_path / "out"), "CDK_DEFAULT_REGION": "mx-central-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 2
+    assert (
+        "region mx-central-1: SageMaker has no image sklearn 1.9-0 there; set AWS_REGION to one of" in finished.stderr
+    )
+    assert "eu-central-1" in finished.stderr
+    assert not (tmp_path / "out" / "manifest.json").exists()

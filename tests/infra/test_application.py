@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from everloop.cli.operations.preflight.needs import needs_of
+from everloop.cli.operations.preflight.quotas import NEW_ACCOUNT_MB
 from everloop.infra.exceptions import LayerUnavailableError
+from everloop.infra.managed_layer import managed_layer_parameter
 from everloop.infra.packaging.sizes import MANAGED_LAYER_BYTES, UNZIPPED_LIMIT_BYTES
+from everloop.infra.regions import deployable_regions
 from everloop.infra.settings import Settings
 from everloop.names import FUNCTIONS
 from tests.helpers.synthesis import MODEL_STACK, PLATFORM_STACK, ROOT, SECOND_STACK, Assembly, synthesize
@@ -41,6 +45,29 @@ def test_a_models_stack_holds_nothing_that_has_to_outlive_it(assembly: Assembly)
     kept = [r for r in platform if r["Type"] in keeping]
     assert len(kept) == 4
     assert {(r["DeletionPolicy"], r["UpdateReplacePolicy"]) for r in kept} == {("Retain", "Retain")}
+
+
+def test_the_templates_name_the_regions_that_have_what_they_need(assembly: Assembly) -> None:
+    for template in assembly.templates.values():
+        assert template["Metadata"]["everloop:regions"] == list(deployable_regions())
+    images = [m for n, m in assembly.templates[MODEL_STACK]["Mappings"].items() if "Images" in n]
+    assert [list(image) for image in images] == [list(deployable_regions())]
+
+
+def test_what_a_deployment_needs_is_read_from_the_templates(assembly: Assembly) -> None:
+    needs = needs_of(assembly.folder)
+    assert needs.regions == list(deployable_regions())
+    assert needs.bootstrap_version == 6
+    (parameter,) = needs.parameters
+    assert parameter == managed_layer_parameter("x86_64")
+    models = sorted([MODEL_STACK, SECOND_STACK])
+    assert {name: sorted(stacks) for name, stacks in needs.instances.items()} == {
+        "ml.m5.large for training job usage": models,
+        "ml.m5.large for processing job usage": models,
+    }
+    assert needs.loops == 2
+    assert len(needs.memory_mb) == 2 * len(FUNCTIONS)
+    assert max(needs.memory_mb.values()) <= NEW_ACCOUNT_MB, "a new account has no larger functions"
 
 
 SYNTHESIS = """

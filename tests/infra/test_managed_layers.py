@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from everloop.infra.functions import SDK_PANDAS_VERSION
+from everloop.infra.managed_layer import SDK_PANDAS_VERSION
 from everloop.infra.settings import PACKAGE, PYTHON_VERSION
 from localcloud.core.settings import Settings
 from localcloud.services.lambda_.managed_layers import managed_layers

@@ -1,0 +1,117 @@
+"""What a deployment needs, read from the templates that would be deployed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REGIONS = "everloop:regions"
+"""Where a template's metadata names the regions that have all it needs."""
+
+_JOBS = {"createTrainingJob": "training", "createProcessingJob": "processing"}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What is to be deployed.
+
+    Attributes
+    ----------
+    regions : sequence of str
+        Those that have every service and image.
+    bootstrap_version : int
+        The oldest bootstrap of the CDK's that will do.
+    parameters : mapping of str to sequence of str
+        AWS's public parameters that stacks read, with the stacks.
+    instances : mapping of str to sequence of str
+        The quotas of SageMaker for the jobs' instances, by the name that Service Quotas gives them, with the stacks.
+    memory_mb : mapping of str to int
+        Of each function, by its name.
+    loops : int
+        How many stacks have a loop of their own.
+    qualifier : str
+        Of the CDK's bootstrap.
+    """
+
+    regions: Sequence[str]
+    bootstrap_version: int
+    parameters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    instances: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    memory_mb: Mapping[str, int] = field(default_factory=dict)
+    loops: int = 0
+    qualifier: str = "hnb659fds"
+
+
+def needs_of(assembly: Path, *, qualifier: str = "hnb659fds") -> Needs:
+    """What the stacks of a synthesized assembly need."""
+    artifacts = json.loads((assembly / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
+    stacks = {name: made for name, made in artifacts.items() if made["type"] == "aws:cloudformation:stack"}
+    templates = {
+        name: json.loads((assembly / made["properties"]["templateFile"]).read_text(encoding="utf-8"))
+        for name, made in stacks.items()
+    }
+    regions = [set(template["Metadata"][REGIONS]) for template in templates.values()]
+    return Needs(
+        regions=sorted(set.intersection(*regions)),
+        bootstrap_version=max(made["properties"].get("requiresBootstrapStackVersion", 0) for made in stacks.values()),
+        parameters=_by_stack(templates, _public_parameters),
+        instances=_by_stack(templates, _instances),
+        memory_mb={
+            function.get("FunctionName", "?"): function.get("MemorySize", 128)
+            for template in templates.values()
+            for function in _of_type(template, "AWS::Lambda::Function")
+        },
+        loops=sum(any(_of_type(template, "AWS::StepFunctions::StateMachine")) for template in templates.values()),
+        qualifier=qualifier,
+    )
+
+
+def _by_stack(templates: Mapping[str, Any], found_in: Any) -> Mapping[str, Sequence[str]]:
+    stacks: dict[str, list[str]] = {}
+    for name, template in templates.items():
+        for found in Counter(found_in(template)):
+            stacks.setdefault(found, []).append(name)
+    return stacks
+
+
+def _of_type(template: Mapping[str, Any], kind: str) -> Iterator[Mapping[str, Any]]:
+    for resource in template["Resources"].values():
+        if resource["Type"] == kind:
+            yield resource.get("Properties", {})
+
+
+def _public_parameters(template: Mapping[str, Any]) -> Iterator[str]:
+    for parameter in template.get("Parameters", {}).values():
+        if parameter["Type"].startswith("AWS::SSM::Parameter::Value"):
+            yield parameter["Default"]
+
+
+def _instances(template: Mapping[str, Any]) -> Iterator[str]:
+    """The quotas' names: "ml.m5.large for training job usage"."""
+    for machine in _of_type(template, "AWS::StepFunctions::StateMachine"):
+        for state in _states(json.loads(_text(machine["DefinitionString"]))):
+            task = state.get("Resource", "").removesuffix(".sync").split(":sagemaker:")[-1]
+            if task in _JOBS:
+                given = state["Parameters"]
+                resources = given.get("ResourceConfig") or given["ProcessingResources"]["ClusterConfig"]
+                yield f"{resources['InstanceType']} for {_JOBS[task]} job usage"
+
+
+def _states(definition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """All states, those within others too."""
+    for state in definition["States"].values():
+        yield state
+        inner = [*state.get("Branches", ()), *(state[key] for key in ("Iterator", "ItemProcessor") if key in state)]
+        for part in inner:
+            yield from _states(part)
+
+
+def _text(value: Any) -> str:
+    """A definition as text; what is known only when it is deployed stands as a dash."""
+    if isinstance(value, str):
+        return value
+    return "".join(part if isinstance(part, str) else "-" for part in value["Fn::Join"][1])

@@ -1,0 +1,102 @@
+"""Quotas that a new account often has at 0, or low.
+
+Service Quotas answers what an account has. Sources: https://docs.aws.amazon.com/general/latest/gr/sagemaker.html,
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from everloop.cli.account import Account
+from everloop.cli.operations.preflight.findings import Finding, asked
+from everloop.cli.operations.preflight.needs import Needs
+from everloop.numbers_of import number_of
+
+CONCURRENCY = "L-B99A9384"
+"""Lambda's "Concurrent executions"."""
+
+OWN_FUNCTIONS = 3
+"""Functions of one model that run at once for the loop itself: the monitor or a pipeline's step, what it asks of the
+registry function, and the starter. The rest of the quota is for predictions and labels."""
+
+NEW_ACCOUNT_MB = 3008
+"""The largest function of a new account. No quota tells it, and AWS raises it on request."""
+
+
+def _request(service: str, code: str, value: float) -> str:
+    return (
+        f"`aws service-quotas request-service-quota-increase --service-code {service} --quota-code {code} "
+        f"--desired-value {value:.0f}`"
+    )
+
+
+class SageMakerInstances:
+    """The account may start the declared instance types, for training and for processing jobs."""
+
+    name = "instances"
+
+    def look(self, account: Account, needs: Needs) -> Iterator[Finding]:
+        """Read the quotas of SageMaker by their names: their codes differ for each type."""
+        found = dict(self._quotas(account, set(needs.instances)))
+        for name, stacks in needs.instances.items():
+            quota = found.get(name)
+            of = f"of {', '.join(stacks)}"
+            if quota is None:
+                remedy = (
+                    "look it up in the Service Quotas console; a smoke run shows it: `everloop train MODEL --smoke`"
+                )
+                yield Finding(self.name, "unknown", f"Service Quotas names no {name!r} ({of})", remedy)
+            elif quota[0] < 1:
+                yield Finding(
+                    self.name, "missing", f"{name}: {quota[0]:.0f} ({of})", _request("sagemaker", quota[1], len(stacks))
+                )
+            else:
+                yield Finding(self.name, "good", f"{name}: {quota[0]:.0f} ({of})")
+
+    def _quotas(self, account: Account, names: set[str]) -> Iterator[tuple[str, tuple[float, str]]]:
+        """Value and code of the quotas that have these names: the account's own before the default."""
+        client = account.client("service-quotas")
+        for action in ("list_aws_default_service_quotas", "list_service_quotas"):
+            camel = "".join(part.title() for part in action.split("_")).replace("Aws", "AWS")
+            pages = client.get_paginator(action).paginate(ServiceCode="sagemaker")
+            for quota in asked(f"servicequotas:{camel}", pages.build_full_result)["Quotas"]:
+                if quota["QuotaName"] in names:
+                    yield quota["QuotaName"], (quota["Value"], quota["QuotaCode"])
+
+
+class LambdaConcurrency:
+    """Predictions find free concurrency beside the loop's own functions."""
+
+    name = "concurrency"
+
+    def look(self, account: Account, needs: Needs) -> Iterator[Finding]:
+        """Ask Lambda itself, which knows what is left unreserved as well."""
+        limits = asked("lambda:GetAccountSettings", account.client("lambda").get_account_settings)
+        free = limits["AccountLimit"]["UnreservedConcurrentExecutions"]
+        own = OWN_FUNCTIONS * needs.loops
+        loops = number_of(needs.loops, "loop")
+        sentence = f"{free} functions may run at once; {loops} {'takes' if needs.loops == 1 else 'take'} at most {own}"
+        if free <= own:
+            yield Finding(self.name, "missing", sentence, _request("lambda", CONCURRENCY, max(1000, 10 * own)))
+        else:
+            yield Finding(self.name, "good", f"{sentence} and leave {free - own} for predictions and labels")
+
+
+class LambdaMemory:
+    """The declared memory is one that a new account has."""
+
+    name = "memory"
+
+    def look(self, account: Account, needs: Needs) -> Iterator[Finding]:
+        """Compare with what every account has; whether this one has more, no API says."""
+        large = [f"{name} ({memory} MB)" for name, memory in needs.memory_mb.items() if memory > NEW_ACCOUNT_MB]
+        if large:
+            yield Finding(
+                self.name,
+                "unknown",
+                f"{', '.join(large)}: a new account has at most {NEW_ACCOUNT_MB} MB, and no API says what this one has",
+                f"declare {NEW_ACCOUNT_MB} MB or less (`serving.memory_mb`), or ask AWS Support for more Lambda memory",
+            )
+        else:
+            yield Finding(self.name, "good", f"no function is above {NEW_ACCOUNT_MB} MB")

@@ -1,0 +1,28 @@
+"""Whether the region has everything that the templates name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from everloop.cli.account import Account
+from everloop.cli.operations.preflight.findings import Finding
+from everloop.cli.operations.preflight.needs import Needs
+
+
+class Region:
+    """The region is one of those in which the templates can be deployed."""
+
+    name = "region"
+
+    def look(self, account: Account, needs: Needs) -> Iterator[Finding]:
+        """Compare; nothing is asked of the account."""
+        if account.region in needs.regions:
+            count = len(needs.regions)
+            yield Finding(self.name, "good", f"{account.region} is one of the {count} regions that have all it needs")
+        else:
+            yield Finding(
+                self.name,
+                "missing",
+                f"{account.region} lacks a service, or the image of the jobs",
+                f"AWS_REGION=… one of {', '.join(needs.regions)}",
+            )

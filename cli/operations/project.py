@@ -1,0 +1,43 @@
+"""The project in the working directory, and its templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from everloop.cli.exceptions import CommandError
+from everloop.cli.operations.assembly_cache import MODELS_CONTEXT, SynthesisFailedError, synthesize_if_changed
+
+CACHE = Path(".cache")
+"""Of the project, which is the working directory."""
+
+
+def project_folder() -> Path:
+    """The folder of the project: the working directory.
+
+    Raises
+    ------
+    CommandError
+        It is none: it has no ``app.py``.
+    """
+    folder = Path.cwd()
+    if not (folder / "app.py").is_file():
+        raise CommandError(
+            f"{folder} is no project: it has no app.py", "go to the project's folder; `everloop init` makes a new one"
+        )
+    return folder
+
+
+def synthesize_project(say: Callable[[str], None], models_directory: Path | None = None) -> Path:
+    """The assembly of this project, synthesized again only where its inputs changed.
+
+    Parameters
+    ----------
+    models_directory : Path, optional
+        Where the declarations are; the project's own where none is given.
+    """
+    context = {} if models_directory is None else {MODELS_CONTEXT: str(models_directory.resolve())}
+    try:
+        return synthesize_if_changed(project_folder(), CACHE / "assembly", say, context=context)
+    except SynthesisFailedError as error:
+        raise CommandError(str(error), "mend what it names; `everloop check` checks the declarations alone") from error

@@ -1,0 +1,62 @@
+"""The regions in which the templates can be deployed: those that have every service and image they name."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from botocore.session import Session
+
+from everloop.infra.container_image import FRAMEWORK, VERSION, images_by_region
+
+SERVICES = (
+    "apigatewayv2",
+    "athena",
+    "cloudwatch",
+    "dynamodb",
+    "events",
+    "firehose",
+    "glue",
+    "kms",
+    "lambda",
+    "logs",
+    "s3",
+    "sagemaker",
+    "scheduler",
+    "sns",
+    "sqs",
+    "ssm",
+    "stepfunctions",
+    "sts",
+)
+"""What the templates name and the functions call, as botocore names them."""
+
+
+@lru_cache(maxsize=1)
+def deployable_regions() -> tuple[str, ...]:
+    """All of them, sorted, of every partition.
+
+    By the endpoints that the installed botocore knows and the images that the installed SageMaker SDK knows.
+    """
+    return tuple(region for region in images_by_region() if not _lacking(region))
+
+
+def why_not(region: str) -> str | None:
+    """Why nothing can be deployed in a region, None where it can be."""
+    if region not in images_by_region():
+        return f"region {region}: SageMaker has no image {FRAMEWORK} {VERSION} there"
+    lacking = _lacking(region)
+    return f"region {region}: there is no {', '.join(lacking)} there" if lacking else None
+
+
+def _lacking(region: str) -> list[str]:
+    return [service for service in SERVICES if region not in _regions_of(service)]
+
+
+@lru_cache(maxsize=len(SERVICES))
+def _regions_of(service: str) -> frozenset[str]:
+    session = Session()
+    return frozenset(
+        region
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions(service, partition_name=partition)
+    )
