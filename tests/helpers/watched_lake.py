@@ -147,10 +147,13 @@ class WatchedLake:
         ]
 
     def _insert(self, kind: str, records: list[list[Any]]) -> None:
+        """Column by column: row by row takes fifty times as long."""
         if records:
-            places = ", ".join("?" for _ in records[0])
             table = f'"{self.declaration.model}_{kind}"'
-            self.connection.executemany(f"INSERT INTO {table} VALUES ({places})", records)
+            types = self.connection.execute(f"SELECT column_type FROM (DESCRIBE {table})").fetchall()
+            columns = ", ".join(f"unnest(?::{column}[])" for (column,) in types)
+            values = [list(column) for column in zip(*records, strict=True)]
+            self.connection.execute(f"INSERT INTO {table} SELECT {columns}", values)
 
 
 def _cell(value: Any) -> Any:
