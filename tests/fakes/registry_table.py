@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from moto.dynamodb.models import dynamodb_backends
 
-from tests.fakes.aws import aws_client
+from tests.fakes.aws import ACCOUNT, REGION, aws_client
+from tests.fakes.built_once import built_once
 
 TABLE = "everloop"
 
@@ -27,8 +29,13 @@ def create_table(client: Any) -> None:
 def dynamodb() -> Any:
     """A client inside ``mock_aws``, with the table created."""
     found = aws_client("dynamodb")
-    create_table(found)
+    built_once("the table", lambda: create_table(found))
     return found
+
+
+def table_is_empty() -> bool:
+    """Whether nothing has been written to the table that :func:`dynamodb` created."""
+    return not dynamodb_backends[ACCOUNT][REGION].tables[TABLE].items
 
 
 def alter(client: Any, sort_key: str, name: str, value: dict[str, Any] | None, *, model: str = "flights") -> None:
@@ -74,6 +81,11 @@ class UnreliableClient:
         self.overtake: Callable[[], Any] | None = None
         self.page_size: int | None = None
         self.transactions = 0
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether the next calls are to go otherwise than they were sent."""
+        return bool(self.faults or self.overtake or self.page_size)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
@@ -20,7 +21,14 @@ class Bucket:
         self.client = aws_client("s3")
         self.client.create_bucket(Bucket="lake")
         self.asked: list[tuple[str, Any]] = []
-        self.client.meta.events.register("provide-client-params.s3.ListObjectsV2", self._asks)
+
+    @contextmanager
+    def listening(self) -> Iterator[Bucket]:
+        """Note what is asked; the client is that of other tests too."""
+        events, asking = self.client.meta.events, "provide-client-params.s3.ListObjectsV2"
+        events.register(asking, self._asks)
+        yield self
+        events.unregister(asking, self._asks)
 
     def put(self, key: str, *, day: int = 1) -> None:
         """Put an object, as on a day of January 2013."""
@@ -36,8 +44,8 @@ class Bucket:
 
 @pytest.fixture
 def bucket() -> Iterator[Bucket]:
-    with mock_aws():
-        yield Bucket()
+    with mock_aws(), Bucket().listening() as bucket:
+        yield bucket
 
 
 def test_an_empty_lake(bucket: Bucket) -> None:

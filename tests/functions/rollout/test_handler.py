@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -36,7 +36,7 @@ from tests.fakes.lambda_function import FakeLambda
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import UnreliableClient, dynamodb
 from tests.helpers.declarations import binary_document, declare
-from tests.helpers.registry_scenes import BEGIN, FAILED, close_run, manifest_of, open_run, register
+from tests.helpers.registry_scenes import BEGIN, FAILED, close_run, from_nothing, manifest_of, open_run, register
 
 DECLARED = declare(
     binary_document(
@@ -51,6 +51,7 @@ DECLARED = declare(
         }
     )
 ).rollout
+T = TypeVar("T")
 
 
 @dataclass
@@ -110,6 +111,25 @@ class World:
 
     def crown(self, run_id: str) -> int:
         """All the way, with good traffic."""
+        return self.from_nothing(f"crowned {run_id}", lambda: self._crown(run_id))
+
+    def successor(self) -> None:
+        """A champion, and the start of a rollout that follows it."""
+        self.from_nothing("successor", self._successor)
+
+    def from_nothing(self, state: str, build: Callable[[], T]) -> T:
+        """What ``build`` gives; in a new world, all of it as it was built for the first test that wanted it."""
+
+        def built() -> tuple[float, dict[str, Any], T]:
+            made = build()
+            return self.minutes, self.rollout, made
+
+        fakes = (self.function, self.cloudwatch, self.events)
+        new = self.minutes == 0 and all(vars(fake) == vars(type(fake)()) for fake in fakes)
+        self.minutes, self.rollout, made = from_nothing(self.store, state, built, *fakes) if new else built()
+        return made
+
+    def _crown(self, run_id: str) -> int:
         version = self.train(run_id)
         self.start(run_id, version)
         self.shift()
@@ -123,6 +143,10 @@ class World:
         self.promote()
         self.finish(run_id)
         return version
+
+    def _successor(self) -> None:
+        self.crown("train-1")
+        self.start("train-2", self.train("train-2"))
 
 
 W = TypeVar("W", bound=World)
@@ -195,8 +219,7 @@ class TestTheFirstChampion:
 class TestASuccessor:
     @pytest.fixture
     def started(self, world: World) -> World:
-        world.crown("train-1")
-        world.start("train-2", world.train("train-2"))
+        world.successor()
         return world
 
     def test_takes_the_declared_steps(self, started: World):
@@ -300,8 +323,7 @@ class TestRepetition:
 
     @pytest.fixture
     def canary(self, world: World) -> World:
-        world.crown("train-1")
-        world.start("train-2", world.train("train-2"))
+        world.successor()
         return world
 
     def test_starting_again(self, canary: World):
