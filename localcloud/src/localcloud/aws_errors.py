@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 from localcloud.core.http_server import HttpRequest, HttpResponse
 from localcloud.iam.signatures import SignatureError
 
-_QUERY_SERVICES = frozenset({"iam", "sts", "sns"})
+_QUERY_SERVICES = frozenset({"iam", "sts", "sns", "cloudformation"})
 _REST_JSON_SERVICES = frozenset({"lambda", "scheduler", "apigateway"})
 
 _S3_CODES = {

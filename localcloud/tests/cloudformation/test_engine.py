@@ -134,7 +134,7 @@ def test_a_failed_creation_takes_everything_back(workbench: Any) -> None:
     bad = resource("AWS::IAM::Policy", PolicyName="p", PolicyDocument={"Statement": []}, Roles=["nobody"])
     with pytest.raises(StackRolledBackError, match=r"resource Bad \(AWS::IAM::Policy\).*nobody.*rolled back"):
         workbench.deploy({"Queue": resource("AWS::SQS::Queue"), "Bad": {**bad, "DependsOn": "Queue"}})
-    assert workbench.state() is None
+    assert (workbench.state().status, workbench.state().resources) == ("ROLLBACK_COMPLETE", {})
     assert "QueueUrls" not in workbench.client("sqs").list_queues()
 
 

@@ -10,6 +10,11 @@ import pytest
 from localcloud.services.registry import handlers
 
 Resources = dict[str, Any]
+EXPIRE_UNTAGGED = {
+    "rulePriority": 1,
+    "selection": {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 365},
+    "action": {"type": "expire"},
+}
 
 
 def document(*statements: dict[str, Any]) -> dict[str, Any]:
@@ -157,6 +162,17 @@ def everything(workbench: Any) -> Resources:
             }
         ],
         SSESpecification={"SSEEnabled": False},
+    )
+    add(
+        "Repository",
+        "AWS::ECR::Repository",
+        RepositoryName="images",
+        ImageTagMutability="IMMUTABLE",
+        RepositoryPolicyText=document(
+            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "ecr:BatchGetImage"}
+        ),
+        LifecyclePolicy={"LifecyclePolicyText": json.dumps({"rules": [EXPIRE_UNTAGGED]})},
+        Tags=[{"Key": "a", "Value": "1"}],
     )
     add("DLQ", "AWS::SQS::Queue", SqsManagedSseEnabled=True, MessageRetentionPeriod=1209600)
     add(
@@ -528,6 +544,9 @@ def change(resources: Resources) -> None:
         }
     )
     of("Q")["VisibilityTimeout"] = "61"
+    of("Repository")["ImageTagMutability"] = "MUTABLE"
+    of("Repository")["Tags"][0]["Key"] = "b"
+    del of("Repository")["LifecyclePolicy"]
     of("QP")["PolicyDocument"]["Statement"][0]["Sid"] = "w"
     of("Top")["DisplayName"] = "e"
     of("TP")["PolicyDocument"]["Statement"][0]["Sid"] = "w"
@@ -699,6 +718,8 @@ def test_everything_can_change_and_go(deployed: tuple[Any, Resources]) -> None:
     assert workbench.client("ssm").get_parameter(Name="/everloop/platform")["Parameter"]["Value"] == "x"
     configuration = workbench.client("lambda").get_function_configuration(FunctionName="x")
     assert configuration["Environment"]["Variables"] == {"A": "1", "B": "2"}
+    (repository,) = workbench.client("ecr").describe_repositories()["repositories"]
+    assert repository["imageTagMutability"] == "MUTABLE"
     assert workbench.deploy(resources).actions == {}
 
     resources["T"]["Properties"]["DeletionProtectionEnabled"] = False

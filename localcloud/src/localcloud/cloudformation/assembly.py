@@ -7,7 +7,7 @@ import re
 import stat
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,8 @@ class Stack:
         Its template file.
     parameters : Mapping[str, str]
         Values the assembly gives to the template's parameters.
+    bootstrap : str or None
+        The SSM parameter with the version of the bootstrap that it relies on.
     """
 
     artifact: str
@@ -61,6 +63,8 @@ class Stack:
     template: Path
     parameters: Mapping[str, str]
     assets: tuple[FileAsset, ...]
+    bootstrap: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_assembly(directory: Path, account_id: str, region: str) -> list[Stack]:
@@ -105,6 +109,8 @@ def _stack(
         template=directory / properties["templateFile"],
         parameters=properties.get("parameters", {}),
         assets=tuple(assets),
+        bootstrap=properties.get("bootstrapStackVersionSsmParameter"),
+        tags=properties.get("tags", {}),
     )
 
 

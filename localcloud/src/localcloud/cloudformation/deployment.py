@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from localcloud.cloudformation.assembly import FileAsset, Stack, archive, read_assembly
-from localcloud.cloudformation.engine import Progress, StackEngine
+from localcloud.cloudformation.bootstrap import bootstrap_stacks
+from localcloud.cloudformation.engine import DeployEvent, Progress, StackEngine
 from localcloud.cloudformation.examination import examine
 from localcloud.cloudformation.exceptions import DeployError
 from localcloud.cloudformation.resource import Handler
-from localcloud.cloudformation.state import StateDirectory
+from localcloud.cloudformation.state import StackRequest, StateDirectory
 from localcloud.cloudformation.template import Template
 
-_QUALIFIER = "hnb659fds"
-_BOOTSTRAP_VERSION_PARAMETER = f"/cdk-bootstrap/{_QUALIFIER}/version"
-_BOOTSTRAP_VERSION = "30"
+CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
+"""What the CDK's command line gives to every stack."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +74,25 @@ def deploy_assembly(
     stacks = read_assembly(assembly, engine.account_id, engine.region)
     templates = [Template.read(stack.template, stack.name) for stack in stacks]
     to_deploy = [(template, stack.parameters) for template, stack in zip(templates, stacks, strict=True)]
-    examine(to_deploy, engine, promised=[_BOOTSTRAP_VERSION_PARAMETER])
-    _bootstrap(engine)
+    relied_on = bootstrap_stacks(stack.bootstrap for stack in stacks)
+    examine(to_deploy, engine, promised=relied_on)
+    _bootstrap(StackEngine(client_factory, engine.states, _silent, handlers), relied_on)
     outputs: dict[str, Mapping[str, Any]] = {}
     actions: dict[str, Mapping[str, str]] = {}
     for template, stack in zip(templates, stacks, strict=True):
         for asset in stack.assets:
             _upload(engine, asset, assembly / ".cache")
-        result = engine.deploy(template, stack.parameters)
+        result = engine.deploy(template, stack.parameters, _request(template, stack))
         outputs[stack.name] = result.state.outputs
         actions[stack.name] = result.actions
     return Deployment(outputs, actions)
+
+
+def _request(template: Template, stack: Stack) -> StackRequest:
+    declared = template.document.get("Parameters") or {}
+    defaults = {name: str(body["Default"]) for name, body in declared.items() if "Default" in body}
+    values = {**defaults, **stack.parameters}
+    return StackRequest(json.dumps(template.document), values, dict(stack.tags), capabilities=list(CAPABILITIES))
 
 
 def destroy(
@@ -132,23 +142,18 @@ def destroy_stack(
     engine.destroy(stack)
 
 
-def _bootstrap(engine: StackEngine) -> None:
-    """Make what ``cdk bootstrap`` makes and assemblies rely on: the assets bucket and the version parameter."""
-    bucket = f"cdk-{_QUALIFIER}-assets-{engine.account_id}-{engine.region}"
-    s3, ssm = engine.client("s3"), engine.client("ssm")
-    if not _found(lambda: s3.head_bucket(Bucket=bucket)):
-        location = (
-            {} if engine.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": engine.region}}
-        )
-        s3.create_bucket(Bucket=bucket, **location)
-        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    if not _found(lambda: ssm.get_parameter(Name=_BOOTSTRAP_VERSION_PARAMETER)):
-        if engine.states.load_all():
+def _bootstrap(engine: StackEngine, stacks: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
+    """Make what is not there of the buckets and parameters that assemblies rely on."""
+    ssm = engine.client("ssm")
+    for parameter, (name, template) in stacks.items():
+        if _found(partial(ssm.get_parameter, Name=parameter)):
+            continue
+        if engine.states.load(name) is not None:
             raise DeployError(
                 f"{engine.states.path} describes stacks, but nothing was ever deployed into this endpoint: they belong "
                 "to a cloud that is gone; delete the directory"
             )
-        ssm.put_parameter(Name=_BOOTSTRAP_VERSION_PARAMETER, Value=_BOOTSTRAP_VERSION, Type="String")
+        engine.deploy(Template.parse(template, name), {})
 
 
 def _upload(engine: StackEngine, asset: FileAsset, cache: Path) -> None:
@@ -158,6 +163,10 @@ def _upload(engine: StackEngine, asset: FileAsset, cache: Path) -> None:
     file = archive(asset, cache) if asset.zipped else asset.source
     with file.open("rb") as body:
         s3.put_object(Bucket=asset.bucket, Key=asset.key, Body=body)
+
+
+def _silent(event: DeployEvent) -> None:
+    """Tell nobody."""
 
 
 def _found(call: Callable[[], Any]) -> bool:

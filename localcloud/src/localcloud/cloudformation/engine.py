@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import copy
+import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from localcloud.cloudformation.events import STACK_TYPE, StackEvent
 from localcloud.cloudformation.examination import examine
-from localcloud.cloudformation.exceptions import DeletionFailedError, DeployError, TemplateError
+from localcloud.cloudformation.exceptions import (
+    DeletionFailedError,
+    DeployError,
+    RollbackFailedError,
+    TemplateError,
+)
+from localcloud.cloudformation.intrinsics import Scope
 from localcloud.cloudformation.resource import Handler, Place
 from localcloud.cloudformation.run import StackRun
-from localcloud.cloudformation.state import DeployedResource, StackState, StateDirectory
-from localcloud.cloudformation.template import Template
+from localcloud.cloudformation.state import DeployedResource, StackRequest, StackState, StateDirectory
+from localcloud.cloudformation.template import Declaration, Template
+
+RETAINING = ("Retain", "RetainExceptOnCreate")
+_NEVER_CAME_UP = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,22 @@ class StackResult:
     actions: dict[str, str]
 
 
+@dataclass
+class Deployment:
+    """A deployment that has begun: the stack's status says so, nothing of it is done."""
+
+    template: Template
+    request: StackRequest
+    run: StackRun
+    declarations: list[Declaration]
+    imports: set[str]
+    is_new: bool
+
+
+def _computers_clock() -> datetime:
+    return datetime.now(UTC)
+
+
 class StackEngine:
     """Deploys stacks into one account and region.
 
@@ -56,6 +84,8 @@ class StackEngine:
         Told of everything that happens.
     handlers : Mapping[str, Handler]
         How resources are made, by type; a template with any other type is refused.
+    now : Callable[[], datetime]
+        The time of events.
     """
 
     def __init__(
@@ -64,12 +94,14 @@ class StackEngine:
         states: StateDirectory,
         progress: Progress,
         handlers: Mapping[str, Handler],
+        now: Callable[[], datetime] = _computers_clock,
     ) -> None:
         self.handlers = handlers
         self._client_factory = client_factory
         self._clients: dict[str, Any] = {}
         self.states = states
         self._progress = progress
+        self._now = now
         sts = self.client("sts")
         self.account_id: str = sts.get_caller_identity()["Account"]
         self.region: str = sts.meta.region_name
@@ -80,10 +112,13 @@ class StackEngine:
             self._clients[service] = self._client_factory(service)
         return self._clients[service]
 
-    def deploy(self, template: Template, parameters: Mapping[str, str]) -> StackResult:
+    def deploy(
+        self, template: Template, parameters: Mapping[str, str], request: StackRequest | None = None
+    ) -> StackResult:
         """Bring a stack to what its template says.
 
-        Resources whose resolved properties are those of the last deployment are not touched at all.
+        Resources whose resolved properties are those of the last deployment are not touched at all. A stack that never
+        came up is begun anew.
 
         Raises
         ------
@@ -96,32 +131,97 @@ class StackEngine:
         DeletionFailedError
             When the stack is deployed but something it no longer has could not be deleted.
         """
-        before = self.states.load(template.stack)
-        state = copy.deepcopy(before) or StackState(template.stack, self._new_stack_id(template.stack))
+        return self.carry_out(self.begin(template, parameters, request))
+
+    def begin(
+        self, template: Template, parameters: Mapping[str, str], request: StackRequest | None = None
+    ) -> Deployment:
+        """Look at a template once more and say that its stack is being deployed; :meth:`carry_out` does it.
+
+        Raises
+        ------
+        TemplateError
+            As :meth:`deploy`.
+        """
+        request = request or StackRequest(json.dumps(template.document), dict(parameters))
+        state = self._state_to_deploy(template.stack)
         imports: set[str] = set()
-        scope = template.scope(
-            self._pseudo_parameters(state), parameters, self._importer(state.name, imports), self.read_parameter
-        )
+        scope = self.scope(template, parameters, state, imports)
         examine([(template, parameters)], self)
         declarations = template.order(scope)
-        run = StackRun(self, state, scope)
+        is_new = state.is_new
+        if is_new:
+            state.request = request
+        self.set_status(state, "CREATE_IN_PROGRESS" if is_new else "UPDATE_IN_PROGRESS", "User Initiated")
+        return Deployment(template, request, StackRun(self, state, scope), declarations, imports, is_new)
+
+    def carry_out(self, deployment: Deployment) -> StackResult:
+        """Do what was begun; raises as :meth:`deploy` does."""
+        run, state = deployment.run, deployment.run.state
         try:
-            for declaration in declarations:
+            for declaration in deployment.declarations:
                 run.apply(declaration)
-            outputs, exports = template.outputs(scope)
-            self._check_exports(state.name, exports)
+            outputs, exports, output_exports = deployment.template.outputs(run.scope)
+            self.check_exports(state.name, exports)
         except Exception as error:
             # Whatever went wrong, half a stack is not left behind.
-            raise run.undo(error, existed=before is not None) from error
-        state.outputs, state.exports, state.imports = outputs, exports, sorted(imports)
-        run.remove_leftovers({declaration.logical_id for declaration in declarations})
+            raise self._roll_back(run, error, is_new=deployment.is_new) from error
+        state.outputs, state.exports, state.imports = outputs, exports, sorted(deployment.imports)
+        state.output_exports, state.request = output_exports, deployment.request
+        return self._finish(deployment)
+
+    def scope(self, template: Template, parameters: Mapping[str, str], state: StackState, imports: set[str]) -> Scope:
+        """What a template's values can refer to; the names of what it imports are added to ``imports``."""
+        importer = self._importer(template.stack, imports)
+        return template.scope(self._pseudo_parameters(state), parameters, importer, self.read_parameter)
+
+    def _state_to_deploy(self, stack: str) -> StackState:
+        before = self.states.load(stack)
+        if before is not None and before.status in _NEVER_CAME_UP:
+            self.carry_out_deletion(self.begin_deletion(before))
+            before = None
+        return copy.deepcopy(before) or self.new_state(stack)
+
+    def new_state(self, stack: str) -> StackState:
+        """A stack that nothing was deployed for yet."""
+        return StackState(stack, self._new_stack_id(stack), created=self._now().isoformat())
+
+    def _finish(self, deployment: Deployment) -> StackResult:
+        run, state, declarations = deployment.run, deployment.run.state, deployment.declarations
+        if not deployment.is_new:
+            self.set_status(state, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+        try:
+            run.remove_leftovers({declaration.logical_id for declaration in declarations})
+        except DeletionFailedError as error:
+            self.set_status(state, "UPDATE_COMPLETE", str(error))
+            raise
         state.resources = {d.logical_id: state.resources[d.logical_id] for d in declarations}
-        self.states.save(state)
+        self.set_status(state, "CREATE_COMPLETE" if deployment.is_new else "UPDATE_COMPLETE")
         self.report(state, "", "", "done" if run.actions else "unchanged")
         return StackResult(state, run.actions)
 
-    def destroy(self, stack: str) -> None:
+    def _roll_back(self, run: StackRun, cause: Exception, *, is_new: bool) -> DeployError:
+        """Take everything back that a run did; returns the error to raise."""
+        state, begun = run.state, "ROLLBACK" if is_new else "UPDATE_ROLLBACK"
+        failed = f"The following resource(s) failed to {'create' if is_new else 'update'}: [{run.failed}]. "
+        why = failed if run.failed else f"{cause}. "
+        self.set_status(state, f"{begun}_IN_PROGRESS", f"{why}Rollback requested by user.")
+        outcome = run.undo(cause, existed=not is_new)
+        if isinstance(outcome, RollbackFailedError):
+            self.set_status(state, f"{begun}_FAILED", str(outcome))
+            return outcome
+        if not is_new:
+            self.set_status(state, "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
+        self.set_status(state, f"{begun}_COMPLETE")
+        return outcome
+
+    def destroy(self, stack: str, retained: Collection[str] = ()) -> None:
         """Delete a stack, but for resources whose deletion policy retains them.
+
+        Parameters
+        ----------
+        retained : collection of str
+            Logical ids of further resources that stay.
 
         Raises
         ------
@@ -133,38 +233,95 @@ class StackEngine:
         state = self.states.load(stack)
         if state is None:
             return
-        self._check_exports(stack, {})
-        failures = []
+        self.check_exports(stack, {})
+        self.carry_out_deletion(self.begin_deletion(state), retained)
+        self.report(state, "", "", "done")
+
+    def begin_deletion(self, state: StackState) -> StackState:
+        """Say that a stack is being deleted; :meth:`carry_out_deletion` does it."""
+        self.set_status(state, "DELETE_IN_PROGRESS", "User Initiated")
+        return state
+
+    def carry_out_deletion(self, state: StackState, retained: Collection[str] = ()) -> None:
+        """Do what was begun; raises as :meth:`destroy` does."""
+        stack = state.name
+        failures, failed = [], []
         for logical_id, resource in reversed(list(state.resources.items())):
-            failure = self.dispose(state, logical_id, resource, resource.deletion_policy)
+            policy = "Retain" if logical_id in retained else resource.deletion_policy
+            failure = self.dispose(state, logical_id, resource, policy)
             if failure:
                 failures.append(failure)
+                failed.append(logical_id)
             else:
                 del state.resources[logical_id]
                 self.states.save(state)
         if failures:
+            names = ", ".join(failed)
+            self.set_status(state, "DELETE_FAILED", f"The following resource(s) failed to delete: [{names}]. ")
             raise DeletionFailedError(f"stack {stack}: {len(failures)} resources are left: " + "; ".join(failures))
-        self.states.remove(stack)
-        self.report(state, "", "", "done")
+        self.set_status(state, "DELETE_COMPLETE")
+        self.states.remove(state)
 
     def dispose(self, state: StackState, logical_id: str, resource: DeployedResource, policy: str) -> str | None:
         """Delete a resource unless its policy retains it; returns what went wrong, if anything did."""
-        if policy in ("Retain", "RetainExceptOnCreate"):
-            self.report(state, logical_id, resource.type, "retain")
-            return None
         place = self.place(state, logical_id, resource.type)
+        if policy in RETAINING:
+            self.report(state, logical_id, resource.type, "retain")
+            self.record(place, "DELETE_SKIPPED", resource.physical_id)
+            return None
         self.report(state, logical_id, resource.type, "delete")
+        self.record(place, "DELETE_IN_PROGRESS", resource.physical_id)
+        failure = None
         try:
             self.handlers[resource.type].delete(place, resource.made, resource.properties)
         except DeployError as error:
-            return str(error)
+            failure = str(error)
         except (ClientError, BotoCoreError) as error:
-            return f"{place.where}: {error}"
-        return None
+            failure = f"{place.where}: {error}"
+        self.record(place, "DELETE_FAILED" if failure else "DELETE_COMPLETE", resource.physical_id, failure or "")
+        return failure
 
     def report(self, state: StackState, logical_id: str, kind: str, action: str) -> None:
         """Tell of something that happens."""
         self._progress(DeployEvent(state.name, logical_id, kind, action))
+
+    def record(
+        self,
+        place: Place,
+        status: str,
+        physical_id: str = "",
+        reason: str = "",
+        properties: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep what became of a resource among the events of its stack."""
+        self.states.events.append(
+            StackEvent(
+                stack=place.stack,
+                stack_id=place.stack_id,
+                logical_id=place.logical_id,
+                physical_id=physical_id,
+                type=place.type,
+                status=status,
+                at=self._now().isoformat(),
+                reason=reason,
+                properties="" if properties is None else json.dumps(properties, default=str),
+            )
+        )
+
+    def set_status(self, state: StackState, status: str, reason: str = "") -> None:
+        """Give a stack another status, and keep it and the event."""
+        at = self._now().isoformat()
+        state.status, state.reason = status, reason
+        if status == "CREATE_IN_PROGRESS":
+            state.created = state.created or at
+        elif status == "UPDATE_IN_PROGRESS":
+            state.updated = at
+        elif status == "DELETE_COMPLETE":
+            state.deleted = at
+        self.states.events.append(
+            StackEvent(state.name, state.stack_id, state.name, state.stack_id, STACK_TYPE, status, at, reason)
+        )
+        self.states.save(state)
 
     def place(self, state: StackState, logical_id: str, kind: str) -> Place:
         """Where a resource of a stack is deployed."""
@@ -173,9 +330,9 @@ class StackEngine:
     def _new_stack_id(self, stack: str) -> str:
         return f"arn:aws:cloudformation:{self.region}:{self.account_id}:stack/{stack}/{uuid.uuid4()}"
 
-    def pseudo_parameters(self, stack: str) -> dict[str, str]:
+    def pseudo_parameters(self, stack: str) -> dict[str, Any]:
         """Values of the names that begin with ``AWS::``, for a stack that may not exist yet."""
-        return self._pseudo_parameters(StackState(stack, self._new_stack_id(stack)))
+        return self._pseudo_parameters(self.states.load(stack) or self.new_state(stack))
 
     def exported(self, stack: str) -> dict[str, Any]:
         """What the other deployed stacks export, by name."""
@@ -186,9 +343,10 @@ class StackEngine:
             for name, value in other.exports.items()
         }
 
-    def _pseudo_parameters(self, state: StackState) -> dict[str, str]:
+    def _pseudo_parameters(self, state: StackState) -> dict[str, Any]:
         return {
             "AWS::AccountId": self.account_id,
+            "AWS::NotificationARNs": state.request.notification_arns,
             "AWS::Partition": "aws",
             "AWS::Region": self.region,
             "AWS::StackId": state.stack_id,
@@ -207,7 +365,14 @@ class StackEngine:
 
         return import_value
 
-    def _check_exports(self, stack: str, exports: Mapping[str, Any]) -> None:
+    def check_exports(self, stack: str, exports: Mapping[str, Any]) -> None:
+        """Refuse exports that another stack has, or the end of one that another stack imports.
+
+        Raises
+        ------
+        DeployError
+            Naming export and stack.
+        """
         old = self.states.load(stack)
         for other in self.states.load_all():
             if other.name == stack:

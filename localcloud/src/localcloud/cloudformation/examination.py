@@ -38,7 +38,7 @@ class Surroundings(Protocol):
 
     handlers: Mapping[str, Handler]
 
-    def pseudo_parameters(self, stack: str) -> dict[str, str]:
+    def pseudo_parameters(self, stack: str) -> dict[str, Any]:
         """Values of the names that begin with ``AWS::``."""
 
     def exported(self, stack: str) -> dict[str, Any]:
@@ -80,7 +80,9 @@ def examine(
         lines = [f"  {error}" for error in found[:MOST_PROBLEMS]]
         if len(found) > MOST_PROBLEMS:
             lines.append(f"  and {len(found) - MOST_PROBLEMS} more")
-        raise UnsupportedResourceError("\n".join([f"{len(found)} things can not be deployed here:", *lines]))
+        together = UnsupportedResourceError("\n".join([f"{len(found)} things can not be deployed here:", *lines]))
+        together.problems = tuple(found)
+        raise together
 
 
 class _Examination:
@@ -127,11 +129,15 @@ class _Examination:
             self._scope.made[logical_id] = Made(
                 later(logical_id), {name: later(f"{logical_id}.{name}") for name in attributes}
             )
-        found = [problem for declaration in declarations for problem in self._problems_of(declaration)]
+        found = []
+        for declaration in declarations:
+            for problem in self._problems_of(declaration):
+                problem.logical_id, problem.type = declaration.logical_id, declaration.type
+                found.append(problem)
         unsupported = {d.logical_id for d in declarations if d.type not in self._handlers}
         if not unsupported:  # what refers to a resource that can't be had is no problem of its own
             try:
-                _outputs, exports = self._template.outputs(self._scope)
+                _outputs, exports, _exported = self._template.outputs(self._scope)
                 self._promised.update(f"export {name}" for name in exports)
             except TemplateError as error:
                 found.append(error)

@@ -12,7 +12,19 @@ class AssemblyError(DeployError):
 
 
 class TemplateError(DeployError):
-    """A template says something malformed, or something that this engine does not understand."""
+    """A template says something malformed, or something that this engine does not understand.
+
+    Attributes
+    ----------
+    logical_id, type : str
+        The resource that it is about; empty where it is about none.
+    problems : tuple of TemplateError
+        The problems one by one, where it is about several.
+    """
+
+    logical_id: str = ""
+    type: str = ""
+    problems: tuple[TemplateError, ...] = ()
 
 
 class UnsupportedResourceError(TemplateError):

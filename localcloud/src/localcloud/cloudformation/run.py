@@ -20,6 +20,8 @@ from localcloud.cloudformation.resource import Handler, Place
 from localcloud.cloudformation.state import DeployedResource, StackState, StateDirectory
 from localcloud.cloudformation.template import Declaration
 
+_REPLACING = "Requested update requires the creation of a new physical resource; hence creating one."
+
 
 class Deployer(Protocol):
     """What a run asks of the engine that it belongs to."""
@@ -32,6 +34,16 @@ class Deployer(Protocol):
 
     def report(self, state: StackState, logical_id: str, kind: str, action: str) -> None:
         """Tell of something that happens."""
+
+    def record(
+        self,
+        place: Place,
+        status: str,
+        physical_id: str = "",
+        reason: str = "",
+        properties: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep what became of a resource among the events of its stack."""
 
     def dispose(self, state: StackState, logical_id: str, resource: DeployedResource, policy: str) -> str | None:
         """Delete a resource unless its policy retains it; returns what went wrong, if anything did."""
@@ -55,29 +67,42 @@ class _Creation:
 
 
 class StackRun:
-    """One deployment of one stack, and how to take it back."""
+    """One deployment of one stack, and how to take it back.
+
+    Attributes
+    ----------
+    failed : str
+        The logical id of the resource at which it ended; empty while none has failed.
+    """
 
     def __init__(self, engine: Deployer, state: StackState, scope: Scope) -> None:
         self.engine = engine
         self.state = state
         self.scope = scope
         self.actions: dict[str, str] = {}
+        self.failed = ""
         self._undo: list[_Update | _Creation] = []
         self._replaced: list[tuple[str, DeployedResource, str]] = []
 
     def apply(self, declaration: Declaration) -> None:
         """Bring one resource to what is declared."""
         logical_id = declaration.logical_id
-        path = f"Resources.{logical_id}.Properties"
-        properties = resolve(dict(declaration.properties), self.scope, path)
         handler = self.engine.handlers[declaration.type]
         place = self.engine.place(self.state, logical_id, declaration.type)
-        handler.validate(place.where, properties)
         current = self.state.resources.get(logical_id)
+        verb = "CREATE" if current is None else "UPDATE"
         try:
+            properties = resolve(dict(declaration.properties), self.scope, f"Resources.{logical_id}.Properties")
+            handler.validate(place.where, properties)
             deployed = self._act(handler, place, declaration, current, properties)
-        except (ClientError, BotoCoreError) as error:
-            raise ResourceError(f"{place.where}: {error}") from error
+        except Exception as error:
+            self.failed = logical_id
+            self.engine.record(place, f"{verb}_FAILED", current.physical_id if current else "", str(error))
+            if isinstance(error, (ClientError, BotoCoreError)):
+                raise ResourceError(f"{place.where}: {error}") from error
+            raise
+        if logical_id in self.actions:
+            self.engine.record(place, f"{verb}_COMPLETE", deployed.physical_id, properties=properties)
         self.scope.made[logical_id] = deployed.made
         self.state.resources[logical_id] = deployed
         self.engine.states.save(self.state)
@@ -95,14 +120,17 @@ class StackRun:
             return replace(current, deletion_policy=policy)
         if current is None:
             self._note(place, "create")
+            self.engine.record(place, "CREATE_IN_PROGRESS", properties=properties)
             made = self._create(handler, place, properties)
         elif current.type != declaration.type or handler.must_replace(current.properties, properties):
             _check_new_name(handler, place, current, properties)
             self._note(place, "replace")
+            self.engine.record(place, "UPDATE_IN_PROGRESS", current.physical_id, _REPLACING, properties)
             made = self._create(handler, place, properties)
             self._replaced.append((place.logical_id, current, declaration.update_replace_policy))
         else:
             self._note(place, "update")
+            self.engine.record(place, "UPDATE_IN_PROGRESS", current.physical_id, properties=properties)
             # Noted before it happens: an update that fails half way is taken back like one that succeeded.
             self._undo.append(_Update(place.logical_id, current, properties))
             made = handler.update(place, current.made, current.properties, properties)
@@ -132,10 +160,6 @@ class StackRun:
             taken_back = self._undo_update(step) if isinstance(step, _Update) else self._undo_create(step, existed)
             if taken_back:
                 failures.append(taken_back)
-        if existed or self.state.resources:
-            self.engine.states.save(self.state)
-        else:
-            self.engine.states.remove(self.state.name)
         if failures:
             return RollbackFailedError(f"{cause}. Undoing it failed too: {'; '.join(failures)}")
         return StackRolledBackError(f"{cause}. The stack was rolled back")
@@ -144,10 +168,13 @@ class StackRun:
         before = step.before
         place = self.engine.place(self.state, step.logical_id, before.type)
         self.engine.report(self.state, step.logical_id, before.type, "undo")
+        self.engine.record(place, "UPDATE_IN_PROGRESS", before.physical_id)
         try:
             made = self.engine.handlers[before.type].update(place, before.made, step.attempted, before.properties)
         except (ClientError, BotoCoreError, DeployError) as error:
+            self.engine.record(place, "UPDATE_FAILED", before.physical_id, str(error))
             return f"{place.where}: {error}"
+        self.engine.record(place, "UPDATE_COMPLETE", made.physical_id)
         self.state.resources[step.logical_id] = replace(
             before, physical_id=made.physical_id, attributes=dict(made.attributes)
         )
@@ -165,6 +192,8 @@ class StackRun:
             del self.state.resources[step.logical_id]
         else:
             self.state.resources[step.logical_id] = step.before
+            place = self.engine.place(self.state, step.logical_id, step.before.type)
+            self.engine.record(place, "UPDATE_COMPLETE", step.before.physical_id)
         return None
 
     def remove_leftovers(self, declared: set[str]) -> None:

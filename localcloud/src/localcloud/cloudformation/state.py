@@ -1,4 +1,4 @@
-"""What is known of deployed stacks, one JSON file for each."""
+"""What is known of stacks: one JSON file for each that is there, and what became of those that are gone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from localcloud.cloudformation.events import EventLog, unique_part
 from localcloud.cloudformation.exceptions import DeployError
 from localcloud.cloudformation.intrinsics import Made
 from localcloud.core.containment import EscapingPathError, inside
@@ -30,8 +31,33 @@ class DeployedResource:
 
 
 @dataclass
+class StackRequest:
+    """What somebody asked a stack to be.
+
+    Attributes
+    ----------
+    template : str
+        The template as it was given.
+    parameters : dict[str, str]
+        Values given to its parameters; those that it has by default are not in here.
+    role : str or None
+        The ARN of the role under which resources are made; who asks makes them without one.
+    """
+
+    template: str = ""
+    parameters: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    role: str | None = None
+    capabilities: list[str] = field(default_factory=list)
+    notification_arns: list[str] = field(default_factory=list)
+
+
+REVIEW = "REVIEW_IN_PROGRESS"
+
+
+@dataclass
 class StackState:
-    """One deployed stack.
+    """One stack.
 
     Attributes
     ----------
@@ -39,8 +65,20 @@ class StackState:
         By logical id, in the order in which they were deployed.
     outputs, exports : dict[str, Any]
         Output values by name; exported values by export name.
+    output_exports : dict[str, str]
+        The export name of each output that is exported.
     imports : list[str]
         Names of other stacks' exports that this stack uses.
+    status, reason : str
+        As CloudFormation names it, and why.
+    request : StackRequest
+        What it was last brought to; what a failed update asked for is not in here.
+    created, updated, deleted : str or None
+        Instants, in ISO 8601.
+    protected : bool
+        Whether it can't be deleted.
+    change_set : str or None
+        The id of the change set that was executed last.
     """
 
     name: str
@@ -48,20 +86,40 @@ class StackState:
     resources: dict[str, DeployedResource] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     exports: dict[str, Any] = field(default_factory=dict)
+    output_exports: dict[str, str] = field(default_factory=dict)
     imports: list[str] = field(default_factory=list)
+    status: str = REVIEW
+    reason: str = ""
+    request: StackRequest = field(default_factory=StackRequest)
+    created: str | None = None
+    updated: str | None = None
+    deleted: str | None = None
+    protected: bool = False
+    change_set: str | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever deployed for it."""
+        return self.status == REVIEW
 
 
 class StateDirectory:
-    """The stacks deployed into one endpoint.
+    """The stacks of one endpoint.
 
     Parameters
     ----------
     path : Path
         Directory of the files; made when first written to.
+
+    Attributes
+    ----------
+    events : EventLog
+        What happened to them.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.events = EventLog(path / "events")
 
     def load(self, stack: str) -> StackState | None:
         """The state of a stack, or None when it is not deployed."""
@@ -74,14 +132,25 @@ class StateDirectory:
 
     def save(self, state: StackState) -> None:
         """Write a stack's state; a reader sees the old file or the new one."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        temporary = self._file(state.name).with_suffix(".part")
-        temporary.write_text(json.dumps(asdict(state), indent=1))
-        os.replace(temporary, self._file(state.name))
+        _write(self._file(state.name), state)
 
-    def remove(self, stack: str) -> None:
-        """Forget a stack that is deleted."""
-        self._file(stack).unlink(missing_ok=True)
+    def remove(self, state: StackState) -> None:
+        """Move a stack that is deleted to those that are gone: its name is free."""
+        _write(self._gone / f"{unique_part(state.stack_id)}.json", state)
+        self._file(state.name).unlink(missing_ok=True)
+
+    def load_gone(self, stack_id: str) -> StackState | None:
+        """The last state of a deleted stack, by its id."""
+        file = self._gone / f"{unique_part(stack_id)}.json"
+        return _read(file) if file.exists() else None
+
+    def load_all_gone(self) -> list[StackState]:
+        """Every deleted stack."""
+        return [_read(file) for file in sorted(self._gone.glob("*.json"))]
+
+    @property
+    def _gone(self) -> Path:
+        return self.path / "deleted"
 
     def _file(self, stack: str) -> Path:
         try:
@@ -90,11 +159,18 @@ class StateDirectory:
             raise DeployError(f"the stack's name can not be that of a file: {error}") from error
 
 
+def _write(file: Path, state: StackState) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_suffix(".part")
+    temporary.write_text(json.dumps(asdict(state), indent=1))
+    os.replace(temporary, file)
+
+
 def _read(file: Path) -> StackState:
     try:
         document = json.loads(file.read_text())
         resources = {name: DeployedResource(**body) for name, body in document.pop("resources").items()}
-        return StackState(resources=resources, **document)
+        return StackState(resources=resources, request=StackRequest(**document.pop("request")), **document)
     except (ValueError, TypeError, KeyError) as error:
         raise DeployError(
             f"{file} does not hold the state of a stack ({error}); delete it together with the cloud it describes"

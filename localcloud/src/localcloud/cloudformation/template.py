@@ -148,18 +148,23 @@ class Template:
         """Logical ids of the resources that a value refers to."""
         return set(references(value, scope, "")) & set(self.resources)
 
-    def outputs(self, scope: Scope) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Output values by name, and those exported by export name; call once everything is deployed."""
+    def outputs(self, scope: Scope) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+        """Output values by name, those exported by export name, and the export names of outputs.
+
+        Call it once everything is deployed.
+        """
         outputs: dict[str, Any] = {}
         exports: dict[str, Any] = {}
+        exported: dict[str, str] = {}
         for name, body in (self.document.get("Outputs") or {}).items():
             path = f"Outputs.{name}"
             if "Condition" in body and not scope.condition(body["Condition"], path):
                 continue
             outputs[name] = resolve(body["Value"], scope, path)
             if "Export" in body:
-                exports[resolve(body["Export"]["Name"], scope, path)] = outputs[name]
-        return outputs, exports
+                exported[name] = resolve(body["Export"]["Name"], scope, path)
+                exports[exported[name]] = outputs[name]
+        return outputs, exports, exported
 
 
 def _declaration(stack: str, logical_id: str, body: Any) -> Declaration:

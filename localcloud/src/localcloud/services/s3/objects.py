@@ -78,6 +78,15 @@ class ObjectStore:
                 "s3:GetObject", f"arn:aws:s3:::{item.bucket}/{item.key}", bucket_policy=policies[item.bucket]
             )
 
+    def get(self, bucket: str, key: str) -> StoredObject | None:
+        """The current version of one object, if there is any; needs ``s3:GetObject``."""
+        found = self._bucket(bucket)
+        self._access.require("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}", bucket_policy=_policy_of(found))
+        stored = found.keys.get(key)
+        if stored is None or isinstance(stored, FakeDeleteMarker):
+            return None
+        return StoredObject(bucket, key, stored.etag.strip('"'), stored.size, stored)
+
     def require_location(self, bucket: str) -> None:
         """Check that the bucket exists and its location may be asked for."""
         policy = _policy_of(self._bucket(bucket))

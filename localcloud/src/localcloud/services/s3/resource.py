@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from localcloud.cloudformation.exceptions import ResourceError
 from localcloud.cloudformation.intrinsics import Made
-from localcloud.cloudformation.properties import ENCRYPTION, TAGS, table_of
-from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map
+from localcloud.cloudformation.properties import ENCRYPTION, TAGS, Problem, table_of
+from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, known, names, tag_map
 from localcloud.cloudformation.shapes import document_text, member_arguments
 from localcloud.services.s3.lifecycle_resource import LEFTOVERS, lifecycle_rules
 from localcloud.services.s3.notification_resource import NOTIFICATIONS, remove_notifications, write_notifications
@@ -33,6 +33,7 @@ class Bucket(Handler):
             "PublicAccessBlockConfiguration": "nobody is let in without a signature, whatever it says",
             "OwnershipControls": "access lists decide nothing: policies do",
             "CorsConfiguration": "no web page of another origin is answered, whatever it grants",
+            "AccessControl": "Private, which every bucket is",
             "Tags": TAGS,
             **dict.fromkeys(LEFTOVERS, "classes of storage and what is left over cost nothing here, and stay"),
         },
@@ -41,7 +42,6 @@ class Bucket(Handler):
             "LifecycleConfiguration.Rules.ObjectSizeLessThan LifecycleConfiguration.Rules.ExpirationDate": (
                 "rules are carried out by prefix and age in days"
             ),
-            "AccessControl": "write a bucket policy",
             "ReplicationConfiguration": "there is one region here",
             "WebsiteConfiguration": "no web page is answered here",
         },
@@ -49,6 +49,11 @@ class Bucket(Handler):
     attributes = names("Arn DomainName DualStackDomainName RegionalDomainName")
     create_only = names("BucketName")
     name_property = "BucketName"
+
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """Nobody else is let in by an access list."""
+        if known(properties, "AccessControl") not in (None, "Private"):
+            yield Problem("AccessControl", "is not supported but as Private: write a bucket policy")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Make the bucket, then configure it."""

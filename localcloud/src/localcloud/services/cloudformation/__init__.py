@@ -1,0 +1,1 @@
+"""CloudFormation: its API over the engine that deploys assemblies."""

@@ -1,0 +1,1 @@
+"""All of ECR in the local cloud."""
