@@ -21,6 +21,7 @@ from everloop.cli.operations.local_cloud import (
     destroy,
     pass_time,
     point_at,
+    start_empty,
 )
 from everloop.cli.operations.project import synthesize_project
 from everloop.cli.options import json_option
@@ -36,15 +37,18 @@ def local() -> None:
 
 @local.command(short_help="Start it, or deploy into it what changed.")
 @click.option("--port", default=DEFAULT_PORT, show_default=True, help="Where its AWS API answers.")
+@click.option("--empty", is_flag=True, help="Deploy nothing: `cdk bootstrap` and `cdk deploy` do, as on AWS.")
 @json_option
-def up(port: int, as_json: bool) -> None:
+def up(port: int, empty: bool, as_json: bool) -> None:
     """Start the local cloud, deploy the templates into it and leave it running.
 
     Where it runs already, what changed in the project is deployed into it.
     """
     output = Output(as_json)
     running = daemon.find(STATE)
-    if running is None:
+    if empty:
+        running = running or start_empty(port, STATE)
+    elif running is None:
         running = bring_up(port=port, state_directory=STATE, say=output.note).running
     else:
         assembly = synthesize_project(output.note)

@@ -113,14 +113,7 @@ def bring_up(
             if starting.exception() is None:
                 starting.result().stop()
             raise
-    try:
-        running = starting.result()
-    except daemon.CloudAlreadyRunningError as error:
-        raise CommandError(str(error), "`everloop local down` ends it") from error
-    except daemon.CloudNotStartedError as error:
-        raise CommandError(
-            str(error), "mend what the log says; where the port is taken, --port N takes another one"
-        ) from error
+    running = _started(starting.result)
     cloud = LocalCloud(running, point_at(running))
     try:
         deploy(assembly, state_directory, say)
@@ -128,6 +121,30 @@ def bring_up(
         running.stop()
         raise
     return cloud
+
+
+def start_empty(port: int, state_directory: Path) -> daemon.RunningCloud:
+    """Start a local cloud of this project in which nothing is deployed: the CDK's command line does that.
+
+    Raises
+    ------
+    CommandError
+        This is no project's folder, or it did not start.
+    """
+    project_folder()
+    shutil.rmtree(state_directory, ignore_errors=True)
+    return _started(lambda: daemon.start(port, state_directory, CACHE, settings=SETTINGS))
+
+
+def _started(result: Callable[[], daemon.RunningCloud]) -> daemon.RunningCloud:
+    try:
+        return result()
+    except daemon.CloudAlreadyRunningError as error:
+        raise CommandError(str(error), "`everloop local down` ends it") from error
+    except daemon.CloudNotStartedError as error:
+        raise CommandError(
+            str(error), "mend what the log says; where the port is taken, --port N takes another one"
+        ) from error
 
 
 def pass_time(running: daemon.RunningCloud, begin: datetime, to: datetime, look: Callable[[], None]) -> None:

@@ -109,6 +109,25 @@ def test_an_assembly_comes_up_with_one_command_and_is_there(assembly: Path, stat
     assert localcloud("env", "--state", state).returncode == 1
 
 
+def test_without_an_assembly_it_starts_empty_and_who_deploys_is_the_cdk(assembly: Path, state: Path) -> None:
+    up = localcloud("up", "--state", state, "--port", free_port())
+
+    assert up.returncode == 0, up.stderr
+    running = daemon.find(state)
+    assert running is not None
+    client = boto3.client(
+        "cloudformation",
+        region_name="us-east-1",
+        endpoint_url=running.endpoint,
+        **running.operator.client_arguments(),
+    )
+    assert client.describe_stacks()["Stacks"] == []
+    # What the command deploys is in the API, and the other way round.
+    assert localcloud("up", assembly, "--state", state).returncode == 0
+    found = {stack["StackName"]: stack["StackStatus"] for stack in client.describe_stacks()["Stacks"]}
+    assert found == {"CDKToolkit": "CREATE_COMPLETE", "Post": "CREATE_COMPLETE"}
+
+
 def test_a_template_that_can_not_be_deployed_leaves_no_cloud_behind(assembly: Path, state: Path) -> None:
     template = {"Resources": {"Host": {"Type": "AWS::EC2::Instance", "Properties": {}}}}
     (assembly / "Post.template.json").write_text(json.dumps(template))

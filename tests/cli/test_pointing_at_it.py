@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from click.testing import CliRunner
 
 import everloop.cli.commands.local as command
 from everloop.cli.operations.local_cloud import point_at
-from support.running_cloud import RunningCloud, running_cloud
+from localcloud import daemon
+from support.running_cloud import RunningCloud, free_port, running_cloud
 
 WHO = (
     "import boto3 as b; print(b.client('sts').get_caller_identity()['Account'], b.client('iam').list_roles()['Roles'])"
@@ -39,6 +41,27 @@ def test_a_shell_that_evaluates_it_is_the_operator(
     answer = subprocess.run(["/bin/sh", "-c", script], env=before, capture_output=True, text=True, check=False)
 
     assert (answer.returncode, answer.stdout.strip()) == (0, "123456789012 []"), answer.stderr
+
+
+def test_it_may_start_empty_for_the_cdk_to_deploy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # GIVEN a project, which nothing synthesizes
+    (tmp_path / "app.py").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "synthesize_project", lambda say: pytest.fail("it was synthesized"))
+    port = str(free_port())
+
+    shown = CliRunner().invoke(command.local, ["up", "--empty", "--port", port])
+
+    try:
+        assert shown.exit_code == 0, shown.output
+        assert f"http://127.0.0.1:{port}" in shown.output
+        running = daemon.find(tmp_path / ".everloop" / "local")
+        assert running is not None
+        # WHEN it is typed again THEN it is the one that runs
+        again = CliRunner().invoke(command.local, ["up", "--empty", "--json"])
+        assert json.loads(again.stdout)["pid"] == running.pid
+    finally:
+        CliRunner().invoke(command.local, ["down"])
 
 
 def test_up_does_not_tell_the_credentials(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,10 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _up(options: argparse.Namespace) -> int:
     from localcloud.cloudformation.exceptions import DeployError
 
-    if not (options.assembly / "manifest.json").is_file():
+    if options.assembly is not None and not (options.assembly / "manifest.json").is_file():
         return _fail(
             f"{options.assembly} is no cloud assembly (it has no manifest.json)",
-            "give the folder that `cdk synth` wrote",
+            "give the folder that `cdk synth` wrote, or none: then `cdk deploy` deploys into it",
         )
     cache = options.cache or options.state / "cache"
     running = daemon.find(options.state)
@@ -39,7 +39,7 @@ def _up(options: argparse.Namespace) -> int:
         _remove_what_is_left(options.state, cache)
     try:
         running = running or daemon.start(options.port, options.state, cache, settings=options.settings)
-        outputs = _deploy(running, options)
+        outputs = _deploy(running, options) if options.assembly is not None else {}
     except daemon.CloudNotStartedError as error:
         return _fail(str(error), "mend what the log says; where the port is taken, --port N takes another one")
     except DeployError as error:
@@ -117,7 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="localcloud", description="An AWS assembly, really executed on this machine.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="deploy an assembly into the local cloud that runs, or into a new one")
-    up.add_argument("assembly", type=Path, help="the folder that `cdk synth` wrote (cdk.out)")
+    up.add_argument(
+        "assembly",
+        type=Path,
+        nargs="?",
+        help="the folder that `cdk synth` wrote (cdk.out); without one it starts empty, for `cdk deploy`",
+    )
     up.add_argument("--port", type=int, default=DEFAULT_PORT, help="where its AWS API answers (%(default)s)")
     up.add_argument("--cache", type=Path, help="outlives a cloud: installed layers (in the state directory)")
     up.add_argument("--settings", type=Path, help="a TOML file with what the services are told")
