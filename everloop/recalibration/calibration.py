@@ -37,6 +37,10 @@ __all__ = [
     "identity",
 ]
 
+_LEAST = 1 / (1 + math.exp(LARGEST_LOG_ODDS))
+_MOST = 1 / (1 + math.exp(-LARGEST_LOG_ODDS))
+"""The probabilities of the largest log odds of either sign."""
+
 _SATURATED = 500.0
 """Log odds whose exponential is still a number, and whose probability is 0 or 1 to all digits."""
 
@@ -73,44 +77,21 @@ class Calibration(WrittenCalibration):
     def _check(self, raw: np.ndarray) -> None:
         if not raw.size:
             return
-        least, most = float(raw.min()), float(raw.max())
+        least, most = np.minimum.reduce(raw, axis=None), np.maximum.reduce(raw, axis=None)
         lowest, highest, wanted = (
             (0.0, 1.0, "probability") if self.kind == "log_odds" else (-math.inf, math.inf, "finite number")
         )
         # NaN is in no range, and the least and the most of an array that has one are NaN.
         if not (lowest <= least and most <= highest and math.isfinite(least) and math.isfinite(most)):
-            raise ScoreOutOfRangeError(f"a score among those from {least} to {most} is no {wanted}")
+            raise ScoreOutOfRangeError(f"a score among those from {float(least)} to {float(most)} is no {wanted}")
 
     @cached_property
     def _function(self) -> Callable[[np.ndarray], np.ndarray]:
         weight, level, slope = (
-            np.array([getattr(part, name) for part in self.parts]) for name in ("weight", "level", "slope")
+            np.array([[getattr(part, name)] for part in self.parts]) for name in ("weight", "level", "slope")
         )
-        weight /= weight.sum()
-        most = self.max_shift
-
-        # np.minimum and np.maximum cost a third of np.clip, and a request has few rows.
-        def of_value(raw: np.ndarray) -> np.ndarray:
-            each, low, high = raw[..., None], raw - most, raw + most
-            with np.errstate(over="ignore"):
-                lines = np.minimum(np.maximum(level + slope * each, low[..., None]), high[..., None])
-                # Rounded, a mean may lie a last digit outside of what it is the mean of.
-                served: np.ndarray = np.minimum(np.maximum(_weighted(lines, weight), low), high)
-            return served
-
-        def of_log_odds(raw: np.ndarray) -> np.ndarray:
-            with np.errstate(divide="ignore"):
-                z = np.log(raw) - np.log1p(-raw)
-            z = np.minimum(np.maximum(z, -LARGEST_LOG_ODDS), LARGEST_LOG_ODDS)[..., None]
-            x = np.minimum(np.maximum(level + slope * z, z - most), z + most)
-            x = np.minimum(np.maximum(x, -_SATURATED), _SATURATED)
-            # The two sides by themselves, so that neither loses its digits next to 1.
-            odds = _weighted(1 / (1 + np.exp(-x)), weight) / _weighted(1 / (1 + np.exp(x)), weight)
-            mixed = np.minimum(np.maximum(np.log(odds), -LARGEST_LOG_ODDS), LARGEST_LOG_ODDS)
-            served: np.ndarray = 1 / (1 + np.exp(-mixed))
-            return served
-
-        return of_log_odds if self.kind == "log_odds" else of_value
+        make = _of_log_odds if self.kind == "log_odds" else _of_value
+        return make(weight / weight.sum(), level, slope, self.max_shift)
 
 
 def identity(kind: Kind) -> Calibration:
@@ -118,7 +99,56 @@ def identity(kind: Kind) -> Calibration:
     return Calibration(kind, (Part(1.0, 0.0, 1.0),), 1.0)
 
 
-def _weighted(lines: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The mean over the last axis, summed in one order whatever the shape: a matrix product is not."""
-    total: np.ndarray = (lines * weight).cumsum(axis=-1)[..., -1]
+# A request has few rows, so what counts is how many operations there are: one exponential a line, arrays written over,
+# np.minimum and np.maximum, which cost a third of np.clip. Lines run along the first axis, scores along the last.
+
+
+def _of_value(weight: np.ndarray, level: np.ndarray, slope: np.ndarray, most: float) -> Callable[..., np.ndarray]:
+    def function(raw: np.ndarray) -> np.ndarray:
+        scores = raw.reshape(-1)
+        low, high = scores - most, scores + most
+        with np.errstate(over="ignore"):
+            lines = slope * scores
+            lines += level
+        np.minimum(np.maximum(lines, low, out=lines), high, out=lines)
+        lines *= weight
+        served = _summed(lines)
+        # Rounded, a mean may lie a last digit outside of what it is the mean of.
+        np.minimum(np.maximum(served, low, out=served), high, out=served)
+        return served.reshape(raw.shape)
+
+    return function
+
+
+def _of_log_odds(weight: np.ndarray, level: np.ndarray, slope: np.ndarray, most: float) -> Callable[..., np.ndarray]:
+    # How far a line moves the log odds is a line as well; the limit is left out where none of them reaches it.
+    steeper = slope - 1
+    furthest = min(most, _SATURATED)
+    limited = bool((np.abs(steeper) * (LARGEST_LOG_ODDS + 1) + np.abs(level)).max() > furthest)
+
+    def function(raw: np.ndarray) -> np.ndarray:
+        p = np.maximum(raw.reshape(-1), _LEAST)
+        np.minimum(p, _MOST, out=p)
+        z = np.log(p)
+        z -= np.log1p(np.negative(p, out=p), out=p)
+        x = steeper * z
+        x += level
+        if limited:
+            np.minimum(np.maximum(x, -furthest, out=x), furthest, out=x)
+        x += z
+        # Chances and counter-chances by themselves, so that neither loses its digits next to 1.
+        against = np.exp(np.negative(x, out=x), out=x)
+        chance = weight / (1 + against)
+        against *= chance
+        served = _summed(chance)
+        served /= served + _summed(against)
+        np.minimum(np.maximum(served, _LEAST, out=served), _MOST, out=served)
+        return served.reshape(raw.shape)
+
+    return function
+
+
+def _summed(lines: np.ndarray) -> np.ndarray:
+    """The sum over the lines, in one order: that of a reduction or of a matrix product depends on the shape."""
+    total: np.ndarray = np.add.accumulate(lines, axis=0, out=lines)[-1]
     return total
