@@ -49,7 +49,7 @@ def show(model: str, as_json: bool) -> None:
                 minute(record.learned_until),
                 record.rows,
                 "" if record.loss_raw is None else f"{record.loss_raw:.4g}",
-                "" if record.loss_served is None else f"{record.loss_served:.4g}",
+                "" if record.loss_recalibrated is None else f"{record.loss_recalibrated:.4g}",
                 "yes" if record == found.in_force else "",
             ]
             for record in found.history

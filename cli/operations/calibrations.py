@@ -140,6 +140,6 @@ def sentence_of(in_force: CalibrationRecord | None, freeze: CalibrationFreeze | 
     else:
         name, until = calibration_name(in_force.calibration_sha256), instant_text(in_force.learned_until)
         said = f"{name}, learned from {in_force.rows:,} labelled rows until {until}"
-        if in_force.loss_raw is not None and in_force.loss_served is not None:
-            said += f"; their loss is {in_force.loss_raw:.4g} raw and {in_force.loss_served:.4g} recalibrated"
+        if in_force.loss_raw is not None and in_force.loss_recalibrated is not None:
+            said += f"; their loss is {in_force.loss_raw:.4g} raw and {in_force.loss_recalibrated:.4g} recalibrated"
     return said if freeze is None else f"{said}; held still by {freeze.actor}: {freeze.reason}"

@@ -11,8 +11,8 @@ class LearnedCalibration(TypedDict):
     """The detail of the event: a calibration, and what it was learned from.
 
     ``version`` is the one it was learned for, ``window_end`` the end of the monitoring window, ``learned_until`` that
-    of the labelled days. ``loss_raw`` and ``loss_served`` are mean losses over their rows: by what the model said, and
-    by what each day's calibration, made of the days before it, would have served.
+    of the labelled days. ``loss_raw`` and ``loss_recalibrated`` are mean losses over their rows: by what the model
+    said, and by each day's calibration, made of the days before it, whether it was published or held back.
     """
 
     model: str
@@ -23,7 +23,7 @@ class LearnedCalibration(TypedDict):
     days: int
     rows: int
     loss_raw: float | None
-    loss_served: float | None
+    loss_recalibrated: float | None
 
 
 class CalibrationAnswer(TypedDict):

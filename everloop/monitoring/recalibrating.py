@@ -133,7 +133,7 @@ def calibration_event(record: WindowRecord) -> LearnedCalibration | None:
         "days": told["windows"] * max((record.labelled_end - record.labelled_start).days, 1),
         "rows": rows,
         "loss_raw": told["raw"] / rows if rows else None,
-        "loss_served": told["calibrated"] / rows if rows else None,
+        "loss_recalibrated": told["calibrated"] / rows if rows else None,
     }
 
 

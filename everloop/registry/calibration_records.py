@@ -24,7 +24,7 @@ class CalibrationRecord(Record):
         Its text, and the hash of that.
     days, rows : int
         The labelled days it was learned from, and their rows.
-    loss_raw, loss_served : float or None
+    loss_raw, loss_recalibrated : float or None
         The mean loss of those rows by what the model said, and by what was served or would have been, each day
         calibrated by what was known before it. None where there were no rows.
     max_shift : float
@@ -42,7 +42,7 @@ class CalibrationRecord(Record):
     days: int
     rows: int
     loss_raw: float | None
-    loss_served: float | None
+    loss_recalibrated: float | None
     max_shift: float
     lambda_version: str
     code_sha256: str

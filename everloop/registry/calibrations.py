@@ -113,7 +113,7 @@ class Calibrations:
                 "days": record.days,
                 "rows": record.rows,
                 "loss_raw": record.loss_raw,
-                "loss_served": record.loss_served,
+                "loss_recalibrated": record.loss_recalibrated,
             }
             entry = Entry(at, "calibrated", actor, record.version, None, None, _moved(champion, served) | facts)
             writes = (

@@ -252,7 +252,7 @@ class PublishCalibration(Command):
     days: int
     rows: int
     loss_raw: float | None
-    loss_served: float | None
+    loss_recalibrated: float | None
     max_shift: float
     lambda_version: str
     code_sha256: str

@@ -56,7 +56,7 @@ class Calibrator:
                         days=learned["days"],
                         rows=learned["rows"],
                         loss_raw=learned["loss_raw"],
-                        loss_served=learned["loss_served"],
+                        loss_recalibrated=learned["loss_recalibrated"],
                         max_shift=calibration.max_shift,
                         lambda_version=published.lambda_version,
                         code_sha256=published.code_sha256,

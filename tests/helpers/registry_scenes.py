@@ -125,7 +125,7 @@ def calibration_record(
         days=3,
         rows=300,
         loss_raw=0.5,
-        loss_served=0.4,
+        loss_recalibrated=0.4,
         max_shift=3.0,
         lambda_version=f"{version}-of-{instant_text(window_end)}",
         code_sha256=code,

@@ -59,7 +59,7 @@ class TestPublishing:
         last = found.history[-1]
         assert (last.action, last.actor) == ("calibrated", "test")
         assert last.details["calibration_sha256"] == record.calibration_sha256
-        assert (last.details["loss_raw"], last.details["loss_served"]) == (0.5, 0.4)
+        assert (last.details["loss_raw"], last.details["loss_recalibrated"]) == (0.5, 0.4)
         assert verify_audit(serving).problems == []
 
     def test_happens_once(self, serving: RegistryStore):

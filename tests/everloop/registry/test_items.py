@@ -45,7 +45,7 @@ def test_what_may_be_none_is_left_out_and_reads_back_as_none():
         days=0,
         rows=0,
         loss_raw=None,
-        loss_served=None,
+        loss_recalibrated=None,
         max_shift=8.0,
         lambda_version="5",
         code_sha256="c",
@@ -54,7 +54,7 @@ def test_what_may_be_none_is_left_out_and_reads_back_as_none():
     )
     # WHEN and THEN it is written without its losses, and is the same when it is read
     item = record.to_item()
-    assert not {"loss_raw", "loss_served"} & item.keys()
+    assert not {"loss_raw", "loss_recalibrated"} & item.keys()
     assert CalibrationRecord.from_item(item) == record
 
 

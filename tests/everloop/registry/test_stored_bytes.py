@@ -42,7 +42,7 @@ def commands() -> list[tuple[str, dict[str, Any]]]:
     calibration = Calibration("log_odds", (Part(1.0, -0.5, 0.9),), 3.0)
     learned = {"window_end": "2013-03-03T00:00:00Z", "learned_until": "2013-03-01T00:00:00.000Z", "max_shift": 3.0,
                "calibration": calibration.to_text(), "calibration_sha256": calibration.sha256, "days": 3, "rows": 300,
-               "loss_raw": 0.5, "loss_served": 0.4, "lambda_version": "3", "code_sha256": "fc"}  # fmt: skip
+               "loss_raw": 0.5, "loss_recalibrated": 0.4, "lambda_version": "3", "code_sha256": "fc"}  # fmt: skip
     found = {"found": "7", "candidate": None, "percent": 0, "settled": "1"}
     return [
         ("run", {"command": "OpenRun", "run_id": "a", "kind": "train", "trigger": trigger,

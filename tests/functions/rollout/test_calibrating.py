@@ -50,7 +50,7 @@ class CalibratedWorld(World):
             "days": 3,
             "rows": 300,
             "loss_raw": 0.5,
-            "loss_served": 0.4,
+            "loss_recalibrated": 0.4,
         }
         self.last = {"detail-type": CALIBRATION_LEARNED, "detail": detail, "time": format_instant(self.now)}
         return self.deliver()
