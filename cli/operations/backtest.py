@@ -126,9 +126,7 @@ def _train(model_folder: Path, rows: pd.DataFrame, shape: Shape, knobs: Knobs, s
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         command = [sys.executable, "-m", "everloop.training.backtest", *arguments]
-        # A learner's threads that spin while they wait would slow each other down on a machine that does more.
-        variables = {"PYTHONPATH": code, "OMP_WAIT_POLICY": "PASSIVE"}
-        lines, status = run_job(command, code, variables, say)
+        lines, status = run_job(command, code, {"PYTHONPATH": code}, say)
         if status:
             raise TrialFailedError(
                 f"the training failed: {told_failure(folder / 'output' / 'failure', lines)}",
