@@ -13,6 +13,7 @@ from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.rollouts import ask_rollout_function, require_reason
 from everloop.instants import format_instant, instant_text
 from everloop.recalibration.calibration import Calibration, calibration_name, identity
+from everloop.recalibration.sums import ValueSums, read_sums
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord
 from everloop.registry.records import Champion
 from everloop.registry.store import RegistryStore
@@ -54,11 +55,12 @@ class Calibrations:
         """Raw and served scores, a few of them."""
         raw = np.array(RAW)
         if self.calibration.kind == "value":
-            sums = (self.latest or {}).get("sums", {})
-            rows, center = sums.get("rows") or 1, sums.get("center") or 0.0
-            mean = sums.get("score", 0.0) / rows
-            spread = max(sums.get("score_squares", 0.0) / rows - mean * mean, 0.0) ** 0.5 or 1.0
-            raw = center + mean + spread * np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+            sums = read_sums(self.latest["sums"]) if self.latest else ValueSums.none(0.0)
+            assert isinstance(sums, ValueSums)
+            rows = sums.rows or 1
+            mean = sums.score / rows
+            spread = max(sums.score_squares / rows - mean * mean, 0.0) ** 0.5 or 1.0
+            raw = sums.center + mean + spread * np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
         return list(zip(raw.tolist(), self.calibration.apply(raw).tolist(), strict=True))
 
     def to_json(self) -> dict[str, Any]:

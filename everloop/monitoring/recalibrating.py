@@ -22,7 +22,7 @@ from everloop.recalibration.learner import calibration as served_by
 from everloop.recalibration.learner import learn, start, succeed
 from everloop.recalibration.noise import spread_of
 from everloop.recalibration.state import LONGEST_DELAY, Limits, State
-from everloop.recalibration.sums import LogOddsSums, Sums, ValueSums
+from everloop.recalibration.sums import LogOddsSums, Scale, Sums, ValueSums
 from everloop.recalibration.worth import largest_move, losses
 
 LEAST_MOVE = 0.001
@@ -81,12 +81,12 @@ def learned_before(records: Iterable[WindowRecord], *, version: int, windows: Wi
     return Learned(None, _NO_LOSSES)
 
 
-def center_of(learned: Learned, reference: Reference) -> float:
-    """What a regression's scores are counted from: as before, or at first from the middle of the reference's."""
+def scale_of(learned: Learned, reference: Reference) -> Scale:
+    """How a regression's scores are counted: as before, or at first from the middle of the reference's."""
     if learned.state is not None:
-        return learned.state.center
+        return Scale(learned.state.center, learned.state.bin_width)
     bins = reference.score.bins if reference.score is not None else None
-    return bins.edges[len(bins.edges) // 2] if isinstance(bins, NumberBins) and bins.edges else 0.0
+    return Scale(bins.edges[len(bins.edges) // 2] if isinstance(bins, NumberBins) and bins.edges else 0.0)
 
 
 def recalibrate(
@@ -199,7 +199,7 @@ def _days(windows: Windows) -> int:
 
 
 def _none_of(sums: Sums) -> Sums:
-    return ValueSums(sums.center) if isinstance(sums, ValueSums) else LogOddsSums.none()
+    return ValueSums.none(sums.center, sums.width) if isinstance(sums, ValueSums) else LogOddsSums.none()
 
 
 def _document(

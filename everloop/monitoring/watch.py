@@ -17,11 +17,11 @@ from everloop.monitoring.profile_queries import profile_queries
 from everloop.monitoring.profile_query import Windows, unknown_labels_query
 from everloop.monitoring.quality import QualityReport, judge_quality
 from everloop.monitoring.raw_scores_query import raw_scores_query, read_sums
-from everloop.monitoring.recalibrating import Standing, center_of, learned_before, recalibrate
+from everloop.monitoring.recalibrating import Standing, learned_before, recalibrate, scale_of
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watchable import watchable
 from everloop.monitoring.window import Watched, watched_before, window_record, without_gaps
-from everloop.recalibration.sums import Sums
+from everloop.recalibration.sums import Scale, Sums
 from everloop.registry.records import Champion, Run
 from everloop.retraining.decision import Decision, Facts, FallenQuality, PastRun, decide
 
@@ -103,8 +103,8 @@ class Counts(Protocol):
         """The profile over the reference's bins; of scores and outcomes, the rows that the champion answered."""
         ...
 
-    def raw_sums(self, center: float) -> Sums:
-        """What recalibration learns from: the champion's labelled rows by what it said, counted from ``center``."""
+    def raw_sums(self, scale: Scale) -> Sums:
+        """What recalibration learns from: the champion's labelled rows by what it said, a regression's on ``scale``."""
         ...
 
 
@@ -137,10 +137,10 @@ class CountedOnLake:
             counted = replace(counted, labels=replace(counted.labels, unmatched=unknown))
         return counted
 
-    def raw_sums(self, center: float) -> Sums:
+    def raw_sums(self, scale: Scale) -> Sums:
         """See :class:`Counts`."""
-        text = raw_scores_query(self.declaration, self.windows, version=self.version, center=center)
-        return read_sums(self.declaration, self.query(text), center=center)
+        text = raw_scores_query(self.declaration, self.windows, version=self.version, scale=scale)
+        return read_sums(self.declaration, self.query(text), scale=scale)
 
 
 def watch(declaration: ModelDeclaration, windows: Windows, scene: Scene, query: Callable[[str], Rows]) -> WindowRecord:
@@ -199,7 +199,7 @@ def _recalibrated(
     """What the labelled window teaches of how scores should be served."""
     version = scene.champion.version
     learned = learned_before(scene.earlier, version=version, windows=windows)
-    sums = counts.raw_sums(center_of(learned, scene.reference))
+    sums = counts.raw_sums(scale_of(learned, scene.reference))
     return recalibrate(declaration, windows, sums, learned, scene.standing)
 
 

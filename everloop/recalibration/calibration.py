@@ -110,9 +110,9 @@ def _of_value(weight: np.ndarray, level: np.ndarray, slope: np.ndarray, most: fl
         with np.errstate(over="ignore"):
             lines = slope * scores
             lines += level
-        np.minimum(np.maximum(lines, low, out=lines), high, out=lines)
-        lines *= weight
-        served = _summed(lines)
+            np.minimum(np.maximum(lines, low, out=lines), high, out=lines)
+            lines *= weight
+            served = _summed(lines)
         # Rounded, a mean may lie a last digit outside of what it is the mean of.
         np.minimum(np.maximum(served, low, out=served), high, out=served)
         return served.reshape(raw.shape)

@@ -25,7 +25,7 @@ def mean_losses(sums: Sums, mixtures: np.ndarray, lines: Lines, max_shift: float
     lines : float array (lines, 2)
         Level and slope over the raw score.
     max_shift : float
-        How far a line may move the log odds. Values are taken as if they were not limited.
+        How far a line may move the log odds, or the value.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def mean_losses(sums: Sums, mixtures: np.ndarray, lines: Lines, max_shift: float
     """
     if isinstance(sums, LogOddsSums):
         return _log_losses(sums, mixtures, lines, max_shift)
-    squares = _squared_errors(sums, mixtures @ lines)
+    squares = squared_errors(sums, mixtures, lines, max_shift) / sums.rows
     worst = squares.max()
     return squares / (2 * worst) if worst > 0 else np.zeros_like(squares)
 
@@ -48,14 +48,22 @@ def _log_losses(sums: LogOddsSums, mixtures: np.ndarray, lines: Lines, max_shift
     return found
 
 
-def _squared_errors(sums: ValueSums, lines: Lines) -> np.ndarray:
-    """The mean squared error of each line, from moments: its answer differs from the score by ``a + b * score``."""
-    a = lines[:, 0] + (lines[:, 1] - 1) * sums.center
-    b = lines[:, 1] - 1
-    total = (
-        sums.error_squares
-        - 2 * (a * sums.error + b * sums.product)
-        + a * a * sums.rows + 2 * a * b * sums.score + b * b * sums.score_squares
+def squared_errors(sums: ValueSums, mixtures: np.ndarray, lines: Lines, max_shift: float) -> np.ndarray:
+    """The squared errors of each mixture, summed over the rows; arguments as of :func:`mean_losses`.
+
+    A line moves the score by ``a + b * score``, or by the limit in the bins whose mean it moves further. So does a
+    mixture in each bin, and what its rows then err follows from their moments.
+    """
+    rows, score, score_squares, error, error_squares, product = sums.cells()
+    a, b = lines[:, :1] + (lines[:, 1:] - 1) * sums.center, lines[:, 1:] - 1
+    moved = a + b * (score / rows)
+    free = np.abs(moved) <= max_shift
+    level = mixtures @ np.where(free, a, np.sign(moved) * max_shift)
+    slope = mixtures @ np.where(free, b, 0.0)
+    each = (
+        error_squares
+        - 2 * (level * error + slope * product)
+        + level * level * rows + 2 * level * slope * score + slope * slope * score_squares
     )  # fmt: skip
-    found: np.ndarray = np.maximum(total, 0.0) / sums.rows
+    found: np.ndarray = np.maximum(each.sum(1), 0.0)
     return found

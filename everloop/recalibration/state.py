@@ -15,6 +15,7 @@ import numpy as np
 from everloop.recalibration.calibration import SIGNIFICANT_DIGITS, Kind
 from everloop.recalibration.exceptions import StateFormatError
 from everloop.recalibration.fit import Posterior
+from everloop.recalibration.sums import BIN_WIDTH
 from everloop.shown import shown
 from everloop.typed_json import DocumentRefusedError, read_as
 
@@ -115,6 +116,11 @@ class State:
     center: float = 0.0
     spread: float = 1.0
     noise: float = 0.0
+
+    @property
+    def bin_width(self) -> float:
+        """Over bins of which width a regression's sums are counted."""
+        return self.spread * BIN_WIDTH
 
     def to_document(self) -> StateDocument:
         """As JSON."""

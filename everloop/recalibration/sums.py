@@ -2,14 +2,15 @@
 
 Of probabilities these are counts over bins of the raw log odds, by outcome, and the sum of the log odds in each: a
 database counts them with ``floor(z / 0.25)`` and ``GROUP BY``. A loss that is taken at the mean of each bin differs
-from the loss of the rows by less than a thousandth. Of values they are moments of score and error, and exact.
+from the loss of the rows by less than a thousandth. Of values they are moments of score and error over bins of the
+score. A loss is exact, but in the bin in which the limit of a line begins.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -43,16 +44,14 @@ class LogOddsSumsDocument(TypedDict):
 
 
 class ValueSumsDocument(TypedDict):
-    """See :class:`ValueSums`."""
+    """See :class:`ValueSums`. Each bin that has rows: ``[bin, rows, score, score squares, error, error squares,
+    product]``.
+    """
 
     kind: Literal["value"]
     center: float
-    rows: int
-    score: float
-    score_squares: float
-    error: float
-    error_squares: float
-    product: float
+    width: float
+    bins: list[list[float]]
 
 
 SumsDocument = LogOddsSumsDocument | ValueSumsDocument
@@ -150,7 +149,7 @@ class LogOddsSums:
         found = _read(LogOddsSumsDocument, document)
         sums = cls.none()
         for place, row in enumerate(found["bins"]):
-            index = _bin(place, row)
+            index = _bin(place, row, "[bin from {} to {}, rows, sum, rows, sum]", 5)
             if sums.counts[:, index].any():
                 raise SumsFormatError(f"bins[{place}] is of bin {shown(row[0])}, as another one is: each stands once")
             for c in (0, 1):
@@ -167,6 +166,18 @@ class LogOddsSums:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """What a regression's scores are counted from, and over bins of which width."""
+
+    center: float = 0.0
+    width: float = 1.0
+
+
+UNSCALED = Scale()
+"""Of a classification, whose log odds have a scale of their own."""
+
+
+@dataclass(frozen=True, eq=False)
 class ValueSums:
     """Labelled rows of a model that answers values. A row's score counts from ``center``, its error is outcome - score.
 
@@ -174,23 +185,51 @@ class ValueSums:
     ----------
     center : float
         The same for all windows of a version: near to its scores, so that squares keep their digits.
-    rows : int
-    score, score_squares, error, error_squares, product : float
-        Sums over rows; ``product`` is of score times error.
+    width : float
+        Of a bin: a share of how far the scores spread, so that limits begin in few of them.
+    moments : float array (6, BINS)
+        Rows, and sums over the rows of each bin: of scores, of their squares, of errors, of their squares, of score
+        times error.
     """
 
     center: float
-    rows: int = 0
-    score: float = 0.0
-    score_squares: float = 0.0
-    error: float = 0.0
-    error_squares: float = 0.0
-    product: float = 0.0
+    width: float
+    moments: np.ndarray
 
     kind = "value"
 
+    @property
+    def rows(self) -> int:
+        """How many rows they are of."""
+        return int(self.moments[0].sum())
+
+    @property
+    def score(self) -> float:
+        """The sum of the scores, counted from the center."""
+        return float(self.moments[1].sum())
+
+    @property
+    def score_squares(self) -> float:
+        """The sum of their squares."""
+        return float(self.moments[2].sum())
+
+    @property
+    def error(self) -> float:
+        """The sum of the errors."""
+        return float(self.moments[3].sum())
+
+    @property
+    def error_squares(self) -> float:
+        """The sum of their squares."""
+        return float(self.moments[4].sum())
+
+    @property
+    def product(self) -> float:
+        """The sum of score times error."""
+        return float(self.moments[5].sum())
+
     @classmethod
-    def of_rows(cls, scores: np.ndarray, outcomes: np.ndarray, center: float) -> ValueSums:
+    def of_rows(cls, scores: np.ndarray, outcomes: np.ndarray, center: float, width: float = 1.0) -> ValueSums:
         """Sum up rows: raw scores and outcomes, float arrays (rows,).
 
         Raises
@@ -200,14 +239,19 @@ class ValueSums:
         """
         score, outcome = np.asarray(scores, dtype=np.float64), np.asarray(outcomes, dtype=np.float64)
         _same_shape(score, outcome)
-        x, error = score - center, outcome - score
+        if not (np.isfinite(score).all() and np.isfinite(outcome).all()):
+            raise SumsFormatError("a score or an outcome is no finite number: leave rows without a label out")
         with np.errstate(over="ignore", invalid="ignore"):
-            sums = cls(
-                float(center),
-                len(x),
-                *(float(each.sum()) for each in (x, x * x, error, error * error, x * error)),
-            )
-        return cls.from_document(sums.to_document())
+            x, error = score - center, outcome - score
+            index = np.clip(np.floor(x / width), -LARGEST_BIN - 1, LARGEST_BIN).astype(int) + LARGEST_BIN + 1
+            each = (np.ones_like(x), x, x * x, error, error * error, x * error)
+            moments = np.array([np.bincount(index, values, minlength=BINS) for values in each])
+        return cls.from_document(cls(float(center), float(width), moments).to_document())
+
+    @classmethod
+    def none(cls, center: float, width: float = 1.0) -> ValueSums:
+        """Of no rows."""
+        return cls(center, width, np.zeros((6, BINS)))
 
     def __add__(self, other: ValueSums) -> ValueSums:
         """Of the rows of both.
@@ -215,22 +259,22 @@ class ValueSums:
         Raises
         ------
         SumsDifferError
-            When the other is not of values, or counts from another center.
+            When the other is not of values, or counts from another center or over other bins.
         """
         if not isinstance(other, ValueSums):
             raise SumsDifferError("sums of values and sums of log odds do not add up: they are of different models")
-        if other.center != self.center:
-            raise SumsDifferError(f"sums counted from {self.center} and from {other.center} do not add up: {REMEDY}")
-        added = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name != "center"}
-        return ValueSums(self.center, **added)
+        if (other.center, other.width) != (self.center, self.width):
+            raise SumsDifferError(
+                f"sums counted from {self.center} over bins of {self.width} and from {other.center} over bins of"
+                f" {other.width} do not add up: {REMEDY}"
+            )
+        return ValueSums(self.center, self.width, self.moments + other.moments)
 
     def to_document(self) -> ValueSumsDocument:
         """As JSON."""
-        return {
-            "kind": "value", "center": self.center, "rows": self.rows, "score": self.score,
-            "score_squares": self.score_squares, "error": self.error, "error_squares": self.error_squares,
-            "product": self.product,
-        }  # fmt: skip
+        used = np.flatnonzero(self.moments[0])
+        bins = [[int(i) - LARGEST_BIN - 1, int(self.moments[0, i]), *self.moments[1:, i].tolist()] for i in used]
+        return {"kind": "value", "center": self.center, "width": self.width, "bins": bins}
 
     @classmethod
     def from_document(cls, document: object) -> ValueSums:
@@ -242,13 +286,29 @@ class ValueSums:
             Naming what is wrong.
         """
         found = _read(ValueSumsDocument, document)
-        numbers = {name: value for name, value in found.items() if name != "kind"}
-        for name, value in numbers.items():
-            if not (isinstance(value, int | float) and abs(value) <= LARGEST_SUM):
-                raise SumsFormatError(f"{name} is {shown(value)}, not a number within {LARGEST_SUM:g}: {REMEDY}")
-        if found["rows"] < 0 or min(found["score_squares"], found["error_squares"]) < 0:
-            raise SumsFormatError(f"rows and sums of squares are not below 0: {REMEDY}")
-        return cls(**{name: value if name == "rows" else float(value) for name, value in numbers.items()})  # type: ignore[arg-type]  # the document's names are the fields
+        if not (abs(found["center"]) <= LARGEST_SUM and 0 < found["width"] <= LARGEST_SUM):
+            raise SumsFormatError(
+                f"center {shown(found['center'])} and width {shown(found['width'])} are no numbers within"
+                f" {LARGEST_SUM:g}, the width above 0: {REMEDY}"
+            )
+        sums = cls.none(float(found["center"]), float(found["width"]))
+        for place, row in enumerate(found["bins"]):
+            index = _bin(place, row, "[bin from {} to {}, rows, score, squares, error, squares, product]", 7)
+            if sums.moments[0, index]:
+                raise SumsFormatError(f"bins[{place}] is of bin {shown(row[0])}, as another one is: each stands once")
+            if not all(abs(value) <= LARGEST_SUM for value in row[1:]):
+                raise SumsFormatError(f"bins[{place}] is {shown(row)}, not numbers within {LARGEST_SUM:g}: {REMEDY}")
+            if row[1] < 1 or row[1] != math.floor(row[1]) or min(row[3], row[5]) < 0:
+                raise SumsFormatError(
+                    f"bins[{place}] is {shown(row)}: rows are whole, and sums of squares not below 0: {REMEDY}"
+                )
+            sums.moments[:, index] = row[1:]
+        return sums
+
+    def cells(self) -> np.ndarray:
+        """The moments of the bins that have rows, float array (6, cells)."""
+        found: np.ndarray = self.moments[:, self.moments[0] > 0]
+        return found
 
 
 Sums = LogOddsSums | ValueSums
@@ -278,9 +338,9 @@ def _same_shape(scores: np.ndarray, outcomes: np.ndarray) -> None:
         raise SumsFormatError(f"scores of shape {scores.shape} and outcomes of {outcomes.shape}: one of each a row")
 
 
-def _bin(place: int, row: list[float]) -> int:
-    if len(row) != 5 or row[0] not in range(-LARGEST_BIN - 1, LARGEST_BIN + 1):
-        wanted = f"[bin from {-LARGEST_BIN - 1} to {LARGEST_BIN}, rows, sum, rows, sum]"
+def _bin(place: int, row: list[float], wanted: str, length: int) -> int:
+    if len(row) != length or row[0] not in range(-LARGEST_BIN - 1, LARGEST_BIN + 1):
+        wanted = wanted.format(-LARGEST_BIN - 1, LARGEST_BIN)
         raise SumsFormatError(f"bins[{place}] is {shown(row)}, not {wanted}: {REMEDY}")
     return int(row[0]) + LARGEST_BIN + 1
 

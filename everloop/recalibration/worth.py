@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from everloop.recalibration.calibration import Calibration
 from everloop.recalibration.exceptions import SumsDifferError
+from everloop.recalibration.losses import squared_errors
 from everloop.recalibration.sums import LogOddsSums, Sums
 
 GRID = 199
@@ -17,8 +16,8 @@ GRID = 199
 def losses(calibration: Calibration, sums: Sums) -> tuple[float, float]:
     """The rows' losses, summed: by the raw scores, and by the calibrated ones.
 
-    Log loss, taken at the mean log odds of each bin (:mod:`everloop.recalibration.sums` says how near that is); or
-    squared error, which is exact where the limit of the calibration moves nothing.
+    Log loss, taken at the mean log odds of each bin, or squared error: :mod:`everloop.recalibration.sums` says how near
+    they are.
 
     Raises
     ------
@@ -33,16 +32,10 @@ def losses(calibration: Calibration, sums: Sums) -> tuple[float, float]:
         z, outcome, rows = sums.cells()
         raw = 1 / (1 + np.exp(-z))
         return _log_loss(raw, outcome, rows), _log_loss(calibration.apply(raw), outcome, rows)
-    level = math.fsum(p.weight * p.level for p in calibration.parts)
-    slope = math.fsum(p.weight * p.slope for p in calibration.parts)
-    # The error after calibration is the raw one less a + b * x, where x counts from the center.
-    a, b = level + (slope - 1) * sums.center, slope - 1
-    moved = (
-        sums.error_squares
-        - 2 * (a * sums.error + b * sums.product)
-        + a * a * sums.rows + 2 * a * b * sums.score + b * b * sums.score_squares
-    )  # fmt: skip
-    return sums.error_squares, max(moved, 0.0)
+    weights = np.array([[part.weight for part in calibration.parts]])
+    lines = np.array([[part.level, part.slope] for part in calibration.parts])
+    (moved,) = squared_errors(sums, weights / weights.sum(), lines, calibration.max_shift)
+    return sums.error_squares, float(moved)
 
 
 def largest_move(one: Calibration, other: Calibration, *, unit: float = 1.0, center: float = 0.0) -> float:

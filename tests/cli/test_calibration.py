@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from moto import mock_aws
 
@@ -55,7 +56,8 @@ def test_with_one_it_is_shown_what_it_does(store: RegistryStore) -> None:
 
 def test_of_values_it_is_shown_around_their_mean(store: RegistryStore) -> None:
     crown(store, "train-1")
-    sums = ValueSums(10.0, rows=4, score=8.0, score_squares=32.0).to_document()
+    scores = np.array([10.0, 10.0, 14.0, 14.0])
+    sums = ValueSums.of_rows(scores, scores, 10.0).to_document()
     found = replace(calibrations_of(store), latest={"sums": sums})
     assert [raw for raw, _ in found.moves()] == [8.0, 10.0, 12.0, 14.0, 16.0]
 

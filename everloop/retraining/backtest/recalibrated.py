@@ -67,4 +67,4 @@ def _started(kind: Kind, first: np.ndarray, lag_days: int) -> State:
 def _sums(state: State, raw: np.ndarray, target: np.ndarray) -> Sums:
     if state.kind == "log_odds":
         return LogOddsSums.of_rows(raw, target) if len(raw) else LogOddsSums.none()
-    return ValueSums.of_rows(raw, target, state.center)
+    return ValueSums.of_rows(raw, target, state.center, state.bin_width)

@@ -160,6 +160,13 @@ def test_each_line_is_limited_before_they_are_mixed(raw: float) -> None:
     )
 
 
+def test_the_largest_values_there_are_stay_finite() -> None:
+    """Weights that are rounded sum to a little more than 1, and so would the largest number."""
+    parts = (*(Part(1 / 18, 0.0, 1.0),) * 17, Part(1 / 18, 0.0, 2.0))
+    largest = float(np.finfo(np.float64).max)
+    assert Calibration("value", parts, 1.0).apply(np.array([largest, -largest])).tolist() == [largest, -largest]
+
+
 def test_no_scores_are_calibrated_to_none() -> None:
     assert Calibration("value", (Part(1.0, 1.0, 1.0),), 2.0).apply(np.empty((0,))).shape == (0,)
 

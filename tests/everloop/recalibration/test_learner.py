@@ -366,7 +366,7 @@ def test_a_successor_takes_its_lines_from_its_own_test_windows() -> None:
     assert [each.window for each in taken.forecasts] == [40, 41]
     assert learn(taken, 40, tested[0]).leave != taken.leave
     with pytest.raises(SumsDifferError, match="sums of value"):
-        succeed(state, 1, LIMITS, [ValueSums(0.0)])
+        succeed(state, 1, LIMITS, [ValueSums.none(0.0)])
 
 
 def test_sums_of_another_kind_are_refused() -> None:

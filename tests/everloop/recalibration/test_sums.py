@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from everloop.recalibration.exceptions import SumsDifferError, SumsFormatError
-from everloop.recalibration.losses import mean_losses
+from everloop.recalibration.losses import mean_losses, squared_errors
 from everloop.recalibration.sums import BIN_WIDTH, LARGEST_BIN, LogOddsSums, Sums, ValueSums, read_sums
 
 ROWS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), max_size=30)
@@ -31,7 +31,7 @@ def same(one: Sums, other: Sums) -> bool:
     def numbers(sums: Sums) -> np.ndarray:
         if isinstance(sums, LogOddsSums):
             return np.concatenate([sums.counts.ravel(), sums.log_odds.ravel()])
-        return np.array([v for k, v in sums.to_document().items() if k != "kind"], dtype=float)
+        return sums.moments.ravel()
 
     return np.allclose(numbers(one), numbers(other), rtol=1e-9, atol=1e-3)
 
@@ -108,9 +108,32 @@ def test_the_squared_error_of_sums_is_that_of_the_rows(seed: int, level: float, 
     s = rng.normal(100, 20, 200)
     y = s + rng.normal(5, 10, 200)
     lines = np.array([[level, slope], [0.0, 1.0]])
-    found = mean_losses(ValueSums.of_rows(s, y, center), np.eye(2), lines, 1.0)
+    found = mean_losses(ValueSums.of_rows(s, y, center), np.eye(2), lines, 1e4)
     exact = ((y - (lines[:, :1] + lines[:, 1:] * s)) ** 2).mean(1)
     assert found == pytest.approx(exact / (2 * exact.max()), rel=1e-6)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.integers(0, 2**32 - 1), st.floats(-50, 50), st.floats(0.3, 2.0), st.floats(0.5, 60), st.floats(0, 1)
+)  # fmt: skip
+def test_the_squared_error_knows_the_limit_of_each_line(
+    seed: int, level: float, slope: float, limit: float, share: float
+) -> None:
+    """Only the rows of a bin in which a line meets its limit are taken together."""
+    rng = np.random.default_rng(seed)
+    s = rng.normal(100, 20, 500)
+    y = s + rng.normal(5, 10, 500)
+    lines = np.array([[level, slope], [3.0, 1.0], [0.0, 1.0]])
+    mixtures = np.array([[1.0, 0, 0], [share, 1 - share, 0], [0, 0, 1.0]])
+    moves = np.clip(lines[:, :1] + (lines[:, 1:] - 1) * s, -limit, limit)
+    exact = (y - s - mixtures @ moves) ** 2
+    found = squared_errors(ValueSums.of_rows(s, y, 100.0, 20 * BIN_WIDTH), mixtures, lines, limit)
+    # A bin is a quarter of the spread wide: over it, the move of the steepest line differs by 5 at most.
+    assert found == pytest.approx(exact.sum(1), rel=0.02)
+    wide = squared_errors(ValueSums.of_rows(s, y, 100.0, 20 * BIN_WIDTH), mixtures, lines, 1e9)
+    unlimited = (y - s - mixtures @ (lines[:, :1] + (lines[:, 1:] - 1) * s)) ** 2
+    assert wide == pytest.approx(unlimited.sum(1), rel=1e-6)
 
 
 @pytest.mark.parametrize("p", [math.nan, -0.1, 1.5, math.inf])
@@ -125,9 +148,12 @@ def test_rows_without_a_label_are_refused(y: float) -> None:
         LogOddsSums.of_rows(np.array([0.5, 0.5]), np.array([0, y]))
 
 
-@pytest.mark.parametrize("score", [math.nan, math.inf, 1e200])
-def test_values_that_have_no_square_are_refused(score: float) -> None:
-    with pytest.raises(SumsFormatError, match="not a number within"):
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [(math.nan, "no finite number"), (math.inf, "no finite number"), (1e200, "not numbers within")],
+)
+def test_values_that_have_no_square_are_refused(score: float, message: str) -> None:
+    with pytest.raises(SumsFormatError, match=message):
         ValueSums.of_rows(np.array([score]), np.array([1.0]), 0.0)
 
 
@@ -151,9 +177,15 @@ def test_scores_and_outcomes_come_in_pairs() -> None:
         ({"kind": "log_odds", "bins": [[0, math.nan, 0.2, 0, 0]]}, "counts nan rows"),
         ({"kind": "log_odds", "bins": [[0, 1, 0.3, 0, 0]]}, "sum to 0.3, outside of the bin"),
         ({"kind": "log_odds", "bins": [[0, 0, 0, 2, math.nan]]}, "outside of the bin"),
-        ({**of_values([]).to_document(), "rows": -1}, "not below 0"),
-        ({**of_values([]).to_document(), "score": math.nan}, "score is nan"),
-        ({**of_values([]).to_document(), "error_squares": -2.0}, "not below 0"),
+        ({**of_values([]).to_document(), "width": 0.0}, "the width above 0"),
+        ({**of_values([]).to_document(), "center": math.nan}, "center nan"),
+        ({**of_values([]).to_document(), "bins": [[0, 1, 0.1, 0, 0]]}, "not .bin from -49 to 48, rows, score"),
+        ({**of_values([]).to_document(), "bins": [[50, 1, 0, 0, 0, 0, 0]]}, "not .bin from"),
+        ({**of_values([]).to_document(), "bins": [[0, -1, 0, 0, 0, 0, 0]]}, "rows are whole"),
+        ({**of_values([]).to_document(), "bins": [[0, 1.5, 0, 0, 0, 0, 0]]}, "rows are whole"),
+        ({**of_values([]).to_document(), "bins": [[0, 1, math.nan, 0, 0, 0, 0]]}, "not numbers within"),
+        ({**of_values([]).to_document(), "bins": [[0, 1, 0, 0, 0, -2.0, 0]]}, "not below 0"),
+        ({**of_values([]).to_document(), "bins": [[0, 1, 0, 0, 0, 0, 0]] * 2}, "each stands once"),
     ],
 )
 def test_what_is_no_sums_is_refused(document: Any, message: str) -> None:
@@ -167,5 +199,5 @@ def test_sums_of_two_kinds_or_centers_do_not_add_up() -> None:
         of_odds([(0.5, 1)]) + values
     with pytest.raises(SumsDifferError, match="different models"):
         values + of_odds([(0.5, 1)])
-    with pytest.raises(SumsDifferError, match=r"counted from 3.0 and from 4.0"):
+    with pytest.raises(SumsDifferError, match=r"counted from 3.0 .* and from 4.0"):
         values + of_values([(1.0, 2.0)], 4.0)

@@ -15,7 +15,7 @@ from everloop.monitoring.profile import Profile
 from everloop.monitoring.profile_answer import Counted, LabelCounts
 from everloop.monitoring.profile_query import Windows
 from everloop.monitoring.reference import Reference
-from everloop.recalibration.sums import LogOddsSums, Sums, ValueSums
+from everloop.recalibration.sums import LogOddsSums, Scale, Sums, ValueSums
 from everloop.retraining.backtest.deployed.rows import LoopRows, instant
 
 if TYPE_CHECKING:
@@ -85,14 +85,14 @@ class CountedInMemory:
             beyond=0 if classification else self._beyond(labelled),
         )
 
-    def raw_sums(self, center: float) -> Sums:
+    def raw_sums(self, scale: Scale) -> Sums:
         """Of the labelled window's rows that the champion answered: outcomes by what its model said."""
         rows = self._own(self._labelled())
         raw, label = self.answers.raw[rows], self.rows.label[rows]
         if self.declaration.problem.type == "binary_classification":
             return LogOddsSums.of_rows(raw, label) if len(rows) else LogOddsSums.none()
         countable = (np.abs(label) <= LARGEST_VALUE) & (np.abs(raw) <= LARGEST_VALUE)
-        return ValueSums.of_rows(raw[countable], label[countable], center)
+        return ValueSums.of_rows(raw[countable], label[countable], scale.center, scale.width)
 
     def _with_outcomes(
         self, profile: Profile, reference: Reference, labelled: np.ndarray, classification: bool

@@ -12,6 +12,7 @@ from everloop.model_file import ModelDeclaration
 from everloop.monitoring.profile import OUTCOME_SUMS
 from everloop.monitoring.profile_query import windows_at
 from everloop.monitoring.watch import CountedOnLake
+from everloop.recalibration.sums import Scale
 from everloop.retraining.backtest.deployed.counts import Answers, CountedInMemory
 from everloop.retraining.backtest.deployed.rows import LoopRows
 from tests.helpers.declarations import binary_document, declare, regression_document
@@ -83,7 +84,8 @@ def test_memory_and_lake_count_the_same(metric: str, version: int) -> None:
             assert (outcomes.ones, outcomes.zeros) == (expected.ones, expected.zeros)
         for name in OUTCOME_SUMS:
             assert getattr(outcomes, name) == pytest.approx(getattr(expected, name), rel=1e-9, abs=1e-9)
-        assert_same_sums(in_memory.raw_sums(1.5).to_document(), on_lake.raw_sums(1.5).to_document())
+        scale = Scale(1.5, 0.5)
+        assert_same_sums(in_memory.raw_sums(scale).to_document(), on_lake.raw_sums(scale).to_document())
         seen += expected.rows
     assert seen > 0
 
@@ -109,4 +111,4 @@ def test_what_nobody_answered_is_in_no_window() -> None:
     counts = CountedInMemory(declaration, rows, answers, windows, 1)
     assert counts.window(reference).profile.rows == 0
     assert counts.window(reference).labelled_rows == 0
-    assert counts.raw_sums(0.0).rows == 0
+    assert counts.raw_sums(Scale()).rows == 0
