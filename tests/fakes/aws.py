@@ -16,10 +16,12 @@ from botocore.config import Config
 from moto.core import DEFAULT_ACCOUNT_ID
 
 from localcloud.services.dynamodb.answers import read_by_name
+from localcloud.services.dynamodb.queries import narrow
 from localcloud.services.dynamodb.transactions import keep_what_changes
 
 # As the local cloud has moto's DynamoDB: half of the time of these tests.
 keep_what_changes()
+narrow()
 read_by_name()
 
 

@@ -8,5 +8,5 @@ SERVICE = Service(
     package="localcloud.services.dynamodb",
     signing_name="dynamodb",
     backend="dynamodb",
-    hooks=("hook", "limits", "transactions", "answers"),
+    hooks=("hook", "limits", "transactions", "queries", "answers"),
 )
