@@ -56,9 +56,8 @@ class Happenings:
         head = store.ledger.audit_head()
         if head is None or head.sequence <= told:
             return
-        for record in store.ledger.audit_records():
-            if record.sequence > told:
-                yield Happening(record.at, model, describe(record))
+        for record in store.ledger.audit_records(after=told):
+            yield Happening(record.at, model, describe(record))
         self._audited[model] = head.sequence
 
     def _monitored(self, model: str) -> Iterator[Happening]:

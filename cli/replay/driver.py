@@ -132,9 +132,8 @@ class Drive:
         registry = self.account.registry(self.declaration.model)
         head = registry.ledger.audit_head()
         if head is not None and head.sequence > self._audited:
-            for record in registry.ledger.audit_records():
-                if record.sequence > self._audited:
-                    self.progress.event(describe(record), record.at)
+            for record in registry.ledger.audit_records(after=self._audited):
+                self.progress.event(describe(record), record.at)
             self._audited = head.sequence
         alarms = set(model_alarms(self.account, self.declaration.model))
         for name in sorted(alarms - self._alarms):

@@ -39,9 +39,10 @@ class Calibrations:
         """The calibration of a version that this window published; None when there is none."""
         return self._ledger.read(CalibrationRecord, keys.calibration(version, window_end))
 
-    def of(self, version: int) -> list[CalibrationRecord]:
-        """All calibrations published for a version, newest first."""
-        return list(self._ledger.all(CalibrationRecord, keys.calibrations(version), newest_first=True))
+    def of(self, version: int, *, limit: int | None = None) -> list[CalibrationRecord]:
+        """All calibrations published for a version, newest first, or as many of them as ``limit``."""
+        prefix = keys.calibrations(version)
+        return list(self._ledger.all(CalibrationRecord, prefix, newest_first=True, limit=limit))
 
     def in_force(self, champion: Champion | None) -> CalibrationRecord | None:
         """The calibration the champion is served with; None where it serves what the model says.
@@ -77,7 +78,7 @@ class Calibrations:
                 f"model {self.model}: {frozen.actor} holds calibrations still since {instant_text(frozen.since)}"
                 f" ({frozen.reason}); `everloop calibration resume {self.model}` lets them go on"
             )
-        newest = next(iter(self.of(version)), None)
+        newest = next(iter(self.of(version, limit=1)), None)
         if newest is not None and newest.window_end >= window_end:
             raise CalibrationHeldError(
                 f"model {self.model}: the window that ended at {instant_text(newest.window_end)} published a"

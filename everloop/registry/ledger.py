@@ -91,9 +91,9 @@ class Ledger:
         """The end of the audit chain; None while nothing has happened."""
         return self.read(AuditHead, keys.AUDIT_HEAD)
 
-    def audit_records(self) -> Iterator[AuditRecord]:
-        """The whole audit chain, oldest first."""
-        return self.all(AuditRecord, keys.AUDIT)
+    def audit_records(self, *, after: int = 0) -> Iterator[AuditRecord]:
+        """The audit chain, oldest first: all of it, or what follows the record of the sequence number ``after``."""
+        return self.all(AuditRecord, keys.AUDIT, after=keys.audit(after) if after else None)
 
     def read(self, kind: type[R], sort_key: str, *, partition: str | None = None) -> R | None:
         """One record, as of the last write; None when there is none. The partition is the model's unless given."""

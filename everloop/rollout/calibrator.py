@@ -170,7 +170,7 @@ class Calibrator:
             return
         champion = self._champion()
         rollout = self.store.rollouts.find(champion.rollout_id)
-        newest = self.store.calibrations.of(champion.version)[:2]
+        newest = self.store.calibrations.of(champion.version, limit=2)
         going_back = {rollout.lambda_version} if rollout else set()
         self.target.prune({champion.lambda_version, before, *going_back, *(record.lambda_version for record in newest)})
 

@@ -62,6 +62,15 @@ class TestPublishing:
         assert (last.details["loss_raw"], last.details["loss_recalibrated"]) == (0.5, 0.4)
         assert verify_audit(serving).problems == []
 
+    def test_the_newest_are_read_alone(self, serving: RegistryStore):
+        records = [calibrate(serving, at(100 + hour), level=-0.1 * hour) for hour in (1, 2, 3)]
+        assert serving.calibrations.of(1) == records[::-1]
+        assert serving.calibrations.of(1, limit=2) == [records[2], records[1]]
+        # AND what the audit has since a record, without what stands before it
+        chain = list(serving.ledger.audit_records())
+        assert list(serving.ledger.audit_records(after=chain[-2].sequence)) == chain[-1:]
+        assert list(serving.ledger.audit_records(after=chain[-1].sequence)) == []
+
     def test_happens_once(self, serving: RegistryStore):
         record = calibrate(serving, at(100))
         assert calibrate(serving, at(100)) == record
