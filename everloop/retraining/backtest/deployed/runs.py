@@ -1,0 +1,103 @@
+"""One run of the pipeline, without a cloud: snapshot, training, evaluation, gate, refit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from everloop.dataset.exceptions import ContractViolationError, SplitError
+from everloop.dataset.snapshot import SnapshotParts
+from everloop.evaluation import gate, refit
+from everloop.registry.records import Run
+from everloop.retraining.backtest.deployed.rows import LoopRows
+from everloop.retraining.backtest.deployed.training import Evaluated, Jobs, Model, Serving, TrainingFailedError
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import ModelDeclaration
+
+
+@dataclass(frozen=True)
+class Made:
+    """A run up to its rollout.
+
+    Attributes
+    ----------
+    run : Run
+        With its verdict. Its status is ``open`` where a rollout follows.
+    serves : Model or None
+        What is rolled out; None where the gate refused, or the run failed.
+    """
+
+    run: Run
+    serves: Model | None = None
+
+
+def carry_out(
+    declaration: ModelDeclaration, rows: LoopRows, jobs: Jobs, run: Run, champion: Serving | None, version: int
+) -> Made:
+    """Carry a run out that has been opened.
+
+    Parameters
+    ----------
+    version : int
+        The number that its candidate is registered by.
+    """
+    try:
+        parts = rows.snapshot(declaration, run.as_of)
+    except (ContractViolationError, SplitError) as error:
+        return Made(_failed(run, f"{type(error).__name__}: {error}", trained=False))
+    try:
+        candidate = jobs.evaluated(parts, run.run_id, champion)
+    except TrainingFailedError as error:
+        return Made(_failed(run, str(error), trained=True))
+    snapshot = parts.snapshot
+    expected = gate.Expected(
+        declaration.model,
+        run.run_id,
+        snapshot.snapshot_hash,
+        snapshot.rows["test"],
+        None if champion is None else champion.version,
+    )
+    verdict = gate.decide(candidate.report, declaration.gate, expected)
+    told = verdict.as_dict()
+    run = replace(
+        run,
+        version=version,
+        verdict=told["verdict"],
+        gate_reasons=told["reasons"],
+        snapshot_hash=snapshot.snapshot_hash,
+    )
+    if not verdict.passed:
+        return Made(replace(run, status="rejected", ended_at=run.started_at))
+    if declaration.training.refit != "after_gate":
+        return Made(run, candidate.model)
+    model, decision = _refit(declaration, parts, jobs, run, candidate)
+    return Made(replace(run, refit=decision.as_dict()), model)
+
+
+def _refit(
+    declaration: ModelDeclaration, parts: SnapshotParts, jobs: Jobs, run: Run, candidate: Evaluated
+) -> tuple[Model, refit.RefitDecision]:
+    """Which of the two siblings serves, and why."""
+    try:
+        found = jobs.refitted(parts, run.run_id, candidate)
+    except TrainingFailedError as error:
+        return candidate.model, refit.not_made(str(error))
+    snapshot = parts.snapshot
+    expected = refit.Expected(
+        model=declaration.model,
+        run_id=run.run_id,
+        snapshot_hash=snapshot.snapshot_hash,
+        report_sha256=candidate.report_sha256,
+        code_sha256=candidate.report.code_sha256,
+        evaluated_files=candidate.report.files,
+        train_rows=snapshot.rows["train"],
+        test_rows=snapshot.rows["test"],
+        learned_until=snapshot.time_range[1],
+    )
+    decision = refit.decide(found.report, declaration.training, declaration.gate, expected)
+    return (found.model if decision.serves == "refit" else candidate.model), decision
+
+
+def _failed(run: Run, cause: str, *, trained: bool) -> Run:
+    return replace(run, status="failed", cause=cause, trained=trained, ended_at=run.started_at)

@@ -1,0 +1,151 @@
+"""Who answers: the champion with its calibration, and beside it a candidate in its canary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from everloop.recalibration.calibration import Calibration
+from everloop.retraining.backtest.deployed.counts import Answers
+from everloop.retraining.backtest.deployed.rows import LoopRows
+from everloop.retraining.backtest.deployed.training import Serving
+from everloop.rollout.guardrails import VersionMetrics, decide_step
+from everloop.rollout.strategies import Situation, strategy_for
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import ModelDeclaration
+    from everloop.rollout.plan import RolloutPlan
+
+Router = Callable[[np.ndarray, float, int], np.ndarray]
+"""Which requests a canary answers: the places of their first rows, its percentage and its version in; bool out."""
+
+
+@dataclass
+class EvenRouter:
+    """Sends a canary every so many requests: what chance does on average, the same in every backtest."""
+
+    _owed: float = 0.0
+
+    def __call__(self, requests: np.ndarray, percent: float, version: int) -> np.ndarray:
+        """As :data:`Router`."""
+        owed = self._owed + percent / 100 * np.arange(1, len(requests) + 1)
+        whole = np.floor(owed + 1e-9)
+        chosen = np.diff(np.concatenate([[np.floor(self._owed + 1e-9)], whole])) > 0
+        if len(requests):
+            self._owed = float(owed[-1] - np.floor(owed[-1] + 1e-9))
+        return np.asarray(chosen)
+
+
+@dataclass
+class Canary:
+    """A rollout under way; ``step`` is the one in effect, ``requests`` what came to the candidate since it began."""
+
+    run_id: str
+    candidate: Serving
+    plan: RolloutPlan
+    step: int
+    since: datetime
+    percent: float = 0.0
+    requests: int = 0
+
+
+@dataclass
+class Traffic:
+    """Answers requests in the order of time.
+
+    Attributes
+    ----------
+    answers : Answers
+        What has been answered, filled in as time goes on.
+    until : datetime
+        All that came before it is answered.
+    """
+
+    declaration: ModelDeclaration
+    rows: LoopRows
+    router: Router
+    answers: Answers
+    until: datetime
+    champion: Serving | None = None
+    canary: Canary | None = None
+    _scores: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def answer_until(self, at: datetime) -> None:
+        """Answer what came before an instant. Rows that came while nothing served stay without an answer."""
+        rows = self.rows.between(self.until, at)
+        self.until = at
+        if self.champion is None or rows.stop <= rows.start:
+            return
+        places = np.arange(rows.start, rows.stop)
+        to_canary = np.zeros(len(places), dtype=bool)
+        if self.canary is not None and self.canary.percent > 0:
+            request = self.rows.request[places]
+            first = np.flatnonzero(np.concatenate([[True], request[1:] != request[:-1]]))
+            numbers, first = np.unique(request, return_index=True)
+            chosen = self.router(places[first], self.canary.percent, self.canary.candidate.version)
+            self.canary.requests += int(chosen.sum())
+            to_canary = np.isin(request, numbers[chosen])
+            self._fill(places[to_canary], self.canary.candidate)
+        self._fill(places[~to_canary], self.champion)
+
+    def begin_rollout(self, run_id: str, candidate: Serving, at: datetime) -> bool:
+        """Begin to roll a candidate out; whether it is the champion at once."""
+        situation = Situation(str(candidate.version), self.champion is not None, changes_nothing=False)
+        plan = strategy_for(self.declaration.rollout, situation).plan(self.declaration.rollout)
+        if not plan.steps:
+            self.champion = candidate
+            return True
+        self.canary = Canary(run_id, candidate, plan, 0, at, plan.steps[0].percent)
+        return False
+
+    def next_look(self) -> timedelta:
+        """How long the first look at a canary's step lies after its begin."""
+        assert self.canary is not None
+        return timedelta(seconds=self.canary.plan.step(self.canary.step).seconds)
+
+    def look(self, at: datetime) -> tuple[str, timedelta | None, list[str]]:
+        """Look at the canary as the guardrail does: its decision, when it looks again, and its reasons.
+
+        Requests do not fail in a backtest, and none is slow.
+        """
+        canary = self.canary
+        assert canary is not None
+        seen = VersionMetrics(canary.requests, 0, None, timed=canary.requests)
+        verdict = decide_step(
+            canary.plan,
+            self.declaration.rollout.guardrail,
+            step_index=canary.step,
+            elapsed_seconds=(at - canary.since).total_seconds(),
+            metrics=seen,
+        )
+        told = [reason.sentence for reason in verdict.reasons]
+        if verdict.decision == "hold":
+            return "hold", timedelta(seconds=verdict.wait_seconds), told
+        if verdict.decision == "advance":
+            canary.step, canary.since, canary.requests = canary.step + 1, at, 0
+            canary.percent = canary.plan.step(canary.step).percent
+            return "advance", self.next_look(), told
+        if verdict.decision == "promote":
+            self.champion = canary.candidate
+        self.canary = None
+        return verdict.decision, None, told
+
+    def _fill(self, places: np.ndarray, by: Serving) -> None:
+        if not len(places):
+            return
+        raw = self._raw(by, places)
+        served = Calibration.from_text(by.calibration).apply(raw) if by.calibration else raw
+        self.answers.version[places], self.answers.raw[places], self.answers.served[places] = by.version, raw, served
+
+    def _raw(self, by: Serving, places: np.ndarray) -> np.ndarray:
+        """A model is asked about all rows that lie ahead at once, when it answers for the first time."""
+        if by.version not in self._scores:
+            ahead = np.arange(places[0], len(self.rows.frame))
+            known = np.full(len(self.rows.frame), np.nan)
+            known[ahead] = by.model.score(ahead)
+            self._scores[by.version] = known
+        return self._scores[by.version][places]

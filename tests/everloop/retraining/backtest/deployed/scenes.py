@@ -1,0 +1,156 @@
+"""A history of a few weeks, and jobs that train nothing: models whose scores are a feature of the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from everloop.dataset.snapshot import SnapshotParts
+from everloop.evaluation.metrics import estimate
+from everloop.evaluation.refit_report import RefitReport, ScoreDifference
+from everloop.evaluation.report import Latency, ParityFacts, ProbeFacts, Report
+from everloop.evaluation.significance import class_counts, metric_value, paired_difference
+from everloop.model_file import ModelDeclaration
+from everloop.monitoring.build import build_reference, complete_reference
+from everloop.retraining.backtest.deployed.training import Evaluated, Model, Refitted, Serving, TrainingFailedError
+from tests.helpers.declarations import binary_document, declare
+
+BEGIN = datetime(2013, 3, 1, tzinfo=UTC)
+HISTORY_DAYS, DAYS, ROWS_A_DAY = 30, 40, 60
+
+
+def declaration(**changes: Any) -> ModelDeclaration:
+    """Trained again every ten days where nothing else is asked for."""
+    document = binary_document(
+        data={"label_lag_hours": 8, "split": {"test_days": 7}},
+        gate={"policy": "not_worse", "margin": 0.5, "confidence": 0.8, "minimum_test_rows": 50},
+        monitoring={"schedule": "cron(0 10 * * ? *)", "minimum_rows": 30},
+        rollout={"guardrail": {"max_error_rate": 0.02, "max_p99_latency_ms": 800, "minimum_requests": 2}},
+        retraining={"quality": None, "schedule_days": 10, "cooldown_days": 7, "quota": {"runs": 9, "days": 60}},
+    )
+    for section, value in changes.items():
+        document[section] = {**document[section], **value} if isinstance(value, dict) else value
+    return declare(document)
+
+
+def history(days: int = HISTORY_DAYS + DAYS, seed: int = 0) -> pd.DataFrame:
+    """Lake rows in which ``wind`` is the log odds of being late."""
+    rng = np.random.default_rng(seed)
+    count = days * ROWS_A_DAY
+    first = np.datetime64(BEGIN.replace(tzinfo=None), "ms") - np.timedelta64(HISTORY_DAYS, "D")
+    minute = np.sort(rng.integers(0, 24 * 60, (days, ROWS_A_DAY)), axis=1)
+    time = first + (np.arange(days)[:, None] * 24 * 60 + minute).reshape(-1).astype("timedelta64[m]")
+    wind = rng.normal(0, 1, count)
+    return pd.DataFrame(
+        {
+            "key": [f"k{i:06d}" for i in range(count)],
+            "time": time,
+            "label": (rng.random(count) < 1 / (1 + np.exp(-wind))).astype(float),
+            "distance": rng.integers(1, 900, count).astype(float),
+            "wind": wind,
+            "line": rng.choice(["north", "south"], count),
+            "operator": rng.choice(["a", "b"], count),
+        }
+    )
+
+
+@dataclass
+class SaidJobs:
+    """Candidates that say the log odds times the strength of their turn, the last one for all later turns.
+
+    Attributes
+    ----------
+    asked : list of tuple
+        Of each evaluation: the run, the rows it learned from and was tested on, and the champion beside it.
+    """
+
+    declaration: ModelDeclaration
+    rows: pd.DataFrame
+    strengths: list[float] = field(default_factory=lambda: [1.0])
+    fails_at: int | None = None
+    asked: list[tuple[str, int, int, int | None, str]] = field(default_factory=list)
+
+    def evaluated(self, parts: SnapshotParts, run_id: str, champion: Serving | None) -> Evaluated:
+        turn = len(self.asked)
+        standing = (None, "") if champion is None else (champion.version, champion.calibration)
+        self.asked.append((run_id, len(parts.train), len(parts.test), *standing))
+        if turn == self.fails_at:
+            raise TrainingFailedError("train.py line 3: ValueError: no luck")
+        strength = self.strengths[min(turn, len(self.strengths) - 1)]
+        test = parts.test
+        label, days = test["label"].to_numpy().astype(int), test["time"].to_numpy().astype("datetime64[D]")
+        ours = estimate("log_loss", label, said(test, strength))
+        rule = estimate("log_loss", label, np.full(len(test), label.mean()))
+        beside = None
+        if champion is not None:
+            place = self.rows.set_index("key").index.get_indexer(test["key"])
+            beside = estimate("log_loss", label, champion.model.score(place))
+        learned = str(parts.train["time"].max())
+        report = Report(
+            model=self.declaration.model,
+            run_id=run_id,
+            snapshot_hash=parts.snapshot.snapshot_hash,
+            problem_type="binary_classification",
+            rows=len(test),
+            days=len(np.unique(days)),
+            candidate={"log_loss": metric_value(ours, days)},
+            baseline={"log_loss": metric_value(rule, days)},
+            champion=None if beside is None else {"log_loss": metric_value(beside, days)},
+            champion_version=standing[0],
+            champion_rows=None if beside is None else len(test),
+            champion_learned_until=None if beside is None else learned,
+            classes=class_counts(label, days),
+            paired_baseline=paired_difference(ours, rule, days),
+            paired_champion=None if beside is None else paired_difference(ours, beside, days),
+            parity=ParityFacts(len(test), 0.0, 0),
+            probes=ProbeFacts(1, 1, 1, 1),
+            latency_ms=Latency(1.0, 1.0),
+            artifact_bytes=1000,
+            code_sha256="c0de",
+            files={"model.onnx": f"{strength}"},
+        )
+        return Evaluated(self._model(parts, strength), report, "5ha")
+
+    def refitted(self, parts: SnapshotParts, run_id: str, candidate: Evaluated) -> Refitted:
+        strength = float(candidate.report.files["model.onnx"])
+        report = RefitReport(
+            model=self.declaration.model,
+            run_id=run_id,
+            snapshot_hash=parts.snapshot.snapshot_hash,
+            report_sha256="5ha",
+            rows=len(parts.test),
+            learned_rows=len(parts.train) + len(parts.test),
+            learned_until=parts.snapshot.time_range[1],
+            difference=ScoreDifference(0.0, 0.0, 0.0, 0.0, 0.5),
+            metric="log_loss",
+            evaluated_loss=0.5,
+            refit_loss=0.5,
+            parity=ParityFacts(len(parts.test), 0.0, 0),
+            latency_ms=Latency(1.0, 1.0),
+            artifact_bytes=1000,
+            code_sha256="c0de",
+            files={},
+            evaluated_files=candidate.report.files,
+        )
+        return Refitted(self._model(parts, strength), report)
+
+    def _model(self, parts: SnapshotParts, strength: float) -> Model:
+        train, test = parts.train, parts.test
+        numbers = {f.name: train[f.name].to_numpy(np.float64) for f in self.declaration.data.numbers}
+        categories = {f.name: train[f.name].fillna("").tolist() for f in self.declaration.data.categories}
+        days = train["time"].to_numpy().astype("datetime64[D]")
+        reference = build_reference(numbers, categories, days, self.declaration)
+        days = test["time"].to_numpy().astype("datetime64[D]")
+        label = test["label"].to_numpy(np.float64)
+        reference = complete_reference(reference, said(test, strength), label, days, self.declaration)
+        return Model(reference, lambda places: said(self.rows.iloc[places], strength), Path("nowhere"))
+
+
+def said(rows: pd.DataFrame, strength: float) -> np.ndarray:
+    """What a candidate of that strength says of rows."""
+    return 1 / (1 + np.exp(-strength * rows["wind"].to_numpy(np.float64)))
