@@ -8,6 +8,7 @@ import click
 
 from everloop.cli.operations.backtest import backtest_file
 from everloop.cli.operations.backtest_advice import amount
+from everloop.cli.operations.backtest_deployed import Deployed, candidate_told, why_told
 from everloop.cli.operations.backtest_page import page
 from everloop.cli.operations.backtest_results import Backtest
 from everloop.cli.operations.backtest_shape import Knobs
@@ -42,6 +43,18 @@ from everloop.dataset.file_format import FileFormat
 )
 @click.option("--rows", type=click.IntRange(1000), default=100_000, show_default=True, help="Most rows to use.")
 @click.option("--probe-rows", type=click.IntRange(100), default=5_000, show_default=True, help="Most rows of a probe.")
+@click.option(
+    "--deployed/--no-deployed",
+    default=True,
+    show_default=True,
+    help="Live through the history as deployed, beside the policies.",
+)
+@click.option(
+    "--request-rows",
+    type=click.IntRange(1),
+    help="Most rows of an hour that are asked about together: canaries are judged by requests. [serving.max_rows]",
+)
+@click.option("--no-recalibration", is_flag=True, help="Live through it without, whatever is declared.")
 @click.option("--skip-refused", is_flag=True, help="Leave bad rows out.")
 @file_format_options()
 @models_directory_option
@@ -58,6 +71,9 @@ def backtest(
     threshold: float | None,
     rows: int,
     probe_rows: int,
+    deployed: bool,
+    request_rows: int | None,
+    no_recalibration: bool,
     skip_refused: bool,
     file_format: FileFormat,
     models_directory: Path,
@@ -67,12 +83,25 @@ def backtest(
 
     It needs a file of past rows, and no cloud. The file is cut into windows. The model's own program is trained at the
     start of each, and every model answers all later windows. Each policy of retraining then walks through the history,
-    with and without daily recalibration. The newest third of the windows is held back: what is recommended was chosen
-    without it.
+    with and without daily recalibration. Beside them the loop is lived through as it is deployed, day by day, by the
+    declaration as it stands and with what is recommended. The newest third of the windows is held back: what is
+    recommended was chosen without it.
     """
     output = Output(as_json)
     declaration = find_declaration(model, models_directory)
-    knobs = Knobs(window_days, history_days, test_days, cooldown_days, retraining_cost, threshold, rows, probe_rows)
+    knobs = Knobs(
+        window_days,
+        history_days,
+        test_days,
+        cooldown_days,
+        retraining_cost,
+        threshold,
+        most_rows=rows,
+        probe_rows=probe_rows,
+        deployed=deployed,
+        recalibration=False if no_recalibration else None,
+        request_rows=request_rows,
+    )
     found = backtest_file(
         declaration,
         models_directory / model,
@@ -109,6 +138,8 @@ def _tell(output: Output, found: Backtest) -> None:
                 for r in ordered
             ],
         )
+    for loop in found.deployed:
+        _tell_loop(output, loop)
     output.say("For model.yaml:")
     for line in found.recommendation.lines:
         output.say(f"  {line}")
@@ -118,6 +149,15 @@ def _tell(output: Output, found: Backtest) -> None:
     for sentence in found.not_known:
         output.say(f"- {sentence}")
     output.say(f"{found.model}: {found.seconds:.0f} s")
+
+
+def _tell_loop(output: Output, loop: Deployed) -> None:
+    output.table(
+        f"{loop.policy}, as deployed: {loop.windows} windows watched, {loop.calibrations} calibrations, "
+        f"loss {loop.metric:.4f} as served, {loop.raw_metric:.4f} as the models said",
+        ["training", "asked for by", "candidate", "why"],
+        [(run.at[:10], run.trigger, candidate_told(run), why_told(run)) for run in loop.runs],
+    )
 
 
 def _scores(recalibrated: bool) -> str:

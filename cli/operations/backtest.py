@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 
 from everloop.cli.exceptions import RefusedDataError
+from everloop.cli.operations.backtest_deployed import LoopOnHistory
+from everloop.cli.operations.backtest_loops import as_deployed
 from everloop.cli.operations.backtest_results import Answers, Backtest, evaluate
 from everloop.cli.operations.backtest_shape import Knobs, Shape, cut
 from everloop.cli.operations.history import file_remedy, told
@@ -77,27 +79,34 @@ def backtest_frame(
     need_the_packages_of_jobs()
     started = time.monotonic()
     say("holding the rows against the contract")
-    rows = _labelled(declaration, frame, place)
+    every = _lake_rows(declaration, frame, place)
+    rows = every[every["label"].notna()].reset_index(drop=True)
     taken = _sample(rows, knobs.most_rows, declaration.training.seed)
     shape = cut(declaration, rows, len(taken), knobs, place)
     say(
         f"{shape.windows} windows of {shape.window_days} days from {shape.date(0)} on, "
         f"{shape.rows_taken:,} of {shape.rows:,} labelled rows"
     )
-    answers = _train(model_folder, taken, shape, knobs, say)
-    say("walking through the policies")
-    found = evaluate(declaration, taken, shape, answers, knobs)
+    with tempfile.TemporaryDirectory(prefix="everloop-backtest-") as scratch:
+        folder = Path(scratch)
+        code = unpack_code(model_folder, folder / "code")
+        answers = _train(code, folder, taken, shape, knobs, say)
+        say("walking through the policies")
+        found, ground = evaluate(declaration, taken, shape, answers, knobs)
+        if knobs.deployed:
+            history = LoopOnHistory(every, shape, code, folder, say, knobs.request_rows)
+            found = as_deployed(found, ground, declaration, history, knobs)
     return replace(found, seconds=round(time.monotonic() - started, 1))
 
 
-def _labelled(declaration: ModelDeclaration, frame: pd.DataFrame, place: str) -> pd.DataFrame:
+def _lake_rows(declaration: ModelDeclaration, frame: pd.DataFrame, place: str) -> pd.DataFrame:
+    """The accepted rows as the lake has them, those without a label among them."""
     check = check_history(frame, declaration, datetime.now(UTC))
     if check.violations:
         remedy = "mend the file, or the declaration, or leave the bad rows out: --skip-refused"
         raise RefusedDataError(f"{place} breaks the data contract\n{told(check)}", remedy)
     rows = to_lake_frame(check.accepted, declaration)
-    rows = rows[rows["label"].notna()].reset_index(drop=True)
-    if rows.empty:
+    if rows["label"].isna().all():
         raise RefusedDataError(f"{place} has no labelled row", "bring a file with outcomes")
     return rows
 
@@ -109,29 +118,28 @@ def _sample(rows: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
     return rows.iloc[chosen].reset_index(drop=True)
 
 
-def _train(model_folder: Path, rows: pd.DataFrame, shape: Shape, knobs: Knobs, say: Callable[[str], None]) -> Answers:
-    with tempfile.TemporaryDirectory(prefix="everloop-backtest-") as scratch:
-        folder = Path(scratch)
-        code = unpack_code(model_folder, folder / "code")
-        (folder / "rows").mkdir()
-        (folder / "rows" / "part-0.parquet").write_bytes(parquet_bytes(rows))
-        options = {
-            "rows": folder / "rows",
-            "output": folder / "output",
-            "history-days": shape.history_days,
-            "window-days": shape.window_days,
-            "lag-days": shape.lag_days,
-            "test-days": shape.test_days,
-            "probe-rows": knobs.probe_rows,
-        }
-        arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-        command = [sys.executable, "-m", "everloop.training.backtest", *arguments]
-        lines, status = run_job(command, code, {"PYTHONPATH": code}, say)
-        if status:
-            raise TrialFailedError(
-                f"the training failed: {told_failure(folder / 'output' / 'failure', lines)}",
-                "mend the script or the declaration; `everloop try` trains one model in the same way",
-            )
-        with np.load(folder / "output" / "scores.npz") as kept:
-            timeline = Timeline(kept["target"], kept["day"], shape.history_days, shape.window_days, shape.lag_days)
-            return Answers(timeline, kept["model"], kept["probe"])
+def _train(
+    code: Path, folder: Path, rows: pd.DataFrame, shape: Shape, knobs: Knobs, say: Callable[[str], None]
+) -> Answers:
+    (folder / "rows").mkdir()
+    (folder / "rows" / "part-0.parquet").write_bytes(parquet_bytes(rows))
+    options = {
+        "rows": folder / "rows",
+        "output": folder / "output",
+        "history-days": shape.history_days,
+        "window-days": shape.window_days,
+        "lag-days": shape.lag_days,
+        "test-days": shape.test_days,
+        "probe-rows": knobs.probe_rows,
+    }
+    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "everloop.training.backtest", *arguments]
+    lines, status = run_job(command, code, {"PYTHONPATH": code}, say)
+    if status:
+        raise TrialFailedError(
+            f"the training failed: {told_failure(folder / 'output' / 'failure', lines)}",
+            "mend the script or the declaration; `everloop try` trains one model in the same way",
+        )
+    with np.load(folder / "output" / "scores.npz") as kept:
+        timeline = Timeline(kept["target"], kept["day"], shape.history_days, shape.window_days, shape.lag_days)
+        return Answers(timeline, kept["model"], kept["probe"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from everloop.cli.operations.backtest_shape import Knobs, Shape
@@ -47,10 +47,14 @@ class PolicyResult:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What to write into ``model.yaml``, why, and how sure that is."""
+    """What to write into ``model.yaml``, why, and how sure that is.
+
+    ``settings`` are what the lines say of ``retraining``, by name.
+    """
 
     lines: tuple[str, ...]
     reasons: tuple[str, ...]
+    settings: Mapping[str, float | None]
 
 
 THOUSAND = 1000
@@ -110,7 +114,8 @@ def recommend(
             f"By problem.value, {best:.2f} is the threshold that costs least; all money here is counted with "
             f"{threshold:g}. See what it would change: --threshold {best:.2f}."
         )
-    return Recommendation(_lines(declaration, days), tuple(reasons))
+    settings = _settings(declaration, days)
+    return Recommendation(_lines(settings), tuple(reasons), settings)
 
 
 def _is_schedule(policy: str) -> bool:
@@ -124,11 +129,16 @@ def _schedule_days(policy: str, shape: Shape) -> int | None:
     return shape.window_days * (1 if policy == "always" else int(policy.split()[1]))
 
 
-def _lines(declaration: ModelDeclaration, days: int | None) -> tuple[str, ...]:
+def _settings(declaration: ModelDeclaration, days: int | None) -> dict[str, float | None]:
     if days is None:
+        return {"schedule_days": None}
+    return {"schedule_days": days, "cooldown_days": min(declaration.retraining.cooldown_days, days)}
+
+
+def _lines(settings: Mapping[str, float | None]) -> tuple[str, ...]:
+    if settings["schedule_days"] is None:
         return ("retraining:", "  # without schedule_days: no schedule paid on this history")
-    cooldown = min(declaration.retraining.cooldown_days, days)
-    return "retraining:", f"  schedule_days: {days}", f"  cooldown_days: {cooldown:g}"
+    return ("retraining:", *(f"  {name}: {value:g}" for name, value in settings.items()))
 
 
 def _found(results: Sequence[PolicyResult], policy: str, recalibrated: bool) -> PolicyResult:
@@ -158,7 +168,9 @@ def not_known(declaration: ModelDeclaration, shape: Shape, knobs: Knobs) -> tupl
     """What a history can't tell."""
     told = [
         "Outcomes are those of the history. Where decisions by the model's scores change outcomes, they are not known.",
-        "Every model is taken as passing the gate, and serves from the start of its window on.",
+        "With the policies every model is taken as passing the gate, and serves from the start of its window on. Only "
+        "the loop as deployed has its gate and canaries. It lives through the history as a replay does: the rows of an "
+        "hour are asked about together, no request fails, and no time passes while a job runs.",
         f"Probes learn from at most {knobs.probe_rows:,} rows; what training them costs is not counted.",
     ]
     if shape.rows_taken < shape.rows:

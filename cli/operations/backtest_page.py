@@ -7,9 +7,11 @@ import math
 from collections.abc import Iterable, Sequence
 
 from everloop.cli.operations.backtest_advice import PolicyResult, amount
+from everloop.cli.operations.backtest_deployed import THIS_ONE, Deployed, candidate_told, why_told
 from everloop.cli.operations.backtest_results import Backtest
 from everloop.shown import visible
 
+THIS_ONE_COLOUR = "#7a3fb0"
 CURVES = {
     "frozen": ("the first model, frozen", "#8a8a8a"),
     "retrained": ("retrained at every window, not recalibrated", "#c46a00"),
@@ -25,7 +27,10 @@ table { border-collapse: collapse; font-size: .9rem; } th, td { padding: .2rem .
 th:first-child, td:first-child { text-align: left; } tr:nth-child(even) { background: #f3f5f7; }
 pre { background: #f3f5f7; padding: .7rem 1rem; } svg { max-width: 100%; height: auto; }
 svg text { font: 12px system-ui, sans-serif; fill: #333; }
-tr.best td { font-weight: 600; }
+tr.best td { font-weight: 600; } tr.deployed td:first-child { color: #7a3fb0; }
+.wide { overflow-x: auto; } .wide svg { min-width: 40rem; } table.runs td { text-align: left; vertical-align: top; }
+table.runs td:last-child { min-width: 18rem; }
+@media (max-width: 40rem) { body { margin: 1rem auto; } th, td { padding: .2rem .4rem; } pre { overflow-x: auto; } }
 """
 
 
@@ -44,6 +49,7 @@ def page(found: Backtest) -> str:
         _list(found.recommendation.reasons),
         f"<h2>Loss by window ({_text(found.metric)}, lower is better)</h2>",
         curves(found),
+        *(part for loop in found.deployed for part in loop_told(loop)),
         f"<h2>Cost by policy ({_text(found.unit)}), in excess of a model that is always new and recalibrated</h2>",
         bars(found.policies),
         "<h2>All policies</h2>",
@@ -53,13 +59,33 @@ def page(found: Backtest) -> str:
     ]
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_text(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
     )
 
 
+def loop_told(loop: Deployed) -> list[str]:
+    """What the loop did as it is deployed: its trainings, each with its cause and what became of the candidate."""
+    rows = "".join(
+        f"<tr>{_cells('td', [run.at[:10], run.trigger, candidate_told(run), why_told(run)])}</tr>" for run in loop.runs
+    )
+    held = ", ".join(f"{days} by {what.replace('_', ' ')}" for what, days in loop.held_back.items())
+    return [
+        f"<h2>As deployed: {_text(loop.policy)}</h2>",
+        f"<p>{loop.windows} windows were watched and {loop.calibrations} calibrations published. The loss of a row is "
+        f"{loop.metric:.4f} as served, {loop.raw_metric:.4f} as the models said."
+        f"{f' A cause was held back in these windows: {_text(held)}.' if held else ''}</p>",
+        '<div class="wide"><table class="runs">'
+        f"<tr>{_cells('th', ['training', 'asked for by', 'candidate', 'why'])}</tr>{rows}</table></div>",
+    ]
+
+
 def curves(found: Backtest) -> str:
-    """Three curves over the windows; where the chosen policy trained is marked, and so is the part held back."""
-    values = [v for name in CURVES for v in found.curves[name] if math.isfinite(v)]
+    """Curves over the windows; where the chosen policy trained is marked, and so is the part held back."""
+    lines = {name: found.curves[name] for name in CURVES}
+    if found.deployed:
+        lines[THIS_ONE] = list(found.deployed[0].curve)
+    values = [v for line in lines.values() for v in line if math.isfinite(v)]
     low, high = _range(values)
     windows = found.shape.windows
     plot = WIDTH - LEFT - 10
@@ -92,20 +118,25 @@ def curves(found: Backtest) -> str:
             f'<line x1="{place:.1f}" x2="{place:.1f}" y1="10" y2="{HEIGHT - BOTTOM}" stroke="#1b8a3a" '
             'stroke-dasharray="3 3"/>'
         )
-    for name, (_, colour) in CURVES.items():
-        drawn.append(_path([(x(w), y(v)) for w, v in enumerate(found.curves[name]) if math.isfinite(v)], colour))
+    for name, line in lines.items():
+        colour = CURVES[name][1] if name in CURVES else THIS_ONE_COLOUR
+        drawn.append(_path([(x(w), y(v)) for w, v in enumerate(line) if math.isfinite(v)], colour))
     legend = [(label, colour) for label, colour in CURVES.values()]
     legend[-1] = (
         f"the policy {found.judgement.chosen!r}, recalibrated daily (it trains at the green lines)",
         legend[-1][1],
     )
+    if found.deployed:
+        legend.append((f"{THIS_ONE}, as deployed", THIS_ONE_COLOUR))
     return _svg(WIDTH, HEIGHT, drawn) + _legend(legend)
 
 
 def bars(policies: Sequence[PolicyResult]) -> str:
     """Excess cost by policy, cheapest first: dark with recalibration, light without."""
-    ordered = sorted((p for p in policies if p.recalibrated), key=lambda p: p.excess)
-    without = {p.policy: p for p in policies if not p.recalibrated}
+    told = {(p.policy, p.recalibrated): p for p in policies}
+    # The loop as deployed is one or the other.
+    best = {p.policy: told.get((p.policy, True), p) for p in policies}
+    ordered = sorted(best.values(), key=lambda p: p.excess)
     most = max([p.excess for p in policies] + [1e-12])
     least = min([p.excess for p in policies] + [0.0])
     left, plot = 240, WIDTH - 240 - 80
@@ -114,14 +145,13 @@ def bars(policies: Sequence[PolicyResult]) -> str:
     for row, policy in enumerate(ordered):
         top = row * BAR
         drawn.append(f'<text x="{left - 8}" y="{top + 15}" text-anchor="end">{_text(policy.policy)}</text>')
-        for excess, colour, place in (
-            (without[policy.policy].excess, "#b9cfe6", top + 11),
-            (policy.excess, "#1466b8", top + 3),
-        ):
-            width = plot * excess / (most - least)
+        both = [told[policy.policy, which] for which in (False, True) if (policy.policy, which) in told]
+        for each in both:
+            colour, place = ("#1466b8", top + 3) if each.recalibrated else ("#b9cfe6", top + 11)
+            width = plot * each.excess / (most - least)
             start = min(zero, zero + width)
             drawn.append(f'<rect x="{start:.1f}" y="{place}" width="{abs(width):.1f}" height="8" fill="{colour}"/>')
-        longer = max(policy.excess, without[policy.policy].excess, 0.0)
+        longer = max(*(each.excess for each in both), 0.0)
         drawn.append(
             f'<text x="{zero + plot * longer / (most - least) + 6:.1f}" y="{top + 14}">{amount(policy.excess)}</text>'
         )
@@ -132,13 +162,14 @@ def bars(policies: Sequence[PolicyResult]) -> str:
 
 def _table(found: Backtest) -> str:
     head = ["policy", "recalibrated", "retrainings", found.metric, f"cost, {found.unit}", "over hindsight", "held back"]
-    lines = []
+    lines, loops = [], {loop.policy for loop in found.deployed}
     for p in sorted(found.policies, key=lambda p: p.cost):
         ratio = "" if p.over_hindsight is None else f"{p.over_hindsight:.2f}"
         cells = [p.policy, "yes" if p.recalibrated else "no", str(p.retrainings), f"{p.metric:.4f}", amount(p.cost)]
         kind = ' class="best"' if p.recalibrated and p.policy == found.judgement.chosen else ""
+        kind = ' class="deployed"' if p.policy in loops else kind
         lines.append(f"<tr{kind}>{_cells('td', [*cells, ratio, amount(p.held_back)])}</tr>")
-    return f"<table><tr>{_cells('th', head)}</tr>{''.join(lines)}</table>"
+    return f'<div class="wide"><table><tr>{_cells("th", head)}</tr>{"".join(lines)}</table></div>'
 
 
 def _cells(kind: str, texts: Iterable[str]) -> str:
@@ -165,7 +196,8 @@ def _legend(entries: Iterable[tuple[str, str]]) -> str:
 
 
 def _svg(width: int, height: int, drawn: Iterable[str]) -> str:
-    return f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}">{"".join(drawn)}</svg>'
+    svg = f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}">{"".join(drawn)}</svg>'
+    return f'<div class="wide">{svg}</div>'
 
 
 def _list(sentences: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from everloop.cli.operations.backtest_advice import PolicyResult, Recommendation, not_known, recommend
+from everloop.cli.operations.backtest_deployed import Deployed
 from everloop.cli.operations.backtest_shape import Knobs, Shape
 from everloop.model_file import ModelDeclaration
 from everloop.recalibration.calibration import Kind
@@ -43,6 +44,8 @@ class Backtest:
         policy, recalibrated).
     judgement : Judgement
         On recalibrated scores.
+    deployed : tuple of Deployed
+        The loop as it is deployed: by the declaration as it stands, and with what is recommended.
     """
 
     model: str
@@ -56,6 +59,7 @@ class Backtest:
     judgement: Judgement
     recommendation: Recommendation
     not_known: tuple[str, ...]
+    deployed: tuple[Deployed, ...] = ()
     seconds: float = 0.0
 
 
@@ -68,9 +72,31 @@ class Answers:
     probe: np.ndarray
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What the policies were compared on, for whatever is compared with them.
+
+    Attributes
+    ----------
+    walks : list of Walk
+        Of recalibrated scores.
+    cost : float
+        Of a retraining.
+    fresh : float
+        What the reference costs over all windows.
+    best_excess : float
+        Of the hindsight optimum.
+    """
+
+    walks: list[Walk]
+    cost: float
+    fresh: float
+    best_excess: float
+
+
 def evaluate(
     declaration: ModelDeclaration, rows: pd.DataFrame, shape: Shape, answers: Answers, knobs: Knobs
-) -> Backtest:
+) -> tuple[Backtest, Ground]:
     """Walk all policies through what the models answered, and say what that tells.
 
     Parameters
@@ -85,7 +111,7 @@ def evaluate(
     probe_served = served if answers.probe is answers.model else recalibrated(line, answers.probe, kind)
     count = line.rows_by_day[line.history_days :].sum()
     money = prices_decisions(declaration)
-    threshold = _threshold(declaration, knobs)
+    threshold = acting_threshold(declaration, knobs)
     if money:
         scale = shape.rows / shape.rows_taken
 
@@ -127,7 +153,7 @@ def evaluate(
         "chosen": _means(lossy[True].by_window[list(chosen.serving), np.arange(line.windows)], per_row, metric),
     }
     results = tuple(_results(walks, lossy, cost, int(count), metric, judgement))
-    return Backtest(
+    found = Backtest(
         model=declaration.model,
         shape=shape,
         metric=metric,
@@ -140,13 +166,14 @@ def evaluate(
         recommendation=recommend(declaration, shape, walks[True], judgement, cost, unit, results, threshold),
         not_known=not_known(declaration, shape, knobs),
     )
+    return found, Ground(walks[True], cost, float(fresh.sum()), walks[True][-1].cost)
 
 
 def _is_classification(declaration: ModelDeclaration) -> bool:
     return declaration.problem.type == "binary_classification"
 
 
-def _threshold(declaration: ModelDeclaration, knobs: Knobs) -> float | None:
+def acting_threshold(declaration: ModelDeclaration, knobs: Knobs) -> float | None:
     """The probability from which a classification acts; None for a regression."""
     if not _is_classification(declaration):
         return None
@@ -173,6 +200,11 @@ def _mean(total: float, rows: int, metric: str) -> float:
     return math.sqrt(total / rows) if metric == "rmse" else total / rows
 
 
+def over_hindsight(excess: float, best: float, cost: float) -> float | None:
+    """An excess over that of the hindsight optimum; None where that pays next to nothing."""
+    return excess / best if best > 0.3 * cost else None
+
+
 def _results(
     walks: dict[bool, list[Walk]],
     lossy: dict[bool, LossTable],
@@ -196,7 +228,7 @@ def _results(
                     metric=_mean(float(loss), rows, metric),
                     cost=float(each.loss.sum()) + cost * each.retrainings,
                     excess=each.cost,
-                    over_hindsight=each.cost / best if best > 0.3 * cost else None,
+                    over_hindsight=over_hindsight(each.cost, best, cost),
                     held_back=float(late),
                 )
             )

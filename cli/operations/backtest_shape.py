@@ -29,6 +29,12 @@ class Knobs:
         The probability from which a classification acts, where money is counted.
     most_rows, probe_rows : int
         At most so many rows are taken from the file, and a probe learns from at most so many.
+    deployed : bool
+        Whether the loop is lived through as it is deployed, beside the policies.
+    recalibration : bool, optional
+        False counts with none, whatever is declared.
+    request_rows : int, optional
+        At most so many rows of an hour are asked about together: a canary is judged by requests.
     """
 
     window_days: int | None = None
@@ -39,6 +45,9 @@ class Knobs:
     threshold: float | None = None
     most_rows: int = 100_000
     probe_rows: int = 5_000
+    deployed: bool = True
+    recalibration: bool | None = None
+    request_rows: int | None = None
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ def changing(declaration: ModelDeclaration, change_day: int | None) -> pd.DataFr
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    write_model(folder, binary_document(problem={"value": VALUE}))
+    gate = {"policy": "not_worse", "margin": 0.05, "confidence": 0.8}
+    write_model(folder, binary_document(problem={"value": VALUE}, gate=gate, retraining={"schedule_days": 15}))
     (folder / "late_train" / "train.py").write_text(CLASSIFIER, encoding="utf-8")
     return folder
 
@@ -55,7 +56,8 @@ def ran(models: Path, model: str, *arguments: Any) -> Result:
 def found(models: Path, history: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
     """The document and the page of one backtest."""
     html = tmp_path_factory.mktemp("page") / "page.html"
-    knobs = ["--history-days", 15, "--window-days", 3, "--retraining-cost", 50, "--html", html, "--json"]
+    knobs = ["--history-days", 15, "--window-days", 3, "--retraining-cost", 50, "--request-rows", 1]
+    knobs += ["--html", html, "--json"]
     ended = ran(models, "late_train", "--data", history, *knobs)
     assert ended.exit_code == 0, ended.output
     return json.loads(ended.stdout), html.read_text(encoding="utf-8")
@@ -118,15 +120,55 @@ def test_the_page_needs_nothing_beside_it(found: tuple[dict[str, Any], str]) -> 
     assert len(pictures) == 2
     curves, bars = (ElementTree.fromstring(picture) for picture in pictures)
     lines = [line.attrib["points"].split() for line in curves.iter("polyline")]
-    assert [len(points) for points in lines] == [15, 15, 15]
-    # AND every policy has a bar with and without recalibration
+    assert [len(points) for points in lines] == [15, 15, 15, 15]
+    # AND every policy has a bar with and without recalibration, the loop as deployed one
     assert len(list(bars.iter("rect"))) == len(document["policies"])
     for reason in document["recommendation"]["reasons"]:
         assert reason.split("(")[0].replace("'", "&#x27;") in html
 
 
+def test_the_declaration_is_lived_through_as_it_is_deployed(found: tuple[dict[str, Any], str]) -> None:
+    document, html = found
+    this_one = document["deployed"][0]
+    assert this_one["policy"] == "this one"
+    first, *later = this_one["runs"]
+    assert (first["at"], first["trigger"], first["version"]) == ("2013-01-16T00:00:00Z", "first", 1)
+    assert first["promoted_at"] == first["at"]
+    # THEN a training starts with the first window that is due, and the next as long after it
+    assert [(run["at"][:10], run["trigger"]) for run in later] == [
+        ("2013-01-31", "schedule"),
+        ("2013-02-15", "schedule"),
+    ]
+    assert all("one every 15 days is declared" in run["reason"] for run in later)
+    assert {run["verdict"] for run in later} == {"pass", "fail"}
+    for run in later:
+        assert bool(run["against"]) == (run["verdict"] == "fail")
+        assert run["at"][:10] in html
+    # AND each training costs, whatever the gate says of it
+    told = policy(document, "this one")
+    assert told["retrainings"] == len(later)
+    assert told["metric"] == this_one["metric"] < this_one["raw_metric"]
+    assert len(this_one["curve"]) == 15
+    assert any("Lived through as deployed" in reason for reason in document["recommendation"]["reasons"])
+
+
+def test_a_first_candidate_that_does_not_serve_is_told(tmp_path: Path, history: Path) -> None:
+    write_model(tmp_path, binary_document(data={"minimum_rows": 3000}))
+    (tmp_path / "late_train" / "train.py").write_text(CLASSIFIER, encoding="utf-8")
+    ended = ran(tmp_path, "late_train", "--data", history, "--history-days", 20, "--window-days", 10, "--json")
+    assert ended.exit_code == 0, ended.output
+    document = json.loads(ended.stdout)
+    assert document["deployed"] == []
+    told = document["not_known"][0]
+    assert told.startswith(
+        "What this one would have done is not known: the first candidate of 2013-01-21 does not serve"
+    )
+    assert "at least 3000 are needed" in told
+    assert "--history-days" in told
+
+
 def test_people_get_tables_and_the_reasons(models: Path, history: Path) -> None:
-    knobs = ["--history-days", 20, "--window-days", 8, "--rows", 2000, "--probe-rows", 300]
+    knobs = ["--history-days", 20, "--window-days", 8, "--rows", 2000, "--probe-rows", 300, "--no-deployed"]
     ended = ran(models, "late_train", "--data", history, *knobs)
     assert ended.exit_code == 0, ended.output
     assert "5 windows of 8 days" in ended.output
@@ -144,19 +186,23 @@ def test_a_regression_without_prices_is_counted_in_its_loss(tmp_path: Path) -> N
     frame = changing(declaration, 35)
     file = tmp_path / "history.parquet"
     frame.to_parquet(file, index=False)
-    knobs = ["--history-days", 20, "--window-days", 5, "--json"]
+    knobs = ["--history-days", 20, "--window-days", 5, "--no-recalibration", "--json"]
     ended = ran(tmp_path, document["model"], "--data", file, *knobs)
     assert ended.exit_code == 0, ended.output
     found = json.loads(ended.stdout)
     assert found["unit"] == "mae of a window"
     assert not any(p["policy"].startswith("ADWIN") for p in found["policies"])
     assert policy(found, "investment")["metric"] <= policy(found, "never")["metric"]
+    # AND the loop is lived through without recalibration, as asked
+    this_one = found["deployed"][0]
+    assert this_one["calibrations"] == 0
+    assert this_one["metric"] == this_one["raw_metric"] == policy(found, "this one", False)["metric"]
 
 
 def test_the_threshold_that_costs_least_is_tried_with_an_option(models: Path, history: Path) -> None:
     costs, notes = [], []
     for threshold in (0.5, 0.11):
-        knobs = ["--history-days", 20, "--window-days", 8, "--threshold", threshold, "--json"]
+        knobs = ["--history-days", 20, "--window-days", 8, "--threshold", threshold, "--no-deployed", "--json"]
         ended = ran(models, "late_train", "--data", history, *knobs)
         assert ended.exit_code == 0, ended.output
         document = json.loads(ended.stdout)
@@ -178,6 +224,6 @@ def test_a_program_that_fails_is_told_with_its_line(models: Path, history: Path,
     (tmp_path / "late_train" / "train.py").write_text(
         "def train(features, target, *, seed, parameters):\n    raise ValueError('no luck')\n", encoding="utf-8"
     )
-    ended = ran(tmp_path, "late_train", "--data", history, "--history-days", 20, "--window-days", 8)
+    ended = ran(tmp_path, "late_train", "--data", history, "--history-days", 20, "--window-days", 8, "--no-deployed")
     assert ended.exit_code != 0
     assert "train.py line 2: ValueError: no luck" in str(ended.exception)

@@ -27,9 +27,13 @@ from everloop.retraining.backtest.deployed.runs import carry_out
 from everloop.retraining.backtest.deployed.traffic import EvenRouter, Router, Traffic
 from everloop.retraining.backtest.deployed.training import Jobs, Serving
 from everloop.retraining.requests import RetrainingRequest
+from everloop.shown import shortened
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
+
+LONGEST_CAUSE = 400
+"""Characters of what a failed run says, in a sentence."""
 
 FIRST = "first"
 """The kind of trigger of the training for the first champion."""
@@ -215,7 +219,7 @@ class _Loop:
 def told(run: Run) -> str:
     """How a run ended up to its rollout, in a sentence."""
     if run.verdict is None:
-        return f"failed: {(run.cause or '').splitlines()[0] if run.cause else 'without a cause'}"
+        return f"failed: {shortened(' '.join((run.cause or 'without a cause').split()), LONGEST_CAUSE)}"
     if run.verdict == "pass":
         return f"version {run.version} passed the gate"
     why = next((r["sentence"] for r in run.gate_reasons if not r.get("passed")), "")

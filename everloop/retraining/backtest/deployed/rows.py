@@ -45,7 +45,9 @@ class LoopRows:
     begin: datetime
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, declaration: ModelDeclaration, begin: datetime) -> LoopRows:
+    def of(
+        cls, frame: pd.DataFrame, declaration: ModelDeclaration, begin: datetime, *, request_rows: int | None = None
+    ) -> LoopRows:
         """The rows of a history as a replay lives through them.
 
         A label that was not known at the begin never comes to history. Those of a day come together, once the day and
@@ -55,6 +57,8 @@ class LoopRows:
         ----------
         frame : pandas.DataFrame
             Lake columns, ordered by time.
+        request_rows : int, optional
+            At most so many rows of an hour are asked about together; as many as a request takes, where not given.
         """
         lag = np.timedelta64(timedelta(hours=declaration.data.label_lag_hours))
         cut, time = instant(begin), frame["time"].to_numpy().astype("datetime64[ms]")
@@ -64,7 +68,8 @@ class LoopRows:
         late = ~asked & (time + lag > cut)
         known[np.isnan(label) | late] = np.datetime64("NaT")
         hours = np.where(asked, time.astype("datetime64[h]").astype("datetime64[ms]"), time)
-        request = np.where(asked, _requests(hours, declaration.serving.max_rows), -1)
+        most = min(request_rows or declaration.serving.max_rows, declaration.serving.max_rows)
+        request = np.where(asked, _requests(hours, most), -1)
         moved = frame.assign(time=hours, label=np.where(np.isnat(known), np.nan, label))
         order = np.lexsort([moved["key"].to_numpy().astype(str), hours])
         return cls(moved.iloc[order].reset_index(drop=True), known[order], request[order], begin)

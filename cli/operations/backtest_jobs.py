@@ -1,0 +1,116 @@
+"""The jobs of a backtested loop: the deployed programs as processes of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from everloop.cli.operations.trial import run_job, told_failure
+from everloop.dataset.lake import parquet_bytes
+from everloop.dataset.snapshot import SnapshotParts
+from everloop.evaluation.refit_report import RefitReport
+from everloop.evaluation.report import Report
+from everloop.manifest import CONTRACT, MODEL, PROFILE, REFIT
+from everloop.monitoring.reference import Reference
+from everloop.retraining.backtest.deployed.training import (
+    Evaluated,
+    Model,
+    Refitted,
+    Serving,
+    TrainingFailedError,
+)
+from everloop.serving.contract import ServingContract
+from everloop.serving.scorer import Scorer
+
+BATCH = 20_000
+"""Rows that are scored at once."""
+
+PROGRAM = "everloop.training.backtest_candidate"
+
+
+@dataclass
+class JobsHere:
+    """Trains in the unpacked code archive ``code``, and keeps what comes of it below ``folder``.
+
+    The same snapshot is trained on once: a run that finds it made already takes what is there.
+
+    Attributes
+    ----------
+    rows : pandas.DataFrame
+        The history's, in the order in which models are asked about them.
+    """
+
+    code: Path
+    folder: Path
+    rows: pd.DataFrame
+    say: Callable[[str], None]
+    made: dict[tuple[str, ...], Path] = field(default_factory=dict)
+
+    def evaluated(self, parts: SnapshotParts, run_id: str, champion: Serving | None) -> Evaluated:
+        """See :class:`everloop.retraining.backtest.deployed.training.Jobs`."""
+        beside = [] if champion is None else [
+            "--champion", str(champion.model.folder), "--champion-version", str(champion.version)
+        ]  # fmt: skip
+        output = self._run(parts, run_id, "evaluated", beside)
+        content = (output / "report.json").read_bytes()
+        return Evaluated(self._model(output), Report.from_json(content), hashlib.sha256(content).hexdigest())
+
+    def refitted(self, parts: SnapshotParts, run_id: str, candidate: Evaluated) -> Refitted:
+        """See :class:`everloop.retraining.backtest.deployed.training.Jobs`."""
+        output = self._run(parts, run_id, "refitted", ["--evaluated", str(candidate.model.folder)])
+        return Refitted(self._model(output), RefitReport.from_json((output / REFIT).read_bytes()))
+
+    def _run(self, parts: SnapshotParts, run_id: str, what: str, options: list[str]) -> Path:
+        place = parts.snapshot.snapshot_hash, run_id, what, *options
+        if place in self.made:
+            return self.made[place]
+        data, output = self._stored(parts), self.folder / f"{what}-{len(self.made)}"
+        arguments = {
+            "train": data / "train",
+            "test": data / "test",
+            "test-features": data / "test_features",
+            "output": output,
+            "run-id": run_id,
+            "snapshot-hash": parts.snapshot.snapshot_hash,
+        }
+        given = [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
+        command = [sys.executable, "-m", PROGRAM, *given, *options]
+        lines, status = run_job(command, self.code, {"PYTHONPATH": self.code}, self.say)
+        if status:
+            raise TrainingFailedError(told_failure(output / "failure", lines))
+        self.made[place] = output
+        return output
+
+    def _stored(self, parts: SnapshotParts) -> Path:
+        """The snapshot's files; those of the one before go."""
+        target = self.folder / "snapshot"
+        stamp = target / "hash"
+        if stamp.is_file() and stamp.read_text() == parts.snapshot.snapshot_hash:
+            return target
+        tables = {"train": parts.train, "test": parts.test, "test_features": parts.test_features}
+        for name, table in tables.items():
+            (target / name).mkdir(parents=True, exist_ok=True)
+            (target / name / "part-0.parquet").write_bytes(parquet_bytes(table))
+        stamp.write_text(parts.snapshot.snapshot_hash)
+        return target
+
+    def _model(self, folder: Path) -> Model:
+        contract = ServingContract.from_json((folder / CONTRACT).read_bytes())
+        scorer = Scorer.from_bytes((folder / MODEL).read_bytes(), contract)
+        reference = Reference.from_json((folder / PROFILE).read_bytes())
+        return Model(reference, partial(_scores, scorer, contract, self.rows), folder)
+
+
+def _scores(scorer: Scorer, contract: ServingContract, rows: pd.DataFrame, places: np.ndarray) -> np.ndarray:
+    asked = rows.iloc[places]
+    num = asked[[field.name for field in contract.numbers]].to_numpy(np.float64)
+    cat = asked[[field.name for field in contract.categories]].fillna("").to_numpy(object)
+    parts = [scorer.score(num[at : at + BATCH], cat[at : at + BATCH]) for at in range(0, len(places), BATCH)]
+    return np.concatenate(parts)

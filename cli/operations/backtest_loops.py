@@ -1,0 +1,119 @@
+"""The loop as deployed beside a backtest's policies: the declaration as it stands, and with what is recommended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from everloop.cli.operations.backtest_advice import PolicyResult, amount
+from everloop.cli.operations.backtest_deployed import (
+    AS_RECOMMENDED,
+    THIS_ONE,
+    Deployed,
+    LoopOnHistory,
+    NotLivedThroughError,
+    deployed,
+    with_knobs,
+)
+from everloop.cli.operations.backtest_results import Backtest, Ground, acting_threshold, over_hindsight
+from everloop.cli.operations.backtest_shape import Knobs
+from everloop.model_file import ModelDeclaration
+from everloop.retraining.backtest.judgement import judge
+from everloop.retraining.backtest.losses import row_losses
+from everloop.retraining.backtest.money import prices_decisions, row_costs
+from everloop.retraining.backtest.walk import Walk
+
+
+def as_deployed(
+    found: Backtest, ground: Ground, declaration: ModelDeclaration, history: LoopOnHistory, knobs: Knobs
+) -> Backtest:
+    """The backtest with the loop as deployed beside its policies; where it can't be told, with the reason why."""
+    declared = with_knobs(declaration, knobs)
+    history.say("living through the history as deployed")
+    try:
+        loops = [_lived(found, ground, declared, history, knobs, THIS_ONE)]
+    except NotLivedThroughError as error:
+        sentence = f"What {THIS_ONE} would have done is not known: {error}."
+        return replace(found, not_known=(sentence, *found.not_known))
+    changed = recommended(declared, found.recommendation.settings)
+    if changed is not None:
+        # The first candidate is the same one, so it comes to serve again.
+        loops.append(_lived(found, ground, changed, history, knobs, AS_RECOMMENDED))
+    walks = [walk for _, walk in loops]
+    results = tuple(
+        _result(told, walk, ground, found.judgement.first_held_back, declared.recalibration is not None)
+        for told, walk in loops
+    )
+    reasons = (*_compared(found, ground, walks), *found.recommendation.reasons)
+    return replace(
+        found,
+        policies=(*found.policies, *results),
+        deployed=tuple(told for told, _ in loops),
+        recommendation=replace(found.recommendation, reasons=reasons),
+    )
+
+
+def recommended(declaration: ModelDeclaration, settings: Mapping[str, float | None]) -> ModelDeclaration | None:
+    """The declaration with other settings of ``retraining``; None where these are what it says already.
+
+    The quota gives way where the schedule needs more runs than it allows.
+    """
+    retraining = declaration.retraining
+    if all(getattr(retraining, name) == value for name, value in settings.items()):
+        return None
+    days, quota = settings.get("schedule_days"), retraining.quota
+    if days is not None and quota.days / days > quota.runs:
+        quota = quota.model_copy(update={"runs": math.ceil(quota.days / days) + 1})
+    return declaration.model_copy(update={"retraining": retraining.model_copy(update={**settings, "quota": quota})})
+
+
+def _lived(
+    found: Backtest, ground: Ground, declaration: ModelDeclaration, history: LoopOnHistory, knobs: Knobs, policy: str
+) -> tuple[Deployed, Walk]:
+    lived, rows = history.live(declaration, policy)
+    metric, threshold, windows = found.metric, acting_threshold(declaration, knobs), found.shape.windows
+    judged = int(((lived.answers.version > 0) & ~np.isnan(rows.label)).sum())
+
+    def costs(label: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        if prices_decisions(declaration):
+            return row_costs(label, scores, declaration.problem.value, threshold)
+        return row_losses(label, scores, metric) * (windows / judged)
+
+    return deployed(
+        lived, rows, found.shape, policy=policy, metric=metric, costs=costs, cost=ground.cost, fresh=ground.fresh
+    )
+
+
+def _result(told: Deployed, walk: Walk, ground: Ground, first_held_back: int, recalibrated: bool) -> PolicyResult:
+    late = float(walk.loss[first_held_back:].sum())
+    late += ground.cost * sum(window >= first_held_back for window in walk.retrained)
+    return PolicyResult(
+        policy=told.policy,
+        recalibrated=recalibrated,
+        retrainings=walk.retrainings,
+        metric=told.metric,
+        cost=float(walk.loss.sum()) + ground.cost * walk.retrainings,
+        excess=walk.cost,
+        over_hindsight=over_hindsight(walk.cost, ground.best_excess, ground.cost),
+        held_back=late,
+    )
+
+
+def _compared(found: Backtest, ground: Ground, walks: list[Walk]) -> list[str]:
+    """What the declaration as it stands costs beside what is recommended, in the part that was held back."""
+    if len(walks) == 1:
+        return ["model.yaml says so already: it is lived through as it stands."]
+    judged = judge([*ground.walks, *walks], ground.cost, [AS_RECOMMENDED])
+    less = judged.against[THIS_ONE]
+    sentence = (
+        f"Lived through as deployed, with its gate, canaries and labels as they come, these lines cost "
+        f"{amount(abs(less.mean))} {found.unit} a window {'less' if less.mean >= 0 else 'more'} than model.yaml as it "
+        f"stands, from {found.shape.date(judged.first_held_back)} on"
+    )
+    if less.low is None or less.high is None:
+        return [f"{sentence}; too few windows say how sure that is."]
+    sure = "more than chance" if less.low > 0 or less.high < 0 else "that may be chance, and is no reason to change it"
+    return [f"{sentence} (95% interval of what they save: {amount(less.low)} to {amount(less.high)}): {sure}."]
