@@ -28,6 +28,7 @@ from everloop.cli.options import json_option
 from everloop.cli.output import Output
 from everloop.cli.spans import parse_span
 from localcloud import daemon
+from localcloud.core.account import KINDS
 
 
 @click.group()
@@ -38,18 +39,27 @@ def local() -> None:
 @local.command(short_help="Start it, or deploy into it what changed.")
 @click.option("--port", default=DEFAULT_PORT, show_default=True, help="Where its AWS API answers.")
 @click.option("--empty", is_flag=True, help="Deploy nothing: `cdk bootstrap` and `cdk deploy` do, as on AWS.")
+@click.option(
+    "--account-kind",
+    type=click.Choice(list(KINDS)),
+    default="established",
+    show_default=True,
+    help="What it may do: a new account has small quotas.",
+)
 @json_option
-def up(port: int, empty: bool, as_json: bool) -> None:
+def up(port: int, empty: bool, account_kind: str, as_json: bool) -> None:
     """Start the local cloud, deploy the templates into it and leave it running.
 
-    Where it runs already, what changed in the project is deployed into it.
+    Where it runs already, what changed in the project is deployed into it. It can be a new account, one in which Lake
+    Formation governs the data catalogue, or one in a region without AWS's own layers: what would be refused there is
+    refused here.
     """
     output = Output(as_json)
     running = daemon.find(STATE)
     if empty:
-        running = running or start_empty(port, STATE)
+        running = running or start_empty(port, STATE, account_kind)
     elif running is None:
-        running = bring_up(port=port, state_directory=STATE, say=output.note).running
+        running = bring_up(port=port, account_kind=account_kind, state_directory=STATE, say=output.note).running
     else:
         assembly = synthesize_project(output.note)
         point_at(running)

@@ -73,6 +73,7 @@ def bring_up(
     say: Callable[[str], None],
     start_at: datetime | None = None,
     stop_with_parent: bool = False,
+    account_kind: str = "established",
     synthesize: Callable[[Callable[[str], None]], Path] | None = None,
 ) -> LocalCloud:
     """Synthesize what changed, start a local cloud and deploy the templates into it.
@@ -84,6 +85,8 @@ def bring_up(
     ----------
     say : callable
         Takes lines of progress.
+    account_kind : str
+        What the account may do: one of :data:`localcloud.core.account.KINDS`.
     synthesize : callable, optional
         Gives the assembly to deploy; this project's app, synthesized when it changed, where there is none.
 
@@ -105,6 +108,7 @@ def bring_up(
             CACHE,
             start_at,
             settings=SETTINGS,
+            account_kind=account_kind,
             stop_with_parent=stop_with_parent,
         )
         try:
@@ -123,7 +127,7 @@ def bring_up(
     return cloud
 
 
-def start_empty(port: int, state_directory: Path) -> daemon.RunningCloud:
+def start_empty(port: int, state_directory: Path, account_kind: str = "established") -> daemon.RunningCloud:
     """Start a local cloud of this project in which nothing is deployed: the CDK's command line does that.
 
     Raises
@@ -133,7 +137,7 @@ def start_empty(port: int, state_directory: Path) -> daemon.RunningCloud:
     """
     project_folder()
     shutil.rmtree(state_directory, ignore_errors=True)
-    return _started(lambda: daemon.start(port, state_directory, CACHE, settings=SETTINGS))
+    return _started(lambda: daemon.start(port, state_directory, CACHE, settings=SETTINGS, account_kind=account_kind))
 
 
 def _started(result: Callable[[], daemon.RunningCloud]) -> daemon.RunningCloud:

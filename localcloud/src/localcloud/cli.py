@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud import daemon
+from localcloud.core.account import KINDS
 
 DEFAULT_PORT = 4599
 STATE = Path(".localcloud")
@@ -38,7 +39,9 @@ def _up(options: argparse.Namespace) -> int:
     if running is None:
         _remove_what_is_left(options.state, cache)
     try:
-        running = running or daemon.start(options.port, options.state, cache, settings=options.settings)
+        running = running or daemon.start(
+            options.port, options.state, cache, settings=options.settings, account_kind=options.account_kind
+        )
         outputs = _deploy(running, options) if options.assembly is not None else {}
     except daemon.CloudNotStartedError as error:
         return _fail(str(error), "mend what the log says; where the port is taken, --port N takes another one")
@@ -126,6 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--port", type=int, default=DEFAULT_PORT, help="where its AWS API answers (%(default)s)")
     up.add_argument("--cache", type=Path, help="outlives a cloud: installed layers (in the state directory)")
     up.add_argument("--settings", type=Path, help="a TOML file with what the services are told")
+    up.add_argument(
+        "--account-kind", choices=KINDS, default="established", help="what the account may do (%(default)s)"
+    )
     up.set_defaults(command=_up)
     env = commands.add_parser("env", help="print the shell commands that point every AWS tool at it")
     env.set_defaults(command=_env)

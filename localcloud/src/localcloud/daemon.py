@@ -133,6 +133,7 @@ def start(
     start_at: datetime | None = None,
     *,
     settings: Path | None = None,
+    account_kind: str = "established",
     control_path: str = CONTROL_PATH,
     working_directory: Path | None = None,
     stop_with_parent: bool = False,
@@ -147,6 +148,8 @@ def start(
         Where a moved clock starts; real time without it.
     settings : Path, optional
         A TOML file with what the services are told (:mod:`localcloud.core.settings`).
+    account_kind : str
+        What the account may do: one of :data:`localcloud.core.account.KINDS`.
     control_path : str
         Where its control endpoints are to be.
     working_directory : Path, optional
@@ -172,7 +175,7 @@ def start(
         (state_directory / name).unlink(missing_ok=True)
     log_path = state_directory / LOG_FILE
     command = [sys.executable, "-P", "-m", "localcloud.server", "--port", str(port), "--control-path", control_path]
-    command += ["--state-directory", str(state_directory.resolve())]
+    command += ["--account-kind", account_kind, "--state-directory", str(state_directory.resolve())]
     command += ["--cache-directory", str(cache_directory.resolve())]
     if settings is not None:
         command += ["--settings", str(settings.resolve())]

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from localcloud.core import allocator
+from localcloud.core.account import KINDS
 from localcloud.core.activity import Activity
 from localcloud.core.clock import Clock
 from localcloud.core.context import CloudContext
@@ -50,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         state_directory=options.state_directory.resolve(),
         cache_directory=options.cache_directory.resolve(),
         settings=settings,
+        account=KINDS[options.account_kind],
         control_path=options.control_path,
     )
     for directory in (context.state_directory, context.cache_directory):
@@ -145,6 +147,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--state-directory", type=Path, required=True, help="belongs to this cloud alone")
     parser.add_argument("--cache-directory", type=Path, required=True, help="outlives it: installed layers")
     parser.add_argument("--settings", type=Path, help="a TOML file with what the services are told")
+    parser.add_argument("--account-kind", choices=KINDS, default="established", help="what the account may do")
     parser.add_argument("--control-path", default=CONTROL_PATH, help="where the control endpoints are on the port")
     parser.add_argument("--start", type=_instant, help="where a moved clock starts; without it, real time")
     parser.add_argument("--parent", type=int, help="stop when this process is no longer the parent")

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from localcloud.core.account import KINDS, Account
+
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
 
@@ -79,7 +81,7 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
 
     servers = []
 
-    def make(start: datetime | None = START) -> Cloud:
+    def make(start: datetime | None = START, account: str | Account = "established") -> Cloud:
         activity = Activity()
         context = CloudContext(
             clock=Clock(activity, start),
@@ -87,6 +89,7 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
             port=_free_port(),
             state_directory=tmp_path / "state",
             cache_directory=tmp_path / "cache",
+            account=KINDS[account] if isinstance(account, str) else account,
         )
         hooks.install(context)
         server = HttpServer(

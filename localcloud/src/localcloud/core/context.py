@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from localcloud.core.account import Account
 from localcloud.core.activity import Activity
 from localcloud.core.clock import Clock
 from localcloud.core.credentials import ACCOUNT_ID, CONTROL_PATH, REGION, Operator
@@ -38,6 +39,8 @@ class CloudContext:
         What outlives a cloud: materialised layers, keyed by content.
     settings : Settings
         What a person set for the services.
+    account : Account
+        What the account may do.
     control_path : str
         Where the control endpoints are on the port; no AWS API has it.
     operator : Operator
@@ -52,6 +55,7 @@ class CloudContext:
     account_id: str = ACCOUNT_ID
     region: str = REGION
     settings: Settings = field(default_factory=Settings)
+    account: Account = field(default_factory=Account)
     control_path: str = CONTROL_PATH
     operator: Operator = field(default_factory=Operator.random)
     _clients: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)

@@ -85,6 +85,7 @@ def build_service(context: CloudContext) -> LambdaService:
         read_object=lambda bucket, key, version: _read_object(context, bucket, key, version),
         deliver=lambda role, target, body, attributes: _deliver(context, role, target, body, attributes),
         managed_layers=managed_layers(context.settings),
+        account=context.account,
     )
 
 

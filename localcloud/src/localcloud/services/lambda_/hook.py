@@ -32,7 +32,8 @@ def install(context: CloudContext) -> None:
     open_service(context)
     replace(moto_urls, "url_paths", {r"{0}/.*": LocalLambdaResponse.dispatch})
     replace(moto_utils, "get_backend", lambda account_id, region: _DeliveryBackend(context))
-    publish_managed_layer_parameters(context)
+    if context.account.managed_layers:
+        publish_managed_layer_parameters(context)
 
 
 def close() -> None:

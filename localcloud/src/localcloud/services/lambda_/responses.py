@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from moto.core.request import Request
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 
+from localcloud.core.account import LARGEST_FUNCTION_MB, LEAST_UNRESERVED
 from localcloud.core.answers import refusal
 from localcloud.core.json_text import read_json
 from localcloud.services.lambda_.current import check_function_role, lambda_service
@@ -59,10 +60,31 @@ class LocalLambdaResponse(BaseResponse):
     def _name(self) -> str:
         return str(self._parameters()["FunctionName"])
 
+    # the account
+
+    def get_account_settings(self) -> ActionResult:
+        store, concurrency = self._service.store, self._service.account.lambda_concurrency
+        return ActionResult(
+            {
+                "AccountLimit": {
+                    "TotalCodeSize": 80_530_636_800,
+                    "CodeSizeUnzipped": 262_144_000,
+                    "CodeSizeZipped": 52_428_800,
+                    "ConcurrentExecutions": concurrency,
+                    "UnreservedConcurrentExecutions": concurrency - store.reserved_concurrency(),
+                },
+                "AccountUsage": {
+                    "TotalCodeSize": sum(version.code.size for version in store.list_functions(all_versions=True)),
+                    "FunctionCount": len(store.list_functions(all_versions=False)),
+                },
+            }
+        )
+
     # functions
 
     def create_function(self) -> ActionResult:
         parameters = self._parameters()
+        self._check_memory(parameters)
         check_function_role(parameters["Role"])
         layers = tuple(self._service.layer_version(arn) for arn in parameters.get("Layers") or ())
         code = self._service.code(dict(parameters["Code"]), layers)
@@ -71,6 +93,7 @@ class LocalLambdaResponse(BaseResponse):
 
     def update_function_configuration(self) -> ActionResult:
         parameters = self._parameters()
+        self._check_memory(parameters)
         if parameters.get("Role"):
             check_function_role(parameters["Role"])
         version = self._service.store.update_function_configuration(self._name(), parameters)
@@ -182,9 +205,24 @@ class LocalLambdaResponse(BaseResponse):
         self._service.policies.delete_event_config(self._name(), self._get_param("Qualifier"))
         return EmptyResult()
 
+    def _check_memory(self, parameters: dict[str, Any]) -> None:
+        """As AWS refuses what the account is too new for."""
+        memory, largest = int(parameters.get("MemorySize") or 0), self._service.account.lambda_memory_mb
+        if largest < memory <= LARGEST_FUNCTION_MB:
+            raise InvalidParameterValueError(
+                "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to "
+                f"{largest}"
+            )
+
     def put_function_concurrency(self) -> ActionResult:
         limit = self._get_param("ReservedConcurrentExecutions")
-        self._service.store.set_reserved_concurrency(self._name(), int(limit))
+        store, concurrency = self._service.store, self._service.account.lambda_concurrency
+        if concurrency - store.reserved_concurrency(but=self._name()) - int(limit) < LEAST_UNRESERVED:
+            raise InvalidParameterValueError(
+                "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
+                f"below its minimum value of [{LEAST_UNRESERVED}]."
+            )
+        store.set_reserved_concurrency(self._name(), int(limit))
         return ActionResult({"ReservedConcurrentExecutions": int(limit)})
 
     def get_function_concurrency(self) -> ActionResult:

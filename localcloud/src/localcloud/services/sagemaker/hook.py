@@ -55,6 +55,7 @@ def close() -> None:
 def install(context: CloudContext) -> None:
     """Run jobs."""
     creating = threading.Lock()
+    quota = context.account.sagemaker_instances
     _jobs.clear()
 
     def end_training(record: Any, job: TrainingJob) -> None:
@@ -71,6 +72,7 @@ def install(context: CloudContext) -> None:
             _check(context, request, check_training_request, f"training-job/{request.get('TrainingJobName')}")
             with creating:
                 _refuse_used_name(self.sagemaker_backend.training_jobs, "training", request["TrainingJobName"])
+                _refuse_beyond_quota(quota, TrainingJob, "training", request)
                 answer: ActionResult = original(self)
                 record = self.sagemaker_backend.training_jobs[request["TrainingJobName"]]
                 job = TrainingJob(context, request, record.arn)
@@ -87,6 +89,7 @@ def install(context: CloudContext) -> None:
             _check(context, request, check_processing_request, f"processing-job/{request.get('ProcessingJobName')}")
             with creating:
                 _refuse_used_name(self.sagemaker_backend.processing_jobs, "processing", request["ProcessingJobName"])
+                _refuse_beyond_quota(quota, ProcessingJob, "processing", request)
                 answer: ActionResult = original(self)
                 record = self.sagemaker_backend.processing_jobs[request["ProcessingJobName"]]
                 job = ProcessingJob(context, request, record.arn)
@@ -136,6 +139,26 @@ def _refuse_used_name(jobs: dict[str, Any], kind: str, name: str) -> None:
             f"{kind.capitalize()} job names must be unique within an AWS account and region, and a {kind} job with "
             f"this name already exists ({jobs[name].arn})",
         )
+
+
+def _refuse_beyond_quota(quota: int, kind: type[Job], named: str, request: dict[str, Any]) -> None:
+    """As SageMaker refuses an instance that the account has not, or has in use."""
+    instance = _instance_type(request)
+    running = sum(
+        type(job) is kind and job.ended_at is None and _instance_type(job.request) == instance for job in _jobs.values()
+    )
+    if running >= quota:
+        raise SageMakerError(
+            "ResourceLimitExceeded",
+            f"The account-level service limit '{instance} for {named} job usage' is {quota} Instances, with current "
+            f"utilization of {running} Instances and a request delta of 1 Instances. Please use AWS Service Quotas to "
+            "request an increase for this quota.",
+        )
+
+
+def _instance_type(request: dict[str, Any]) -> str:
+    cluster = request.get("ResourceConfig") or request["ProcessingResources"]["ClusterConfig"]
+    return str(cluster["InstanceType"])
 
 
 def _follow(record: Any, job: Job, prefix: str) -> None:

@@ -82,6 +82,8 @@ class Invoker:
         Role ARN and session name → ``aws_access_key_id``, ``aws_secret_access_key``, ``aws_session_token``.
     client : str
         Which runtime client the workers use: ``awslambdaric`` or ``python``.
+    concurrency : int
+        Invocations of all functions that run at once.
     """
 
     def __init__(
@@ -98,7 +100,9 @@ class Invoker:
         region: str,
         temporary_directory: Path,
         client: str,
+        concurrency: int = 1_000,
     ) -> None:
+        self._concurrency = concurrency
         self._store = store
         self._pools = pools
         self._installer = installer
@@ -183,7 +187,7 @@ class Invoker:
     def _count_in(self, resolved: Resolved) -> None:
         name, limit = resolved.version.name, resolved.reserved_concurrency
         with self._running_lock:
-            if limit is None or self._running[name] < limit:
+            if (limit is None or self._running[name] < limit) and self._running.total() < self._concurrency:
                 self._running[name] += 1
                 return
         self._sink.count(

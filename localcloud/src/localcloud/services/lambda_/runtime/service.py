@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from localcloud.core.account import Account
 from localcloud.core.activity import Activity
 from localcloud.core.clock import Clock
 from localcloud.services.lambda_.managed_layers import ManagedLayer
@@ -55,7 +56,9 @@ class LambdaService:
         client: str | None = None,
         limits: PoolLimits | None = None,
         managed_layers: tuple[ManagedLayer, ...] = (),
+        account: Account | None = None,
     ) -> None:
+        self.account = account or Account()
         self._known_layers = managed_layers
         self._account_id = account_id
         self._region = region
@@ -82,6 +85,7 @@ class LambdaService:
             region=region,
             temporary_directory=state_directory / "tmp",
             client=client or available_client(),
+            concurrency=self.account.lambda_concurrency,
         )
         self.asynchronous = AsynchronousInvoker(
             policies=self.policies,

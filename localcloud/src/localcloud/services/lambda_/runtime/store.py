@@ -223,6 +223,12 @@ class FunctionStore:
             raise ResourceNotFoundError(f"Function not found: {function.arn}:{version}")
         return function.versions[version]
 
+    def reserved_concurrency(self, *, but: str | None = None) -> int:
+        """What all functions reserve, ``but`` one of them."""
+        with self.lock:
+            other = self.function(but) if but else None
+            return sum(f.reserved_concurrency or 0 for f in self._functions.values() if f is not other)
+
     def set_reserved_concurrency(self, name: str, limit: int | None) -> None:
         """How many invocations of a function may run at once; None: no limit."""
         with self.lock:
