@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from everloop.instants import WrittenInstant, instant_text
 from everloop.json_text import canonical_json, read_json
 from everloop.serving.exceptions import ArtifactRefusedError, ManifestFormatError
 from everloop.shown import shown
@@ -55,8 +57,7 @@ class Manifest:
         The registered version.
     run_id, snapshot_hash, code_sha256 : str
         The run that made it, the data and the code it was made from.
-    created_at : str
-        ISO 8601, UTC.
+    created_at : datetime
     files : mapping of str to FileEntry
         Every file beside the manifest.
     """
@@ -66,13 +67,13 @@ class Manifest:
     run_id: str
     snapshot_hash: str
     code_sha256: str
-    created_at: str
+    created_at: datetime
     files: Mapping[str, FileEntry]
 
     @cached_property
     def content(self) -> bytes:
         """Its JSON text, as it is stored. The same facts give the same bytes."""
-        return canonical_json(asdict(self)).encode()
+        return canonical_json({**asdict(self), "created_at": instant_text(self.created_at)}).encode()
 
     @property
     def sha256(self) -> str:
@@ -93,7 +94,7 @@ class Manifest:
             files = {
                 str(name): FileEntry(_hash_of(entry), _size_of(entry)) for name, entry in document.pop("files").items()
             }
-            manifest = cls(files=files, **document)
+            manifest = cls(files=files, created_at=WrittenInstant.read(document.pop("created_at")), **document)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ManifestFormatError(f"manifest.json is not a manifest: {shown(error)}") from error
         if type(manifest.version) is not int:

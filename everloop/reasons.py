@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NotRequired, Self, TypedDict
+
+from everloop.typed_json import ADDED
 
 
 class ReasonDocument(TypedDict):
@@ -35,9 +37,9 @@ class Reason:
 
     code: str
     sentence: str
-    value: float | None = None
-    limit: float | None = None
-    passed: bool | None = None
+    value: float | None = field(default=None, metadata=ADDED)
+    limit: float | None = field(default=None, metadata=ADDED)
+    passed: bool | None = field(default=None, metadata=ADDED)
 
     def as_dict(self) -> ReasonDocument:
         """The reason as JSON values, without what it does not say."""

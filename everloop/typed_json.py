@@ -1,25 +1,27 @@
 """Reads JSON values as the type they are declared with: a document is that type, or it is refused by name.
 
-Types are what JSON has: None, bool, int, float, str, list, dict with text keys, unions, literals and typed dicts of
-these. A typed dict may have more keys than are declared: whoever wrote it may be newer. Nothing is converted.
-Dataclasses of these are read too (:func:`read_record`); of them every field has to be there, default or not.
+Types are what JSON has: None, bool, int, float, str, list, dict with text keys, unions, literals, typed dicts and
+dataclasses of these. An object may have more keys than are declared: whoever wrote it may be newer. Every field of a
+dataclass has to be there, default or not, except those that are :data:`ADDED`.
+
+Instants are text in JSON and a ``datetime`` inside: a ``datetime`` is made of the text of an instant, a dataclass of an
+object, a tuple of a list. Nothing else is converted. :func:`as_json` is the way back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
+from datetime import datetime
 from functools import cache
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import (
-    Annotated,
     Any,
     Literal,
     NotRequired,
     TypeVar,
     Union,
-    cast,
     get_args,
     get_origin,
     get_type_hints,
@@ -27,13 +29,16 @@ from typing import (
 )
 
 from everloop.exceptions import TerminalError
-from everloop.instants import parse_instant
+from everloop.instants import WrittenInstant, instant_text, parse_instant
 from everloop.shown import shown
 
 T = TypeVar("T")
 
 PIPELINE_SENDS = "the pipeline sends these: deploy the model's stack again, so that both are of one release"
 """The remedy of an event that the pipeline's definition and its function do not agree on."""
+
+JsonObject = dict[str, object]
+"""A JSON object whose values are not read yet, or are no matter of whoever holds it."""
 
 Event = Mapping[str, object]
 """What a handler is invoked with, before it is read."""
@@ -46,24 +51,17 @@ class DocumentRefusedError(TerminalError, ValueError):
     """A document is not what its reader takes."""
 
 
-class Checked:
-    """Marks a type whose values have to pass ``check`` as well, which raises ``ValueError`` for those that don't."""
-
-    def __init__(self, check: Callable[[Any], object]) -> None:
-        self.check = check
-
-
-InstantText = Annotated[str, Checked(parse_instant)]
-"""An instant on the wire: ISO 8601 text with an offset, e.g. ``2013-03-01T05:00:00Z``."""
+ADDED = MappingProxyType({"added": True})
+"""Of a dataclass field: a document may lack it, as those of earlier releases do, and then it has its default."""
 
 
 def read_as(kind: type[T], value: object, what: str, remedy: str) -> T:
-    """``value``, which is a ``kind``.
+    """The ``kind`` that was written as ``value``: ``value`` itself where no part of it is written in another way.
 
     Parameters
     ----------
     kind : type
-        A typed dict, or any other type above.
+        A typed dict, a dataclass, or any other type above.
     what, remedy : str
         What the value should be, and what to do where it is not; for the refusal.
 
@@ -72,39 +70,76 @@ def read_as(kind: type[T], value: object, what: str, remedy: str) -> T:
     DocumentRefusedError
         Naming each place that is wrong (at most five), what stands there and what belongs there.
     """
-    problems = _problems(kind, value, "")
-    first = [problem for _, problem in zip(range(MOST_PROBLEMS), problems, strict=False)]
-    if first:
-        raise DocumentRefusedError(f"this is no {what}: {'; '.join(first)}; {remedy}")
-    return value  # type: ignore[return-value]  # it was held against the kind just now
+    try:
+        read: T = read_part(kind, value, "")
+    except ValueError as error:
+        raise DocumentRefusedError(f"this is no {what}: {error}; {remedy}") from None
+    return read
 
 
-def read_record(kind: type[T], value: object, what: str, remedy: str) -> T:
-    """The dataclass that was written as ``value``, field by field; of its fields some may be dataclasses or tuples.
+def read_part(kind: Any, value: object, place: str) -> Any:
+    """As :func:`read_as`, of a value that stands at ``place`` of a document.
 
     Raises
     ------
-    DocumentRefusedError
-        As :func:`read_as`.
+    ValueError
+        Naming each place that is wrong, without a remedy.
     """
-    return cast("T", _built(kind, read_as(cast("type[object]", kind), value, what, remedy)))
+    problems = _problems(kind, value, place)
+    first = [problem for _, problem in zip(range(MOST_PROBLEMS), problems, strict=False)]
+    if first:
+        raise ValueError("; ".join(first))
+    return _made(kind, value)
 
 
-def _built(hint: Any, value: Any) -> Any:
-    """``value``, which was found to be a ``hint``, with its dataclasses and tuples made."""
+def as_json(value: Any) -> Any:
+    """``value`` as JSON values: instants as text, dataclasses as objects, tuples as lists.
+
+    A dataclass that says itself how it is written, by a method ``as_dict``, is written so.
+    """
+    if isinstance(value, datetime):
+        return instant_text(value)
+    if isinstance(value, Mapping):
+        return {name: as_json(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(element) for element in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        if hasattr(value, "as_dict"):
+            return as_json(value.as_dict())
+        return {one.name: as_json(getattr(value, one.name)) for one in dataclass_fields(value)}
+    return value
+
+
+def _made(hint: Any, value: Any) -> Any:
+    """``value``, which was found to be a ``hint``, with its instants, dataclasses and tuples made."""
+    if not is_made(hint):
+        return value
     origin = get_origin(hint)
     if origin in (Union, UnionType):
-        fitting = next(option for option in get_args(hint) if not list(_problems(option, value, "")))
-        return _built(fitting, value)
+        return _made(next(option for option in get_args(hint) if not list(_problems(option, value, ""))), value)
+    if hint is datetime:
+        return WrittenInstant.read(value)
     if is_dataclass(hint) and isinstance(hint, type):
-        return hint(**{name: _built(inner, value[name]) for name, (inner, _) in _declared(hint).items()})
+        return hint(
+            **{name: _made(inner, value[name]) for name, (inner, _) in _declared(hint).items() if name in value}
+        )
+    if is_typeddict(hint):
+        made = {name: _made(inner, value[name]) for name, (inner, _) in _declared(hint).items() if name in value}
+        return {**value, **made}
     if origin is tuple:
-        return tuple(_built(get_args(hint)[0], element) for element in value)
+        return tuple(_made(get_args(hint)[0], element) for element in value)
     if origin in (list, Sequence):
-        return [_built(get_args(hint)[0], element) for element in value]
-    if origin in (dict, Mapping):
-        return {name: _built(get_args(hint)[1], inner) for name, inner in value.items()}
-    return value
+        return [_made(get_args(hint)[0], element) for element in value]
+    return {name: _made(get_args(hint)[1], inner) for name, inner in value.items()}
+
+
+@cache
+def is_made(hint: Any) -> bool:
+    """Whether a value of this type is written in another way than it is inside: an instant, or what holds one."""
+    if hint is datetime or is_dataclass(hint) or get_origin(hint) is tuple:
+        return True
+    inner = [kind for kind, _ in _declared(hint).values()] if is_typeddict(hint) else get_args(hint)
+    return get_origin(hint) is not Literal and any(is_made(one) for one in inner)
 
 
 def _problems(hint: Any, value: object, place: str) -> Iterator[str]:
@@ -112,8 +147,8 @@ def _problems(hint: Any, value: object, place: str) -> Iterator[str]:
     origin = get_origin(hint)
     if hint is Any or hint is object:
         return
-    if origin is Annotated:
-        yield from _checked(hint, value, place)
+    if hint is datetime:
+        yield from _no_instant(value, place)
     elif origin in (Union, UnionType):
         yield from _one_of(get_args(hint), value, place)
     elif origin is Literal:
@@ -141,37 +176,38 @@ _PLAIN: dict[Any, tuple[type, ...]] = {
 }
 _NAMES = {
     None: "null", NoneType: "null", bool: "true or false", int: "a whole number", float: "a number", str: "a text",
-    dict: "an object", list: "a list",
+    dict: "an object", list: "a list", datetime: "an instant",
 }  # fmt: skip
 
 
-def _checked(hint: Any, value: object, place: str) -> Iterator[str]:
-    kind, *marks = get_args(hint)
-    problems = list(_problems(kind, value, place))
-    yield from problems
-    for mark in marks if not problems else ():
-        if isinstance(mark, Checked):
-            try:
-                mark.check(value)
-            except ValueError as error:
-                yield f"{place or 'it'}: {error}"
+def _no_instant(value: object, place: str) -> Iterator[str]:
+    if type(value) is not str:
+        yield _wrong(place, value, _NAMES[datetime])
+        return
+    try:
+        parse_instant(value)
+    except ValueError as error:
+        yield f"{place or 'it'}: {error}"
 
 
 def _one_of(options: Sequence[Any], value: object, place: str) -> Iterator[str]:
     found = [list(_problems(option, value, place)) for option in options]
     if all(found):
-        # The problems inside an option that is an object tell more than that it is none of all.
-        objects = [is_typeddict(option) or is_dataclass(option) for option in options]
-        inside = [f for is_object, f in zip(objects, found, strict=True) if is_object and type(value) is dict]
+        # The problems inside an option that the value could be tell more than that it is none of all.
+        inside = [f for option, f in zip(options, found, strict=True) if type(value) is _written_as(option)]
         names = " or ".join(_name(option) for option in options)
         yield from inside[0] if inside else [_wrong(place, value, names)]
+
+
+def _written_as(option: Any) -> type | None:
+    if is_typeddict(option) or is_dataclass(option):
+        return dict
+    return str if option is datetime else None
 
 
 def _name(hint: Any) -> str:
     """What belongs where a hint stands, in a word or two."""
     origin = get_origin(hint)
-    if origin is Annotated:
-        return _name(get_args(hint)[0])
     if origin is Literal:
         return " or ".join(repr(allowed) for allowed in get_args(hint))
     if origin or is_typeddict(hint) or is_dataclass(hint):
@@ -196,7 +232,7 @@ def _declared(kind: Any) -> dict[str, tuple[Any, bool]]:
     """The keys of a typed dict or a dataclass: their types, and whether they have to be there."""
     hints = get_type_hints(kind, include_extras=True)
     if is_dataclass(kind):
-        return {field.name: (hints[field.name], True) for field in dataclass_fields(kind)}
+        return {one.name: (hints[one.name], not one.metadata.get("added")) for one in dataclass_fields(kind)}
     optional = {name for name, hint in hints.items() if get_origin(hint) is NotRequired}
     return {
         name: (get_args(hint)[0], False) if name in optional else (hint, kind.__total__) for name, hint in hints.items()

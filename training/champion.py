@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from everloop.instants import format_instant, parse_instant
+from everloop.instants import parse_instant
 from everloop.json_text import read_json
 from everloop.limits import largest_file
 from everloop.manifest import CONTRACT, MANIFEST, MODEL, Manifest, verify_files
@@ -36,18 +37,18 @@ class Champion:
 
     Attributes
     ----------
-    learned_until : str
-        The newest row it learned from, ISO 8601: rows up to then say nothing about how it answers new ones.
+    learned_until : datetime
+        The newest row it learned from: rows up to then say nothing about how it answers new ones.
     """
 
     version: int
     contract: ServingContract
     scorer: Scorer
-    learned_until: str
+    learned_until: datetime
 
     def has_not_learned(self, times: np.ndarray) -> np.ndarray:
         """Which of the rows at these instants (datetime64[ms]) it can't have learned from, bool [rows]."""
-        return times > np.datetime64(self.learned_until.removesuffix("Z"), "ms")
+        return times > np.datetime64(self.learned_until.replace(tzinfo=None), "ms")
 
 
 def fetch_champion(uri: str, s3_client: Any, *, model: str) -> Champion:
@@ -86,11 +87,10 @@ def fetch_champion(uri: str, s3_client: Any, *, model: str) -> Champion:
         raise ChampionError(f"the champion {uri} is refused: {error}") from error
 
 
-def _learned_until(manifest: Manifest, record: bytes | None, uri: str) -> str:
+def _learned_until(manifest: Manifest, record: bytes | None, uri: str) -> datetime:
     """By its training record; a version that is too old to have one learned from no row later than its registration."""
     try:
-        newest = manifest.created_at if record is None else read_json(record)["time_range"][1]
-        return format_instant(parse_instant(newest))
+        return manifest.created_at if record is None else parse_instant(read_json(record)["time_range"][1])
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise ChampionError(
             f"{uri}training.json does not say up to which row the champion learned: {shown(error)}"

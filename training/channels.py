@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -30,15 +31,15 @@ class Split:
         int64 of 0 and 1, or float64; None where the channel carries no labels.
     times : ndarray of datetime64[ms]
         The instant of each row, UTC.
-    first, last : str
-        The earliest and the latest row's instant, ISO 8601.
+    first, last : datetime
+        The earliest and the latest row's instant.
     """
 
     features: pd.DataFrame
     target: np.ndarray | None
     times: np.ndarray
-    first: str
-    last: str
+    first: datetime
+    last: datetime
 
     def __len__(self) -> int:
         return len(self.features)
@@ -63,8 +64,8 @@ class Split:
             features=pd.concat([self.features, other.features], ignore_index=True),
             target=np.concatenate([self.labels, other.labels]),
             times=times,
-            first=_iso(times.min()),
-            last=_iso(times.max()),
+            first=_moment(times.min()),
+            last=_moment(times.max()),
         )
 
     def only(self, rows: np.ndarray) -> Split:
@@ -74,8 +75,8 @@ class Split:
             features=self.features[rows].reset_index(drop=True),
             target=None if self.target is None else self.target[rows],
             times=times,
-            first=_iso(times.min()),
-            last=_iso(times.max()),
+            first=_moment(times.min()),
+            last=_moment(times.max()),
         )
 
     @cached_property
@@ -109,8 +110,8 @@ def read_split(folder: Path, declaration: ModelDeclaration, *, labelled: bool) -
         features=pd.DataFrame(frame),
         target=_target(table.column("label"), declaration, folder) if labelled else None,
         times=instants,
-        first=_iso(instants.min()),
-        last=_iso(instants.max()),
+        first=_moment(instants.min()),
+        last=_moment(instants.max()),
     )
 
 
@@ -183,5 +184,6 @@ def _target(column: pa.ChunkedArray, declaration: ModelDeclaration, folder: Path
     return values.astype(np.int64)
 
 
-def _iso(instant: np.datetime64) -> str:
-    return f"{np.datetime_as_string(instant, unit='ms')}Z"
+def _moment(instant: np.datetime64) -> datetime:
+    moment: datetime = instant.astype("datetime64[ms]").astype(datetime)
+    return moment.replace(tzinfo=UTC)

@@ -18,7 +18,6 @@ from everloop.evaluation.exceptions import EvaluationError, ReportError
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.refit_report import RefitReport, ScoreDifference
 from everloop.evaluation.report import ParityFacts, Report
-from everloop.instants import format_instant, parse_instant
 from everloop.manifest import CONTRACT, MODEL, PROFILE, REFIT, sha256_hex
 from everloop.model_file import ModelDeclaration
 from everloop.serving.contract import ServingContract
@@ -112,7 +111,7 @@ def check_refit(
         report_sha256=sibling.report_sha256,
         rows=len(test),
         learned_rows=refit.training["rows"]["train"],
-        learned_until=format_instant(parse_instant(refit.training["time_range"][1])),
+        learned_until=refit.training["time_range"][1],
         difference=score_difference(before, after, test.target),
         metric=metric,
         evaluated_loss=_loss(metric, test.target, before),

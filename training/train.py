@@ -17,6 +17,7 @@ from typing import Any
 
 from everloop.documents.training import ParityDocument
 from everloop.evaluation.baseline import Baseline, fit_baseline
+from everloop.instants import format_instant
 from everloop.manifest import CONTRACT, MODEL, PROFILE, sha256_hex
 from everloop.model_file import ModelDeclaration
 from everloop.serving.scorer import Scorer
@@ -37,6 +38,7 @@ from everloop.training.probing import check_probes
 from everloop.training.record import code_hash, training_record
 from everloop.training.reference import feature_reference
 from everloop.training.user_script import run_user_script
+from everloop.typed_json import as_json
 
 logger = logging.getLogger("everloop.training")
 
@@ -107,7 +109,8 @@ def run(job: Job) -> None:
     declaration = read_declaration(job.code)
     code_sha256 = code_hash(job.code)
     train, test = read_rows(job, declaration)
-    logger.info("training on %d rows of %s to %s", len(train), train.first, train.last)
+    first, last = format_instant(train.first), format_instant(train.last)
+    logger.info("training on %d rows of %s to %s", len(train), first, last)
     estimator = run_user_script(job.code / "user_model", declaration, train)
     problem_type = declaration.problem.type
     inputs = used_inputs(estimator, ModelInputs.of(declaration), problem_type)
@@ -168,7 +171,7 @@ def learn_baseline(declaration: ModelDeclaration, train: Split) -> Baseline:
 
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON document; the same document gives the same bytes."""
-    path.write_text(json.dumps(document, indent=1, sort_keys=True, allow_nan=False), encoding="utf-8")
+    path.write_text(json.dumps(as_json(document), indent=1, sort_keys=True, allow_nan=False), encoding="utf-8")
 
 
 def _fail(output: Path, message: str) -> int:

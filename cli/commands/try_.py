@@ -13,6 +13,7 @@ from everloop.cli.options import file_format_options, json_option, model_argumen
 from everloop.cli.output import Output
 from everloop.dataset.file_format import FileFormat
 from everloop.evaluation.report import MetricValue
+from everloop.instants import format_instant
 
 
 @click.command("try", short_help="Train and judge a model on this machine, without a cloud.")
@@ -55,7 +56,7 @@ def try_(
 def _tell(output: Output, trial: Trial) -> None:
     names = [name for name in trial.candidate if name in trial.baseline]
     output.table(
-        f"{trial.rows['test']:,} test rows after {trial.boundary}",
+        f"{trial.rows['test']:,} test rows after {format_instant(trial.boundary)}",
         ["metric", "candidate [95% interval]", "baseline [95% interval]"],
         [(name, _shown(trial.candidate[name]), _shown(trial.baseline[name])) for name in names],
     )

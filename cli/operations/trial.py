@@ -30,6 +30,7 @@ from everloop.dataset.lake import parquet_bytes, to_lake_frame
 from everloop.dataset.snapshot import SnapshotParts, build_snapshot
 from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.report import MetricValue, Report
+from everloop.instants import format_instant
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.samples import SAMPLES
 from everloop.numbers_of import number_of
@@ -65,7 +66,7 @@ class Trial:
 
     model: str
     snapshot_hash: str
-    boundary: str
+    boundary: datetime
     rows: dict[str, int]
     verdict: str
     reasons: tuple[Reason, ...]
@@ -155,7 +156,7 @@ def try_model(
         watch.lap("contract")
         code = unpack_code(model_folder, folder / "code")
         _store(parts, folder)
-        say(f"training on {number_of(len(parts.train), 'row')}, up to {parts.snapshot.boundary}")
+        say(f"training on {number_of(len(parts.train), 'row')}, up to {format_instant(parts.snapshot.boundary)}")
         _train(folder, code, say)
         watch.lap("training")
         say(f"evaluating on the {number_of(len(parts.test), 'row')} after that")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 from everloop.cli.account import Account
 from everloop.cli.replay.exceptions import LoopNotClosedError
 from everloop.cli.replay.summary import FrozenModel, score_column
-from everloop.documents.window import WindowDocument
+from everloop.documents.window import WindowRecord
 from everloop.evaluation.metrics import row_losses
 from everloop.instants import instant_text
 from everloop.model_file import ModelDeclaration
@@ -83,7 +84,7 @@ def window_rows(store: RegistryStore) -> pd.DataFrame:
     """Every monitored window as one row, oldest first; what is nested is JSON text."""
     windows = [window.document for window in reversed(store.windows.latest(EVERY_WINDOW))]
     if not windows:
-        return pd.DataFrame(columns=list(WindowDocument.__annotations__))
+        return pd.DataFrame(columns=[field.name for field in fields(WindowRecord)])
     return pd.DataFrame([{name: _cell(value) for name, value in window.items()} for window in windows])
 
 

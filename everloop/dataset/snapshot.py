@@ -15,8 +15,9 @@ from everloop.dataset.frame_contract import alike_violations, check_snapshot
 from everloop.dataset.lake import in_lake_order
 from everloop.dataset.snapshot_query import SUPERSEDED
 from everloop.dataset.splits import TimeSplit, time_split
-from everloop.documents.snapshot import ColumnDocument, SnapshotDocument
+from everloop.documents.snapshot import ColumnDocument, SourceDocument
 from everloop.instants import format_instant
+from everloop.typed_json import JsonObject, as_json
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -36,44 +37,34 @@ class Snapshot:
         SHA-256 over rows, schema and split boundary; no file layout, time or query in it.
     columns : list of dict
         Name and type of each column, in order.
-    boundary : str
+    boundary : datetime
         Rows up to this instant are trained on, later ones test.
     rows : dict
         ``train`` and ``test``, and what was left out: ``unlabelled`` without a label, ``superseded`` for another row
         of their key.
-    time_range : list of str
+    time_range : (datetime, datetime)
         Of all labelled rows.
     label_mean : dict
         Of each part: the positive rate, or the mean of the target.
     profile : dict
         By feature: missing cells, and what its values are like, over all labelled rows.
-    source : dict
-        The query, and the instant it was asked for.
+    source : SourceDocument
     """
 
     model: str
     snapshot_hash: str
     columns: list[ColumnDocument]
-    boundary: str
+    boundary: datetime
     rows: dict[str, int]
-    time_range: list[str]
+    time_range: tuple[datetime, datetime]
     label_mean: dict[str, float]
     profile: dict[str, dict[str, object]]
-    source: dict[str, str]
+    source: SourceDocument
 
-    def to_document(self) -> SnapshotDocument:
+    def to_document(self) -> JsonObject:
         """The document of ``snapshot.json``."""
-        return {
-            "model": self.model,
-            "snapshot_hash": self.snapshot_hash,
-            "columns": self.columns,
-            "boundary": self.boundary,
-            "rows": self.rows,
-            "time_range": self.time_range,
-            "label_mean": self.label_mean,
-            "profile": self.profile,
-            "source": self.source,
-        }
+        document: JsonObject = as_json(self)
+        return document
 
 
 @dataclass(frozen=True)
@@ -125,7 +116,12 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
     columns: list[ColumnDocument] = [
         {"name": str(name), "type": _TYPES[rows[name].dtype.kind]} for name in rows.columns
     ]
-    identity = {"kind": "snapshot", "model": declaration.model, "columns": columns, "boundary": boundary}
+    identity = {
+        "kind": "snapshot",
+        "model": declaration.model,
+        "columns": columns,
+        "boundary": format_instant(boundary),
+    }
     snapshot = Snapshot(
         model=declaration.model,
         snapshot_hash=table_sha256(rows, header=identity),
@@ -137,10 +133,10 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
             "unlabelled": len(frame) - len(labelled),
             "superseded": superseded,
         },
-        time_range=[_instant(rows["time"].iloc[0]), _instant(rows["time"].iloc[-1])],
+        time_range=(_instant(rows["time"].iloc[0]), _instant(rows["time"].iloc[-1])),
         label_mean=_label_means(rows, split),
         profile={f.name: _profile(rows[f.name]) for f in declaration.data.features},
-        source={"query": query, "as_of": format_instant(as_of)},
+        source={"query": query, "as_of": as_of},
     )
     return SnapshotParts(snapshot, rows[split.train].reset_index(drop=True), rows[split.test].reset_index(drop=True))
 
@@ -182,6 +178,6 @@ def _shown(text: str) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
-def _instant(value: np.datetime64 | pd.Timestamp) -> str:
+def _instant(value: np.datetime64 | pd.Timestamp) -> datetime:
     milliseconds: datetime = pd.Timestamp(value).to_datetime64().astype("datetime64[ms]").astype(datetime)
-    return format_instant(milliseconds.replace(tzinfo=UTC))
+    return milliseconds.replace(tzinfo=UTC)

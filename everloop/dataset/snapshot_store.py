@@ -40,24 +40,22 @@ def store_snapshot(s3_client: Any, bucket: str, parts: SnapshotParts) -> StoredS
     prefix = f"datasets/{snapshot.model}/{snapshot.snapshot_hash}/"
     document = _stored_document(s3_client, bucket, prefix)
     if document is None:
+        document = snapshot.to_document()
         tables = {"train": parts.train, "test": parts.test, "test_features": parts.test_features}
         for name, table in tables.items():
             s3_client.put_object(Bucket=bucket, Key=f"{prefix}{name}/part-0.parquet", Body=parquet_bytes(table))
-        document = snapshot.to_document()
         text = json.dumps(document, sort_keys=True, indent=2, allow_nan=False)
         s3_client.put_object(Bucket=bucket, Key=prefix + DOCUMENT, Body=text.encode(), ContentType="application/json")
     uri = f"s3://{bucket}/{prefix}"
-    return StoredSnapshot(uri, f"{uri}train/", f"{uri}test/", f"{uri}test_features/", document)
+    what, remedy = f"snapshot document ({uri}{DOCUMENT})", "restore the object's first version"
+    read = read_as(SnapshotDocument, document, what, remedy)
+    return StoredSnapshot(uri, f"{uri}train/", f"{uri}test/", f"{uri}test_features/", read)
 
 
-def _stored_document(s3_client: Any, bucket: str, prefix: str) -> SnapshotDocument | None:
+def _stored_document(s3_client: Any, bucket: str, prefix: str) -> object:
+    """What ``snapshot.json`` holds; None while it is not there."""
     try:
         answer = s3_client.get_object(Bucket=bucket, Key=prefix + DOCUMENT)
     except s3_client.exceptions.NoSuchKey:
         return None
-    return read_as(
-        SnapshotDocument,
-        json.loads(answer["Body"].read()),
-        f"snapshot document (s3://{bucket}/{prefix}{DOCUMENT})",
-        "restore the object's first version",
-    )
+    return json.loads(answer["Body"].read())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TypedDict
 
-from everloop.typed_json import InstantText
 
-
-class LearnedCalibration(TypedDict):
+@dataclass(frozen=True)
+class LearnedCalibration:
     """The detail of the event: a calibration, and what it was learned from.
 
     ``version`` is the one it was learned for, ``window_end`` the end of the monitoring window, ``learned_until`` that
@@ -17,8 +18,8 @@ class LearnedCalibration(TypedDict):
 
     model: str
     version: int
-    window_end: InstantText
-    learned_until: InstantText
+    window_end: datetime
+    learned_until: datetime
     calibration: str
     days: int
     rows: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypedDict
 
 from everloop.reasons import ReasonDocument
@@ -30,8 +31,8 @@ class RecalibrationDocument(TypedDict):
     the name of what serves.
     """
 
-    sums: dict[str, object]
-    state: dict[str, object] | None
+    sums: Mapping[str, object]
+    state: Mapping[str, object] | None
     losses: LossesDocument
     calibration: str | None
     in_force: str | None

@@ -6,6 +6,7 @@ there, and whoever reads one says what holds without it.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, TypedDict
 
 from everloop.reasons import ReasonDocument
@@ -27,8 +28,8 @@ class Trigger(TypedDict, total=False):
 
     kind: str
     reason: str
-    requested_at: str
-    window_end: str | None
+    requested_at: datetime
+    window_end: datetime | None
 
 
 class GateVerdict(TypedDict, total=False):
@@ -54,7 +55,7 @@ Phase = Literal["canary", "bake"]
 class GuardrailCheck(TypedDict, total=False):
     """A decision of the guardrail: when, in which phase, on which step, and why."""
 
-    at: str
+    at: datetime
     phase: Phase
     decision: Literal["advance", "hold", "promote", "rollback", "ok"]
     reasons: list[ReasonDocument]

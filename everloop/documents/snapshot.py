@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TypedDict
 
 
@@ -12,18 +13,22 @@ class ColumnDocument(TypedDict):
     type: str
 
 
-class SnapshotDocument(TypedDict, total=False):
-    """The document; see :class:`everloop.dataset.snapshot.Snapshot`. One of an earlier release may lack a key."""
+class SourceDocument(TypedDict):
+    """The query that gave the rows, and the instant it was asked for."""
 
-    model: str
-    snapshot_hash: str
-    columns: list[ColumnDocument]
-    boundary: str
+    query: str
+    as_of: datetime
+
+
+class SnapshotDocument(TypedDict, total=False):
+    """What is read of the document that :class:`everloop.dataset.snapshot.Snapshot` wrote.
+
+    One of an earlier release may lack a key.
+    """
+
+    boundary: datetime
     rows: dict[str, int]
-    time_range: list[str]
-    label_mean: dict[str, float]
-    profile: dict[str, dict[str, object]]
-    source: dict[str, str]
+    time_range: list[datetime]
 
 
 class PartRows(TypedDict):

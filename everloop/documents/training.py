@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TypedDict
 
 from everloop.documents.snapshot import PartRows
-from everloop.typed_json import InstantText
 
 
 class BaselineDocument(TypedDict):
@@ -27,7 +27,7 @@ class TrainingDocument(TypedDict):
     model: str
     refit: bool
     rows: PartRows
-    time_range: list[InstantText]
+    time_range: list[datetime]
     script: str
     seed: int
     parameters: dict[str, str | float | int | bool]

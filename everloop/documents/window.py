@@ -1,4 +1,4 @@
-"""What the monitor records of one window: the document as it stands in the registry, and the record as code has it.
+"""What the monitor records of one window, in code and, as JSON, in the registry.
 
 The record has one writer and one reader, so that whatever reads a window (the monitor itself, the retraining decision,
 the registry's verdict on a version, the command line) reads the same facts of it.
@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, TypedDict
 
 from everloop.documents.recalibration import RecalibrationDocument
-from everloop.instants import format_instant, parse_instant
-from everloop.reasons import Reason, ReasonDocument
-from everloop.typed_json import InstantText, read_as
+from everloop.reasons import Reason
+from everloop.typed_json import ADDED, JsonObject, as_json, read_as
 
 WindowDecision = Literal["retrain", "held_back", "none"]
 
@@ -68,8 +67,8 @@ class ScoreReferenceDocument(TypedDict):
     complete: bool
     days: int
     rows: int
-    begin: InstantText | None
-    end: InstantText | None
+    begin: datetime | None
+    end: datetime | None
     sentence: str
 
 
@@ -100,43 +99,9 @@ class ProfileDocument(TypedDict):
     outcomes: OutcomesDocument
 
 
-class WindowDocument(TypedDict):
-    """The document of a window. What is not required is not in those that earlier releases wrote."""
-
-    model: str
-    scheduled_at: InstantText
-    start: InstantText
-    end: InstantText
-    labelled_start: InstantText
-    labelled_end: InstantText
-    version: int
-    rows: int
-    labelled_rows: int
-    loss: float | None
-    left_out_rows: NotRequired[int]
-    left_out_reason: NotRequired[str]
-    labels_arrived: int
-    labels_corrected: int
-    labels_unmatched: int
-    drift_evaluated: bool
-    drift_alarm: bool
-    drift_reason: str
-    drift: dict[str, DriftDocument]
-    not_watched: NotRequired[dict[str, str]]
-    score_reference: NotRequired[ScoreReferenceDocument | None]
-    recalibration: NotRequired[RecalibrationDocument | None]
-    quality: QualityDocument
-    decision: WindowDecision
-    urgency: str
-    trigger: str | None
-    held_back_by: str | None
-    reasons: list[ReasonDocument]
-    profile: ProfileDocument
-
-
 @dataclass(frozen=True)
 class WindowRecord:
-    """One window of a model's answers, as it was judged.
+    """One window of a model's answers, as it was judged. Its document has the same fields, as JSON values.
 
     Attributes
     ----------
@@ -184,45 +149,16 @@ class WindowRecord:
     held_back_by: str | None
     reasons: tuple[Reason, ...]
     profile: ProfileDocument
-    left_out_rows: int = 0
-    left_out_reason: str = ""
-    not_watched: Mapping[str, str] = field(default_factory=dict)
-    score_reference: ScoreReferenceDocument | None = None
-    recalibration: RecalibrationDocument | None = None
+    left_out_rows: int = field(default=0, metadata=ADDED)
+    left_out_reason: str = field(default="", metadata=ADDED)
+    not_watched: Mapping[str, str] = field(default_factory=dict, metadata=ADDED)
+    score_reference: ScoreReferenceDocument | None = field(default=None, metadata=ADDED)
+    recalibration: RecalibrationDocument | None = field(default=None, metadata=ADDED)
 
-    def to_document(self) -> WindowDocument:
+    def to_document(self) -> JsonObject:
         """The record as JSON values."""
-        return {
-            "model": self.model,
-            "scheduled_at": format_instant(self.scheduled_at),
-            "start": format_instant(self.start),
-            "end": format_instant(self.end),
-            "labelled_start": format_instant(self.labelled_start),
-            "labelled_end": format_instant(self.labelled_end),
-            "version": self.version,
-            "rows": self.rows,
-            "labelled_rows": self.labelled_rows,
-            "loss": self.loss,
-            "left_out_rows": self.left_out_rows,
-            "left_out_reason": self.left_out_reason,
-            "labels_arrived": self.labels_arrived,
-            "labels_corrected": self.labels_corrected,
-            "labels_unmatched": self.labels_unmatched,
-            "drift_evaluated": self.drift_evaluated,
-            "drift_alarm": self.drift_alarm,
-            "drift_reason": self.drift_reason,
-            "drift": dict(self.drift),
-            "not_watched": dict(self.not_watched),
-            "score_reference": self.score_reference,
-            "recalibration": self.recalibration,
-            "quality": self.quality,
-            "decision": self.decision,
-            "urgency": self.urgency,
-            "trigger": self.trigger,
-            "held_back_by": self.held_back_by,
-            "reasons": [reason.as_dict() for reason in self.reasons],
-            "profile": self.profile,
-        }
+        document: JsonObject = as_json(self)
+        return document
 
     @classmethod
     def from_document(cls, document: object) -> WindowRecord:
@@ -234,10 +170,4 @@ class WindowRecord:
             Naming what is missing or of another type.
         """
         remedy = "only the monitor writes windows: `everloop audit verify` tells what else was changed"
-        given = read_as(WindowDocument, document, "record of a window", remedy)
-        read: dict[str, Any] = {name: given[name] for name in cls.__dataclass_fields__ if name in given}  # type: ignore[literal-required]  # the fields are its keys
-        read |= {name: parse_instant(read[name]) for name in _INSTANTS}
-        return cls(**read | {"reasons": tuple(Reason.from_dict(reason) for reason in given["reasons"])})
-
-
-_INSTANTS = ("scheduled_at", "start", "end", "labelled_start", "labelled_end")
+        return read_as(cls, document, "record of a window", remedy)

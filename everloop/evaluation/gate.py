@@ -22,6 +22,7 @@ from everloop.evaluation.bounds import (
 from everloop.evaluation.enough import enough_to_judge, told_rows
 from everloop.evaluation.heavy_tails import is_heavy, too_heavy_tails
 from everloop.evaluation.report import Latency, MetricValue, PairedDifference, ParityFacts, Parts, Report
+from everloop.instants import instant_text
 from everloop.reasons import Reason, checked
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _champion_rows(report: Report, policy: Gate) -> Reason:
     return checked(
         code,
         enough,
-        f"The champion has learned from rows up to {until}, so the two are compared on the {rows:,} of "
+        f"The champion has learned from rows up to {instant_text(until)}, so the two are compared on the {rows:,} of "
         f"{report.rows:,} test rows after that; at least {required:,} are required{wait}.",
         rows,
         required,

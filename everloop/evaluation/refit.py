@@ -18,11 +18,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from everloop.documents.pipeline import RefitDecisionDocument
 from everloop.evaluation.gate import costs, parity_reasons
 from everloop.evaluation.refit_report import RefitReport, ScoreDifference
+from everloop.instants import instant_text
 from everloop.reasons import Reason, checked
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ class Expected:
         Of the report that the gate judged; ``code_sha256`` and ``evaluated_files`` are what it says.
     train_rows, test_rows : int
         Of the snapshot. A refit learns from both.
-    learned_until : str
-        The newest labelled row of the snapshot, ISO 8601.
+    learned_until : datetime
+        The newest labelled row of the snapshot.
     """
 
     model: str
@@ -53,7 +55,7 @@ class Expected:
     evaluated_files: dict[str, str]
     train_rows: int
     test_rows: int
-    learned_until: str
+    learned_until: datetime
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def _identity(report: RefitReport, expected: Expected) -> Iterator[Reason]:
         found[f"evaluated {name}"] = (report.evaluated_files.get(name), expected.evaluated_files.get(name))
     for what, (is_of, should) in found.items():
         if is_of != should:
+            is_of, should = (instant_text(fact) if isinstance(fact, datetime) else fact for fact in (is_of, should))
             sentence = f"The refit's report is not of this run: its {what} is {is_of}, not {should}."
             yield checked("report_mismatch", False, sentence)
 

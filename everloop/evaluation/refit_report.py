@@ -7,12 +7,13 @@ A refit is the evaluated model trained once more, by the same code, seed and par
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.report import Latency, ParityFacts
 from everloop.json_text import read_json
-from everloop.typed_json import DocumentRefusedError, read_record
+from everloop.typed_json import DocumentRefusedError, as_json, read_as
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class RefitReport:
     rows : int
         Test rows, which both scored.
     learned_rows : int
-        Rows the refit learned from, up to ``learned_until`` (ISO 8601).
+        Rows the refit learned from, up to ``learned_until``.
     difference : ScoreDifference
     metric : str
         The gate's: ``evaluated_loss`` is the sibling's on the test rows, ``refit_loss`` the refit's. The refit has
@@ -67,7 +68,7 @@ class RefitReport:
     report_sha256: str
     rows: int
     learned_rows: int
-    learned_until: str
+    learned_until: datetime
     difference: ScoreDifference
     metric: str
     evaluated_loss: float
@@ -81,7 +82,7 @@ class RefitReport:
 
     def to_json(self) -> str:
         """The document ``refit.json``."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True, allow_nan=False)
+        return json.dumps(as_json(self), indent=1, sort_keys=True, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RefitReport:
@@ -97,6 +98,6 @@ class RefitReport:
         except ValueError as error:
             raise ReportError(f"the refit's report is not JSON: {error}") from error
         try:
-            return read_record(RefitReport, document, "report of a refit's check", "start a new run")
+            return read_as(RefitReport, document, "report of a refit's check", "start a new run")
         except DocumentRefusedError as error:
             raise ReportError(str(error)) from error

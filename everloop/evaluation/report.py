@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from everloop.evaluation.exceptions import ReportError
 from everloop.json_text import read_json
-from everloop.typed_json import DocumentRefusedError, read_record
+from everloop.typed_json import DocumentRefusedError, as_json, read_as
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ class Report:
     champion_rows : int or None
         The test rows that the champion has not learned from, which are those after ``champion_learned_until``: the
         rows the two are compared on. None where there is no champion.
-    champion_learned_until : str or None
+    champion_learned_until : datetime or None
         The newest row that the champion learned from, ISO 8601.
     classes : ClassCounts or None
         None for a regression.
@@ -231,13 +232,13 @@ class Report:
     artifact_bytes: int | None
     code_sha256: str
     champion_rows: int | None = None
-    champion_learned_until: str | None = None
+    champion_learned_until: datetime | None = None
     files: dict[str, str] = field(default_factory=dict)
     quality_over_days: tuple[DayQuality, ...] = ()
 
     def to_json(self) -> str:
         """The document ``report.json``; an undefined number is null."""
-        document = asdict(self)
+        document = as_json(self)
         document["paired"] = {
             "baseline": document.pop("paired_baseline"),
             "champion": document.pop("paired_champion"),
@@ -258,7 +259,7 @@ class Report:
         except ValueError as error:
             raise ReportError(f"the report is not JSON: {error}") from error
         try:
-            return read_record(Report, _unpaired(document), "report of an evaluation", "evaluate again")
+            return read_as(Report, _unpaired(document), "report of an evaluation", "evaluate again")
         except DocumentRefusedError as error:
             raise ReportError(str(error)) from error
 

@@ -18,7 +18,7 @@ from functools import reduce
 from operator import add
 
 from everloop.documents.window import ScoreReferenceDocument, WindowRecord
-from everloop.instants import format_instant, parse_instant
+from everloop.instants import format_instant
 from everloop.monitoring.drift import DriftPolicy
 from everloop.monitoring.natural import FEWEST_SPANS, natural_variation
 from everloop.monitoring.profile import BinCounts, Profile
@@ -40,7 +40,7 @@ class OwnScores:
     ----------
     days, rows : int
     needed_days, needed_rows : int
-    begin, end : str or None
+    begin, end : datetime or None
         From the first window's begin to the last one's end; None before the first.
     score : FeatureReference or None
         The reference; None while it is being collected.
@@ -50,19 +50,19 @@ class OwnScores:
     rows: int
     needed_days: int
     needed_rows: int
-    begin: str | None = None
-    end: str | None = None
+    begin: datetime | None = None
+    end: datetime | None = None
     score: FeatureReference | None = None
 
     @property
     def sentence(self) -> str:
         """For people."""
-        if self.score is None:
+        if self.score is None or self.end is None:
             return (
                 f"collecting its own score reference, {self.rows:,} of {self.needed_rows:,} rows and {self.days} of "
                 f"{self.needed_days} days answered by it alone"
             )
-        return f"its own first {self.days} whole days, until {self.end}: {self.rows:,} rows"
+        return f"its own first {self.days} whole days, until {format_instant(self.end)}: {self.rows:,} rows"
 
     def judging(self, reference: Reference) -> Reference:
         """The reference by which windows are judged: with these scores, or with the reason why there are none yet."""
@@ -72,8 +72,7 @@ class OwnScores:
 
     def windows_after(self, ends: Iterable[datetime]) -> int:
         """How many of these windows, newest first, are later than the reference: only they are judged by it."""
-        last = None if self.end is None else parse_instant(self.end)
-        return sum(last is None or end > last for end in ends)
+        return sum(self.end is None or end > self.end for end in ends)
 
     def as_dict(self) -> ScoreReferenceDocument:
         """How far the collection has come, as JSON values: a window's document holds them."""
@@ -119,8 +118,7 @@ def own_scores(
             break
     if not taken:
         return OwnScores(0, 0, needed_days, needed_rows)
-    begin, end = format_instant(taken[0][0].start), format_instant(taken[-1][0].end)
-    found = OwnScores(days, rows, needed_days, needed_rows, begin, end)
+    found = OwnScores(days, rows, needed_days, needed_rows, taken[0][0].start, taken[-1][0].end)
     if days < needed_days or rows < needed_rows or reference.score is None:
         return found
     windows = [counts for _, counts in taken]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 from everloop.documents.calibration import LearnedCalibration
 from everloop.documents.recalibration import LossesDocument, RecalibrationDecision, RecalibrationDocument
@@ -124,17 +124,17 @@ def calibration_event(record: WindowRecord) -> LearnedCalibration | None:
     if found is None or found["decision"] != "publish" or found["calibration"] is None:
         return None
     told, rows = found["losses"], found["losses"]["rows"]
-    return {
-        "model": record.model,
-        "version": record.version,
-        "window_end": format_instant(record.end),
-        "learned_until": format_instant(record.labelled_end),
-        "calibration": found["calibration"],
-        "days": told["windows"] * max((record.labelled_end - record.labelled_start).days, 1),
-        "rows": rows,
-        "loss_raw": told["raw"] / rows if rows else None,
-        "loss_recalibrated": told["calibrated"] / rows if rows else None,
-    }
+    return LearnedCalibration(
+        model=record.model,
+        version=record.version,
+        window_end=record.end,
+        learned_until=record.labelled_end,
+        calibration=found["calibration"],
+        days=told["windows"] * max((record.labelled_end - record.labelled_start).days, 1),
+        rows=rows,
+        loss_raw=told["raw"] / rows if rows else None,
+        loss_recalibrated=told["calibrated"] / rows if rows else None,
+    )
 
 
 def _decide(
@@ -213,8 +213,8 @@ def _document(
 ) -> RecalibrationDocument:
     in_force = Calibration.from_text(standing.in_force).sha256 if standing.in_force else None
     return {
-        "sums": cast("dict[str, Any]", sums.to_document()),
-        "state": cast("dict[str, Any]", state.to_document()) if state else None,
+        "sums": sums.to_document(),
+        "state": state.to_document() if state else None,
         "losses": told,
         "calibration": calibration.to_text() if calibration else None,
         "in_force": calibration_name(in_force) if in_force else None,

@@ -14,6 +14,7 @@ from typing import Any
 
 from everloop.json_text import canonical_json
 from everloop.registry.records import AuditHead, AuditRecord
+from everloop.typed_json import as_json
 
 GENESIS = "0" * 64
 """What the first record carries as the hash of the one before."""
@@ -21,7 +22,7 @@ GENESIS = "0" * 64
 
 @dataclass(frozen=True)
 class Entry:
-    """Something that happened, before it has its place in the chain."""
+    """Something that happened, before it has its place in the chain. Instants in its details are kept as text."""
 
     at: datetime
     action: str
@@ -92,7 +93,7 @@ def seal(
             version=entry.version,
             run_id=entry.run_id,
             reason=entry.reason,
-            details=dict(entry.details),
+            details=as_json(entry.details),
         )
         previous = link_hash(unsealed.to_json(), previous)
         records.append(replace(unsealed, hash=previous))

@@ -109,8 +109,8 @@ class Calibrations:
                 calibration_sha256=record.calibration_sha256,
             )
             facts = {
-                "window_end": instant_text(record.window_end),
-                "learned_until": instant_text(record.learned_until),
+                "window_end": record.window_end,
+                "learned_until": record.learned_until,
                 "days": record.days,
                 "rows": record.rows,
                 "loss_raw": record.loss_raw,
@@ -283,7 +283,7 @@ def _moved(before: Champion, after: Champion) -> dict[str, object]:
     return {
         "lambda_version": after.lambda_version,
         "previous_lambda_version": before.lambda_version,
-        "calibrated_by": None if after.calibrated_by is None else instant_text(after.calibrated_by),
+        "calibrated_by": after.calibrated_by,
         "calibration_sha256": after.calibration_sha256,
         "previous_calibration_sha256": before.calibration_sha256,
     }

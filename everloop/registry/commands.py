@@ -369,7 +369,10 @@ def decoded(document: Any, caller: str | None) -> Command:
     wrong = wrong or value_problems(given)
     if wrong:
         raise CommandRefusedError(f"the command {name} can't be read: {'; '.join(wrong)}")
-    return kind(**with_instants(kind, given))
+    try:
+        return kind(**with_instants(kind, given))
+    except ValueError as error:
+        raise CommandRefusedError(f"the command {name} can't be read: {error}") from error
 
 
 def _shallow(command: Command) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin, get_type_hints, is_typeddict
 
-from everloop.instants import WrittenInstant, instant_text
+from everloop.instants import instant_text
 from everloop.json_text import canonical_json
 from everloop.registry.exceptions import CorruptRecordError, RecordTooLargeError
 from everloop.shown import shown
+from everloop.typed_json import as_json, is_made, read_part
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -178,7 +179,7 @@ def _require_type(cls: type[Record], name: str, value: Any) -> None:
 
 
 def fields_as_json(record: DataclassInstance) -> dict[str, Any]:
-    """A record's fields by name, its instants as text.
+    """A record's fields by name, its instants as text, those of nested documents too.
 
     Raises
     ------
@@ -191,25 +192,26 @@ def fields_as_json(record: DataclassInstance) -> dict[str, Any]:
             if not isinstance(values[name], datetime):
                 raise CorruptRecordError(f"{name!r} is {shown(values[name])}, not an instant")
             values[name] = instant_text(values[name])
-    return values
+    return {name: as_json(value) if name in _made_of(type(record)) else value for name, value in values.items()}
 
 
 def with_instants(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a record's fields, with its instants read from their text.
+    """The values of a record's fields, with its instants read from their text, those of nested documents too.
 
     Raises
     ------
     ValueError
-        Naming the field whose text names no instant.
+        Naming the place whose text names no instant.
     """
-    read = dict(values)
-    for name in instants_of(kind):  # type: ignore[arg-type]  # mypy takes the class for one of its records
-        if read.get(name) is not None:
-            try:
-                read[name] = WrittenInstant.read(read[name])
-            except ValueError as error:
-                raise ValueError(f"{name!r}: {error}") from error
-    return read
+    made = {name: read_part(hint, values[name], name) for name, hint in _made_of(kind).items() if name in values}  # type: ignore[arg-type]  # mypy takes the class for one of its records
+    return {**values, **made}
+
+
+@cache
+def _made_of(kind: type[Any]) -> dict[str, Any]:
+    """The types of those fields of a record that are instants, or documents that hold some."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind) if is_made(hints[field.name])}
 
 
 @cache

@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 
 from everloop.documents.records import Files, GateVerdict, GuardrailCheck, RefitChoice, Trigger
 from everloop.documents.snapshot import SnapshotDocument
-from everloop.documents.window import WindowDocument, WindowRecord
+from everloop.documents.window import WindowRecord
 from everloop.manifest import EVALUATED, SIBLING
 from everloop.reasons import ReasonDocument
 from everloop.registry import keys
 from everloop.registry.items import Record
 from everloop.registry.states import State
+from everloop.typed_json import JsonObject
 
 OPEN_ROLLOUT = frozenset({"canary", "baking"})
 """The statuses of a rollout that has not ended."""
@@ -278,13 +279,13 @@ class Snapshot(Record):
 
 @dataclass(frozen=True)
 class Window(Record):
-    """What the monitor found in one window, which ends at ``end``."""
+    """What the monitor found in one window, which ends at ``end``: its document, not read yet."""
 
     DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"document"})
 
     model: str
     end: datetime
-    document: WindowDocument
+    document: JsonObject
 
     @cached_property
     def record(self) -> WindowRecord:

@@ -20,7 +20,6 @@ from botocore.exceptions import ClientError
 
 from everloop.documents.pipeline import GateState, RefitState
 from everloop.documents.records import Files, GateVerdict, RefitChoice
-from everloop.instants import instant_text
 from everloop.json_text import read_json
 from everloop.limits import largest_file
 from everloop.manifest import EVALUATED, FILES, MANIFEST, MODEL, REFIT, SIBLING, Manifest, file_entries
@@ -111,7 +110,7 @@ def register_candidate(
         run_id=candidate.run_id,
         snapshot_hash=candidate.snapshot_hash,
         code_sha256=code_sha256,
-        created_at=instant_text(version.created_at),
+        created_at=version.created_at,
         files=file_entries(files),
     )
     if sealed.sha256 != version.manifest_sha256:

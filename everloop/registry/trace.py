@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, TypeVar
 
 from everloop.documents.records import FileFacts
-from everloop.instants import WrittenInstant, instant_text, parse_instant
+from everloop.instants import instant_text, parse_instant
 from everloop.manifest import MODEL, SIBLING
 from everloop.registry import keys
 from everloop.registry.audit import ChainVerdict, verify_chain
@@ -257,15 +257,9 @@ def trace(store: RegistryStore, version: int | None = None) -> Trace:
 
 
 def origin(version: Version, snapshot: Snapshot | None) -> Origin:
-    """Which bytes of ``version`` serve, and which were evaluated on what.
-
-    Raises
-    ------
-    CorruptRecordError
-        When the snapshot's document has something else where an instant belongs.
-    """
+    """Which bytes of ``version`` serve, and which were evaluated on what."""
     told = snapshot.document if snapshot else {}
-    rows, whole = told.get("rows", {}), told.get("time_range", [None, None])
+    rows, whole = told.get("rows", {}), told.get("time_range")
     train, test, boundary = rows.get("train"), rows.get("test"), told.get("boundary")
     refit = version.serves_refit
     both = train + test if train is not None and test is not None else None
@@ -275,17 +269,10 @@ def origin(version: Version, snapshot: Snapshot | None) -> Origin:
         evaluated_sha256=_sha256(version.evaluated_files, MODEL),
         evaluated_file=SIBLING + MODEL if refit else MODEL,
         evaluated_rows=test,
-        evaluated_after=_instant(boundary),
+        evaluated_after=boundary,
         learned_rows=both if refit else train,
-        learned_until=_instant(whole[1] if refit else boundary),
+        learned_until=whole[1] if refit and whole else boundary,
     )
-
-
-def _instant(text: str | None) -> datetime | None:
-    try:
-        return None if text is None else WrittenInstant.read(text)
-    except ValueError as error:
-        raise CorruptRecordError(f"the snapshot's document: {error}") from error
 
 
 def _sha256(files: Mapping[str, FileFacts], name: str) -> str | None:

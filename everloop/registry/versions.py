@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from everloop.documents.records import Files, GateVerdict, RefitChoice
-from everloop.instants import instant_text
 from everloop.manifest import Manifest, artifact_prefix, file_entries
 from everloop.names import BY_SNAPSHOT
 from everloop.registry import changes, keys
@@ -119,7 +118,7 @@ class Versions:
                 run_id=run_id,
                 snapshot_hash=snapshot_hash,
                 code_sha256=code_sha256,
-                created_at=instant_text(at),
+                created_at=at,
                 files=file_entries(files),
             )
             version = Version(

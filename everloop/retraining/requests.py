@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
 from everloop.documents.window import WindowRecord
-from everloop.instants import format_instant
+from everloop.instants import format_instant, instant_text
 from everloop.names import MONITORING_SOURCE, RETRAINING_REQUESTED
 from everloop.reasons import ReasonDocument
 from everloop.retraining.exceptions import RequestNotAcceptedError, RequestUnreadableError
-from everloop.typed_json import DocumentRefusedError, read_as
+from everloop.typed_json import DocumentRefusedError, as_json, read_as
 
 KIND = "train"
 
@@ -24,8 +23,8 @@ class WindowTrigger(TypedDict):
 
     kind: str
     reason: str
-    requested_at: str
-    window_end: str
+    requested_at: datetime
+    window_end: datetime
 
 
 class RequestDetail(TypedDict):
@@ -62,7 +61,7 @@ class RetrainingRequest:
     @property
     def execution_name(self) -> str:
         """The name of the pipeline execution: one for each window, however often it is asked for."""
-        identity = f"{self.model}|{KIND}|{self.trigger['window_end']}"
+        identity = f"{self.model}|{KIND}|{instant_text(self.trigger['window_end'])}"
         return f"{KIND}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
     @property
@@ -83,16 +82,17 @@ class RetrainingRequest:
         RequestUnreadableError
             When it asks for none.
         """
-        end = format_instant(record.end)
         if record.decision != "retrain" or record.trigger is None or not record.reasons:
-            raise RequestUnreadableError(f"the window that ended {end} asks for no training: it says {record.decision}")
+            raise RequestUnreadableError(
+                f"the window that ended {format_instant(record.end)} asks for no training: it says {record.decision}"
+            )
         return cls(
             model=record.model,
             trigger={
                 "kind": record.trigger,
                 "reason": record.reasons[0].sentence,
-                "requested_at": format_instant(record.scheduled_at),
-                "window_end": end,
+                "requested_at": record.scheduled_at,
+                "window_end": record.end,
             },
             reasons=[reason.as_dict() for reason in record.reasons],
         )
@@ -136,7 +136,7 @@ def send(request: RetrainingRequest, client: Any, bus: str, *, at: datetime) -> 
     put(RETRAINING_REQUESTED, request.as_detail(), client, bus, at=at)
 
 
-def put(detail_type: str, detail: Mapping[str, object], client: Any, bus: str, *, at: datetime) -> None:
+def put(detail_type: str, detail: object, client: Any, bus: str, *, at: datetime) -> None:
     """Put on the bus what the monitor says of a window.
 
     Raises
@@ -148,7 +148,7 @@ def put(detail_type: str, detail: Mapping[str, object], client: Any, bus: str, *
         "Time": at,
         "Source": MONITORING_SOURCE,
         "DetailType": detail_type,
-        "Detail": json.dumps(detail, sort_keys=True),
+        "Detail": json.dumps(as_json(detail), sort_keys=True),
         "EventBusName": bus,
     }
     answer = client.put_events(Entries=[entry])

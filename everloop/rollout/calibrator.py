@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from everloop.documents.calibration import CalibrationAnswer, LearnedCalibration
-from everloop.instants import WrittenInstant, parse_instant
 from everloop.recalibration.written import WrittenCalibration
 from everloop.registry.calibration_records import CalibrationRecord
 from everloop.registry.exceptions import CalibrationHeldError, ChampionChangedError
@@ -38,8 +37,8 @@ class Calibrator:
         CalibrationFormatError
             When the event holds no calibration.
         """
-        calibration = WrittenCalibration.from_text(learned["calibration"])
-        version, window_end = learned["version"], parse_instant(learned["window_end"])
+        calibration = WrittenCalibration.from_text(learned.calibration)
+        version, window_end = learned.version, learned.window_end
         before = self.target.current().primary
         if self.store.calibrations.find(version, window_end) is None:
             try:
@@ -50,13 +49,13 @@ class Calibrator:
                         model=self.store.model,
                         version=version,
                         window_end=window_end,
-                        learned_until=WrittenInstant.read(learned["learned_until"]),
+                        learned_until=learned.learned_until,
                         calibration=calibration.to_text(),
                         calibration_sha256=calibration.sha256,
-                        days=learned["days"],
-                        rows=learned["rows"],
-                        loss_raw=learned["loss_raw"],
-                        loss_recalibrated=learned["loss_recalibrated"],
+                        days=learned.days,
+                        rows=learned.rows,
+                        loss_raw=learned.loss_raw,
+                        loss_recalibrated=learned.loss_recalibrated,
                         max_shift=calibration.max_shift,
                         lambda_version=published.lambda_version,
                         code_sha256=published.code_sha256,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from everloop.documents.pipeline import CheckState, NothingRolledBack, RolloutState
 from everloop.documents.records import AliasFound, GuardrailCheck, Phase
-from everloop.instants import instant_text
 from everloop.reasons import Reason, ReasonDocument
 from everloop.registry.exceptions import ChampionChangedError, RolloutEndedError
 from everloop.registry.records import Champion, Rollout, Version
@@ -124,13 +123,13 @@ class Conductor:
         if not rollout.is_open or (phase == "canary" and rollout.status == "baking"):
             return self._answer(rollout, _decided_already(rollout))
         last = rollout.last_check
-        if last.get("at") == instant_text(at) and last.get("phase") == phase:
+        if last.get("at") == at and last.get("phase") == phase:
             reasons = tuple(Reason.from_dict(r) for r in last["reasons"])
             return self._answer(rollout, Verdict(last["decision"], reasons))
         verdict = self._judge(rollout, phase, at)
         if verdict.decision != "hold":
             check: GuardrailCheck = {
-                "at": instant_text(at),
+                "at": at,
                 "phase": phase,
                 "decision": verdict.decision,
                 "reasons": verdict.reasons_json(),

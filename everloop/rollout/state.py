@@ -7,6 +7,7 @@ from datetime import datetime
 from everloop.documents.pipeline import PreviousVersion, RolloutState
 from everloop.instants import instant_text
 from everloop.registry.records import Rollout
+from everloop.typed_json import as_json
 
 
 def rollout_state(rollout: Rollout, *, wait_seconds: int = 0) -> RolloutState:
@@ -33,7 +34,7 @@ def rollout_state(rollout: Rollout, *, wait_seconds: int = 0) -> RolloutState:
         "step_started_at": _text(rollout.step_started_at),
         "promoted_at": _text(rollout.promoted_at),
         "ended_at": _text(rollout.ended_at),
-        "last_check": rollout.last_check,
+        "last_check": as_json(rollout.last_check),
         "reasons": rollout.reasons,
         "previous": previous,
         "first": previous is None,

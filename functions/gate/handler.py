@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, TypedDict
@@ -33,7 +34,7 @@ from everloop.manifest import REFIT
 from everloop.model_file.schema import ModelDeclaration
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.registry.causes import readable_cause
-from everloop.typed_json import PIPELINE_SENDS, Event, InstantText, read_as
+from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
 logger = Logger(service="gate")
 
@@ -74,7 +75,7 @@ class JudgedSnapshot(TypedDict):
 class RefitSnapshot(JudgedSnapshot):
     """And for a refit, which learned from all of it."""
 
-    time_range: list[InstantText]
+    time_range: list[datetime]
 
 
 class JudgedReport(TypedDict):

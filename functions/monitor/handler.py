@@ -19,7 +19,7 @@ from everloop.documents.recalibration import RecalibrationDecision
 from everloop.documents.window import WindowDecision, WindowRecord
 from everloop.emf import MetricValue, emf_line
 from everloop.environment import Settings
-from everloop.instants import format_instant, instant_text, parse_instant, to_epoch_ms
+from everloop.instants import format_instant, instant_text, to_epoch_ms
 from everloop.limits import LARGEST_DOCUMENT_BYTES
 from everloop.manifest import PROFILE
 from everloop.model_file.schema import ModelDeclaration
@@ -35,7 +35,7 @@ from everloop.reasons import ReasonDocument
 from everloop.registry.records import Champion, Version, Window
 from everloop.registry.store import RegistryStore
 from everloop.retraining.requests import RetrainingRequest, put, send
-from everloop.typed_json import Event, InstantText, read_as
+from everloop.typed_json import Event, read_as
 
 logger = Logger(service="monitor")
 
@@ -77,7 +77,7 @@ class Services:
 class MonitorEvent(TypedDict):
     """What the schedule sends."""
 
-    scheduled_time: InstantText
+    scheduled_time: datetime
 
 
 class MonitorAnswer(TypedDict):
@@ -129,7 +129,7 @@ def act(event: Event, using: Services) -> MonitorAnswer:
     The same scheduled time twice gives one record; the request is sent again, and starts one execution.
     """
     asked = read_as(MonitorEvent, event, "event of the monitor", "its schedule sends the time it is due")
-    scheduled = parse_instant(asked["scheduled_time"])
+    scheduled = asked["scheduled_time"]
     windows = windows_at(using.declaration, scheduled)
     end = format_instant(windows.end)
     champion = using.store.versions.champion()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any, TypedDict
 
@@ -13,11 +14,10 @@ from aws_lambda_powertools import Logger
 from everloop.busy_services import busy_services_named
 from everloop.documents.pipeline import GateState, RefitState, RegisteredState
 from everloop.environment import Settings
-from everloop.instants import WrittenInstant
 from everloop.registry.registration import Candidate, register_candidate
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
-from everloop.typed_json import PIPELINE_SENDS, Event, InstantText, read_as
+from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
 logger = Logger(service="register")
 
@@ -62,7 +62,7 @@ class RegisterEvent(TypedDict):
     refit: RefitState | None
     refit_uri: str | None
     execution: str
-    at: InstantText
+    at: datetime
 
 
 @cache
@@ -102,7 +102,7 @@ def act(event: Event, using: Services) -> RegisteredState:
         store=using.store,
         s3=using.s3,
         artifact_bucket=using.artifact_bucket,
-        at=WrittenInstant.read(asked["at"]),
+        at=asked["at"],
         actor=f"pipeline {asked['execution']}",
     )
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, TypeVar
@@ -17,7 +18,6 @@ from everloop.documents.calibration import CalibrationAnswer, LearnedCalibration
 from everloop.documents.pipeline import CheckState, NothingRolledBack, RolloutState
 from everloop.documents.records import Phase
 from everloop.environment import Settings
-from everloop.instants import WrittenInstant
 from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ALIAS, CALIBRATION_LEARNED
 from everloop.reasons import ReasonDocument
@@ -27,7 +27,7 @@ from everloop.rollout.calibrator import Calibrator
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.targets import TARGETS
-from everloop.typed_json import PIPELINE_SENDS, Event, InstantText, read_as
+from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
 logger = Logger(service="rollout")
 
@@ -96,14 +96,14 @@ class StartEvent(TypedDict):
 
     run: RolloutRun
     version: NotRequired[int | None]
-    at: InstantText
+    at: datetime
 
 
 class ShiftEvent(TypedDict):
     """The action ``shift``."""
 
     rollout: RolloutStep
-    at: InstantText
+    at: datetime
 
 
 class CheckEvent(TypedDict):
@@ -111,14 +111,14 @@ class CheckEvent(TypedDict):
 
     rollout: RolloutName
     phase: Phase
-    at: InstantText
+    at: datetime
 
 
 class RolloutEvent(TypedDict):
     """The actions ``promote`` and ``retire``."""
 
     rollout: RolloutName
-    at: InstantText
+    at: datetime
 
 
 class RollbackEvent(TypedDict):
@@ -129,23 +129,23 @@ class RollbackEvent(TypedDict):
     reasons: NotRequired[list[ReasonDocument] | None]
     actor: NotRequired[str | None]
     only_canary: NotRequired[bool]
-    at: InstantText
+    at: datetime
 
 
 class LearnedEvent(TypedDict):
     """What the monitor puts on the bus; its detail is the calibration, its time that of the window's run."""
 
     detail: LearnedCalibration
-    time: InstantText
+    time: datetime
 
 
 class RevertEvent(TypedDict):
     """The action ``revert_calibration``, from a person: to the end of the window that published it, or to none."""
 
-    to: InstantText | None
+    to: datetime | None
     reason: str
     actor: str
-    at: InstantText
+    at: datetime
 
 
 class HoldEvent(TypedDict):
@@ -153,7 +153,7 @@ class HoldEvent(TypedDict):
 
     reason: str
     actor: str
-    at: InstantText
+    at: datetime
 
 
 Answer = RolloutState | CheckState | NothingRolledBack | CalibrationAnswer
@@ -193,31 +193,27 @@ def _action(event: Event) -> object:
 
 def _start(event: Event, using: Conductor) -> Answer:
     asked = _read(StartEvent, event)
-    return using.start(
-        asked["run"]["run_id"], asked["run"]["kind"], asked.get("version"), at=WrittenInstant.read(asked["at"])
-    )
+    return using.start(asked["run"]["run_id"], asked["run"]["kind"], asked.get("version"), at=asked["at"])
 
 
 def _shift(event: Event, using: Conductor) -> Answer:
     asked = _read(ShiftEvent, event)
-    return using.shift(
-        asked["rollout"]["rollout_id"], asked["rollout"]["step_index"], at=WrittenInstant.read(asked["at"])
-    )
+    return using.shift(asked["rollout"]["rollout_id"], asked["rollout"]["step_index"], at=asked["at"])
 
 
 def _check(event: Event, using: Conductor) -> Answer:
     asked = _read(CheckEvent, event)
-    return using.check(asked["rollout"]["rollout_id"], asked["phase"], at=WrittenInstant.read(asked["at"]))
+    return using.check(asked["rollout"]["rollout_id"], asked["phase"], at=asked["at"])
 
 
 def _promote(event: Event, using: Conductor) -> Answer:
     asked = _read(RolloutEvent, event)
-    return using.promote(asked["rollout"]["rollout_id"], at=WrittenInstant.read(asked["at"]))
+    return using.promote(asked["rollout"]["rollout_id"], at=asked["at"])
 
 
 def _retire(event: Event, using: Conductor) -> Answer:
     asked = _read(RolloutEvent, event)
-    return using.retire(asked["rollout"]["rollout_id"], at=WrittenInstant.read(asked["at"]))
+    return using.retire(asked["rollout"]["rollout_id"], at=asked["at"])
 
 
 def _roll_back(event: Event, using: Conductor) -> Answer:
@@ -227,7 +223,7 @@ def _roll_back(event: Event, using: Conductor) -> Answer:
     return using.roll_back(
         rollout["rollout_id"] if rollout else asked["run"]["run_id"],
         reasons=asked.get("reasons"),
-        at=WrittenInstant.read(asked["at"]),
+        at=asked["at"],
         actor=asked.get("actor"),
         only_canary=asked.get("only_canary", False),
     )
@@ -235,23 +231,22 @@ def _roll_back(event: Event, using: Conductor) -> Answer:
 
 def _calibrate(event: Event, using: Conductor) -> Answer:
     learned = _read(LearnedEvent, event)
-    return _calibrator(using).calibrate(learned["detail"], at=WrittenInstant.read(learned["time"]))
+    return _calibrator(using).calibrate(learned["detail"], at=learned["time"])
 
 
 def _revert_calibration(event: Event, using: Conductor) -> Answer:
     asked = _read(RevertEvent, event)
-    to, at = None if asked["to"] is None else WrittenInstant.read(asked["to"]), WrittenInstant.read(asked["at"])
-    return _calibrator(using).revert(to=to, reason=asked["reason"], at=at, actor=asked["actor"])
+    return _calibrator(using).revert(to=asked["to"], reason=asked["reason"], at=asked["at"], actor=asked["actor"])
 
 
 def _freeze_calibrations(event: Event, using: Conductor) -> Answer:
     asked = _read(HoldEvent, event)
-    return _calibrator(using).freeze(reason=asked["reason"], at=WrittenInstant.read(asked["at"]), actor=asked["actor"])
+    return _calibrator(using).freeze(reason=asked["reason"], at=asked["at"], actor=asked["actor"])
 
 
 def _resume_calibrations(event: Event, using: Conductor) -> Answer:
     asked = _read(HoldEvent, event)
-    return _calibrator(using).resume(reason=asked["reason"], at=WrittenInstant.read(asked["at"]), actor=asked["actor"])
+    return _calibrator(using).resume(reason=asked["reason"], at=asked["at"], actor=asked["actor"])
 
 
 def _calibrator(using: Conductor) -> Calibrator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -15,13 +16,13 @@ from everloop.busy_services import busy_services_named
 from everloop.documents.pipeline import RunClosed, RunKind, RunState, ServingChampion
 from everloop.documents.records import Trigger
 from everloop.environment import Settings
-from everloop.instants import WrittenInstant, instant_text
+from everloop.instants import instant_text
 from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.causes import by_the_model, readable_cause
 from everloop.registry.records import Run
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
-from everloop.typed_json import PIPELINE_SENDS, Event, InstantText, read_as
+from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
 logger = Logger(service="run")
 
@@ -56,7 +57,7 @@ class OpenEvent(TypedDict):
 
     execution: str
     input: object
-    at: InstantText
+    at: datetime
 
 
 class CloseReason(TypedDict):
@@ -70,7 +71,7 @@ class CloseEvent(TypedDict):
 
     execution: str
     status: str
-    at: InstantText
+    at: datetime
     cause: NotRequired[str | None]
     reasons: NotRequired[list[CloseReason] | None]
     trained: NotRequired[bool]
@@ -122,7 +123,7 @@ def _open(event: OpenEvent, using: Services) -> RunState:
         event["execution"],
         kind=asked["kind"],
         trigger=asked["trigger"],
-        at=WrittenInstant.read(event["at"]),
+        at=event["at"],
         actor=f"pipeline {event['execution']}",
         quota_runs=quota.runs,
         quota_days=quota.days,
@@ -144,7 +145,7 @@ def _close(event: CloseEvent, using: Services) -> RunClosed:
         event["execution"],
         status=event["status"],
         cause=readable_cause(cause) if cause else "; ".join(sentences) or None,
-        at=WrittenInstant.read(event["at"]),
+        at=event["at"],
         actor=f"pipeline {event['execution']}",
         trained=trained,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -24,13 +25,13 @@ from everloop.dataset.snapshot_size import CHARACTERS, ROWS, require_room, size_
 from everloop.dataset.snapshot_store import store_snapshot
 from everloop.documents.snapshot import SnapshotAnswer
 from everloop.environment import Settings
-from everloop.instants import parse_instant
+from everloop.instants import instant_text
 from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ATHENA_RESULTS_PREFIX
 from everloop.registry.champion_contract import champion_contract
 from everloop.registry.records import Snapshot as SnapshotRecord
 from everloop.registry.store import RegistryStore
-from everloop.typed_json import PIPELINE_SENDS, Event, InstantText, read_as
+from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +65,7 @@ class Services:
 class DatedRun(TypedDict):
     """What is read of the run: the instant as of which it learns."""
 
-    as_of: InstantText
+    as_of: datetime
 
 
 class SnapshotEvent(TypedDict):
@@ -72,7 +73,7 @@ class SnapshotEvent(TypedDict):
 
     run: DatedRun
     execution: str
-    at: InstantText
+    at: datetime
 
 
 @cache
@@ -128,7 +129,7 @@ def act(event: Event, using: Services, *, request_id: str) -> SnapshotAnswer:
     """
     declaration, bucket = using.declaration, using.lake_bucket
     asked = read_as(SnapshotEvent, event, "event of the snapshot function", PIPELINE_SENDS)
-    as_of = parse_instant(asked["run"]["as_of"])
+    as_of = asked["run"]["as_of"]
     listing = list_lake(using.s3_client, bucket, declaration.model)
     query = snapshot_query(declaration, as_of, listing)
     require_fitting(query)
@@ -145,7 +146,7 @@ def act(event: Event, using: Services, *, request_id: str) -> SnapshotAnswer:
             model=declaration.model,
             snapshot_hash=snapshot.snapshot_hash,
             uri=stored.uri,
-            created_at=parse_instant(asked["at"]),
+            created_at=asked["at"],
             document=stored.document,
         )
     )
@@ -156,7 +157,7 @@ def act(event: Event, using: Services, *, request_id: str) -> SnapshotAnswer:
         "test_uri": stored.test_uri,
         "test_features_uri": stored.test_features_uri,
         "rows": {"train": snapshot.rows["train"], "test": snapshot.rows["test"]},
-        "time_range": snapshot.time_range,
+        "time_range": [instant_text(instant) for instant in snapshot.time_range],
     }
 
 

@@ -16,7 +16,7 @@ from everloop.registry.exceptions import UnknownRunError
 from everloop.registry.store import RegistryStore
 from everloop.retraining.exceptions import RequestUnreadableError
 from everloop.retraining.requests import RetrainingRequest
-from everloop.typed_json import Event
+from everloop.typed_json import Event, as_json
 
 logger = Logger(service="starter")
 
@@ -82,7 +82,7 @@ def act(event: Event, using: Services) -> StarterAnswer:
         return {"execution": name, "started": False, "reason": "the run is on record"}
     try:
         using.states.start_execution(
-            stateMachineArn=using.state_machine_arn, name=name, input=json.dumps(request.execution_input)
+            stateMachineArn=using.state_machine_arn, name=name, input=json.dumps(as_json(request.execution_input))
         )
     except using.states.exceptions.ExecutionAlreadyExists:
         return {"execution": name, "started": False, "reason": "the execution exists"}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from everloop.instants import from_epoch_ms
 from everloop.manifest import EVALUATED, FILES, FileEntry, Manifest
 
 TEXTS = st.text(max_size=20)
@@ -19,7 +21,7 @@ MANIFESTS = st.builds(
     run_id=TEXTS,
     snapshot_hash=TEXTS,
     code_sha256=TEXTS,
-    created_at=TEXTS,
+    created_at=st.integers(0, 2**41).map(from_epoch_ms),
     files=st.dictionaries(st.sampled_from(FILES), ENTRIES),
 )
 
@@ -35,7 +37,7 @@ def test_what_is_written_is_read_back_the_same(manifest: Manifest) -> None:
 def test_its_text_is_the_one_that_versions_were_registered_under() -> None:
     """A hash of every registered version stands in a function's configuration: the text can't change."""
     manifest = Manifest(
-        "m", 7, "train-1", "s" * 4, "c" * 4, "2013-03-01T05:00:00Z", {"model.onnx": FileEntry("0" * 64, 5)}
+        "m", 7, "train-1", "s" * 4, "c" * 4, datetime(2013, 3, 1, 5, tzinfo=UTC), {"model.onnx": FileEntry("0" * 64, 5)}
     )
     assert json.loads(manifest.content)["files"] == {"model.onnx": {"bytes": 5, "sha256": "0" * 64}}
     assert manifest.content == (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Literal, NotRequired, TypedDict
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everloop.exceptions import TerminalError
-from everloop.typed_json import MOST_PROBLEMS, DocumentRefusedError, InstantText, read_as, read_record
+from everloop.instants import WrittenInstant
+from everloop.typed_json import ADDED, MOST_PROBLEMS, DocumentRefusedError, as_json, read_as
 
 
 class Inner(TypedDict):
@@ -21,19 +23,19 @@ class Inner(TypedDict):
 
 class Whole(TypedDict):
     name: str
-    at: InstantText
+    at: datetime
     kind: Literal["a", "b"]
     inner: Inner
     listed: list[Inner]
     by_name: dict[str, list[int]]
     more: NotRequired[Inner | None]
-    until: NotRequired[InstantText | None]
+    until: NotRequired[datetime | None]
     either: NotRequired[list[int] | Literal["all"]]
 
 
 GOOD: dict[str, Any] = {
     "name": "n",
-    "at": "2013-03-01T05:00:00Z",
+    "at": "2013-03-01T05:00:00.000Z",
     "kind": "a",
     "inner": {"count": 1, "share": 0.5},
     "listed": [{"count": 2, "share": None}],
@@ -48,7 +50,16 @@ def read(value: object) -> Whole:
 def test_what_fits_is_given_back_as_it_is() -> None:
     for more in ({}, {"more": None}, {"more": {"count": 3, "share": 1}}, {"from_a_newer_writer": object()}):
         document = GOOD | more
-        assert read(document) is document
+        found = read(document)
+        assert found["at"] == datetime(2013, 3, 1, 5, tzinfo=UTC)
+        assert {**found, "at": GOOD["at"]} == document
+        assert as_json(found) == document
+
+
+def test_a_document_that_is_written_as_it_is_inside_is_not_copied() -> None:
+    inner = {"count": 3, "share": 0.5}
+    assert read_as(Inner, inner, "inner", "") is inner
+    assert read(GOOD | {"inner": inner})["inner"] is inner
 
 
 @pytest.mark.parametrize(
@@ -57,7 +68,7 @@ def test_what_fits_is_given_back_as_it_is() -> None:
         ({"name": 1}, "name is 1, not a text"),
         ({"at": "yesterday"}, "at: 'yesterday' is not an ISO 8601 instant"),
         ({"at": "2013-03-01T05:00:00"}, "has no UTC offset"),
-        ({"at": 5}, "at is 5, not a text"),
+        ({"at": 5}, "at is 5, not an instant"),
         ({"kind": "c"}, "kind is 'c', not 'a' or 'b'"),
         ({"inner": {"count": True, "share": None}}, "inner.count is True, not a whole number"),
         ({"inner": {"count": 1.5, "share": None}}, "inner.count is 1.5, not a whole number"),
@@ -68,7 +79,8 @@ def test_what_fits_is_given_back_as_it_is() -> None:
         ({"by_name": {"x": [1, None]}}, "by_name.x[1] is None, not a whole number"),
         ({"more": {"count": 1}}, "more.share is missing"),
         ({"more": 3}, "more is 3, not an object or null"),
-        ({"until": "soon"}, "until is 'soon', not a text or null"),
+        ({"until": "soon"}, "until: 'soon' is not an ISO 8601 instant"),
+        ({"until": 5}, "until is 5, not an instant or null"),
         ({"either": "none"}, "either is 'none', not a list or 'all'"),
     ],
 )
@@ -100,17 +112,51 @@ class Part:
     share: float | None = None
 
 
+NOON = datetime(2013, 3, 1, 12, tzinfo=UTC)
+
+
 @dataclass(frozen=True)
 class Record:
     parts: dict[str, Part]
     listed: tuple[Part, ...] = ()
     best: Part | None = None
+    times: tuple[datetime, ...] = ()
+    more: dict[str, list[datetime | None]] = field(default_factory=dict, metadata=ADDED)
 
 
 def test_a_record_is_made_of_what_was_written_of_it() -> None:
-    for record in (Record({}), Record({"a": Part("x", 0.5)}, (Part("y"), Part("z", 1)), Part("b"))):
-        written = json.loads(json.dumps(asdict(record)))
-        assert read_record(Record, written, "record", "write it again") == record
+    whole = Record({"a": Part("x", 0.5)}, (Part("y"), Part("z", 1)), Part("b"), (NOON, NOON), {"a": [NOON, None]})
+    for record in (Record({}), whole):
+        written = json.loads(json.dumps(as_json(record)))
+        assert read_as(Record, written, "record", "write it again") == record
+
+
+def test_a_field_that_came_later_may_lack_and_no_other() -> None:
+    written = as_json(Record({}, more={"a": []}))
+    del written["more"]
+    assert read_as(Record, written, "record", "write it again") == Record({})
+    del written["times"]
+    with pytest.raises(DocumentRefusedError, match="this is no record: times is missing; write it again"):
+        read_as(Record, written, "record", "write it again")
+
+
+@pytest.mark.parametrize("text", ["2013-03-01T12:00:00Z", "2013-03-01T12:00:00.000Z", "2013-03-01T13:00:00+01:00"])
+def test_an_instant_is_written_as_it_came(text: str) -> None:
+    found = read_as(Record, as_json(replace(Record({}), times=(WrittenInstant.read(text),))), "record", "")
+    assert found.times == (NOON,)
+    assert as_json(found)["times"] == [text]
+
+
+class Told:
+    """Says itself how it is written."""
+
+    def as_dict(self) -> dict[str, object]:
+        return {"at": NOON}
+
+
+def test_what_says_itself_how_it_is_written_is_written_so() -> None:
+    told = dataclass(Told)
+    assert as_json({"found": (told(),)}) == {"found": [{"at": "2013-03-01T12:00:00Z"}]}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +171,7 @@ def test_a_record_is_made_of_what_was_written_of_it() -> None:
 )
 def test_a_record_that_is_not_whole_is_refused_by_its_place(change: dict[str, Any], said: str) -> None:
     with pytest.raises(DocumentRefusedError) as refused:
-        read_record(Record, asdict(Record({})) | {"listed": []} | change, "record", "write it again")
+        read_as(Record, as_json(Record({})) | change, "record", "write it again")
     assert said in str(refused.value)
 
 
@@ -146,7 +192,7 @@ def test_it_reads_or_refuses_and_never_fails_otherwise(name: str, value: Any) ->
     else:
         said, document = name, kept
     assert name in said
-    assert document[name] == value
+    assert as_json(document[name]) == value
 
 
 @given(JSON)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
+from everloop.instants import parse_instant
 from everloop.manifest import Manifest, file_entries, sha256_hex
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from tests.helpers.onnx_models import linear_model
@@ -64,7 +65,7 @@ class StoredArtifact:
             run_id="train-1",
             snapshot_hash="5" * 64,
             code_sha256="c" * 64,
-            created_at="2013-03-01T05:00:00Z",
+            created_at=parse_instant("2013-03-01T05:00:00Z"),
             files=file_entries(entries),
         )
         self.manifest_sha256 = manifest.sha256

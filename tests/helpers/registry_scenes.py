@@ -17,7 +17,7 @@ from tests.fakes.registry_table import UnreliableClient, table_is_empty
 T = TypeVar("T")
 
 BEGIN = datetime(2013, 3, 1, tzinfo=UTC)
-TRIGGER = {"kind": "manual", "reason": "a person asked", "requested_at": "2013-03-01T00:00:00Z", "window_end": None}
+TRIGGER = {"kind": "manual", "reason": "a person asked", "requested_at": BEGIN, "window_end": None}
 PASSED: dict[str, Any] = {"verdict": "pass", "reasons": []}
 FAILED: dict[str, Any] = {
     "verdict": "fail",
@@ -159,7 +159,7 @@ def manifest_of(version: Version) -> Manifest:
         run_id=version.run_id,
         snapshot_hash=version.snapshot_hash,
         code_sha256=version.code_sha256,
-        created_at=instant_text(version.created_at),
+        created_at=version.created_at,
         files=file_entries(version.files),
     )
 

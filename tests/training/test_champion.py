@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from everloop.instants import parse_instant
 from everloop.serving.contract import NumberField
 from everloop.training.champion import fetch_champion
 from everloop.training.channels import Split, read_split
@@ -74,7 +75,7 @@ def test_rows_up_to_the_newest_it_learned_from_are_not_new_to_the_champion() -> 
 def test_a_champion_without_a_training_record_learned_from_nothing_later_than_its_registration() -> None:
     stored = StoredArtifact(recorded=False)
     champion = fetch_champion(URI, FakeS3(stored.objects), model=MODEL)
-    assert champion.learned_until == "2013-03-01T05:00:00Z"
+    assert champion.learned_until == parse_instant("2013-03-01T05:00:00Z")
 
 
 @pytest.mark.parametrize("record", [b"{}", b"[]", b"7", b"\xff", b'{"time_range": ["2013-01-01T00:00:00Z"]}'])

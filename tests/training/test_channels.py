@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from everloop.instants import parse_instant
 from everloop.training.channels import read_split
 from everloop.training.exceptions import ChannelError
 from tests.training.scenes import classification, regression, rows, write_parts
@@ -25,7 +26,8 @@ def test_parts_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     assert split.features["distance"].tolist() == FRAME["distance"].tolist()
     assert split.target.tolist() == FRAME["label"].tolist()
     assert [str(d) for d in np.unique(split.days)] == ["2013-01-01", "2013-01-02", "2013-01-03"]
-    assert (split.first, split.last) == ("2013-01-01T06:00:00.000Z", "2013-01-03T06:00:00.099Z")
+    assert split.first == parse_instant("2013-01-01T06:00:00.000Z")
+    assert split.last == parse_instant("2013-01-03T06:00:00.099Z")
 
 
 def test_missing_numbers_are_nan_and_missing_categories_the_empty_string(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from everloop.dataset.exceptions import ContractViolationError, SplitError
 from everloop.dataset.snapshot import SnapshotParts, build_snapshot
 from everloop.dataset.snapshot_query import SUPERSEDED
+from everloop.instants import parse_instant
 from tests.helpers.declarations import binary_document, declare, regression_document
 from tests.helpers.rows import START, lake_table
 
@@ -23,8 +24,8 @@ def test_a_snapshot_tells_rows_times_schema_split_and_profile() -> None:
     parts = build(lake_table(240))
     snapshot = parts.snapshot
     assert snapshot.rows == {"train": 72, "test": 168, "unlabelled": 0, "superseded": 0}
-    assert snapshot.boundary == "2013-01-03T23:00:00Z"
-    assert snapshot.time_range == ["2013-01-01T00:00:00Z", "2013-01-10T23:00:00Z"]
+    assert snapshot.boundary == parse_instant("2013-01-03T23:00:00Z")
+    assert snapshot.time_range == (parse_instant("2013-01-01T00:00:00Z"), parse_instant("2013-01-10T23:00:00Z"))
     assert snapshot.columns[:3] == [
         {"name": "key", "type": "string"},
         {"name": "time", "type": "timestamp"},
@@ -43,7 +44,7 @@ def test_a_snapshot_tells_rows_times_schema_split_and_profile() -> None:
         "distinct": 2,
         "most_frequent": [["north", 120], ["south", 120]],
     }
-    assert snapshot.source == {"query": "SELECT 1", "as_of": "2013-01-31T00:00:00Z"}
+    assert snapshot.source == {"query": "SELECT 1", "as_of": parse_instant("2013-01-31T00:00:00Z")}
     assert len(parts.train) == 72
     assert parts.train["time"].max() < parts.test["time"].min()
 

@@ -13,6 +13,7 @@ from everloop.evaluation.refit import Expected as ExpectedRefit
 from everloop.evaluation.refit_report import RefitReport
 from everloop.evaluation.report import Latency, MetricValue, ParityFacts, ProbeFacts, Report
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
+from everloop.instants import parse_instant
 from everloop.model_file.schema import Gate
 from everloop.training.refit_check import score_difference
 
@@ -48,7 +49,7 @@ def report_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray | 
         champion=None if theirs is None else {"log_loss": metric_value(theirs, DAYS)},
         champion_version=None if theirs is None else 3,
         champion_rows=None if theirs is None else len(labels),
-        champion_learned_until=None if theirs is None else "2012-12-31T23:00:00.000Z",
+        champion_learned_until=None if theirs is None else parse_instant("2012-12-31T23:00:00.000Z"),
         classes=class_counts(labels, DAYS),
         paired_baseline=paired_difference(ours, rule, DAYS),
         paired_champion=None if theirs is None else paired_difference(ours, theirs, DAYS),
@@ -71,7 +72,7 @@ REFIT_EXPECTED = ExpectedRefit(
     evaluated_files={"model.onnx": "0" * 64, "contract.json": "2" * 64},
     train_rows=9000,
     test_rows=1000,
-    learned_until="2013-02-10T06:00:00Z",
+    learned_until=parse_instant("2013-02-10T06:00:00Z"),
 )
 
 
@@ -84,7 +85,7 @@ def refit_report_of(evaluated: np.ndarray, refit: np.ndarray, labels: np.ndarray
         report_sha256="1" * 64,
         rows=len(labels),
         learned_rows=10_000,
-        learned_until="2013-02-10T06:00:00Z",
+        learned_until=parse_instant("2013-02-10T06:00:00Z"),
         difference=score_difference(evaluated, refit, labels),
         metric="log_loss",
         evaluated_loss=estimate("log_loss", labels, evaluated).value,

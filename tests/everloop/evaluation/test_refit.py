@@ -14,6 +14,7 @@ from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.refit import decide, not_made
 from everloop.evaluation.refit_report import RefitReport, ScoreDifference
 from everloop.evaluation.report import Latency, ParityFacts
+from everloop.instants import parse_instant
 from everloop.model_file.schema import Gate, Training
 from everloop.training.refit_check import score_difference
 from tests.everloop.evaluation.builders import REFIT_EXPECTED, labels_and_truth, policy, refit_report_of
@@ -95,7 +96,7 @@ FAULTY: dict[str, tuple[dict[str, Any], str]] = {
     "other code": ({"code_sha256": "c0d3"}, "report_mismatch"),
     "other test rows": ({"rows": 999, "parity": ParityFacts(999, 0.0, 0)}, "report_mismatch"),
     "the train rows alone": ({"learned_rows": 9000}, "report_mismatch"),
-    "older rows": ({"learned_until": "2013-02-09T06:00:00Z"}, "report_mismatch"),
+    "older rows": ({"learned_until": parse_instant("2013-02-09T06:00:00Z")}, "report_mismatch"),
     "another sibling": (
         {"evaluated_files": {**REFIT_EXPECTED.evaluated_files, "model.onnx": "8" * 64}},
         "report_mismatch",

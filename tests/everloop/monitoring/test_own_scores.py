@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everloop.documents.window import WindowRecord
-from everloop.instants import format_instant
 from everloop.monitoring.bins import NumberBins
 from everloop.monitoring.drift import DriftPolicy, judge_drift
 from everloop.monitoring.own_scores import DAYS, OwnScores, own_scores
@@ -65,7 +64,7 @@ def test_until_there_are_rows_enough_it_goes_on() -> None:
     few = [day(i, (4, 3, 2, 1, 0)) for i in range(60)]
     assert collected(few[:49]).score is None
     found = collected(few)
-    assert (found.rows, found.days, found.end) == (500, 50, format_instant(BEGIN + timedelta(days=50)))
+    assert (found.rows, found.days, found.end) == (500, 50, BEGIN + timedelta(days=50))
     assert collected(few, policy=replace(POLICY, minimum_rows=550)).rows == 550
 
 

@@ -78,9 +78,9 @@ class TestLearning:
         assert told["calibrated"] < told["raw"]
         # AND the event says it, with what it was learned from
         event = calibration_event(record)
-        assert event["calibration"] == found["calibration"]
-        assert (event["version"], event["rows"]) == (1, 6000)
-        assert event["loss_recalibrated"] < event["loss_raw"]
+        assert event.calibration == found["calibration"]
+        assert (event.version, event.rows) == (1, 6000)
+        assert event.loss_recalibrated < event.loss_raw
 
     def test_good_scores_are_left_nearly_alone(self) -> None:
         days, rng = Days(), np.random.default_rng(2)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from everloop.documents.window import WindowRecord
-from everloop.instants import format_instant
 from everloop.monitoring.own_scores import DAYS
 from everloop.monitoring.profile_query import windows_at
 from everloop.monitoring.reference import SCORE, Reference
@@ -165,7 +164,7 @@ def test_scores_without_a_yardstick_are_counted_and_then_judged_by_their_own_fir
     assert record.not_watched == {}
     assert (record.drift[SCORE]["days"], record.drift[SCORE]["alarm"]) == (own_span(3), False)
     assert own["complete"]
-    assert own["end"] == format_instant(days.records[3].end)
+    assert own["end"] == days.records[3].end
     # AND a window looked at again gives the same record
     again = Days(rows=250, reference=days.reference, records=days.records[1:])
     looked = again.watch(DAYS + 3)

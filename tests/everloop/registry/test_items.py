@@ -97,7 +97,7 @@ def test_fractions_are_kept():
         ({"metrics": {"S": "[]"}}, "'metrics' is list, not dict"),
         ({"run_id": {"M": {}}}, "type M"),
         ({"run_id": {"N": "1"}}, "'run_id' is int, not str"),
-        ({"created_at": {"S": "yesterday"}}, "'created_at': 'yesterday' is not an ISO 8601 instant"),
+        ({"created_at": {"S": "yesterday"}}, "created_at: 'yesterday' is not an ISO 8601 instant"),
         ({"state_since": {"S": "2013-03-01T00:00:00"}}, "has no UTC offset"),
         ({"version": {"S": "7"}}, "'version' is str, not int"),
         ({"version": {"N": "8"}}, "its sk is {'S': 'VERSION#000007'}"),

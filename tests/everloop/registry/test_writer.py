@@ -94,6 +94,7 @@ class TestReading:
             ({"trigger": "drift"}, "trigger is str, not dict"),
             ({"status": "canary"}, "status is not known"),
             ({"at": None}, "at is NoneType, not str"),
+            ({"trigger": {"window_end": "soon"}}, "trigger.window_end: 'soon' is not an ISO 8601 instant"),
         ],
     )
     def test_a_command_that_is_not_what_its_name_promises(self, change: dict[str, Any], said: str):

@@ -10,6 +10,7 @@ from everloop.busy_services import ServiceBusyError
 from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.refit_report import ScoreDifference
 from everloop.functions.gate.handler import Services, act
+from everloop.instants import parse_instant
 from tests.everloop.evaluation.builders import labels_and_truth, refit_report_of, report_of
 from tests.fakes.object_store import FakeS3
 from tests.helpers.declarations import binary_document, declare
@@ -123,7 +124,7 @@ def test_a_sound_refit_serves_and_the_decision_names_the_check_by_its_bytes() ->
     ("changes", "code"),
     [
         ({"learned_rows": 9000}, "report_mismatch"),
-        ({"learned_until": "2013-02-03T06:00:00Z"}, "report_mismatch"),
+        ({"learned_until": parse_instant("2013-02-03T06:00:00Z")}, "report_mismatch"),
         ({"difference": ScoreDifference(4.0, 4.0, 4.0, 4.0, 0.5)}, "refit_difference"),
         ({"refit_loss": 9.0}, "refit_fit"),
     ],

@@ -11,6 +11,7 @@ from everloop.environment import MissingSettingError
 from everloop.functions.run import handler
 from everloop.functions.run.handler import Services, act
 from everloop.registry import QuotaExceededError, RunAlreadyActiveError, State
+from everloop.typed_json import as_json
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import dynamodb
 from tests.helpers.declarations import binary_document, declare
@@ -26,7 +27,7 @@ def using() -> Iterator[Services]:
 
 
 def opening(execution: str, kind: str = "train", when: float = 0) -> dict[str, Any]:
-    asked = {"model": "flights", "kind": kind, "trigger": TRIGGER}
+    asked = {"model": "flights", "kind": kind, "trigger": as_json(TRIGGER)}
     return {"action": "open", "execution": execution, "at": text_at(when), "input": asked}
 
 
@@ -73,6 +74,15 @@ def test_errors_carry_the_names_the_pipeline_catches(using: Services):
     with pytest.raises(QuotaExceededError, match="quota is 2"):
         act(opening("train-3"), using)
     assert act(opening("smoke-1", kind="smoke"), using)["run_id"] == "smoke-1"
+
+
+@pytest.mark.parametrize("end", ["yesterday", 3, "2013-03-01T00:00:00"])
+def test_a_trigger_of_no_instant_opens_nothing(using: Services, end: object):
+    event = opening("by-hand")
+    event["input"]["trigger"]["window_end"] = end
+    with pytest.raises(ValueError, match=r"execution by-hand, .*: trigger.window_end.*; `everloop train` gives both"):
+        act(event, using)
+    assert using.store.runs.all() == []
 
 
 @pytest.mark.parametrize("asked", [{"trigger": "manual"}, {"trigger": None}, {"kind": "training"}, {"kind": None}])

@@ -21,7 +21,7 @@ TRIGGER = {
     "requested_at": "2013-06-01T11:00:00Z",
     "window_end": "2013-06-01T00:00:00Z",
 }
-NAME = RetrainingRequest("late_train", TRIGGER, []).execution_name
+NAME = RetrainingRequest.from_detail({"model": "late_train", "trigger": TRIGGER}).execution_name
 
 
 class FakeStateMachines:
