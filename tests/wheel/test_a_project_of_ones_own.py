@@ -11,6 +11,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email import message_from_string
 from email.message import Message
@@ -35,6 +36,9 @@ ROOMS = ("cli", "everloop", "functions", "infra", "training")
 MODEL, UNTIL_HISTORY, END = "bread_sold", "2026-02-01", "2026-02-06"
 STACKS = {"EverloopPlatform", "EverloopModel-bread-sold"}
 NEXT_VERSION = "999.0.0"
+STACKS_LEFT = (
+    "import boto3; print(*(s['StackName'] for s in boto3.client('cloudformation').describe_stacks()['Stacks']))"
+)
 
 
 @dataclass(frozen=True)
@@ -222,23 +226,52 @@ def test_the_cdks_command_line_synthesizes_what_was_replayed(project: Project, c
     assert templates(project.folder / "cdk.out") == templates(project.folder / ".cache" / "assembly")
 
 
-@pytest.fixture(scope="module")
-def shell(project: Project) -> Iterator[Project]:
-    """A shell after ``everloop local up`` and ``eval "$(everloop local env)"``."""
+@contextmanager
+def local_cloud(project: Project, *options: str) -> Iterator[Project]:
+    """A shell after ``everloop local up`` and ``eval "$(everloop local env)"``, while the block runs."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    project.run("everloop", "local", "up", "--port", str(port))
-    yield project.having(**json.loads(project.run("everloop", "local", "env", "--json"))["set"])
-    project.run("everloop", "local", "down")
+    project.run("everloop", "local", "up", "--port", str(port), *options)
+    try:
+        yield project.having(**json.loads(project.run("everloop", "local", "env", "--json"))["set"])
+    finally:
+        project.run("everloop", "local", "down")
+
+
+def test_what_is_typed_for_aws_deploys_into_the_local_cloud(project: Project, cdk: Path) -> None:
+    """``cdk bootstrap`` and ``cdk deploy``, then a champion and its prediction, then ``cdk destroy``."""
+    rows = pd.read_csv(project.folder / "sales.csv")
+    rows[rows["sold_at"] < UNTIL_HISTORY].to_csv(project.folder / "history.csv", index=False)
+    write_request(project.folder)
+    with local_cloud(project, "--empty") as shell:
+        shell.run(str(cdk), "bootstrap")
+        shell.run(str(cdk), "deploy", "--all", "--require-approval", "never")
+        shell.run("everloop", "data", "import", MODEL, "history.csv")
+        shell.run("everloop", "train", MODEL)
+        told = json.loads(shell.run("everloop", "predict", MODEL, "request.json", "--json"))
+        assert len(told["predictions"]) == 1
+        shell.run(str(cdk), "diff", "--fail")  # which it does where there are differences
+        shell.run(str(cdk), "destroy", "--all", "--force")
+        assert shell.run("python", "-c", STACKS_LEFT).split() == ["CDKToolkit"]
+
+
+def write_request(folder: Path) -> None:
+    row = {"sale_id": "a", "shop": "market", "hour": 8, "price": 3.5, "rain": 0.1}
+    (folder / "request.json").write_text(json.dumps({"instances": [row]}), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def shell(project: Project) -> Iterator[Project]:
+    with local_cloud(project) as shell:
+        yield shell
 
 
 def test_a_local_cloud_stays_and_answers(shell: Project) -> None:
     shell.run("everloop", "data", "import", MODEL, "few.csv")
     (told,) = json.loads(shell.run("everloop", "status", "--json"))
     assert (told["model"], told["champion"]) == (MODEL, None)
-    row = {"sale_id": "a", "shop": "market", "hour": 8, "price": 3.5, "rain": 0.1}
-    (shell.folder / "request.json").write_text(json.dumps({"instances": [row]}), encoding="utf-8")
+    write_request(shell.folder)
     # Nothing was trained: the endpoint is there, and says that nothing serves.
     assert "503" in shell.fails("everloop", "predict", MODEL, "request.json")
     # What has not changed is not deployed again.

@@ -23,7 +23,7 @@ from localcloud.cloudformation.exceptions import (
 from localcloud.cloudformation.intrinsics import Scope
 from localcloud.cloudformation.resource import Handler, Place
 from localcloud.cloudformation.run import StackRun
-from localcloud.cloudformation.state import DeployedResource, StackRequest, StackState, StateDirectory
+from localcloud.cloudformation.state import DeployedResource, Hold, StackRequest, StackState, StateDirectory
 from localcloud.cloudformation.template import Declaration, Template
 
 RETAINING = ("Retain", "RetainExceptOnCreate")
@@ -65,6 +65,15 @@ class Deployment:
     declarations: list[Declaration]
     imports: set[str]
     is_new: bool
+    hold: Hold
+
+
+@dataclass
+class Deletion:
+    """A deletion that has begun: the stack's status says so, nothing of it is done."""
+
+    state: StackState
+    hold: Hold
 
 
 def _computers_clock() -> datetime:
@@ -144,19 +153,34 @@ class StackEngine:
             As :meth:`deploy`.
         """
         request = request or StackRequest(json.dumps(template.document), dict(parameters))
+        hold = self.states.hold(template.stack)
+        try:
+            return self._begin(template, parameters, request, hold)
+        except BaseException:
+            hold.let_go()
+            raise
+
+    def _begin(
+        self, template: Template, parameters: Mapping[str, str], request: StackRequest, hold: Hold
+    ) -> Deployment:
         state = self._state_to_deploy(template.stack)
         imports: set[str] = set()
         scope = self.scope(template, parameters, state, imports)
         examine([(template, parameters)], self)
         declarations = template.order(scope)
-        is_new = state.is_new
+        # Whoever began to make it and died is gone: it has never come up.
+        is_new = state.is_new or state.status == "CREATE_IN_PROGRESS"
         if is_new:
             state.request = request
         self.set_status(state, "CREATE_IN_PROGRESS" if is_new else "UPDATE_IN_PROGRESS", "User Initiated")
-        return Deployment(template, request, StackRun(self, state, scope), declarations, imports, is_new)
+        return Deployment(template, request, StackRun(self, state, scope), declarations, imports, is_new, hold)
 
     def carry_out(self, deployment: Deployment) -> StackResult:
         """Do what was begun; raises as :meth:`deploy` does."""
+        with deployment.hold.until_the_end():
+            return self._carry_out(deployment)
+
+    def _carry_out(self, deployment: Deployment) -> StackResult:
         run, state = deployment.run, deployment.run.state
         try:
             for declaration in deployment.declarations:
@@ -178,7 +202,7 @@ class StackEngine:
     def _state_to_deploy(self, stack: str) -> StackState:
         before = self.states.load(stack)
         if before is not None and before.status in _NEVER_CAME_UP:
-            self.carry_out_deletion(self.begin_deletion(before))
+            self._delete_all(before)
             before = None
         return copy.deepcopy(before) or self.new_state(stack)
 
@@ -237,13 +261,24 @@ class StackEngine:
         self.carry_out_deletion(self.begin_deletion(state), retained)
         self.report(state, "", "", "done")
 
-    def begin_deletion(self, state: StackState) -> StackState:
-        """Say that a stack is being deleted; :meth:`carry_out_deletion` does it."""
-        self.set_status(state, "DELETE_IN_PROGRESS", "User Initiated")
-        return state
+    def begin_deletion(self, state: StackState) -> Deletion:
+        """Say that a stack is being deleted; :meth:`carry_out_deletion` does it.
 
-    def carry_out_deletion(self, state: StackState, retained: Collection[str] = ()) -> None:
+        Raises
+        ------
+        StackBusyError
+            When somebody else is deploying or deleting it.
+        """
+        hold = self.states.hold(state.name)
+        self.set_status(state, "DELETE_IN_PROGRESS", "User Initiated")
+        return Deletion(state, hold)
+
+    def carry_out_deletion(self, deletion: Deletion, retained: Collection[str] = ()) -> None:
         """Do what was begun; raises as :meth:`destroy` does."""
+        with deletion.hold.until_the_end():
+            self._delete_all(deletion.state, retained)
+
+    def _delete_all(self, state: StackState, retained: Collection[str] = ()) -> None:
         stack = state.name
         failures, failed = [], []
         for logical_id, resource in reversed(list(state.resources.items())):

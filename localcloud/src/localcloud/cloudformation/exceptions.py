@@ -43,5 +43,9 @@ class RollbackFailedError(DeployError):
     """A stack did not deploy, and undoing it did not work either: resources are left that need a hand."""
 
 
+class StackBusyError(DeployError):
+    """Somebody else is deploying or deleting the stack; nothing was done."""
+
+
 class DeletionFailedError(DeployError):
     """A stack deployed, or was deleted, but some of its old resources could not be deleted."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from localcloud.cloudformation.events import EventLog, unique_part
-from localcloud.cloudformation.exceptions import DeployError
+from localcloud.cloudformation.exceptions import DeployError, StackBusyError
 from localcloud.cloudformation.intrinsics import Made
 from localcloud.core.containment import EscapingPathError, inside
 
@@ -103,6 +106,27 @@ class StackState:
         return self.status == REVIEW
 
 
+class Hold:
+    """A stack that nobody else may deploy or delete."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    def let_go(self) -> None:
+        """Let the next one have it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    @contextmanager
+    def until_the_end(self) -> Iterator[None]:
+        """Let go when the block ends."""
+        try:
+            yield
+        finally:
+            self.let_go()
+
+
 class StateDirectory:
     """The stacks of one endpoint.
 
@@ -147,6 +171,32 @@ class StateDirectory:
     def load_all_gone(self) -> list[StackState]:
         """Every deleted stack."""
         return [_read(file) for file in sorted(self._gone.glob("*.json"))]
+
+    def hold(self, stack: str) -> Hold:
+        """Keep everybody else from deploying or deleting a stack; who dies lets it go.
+
+        Raises
+        ------
+        StackBusyError
+            When somebody else holds it.
+        """
+        file = self._file(stack)
+        (self.path / "held").mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path / "held" / file.stem, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise StackBusyError(f"stack {stack} is being deployed or deleted: wait until that has ended") from None
+        return Hold(descriptor)
+
+    def is_held(self, stack: str) -> bool:
+        """Whether somebody is deploying or deleting a stack."""
+        try:
+            self.hold(stack).let_go()
+        except StackBusyError:
+            return True
+        return False
 
     @property
     def _gone(self) -> Path:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.cloudformation.exceptions import StackBusyError
+from localcloud.cloudformation.state import StateDirectory
 from support.in_process import Cloud, allow
 
 ASSETS = "https://s3.us-east-1.amazonaws.com"
@@ -421,15 +423,24 @@ def test_what_is_not_answered_is_refused_by_name(
 def test_one_thing_at_a_time_happens_to_a_stack(api: Api) -> None:
     """A second deployment, and a deletion, of a stack that is being deployed are refused as AWS refuses them."""
     api.deploy({"V": parameter("1", Name="/v")})
-    state = api.cloud.context.state_directory / "stacks" / "S.json"
-    document = json.loads(state.read_text())
-    state.write_text(json.dumps({**document, "status": "UPDATE_IN_PROGRESS"}))
+    states = StateDirectory(api.cloud.context.state_directory / "stacks")
+    state = states.load("S")
+    assert state is not None
+    state.status = "UPDATE_IN_PROGRESS"
+    states.save(state)
+    hold = states.hold("S")
 
     body = json.dumps({"Resources": {"V": parameter("2", Name="/v")}})
     assert "is in UPDATE_IN_PROGRESS state and can not be updated" in code_of(
         api.client.update_stack, StackName="S", TemplateBody=body
     )
     assert "cannot be deleted while in status UPDATE_IN_PROGRESS" in code_of(api.client.delete_stack, StackName="S")
+    with pytest.raises(StackBusyError, match="stack S is being deployed or deleted"):
+        states.hold("S")
+    # WHEN who deployed it died THEN it can be deleted
+    hold.let_go()
+    api.delete()
+    assert api.client.describe_stacks()["Stacks"] == []
 
 
 def test_what_was_relied_on_may_be_gone_when_a_change_set_is_carried_out(api: Api) -> None:

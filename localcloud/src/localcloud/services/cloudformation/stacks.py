@@ -11,7 +11,7 @@ from typing import Any
 from localcloud.cloudformation.changes import changes
 from localcloud.cloudformation.engine import DeployEvent, StackEngine
 from localcloud.cloudformation.examination import examine
-from localcloud.cloudformation.exceptions import DeployError, TemplateError
+from localcloud.cloudformation.exceptions import DeployError, StackBusyError, TemplateError
 from localcloud.cloudformation.state import REVIEW, StackRequest, StackState, StateDirectory
 from localcloud.cloudformation.template import Template
 from localcloud.core.answers import Refusal
@@ -220,6 +220,9 @@ class Stacks:
         engine = self._engine(request.role)
         try:
             deployment = engine.begin(template, request.parameters, request)
+        except StackBusyError as error:
+            ended(well=False)
+            raise invalid(str(error)) from error
         except TemplateError as error:
             # What it relied on went away since it was looked at: it fails as AWS's does.
             begun = "ROLLBACK" if state.is_new else "UPDATE_ROLLBACK"
@@ -255,7 +258,7 @@ class Stacks:
                 return
             if state.protected:
                 raise invalid(f"Stack [{state.name}] cannot be deleted while TerminationProtection is enabled")
-            if state.status.endswith("_IN_PROGRESS") and not state.is_new:
+            if self.states.is_held(state.name):
                 if state.status == "DELETE_IN_PROGRESS":
                     return
                 raise invalid(f"Stack [{state.stack_id}] cannot be deleted while in status {state.status}")
@@ -265,21 +268,22 @@ class Stacks:
                     "to retain only when the stack is in the DELETE_FAILED state."
                 )
             engine = self._engine(role or state.request.role)
-            engine.begin_deletion(state)
+            deletion = engine.begin_deletion(state)
             for change_set in self.change_sets.of_stack(state.stack_id):
                 self.change_sets.remove(change_set)
             try:
                 engine.check_exports(state.name, {})
             except DeployError as error:
-                engine.set_status(state, "DELETE_FAILED", str(error))
+                with deletion.hold.until_the_end():
+                    engine.set_status(state, "DELETE_FAILED", str(error))
                 return
             if not state.resources:
-                engine.carry_out_deletion(state)
+                engine.carry_out_deletion(deletion)
                 return
 
         def carry_out() -> None:
             try:
-                engine.carry_out_deletion(state, retained)
+                engine.carry_out_deletion(deletion, retained)
             except DeployError as error:
                 log.info("%s", error)
 
