@@ -33,7 +33,8 @@ sys.path.insert(0, str(ROOT))
 
 from everloop.cli.operations.declarations import find_declaration  # noqa: E402
 from everloop.cli.operations.history import import_rows  # noqa: E402
-from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port, synthesize_project  # noqa: E402
+from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port  # noqa: E402
+from everloop.cli.operations.project import synthesize_project  # noqa: E402
 from everloop.cli.replay.driver import Drive  # noqa: E402
 from everloop.cli.replay.progress import Progress  # noqa: E402
 from everloop.cli.replay.stream import ReplayData, load  # noqa: E402

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from everloop.evaluation.exceptions import EvaluationError
-from everloop.instants import format_instant, parse_instant
+from everloop.instants import parse_instant
 from everloop.json_text import read_json
 from everloop.manifest import CONTRACT, MODEL
 from everloop.model_file import ModelDeclaration
@@ -92,7 +92,7 @@ def champion_in(options: argparse.Namespace, declaration: ModelDeclaration) -> C
     folder: Path = options.champion
     contract = ServingContract.from_json((folder / CONTRACT).read_bytes())
     record = read_json((folder / RECORD).read_bytes())
-    learned_until = format_instant(parse_instant(record["time_range"][1]))
+    learned_until = parse_instant(record["time_range"][1])
     scorer = Scorer.from_bytes((folder / MODEL).read_bytes(), contract)
     return Champion(options.champion_version, contract, scorer, learned_until)
 

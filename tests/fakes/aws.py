@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 
 # It gives boto3 what ``mock_aws`` answers through; a client made before would ask AWS.
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from localcloud.services.dynamodb.answers import read_by_name
 from localcloud.services.dynamodb.queries import narrow

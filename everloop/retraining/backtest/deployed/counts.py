@@ -110,15 +110,18 @@ class CountedInMemory:
 
     def _answered(self, rows: slice) -> np.ndarray:
         places = np.arange(rows.start, rows.stop)
-        return places[self.answers.version[rows] > 0]
+        answered: np.ndarray = places[self.answers.version[rows] > 0]
+        return answered
 
     def _labelled(self) -> np.ndarray:
         """Answered rows of the labelled window whose labels have arrived."""
         rows = self._answered(self.rows.between(self.windows.labelled_start, self.windows.labelled_end))
-        return rows[self.rows.known_at[rows] <= instant(self.windows.as_of)]
+        labelled: np.ndarray = rows[self.rows.known_at[rows] <= instant(self.windows.as_of)]
+        return labelled
 
     def _own(self, rows: np.ndarray) -> np.ndarray:
-        return rows[self.answers.version[rows] == self.version]
+        own: np.ndarray = rows[self.answers.version[rows] == self.version]
+        return own
 
     def _arrived(self) -> int:
         known, until = self.rows.known_at[self.answers.version > 0], instant(self.windows.as_of)

@@ -143,11 +143,11 @@ class _Loop:
         self.windows.append(record)
         learned = calibration_event(record)
         if learned is not None:
-            self.traffic.champion = replace(champion, calibration=learned["calibration"])
+            self.traffic.champion = replace(champion, calibration=learned.calibration)
             self.calibrations += 1
         if record.decision == "retrain":
             request = RetrainingRequest.from_window(record)
-            self.train(request.trigger, at, request.execution_name)
+            self.train({**request.trigger}, at, request.execution_name)
 
     def train(self, trigger: Trigger, at: datetime, run_id: str) -> None:
         """One run of the pipeline, up to the first step of its rollout."""

@@ -72,7 +72,8 @@ def carry_out(
     if declaration.training.refit != "after_gate":
         return Made(run, candidate.model)
     model, decision = _refit(declaration, parts, jobs, run, candidate)
-    return Made(replace(run, refit=decision.as_dict()), model)
+    chosen = decision.as_dict()
+    return Made(replace(run, refit={"serves": chosen["serves"], "reasons": chosen["reasons"]}), model)
 
 
 def _refit(

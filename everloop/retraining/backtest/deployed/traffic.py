@@ -148,4 +148,5 @@ class Traffic:
             known = np.full(len(self.rows.frame), np.nan)
             known[ahead] = by.model.score(ahead)
             self._scores[by.version] = known
-        return self._scores[by.version][places]
+        raw: np.ndarray = self._scores[by.version][places]
+        return raw

@@ -8,7 +8,7 @@ Superfluous: once moto finds a partition by its key and keeps it in order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from moto.dynamodb.models.dynamo_type import DDBType, DynamoType, Item
@@ -76,13 +76,18 @@ def _of_index(table: Table, wanted: dict[str, DynamoType]) -> Table:
     if not wanted:
         return table
     if not table.range_key_attr:
-        return _holding(table, {key: item for key, item in table.items.items() if _has(item, wanted)})
+        return _holding(table, {key: item for key, item in _items(table) if _has(item, wanted)})
     found: dict[DynamoType, Any] = {}
     for key, partition in table.items.items():
         matching = {name: item for name, item in partition.items() if _has(item, wanted)}
         if matching:
             found[key] = matching
     return _holding(table, found)
+
+
+def _items(table: Table) -> Iterator[tuple[DynamoType, Any]]:
+    """What a table without a range key holds by its hash keys: the items. Moto's type says partitions."""
+    yield from table.items.items()
 
 
 def _has(item: Item, wanted: dict[str, DynamoType]) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from botocore.model import StringShape
 from botocore.session import Session
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
@@ -100,7 +101,9 @@ def _quotas(service: str, account: Account, context: CloudContext) -> list[dict[
 @cache
 def _instance_quotas() -> tuple[str, ...]:
     model = Session().get_service_model("sagemaker")
-    return tuple(quota_name(kind, job) for job, shape in JOBS.items() for kind in model.shape_for(shape).enum)
+    shapes = ((job, model.shape_for(shape)) for job, shape in JOBS.items())
+    kinds = ((job, kind) for job, shape in shapes if isinstance(shape, StringShape) for kind in shape.enum)
+    return tuple(quota_name(kind, job) for job, kind in kinds)
 
 
 def _code(name: str) -> str:
