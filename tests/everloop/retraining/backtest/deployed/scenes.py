@@ -90,7 +90,7 @@ class SaidJobs:
         if champion is not None:
             place = self.rows.set_index("key").index.get_indexer(test["key"])
             beside = estimate("log_loss", label, champion.model.score(place))
-        learned = str(parts.train["time"].max())
+        learned = parts.train["time"].max().to_pydatetime().replace(tzinfo=UTC)
         report = Report(
             model=self.declaration.model,
             run_id=run_id,
