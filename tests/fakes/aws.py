@@ -10,16 +10,19 @@ from functools import cache
 from typing import Any
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 
 # It gives boto3 what ``mock_aws`` answers through; a client made before would ask AWS.
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
+from localcloud.core.actions import remember_actions
 from localcloud.services.dynamodb.answers import read_by_name
 from localcloud.services.dynamodb.queries import narrow
 from localcloud.services.dynamodb.transactions import keep_what_changes
 
-# As the local cloud has moto's DynamoDB: half of the time of these tests.
+# As the local cloud has moto and its DynamoDB: half of the time of these tests.
+remember_actions()
 keep_what_changes()
 narrow()
 read_by_name()
@@ -33,8 +36,9 @@ REGION = "us-east-1"
 @cache
 def aws_client(service: str) -> Any:
     """A client for use inside ``mock_aws``."""
-    # Who asks, and with what program, is read by nobody here: the line about it takes a tenth of a call.
-    config = Config(user_agent="tests")
+    # Nobody reads here by what program it is asked, and moto's DynamoDB not by whom: to write that is a fifth of a call.
+    signature = UNSIGNED if service == "dynamodb" else None
+    config = Config(signature_version=signature, user_agent="tests")
     return _session().client(service, config=config)  # type: ignore[call-overload]  # The service's name is data.
 
 

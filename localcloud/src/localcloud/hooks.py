@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from itertools import chain
 
-from localcloud.core import instances, times, unused
+from localcloud.core import actions, instances, times, unused
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import restore
 from localcloud.iam import enforcement
@@ -25,6 +25,7 @@ def install(context: CloudContext) -> None:
     """Change moto for one local cloud; what was changed for another before is taken back."""
     unused.leave_out()
     uninstall()
+    actions.install(context)
     instances.install(context)
     times.install(context, [service.backend for service in services() if service.follows_clock])
     for hook in service_hooks():
