@@ -36,7 +36,7 @@ REGION = "us-east-1"
 @cache
 def aws_client(service: str) -> Any:
     """A client for use inside ``mock_aws``."""
-    # Nobody reads here by what program it is asked, and moto's DynamoDB not by whom: to write that is a fifth of a call.
+    # Nobody reads here which program asks, nor moto's DynamoDB who: to write that is a fifth of a call.
     signature = UNSIGNED if service == "dynamodb" else None
     config = Config(signature_version=signature, user_agent="tests")
     return _session().client(service, config=config)  # type: ignore[call-overload]  # The service's name is data.
