@@ -8,15 +8,14 @@ from typing import TypedDict
 
 
 @dataclass(frozen=True)
-class LearnedCalibration:
-    """The detail of the event: a calibration, and what it was learned from.
+class LearnedFacts:
+    """A calibration, and what it was learned from.
 
     ``version`` is the one it was learned for, ``window_end`` the end of the monitoring window, ``learned_until`` that
     of the labelled days. ``loss_raw`` and ``loss_recalibrated`` are mean losses over their rows: by what the model
     said, and by each day's calibration, made of the days before it, whether it was published or held back.
     """
 
-    model: str
     version: int
     window_end: datetime
     learned_until: datetime
@@ -25,6 +24,13 @@ class LearnedCalibration:
     rows: int
     loss_raw: float | None
     loss_recalibrated: float | None
+
+
+@dataclass(frozen=True)
+class LearnedCalibration(LearnedFacts):
+    """The detail of the event."""
+
+    model: str
 
 
 class CalibrationAnswer(TypedDict):

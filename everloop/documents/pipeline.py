@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-from everloop.documents.records import GuardrailCheck
 from everloop.reasons import ReasonDocument
 
 RunKind = Literal["train", "smoke", "rollout"]
@@ -74,39 +73,20 @@ class RegisteredState(TypedDict):
     state: str
 
 
-class PreviousVersion(TypedDict):
-    """The champion that a rollout set out against."""
-
-    version: int
-    lambda_version: str | None
-
-
 class RolloutState(TypedDict):
-    """``rollout``: the rollout's record, and what the pipeline waits for. Keys that an action adds are not required."""
+    """``rollout``: the rollout's record (:class:`everloop.registry.records.Rollout`), and what the pipeline waits for.
 
-    model: str
+    Named here are the keys of the record that are read. Keys that an action adds are not required.
+    """
+
     rollout_id: str
     run_id: str
     kind: str
     version: int
     lambda_version: str
-    code_sha256: str
-    fallback_lambda_version: str
-    started_at: str
     status: str
-    previous_version: int | None
-    previous_lambda_version: str | None
-    previous_code_sha256: str | None
     step_index: int
-    percent: float | None
-    step_started_at: str | None
-    promoted_at: str | None
-    ended_at: str | None
-    last_check: GuardrailCheck
     reasons: list[ReasonDocument]
-    previous: PreviousVersion | None
-    first: bool
-    shifted_at: str | None
     wait_seconds: int
     bake_seconds: NotRequired[int]
     rolled_back: NotRequired[bool]

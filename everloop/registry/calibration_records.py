@@ -5,49 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from everloop.documents.calibration import LearnedFacts
 from everloop.recalibration.written import WrittenCalibration, calibration_name
 from everloop.registry import keys
 from everloop.registry.items import Record
 
 
 @dataclass(frozen=True)
-class CalibrationRecord(Record):
-    """A calibration that was published for a version.
+class PublishedFacts(LearnedFacts):
+    """What was learned, as it was published.
 
     Attributes
     ----------
-    window_end : datetime
-        The end of the monitoring window that published it.
-    learned_until : datetime
-        The end of the labelled days that it was learned from.
-    calibration, calibration_sha256 : str
-        Its text, and the hash of that.
-    days, rows : int
-        The labelled days it was learned from, and their rows.
-    loss_raw, loss_recalibrated : float or None
-        The mean loss of those rows by what the model said, and by what was served or would have been, each day
-        calibrated by what was known before it. None where there were no rows.
+    calibration_sha256 : str
+        The hash of the calibration's text.
     max_shift : float
         The most it may move a score.
     lambda_version, code_sha256 : str
         The function version that was published with it, and the hash of that function's code.
     """
 
-    model: str
-    version: int
-    window_end: datetime
-    learned_until: datetime
-    calibration: str
     calibration_sha256: str
-    days: int
-    rows: int
-    loss_raw: float | None
-    loss_recalibrated: float | None
     max_shift: float
     lambda_version: str
     code_sha256: str
     at: datetime
     actor: str
+
+
+@dataclass(frozen=True)
+class CalibrationRecord(PublishedFacts, Record):
+    """A calibration that was published for a version."""
+
+    model: str
 
     @property
     def key(self) -> tuple[str, str]:

@@ -12,11 +12,11 @@ from typing import Any
 
 from everloop.documents.records import AliasFound, Files, GateVerdict, GuardrailCheck, RefitChoice, Trigger
 from everloop.reasons import ReasonDocument
-from everloop.registry.calibration_records import CalibrationRecord
+from everloop.registry.calibration_records import CalibrationRecord, PublishedFacts
 from everloop.registry.command_values import value_problems
 from everloop.registry.exceptions import CommandRefusedError
 from everloop.registry.items import Record, fields_as_json, json_types, with_instants
-from everloop.registry.records import Rollout
+from everloop.registry.records import Rollout, RolloutBeginning
 from everloop.registry.store import RegistryStore
 
 CommandDocument = dict[str, object]
@@ -119,28 +119,16 @@ class Retire(Command):
         return store.versions.retire(**_shallow(self))
 
 
-@dataclass(frozen=True)
-class StartRollout(Command):
+@dataclass(frozen=True, kw_only=True)
+class StartRollout(RolloutBeginning, Command):
     """See :meth:`Rollouts.start`. How far the rollout has come is not for the sender to say."""
 
-    rollout_id: str
-    run_id: str
-    kind: str
-    version: int
-    lambda_version: str
-    code_sha256: str
-    fallback_lambda_version: str
-    started_at: datetime
-    previous_version: int | None
-    previous_lambda_version: str | None
-    previous_code_sha256: str | None
     at: datetime
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        begun = _shallow(self)
-        at, actor = begun.pop("at"), begun.pop("actor")
-        return store.rollouts.start(Rollout(model=store.model, **begun), at=at, actor=actor)
+        begun = {one.name: getattr(self, one.name) for one in fields(RolloutBeginning)}
+        return store.rollouts.start(Rollout(model=store.model, **begun), at=self.at, actor=self.actor)
 
 
 @dataclass(frozen=True)
@@ -241,23 +229,8 @@ class Republish(Command):
 
 
 @dataclass(frozen=True)
-class PublishCalibration(Command):
+class PublishCalibration(PublishedFacts, Command):
     """See :meth:`Calibrations.publish`."""
-
-    version: int
-    window_end: datetime
-    learned_until: datetime
-    calibration: str
-    calibration_sha256: str
-    days: int
-    rows: int
-    loss_raw: float | None
-    loss_recalibrated: float | None
-    max_shift: float
-    lambda_version: str
-    code_sha256: str
-    at: datetime
-    actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
         record = CalibrationRecord(model=store.model, **_shallow(self))

@@ -195,23 +195,44 @@ class Place(Record):
 
 
 @dataclass(frozen=True)
-class Rollout(Record):
-    """One change of what serves.
+class RolloutBeginning:
+    """What the beginning of a rollout fixes.
 
     Attributes
     ----------
     kind : str
         ``version`` (a candidate replaces the champion) or ``code`` (the champion under new function code).
-    status : str
-        ``canary``, ``baking``, then ``completed``, ``rolled_back`` or ``superseded``.
     lambda_version, code_sha256 : str
         The published function version that is rolled out, and the hash of its code.
-    previous_version, previous_lambda_version, previous_code_sha256
-        The champion it set out against; None when there was none.
-    previous_calibrated_by, previous_calibration_sha256
-        What that champion was calibrated by.
     fallback_lambda_version : str
         Where the alias stood, and goes back to; without a champion it answers nothing.
+    previous_version, previous_lambda_version, previous_code_sha256
+        The champion it set out against; None when there was none.
+    """
+
+    rollout_id: str
+    run_id: str
+    kind: str
+    version: int
+    lambda_version: str
+    code_sha256: str
+    fallback_lambda_version: str
+    started_at: datetime
+    previous_version: int | None = None
+    previous_lambda_version: str | None = None
+    previous_code_sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout(RolloutBeginning, Record):
+    """One change of what serves.
+
+    Attributes
+    ----------
+    status : str
+        ``canary``, ``baking``, then ``completed``, ``rolled_back`` or ``superseded``.
+    previous_calibrated_by, previous_calibration_sha256
+        What the champion it set out against was calibrated by.
     step_index : int
         The step of the plan that is in effect, from 0; -1 before the first.
     last_check : dict
@@ -221,18 +242,7 @@ class Rollout(Record):
     DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"last_check", "reasons"})
 
     model: str
-    rollout_id: str
-    run_id: str
-    kind: str
-    version: int
-    lambda_version: str
-    code_sha256: str
-    fallback_lambda_version: str
-    started_at: datetime
     status: str = "canary"
-    previous_version: int | None = None
-    previous_lambda_version: str | None = None
-    previous_code_sha256: str | None = None
     previous_calibrated_by: datetime | None = None
     previous_calibration_sha256: str | None = None
     step_index: int = -1

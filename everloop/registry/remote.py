@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from everloop.busy_services import ServiceBusyError
 from everloop.documents.records import GuardrailCheck, RefitChoice
 from everloop.json_text import canonical_json
 from everloop.registry import commands
-from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord
+from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord, PublishedFacts
 from everloop.registry.calibrations import Calibrations
 from everloop.registry.commands import CommandDocument
 from everloop.registry.evidence import Snapshots, Windows
 from everloop.registry.exceptions import CommandRefusedError, WriterFailedError
 from everloop.registry.items import Record
 from everloop.registry.ledger import Ledger, Plan
-from everloop.registry.records import Rollout, Run, Version
+from everloop.registry.records import Rollout, RolloutBeginning, Run, Version
 from everloop.registry.refusals import WriterAnswer, refusal_from
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
@@ -227,8 +228,8 @@ class _Writer:
         return answer
 
 
-_PUBLISHED = tuple(name for name in commands.PublishCalibration.__dataclass_fields__ if name not in ("at", "actor"))
+_PUBLISHED = tuple(one.name for one in fields(PublishedFacts) if one.name not in ("at", "actor"))
 """The fields of a calibration's record that its publisher knows."""
 
-_BEGUN = tuple(name for name in commands.StartRollout.__dataclass_fields__ if name not in ("at", "actor"))
+_BEGUN = tuple(one.name for one in fields(RolloutBeginning))
 """The fields of a rollout that its beginning fixes."""

@@ -83,7 +83,18 @@ def test_what_is_no_instant_is_not_written_as_one(put: object):
 
 
 def test_fractions_are_kept():
-    rollout = Rollout("flights", "r", "r", "version", 7, "3", "c", "2", BEGIN, percent=12.5)
+    rollout = Rollout(
+        model="flights",
+        rollout_id="r",
+        run_id="r",
+        kind="version",
+        version=7,
+        lambda_version="3",
+        code_sha256="c",
+        fallback_lambda_version="2",
+        started_at=BEGIN,
+        percent=12.5,
+    )
     assert Rollout.from_item(rollout.to_item()).percent == 12.5
 
 

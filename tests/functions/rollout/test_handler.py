@@ -133,7 +133,7 @@ class World:
         version = self.train(run_id)
         self.start(run_id, version)
         self.shift()
-        if not self.rollout["first"]:
+        if self.rollout["previous_version"] is not None:
             for _ in DECLARED.steps[1:]:
                 self.traffic(100)
                 assert self.check()["decision"] == "advance"
@@ -186,7 +186,7 @@ class TestTheFirstChampion:
     def test_reaches_nobody_before_its_promotion(self, world: World):
         version = world.train("train-1")
         rollout = world.start("train-1", version)
-        assert (rollout["first"], rollout["previous"], rollout["step_index"]) == (True, None, -1)
+        assert (rollout["previous_version"], rollout["step_index"]) == (None, -1)
         assert served_version(world) == ""
         assert world.shift()["wait_seconds"] == 0
         assert served_version(world) == ""
@@ -224,9 +224,9 @@ class TestASuccessor:
 
     def test_takes_the_declared_steps(self, started: World):
         old, new = started.store.versions.champion().lambda_version, started.rollout["lambda_version"]
-        assert started.rollout["previous"] == {"version": 1, "lambda_version": old}
+        assert (started.rollout["previous_version"], started.rollout["previous_lambda_version"]) == (1, old)
         shifted = started.shift()
-        assert (shifted["step_index"], shifted["wait_seconds"], shifted["shifted_at"]) == (
+        assert (shifted["step_index"], shifted["wait_seconds"], shifted["step_started_at"]) == (
             0,
             3600,
             format_instant(started.now),
@@ -610,7 +610,7 @@ class TestWhatDeadRunsLeave:
         world.function.redeploy()
         rollout = world.start("train-2", world.train("train-2"))
         champion = world.store.versions.champion()
-        assert rollout["previous"] == {"version": 1, "lambda_version": champion.lambda_version}
+        assert (rollout["previous_version"], rollout["previous_lambda_version"]) == (1, champion.lambda_version)
         world.shift()
         assert set(world.function.serving()) == {champion.lambda_version, rollout["lambda_version"]}
         world.act("rollback", rollout=rollout)
@@ -654,7 +654,7 @@ class TestNewCode:
         old = deployed.store.versions.champion().lambda_version
         rollout = deployed.start("rollout-1", None, kind="rollout")
         assert (rollout["version"], rollout["code_sha256"]) == (1, "code-2")
-        assert rollout["previous"] == {"version": 1, "lambda_version": old}
+        assert (rollout["previous_version"], rollout["previous_lambda_version"]) == (1, old)
         for _ in DECLARED.steps:
             deployed.shift()
             deployed.traffic(100)
@@ -722,7 +722,7 @@ class TestACandidateThatRefusesWhatItsChampionTakes:
         world.crown("train-1")
         world.start("train-2", world.train("train-2"))
         world.shift()
-        at, champion = BEGIN + timedelta(minutes=world.minutes + 30), world.rollout["previous"]["lambda_version"]
+        at, champion = BEGIN + timedelta(minutes=world.minutes + 30), world.rollout["previous_lambda_version"]
         world.cloudwatch.requests(270, at=at, version=champion, refused=by_champion)
         world.traffic(30, refused=refused)
         return world.check()
