@@ -3,7 +3,9 @@
     python -m everloop.training.backtest --rows FOLDER --output FOLDER --history-days 56 --window-days 7 …
 
 Written to ``--output``: ``scores.npz`` with ``model`` and ``probe`` (float32, windows by rows; NaN before a model's own
-window), and the rows' ``target`` and ``day``, in the order of time. A line is printed for every model.
+window), and the rows' ``target`` and ``day``, in the order of time; for each of ``--training-days`` an array
+``training_days_…`` (float32, rows) of models that learn from so many of the newest days (0: from all), trained at a few
+of the windows. A line is printed for every model.
 """
 
 from __future__ import annotations
@@ -18,11 +20,15 @@ import numpy as np
 
 from everloop.model_file import ModelDeclaration
 from everloop.retraining.backtest.timeline import Answer, Fit, Rows, Timeline, score_windows
+from everloop.retraining.backtest.training_windows import block_scores
 from everloop.retraining.exceptions import BacktestError
 from everloop.training.channels import Split, read_split
 from everloop.training.declaration import read_declaration
 from everloop.training.exceptions import JobError
 from everloop.training.user_script import run_user_script
+
+TRAINING_DAYS = "training_days_"
+"""How the arrays of other training windows begin; the number of days follows."""
 
 FEWEST_TO_LEARN = 10
 """Rows without which nothing is trained: below them a training run would refuse as well."""
@@ -67,6 +73,11 @@ def run(options: argparse.Namespace) -> None:
         settings["held_out_days"] = 0
         found["probe"] = _told(
             "probe", timeline, fit, training_days=days_before, most_rows=options.probe_rows, **settings
+        )
+    for choice in options.training_days:
+        print(f"learning from {choice or 'all'} days, for comparison", flush=True)
+        found[f"{TRAINING_DAYS}{choice}"] = block_scores(
+            timeline, fit, choice, found["model"], declared_days=days_before, held_out_days=options.test_days
         )
     options.output.mkdir(parents=True, exist_ok=True)
     np.savez(options.output / "scores.npz", target=target, day=timeline.day, **found)  # type: ignore[arg-type]  # the stub takes names for flags
@@ -124,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True)
     for name in ("history-days", "window-days", "lag-days", "test-days", "probe-rows"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--training-days", type=int, nargs="*", default=[])
     return parser
 
 

@@ -12,6 +12,7 @@ from everloop.cli.operations.backtest_deployed import Deployed, candidate_told, 
 from everloop.cli.operations.backtest_page import page
 from everloop.cli.operations.backtest_results import Backtest
 from everloop.cli.operations.backtest_shape import Knobs
+from everloop.cli.operations.backtest_training_days import TrainingDays, loss_name, training_days_rows
 from everloop.cli.operations.declarations import find_declaration
 from everloop.cli.options import file_format_options, json_option, model_argument, models_directory_option
 from everloop.cli.output import Output
@@ -41,6 +42,13 @@ from everloop.dataset.file_format import FileFormat
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Count money as if acting from this probability on. [serving.threshold]",
 )
+@click.option(
+    "--training-days",
+    type=click.IntRange(1),
+    multiple=True,
+    metavar="DAYS",
+    help="Compare with learning from the newest DAYS alone; may be given again. [4, 8 and 16 windows]",
+)
 @click.option("--rows", type=click.IntRange(1000), default=100_000, show_default=True, help="Most rows to use.")
 @click.option("--probe-rows", type=click.IntRange(100), default=5_000, show_default=True, help="Most rows of a probe.")
 @click.option(
@@ -69,6 +77,7 @@ def backtest(
     cooldown_days: float | None,
     retraining_cost: float | None,
     threshold: float | None,
+    training_days: tuple[int, ...],
     rows: int,
     probe_rows: int,
     deployed: bool,
@@ -101,6 +110,7 @@ def backtest(
         deployed=deployed,
         recalibration=False if no_recalibration else None,
         request_rows=request_rows,
+        training_days=training_days,
     )
     found = backtest_file(
         declaration,
@@ -140,6 +150,8 @@ def _tell(output: Output, found: Backtest) -> None:
         )
     for loop in found.deployed:
         _tell_loop(output, loop)
+    if found.training_days is not None:
+        _tell_training_days(output, found.training_days, found.metric)
     output.say("For model.yaml:")
     for line in found.recommendation.lines:
         output.say(f"  {line}")
@@ -157,6 +169,14 @@ def _tell_loop(output: Output, loop: Deployed) -> None:
         f"loss {loop.metric:.4f} as served, {loop.raw_metric:.4f} as the models said",
         ["training", "asked for by", "candidate", "why"],
         [(run.at[:10], run.trigger, candidate_told(run), why_told(run)) for run in loop.runs],
+    )
+
+
+def _tell_training_days(output: Output, found: TrainingDays, metric: str) -> None:
+    output.table(
+        f"Learning from the newest days alone, {loss_name(metric)} of a row, recalibrated daily",
+        ["learns from", "chosen on", "held back", "saves there", "95% interval"],
+        training_days_rows(found),
     )
 
 

@@ -18,6 +18,7 @@ from everloop.cli.operations.backtest_deployed import LoopOnHistory
 from everloop.cli.operations.backtest_loops import as_deployed
 from everloop.cli.operations.backtest_results import Answers, Backtest, evaluate
 from everloop.cli.operations.backtest_shape import Knobs, Shape, cut
+from everloop.cli.operations.backtest_training_days import choices_of
 from everloop.cli.operations.history import file_remedy, told
 from everloop.cli.operations.trial import (
     TrialFailedError,
@@ -90,7 +91,8 @@ def backtest_frame(
     with tempfile.TemporaryDirectory(prefix="everloop-backtest-") as scratch:
         folder = Path(scratch)
         code = unpack_code(model_folder, folder / "code")
-        answers = _train(code, folder, taken, shape, knobs, say)
+        choices = choices_of(declaration, shape, knobs.training_days)
+        answers = _train(code, folder, taken, shape, knobs, choices, say)
         say("walking through the policies")
         found, ground = evaluate(declaration, taken, shape, answers, knobs)
         if knobs.deployed:
@@ -119,7 +121,13 @@ def _sample(rows: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
 
 
 def _train(
-    code: Path, folder: Path, rows: pd.DataFrame, shape: Shape, knobs: Knobs, say: Callable[[str], None]
+    code: Path,
+    folder: Path,
+    rows: pd.DataFrame,
+    shape: Shape,
+    knobs: Knobs,
+    choices: tuple[int, ...],
+    say: Callable[[str], None],
 ) -> Answers:
     (folder / "rows").mkdir()
     (folder / "rows" / "part-0.parquet").write_bytes(parquet_bytes(rows))
@@ -133,6 +141,7 @@ def _train(
         "probe-rows": knobs.probe_rows,
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    arguments += ["--training-days", *map(str, choices)]
     command = [sys.executable, "-m", "everloop.training.backtest", *arguments]
     lines, status = run_job(command, code, {"PYTHONPATH": code}, say)
     if status:
@@ -142,4 +151,5 @@ def _train(
         )
     with np.load(folder / "output" / "scores.npz") as kept:
         timeline = Timeline(kept["target"], kept["day"], shape.history_days, shape.window_days, shape.lag_days)
-        return Answers(timeline, kept["model"], kept["probe"])
+        others = {days: kept[f"training_days_{days}"] for days in choices}
+        return Answers(timeline, kept["model"], kept["probe"], others)

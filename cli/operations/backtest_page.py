@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from everloop.cli.operations.backtest_advice import PolicyResult, amount
 from everloop.cli.operations.backtest_deployed import THIS_ONE, Deployed, candidate_told, why_told
 from everloop.cli.operations.backtest_results import Backtest
+from everloop.cli.operations.backtest_training_days import loss_name, training_days_rows
 from everloop.shown import visible
 
 THIS_ONE_COLOUR = "#7a3fb0"
@@ -54,6 +55,7 @@ def page(found: Backtest) -> str:
         bars(found.policies),
         "<h2>All policies</h2>",
         _table(found),
+        *training_days_told(found),
         "<h2>What this can't know</h2>",
         _list(found.not_known),
     ]
@@ -77,6 +79,19 @@ def loop_told(loop: Deployed) -> list[str]:
         f"{f' A cause was held back in these windows: {_text(held)}.' if held else ''}</p>",
         '<div class="wide"><table class="runs">'
         f"<tr>{_cells('th', ['training', 'asked for by', 'candidate', 'why'])}</tr>{rows}</table></div>",
+    ]
+
+
+def training_days_told(found: Backtest) -> list[str]:
+    """What speaks for learning from the newest days alone; nothing where that was not compared."""
+    if found.training_days is None:
+        return []
+    head = _cells("th", ["learns from", "chosen on", "held back", "saves there", "95% interval"])
+    rows = "".join(f"<tr>{_cells('td', row)}</tr>" for row in training_days_rows(found.training_days))
+    return [
+        f"<h2>Learning from the newest days alone ({loss_name(found.metric)} of a row, recalibrated daily)</h2>",
+        f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>',
+        f"<p>{_text(found.training_days.reason)}</p>",
     ]
 
 

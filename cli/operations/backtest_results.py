@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from everloop.cli.operations.backtest_advice import PolicyResult, Recommendation, not_known, recommend
 from everloop.cli.operations.backtest_deployed import Deployed
 from everloop.cli.operations.backtest_shape import Knobs, Shape
+from everloop.cli.operations.backtest_training_days import TrainingDays, training_days
 from everloop.model_file import ModelDeclaration
 from everloop.recalibration.calibration import Kind
 from everloop.retraining.backtest.history import History
@@ -46,6 +47,8 @@ class Backtest:
         On recalibrated scores.
     deployed : tuple of Deployed
         The loop as it is deployed: by the declaration as it stands, and with what is recommended.
+    training_days : TrainingDays or None
+        What speaks for learning from the newest days alone.
     """
 
     model: str
@@ -60,16 +63,18 @@ class Backtest:
     recommendation: Recommendation
     not_known: tuple[str, ...]
     deployed: tuple[Deployed, ...] = ()
+    training_days: TrainingDays | None = None
     seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What the job wrote."""
+    """What the job wrote: ``others`` by days, of models that learned from so many of the newest ones."""
 
     timeline: Timeline
     model: np.ndarray
     probe: np.ndarray
+    others: dict[int, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,10 @@ def evaluate(
         "chosen": _means(lossy[True].by_window[list(chosen.serving), np.arange(line.windows)], per_row, metric),
     }
     results = tuple(_results(walks, lossy, cost, int(count), metric, judgement))
+    days = training_days(declaration, shape, line, answers.model, answers.others)
+    advice = recommend(declaration, shape, walks[True], judgement, cost, unit, results, threshold)
+    if days is not None:
+        advice = replace(advice, lines=(*days.lines, *advice.lines), reasons=(*advice.reasons, days.reason))
     found = Backtest(
         model=declaration.model,
         shape=shape,
@@ -163,8 +172,9 @@ def evaluate(
         curves=curves,
         retrained_before=chosen.retrained,
         judgement=judgement,
-        recommendation=recommend(declaration, shape, walks[True], judgement, cost, unit, results, threshold),
+        recommendation=advice,
         not_known=not_known(declaration, shape, knobs),
+        training_days=days,
     )
     return found, Ground(walks[True], cost, float(fresh.sum()), walks[True][-1].cost)
 

@@ -35,6 +35,8 @@ class Knobs:
         False counts with none, whatever is declared.
     request_rows : int, optional
         At most so many rows of an hour are asked about together: a canary is judged by requests.
+    training_days : tuple of int
+        Of the newest days, for models to learn from in comparison; some windows, where none are given.
     """
 
     window_days: int | None = None
@@ -48,6 +50,7 @@ class Knobs:
     deployed: bool = True
     recalibration: bool | None = None
     request_rows: int | None = None
+    training_days: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

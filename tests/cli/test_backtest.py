@@ -152,6 +152,21 @@ def test_the_declaration_is_lived_through_as_it_is_deployed(found: tuple[dict[st
     assert any("Lived through as deployed" in reason for reason in document["recommendation"]["reasons"])
 
 
+def test_training_windows_are_compared_with_all_rows(found: tuple[dict[str, Any], str]) -> None:
+    document, html = found
+    told = document["training_days"]
+    assert [(c["days"], c["declared"]) for c in told["choices"]] == [(0, True), (12, False), (24, False)]
+    everything, *others = told["choices"]
+    assert everything["saves"] is None
+    for choice in others:
+        # What is saved in the part that was held back is the difference of the means there.
+        assert choice["saves"]["mean"] == pytest.approx(everything["after"] - choice["after"])
+        assert f"the newest {choice['days']} days" in html
+    assert told["chosen"] == min(told["choices"], key=lambda c: c["before"])["days"]
+    assert told["reason"] in document["recommendation"]["reasons"]
+    assert (document["recommendation"]["lines"][0] == "data:") == bool(told["lines"])
+
+
 def test_a_first_candidate_that_does_not_serve_is_told(tmp_path: Path, history: Path) -> None:
     write_model(tmp_path, binary_document(data={"minimum_rows": 3000}))
     (tmp_path / "late_train" / "train.py").write_text(CLASSIFIER, encoding="utf-8")
@@ -186,13 +201,14 @@ def test_a_regression_without_prices_is_counted_in_its_loss(tmp_path: Path) -> N
     frame = changing(declaration, 35)
     file = tmp_path / "history.parquet"
     frame.to_parquet(file, index=False)
-    knobs = ["--history-days", 20, "--window-days", 5, "--no-recalibration", "--json"]
+    knobs = ["--history-days", 20, "--window-days", 5, "--no-recalibration", "--training-days", 10, "--json"]
     ended = ran(tmp_path, document["model"], "--data", file, *knobs)
     assert ended.exit_code == 0, ended.output
     found = json.loads(ended.stdout)
     assert found["unit"] == "mae of a window"
     assert not any(p["policy"].startswith("ADWIN") for p in found["policies"])
     assert policy(found, "investment")["metric"] <= policy(found, "never")["metric"]
+    assert [c["days"] for c in found["training_days"]["choices"]] == [0, 10]
     # AND the loop is lived through without recalibration, as asked
     this_one = found["deployed"][0]
     assert this_one["calibrations"] == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -39,21 +39,42 @@ def recalibrated(
         NaN before a model's own window.
     """
     served = np.full(scores.shape, np.nan)
-    starts, target = timeline.day_starts, timeline.target
     for model in range(timeline.windows):
-        first = timeline.first_day(model)
-        raw = np.asarray(scores[model], dtype=np.float64)
-        state = _started(kind, raw[starts[first] : starts[first + timeline.window_days]], timeline.lag_days)
-        for day in range(first, timeline.days):
-            labelled = day - 1 - timeline.lag_days
-            if labelled >= first:
-                rows = slice(starts[labelled], starts[labelled + 1])
-                state = learn(state, labelled, _sums(state, raw[rows], target[rows]))
-            rows = slice(starts[day], starts[day + 1])
-            if rows.stop > rows.start:
-                served[model, rows] = calibration(state).apply(raw[rows])
+        _recalibrate(timeline, scores[model], served[model], timeline.first_day(model), timeline.days, kind)
         progress(model + 1)
     return served
+
+
+def recalibrated_in_turn(
+    timeline: Timeline, scores: np.ndarray, kind: Kind, turns: Iterable[tuple[int, int]]
+) -> np.ndarray:
+    """The served scores where one model follows the other, each from one window up to another; NaN elsewhere.
+
+    Parameters
+    ----------
+    scores : float array, shape (rows,)
+    turns : iterable of tuple
+        Of each model its first window, and the next one's.
+    """
+    served = np.full(scores.shape, np.nan)
+    for first, last in turns:
+        _recalibrate(timeline, scores, served, timeline.first_day(first), timeline.first_day(last), kind)
+    return served
+
+
+def _recalibrate(timeline: Timeline, scores: np.ndarray, served: np.ndarray, first: int, last: int, kind: Kind) -> None:
+    """Fill in what is served of one model's scores from one day up to another, both arrays of shape (rows,)."""
+    starts, target = timeline.day_starts, timeline.target
+    raw = np.asarray(scores, dtype=np.float64)
+    state = _started(kind, raw[starts[first] : starts[first + timeline.window_days]], timeline.lag_days)
+    for day in range(first, last):
+        labelled = day - 1 - timeline.lag_days
+        if labelled >= first:
+            rows = slice(starts[labelled], starts[labelled + 1])
+            state = learn(state, labelled, _sums(state, raw[rows], target[rows]))
+        rows = slice(starts[day], starts[day + 1])
+        if rows.stop > rows.start:
+            served[rows] = calibration(state).apply(raw[rows])
 
 
 def _started(kind: Kind, first: np.ndarray, lag_days: int) -> State:
