@@ -31,6 +31,7 @@ COMMANDS = {
     "trace": "everloop.cli.commands.trace:trace",
     "runs": "everloop.cli.commands.runs:runs",
     "rollout": "everloop.cli.commands.rollout:rollout",
+    "retraining": "everloop.cli.commands.retraining:retraining",
     "calibration": "everloop.cli.commands.calibration:calibration",
     "audit": "everloop.cli.commands.audit:audit",
     "local": "everloop.cli.commands.local:local",

@@ -24,6 +24,7 @@ REGISTRY_SOURCE = "everloop.registry"
 
 RETRAINING_REQUESTED = "Retraining Requested"
 CALIBRATION_LEARNED = "Calibration Learned"
+PROBE_DUE = "Probe Due"
 CHAMPION_PROMOTED = "Champion Promoted"
 VERSION_ROLLED_BACK = "Version Rolled Back"
 
@@ -36,6 +37,10 @@ ERRORS_PREFIX = "errors/"
 """In the lake bucket, beside what belongs to the models."""
 
 FUNCTIONS = ("predict", "labels", "registry", "run", "snapshot", "gate", "register", "rollout", "monitor", "starter")
+"""Every model has these."""
+
+PROBE_FUNCTION = "probe"
+"""What a model has as well that declares ``retraining.investment``."""
 
 SERVER_ERRORS = "ServerErrors"
 REQUESTS_REFUSED = "RequestsRefused"
@@ -82,6 +87,11 @@ class ModelNames:
         return f"{self.prefix}pipeline"
 
     @property
+    def probe_machine(self) -> str:
+        """The Step Functions machine of fresh probes, where retraining is declared an investment."""
+        return f"{self.prefix}probe"
+
+    @property
     def job_prefix(self) -> str:
         """What the names of the model's SageMaker jobs begin with; the execution's name follows.
 
@@ -121,6 +131,11 @@ class ModelNames:
     def runs_prefix(self) -> str:
         """Where the files of the pipeline's runs stand in the lake bucket, ending in a slash."""
         return f"runs/{self.model}/"
+
+    @property
+    def probes_prefix(self) -> str:
+        """Where the fresh probes stand in the lake bucket, ending in a slash."""
+        return f"probes/{self.model}/"
 
     @property
     def artifacts_prefix(self) -> str:

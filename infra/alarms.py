@@ -36,12 +36,13 @@ class Alarms(Construct):
         declaration: ModelDeclaration,
         platform: Platform,
         state_machine_arn: str,
+        probe_machine_arn: str | None,
         dead_letters_name: str,
     ) -> None:
         super().__init__(scope, construct_id)
         names = ModelNames(declaration.model)
         owner = f"Owner: {declaration.owner.team}; escalation: {declaration.owner.escalation}"
-        for alarm in _alarms(names, state_machine_arn, dead_letters_name):
+        for alarm in _alarms(names, state_machine_arn, probe_machine_arn, dead_letters_name):
             dimension = cloudwatch.CfnAlarm.DimensionProperty
             cloudwatch.CfnAlarm(
                 self,
@@ -62,7 +63,7 @@ class Alarms(Construct):
             )
 
 
-def _alarms(names: ModelNames, state_machine_arn: str, dead_letters: str) -> list[_Alarm]:
+def _alarms(names: ModelNames, state_machine_arn: str, probes: str | None, dead_letters: str) -> list[_Alarm]:
     model = {"model": names.model}
 
     def errors(function: str, meaning: str) -> _Alarm:
@@ -71,6 +72,15 @@ def _alarms(names: ModelNames, state_machine_arn: str, dead_letters: str) -> lis
 
     def pipeline(name: str, metric: str, meaning: str) -> _Alarm:
         return _Alarm(name, meaning, "AWS/States", metric, {"StateMachineArn": state_machine_arn})
+
+    def probe(name: str, metric: str, what: str) -> _Alarm:
+        meaning = f"A fresh probe {what}: retraining is decided on older ones, or on none, until the next is measured."
+        return _Alarm(name, meaning, "AWS/States", metric, {"StateMachineArn": str(probes)})
+
+    probing = [
+        probe("probe-failed", "ExecutionsFailed", "failed"),
+        probe("probe-timed-out", "ExecutionsTimedOut", "never ended"),
+    ]
 
     # Nobody else does: an execution that ends like this comes to no state that would.
     release = f"`everloop runs release {names.model} RUN --reason WHY` takes its traffic back and closes the run."
@@ -112,6 +122,7 @@ def _alarms(names: ModelNames, state_machine_arn: str, dead_letters: str) -> lis
         pipeline("pipeline-failed", "ExecutionsFailed", "A training run or a rollout failed."),
         pipeline("pipeline-timed-out", "ExecutionsTimedOut", f"A training run or a rollout never ended. {release}"),
         pipeline("pipeline-aborted", "ExecutionsAborted", f"A training run or a rollout was stopped. {release}"),
+        *(probing if probes is not None else []),
         _Alarm(
             "dead-letters",
             "Events could not be worked off; they wait in the dead-letter queue.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from everloop.dataset.snapshot_size import MEMORY_MB
 from everloop.model_file import ModelDeclaration
+from everloop.names import PROBE_FUNCTION
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,16 @@ PIPELINE_FUNCTIONS: Mapping[str, FunctionFacts] = {
 """What the pipeline invokes. Its steps wait by these limits."""
 
 
+PROBE_FACTS = FunctionFacts(
+    "Prepares fresh probes and records what they found",
+    MEMORY_MB,
+    900,
+    ("TABLE", *_QUERIES, "ARTIFACT_BUCKET"),
+    managed_layer=True,
+)
+"""Of a model that declares ``retraining.investment``; it reads as many rows as the snapshot function."""
+
+
 def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
     """The facts by function name."""
     serving = declaration.serving
@@ -84,10 +95,11 @@ def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
             asynchronous=True,
         ),
         "starter": FunctionFacts(
-            "Starts the pipeline for a retraining request",
+            "Starts the pipeline for a retraining request, and probes that are due",
             256,
             60,
-            ("TABLE", "STATE_MACHINE_ARN"),
+            ("TABLE", "STATE_MACHINE_ARN", "PROBE_MACHINE_ARN"),
             asynchronous=True,
         ),
+        **({PROBE_FUNCTION: PROBE_FACTS} if declaration.retraining.investment is not None else {}),
     }

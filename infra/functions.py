@@ -53,7 +53,8 @@ class ModelFunctions(Construct):
         super().__init__(scope, construct_id)
         self._model, self._settings, self._platform = model, settings, platform
         self._names = ModelNames(model.declaration.model)
-        self._permissions = ModelPermissions(Stack.of(self), platform, self._names)
+        probes = model.declaration.retraining.investment is not None
+        self._permissions = ModelPermissions(Stack.of(self), platform, self._names, probes=probes)
         self._dead_letters = dead_letters
         self._layers: dict[str, lambda_.ILayerVersion] = {}
         self._managed: lambda_.ILayerVersion | None = None
@@ -177,6 +178,7 @@ class ModelFunctions(Construct):
             "LABELS_STREAM": self._names.stream("labels"),
             "PREDICT_FUNCTION": self._names.function("predict"),
             "STATE_MACHINE_ARN": self._permissions.state_machine_arn,
+            "PROBE_MACHINE_ARN": self._permissions.probe_machine_arn,
         }
         variables = {f"EVERLOOP_{name}": known[name] for name in facts.variables}
         return {

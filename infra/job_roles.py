@@ -1,6 +1,9 @@
-"""The roles of the jobs: training and evaluation, and those of a refit."""
+"""The roles of the jobs: training and evaluation, those of a refit, and that of fresh probes."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from aws_cdk import Aws, CfnMapping, Fn
 from aws_cdk import aws_iam as iam
@@ -23,7 +26,8 @@ class JobRoles(Construct):
     artifacts, and the locked test split with its labels. Training runs the user's code, and can't write where the
     evaluation's results lie, which the gate reads. A refit, which follows the gate's verdict, is the one training that
     may read the test labels. It runs the user's code too, and writes where no verdict is read; its check has a role of
-    its own as well.
+    its own as well. So has a fresh probe's job, which runs the user's code and reads labels: what it writes can ask for
+    a training, and decides nothing about its candidate.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class JobRoles(Construct):
         source: s3_assets.Asset,
         images: CfnMapping,
         refit: bool,
+        probe: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self._permissions, self._source, self._images = permissions, source, images
@@ -58,10 +63,11 @@ class JobRoles(Construct):
         self.check_refit: iam.Role | None = None
         if refit:
             self.refit, self.check_refit = self._refit_roles(evaluated)
+        self.probe = self._probe_role(listed) if probe else None
 
     @property
     def all(self) -> list[iam.Role]:
-        """Every role that there is."""
+        """Every role of the pipeline's jobs that there is."""
         return [role for role in (self.train, self.evaluate, self.refit, self.check_refit) if role is not None]
 
     def _refit_roles(self, evaluated: str) -> tuple[iam.Role, iam.Role]:
@@ -78,7 +84,20 @@ class JobRoles(Construct):
         ]
         return self._role("Refit", "TrainingJobs", refit), self._role("CheckRefit", "ProcessingJobs", check)
 
-    def _role(self, construct_id: str, log_group: str, inputs: list[Grant]) -> iam.Role:
+    def _probe_role(self, versions: Mapping[str, Any]) -> iam.Role:
+        permissions, probes = self._permissions, self._permissions.names.probes_prefix
+        grants = [
+            permissions.lake_objects(READ, probes),
+            permissions.lake_objects(WRITE, f"{probes}*/result/"),
+            permissions.artifact_objects(READ),
+            Grant(("s3:ListBucket",), (permissions.platform.artifacts.bucket_arn,), conditions=versions),
+        ]
+        return self._role("Probe", "ProcessingJobs", grants, listed=(probes,))
+
+    def _role(
+        self, construct_id: str, log_group: str, inputs: list[Grant], *, listed: tuple[str, ...] = ()
+    ) -> iam.Role:
+        """A job's role; it may list ``listed`` in the lake, or where the pipeline's datasets and runs stand."""
         permissions = self._permissions
         names, lake = permissions.names, permissions.platform.lake
         role = iam.Role(self, construct_id, assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
@@ -86,7 +105,7 @@ class JobRoles(Construct):
         namespaces = {"StringEquals": {"cloudwatch:namespace": f"/aws/sagemaker/{log_group}"}}
         grants = [
             *inputs,
-            permissions.list_lake(names.datasets_prefix, names.runs_prefix),
+            permissions.list_lake(*(listed or (names.datasets_prefix, names.runs_prefix))),
             Grant(("s3:GetBucketLocation",), (lake.bucket_arn,)),
             *self._reads_source(),
             Grant(LOG, (logs,), "SageMaker's jobs log to a stream each in one group, which is theirs to make."),

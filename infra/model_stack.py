@@ -14,9 +14,10 @@ from everloop.infra.functions import ModelFunctions
 from everloop.infra.monitor import DeadLetters, Monitor
 from everloop.infra.pipeline import Pipeline
 from everloop.infra.platform_reference import Platform
+from everloop.infra.probes import Probes
 from everloop.infra.serving import Serving
 from everloop.infra.settings import DeclaredModel, Settings
-from everloop.names import ALIAS, ModelNames
+from everloop.names import ALIAS, PROBE_FUNCTION, ModelNames
 
 
 class ModelStack(Stack):
@@ -48,9 +49,18 @@ class ModelStack(Stack):
             predict=functions["predict"],
             labels=functions["labels"],
         )
-        machine = Pipeline(
-            self, "Pipeline", model=model, settings=settings, platform=platform, functions=functions
-        ).state_machine
+        pipeline = Pipeline(self, "Pipeline", model=model, settings=settings, platform=platform, functions=functions)
+        machine, probe_machine = pipeline.state_machine, None
+        if declaration.retraining.investment is not None:
+            probe_machine = Probes(
+                self,
+                "Probes",
+                declaration=declaration,
+                investment=declaration.retraining.investment,
+                platform=platform,
+                pipeline=pipeline,
+                function=functions[PROBE_FUNCTION],
+            ).state_machine
         Monitor(
             self,
             "Monitor",
@@ -67,6 +77,7 @@ class ModelStack(Stack):
             declaration=declaration,
             platform=platform,
             state_machine_arn=machine.state_machine_arn,
+            probe_machine_arn=None if probe_machine is None else probe_machine.state_machine_arn,
             dead_letters_name=dead_letters.queue_name,
         )
         ssm.StringParameter(

@@ -14,7 +14,14 @@ from everloop.infra.acknowledgments import acknowledge
 from everloop.infra.grants import Grant, give
 from everloop.infra.platform_reference import Platform
 from everloop.model_file import ModelDeclaration
-from everloop.names import CALIBRATION_LEARNED, EVENT_BUS, MONITORING_SOURCE, RETRAINING_REQUESTED, ModelNames
+from everloop.names import (
+    CALIBRATION_LEARNED,
+    EVENT_BUS,
+    MONITORING_SOURCE,
+    PROBE_DUE,
+    RETRAINING_REQUESTED,
+    ModelNames,
+)
 
 RETRIES = 3
 MAXIMUM_AGE_SECONDS = 6 * 3600
@@ -77,6 +84,10 @@ class Monitor(Construct):
             rollout,
             "A learned calibration comes to serve",
         )
+        if declaration.retraining.investment is not None:
+            self._rule(
+                "ProbeRule", "probe-due", PROBE_DUE, "starter", starter, "A fresh probe that is due starts its machine"
+            )
 
     def _schedule(
         self,

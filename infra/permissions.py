@@ -14,7 +14,7 @@ from aws_cdk import ArnFormat, Stack
 from everloop.infra.grants import Grant
 from everloop.infra.platform_reference import Platform
 from everloop.lake_tables import TABLES
-from everloop.names import ATHENA_RESULTS_PREFIX, ModelNames
+from everloop.names import ATHENA_RESULTS_PREFIX, PROBE_FUNCTION, ModelNames
 from everloop.registry import keys
 
 READ = ("dynamodb:GetItem", "dynamodb:Query")
@@ -30,11 +30,12 @@ OBJECTS = "The objects below the model's own prefix; their names follow from run
 
 @dataclass(frozen=True)
 class ModelPermissions:
-    """The grants of one model's functions."""
+    """The grants of one model's functions; ``probes`` says whether it has fresh probes."""
 
     stack: Stack
     platform: Platform
     names: ModelNames
+    probes: bool = False
 
     def of(self, function: str) -> list[Grant]:
         """The grants of ``everloop-<m>-<function>`` beyond its logs and traces."""
@@ -49,6 +50,7 @@ class ModelPermissions:
             "rollout": self._rollout,
             "monitor": self._monitor,
             "starter": self._starter,
+            PROBE_FUNCTION: self._probe,
         }
         return grants[function]()
 
@@ -61,6 +63,11 @@ class ModelPermissions:
     def state_machine_arn(self) -> str:
         """The model's pipeline."""
         return self.arn("states", f"stateMachine:{self.names.state_machine}")
+
+    @property
+    def probe_machine_arn(self) -> str:
+        """The machine of the model's fresh probes."""
+        return self.arn("states", f"stateMachine:{self.names.probe_machine}")
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a thing of this account and region."""
@@ -157,10 +164,21 @@ class ModelPermissions:
             self._put_events(),
             self._table(*READ),
             self._table(*READ, PUT, partition=keys.windows_partition(self.names.model)),
+            *([self._table(*READ, partition=keys.probes_partition(self.names.model))] if self.probes else []),
         ]
 
     def _starter(self) -> list[Grant]:
-        return [Grant(("states:StartExecution",), (self.state_machine_arn,)), self._table(*READ)]
+        machines = (self.state_machine_arn, *((self.probe_machine_arn,) if self.probes else ()))
+        return [Grant(("states:StartExecution",), machines), self._table(*READ)]
+
+    def _probe(self) -> list[Grant]:
+        probes = self.names.probes_prefix
+        return [
+            *self._lake_queries(probes),
+            self.lake_objects(UPLOAD, probes),
+            self._table(*READ, PUT, partition=keys.probes_partition(self.names.model)),
+            self._table(*READ),
+        ]
 
     def _lake_queries(self, *listed: str) -> list[Grant]:
         """Query the model's tables through Athena, which reads the lake as the caller; list ``listed`` as well."""

@@ -53,7 +53,16 @@ class Pipeline(Construct):
         known = images_by_region()
         images = CfnMapping(self, "Images", mapping={region: dict(known[region]) for region in deployable_regions()})
         permissions = ModelPermissions(Stack.of(self), platform, names)
-        jobs = JobRoles(self, "Jobs", permissions=permissions, source=source, images=images, refit=refits(declaration))
+        jobs = JobRoles(
+            self,
+            "Jobs",
+            permissions=permissions,
+            source=source,
+            images=images,
+            refit=refits(declaration),
+            probe=declaration.retraining.investment is not None,
+        )
+        self.source, self.images, self.jobs = source, images, jobs
         used = {name: functions[name] for name in PIPELINE_FUNCTIONS}
         role = self._role(permissions, list(used.values()), jobs)
         log_group = logs.LogGroup(

@@ -94,7 +94,7 @@ def _training(
             "VolumeSizeInGB": VOLUME_GB,
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": declaration.training.max_minutes * 60},
-        "Tags": _tags(declaration),
+        "Tags": job_tags(declaration),
     }
 
 
@@ -130,8 +130,8 @@ def _processing(
             "ContainerArguments.$": f"States.Array({', '.join(arguments)})",
         },
         "ProcessingInputs": [
-            *(_input(kind, {"S3Uri.$": uri}) for kind, uri in inputs.items()),
-            _input("code", {"S3Uri": "${SourceUri}"}),
+            *(job_input(kind, {"S3Uri.$": uri}) for kind, uri in inputs.items()),
+            job_input("code", {"S3Uri": "${SourceUri}"}),
         ],
         "ProcessingOutputConfig": {
             "Outputs": [
@@ -149,7 +149,7 @@ def _processing(
             }
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": declaration.training.max_minutes * 60},
-        "Tags": _tags(declaration),
+        "Tags": job_tags(declaration),
     }
 
 
@@ -176,7 +176,8 @@ def _channel(name: str, uri: str) -> dict[str, Any]:
     }
 
 
-def _input(name: str, source: dict[str, str]) -> dict[str, Any]:
+def job_input(name: str, source: dict[str, str]) -> dict[str, Any]:
+    """What a processing job finds at ``INPUT`` under this name."""
     return {
         "InputName": name,
         "S3Input": {
@@ -190,5 +191,6 @@ def _input(name: str, source: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _tags(declaration: ModelDeclaration) -> list[dict[str, str]]:
+def job_tags(declaration: ModelDeclaration) -> list[dict[str, str]]:
+    """By which the cost of a model's jobs is found."""
     return [{"Key": "everloop:model", "Value": declaration.model}]

@@ -27,3 +27,7 @@ class CandidateError(JobError):
 
 class ChampionError(JobError):
     """The champion cannot be fetched, is not what its manifest says, or cannot score the test rows."""
+
+
+class KeptProbeError(JobError):
+    """A fresh probe of an earlier window is not there, or is not what was recorded."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypedDict
 
+from everloop.documents.investment import InvestmentDocument
 from everloop.documents.recalibration import RecalibrationDocument
 from everloop.reasons import Reason
 from everloop.typed_json import ADDED, JsonObject, as_json, read_as
@@ -123,6 +124,8 @@ class WindowRecord:
     recalibration : RecalibrationDocument or None
         What the labelled window taught of how scores should be served, and what came of it. ``profile`` counts what the
         model said (``score``, by the reference's bins); its outcomes, ``loss`` and ``quality`` are of what was served.
+    investment : InvestmentDocument or None
+        Whether a retraining pays by the probes on record; None where none is, or retraining is no investment.
     """
 
     model: str
@@ -154,6 +157,7 @@ class WindowRecord:
     not_watched: Mapping[str, str] = field(default_factory=dict, metadata=ADDED)
     score_reference: ScoreReferenceDocument | None = field(default=None, metadata=ADDED)
     recalibration: RecalibrationDocument | None = field(default=None, metadata=ADDED)
+    investment: InvestmentDocument | None = field(default=None, metadata=ADDED)
 
     def to_document(self) -> JsonObject:
         """The record as JSON values."""

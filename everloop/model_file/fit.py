@@ -171,10 +171,41 @@ def _comparable_rows(declaration: AllSections) -> Iterator[Misfit]:
         f"learned from all rows that were labelled, and a training {{}} later finds only so many days of test "
         "rows that are new to it (or training.refit 'none', of which the champion never learns its test rows)"
     )
-    if (retraining.quality or retraining.drift) and cooldown < test_days:
+    if (retraining.quality or retraining.drift or retraining.investment) and cooldown < test_days:
         yield Misfit(("retraining", "cooldown_days"), cooldown, why.format(number_of(cooldown, "day")))
     if schedule is not None and max(schedule, cooldown) < test_days:
         yield Misfit(("retraining", "schedule_days"), schedule, why.format(number_of(max(schedule, cooldown), "day")))
+
+
+def _probe_windows(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether the windows of probes are whole windows of the monitor."""
+    investment, days = declaration.retraining.investment, declaration.monitoring.window_hours // 24
+    if investment is not None and investment.every_days % days:
+        allowed = f"a multiple of {days}, the days of a window (monitoring.window_hours)"
+        yield Misfit(("retraining", "investment", "every_days"), investment.every_days, allowed)
+
+
+def _priced_investment(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether a retraining that is priced in money can be held against predictions that are."""
+    investment = declaration.retraining.investment
+    if investment is not None and investment.cost is not None and not declaration.problem.has_prices:
+        yield Misfit(
+            ("retraining", "investment", "cost"),
+            investment.cost,
+            "prices in problem.value, which say what predictions cost; or cost_share, a retraining's cost as a share "
+            "of what a window loses",
+        )
+
+
+def _probe_price(declaration: AllSections) -> Iterator[Misfit]:
+    investment = declaration.retraining.investment
+    own = investment is not None and investment.instance_type not in (None, declaration.training.instance_type)
+    if investment is not None and own and worst_case.probe_usd_per_hour(declaration) is None:
+        yield Misfit(
+            ("retraining", "investment", "instance_type"),
+            investment.instance_type,
+            f"one whose price is known here ({', '.join(USD_PER_HOUR)}), or that of training.instance_type",
+        )
 
 
 def _training_run_cost(declaration: AllSections) -> Iterator[Misfit]:
@@ -198,14 +229,19 @@ def _training_run_cost(declaration: AllSections) -> Iterator[Misfit]:
 def _monthly_cost(declaration: AllSections) -> Iterator[Misfit]:
     cost, quota = declaration.cost, declaration.retraining.quota
     worst, runs = worst_case.training_run_usd(declaration), worst_case.runs_in_a_month(declaration)
-    if worst is not None and _rounded_up(runs * worst) > cost.monthly_budget_usd:
+    if worst is None:
+        return
+    probes = worst_case.probes_usd(declaration)
+    total = runs * worst + probes
+    if _rounded_up(total) > cost.monthly_budget_usd:
+        also = f", and probes (retraining.investment) up to {_usd(probes)}" if probes else ""
         yield Misfit(
             ("cost", "monthly_budget_usd"),
             cost.monthly_budget_usd,
-            f"at least {_usd(runs * worst)}, which training can cost in a month: with "
+            f"at least {_usd(total)}, which training can cost in a month: with "
             f"{number_of(quota.runs, 'run')} in any {number_of(quota.days, 'day')}, retraining.quota lets "
             f"{runs} start, at up to {_usd(worst)} each "
-            f"({_run_cost(declaration)})",
+            f"({_run_cost(declaration)}){also}",
         )
 
 
@@ -245,6 +281,9 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _execution,
     _windows,
     _comparable_rows,
+    _probe_windows,
+    _priced_investment,
+    _probe_price,
     _training_run_cost,
     _monthly_cost,
 )

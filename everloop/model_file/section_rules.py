@@ -165,6 +165,11 @@ def _spans_hold_windows(monitoring: Any) -> Iterator[Misfit]:
         yield Misfit(("drift_days",), monitoring.drift_days, allowed)
 
 
+def _one_cost(investment: Any) -> Iterator[Misfit]:
+    if investment.cost is not None and investment.cost_share is not None:
+        yield Misfit(("cost_share",), investment.cost_share, "either 'cost' or 'cost_share'")
+
+
 SECTION_RULES: dict[str, tuple[Rule, ...]] = {
     "Baseline": (_group_by_something, _others_by_nothing),
     "Feature": (
@@ -179,5 +184,6 @@ SECTION_RULES: dict[str, tuple[Rule, ...]] = {
     "AbsoluteThreshold": (_bounds_something, _bounds_rise, _least_is_reached, _most_is_reached),
     "Rollout": (_steps_rise,),
     "Monitoring": (_spans_hold_windows,),
+    "Investment": (_one_cost,),
 }
 """By the name of the section's class."""

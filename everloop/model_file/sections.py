@@ -39,6 +39,10 @@ LONGEST_DAYS = 36_500
 """A hundred years: beyond them, dates that are counted back from today come to an end."""
 
 
+LONGEST_PROBE_DAYS = 92
+"""A quarter. What a probe found of each day has to find room in one record, for itself and all kept ones."""
+
+
 def _schedule(text: str) -> str:
     parse_schedule(text)
     return text
@@ -68,6 +72,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 OpenFraction = Annotated[float, Field(gt=0, lt=1)]
 Days = Annotated[int, Field(ge=1, le=LONGEST_DAYS)]
 Script = Annotated[str, AfterValidator(_script)]
+InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
 ScheduleExpression = Annotated[str, AfterValidator(_schedule)]
 
 # One validator and not a union of types, which would tell one wrong value as a mistake of each type.
@@ -129,6 +134,13 @@ class Problem(Section):
     success_criterion: Annotated[Text, FOR_PEOPLE]
     baseline: Baseline
     value: Value
+
+    @property
+    def has_prices(self) -> bool:
+        """Whether ``value`` says enough to turn predictions of this type into money."""
+        if self.type == "regression":
+            return self.value.error_cost_per_unit > 0
+        return max(self.value.false_positive_cost, self.value.false_negative_cost, self.value.true_positive_value) > 0
 
 
 class Owner(Section):
@@ -212,7 +224,7 @@ class Training(Section):
     """
 
     script: Script = DEFAULT_SCRIPT
-    instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = "ml.m5.large"
+    instance_type: InstanceType = "ml.m5.large"
     max_minutes: int = Field(default=30, ge=1, le=1440)
     seed: int = Field(default=0, ge=0, lt=2**32)
     parameters: dict[str, Parameter] = {}
@@ -345,11 +357,34 @@ class DriftTrigger(Section):
     windows: int = Field(ge=1, le=LONGEST_DAYS)
 
 
+class Investment(Section):
+    """Retrain where a fresh probe shows that it pays; see :mod:`everloop.retraining.investment`.
+
+    A probe is this model's own program, trained on at most ``probe_rows`` rows that were labelled when a window of
+    ``every_days`` days began, and scored on at most as many rows of that window beside the champion as served and the
+    ``kept_probes`` probes before it. Its job may take ``probe_minutes`` on ``instance_type``, which is that of the
+    training where it is not declared.
+
+    A retraining costs ``cost``, in the currency of ``problem.value``, or ``cost_share`` of what a window loses in
+    ``gate.metric``. Where neither is declared it is ``cost.max_training_run_usd``, if ``problem.value`` has prices in
+    USD, and else a tenth of a window's loss.
+    """
+
+    every_days: int = Field(default=14, ge=1, le=LONGEST_PROBE_DAYS)
+    cost: float | None = Field(default=None, gt=0)
+    cost_share: float | None = Field(default=None, gt=0, le=1000)
+    probe_rows: int = Field(default=20_000, ge=100, le=10_000_000)
+    probe_minutes: int = Field(default=15, ge=1, le=1440)
+    kept_probes: int = Field(default=8, ge=1, le=20)
+    instance_type: InstanceType | None = None
+
+
 class Retraining(Section):
     """What starts a retraining, and what holds it back."""
 
     quality: QualityTrigger | None = None
     drift: DriftTrigger | None = None
+    investment: Investment | None = None
     schedule_days: Days | None = None
     cooldown_days: float = Field(ge=0, le=LONGEST_DAYS)
     quota: Quota

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from everloop.model_file.partial import value_of
+
 if TYPE_CHECKING:
     from everloop.model_file.sections import AllSections, Feature
 
@@ -35,6 +37,9 @@ NUMBER = 24
 
 COUNT = 10
 """Digits of the largest count of rows that is reckoned with."""
+
+INVESTMENT = 12_000
+"""Whether a retraining pays: sentences, remedies, ageing, and the hashes of the probes that were weighed."""
 
 CHARACTER = 4
 KEY = 256 * CHARACTER
@@ -125,4 +130,6 @@ def window_record_bytes(declaration: AllSections) -> int:
         # Its name stands once more in the sentence of a decision.
         moved = SHOWN if feature.type == "category" else len("from -1.2346e-300 to -1.2346e-300")
         features += drift + 3 * NUMBER + moved + 3 * len(feature.name) + 2
-    return 10_000 + features + 3 * SCORE_BINS * (COUNT + 1)
+    retraining = value_of(declaration, "retraining")
+    weighed = retraining is not None and value_of(retraining, "investment") is not None
+    return 10_000 + (INVESTMENT if weighed else 0) + features + 3 * SCORE_BINS * (COUNT + 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from everloop.model_file.prices import USD_PER_HOUR
 
 if TYPE_CHECKING:
-    from everloop.model_file.sections import AllSections, Rollout
+    from everloop.model_file.sections import AllSections, Investment, Rollout
 
 JOBS = {"none": 2, "after_gate": 4}
 """Training and evaluation; with a refit also its training and its check. All are on the same type of instance with the
@@ -60,6 +60,38 @@ def training_run_usd(declaration: AllSections) -> float | None:
     """What the instances of one training run cost when all jobs take all the time they may; None without a price."""
     price = instance_usd_per_hour(declaration)
     return None if price is None else price * jobs(declaration) * job_seconds(declaration) / 3600
+
+
+PROBE_TRIES = 3
+"""How often a probe of one window is asked for, at one run of the monitor after the other, until one ends well."""
+
+
+def probe_seconds(investment: Investment) -> int:
+    """How long the job of a probe may take from its request to its end."""
+    return investment.probe_minutes * 60 + START_UP_SECONDS
+
+
+def probe_usd_per_hour(declaration: AllSections) -> float | None:
+    """The price of the probes' instance; None where it is not known, or there are no probes."""
+    investment = declaration.retraining.investment
+    if investment is None:
+        return None
+    if investment.instance_type in (None, declaration.training.instance_type):
+        return instance_usd_per_hour(declaration)
+    return USD_PER_HOUR.get(investment.instance_type)
+
+
+def probes_in_a_month(investment: Investment) -> int:
+    """The most jobs of probes that start in one month, when each has to be tried again."""
+    return PROBE_TRIES * math.ceil(LONGEST_MONTH_DAYS / investment.every_days)
+
+
+def probes_usd(declaration: AllSections) -> float:
+    """What the instances of all probes of a month can cost; 0 where there are none, or no price."""
+    investment, price = declaration.retraining.investment, probe_usd_per_hour(declaration)
+    if investment is None or price is None:
+        return 0.0
+    return price * probes_in_a_month(investment) * probe_seconds(investment) / 3600
 
 
 def runs_in_a_month(declaration: AllSections) -> int:

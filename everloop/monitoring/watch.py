@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
+from everloop.documents.probe import ProbeDocument
 from everloop.documents.recalibration import RecalibrationDocument
 from everloop.documents.window import WindowRecord
 from everloop.model_file.schema import ModelDeclaration
@@ -24,6 +25,7 @@ from everloop.monitoring.window import Watched, watched_before, window_record, w
 from everloop.recalibration.sums import Scale, Sums
 from everloop.registry.records import Champion, Run
 from everloop.retraining.decision import Decision, Facts, FallenQuality, PastRun, decide
+from everloop.retraining.probe.weigh import Serving, Weighed, weigh
 
 Rows = list[dict[str, str | None]]
 
@@ -46,6 +48,10 @@ class Scene:
     active_run : str or None
     standing : Standing
         What serves between raw scores and callers, and whether that may change.
+    probes : sequence of (ProbeDocument, str)
+        The latest fresh probes with the hashes of their records, where retraining is declared an investment.
+    trained_at : datetime or None
+        As of when the champion's training set was gathered; None where that is not on record.
     """
 
     champion: Champion
@@ -55,6 +61,8 @@ class Scene:
     runs: Sequence[Run]
     active_run: str | None
     standing: Standing = field(default_factory=Standing)
+    probes: Sequence[tuple[ProbeDocument, str]] = ()
+    trained_at: datetime | None = None
 
 
 def windows_needed(declaration: ModelDeclaration) -> int:
@@ -178,7 +186,9 @@ def judge(declaration: ModelDeclaration, windows: Windows, scene: Scene, counts:
         minimum_rows=declaration.monitoring.minimum_rows,
         rarest_fault=declaration.gate.rarest_fault,
     )
-    decision = _decide(declaration, windows, scene, counted, chain, drift, quality)
+    recalibration = _recalibrated(declaration, windows, scene, counts)
+    weighed = _weighed(declaration, windows, scene, recalibration)
+    decision = _decide(declaration, windows, scene, counted, chain, drift, quality, weighed)
     return window_record(
         model=declaration.model,
         windows=windows,
@@ -189,8 +199,22 @@ def judge(declaration: ModelDeclaration, windows: Windows, scene: Scene, counts:
         decision=decision,
         not_watched=seen.left_out,
         score_reference=collected,
-        recalibration=_recalibrated(declaration, windows, scene, counts),
+        recalibration=recalibration,
+        investment=None if weighed is None else weighed.document,
     )
+
+
+def _weighed(
+    declaration: ModelDeclaration, windows: Windows, scene: Scene, recalibration: RecalibrationDocument
+) -> Weighed | None:
+    """Whether a retraining pays, by the probes whose windows had ended; a window watched again knows no later ones."""
+    if scene.trained_at is None:
+        return None
+    known = [probe for probe in scene.probes if probe[0]["as_of"] < windows.as_of]
+    told = recalibration["losses"]
+    saved = (told["raw"] - told["calibrated"]) / told["rows"] if told["rows"] else None
+    serving = Serving(scene.champion.version, scene.trained_at)
+    return weigh(declaration, known, serving, as_of=windows.as_of, raw_less_served=saved)
 
 
 def _recalibrated(
@@ -231,6 +255,7 @@ def _decide(
     chain: Sequence[Watched],
     drift: DriftReport,
     quality: QualityReport,
+    weighed: Weighed | None,
 ) -> Decision:
     last = last_training(scene.runs, windows.as_of)
     facts = Facts(
@@ -244,6 +269,7 @@ def _decide(
         active_run=scene.active_run,
         labelled_since=counted.labelled_rows + _labelled_since(scene.earlier, last, windows.end),
         minimum_rows=declaration.monitoring.minimum_rows,
+        investment=None if weighed is None else weighed.investment,
     )
     return decide(facts, declaration.retraining)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from everloop.documents.investment import InvestmentDocument
 from everloop.documents.recalibration import RecalibrationDocument
 from everloop.documents.window import ProfileDocument, WindowRecord
 from everloop.limits import LARGEST_VALUE
@@ -89,6 +90,7 @@ def window_record(
     not_watched: Mapping[str, str],
     score_reference: OwnScores | None,
     recalibration: RecalibrationDocument | None = None,
+    investment: InvestmentDocument | None = None,
 ) -> WindowRecord:
     """The record of a window that was judged."""
     return WindowRecord(
@@ -114,6 +116,7 @@ def window_record(
         not_watched=dict(not_watched),
         score_reference=None if score_reference is None else score_reference.as_dict(),
         recalibration=recalibration,
+        investment=investment,
         quality=quality.as_dict(),
         decision=decision.outcome,
         urgency=decision.urgency,

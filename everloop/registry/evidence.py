@@ -1,4 +1,5 @@
-"""What decisions rest on: data snapshots and monitoring windows, each written once, by the function that made it.
+"""What decisions rest on: data snapshots, monitoring windows and fresh probes, each written once, by the function that
+made it.
 
 They stand in partitions of their own, so their writers can't touch state or audit. A writer could still write over its
 own records: of each one that a run was opened on, or a version registered with, the audit chain keeps the hash.
@@ -14,7 +15,7 @@ from everloop.json_text import canonical_json
 from everloop.registry import keys
 from everloop.registry.items import Record
 from everloop.registry.ledger import Ledger
-from everloop.registry.records import Snapshot, Window
+from everloop.registry.records import Probe, Snapshot, Window
 
 
 def record_sha256(record: Record) -> str:
@@ -60,4 +61,25 @@ class Windows:
     def latest(self, count: int) -> list[Window]:
         """The ``count`` latest windows, newest first."""
         newest = self._ledger.all(Window, keys.WINDOWS, partition=self._partition, newest_first=True, limit=count)
+        return list(newest)
+
+
+class Probes:
+    """The fresh probes of a model."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._partition = keys.probes_partition(ledger.model)
+
+    def put(self, probe: Probe) -> Probe:
+        """Record a probe once; returns the one on record, which an earlier job may have made."""
+        return self._ledger.create_once(probe)
+
+    def find(self, window_end: datetime) -> Probe | None:
+        """The probe of the window that ended then; None when it is not recorded."""
+        return self._ledger.read(Probe, keys.probe(window_end), partition=self._partition)
+
+    def latest(self, count: int) -> list[Probe]:
+        """The ``count`` latest probes, newest first."""
+        newest = self._ledger.all(Probe, keys.PROBES, partition=self._partition, newest_first=True, limit=count)
         return list(newest)

@@ -22,6 +22,7 @@ SNAPSHOTS = "SNAPSHOT#"
 AUDIT = "AUDIT#"
 WINDOWS = "WINDOW#"
 CALIBRATIONS = "CALIBRATION#"
+PROBES = "PROBE#"
 
 
 def partition(model: str) -> str:
@@ -32,6 +33,11 @@ def partition(model: str) -> str:
 def windows_partition(model: str) -> str:
     """The partition of a model's monitoring windows, which its monitor writes."""
     return f"WINDOWS#{model}"
+
+
+def probes_partition(model: str) -> str:
+    """The partition of what a model's fresh probes found, which its probe function records."""
+    return f"PROBES#{model}"
 
 
 def snapshots_partition(model: str) -> str:
@@ -67,6 +73,11 @@ def audit(sequence: int) -> str:
 def window(end: datetime) -> str:
     """A monitoring window by its end."""
     return f"{WINDOWS}{_sorted(end)}"
+
+
+def probe(window_end: datetime) -> str:
+    """A fresh probe by the end of its window."""
+    return f"{PROBES}{_sorted(window_end)}"
 
 
 def calibrations(number: int) -> str:

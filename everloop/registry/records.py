@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
 
+from everloop.documents.probe import ProbeDocument
 from everloop.documents.records import Files, GateVerdict, GuardrailCheck, RefitChoice, Trigger
 from everloop.documents.snapshot import SnapshotDocument
 from everloop.documents.window import WindowRecord
@@ -312,6 +313,30 @@ class Window(Record):
     def key(self) -> tuple[str, str]:
         """Its place in the partition of the model's windows, under its end."""
         return keys.windows_partition(self.model), keys.window(self.end)
+
+
+@dataclass(frozen=True)
+class Probe(Record):
+    """What a fresh probe found of the window that ends at ``window_end``.
+
+    Attributes
+    ----------
+    uri : str
+        Where its files are, an S3 prefix with a final slash; ``document`` has their hashes.
+    """
+
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"document"})
+
+    model: str
+    window_end: datetime
+    uri: str
+    created_at: datetime
+    document: ProbeDocument
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Its place in the partition of the model's probes, under the end of its window."""
+        return keys.probes_partition(self.model), keys.probe(self.window_end)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from everloop.registry.calibrations import Calibrations
-from everloop.registry.evidence import Snapshots, Windows
+from everloop.registry.evidence import Probes, Snapshots, Windows
 from everloop.registry.ledger import Ledger
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
@@ -15,7 +15,7 @@ from everloop.registry.versions import Versions
 
 
 class RegistryStore:
-    """Versions, runs, rollouts, calibrations, snapshots, windows and the audit chain of one model.
+    """Versions, runs, rollouts, calibrations, snapshots, windows, probes and the audit chain of one model.
 
     It writes itself. State and audit may be written by the registry function alone: everybody else reads by this, and
     writes by :class:`everloop.registry.remote.RemoteRegistry`, which sends its commands to that function.
@@ -54,6 +54,7 @@ class RegistryStore:
         self.ledger = Ledger(client, table, model, via=via, pause=pause)
         self.snapshots = Snapshots(self.ledger)
         self.windows = Windows(self.ledger)
+        self.probes = Probes(self.ledger)
         self.versions = Versions(self.ledger, self.snapshots)
         self.runs = Runs(self.ledger, self.versions, self.windows)
         self.rollouts = Rollouts(self.ledger, self.versions, self.runs)

@@ -17,8 +17,9 @@ from everloop.registry.runs import BROKEN_RUNS, BROKEN_RUNS_WITHIN
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Retraining
+    from everloop.retraining.investment import Investment
 
-Trigger = Literal["quality", "drift", "schedule"]
+Trigger = Literal["quality", "drift", "investment", "schedule"]
 Urgency = Literal["none", "low", "normal", "high"]
 HeldBackBy = Literal["active_run", "quota", "broken_runs", "cooldown", "too_little_data"]
 
@@ -77,6 +78,8 @@ class Facts:
         Labelled rows of the windows since the last training run; of enough, not all need be counted.
     minimum_rows : int
         Fewer new ones are no reason to train: the candidate would be the champion once more.
+    investment : Investment or None
+        Whether a retraining pays by this model's fresh probes; None where there are none.
     """
 
     as_of: datetime
@@ -89,6 +92,7 @@ class Facts:
     active_run: str | None = None
     labelled_since: int = 0
     minimum_rows: int = 1
+    investment: Investment | None = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ def decide(facts: Facts, policy: Retraining) -> Decision:
     policy : Retraining
         The declaration's section ``retraining``.
     """
-    causes = [*_quality(facts, policy), *_drift(facts, policy), *_schedule(facts, policy)]
+    causes = [*_quality(facts, policy), *_drift(facts, policy), *_investment(facts, policy), *_schedule(facts, policy)]
     if not causes:
         quiet = Reason("no_cause", f"Version {facts.champion_version} shows no cause to train again.")
         return Decision(False, None, "none", None, (quiet,))
@@ -171,6 +175,12 @@ def _drift(facts: Facts, policy: Retraining) -> Iterator[_Cause]:
     windows = number_of(facts.windows_alarming, "window")
     sentence = f"Drift has alarmed in {windows}{several}: {', '.join(facts.drifted)}."
     yield _Cause("drift", "normal", Reason("drift", sentence))
+
+
+def _investment(facts: Facts, policy: Retraining) -> Iterator[_Cause]:
+    found = facts.investment
+    if policy.investment is not None and found is not None and found.retrain:
+        yield _Cause("investment", "normal", found.reasons[0])
 
 
 def _schedule(facts: Facts, policy: Retraining) -> Iterator[_Cause]:

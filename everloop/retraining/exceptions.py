@@ -23,3 +23,7 @@ class BacktestError(RetrainingError, TerminalError):
 
 class InvestmentError(RetrainingError, TerminalError):
     """A retraining can't be weighed against what it saves."""
+
+
+class FreshProbeError(RetrainingError, TerminalError):
+    """A fresh probe can't be prepared, or what its job left is not what it should be."""

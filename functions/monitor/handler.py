@@ -15,6 +15,7 @@ from typing import Any, NotRequired, TypedDict
 import boto3
 from aws_lambda_powertools import Logger
 
+from everloop.documents.probe import ProbeDocument, ProbeRequest
 from everloop.documents.recalibration import RecalibrationDecision
 from everloop.documents.window import WindowDecision, WindowRecord
 from everloop.emf import MetricValue, emf_line
@@ -29,15 +30,21 @@ from everloop.monitoring.profile_query import Windows, windows_at
 from everloop.monitoring.recalibrating import Standing, calibration_event
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watch import Rows, Scene, reach_back, watch
-from everloop.names import ATHENA_RESULTS_PREFIX, CALIBRATION_LEARNED
+from everloop.names import ATHENA_RESULTS_PREFIX, CALIBRATION_LEARNED, PROBE_DUE
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.reasons import ReasonDocument
+from everloop.registry.evidence import record_sha256
 from everloop.registry.records import Champion, Version, Window
 from everloop.registry.store import RegistryStore
+from everloop.retraining.probe.requests import execution_name, probe_request
+from everloop.retraining.probe.windows import due_window
 from everloop.retraining.requests import RetrainingRequest, put, send
 from everloop.typed_json import Event, read_as
 
 logger = Logger(service="monitor")
+
+MOST_PROBES = 40
+"""Fresh probes that are weighed: an older one counts next to nothing for ageing, and no champion is that old."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,7 @@ class MonitorAnswer(TypedDict):
     not_watched: NotRequired[dict[str, str]]
     execution: NotRequired[str]
     recalibration: NotRequired[RecalibrationDecision]
+    probe: NotRequired[str]
 
 
 @cache
@@ -157,7 +165,21 @@ def act(event: Event, using: Services) -> MonitorAnswer:
         answer["recalibration"] = record.recalibration["decision"]
     if learned is not None:
         put(CALIBRATION_LEARNED, learned, using.events, using.event_bus, at=scheduled)
+    probe = _due_probe(using, windows)
+    if probe is not None:
+        put(PROBE_DUE, probe, using.events, using.event_bus, at=scheduled)
+        answer["probe"] = execution_name(probe)
     return answer
+
+
+def _due_probe(using: Services, windows: Windows) -> ProbeRequest | None:
+    """The fresh probe to ask for now; asked for again at another delivery, it is the same execution."""
+    if using.declaration.retraining.investment is None:
+        return None
+    newest = next((p.window_end for p in using.store.probes.latest(1)), None)
+    passed = [r.started_at for r in using.store.runs.all() if r.kind == "train" and r.verdict == "pass"]
+    window = due_window(using.declaration, windows.labelled_end, served_since=min(passed, default=None), probed=newest)
+    return None if window is None else probe_request(using.declaration.model, window, windows.as_of)
 
 
 def _scene(using: Services, champion: Champion, windows: Windows) -> Scene:
@@ -175,7 +197,16 @@ def _scene(using: Services, champion: Champion, windows: Windows) -> Scene:
         runs=runs,
         active_run=active.run_id if active else None,
         standing=_standing(using.store, champion),
+        probes=_probes(using),
+        trained_at=next((r.as_of for r in runs if r.run_id == version.run_id), None),
     )
+
+
+def _probes(using: Services) -> list[tuple[ProbeDocument, str]]:
+    investment = using.declaration.retraining.investment
+    if investment is None:
+        return []
+    return [(p.document, record_sha256(p)) for p in using.store.probes.latest(MOST_PROBES)]
 
 
 def _standing(store: RegistryStore, champion: Champion) -> Standing:

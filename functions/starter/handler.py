@@ -1,9 +1,10 @@
-"""Starts the pipeline for a retraining request: once for each request, however often its event is delivered."""
+"""Starts what the monitor asks for, the pipeline or a fresh probe: once, however often its event is delivered."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NotRequired, TypedDict
@@ -12,9 +13,11 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.environment import Settings
+from everloop.names import PROBE_DUE
 from everloop.registry.exceptions import UnknownRunError
 from everloop.registry.store import RegistryStore
 from everloop.retraining.exceptions import RequestUnreadableError
+from everloop.retraining.probe.requests import execution_name, read_request
 from everloop.retraining.requests import RetrainingRequest
 from everloop.typed_json import Event, as_json
 
@@ -27,6 +30,7 @@ class Environment(Settings):
 
     table: str
     state_machine_arn: str
+    probe_machine_arn: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Services:
     store: RegistryStore
     states: Any
     state_machine_arn: str
+    probe_machine_arn: str
 
 
 class StarterAnswer(TypedDict):
@@ -54,12 +59,13 @@ def services() -> Services:
         store=RegistryStore(boto3.client("dynamodb"), environment.table, environment.model),
         states=boto3.client("stepfunctions"),
         state_machine_arn=environment.state_machine_arn,
+        probe_machine_arn=environment.probe_machine_arn,
     )
 
 
 @logger.inject_lambda_context
 def handle(event: Event, context: Any) -> StarterAnswer:
-    """Start the pipeline. Whatever fails is raised: the event is delivered again."""
+    """Start the pipeline, or the machine of probes. Whatever fails is raised: the event is delivered again."""
     answer = act(event, services())
     logger.info("starter", answer=answer)
     return answer
@@ -73,6 +79,8 @@ def act(event: Event, using: Services) -> StarterAnswer:
     RequestUnreadableError
         When the event is no request for this model.
     """
+    if event.get("detail-type") == PROBE_DUE:
+        return _start_probe(event, using)
     request = RetrainingRequest.from_detail(event.get("detail"))
     name = request.execution_name
     if request.model != using.store.model:
@@ -80,10 +88,21 @@ def act(event: Event, using: Services) -> StarterAnswer:
     # Step Functions forgets names after 90 days; the registry does not.
     if _is_recorded(using.store, name):
         return {"execution": name, "started": False, "reason": "the run is on record"}
-    try:
-        using.states.start_execution(
-            stateMachineArn=using.state_machine_arn, name=name, input=json.dumps(as_json(request.execution_input))
+    return _start(using, using.state_machine_arn, name, request.execution_input)
+
+
+def _start_probe(event: Event, using: Services) -> StarterAnswer:
+    request = read_request(event.get("detail"))
+    if request["model"] != using.store.model:
+        raise RequestUnreadableError(
+            f"a probe of model {request['model']} was asked of the starter of {using.store.model}"
         )
+    return _start(using, using.probe_machine_arn, execution_name(request), request)
+
+
+def _start(using: Services, machine: str, name: str, given: Mapping[str, object]) -> StarterAnswer:
+    try:
+        using.states.start_execution(stateMachineArn=machine, name=name, input=json.dumps(as_json(given)))
     except using.states.exceptions.ExecutionAlreadyExists:
         return {"execution": name, "started": False, "reason": "the execution exists"}
     return {"execution": name, "started": True}

@@ -45,7 +45,7 @@ def training_source(model: Path, declaration: bytes, *, root: Path = PACKAGE.par
     """
     training = root / "everloop" / "training"
     entry = read_folder(training / ENTRY_FOLDER) if (training / ENTRY_FOLDER).is_dir() else {}
-    for needed in ("train_entry.py", "evaluate.sh"):
+    for needed in ("train_entry.py", "evaluate.sh", "probe.sh"):
         if needed not in entry:
             raise PackagingError(f"{training / ENTRY_FOLDER / needed}: no such file; the job is started by it")
     own = read_folder(training)

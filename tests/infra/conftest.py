@@ -14,10 +14,11 @@ from tests.helpers.synthesis import ROOT, Assembly, synthesize, write_model
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The project's own functions and training code, with two small models."""
+    """The project's own functions and training code, with two small models, one with fresh probes."""
     models = tmp_path_factory.mktemp("project") / "models"
     write_model(models, binary_document())
-    write_model(models, regression_document(serving={"authorization": "none"}))
+    probing = {"investment": {}}
+    write_model(models, regression_document(serving={"authorization": "none"}, retraining=probing))
     return replace(Settings.of(ROOT, models=str(models)))
 
 

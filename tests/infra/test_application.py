@@ -66,7 +66,7 @@ def test_what_a_deployment_needs_is_read_from_the_templates(assembly: Assembly) 
         "ml.m5.large for processing job usage": models,
     }
     assert needs.loops == 2
-    assert len(needs.memory_mb) == 2 * len(FUNCTIONS)
+    assert len(needs.memory_mb) == 2 * len(FUNCTIONS) + 1, "the second model has probes"
     assert max(needs.memory_mb.values()) <= NEW_ACCOUNT_MB, "a new account has no larger functions"
 
 

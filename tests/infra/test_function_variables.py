@@ -9,7 +9,7 @@ import pytest
 
 from everloop.environment import variable
 from everloop.infra.function_catalogue import functions_of
-from everloop.names import FUNCTIONS
+from everloop.names import FUNCTIONS, PROBE_FUNCTION
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import ROOT
 
@@ -24,15 +24,17 @@ def fields_of_the_environment(path: Path) -> set[str]:
     return {n.target.id for n in found.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", [*FUNCTIONS, PROBE_FUNCTION])
 def test_the_catalogue_agrees_with_the_handler(name: str) -> None:
     read = fields_of_the_environment(ROOT / "functions" / name / "handler.py")
     assert (read & SET_BY_ROLLOUT == SET_BY_ROLLOUT) is (name == "predict")
-    facts = functions_of(declare(binary_document()))[name]
+    document = binary_document()
+    document["retraining"]["investment"] = {}
+    facts = functions_of(declare(document))[name]
     assert {variable(field) for field in read - SET_BY_ROLLOUT} == {f"EVERLOOP_{v}" for v in facts.variables}
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", [*FUNCTIONS, PROBE_FUNCTION])
 def test_a_handler_reads_its_environment_and_nothing_beside_it(name: str) -> None:
     code = (ROOT / "functions" / name / "handler.py").read_text(encoding="utf-8")
     assert code.count("os.environ") == code.count("Environment.read(os.environ)") == 1

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from everloop.infra.alarms import _alarms
-from everloop.names import FUNCTIONS, ModelNames
+from everloop.names import FUNCTIONS, PROBE_FUNCTION, ModelNames
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import Assembly
 
@@ -18,7 +18,10 @@ RESOURCES = 500
 
 def test_the_longest_model_name_gives_names_that_every_service_takes() -> None:
     assert declare(binary_document(model=LONGEST.model)).model == LONGEST.model
-    named = [LONGEST.function(name) for name in (*FUNCTIONS, "retraining-requested", "calibration-learned")]
+    named = [
+        LONGEST.function(name)
+        for name in (*FUNCTIONS, PROBE_FUNCTION, "retraining-requested", "calibration-learned", "probe-due")
+    ]
     assert max(map(len, named)) <= 64, "functions, schedules and rules"
     assert max(len(LONGEST.stream("predictions")), len(LONGEST.stream("labels"))) <= 64
     assert len(LONGEST.state_machine) <= 80
@@ -33,7 +36,7 @@ def test_the_longest_owner_leaves_an_alarm_its_description() -> None:
         with pytest.raises(ValueError, match="at most 256"):
             declare(binary_document(owner={**texts, name: "x" * 257}))
     owner = f"Owner: {'t' * 256}; escalation: {'e' * 256}"
-    for alarm in _alarms(LONGEST, "arn:aws:states", "dead-letters"):
+    for alarm in _alarms(LONGEST, "arn:aws:states", "arn:aws:states:probe", "dead-letters"):
         assert len(f"{alarm.meaning} {owner}") <= 1024, alarm.name
 
 

@@ -101,7 +101,7 @@ def unpacked_source(folder: Path, declaration: ModelDeclaration, script: str) ->
     """The code archive's content, as a folder."""
     ignore = shutil.ignore_patterns("__pycache__", "entry", "cli", "functions", "infra")
     shutil.copytree(ROOT / "everloop", folder / "everloop", ignore=ignore)
-    for name in ("train_entry.py", "evaluate.sh"):
+    for name in ("train_entry.py", "evaluate.sh", "probe.sh"):
         shutil.copy(ROOT / "training" / "entry" / name, folder / name)
     shutil.copy(ROOT / "training" / "requirements.txt", folder / "requirements.txt")
     (folder / "declaration.json").write_text(declaration.model_dump_json(), encoding="utf-8")

@@ -12,10 +12,7 @@ if TYPE_CHECKING:
 
 def prices_decisions(declaration: ModelDeclaration) -> bool:
     """Whether ``problem.value`` says enough to turn predictions into money."""
-    value = declaration.problem.value
-    if declaration.problem.type == "regression":
-        return value.error_cost_per_unit > 0
-    return max(value.false_positive_cost, value.false_negative_cost, value.true_positive_value) > 0
+    return declaration.problem.has_prices
 
 
 def best_threshold(value: Value) -> float | None:

@@ -34,7 +34,7 @@ RECORD = window_record(
 TEXT = (
     '{"decision":"retrain","drift":{"wind":{"adjusted_p_value":0.02,"alarm":true,"days":7,"effect":0.5,'
     '"moved":"a -> b","p_value":0.01}},"drift_alarm":true,"drift_evaluated":true,"drift_reason":"",'
-    '"end":"2013-03-02T00:00:00Z","held_back_by":null,"labelled_end":"2013-03-02T00:00:00Z","labelled_rows":4,'
+    '"end":"2013-03-02T00:00:00Z","held_back_by":null,"investment":null,"labelled_end":"2013-03-02T00:00:00Z","labelled_rows":4,'
     '"labelled_start":"2013-03-01T00:00:00Z","labels_arrived":0,"labels_corrected":0,"labels_unmatched":0,'
     '"left_out_reason":"","left_out_rows":0,"loss":0.25,"model":"late_train",'
     '"not_watched":{"line":"the champion has it alone"},'

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,10 +20,13 @@ from everloop.monitoring.own_scores import DAYS
 from everloop.monitoring.reference import Reference
 from everloop.recalibration.calibration import Calibration
 from everloop.registry import RegistryStore
+from everloop.registry.evidence import record_sha256
+from everloop.registry.records import Probe
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.object_store import FakeS3
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.declarations import binary_document, declare, regression_document
+from tests.helpers.fresh_probes import probe_document
 from tests.helpers.registry_scenes import BEGIN, PASSED, at, close_run, open_run, start_rollout
 from tests.helpers.watched_lake import WatchedLake, draw, reference_of
 
@@ -397,3 +401,84 @@ class TestAfterTheDeclarationChanged:
         document = world.document(6)
         assert set(document["drift"]) == {"prediction"}
         assert document["rows"] == 150
+
+
+PROBED = declare(
+    binary_document(
+        retraining={
+            "investment": {"every_days": 7, "cost_share": 0.1},
+            "cooldown_days": 7,
+            "quota": {"runs": 3, "days": 100},
+        },
+        monitoring={"minimum_rows": 50},
+    )
+)
+"""Without other triggers, but with probes."""
+
+
+class TestAnInvestment:
+    """GIVEN a model whose retraining is an investment."""
+
+    @pytest.fixture(autouse=True)
+    def _declared(self, world: World) -> None:
+        world.using = replace(world.using, declaration=PROBED)
+        world.crown("train-1")
+
+    def probe(self, world: World, window: int, **found: Any) -> None:
+        document = probe_document(window, **found)
+        end = document["window_end"]
+        world.store.probes.put(Probe("late_train", end, "s3://lake/probes/", end, document))
+
+    def weighed(self, world: World, day: int) -> dict:
+        world.live(day)
+        world.watch(day)
+        return world.document(day)
+
+    def test_a_probe_is_asked_for_when_a_window_is_labelled_and_until_there_is_one(self, world: World) -> None:
+        answers = {}
+        for day in range(0, 16):
+            world.live(day)
+            answers[day] = world.watch(day).get("probe")
+            if day == 13:
+                self.probe(world, 0)
+        # Windows end on the 7th and the 14th. Of the first one no probe comes, and three tries are enough.
+        assert [day for day, name in answers.items() if name] == [5, 6, 7, 12, 13]
+        assert answers[12] != answers[13]
+        asked = world.bus.details("Probe Due")
+        assert [(d["window_start"], d["window_end"]) for d in asked[3:]] == [
+            ("2013-03-07T00:00:00Z", "2013-03-14T00:00:00Z")
+        ] * 2
+        assert [d["as_of"] for d in asked] == [format_instant(world.scheduled(day)) for day in (5, 6, 7, 12, 13)]
+
+    def test_asked_again_for_the_same_window_it_is_the_same_execution(self, world: World) -> None:
+        world.live(12)
+        first = world.watch(12)
+        assert first == world.watch(12)
+        assert first["probe"]
+
+    def test_regret_that_pays_for_a_training_asks_for_it_and_says_so(self, world: World) -> None:
+        for window in range(4):
+            past = {age: 0.5 + age * 0.05 for age in range(1, window + 1)}
+            self.probe(world, window, past=past, champion=0.5 + 0.05 * window)
+        found = self.weighed(world, 35)
+        assert (found["decision"], found["trigger"], found["urgency"]) == ("retrain", "investment", "normal")
+        assert found["reasons"][0]["code"] == "investment_pays"
+        assert found["investment"]["regret"]["total"] == pytest.approx(0.3)
+        (request,) = world.bus.details("Retraining Requested")
+        assert request["trigger"]["kind"] == "investment"
+        assert "Since its training the champion lost 0.3 log_loss of a window" in request["trigger"]["reason"]
+
+    def test_a_window_that_is_watched_again_knows_no_later_probes(self, world: World) -> None:
+        self.probe(world, 0, champion=0.5)
+        self.probe(world, 1, champion=0.5)
+        found = self.weighed(world, 15)["investment"]
+        assert [p["window_end"] for p in found["probes"]] == ["2013-03-14T00:00:00Z"]
+        assert found["probes"][0]["sha256"] == record_sha256(world.store.probes.latest(2)[1])
+
+    def test_without_regret_the_champion_is_kept(self, world: World) -> None:
+        for window in range(4):
+            self.probe(world, window, past=dict.fromkeys(range(1, window + 1), 0.5), champion=0.5)
+        found = self.weighed(world, 35)
+        assert (found["decision"], found["trigger"]) == ("none", None)
+        assert found["investment"]["reasons"][0]["code"] == "investment_waits"
+        assert world.bus.details("Retraining Requested") == []

@@ -10,11 +10,13 @@ from moto import mock_aws
 from everloop.functions.starter.handler import Services, act
 from everloop.registry import RegistryStore
 from everloop.retraining.exceptions import RequestUnreadableError
+from everloop.retraining.probe.requests import execution_name, read_request
 from everloop.retraining.requests import RetrainingRequest
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.registry_scenes import open_run
 
 ARN = "arn:aws:states:us-east-1:123456789012:stateMachine:everloop-late_train-pipeline"
+PROBES = "arn:aws:states:us-east-1:123456789012:stateMachine:everloop-late_train-probe"
 TRIGGER = {
     "kind": "quality",
     "reason": "It fell.",
@@ -51,7 +53,7 @@ def event(model: str = "late_train") -> dict[str, Any]:
 def using() -> Iterator[Services]:
     with mock_aws():
         store = RegistryStore(dynamodb(), TABLE, "late_train", pause=lambda _: None)
-        yield Services(store, FakeStateMachines(), ARN)
+        yield Services(store, FakeStateMachines(), ARN, PROBES)
 
 
 def test_starts_the_pipeline_with_the_trigger(using: Services) -> None:
@@ -77,3 +79,26 @@ def test_run_on_record_is_not_started_again(using: Services) -> None:
 def test_request_of_another_model_is_refused(using: Services) -> None:
     with pytest.raises(RequestUnreadableError, match="came to the starter of late_train"):
         act(event("other"), using)
+
+
+PROBE = {
+    "model": "late_train",
+    "window_start": "2013-05-25T00:00:00Z",
+    "window_end": "2013-06-01T00:00:00Z",
+    "as_of": "2013-06-01T11:00:00Z",
+}
+
+
+def test_a_due_probe_starts_its_own_machine_once(using: Services) -> None:
+    due = {"detail-type": "Probe Due", "detail": PROBE}
+    name = execution_name(read_request(PROBE))
+    assert act(due, using) == {"execution": name, "started": True}
+    assert using.states.started[name] == {"arn": PROBES, "input": PROBE}
+    assert act(due, using) == {"execution": name, "started": False, "reason": "the execution exists"}
+
+
+def test_a_probe_of_another_model_is_refused(using: Services) -> None:
+    with pytest.raises(RequestUnreadableError, match="a probe of model other was asked of the starter of late_train"):
+        act({"detail-type": "Probe Due", "detail": {**PROBE, "model": "other"}}, using)
+    with pytest.raises(RequestUnreadableError, match="as_of"):
+        act({"detail-type": "Probe Due", "detail": {"model": "late_train"}}, using)

@@ -31,6 +31,7 @@ def root(tmp_path: Path) -> Path:
         "everloop/training/requirements.txt": b"numpy\n",
         "everloop/training/entry/train_entry.py": b"from everloop.training.train import main\n",
         "everloop/training/entry/evaluate.sh": b"#!/bin/sh\n",
+        "everloop/training/entry/probe.sh": b"#!/bin/sh\n",
         "models/m/model.yaml": b"model: m\n",
         "models/m/train.py": b"import everloop.of_user\n",
         "models/m/rates.csv": b"1\n",
@@ -59,6 +60,7 @@ def test_the_jobs_archive(root: Path) -> None:
         "everloop/training/__init__.py",
         "everloop/training/train.py",
         "everloop/used.py",
+        "probe.sh",
         "requirements.txt",
         "train_entry.py",
         "user_model/model.yaml",
@@ -67,7 +69,7 @@ def test_the_jobs_archive(root: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["entry/train_entry.py", "entry/evaluate.sh", "requirements.txt"])
+@pytest.mark.parametrize("name", ["entry/train_entry.py", "entry/evaluate.sh", "entry/probe.sh", "requirements.txt"])
 def test_what_the_jobs_start_by_has_to_be_there(root: Path, name: str) -> None:
     (root / "everloop" / "training" / name).unlink()
     with pytest.raises(PackagingError, match="no such file"):

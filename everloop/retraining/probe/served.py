@@ -1,0 +1,72 @@
+"""What a probe's scores would have been if it had served: recalibrated every day on the labels known by then."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from everloop.recalibration.calibration import Kind
+from everloop.recalibration.learner import calibration, learn, start
+from everloop.recalibration.state import LONGEST_DELAY, Limits, State
+from everloop.recalibration.sums import LogOddsSums, Sums, ValueSums
+
+SPREADS = 4.0
+"""The most that a regression's value is moved, in standard deviations of its first scores; see
+:mod:`everloop.retraining.backtest.recalibrated`, which does the same for whole histories."""
+
+MAX_SHIFT = 4.0
+"""The most that log odds are moved."""
+
+
+def started(kind: Kind, first_scores: np.ndarray, lag_days: int) -> State | None:
+    """Nothing learned yet; None where labels come later than recalibration waits for, so that scores stay as they are.
+
+    Parameters
+    ----------
+    first_scores : float array, shape (rows,)
+        In the probe's own window: a regression's unit is theirs.
+    """
+    if lag_days > LONGEST_DELAY:
+        return None
+    if kind == "log_odds":
+        return start(kind, lag_days, Limits(MAX_SHIFT))
+    spread, center = float(first_scores.std()), float(first_scores.mean())
+    return start(kind, lag_days, Limits(SPREADS * spread or 1.0), center=center)
+
+
+def served_scores(
+    raw: np.ndarray, target: np.ndarray, day: np.ndarray, *, begin: int, end: int, state: State | None, own: int
+) -> tuple[np.ndarray, State | None]:
+    """The scores of the days from ``begin`` on and before ``end``, and what was learned by the end.
+
+    Parameters
+    ----------
+    raw, target : float array, shape (rows,)
+        Rows of earlier days are learned from as well.
+    day : int array, shape (rows,)
+    state : State or None
+        As of the day ``begin``; None leaves the scores as they are.
+    own : int
+        The first day that the probe has not learned from: rows before it say nothing of its calibration.
+
+    Returns
+    -------
+    float array, shape (rows,)
+        NaN outside of these days.
+    """
+    served = np.full(len(raw), np.nan)
+    for today in range(begin, end):
+        rows = day == today
+        if state is not None:
+            labelled = today - 1 - state.delay
+            if labelled >= own and (state.window is None or labelled > state.window):
+                known = day == labelled
+                state = learn(state, labelled, _sums(state, raw[known], target[known]))
+        if rows.any():
+            served[rows] = raw[rows] if state is None else calibration(state).apply(raw[rows])
+    return served, state
+
+
+def _sums(state: State, raw: np.ndarray, target: np.ndarray) -> Sums:
+    if state.kind == "log_odds":
+        return LogOddsSums.of_rows(raw, target) if len(raw) else LogOddsSums.none()
+    return ValueSums.of_rows(raw, target, state.center)
