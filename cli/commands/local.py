@@ -29,6 +29,7 @@ from everloop.cli.output import Output
 from everloop.cli.spans import parse_span
 from localcloud import daemon
 from localcloud.core.account import KINDS
+from localcloud.core.credentials import ACCOUNT_ID, REGION
 
 
 @click.group()
@@ -46,8 +47,10 @@ def local() -> None:
     show_default=True,
     help="What it may do: a new account has small quotas.",
 )
+@click.option("--account-id", default=ACCOUNT_ID, show_default=True, help="Of everything in it: twelve digits.")
+@click.option("--region", default=REGION, show_default=True, help="Of everything in it.")
 @json_option
-def up(port: int, empty: bool, account_kind: str, as_json: bool) -> None:
+def up(port: int, empty: bool, account_kind: str, account_id: str, region: str, as_json: bool) -> None:
     """Start the local cloud, deploy the templates into it and leave it running.
 
     Where it runs already, what changed in the project is deployed into it. It can be a new account, one in which Lake
@@ -57,9 +60,16 @@ def up(port: int, empty: bool, account_kind: str, as_json: bool) -> None:
     output = Output(as_json)
     running = daemon.find(STATE)
     if empty:
-        running = running or start_empty(port, STATE, account_kind)
+        running = running or start_empty(port, STATE, account_kind, account_id, region)
     elif running is None:
-        running = bring_up(port=port, account_kind=account_kind, state_directory=STATE, say=output.note).running
+        running = bring_up(
+            port=port,
+            account_kind=account_kind,
+            account_id=account_id,
+            region=region,
+            state_directory=STATE,
+            say=output.note,
+        ).running
     else:
         assembly = synthesize_project(output.note)
         point_at(running)

@@ -22,6 +22,7 @@ from everloop.numbers_of import number_of
 from localcloud import daemon
 from localcloud.cloudformation.engine import DeployEvent
 from localcloud.cloudformation.exceptions import DeployError
+from localcloud.core.credentials import ACCOUNT_ID, REGION
 from localcloud.deploy import deploy_assembly, destroy_stack
 
 DEFAULT_PORT = 4599
@@ -74,6 +75,8 @@ def bring_up(
     start_at: datetime | None = None,
     stop_with_parent: bool = False,
     account_kind: str = "established",
+    account_id: str = ACCOUNT_ID,
+    region: str = REGION,
     synthesize: Callable[[Callable[[str], None]], Path] | None = None,
 ) -> LocalCloud:
     """Synthesize what changed, start a local cloud and deploy the templates into it.
@@ -87,6 +90,8 @@ def bring_up(
         Takes lines of progress.
     account_kind : str
         What the account may do: one of :data:`localcloud.core.account.KINDS`.
+    account_id, region : str
+        Those of everything in it.
     synthesize : callable, optional
         Gives the assembly to deploy; this project's app, synthesized when it changed, where there is none.
 
@@ -109,6 +114,8 @@ def bring_up(
             start_at,
             settings=SETTINGS,
             account_kind=account_kind,
+            account_id=account_id,
+            region=region,
             stop_with_parent=stop_with_parent,
         )
         try:
@@ -127,7 +134,13 @@ def bring_up(
     return cloud
 
 
-def start_empty(port: int, state_directory: Path, account_kind: str = "established") -> daemon.RunningCloud:
+def start_empty(
+    port: int,
+    state_directory: Path,
+    account_kind: str = "established",
+    account_id: str = ACCOUNT_ID,
+    region: str = REGION,
+) -> daemon.RunningCloud:
     """Start a local cloud of this project in which nothing is deployed: the CDK's command line does that.
 
     Raises
@@ -137,7 +150,17 @@ def start_empty(port: int, state_directory: Path, account_kind: str = "establish
     """
     project_folder()
     shutil.rmtree(state_directory, ignore_errors=True)
-    return _started(lambda: daemon.start(port, state_directory, CACHE, settings=SETTINGS, account_kind=account_kind))
+    return _started(
+        lambda: daemon.start(
+            port,
+            state_directory,
+            CACHE,
+            settings=SETTINGS,
+            account_kind=account_kind,
+            account_id=account_id,
+            region=region,
+        )
+    )
 
 
 def _started(result: Callable[[], daemon.RunningCloud]) -> daemon.RunningCloud:

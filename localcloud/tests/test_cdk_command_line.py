@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from localcloud.deploy import deploy_assembly
 from support.cdk import Cdk, install_cdk, shell_of
 from support.running_cloud import RunningCloud, running_cloud
 
+ACCOUNT, REGION = "111122223333", "eu-west-1"
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
 ROLE = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/cdk-hnb659fds-%s-role-${AWS::AccountId}-${AWS::Region}"
 BUCKET = "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"
@@ -21,7 +23,7 @@ CODE = "def handle(event, context):\n    return {'said': event}\n"
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
     folder = tmp_path_factory.mktemp("cloud")
-    with running_cloud(folder / "state", folder / "cache") as running:
+    with running_cloud(folder / "state", folder / "cache", account_id=ACCOUNT, region=REGION) as running:
         yield running
 
 
@@ -31,7 +33,7 @@ def cdk(cloud: RunningCloud, tmp_path_factory: pytest.TempPathFactory) -> Cdk:
     program = install_cdk(tmp_path_factory.mktemp("cdk"))
     home = tmp_path_factory.mktemp("home")
     command = Cdk(program, home, shell_of(home, cloud.daemon.environment()))
-    told = command("bootstrap", "aws://123456789012/us-east-1")
+    told = command("bootstrap", f"aws://{ACCOUNT}/{REGION}")
     assert "bootstrapped" in told
     return command
 
@@ -131,13 +133,13 @@ def test_an_app_is_deployed_looked_at_changed_and_taken_down(app: Callable[..., 
     cdk = app(Producer=producer(QueueName="old"), Consumer=consumer(5))
     told = cdk("deploy", "--all", "--require-approval", "never")
 
-    assert "Producer.Arn = arn:aws:sqs:us-east-1:123456789012:old" in told
+    assert f"Producer.Arn = arn:aws:sqs:{REGION}:{ACCOUNT}:old" in told
     answer = cloud.client("lambda").invoke(FunctionName="speaker", Payload=b'"hello"')
     assert json.loads(answer["Payload"].read()) == {"said": "hello"}
     # The roles of the bootstrap were taken, none of them with the operator's rights.
     assert "Proceeding anyway" not in told
     (stack,) = cloud.client("cloudformation").describe_stacks(StackName="Consumer")["Stacks"]
-    assert stack["RoleARN"].endswith("cfn-exec-role-123456789012-us-east-1")
+    assert stack["RoleARN"].endswith(f"cfn-exec-role-{ACCOUNT}-{REGION}")
     # WHEN nothing has changed THEN nothing is deployed
     assert "There were no differences" in cdk("diff")
     assert "(no changes)" in cdk("deploy", "--all", "--require-approval", "never")
@@ -151,6 +153,16 @@ def test_an_app_is_deployed_looked_at_changed_and_taken_down(app: Callable[..., 
     left = [stack["StackName"] for stack in cloud.client("cloudformation").describe_stacks()["Stacks"]]
     assert left == ["CDKToolkit"]
     assert cloud.client("lambda").list_functions()["Functions"] == []
+
+
+def test_what_localcloud_deployed_is_what_the_cdk_finds(app: Callable[..., Cdk], cloud: RunningCloud) -> None:
+    cdk = app(Producer=producer(QueueName="found"))
+    deploy_assembly(cdk.folder / "cdk.out", cloud.client, cloud.daemon.state_directory / "stacks")
+
+    cdk("diff", "--fail")  # which it does where there are differences
+    assert "(no changes)" in cdk("deploy", "--all", "--require-approval", "never")
+    cdk("destroy", "--all", "--force")
+    assert "QueueUrls" not in cloud.client("sqs").list_queues()
 
 
 def test_a_replacement_is_told_before_it_happens(app: Callable[..., Cdk]) -> None:

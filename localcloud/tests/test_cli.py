@@ -128,6 +128,43 @@ def test_without_an_assembly_it_starts_empty_and_who_deploys_is_the_cdk(assembly
     assert found == {"CDKToolkit": "CREATE_COMPLETE", "Post": "CREATE_COMPLETE"}
 
 
+def test_account_and_region_are_those_that_are_asked_for(assembly: Path, state: Path) -> None:
+    template = json.loads(json.dumps(TEMPLATE))
+    template["Outputs"]["Arn"] = {"Value": {"Fn::GetAtt": ["Letters", "Arn"]}}
+    template["Outputs"]["Name"] = {"Value": {"Fn::Sub": "${AWS::AccountId} ${AWS::Region}"}}
+    (assembly / "Post.template.json").write_text(json.dumps(template))
+    where = ("--account-id", "210987654321", "--region", "eu-central-1")
+
+    up = localcloud("up", assembly, "--state", state, "--port", free_port(), *where)
+
+    assert up.returncode == 0, up.stderr
+    assert "Post.Arn = arn:aws:sqs:eu-central-1:210987654321:letters" in up.stdout
+    assert "Post.Name = 210987654321 eu-central-1" in up.stdout
+    running = daemon.find(state)
+    assert running is not None
+    variables = running.environment()
+    assert variables["AWS_REGION"] == "eu-central-1"
+    buckets = boto3.client(
+        "s3",
+        region_name=variables["AWS_REGION"],
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+    ).list_buckets()["Buckets"]
+    assert [bucket["Name"] for bucket in buckets] == ["cdk-hnb659fds-assets-210987654321-eu-central-1"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [("--account-id", "42", "twelve digits"), ("--region", "atlantis-1", "is no region; regions are af-south-1")],
+)
+def test_an_account_or_region_that_can_not_be_is_refused(state: Path, option: str, value: str, message: str) -> None:
+    up = localcloud("up", "--state", state, "--port", free_port(), option, value)
+
+    assert up.returncode == 1
+    assert message in up.stderr
+
+
 def test_a_template_that_can_not_be_deployed_leaves_no_cloud_behind(assembly: Path, state: Path) -> None:
     template = {"Resources": {"Host": {"Type": "AWS::EC2::Instance", "Properties": {}}}}
     (assembly / "Post.template.json").write_text(json.dumps(template))

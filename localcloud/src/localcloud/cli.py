@@ -12,6 +12,7 @@ from typing import Any
 
 from localcloud import daemon
 from localcloud.core.account import KINDS
+from localcloud.core.credentials import ACCOUNT_ID, REGION
 
 DEFAULT_PORT = 4599
 STATE = Path(".localcloud")
@@ -40,7 +41,13 @@ def _up(options: argparse.Namespace) -> int:
         _remove_what_is_left(options.state, cache)
     try:
         running = running or daemon.start(
-            options.port, options.state, cache, settings=options.settings, account_kind=options.account_kind
+            options.port,
+            options.state,
+            cache,
+            settings=options.settings,
+            account_kind=options.account_kind,
+            account_id=options.account_id,
+            region=options.region,
         )
         outputs = _deploy(running, options) if options.assembly is not None else {}
     except daemon.CloudNotStartedError as error:
@@ -77,7 +84,6 @@ def _deploy(running: daemon.RunningCloud, options: argparse.Namespace) -> Any:
     import boto3
 
     from localcloud.cloudformation.engine import DeployEvent
-    from localcloud.core.credentials import REGION
     from localcloud.deploy import deploy_assembly
 
     def say(event: DeployEvent) -> None:
@@ -86,7 +92,7 @@ def _deploy(running: daemon.RunningCloud, options: argparse.Namespace) -> Any:
 
     client = partial(
         boto3.client,
-        region_name=REGION,
+        region_name=running.region,
         endpoint_url=running.endpoint,
         **running.operator.client_arguments(),
     )
@@ -132,6 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--account-kind", choices=KINDS, default="established", help="what the account may do (%(default)s)"
     )
+    up.add_argument("--account-id", default=ACCOUNT_ID, help="of everything in it: twelve digits (%(default)s)")
+    up.add_argument("--region", default=REGION, help="of everything in it (%(default)s)")
     up.set_defaults(command=_up)
     env = commands.add_parser("env", help="print the shell commands that point every AWS tool at it")
     env.set_defaults(command=_env)

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from localcloud.core import allocator
-from localcloud.core.credentials import CONTROL_PATH, OPERATOR_FILE, REGION, Operator
+from localcloud.core.credentials import ACCOUNT_ID, CONTROL_PATH, OPERATOR_FILE, REGION, Operator
 
 CLOUD_FILE = "cloud.json"
 LOG_FILE = "cloud.log"
@@ -51,6 +51,8 @@ class RunningCloud:
         Credentials that may do everything in it.
     control_path : str
         Where its control endpoints are.
+    account_id, region : str
+        Those of everything in it.
     """
 
     pid: int
@@ -58,6 +60,8 @@ class RunningCloud:
     state_directory: Path
     operator: Operator
     control_path: str = CONTROL_PATH
+    account_id: str = ACCOUNT_ID
+    region: str = REGION
 
     def environment(self) -> dict[str, str]:
         """The variables that point every AWS tool at it, as its operator."""
@@ -65,8 +69,8 @@ class RunningCloud:
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.operator.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.operator.secret_access_key,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
         }
 
     def clock(self) -> dict[str, Any]:
@@ -134,6 +138,8 @@ def start(
     *,
     settings: Path | None = None,
     account_kind: str = "established",
+    account_id: str = ACCOUNT_ID,
+    region: str = REGION,
     control_path: str = CONTROL_PATH,
     working_directory: Path | None = None,
     stop_with_parent: bool = False,
@@ -150,6 +156,8 @@ def start(
         A TOML file with what the services are told (:mod:`localcloud.core.settings`).
     account_kind : str
         What the account may do: one of :data:`localcloud.core.account.KINDS`.
+    account_id, region : str
+        Those of everything in it.
     control_path : str
         Where its control endpoints are to be.
     working_directory : Path, optional
@@ -175,6 +183,7 @@ def start(
         (state_directory / name).unlink(missing_ok=True)
     log_path = state_directory / LOG_FILE
     command = [sys.executable, "-P", "-m", "localcloud.server", "--port", str(port), "--control-path", control_path]
+    command += ["--account-id", account_id, "--region", region]
     command += ["--account-kind", account_kind, "--state-directory", str(state_directory.resolve())]
     command += ["--cache-directory", str(cache_directory.resolve())]
     if settings is not None:
@@ -203,7 +212,15 @@ def find(state_directory: Path) -> RunningCloud | None:
         operator = Operator.read(state_directory)
     except (FileNotFoundError, KeyError, ValueError):
         return None
-    cloud = RunningCloud(int(notice["pid"]), notice["endpoint"], state_directory, operator, notice["control_path"])
+    cloud = RunningCloud(
+        int(notice["pid"]),
+        notice["endpoint"],
+        state_directory,
+        operator,
+        notice["control_path"],
+        notice["account"],
+        notice["region"],
+    )
     if not _is_alive(cloud.pid):
         return None
     try:

@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a local cloud until it is told to stop; the exit status."""
     options = _parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    _set_environment(options.port)
+    _set_environment(options.port, options.account_id, options.region)
     try:
         settings = _settings(options.settings)
         listener = listen(options.port)
@@ -50,6 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
         port=options.port,
         state_directory=options.state_directory.resolve(),
         cache_directory=options.cache_directory.resolve(),
+        account_id=options.account_id,
+        region=options.region,
         settings=settings,
         account=KINDS[options.account_kind],
         control_path=options.control_path,
@@ -128,12 +131,12 @@ def _write_cloud_file(context: CloudContext) -> None:
     partial.replace(path)
 
 
-def _set_environment(port: int) -> None:
+def _set_environment(port: int, account_id: str, region: str) -> None:
     """What moto, botocore and children read from the environment; before any of them is imported."""
     allocator.forget(os.environ)
     os.environ["MOTO_PORT"] = str(port)
-    os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
-    os.environ["AWS_DEFAULT_REGION"] = REGION
+    os.environ["MOTO_ACCOUNT_ID"] = account_id
+    os.environ["AWS_DEFAULT_REGION"] = region
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     for variable in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         os.environ.pop(variable, None)
@@ -148,10 +151,27 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--cache-directory", type=Path, required=True, help="outlives it: installed layers")
     parser.add_argument("--settings", type=Path, help="a TOML file with what the services are told")
     parser.add_argument("--account-kind", choices=KINDS, default="established", help="what the account may do")
+    parser.add_argument("--account-id", type=_account_id, default=ACCOUNT_ID, help="twelve digits")
+    parser.add_argument("--region", type=_region, default=REGION, help="one of AWS's")
     parser.add_argument("--control-path", default=CONTROL_PATH, help="where the control endpoints are on the port")
     parser.add_argument("--start", type=_instant, help="where a moved clock starts; without it, real time")
     parser.add_argument("--parent", type=int, help="stop when this process is no longer the parent")
     return parser.parse_args(arguments)
+
+
+def _account_id(text: str) -> str:
+    if re.fullmatch(r"\d{12}", text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no account: an account's id is twelve digits")
+    return text
+
+
+def _region(text: str) -> str:
+    import botocore.session
+
+    known = botocore.session.get_session().get_available_regions("sts")
+    if text not in known:
+        raise argparse.ArgumentTypeError(f"{text!r} is no region; regions are {', '.join(known)}")
+    return text
 
 
 def _instant(text: str) -> datetime:

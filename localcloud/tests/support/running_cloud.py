@@ -18,7 +18,6 @@ import boto3
 from botocore.config import Config
 
 from localcloud import daemon
-from localcloud.core.credentials import ACCOUNT_ID, REGION
 
 
 def free_port() -> int:
@@ -34,13 +33,13 @@ class RunningCloud:
 
     daemon: daemon.RunningCloud
 
-    def client(self, service: str, *, region_name: str = REGION, **credentials: str) -> Any:
+    def client(self, service: str, *, region_name: str | None = None, **credentials: str) -> Any:
         """A boto3 client, the operator's unless credentials are given."""
         identity: dict[str, Any] = credentials or self.daemon.operator.client_arguments()
         connect: Callable[..., Any] = boto3.client
         return connect(
             service,
-            region_name=region_name,
+            region_name=region_name or self.daemon.region,
             endpoint_url=self.daemon.endpoint,
             config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
             **identity,
@@ -54,7 +53,7 @@ class RunningCloud:
     def role(self, name: str, service: str = "lambda.amazonaws.com", *statements: dict[str, Any]) -> str:
         """A role that ``service`` (and the account) may assume, with one inline policy; its ARN."""
         iam = self.client("iam")
-        principal = {"Service": service, "AWS": f"arn:aws:iam::{ACCOUNT_ID}:root"}
+        principal = {"Service": service, "AWS": f"arn:aws:iam::{self.daemon.account_id}:root"}
         trust = {"Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]}
         document = json.dumps({"Version": "2012-10-17", **trust})
         arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
@@ -89,10 +88,10 @@ class RunningCloud:
 
 @contextmanager
 def running_cloud(
-    directory: Path, cache: Path, start: datetime | None = None, settings: Path | None = None
+    directory: Path, cache: Path, start: datetime | None = None, settings: Path | None = None, **more: str
 ) -> Iterator[RunningCloud]:
-    """Run a local cloud while the block runs."""
-    started = daemon.start(free_port(), directory, cache, start, settings=settings, stop_with_parent=True)
+    """Run a local cloud while the block runs; ``more`` is given to who starts it."""
+    started = daemon.start(free_port(), directory, cache, start, settings=settings, stop_with_parent=True, **more)
     try:
         yield RunningCloud(started)
     finally:

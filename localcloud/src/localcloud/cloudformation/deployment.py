@@ -136,7 +136,12 @@ def destroy_stack(
         When something could not be deleted; repeating the call tries again.
     """
     engine = StackEngine(client_factory, StateDirectory(state_directory), progress, handlers)
-    if engine.states.load(stack) is None:
+    state = engine.states.load(stack)
+    if state is not None and state.protected:
+        raise DeployError(
+            f"stack {stack} is protected against its end: take `terminationProtection` away and deploy it"
+        )
+    if state is None:
         deployed = ", ".join(state.name for state in engine.states.load_all()) or "none"
         raise DeployError(f"no stack {stack!r} is deployed here; deployed: {deployed}")
     engine.destroy(stack)
