@@ -13,7 +13,8 @@ import pytest
 
 from localcloud.cloudformation.assembly import archive, read_assembly
 from localcloud.cloudformation.exceptions import AssemblyError, DeployError
-from localcloud.deploy import deploy_assembly, destroy
+from localcloud.cloudformation.state import StateDirectory
+from localcloud.deploy import deploy_assembly, destroy, destroy_stack
 
 BOOTSTRAP = {
     "Parameters": {
@@ -128,6 +129,36 @@ def test_deployed_twice_and_destroyed(assembly: Path, clients: Any, tmp_path: Pa
     assert clients("lambda").list_functions()["Functions"] == []
     buckets = [bucket["Name"] for bucket in clients("s3").list_buckets()["Buckets"]]
     assert lake in buckets, "it is retained"
+
+
+def test_a_qualifier_of_ones_own_has_a_bootstrap_of_its_own(assembly: Path, clients: Any, tmp_path: Path) -> None:
+    for name in ("Platform.template.json", "Model.template.json", "Platform.assets.json", "Model.assets.json"):
+        file = assembly / name
+        file.write_text(file.read_text().replace("hnb659fds", "mine"))
+    manifest = json.loads((assembly / "manifest.json").read_text())
+    for name in ("Platform", "Model"):
+        manifest["artifacts"][name]["properties"]["bootstrapStackVersionSsmParameter"] = "/cdk-bootstrap/mine/version"
+    (assembly / "manifest.json").write_text(json.dumps(manifest))
+
+    deploy_assembly(assembly, clients, tmp_path / "stacks")
+
+    buckets = [bucket["Name"] for bucket in clients("s3").list_buckets()["Buckets"]]
+    assert "cdk-mine-assets-123456789012-us-east-1" in buckets
+    assert not [name for name in buckets if "hnb659fds" in name]
+    stacks = StateDirectory(tmp_path / "stacks").load_all()
+    assert sorted(stack.name for stack in stacks) == ["CDKToolkit-mine", "Model", "Platform"]
+
+
+def test_a_protected_stack_is_not_destroyed_by_its_name(assembly: Path, clients: Any, tmp_path: Path) -> None:
+    deploy_assembly(assembly, clients, tmp_path / "stacks")
+    states = StateDirectory(tmp_path / "stacks")
+    state = states.load("Model")
+    assert state is not None
+    state.protected = True
+    states.save(state)
+
+    with pytest.raises(DeployError, match="stack Model is protected"):
+        destroy_stack("Model", clients, tmp_path / "stacks")
 
 
 def test_the_state_of_a_cloud_that_is_gone_is_refused(

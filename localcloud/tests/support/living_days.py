@@ -196,6 +196,7 @@ def start(directory: Path) -> Account:
     from localcloud.core.activity import Activity
     from localcloud.core.clock import Clock
     from localcloud.core.context import CloudContext
+    from localcloud.core.credentials import ACCOUNT_ID, REGION
     from localcloud.core.http_server import HttpResponse, HttpServer, listen
     from localcloud.services.cloudwatch import alarms, metrics
     from localcloud.services.logs import events as log_events
@@ -206,7 +207,7 @@ def start(directory: Path) -> Account:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    server._set_environment(port)
+    server._set_environment(port, ACCOUNT_ID, REGION)
     activity = Activity()
     context = CloudContext(
         clock=Clock(activity, START),

@@ -18,6 +18,7 @@ import boto3
 from botocore.config import Config
 
 from localcloud import daemon
+from localcloud.core.credentials import ACCOUNT_ID, REGION
 
 
 def free_port() -> int:
@@ -88,10 +89,25 @@ class RunningCloud:
 
 @contextmanager
 def running_cloud(
-    directory: Path, cache: Path, start: datetime | None = None, settings: Path | None = None, **more: str
+    directory: Path,
+    cache: Path,
+    start: datetime | None = None,
+    settings: Path | None = None,
+    *,
+    account_id: str = ACCOUNT_ID,
+    region: str = REGION,
 ) -> Iterator[RunningCloud]:
-    """Run a local cloud while the block runs; ``more`` is given to who starts it."""
-    started = daemon.start(free_port(), directory, cache, start, settings=settings, stop_with_parent=True, **more)
+    """Run a local cloud while the block runs."""
+    started = daemon.start(
+        free_port(),
+        directory,
+        cache,
+        start,
+        settings=settings,
+        account_id=account_id,
+        region=region,
+        stop_with_parent=True,
+    )
     try:
         yield RunningCloud(started)
     finally:

@@ -138,11 +138,9 @@ def destroy_stack(
     engine = StackEngine(client_factory, StateDirectory(state_directory), progress, handlers)
     state = engine.states.load(stack)
     if state is not None and state.protected:
-        raise DeployError(
-            f"stack {stack} is protected against its end: take `terminationProtection` away and deploy it"
-        )
+        raise DeployError(f"stack {stack} is protected: deploy it without `terminationProtection` first")
     if state is None:
-        deployed = ", ".join(state.name for state in engine.states.load_all()) or "none"
+        deployed = ", ".join(other.name for other in engine.states.load_all()) or "none"
         raise DeployError(f"no stack {stack!r} is deployed here; deployed: {deployed}")
     engine.destroy(stack)
 
