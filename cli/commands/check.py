@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,13 @@ import click
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.changes import changes_against_deployed, removed_champion, undeclared
-from everloop.cli.operations.declarations import find_declaration, model_folders
-from everloop.cli.operations.trial import Trial, sample_of, try_file
+from everloop.cli.operations.declarations import find_declaration, model_folders, sample_of
 from everloop.cli.options import json_option, models_directory_option
 from everloop.cli.output import Output
 from everloop.evaluation.bounds import rows_needed
 from everloop.model_file import Mistake, ModelDeclaration, ModelFileError, training_run_usd
 from everloop.numbers_of import number_of
+from everloop.reasons import Reason
 
 
 @click.command(short_help="Check declarations, and try models on their samples.")
@@ -94,12 +95,14 @@ def _tried(output: Output, name: str, declaration: ModelDeclaration, folder: Pat
     sample = sample_of(folder)
     if sample is None:
         return {}
+    from everloop.cli.operations.trial import try_file  # with pandas, which a check without samples does not need
+
     try:
         trial = try_file(declaration, folder, sample, say=output.note)
     except CommandError as error:
         output.say(f"{name}: {sample.name}, which has to be a plain CSV or Parquet, shows a mistake: {error}")
         return {"ok": False, "sample": {"file": str(sample), "error": error.message, "remedy": error.remedy}}
-    output.say(f"{name}: {sample.name} trains, is exported and evaluated; the gate {_judged(trial)}")
+    output.say(f"{name}: {sample.name} trains, is exported and evaluated; the gate {_judged(trial.reasons)}")
     return {"sample": {"file": str(sample), "verdict": trial.verdict, "reasons": trial.reasons}}
 
 
@@ -118,7 +121,7 @@ def _against_deployed(output: Output, name: str, declaration: ModelDeclaration, 
     return {"changes": changes, **({"ok": False} if changes else {})}
 
 
-def _judged(trial: Trial) -> str:
-    failed = [reason.sentence for reason in trial.reasons if not reason.passed]
-    missed = [reason.sentence for reason in trial.reasons if reason.code == "rarest_fault"]
+def _judged(reasons: Sequence[Reason]) -> str:
+    failed = [reason.sentence for reason in reasons if not reason.passed]
+    missed = [reason.sentence for reason in reasons if reason.code == "rarest_fault"]
     return f"would pass it. {' '.join(missed)}" if not failed else f"would refuse it: {' '.join(failed)}"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from everloop.cli.exceptions import CommandError
 from everloop.model_file import ModelDeclaration, read_model_file
+from everloop.model_file.samples import SAMPLES
 
 
 def find_declaration(model: str, models_directory: Path) -> ModelDeclaration:
@@ -38,3 +39,8 @@ def model_folders(models_directory: Path) -> list[str]:
 def declared_models(models_directory: Path) -> list[str]:
     """The names of the models declared below ``models_directory``, sorted."""
     return sorted(path.parent.name for path in models_directory.glob("*/model.yaml"))
+
+
+def sample_of(model_folder: Path) -> Path | None:
+    """The sample rows in a model's folder; None when there are none."""
+    return next((model_folder / name for name in SAMPLES if (model_folder / name).is_file()), None)

@@ -32,7 +32,6 @@ from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.report import MetricValue, Report
 from everloop.instants import format_instant
 from everloop.model_file import ModelDeclaration
-from everloop.model_file.samples import SAMPLES
 from everloop.numbers_of import number_of
 from everloop.reasons import Reason
 
@@ -73,11 +72,6 @@ class Trial:
     candidate: dict[str, MetricValue]
     baseline: dict[str, MetricValue]
     seconds: dict[str, float]
-
-
-def sample_of(model_folder: Path) -> Path | None:
-    """The sample rows in a model's folder; None when there are none."""
-    return next((model_folder / name for name in SAMPLES if (model_folder / name).is_file()), None)
 
 
 def try_file(

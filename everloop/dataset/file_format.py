@@ -8,8 +8,6 @@ import warnings
 from dataclasses import dataclass, fields
 from zoneinfo import ZoneInfo
 
-import pandas as pd
-
 from everloop.dataset.exceptions import FileFormatError
 
 TIME_UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -110,6 +108,8 @@ def _is_text_encoding(name: str) -> bool:
 def _is_time_format(text: str) -> bool:
     if "%" not in text:
         return False
+    import pandas as pd  # every command has these options, few are given one: it takes longer than all else of most
+
     try:
         with warnings.catch_warnings():
             # Python 3.13 warns of a day without a year, which is refused with its own words.

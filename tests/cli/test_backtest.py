@@ -19,6 +19,9 @@ from tests.helpers.declarations import binary_document, declare, regression_docu
 from tests.helpers.synthesis import write_model
 from tests.training.scenes import CLASSIFIER, REGRESSOR, rows
 
+# Its fixtures train; another worker would train once more.
+pytestmark = pytest.mark.xdist_group("backtest")
+
 VALUE = {"currency": "EUR", "false_positive_cost": 4, "false_negative_cost": 20, "true_positive_value": 12}
 
 

@@ -19,6 +19,8 @@ from tests.helpers.declarations import binary_document, declare, regression_docu
 from tests.helpers.synthesis import write_model
 from tests.training.scenes import CLASSIFIER, rows
 
+pytestmark = pytest.mark.xdist_group("try")
+
 
 def people_s_columns(frame: pd.DataFrame, declaration: ModelDeclaration) -> pd.DataFrame:
     """Rows of the lake under the names that people gave them."""

@@ -11,6 +11,8 @@ from everloop.names import FUNCTIONS, PROBE_FUNCTION, ModelNames
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import Assembly
 
+pytestmark = pytest.mark.xdist_group("synthesis")
+
 LONGEST = ModelNames("m" * 31)
 TEMPLATE_BYTES = 1_000_000
 RESOURCES = 500

@@ -16,8 +16,6 @@ import yaml
 
 from tests.loop.models import BAKERY, BAKERY_DOCUMENT, BAKERY_SCRIPT, ROOT, write_sales
 
-pytestmark = pytest.mark.xdist_group("going_on")
-
 pytestmark = pytest.mark.xdist_group("going on")
 
 DAYS, HISTORY_DAYS, FEW_DAYS = 22, 9, 9
