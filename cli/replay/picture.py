@@ -18,6 +18,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.ticker import StrMethodFormatter
 
 from everloop.shown import on_one_line
 
@@ -43,11 +44,30 @@ class Mark:
     text: str
 
 
+@dataclass(frozen=True)
+class MoneySaved:
+    """What decisions cost less than the frozen model's.
+
+    Attributes
+    ----------
+    days : pandas.DataFrame
+        One row a day: ``date``, and what ``loop`` and ``raw`` saved up to then.
+    currency : str
+    cost : dict
+        Of 1,000 decisions, by ``frozen``, ``raw`` and ``loop``.
+    """
+
+    days: pd.DataFrame
+    currency: str
+    cost: dict[str, float]
+
+
 def draw_quality(
     daily: pd.DataFrame,
     saved: pd.DataFrame,
     marks: Sequence[Mark],
     *,
+    money: MoneySaved | None,
     metric: str,
     better: str,
     loss: str,
@@ -55,7 +75,7 @@ def draw_quality(
     subtitle: str,
     file: Path,
 ) -> None:
-    """Write a PNG: quality by day, and below it what was saved against the frozen model.
+    """Write a PNG: quality by day, and below it what was saved against the frozen model, in loss and in money.
 
     Parameters
     ----------
@@ -64,6 +84,8 @@ def draw_quality(
         value are left out; without any there are no curves.
     saved : pandas.DataFrame
         One row a day: ``date``, and the loss that ``loop`` and ``raw`` had less than the frozen model up to then.
+    money : MoneySaved or None
+        None where the declaration prices no decision; then there is no such curve.
     metric : str
         The metric's name, for the axis.
     better : str
@@ -71,8 +93,9 @@ def draw_quality(
     loss : str
         The name of what was saved.
     """
-    figure, (axes, below) = plt.subplots(
-        2, 1, figsize=(11, 7.4), dpi=110, sharex=True, gridspec_kw={"height_ratios": [5, 2.4]}
+    heights = [5.0, 2.4] if money is None else [5.0, 2.0, 2.0]
+    figure, (axes, *below) = plt.subplots(
+        len(heights), 1, figsize=(11, sum(heights)), dpi=110, sharex=True, gridspec_kw={"height_ratios": heights}
     )
     if daily.empty:
         axes.text(0.5, 0.5, f"no day on which {metric} has a value", transform=axes.transAxes, ha="center")
@@ -94,13 +117,17 @@ def draw_quality(
             fontsize=8,
             color=colour,
         )
-        below.axvline(at, color=colour, linewidth=1.2, linestyle="-" if mark.kind == "promoted" else ":")
+        for each in below:
+            each.axvline(at, color=colour, linewidth=1.2, linestyle="-" if mark.kind == "promoted" else ":")
     axes.set_ylabel(f"{on_one_line(metric)} ({better} is better)")
-    _draw_saved(below, saved, loss)
+    loss = on_one_line(loss)
+    _draw_saved(below[0], saved, f"{loss} saved", f"{loss} saved against the frozen first model, added up over rows")
+    if money is not None:
+        _draw_money(below[1], money)
     axes.xaxis.set_major_locator(AutoDateLocator(minticks=4, maxticks=12))  # type: ignore[no-untyped-call]  # as above
     locator = axes.xaxis.get_major_locator()
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # as above
-    for each in (axes, below):
+    for each in (axes, *below):
         each.spines[["top", "right"]].set_visible(False)
         each.grid(axis="y", alpha=0.25)
     figure.suptitle(on_one_line(title), x=0.01, ha="left", fontsize=13, fontweight="bold")
@@ -123,14 +150,24 @@ def _draw_curves(axes: Axes, daily: pd.DataFrame, better: str) -> None:
     axes.legend(loc="lower left", frameon=False)
 
 
-def _draw_saved(axes: Axes, saved: pd.DataFrame, loss: str) -> None:
+def _draw_saved(axes: Axes, saved: pd.DataFrame, label: str, title: str) -> None:
     axes.axhline(0, color=FROZEN_COLOUR, linewidth=2.2)
     for name, colour, _ in CURVES[1:]:
         axes.plot(saved["date"], saved[name], color=colour, linewidth=2.2)
-    axes.set_ylabel(f"{on_one_line(loss)} saved")
-    axes.set_title(
-        f"{on_one_line(loss)} saved against the frozen first model, added up over rows", loc="left", fontsize=9
+    axes.set_ylabel(label)
+    axes.set_title(title, loc="left", fontsize=9)
+
+
+def _draw_money(axes: Axes, money: MoneySaved) -> None:
+    currency = on_one_line(money.currency)
+    _draw_saved(
+        axes,
+        money.days,
+        f"{currency} saved",
+        f"{currency} saved by the decisions, added up; 1,000 decisions cost {money.cost['frozen']:,.0f} with the frozen"
+        f" first model, {money.cost['raw']:,.0f} without recalibration, {money.cost['loop']:,.0f} with the loop",
     )
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
 def _smoothed(daily: pd.DataFrame) -> pd.DataFrame:

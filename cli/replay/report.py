@@ -5,10 +5,12 @@ from __future__ import annotations
 from everloop.cli.output import Output, minute
 from everloop.cli.replay.evidence import PICTURE_FILE, PREDICTIONS_FILE, SUMMARY_FILE, WINDOWS_FILE
 from everloop.cli.replay.run import ReplayResult
-from everloop.cli.replay.summary import METRICS, MoveFacts, RetrainingFacts, ServingFacts, Summary
+from everloop.cli.replay.summary import METRICS, MODELS, MoveFacts, RetrainingFacts, ServingFacts, Summary
 from everloop.evaluation.significance import CONFIDENCE
 from everloop.instants import parse_instant
 from everloop.numbers_of import number_of
+
+MODEL_WORDS = {"frozen": "frozen first model", "raw": "loop without recalibration", "loop": "loop"}
 
 
 def tell(output: Output, result: ReplayResult) -> None:
@@ -19,6 +21,7 @@ def tell(output: Output, result: ReplayResult) -> None:
     metrics = METRICS[found.problem_type]
     raw = ", ".join(f"{metric} {_with_interval(found.raw[metric])}" for metric in metrics)
     output.say(f"the loop without recalibration, all months: {raw}")
+    _money(output, found)
     _events(output, found)
     alarmed, evaluated = found.drift_windows["alarmed"], found.drift_windows["evaluated"]
     intact = "intact" if found.audit["intact"] else "NOT intact"
@@ -36,7 +39,7 @@ def tell(output: Output, result: ReplayResult) -> None:
         )
     output.say("Look further:")
     for name, holds in (
-        (PICTURE_FILE, "quality over time, events marked"),
+        (PICTURE_FILE, "quality over time, what was saved, events marked"),
         (SUMMARY_FILE, "these figures for machines"),
         (PREDICTIONS_FILE, "every answer, with its label and the frozen model's answer"),
         (WINDOWS_FILE, "every monitored window: drift, losses, decision, reasons"),
@@ -58,6 +61,25 @@ def _months(output: Output, found: Summary) -> None:
     ]
     title = f"{found.model}: the frozen first model against the loop (±: {CONFIDENCE:.0%} confidence, over days)"
     output.table(title, columns, rows)
+
+
+def _money(output: Output, found: Summary) -> None:
+    """What 1,000 decisions cost, where the declaration prices them."""
+    if found.money is None:
+        return
+    decided, at_best = found.money["threshold"], found.money["cost_at_best"]
+    rows = [["the errors" if decided is None else f"as decided, from {decided:g} on", *_costs(found.money["cost"])]]
+    if at_best is not None and found.money["best_threshold"] != decided:
+        rows.append([f"from {found.money['best_threshold']:.3g} on, where acting pays", *_costs(at_best)])
+    output.table(
+        f"what 1,000 decisions cost in {found.money['currency']} (below 0: they earn)",
+        ["", *(MODEL_WORDS[model] for model in MODELS)],
+        rows,
+    )
+
+
+def _costs(cost: dict[str, float]) -> list[str]:
+    return [f"{cost[model]:,.2f}" for model in MODELS]
 
 
 def _events(output: Output, found: Summary) -> None:

@@ -17,7 +17,8 @@ from everloop.cli.operations.local_cloud import LocalCloud
 from everloop.cli.replay import evidence, summary
 from everloop.cli.replay.driver import SETTLE, Drive
 from everloop.cli.replay.memory import own_peak_mb
-from everloop.cli.replay.picture import Mark, draw_quality
+from everloop.cli.replay.money import money, money_saved
+from everloop.cli.replay.picture import Mark, MoneySaved, draw_quality
 from everloop.cli.replay.progress import Progress
 from everloop.cli.replay.stream import ReplayData
 from everloop.model_file import ModelDeclaration
@@ -123,7 +124,7 @@ def _write(
     windows = evidence.with_losses(evidence.window_rows(account.registry(declaration.model)), predictions, declaration)
     evidence.write_parquet(windows, directory / evidence.WINDOWS_FILE)
     found = _summarise(account, declaration, drive, predictions, windows)
-    _draw(found, predictions, directory / evidence.PICTURE_FILE)
+    _draw(found, declaration, predictions, directory / evidence.PICTURE_FILE)
     found = replace(
         found,
         wall_seconds=round(time.monotonic() - started, 1),
@@ -184,10 +185,11 @@ def _summarise(
         peak_memory_mb=0.0,
         frozen_model=evidence.frozen_model(store),
         serving=summary.serving(store.versions.all()),
+        money=money(predictions, declaration),
     )
 
 
-def _draw(found: summary.Summary, predictions: pd.DataFrame, file: Path) -> None:
+def _draw(found: summary.Summary, declaration: ModelDeclaration, predictions: pd.DataFrame, file: Path) -> None:
     metric = summary.METRICS[found.problem_type][0]
     better = "higher" if metric in summary.HIGHER_IS_BETTER else "lower"
     loop, frozen = (_shown(model[metric]["value"]) for model in (found.loop, found.frozen))
@@ -195,6 +197,7 @@ def _draw(found: summary.Summary, predictions: pd.DataFrame, file: Path) -> None
         summary.by_day(predictions, found.problem_type),
         summary.saved(predictions, found.problem_type),
         marks(found),
+        money=_money_saved(found, declaration, predictions),
         metric=metric,
         better=better,
         loss=summary.METRICS[found.problem_type][-1],
@@ -202,6 +205,13 @@ def _draw(found: summary.Summary, predictions: pd.DataFrame, file: Path) -> None
         subtitle=f"{number_of(found.rows_served, 'row')} answered, {number_of(len(found.retrainings), 'retraining')}",
         file=file,
     )
+
+
+def _money_saved(found: summary.Summary, declaration: ModelDeclaration, predictions: pd.DataFrame) -> MoneySaved | None:
+    days = money_saved(predictions, declaration)
+    if days is None or found.money is None:
+        return None
+    return MoneySaved(days, found.money["currency"], found.money["cost"])
 
 
 def _shown(value: float | None) -> str:

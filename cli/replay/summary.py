@@ -85,6 +85,22 @@ class AuditFacts(TypedDict):
     head: str
 
 
+class MoneyFacts(TypedDict):
+    """Costs of 1,000 labelled decisions, below 0 where they earn, by ``frozen``, ``raw`` and ``loop``.
+
+    ``cost`` is by what was decided: from ``threshold`` on (None for a regression, whose errors are priced by their
+    size). ``cost_at_best`` is by the scores alone, decided from ``best_threshold`` on: where acting pays, were they
+    calibrated. None where the declaration prices no decision of a class.
+    """
+
+    currency: str
+    rows: int
+    threshold: float | None
+    cost: dict[str, float]
+    best_threshold: float | None
+    cost_at_best: dict[str, float] | None
+
+
 class FrozenModel(TypedDict, total=False):
     """Which bytes the frozen model is, and the newest row it learned from."""
 
@@ -128,6 +144,7 @@ class Summary:
     rows_without_champion: int = 0
     days_without_champion: float = 0.0
     first_candidates: list[RetrainingFacts] = field(default_factory=list)
+    money: MoneyFacts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The summary as JSON values."""

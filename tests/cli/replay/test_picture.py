@@ -41,5 +41,6 @@ def test_a_text_is_drawn_and_not_set_as_a_formula(tmp_path: Path) -> None:
     mark = Mark(datetime(2013, 1, 2), "promoted", text)
     # WHEN they are drawn; THEN they are, without a complaint
     file = tmp_path / "quality.png"
-    draw_quality(daily, saved, [mark], metric=text, better="higher", loss=text, title=text, subtitle=text, file=file)
+    words = {"metric": text, "better": "higher", "loss": text, "title": text, "subtitle": text}
+    draw_quality(daily, saved, [mark], money=None, file=file, **words)
     assert file.stat().st_size > 0

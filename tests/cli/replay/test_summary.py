@@ -153,9 +153,8 @@ def test_days_without_a_value_are_left_out_and_there_may_be_none_at_all(tmp_path
     file = tmp_path / "picture.png"
     mark = Mark(datetime(2024, 1, 2), "promoted", "version 2 promoted (quality)")
     saved = summary.saved(frame, "binary_classification")
-    draw_quality(
-        daily, saved, [mark], metric="roc_auc", better="higher", loss="log_loss", title="t", subtitle="s", file=file
-    )
+    words = {"metric": "roc_auc", "better": "higher", "loss": "log_loss", "title": "t", "subtitle": "s"}
+    draw_quality(daily, saved, [mark], money=None, file=file, **words)
     assert file.read_bytes().startswith(b"\x89PNG")
 
 
