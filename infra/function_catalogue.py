@@ -91,7 +91,7 @@ def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
             "Watches drift and quality, and asks for retraining",
             2048,
             600,
-            ("TABLE", *_QUERIES, "ARTIFACT_BUCKET", "EVENT_BUS"),
+            ("TABLE", *_QUERIES, "ARTIFACT_BUCKET", "EVENT_BUS", "PREDICT_FUNCTION"),
             asynchronous=True,
         ),
         "starter": FunctionFacts(

@@ -162,6 +162,11 @@ class ModelPermissions:
             *self._lake_queries(),
             self.artifact_objects(("s3:GetObject",)),
             self._put_events(),
+            Grant(
+                ("lambda:GetFunctionConfiguration",),
+                (self.predict_arn, f"{self.predict_arn}:*"),
+                "Whether the versions of the model's one prediction function have the code that is deployed.",
+            ),
             self._table(*READ),
             self._table(*READ, PUT, partition=keys.windows_partition(self.names.model)),
             *([self._table(*READ, partition=keys.probes_partition(self.names.model))] if self.probes else []),

@@ -68,11 +68,7 @@ def _facts(found: ModelStatus) -> list[list[Any]]:
         serving += f", the evaluated model and no refit: {why_no_refit(version.refit)}"
     return [
         ["serves", serving],
-        *(
-            [["calibration", sentence_of(found.registry.calibration, found.registry.calibration_freeze)]]
-            if champion
-            else []
-        ),
+        *([["calibration", _calibration(found)]] if champion else []),
         ["own labels", own.sentence if own else "none yet"],
         ["code", code if champion else "waits for the first champion"],
         *([["score drift", _score_reference(found)]] if _score_reference(found) else []),
@@ -92,6 +88,19 @@ def _of_any(found: ModelStatus) -> list[list[Any]]:
         ["predictions", found.deployed.predictions_url],
         ["labels", found.deployed.labels_url],
     ]
+
+
+def _calibration(found: ModelStatus) -> str:
+    """What serves between raw scores and callers; why nothing newer does, and what it costs where none is declared."""
+    said = sentence_of(found.registry.calibration, found.registry.calibration_freeze)
+    last = found.recalibration
+    if last is None or not (last.decision == "held_back" or last.code == "declared_none"):
+        return said
+    what = "the last window's is held back: " if last.decision == "held_back" else ""
+    costs = ""
+    if last.code == "declared_none" and last.loss_raw is not None and last.loss_recalibrated is not None:
+        costs = f": that costs {last.loss_raw - last.loss_recalibrated:.4g} a row"
+    return f"{said}; {what}{last.sentence}{costs}"
 
 
 def _not_watched(found: ModelStatus) -> str:

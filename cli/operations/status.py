@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from everloop.cli.account import Account, DeployedModel
+from everloop.documents.recalibration import RecalibrationDecision, RecalibrationDocument
 from everloop.names import ModelNames
 from everloop.registry.trace import Status, status
 
@@ -34,7 +35,52 @@ class ModelStatus:
         """The status as JSON values."""
         extra = {"deployed": asdict(self.deployed), "code_waits": self.code_waits}
         extra |= {"champion_gone": self.champion_gone, "alarms": self.alarms}
+        extra |= {"recalibration": asdict(self.recalibration) if self.recalibration else None}
         return {**self.registry.to_json(), **extra}
+
+    @property
+    def recalibration(self) -> LastRecalibration | None:
+        """What came of recalibration in the newest window; None where it recorded nothing."""
+        newest = self.registry.windows[0].record if self.registry.windows else None
+        return _last_recalibration(newest.recalibration) if newest and newest.recalibration else None
+
+
+@dataclass(frozen=True)
+class LastRecalibration:
+    """What the newest window says of recalibration.
+
+    Attributes
+    ----------
+    decision : {"publish", "held_back", "none"}
+    code, sentence : str
+        Why.
+    windows, rows : int
+        Those of the champion that were answered when something was learned, with a label.
+    loss_raw, loss_recalibrated : float or None
+        The mean loss of these rows, by what the model said and by what was learned of how to serve it.
+    """
+
+    decision: RecalibrationDecision
+    code: str
+    sentence: str
+    windows: int
+    rows: int
+    loss_raw: float | None
+    loss_recalibrated: float | None
+
+
+def _last_recalibration(found: RecalibrationDocument) -> LastRecalibration:
+    reason, told = found["reasons"][0], found["losses"]
+    rows = told["rows"]
+    return LastRecalibration(
+        found["decision"],
+        reason["code"],
+        reason["sentence"],
+        told["windows"],
+        rows,
+        told["raw"] / rows if rows else None,
+        told["calibrated"] / rows if rows else None,
+    )
 
 
 def model_status(account: Account, model: str) -> ModelStatus:

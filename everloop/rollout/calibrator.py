@@ -16,6 +16,7 @@ from everloop.registry.exceptions import CalibrationHeldError, ChampionChangedEr
 from everloop.registry.records import Champion
 from everloop.registry.store import RegistryStore
 from everloop.rollout.exceptions import NothingServesError
+from everloop.rollout.holds import code_waits
 from everloop.rollout.targets import Published, RolloutTarget, ServedArtifact
 
 PUBLISHER = "monitor"
@@ -129,10 +130,7 @@ class Calibrator:
             When the function has other code by now: that comes to serve by a rollout, with its guardrail.
         """
         if not self.target.current().pinned or not self.target.unchanged_since(champion.lambda_version):
-            raise CalibrationHeldError(
-                f"model {champion.model}: the function was deployed anew, and what serves is as it was before; a"
-                f" calibration brings no new code: `everloop rollout start {champion.model}` rolls that out first"
-            )
+            raise CalibrationHeldError(f"model {champion.model}: {code_waits(champion.model)}")
         return self.target.publish(self._artifact(champion, text))
 
     def _published_before(self, champion: Champion, record: CalibrationRecord | None) -> Published | None:

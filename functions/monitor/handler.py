@@ -30,7 +30,7 @@ from everloop.monitoring.profile_query import Windows, windows_at
 from everloop.monitoring.recalibrating import Standing, calibration_event
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watch import Rows, Scene, reach_back, watch
-from everloop.names import ATHENA_RESULTS_PREFIX, CALIBRATION_LEARNED, PROBE_DUE
+from everloop.names import ALIAS, ATHENA_RESULTS_PREFIX, CALIBRATION_LEARNED, PROBE_DUE
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.reasons import ReasonDocument
 from everloop.registry.evidence import record_sha256
@@ -39,6 +39,8 @@ from everloop.registry.store import RegistryStore
 from everloop.retraining.probe.requests import execution_name, probe_request
 from everloop.retraining.probe.windows import due_window
 from everloop.retraining.requests import RetrainingRequest, put, send
+from everloop.rollout.holds import code_waits
+from everloop.rollout.targets import TARGETS, RolloutTarget
 from everloop.typed_json import Event, read_as
 
 logger = Logger(service="monitor")
@@ -57,6 +59,7 @@ class Environment(Settings):
     glue_database: str
     artifact_bucket: str
     event_bus: str
+    predict_function: str
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Services:
     ----------
     query : callable
         Runs a query on the lake and returns its rows.
+    target : RolloutTarget
+        What serves the model; it is only looked at.
     references : dict
         The references read so far, by hash: a version's never changes.
     """
@@ -74,6 +79,7 @@ class Services:
     declaration: ModelDeclaration
     store: RegistryStore
     query: Callable[[str], Rows]
+    target: RolloutTarget
     s3: Any
     events: Any
     artifact_bucket: str
@@ -112,10 +118,13 @@ def services() -> Services:
         workgroup=environment.athena_workgroup,
         output_location=f"s3://{environment.lake_bucket}/{ATHENA_RESULTS_PREFIX}",
     )
+    declaration = ModelDeclaration.model_validate_json(declared)
+    served_by = TARGETS.load(declaration.rollout.target)
     return Services(
-        declaration=ModelDeclaration.model_validate_json(declared),
+        declaration=declaration,
         store=RegistryStore(boto3.client("dynamodb"), environment.table, environment.model),
         query=queries.rows,
+        target=served_by.open(boto3.client, function=environment.predict_function, alias=ALIAS),
         s3=boto3.client("s3"),
         events=boto3.client("events"),
         artifact_bucket=environment.artifact_bucket,
@@ -196,7 +205,7 @@ def _scene(using: Services, champion: Champion, windows: Windows) -> Scene:
         own=(window.record for window in using.store.windows.after(version.created_at)),
         runs=runs,
         active_run=active.run_id if active else None,
-        standing=_standing(using.store, champion),
+        standing=_standing(using, champion),
         probes=_probes(using),
         trained_at=next((r.as_of for r in runs if r.run_id == version.run_id), None),
     )
@@ -209,15 +218,23 @@ def _probes(using: Services) -> list[tuple[ProbeDocument, str]]:
     return [(p.document, record_sha256(p)) for p in using.store.probes.latest(MOST_PROBES)]
 
 
-def _standing(store: RegistryStore, champion: Champion) -> Standing:
-    in_force, freeze = store.calibrations.in_force(champion), store.calibrations.freeze_in_force()
-    held = None
+def _standing(using: Services, champion: Champion) -> Standing:
+    store = using.store
+    in_force = store.calibrations.in_force(champion)
+    return Standing(in_force.calibration if in_force else "", _held_by(using, champion))
+
+
+def _held_by(using: Services, champion: Champion) -> str | None:
+    """Why the rollout function would publish no calibration now. It looks again when it does."""
+    freeze = using.store.calibrations.freeze_in_force()
     if freeze is not None:
-        held = f"{freeze.actor} holds calibrations still since {instant_text(freeze.since)}: {freeze.reason}"
-    rollout = next((r for r in store.rollouts.all() if r.is_open), None)
-    if held is None and rollout is not None:
-        held = f"rollout {rollout.rollout_id} is {rollout.status}, and what serves stays as it is until that has ended"
-    return Standing(in_force.calibration if in_force else "", held)
+        return f"{freeze.actor} holds calibrations still since {instant_text(freeze.since)}: {freeze.reason}"
+    rollout = next((r for r in using.store.rollouts.all() if r.is_open), None)
+    if rollout is not None:
+        return f"rollout {rollout.rollout_id} is {rollout.status}, and what serves stays as it is until that has ended"
+    if not using.target.unchanged_since(champion.lambda_version):
+        return code_waits(champion.model)
+    return None
 
 
 def _reference(using: Services, version: Version) -> Reference:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from everloop.cli.account import DeployedModel
 from everloop.cli.commands.status import _facts
 from everloop.cli.operations.status import ModelStatus
@@ -66,3 +68,43 @@ def test_of_a_champion_whose_function_is_gone_it_says_what_to_type() -> None:
     assert said["serves"].startswith("nothing: the function of version 3, the champion, is gone")
     assert "`everloop rollout start late_train`" in said["serves"]
     assert {"active run", "predictions", "labels"} <= set(said)
+
+
+def recalibrated(decision: str, code: str, sentence: str, *, rows: int = 400) -> dict[str, Any]:
+    losses = {"windows": 4, "rows": rows, "raw": 0.51 * rows, "calibrated": 0.49 * rows}
+    reasons = [{"code": code, "sentence": sentence}]
+    document = {"sums": {}, "state": None, "losses": losses, "calibration": None, "in_force": None}
+    return {**document, "decision": decision, "reasons": reasons}
+
+
+def champion_with(recalibration: dict[str, Any] | None) -> ModelStatus:
+    champion = Champion("late_train", 3, END, "7", "hash", "r1")
+    windows = [registered("late_train", END, window_record(recalibration=recalibration))]
+    registry = Status("late_train", champion, None, None, None, None, None, None, {}, [], [], windows)
+    return ModelStatus(
+        registry, DeployedModel("late_train", *[""] * 9), code_waits=False, champion_gone=False, alarms=[]
+    )
+
+
+def test_where_no_recalibration_is_declared_it_says_what_that_costs() -> None:
+    found = champion_with(recalibrated("none", "declared_none", "recalibration: none is declared; over 4 windows"))
+    said = dict(_facts(found))["calibration"]
+    assert said == (
+        "none: what the model says is served; recalibration: none is declared; over 4 windows: that costs 0.02 a row"
+    )
+    document = found.to_json()["recalibration"]
+    assert (document["decision"], document["code"], document["rows"]) == ("none", "declared_none", 400)
+    assert document["loss_raw"] - document["loss_recalibrated"] == pytest.approx(0.02)
+    # AND nothing of a cost while nothing was learned
+    empty = champion_with(recalibrated("none", "declared_none", "recalibration: none is declared; no window", rows=0))
+    assert dict(_facts(empty))["calibration"].endswith("declared; no window")
+    assert empty.to_json()["recalibration"]["loss_raw"] is None
+
+
+def test_a_calibration_that_is_held_back_is_told_with_its_reason() -> None:
+    found = champion_with(recalibrated("held_back", "held_back", "the function was deployed anew; type something"))
+    assert dict(_facts(found))["calibration"].endswith(
+        "the last window's is held back: the function was deployed anew; type something"
+    )
+    for quiet in (champion_with(recalibrated("publish", "learned", "over 4 windows")), champion_with(None)):
+        assert dict(_facts(quiet))["calibration"] == "none: what the model says is served"

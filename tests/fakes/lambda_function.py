@@ -112,7 +112,7 @@ class FakeLambda:
         self.latest["Environment"] = copy.deepcopy(Environment)
         self._touch(self.latest)
         self._pending = 2
-        return copy.deepcopy(self.latest)
+        return copy.deepcopy(self.latest) | {"LastUpdateStatus": "InProgress"}
 
     def publish_version(
         self, *, FunctionName: str, CodeSha256: str, Description: str, RevisionId: str | None = None

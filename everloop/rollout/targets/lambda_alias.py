@@ -39,6 +39,7 @@ _FROZEN = (
 )
 """What besides environment and layers makes two function versions the same."""
 
+_STATES = {"State", "LastUpdateStatus"}
 _ATTEMPTS = 5
 _READY_POLLS = 240
 _POLL_SECONDS = 0.5
@@ -118,11 +119,8 @@ class LambdaAliasTarget:
 
     def holds(self, lambda_version: str, artifact: ServedArtifact | None = None) -> bool:
         """Whether there is that published version, and whether it serves ``artifact`` where one is named."""
-        try:
-            found = self.client.get_function_configuration(FunctionName=self.function, Qualifier=lambda_version)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise
+        found = self._find(lambda_version)
+        if found is None:
             return False
         own = (found.get("Environment") or {}).get("Variables", {})
         # A function version of before there were calibrations has no variable for one.
@@ -138,9 +136,10 @@ class LambdaAliasTarget:
 
     def unchanged_since(self, lambda_version: str) -> bool:
         """Whether ``$LATEST`` has the code, layers and settings of that version, but for the artefact."""
-        if not self.holds(lambda_version):
+        published = self._find(lambda_version)
+        if published is None:
             return False
-        latest, published = self._ready(LATEST), self._ready(lambda_version)
+        latest = self._ready(LATEST)
         return _identity(latest, _beside_artifact(latest)) == _identity(published, _beside_artifact(published))
 
     def delete(self, lambda_version: str) -> bool:
@@ -179,10 +178,10 @@ class LambdaAliasTarget:
             if _identity(existing) == wanted:
                 return _published(self._ready(existing["Version"]))
         if (latest.get("Environment") or {}).get("Variables", {}) != environment:
-            self._change(
+            changed = self._change(
                 self.client.update_function_configuration, Environment={"Variables": environment}, **_revision(latest)
             )
-            latest = self._ready(LATEST)
+            latest = self._ready(LATEST, changed)
         # Code hash and revision make sure that what is published is what was just configured.
         answer = self._change(
             self.client.publish_version,
@@ -190,7 +189,7 @@ class LambdaAliasTarget:
             Description=description,
             **_revision(latest),
         )
-        published = self._ready(answer["Version"])
+        published = self._ready(answer["Version"], answer)
         if _identity(published) != wanted:
             raise FunctionNotReadyError(
                 f"{self.function}:{published['Version']} is not what was to be published: someone changed the"
@@ -236,13 +235,28 @@ class LambdaAliasTarget:
             " try again"
         )
 
-    def _ready(self, qualifier: str) -> dict[str, Any]:
-        """The configuration of ``$LATEST`` or a version, once it is active and its last update is through."""
+    def _find(self, lambda_version: str) -> dict[str, Any] | None:
+        """The configuration of a published version; None when there is none."""
+        try:
+            return self._configuration(lambda_version)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            return None
+
+    def _configuration(self, qualifier: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.client.get_function_configuration(FunctionName=self.function, Qualifier=qualifier)
+        return found
+
+    def _ready(self, qualifier: str, told: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The configuration of ``$LATEST`` or a version, once it is active and its last update is through.
+
+        ``told`` is what an answer just said of it, which is not asked for again where that says so.
+        """
         reason = ""
+        told = told if told and told.keys() >= _STATES else None
         for _ in range(_READY_POLLS):
-            found: dict[str, Any] = self.client.get_function_configuration(
-                FunctionName=self.function, Qualifier=qualifier
-            )
+            found, told = told or self._configuration(qualifier), None
             state, update = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
             if state in ("Active", "Inactive") and update == "Successful":
                 return found

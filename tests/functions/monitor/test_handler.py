@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ from everloop.recalibration.calibration import Calibration
 from everloop.registry import RegistryStore
 from everloop.registry.evidence import record_sha256
 from everloop.registry.records import Probe
+from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
 from tests.fakes.event_bus import FakeEventBus
+from tests.fakes.lambda_function import FakeLambda
 from tests.fakes.object_store import FakeS3
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.declarations import binary_document, declare, regression_document
@@ -52,12 +55,21 @@ class World:
     lake: WatchedLake = field(default_factory=lambda: WatchedLake(DECLARATION))
     bus: FakeEventBus = field(default_factory=FakeEventBus)
     s3: FakeS3 = field(default_factory=FakeS3)
+    function: FakeLambda = field(default_factory=FakeLambda)
     queries: int = 0
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(11)
+        target = LambdaAliasTarget(self.function, function="predict", alias="live", pause=lambda _: None)
         self.using = Services(
-            DECLARATION, self.store, self.query, self.s3, self.bus, artifact_bucket="artifacts", event_bus="everloop"
+            DECLARATION,
+            self.store,
+            self.query,
+            target,
+            self.s3,
+            self.bus,
+            artifact_bucket="artifacts",
+            event_bus="everloop",
         )
 
     def query(self, sql: str) -> list[dict[str, str | None]]:
@@ -84,7 +96,15 @@ class World:
         self.store.rollouts.promote(run_id, at=at(when), actor="test")
         self.store.rollouts.end(run_id, status="completed", at=at(when), actor="test")
         close_run(self.store, run_id, when=at(when))
+        self.publish()
         return version.version
+
+    def publish(self) -> None:
+        """Have the champion served by the code that is deployed now, as a rollout leaves it."""
+        champion = self.store.versions.champion()
+        assert champion is not None
+        published = {**copy.deepcopy(self.function.latest), "Version": champion.lambda_version}
+        self.function.versions[champion.lambda_version] = published
 
     def live(self, day: int, *, version: int = 1, rows: int = 150, **drawn: float) -> None:
         self.lake.live(draw(self.rng, rows, **drawn), BEGIN + timedelta(days=day), version=version)
@@ -292,6 +312,36 @@ def test_what_the_labels_teach_is_sent_and_while_it_is_held_recorded(world: Worl
     assert world.watch(4)["recalibration"] == "held_back"
     assert "a person holds calibrations still" in world.document(4)["recalibration"]["reasons"][0]["sentence"]
     assert len(world.bus.details("Calibration Learned")) == 4
+
+
+def test_while_deployed_code_waits_for_its_rollout_the_record_says_what_to_type_and_the_hold_ends_with_it(
+    world: World,
+) -> None:
+    world.crown("train-1")
+    days = iter(range(9))
+
+    def watched() -> tuple[str, str]:
+        world.live(day := next(days), bias=1.0)
+        return world.watch(day)["recalibration"], world.document(day)["recalibration"]["reasons"][0]["sentence"]
+
+    assert watched()[0] == "publish"
+    # WHEN code is deployed, or a setting; THEN nothing is sent, and the window says why
+    world.function.deploy_code("code-2")
+    decision, sentence = watched()
+    assert decision == "held_back"
+    assert sentence.startswith("the function was deployed anew, and what serves is as it was before")
+    assert "`everloop rollout start late_train`" in sentence
+    assert len(world.bus.details("Calibration Learned")) == 1
+    # AND the first window after its rollout, or after the deployment was taken back, publishes
+    world.publish()
+    assert watched()[0] == "publish"
+    world.function.latest["MemorySize"] = 2048
+    assert watched()[0] == "held_back"
+    world.function.latest["MemorySize"] = 1024
+    assert watched()[0] == "publish"
+    # AND a function that is gone serves no calibration
+    world.function.redeploy()
+    assert watched()[0] == "held_back"
 
 
 def test_labels_that_come_weeks_late_are_not_unknown(world: World) -> None:
