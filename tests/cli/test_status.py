@@ -19,9 +19,9 @@ from everloop.registry.trace import Status
 from tests.helpers.window_records import registered, window_record
 
 END = datetime(2013, 3, 22, tzinfo=UTC)
-END_TEXT = "2013-03-22T00:00:00.000Z"
-COLLECTING = OwnScores(3, 250, 21, 500, END_TEXT, END_TEXT)
-COMPLETE = OwnScores(21, 2100, 21, 500, END_TEXT, END_TEXT, FeatureReference(NumberBins(()), BinCounts((2100,))))
+END_TEXT = "2013-03-22T00:00:00Z"
+COLLECTING = OwnScores(3, 250, 21, 500, END, END)
+COMPLETE = OwnScores(21, 2100, 21, 500, END, END, FeatureReference(NumberBins(()), BinCounts((2100,))))
 
 
 def told(changes: dict[str, Any] | None) -> dict[str, Any]:
