@@ -10,7 +10,7 @@ object, a tuple of a list. Nothing else is converted. :func:`as_json` is the way
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
 from datetime import datetime
@@ -191,6 +191,8 @@ def _no_instant(value: object, place: str) -> Iterator[str]:
 
 
 def _one_of(options: Sequence[Any], value: object, place: str) -> Iterator[str]:
+    if any(type(value) in _PLAIN.get(option, ()) for option in options):
+        return
     found = [list(_problems(option, value, place)) for option in options]
     if all(found):
         # The problems inside an option that the value could be tell more than that it is none of all.
@@ -243,6 +245,8 @@ def _elements(hint: Any, value: object, place: str) -> Iterator[str]:
     if type(value) is not list:
         yield _wrong(place, value, "a list")
         return
+    if _are_all(hint, value):
+        return
     for index, element in enumerate(value):
         yield from _problems(hint, element, f"{place}[{index}]")
 
@@ -251,8 +255,16 @@ def _values(hint: Any, value: object, place: str) -> Iterator[str]:
     if type(value) is not dict:
         yield _wrong(place, value, "an object")
         return
+    if _are_all(hint, value.values()):
+        return
     for name, inner in value.items():
         yield from _problems(hint, inner, f"{place}.{name}" if place else str(name))
+
+
+def _are_all(hint: Any, values: Iterable[object]) -> bool:
+    """Whether values of a plain type are all of it: most documents are long lists of numbers, and nothing wrong."""
+    plain = _PLAIN.get(hint)
+    return plain is not None and all(type(value) in plain for value in values)
 
 
 def _wrong(place: str, value: object, wanted: str) -> str:
