@@ -173,6 +173,11 @@ def not_known(declaration: ModelDeclaration, shape: Shape, knobs: Knobs) -> tupl
         "hour are asked about together, no request fails, and no time passes while a job runs.",
         f"Probes learn from at most {knobs.probe_rows:,} rows; what training them costs is not counted.",
     ]
+    if declaration.retraining.investment is not None:
+        told.append(
+            "The loop as deployed is walked without its probes: retraining.investment asks for no training in it. The "
+            "policy 'investment' is the same rules, with a probe at every window."
+        )
     if shape.rows_taken < shape.rows:
         told.append(
             f"Models learned from {shape.rows_taken:,} of {shape.rows:,} rows: on all of them they would be better, "
