@@ -128,6 +128,33 @@ def test_without_an_assembly_it_starts_empty_and_who_deploys_is_the_cdk(assembly
     assert found == {"CDKToolkit": "CREATE_COMPLETE", "Post": "CREATE_COMPLETE"}
 
 
+def test_stacks_are_taken_down_in_order(assembly: Path, state: Path) -> None:
+    """GIVEN a stack that imports from another, and is earlier in the alphabet THEN it goes first."""
+    template = json.loads(json.dumps(TEMPLATE))
+    template["Outputs"]["Address"]["Export"] = {"Name": "Post:Address"}
+    (assembly / "Post.template.json").write_text(json.dumps(template))
+    value = {"Type": "String", "Value": {"Fn::ImportValue": "Post:Address"}}
+    reader = {"Resources": {"Where": {"Type": "AWS::SSM::Parameter", "Properties": value}}}
+    (assembly / "Reader.template.json").write_text(json.dumps(reader))
+    manifest = json.loads((assembly / "manifest.json").read_text())
+    artifact = manifest["artifacts"]["Post"]
+    manifest["artifacts"]["Reader"] = {
+        **artifact,
+        "properties": {"templateFile": "Reader.template.json"},
+        "dependencies": ["Post"],
+    }
+    (assembly / "manifest.json").write_text(json.dumps(manifest))
+    assert localcloud("up", assembly, "--state", state, "--port", free_port()).returncode == 0
+
+    held = localcloud("destroy", "Post", "--state", state)
+    assert held.returncode == 1
+    assert "Export Post:Address cannot be deleted as it is in use by Reader" in held.stderr
+    gone = localcloud("destroy", "--state", state)
+
+    assert (gone.returncode, gone.stdout) == (0, "deleted: Reader, Post\n"), gone.stderr
+    assert localcloud("destroy", "--state", state).stdout == "no stack was deployed\n"
+
+
 def test_account_and_region_are_those_that_are_asked_for(assembly: Path, state: Path) -> None:
     template = json.loads(json.dumps(TEMPLATE))
     template["Outputs"]["Arn"] = {"Value": {"Fn::GetAtt": ["Letters", "Arn"]}}

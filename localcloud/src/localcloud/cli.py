@@ -6,13 +6,17 @@ import argparse
 import shlex
 import shutil
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localcloud import daemon
 from localcloud.core.account import KINDS
 from localcloud.core.credentials import ACCOUNT_ID, REGION
+
+if TYPE_CHECKING:
+    from localcloud.cloudformation.engine import DeployEvent
 
 DEFAULT_PORT = 4599
 STATE = Path(".localcloud")
@@ -81,22 +85,42 @@ def _remove_what_is_left(state: Path, cache: Path) -> None:
 
 
 def _deploy(running: daemon.RunningCloud, options: argparse.Namespace) -> Any:
-    import boto3
-
-    from localcloud.cloudformation.engine import DeployEvent
     from localcloud.deploy import deploy_assembly
 
-    def say(event: DeployEvent) -> None:
-        if event.logical_id:
-            print(f"{event.stack}: {event.action} {event.logical_id} ({event.type})", file=sys.stderr)
+    return deploy_assembly(options.assembly, _clients(running), options.state / "stacks", _say).outputs
 
-    client = partial(
-        boto3.client,
-        region_name=running.region,
-        endpoint_url=running.endpoint,
-        **running.operator.client_arguments(),
-    )
-    return deploy_assembly(options.assembly, client, options.state / "stacks", say).outputs
+
+def _destroy(options: argparse.Namespace) -> int:
+    from localcloud.cloudformation.exceptions import DeployError
+    from localcloud.deploy import destroy_stack, destroy_stacks
+
+    running = daemon.find(options.state)
+    if running is None:
+        return _fail(f"no local cloud runs on {options.state}", "start it with `localcloud up`")
+    clients, stacks = _clients(running), options.state / "stacks"
+    gone = options.stack
+    try:
+        if gone:
+            for stack in gone:
+                destroy_stack(stack, clients, stacks, _say)
+        else:
+            gone = destroy_stacks(clients, stacks, _say)
+    except DeployError as error:
+        return _fail(str(error), "mend what it names and type this again: what is gone stays gone")
+    print(f"deleted: {', '.join(gone)}" if gone else "no stack was deployed")
+    return 0
+
+
+def _clients(running: daemon.RunningCloud) -> Callable[[str], Any]:
+    import boto3
+
+    arguments = running.operator.client_arguments()
+    return partial(boto3.client, region_name=running.region, endpoint_url=running.endpoint, **arguments)
+
+
+def _say(event: DeployEvent) -> None:
+    if event.logical_id:
+        print(f"{event.stack}: {event.action} {event.logical_id} ({event.type})", file=sys.stderr)
 
 
 def _env(options: argparse.Namespace) -> int:
@@ -143,8 +167,11 @@ def _parser() -> argparse.ArgumentParser:
     up.set_defaults(command=_up)
     env = commands.add_parser("env", help="print the shell commands that point every AWS tool at it")
     env.set_defaults(command=_env)
+    destroy = commands.add_parser("destroy", help="delete stacks from it, each after those that import of it")
+    destroy.add_argument("stack", nargs="*", help="in this order; without any, all of them but the CDK's bootstrap")
+    destroy.set_defaults(command=_destroy)
     down = commands.add_parser("down", help="end it and everything in it")
     down.set_defaults(command=_down)
-    for command in (up, env, down):
+    for command in (up, env, destroy, down):
         command.add_argument("--state", type=Path, default=STATE, help="its state directory (%(default)s)")
     return parser

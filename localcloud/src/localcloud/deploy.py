@@ -44,3 +44,12 @@ def destroy_stack(
 ) -> None:
     """As :func:`localcloud.cloudformation.deployment.destroy_stack`."""
     deployment.destroy_stack(stack, client_factory, state_directory, progress, handlers=handlers())
+
+
+def destroy_stacks(
+    client_factory: Callable[[str], Any],
+    state_directory: Path,
+    progress: Callable[[DeployEvent], None] = _silent,
+) -> list[str]:
+    """As :func:`localcloud.cloudformation.deployment.destroy_stacks`."""
+    return deployment.destroy_stacks(client_factory, state_directory, progress, handlers=handlers())

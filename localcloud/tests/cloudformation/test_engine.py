@@ -216,9 +216,9 @@ def test_exports_can_be_imported_and_not_taken_away_while_they_are(workbench: An
     url = workbench.physical_id("Queue", "Producer")
     assert workbench.client("ssm").get_parameter(Name="/url")["Parameter"]["Value"] == url
 
-    with pytest.raises(DeployError, match="in use by stack Consumer"):
+    with pytest.raises(DeployError, match="cannot be deleted as it is in use by Consumer"):
         workbench.destroy("Producer")
-    with pytest.raises(StackRolledBackError, match="in use by stack Consumer"):
+    with pytest.raises(StackRolledBackError, match="cannot be deleted as it is in use by Consumer"):
         workbench.deploy({"Queue": resource("AWS::SQS::Queue")}, "Producer")
     workbench.destroy("Consumer")
     workbench.destroy("Producer")

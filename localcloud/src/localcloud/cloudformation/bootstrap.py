@@ -43,6 +43,11 @@ def bootstrap_stacks(parameters: Iterable[str | None]) -> dict[str, tuple[str, M
     return found
 
 
+def is_bootstrap(stack: str) -> bool:
+    """Whether a stack is one that apps rely on, and belongs to none of them."""
+    return stack == _STANDARD_STACK or stack.startswith(f"{_STANDARD_STACK}-")
+
+
 def _template(qualifier: str, parameter: str) -> Mapping[str, Any]:
     bucket = {"Fn::Sub": f"cdk-{qualifier}-assets-${{AWS::AccountId}}-${{AWS::Region}}"}
     return {

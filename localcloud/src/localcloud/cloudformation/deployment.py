@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from localcloud.cloudformation.assembly import FileAsset, Stack, archive, read_assembly
-from localcloud.cloudformation.bootstrap import bootstrap_stacks
+from localcloud.cloudformation.bootstrap import bootstrap_stacks, is_bootstrap
 from localcloud.cloudformation.engine import DeployEvent, Progress, StackEngine
 from localcloud.cloudformation.examination import examine
 from localcloud.cloudformation.exceptions import DeployError
@@ -143,6 +144,36 @@ def destroy_stack(
         deployed = ", ".join(other.name for other in engine.states.load_all()) or "none"
         raise DeployError(f"no stack {stack!r} is deployed here; deployed: {deployed}")
     engine.destroy(stack)
+
+
+def destroy_stacks(
+    client_factory: Callable[[str], Any],
+    state_directory: Path,
+    progress: Progress,
+    *,
+    handlers: Mapping[str, Handler],
+) -> list[str]:
+    """Delete every stack but the bootstrap's, each after those that import something of it; their names in that order.
+
+    Raises
+    ------
+    DeployError
+        When one is protected: nothing is deleted then.
+    DeletionFailedError
+        When something could not be deleted; stacks before it are gone, and repeating the call tries again.
+    """
+    engine = StackEngine(client_factory, StateDirectory(state_directory), progress, handlers)
+    stacks = [state for state in engine.states.load_all() if not is_bootstrap(state.name)]
+    protected = ", ".join(state.name for state in stacks if state.protected)
+    if protected:
+        raise DeployError(f"protected stacks: {protected}: deploy them without `terminationProtection` first")
+    after = {
+        state.name: {other.name for other in stacks if set(other.imports) & set(state.exports)} for state in stacks
+    }
+    names = list(TopologicalSorter(after).static_order())
+    for name in names:
+        engine.destroy(name)
+    return names
 
 
 def _bootstrap(engine: StackEngine, stacks: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:

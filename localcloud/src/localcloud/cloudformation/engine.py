@@ -417,8 +417,9 @@ class StackEngine:
                 raise DeployError(f"stack {stack}: export {clash[0]!r} is already exported by {other.name}")
             for name in other.imports:
                 if old is not None and name in old.exports and exports.get(name) != old.exports[name]:
+                    change = "updated" if name in exports else "deleted"
                     raise DeployError(
-                        f"stack {stack}: export {name!r} is in use by stack {other.name} and can not change or go"
+                        f"stack {stack}: Export {name} cannot be {change} as it is in use by {other.name}"
                     )
 
     def read_parameter(self, name: str) -> str:

@@ -268,15 +268,15 @@ class Stacks:
                     "to retain only when the stack is in the DELETE_FAILED state."
                 )
             engine = self._engine(role or state.request.role)
-            deletion = engine.begin_deletion(state)
-            for change_set in self.change_sets.of_stack(state.stack_id):
-                self.change_sets.remove(change_set)
             try:
                 engine.check_exports(state.name, {})
             except DeployError as error:
-                with deletion.hold.until_the_end():
-                    engine.set_status(state, "DELETE_FAILED", str(error))
+                # It stays what it was, and says why: nothing else tells who asked.
+                engine.set_status(state, state.status, str(error))
                 return
+            deletion = engine.begin_deletion(state)
+            for change_set in self.change_sets.of_stack(state.stack_id):
+                self.change_sets.remove(change_set)
             if not state.resources:
                 engine.carry_out_deletion(deletion)
                 return
