@@ -74,6 +74,8 @@ class Services:
         What serves the model; it is only looked at.
     references : dict
         The references read so far, by hash: a version's never changes.
+    windows : dict
+        The recorded windows read last, by their end, so that a window is not read anew each day for two months.
     """
 
     declaration: ModelDeclaration
@@ -85,6 +87,7 @@ class Services:
     artifact_bucket: str
     event_bus: str
     references: dict[str, Reference] = field(default_factory=dict)
+    windows: dict[datetime, Window] = field(default_factory=dict)
 
 
 class MonitorEvent(TypedDict):
@@ -196,7 +199,7 @@ def _scene(using: Services, champion: Champion, windows: Windows) -> Scene:
     version = using.store.versions.get(champion.version)
 
     def latest(count: int) -> list[WindowRecord]:
-        return [window.record for window in using.store.windows.latest(count)]
+        return _records(using, using.store.windows.latest(count))
 
     return Scene(
         champion=champion,
@@ -209,6 +212,15 @@ def _scene(using: Services, champion: Champion, windows: Windows) -> Scene:
         probes=_probes(using),
         trained_at=next((r.as_of for r in runs if r.run_id == version.run_id), None),
     )
+
+
+def _records(using: Services, windows: list[Window]) -> list[WindowRecord]:
+    """What the windows say; those that stand as they were read before are not read again."""
+    known = using.windows
+    kept = {window.end: known[window.end] if known.get(window.end) == window else window for window in windows}
+    known.clear()
+    known.update(kept)
+    return [window.record for window in kept.values()]
 
 
 def _probes(using: Services) -> list[tuple[ProbeDocument, str]]:

@@ -344,6 +344,30 @@ def test_while_deployed_code_waits_for_its_rollout_the_record_says_what_to_type_
     assert watched()[0] == "held_back"
 
 
+def test_a_window_is_read_once_and_again_where_it_stands_otherwise(world: World) -> None:
+    world.crown("train-1")
+    for day in range(3):
+        world.live(day)
+        world.watch(day)
+    before = dict(world.using.windows)
+    world.live(3)
+    world.watch(3)
+    # THEN those of the days before are the very ones; only that of the day itself is new
+    kept = world.using.windows
+    assert sorted(before) == [BEGIN + timedelta(days=n) for n in (1, 2)]
+    assert all(kept[end] is window for end, window in before.items())
+    assert len(kept) == 3
+    # WHEN one on record is another; THEN it is that one that counts
+    end = BEGIN + timedelta(days=2)
+    altered = world.store.windows.find(end)
+    assert altered is not None
+    altered.document["rows"] += 1
+    world.store.ledger.client.put_item(TableName=TABLE, Item=altered.to_item())
+    world.live(4)
+    world.watch(4)
+    assert world.using.windows[end].record.rows == before[end].record.rows + 1
+
+
 def test_labels_that_come_weeks_late_are_not_unknown(world: World) -> None:
     world.crown("train-1")
     ids = world.lake.capture(draw(world.rng, 10), BEGIN)
