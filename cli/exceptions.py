@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from everloop.typed_json import JsonObject
 
 CREDENTIALS_REMEDY = (
     "for AWS: `aws configure` or `aws sso login` (and AWS_PROFILE, AWS_REGION); "
@@ -56,17 +56,19 @@ class ApiRefusedError(CommandError):
     ----------
     status, body
         As it answered.
+    told : dict
+        The error of the body: ``code``, ``message``, and where; empty where it has none.
     index : int or None
         The row or label of the request that it is about, from 0.
     answer : str
         What it said, without that place.
     """
 
-    def __init__(self, status: int, body: dict[str, Any], remedy: str) -> None:
+    def __init__(self, status: int, body: JsonObject, remedy: str) -> None:
         self.status = status
         self.body = body
-        error = body.get("error")
-        error = error if isinstance(error, dict) else {}
+        found = body.get("error")
+        self.told = error = found if isinstance(found, dict) else {}
         text = error.get("message") or body.get("message") or "no reason given"
         self.index: int | None = error["index"] if isinstance(error.get("index"), int) else None
         # The API counts from 0, as JSON lists are counted; people count rows from 1.

@@ -15,6 +15,7 @@ from everloop.cli.account import Account, DeployedModel
 from everloop.cli.exceptions import CREDENTIALS_REMEDY, ApiRefusedError, CommandError, CredentialsError
 from everloop.cli.remedies import NETWORK_REMEDY
 from everloop.json_text import read_json
+from everloop.typed_json import JsonObject
 
 TIMEOUT_SECONDS = 35
 """A little more than an HTTP API's own limit of 30 s."""
@@ -28,7 +29,7 @@ class SignedHttpClient:
         self._model = model
         self._connection: http.client.HTTPConnection | None = None
 
-    def post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
+    def post(self, url: str, body: JsonObject) -> JsonObject:
         """POST ``body`` as JSON and return the answer's JSON.
 
         Raises
@@ -91,7 +92,7 @@ class SignedHttpClient:
         raise AssertionError("unreachable: the second attempt returns or raises")
 
 
-def _encoded(body: dict[str, Any]) -> bytes:
+def _encoded(body: JsonObject) -> bytes:
     try:
         text = json.dumps(body, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     except RecursionError as error:
@@ -123,7 +124,7 @@ def _not_finite(value: Any, path: str = "") -> str | None:
     return next((found for item, place in inner if (found := _not_finite(item, place)) is not None), None)
 
 
-def remedy(status: int, model: str, answer: dict[str, Any] | None = None) -> str:
+def remedy(status: int, model: str, answer: JsonObject | None = None) -> str:
     """What a person can do about an answer with this status."""
     error = (answer or {}).get("error")
     code = error.get("code") if isinstance(error, dict) else None

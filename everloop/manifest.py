@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
+from everloop.documents.records import FileFacts
 from everloop.instants import WrittenInstant, instant_text
 from everloop.json_text import canonical_json, read_json
 from everloop.serving.exceptions import ArtifactRefusedError, ManifestFormatError
@@ -102,7 +102,7 @@ class Manifest:
         return manifest
 
 
-def file_entries(files: Mapping[str, Mapping[str, Any]]) -> dict[str, FileEntry]:
+def file_entries(files: Mapping[str, FileFacts]) -> dict[str, FileEntry]:
     """The files of a version as its record has them: name to ``{"sha256", "bytes"}``."""
     return {name: FileEntry(**entry) for name, entry in files.items()}
 
@@ -167,14 +167,14 @@ def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _hash_of(entry: Mapping[str, Any]) -> str:
+def _hash_of(entry: Mapping[str, object]) -> str:
     value = entry["sha256"]
     if not isinstance(value, str) or len(value) != 64 or not _HEX.issuperset(value):
         raise ValueError(f"{shown(value)} is not a SHA-256")
     return value
 
 
-def _size_of(entry: Mapping[str, Any]) -> int:
+def _size_of(entry: Mapping[str, object]) -> int:
     value = entry["bytes"]
     if type(value) is not int or value < 0:
         raise ValueError(f"{shown(value)} is not a size in bytes")

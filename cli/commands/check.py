@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -19,6 +18,7 @@ from everloop.evaluation.bounds import rows_needed
 from everloop.model_file import Mistake, ModelDeclaration, ModelFileError, training_run_usd
 from everloop.numbers_of import number_of
 from everloop.reasons import Reason
+from everloop.typed_json import JsonObject
 
 
 @click.command(short_help="Check declarations, and try models on their samples.")
@@ -49,7 +49,7 @@ def check(models: tuple[str, ...], no_sample: bool, deployed: bool, models_direc
             f"no models/<name>/model.yaml in {models_directory.resolve()}",
             "`everloop docs add-a-model` shows how to add one",
         )
-    results: list[dict[str, Any]] = []
+    results: list[JsonObject] = []
     for name in names:
         if name in gone:
             results.append({"model": name, "ok": False, "mistakes": [], "undeclared": gone[name]})
@@ -78,7 +78,7 @@ def check(models: tuple[str, ...], no_sample: bool, deployed: bool, models_direc
         sys.exit(1)
 
 
-def _good(output: Output, name: str, declaration: ModelDeclaration) -> dict[str, Any]:
+def _good(output: Output, name: str, declaration: ModelDeclaration) -> JsonObject:
     features, cost = len(declaration.data.features), training_run_usd(declaration)
     kind = f"{declaration.problem.type}, {number_of(features, 'feature')}"
     gate = declaration.gate
@@ -90,7 +90,7 @@ def _good(output: Output, name: str, declaration: ModelDeclaration) -> dict[str,
     return {"model": name, "ok": True, "mistakes": [], "training_run_usd": cost, "test_rows_needed": rows}
 
 
-def _tried(output: Output, name: str, declaration: ModelDeclaration, folder: Path) -> dict[str, Any]:
+def _tried(output: Output, name: str, declaration: ModelDeclaration, folder: Path) -> JsonObject:
     """What came of trying the model on its sample, where there is one."""
     sample = sample_of(folder)
     if sample is None:
@@ -106,7 +106,7 @@ def _tried(output: Output, name: str, declaration: ModelDeclaration, folder: Pat
     return {"sample": {"file": str(sample), "verdict": trial.verdict, "reasons": trial.reasons}}
 
 
-def _against_deployed(output: Output, name: str, declaration: ModelDeclaration, account: Account) -> dict[str, Any]:
+def _against_deployed(output: Output, name: str, declaration: ModelDeclaration, account: Account) -> JsonObject:
     changes = changes_against_deployed(account, declaration)
     for change in changes:
         output.say(f"{name}: {change.sentence}")

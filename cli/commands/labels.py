@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -21,6 +22,7 @@ from everloop.cli.output import Output
 from everloop.cli.signed_http import SignedHttpClient
 from everloop.dataset.file_format import FileFormat
 from everloop.numbers_of import number_of
+from everloop.serving.declared import Declared
 from everloop.serving.labels import LabelRules
 
 TOLD_EVERY = 20 * BATCH
@@ -56,7 +58,7 @@ def import_(model: str, file: Path, file_format: FileFormat, models_directory: P
             output.note(f"{accepted:,} of {of:,} labels accepted")
 
     with closing(SignedHttpClient(account, deployed)) as http:
-        rules = LabelRules.from_declaration(declaration.model_dump(mode="json"))
+        rules = LabelRules.from_declaration(cast("Declared", declaration.model_dump(mode="json")))
         result = import_labels(http, deployed, rules, file, told, file_format=file_format, note=output.note)
     output.document(result)
     output.say(f"{number_of(result.accepted, 'label')} accepted for {model} from {result.file}")

@@ -106,7 +106,7 @@ def named(days: int) -> str:
 
 def training_days_rows(found: TrainingDays) -> list[tuple[str, ...]]:
     """The choices as a table: what each learns from, its loss in both parts, and what it saves there."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for choice in found.choices:
         name = f"{named(choice.days)}, as declared" if choice.declared else named(choice.days)
         saves = choice.saves

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +10,14 @@ import numpy as np
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.rollouts import ask_rollout_function, require_reason
+from everloop.documents.recalibration import RecalibrationDocument
 from everloop.instants import format_instant, instant_text
 from everloop.recalibration.calibration import Calibration, calibration_name, identity
 from everloop.recalibration.sums import ValueSums, read_sums
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord
 from everloop.registry.records import Champion
 from everloop.registry.store import RegistryStore
+from everloop.typed_json import JsonObject
 
 RAW = (0.1, 0.25, 0.5, 0.75, 0.9)
 """The probabilities whose served scores are shown; of a regression, values around the mean of its last window."""
@@ -34,7 +35,7 @@ class Calibrations:
         All of the champion's, newest first.
     freeze : CalibrationFreeze or None
         Who holds them still.
-    latest : mapping or None
+    latest : RecalibrationDocument or None
         What the monitor's last window recorded of recalibration.
     """
 
@@ -42,14 +43,15 @@ class Calibrations:
     in_force: CalibrationRecord | None
     history: list[CalibrationRecord]
     freeze: CalibrationFreeze | None
-    latest: Mapping[str, Any] | None
+    latest: RecalibrationDocument | None
 
     @property
     def calibration(self) -> Calibration:
         """What serves."""
         if self.in_force is not None:
             return Calibration.from_text(self.in_force.calibration)
-        return identity("value" if (self.latest or {}).get("sums", {}).get("kind") == "value" else "log_odds")
+        values = self.latest is not None and self.latest["sums"].get("kind") == "value"
+        return identity("value" if values else "log_odds")
 
     def moves(self) -> list[tuple[float, float]]:
         """Raw and served scores, a few of them."""
@@ -63,7 +65,7 @@ class Calibrations:
             raw = sums.center + mean + spread * np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
         return list(zip(raw.tolist(), self.calibration.apply(raw).tolist(), strict=True))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """All of it as JSON values."""
         return {
             "version": self.champion.version,
@@ -119,7 +121,7 @@ def named_calibration(found: Calibrations, name: str) -> str | None:
     return ends.pop()
 
 
-def act_on_calibrations(account: Account, model: str, action: str, *, reason: str, **given: Any) -> dict[str, Any]:
+def act_on_calibrations(account: Account, model: str, action: str, *, reason: str, **given: Any) -> JsonObject:
     """Have the rollout function take a calibration back, hold calibrations still, or let them go on.
 
     Raises

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -23,7 +22,8 @@ from everloop.dataset.row_rules import shown_cell
 from everloop.dataset.table_file import PARQUET_SUFFIXES, read_table
 from everloop.numbers_of import number_of
 from everloop.serving.exceptions import RequestError
-from everloop.serving.labels import LabelRules, parse_labels
+from everloop.serving.labels import LabelRules, LabelsAnswer, parse_labels
+from everloop.typed_json import JsonObject, read_as
 
 BATCH = 500
 """Labels in one request: what the labels route takes at most."""
@@ -37,7 +37,7 @@ _MEND = "mend the file and import it again"
 class LabelsFile:
     """The labels of a file, each as the API takes it, and the row each stands in, from 1 without the header."""
 
-    labels: list[dict[str, Any]]
+    labels: list[JsonObject]
     rows: list[int]
 
 
@@ -50,7 +50,7 @@ class LabelsImport:
     batches: int
 
 
-def send_labels(http: SignedHttpClient, model: DeployedModel, labels: list[dict[str, Any]]) -> int:
+def send_labels(http: SignedHttpClient, model: DeployedModel, labels: list[JsonObject]) -> int:
     """Send labels in batches and return how many were accepted.
 
     Of two labels for one prediction the one that arrives last counts, so the same label twice is one.
@@ -185,8 +185,9 @@ def _refuse_rows(file: Path, wrong: pd.Series, what: str) -> None:
         )
 
 
-def _send(http: SignedHttpClient, model: DeployedModel, labels: list[dict[str, Any]]) -> int:
-    return int(http.post(model.labels_url, {"labels": labels})["accepted"])
+def _send(http: SignedHttpClient, model: DeployedModel, labels: list[JsonObject]) -> int:
+    what, remedy = "answer of the labels route", "deploy the model's stack again"
+    return read_as(LabelsAnswer, http.post(model.labels_url, {"labels": labels}), what, remedy)["accepted"]
 
 
 def _taken(file: Path, rows: list[int]) -> str:

@@ -7,7 +7,6 @@ no more than the permission to invoke it.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -20,6 +19,7 @@ from everloop.registry.causes import readable_cause
 from everloop.registry.own_labels import OwnLabels, own_labels, windows_since
 from everloop.registry.records import Rollout
 from everloop.registry.store import RegistryStore
+from everloop.typed_json import JsonObject
 
 
 def own_labels_by_version(store: RegistryStore, numbers: set[int]) -> dict[int, OwnLabels]:
@@ -110,7 +110,7 @@ def take_back(account: Account, model: str, run_id: str, *, reason: str, only_ca
     ask_rollout_function(account, model, event, undone=f"did not take the traffic of {run_id} back")
 
 
-def ask_rollout_function(account: Account, model: str, event: dict[str, Any], *, undone: str) -> dict[str, Any]:
+def ask_rollout_function(account: Account, model: str, event: JsonObject, *, undone: str) -> JsonObject:
     """What the rollout function answers a person.
 
     Parameters
@@ -131,7 +131,7 @@ def ask_rollout_function(account: Account, model: str, event: dict[str, Any], *,
         answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
     except client.exceptions.ResourceNotFoundException as error:
         raise NotDeployedError(f"there is no function {function}", f"deploy the model: {DEPLOY_REMEDY}") from error
-    document: dict[str, Any] = json.loads(answer["Payload"].read())
+    document: JsonObject = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
         cause = readable_cause(f"{document.get('errorType')}: {json.dumps(document)}")
         raise CommandError(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from everloop.cli.account import Account, DeployedModel
 from everloop.documents.recalibration import RecalibrationDecision, RecalibrationDocument
 from everloop.names import ModelNames
 from everloop.registry.trace import Status, status
+from everloop.typed_json import JsonObject
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ModelStatus:
     champion_gone: bool
     alarms: list[str]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The status as JSON values."""
         extra = {"deployed": asdict(self.deployed), "code_waits": self.code_waits}
         extra |= {"champion_gone": self.champion_gone, "alarms": self.alarms}

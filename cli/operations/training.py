@@ -8,23 +8,32 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from botocore.exceptions import ClientError
 
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError, RunActiveError
-from everloop.cli.operations.waiting import busy, waiting_of
+from everloop.cli.operations.waiting import HistoryEvent, busy, waiting_of
 from everloop.instants import format_instant
 from everloop.reasons import ReasonDocument
 from everloop.registry.causes import readable_cause
 from everloop.registry.exceptions import UnknownRunError
+from everloop.typed_json import JsonObject
 
 POLL_SECONDS = 0.25
 """How often a person's terminal asks for the execution's history."""
 
 VERDICT_STATE = "Register"
 """Once this state is left, the gate has spoken and the candidate is in the registry."""
+
+
+class Execution(TypedDict):
+    """What is read of an execution of the pipeline."""
+
+    status: str
+    error: NotRequired[str]
+    cause: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,7 @@ def start_training(
         rollout = account.registry(model).rollouts.find(active.run_id)
         raise RunActiveError(*busy(model, active, waiting, rollout, account.now()))
     now = format_instant(account.now())
-    run_input: dict[str, Any] = {
+    run_input: JsonObject = {
         "model": model,
         "kind": kind,
         "trigger": {"kind": trigger, "reason": reason, "requested_at": now, "window_end": None},
@@ -123,9 +132,9 @@ def verdict_of(account: Account, model: str, run_id: str) -> Verdict:
     return Verdict(run_id, run.status, run.verdict, run.version, run.gate_reasons, run.cause)
 
 
-def _describe(client: Any, arn: str) -> dict[str, Any]:
+def _describe(client: Any, arn: str) -> Execution:
     try:
-        execution: dict[str, Any] = client.describe_execution(executionArn=arn)
+        execution: Execution = client.describe_execution(executionArn=arn)
         return execution
     except ClientError as error:
         if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
@@ -133,19 +142,20 @@ def _describe(client: Any, arn: str) -> dict[str, Any]:
         raise
 
 
-def _history(client: Any, arn: str) -> Iterator[dict[str, Any]]:
+def _history(client: Any, arn: str) -> Iterator[HistoryEvent]:
     for page in client.get_paginator("get_execution_history").paginate(executionArn=arn):
         yield from page["events"]
 
 
-def _step(event: dict[str, Any]) -> Step | None:
+def _step(event: HistoryEvent) -> Step | None:
     kind, at = event["type"], event["timestamp"]
     if kind.endswith("StateEntered"):
         return Step(at, event["stateEnteredEventDetails"]["name"], "started")
     if kind.endswith("StateExited"):
         return Step(at, event["stateExitedEventDetails"]["name"], "done")
     if kind in ("TaskFailed", "LambdaFunctionFailed", "TaskTimedOut", "ExecutionFailed", "ExecutionTimedOut"):
-        details = event.get(kind[0].lower() + kind[1:] + "EventDetails", {})
+        found = event.get(kind[0].lower() + kind[1:] + "EventDetails")
+        details = found if isinstance(found, dict) else {}
         return Step(
             at,
             kind,
@@ -155,6 +165,6 @@ def _step(event: dict[str, Any]) -> Step | None:
     return None
 
 
-def _cause_of(execution: dict[str, Any]) -> str | None:
+def _cause_of(execution: Execution) -> str | None:
     error, cause = execution.get("error"), execution.get("cause")
     return readable_cause(f"{error}: {cause}") if error or cause else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -15,6 +15,22 @@ from everloop.registry.records import ActiveRun, Rollout
 
 SECONDS_OF = {"WaitForStep": "wait_seconds", "WaitForBake": "bake_seconds", "WaitForBakeAgain": "wait_seconds"}
 """The pipeline's states that wait, and what of the rollout's last answer each waits for."""
+
+
+class StateEvent(TypedDict):
+    """What is read of a state that an execution entered or left."""
+
+    name: str
+    input: NotRequired[str]
+
+
+class HistoryEvent(TypedDict):
+    """What is read of an event in an execution's history. A failure's details stand under a key of its type."""
+
+    type: str
+    timestamp: datetime
+    stateEnteredEventDetails: NotRequired[StateEvent]
+    stateExitedEventDetails: NotRequired[StateEvent]
 
 
 @dataclass(frozen=True)
@@ -28,7 +44,7 @@ class Waiting:
 def waiting_of(stepfunctions: Any, execution_arn: str) -> Waiting | None:
     """What an execution waits for; None when it works, or is not there any more."""
     pages = stepfunctions.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
-    last: dict[str, Any] = {}
+    last: HistoryEvent | None = None
     try:
         for page in pages:
             last = page["events"][-1] if page["events"] else last
@@ -36,7 +52,7 @@ def waiting_of(stepfunctions: Any, execution_arn: str) -> Waiting | None:
         if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
             raise
         return None
-    if last.get("type") != "WaitStateEntered":
+    if last is None or last["type"] != "WaitStateEntered":
         return None
     entered = last["stateEnteredEventDetails"]
     try:

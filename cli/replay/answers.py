@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from everloop.serving.protocols.predictions import PredictionsDocument
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Answers:
     _label_at: dict[int, datetime] = field(default_factory=dict)
     _label: dict[int, float] = field(default_factory=dict)
 
-    def add(self, at: datetime, keys: list[str], answer: dict[str, Any]) -> None:
+    def add(self, at: datetime, keys: list[str], answer: PredictionsDocument) -> None:
         """Keep one answer of the predictions route."""
         for key, row in zip(keys, answer["predictions"], strict=True):
             self._position[key] = len(self.key)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from everloop.cli.exceptions import ApiRefusedError
 from everloop.model_file.sizes import MAX_BODY_BYTES
+from everloop.serving.protocols.predictions import PredictionsDocument
+from everloop.typed_json import JsonObject
 
-Instance = dict[str, Any]
-Answer = dict[str, Any]
+Instance = JsonObject
+"""A row as the API takes it."""
 
 FRAME = len('{"instances":[]}')
 
@@ -42,8 +43,8 @@ def batches(instances: list[Instance], most_rows: int, most_bytes: int = MAX_BOD
 
 
 def ask(
-    post: Callable[[list[Instance]], Answer], instances: list[Instance], key: str
-) -> Iterator[tuple[list[Instance], Answer | Refusal]]:
+    post: Callable[[list[Instance]], PredictionsDocument], instances: list[Instance], key: str
+) -> Iterator[tuple[list[Instance], PredictionsDocument | Refusal]]:
     """Ask about rows; what one of them is refused for costs the others nothing.
 
     A refusal that names a row takes that row out, and the rest is asked again. One that names none is tried with
@@ -76,8 +77,7 @@ def ask(
         except ApiRefusedError as error:
             if error.status in (401, 403):
                 raise
-            told = error.body.get("error") or {}
-            place = told.get("index")
+            told, place = error.told, error.index
             if len(part) == 1 or error.status >= 500:
                 reason = error.status, str(told.get("code") or ""), str(told.get("message") or error.message)
                 yield from (([row], Refusal(str(row[key]), *reason)) for row in part)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import pandas as pd
 
@@ -15,12 +14,13 @@ from everloop.cli.operations.predictions import predict
 from everloop.cli.operations.status import model_alarms
 from everloop.cli.operations.stories import describe
 from everloop.cli.replay.answers import Answers
-from everloop.cli.replay.asking import Refusal, ask, batches
+from everloop.cli.replay.asking import Instance, Refusal, ask, batches
 from everloop.cli.replay.first_champion import FirstChampion
 from everloop.cli.replay.progress import Progress
 from everloop.cli.replay.stream import Outcomes, Questions, ReplayData, timeline
 from everloop.cli.signed_http import SignedHttpClient
 from everloop.model_file import ModelDeclaration
+from everloop.serving.protocols.predictions import PredictionsDocument
 
 SETTLE = timedelta(days=2)
 """How long the clock runs on after the last outcome, so that the last windows are monitored."""
@@ -98,7 +98,7 @@ class Drive:
     def _ask(self, http: SignedHttpClient, model: DeployedModel, questions: Questions) -> None:
         key = self.declaration.data.key
 
-        def post(instances: list[dict[str, Any]]) -> dict[str, Any]:
+        def post(instances: list[Instance]) -> PredictionsDocument:
             self.requests += 1
             return predict(http, model, instances)
 

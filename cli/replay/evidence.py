@@ -16,7 +16,6 @@ from everloop.cli.replay.exceptions import LoopNotClosedError
 from everloop.cli.replay.summary import FrozenModel, score_column
 from everloop.documents.window import WindowRecord
 from everloop.evaluation.metrics import row_losses
-from everloop.instants import instant_text
 from everloop.model_file import ModelDeclaration
 from everloop.registry.store import RegistryStore
 from everloop.registry.trace import origin
@@ -70,7 +69,7 @@ def frozen_model(store: RegistryStore) -> FrozenModel:
         "version": first.version,
         "kind": known.kind,
         "model_sha256": known.serving_sha256,
-        "learned_until": None if known.learned_until is None else instant_text(known.learned_until),
+        "learned_until": known.learned_until,
     }
 
 

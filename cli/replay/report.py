@@ -7,7 +7,6 @@ from everloop.cli.replay.evidence import PICTURE_FILE, PREDICTIONS_FILE, SUMMARY
 from everloop.cli.replay.run import ReplayResult
 from everloop.cli.replay.summary import METRICS, MODELS, MoveFacts, RetrainingFacts, ServingFacts, Summary
 from everloop.evaluation.significance import CONFIDENCE
-from everloop.instants import parse_instant
 from everloop.numbers_of import number_of
 
 MODEL_WORDS = {"frozen": "frozen first model", "raw": "loop without recalibration", "loop": "loop"}
@@ -89,9 +88,7 @@ def _events(output: Output, found: Summary) -> None:
     serves: dict[int | None, ServingFacts] = {one["version"]: one for one in found.serving}
     events += [(p["at"], "promotion", _of_version(p) + served(serves.get(p["version"]))) for p in found.promotions]
     events += [(r["at"], "rollback", _of_version(r)) for r in found.rollbacks]
-    output.story(
-        "what happened and why", [(minute(parse_instant(at)), what, text) for at, what, text in sorted(events)]
-    )
+    output.story("what happened and why", [(minute(at), what, text) for at, what, text in sorted(events)])
 
 
 def told(retraining: RetrainingFacts) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -222,22 +222,23 @@ def marks(found: summary.Summary) -> list[Mark]:
     """What the picture marks: promotions after the first, refused candidates, rollbacks."""
     triggers = {run["version"]: run["trigger"] for run in found.retrainings}
     promoted = [
-        Mark(_instant(p["at"]), "promoted", f"version {p['version']} promoted ({triggers.get(p['version'], 'first')})")
+        Mark(
+            p["at"].replace(tzinfo=None),
+            "promoted",
+            f"version {p['version']} promoted ({triggers.get(p['version'], 'first')})",
+        )
         for p in found.promotions
     ]
     refused = [
-        Mark(_instant(run["at"]), "refused", f"candidate refused ({run['trigger']})")
+        Mark(run["at"].replace(tzinfo=None), "refused", f"candidate refused ({run['trigger']})")
         for run in (*found.first_candidates, *found.retrainings)
         if run["verdict"] == "fail"
     ]
     rolled_back = [
-        Mark(_instant(r["at"]), "rolled back", f"version {r['version']} rolled back") for r in found.rollbacks
+        Mark(r["at"].replace(tzinfo=None), "rolled back", f"version {r['version']} rolled back")
+        for r in found.rollbacks
     ]
     return [*promoted, *refused, *rolled_back]
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=None)
 
 
 def _setup_seconds() -> float | None:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -23,6 +22,7 @@ from everloop.dataset.history_file import read_history_file
 from everloop.limits import EARLIEST_CAPTURED, EARLIEST_TIME, LATEST_TIME
 from everloop.model_file import ModelDeclaration
 from everloop.numbers_of import number_of
+from everloop.typed_json import JsonObject
 
 _NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """The clock of a replay follows its rows: none is from the future."""
@@ -33,7 +33,7 @@ class Questions:
     """Rows asked together, at the start of the hour their time falls in; as the API takes them."""
 
     at: datetime
-    instances: list[dict[str, Any]]
+    instances: list[JsonObject]
 
 
 @dataclass(frozen=True)

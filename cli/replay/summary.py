@@ -16,11 +16,11 @@ from everloop.cli.replay.first_champion import FIRST
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.report import MetricValue
 from everloop.evaluation.significance import metric_value
-from everloop.instants import instant_text
 from everloop.numbers_of import number_of
 from everloop.reasons import ReasonDocument
 from everloop.registry.records import AuditRecord, Run, Version
 from everloop.registry.states import SERVING
+from everloop.typed_json import JsonObject, as_json
 
 METRICS = {"binary_classification": ("roc_auc", "log_loss"), "regression": ("mae",)}
 """What is told of each problem type, the one that is drawn first."""
@@ -40,7 +40,7 @@ MonthQuality = dict[str, Any]
 class RetrainingFacts(TypedDict):
     """A training run: when, what set it off, why, and the verdict."""
 
-    at: str
+    at: datetime
     run_id: str
     trigger: str | None
     reason: str | None
@@ -54,7 +54,7 @@ class RetrainingFacts(TypedDict):
 class MoveFacts(TypedDict):
     """A promotion or a rollback."""
 
-    at: str
+    at: datetime
     version: int | None
     reason: str | None
 
@@ -107,7 +107,7 @@ class FrozenModel(TypedDict, total=False):
     version: int
     kind: str
     model_sha256: str | None
-    learned_until: str | None
+    learned_until: datetime | None
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,10 @@ class Summary:
     first_candidates: list[RetrainingFacts] = field(default_factory=list)
     money: MoneyFacts | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The summary as JSON values."""
-        return asdict(self)
+        document: JsonObject = as_json(self)
+        return document
 
 
 def score_column(model: str, problem_type: str) -> str:
@@ -225,7 +226,7 @@ def first_candidates(runs: Iterable[Run]) -> list[RetrainingFacts]:
 
 def _told(run: Run) -> RetrainingFacts:
     return {
-        "at": instant_text(run.started_at),
+        "at": run.started_at,
         "run_id": run.run_id,
         "trigger": run.trigger.get("kind"),
         "reason": run.trigger.get("reason"),
@@ -264,7 +265,7 @@ def serving(versions: Iterable[Version]) -> list[ServingFacts]:
 
 def moves(records: Iterable[AuditRecord], action: str) -> list[MoveFacts]:
     """The audit records of one action, as the summary tells them."""
-    return [{"at": instant_text(r.at), "version": r.version, "reason": r.reason} for r in records if r.action == action]
+    return [{"at": r.at, "version": r.version, "reason": r.reason} for r in records if r.action == action]
 
 
 def champions_at_once(records: Iterable[AuditRecord]) -> int:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 
-def table_sha256(frame: pd.DataFrame, *, header: Mapping[str, Any]) -> str:
+def table_sha256(frame: pd.DataFrame, *, header: Mapping[str, object]) -> str:
     """SHA-256 of a table of typed columns, and of ``header``.
 
     Column by column: numbers as IEEE 754 little-endian with one NaN and one zero, times as milliseconds, texts as

@@ -62,6 +62,28 @@ class GuardrailCheck(TypedDict, total=False):
     step_index: int
 
 
+AuditDetails = TypedDict(
+    "AuditDetails",
+    {
+        "trigger": dict[str, str | None],
+        "status": str,
+        "from": str,
+        "to": str,
+        "gate": GateVerdict,
+        "refit": RefitChoice,
+        "percent": float | None,
+        "decision": str,
+        "reasons": list[ReasonDocument],
+        "calibration_sha256": str | None,
+        "rows": int,
+        "lambda_version": str,
+        "gone": str,
+    },
+    total=False,
+)
+"""What is read of the details of audit records, of one action or another; instants in them are text."""
+
+
 class AliasFound(TypedDict):
     """Where an alias pointed before it was put back, and where it does now."""
 

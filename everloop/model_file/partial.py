@@ -34,7 +34,7 @@ class Unknown:
 class Partial:
     """What is known of one section, under the names of its keys; the properties of its class are its own too."""
 
-    def __init__(self, kind: type[BaseModel], values: Mapping[str, Any]) -> None:
+    def __init__(self, kind: type[BaseModel], values: Mapping[str, object]) -> None:
         self.__dict__.update(_section=kind, _values=values)
 
     def __getattr__(self, name: str) -> Any:

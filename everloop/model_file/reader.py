@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from everloop.model_file.exceptions import Mistake, ModelFileError
 from everloop.model_file.misfit import Location, MisfitError, refuse
@@ -66,7 +68,7 @@ def _parse(text: str, file: str) -> tuple[ModelDeclaration | None, Document, lis
     try:
         declaration = ModelDeclaration.model_validate(document.value)
     except ValidationError as error:
-        found = [dict(e) for e in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
         found = _errors_of_keys(found) + _errors_between_keys(document.value, _errors_of_keys(found))
     # What YAML can't read is told as that, and not as a wrong value besides.
     lines = {mistake.line for mistake in document.mistakes}
@@ -75,23 +77,23 @@ def _parse(text: str, file: str) -> tuple[ModelDeclaration | None, Document, lis
     return None if mistakes else declaration, document, mistakes
 
 
-def _errors_of_keys(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _errors_of_keys(found: list[ErrorDetails]) -> list[ErrorDetails]:
     """What is wrong with a value in itself."""
     return [e for e in found if not isinstance(e.get("ctx", {}).get("error"), MisfitError)]
 
 
-def _errors_between_keys(value: dict[str, Any], wrong: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _errors_between_keys(value: Mapping[str, object], wrong: list[ErrorDetails]) -> list[ErrorDetails]:
     """What keys ask of each other. Pydantic looks only once each is right; here, what is wrong is left out."""
     locations = {e["loc"] for e in wrong}
     # Of a pair that lacks its second value, nothing is there to be wrong but the pair.
     locations |= {e["loc"][:-1] for e in wrong if e["type"] == "missing" and isinstance(e["loc"][-1], int)}
-    errors: list[dict[str, Any]] = []
+    errors: list[ErrorDetails] = []
     for section, at in sections_in(partial(ModelDeclaration, value, locations)):
         kind = section._section
         try:
             refuse(kind.__name__, broken(kind.rules(), section))
         except ValidationError as error:
-            errors += [dict(e, loc=(*at, *e["loc"])) for e in error.errors(include_url=False)]
+            errors += [{**e, "loc": (*at, *e["loc"])} for e in error.errors(include_url=False)]
     return errors
 
 
@@ -117,7 +119,7 @@ def _folder_mistakes(path: Path, document: Document, told: set[str]) -> list[Mis
     return mistakes
 
 
-def _mistake(error: dict[str, Any], document: Document) -> Mistake:
+def _mistake(error: ErrorDetails, document: Document) -> Mistake:
     location: Location = error["loc"]
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     path, place = dotted(location), document.place(location)

@@ -107,7 +107,7 @@ class Document:
         self._children: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = {}
         self._read: set[int] = set()
         read: list[Mistake] = []
-        self.value: dict[str, Any] = self._mapping(self._root, (), read)
+        self.value: dict[str, object] = self._mapping(self._root, (), read)
         told = {mistake.line for mistake in self.mistakes}
         self.mistakes += [mistake for mistake in read if mistake.line not in told]
 
@@ -137,8 +137,8 @@ class Document:
                     pairs.setdefault(key.value, (key, value))
         return self._children[id(node)]
 
-    def _mapping(self, node: yaml.MappingNode, location: Location, mistakes: list[Mistake]) -> dict[str, Any]:
-        values: dict[str, Any] = {}
+    def _mapping(self, node: yaml.MappingNode, location: Location, mistakes: list[Mistake]) -> dict[str, object]:
+        values: dict[str, object] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT or not _is_unicode(key.value):

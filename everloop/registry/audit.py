@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from everloop.json_text import canonical_json
 from everloop.registry.records import AuditHead, AuditRecord
@@ -67,7 +66,7 @@ class ChainVerdict:
         return not self.problems
 
 
-def link_hash(content: dict[str, Any], previous_hash: str) -> str:
+def link_hash(content: Mapping[str, object], previous_hash: str) -> str:
     """sha256 over the hash before and the record's canonical JSON (without its own hash)."""
     text = canonical_json({k: v for k, v in content.items() if k != "hash"})
     return hashlib.sha256(f"{previous_hash}\n{text}".encode()).hexdigest()

@@ -7,9 +7,10 @@ permission to: a place that becomes free is written as vacant.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from everloop.registry.items import Item, Record, attribute
+from everloop.typed_json import JsonObject
 
 if TYPE_CHECKING:
     from everloop.registry.records import Champion
@@ -30,9 +31,9 @@ class Condition:
     names: dict[str, str]
     values: Item
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> JsonObject:
         """The condition as arguments of a write."""
-        arguments: dict[str, Any] = {"ConditionExpression": self.expression}
+        arguments: JsonObject = {"ConditionExpression": self.expression}
         if self.names:
             arguments["ExpressionAttributeNames"] = self.names
         if self.values:
@@ -48,7 +49,7 @@ class Change:
     content: Item
     condition: Condition
 
-    def as_action(self, table: str) -> dict[str, Any]:
+    def as_action(self, table: str) -> JsonObject:
         """The element of ``TransactItems``."""
         body = "Item" if self.verb == "Put" else "Key"
         return {self.verb: {"TableName": table, body: self.content, **self.condition.arguments()}}

@@ -28,7 +28,7 @@ _INSTANTS = frozenset({"at", "started_at", "window_end", "learned_until", "to"})
 _TEXTS = frozenset({"reason", "cause", "actor"})
 
 
-def value_problems(given: Mapping[str, Any]) -> list[str]:
+def value_problems(given: Mapping[str, object]) -> list[str]:
     """What is wrong with the values of a command whose fields have the right types; empty when nothing is."""
     problems = [f"{field} {problem}" for field, value in given.items() for problem in _of_field(field, value)]
     gate, files = given.get("gate"), given.get("files")
@@ -75,7 +75,7 @@ def _of_text(field: str, value: str) -> Iterator[str]:
         yield f"has {len(value):,} characters, {value[:40]!a}: a name has 1 to {MAX_NAME}, all of them visible"
 
 
-def _of_gate(gate: Mapping[str, Any]) -> Iterator[str]:
+def _of_gate(gate: Mapping[str, object]) -> Iterator[str]:
     if gate.get("verdict") not in ("pass", "fail"):
         yield f"has the verdict {shown(gate.get('verdict'))}: pass and fail are verdicts"
     reasons = gate.get("reasons")
@@ -93,7 +93,7 @@ def _of_reasons(reasons: list[Any]) -> Iterator[str]:
         yield "has a reason without a sentence"
 
 
-def _of_files(files: Mapping[str, Any]) -> Iterator[str]:
+def _of_files(files: Mapping[str, object]) -> Iterator[str]:
     for name, facts in files.items():
         sha256, size = (facts.get("sha256"), facts.get("bytes")) if isinstance(facts, dict) else (None, None)
         if not (isinstance(sha256, str) and 0 < len(sha256) <= MAX_NAME) or type(size) is not int or size < 0:

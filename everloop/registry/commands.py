@@ -45,7 +45,7 @@ class OpenRun(Command):
     quota_days: int
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.runs.open(**_shallow(self))
+        return store.runs.open(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class CloseRun(Command):
     trained: bool
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.runs.close(**_shallow(self))
+        return store.runs.close(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class ReleaseStaleRun(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.runs.release_stale(**_shallow(self))
+        return store.runs.release_stale(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class RegisterVersion(Command):
     refit: RefitChoice | None
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.versions.register(**_shallow(self))
+        return store.versions.register(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class MarkEvaluated(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.versions.mark_evaluated(**_shallow(self))
+        return store.versions.mark_evaluated(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Retire(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.versions.retire(**_shallow(self))
+        return store.versions.retire(**vars(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ class StepRollout(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.rollouts.step(**_shallow(self))
+        return store.rollouts.step(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class RecordCheck(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.rollouts.record_check(**_shallow(self))
+        return store.rollouts.record_check(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Promote(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.rollouts.promote(**_shallow(self))
+        return store.rollouts.promote(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class RollBack(Command):
     only_canary: bool
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.rollouts.roll_back(**_shallow(self))
+        return store.rollouts.roll_back(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class EndRollout(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.rollouts.end(**_shallow(self))
+        return store.rollouts.end(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class NoteReconciled(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        store.rollouts.note_reconciled(**_shallow(self))
+        store.rollouts.note_reconciled(**vars(self))
         return None
 
 
@@ -224,7 +224,7 @@ class Republish(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        store.rollouts.republish(**_shallow(self))
+        store.rollouts.republish(**vars(self))
         return None
 
 
@@ -233,7 +233,7 @@ class PublishCalibration(PublishedFacts, Command):
     """See :meth:`Calibrations.publish`."""
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        record = CalibrationRecord(model=store.model, **_shallow(self))
+        record = CalibrationRecord(model=store.model, **vars(self))
         return store.calibrations.publish(record, at=self.at, actor=self.actor)
 
 
@@ -250,7 +250,7 @@ class RevertCalibration(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        store.calibrations.revert(**_shallow(self))
+        store.calibrations.revert(**vars(self))
         return None
 
 
@@ -263,7 +263,7 @@ class FreezeCalibrations(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        return store.calibrations.freeze(**_shallow(self))
+        return store.calibrations.freeze(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,7 @@ class ResumeCalibrations(Command):
     actor: str
 
     def carry_out(self, store: RegistryStore) -> Record | None:
-        store.calibrations.resume(**_shallow(self))
+        store.calibrations.resume(**vars(self))
         return None
 
 
@@ -346,7 +346,3 @@ def decoded(document: Any, caller: str | None) -> Command:
         return kind(**with_instants(kind, given))
     except ValueError as error:
         raise CommandRefusedError(f"the command {name} can't be read: {error}") from error
-
-
-def _shallow(command: Command) -> dict[str, Any]:
-    return {field.name: getattr(command, field.name) for field in fields(command)}

@@ -13,19 +13,22 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args, get_origin, get_type_hints, is_typeddict
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from everloop.instants import instant_text
 from everloop.json_text import canonical_json
 from everloop.registry.exceptions import CorruptRecordError, RecordTooLargeError
 from everloop.shown import shown
-from everloop.typed_json import as_json, is_made, read_part
+from everloop.typed_json import JsonObject, as_json, is_made, read_part
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Item = dict[str, dict[str, Any]]
-"""An item as DynamoDB's client speaks it: attribute name to a typed value such as ``{"S": "…"}``."""
+Attribute = dict[str, object]
+"""A value as DynamoDB's client speaks it, with its type: ``{"S": "…"}``."""
+
+Item = dict[str, Attribute]
+"""An item as DynamoDB's client speaks it: attribute name to value."""
 
 
 MAX_ITEM_BYTES = 400 * 1024
@@ -38,7 +41,7 @@ def item_bytes(item: Item) -> int:
     return sum(len(name) + sum(len(str(v).encode()) for v in value.values()) for name, value in item.items())
 
 
-def attribute(value: str | int | float | bool) -> dict[str, Any]:
+def attribute(value: str | int | float | bool) -> Attribute:
     """A plain value as DynamoDB's client speaks it."""
     if isinstance(value, bool):
         return {"BOOL": value}
@@ -47,10 +50,11 @@ def attribute(value: str | int | float | bool) -> dict[str, Any]:
     return {"S": str(value)}
 
 
-def plain(value: dict[str, Any]) -> str | int | float | bool:
+def plain(value: Attribute) -> str | int | float | bool:
     """The plain value of an attribute written by :func:`attribute`."""
     ((kind, content),) = value.items()
     if kind == "N":
+        content = str(content)
         return int(content) if content.lstrip("-").isdigit() else float(content)
     if kind == "S":
         return str(content)
@@ -75,7 +79,7 @@ class Record:
         """Attributes that only put the record into an index."""
         return {}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The record as JSON values, by field name.
 
         Raises
@@ -83,7 +87,7 @@ class Record:
         CorruptRecordError
             When a text stands where an instant belongs.
         """
-        values: dict[str, Any] = json.loads(json.dumps(fields_as_json(self)))
+        values: JsonObject = json.loads(json.dumps(fields_as_json(self)))
         return values
 
     def to_item(self) -> Item:
@@ -101,7 +105,8 @@ class Record:
         for name, value in self.to_json().items():
             if value is not None:
                 _require_type(type(self), name, value)
-                item[name] = {"S": canonical_json(value)} if name in self.DOCUMENTS else attribute(value)
+                document = name in self.DOCUMENTS
+                item[name] = attribute(canonical_json(value) if document else cast("str | int | float | bool", value))
         item |= {name: {"S": value} for name, value in self.index_attributes.items()}
         size = item_bytes(item)
         if size > MAX_ITEM_BYTES:
@@ -178,7 +183,7 @@ def _require_type(cls: type[Record], name: str, value: Any) -> None:
         raise CorruptRecordError(f"{name!r} is {type(value).__name__}, not {wanted}")
 
 
-def fields_as_json(record: DataclassInstance) -> dict[str, Any]:
+def fields_as_json(record: DataclassInstance) -> JsonObject:
     """A record's fields by name, its instants as text, those of nested documents too.
 
     Raises

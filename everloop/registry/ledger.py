@@ -30,6 +30,7 @@ from everloop.registry.exceptions import (
 )
 from everloop.registry.items import Item, Record, attribute, plain
 from everloop.registry.records import AuditHead, AuditRecord
+from everloop.typed_json import JsonObject
 
 R = TypeVar("R", bound=Record)
 
@@ -142,22 +143,21 @@ class Ledger:
         limit: int | None = None,
     ) -> Iterator[Item]:
         """Those whose sort key begins with ``prefix``; of them, where it is given, those beyond ``after``."""
-        arguments: dict[str, Any] = {
+        wanted, bounds = "begins_with(sk, :prefix)", {":prefix": attribute(prefix)}
+        if after is not None:
+            # A key condition has one bound below or two, and no second function: the end of the prefix is the other.
+            wanted = "sk BETWEEN :after AND :last"
+            bounds = {":after": attribute(f"{after} "), ":last": attribute(f"{prefix}~")}
+        arguments: JsonObject = {
             "TableName": self.table,
-            "KeyConditionExpression": "pk = :partition AND begins_with(sk, :prefix)",
+            "KeyConditionExpression": f"pk = :partition AND {wanted}",
             "ExpressionAttributeValues": {
                 ":partition": attribute(partition or keys.partition(self.model)),
-                ":prefix": attribute(prefix),
+                **bounds,
             },
             "ConsistentRead": True,
             "ScanIndexForward": not newest_first,
         }
-        if after is not None:
-            # A key condition has one bound below or two, and no second function: the end of the prefix is the other.
-            arguments["KeyConditionExpression"] = "pk = :partition AND sk BETWEEN :after AND :last"
-            del arguments["ExpressionAttributeValues"][":prefix"]
-            bounds = {":after": attribute(f"{after} "), ":last": attribute(f"{prefix}~")}
-            arguments["ExpressionAttributeValues"] |= bounds
         if limit is not None:
             arguments["Limit"] = limit
         given = 0

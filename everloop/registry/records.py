@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from everloop.documents.probe import ProbeDocument
 from everloop.documents.records import Files, GateVerdict, GuardrailCheck, RefitChoice, Trigger
@@ -368,7 +368,7 @@ class AuditRecord(Record):
     version: int | None = None
     run_id: str | None = None
     reason: str | None = None
-    details: dict[str, Any] = field(default_factory=dict)
+    details: JsonObject = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str]:

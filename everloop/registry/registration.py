@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,6 +29,7 @@ from everloop.registry.exceptions import ArtifactMismatchError, ArtifactMissingE
 from everloop.registry.records import Version
 from everloop.registry.store import RegistryStore
 from everloop.shown import shown
+from everloop.typed_json import JsonObject
 
 _TYPES = {"onnx": "application/octet-stream", "json": "application/json"}
 
@@ -87,7 +89,7 @@ def register_candidate(
     files: Files = {
         name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in contents.items()
     }
-    code_sha256 = report["code_sha256"]
+    code_sha256 = str(report["code_sha256"])
 
     version = store.versions.register(
         run_id=candidate.run_id,
@@ -187,7 +189,7 @@ def check_judged(report: bytes, candidate: Candidate) -> None:
         )
 
 
-def check_report(report: dict[str, Any], contents: dict[str, bytes], *, model: str, candidate: Candidate) -> None:
+def check_report(report: Mapping[str, object], contents: dict[str, bytes], *, model: str, candidate: Candidate) -> None:
     """Refuse files that are not the ones the report is about.
 
     Raises
@@ -220,7 +222,7 @@ def check_report(report: dict[str, Any], contents: dict[str, bytes], *, model: s
         )
 
 
-def _document(content: bytes, place: str) -> dict[str, Any]:
+def _document(content: bytes, place: str) -> JsonObject:
     try:
         document = read_json(content)
     except ValueError as error:

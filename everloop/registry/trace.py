@@ -38,6 +38,7 @@ from everloop.registry.told import (
     told_freeze,
     told_versions,
 )
+from everloop.typed_json import JsonObject
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -78,7 +79,7 @@ class Status:
     rollouts: list[Rollout]
     windows: list[Window]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The status as JSON values."""
         return _fields_json(self)
 
@@ -165,7 +166,7 @@ class Trace:
     history: list[AuditRecord]
     same_snapshot: list[tuple[str, int]]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The trace as JSON values."""
         return _fields_json(self)
 
@@ -407,13 +408,13 @@ def _decision(record: AuditRecord) -> DecidedBy:
     told: DecidedBy = {"at": instant_text(record.at), "by": record.actor, "action": record.action}
     for name in ("via", "from", "to"):
         if name in record.details:
-            told[name] = record.details[name]
+            told[name] = str(record.details[name])
     if record.reason:
         told["reason"] = record.reason
     return told
 
 
-def _fields_json(record: DataclassInstance) -> dict[str, Any]:
+def _fields_json(record: DataclassInstance) -> JsonObject:
     """A dataclass's fields as JSON values."""
     return {field.name: _json(getattr(record, field.name)) for field in fields(record)}
 

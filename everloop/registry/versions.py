@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from everloop.documents.records import Files, GateVerdict, RefitChoice
 from everloop.manifest import Manifest, artifact_prefix, file_entries
@@ -25,6 +24,7 @@ from everloop.registry.ledger import Ledger, Plan
 from everloop.registry.moves import move
 from everloop.registry.records import Champion, Place, Rollout, Run, Version
 from everloop.registry.states import SERVING, SINGLE_PLACE, State
+from everloop.typed_json import JsonObject
 
 
 class Versions:
@@ -62,7 +62,7 @@ class Versions:
 
     def of_snapshot(self, snapshot_hash: str) -> Iterator[tuple[str, int]]:
         """Model and number of every version, of any model, that was trained on a snapshot."""
-        arguments: dict[str, Any] = {
+        arguments: JsonObject = {
             "TableName": self._ledger.table,
             "IndexName": BY_SNAPSHOT,
             "KeyConditionExpression": "snapshot_pk = :snapshot",

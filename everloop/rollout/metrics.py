@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from everloop.names import METRIC_NAMESPACE, REQUESTS_REFUSED, SERVER_ERRORS
 from everloop.rollout.exceptions import MetricsIncompleteError
 from everloop.rollout.guardrails import VersionMetrics
+from everloop.typed_json import JsonObject
 
 _LONGEST_PERIOD_SECONDS = 86_400
 
@@ -111,14 +112,22 @@ class CloudWatchMetrics:
             values[result["Id"]] += result["Values"]
         return values
 
-    def _results(self, queries: list[dict[str, Any]], begin: datetime, end: datetime) -> Iterator[dict[str, Any]]:
-        arguments: dict[str, Any] = {"MetricDataQueries": queries, "StartTime": begin, "EndTime": end}
+    def _results(self, queries: list[JsonObject], begin: datetime, end: datetime) -> Iterator[_Result]:
+        arguments: JsonObject = {"MetricDataQueries": queries, "StartTime": begin, "EndTime": end}
         while True:
             page = self.client.get_metric_data(**arguments)
             yield from page["MetricDataResults"]
             if not page.get("NextToken"):
                 return
             arguments["NextToken"] = page["NextToken"]
+
+
+class _Result(TypedDict):
+    """What is read of a result of ``GetMetricData``."""
+
+    Id: str
+    StatusCode: NotRequired[str]
+    Values: list[float]
 
 
 def _next_minute(instant: datetime) -> datetime:

@@ -14,7 +14,7 @@ from everloop.serving.request import Rows
 from everloop.serving.response import decide, prediction_id
 from everloop.serving.scores import Scores
 
-Record = dict[str, Any]
+Record = dict[str, object]
 
 MAX_BATCH_RECORDS = 500
 MAX_BATCH_BYTES = 4 * 1024 * 1024

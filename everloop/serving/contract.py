@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from everloop.json_text import read_json
 from everloop.serving.exceptions import ContractFormatError
 from everloop.shown import listed, shown
+from everloop.typed_json import JsonObject
 
 Missing = Literal["allow", "refuse"]
 Unseen = Literal["accept", "refuse"]
@@ -134,7 +136,7 @@ class ServingContract:
             raise ContractFormatError("contract.json names no feature")
         return contract
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """The document of ``contract.json``."""
         document = asdict(self)
         document["numbers"] = list(document["numbers"])
@@ -188,19 +190,19 @@ def _require_keys(place: str, document: Any, *, required: tuple[str, ...], optio
         raise ContractFormatError(f"{place}: {', '.join(wrong)}")
 
 
-def _text(document: dict[str, Any], name: str) -> str:
+def _text(document: Mapping[str, object], name: str) -> str:
     if not isinstance(document[name], str) or not document[name]:
         raise ContractFormatError(f"{name!r} is {shown(document[name])}, not a text")
     return str(document[name])
 
 
-def _one_of(document: dict[str, Any], name: str, allowed: tuple[str, ...]) -> Any:
+def _one_of(document: Mapping[str, object], name: str, allowed: tuple[str, ...]) -> Any:
     if document[name] not in allowed:
         raise ContractFormatError(f"{name!r} is {shown(document[name])}, not one of {allowed}")
     return document[name]
 
 
-def _number(document: dict[str, Any], name: str) -> float:
+def _number(document: Mapping[str, object], name: str) -> float:
     value = document[name]
     try:
         # A whole number may be larger than every float.
@@ -211,18 +213,19 @@ def _number(document: dict[str, Any], name: str) -> float:
     raise ContractFormatError(f"{name!r} is {shown(value)}, not a number that a float can hold")
 
 
-def _optional_number(document: dict[str, Any], name: str) -> float | None:
+def _optional_number(document: Mapping[str, object], name: str) -> float | None:
     return None if document.get(name) is None else _number(document, name)
 
 
-def _positive_whole(document: dict[str, Any], name: str) -> int:
+def _positive_whole(document: Mapping[str, object], name: str) -> int:
     value = document[name]
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ContractFormatError(f"{name!r} is {shown(value)}, not a whole number from 1")
     return value
 
 
-def _list(document: dict[str, Any], name: str) -> list[Any]:
-    if not isinstance(document[name], list):
+def _list(document: Mapping[str, object], name: str) -> list[Any]:
+    value = document[name]
+    if not isinstance(value, list):
         raise ContractFormatError(f"{name!r} is not a list")
-    return list(document[name])
+    return list(value)

@@ -7,10 +7,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from everloop.limits import value_range
 from everloop.serving.capture import Record, lake_timestamp
+from everloop.serving.declared import Declared
 from everloop.serving.exceptions import RequestError
 from everloop.serving.request import kind_of, parse_json, read_key
 
@@ -37,11 +38,17 @@ class LabelRules:
     high: float | None = None
 
     @classmethod
-    def from_declaration(cls, document: Mapping[str, Any]) -> LabelRules:
-        """The rules in a model's declaration, given as parsed JSON."""
+    def from_declaration(cls, document: Declared) -> LabelRules:
+        """The rules in a model's declaration."""
         data = document["data"]
         is_binary = document["problem"]["type"] == "binary_classification"
         return cls(is_binary, data.get("target_min"), data.get("target_max"))
+
+
+class LabelsAnswer(TypedDict):
+    """The answer to accepted labels: how many they are."""
+
+    accepted: int
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,7 @@ def _reference(value: Any, name: str, index: int) -> str:
     return read_key(value, name, index)
 
 
-def _value(entry: dict[str, Any], rules: LabelRules, index: int) -> float:
+def _value(entry: Mapping[str, object], rules: LabelRules, index: int) -> float:
     if "label" not in entry:
         raise RequestError("missing_field", "the field 'label' is missing", field="label", index=index)
     value = entry["label"]

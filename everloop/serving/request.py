@@ -209,7 +209,7 @@ class RequestParser:
         )
 
 
-def _object_of_distinct_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object_of_distinct_fields(pairs: list[tuple[str, Any]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
         repeated = _first_repeated(name for name, _ in pairs)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypedDict
 
 from botocore.exceptions import ClientError
 
 from everloop.rollout.exceptions import AliasContendedError, AliasNotPinnedError, FunctionNotReadyError
 from everloop.rollout.targets import Published, RolloutTarget, ServedArtifact, TargetKind, TrafficState
+from everloop.typed_json import JsonObject
 
 LATEST = "$LATEST"
 MARK = "everloop "
@@ -197,7 +198,7 @@ class LambdaAliasTarget:
             )
         return _published(published)
 
-    def _change(self, call: Callable[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
+    def _change(self, call: Callable[..., _Configuration], **parameters: Any) -> _Configuration:
         """Change the function, unless somebody else does so at this moment: a deployment, or an earlier try."""
         try:
             return call(FunctionName=self.function, **parameters)
@@ -235,7 +236,7 @@ class LambdaAliasTarget:
             " try again"
         )
 
-    def _find(self, lambda_version: str) -> dict[str, Any] | None:
+    def _find(self, lambda_version: str) -> _Configuration | None:
         """The configuration of a published version; None when there is none."""
         try:
             return self._configuration(lambda_version)
@@ -244,11 +245,11 @@ class LambdaAliasTarget:
                 raise
             return None
 
-    def _configuration(self, qualifier: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.client.get_function_configuration(FunctionName=self.function, Qualifier=qualifier)
+    def _configuration(self, qualifier: str) -> _Configuration:
+        found: _Configuration = self.client.get_function_configuration(FunctionName=self.function, Qualifier=qualifier)
         return found
 
-    def _ready(self, qualifier: str, told: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _ready(self, qualifier: str, told: _Configuration | None = None) -> _Configuration:
         """The configuration of ``$LATEST`` or a version, once it is active and its last update is through.
 
         ``told`` is what an answer just said of it, which is not asked for again where that says so.
@@ -266,30 +267,57 @@ class LambdaAliasTarget:
             self._pause(_POLL_SECONDS)
         raise FunctionNotReadyError(f"{self.function}:{qualifier} is {reason}")
 
-    def _published(self) -> Iterator[dict[str, Any]]:
+    def _published(self) -> Iterator[_Configuration]:
         pages = self.client.get_paginator("list_versions_by_function").paginate(FunctionName=self.function)
         for page in pages:
             yield from (v for v in page["Versions"] if v["Version"] != LATEST)
 
 
-def _identity(configuration: dict[str, Any], environment: dict[str, str] | None = None) -> dict[str, Any]:
-    own = (configuration.get("Environment") or {}).get("Variables", {})
+class _Variables(TypedDict, total=False):
+    Variables: dict[str, str]
+
+
+class _Layer(TypedDict):
+    Arn: str
+
+
+class _Configuration(TypedDict, total=False):
+    """What is read of the configuration of a function version."""
+
+    Version: str
+    CodeSha256: str
+    RevisionId: str
+    Description: str
+    State: str
+    LastUpdateStatus: str
+    LastUpdateStatusReason: str
+    Environment: _Variables | None
+    Layers: list[_Layer] | None
+
+
+def _variables(configuration: _Configuration) -> dict[str, str]:
+    environment = configuration.get("Environment")
+    return environment.get("Variables", {}) if environment else {}
+
+
+def _identity(configuration: _Configuration, environment: dict[str, str] | None = None) -> JsonObject:
+    own = _variables(configuration)
     layers = [layer["Arn"] for layer in configuration.get("Layers") or []]
     frozen = {name: configuration.get(name) or None for name in _FROZEN}
     return {**frozen, "layers": layers, "environment": own if environment is None else environment}
 
 
-def _beside_artifact(configuration: dict[str, Any]) -> dict[str, str]:
-    own: dict[str, str] = (configuration.get("Environment") or {}).get("Variables", {})
+def _beside_artifact(configuration: _Configuration) -> dict[str, str]:
+    own = _variables(configuration)
     return {name: value for name, value in own.items() if name not in NO_ARTIFACT}
 
 
-def _published(configuration: dict[str, Any]) -> Published:
+def _published(configuration: _Configuration) -> Published:
     layers = tuple(layer["Arn"] for layer in configuration.get("Layers") or [])
     return Published(configuration["Version"], configuration["CodeSha256"], layers)
 
 
-def _revision(configuration: dict[str, Any]) -> dict[str, str]:
+def _revision(configuration: _Configuration) -> dict[str, str]:
     revision = configuration.get("RevisionId")
     return {"RevisionId": revision} if revision else {}
 

@@ -15,11 +15,21 @@ def window(rng: np.random.Generator, rows: int = 60) -> LogOddsSums:
     return LogOddsSums.of_rows(scores, (rng.random(rows) < scores).astype(int))
 
 
+def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
+    """A list that grows by one with each call of that function of the fit."""
+    calls: list[str] = []
+    function = getattr(fit, name)
+
+    def counting(*given: object) -> object:
+        calls.append(name)
+        return function(*given)
+
+    monkeypatch.setattr(fit, name, counting)
+    return calls
+
+
 def test_a_step_that_is_right_is_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    losses, steps = [], []
-    penalised, precision = fit._penalised, fit._precision
-    monkeypatch.setattr(fit, "_penalised", lambda *given: losses.append(1) or penalised(*given))
-    monkeypatch.setattr(fit, "_precision", lambda *given: steps.append(1) or precision(*given))
+    losses, steps = counted(monkeypatch, "_penalised"), counted(monkeypatch, "_precision")
     rng, posterior = np.random.default_rng(3), Posterior.prior(7)
     for _ in range(50):
         posterior = learned(posterior.faded(np.linspace(0.5, 0.99, 7)), window(rng), 1.0, 1.0)
