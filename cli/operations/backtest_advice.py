@@ -93,7 +93,7 @@ def recommend(
     reasons += [_compared(schedules, other, unit) for other in ("never", "always") if other in schedules.against]
     if judgement.chosen != schedules.chosen:
         reasons.append(
-            f"Of all policies, {_named(judgement.chosen)} cost least there; model.yaml has no such trigger. "
+            f"Of all policies, {_named(judgement.chosen)} cost least there; {_in_model_file(judgement.chosen)}. "
             + _compared(judgement, schedules.chosen, unit)
         )
     off, on = (_found(results, schedules.chosen, recalibrated) for recalibrated in (False, True))
@@ -148,6 +148,12 @@ def _found(results: Sequence[PolicyResult], policy: str, recalibrated: bool) -> 
 def _named(policy: str) -> str:
     names = {"never": "never retraining", "always": "retraining at every window"}
     return names.get(policy, f"retraining {policy}" if _is_schedule(policy) else f"the policy {policy!r}")
+
+
+def _in_model_file(policy: str) -> str:
+    if policy.startswith("investment"):
+        return "`retraining.investment` declares it, and `everloop replay` lives through it with its probes"
+    return "model.yaml has no such trigger"
 
 
 def _compared(found: Judgement, other: str, unit: str) -> str:

@@ -21,6 +21,7 @@ from everloop.retraining.backtest.deployed.loop import Lived, live, told
 from everloop.retraining.backtest.deployed.rows import LoopRows
 from everloop.retraining.backtest.losses import row_losses
 from everloop.retraining.backtest.walk import Walk
+from everloop.retraining.exceptions import BacktestError
 
 THIS_ONE = "this one"
 """What reports call the declaration as it stands."""
@@ -116,7 +117,7 @@ class LoopOnHistory:
         Raises
         ------
         NotLivedThroughError
-            When the declaration's schedule can't be told, or the gate refuses the first candidate.
+            When the schedule can't be told, the gate refuses the first candidate, or retraining is an investment.
         """
         begin, end = (_midnight(self.shape.date(window)) for window in (0, self.shape.windows))
         rows = LoopRows.of(self.frame, declaration, begin, request_rows=self.request_rows)
@@ -127,6 +128,8 @@ class LoopOnHistory:
             lived = live(declaration, rows, jobs, end=end, progress=lambda what: self.say(f"  {policy}: {what}"))
         except ScheduleError as error:
             raise NotLivedThroughError(f"monitoring.schedule: {error}") from error
+        except BacktestError as error:
+            raise NotLivedThroughError(str(error)) from error
         if not lived.promotions:
             why = f"the first candidate of {self.shape.date(0)} does not serve: {told(lived.runs[0])}"
             raise NotLivedThroughError(f"{why.rstrip('.')}: let it learn from more days, --history-days")

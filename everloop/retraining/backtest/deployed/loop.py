@@ -26,6 +26,7 @@ from everloop.retraining.backtest.deployed.rows import LoopRows
 from everloop.retraining.backtest.deployed.runs import carry_out
 from everloop.retraining.backtest.deployed.traffic import EvenRouter, Router, Traffic
 from everloop.retraining.backtest.deployed.training import Jobs, Serving
+from everloop.retraining.exceptions import BacktestError
 from everloop.retraining.requests import RetrainingRequest
 from everloop.shown import shortened
 
@@ -95,7 +96,19 @@ def live(
         Which requests a canary answers: in even turns when it is not given.
     progress : callable
         Is told what happens, a sentence each.
+
+    Raises
+    ------
+    BacktestError
+        When retraining is declared an investment: its fresh probes are not made here.
+    ScheduleError
+        When it can't be told when the monitor would run.
     """
+    if declaration.retraining.investment is not None:
+        raise BacktestError(
+            "retraining.investment asks fresh probes after each of its windows, and none are made here: `everloop "
+            "replay` lives through the history with them, and the policy 'investment' is near to it"
+        )
     loop = _Loop(declaration, rows, jobs, router or EvenRouter(), progress)
     loop.train({"kind": FIRST, "reason": "first champion"}, rows.begin, f"{FIRST}-1")
     if loop.traffic.champion is not None:

@@ -14,6 +14,7 @@ from everloop.recalibration.calibration import Calibration
 from everloop.retraining.backtest.deployed.loop import Lived, live
 from everloop.retraining.backtest.deployed.rows import LoopRows, instant
 from everloop.retraining.backtest.deployed.traffic import EvenRouter
+from everloop.retraining.exceptions import BacktestError
 from tests.everloop.retraining.backtest.deployed.scenes import BEGIN, DAYS, SaidJobs, declaration, history
 
 END = BEGIN + timedelta(days=DAYS)
@@ -164,6 +165,12 @@ def test_requests_are_split_where_an_hour_has_more_rows_than_one_may_have() -> N
     assert max(Counter(asked.tolist()).values()) == 2
     hours = rows.time[rows.first_asked :].astype("datetime64[h]")
     assert all(len(set(hours[asked == request])) == 1 for request in np.unique(asked))
+
+
+def test_an_investment_is_not_lived_through_without_its_probes() -> None:
+    declared = declaration(retraining={"investment": {"cost_share": 0.1}})
+    with pytest.raises(BacktestError, match="everloop replay"):
+        lived(declared)
 
 
 def test_the_same_history_is_lived_through_alike() -> None:
