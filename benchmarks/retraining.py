@@ -194,7 +194,7 @@ def policies_table(streams: Sequence[Measured], cost: float) -> str:
     moving, steady = [s for s in streams if not s.steady], [s for s in streams if s.steady]
     halves = [s for s in moving if not s.held_back], [s for s in moving if s.held_back]
     head = ["policy", "chosen on", "held back", "all", "median", "all, not recalibrated"]
-    head += ["retrainings", "steady: retrainings", "steady: cost"]
+    head += ["retrainings", "restored", "steady: retrainings", "steady: cost"]
     policies = [*usual_policies(), Invest(restores=False), Invest()]
     rows = []
     for policy in policies:
@@ -204,19 +204,27 @@ def policies_table(streams: Sequence[Measured], cost: float) -> str:
             + [_number(pooled(part, policy, cost)) for part in (*halves, moving)]
             + [_number(float(np.median(ratios)) if ratios else None)]
             + [_number(pooled(moving, policy, cost, plain=True))]
-            + [_mean([walked(s, policy, cost).retrainings for s in part]) for part in (moving, steady)]
+            + [_mean([walked(s, policy, cost).retrainings for s in moving])]
+            + [_mean([restorations(walked(s, policy, cost)) for s in moving])]
+            + [_mean([walked(s, policy, cost).retrainings for s in steady])]
             + [_mean([walked(s, policy, cost).cost / s.recalibrated.window_loss for s in steady], ".2f")]
         )
     if moving:
         hindsight = sum(min(in_losses(s, walked(s, Every(k), cost)) for k in range(1, 53)) for s in moving)
         total = sum(in_losses(s, best(s, cost)) for s in moving)
         rows.append(
-            ["each stream's best schedule, known only afterwards", "", "", _number(hindsight / total), *[""] * 5]
+            ["each stream's best schedule, known only afterwards", "", "", _number(hindsight / total), *[""] * 6]
         )
     rows.append(
-        ["hindsight optimum", *["1.00"] * 4, ""]
-        + [_mean([best(s, cost).retrainings for s in part]) for part in (moving, steady)]
-        + [_mean([in_losses(s, best(s, cost)) for s in steady], ".2f")]
+        [
+            "hindsight optimum",
+            *["1.00"] * 4,
+            "",
+            _mean([best(s, cost).retrainings for s in moving]),
+            "",
+            _mean([best(s, cost).retrainings for s in steady]),
+            _mean([in_losses(s, best(s, cost)) for s in steady], ".2f"),
+        ]
     )
     return markdown(head, rows)
 
@@ -225,6 +233,11 @@ def walked(stream: Measured, policy: Policy, cost: float, *, plain: bool = False
     """A policy's walk; the cost is a share of a window's loss."""
     history = stream.plain if plain else stream.recalibrated
     return walk(history, policy, cost * stream.recalibrated.window_loss)
+
+
+def restorations(found: Walk) -> int:
+    """How often an older version was let serve again."""
+    return sum(action.kind == "restore" for _, action in found.actions)
 
 
 def best(stream: Measured, cost: float) -> Walk:

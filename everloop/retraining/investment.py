@@ -50,6 +50,9 @@ DECIDED = 2.0
 FEWEST_DAYS = 3
 """Days on which versions are compared."""
 
+HALF_LIFE_DAYS = 3.0
+"""Days after which a day counts half where versions are compared: the next window is most like the newest days."""
+
 Rule = Literal["pays_from_now_on", "paid_for", "none"]
 
 
@@ -161,11 +164,12 @@ class Facts:
     Attributes
     ----------
     age : int
-        Windows that the champion has served, and so its age in the next one.
+        Windows since the newest version was trained, and so its age in the next one. Where an older version serves
+        again, the newest one still says how much has been learned: that is what a training would add to.
     ageing : Ageing
         From this model's own probes.
     regret : Regret
-        Of the champion as served.
+        Of that version, as served.
     cost : float
         Of a retraining, above 0, in the unit of the regret.
     unit : str
@@ -231,16 +235,24 @@ def _reason(rule: Rule, facts: Facts, coming: float, rate: float, best_age: int)
     return Reason("investment_waits", f"A retraining does not pay yet: {figures}.")
 
 
-def leads(less_by_day: np.ndarray) -> float:
-    """How much an older version would have saved over the newest days, 0 where that may be chance.
+def leads(less_by_day: np.ndarray, half_life: float = HALF_LIFE_DAYS) -> float:
+    """How much an older version would have saved over some days, 0 where that may be chance.
+
+    The newest days say most: where conditions come back, they do so on some day and not at the end of a window.
 
     Parameters
     ----------
     less_by_day : float array, shape (days,)
-        What the champion lost more than the older version, by day; each day is a draw.
+        What the champion lost more than the older version, by day, oldest first; each day is a draw.
+    half_life : float
+        In days.
     """
     days = np.asarray(less_by_day, dtype=np.float64)
     if len(days) < FEWEST_DAYS:
         return 0.0
-    total, error = float(days.sum()), float(days.std(ddof=1)) * math.sqrt(len(days))
-    return total if total > 0 and total > DECIDED * error else 0.0
+    weight = 0.5 ** (np.arange(len(days) - 1, -1, -1) / half_life)
+    weight /= weight.sum()
+    mean = float(weight @ days)
+    error = math.sqrt(float(weight**2 @ (days - mean) ** 2))
+    total = float(days.sum())
+    return total if total > 0 and mean > DECIDED * error else 0.0

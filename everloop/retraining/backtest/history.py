@@ -93,6 +93,11 @@ class View:
         """Windows since the serving model was trained."""
         return self.now - self.serving
 
+    @property
+    def newest(self) -> int:
+        """The model that was trained last, whether it serves or not."""
+        return self.trained[-1]
+
     @cached_property
     def known_days(self) -> int:
         """Days whose labels are known, counted from the first."""
@@ -138,10 +143,10 @@ class View:
         """How many rows each seen window has; of unlabelled days as many as of the others."""
         return self._by_window(self.history.served.timeline.rows_by_day.astype(float))[: self.seen]
 
-    def champion_less_probe(self) -> np.ndarray:
-        """By window since it serves: what the champion lost more than the probe that was fresh then."""
-        windows = np.arange(self.since, self.seen)
-        served = self.losses(self.history.served, self.serving)[windows]
+    def newest_less_probe(self) -> np.ndarray:
+        """By window since its training: what the newest model lost more than the probe that was fresh then."""
+        windows = np.arange(self.newest, self.seen)
+        served = self.losses(self.history.served, self.newest)[windows]
         probes = self._by_window(self.history.probe.daily)[windows, windows]
         return np.asarray(served - probes)
 

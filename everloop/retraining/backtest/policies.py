@@ -113,7 +113,7 @@ class RegretReachesCost:
 
     def decide(self, view: View) -> Action:
         """Retrain when it has."""
-        return RETRAIN if Regret.of(view.champion_less_probe()).total >= self.share * view.cost else KEEP
+        return RETRAIN if Regret.of(view.newest_less_probe()).total >= self.share * view.cost else KEEP
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,9 @@ class Invest:
     def decide(self, view: View) -> Action:
         """Retrain, restore or keep, with the reason."""
         facts = Facts(
-            age=view.age,
+            age=view.now - view.newest,
             ageing=Ageing.seen(view.staleness(), self.half_life),
-            regret=Regret.of(view.champion_less_probe()),
+            regret=Regret.of(view.newest_less_probe()),
             cost=view.cost,
             unit=self.unit,
         )

@@ -161,3 +161,33 @@ def test_an_older_version_leads_when_the_days_agree() -> None:
     assert leads(np.array([3.0, -2.0, 1.0, -0.5])) == 0
     assert leads(np.array([-0.3, -0.2, -0.4])) == 0
     assert leads(np.array([0.3, 0.3])) == 0
+
+
+def test_of_versions_the_newest_days_say_most() -> None:
+    # GIVEN an older version that lost a bit more for four days, and less for the last three: conditions come back
+    days = np.array([-0.1, -0.1, -0.1, -0.1, 0.5, 0.5, 0.5])
+    assert leads(days) == pytest.approx(1.1)
+    # THEN the same days the other way round are no reason
+    assert leads(days[::-1]) == 0
+    # AND with a long memory neither way is
+    assert leads(days, half_life=1000) == leads(days[::-1], half_life=1000) == 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-5, 5), min_size=3, max_size=20), st.integers(-6, 6))
+def test_a_lead_is_a_saving_in_any_unit_and_of_two_versions_one_leads(days: list[float], power: int) -> None:
+    less = np.round(np.array(days), 3)
+    found = leads(less)
+    assert found in (0.0, pytest.approx(less.sum()))
+    assert found >= 0
+    assert not (found and leads(-less))
+    assert leads(2.0**power * less) == 2.0**power * found
+    # what every day agrees on by the same amount is no chance
+    assert leads(np.abs(less).max() * np.ones(len(less))) == pytest.approx(np.abs(less).max() * len(less))
+
+
+def test_an_older_version_that_is_no_better_is_rarely_tried() -> None:
+    # two standard errors of seven days, of which the newest count most
+    rng = np.random.default_rng(7)
+    tried = np.mean([leads(rng.normal(size=7)) > 0 for _ in range(4000)])
+    assert 0.02 < tried < 0.12

@@ -97,7 +97,7 @@ def test_late_labels_make_the_newest_window_partly_known() -> None:
     assert view.seen == 3
     assert len(view.day_losses(view.history.served, 0, 2)) == 3
     np.testing.assert_allclose(view.losses(view.history.served, 0), [1.0, 1.1, 1.2])
-    np.testing.assert_allclose(view.champion_less_probe(), [0.0, 0.1, 0.2])
+    np.testing.assert_allclose(view.newest_less_probe(), [0.0, 0.1, 0.2])
     np.testing.assert_allclose(view.staleness()[2, :3], [0.0, 0.1, 0.2])
     # AND with three days late it has too few
     assert View(history(ageing_losses(6, 0.1), lag_days=3), 3, 0, 0, (0,), 1.0).seen == 2
@@ -135,6 +135,19 @@ def test_an_old_model_serves_again_when_its_world_comes_back() -> None:
     restored = [action for _, action in walked.actions if action.kind == "restore"]
     assert restored
     assert walked.cost < walk(found, Invest(restores=False), 5.0).cost
+
+
+def test_a_training_is_judged_by_the_newest_model_whichever_serves() -> None:
+    # GIVEN a world that ages every model by .1 a window, and a price for which every third window is best
+    found = history(ageing_losses(20, 0.1))
+    # WHEN the first model serves again although there is one of two windows ago
+    again = View(found, 10, 0, 9, (0, 8), 0.5)
+    # THEN its own age asks for no training, as the newer one can serve
+    asked = Invest().decide(again)
+    assert (asked.kind, asked.model) == ("restore", 8)
+    assert Invest(restores=False).decide(again).kind == "keep"
+    # AND once the newest has grown old, there is nothing to wait for
+    assert Invest().decide(View(found, 12, 0, 9, (0, 8), 0.5)).kind == "retrain"
 
 
 def test_each_usual_trigger_fires_at_what_it_watches() -> None:
