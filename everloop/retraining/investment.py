@@ -164,8 +164,8 @@ class Facts:
     Attributes
     ----------
     age : int
-        Windows since the newest version was trained, and so its age in the next one. Where an older version serves
-        again, the newest one still says how much has been learned: that is what a training would add to.
+        Windows since the newest version that has served was trained, and so its age in the next one. Where an older
+        version serves again, the newest one still says how much has been learned: a training would add to that.
     ageing : Ageing
         From this model's own probes.
     regret : Regret
