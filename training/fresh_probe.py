@@ -34,6 +34,7 @@ from everloop.documents.probe import (
     PastProbe,
     ProbeDocument,
     ProbePlan,
+    RecentProbe,
     VersionLosses,
 )
 from everloop.instants import instant_text
@@ -111,8 +112,11 @@ def run(options: argparse.Namespace) -> None:
     plan = read_as(ProbePlan, read_json((options.plan / "plan.json").read_bytes()), "plan.json", "ask for it again")
     train = read_split(options.train, declaration, labelled=True)
     window = read_window(options.window, declaration, plan)
+    recent = None
+    if plan["recent_days"] is not None:
+        recent = read_split(options.plan / "recent", declaration, labelled=True)
     logger.info("probing %s to %s", instant_text(plan["window_start"]), instant_text(plan["window_end"]))
-    document, files = probe(declaration, plan, train, window, code=options.code, s3=boto3.client("s3"))
+    document, files = probe(declaration, plan, train, window, recent=recent, code=options.code, s3=boto3.client("s3"))
     options.output.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (options.output / name).write_bytes(data)
@@ -176,9 +180,22 @@ def read_window(folder: Path, declaration: ModelDeclaration, plan: ProbePlan) ->
 
 
 def probe(
-    declaration: ModelDeclaration, plan: ProbePlan, train: Split, window: Window, *, code: Path, s3: Any
+    declaration: ModelDeclaration,
+    plan: ProbePlan,
+    train: Split,
+    window: Window,
+    *,
+    recent: Split | None = None,
+    code: Path,
+    s3: Any,
 ) -> tuple[ProbeDocument, dict[str, bytes]]:
-    """Train and score; the document, and the probe's files."""
+    """Train and score; the document, and the probe's files.
+
+    Parameters
+    ----------
+    recent : Split, optional
+        What a second probe learns from, which is not kept.
+    """
     model, contract = _train(declaration, train, window.rows, code)
     losses = Losses(declaration, window)
     inside = window.inside
@@ -217,6 +234,7 @@ def probe(
         "trained_until": train.last,
         "fresh": losses.of(fresh, inside),
         "past": past,
+        "recent": _recent(declaration, plan, recent, window, losses, code),
         "champion": _champion(declaration, plan, window, fresh, losses, left_out, s3),
         "left_out": left_out,
         "files": {name: sha256_hex(data) for name, data in files.items()},
@@ -250,6 +268,25 @@ class Losses:
     def _money(self, scores: np.ndarray, chosen: np.ndarray, threshold: float | None) -> list[float]:
         costs = row_costs(self._window.target, scores, self._declaration.problem.value, threshold)
         return self._window.by_day(costs, chosen)
+
+
+def _recent(
+    declaration: ModelDeclaration,
+    plan: ProbePlan,
+    recent: Split | None,
+    window: Window,
+    losses: Losses,
+    code: Path,
+) -> RecentProbe | None:
+    if recent is None or plan["recent_days"] is None:
+        return None
+    raw = _scores(*_train(declaration, recent, window.rows, code), window)
+    scores, _ = _served(declaration, plan, window, raw, None, window.begin)
+    return {
+        "days": plan["recent_days"],
+        "trained_rows": len(recent),
+        "losses": losses.of(scores, window.inside),
+    }
 
 
 def _champion(

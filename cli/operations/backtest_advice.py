@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 from everloop.cli.operations.backtest_shape import Knobs, Shape
 from everloop.model_file import ModelDeclaration
+from everloop.numbers_of import number_of
 from everloop.retraining.backtest.judgement import Judgement, judge
 from everloop.retraining.backtest.money import best_threshold, prices_decisions
 from everloop.retraining.backtest.walk import Walk
@@ -45,16 +47,31 @@ class PolicyResult:
     held_back: float
 
 
+class QuotaSettings(TypedDict):
+    """So many runs in so many days."""
+
+    runs: int
+    days: int
+
+
+class Settings(TypedDict):
+    """Of the declaration's section ``retraining``; what is not required stays as it is declared."""
+
+    schedule_days: int | None
+    cooldown_days: NotRequired[float]
+    quota: NotRequired[QuotaSettings]
+
+
 @dataclass(frozen=True)
 class Recommendation:
     """What to write into ``model.yaml``, why, and how sure that is.
 
-    ``settings`` are what the lines say of ``retraining``, by name.
+    ``settings`` are what the lines say of ``retraining``.
     """
 
     lines: tuple[str, ...]
     reasons: tuple[str, ...]
-    settings: Mapping[str, float | None]
+    settings: Settings
 
 
 THOUSAND = 1000
@@ -87,9 +104,17 @@ def recommend(
         From which money was counted; None of a regression.
     """
     days_of = {w.policy: _schedule_days(w.policy, shape) for w in walks if _is_schedule(w.policy)}
-    schedules = judge(walks, cost, list(days_of))
+    least = _least_days(declaration)
+    schedules = judge(walks, cost, [name for name, days in days_of.items() if days is None or days >= least])
     until = shape.date(judgement.first_held_back)
-    reasons = [f"Of all schedules, {_named(schedules.chosen)} cost least up to {until}."]
+    refused = any(days is not None and days < least for days in days_of.values())
+    shorter = f" of {number_of(least, 'day')} or more" if refused else ""
+    reasons = [f"Of all schedules{shorter}, {_named(schedules.chosen)} cost least up to {until}."]
+    if refused:
+        reasons.append(
+            "With training.refit 'after_gate' model.yaml takes no shorter ones than data.split.test_days: a champion "
+            "would have learned from the test rows."
+        )
     reasons += [_compared(schedules, other, unit) for other in ("never", "always") if other in schedules.against]
     if judgement.chosen != schedules.chosen:
         reasons.append(
@@ -102,11 +127,12 @@ def recommend(
         f"{amount(abs(on.cost - off.cost))} {unit} over all windows; the loss of a row goes from {off.metric:.4f} to "
         f"{on.metric:.4f}."
     )
-    days, quota = days_of[schedules.chosen], declaration.retraining.quota
-    if days is not None and quota.days / days > quota.runs:
+    settings = _settings(declaration, days_of[schedules.chosen])
+    if "quota" in settings:
+        quota = declaration.retraining.quota
         reasons.append(
-            f"retraining.quota lets {quota.runs} runs start in {quota.days} days, and this schedule needs "
-            f"{quota.days // days}: raise it, and cost.monthly_budget_usd where `everloop check` asks for it."
+            f"retraining.quota lets {quota.runs} runs start in {quota.days} days, too few for this schedule: the lines "
+            "raise it. `everloop check` says where cost.monthly_budget_usd has to follow."
         )
     best = None if threshold is None else best_threshold(declaration.problem.value)
     if threshold is not None and best is not None and abs(best - threshold) > NOTED_DISTANCE:
@@ -114,7 +140,6 @@ def recommend(
             f"By problem.value, {best:.2f} is the threshold that costs least; all money here is counted with "
             f"{threshold:g}. See what it would change: --threshold {best:.2f}."
         )
-    settings = _settings(declaration, days)
     return Recommendation(_lines(settings), tuple(reasons), settings)
 
 
@@ -129,16 +154,32 @@ def _schedule_days(policy: str, shape: Shape) -> int | None:
     return shape.window_days * (1 if policy == "always" else int(policy.split()[1]))
 
 
-def _settings(declaration: ModelDeclaration, days: int | None) -> dict[str, float | None]:
+def _least_days(declaration: ModelDeclaration) -> int:
+    """The shortest schedule that can be declared: each training needs a test part that its champion has not learned."""
+    return declaration.data.split.test_days if declaration.training.refit == "after_gate" else 1
+
+
+def _settings(declaration: ModelDeclaration, days: int | None) -> Settings:
+    """What ``retraining`` would say; a quota where the one that is declared has too few runs for the schedule."""
     if days is None:
         return {"schedule_days": None}
-    return {"schedule_days": days, "cooldown_days": min(declaration.retraining.cooldown_days, days)}
+    retraining = declaration.retraining
+    settings: Settings = {"schedule_days": days, "cooldown_days": min(retraining.cooldown_days, days)}
+    # One more than fit in: the first champion's counts as well.
+    needed = retraining.quota.days // days + 1
+    if needed > retraining.quota.runs:
+        settings["quota"] = {"runs": needed, "days": retraining.quota.days}
+    return settings
 
 
-def _lines(settings: Mapping[str, float | None]) -> tuple[str, ...]:
+def _lines(settings: Settings) -> tuple[str, ...]:
     if settings["schedule_days"] is None:
         return ("retraining:", "  # without schedule_days: no schedule paid on this history")
-    return ("retraining:", *(f"  {name}: {value:g}" for name, value in settings.items()))
+    found = ["retraining:", f"  schedule_days: {settings['schedule_days']}"]
+    found.append(f"  cooldown_days: {settings['cooldown_days']:g}")
+    if "quota" in settings:
+        found.append(f"  quota: {{runs: {settings['quota']['runs']}, days: {settings['quota']['days']}}}")
+    return tuple(found)
 
 
 def _found(results: Sequence[PolicyResult], policy: str, recalibrated: bool) -> PolicyResult:
@@ -179,6 +220,11 @@ def not_known(declaration: ModelDeclaration, shape: Shape, knobs: Knobs) -> tupl
         "hour are asked about together, no request fails, and no time passes while a job runs.",
         f"Probes learn from at most {knobs.probe_rows:,} rows; what training them costs is not counted.",
     ]
+    if declaration.retraining.investment is not None:
+        told.append(
+            "The loop as deployed is walked without its probes: retraining.investment asks for no training in it. The "
+            "policy 'investment' is the same rules, with a probe at every window."
+        )
     if shape.rows_taken < shape.rows:
         told.append(
             f"Models learned from {shape.rows_taken:,} of {shape.rows:,} rows: on all of them they would be better, "

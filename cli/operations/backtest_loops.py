@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from everloop.cli.operations.backtest_advice import PolicyResult, amount
+from everloop.cli.operations.backtest_advice import PolicyResult, Settings, amount
 from everloop.cli.operations.backtest_deployed import (
     AS_RECOMMENDED,
     THIS_ONE,
@@ -56,18 +54,17 @@ def as_deployed(
     )
 
 
-def recommended(declaration: ModelDeclaration, settings: Mapping[str, float | None]) -> ModelDeclaration | None:
-    """The declaration with other settings of ``retraining``; None where these are what it says already.
-
-    The quota gives way where the schedule needs more runs than it allows.
-    """
+def recommended(declaration: ModelDeclaration, settings: Settings) -> ModelDeclaration | None:
+    """The declaration with other settings of ``retraining``; None where these are what it says already."""
     retraining = declaration.retraining
-    if all(getattr(retraining, name) == value for name, value in settings.items()):
-        return None
-    days, quota = settings.get("schedule_days"), retraining.quota
-    if days is not None and quota.days / days > quota.runs:
-        quota = quota.model_copy(update={"runs": math.ceil(quota.days / days) + 1})
-    return declaration.model_copy(update={"retraining": retraining.model_copy(update={**settings, "quota": quota})})
+    changed = retraining.model_copy(
+        update={
+            "schedule_days": settings["schedule_days"],
+            "cooldown_days": settings.get("cooldown_days", retraining.cooldown_days),
+            "quota": retraining.quota.model_copy(update=dict(settings.get("quota", {}))),
+        }
+    )
+    return None if changed == retraining else declaration.model_copy(update={"retraining": changed})
 
 
 def _lived(

@@ -29,8 +29,9 @@ th:first-child, td:first-child { text-align: left; } tr:nth-child(even) { backgr
 pre { background: #f3f5f7; padding: .7rem 1rem; } svg { max-width: 100%; height: auto; }
 svg text { font: 12px system-ui, sans-serif; fill: #333; }
 tr.best td { font-weight: 600; } tr.deployed td:first-child { color: #7a3fb0; }
-.wide { overflow-x: auto; } .wide svg { min-width: 40rem; } table.runs td { text-align: left; vertical-align: top; }
-table.runs td:last-child { min-width: 18rem; }
+.wide { overflow-x: auto; } .wide svg { min-width: 40rem; }
+table.runs :is(th, td) { text-align: left; vertical-align: top; }
+table.runs td:first-child { white-space: nowrap; } table.runs td:last-child { min-width: 18rem; }
 @media (max-width: 40rem) { body { margin: 1rem auto; } th, td { padding: .2rem .4rem; } pre { overflow-x: auto; } }
 """
 

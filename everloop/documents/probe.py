@@ -56,6 +56,7 @@ class ProbePlan(TypedDict):
     as_of: datetime
     learns_from: datetime
     lag_days: int
+    recent_days: int | None
     champion: int | None
     window_rows: int
     labelled_rows: int
@@ -67,6 +68,7 @@ class ProbePlaces(TypedDict):
     """What the state machine carries to the job: S3 prefixes with a final slash."""
 
     train_uri: str
+    recent_uri: str
     window_uri: str
     plan_uri: str
     result_uri: str
@@ -84,6 +86,14 @@ class PastProbe(TypedDict):
 
     window_end: datetime
     age: float
+    losses: DailyLosses
+
+
+class RecentProbe(TypedDict):
+    """A probe that learned from the rows of the newest ``days`` days alone, ``trained_rows`` of them."""
+
+    days: int
+    trained_rows: int
     losses: DailyLosses
 
 
@@ -124,6 +134,8 @@ class ProbeDocument(TypedDict):
         From how many rows it learned, of how many.
     trained_until : str
         The newest of them.
+    recent : RecentProbe or None
+        None where none is declared, or there were too few such rows.
     champion : ChampionLosses or None
         None where it answered no labelled row of this window.
     left_out : dict of str to str
@@ -145,6 +157,7 @@ class ProbeDocument(TypedDict):
     trained_until: datetime
     fresh: DailyLosses
     past: list[PastProbe]
+    recent: RecentProbe | None
     champion: ChampionLosses | None
     left_out: dict[str, str]
     files: dict[str, str]

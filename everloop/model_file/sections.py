@@ -363,7 +363,8 @@ class Investment(Section):
     A probe is this model's own program, trained on at most ``probe_rows`` rows that were labelled when a window of
     ``every_days`` days began, and scored on at most as many rows of that window beside the champion as served and the
     ``kept_probes`` probes before it. Its job may take ``probe_minutes`` on ``instance_type``, which is that of the
-    training where it is not declared.
+    training where it is not declared. With ``recent_days`` the job trains a second probe, on the rows of the newest so
+    many days alone: whether a ``data.training_window_days`` of that length would do better.
 
     A retraining costs ``cost``, in the currency of ``problem.value``, or ``cost_share`` of what a window loses in
     ``gate.metric``. Where neither is declared it is ``cost.max_training_run_usd``, if ``problem.value`` has prices in
@@ -376,6 +377,7 @@ class Investment(Section):
     probe_rows: int = Field(default=20_000, ge=100, le=10_000_000)
     probe_minutes: int = Field(default=15, ge=1, le=1440)
     kept_probes: int = Field(default=8, ge=1, le=20)
+    recent_days: Days | None = None
     instance_type: InstanceType | None = None
 
 

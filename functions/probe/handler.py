@@ -143,6 +143,8 @@ def _places(using: Services, execution: str) -> ProbePlaces:
     prefix = f"s3://{using.lake_bucket}/{ModelNames(using.declaration.model).probes_prefix}{execution}/"
     return {
         "train_uri": f"{prefix}train/",
+        # Below the plan, so that one input of the job brings both.
+        "recent_uri": f"{prefix}plan/recent/",
         "window_uri": f"{prefix}window/",
         "plan_uri": f"{prefix}plan/",
         "result_uri": f"{prefix}result/",
@@ -171,13 +173,14 @@ def _prepare(
     if not scored.inside:
         return {"go_on": False, "reason": "no labelled row was answered in the window", "places": places}
     rows = using.read(query, f"{output}/", [*lake_columns(declaration), SUPERSEDED])
-    learned = training_rows(rows, declaration, window, most=investment.probe_rows)
+    learned = training_rows(rows, declaration, window, most=investment.probe_rows, recent_days=investment.recent_days)
     champion = using.store.versions.champion()
     number = champion.version if champion else None
     plan: ProbePlan = {
         **request,
         "learns_from": learns_from(declaration, window),
         "lag_days": lag_days(declaration),
+        "recent_days": None if learned.recent is None else investment.recent_days,
         "champion": number,
         "window_rows": scored.inside,
         "labelled_rows": learned.labelled,
@@ -185,6 +188,8 @@ def _prepare(
         "versions": older_versions(using.store, using.artifact_bucket, champion=number),
     }
     _put(using, places["train_uri"], "part-0.parquet", parquet_bytes(learned.rows))
+    if learned.recent is not None:
+        _put(using, places["recent_uri"], "part-0.parquet", parquet_bytes(learned.recent))
     _put(using, places["window_uri"], "part-0.parquet", parquet_bytes(scored.rows))
     _put(using, places["plan_uri"], "plan.json", json.dumps(as_json(plan), sort_keys=True, indent=1).encode())
     return {"go_on": True, "reason": "", "places": places}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from everloop.cli.commands.backtest import backtest
@@ -153,6 +154,19 @@ def test_the_declaration_is_lived_through_as_it_is_deployed(found: tuple[dict[st
     assert told["metric"] == this_one["metric"] < this_one["raw_metric"]
     assert len(this_one["curve"]) == 15
     assert any("Lived through as deployed" in reason for reason in document["recommendation"]["reasons"])
+
+
+def test_what_is_recommended_can_be_pasted(found: tuple[dict[str, Any], str]) -> None:
+    document, _ = found
+    gate = {"policy": "not_worse", "margin": 0.05, "confidence": 0.8}
+    declared = binary_document(problem={"value": VALUE}, gate=gate, retraining={"schedule_days": 15})
+    pasted = yaml.safe_load("\n".join(document["recommendation"]["lines"]))
+    for section, settings in pasted.items():
+        declared[section] = {**declared[section], **(settings or {})}
+    declare(declared)
+    # Windows are of three days, and a test part of seven.
+    assert pasted["retraining"]["schedule_days"] >= 9
+    assert any("Of all schedules of 7 days or more" in reason for reason in document["recommendation"]["reasons"])
 
 
 def test_training_windows_are_compared_with_all_rows(found: tuple[dict[str, Any], str]) -> None:

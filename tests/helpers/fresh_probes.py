@@ -30,6 +30,7 @@ def probe_document(
     version: int = 1,
     own: float = 1.0,
     versions: dict[int, float | list[float]] | None = None,
+    recent: float | list[float] | None = None,
     money: bool = False,
     **changes: Any,
 ) -> ProbeDocument:
@@ -68,6 +69,7 @@ def probe_document(
             }
             for age, mean in (past or {}).items()
         ],
+        "recent": None if recent is None else {"days": 30, "trained_rows": 400, "losses": losses(recent, money=money)},
         "champion": None
         if champion is None
         else {

@@ -66,6 +66,7 @@ class Probing:
             "as_of": window.end + timedelta(hours=30),
             "learns_from": window.start - timedelta(days=2),
             "lag_days": 1,
+            "recent_days": None,
             "champion": 3,
             "window_rows": 1000,
             "labelled_rows": 8000,
@@ -243,3 +244,18 @@ def test_the_job_runs_as_it_is_asked_for(tmp_path: Path) -> None:
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert again.returncode == 1
     assert "holds no *.parquet file" in (opt_ml / "output" / "message").read_text(encoding="utf-8")
+
+
+def test_a_probe_of_recent_rows_is_measured_beside_the_other(tmp_path: Path) -> None:
+    probing = Probing(tmp_path, classification(), CLASSIFIER)
+    train, scored = probing.channels(0, tmp_path / "rows")
+    plan: ProbePlan = {**probing.plan(0), "recent_days": 3}
+    split = read_split(train, probing.declaration, labelled=True)
+    newest = split.only(split.times > split.times.max() - np.timedelta64(3, "D"))
+    window = read_window(scored, probing.declaration, plan)
+    document, files = probe(probing.declaration, plan, split, window, recent=newest, code=probing.code, s3=probing.s3)
+    recent = document["recent"]
+    assert recent is not None
+    assert (recent["days"], recent["trained_rows"]) == (3, len(newest))
+    assert sum(recent["losses"]["loss"]) > sum(document["fresh"]["loss"])
+    assert set(files) == {"model.onnx", "contract.json", "state.json"}

@@ -80,7 +80,7 @@ class LambdaConcurrency:
         if free <= own:
             yield Finding(self.name, "missing", sentence, _request("lambda", CONCURRENCY, max(1000, 10 * own)))
         else:
-            yield Finding(self.name, "good", f"{sentence} and leave {free - own} for predictions and labels")
+            yield Finding(self.name, "good", f"{sentence}: {free - own} are left for predictions and labels")
 
 
 class LambdaMemory:

@@ -64,6 +64,8 @@ def read_result(body: bytes, request: ProbeRequest, declaration: ModelDeclaratio
     days = len(found["days"])
     champion = found["champion"]
     by_day: list[DailyLosses] = [found["fresh"], *(past["losses"] for past in found["past"])]
+    if found["recent"] is not None:
+        by_day.append(found["recent"]["losses"])
     counts = [found["rows"]]
     if champion is not None:
         by_day += [champion["losses"], champion["fresh"], *(v["losses"] for v in champion["versions"])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,9 @@ from everloop.retraining.probe.worth import Worth
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
 
+RECENT_WINDOWS = 4
+"""Newest windows over which a probe of recent rows is held against that of all."""
+
 NOTED_DISTANCE = 0.005
 """Of the declared threshold from the one that costs least."""
 
@@ -24,29 +28,27 @@ def remedies(
     worth: Worth,
     facts: Facts,
     decided: Investment,
-    newest: ProbeDocument,
+    documents: Sequence[ProbeDocument],
     raw_less_served: float | None,
 ) -> list[RemedyDocument]:
     """The table.
 
     Parameters
     ----------
-    newest : ProbeDocument
-        Of the newest labelled window.
+    documents : sequence of ProbeDocument
+        Of the labelled windows, the newest one last.
     raw_less_served : float or None
         What a row lost less because its score was recalibrated.
     """
+    newest = documents[-1]
     older = _older_version(worth, newest, decided)
     return [
         _recalibrate(declaration, worth, raw_less_served),
         _threshold(declaration, worth, newest),
         older,
         _retrain(facts, decided),
-        _not_built(
-            "retrain_on_window",
-            "Not measured: a second probe, of the newest rows alone, would tell.",
-        ),
-        _not_built("warm_start", "Not there: train() gets rows, and no earlier model to start from."),
+        _retrain_on_window(declaration, worth, facts, documents),
+        _not_known("warm_start", "Not there: train() gets rows, and no earlier model to start from."),
     ]
 
 
@@ -119,5 +121,35 @@ def _retrain(facts: Facts, decided: Investment) -> RemedyDocument:
     return {"remedy": "retrain", "gain": gain, "cost": facts.cost, "proposed": decided.retrain, "reason": reason}
 
 
-def _not_built(remedy: RemedyName, reason: str) -> RemedyDocument:
+def _retrain_on_window(
+    declaration: ModelDeclaration, worth: Worth, facts: Facts, documents: Sequence[ProbeDocument]
+) -> RemedyDocument:
+    """Held over the newest windows, by days: one window of one kind is no evidence for a shorter memory."""
+    investment = declaration.retraining.investment
+    days = None if investment is None else investment.recent_days
+    if days is None:
+        reason = "Not measured: retraining.investment.recent_days has a second probe trained that tells."
+        return _not_known("retrain_on_window", reason)
+    less = []
+    for document in documents:
+        recent = document["recent"]
+        if recent is not None and recent["days"] == days:
+            of_all, of_recent = (
+                np.array(worth.by_day(losses, document["rows"], document))
+                for losses in (document["fresh"], recent["losses"])
+            )
+            less.append(of_all - of_recent)
+    known = less[-RECENT_WINDOWS:]
+    if not known:
+        return _not_known("retrain_on_window", f"No probe of the newest {days} days alone was measured yet.")
+    saved, sure = float(np.concatenate(known).sum()) / len(known), leads(np.concatenate(known)) > 0
+    told = f"{abs(saved):.3g} {worth.unit} a window {'less' if saved >= 0 else 'more'}"
+    reason = (
+        f"A probe of the newest {days} days alone lost {told} than one of all rows, over {len(known)} windows"
+        f"{', beyond chance: declare data.training_window_days' if sure else ''}."
+    )
+    return {"remedy": "retrain_on_window", "gain": saved, "cost": facts.cost, "proposed": sure, "reason": reason}
+
+
+def _not_known(remedy: RemedyName, reason: str) -> RemedyDocument:
     return {"remedy": remedy, "gain": None, "cost": None, "proposed": False, "reason": reason}

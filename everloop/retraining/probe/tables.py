@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LearnedRows:
-    """What a probe learns from: ``rows``, of ``labelled`` that there were."""
+    """What a probe learns from: ``rows``, of ``labelled`` that there were.
+
+    ``recent`` is what the second probe learns from: rows of the newest days alone; None where there is none.
+    """
 
     rows: pd.DataFrame
     labelled: int
+    recent: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,18 @@ class ScoredRows:
     inside: int
 
 
-def training_rows(frame: pd.DataFrame, declaration: ModelDeclaration, window: ProbeWindow, *, most: int) -> LearnedRows:
+FEWEST_RECENT = 100
+"""Rows below which no second probe is trained; nor is one where one of the classes is not among them."""
+
+
+def training_rows(
+    frame: pd.DataFrame,
+    declaration: ModelDeclaration,
+    window: ProbeWindow,
+    *,
+    most: int,
+    recent_days: int | None = None,
+) -> LearnedRows:
     """The labelled rows that a training at the window's begin would have had, or a sample of them.
 
     Parameters
@@ -52,7 +67,22 @@ def training_rows(frame: pd.DataFrame, declaration: ModelDeclaration, window: Pr
     """
     given = frame.drop(columns=SUPERSEDED, errors="ignore")
     rows = in_lake_order(check_snapshot(given[given["label"].notna()], declaration, window.start))
-    return LearnedRows(sample(rows, most, seed=declaration.training.seed, window=window), len(rows))
+    seed = declaration.training.seed
+    recent = None if recent_days is None else _recent(rows, declaration, recent_days)
+    return LearnedRows(
+        sample(rows, most, seed=seed, window=window),
+        len(rows),
+        None if recent is None else sample(recent, most, seed=seed, window=window),
+    )
+
+
+def _recent(rows: pd.DataFrame, declaration: ModelDeclaration, days: int) -> pd.DataFrame | None:
+    """The rows of the newest days, counted back from the newest one; None where no model can learn from them."""
+    chosen = rows[rows["time"] > rows["time"].max() - pd.Timedelta(days=days)].reset_index(drop=True)
+    classes = declaration.problem.type == "binary_classification"
+    if len(chosen) < FEWEST_RECENT or len(chosen) == len(rows) or (classes and chosen["label"].nunique() < 2):
+        return None
+    return chosen
 
 
 def window_rows(frame: pd.DataFrame, declaration: ModelDeclaration, window: ProbeWindow, *, most: int) -> ScoredRows:

@@ -93,7 +93,7 @@ def weigh(
         "ageing": [float(value) for value in ageing.regret],
         "ageing_windows": ageing.windows,
         "reasons": [reason.as_dict() for reason in decided.reasons],
-        "remedies": remedies(declaration, worth, facts, decided, documents[-1], raw_less_served),
+        "remedies": remedies(declaration, worth, facts, decided, documents, raw_less_served),
         "probes": [_weighed(d, sha256) for d, sha256 in known],
     }
     return Weighed(decided, document)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -91,9 +92,8 @@ def test_the_job_gets_what_was_known_when_the_window_began(using: Services, quer
     crown(using.store, "train-0")
     answer = step(using, "prepare")
     assert answer["go_on"]
-    assert answer["places"] == {
-        f"{name}_uri": f"s3://lake/{PREFIX}{name}/" for name in ("train", "window", "plan", "result")
-    }
+    places = {f"{name}_uri": f"s3://lake/{PREFIX}{name}/" for name in ("train", "window", "plan", "result")}
+    assert answer["places"] == {**places, "recent_uri": f"s3://lake/{PREFIX}plan/recent/"}
     # THEN the training set is the one of the window's begin, and the window's labels are those of the monitor's time
     (size, _), (window, window_uri), (train, train_uri) = queries.asked
     assert "TIMESTAMP '2013-03-07 00:00:00.000'" in train
@@ -110,7 +110,7 @@ def test_the_job_gets_what_was_known_when_the_window_began(using: Services, quer
     plan = json.loads(read(using, "plan/plan.json"))
     assert (plan["window_rows"], plan["labelled_rows"], plan["champion"], plan["lag_days"]) == (152, 240, 1, 1)
     assert plan["learns_from"] == "2013-03-05T00:00:00Z"
-    assert (plan["kept"], plan["versions"]) == ([], [])
+    assert (plan["kept"], plan["versions"], plan["recent_days"]) == ([], [], None)
 
 
 def test_it_is_told_of_earlier_probes_and_of_versions_that_have_served(using: Services) -> None:
@@ -126,6 +126,21 @@ def test_it_is_told_of_earlier_probes_and_of_versions_that_have_served(using: Se
     assert plan["kept"][0]["files"] == DOCUMENT["files"]
     assert plan["champion"] == 2
     assert [(v["version"], v["uri"]) for v in plan["versions"]] == [(1, "s3://artifacts/artifacts/late_train/000001/")]
+
+
+def test_where_it_is_declared_a_second_probe_gets_the_newest_rows(using: Services) -> None:
+    retraining = DECLARATION.retraining
+    assert retraining.investment is not None
+    investment = retraining.investment.model_copy(update={"recent_days": 5})
+    declaration = DECLARATION.model_copy(
+        update={"retraining": retraining.model_copy(update={"investment": investment})}
+    )
+    step(replace(using, declaration=declaration), "prepare")
+    assert json.loads(read(using, "plan/plan.json"))["recent_days"] == 5
+    recent = pd.read_parquet(io.BytesIO(read(using, "plan/recent/part-0.parquet")))
+    learned = pd.read_parquet(io.BytesIO(read(using, "train/part-0.parquet")))
+    assert len(recent) == 120
+    assert recent["time"].min() > learned["time"].min()
 
 
 def test_the_same_step_again_gives_the_same_rows(using: Services) -> None:

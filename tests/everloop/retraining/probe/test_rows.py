@@ -90,3 +90,15 @@ def test_the_rows_to_learn_from_keep_the_contract() -> None:
     found = training_rows(rows, DECLARATION, WINDOW, most=100)
     assert (found.labelled, len(found.rows)) == (190, 100)
     assert "s" not in found.rows.columns
+
+
+def test_the_second_probe_learns_from_the_newest_days_alone() -> None:
+    rows = lake_table(240).assign(s=0)
+    found = training_rows(rows, DECLARATION, WINDOW, most=110, recent_days=5).recent
+    assert found is not None
+    assert len(found) == 110
+    assert found["time"].min() > rows["time"].max() - pd.Timedelta(days=5)
+    # Fewer than a hundred rows, or all there are, tell nothing of a shorter memory.
+    for days in (4, 3650):
+        assert training_rows(rows, DECLARATION, WINDOW, most=110, recent_days=days).recent is None
+    assert training_rows(rows, DECLARATION, WINDOW, most=110).recent is None

@@ -34,6 +34,7 @@ def test_the_longest_window_with_all_probes_has_room_in_a_record() -> None:
         "rows": [10**6] * LONGEST_PROBE_DAYS,
         "fresh": daily,
         "past": [{"window_end": document["window_end"], "age": 1.0, "losses": daily}] * MOST_KEPT,
+        "recent": {"days": 30, "trained_rows": 10**6, "losses": daily},
         "champion": {
             **champion,
             "rows": [10**6] * LONGEST_PROBE_DAYS,

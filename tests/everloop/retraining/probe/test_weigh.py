@@ -178,3 +178,19 @@ def test_where_nothing_is_lost_nothing_can_be_saved() -> None:
     found = weighed([probe_document(w, fresh=0.0, champion=0.0) for w in range(4)])
     assert not found.investment.retrain
     assert found.document["reasons"][0]["code"] == "investment_nothing_lost"
+
+
+def test_a_shorter_memory_is_proposed_where_it_clearly_lost_less_over_several_windows() -> None:
+    def of(documents: list[ProbeDocument]) -> Any:
+        return remedy(weighed(documents, recent_days=30).document, "retrain_on_window")
+
+    better = of([probe_document(w, recent=[0.45, 0.46, 0.44, 0.45, 0.45, 0.46, 0.44]) for w in range(6)])
+    assert better["proposed"]
+    assert better["gain"] == pytest.approx(0.05)
+    assert "over 4 windows, beyond chance: declare data.training_window_days" in better["reason"]
+    chance = of([probe_document(w, recent=[0.3, 0.7, 0.4, 0.6, 0.5, 0.45, 0.54]) for w in range(6)])
+    assert not chance["proposed"]
+    assert "beyond chance" not in chance["reason"]
+    assert "was measured yet" in of([probe_document(0)])["reason"]
+    undeclared = remedy(weighed([probe_document(0)]).document, "retrain_on_window")
+    assert "recent_days has a second probe" in undeclared["reason"]
