@@ -171,3 +171,13 @@ def test_circles_are_refused() -> None:
 def test_forms_that_are_refused(document: dict[str, Any], message: str) -> None:
     with pytest.raises(TemplateError, match=message):
         Template.parse(document, "S")
+
+
+@pytest.mark.parametrize(("section", "most"), [("Resources", 500), ("Parameters", 200), ("Outputs", 200)])
+def test_a_template_holds_no_more_than_cloudformation_takes(section: str, most: int) -> None:
+    def of(count: int) -> dict[str, Any]:
+        return {"Resources": {"A": {"Type": "T"}}, section: {f"A{number}": {"Type": "T"} for number in range(count)}}
+
+    assert Template.parse(of(most), "S").document
+    with pytest.raises(TemplateError, match=f"Number of {section.lower()}, {most + 1}, is greater than maximum"):
+        Template.parse(of(most + 1), "S")

@@ -30,6 +30,8 @@ _SECTIONS = frozenset(
 _RESOURCE_KEYS = frozenset(
     {"Type", "Properties", "DependsOn", "Condition", "DeletionPolicy", "UpdateReplacePolicy", "Metadata"}
 )
+MOST = {"Resources": 500, "Parameters": 200, "Outputs": 200, "Mappings": 200}
+"""CloudFormation's quotas of a template: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html."""
 _POLICIES = frozenset({"Delete", "Retain", "RetainExceptOnCreate"})
 _SSM_VALUE = re.compile(r"AWS::SSM::Parameter::Value<(String|List<String>|CommaDelimitedList)>")
 
@@ -77,11 +79,19 @@ class Template:
         Raises
         ------
         TemplateError
-            When it has a section, resource key or policy that this engine does not understand.
+            When it has a section, resource key or policy that this engine does not understand, or more of something
+            than CloudFormation takes.
         """
         unknown = sorted(set(document) - _SECTIONS)
         if unknown:
             raise TemplateError(f"stack {stack}: template section {unknown[0]!r} is not supported")
+        for section, most in MOST.items():
+            count = len(document.get(section) or {})
+            if count > most:
+                raise TemplateError(
+                    f"stack {stack}: Template format error: Number of {section.lower()}, {count}, is greater than "
+                    f"maximum allowed, {most}"
+                )
         resources = document.get("Resources") or {}
         if not resources:
             raise TemplateError(f"stack {stack}: the template has no resources")

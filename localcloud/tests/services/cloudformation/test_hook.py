@@ -191,6 +191,7 @@ def test_what_can_not_be_had_fails_the_change_set_and_nothing_exists(api: Api) -
     assert "resource Vpc (AWS::EC2::VPC): this resource type is not supported" in foreseen["StatusReason"]
     problems = api.client.describe_events(ChangeSetName="c", StackName="S")["OperationEvents"]
     assert [problem["LogicalResourceId"] for problem in problems] == ["Vpc", "I"]
+    assert problems[0]["ValidationPath"] == "/Resources/Vpc"
     refused = code_of(api.client.execute_change_set, StackName="S", ChangeSetName="c")
     assert refused.startswith("InvalidChangeSetStatus: ")
     assert "QueueUrls" not in api.cloud.client("sqs").list_queues()

@@ -262,6 +262,7 @@ def problems_of(change_set: ChangeSet) -> list[dict[str, Any]]:
                 "ValidationName": "SUPPORTED_LOCALLY",
                 "ValidationStatus": "FAILED",
                 "ValidationStatusReason": problem["message"],
+                "ValidationPath": f"/Resources/{problem['logical_id']}" if "logical_id" in problem else None,
             }
         )
         for number, problem in enumerate(change_set.problems)
