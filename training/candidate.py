@@ -12,6 +12,7 @@ from everloop.documents.training import ParityDocument, TrainingDocument
 from everloop.json_text import read_json
 from everloop.limits import largest_file
 from everloop.manifest import CONTRACT, EVALUATED, MODEL, sha256_hex
+from everloop.numbers_of import number_of
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ContractFormatError, ScorerError
 from everloop.serving.scorer import Scorer
@@ -73,9 +74,11 @@ def read_candidate(folder: Path, test_rows: int) -> Candidate:
             f"parity was shown for the model {shown(parity['model_sha256'])}, and the candidate is {found}"
         )
     if parity["rows"] != test_rows:
-        raise CandidateError(f"parity was shown on {shown(parity['rows'])} rows, and the test split has {test_rows}")
+        raise CandidateError(
+            f"parity was shown on {number_of(parity['rows'], 'row')}, and the test split has {test_rows}"
+        )
     if parity["label_flips"] != 0:
-        raise CandidateError(f"the exported model flips {shown(parity['label_flips'])} labels")
+        raise CandidateError(f"the exported model flips {number_of(parity['label_flips'], 'label')}")
     if parity["probes"]["possibilities"] != counted(contract):
         raise CandidateError("the candidate was not probed with all that its contract admits: train it again")
     return Candidate(files, contract, scorer, parity, training)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from everloop.documents.training import ProbesDocument
 from everloop.limits import LARGEST_VALUE
+from everloop.numbers_of import number_of
 from everloop.serving.contract import NumberField, ServingContract
 from everloop.serving.exceptions import UnusableScoreError
 from everloop.serving.scorer import Scorer
@@ -137,7 +138,9 @@ def _unusable(
                 usable &= (own >= 0) & (own <= 1)
             if not usable.all():
                 first = own[~usable][0]
-                yield _Refusal(possibility, f"the model answers {first:g} in {(~usable).sum()} of {rows} rows")
+                yield _Refusal(
+                    possibility, f"the model answers {first:g} in {(~usable).sum()} of {number_of(rows, 'row')}"
+                )
 
 
 def _trained(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from everloop.dataset.exceptions import SplitError
+from everloop.numbers_of import number_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def time_split(times: np.ndarray, test_days: int) -> TimeSplit:
     test = times > boundary
     if test.all():
         raise SplitError(
-            f"all {len(times)} labelled rows, {times.min()} to {newest}, lie in the last {test_days} days, which are "
+            f"{number_of(len(times), 'labelled row')}, {times.min()} to {newest}: all lie in the last "
+            f"{number_of(test_days, 'day')}, which are "
             "kept for the test: bring older rows, or declare fewer data.split.test_days"
         )
     return TimeSplit(boundary, ~test, test)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from everloop.dataset.exceptions import ColumnsError, FileFormatError, HistoryFileError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.file_sniff import SAMPLE_BYTES, WantedColumns, layout_hint, suggestion
+from everloop.numbers_of import number_of
 from everloop.shown import MOST_LISTED, listed, shown
 
 if TYPE_CHECKING:
@@ -216,9 +217,11 @@ def _parse_csv(path: Path, utf8: bytes, delimiter: str, names: list[str], hint: 
         )
     if odd:
         told = "; ".join(_odd_row(*row) for row in odd[:MAX_TOLD])
-        more = f"; and {len(odd) - MAX_TOLD} rows more" if len(odd) > MAX_TOLD else ""
+        more = f"; and {number_of(len(odd) - MAX_TOLD, 'row')} more" if len(odd) > MAX_TOLD else ""
         why = hint or _row_remedy([count for _, count, _ in odd], len(names), delimiter)
-        raise HistoryFileError(f"{path} can't be read: the header has {len(names)} cells, but {told}{more}{why}")
+        raise HistoryFileError(
+            f"{path} can't be read: the header has {number_of(len(names), 'cell')}, but {told}{more}{why}"
+        )
     if table.column_names != places:
         raise HistoryFileError(f"{path} can't be read: its first line can't be taken apart at {delimiter!r}{hint}")
     return table.slice(1).rename_columns(names)

@@ -23,6 +23,7 @@ from everloop.monitoring.drift import DriftPolicy
 from everloop.monitoring.natural import FEWEST_SPANS, natural_variation
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import FeatureReference, Reference
+from everloop.numbers_of import number_of
 
 DAYS = 21
 """Of a score reference at least: each day of the week three times. With 14, days that differ much alarmed one and a
@@ -59,10 +60,10 @@ class OwnScores:
         """For people."""
         if self.score is None or self.end is None:
             return (
-                f"collecting its own score reference, {self.rows:,} of {self.needed_rows:,} rows and {self.days} of "
-                f"{self.needed_days} days answered by it alone"
+                f"collecting its own score reference, {self.rows:,} of {number_of(self.needed_rows, 'row')} and "
+                f"{self.days} of {number_of(self.needed_days, 'day')} answered by it alone"
             )
-        return f"its own first {self.days} whole days, until {format_instant(self.end)}: {self.rows:,} rows"
+        return f"its own first {self.days} whole days, until {format_instant(self.end)}: {number_of(self.rows, 'row')}"
 
     def judging(self, reference: Reference) -> Reference:
         """The reference by which windows are judged: with these scores, or with the reason why there are none yet."""

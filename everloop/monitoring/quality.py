@@ -179,7 +179,7 @@ def judge_quality(
     if trigger is None:
         reason = "no quality trigger is declared"
     elif len(latest) < wanted:
-        reason = f"this champion has {len(latest)} labelled windows of the {wanted} needed"
+        reason = f"this champion has {len(latest)} of the {number_of(wanted, 'labelled window')} needed"
     elif len(latest) < 2:
         reason = "a single window does not show how days differ: declare more days than a window has"
     elif total.rows < minimum_rows:

@@ -15,6 +15,7 @@ from everloop.monitoring.bins import NumberBins
 from everloop.monitoring.exceptions import RecalibrationUnreadableError
 from everloop.monitoring.profile_query import Windows
 from everloop.monitoring.reference import Reference
+from everloop.numbers_of import number_of
 from everloop.reasons import Reason
 from everloop.recalibration.calibration import Calibration, Kind, calibration_name, identity
 from everloop.recalibration.exceptions import RecalibrationError
@@ -158,8 +159,8 @@ def _worth(told: LossesDocument, kind: str) -> str:
         return "no labelled window was answered under what was learned yet"
     what = "log loss" if kind == "log_odds" else "mean squared error"
     raw, calibrated = told["raw"] / rows, told["calibrated"] / rows
-    word = "window" if windows == 1 else "windows"
-    return f"over {windows} labelled {word} ({rows:,} rows) {what} is {raw:.4g} raw and {calibrated:.4g} recalibrated"
+    over = f"{number_of(windows, 'labelled window')} ({number_of(rows, 'row')})"
+    return f"over {over} {what} is {raw:.4g} raw and {calibrated:.4g} recalibrated"
 
 
 def _told(told: LossesDocument, state: State, number: int, sums: Sums) -> LossesDocument:

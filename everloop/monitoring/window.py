@@ -18,6 +18,7 @@ from everloop.monitoring.profile_query import Windows
 from everloop.monitoring.quality import QualityReport
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watchable import part_of_reference
+from everloop.numbers_of import number_of
 from everloop.retraining.decision import Decision
 
 
@@ -130,7 +131,7 @@ def window_record(
 def _why_left_out(beyond: int) -> str:
     if not beyond:
         return ""
-    rows = "1 row has" if beyond == 1 else f"{beyond} rows have"
+    rows = number_of(beyond, "row has", "rows have")
     return (
         f"{rows} a label or an answer beyond {LARGEST_VALUE:g}, where sums are no numbers any more: a wrong label is "
         "mended by sending the right one"

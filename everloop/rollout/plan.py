@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from everloop.numbers_of import number_of
 from everloop.rollout.exceptions import StepOutOfPlanError
 
 
@@ -35,7 +36,7 @@ class RolloutPlan:
         StepOutOfPlanError
         """
         if not 0 <= index < len(self.steps):
-            raise StepOutOfPlanError(f"the plan has {len(self.steps)} steps; there is no step {index}")
+            raise StepOutOfPlanError(f"the plan has {number_of(len(self.steps), 'step')}; there is no step {index}")
         return self.steps[index]
 
     def is_last(self, index: int) -> bool:

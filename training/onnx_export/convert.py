@@ -36,6 +36,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from everloop.numbers_of import number_of
 from everloop.training.onnx_export import boosting, forest, linear, preprocessing
 from everloop.training.onnx_export.graph import Graph
 from everloop.training.onnx_export.inputs import ModelInputs
@@ -139,7 +140,7 @@ def _predict(estimator: Any, value: Value, graph: Graph, place: Place, problem_t
     features = numbers_only(value, graph, place)
     if estimator.n_features_in_ != features.width:
         raise place.refuse(
-            f"it was fitted on {estimator.n_features_in_} columns and is given {features.width}",
+            f"it was fitted on {number_of(estimator.n_features_in_, 'column')} and is given {features.width}",
             "an estimator fitted on the features frame it was handed",
         )
     return convert(estimator, features, graph, place)

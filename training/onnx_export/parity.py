@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from everloop.documents.training import ComparedDocument
+from everloop.numbers_of import number_of
 from everloop.serving.exceptions import ScorerError
 from everloop.training.onnx_export.convert import ProblemType
 from everloop.training.onnx_export.exceptions import ParityError
@@ -95,9 +96,10 @@ def check_parity(
     parity = Parity(len(trained), float(difference.max()), int(flips.sum()))
     if flips.any() or excess.max() > TOLERANCE:
         worst = int(np.flatnonzero(flips)[0]) if flips.any() else int(excess.argmax())
+        flipped, rows = number_of(parity.label_flips, "label"), number_of(parity.rows, "row")
         raise ParityError(
             f"the exported model differs from the trained one by up to {parity.max_abs_difference:.3g} "
-            f"(allowed {TOLERANCE:g}) and flips {parity.label_flips} labels in {parity.rows} rows; worst is "
+            f"(allowed {TOLERANCE:g}) and flips {flipped} in {rows}; worst is "
             + _describe(worst, trained, exported, features)
         )
     return parity
@@ -114,7 +116,9 @@ def _refuse_not_finite(trained: np.ndarray, features: pd.DataFrame) -> None:
     odd = np.flatnonzero(~np.isfinite(trained))
     if len(odd):
         where = _values(int(odd[0]), features)
-        raise ParityError(f"the trained model answers {len(odd)} rows with no finite number; the first is {where}")
+        raise ParityError(
+            f"the trained model answers {number_of(len(odd), 'row')} with no finite number; the first is {where}"
+        )
 
 
 def _describe(index: int, trained: np.ndarray, exported: np.ndarray, features: pd.DataFrame) -> str:

@@ -78,7 +78,7 @@ def training_rows(
 
 def _recent(rows: pd.DataFrame, declaration: ModelDeclaration, days: int) -> pd.DataFrame | None:
     """The rows of the newest days, counted back from the newest one; None where no model can learn from them."""
-    chosen = rows[rows["time"] > rows["time"].max() - pd.Timedelta(days=days)].reset_index(drop=True)
+    chosen: pd.DataFrame = rows[rows["time"] > rows["time"].max() - pd.Timedelta(days=days)].reset_index(drop=True)
     classes = declaration.problem.type == "binary_classification"
     if len(chosen) < FEWEST_RECENT or len(chosen) == len(rows) or (classes and chosen["label"].nunique() < 2):
         return None

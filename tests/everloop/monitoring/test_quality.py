@@ -124,7 +124,7 @@ class TestWhatIsNotJudged:
     def test_champion_of_a_few_days(self):
         report = judge(self.days(9))
         assert not report.evaluated
-        assert report.reason == "this champion has 9 labelled windows of the 10 needed"
+        assert report.reason == "this champion has 9 of the 10 labelled windows needed"
         assert report.loss.low < report.loss.value < report.loss.high
 
     def test_days_without_labels_are_passed_over(self):

@@ -137,7 +137,7 @@ def test_windows_read_for_their_rows_alone_are_not_judged() -> None:
     record = days.watch(26)
     assert days.read[-1] == 28
     # THEN the champion is judged as if it had just come
-    assert record.quality["reason"] == "this champion has 1 labelled windows of the 3 needed"
+    assert record.quality["reason"] == "this champion has 1 of the 3 labelled windows needed"
 
 
 @pytest.mark.slow

@@ -210,7 +210,7 @@ def test_new_champion_is_judged_on_its_own_days(world: World) -> None:
     world.watch(6)
     document = world.document(6)
     assert document["version"] == 2
-    assert document["quality"]["reason"] == "this champion has 1 labelled windows of the 5 needed"
+    assert document["quality"]["reason"] == "this champion has 1 of the 5 labelled windows needed"
     assert document["drift"]["wind"]["days"] == 1
 
 

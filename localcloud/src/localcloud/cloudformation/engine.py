@@ -25,6 +25,7 @@ from localcloud.cloudformation.resource import Handler, Place
 from localcloud.cloudformation.run import StackRun
 from localcloud.cloudformation.state import DeployedResource, Hold, StackRequest, StackState, StateDirectory
 from localcloud.cloudformation.template import Declaration, Template
+from localcloud.core.numbers_of import number_of
 
 RETAINING = ("Retain", "RetainExceptOnCreate")
 _NEVER_CAME_UP = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
@@ -293,7 +294,8 @@ class StackEngine:
         if failures:
             names = ", ".join(failed)
             self.set_status(state, "DELETE_FAILED", f"The following resource(s) failed to delete: [{names}]. ")
-            raise DeletionFailedError(f"stack {stack}: {len(failures)} resources are left: " + "; ".join(failures))
+            left = number_of(len(failures), "resource is", "resources are")
+            raise DeletionFailedError(f"stack {stack}: {left} left: " + "; ".join(failures))
         self.set_status(state, "DELETE_COMPLETE")
         self.states.remove(state)
 
