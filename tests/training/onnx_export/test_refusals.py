@@ -202,7 +202,7 @@ def test_an_unfitted_estimator_is_refused() -> None:
 def test_an_estimator_fitted_on_fewer_columns_is_refused() -> None:
     inputs = ModelInputs(columns=INPUTS.numbers, numbers=INPUTS.numbers, categories=())
     estimator = HistGradientBoostingClassifier(max_iter=2).fit(FRAME[["wind"]], LABELS)
-    with pytest.raises(ExportRefusedError, match="fitted on 1 columns and is given 3"):
+    with pytest.raises(ExportRefusedError, match="fitted on 1 column and is given 3"):
         export_onnx(estimator, inputs, "binary_classification")
 
 
