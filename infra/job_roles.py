@@ -23,7 +23,8 @@ class JobRoles(Construct):
     """What the SageMaker jobs may do: read their inputs, write their own results, log.
 
     They have a role each. Training gets the test rows without their labels; evaluation alone may read registered
-    artifacts, and the locked test split with its labels. Training runs the user's code, and can't write where the
+    artifacts, and the locked test split with its labels; where it compares scores as they are served, it reads the
+    monitoring windows as well. Training runs the user's code, and can't write where the
     evaluation's results lie, which the gate reads. A refit, which follows the gate's verdict, is the one training that
     may read the test labels. It runs the user's code too, and writes where no verdict is read; its check has a role of
     its own as well. So has a fresh probe's job, which runs the user's code and reads labels: what it writes can ask for
@@ -40,6 +41,7 @@ class JobRoles(Construct):
         images: CfnMapping,
         refit: bool,
         probe: bool,
+        as_served: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self._permissions, self._source, self._images = permissions, source, images
@@ -56,6 +58,7 @@ class JobRoles(Construct):
             permissions.lake_objects(WRITE, evaluated),
             permissions.artifact_objects(READ),
             Grant(("s3:ListBucket",), (artifacts.bucket_arn,), conditions=listed),
+            *([permissions.read_windows()] if as_served else []),
         ]
         self.train = self._role("Train", "TrainingJobs", train)
         self.evaluate = self._role("Evaluate", "ProcessingJobs", evaluate)

@@ -89,6 +89,10 @@ class ModelPermissions:
         conditions = {"StringLike": {"s3:prefix": patterns}}
         return Grant(("s3:ListBucket",), (self.platform.lake.bucket_arn,), conditions=conditions)
 
+    def read_windows(self) -> Grant:
+        """Read what the monitor recorded, and nothing else of the registry."""
+        return self._table("dynamodb:Query", partition=keys.windows_partition(self.names.model))
+
     def _predict(self) -> list[Grant]:
         return [self.artifact_objects(("s3:GetObject",)), self._put_records(self.names.stream("predictions"))]
 

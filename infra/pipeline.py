@@ -29,6 +29,7 @@ from everloop.infra.regions import deployable_regions
 from everloop.infra.settings import DeclaredModel, Settings
 from everloop.model_file import ModelDeclaration
 from everloop.names import ModelNames
+from everloop.recalibration.declared import judged_scores
 
 
 class Pipeline(Construct):
@@ -61,6 +62,7 @@ class Pipeline(Construct):
             images=images,
             refit=refits(declaration),
             probe=declaration.retraining.investment is not None,
+            as_served=judged_scores(declaration) == "served",
         )
         self.source, self.images, self.jobs = source, images, jobs
         used = {name: functions[name] for name in PIPELINE_FUNCTIONS}
@@ -86,6 +88,7 @@ class Pipeline(Construct):
                 "Region": Aws.REGION,
                 "RunsUri": f"s3://{platform.lake.bucket_name}/{names.runs_prefix}",
                 "SourceUri": source.s3_object_url,
+                **({"Table": platform.table.table_name} if judged_scores(declaration) == "served" else {}),
                 "TrainRole": jobs.train.role_arn,
                 **self._refit_substitutions(jobs),
             },

@@ -7,6 +7,7 @@ from typing import Any
 
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.worst_case import job_seconds
+from everloop.recalibration.declared import judged_scores
 
 VOLUME_GB = 30
 
@@ -53,7 +54,9 @@ def refit_job(declaration: ModelDeclaration, *, next_state: str, catch: str) -> 
 
 def evaluation_job(declaration: ModelDeclaration, *, next_state: str, catch: str) -> dict[str, Any]:
     """Scores the candidate, the baseline and the champion on the locked test split."""
-    beside = ("'--champion'", "$.run.result.champion_uri")
+    beside: tuple[str, ...] = ("'--champion'", "$.run.result.champion_uri")
+    if judged_scores(declaration) == "served":
+        beside = (*beside, "'--registry'", "'${Table}'")
     inputs = {"model": "$.training.model_data", "test": "$.snapshot.result.test_uri"}
     parameters = _processing(declaration, _JOB_NAME, "${EvaluateRole}", beside, inputs, "$.places.evaluation")
     state = _job("createProcessingJob", declaration, parameters, next_state, catch)
@@ -107,11 +110,11 @@ def _processing(
     declaration: ModelDeclaration,
     name: str,
     role: str,
-    beside: tuple[str, str],
+    beside: tuple[str, ...],
     inputs: Mapping[str, str],
     output: str,
 ) -> dict[str, Any]:
-    """``beside`` is the option that names what the model is held against."""
+    """``beside`` are the options that name what the model is held against."""
     arguments = [
         *("'--model-data'", f"'{INPUT}/model'"),
         *("'--test'", f"'{INPUT}/test'"),

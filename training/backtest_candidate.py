@@ -20,6 +20,7 @@ from everloop.instants import parse_instant
 from everloop.json_text import read_json
 from everloop.manifest import CONTRACT, MODEL
 from everloop.model_file import ModelDeclaration
+from everloop.registry.records import Window
 from everloop.serving.contract import ServingContract
 from everloop.serving.scorer import Scorer
 from everloop.training import train
@@ -64,7 +65,8 @@ def run(options: argparse.Namespace) -> None:
         check_refit(declaration, refit, read_sibling(options.evaluated), test, about, options.output)
         return
     candidate = trained(code, options, test, refit=False)
-    evaluate(declaration, candidate, champion_in(options, declaration), test, about, options.output)
+    champion = champion_in(options, declaration)
+    evaluate(declaration, candidate, champion, test, about, options.output, history=lambda: windows_in(options))
 
 
 def trained(code: Path, options: argparse.Namespace, test: Split, *, refit: bool) -> Candidate:
@@ -97,6 +99,14 @@ def champion_in(options: argparse.Namespace, declaration: ModelDeclaration) -> C
     return Champion(options.champion_version, contract, scorer, learned_until)
 
 
+def windows_in(options: argparse.Namespace) -> list[Window]:
+    """The windows that the loop recorded so far, newest first."""
+    if options.windows is None:
+        return []
+    documents = read_json(options.windows.read_bytes())
+    return [Window(each["model"], parse_instant(each["end"]), each) for each in documents]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="backtest_candidate", description=__doc__, allow_abbrev=False)
     for name in ("train", "test", "test-features", "output"):
@@ -105,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--snapshot-hash", required=True)
     parser.add_argument("--champion", type=Path)
     parser.add_argument("--champion-version", type=int, default=0)
+    parser.add_argument("--windows", type=Path)
     parser.add_argument("--evaluated", type=Path)
     return parser
 

@@ -13,6 +13,7 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from everloop.evaluation.metrics import (
     estimate,
 )
 from everloop.evaluation.report import (
+    AsServed,
     ClassCounts,
     DayQuality,
     MetricValue,
@@ -39,6 +41,9 @@ from everloop.evaluation.report import (
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
 from everloop.manifest import MODEL, PROFILE, sha256_hex
 from everloop.model_file import ModelDeclaration
+from everloop.registry.evidence import Windows
+from everloop.registry.ledger import Ledger
+from everloop.registry.records import Window
 from everloop.training.candidate import Candidate, read_candidate
 from everloop.training.champion import NONE, Champion, fetch_champion
 from everloop.training.channels import Split, read_split
@@ -48,6 +53,7 @@ from everloop.training.probes import counted
 from everloop.training.reference import full_reference
 from everloop.training.refit_check import Run, check_refit, read_sibling
 from everloop.training.scoring import arrays, measure_latency, score
+from everloop.training.served import History, serving
 
 logger = logging.getLogger("everloop.evaluation")
 
@@ -81,12 +87,19 @@ def run(options: argparse.Namespace) -> None:
     if options.evaluated is not None:
         check_refit(declaration, candidate, read_sibling(options.evaluated), test, about, options.output)
         return
-    champion = None
+    champion, history = None, _no_history
     if options.champion != NONE:
         import boto3
 
         champion = fetch_champion(options.champion, boto3.client("s3"), model=declaration.model)
-    evaluate(declaration, candidate, champion, test, about, options.output)
+        if options.registry != NONE:
+            windows = Windows(Ledger(boto3.client("dynamodb"), options.registry, declaration.model))
+            history = windows.newest_first
+    evaluate(declaration, candidate, champion, test, about, options.output, history=history)
+
+
+def _no_history() -> Iterable[Window]:
+    return ()
 
 
 def _fail(message_file: Path, message: str) -> int:
@@ -103,12 +116,14 @@ def evaluate(
     test: Split,
     run: Run,
     output: Path,
+    *,
+    history: History = _no_history,
 ) -> Report:
-    """Score, compare, and write the job's files."""
+    """Score, compare, and write the job's files; ``history`` are the recorded windows, newest first."""
     num, cat = arrays(candidate.contract, test)
     scores = score(candidate.scorer, num, cat)
     baseline = _baseline_scores(candidate, test)
-    compared = _compare(declaration, champion, test, scores)
+    compared = _compare(declaration, champion, test, scores, history)
     metrics = _metrics_of(declaration)
     ours = _estimates(metrics, test, scores)
     rule = _estimates(metrics, test, baseline)
@@ -128,6 +143,7 @@ def evaluate(
         champion_version=None if champion is None else champion.version,
         champion_rows=compared.rows,
         champion_learned_until=None if champion is None else champion.learned_until,
+        as_served=compared.as_served,
         classes=_classes(declaration, test),
         paired_baseline=paired_difference(ours[gate_metric], rule[gate_metric], test.days),
         paired_champion=compared.paired,
@@ -161,14 +177,20 @@ def _probe_facts(candidate: Candidate) -> ProbeFacts:
 
 @dataclass(frozen=True)
 class _Compared:
-    """How the champion did on the rows it has not learned from, and the candidate less the champion there."""
+    """How the champion did on the rows it has not learned from, and the candidate less the champion there.
+
+    By raw scores, and in ``as_served`` by those that callers would have got.
+    """
 
     rows: int | None = None
     metrics: dict[str, MetricValue] | None = None
     paired: PairedDifference | None = None
+    as_served: AsServed | None = None
 
 
-def _compare(declaration: ModelDeclaration, champion: Champion | None, test: Split, scores: np.ndarray) -> _Compared:
+def _compare(
+    declaration: ModelDeclaration, champion: Champion | None, test: Split, scores: np.ndarray, history: History
+) -> _Compared:
     if champion is None:
         return _Compared()
     # All rows are scored: what the champion can't score stops the evaluation, wherever it lies.
@@ -177,10 +199,30 @@ def _compare(declaration: ModelDeclaration, champion: Champion | None, test: Spl
     if not unlearned.any():
         return _Compared(rows=0)
     rows, champion_scores = test.only(unlearned), score(champion.scorer, num, cat)[unlearned]
+    _, theirs, paired = _both(declaration, rows, scores[unlearned], champion_scores)
+    as_served = _as_served(declaration, rows, scores[unlearned], champion_scores, history)
+    return _Compared(len(rows), _values(theirs, rows), paired, as_served)
+
+
+def _as_served(
+    declaration: ModelDeclaration, rows: Split, candidate: np.ndarray, champion: np.ndarray, history: History
+) -> AsServed | None:
+    how = serving(declaration, rows, history)
+    if how is None:
+        return None
+    outcomes = rows.labels.astype(np.float64)
+    served = how.scores(candidate, outcomes), how.scores(champion, outcomes)
+    ours, theirs, paired = _both(declaration, rows, *served)
+    return AsServed(_values(ours, rows), _values(theirs, rows), paired, how.facts)
+
+
+def _both(
+    declaration: ModelDeclaration, rows: Split, candidate: np.ndarray, champion: np.ndarray
+) -> tuple[dict[str, Estimate], dict[str, Estimate], PairedDifference]:
+    """The metrics of each, and their difference in the gate's."""
     metrics, gate_metric = _metrics_of(declaration), declaration.gate.metric
-    ours, theirs = _estimates(metrics, rows, scores[unlearned]), _estimates(metrics, rows, champion_scores)
-    paired = paired_difference(ours[gate_metric], theirs[gate_metric], rows.days)
-    return _Compared(len(rows), _values(theirs, rows), paired)
+    ours, theirs = _estimates(metrics, rows, candidate), _estimates(metrics, rows, champion)
+    return ours, theirs, paired_difference(ours[gate_metric], theirs[gate_metric], rows.days)
 
 
 def _baseline_scores(candidate: Candidate, test: Split) -> np.ndarray:
@@ -231,6 +273,8 @@ def _parser() -> argparse.ArgumentParser:
     beside = parser.add_mutually_exclusive_group(required=True)
     beside.add_argument("--champion", help=f"s3://bucket/artifacts/… of it, or {NONE}")
     beside.add_argument("--evaluated", type=Path, help="the folder that the evaluation wrote, to check a refit")
+    windows = f"the table whose windows say what was learned of recalibration, or {NONE}"
+    parser.add_argument("--registry", default=NONE, help=windows)
     for option, variable in (("--run-id", "EVERLOOP_RUN_ID"), ("--snapshot-hash", "EVERLOOP_SNAPSHOT_HASH")):
         known = os.environ.get(variable)
         parser.add_argument(option, default=known, required=not known, help=f"or the variable {variable}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,10 @@ import pandas as pd
 from everloop.cli.operations.trial import run_job, told_failure
 from everloop.dataset.lake import parquet_bytes
 from everloop.dataset.snapshot import SnapshotParts
+from everloop.documents.window import WindowRecord
 from everloop.evaluation.refit_report import RefitReport
 from everloop.evaluation.report import Report
+from everloop.json_text import canonical_json
 from everloop.manifest import CONTRACT, MODEL, PROFILE, REFIT
 from everloop.monitoring.reference import Reference
 from everloop.retraining.backtest.deployed.training import (
@@ -53,11 +55,14 @@ class JobsHere:
     say: Callable[[str], None]
     made: dict[tuple[str, ...], Path] = field(default_factory=dict)
 
-    def evaluated(self, parts: SnapshotParts, run_id: str, champion: Serving | None) -> Evaluated:
+    def evaluated(
+        self, parts: SnapshotParts, run_id: str, champion: Serving | None, windows: Sequence[WindowRecord]
+    ) -> Evaluated:
         """See :class:`everloop.retraining.backtest.deployed.training.Jobs`."""
-        beside = [] if champion is None else [
-            "--champion", str(champion.model.folder), "--champion-version", str(champion.version)
-        ]  # fmt: skip
+        beside = []
+        if champion is not None:
+            beside = ["--champion", str(champion.model.folder), "--champion-version", str(champion.version)]
+            beside += ["--windows", str(self._written(windows))]
         output = self._run(parts, run_id, "evaluated", beside)
         content = (output / "report.json").read_bytes()
         return Evaluated(self._model(output), Report.from_json(content), hashlib.sha256(content).hexdigest())
@@ -87,6 +92,14 @@ class JobsHere:
             raise TrainingFailedError(told_failure(output / "failure", lines))
         self.made[place] = output
         return output
+
+    def _written(self, windows: Sequence[WindowRecord]) -> Path:
+        """A file of the windows, newest first, named by its content."""
+        documents = [window.to_document() for window in reversed(windows)]
+        content = canonical_json(documents).encode()
+        path = self.folder / f"windows-{hashlib.sha256(content).hexdigest()[:16]}.json"
+        path.write_bytes(content)
+        return path
 
     def _stored(self, parts: SnapshotParts) -> Path:
         """The snapshot's files; those of the one before go."""

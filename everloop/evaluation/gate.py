@@ -23,7 +23,9 @@ from everloop.evaluation.enough import enough_to_judge, told_rows
 from everloop.evaluation.heavy_tails import is_heavy, too_heavy_tails
 from everloop.evaluation.report import Latency, MetricValue, PairedDifference, ParityFacts, Parts, Report
 from everloop.instants import instant_text
+from everloop.numbers_of import number_of
 from everloop.reasons import Reason, checked
+from everloop.recalibration.declared import Scores
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Gate
@@ -41,6 +43,8 @@ class Expected:
         Rows of the snapshot's test split.
     champion_version : int or None
         The version that was champion when the run began; None when there was none.
+    scores : {"raw", "served"}
+        Whether candidate and champion are compared by what they say, or by what their callers would have got.
     """
 
     model: str
@@ -48,6 +52,7 @@ class Expected:
     snapshot_hash: str
     test_rows: int
     champion_version: int | None
+    scores: Scores = "raw"
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,7 @@ def _probes(report: Report) -> Reason:
 
 
 def _baseline(report: Report, policy: Gate) -> Iterator[Reason]:
-    yield from _better("baseline", report.paired_baseline, policy, policy.baseline_margin)
+    yield from _better("baseline", report.paired_baseline, policy, policy.baseline_margin, "On the same rows")
 
 
 def _champion(report: Report, policy: Gate, expected: Expected) -> Iterator[Reason]:
@@ -164,10 +169,34 @@ def _champion(report: Report, policy: Gate, expected: Expected) -> Iterator[Reas
     yield rows
     if not rows.passed:
         return
+    yield _champion_scores(report, expected)
+    served = None if report.as_served is None else report.as_served.paired
+    paired = report.paired_champion if expected.scores == "raw" else served
+    where = "On the same rows" if expected.scores == "raw" else "On the same rows, as served,"
     if policy.policy == "better":
-        yield from _better("champion", report.paired_champion, policy, policy.margin)
+        yield from _better("champion", paired, policy, policy.margin, where)
     else:
-        yield from _not_worse("champion", report.paired_champion, policy)
+        yield from _not_worse("champion", paired, policy, where)
+
+
+def _champion_scores(report: Report, expected: Expected) -> Reason:
+    """Which scores the two are compared by, and what the other ones say."""
+    code, served = "champion_scores", report.as_served
+    if expected.scores == "raw":
+        return checked(code, True, "The two are compared by raw scores, which is what is served: nothing recalibrates.")
+    if served is None:
+        return checked(code, False, "The report does not compare candidate and champion by the scores that are served.")
+    how, raw = served.recalibrated, report.paired_champion
+    until = how.learned_until
+    before = "nothing learned before" if until is None else f"what was learned up to {instant_text(until)}"
+    beside = "" if raw is None else f" By raw scores the difference in {raw.metric} is {raw.difference:+.4g}."
+    return checked(
+        code,
+        True,
+        "The two are compared by the scores that callers would have got: each recalibrated over "
+        f"{number_of(how.windows, 'window')}, from {before}, with labels "
+        f"{number_of(how.windows_late, 'window')} late.{beside}",
+    )
 
 
 def _champion_rows(report: Report, policy: Gate) -> Reason:
@@ -189,22 +218,24 @@ def _champion_rows(report: Report, policy: Gate) -> Reason:
     )
 
 
-def _better(other: str, paired: PairedDifference | None, policy: Gate, margin: float) -> Iterator[Reason]:
+def _better(other: str, paired: PairedDifference | None, policy: Gate, margin: float, where: str) -> Iterator[Reason]:
     code, bound = f"better_than_{other}", _upper_bound(paired, policy)
     if paired is None or bound is None:
         yield _incomparable(code, other, paired, policy)
         return
     wanted = f"better by more than {margin:.4g}" if margin else "better at all"
-    yield from _held(code, other, paired, policy, bound=bound, limit=-margin, passed=bound < -margin, wanted=wanted)
+    passed, compared = bound < -margin, _compared(other, paired, bound, policy, where)
+    yield from _held(code, other, paired, policy, bound=bound, limit=-margin, passed=passed, compared=compared + wanted)
 
 
-def _not_worse(other: str, paired: PairedDifference | None, policy: Gate) -> Iterator[Reason]:
+def _not_worse(other: str, paired: PairedDifference | None, policy: Gate, where: str) -> Iterator[Reason]:
     code, bound, limit = f"not_worse_than_{other}", _upper_bound(paired, policy), policy.margin
     if paired is None or bound is None:
         yield _incomparable(code, other, paired, policy)
         return
     wanted = f"worse by at most {limit:.4g}" if limit else "not worse"
-    yield from _held(code, other, paired, policy, bound=bound, limit=limit, passed=bound <= limit, wanted=wanted)
+    passed, compared = bound <= limit, _compared(other, paired, bound, policy, where)
+    yield from _held(code, other, paired, policy, bound=bound, limit=limit, passed=passed, compared=compared + wanted)
 
 
 def _held(
@@ -216,10 +247,10 @@ def _held(
     bound: float,
     limit: float,
     passed: bool,
-    wanted: str,
+    compared: str,
 ) -> Iterator[Reason]:
     """The difference's bound against its limit; where it fails by a single row, that is the reason."""
-    sentence = f"{_compared(other, paired, bound, policy)}; required is {wanted}."
+    sentence = f"{compared}."
     parts = paired.parts
     if passed:
         yield checked(code, True, sentence, bound, limit)
@@ -250,11 +281,11 @@ def _enough(parts: Parts | None) -> bool:
     return parts is not None and parts.counted >= FEWEST_OF_A_CLASS
 
 
-def _compared(other: str, paired: PairedDifference, bound: float, policy: Gate) -> str:
+def _compared(other: str, paired: PairedDifference, bound: float, policy: Gate, where: str) -> str:
     how = f"{-bound:.4g} better" if bound < 0 else f"{bound:.4g} worse" if bound > 0 else "equal"
     return (
-        f"On the same rows the candidate's {policy.metric} less the {other}'s is {paired.difference:+.4g}, "
-        f"and with {100 * policy.confidence:.6g}% confidence it is at the worst {how}"
+        f"{where} the candidate's {policy.metric} less the {other}'s is {paired.difference:+.4g}, "
+        f"and with {100 * policy.confidence:.6g}% confidence it is at the worst {how}; required is "
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from everloop.evaluation.exceptions import ReportError
 from everloop.json_text import read_json
-from everloop.typed_json import DocumentRefusedError, as_json, read_as
+from everloop.typed_json import ADDED, DocumentRefusedError, as_json, read_as
 
 
 @dataclass(frozen=True)
@@ -181,8 +181,51 @@ class DayQuality:
 
 
 @dataclass(frozen=True)
+class Recalibrated:
+    """How scores were recalibrated through the compared rows, as they would have been served.
+
+    Attributes
+    ----------
+    windows : int
+        Monitoring windows that the rows are of.
+    windows_late : int
+        Windows that pass before a window's labels count as known.
+    learned_windows : int
+        Labelled windows that were learned from before the first of these rows; both models go on from there.
+    learned_until : datetime or None
+        The end of the last of them; None where nothing was learned.
+    window_end, window_sha256 : datetime or None, str or None
+        The monitoring window whose record says it, and that record's hash.
+    """
+
+    windows: int
+    windows_late: int
+    learned_windows: int
+    learned_until: datetime | None
+    window_end: datetime | None
+    window_sha256: str | None
+
+
+@dataclass(frozen=True)
+class AsServed:
+    """Candidate and champion on ``champion_rows`` by the scores that callers would have got.
+
+    Attributes
+    ----------
+    candidate, champion : dict of str to MetricValue
+    paired : PairedDifference
+        In the gate's metric.
+    """
+
+    candidate: dict[str, MetricValue]
+    champion: dict[str, MetricValue]
+    paired: PairedDifference
+    recalibrated: Recalibrated
+
+
+@dataclass(frozen=True)
 class Report:
-    """An evaluation.
+    """An evaluation. All scores are raw, what a model says by itself, but those of ``as_served``.
 
     Attributes
     ----------
@@ -199,6 +242,8 @@ class Report:
         rows the two are compared on. None where there is no champion.
     champion_learned_until : datetime or None
         The newest row that the champion learned from, ISO 8601.
+    as_served : AsServed or None
+        None where nothing is recalibrated, there is no champion, or no row to compare on.
     classes : ClassCounts or None
         None for a regression.
     paired_baseline, paired_champion : PairedDifference or None
@@ -233,6 +278,7 @@ class Report:
     code_sha256: str
     champion_rows: int | None = None
     champion_learned_until: datetime | None = None
+    as_served: AsServed | None = field(default=None, metadata=ADDED)
     files: dict[str, str] = field(default_factory=dict)
     quality_over_days: tuple[DayQuality, ...] = ()
 
@@ -268,16 +314,16 @@ def _unpaired(document: object) -> object:
     """The document with its two differences as the record has them; an undefined one is null, and no number here."""
     if not isinstance(document, dict) or not isinstance(document.get("paired"), dict):
         return document
-    paired = document["paired"]
-    known = {
-        f"paired_{other}": {**found, "difference": math.nan} if _is_undefined(found) else found
-        for other, found in paired.items()
-    }
+    known = {f"paired_{other}": _defined(found) for other, found in document["paired"].items()}
+    served = document.get("as_served")
+    if isinstance(served, dict) and "paired" in served:
+        known["as_served"] = {**served, "paired": _defined(served["paired"])}
     return {**{name: value for name, value in document.items() if name != "paired"}, **known}
 
 
-def _is_undefined(found: object) -> bool:
-    return isinstance(found, dict) and "difference" in found and found["difference"] is None
+def _defined(found: object) -> object:
+    undefined = isinstance(found, dict) and "difference" in found and found["difference"] is None
+    return {**found, "difference": math.nan} if isinstance(found, dict) and undefined else found
 
 
 def _finite(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 from everloop.documents.calibration import LearnedCalibration
@@ -18,11 +18,12 @@ from everloop.monitoring.reference import Reference
 from everloop.numbers_of import number_of
 from everloop.reasons import Reason
 from everloop.recalibration.calibration import Calibration, Kind, calibration_name, identity
+from everloop.recalibration.daily import Terms, calibration_for, continued
+from everloop.recalibration.declared import LONGEST_DELAY
 from everloop.recalibration.exceptions import RecalibrationError
 from everloop.recalibration.learner import calibration as served_by
-from everloop.recalibration.learner import learn, start, succeed
-from everloop.recalibration.noise import spread_of
-from everloop.recalibration.state import LONGEST_DELAY, Limits, State
+from everloop.recalibration.learner import learn
+from everloop.recalibration.state import State
 from everloop.recalibration.sums import LogOddsSums, Scale, Sums, ValueSums
 from everloop.recalibration.worth import largest_move, losses
 
@@ -108,7 +109,7 @@ def recalibrate(
             f"labels come {delay} windows after their answers, and recalibration waits for {LONGEST_DELAY} at most",
         )
         return _document(sums, None, learned.losses, None, standing, "none", reason)
-    state = _state(kind, delay, allowed, known, learned.state)
+    state = continued(learned.state, Terms(kind, delay, allowed.max_shift, allowed.minimum_rows), known)
     number = windows.labelled_end.toordinal() // _days(windows)
     told = learned.losses
     if state.window is None or number > state.window:
@@ -167,27 +168,13 @@ def _told(told: LossesDocument, state: State, number: int, sums: Sums) -> Losses
     """The losses with the window's, by the calibration that was made for it from those before."""
     if not sums.rows:
         return told
-    made = [forecast for forecast in state.forecasts if forecast.window <= number]
-    before = served_by(replace(state, forecasts=(made[-1],))) if made else identity(state.kind)
-    raw, calibrated = losses(before, sums)
+    raw, calibrated = losses(calibration_for(state, number), sums)
     return {
         "windows": told["windows"] + 1,
         "rows": told["rows"] + sums.rows,
         "raw": told["raw"] + raw,
         "calibrated": told["calibrated"] + calibrated,
     }
-
-
-def _state(kind: Kind, delay: int, allowed: Recalibration, sums: Sums, before: State | None) -> State:
-    """What was known before, under what is declared now."""
-    unit, center = 1.0, 0.0
-    if isinstance(sums, ValueSums):
-        center = sums.center
-        unit = before.spread if before is not None and before.labelled else spread_of(sums) if sums.rows else 1.0
-    limits = Limits(allowed.max_shift * unit)
-    if before is None or before.kind != kind:
-        return start(kind, delay, limits, center=center)
-    return succeed(before, delay, limits)
 
 
 def _delay(windows: Windows) -> int:

@@ -19,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from everloop.recalibration.calibration import Calibration, Kind, Part, identity
+from everloop.recalibration.declared import LONGEST_DELAY
 from everloop.recalibration.exceptions import StateFormatError, SumsDifferError, WindowOutOfOrderError
 from everloop.recalibration.fit import PRIOR, Posterior, learned
 from everloop.recalibration.losses import mean_losses
@@ -27,7 +28,6 @@ from everloop.recalibration.noise import noise_after, noise_of, spread_of
 from everloop.recalibration.state import (
     FORECAST_DIGITS,
     HALF_LIVES,
-    LONGEST_DELAY,
     SHRINKAGES,
     Forecast,
     Limits,

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 
 from everloop.recalibration.calibration import SIGNIFICANT_DIGITS, Kind
+from everloop.recalibration.declared import LONGEST_DELAY
 from everloop.recalibration.exceptions import StateFormatError
 from everloop.recalibration.fit import Posterior
 from everloop.recalibration.sums import BIN_WIDTH
@@ -26,9 +27,6 @@ HALF_LIVES = (1.5, 3.0, 6.0, 12.0, 25.0, 50.0, math.inf)
 
 SHRINKAGES = (1.0, 0.5)
 """What is left of a line's distance from leaving the score alone."""
-
-LONGEST_DELAY = 31
-"""Windows that labels may be late. Each keeps its forecast until it is labelled."""
 
 FORECAST_DIGITS = 7
 

@@ -58,6 +58,10 @@ class Windows:
         """The windows that ended after ``instant``, oldest first, read page by page as they are asked for."""
         return self._ledger.all(Window, keys.WINDOWS, partition=self._partition, after=keys.window(instant))
 
+    def newest_first(self) -> Iterator[Window]:
+        """All windows, newest first, read page by page as they are asked for."""
+        return self._ledger.all(Window, keys.WINDOWS, partition=self._partition, newest_first=True)
+
     def latest(self, count: int) -> list[Window]:
         """The ``count`` latest windows, newest first."""
         newest = self._ledger.all(Window, keys.WINDOWS, partition=self._partition, newest_first=True, limit=count)

@@ -33,6 +33,7 @@ from everloop.limits import LARGEST_DOCUMENT_BYTES
 from everloop.manifest import REFIT
 from everloop.model_file.schema import ModelDeclaration
 from everloop.objects import ObjectTooLargeError, read_object
+from everloop.recalibration.declared import judged_scores
 from everloop.registry.causes import readable_cause
 from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
@@ -161,6 +162,7 @@ def _judge_candidate(event: CandidateEvent, using: Services) -> GateState:
         snapshot_hash=snapshot["snapshot_hash"],
         test_rows=snapshot["rows"]["test"],
         champion_version=None if champion is None else champion["version"],
+        scores=judged_scores(using.declaration),
     )
     verdict = decide(report, using.declaration.gate, expected)
     metrics = {name: found.value for name, found in report.candidate.items() if found.value is not None}

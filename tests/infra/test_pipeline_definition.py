@@ -15,6 +15,7 @@ from everloop.exceptions import EverloopError, TerminalError, TransientError
 from everloop.infra.function_catalogue import functions_of
 from everloop.infra.packaging.files import write_tar_gz
 from everloop.infra.pipeline_definition import EDGES, TRANSIENT_RETRY, domain_modules, pipeline_definition
+from everloop.model_file import ModelDeclaration
 from tests.helpers.declarations import binary_document, declare
 
 DECLARATION = declare(binary_document())
@@ -300,9 +301,19 @@ def test_placeholders_are_the_ones_the_construct_fills_in() -> None:
         "Region",
         "RunsUri",
         "SourceUri",
+        "Table",
         "TrainRole",
     }
     assert found == functions | others
+
+
+def test_an_evaluation_by_raw_scores_asks_the_registry_for_nothing() -> None:
+    document = DECLARATION.model_dump(mode="json") | {"recalibration": "none"}
+    definition = pipeline_definition(ModelDeclaration.model_validate(document))
+    arguments = definition["States"]["Evaluate"]["Parameters"]["AppSpecification"]["ContainerArguments.$"]
+    assert "--registry" not in arguments
+    recalibrated = DEFINITION["States"]["Evaluate"]["Parameters"]["AppSpecification"]["ContainerArguments.$"]
+    assert "'--registry', '${Table}'" in recalibrated
 
 
 def test_the_evaluation_starts_from_the_archive(tmp_path: Path) -> None:

@@ -126,9 +126,9 @@ def test_what_the_public_functions_may_do(assembly: Assembly, role: str, actions
 @pytest.mark.parametrize(("stack", "model"), [(MODEL_STACK, "late_train"), (SECOND_STACK, "delay_minutes")])
 def test_the_registry_is_open_to_a_model_in_its_own_partition_alone(assembly: Assembly, stack: str, model: str) -> None:
     found = [s for _, s in statements(assembly, stack) if "dynamodb:" in json.dumps(s["Action"])]
-    # Registry three; monitor and snapshot two each; run, register, rollout, starter one each. With probes, their
-    # function two, and the monitor one more.
-    assert len(found) == (14 if stack == SECOND_STACK else 11)
+    # Registry three; monitor and snapshot two each; run, register, rollout, starter and the evaluation one each. With
+    # probes, their function two, and the monitor one more.
+    assert len(found) == (15 if stack == SECOND_STACK else 12)
     for statement in found:
         ((keys, (partition,)),) = statement["Condition"]["ForAllValues:StringEquals"].items()
         assert list(statement["Condition"]) == ["ForAllValues:StringEquals"]
@@ -145,6 +145,15 @@ def test_the_registry_is_open_to_a_model_in_its_own_partition_alone(assembly: As
         # An index leads to the versions of every model.
         assert len(listed(statement["Resource"])) == 1
         assert "/index/" not in json.dumps(statement["Resource"])
+
+
+def test_the_evaluation_reads_what_the_monitor_recorded_and_nothing_else_of_the_registry(assembly: Assembly) -> None:
+    """The one job that may: it compares scores as they are served."""
+    jobs = [(name, s) for name, s in statements(assembly) if "Jobs" in name and "dynamodb:" in json.dumps(s["Action"])]
+    ((name, statement),) = jobs
+    assert "JobsEvaluate" in name
+    assert listed(statement["Action"]) == ["dynamodb:Query"]
+    assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["WINDOWS#late_train"]}}
 
 
 def writers(assembly: Assembly, partition: str) -> set[str]:

@@ -17,13 +17,14 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from everloop.cli.replay import evidence, summary
 from everloop.cli.replay.memory import own_peak_mb
-from everloop.instants import format_instant, instant_text
+from everloop.instants import format_instant, instant_text, parse_instant
 from everloop.monitoring.counting import count
 from everloop.monitoring.detectors.stability import comparable
 from everloop.monitoring.divergence import FEWEST_EXPECTED, sampling_p_value
 from everloop.monitoring.profile import BinCounts
 from everloop.monitoring.reference import SCORE, FeatureReference, Reference
 from everloop.recalibration.calibration import Calibration
+from everloop.registry.evidence import record_sha256
 from everloop.registry.states import State
 from everloop.registry.trace import trace, verify_audit
 from tests.loop.models import ROOT
@@ -291,6 +292,34 @@ def test_a_champion_was_compared_on_what_it_had_not_learned_from(loop: Loop) -> 
     report = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     assert pd.Timestamp(report["champion_learned_until"]) == pd.Timestamp(first.origin.learned_until)
     assert 0 < report["champion_rows"] <= report["rows"]
+
+
+def test_a_champion_was_compared_as_it_was_served(loop: Loop) -> None:
+    """By recalibrated scores, from the state that the monitor had recorded before the first compared day."""
+    second = loop.store.versions.get(2)
+    s3, bucket = loop.account.client("s3"), loop.account.platform.artifact_bucket
+    report = json.loads(s3.get_object(Bucket=bucket, Key=second.artifact_prefix + "report.json")["Body"].read())
+    served, how = report["as_served"], report["as_served"]["recalibrated"]
+    learned_until = parse_instant(report["champion_learned_until"])
+    later = {d["day"]: d["rows"] for d in report["quality_over_days"] if d["day"] > f"{learned_until:%Y-%m-%d}"}
+    # The day that the champion learned some of counts where rows of it are left to compare on.
+    whole = sum(later.values()) == report["champion_rows"]
+    first_day = parse_instant(f"{min(later) if whole else f'{learned_until:%Y-%m-%d}'}T00:00:00Z")
+    known = [
+        w
+        for w in loop.store.windows.newest_first()
+        if w.record.recalibration and w.record.recalibration["state"] and w.record.labelled_end <= first_day
+    ]
+    assert how["window_end"] == (instant_text(known[0].end) if known else None)
+    assert how["window_sha256"] == (record_sha256(known[0]) if known else None)
+    assert served["champion"] != report["champion"]
+    judged = {r["code"]: r for r in second.gate["reasons"]}
+    assert f"{report['paired']['champion']['difference']:+.4g}" in judged["champion_scores"]["sentence"]
+    told = next(r for code, r in judged.items() if code.endswith("_than_champion"))
+    assert (
+        f", as served, the candidate's log_loss less the champion's is {served['paired']['difference']:+.4g}"
+        in (told["sentence"])
+    )
 
 
 def test_a_version_awaits_its_own_labels_until_a_window_holds_some(loop: Loop, windows: pd.DataFrame) -> None:

@@ -17,6 +17,8 @@ import pandas as pd
 
 from everloop.infra.pipeline_jobs import evaluation_job, refit_check_job
 from everloop.model_file import ModelDeclaration
+from everloop.training.channels import Split
+from tests.fakes.registry_table import TABLE
 from tests.helpers.declarations import binary_document, declare, regression_document
 
 ROOT = Path(__file__).parents[2]
@@ -172,7 +174,8 @@ class Jobs:
         known = {f"$.run.result.{field}": value for field, value in run.items()}
         known["$.snapshot.result.snapshot_hash"] = "abc"
         specification = asked["AppSpecification"]
-        words = re.findall(r"'([^']*)'|(\$[\w.]+)", specification["ContainerArguments.$"])
+        written = specification["ContainerArguments.$"].replace("${Table}", TABLE)
+        words = re.findall(r"'([^']*)'|(\$[\w.]+)", written)
         arguments = [text if text else known[path] for text, path in words]
         command = [self._inside(name, word) for word in [*specification["ContainerEntrypoint"], *arguments]]
         (output,) = asked["ProcessingOutputConfig"]["Outputs"]
@@ -212,3 +215,11 @@ class Jobs:
             timeout=300,
             check=False,
         )
+
+
+def split_of(frame: pd.DataFrame) -> Split:
+    """Labelled rows as a job reads them."""
+    times = frame["time"].to_numpy().astype("datetime64[ms]")
+    first, last = (f"{np.datetime_as_string(t, unit='ms')}Z" for t in (times.min(), times.max()))
+    features = frame[["distance", "wind", "line", "operator"]]
+    return Split(features, frame["label"].to_numpy(), times, first, last)

@@ -6,7 +6,10 @@ import hashlib
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +26,16 @@ from everloop.evaluation.report import Report
 from everloop.instants import parse_instant
 from everloop.manifest import Manifest, file_entries
 from everloop.model_file import ModelDeclaration
+from everloop.monitoring.profile_query import windows_at
+from everloop.monitoring.recalibrating import Standing, learned_before, recalibrate
+from everloop.recalibration.sums import LogOddsSums
+from everloop.registry import RegistryStore
+from everloop.registry.evidence import record_sha256
+from everloop.registry.records import Window
 from everloop.serving.contract import ServingContract
 from everloop.serving.scorer import Scorer
+from tests.fakes.registry_table import TABLE, create_table
+from tests.helpers.window_records import window_record
 from tests.training.scenes import CLASSIFIER, REGRESSOR, Jobs, classification, regression, rows, write_parts
 
 pytestmark = pytest.mark.xdist_group("jobs")
@@ -49,7 +60,11 @@ def s3_url() -> Iterator[str]:
     server = ThreadedMotoServer(port=0)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    url = f"http://{host}:{port}"
+    create_table(boto3.client("dynamodb", endpoint_url=url, **KEYS))
+    yield url
+    # All of moto's servers in a process have one store.
+    urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST")).close()
     server.stop()
 
 
@@ -127,8 +142,47 @@ def test_the_champion_is_scored_on_the_same_rows(trained: tuple[Jobs, Path], s3_
     assert report.champion_version == 7
     assert report.champion == report.candidate
     assert (report.paired_champion.difference, report.paired_champion.high) == (0, 0)
-    verdict = decide(report, jobs.declaration.gate, Expected("late_train", "train-0123", "abc", 1000, 7))
-    assert [r.code for r in verdict.reasons if not r.passed] == ["better_than_champion"]
+    expected = Expected("late_train", "train-0123", "abc", 1000, 7)
+    for scores in ("raw", "served"):
+        verdict = decide(report, jobs.declaration.gate, replace(expected, scores=scores))
+        assert [r.code for r in verdict.reasons if not r.passed] == ["better_than_champion"]
+    # AND as served both are recalibrated alike, from nothing on
+    assert report.as_served.champion == report.as_served.candidate != report.champion
+    assert (report.as_served.paired.difference, report.as_served.recalibrated.learned_until) == (0, None)
+
+
+def test_both_are_recalibrated_from_what_the_monitor_had_learned(trained: tuple[Jobs, Path], s3_url: str) -> None:
+    """GIVEN windows on record that say the scores are far too low, which they are not, THEN both begin so."""
+    jobs, model = trained
+    uri = store_champion(boto3.client("s3", endpoint_url=s3_url, **KEYS), model)
+    store = RegistryStore(boto3.client("dynamodb", endpoint_url=s3_url, **KEYS), TABLE, "late_train")
+    for window in learned_windows():
+        store.windows.put(window)
+    jobs.environment = aws(s3_url)
+    process, output = jobs.evaluate(model, champion=uri, name="with-windows")
+    assert process.returncode == 0, process.stdout + process.stderr
+    report = Report.from_json((output / "report.json").read_bytes())
+    how = report.as_served.recalibrated
+    # The test rows begin on 1 February, and the labels of 31 January were there with the window of the 2nd.
+    assert (how.windows, how.learned_windows, how.learned_until) == (10, 8, parse_instant("2013-02-01T00:00:00Z"))
+    used = store.windows.find(how.window_end)
+    assert record_sha256(used) == how.window_sha256
+    assert report.as_served.champion["log_loss"].value > report.champion["log_loss"].value
+    assert report.as_served.paired.difference == 0
+
+
+def learned_windows() -> Iterator[Window]:
+    """Days up to 5 February, from which on outcomes are there for far more rows than the scores say."""
+    declaration, records = classification(), []
+    rng = np.random.default_rng(1)
+    for day in range(13):
+        windows = windows_at(declaration, datetime(2013, 1, 26, 6, tzinfo=UTC) + timedelta(days=day))
+        learned = learned_before(records, version=7, windows=windows)
+        sums = LogOddsSums.of_rows(rng.uniform(0.05, 0.3, 300), (rng.random(300) < 0.8).astype(float))
+        found = recalibrate(declaration, windows, sums, learned, Standing())
+        times = {name: getattr(windows, name) for name in ("start", "end", "labelled_start", "labelled_end")}
+        records.append(replace(window_record(), version=7, recalibration=found, **times))
+        yield Window("late_train", windows.end, records[-1].to_document())
 
 
 @pytest.mark.parametrize(

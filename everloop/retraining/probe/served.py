@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from everloop.recalibration.calibration import Kind
+from everloop.recalibration.declared import LONGEST_DELAY
 from everloop.recalibration.learner import calibration, learn, start
-from everloop.recalibration.state import LONGEST_DELAY, Limits, State
+from everloop.recalibration.state import Limits, State
 from everloop.recalibration.sums import LogOddsSums, Sums, ValueSums
 
 SPREADS = 4.0

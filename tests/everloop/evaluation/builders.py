@@ -11,7 +11,7 @@ from everloop.evaluation.gate import Expected
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.refit import Expected as ExpectedRefit
 from everloop.evaluation.refit_report import RefitReport
-from everloop.evaluation.report import Latency, MetricValue, ParityFacts, ProbeFacts, Report
+from everloop.evaluation.report import AsServed, Latency, MetricValue, ParityFacts, ProbeFacts, Recalibrated, Report
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
 from everloop.instants import parse_instant
 from everloop.model_file.schema import Gate
@@ -61,6 +61,19 @@ def report_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray | 
         files={"model.onnx": "0" * 64},
     )
     return replace(report, **changes)
+
+
+def as_served_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray) -> AsServed:
+    """The comparison with the champion by scores as they would have been served."""
+    ours, theirs = estimate("log_loss", labels, candidate), estimate("log_loss", labels, champion)
+    return AsServed(
+        candidate={"log_loss": metric_value(ours, DAYS)},
+        champion={"log_loss": metric_value(theirs, DAYS)},
+        paired=paired_difference(ours, theirs, DAYS),
+        recalibrated=Recalibrated(
+            20, 1, 30, parse_instant("2012-12-31T00:00:00Z"), parse_instant("2013-01-01T00:00:00Z"), "a" * 64
+        ),
+    )
 
 
 REFIT_EXPECTED = ExpectedRefit(

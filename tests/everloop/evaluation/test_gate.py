@@ -18,7 +18,7 @@ from everloop.evaluation.metrics import estimate
 from everloop.evaluation.report import ClassCounts, PairedDifference, ParityFacts, ProbeFacts, Report
 from everloop.evaluation.significance import metric_value, paired_difference
 from everloop.reasons import Reason
-from tests.everloop.evaluation.builders import EXPECTED, labels_and_truth, policy, report_of
+from tests.everloop.evaluation.builders import EXPECTED, as_served_of, labels_and_truth, policy, report_of
 
 LABELS, TRUTH = labels_and_truth(1)
 BLURRED = 0.5 * TRUTH + 0.5 * LABELS.mean()
@@ -44,9 +44,58 @@ def test_a_better_candidate_passes_every_check() -> None:
         "rows_of_each_class",
         "better_than_baseline",
         "champion_rows",
+        "champion_scores",
         "better_than_champion",
     }
     assert all(r.sentence.endswith(".") for r in verdict.reasons)
+
+
+class TestScoresAsTheyAreServed:
+    """GIVEN models that are recalibrated, THEN the champion is compared as its callers get its scores."""
+
+    SERVED = replace(EXPECTED, scores="served")
+
+    def report(self, raw: tuple[np.ndarray, np.ndarray], served: tuple[np.ndarray, np.ndarray]) -> Report:
+        return replace(report_of(LABELS, *raw), as_served=as_served_of(LABELS, *served))
+
+    def test_a_candidate_that_recalibration_makes_superfluous_is_refused(self) -> None:
+        """GIVEN a champion whose level alone is off, which recalibration puts right."""
+        found = self.report((TRUTH, BLURRED), (BLURRED, TRUTH))
+        assert decide(found, policy(), EXPECTED).passed
+        verdict = decide(found, policy(), self.SERVED)
+        assert [r.code for r in verdict.reasons if not r.passed] == ["better_than_champion"]
+
+    def test_a_candidate_that_is_better_only_as_served_passes(self) -> None:
+        found = self.report((TRUTH, TRUTH), (TRUTH, BLURRED))
+        assert not decide(found, policy(), EXPECTED).passed
+        assert decide(found, policy(), self.SERVED).passed
+
+    @pytest.mark.parametrize("of", ["better", "not_worse"])
+    def test_the_reasons_say_which_scores_were_judged_and_what_the_raw_ones_say(self, of: str) -> None:
+        found = self.report((TRUTH, BLURRED), (BLURRED, TRUTH))
+        raw = found.paired_champion
+        assert raw is not None
+        told = reason(found, "champion_scores", self.SERVED).sentence
+        assert told == (
+            "The two are compared by the scores that callers would have got: each recalibrated over 20 windows, from "
+            "what was learned up to 2012-12-31T00:00:00Z, with labels 1 window late. By raw scores the difference in "
+            f"log_loss is {raw.difference:+.4g}."
+        )
+        verdict = reason(found, f"{of}_than_champion", self.SERVED, policy=of)
+        assert verdict.sentence.startswith("On the same rows, as served, the candidate's log_loss less the champion's")
+        assert reason(found, f"{of}_than_champion", policy=of).sentence.startswith("On the same rows the candidate's")
+        assert "raw scores, which is what is served" in reason(found, "champion_scores").sentence
+        assert reason(found, "better_than_baseline", self.SERVED).sentence.startswith("On the same rows the candidate")
+
+    def test_a_report_that_does_not_say_it_is_refused(self) -> None:
+        verdict = decide(report_of(LABELS, TRUTH, BLURRED), policy(), self.SERVED)
+        failed = {r.code: r.sentence for r in verdict.reasons if not r.passed}
+        assert set(failed) == {"champion_scores", "better_than_champion"}
+        assert "no comparison with the champion" in failed["better_than_champion"]
+
+    def test_without_a_champion_nothing_is_compared(self) -> None:
+        expected = replace(self.SERVED, champion_version=None)
+        assert decide(report_of(LABELS, TRUTH, None), policy(), expected).passed
 
 
 def test_the_first_candidate_has_only_the_baseline_to_beat() -> None:

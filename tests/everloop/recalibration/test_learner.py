@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everloop.recalibration.calibration import LONGEST_TEXT, Calibration, Kind, identity
+from everloop.recalibration.declared import LONGEST_DELAY
 from everloop.recalibration.exceptions import StateFormatError, SumsDifferError, WindowOutOfOrderError
 from everloop.recalibration.learner import FULL_ROWS, LEAVE_FLOOR, calibration, learn, start, succeed
 from everloop.recalibration.mixture import leave_weight
-from everloop.recalibration.state import LONGEST_DELAY, Limits, State
+from everloop.recalibration.state import Limits, State
 from everloop.recalibration.sums import LogOddsSums, Sums, ValueSums
 
 BOUND = math.log(1 / LEAVE_FLOOR)

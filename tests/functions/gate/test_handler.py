@@ -11,7 +11,7 @@ from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.refit_report import ScoreDifference
 from everloop.functions.gate.handler import Services, act
 from everloop.instants import parse_instant
-from tests.everloop.evaluation.builders import labels_and_truth, refit_report_of, report_of
+from tests.everloop.evaluation.builders import as_served_of, labels_and_truth, refit_report_of, report_of
 from tests.fakes.object_store import FakeS3
 from tests.helpers.declarations import binary_document, declare
 
@@ -37,7 +37,8 @@ def services(text: str | None) -> Services:
 
 
 def report_text(champion: Any = 0.5 * TRUTH + 0.2, **changes: Any) -> str:
-    return report_of(LABELS, TRUTH, champion, model="late_train", **changes).to_json()
+    served = None if champion is None else as_served_of(LABELS, TRUTH, champion)
+    return report_of(LABELS, TRUTH, champion, model="late_train", as_served=served, **changes).to_json()
 
 
 def test_a_good_candidate_passes_with_its_metrics() -> None:
@@ -64,6 +65,18 @@ def test_the_champion_again_fails_with_the_reason_first() -> None:
     assert answer["verdict"] == "fail"
     first = answer["reasons"][0]
     assert (first["code"], first["passed"]) == ("better_than_champion", False)
+
+
+@pytest.mark.parametrize(("recalibration", "verdict"), [({}, "fail"), ("none", "pass")])
+def test_the_declaration_says_which_scores_the_champion_is_judged_by(recalibration: Any, verdict: str) -> None:
+    """GIVEN a candidate that is better by raw scores, and no better once both are recalibrated."""
+    served = as_served_of(LABELS, TRUTH, TRUTH)
+    text = report_of(LABELS, TRUTH, 0.5 * TRUTH + 0.2, model="late_train", as_served=served).to_json()
+    using = Services(services(text).s3, declare(binary_document(gate=GATE) | {"recalibration": recalibration}))
+    answer = act(event(), using)
+    assert answer["verdict"] == verdict
+    (told,) = [r["sentence"] for r in answer["reasons"] if r["code"] == "champion_scores"]
+    assert ("callers would have got" in told) == (recalibration == {})
 
 
 def test_the_first_candidate_is_held_against_the_baseline_alone() -> None:

@@ -169,7 +169,7 @@ class _Loop:
         standing = None if champion is None else champion.version
         opened = Run(self.declaration.model, run_id, "train", at, at, trigger=trigger, champion_version=standing)
         self.progress(f"{format_instant(at)} trains: {trigger['reason']}")
-        made = carry_out(self.declaration, self.rows, self.jobs, opened, champion, version)
+        made = carry_out(self.declaration, self.rows, self.jobs, opened, champion, version, self.windows)
         self.runs.append(made.run)
         if made.run.version is not None:
             self.registered[version] = at

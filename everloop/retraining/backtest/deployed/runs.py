@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from everloop.dataset.exceptions import ContractViolationError, SplitError
 from everloop.dataset.snapshot import SnapshotParts
+from everloop.documents.window import WindowRecord
 from everloop.evaluation import gate, refit
+from everloop.recalibration.declared import judged_scores
 from everloop.registry.records import Run
 from everloop.retraining.backtest.deployed.rows import LoopRows
 from everloop.retraining.backtest.deployed.training import Evaluated, Jobs, Model, Serving, TrainingFailedError
@@ -33,7 +36,13 @@ class Made:
 
 
 def carry_out(
-    declaration: ModelDeclaration, rows: LoopRows, jobs: Jobs, run: Run, champion: Serving | None, version: int
+    declaration: ModelDeclaration,
+    rows: LoopRows,
+    jobs: Jobs,
+    run: Run,
+    champion: Serving | None,
+    version: int,
+    windows: Sequence[WindowRecord],
 ) -> Made:
     """Carry a run out that has been opened.
 
@@ -41,13 +50,15 @@ def carry_out(
     ----------
     version : int
         The number that its candidate is registered by.
+    windows : sequence of WindowRecord
+        Those recorded so far, oldest first.
     """
     try:
         parts = rows.snapshot(declaration, run.as_of)
     except (ContractViolationError, SplitError) as error:
         return Made(_failed(run, f"{type(error).__name__}: {error}", trained=False))
     try:
-        candidate = jobs.evaluated(parts, run.run_id, champion)
+        candidate = jobs.evaluated(parts, run.run_id, champion, windows)
     except TrainingFailedError as error:
         return Made(_failed(run, str(error), trained=True))
     snapshot = parts.snapshot
@@ -57,6 +68,7 @@ def carry_out(
         snapshot.snapshot_hash,
         snapshot.rows["test"],
         None if champion is None else champion.version,
+        judged_scores(declaration),
     )
     verdict = gate.decide(candidate.report, declaration.gate, expected)
     told = verdict.as_dict()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from everloop.dataset.snapshot import SnapshotParts
+from everloop.documents.window import WindowRecord
 from everloop.evaluation.refit_report import RefitReport
 from everloop.evaluation.report import Report
 from everloop.exceptions import TerminalError
@@ -68,8 +69,13 @@ class Refitted:
 class Jobs(Protocol):
     """Trains and evaluates. Each raises :class:`TrainingFailedError` when a job fails."""
 
-    def evaluated(self, parts: SnapshotParts, run_id: str, champion: Serving | None) -> Evaluated:
-        """Train on a snapshot's training part, and evaluate beside the champion on its test part."""
+    def evaluated(
+        self, parts: SnapshotParts, run_id: str, champion: Serving | None, windows: Sequence[WindowRecord]
+    ) -> Evaluated:
+        """Train on a snapshot's training part, and evaluate beside the champion on its test part.
+
+        ``windows`` are those recorded so far, oldest first: what was learned of recalibration stands in them.
+        """
         ...
 
     def refitted(self, parts: SnapshotParts, run_id: str, candidate: Evaluated) -> Refitted:

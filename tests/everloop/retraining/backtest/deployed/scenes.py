@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from everloop.dataset.snapshot import SnapshotParts
+from everloop.documents.window import WindowRecord
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.refit_report import RefitReport, ScoreDifference
-from everloop.evaluation.report import Latency, ParityFacts, ProbeFacts, Report
+from everloop.evaluation.report import AsServed, Latency, ParityFacts, ProbeFacts, Recalibrated, Report
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
 from everloop.model_file import ModelDeclaration
 from everloop.monitoring.build import build_reference, complete_reference
@@ -74,8 +76,11 @@ class SaidJobs:
     strengths: list[float] = field(default_factory=lambda: [1.0])
     fails_at: int | None = None
     asked: list[tuple[str, int, int, int | None, str]] = field(default_factory=list)
+    windows_seen: list[int] = field(default_factory=list)
 
-    def evaluated(self, parts: SnapshotParts, run_id: str, champion: Serving | None) -> Evaluated:
+    def evaluated(
+        self, parts: SnapshotParts, run_id: str, champion: Serving | None, windows: Sequence[WindowRecord]
+    ) -> Evaluated:
         turn = len(self.asked)
         standing = (None, "") if champion is None else (champion.version, champion.calibration)
         self.asked.append((run_id, len(parts.train), len(parts.test), *standing))
@@ -91,6 +96,8 @@ class SaidJobs:
             place = self.rows.set_index("key").index.get_indexer(test["key"])
             beside = estimate("log_loss", label, champion.model.score(place))
         learned = parts.train["time"].max().to_pydatetime().replace(tzinfo=UTC)
+        self.windows_seen.append(len(windows))
+        paired = None if beside is None else paired_difference(ours, beside, days)
         report = Report(
             model=self.declaration.model,
             run_id=run_id,
@@ -106,7 +113,8 @@ class SaidJobs:
             champion_learned_until=None if beside is None else learned,
             classes=class_counts(label, days),
             paired_baseline=paired_difference(ours, rule, days),
-            paired_champion=None if beside is None else paired_difference(ours, beside, days),
+            paired_champion=paired,
+            as_served=None if paired is None else AsServed({}, {}, paired, Recalibrated(7, 1, 0, None, None, None)),
             parity=ParityFacts(len(test), 0.0, 0),
             probes=ProbeFacts(1, 1, 1, 1),
             latency_ms=Latency(1.0, 1.0),
