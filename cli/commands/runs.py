@@ -6,6 +6,7 @@ import click
 
 from everloop.cli.account import Account
 from everloop.cli.operations.runs import release_run, why_no_refit
+from everloop.cli.operations.status import kept_of
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output, minute
 
@@ -22,7 +23,8 @@ def list_(model: str, as_json: bool) -> None:
     """All runs of MODEL, newest first, and what became of each."""
     output, account = Output(as_json), Account()
     account.model(model)
-    found = account.registry(model).runs.all()
+    store = account.registry(model)
+    found = store.runs.all()
     output.document([run.to_json() for run in found])
     output.table(
         f"runs of {model}",
@@ -44,6 +46,11 @@ def list_(model: str, as_json: bool) -> None:
     causes = [(minute(r.ended_at), r.run_id, r.cause) for r in found if r.cause and r.ended_at]
     if causes:
         output.story("what ended them", causes)
+    asked = kept_of(store, account.now(), store.kept_requests.all())
+    if asked:
+        output.story(
+            "asked for while none could start", [(minute(k.request.kept_at), k.state, k.sentence) for k in asked]
+        )
     kept = [
         (minute(r.started_at), r.run_id, why_no_refit(r.refit)) for r in found if r.refit.get("serves") == "evaluated"
     ]

@@ -84,6 +84,7 @@ def _of_any(found: ModelStatus) -> list[list[Any]]:
     return [
         ["staging", f"version {registry.staging}" if registry.staging else "nothing"],
         ["active run", f"{active.run_id} since {minute(active.started_at)}" if active else "none"],
+        *(["asked for", kept.sentence] for kept in found.kept_requests if kept.state == "waiting"),
         ["alarms", ", ".join(found.alarms) or "none"],
         ["predictions", found.deployed.predictions_url],
         ["labels", found.deployed.labels_url],

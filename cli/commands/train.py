@@ -7,7 +7,7 @@ import sys
 import click
 
 from everloop.cli.account import Account
-from everloop.cli.operations.training import follow, start_training, verdict_of
+from everloop.cli.operations.training import KEPT, follow, start_training, verdict_of
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output
 
@@ -22,7 +22,9 @@ def train(model: str, reason: str, smoke: bool, detach: bool, as_json: bool) -> 
     """Start the training pipeline of MODEL, show its steps as they go, and end with the gate's verdict.
 
     A rollout that follows a passed gate goes on by itself: `everloop status MODEL` shows it. Exit status 0 when
-    the candidate passed, 3 when the gate refused it, 1 when the run failed.
+    the candidate passed, 3 when the gate refused it, 1 when the run failed, or when none could start. A request that
+    comes while another run is active, or the quota is used up, is kept: the monitor starts it with its first window
+    after that. `everloop status MODEL` shows what waits.
     """
     output, account = Output(as_json), Account()
     run_id = start_training(account, model, reason=reason, kind="smoke" if smoke else "train")
@@ -37,6 +39,9 @@ def train(model: str, reason: str, smoke: bool, detach: bool, as_json: bool) -> 
     for reason_given in verdict.reasons:
         mark = "passed" if reason_given.get("passed") else "FAILED"
         output.say(f"  {mark}  {reason_given['code']}: {reason_given['sentence']}")
+    if verdict.status == KEPT:
+        output.say(f"nothing could start, so the request is kept and the monitor answers it: {verdict.cause}")
+        sys.exit(1)
     if verdict.cause:
         output.say(f"run {run_id} failed: {verdict.cause}")
         sys.exit(1)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 from everloop.cli.account import Account, DeployedModel
 from everloop.documents.recalibration import RecalibrationDecision, RecalibrationDocument
 from everloop.names import ModelNames
+from everloop.registry.kept_requests import KeptRequest
+from everloop.registry.store import RegistryStore
 from everloop.registry.trace import Status, status
+from everloop.retraining.kept import Kept, what_became_of
 from everloop.typed_json import JsonObject
 
 
@@ -23,6 +28,8 @@ class ModelStatus:
         The champion's function version is not there: the model was removed, and deployed again.
     alarms : list of str
         The model's alarms that are in the state ALARM.
+    kept_requests : list of Kept
+        What became of the requests to train that came while nothing could start, newest first.
     """
 
     registry: Status
@@ -30,12 +37,14 @@ class ModelStatus:
     code_waits: bool
     champion_gone: bool
     alarms: list[str]
+    kept_requests: list[Kept] = field(default_factory=list)
 
     def to_json(self) -> JsonObject:
         """The status as JSON values."""
         extra = {"deployed": asdict(self.deployed), "code_waits": self.code_waits}
         extra |= {"champion_gone": self.champion_gone, "alarms": self.alarms}
         extra |= {"recalibration": asdict(self.recalibration) if self.recalibration else None}
+        extra["kept_requests"] = [kept.to_json() for kept in self.kept_requests]
         return {**self.registry.to_json(), **extra}
 
     @property
@@ -85,10 +94,23 @@ def _last_recalibration(found: RecalibrationDocument) -> LastRecalibration:
 
 def model_status(account: Account, model: str) -> ModelStatus:
     """Where ``model`` stands now."""
-    deployed = account.model(model)
-    found = status(account.registry(model))
+    deployed, store = account.model(model), account.registry(model)
+    found = status(store)
     waits, gone = _code_waits(account, deployed, found), _champion_gone(account, deployed, found)
-    return ModelStatus(found, deployed, waits, gone, model_alarms(account, model))
+    return ModelStatus(
+        registry=found,
+        deployed=deployed,
+        code_waits=waits,
+        champion_gone=gone,
+        alarms=model_alarms(account, model),
+        kept_requests=kept_of(store, account.now(), found.kept_requests),
+    )
+
+
+def kept_of(store: RegistryStore, now: datetime, requests: Sequence[KeptRequest]) -> list[Kept]:
+    """What became of the requests that were kept."""
+    runs = store.runs.all() if requests else []
+    return [what_became_of(request, runs, as_of=now) for request in requests]
 
 
 def _code_waits(account: Account, deployed: DeployedModel, found: Status) -> bool:

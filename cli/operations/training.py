@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import uuid
@@ -15,14 +16,21 @@ from botocore.exceptions import ClientError
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError, RunActiveError
 from everloop.cli.operations.waiting import HistoryEvent, busy, waiting_of
-from everloop.instants import format_instant
+from everloop.instants import format_instant, instant_text
 from everloop.reasons import ReasonDocument
 from everloop.registry.causes import readable_cause
 from everloop.registry.exceptions import UnknownRunError
+from everloop.registry.records import ActiveRun
 from everloop.typed_json import JsonObject
+
+KEPT = "kept"
+"""The status of a run that could not start: the request for it is kept."""
 
 POLL_SECONDS = 0.25
 """How often a person's terminal asks for the execution's history."""
+
+MANUAL = "manual"
+"""The trigger of a run that a person starts."""
 
 VERDICT_STATE = "Register"
 """Once this state is left, the gate has spoken and the candidate is in the registry."""
@@ -64,7 +72,7 @@ def start_training(
     *,
     reason: str,
     kind: str = "train",
-    trigger: str = "manual",
+    trigger: str = MANUAL,
     version: int | None = None,
 ) -> str:
     """Start the pipeline of ``model`` and return the run's id, which is the execution's name.
@@ -72,14 +80,19 @@ def start_training(
     Raises
     ------
     RunActiveError
-        Another run of the model is active; nothing is changed.
+        Another run of the model is active; nothing is started. What a person asks to be trained is kept, once for each
+        reason and run in its way, and the monitor answers it.
     """
     deployed = account.model(model)
     active = account.registry(model).runs.active()
     if active is not None:
         waiting = waiting_of(account.client("stepfunctions"), execution_arn(account, model, active.run_id))
         rollout = account.registry(model).rollouts.find(active.run_id)
-        raise RunActiveError(*busy(model, active, waiting, rollout, account.now()))
+        message, remedy = busy(model, active, waiting, rollout, account.now())
+        if kind == "train" and trigger == MANUAL:
+            kept = _keep(account, model, active, reason)
+            message = f"{message}. {kept}"
+        raise RunActiveError(message, remedy)
     now = format_instant(account.now())
     run_input: JsonObject = {
         "model": model,
@@ -93,6 +106,23 @@ def start_training(
         stateMachineArn=deployed.state_machine_arn, name=name, input=json.dumps(run_input)
     )
     return name
+
+
+def _keep(account: Account, model: str, active: ActiveRun, reason: str) -> str:
+    """Keep the request; what a person is told of it."""
+    identity = f"{model}|{active.run_id}|{reason}"
+    person, now = account.client("sts").get_caller_identity()["Arn"], account.now()
+    kept = account.registry(model).kept_requests.keep(
+        f"asked-{hashlib.sha256(identity.encode()).hexdigest()[:16]}",
+        trigger={"kind": MANUAL, "reason": reason, "requested_at": now, "window_end": None},
+        held_by=f"the run {active.run_id}, active since {instant_text(active.started_at)}",
+        at=now,
+        actor=person,
+    )
+    return (
+        f"The request is kept since {instant_text(kept.kept_at)}: once that run has ended, the monitor starts a "
+        "training with its next window, unless one has started by then"
+    )
 
 
 def execution_arn(account: Account, model: str, run_id: str) -> str:
@@ -128,6 +158,9 @@ def verdict_of(account: Account, model: str, run_id: str) -> Verdict:
     try:
         run = account.registry(model).runs.get(run_id)
     except UnknownRunError:
+        kept = account.registry(model).kept_requests.find(run_id)
+        if kept is not None:
+            return Verdict(run_id, KEPT, None, None, [], kept.held_by)
         return Verdict(run_id, execution["status"].lower(), None, None, [], _cause_of(execution))
     return Verdict(run_id, run.status, run.verdict, run.version, run.gate_reasons, run.cause)
 

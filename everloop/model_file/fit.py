@@ -171,7 +171,8 @@ def _comparable_rows(declaration: AllSections) -> Iterator[Misfit]:
         f"learned from all rows that were labelled, and a training {{}} later finds only so many days of test "
         "rows that are new to it (or training.refit 'none', of which the champion never learns its test rows)"
     )
-    if (retraining.quality or retraining.drift or retraining.investment) and cooldown < test_days:
+    by_evidence = retraining.quality or retraining.drift or retraining.investment or retraining.volume
+    if by_evidence and cooldown < test_days:
         yield Misfit(("retraining", "cooldown_days"), cooldown, why.format(number_of(cooldown, "day")))
     if schedule is not None and max(schedule, cooldown) < test_days:
         yield Misfit(("retraining", "schedule_days"), schedule, why.format(number_of(max(schedule, cooldown), "day")))

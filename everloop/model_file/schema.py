@@ -28,6 +28,7 @@ from everloop.model_file.sections import (
     Rollout,
     Training,
     Value,
+    VolumeTrigger,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Rollout",
     "Training",
     "Value",
+    "VolumeTrigger",
 ]
 
 

@@ -381,12 +381,19 @@ class Investment(Section):
     instance_type: InstanceType | None = None
 
 
+class VolumeTrigger(Section):
+    """Retrain when ``rows`` labelled rows have come since the last training."""
+
+    rows: int = Field(ge=1)
+
+
 class Retraining(Section):
     """What starts a retraining, and what holds it back."""
 
     quality: QualityTrigger | None = None
     drift: DriftTrigger | None = None
     investment: Investment | None = None
+    volume: VolumeTrigger | None = None
     schedule_days: Days | None = None
     cooldown_days: float = Field(ge=0, le=LONGEST_DAYS)
     quota: Quota

@@ -23,8 +23,10 @@ from everloop.monitoring.reference import Reference
 from everloop.monitoring.watchable import watchable
 from everloop.monitoring.window import Watched, watched_before, window_record, without_gaps
 from everloop.recalibration.sums import Scale, Sums
+from everloop.registry.kept_requests import KeptRequest
 from everloop.registry.records import Champion, Run
-from everloop.retraining.decision import Decision, Facts, FallenQuality, PastRun, decide
+from everloop.retraining.decision import Asked, Decision, Facts, FallenQuality, HeldBefore, PastRun, decide
+from everloop.retraining.kept import told_waiting, waiting
 from everloop.retraining.probe.weigh import Serving, Weighed, weigh
 
 Rows = list[dict[str, str | None]]
@@ -52,6 +54,8 @@ class Scene:
         The latest fresh probes with the hashes of their records, where retraining is declared an investment.
     trained_at : datetime or None
         As of when the champion's training set was gathered; None where that is not on record.
+    kept : sequence of KeptRequest
+        What people asked for while nothing could start.
     """
 
     champion: Champion
@@ -63,6 +67,7 @@ class Scene:
     standing: Standing = field(default_factory=Standing)
     probes: Sequence[tuple[ProbeDocument, str]] = ()
     trained_at: datetime | None = None
+    kept: Sequence[KeptRequest] = ()
 
 
 def windows_needed(declaration: ModelDeclaration) -> int:
@@ -94,9 +99,15 @@ def reach_back(
     while True:
         records = latest(count)
         whole = len(records) < count or (last is not None and records[-1].labelled_end <= last)
-        if whole or _labelled_since(records, last, windows.end) >= declaration.monitoring.minimum_rows:
+        if whole or _labelled_since(records, last, windows.end) >= _rows_that_decide(declaration):
             return records
         count *= 2
+
+
+def _rows_that_decide(declaration: ModelDeclaration) -> int:
+    """Labelled rows since the last training beyond which more of them decide nothing."""
+    volume = declaration.retraining.volume
+    return max(declaration.monitoring.minimum_rows, volume.rows if volume else 0)
 
 
 def last_training(runs: Sequence[Run], as_of: datetime) -> datetime | None:
@@ -270,8 +281,22 @@ def _decide(
         labelled_since=counted.labelled_rows + _labelled_since(scene.earlier, last, windows.end),
         minimum_rows=declaration.monitoring.minimum_rows,
         investment=None if weighed is None else weighed.investment,
+        asked=_asked(windows, scene),
+        held_before=_held_before(scene.earlier, windows),
     )
     return decide(facts, declaration.retraining)
+
+
+def _asked(windows: Windows, scene: Scene) -> Asked | None:
+    kept = waiting(scene.kept, scene.runs, as_of=windows.as_of)
+    return Asked(len(kept), told_waiting(kept)) if kept else None
+
+
+def _held_before(earlier: Sequence[WindowRecord], windows: Windows) -> HeldBefore | None:
+    before = next((r for r in earlier if r.end < windows.end), None)
+    if before is None or before.trigger is None or before.held_back_by is None:
+        return None
+    return HeldBefore(before.end, before.trigger, before.held_back_by)
 
 
 def _trained(runs: Sequence[Run], as_of: datetime) -> list[Run]:

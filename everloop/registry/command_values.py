@@ -25,7 +25,7 @@ MAX_DIGITS = 38
 YEARS = (1970, 2199)
 
 _INSTANTS = frozenset({"at", "started_at", "window_end", "learned_until", "to"})
-_TEXTS = frozenset({"reason", "cause", "actor"})
+_TEXTS = frozenset({"reason", "cause", "actor", "held_by"})
 
 
 def value_problems(given: Mapping[str, object]) -> list[str]:

@@ -77,6 +77,25 @@ class ReleaseStaleRun(Command):
 
 
 @dataclass(frozen=True)
+class KeepRequest(Command):
+    """See :meth:`KeptRequests.keep`."""
+
+    request_id: str
+    trigger: Trigger
+    held_by: str
+    at: datetime
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.kept_requests.keep(**vars(self))
+
+
+@dataclass(frozen=True)
+class KeepRefused(KeepRequest):
+    """The same of a run that could not open, which nobody but the pipeline can say."""
+
+
+@dataclass(frozen=True)
 class RegisterVersion(Command):
     """See :meth:`Versions.register`."""
 
@@ -280,7 +299,7 @@ class ResumeCalibrations(Command):
 
 
 MAY_SEND: dict[str, frozenset[type[Command]]] = {
-    "run": frozenset({OpenRun, CloseRun}),
+    "run": frozenset({OpenRun, CloseRun, KeepRefused}),
     "register": frozenset({RegisterVersion, MarkEvaluated}),
     "rollout": frozenset(
         {
@@ -299,9 +318,10 @@ MAY_SEND: dict[str, frozenset[type[Command]]] = {
             ResumeCalibrations,
         }
     ),
-    "release": frozenset({ReleaseStaleRun}),
+    "release": frozenset({ReleaseStaleRun, KeepRequest}),
 }
-"""The commands of each caller: functions, and ``release``, the person who types `everloop runs release`."""
+"""The commands of each caller: functions, and ``release``, the person who types `everloop runs release`, or
+`everloop train` while nothing can start."""
 
 COMMANDS = {kind.__name__: kind for kinds in MAY_SEND.values() for kind in kinds}
 

@@ -23,6 +23,7 @@ AUDIT = "AUDIT#"
 WINDOWS = "WINDOW#"
 CALIBRATIONS = "CALIBRATION#"
 PROBES = "PROBE#"
+KEPT_REQUESTS = "REQUEST#"
 
 
 def partition(model: str) -> str:
@@ -58,6 +59,11 @@ def run(run_id: str) -> str:
 def rollout(rollout_id: str) -> str:
     """A rollout."""
     return f"{ROLLOUTS}{rollout_id}"
+
+
+def kept_request(request_id: str) -> str:
+    """A request to train that was kept."""
+    return f"{KEPT_REQUESTS}{request_id}"
 
 
 def snapshot(content_hash: str) -> str:

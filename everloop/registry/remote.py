@@ -17,6 +17,7 @@ from everloop.registry.commands import CommandDocument
 from everloop.registry.evidence import Snapshots, Windows
 from everloop.registry.exceptions import CommandRefusedError, WriterFailedError
 from everloop.registry.items import Record
+from everloop.registry.kept_requests import KeptRequest, KeptRequests
 from everloop.registry.ledger import Ledger, Plan
 from everloop.registry.records import Rollout, RolloutBeginning, Run, Version
 from everloop.registry.refusals import WriterAnswer, refusal_from
@@ -89,6 +90,7 @@ class RemoteRegistry(RegistryStore):
         self.runs = RemoteRuns(self.ledger, self.versions, self.windows, writer)
         self.rollouts = RemoteRollouts(self.ledger, self.versions, self.runs, writer)
         self.calibrations = RemoteCalibrations(self.ledger, self.versions, writer)
+        self.kept_requests = RemoteKeptRequests(self.ledger, writer)
 
 
 class RemoteVersions(Versions):
@@ -195,6 +197,22 @@ class RemoteCalibrations(Calibrations):
     def resume(self, **given: Any) -> None:
         """As :meth:`Calibrations.resume`."""
         self._writer.answered(commands.ResumeCalibrations(**given))
+
+
+class RemoteKeptRequests(KeptRequests):
+    """The kept requests of a model, written by the registry function."""
+
+    def __init__(self, ledger: Ledger, writer: _Writer) -> None:
+        super().__init__(ledger)
+        self._writer = writer
+
+    def keep(self, request_id: str, **given: Any) -> KeptRequest:
+        """As :meth:`KeptRequests.keep`."""
+        return self._writer.ask(KeptRequest, commands.KeepRequest(request_id, **given))
+
+    def keep_refused(self, request_id: str, **given: Any) -> KeptRequest:
+        """As :meth:`KeptRequests.keep_refused`."""
+        return self._writer.ask(KeptRequest, commands.KeepRefused(request_id, **given))
 
 
 class _ReadLedger(Ledger):

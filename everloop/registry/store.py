@@ -8,6 +8,7 @@ from typing import Any
 
 from everloop.registry.calibrations import Calibrations
 from everloop.registry.evidence import Probes, Snapshots, Windows
+from everloop.registry.kept_requests import KeptRequests
 from everloop.registry.ledger import Ledger
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
@@ -15,7 +16,7 @@ from everloop.registry.versions import Versions
 
 
 class RegistryStore:
-    """Versions, runs, rollouts, calibrations, snapshots, windows, probes and the audit chain of one model.
+    """Versions, runs, rollouts, calibrations, kept requests, snapshots, windows, probes and the audit chain of a model.
 
     It writes itself. State and audit may be written by the registry function alone: everybody else reads by this, and
     writes by :class:`everloop.registry.remote.RemoteRegistry`, which sends its commands to that function.
@@ -59,3 +60,4 @@ class RegistryStore:
         self.runs = Runs(self.ledger, self.versions, self.windows)
         self.rollouts = Rollouts(self.ledger, self.versions, self.runs)
         self.calibrations = Calibrations(self.ledger, self.versions)
+        self.kept_requests = KeptRequests(self.ledger)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from everloop.documents.records import Trigger
 from everloop.instants import WrittenInstant
 from everloop.registry.records import AuditRecord
+from everloop.typed_json import read_part
 
 _REGISTERED = (
     "snapshot_hash",
@@ -117,6 +119,28 @@ def told_freeze(records: Sequence[AuditRecord]) -> Facts | None:
         elif record.action == "calibration_resumed":
             freeze = None
     return freeze
+
+
+def told_requests(records: Sequence[AuditRecord]) -> dict[str, Facts]:
+    """What every kept request says, by its id."""
+    return {
+        str(record.details.get("request_id")): {
+            "kept_at": record.at,
+            "actor": record.actor,
+            "held_by": record.details.get("held_by"),
+            "trigger": _trigger(record.details.get("trigger")),
+        }
+        for record in records
+        if record.action == "request_kept"
+    }
+
+
+def _trigger(told: object) -> object:
+    """What a detail says of a trigger: it, or whatever stands there instead, which no record says."""
+    try:
+        return read_part(Trigger, told, "trigger")
+    except ValueError:
+        return told
 
 
 def _instant(told: object) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, TypeVar
 
@@ -17,6 +17,7 @@ from everloop.registry.calibration_records import CalibrationFreeze, Calibration
 from everloop.registry.evidence import record_sha256
 from everloop.registry.exceptions import CorruptRecordError, NoChampionError, UnknownRunError
 from everloop.registry.items import Record
+from everloop.registry.kept_requests import KeptRequest
 from everloop.registry.own_labels import OwnLabels, own_labels_of
 from everloop.registry.records import (
     ActiveRun,
@@ -36,6 +37,7 @@ from everloop.registry.told import (
     told_champion,
     told_evidence,
     told_freeze,
+    told_requests,
     told_versions,
 )
 from everloop.typed_json import JsonObject
@@ -62,6 +64,8 @@ class Status:
         Who holds calibrations still.
     staging : int or None
         The version a rollout is bringing to serve.
+    kept_requests : list of KeptRequest
+        Every request to train that came while nothing could start, newest first.
     runs, rollouts, windows : list
         The latest, newest first.
     """
@@ -78,6 +82,7 @@ class Status:
     runs: list[Run]
     rollouts: list[Rollout]
     windows: list[Window]
+    kept_requests: list[KeptRequest] = field(default_factory=list)
 
     def to_json(self) -> JsonObject:
         """The status as JSON values."""
@@ -211,6 +216,7 @@ def status(store: RegistryStore, *, latest: int = 10) -> Status:
         calibration_freeze=store.calibrations.freeze_in_force(),
         staging=store.versions.place(State.STAGING),
         active_run=store.runs.active(),
+        kept_requests=store.kept_requests.all()[:latest],
         versions=versions,
         runs=store.runs.all()[:latest],
         rollouts=store.rollouts.all()[:latest],
@@ -282,8 +288,8 @@ def _sha256(files: Mapping[str, FileFacts], name: str) -> str | None:
 
 
 def verify_audit(store: RegistryStore) -> AuditVerdict:
-    """Check the audit chain, that versions, champion and calibrations are what the chain says they became, and that the
-    windows and snapshots which runs and versions rest on are still what they were.
+    """Check the audit chain, that versions, champion, calibrations and kept requests are what the chain says they
+    became, and that the windows and snapshots which runs and versions rest on are still what they were.
 
     A record that can't be read is a problem among the others, never an end of the check. While others write, the
     chain is checked up to where it ended at the beginning, and the comparison with the table is left out: it would
@@ -294,9 +300,10 @@ def verify_audit(store: RegistryStore) -> AuditVerdict:
     records, refused_records = store.ledger.readable(AuditRecord, keys.AUDIT)
     versions, refused_versions = store.ledger.readable(Version, keys.VERSIONS)
     calibrations, refused_calibrations = store.ledger.readable(CalibrationRecord, keys.CALIBRATIONS)
+    requests, refused_requests = store.ledger.readable(KeptRequest, keys.KEPT_REQUESTS)
     champion = _readable(store.versions.champion, unreadable)
     now, before = _readable(store.ledger.audit_head, []), head.sequence if head else 0
-    refused = [*refused_records, *refused_versions, *refused_calibrations]
+    refused = [*refused_records, *refused_versions, *refused_calibrations, *refused_requests]
     unreadable += [*refused, *_evidence_contradictions(store, records)]
     if now is not None and now.sequence > before:
         chain = verify_chain([r for r in records if r.sequence <= before], head)
@@ -305,6 +312,7 @@ def verify_audit(store: RegistryStore) -> AuditVerdict:
         *_version_contradictions(versions, records),
         *_champion_contradictions(champion, records),
         *_calibration_contradictions(store, calibrations, records),
+        *_request_contradictions(requests, records),
     ]
     return AuditVerdict(verify_chain(records, head), (*unreadable, *contradictions))
 
@@ -374,6 +382,18 @@ def _calibration_contradictions(
         problems.append(f"{says} holds calibrations still; the audit chain says {chain} does")
     elif freeze is not None and should is not None:
         problems += _contradictions("the freeze of calibrations", freeze, should)
+    return problems
+
+
+def _request_contradictions(requests: list[KeptRequest], records: list[AuditRecord]) -> list[str]:
+    told, found = told_requests(records), {one.request_id: one for one in requests}
+    problems = [
+        f"request {name} is on the audit chain; the table has none that can be read"
+        for name in told.keys() - found.keys()
+    ]
+    problems += [f"request {name} is in the table, and not on the audit chain" for name in found.keys() - told.keys()]
+    for name in found.keys() & told.keys():
+        problems += _contradictions(f"request {name}", found[name], told[name])
     return problems
 
 

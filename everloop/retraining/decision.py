@@ -1,7 +1,8 @@
 """Decides whether a model is trained again: facts in, a decision with its reasons out.
 
 It is taken anew at every window. What is held back today is therefore not lost: as long as its cause lasts, it is
-asked for again as soon as nothing holds it back.
+asked for again as soon as nothing holds it back; where the cause has gone, the next decision says so. What a person
+asked for has no cause that could last: it is kept, and a cause itself (:mod:`everloop.retraining.kept`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from everloop.instants import instant_text
 from everloop.numbers_of import number_of
 from everloop.reasons import Reason
 from everloop.registry.runs import BROKEN_RUNS, BROKEN_RUNS_WITHIN
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from everloop.model_file.schema import Retraining
     from everloop.retraining.investment import Investment
 
-Trigger = Literal["quality", "drift", "investment", "schedule"]
+Trigger = Literal["manual", "quality", "drift", "investment", "volume", "schedule"]
 Urgency = Literal["none", "low", "normal", "high"]
 HeldBackBy = Literal["active_run", "quota", "broken_runs", "cooldown", "too_little_data"]
 
@@ -56,6 +58,31 @@ class FallenQuality:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What people asked for while nothing could start, and still wait for.
+
+    Attributes
+    ----------
+    count : int
+        How many requests.
+    told : str
+        Since when and why, as the end of a sentence.
+    """
+
+    count: int
+    told: str
+
+
+@dataclass(frozen=True)
+class HeldBefore:
+    """What the decision of the window before found, and held back."""
+
+    window_end: datetime
+    trigger: str
+    held_back_by: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """What the decision is taken from.
 
@@ -80,6 +107,10 @@ class Facts:
         Fewer new ones are no reason to train: the candidate would be the champion once more.
     investment : Investment or None
         Whether a retraining pays by this model's fresh probes; None where there are none.
+    asked : Asked or None
+        Requests of people that were kept.
+    held_before : HeldBefore or None
+        What the last decision held back, if it did.
     """
 
     as_of: datetime
@@ -93,6 +124,8 @@ class Facts:
     labelled_since: int = 0
     minimum_rows: int = 1
     investment: Investment | None = None
+    asked: Asked | None = None
+    held_before: HeldBefore | None = None
 
 
 @dataclass(frozen=True)
@@ -139,13 +172,49 @@ def decide(facts: Facts, policy: Retraining) -> Decision:
     policy : Retraining
         The declaration's section ``retraining``.
     """
-    causes = [*_quality(facts, policy), *_drift(facts, policy), *_investment(facts, policy), *_schedule(facts, policy)]
+    causes = [
+        *_asked(facts),
+        *_quality(facts, policy),
+        *_drift(facts, policy),
+        *_investment(facts, policy),
+        *_volume(facts, policy),
+        *_schedule(facts, policy),
+    ]
     if not causes:
         quiet = Reason("no_cause", f"Version {facts.champion_version} shows no cause to train again.")
-        return Decision(False, None, "none", None, (quiet,))
+        return Decision(False, None, "none", None, (quiet, *_let_go(facts)))
     held_back_by, why = _held_back(facts, policy)
     reasons = tuple(c.reason for c in causes) + ((why,) if why else ())
     return Decision(held_back_by is None, causes[0].trigger, causes[0].urgency, held_back_by, reasons)
+
+
+def _asked(facts: Facts) -> Iterator[_Cause]:
+    if facts.asked is not None:
+        sentence = f"A training that was asked for while none could start waits {facts.asked.told}."
+        yield _Cause("manual", "normal", Reason("asked_for", sentence))
+
+
+def _let_go(facts: Facts) -> Iterator[Reason]:
+    """What becomes of a cause that was held back, and does not last."""
+    held = facts.held_before
+    if held is None:
+        return
+    end, runs = held.window_end, [r for r in facts.runs if r.started_at > held.window_end]
+    since = "a training has started since" if runs else "it shows no more"
+    sentence = (
+        f"The window that ended {instant_text(end)} had the cause {held.trigger}, held back by "
+        f"{_HOLDS.get(held.held_back_by, held.held_back_by)}: {since}, so nothing is left to answer."
+    )
+    yield Reason("let_go", sentence)
+
+
+_HOLDS = {
+    "active_run": "an active run",
+    "quota": "the quota",
+    "broken_runs": "runs that broke",
+    "cooldown": "the cooldown",
+    "too_little_data": "too few new rows",
+}
 
 
 def _quality(facts: Facts, policy: Retraining) -> Iterator[_Cause]:
@@ -183,6 +252,16 @@ def _investment(facts: Facts, policy: Retraining) -> Iterator[_Cause]:
         yield _Cause("investment", "normal", found.reasons[0])
 
 
+def _volume(facts: Facts, policy: Retraining) -> Iterator[_Cause]:
+    if policy.volume is None or facts.labelled_since < policy.volume.rows:
+        return
+    sentence = (
+        f"{number_of(facts.labelled_since, 'labelled row')} or more came since the last training; one every "
+        f"{number_of(policy.volume.rows, 'row is', 'rows is')} declared."
+    )
+    yield _Cause("volume", "low", Reason("volume", sentence))
+
+
 def _schedule(facts: Facts, policy: Retraining) -> Iterator[_Cause]:
     if policy.schedule_days is None or not facts.runs:
         return
@@ -208,18 +287,24 @@ def _held_back(facts: Facts, policy: Retraining) -> tuple[HeldBackBy | None, Rea
         hours = BROKEN_RUNS_WITHIN / timedelta(hours=1)
         sentence = f"{len(broken)} training runs broke in the last {hours:g} hours, none by the model's fault."
         return "broken_runs", Reason("broken_runs", sentence)
-    if _cools_down(facts, policy):
+    if facts.asked is None and _cools_down(facts, policy):
         age = facts.as_of - facts.runs[0].started_at
         cooldown = number_of(policy.cooldown_days, "day")
         sentence = f"The last training started {_days(age)} ago, within the cooldown of {cooldown}."
         return "cooldown", Reason("cooldown", sentence)
-    if facts.labelled_since < facts.minimum_rows:
+    needed = facts.minimum_rows if facts.asked is None else _needed_by_people(facts)
+    if facts.labelled_since < needed:
         sentence = (
             f"{number_of(facts.labelled_since, 'labelled row')} came since the last training, and "
-            f"{number_of(facts.minimum_rows, 'is', 'are')} needed for a candidate that could differ."
+            f"{number_of(needed, 'is', 'are')} needed for a candidate that could differ."
         )
         return "too_little_data", Reason("too_little_data", sentence)
     return None, None
+
+
+def _needed_by_people(facts: Facts) -> int:
+    """New rows without which what was asked for would be trained already: by the last run, unless it broke."""
+    return 1 if facts.runs and not facts.runs[0].broke else 0
 
 
 def _cools_down(facts: Facts, policy: Retraining) -> bool:

@@ -211,6 +211,7 @@ def _scene(using: Services, champion: Champion, windows: Windows) -> Scene:
         standing=_standing(using, champion),
         probes=_probes(using),
         trained_at=next((r.as_of for r in runs if r.run_id == version.run_id), None),
+        kept=using.store.kept_requests.all(),
     )
 
 

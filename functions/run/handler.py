@@ -19,6 +19,7 @@ from everloop.environment import Settings
 from everloop.instants import instant_text
 from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.causes import by_the_model, readable_cause
+from everloop.registry.exceptions import RunNotOpenedError
 from everloop.registry.records import Run
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
@@ -118,16 +119,24 @@ def act(event: Event, using: Services) -> RunState | RunClosed:
 def _open(event: OpenEvent, using: Services) -> RunState:
     what = f"input of execution {event['execution']}, which has a kind and a trigger with kind and reason"
     asked = read_as(ExecutionInput, event["input"], what, "`everloop train` gives both")
-    quota = using.declaration.retraining.quota
-    run = using.store.runs.open(
-        event["execution"],
-        kind=asked["kind"],
-        trigger=asked["trigger"],
-        at=event["at"],
-        actor=f"pipeline {event['execution']}",
-        quota_runs=quota.runs,
-        quota_days=quota.days,
-    )
+    quota, at, actor = using.declaration.retraining.quota, event["at"], f"pipeline {event['execution']}"
+    try:
+        run = using.store.runs.open(
+            event["execution"],
+            kind=asked["kind"],
+            trigger=asked["trigger"],
+            at=at,
+            actor=actor,
+            quota_runs=quota.runs,
+            quota_days=quota.days,
+        )
+    except RunNotOpenedError as refused:
+        # A window's cause is looked at again with the next window; what a person asked for would be lost.
+        if asked["kind"] == "train" and asked["trigger"].get("window_end") is None:
+            using.store.kept_requests.keep_refused(
+                event["execution"], trigger=asked["trigger"], held_by=str(refused), at=at, actor=actor
+            )
+        raise
     return _described(run, using)
 
 

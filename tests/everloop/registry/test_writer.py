@@ -14,6 +14,7 @@ from everloop.registry.calibration_records import CalibrationRecord
 from everloop.registry.calibrations import Calibrations
 from everloop.registry.commands import COMMANDS, MAY_SEND, Command, OpenRun, StartRollout, decoded, encoded
 from everloop.registry.exceptions import CommandRefusedError
+from everloop.registry.kept_requests import KeptRequests
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
 from everloop.registry.versions import Versions
@@ -78,7 +79,9 @@ class TestCallers:
         assert sum(len(kinds) for kinds in MAY_SEND.values()) == len(COMMANDS)
 
     def test_the_refusal_says_what_the_caller_may_send(self):
-        with pytest.raises(CommandRefusedError, match="the caller run may send CloseRun, OpenRun; not 'Promote'"):
+        with pytest.raises(
+            CommandRefusedError, match="the caller run may send CloseRun, KeepRefused, OpenRun; not 'Promote'"
+        ):
             decoded({"command": "Promote", "rollout_id": "r", "at": text_at(0), "actor": "a"}, "run")
 
 
@@ -181,6 +184,8 @@ METHODS = {
     commands.OpenRun: Runs.open,
     commands.CloseRun: Runs.close,
     commands.ReleaseStaleRun: Runs.release_stale,
+    commands.KeepRequest: KeptRequests.keep,
+    commands.KeepRefused: KeptRequests.keep_refused,
     commands.RegisterVersion: Versions.register,
     commands.MarkEvaluated: Versions.mark_evaluated,
     commands.Retire: Versions.retire,

@@ -7,18 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everloop.model_file.schema import DriftTrigger, QualityTrigger, Quota, Retraining
-from everloop.retraining.decision import Facts, FallenQuality, PastRun, decide
+from everloop.model_file.schema import DriftTrigger, QualityTrigger, Quota, Retraining, VolumeTrigger
+from everloop.retraining.decision import Asked, Facts, FallenQuality, HeldBefore, PastRun, decide
 
 NOW = datetime(2013, 6, 1, 11, tzinfo=UTC)
 POLICY = Retraining(
     quality=QualityTrigger(days=10, minimum_increase=0.02),
     drift=DriftTrigger(windows=3),
+    volume=VolumeTrigger(rows=6000),
     schedule_days=90,
     cooldown_days=14,
     quota=Quota(runs=3, days=100),
 )
 LEVEL = FallenQuality("level", 0.08, 0.04, 0.001)
+ASKED = Asked(1, "since 2013-05-30T08:00:00Z (new stations)")
 SPREAD = FallenQuality("spread", -0.4, 0.09, 0.002)
 
 
@@ -104,6 +106,27 @@ def codes(decision) -> list[str]:
             ["quality_level", "too_little_data"],
         ),
         ({"fallen": [LEVEL], "runs": []}, "retrain", "quality", "normal", None, None),
+        # So many new rows, whatever they show.
+        ({"labelled_since": 6000}, "retrain", "volume", "low", None, ["volume"]),
+        ({"labelled_since": 5999}, "none", None, "none", None, ["no_cause"]),
+        ({"labelled_since": 6000, "active_run": "r"}, "held_back", "volume", "low", "active_run", None),
+        ({"labelled_since": 6000, "runs": [ago(90)]}, "retrain", "volume", "low", None, ["volume", "schedule"]),
+        # What people asked for waits for a run that is active and for the quota, and for no cooldown.
+        ({"asked": ASKED}, "retrain", "manual", "normal", None, ["asked_for"]),
+        ({"asked": ASKED, "active_run": "r"}, "held_back", "manual", "normal", "active_run", None),
+        ({"asked": ASKED, "runs": [ago(1), ago(2), ago(3)]}, "held_back", "manual", "normal", "quota", None),
+        ({"asked": ASKED, "runs": [ago(1)], "labelled_since": 1}, "retrain", "manual", "normal", None, None),
+        # The run that was in the way has learned from all there is.
+        (
+            {"asked": ASKED, "runs": [ago(1)], "labelled_since": 0},
+            "held_back",
+            "manual",
+            "normal",
+            "too_little_data",
+            None,
+        ),
+        ({"asked": ASKED, "runs": [ago(1, "failed")], "labelled_since": 0}, "retrain", "manual", "normal", None, None),
+        ({"asked": ASKED, "fallen": [SPREAD]}, "retrain", "manual", "normal", None, ["asked_for", "quality_spread"]),
     ],
 )
 def test_table(facts, outcome, trigger, urgency, held_back_by, reasons) -> None:
@@ -111,6 +134,50 @@ def test_table(facts, outcome, trigger, urgency, held_back_by, reasons) -> None:
     assert (decision.outcome, decision.trigger, decision.urgency) == (outcome, trigger, urgency)
     assert decision.held_back_by == held_back_by
     assert reasons is None or codes(decision) == reasons
+
+
+@pytest.mark.parametrize("hold", ["active_run", "quota", "broken_runs", "cooldown", "too_little_data"])
+def test_a_cause_that_was_held_back_and_shows_no_more_is_answered_by_saying_so(hold: str) -> None:
+    before = HeldBefore(NOW - timedelta(days=1), "drift", hold)
+    decision = decide(replace(QUIET, held_before=before), POLICY)
+    assert (decision.outcome, codes(decision)) == ("none", ["no_cause", "let_go"])
+    told = decision.reasons[1].sentence
+    assert told.startswith("The window that ended 2013-05-31T11:00:00Z had the cause drift, held back by ")
+    assert "it shows no more" in told
+    # AND where a training has started since, that is the answer
+    again = decide(replace(QUIET, held_before=before, runs=[ago(0.5)]), POLICY)
+    assert "a training has started since" in again.reasons[1].sentence
+    # AND as long as the cause lasts, it is asked for
+    lasts = decide(replace(QUIET, held_before=before, drifted=["wind"], windows_alarming=4), POLICY)
+    assert (lasts.outcome, codes(lasts)) == ("retrain", ["drift"])
+
+
+@given(
+    ages=st.lists(st.floats(0, 200), max_size=5).map(sorted),
+    statuses=st.lists(st.sampled_from(["succeeded", "rejected", "failed", "open"]), min_size=5, max_size=5),
+    active=st.booleans(),
+    labelled=st.integers(0, 400),
+    fallen=st.booleans(),
+)
+def test_what_was_asked_for_is_a_cause_at_every_decision_until_it_is_answered(
+    ages, statuses, active, labelled, fallen
+) -> None:
+    """GIVEN a request that waits, THEN it starts a run or the decision names what is in the way: never "no cause"."""
+    facts = replace(
+        QUIET,
+        asked=ASKED,
+        fallen=[LEVEL] if fallen else [],
+        runs=[ago(a, s) for a, s in zip(ages, statuses, strict=False)],
+        active_run="train-1" if active else None,
+        labelled_since=labelled,
+    )
+    decision = decide(facts, POLICY)
+    assert (decision.trigger, codes(decision)[0]) == ("manual", "asked_for")
+    assert decision.held_back_by != "cooldown"
+    assert decision.retrain or decision.held_back_by == codes(decision)[-1]
+    # AND it is started wherever a cause of the model's own would be
+    if fallen and decide(replace(facts, asked=None), POLICY).retrain:
+        assert decision.retrain
 
 
 def test_what_is_not_declared_is_no_cause() -> None:

@@ -23,6 +23,7 @@ from everloop.recalibration.calibration import Calibration
 from everloop.registry import RegistryStore
 from everloop.registry.evidence import record_sha256
 from everloop.registry.records import Probe
+from everloop.retraining.requests import RetrainingRequest
 from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.lambda_function import FakeLambda
@@ -293,6 +294,50 @@ def test_a_model_of_few_rows_a_day_is_trained_when_it_is_due(world: World) -> No
     # THEN it waits for the sixteenth day, and for no more rows than there have been since the first
     assert decisions[13:] == [("none", None), ("held_back", "too_little_data"), ("retrain", None), ("retrain", None)]
     assert world.document(14)["reasons"][1]["sentence"].startswith("60 labelled rows came since the last training")
+
+
+def test_what_was_asked_for_while_a_run_was_active_is_answered_when_it_has_ended(world: World) -> None:
+    world.crown("train-1")
+    # GIVEN a run that is active, and a person who asks for a training meanwhile
+    run, asked = "train-2", world.scheduled(2) + timedelta(hours=1)
+    world.store.runs.open(run, kind="train", trigger={"kind": "drift"}, at=world.scheduled(1) + timedelta(hours=1),
+                          actor="a", quota_runs=9, quota_days=9)  # fmt: skip
+    trigger = {"kind": "manual", "reason": "new stations", "window_end": None}
+    world.store.kept_requests.keep("asked-1", trigger=trigger, held_by=f"the run {run}", at=asked, actor="a person")
+    for day in (3, 4):
+        world.live(day)
+        world.watch(day)
+        held = world.document(day)
+        assert (held["decision"], held["trigger"], held["held_back_by"]) == ("held_back", "manual", "active_run")
+    # WHEN the run has ended, THEN the next window starts a training for it, within the cooldown and on few rows
+    world.store.runs.close(run, status="rejected", cause=None, at=world.scheduled(4) + timedelta(hours=1), actor="a")
+    world.live(5)
+    answer = world.watch(5)
+    assert world.watch(5)["execution"] == answer["execution"]
+    assert "(new stations)" in world.document(5)["reasons"][0]["sentence"]
+    (sent,) = {d["trigger"]["window_end"]: d for d in world.bus.details("Retraining Requested")}.values()
+    assert (sent["trigger"]["kind"], sent["trigger"]["window_end"]) == ("manual", answer["window_end"])
+    # AND once that has started, nothing waits any more, and nothing else is started
+    began, ended = (world.scheduled(5) + timedelta(hours=hours) for hours in (1, 2))
+    run = answer["execution"]
+    found = RetrainingRequest.from_detail(sent).trigger
+    world.store.runs.open(run, kind="train", trigger=found, at=began, actor="a", quota_runs=9, quota_days=9)
+    world.store.runs.close(run, status="rejected", cause=None, at=ended, actor="a")
+    world.live(6)
+    assert world.watch(6)["decision"] == "none"
+
+
+@pytest.mark.parametrize("rows", [150, 151])
+def test_so_many_new_rows_are_a_cause_of_their_own(world: World, rows: int) -> None:
+    policy = {"volume": {"rows": rows}, "cooldown_days": 7, "quota": {"runs": 3, "days": 100}}
+    declaration = declare(binary_document(retraining={"quality": None, **policy}, monitoring={"minimum_rows": 10}))
+    world.using = replace(world.using, declaration=declaration)
+    world.crown("train-1")
+    for day in range(10):
+        world.live(day, rows=15)
+        world.watch(day)
+    assert world.document(8)["decision"] == "none"
+    assert (world.document(9)["trigger"] == "volume") == (rows == 150)
 
 
 def test_what_the_labels_teach_is_sent_and_while_it_is_held_recorded(world: World) -> None:

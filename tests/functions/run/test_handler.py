@@ -10,7 +10,9 @@ from everloop.busy_services import ServiceBusyError
 from everloop.environment import MissingSettingError
 from everloop.functions.run import handler
 from everloop.functions.run.handler import Services, act
+from everloop.instants import instant_text, parse_instant
 from everloop.registry import QuotaExceededError, RunAlreadyActiveError, State
+from everloop.registry.trace import verify_audit
 from everloop.typed_json import as_json
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import dynamodb
@@ -59,6 +61,54 @@ def test_names_the_champion_that_the_candidate_has_to_beat(using: Services):
 def test_a_repeated_delivery_gives_the_same_answer(using: Services):
     first = act(opening("train-1"), using)
     assert act(opening("train-1", when=3), using) == first
+
+
+def by_hand(execution: str, when: float, kind: str = "train") -> dict[str, Any]:
+    trigger = {"kind": "manual", "reason": "new stations", "requested_at": text_at(when), "window_end": None}
+    event = opening(execution, kind=kind, when=when)
+    return {**event, "input": {**event["input"], "trigger": trigger}}
+
+
+class TestWhatCouldNotStart:
+    def test_what_a_person_asked_for_is_kept_once(self, using: Services):
+        act(opening("train-1"), using)
+        for _ in range(2):
+            with pytest.raises(RunAlreadyActiveError):
+                act(by_hand("train-2", when=5), using)
+        (kept,) = using.store.kept_requests.all()
+        assert (kept.request_id, kept.trigger["reason"], instant_text(kept.kept_at)) == (
+            "train-2",
+            "new stations",
+            text_at(5),
+        )
+        assert "run train-1 has been active" in kept.held_by
+        entries = [r for r in using.store.ledger.audit_records() if r.action == "request_kept"]
+        assert [(e.reason, e.details["request_id"], e.details["via"]) for e in entries] == [
+            ("new stations", "train-2", "run")
+        ]
+        assert verify_audit(using.store).sound
+
+    def test_so_is_what_the_quota_refuses(self, using: Services):
+        for number in (1, 2):
+            act(opening(f"train-{number}", when=number), using)
+            act(closing(f"train-{number}", "rejected"), using)
+        with pytest.raises(QuotaExceededError):
+            act(by_hand("train-3", when=61), using)
+        assert "quota" in using.store.kept_requests.find("train-3").held_by
+
+    def test_a_window_and_a_smoke_run_are_not(self, using: Services):
+        """The next window looks at the first again; the second is asked for anew by its schedule."""
+        act(opening("train-1"), using)
+        windowed = opening("train-2", when=5)
+        windowed["input"]["trigger"] = as_json({**TRIGGER, "window_end": parse_instant("2013-03-01T00:00:00Z")})
+        for event in (windowed, by_hand("smoke-1", when=5, kind="smoke")):
+            with pytest.raises(RunAlreadyActiveError):
+                act(event, using)
+        assert using.store.kept_requests.all() == []
+
+    def test_a_run_that_opened_is_kept_nowhere(self, using: Services):
+        act(by_hand("train-1", when=0), using)
+        assert using.store.kept_requests.all() == []
 
 
 FAILED_SCRIPT = 'States.TaskFailed: {"FailureReason":"AlgorithmError: train.py, line 3: boom"}'
