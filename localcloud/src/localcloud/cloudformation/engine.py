@@ -27,6 +27,7 @@ from localcloud.cloudformation.state import DeployedResource, Hold, StackRequest
 from localcloud.cloudformation.template import Declaration, Template
 from localcloud.core.numbers_of import number_of
 
+_PATIENCE_SECONDS = 2.0
 RETAINING = ("Retain", "RetainExceptOnCreate")
 _NEVER_CAME_UP = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 
@@ -154,7 +155,7 @@ class StackEngine:
             As :meth:`deploy`.
         """
         request = request or StackRequest(json.dumps(template.document), dict(parameters))
-        hold = self.states.hold(template.stack)
+        hold = self.states.hold(template.stack, _PATIENCE_SECONDS)
         try:
             return self._begin(template, parameters, request, hold)
         except BaseException:
@@ -270,7 +271,7 @@ class StackEngine:
         StackBusyError
             When somebody else is deploying or deleting it.
         """
-        hold = self.states.hold(state.name)
+        hold = self.states.hold(state.name, _PATIENCE_SECONDS)
         self.set_status(state, "DELETE_IN_PROGRESS", "User Initiated")
         return Deletion(state, hold)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -172,8 +173,13 @@ class StateDirectory:
         """Every deleted stack."""
         return [_read(file) for file in sorted(self._gone.glob("*.json"))]
 
-    def hold(self, stack: str) -> Hold:
+    def hold(self, stack: str, patience_seconds: float = 0.0) -> Hold:
         """Keep everybody else from deploying or deleting a stack; who dies lets it go.
+
+        Parameters
+        ----------
+        patience_seconds : float
+            How long to wait for somebody else: a stack's last status is there a moment before it is let go.
 
         Raises
         ------
@@ -183,12 +189,18 @@ class StateDirectory:
         file = self._file(stack)
         (self.path / "held").mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path / "held" / file.stem, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise StackBusyError(f"stack {stack} is being deployed or deleted: wait until that has ended") from None
-        return Hold(descriptor)
+        deadline = time.monotonic() + patience_seconds
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return Hold(descriptor)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    os.close(descriptor)
+                    raise StackBusyError(
+                        f"stack {stack} is being deployed or deleted: wait until that has ended"
+                    ) from None
+            time.sleep(0.01)
 
     def is_held(self, stack: str) -> bool:
         """Whether somebody is deploying or deleting a stack."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.exceptions import StackBusyError
 from localcloud.cloudformation.state import StateDirectory
 from support.in_process import Cloud, allow
@@ -421,6 +423,28 @@ def test_what_is_not_answered_is_refused_by_name(
 
     assert message in code_of(getattr(api.client, action), **{**given, **arguments})
     assert api.client.describe_stacks()["Stacks"] == []
+
+
+def test_while_a_stack_is_deployed_it_says_so_and_may_be_protected(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    going_on, carry_out = threading.Event(), StackEngine.carry_out
+
+    def wait_first(self: StackEngine, deployment: Any) -> Any:
+        going_on.wait(60)
+        return carry_out(self, deployment)
+
+    monkeypatch.setattr(StackEngine, "carry_out", wait_first)
+    body = json.dumps({"Resources": {"Q": QUEUE}})
+    api.client.create_stack(StackName="S", TemplateBody=body)
+    try:
+        assert api.stack()["StackStatus"] == "CREATE_IN_PROGRESS"
+        assert "is in CREATE_IN_PROGRESS state and can not be updated" in code_of(
+            api.client.update_stack, StackName="S", TemplateBody=body
+        )
+        api.client.update_termination_protection(StackName="S", EnableTerminationProtection=True)
+    finally:
+        going_on.set()
+    assert api.status() == "CREATE_COMPLETE"
+    assert api.stack()["EnableTerminationProtection"]
 
 
 def test_one_thing_at_a_time_happens_to_a_stack(api: Api) -> None:

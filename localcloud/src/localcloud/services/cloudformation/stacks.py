@@ -44,6 +44,7 @@ class Stacks:
         self.states = StateDirectory(path)
         self.change_sets = ChangeSets(path / "change-sets")
         self._lock = threading.RLock()
+        self._under_way: dict[str, StackState] = {}
 
     # --- finding -----------------------------------------------------------------------------------------------------
 
@@ -137,7 +138,9 @@ class Stacks:
     def delete_change_set(self, found: ChangeSet) -> None:
         """Throw a change set away."""
         with self._lock:
-            if found.execution_status == "EXECUTE_IN_PROGRESS":
+            state = self.living(found.stack_id)
+            goes_on = state is not None and state.status.endswith("_IN_PROGRESS")
+            if found.execution_status == "EXECUTE_IN_PROGRESS" and goes_on:
                 raise Refusal(
                     "InvalidChangeSetStatus",
                     f"ChangeSet [{found.change_set_id}] is being executed and can not be deleted",
@@ -158,12 +161,15 @@ class Stacks:
             found.execution_status = "EXECUTE_IN_PROGRESS"
             self.change_sets.save(found)
 
+            for other in self.change_sets.of_stack(found.stack_id):
+                if other.change_set_id != found.change_set_id:
+                    self.change_sets.remove(other)
+
             def ended(*, well: bool) -> None:
                 found.execution_status = "EXECUTE_COMPLETE" if well else "EXECUTE_FAILED"
-                for other in self.change_sets.of_stack(found.stack_id):
-                    if other.change_set_id != found.change_set_id:
-                        self.change_sets.remove(other)
-                self.change_sets.save(found)
+                with self._lock:
+                    if self.change_sets.by_id(found.change_set_id) is not None:  # nobody has thrown it away meanwhile
+                        self.change_sets.save(found)
 
             self._deploy(
                 state,
@@ -233,6 +239,7 @@ class Stacks:
             return
 
         deployment.run.state.change_set = change_set
+        self._under_way[state.name] = deployment.run.state
 
         def carry_out() -> None:
             well = False
@@ -242,8 +249,9 @@ class Stacks:
             except DeployError as error:
                 log.info("%s", error)
                 # Deployed, though something old is left.
-                well = deployment.run.state.status.endswith("UPDATE_COMPLETE")
+                well = deployment.run.state.status == "UPDATE_COMPLETE"
             finally:
+                del self._under_way[deployment.run.state.name]
                 ended(well=well)
             if not well and deployment.is_new and on_failure == "DELETE":
                 engine.carry_out_deletion(engine.begin_deletion(deployment.run.state))
@@ -258,7 +266,7 @@ class Stacks:
                 return
             if state.protected:
                 raise invalid(f"Stack [{state.name}] cannot be deleted while TerminationProtection is enabled")
-            if self.states.is_held(state.name):
+            if state.status.endswith("_IN_PROGRESS") and self.states.is_held(state.name):
                 if state.status == "DELETE_IN_PROGRESS":
                     return
                 raise invalid(f"Stack [{state.stack_id}] cannot be deleted while in status {state.status}")
@@ -295,8 +303,12 @@ class Stacks:
             state = self.living(stack)
             if state is None:
                 raise invalid(f"Stack [{stack}] does not exist")
-            state.protected = on
-            self.states.save(state)
+            under_way = self._under_way.get(state.name)
+            if under_way is not None:
+                under_way.protected = on  # who deploys it writes it with what it writes next
+            else:
+                state.protected = on
+                self.states.save(state)
             return state
 
     # --- how ---------------------------------------------------------------------------------------------------------
