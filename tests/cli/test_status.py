@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,8 +14,10 @@ from everloop.monitoring.bins import NumberBins
 from everloop.monitoring.own_scores import OwnScores
 from everloop.monitoring.profile import BinCounts
 from everloop.monitoring.reference import SCORE, FeatureReference
-from everloop.registry.records import Champion, Window
+from everloop.registry.kept_requests import KeptRequest
+from everloop.registry.records import Champion, Run, Window
 from everloop.registry.trace import Status
+from everloop.retraining.kept import what_became_of
 from tests.helpers.window_records import registered, window_record
 
 END = datetime(2013, 3, 22, tzinfo=UTC)
@@ -108,3 +110,17 @@ def test_a_calibration_that_is_held_back_is_told_with_its_reason() -> None:
     )
     for quiet in (champion_with(recalibrated("publish", "learned", "over 4 windows")), champion_with(None)):
         assert dict(_facts(quiet))["calibration"] == "none: what the model says is served"
+
+
+def test_what_was_asked_for_and_waits_is_said_and_what_was_answered_is_not() -> None:
+    trigger = {"kind": "manual", "reason": "new stations", "requested_at": END, "window_end": None}
+    asked = [KeptRequest("late_train", name, END, trigger, "the run train-1", "a person") for name in ("one", "two")]
+    later = END + timedelta(days=1)
+    answered = Run("late_train", "train-2", "train", later, later)
+    kept = [what_became_of(asked[0], [], as_of=later), what_became_of(asked[1], [answered], as_of=later)]
+    registry = Status("late_train", None, None, None, None, None, None, None, {}, [], [], [])
+    found = ModelStatus(registry, DeployedModel("late_train", *[""] * 9), False, False, [], kept)
+    (said,) = [value for name, value in _facts(found) if name == "asked for"]
+    assert "(new stations): came while nothing could start (the run train-1)" in said
+    told = found.to_json()["kept_requests"]
+    assert [(one["state"], one["answered_by"]) for one in told] == [("waiting", None), ("answered", "train-2")]
