@@ -70,26 +70,12 @@ def read_as(kind: type[T], value: object, what: str, remedy: str) -> T:
     DocumentRefusedError
         Naming each place that is wrong (at most five), what stands there and what belongs there.
     """
-    try:
-        read: T = read_part(kind, value, "")
-    except ValueError as error:
-        raise DocumentRefusedError(f"this is no {what}: {error}; {remedy}") from None
-    return read
-
-
-def read_part(kind: Any, value: object, place: str) -> Any:
-    """As :func:`read_as`, of a value that stands at ``place`` of a document.
-
-    Raises
-    ------
-    ValueError
-        Naming each place that is wrong, without a remedy.
-    """
-    problems = _problems(kind, value, place)
+    problems = _problems(kind, value, "")
     first = [problem for _, problem in zip(range(MOST_PROBLEMS), problems, strict=False)]
     if first:
-        raise ValueError("; ".join(first))
-    return _made(kind, value)
+        raise DocumentRefusedError(f"this is no {what}: {'; '.join(first)}; {remedy}")
+    read: T = with_instants_read(kind, value, "")
+    return read
 
 
 def as_json(value: Any) -> Any:
@@ -110,27 +96,38 @@ def as_json(value: Any) -> Any:
     return value
 
 
-def _made(hint: Any, value: Any) -> Any:
-    """``value``, which was found to be a ``hint``, with its instants, dataclasses and tuples made."""
-    if not is_made(hint):
+def with_instants_read(hint: Any, value: Any, place: str) -> Any:
+    """``value``, with the instants made that a ``hint`` has; nothing else of it is looked at.
+
+    For records that a newer release may have written: it may know more words than this one.
+
+    Raises
+    ------
+    ValueError
+        Naming the place of a text that names no instant.
+    """
+    if value is None or not is_made(hint):
         return value
     origin = get_origin(hint)
     if origin in (Union, UnionType):
-        return _made(next(option for option in get_args(hint) if not list(_problems(option, value, ""))), value)
+        fitting = (option for option in get_args(hint) if not list(_problems(option, value, place)))
+        likely = next(option for option in get_args(hint) if is_made(option))
+        return with_instants_read(next(fitting, likely), value, place)
     if hint is datetime:
+        problem = next(_no_instant(value, place), None)
+        if problem is not None:
+            raise ValueError(problem)
         return WrittenInstant.read(value)
-    if is_dataclass(hint) and isinstance(hint, type):
-        return hint(
-            **{name: _made(inner, value[name]) for name, (inner, _) in _declared(hint).items() if name in value}
-        )
-    if is_typeddict(hint):
-        made = {name: _made(inner, value[name]) for name, (inner, _) in _declared(hint).items() if name in value}
-        return {**value, **made}
-    if origin is tuple:
-        return tuple(_made(get_args(hint)[0], element) for element in value)
-    if origin in (list, Sequence):
-        return [_made(get_args(hint)[0], element) for element in value]
-    return {name: _made(get_args(hint)[1], inner) for name, inner in value.items()}
+    if (is_typeddict(hint) or is_dataclass(hint)) and isinstance(value, dict):
+        inner = {name: kind for name, (kind, _) in _declared(hint).items() if name in value}
+        made = {name: with_instants_read(kind, value[name], f"{place}.{name}") for name, kind in inner.items()}
+        return {**value, **made} if is_typeddict(hint) else hint(**made)
+    if origin in (list, tuple, Sequence) and isinstance(value, list):
+        elements = [with_instants_read(get_args(hint)[0], element, f"{place}[]") for element in value]
+        return tuple(elements) if origin is tuple else elements
+    if isinstance(value, dict):
+        return {name: with_instants_read(get_args(hint)[1], inner, f"{place}.{name}") for name, inner in value.items()}
+    return value
 
 
 @cache

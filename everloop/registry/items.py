@@ -19,7 +19,7 @@ from everloop.instants import instant_text
 from everloop.json_text import canonical_json
 from everloop.registry.exceptions import CorruptRecordError, RecordTooLargeError
 from everloop.shown import shown
-from everloop.typed_json import JsonObject, as_json, is_made, read_part
+from everloop.typed_json import JsonObject, as_json, is_made, with_instants_read
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -208,7 +208,8 @@ def with_instants(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
     ValueError
         Naming the place whose text names no instant.
     """
-    made = {name: read_part(hint, values[name], name) for name, hint in _made_of(kind).items() if name in values}  # type: ignore[arg-type]  # mypy takes the class for one of its records
+    hints = _made_of(kind)  # type: ignore[arg-type]  # mypy takes the class for one of its records
+    made = {name: with_instants_read(hint, values[name], name) for name, hint in hints.items() if name in values}
     return {**values, **made}
 
 

@@ -129,6 +129,14 @@ def test_an_item_that_lacks_something_is_refused():
         Version.from_item(item)
 
 
+def test_a_word_of_a_newer_release_makes_no_record_unreadable():
+    run = Run("flights", "train-1", "train", BEGIN, BEGIN, trigger={"kind": "x", "window_end": BEGIN})
+    item = run.to_item() | {"trigger": {"S": '{"kind":7,"more":[1],"window_end":"2013-03-01T00:00:00Z"}'}}
+    assert Run.from_item(item).trigger == {"kind": 7, "more": [1], "window_end": BEGIN}
+    with pytest.raises(CorruptRecordError, match=r"no Run: trigger\.window_end: 'soon' is not an ISO 8601 instant"):
+        Run.from_item(item | {"trigger": {"S": '{"window_end":"soon"}'}})
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
