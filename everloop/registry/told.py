@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from everloop.documents.records import Trigger
 from everloop.instants import WrittenInstant
 from everloop.registry.records import AuditRecord
-from everloop.typed_json import read_part
+from everloop.typed_json import with_instants_read
 
 _REGISTERED = (
     "snapshot_hash",
@@ -138,7 +138,7 @@ def told_requests(records: Sequence[AuditRecord]) -> dict[str, Facts]:
 def _trigger(told: object) -> object:
     """What a detail says of a trigger: it, or whatever stands there instead, which no record says."""
     try:
-        return read_part(Trigger, told, "trigger")
+        return with_instants_read(Trigger, told, "trigger")
     except ValueError:
         return told
 
