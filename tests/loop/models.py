@@ -14,6 +14,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 FLIGHTS = "flight_delay"
 BAKERY = "bread_sold"
+FROZEN = "bread_as_said"
+"""The same bakery, whose scores are served as the model says them."""
 EVERY = 3
 """Of the flights, every third is enough."""
 
@@ -97,6 +99,16 @@ def write_models(folder: Path) -> Path:
     (folder / BAKERY).mkdir()
     (folder / BAKERY / "model.yaml").write_text(yaml.safe_dump(BAKERY_DOCUMENT, sort_keys=False), encoding="utf-8")
     (folder / BAKERY / "train.py").write_text(BAKERY_SCRIPT, encoding="utf-8")
+    return folder
+
+
+def write_bakeries(folder: Path) -> Path:
+    """The folder of two declarations of the regression: recalibrated, and with ``recalibration: none``."""
+    for name, changes in ((BAKERY, {}), (FROZEN, {"recalibration": "none"})):
+        (folder / name).mkdir(parents=True)
+        document = {**BAKERY_DOCUMENT, "model": name, **changes}
+        (folder / name / "model.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        (folder / name / "train.py").write_text(BAKERY_SCRIPT, encoding="utf-8")
     return folder
 
 
