@@ -6,7 +6,6 @@ import pytest
 
 from everloop.cli.exceptions import RunActiveError
 from everloop.cli.operations.training import start_training, verdict_of
-from everloop.instants import format_instant
 from everloop.retraining.requests import RetrainingRequest, send
 from tests.loop.standing_cloud import Loop
 
@@ -16,8 +15,7 @@ pytestmark = pytest.mark.xdist_group("loop")
 def test_a_request_delivered_twice_starts_one_run_and_nobody_starts_another_beside_it(loop: Loop) -> None:
     # GIVEN the same retraining request twice on the bus
     now = loop.now()
-    trigger = {"kind": "drift", "reason": "a test asks", "requested_at": format_instant(now)}
-    trigger["window_end"] = format_instant(now)
+    trigger = {"kind": "drift", "reason": "a test asks", "requested_at": now, "window_end": now}
     request = RetrainingRequest(loop.name, trigger, [{"code": "asked", "sentence": "a test asks"}])
     before = loop.executions()
     for _ in range(2):

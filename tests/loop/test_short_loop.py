@@ -280,8 +280,7 @@ def test_what_served_had_learned_from_the_test_days_and_its_sibling_stands_besid
         files = json.loads(read(number, "manifest.json"))["files"]
         assert files["evaluated/model.onnx"]["sha256"] == evaluated
         origin = found.origin
-        told_until = (snapshot["time_range"][1], snapshot["boundary"])
-        assert (instant_text(origin.learned_until), instant_text(origin.evaluated_after)) == told_until
+        assert (origin.learned_until, origin.evaluated_after) == (snapshot["time_range"][1], snapshot["boundary"])
     assert [one["serves"] for one in told["serving"]] == ["refit", "refit"]
 
 
