@@ -122,5 +122,5 @@ def test_what_was_asked_for_and_waits_is_said_and_what_was_answered_is_not() -> 
     found = ModelStatus(registry, DeployedModel("late_train", *[""] * 9), False, False, [], kept)
     (said,) = [value for name, value in _facts(found) if name == "asked for"]
     assert "(new stations): came while nothing could start (the run train-1)" in said
-    told = found.to_json()["kept_requests"]
+    told: Any = found.to_json()["kept_requests"]
     assert [(one["state"], one["answered_by"]) for one in told] == [("waiting", None), ("answered", "train-2")]
