@@ -30,7 +30,7 @@ def declared(folder: Path) -> Path:
     document["data"]["minimum_rows"] = 300
     document["training"] = {"seed": 3, "parameters": {"alpha": 1.0}}
     document["retraining"] = {
-        "investment": {"every_days": EVERY, "cost_share": 0.1},
+        "investment": {"every_days": EVERY, "cost_share": 0.1, "recent_days": 6},
         "cooldown_days": 5,
         "quota": {"runs": 6, "days": 60},
     }
