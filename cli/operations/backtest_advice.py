@@ -66,12 +66,14 @@ class Settings(TypedDict):
 class Recommendation:
     """What to write into ``model.yaml``, why, and how sure that is.
 
-    ``settings`` are what the lines say of ``retraining``.
+    ``settings`` are those of the schedule that cost least among the policies. ``kept`` says that it did not pay as
+    deployed: then the lines leave ``retraining`` as it is.
     """
 
     lines: tuple[str, ...]
     reasons: tuple[str, ...]
     settings: Settings
+    kept: bool = False
 
 
 THOUSAND = 1000
@@ -180,6 +182,12 @@ def _lines(settings: Settings) -> tuple[str, ...]:
     if "quota" in settings:
         found.append(f"  quota: {{runs: {settings['quota']['runs']}, days: {settings['quota']['days']}}}")
     return tuple(found)
+
+
+def without_retraining(lines: Sequence[str]) -> tuple[str, ...]:
+    """Lines for ``model.yaml`` without those of its section ``retraining``, which stays as it is."""
+    first = list(lines).index("retraining:")
+    return (*lines[:first], "# retraining: keep it as it is")
 
 
 def _found(results: Sequence[PolicyResult], policy: str, recalibrated: bool) -> PolicyResult:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from everloop.cli.operations.backtest_advice import PolicyResult, Settings, amount
+from everloop.cli.operations.backtest_advice import (
+    PolicyResult,
+    Recommendation,
+    Settings,
+    amount,
+    without_retraining,
+)
 from everloop.cli.operations.backtest_deployed import (
     AS_RECOMMENDED,
     THIS_ONE,
@@ -19,7 +26,7 @@ from everloop.cli.operations.backtest_deployed import (
 from everloop.cli.operations.backtest_results import Backtest, Ground, acting_threshold, over_hindsight
 from everloop.cli.operations.backtest_shape import Knobs
 from everloop.model_file import ModelDeclaration
-from everloop.retraining.backtest.judgement import judge
+from everloop.retraining.backtest.judgement import Difference, judge
 from everloop.retraining.backtest.losses import row_losses
 from everloop.retraining.backtest.money import prices_decisions, row_costs
 from everloop.retraining.backtest.walk import Walk
@@ -45,12 +52,11 @@ def as_deployed(
         _result(told, walk, ground, found.judgement.first_held_back, declared.recalibration is not None)
         for told, walk in loops
     )
-    reasons = (*_compared(found, ground, walks), *found.recommendation.reasons)
     return replace(
         found,
         policies=(*found.policies, *results),
         deployed=tuple(told for told, _ in loops),
-        recommendation=replace(found.recommendation, reasons=reasons),
+        recommendation=weighed(found.recommendation, walks, cost=ground.cost, unit=found.unit, date=found.shape.date),
     )
 
 
@@ -99,18 +105,53 @@ def _result(told: Deployed, walk: Walk, ground: Ground, first_held_back: int, re
     )
 
 
-def _compared(found: Backtest, ground: Ground, walks: list[Walk]) -> list[str]:
-    """What the declaration as it stands costs beside what is recommended, in the part that was held back."""
+def weighed(
+    advice: Recommendation, walks: Sequence[Walk], *, cost: float, unit: str, date: Callable[[int], str]
+) -> Recommendation:
+    """The recommendation, or to keep what is declared: a schedule has to pay as deployed, not among policies alone.
+
+    Parameters
+    ----------
+    walks : sequence of Walk
+        Of the declaration as it stands, and as recommended where that is another one.
+    cost : float
+        Of a retraining.
+    date : callable
+        When a window begins, as people read it.
+    """
     if len(walks) == 1:
-        return ["model.yaml says so already: it is lived through as it stands."]
-    judged = judge([*ground.walks, *walks], ground.cost, [AS_RECOMMENDED])
-    less = judged.against[THIS_ONE]
-    sentence = (
-        f"Lived through as deployed, with its gate, canaries and labels as they come, these lines cost "
-        f"{amount(abs(less.mean))} {found.unit} a window {'less' if less.mean >= 0 else 'more'} than model.yaml as it "
-        f"stands, from {found.shape.date(judged.first_held_back)} on"
+        return replace(advice, reasons=("model.yaml says so already.", *advice.reasons))
+    judged = judge(walks, cost)
+    until = date(judged.first_held_back)
+    if judged.chosen == THIS_ONE:
+        less = judged.against[AS_RECOMMENDED]
+        saved = Difference(-less.mean, _minus(less.high), _minus(less.low))
+    else:
+        saved = judged.against[THIS_ONE]
+    compared = _compared(saved, unit, until)
+    refuted = saved.high is not None and saved.high < 0
+    if judged.chosen == AS_RECOMMENDED and not refuted:
+        return replace(advice, reasons=(compared, *advice.reasons))
+    kept = (
+        f"As deployed, model.yaml as it stands costs less up to {until}: keep it."
+        if judged.chosen == THIS_ONE
+        else f"As deployed, the schedule below costs less than model.yaml up to {until}, and more after it: keep it."
     )
-    if less.low is None or less.high is None:
-        return [f"{sentence}; too few windows say how sure that is."]
-    sure = "more than chance" if less.low > 0 or less.high < 0 else "that may be chance, and is no reason to change it"
-    return [f"{sentence} (95% interval of what they save: {amount(less.low)} to {amount(less.high)}): {sure}."]
+    return replace(advice, lines=without_retraining(advice.lines), reasons=(kept, compared, *advice.reasons), kept=True)
+
+
+def _minus(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
+def _compared(saved: Difference, unit: str, until: str) -> str:
+    """What the recommended schedule saves beside the declaration as it stands, in the part that was held back."""
+    sentence = (
+        f"Lived through as deployed, with its gate, canaries and labels as they come, the schedule that is best among "
+        f"the policies costs {amount(abs(saved.mean))} {unit} a window {'less' if saved.mean >= 0 else 'more'} than "
+        f"model.yaml as it stands, from {until} on"
+    )
+    if saved.low is None or saved.high is None:
+        return f"{sentence}; too few windows say how sure that is."
+    sure = "more than chance" if saved.low > 0 or saved.high < 0 else "that may be chance"
+    return f"{sentence} (95% interval of what it saves: {amount(saved.low)} to {amount(saved.high)}): {sure}."
