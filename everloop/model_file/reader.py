@@ -5,10 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from everloop.model_file.exceptions import Mistake, ModelFileError
 from everloop.model_file.misfit import Location, MisfitError, refuse
@@ -18,6 +17,10 @@ from everloop.model_file.schema import DEFAULT_SCRIPT, ModelDeclaration
 from everloop.model_file.script import SCRIPT_DEFINES, script_fault
 from everloop.model_file.yaml_document import Document, DocumentError, Place, dotted
 from everloop.shown import LONGEST_SHOWN, shortened, shown
+
+if TYPE_CHECKING:
+    # Pydantic's own part: no function's requirements name it.
+    from pydantic_core import ErrorDetails
 
 
 def read_model_file(path: Path) -> ModelDeclaration:
