@@ -351,7 +351,7 @@ def _served(
     if declaration.recalibration is None:
         state = None
     elif state is None or state.kind != kind or state.delay != plan["lag_days"]:
-        state = started(kind, raw[window.inside], plan["lag_days"])
+        state = started(kind, raw[window.inside], plan["lag_days"], declaration.recalibration.max_shift)
     return served_scores(raw, window.target, window.day, begin=window.begin, end=window.end, state=state, own=own)
 
 

@@ -19,7 +19,7 @@ from everloop.retraining.backtest.judgement import Judgement, judge
 from everloop.retraining.backtest.losses import LossTable, row_losses
 from everloop.retraining.backtest.money import prices_decisions, row_costs
 from everloop.retraining.backtest.policies import AdaptiveWindow, Invest, usual_policies
-from everloop.retraining.backtest.recalibrated import recalibrated
+from everloop.retraining.backtest.recalibrated import declared_shift, recalibrated
 from everloop.retraining.backtest.shifts import feature_counts, least_p_value, stability
 from everloop.retraining.backtest.timeline import Timeline
 from everloop.retraining.backtest.walk import Policy, Walk, optimum, walk
@@ -112,8 +112,10 @@ def evaluate(
     line, metric, classes = answers.timeline, declaration.gate.metric, _is_classification(declaration)
     kind: Kind = "log_odds" if classes else "value"
     target = line.target[: line.day_starts[-1]]
-    served = recalibrated(line, answers.model, kind)
-    probe_served = served if answers.probe is answers.model else recalibrated(line, answers.probe, kind)
+    shift = declared_shift(declaration)
+    served = recalibrated(line, answers.model, kind, max_shift=shift)
+    same = answers.probe is answers.model
+    probe_served = served if same else recalibrated(line, answers.probe, kind, max_shift=shift)
     count = line.rows_by_day[line.history_days :].sum()
     money = prices_decisions(declaration)
     threshold = acting_threshold(declaration, knobs)

@@ -11,7 +11,7 @@ from everloop.cli.operations.backtest_shape import Shape
 from everloop.model_file import ModelDeclaration
 from everloop.recalibration.calibration import Kind
 from everloop.retraining.backtest.judgement import Difference, judge
-from everloop.retraining.backtest.recalibrated import recalibrated_in_turn
+from everloop.retraining.backtest.recalibrated import declared_shift, recalibrated_in_turn
 from everloop.retraining.backtest.timeline import Timeline
 from everloop.retraining.backtest.training_windows import ALL_ROWS, blocks, declared_scores, walks_of
 from everloop.retraining.backtest.walk import Walk
@@ -85,7 +85,10 @@ def training_days(
     declared = declaration.data.training_window_days or ALL_ROWS
     scores = {declared: declared_scores(line, model), **others}
     turns = blocks(line.windows)
-    served = {str(days): recalibrated_in_turn(line, found, kind, turns) for days, found in scores.items()}
+    shift = declared_shift(declaration)
+    served = {
+        str(days): recalibrated_in_turn(line, found, kind, turns, max_shift=shift) for days, found in scores.items()
+    }
     walks = walks_of(line, served, declaration.gate.metric)
     chosen = int(judge(walks, 0.0).chosen)
     choices = tuple(_choice(days, declared, walks) for days in sorted(scores))

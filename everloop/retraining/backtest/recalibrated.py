@@ -6,21 +6,28 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from everloop.model_file.schema import ModelDeclaration
+from everloop.recalibration.beginning import nothing_learned, sums_of
 from everloop.recalibration.calibration import Kind
-from everloop.recalibration.learner import calibration, learn, start
-from everloop.recalibration.state import Limits, State
-from everloop.recalibration.sums import LogOddsSums, Sums, ValueSums
+from everloop.recalibration.learner import calibration, learn
 from everloop.retraining.backtest.timeline import Timeline
 
-MAX_SHIFT = 4.0
-"""The most that log odds are moved."""
+MAX_SHIFT = 8.0
+"""The most that a score is moved where the declaration says nothing of it: its own default."""
 
-SPREADS = 4.0
-"""The most that a value is moved, in standard deviations of a model's first scores."""
+
+def declared_shift(declaration: ModelDeclaration) -> float:
+    """The most that a score is moved; the default where none is, and a backtest says what it would be worth."""
+    return MAX_SHIFT if declaration.recalibration is None else declaration.recalibration.max_shift
 
 
 def recalibrated(
-    timeline: Timeline, scores: np.ndarray, kind: Kind, *, progress: Callable[[int], None] = lambda done: None
+    timeline: Timeline,
+    scores: np.ndarray,
+    kind: Kind,
+    *,
+    max_shift: float = MAX_SHIFT,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> np.ndarray:
     """The served scores of each model, from its own window on.
 
@@ -30,6 +37,8 @@ def recalibrated(
     Parameters
     ----------
     scores : float array, shape (models, rows)
+    max_shift : float
+        As ``recalibration.max_shift`` declares it.
     progress : callable
         Is told how many models are done.
 
@@ -40,13 +49,18 @@ def recalibrated(
     """
     served = np.full(scores.shape, np.nan)
     for model in range(timeline.windows):
-        _recalibrate(timeline, scores[model], served[model], timeline.first_day(model), timeline.days, kind)
+        _recalibrate(timeline, scores[model], served[model], timeline.first_day(model), timeline.days, kind, max_shift)
         progress(model + 1)
     return served
 
 
 def recalibrated_in_turn(
-    timeline: Timeline, scores: np.ndarray, kind: Kind, turns: Iterable[tuple[int, int]]
+    timeline: Timeline,
+    scores: np.ndarray,
+    kind: Kind,
+    turns: Iterable[tuple[int, int]],
+    *,
+    max_shift: float = MAX_SHIFT,
 ) -> np.ndarray:
     """The served scores where one model follows the other, each from one window up to another; NaN elsewhere.
 
@@ -55,37 +69,35 @@ def recalibrated_in_turn(
     scores : float array, shape (rows,)
     turns : iterable of tuple
         Of each model its first window, and the next one's.
+    max_shift : float
+        As ``recalibration.max_shift`` declares it.
     """
     served = np.full(scores.shape, np.nan)
     for first, last in turns:
-        _recalibrate(timeline, scores, served, timeline.first_day(first), timeline.first_day(last), kind)
+        _recalibrate(timeline, scores, served, timeline.first_day(first), timeline.first_day(last), kind, max_shift)
     return served
 
 
-def _recalibrate(timeline: Timeline, scores: np.ndarray, served: np.ndarray, first: int, last: int, kind: Kind) -> None:
+def _recalibrate(
+    timeline: Timeline,
+    scores: np.ndarray,
+    served: np.ndarray,
+    first: int,
+    last: int,
+    kind: Kind,
+    max_shift: float,
+) -> None:
     """Fill in what is served of one model's scores from one day up to another, both arrays of shape (rows,)."""
     starts, target = timeline.day_starts, timeline.target
     raw = np.asarray(scores, dtype=np.float64)
-    state = _started(kind, raw[starts[first] : starts[first + timeline.window_days]], timeline.lag_days)
+    state = nothing_learned(
+        kind, raw[starts[first] : starts[first + timeline.window_days]], timeline.lag_days, max_shift
+    )
     for day in range(first, last):
         labelled = day - 1 - timeline.lag_days
         if labelled >= first:
             rows = slice(starts[labelled], starts[labelled + 1])
-            state = learn(state, labelled, _sums(state, raw[rows], target[rows]))
+            state = learn(state, labelled, sums_of(state, raw[rows], target[rows]))
         rows = slice(starts[day], starts[day + 1])
         if rows.stop > rows.start:
             served[rows] = calibration(state).apply(raw[rows])
-
-
-def _started(kind: Kind, first: np.ndarray, lag_days: int) -> State:
-    """Nothing learned; a regression's unit is that of the scores in the model's first window."""
-    if kind == "log_odds":
-        return start(kind, lag_days, Limits(MAX_SHIFT))
-    spread, center = (float(first.std()), float(first.mean())) if len(first) else (0.0, 0.0)
-    return start(kind, lag_days, Limits(SPREADS * spread or 1.0), center=center)
-
-
-def _sums(state: State, raw: np.ndarray, target: np.ndarray) -> Sums:
-    if state.kind == "log_odds":
-        return LogOddsSums.of_rows(raw, target) if len(raw) else LogOddsSums.none()
-    return ValueSums.of_rows(raw, target, state.center, state.bin_width)

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from everloop.recalibration.beginning import nothing_learned, sums_of
 from everloop.recalibration.calibration import Kind
 from everloop.recalibration.declared import LONGEST_DELAY
-from everloop.recalibration.learner import calibration, learn, start
-from everloop.recalibration.state import Limits, State
-from everloop.recalibration.sums import LogOddsSums, Sums, ValueSums
-
-SPREADS = 4.0
-"""The most that a regression's value is moved, in standard deviations of its first scores; see
-:mod:`everloop.retraining.backtest.recalibrated`, which does the same for whole histories."""
-
-MAX_SHIFT = 4.0
-"""The most that log odds are moved."""
+from everloop.recalibration.learner import calibration, learn
+from everloop.recalibration.state import State
 
 
-def started(kind: Kind, first_scores: np.ndarray, lag_days: int) -> State | None:
+def started(kind: Kind, first_scores: np.ndarray, lag_days: int, max_shift: float) -> State | None:
     """Nothing learned yet; None where labels come later than recalibration waits for, so that scores stay as they are.
 
     Parameters
     ----------
     first_scores : float array, shape (rows,)
         In the probe's own window: a regression's unit is theirs.
+    max_shift : float
+        As ``recalibration.max_shift`` declares it: the champion is held to it too.
     """
-    if lag_days > LONGEST_DELAY:
-        return None
-    if kind == "log_odds":
-        return start(kind, lag_days, Limits(MAX_SHIFT))
-    spread, center = float(first_scores.std()), float(first_scores.mean())
-    return start(kind, lag_days, Limits(SPREADS * spread or 1.0), center=center)
+    return None if lag_days > LONGEST_DELAY else nothing_learned(kind, first_scores, lag_days, max_shift)
 
 
 def served_scores(
@@ -61,13 +51,7 @@ def served_scores(
             labelled = today - 1 - state.delay
             if labelled >= own and (state.window is None or labelled > state.window):
                 known = day == labelled
-                state = learn(state, labelled, _sums(state, raw[known], target[known]))
+                state = learn(state, labelled, sums_of(state, raw[known], target[known]))
         if rows.any():
             served[rows] = raw[rows] if state is None else calibration(state).apply(raw[rows])
     return served, state
-
-
-def _sums(state: State, raw: np.ndarray, target: np.ndarray) -> Sums:
-    if state.kind == "log_odds":
-        return LogOddsSums.of_rows(raw, target) if len(raw) else LogOddsSums.none()
-    return ValueSums.of_rows(raw, target, state.center)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 from everloop.retraining.backtest.losses import row_losses
-from everloop.retraining.backtest.recalibrated import recalibrated
+from everloop.retraining.backtest.recalibrated import declared_shift, recalibrated
 from everloop.retraining.backtest.timeline import Timeline
+from tests.helpers.declarations import binary_document, declare
 
 
 def scene(lag_days: int = 0) -> tuple[Timeline, np.ndarray]:
@@ -51,6 +55,23 @@ def test_the_served_score_rests_on_known_labels_only() -> None:
     until = line.day < 43
     np.testing.assert_array_equal(one[:, until], two[:, until])
     assert not np.allclose(one[0, ~until], two[0, ~until])
+
+
+def test_no_score_is_moved_further_than_declared() -> None:
+    line, scores = scene()
+    served = recalibrated(line, scores, "log_odds", max_shift=0.25)
+    there = ~np.isnan(served[0])
+    moved = np.abs(np.log(served[0] / (1 - served[0])) - np.log(scores[0] / (1 - scores[0])))[there]
+    assert 0.2 < moved.max() <= 0.25 + 1e-9
+    # AND without a limit that is near they move by what is missing
+    free = recalibrated(line, scores, "log_odds")
+    moved = np.abs(np.log(free[0] / (1 - free[0])) - np.log(scores[0] / (1 - scores[0])))[there]
+    assert moved.max() > 1
+
+
+@pytest.mark.parametrize(("declared", "limit"), [("none", 8.0), ({}, 8.0), ({"max_shift": 2}, 2.0)])
+def test_the_limit_is_the_declared_one(declared: Any, limit: float) -> None:
+    assert declared_shift(declare(binary_document(recalibration=declared))) == limit
 
 
 def test_values_are_put_right_too() -> None:
