@@ -17,6 +17,7 @@ from everloop.cli.operations.declarations import find_declaration
 from everloop.cli.options import file_format_options, json_option, model_argument, models_directory_option
 from everloop.cli.output import Output
 from everloop.dataset.file_format import FileFormat
+from everloop.numbers_of import number_of
 
 
 @click.command("backtest")
@@ -133,7 +134,7 @@ def _tell(output: Output, found: Backtest) -> None:
     for recalibrated in (True, False):
         ordered = sorted((r for r in found.policies if r.recalibrated == recalibrated), key=lambda r: r.cost)
         output.table(
-            f"{shape.windows} windows of {shape.window_days} days, {_scores(recalibrated)}; "
+            f"{number_of(shape.windows, 'window')} of {number_of(shape.window_days, 'day')}, {_scores(recalibrated)}; "
             f"a retraining costs {amount(found.retraining_cost)} {found.unit}",
             ["policy", "retrainings", found.metric, f"cost, {found.unit}", "over hindsight", "held back"],
             [
@@ -165,7 +166,7 @@ def _tell(output: Output, found: Backtest) -> None:
 
 def _tell_loop(output: Output, loop: Deployed) -> None:
     output.table(
-        f"{loop.policy}, as deployed: {loop.windows} windows watched, {loop.calibrations} calibrations, "
+        f"{loop.policy}, as deployed: {number_of(loop.windows, 'window')} watched, {loop.calibrations} calibrations, "
         f"loss {loop.metric:.4f} as served, {loop.raw_metric:.4f} as the models said",
         ["training", "asked for by", "candidate", "why"],
         [(run.at[:10], run.trigger, candidate_told(run), why_told(run)) for run in loop.runs],

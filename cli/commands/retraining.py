@@ -9,6 +9,7 @@ from everloop.cli.operations.retraining import RetrainingStory, retraining_of
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output, minute
 from everloop.documents.investment import InvestmentDocument, RegretDocument
+from everloop.numbers_of import number_of
 from everloop.registry.records import Probe
 
 
@@ -48,14 +49,17 @@ def _show(output: Output, found: RetrainingStory) -> None:
 def _figures(output: Output, investment: InvestmentDocument) -> None:
     unit = investment["unit"]
     output.table(
-        f"weighed in {unit}, by windows of {investment['every_days']} days",
+        f"weighed in {unit}, by windows of {number_of(investment['every_days'], 'day')}",
         ["", ""],
         [
-            ["age of the champion", f"{investment['age']} windows"],
+            ["age of the champion", number_of(investment["age"], "window")],
             ["regret since its training", _regret(investment["regret"])],
             ["the same, forecast to now", _regret(investment["forecast"])],
             ["expected of the next window", f"{investment['next_regret']:.4g}"],
-            ["the best cycle", f"{investment['rate']:.4g} a window, training every {investment['best_age']} windows"],
+            [
+                "the best cycle",
+                f"{investment['rate']:.4g} a window, training every {number_of(investment['best_age'], 'window')}",
+            ],
             ["a retraining costs", f"{investment['cost']:.4g}"],
             ["ageing, by windows of age", ", ".join(f"{value:.3g}" for value in investment["ageing"])],
         ],
@@ -79,7 +83,7 @@ def _figures(output: Output, investment: InvestmentDocument) -> None:
 
 
 def _regret(regret: RegretDocument) -> str:
-    return f"{regret['total']:.4g} (standard error {regret['error']:.2g}), {regret['windows']} windows"
+    return f"{regret['total']:.4g} (standard error {regret['error']:.2g}), {number_of(regret['windows'], 'window')}"
 
 
 def _probe(probe: Probe) -> list[str]:

@@ -34,6 +34,7 @@ from everloop.dataset.frame_contract import check_history
 from everloop.dataset.history_file import read_history_file
 from everloop.dataset.lake import parquet_bytes, to_lake_frame
 from everloop.model_file import ModelDeclaration
+from everloop.numbers_of import number_of
 from everloop.retraining.backtest.timeline import Timeline
 
 NOTHING_TESTED = "nothing was tested; `everloop docs data-formats` says what is taken"
@@ -85,7 +86,7 @@ def backtest_frame(
     taken = _sample(rows, knobs.most_rows, declaration.training.seed)
     shape = cut(declaration, rows, len(taken), knobs, place)
     say(
-        f"{shape.windows} windows of {shape.window_days} days from {shape.date(0)} on, "
+        f"{number_of(shape.windows, 'window')} of {number_of(shape.window_days, 'day')} from {shape.date(0)} on, "
         f"{shape.rows_taken:,} of {shape.rows:,} labelled rows"
     )
     with tempfile.TemporaryDirectory(prefix="everloop-backtest-") as scratch:

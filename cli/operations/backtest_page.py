@@ -10,6 +10,7 @@ from everloop.cli.operations.backtest_advice import PolicyResult, amount
 from everloop.cli.operations.backtest_deployed import THIS_ONE, Deployed, candidate_told, why_told
 from everloop.cli.operations.backtest_results import Backtest
 from everloop.cli.operations.backtest_training_days import loss_name, training_days_rows
+from everloop.numbers_of import number_of
 from everloop.shown import visible
 
 THIS_ONE_COLOUR = "#7a3fb0"
@@ -43,8 +44,9 @@ def page(found: Backtest) -> str:
     title = f"When to retrain {found.model}"
     parts = [
         f"<h1>{_text(title)}</h1>",
-        f"<p>{shape.windows} windows of {shape.window_days} days from {shape.date(0)} on; {shape.rows_taken:,} of "
-        f"{shape.rows:,} labelled rows. A retraining costs {amount(found.retraining_cost)} {_text(found.unit)}. "
+        f"<p>{number_of(shape.windows, 'window')} of {number_of(shape.window_days, 'day')} from {shape.date(0)} on; "
+        f"{shape.rows_taken:,} of {shape.rows:,} labelled rows. "
+        f"A retraining costs {amount(found.retraining_cost)} {_text(found.unit)}. "
         f"From {first} on nothing was chosen.</p>",
         "<h2>For model.yaml</h2>",
         f"<pre>{_text(chr(10).join(found.recommendation.lines))}</pre>",

@@ -10,6 +10,7 @@ import pandas as pd
 
 from everloop.cli.exceptions import RefusedDataError
 from everloop.model_file import ModelDeclaration
+from everloop.numbers_of import number_of
 from everloop.retraining.backtest.timeline import FEWEST_WINDOWS
 
 
@@ -103,8 +104,9 @@ def cut(declaration: ModelDeclaration, rows: pd.DataFrame, taken: int, knobs: Kn
     windows = (span - history_days) // window_days
     if windows < FEWEST_WINDOWS:
         raise RefusedDataError(
-            f"{place} has {span} days: after the first {history_days}, from which the first model learns, they give "
-            f"{max(windows, 0)} windows of {window_days} days, and {FEWEST_WINDOWS} are needed",
+            f"{place} has {number_of(span, 'day')}: after the first {history_days}, from which the first model learns, "
+            f"they give {number_of(max(windows, 0), 'window')} of {number_of(window_days, 'day')}, and "
+            f"{FEWEST_WINDOWS} are needed",
             "bring a longer history, or set --history-days and --window-days",
         )
     cooldown = knobs.cooldown_days or 0.0

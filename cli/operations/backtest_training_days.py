@@ -9,6 +9,7 @@ import numpy as np
 
 from everloop.cli.operations.backtest_shape import Shape
 from everloop.model_file import ModelDeclaration
+from everloop.numbers_of import number_of
 from everloop.recalibration.calibration import Kind
 from everloop.retraining.backtest.judgement import Difference, judge
 from everloop.retraining.backtest.recalibrated import declared_shift, recalibrated_in_turn
@@ -104,7 +105,7 @@ def loss_name(metric: str) -> str:
 
 def named(days: int) -> str:
     """The choice, in words."""
-    return "all rows" if days == ALL_ROWS else f"the newest {days} days"
+    return "all rows" if days == ALL_ROWS else f"the newest {number_of(days, 'day')}"
 
 
 def training_days_rows(found: TrainingDays) -> list[tuple[str, ...]]:

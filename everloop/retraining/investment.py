@@ -29,6 +29,7 @@ from typing import Literal
 
 import numpy as np
 
+from everloop.numbers_of import number_of
 from everloop.reasons import Reason
 from everloop.retraining.exceptions import InvestmentError
 
@@ -223,12 +224,12 @@ def _reason(rule: Rule, facts: Facts, coming: float, rate: float, best_age: int)
         )
         return Reason("investment_paid_for", sentence)
     if facts.ageing.windows < FEWEST_WINDOWS:
-        sentence = f"{facts.ageing.windows} labelled windows say too little of how this model ages."
+        sentence = f"{number_of(facts.ageing.windows, 'labelled window')} tell too little of how this model ages."
         return Reason("investment_unknown", sentence)
     figures = (
         f"a model of age {facts.age} is expected to lose {coming:.3g} {unit} in the next window, and training every "
-        f"{best_age} windows costs {rate:.3g} a window all in all (ageing seen in {facts.ageing.windows} windows; a "
-        f"retraining costs {facts.cost:.3g})"
+        f"{number_of(best_age, 'window')} costs {rate:.3g} a window all in all (ageing seen in "
+        f"{number_of(facts.ageing.windows, 'window')}; a retraining costs {facts.cost:.3g})"
     )
     if rule == "pays_from_now_on":
         return Reason("investment_pays", f"A retraining pays from now on: {figures}.")

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from everloop.numbers_of import number_of
 from everloop.retraining.exceptions import BacktestError
 
 FEWEST_WINDOWS = 4
@@ -50,8 +51,9 @@ class Timeline:
         if self.windows < FEWEST_WINDOWS:
             days = int(self.day[-1]) + 1 if len(self.day) else 0
             raise BacktestError(
-                f"{days} days give {max(self.windows, 0)} windows of {self.window_days} days after the first "
-                f"{self.history_days}, and at least {FEWEST_WINDOWS} are needed: bring more history, or make the "
+                f"{number_of(days, 'day')} give {number_of(max(self.windows, 0), 'window')} of "
+                f"{number_of(self.window_days, 'day')} after the first {self.history_days}, and at least "
+                f"{FEWEST_WINDOWS} are needed: bring more history, or make the "
                 "windows or the first training shorter"
             )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from everloop.documents.investment import RemedyDocument, RemedyName
 from everloop.documents.probe import ProbeDocument
+from everloop.numbers_of import number_of
 from everloop.retraining.backtest.money import best_threshold
 from everloop.retraining.investment import Facts, Investment, leads
 from everloop.retraining.probe.worth import Worth
@@ -141,11 +142,14 @@ def _retrain_on_window(
             less.append(of_all - of_recent)
     known = less[-RECENT_WINDOWS:]
     if not known:
-        return _not_known("retrain_on_window", f"No probe of the newest {days} days alone was measured yet.")
+        return _not_known(
+            "retrain_on_window", f"No probe of the newest {number_of(days, 'day')} alone was measured yet."
+        )
     saved, sure = float(np.concatenate(known).sum()) / len(known), leads(np.concatenate(known)) > 0
     told = f"{abs(saved):.3g} {worth.unit} a window {'less' if saved >= 0 else 'more'}"
     reason = (
-        f"A probe of the newest {days} days alone lost {told} than one of all rows, over {len(known)} windows"
+        f"A probe of the newest {number_of(days, 'day')} alone lost {told} than one of all rows, over "
+        f"{number_of(len(known), 'window')}"
         f"{', beyond chance: declare data.training_window_days' if sure else ''}."
     )
     return {"remedy": "retrain_on_window", "gain": saved, "cost": facts.cost, "proposed": sure, "reason": reason}

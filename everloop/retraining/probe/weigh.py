@@ -12,6 +12,7 @@ import numpy as np
 
 from everloop.documents.investment import InvestmentDocument, RegretDocument, WeighedProbe
 from everloop.documents.probe import ChampionLosses, ProbeDocument
+from everloop.numbers_of import number_of
 from everloop.reasons import Reason
 from everloop.retraining.investment import Ageing, Facts, Investment, Regret, invest
 from everloop.retraining.probe.remedies import remedies
@@ -170,7 +171,7 @@ def _with_regret(reason: Reason, facts: Facts) -> Reason:
         return reason
     told = (
         f" Since its training the champion lost {sums.total:.3g} {facts.unit} (standard error {sums.error:.2g}) more "
-        f"than fresh probes, over {sums.windows} windows."
+        f"than fresh probes, over {number_of(sums.windows, 'window')}."
     )
     return Reason(reason.code, reason.sentence + told)
 
