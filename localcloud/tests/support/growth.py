@@ -14,6 +14,9 @@ TIMES = 8
 GENEROUS, EXACT = 3, 1.5
 """How much more than in proportion it may cost, measured and counted. The square would be ``TIMES`` more."""
 
+TRIES = 3
+"""How often the ratio is measured before it is believed to be too large."""
+
 Cost = Callable[[Callable[[], Any]], float]
 
 
@@ -57,10 +60,12 @@ def assert_linear(
 ) -> None:
     """``act`` on an input of ``TIMES * size`` costs not much more than ``TIMES`` what it costs on one of ``size``.
 
-    ``size`` has to be so large that what is fixed in the cost does not hide the growth.
+    ``size`` has to be so large that what is fixed in the cost does not hide the growth. What grows too fast does so
+    each time it is measured; a neighbour of the processor's cache does not.
     """
     small, large = make(size), make(size * TIMES)
-    ratio = cost(lambda: act(large)) / cost(lambda: act(small))
-    assert ratio < TIMES * (EXACT if cost is calls else GENEROUS), (
-        f"{TIMES} times the input costs {ratio:.0f} times as much"
-    )
+    allowed = TIMES * (EXACT if cost is calls else GENEROUS)
+    ratios: list[float] = []
+    while not ratios or (min(ratios) >= allowed and len(ratios) < TRIES):
+        ratios.append(cost(lambda: act(large)) / cost(lambda: act(small)))
+    assert min(ratios) < allowed, f"{TIMES} times the input costs {min(ratios):.0f} times as much"
