@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.busy_services import busy_services_named
-from everloop.dataset.athena import AthenaReader
 from everloop.dataset.lake import lake_columns, parquet_bytes
 from everloop.dataset.lake_listing import list_lake
 from everloop.dataset.snapshot_query import SUPERSEDED, require_fitting, snapshot_query
 from everloop.dataset.snapshot_size import CHARACTERS, ROWS, require_room, size_query
 from everloop.documents.probe import RESULT, SERVED, VERSION, ProbeDocument, ProbePlaces, ProbePlan, ProbeRequest
 from everloop.environment import Settings
+from everloop.lake_services import LakeServices
 from everloop.limits import LARGEST_DOCUMENT_BYTES
 from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ATHENA_RESULTS_PREFIX, ModelNames
 from everloop.objects import read_object
 from everloop.registry.records import Probe
-from everloop.registry.store import RegistryStore
 from everloop.retraining.exceptions import FreshProbeError
 from everloop.retraining.probe.plan import kept_probes, older_versions, read_result
 from everloop.retraining.probe.requests import window_of
@@ -35,9 +33,6 @@ from everloop.retraining.probe.rows import learns_from, window_query
 from everloop.retraining.probe.tables import training_rows, window_rows
 from everloop.retraining.probe.windows import lag_days
 from everloop.typed_json import PIPELINE_SENDS, Event, as_json, read_as
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 logger = Logger(service="probe")
 
@@ -51,18 +46,6 @@ class Environment(Settings):
     athena_workgroup: str
     glue_database: str
     artifact_bucket: str
-
-
-@dataclass(frozen=True)
-class Services:
-    """What the function works with. ``read`` takes a query, where its result goes, and its columns."""
-
-    declaration: ModelDeclaration
-    lake_bucket: str
-    artifact_bucket: str
-    s3_client: Any
-    store: RegistryStore
-    read: Callable[[str, str, Sequence[str]], pd.DataFrame]
 
 
 class ProbeEvent(TypedDict):
@@ -83,23 +66,18 @@ class ProbeAnswer(TypedDict):
 
 
 @cache
-def services() -> Services:
+def services() -> LakeServices:
     """The services of this process, from its environment; made at the first invocation."""
     environment = Environment.read(os.environ)
     declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
-    session = boto3.Session()
-    reader = AthenaReader(
-        session,
-        database=environment.glue_database,
-        workgroup=environment.athena_workgroup,
-    )
-    return Services(
-        declaration=ModelDeclaration.model_validate_json(declared),
+    return LakeServices.of(
+        boto3.Session(),
+        ModelDeclaration.model_validate_json(declared),
+        table=environment.table,
         lake_bucket=environment.lake_bucket,
         artifact_bucket=environment.artifact_bucket,
-        s3_client=session.client("s3"),
-        store=RegistryStore(session.client("dynamodb"), environment.table, environment.model),
-        read=reader.read,
+        athena_workgroup=environment.athena_workgroup,
+        glue_database=environment.glue_database,
     )
 
 
@@ -112,7 +90,7 @@ def handle(event: Event, context: Any) -> ProbeAnswer:
 
 
 @busy_services_named()
-def act(event: Event, using: Services, *, request_id: str) -> ProbeAnswer:
+def act(event: Event, using: LakeServices, *, request_id: str) -> ProbeAnswer:
     """Prepare the job, or record what it found.
 
     Parameters
@@ -139,7 +117,7 @@ def act(event: Event, using: Services, *, request_id: str) -> ProbeAnswer:
     return _prepare(using, request, places, asked["execution"], request_id)
 
 
-def _places(using: Services, execution: str) -> ProbePlaces:
+def _places(using: LakeServices, execution: str) -> ProbePlaces:
     prefix = f"s3://{using.lake_bucket}/{ModelNames(using.declaration.model).probes_prefix}{execution}/"
     return {
         "train_uri": f"{prefix}train/",
@@ -152,7 +130,7 @@ def _places(using: Services, execution: str) -> ProbePlaces:
 
 
 def _prepare(
-    using: Services, request: ProbeRequest, places: ProbePlaces, execution: str, request_id: str
+    using: LakeServices, request: ProbeRequest, places: ProbePlaces, execution: str, request_id: str
 ) -> ProbeAnswer:
     declaration, window, as_of = using.declaration, window_of(request), request["as_of"]
     investment = declaration.retraining.investment
@@ -195,7 +173,7 @@ def _prepare(
     return {"go_on": True, "reason": "", "places": places}
 
 
-def _record(using: Services, request: ProbeRequest, places: ProbePlaces, at: datetime) -> ProbeAnswer:
+def _record(using: LakeServices, request: ProbeRequest, places: ProbePlaces, at: datetime) -> ProbeAnswer:
     key = _key(using, places["result_uri"]) + RESULT
     body = read_object(using.s3_client, using.lake_bucket, key, LARGEST_DOCUMENT_BYTES)
     document: ProbeDocument = read_result(body, request, using.declaration, f"s3://{using.lake_bucket}/{key}")
@@ -204,9 +182,9 @@ def _record(using: Services, request: ProbeRequest, places: ProbePlaces, at: dat
     return {"go_on": True, "reason": "", "places": places}
 
 
-def _key(using: Services, uri: str) -> str:
+def _key(using: LakeServices, uri: str) -> str:
     return uri.removeprefix(f"s3://{using.lake_bucket}/")
 
 
-def _put(using: Services, uri: str, name: str, body: bytes) -> None:
+def _put(using: LakeServices, uri: str, name: str, body: bytes) -> None:
     using.s3_client.put_object(Bucket=using.lake_bucket, Key=_key(using, uri) + name, Body=body)

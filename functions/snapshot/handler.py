@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.busy_services import busy_services_named
-from everloop.dataset.athena import AthenaReader
 from everloop.dataset.changes import Change, against_champion, against_lake, require_unchanged
 from everloop.dataset.lake import lake_columns
 from everloop.dataset.lake_listing import LakeListing, list_lake
@@ -26,15 +24,12 @@ from everloop.dataset.snapshot_store import store_snapshot
 from everloop.documents.snapshot import SnapshotAnswer
 from everloop.environment import Settings
 from everloop.instants import instant_text
+from everloop.lake_services import LakeServices
 from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ATHENA_RESULTS_PREFIX
 from everloop.registry.champion_contract import champion_contract
 from everloop.registry.records import Snapshot as SnapshotRecord
-from everloop.registry.store import RegistryStore
 from everloop.typed_json import PIPELINE_SENDS, Event, read_as
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 logger = Logger(service="snapshot")
 
@@ -48,18 +43,6 @@ class Environment(Settings):
     athena_workgroup: str
     glue_database: str
     artifact_bucket: str
-
-
-@dataclass(frozen=True)
-class Services:
-    """What the function works with. ``read`` takes a query, where its result goes, and its columns."""
-
-    declaration: ModelDeclaration
-    lake_bucket: str
-    artifact_bucket: str
-    s3_client: Any
-    store: RegistryStore
-    read: Callable[[str, str, Sequence[str]], pd.DataFrame]
 
 
 class DatedRun(TypedDict):
@@ -77,23 +60,18 @@ class SnapshotEvent(TypedDict):
 
 
 @cache
-def services() -> Services:
+def services() -> LakeServices:
     """The services of this process, from its environment; made at the first invocation."""
     environment = Environment.read(os.environ)
     declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
-    session = boto3.Session()
-    reader = AthenaReader(
-        session,
-        database=environment.glue_database,
-        workgroup=environment.athena_workgroup,
-    )
-    return Services(
-        declaration=ModelDeclaration.model_validate_json(declared),
+    return LakeServices.of(
+        boto3.Session(),
+        ModelDeclaration.model_validate_json(declared),
+        table=environment.table,
         lake_bucket=environment.lake_bucket,
         artifact_bucket=environment.artifact_bucket,
-        s3_client=session.client("s3"),
-        store=RegistryStore(session.client("dynamodb"), environment.table, environment.model),
-        read=reader.read,
+        athena_workgroup=environment.athena_workgroup,
+        glue_database=environment.glue_database,
     )
 
 
@@ -106,7 +84,7 @@ def handle(event: Event, context: Any) -> SnapshotAnswer:
 
 
 @busy_services_named()
-def act(event: Event, using: Services, *, request_id: str) -> SnapshotAnswer:
+def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer:
     """Make the snapshot of ``event["run"]`` as of the run's own instant.
 
     Parameters
@@ -161,7 +139,7 @@ def act(event: Event, using: Services, *, request_id: str) -> SnapshotAnswer:
     }
 
 
-def _changes(using: Services, listing: LakeListing) -> list[Change]:
+def _changes(using: LakeServices, listing: LakeListing) -> list[Change]:
     declaration = using.declaration
     champion = champion_contract(using.store, using.s3_client, using.artifact_bucket)
     of_champion = [] if champion is None else against_champion(declaration, champion[1], champion[0])

@@ -16,7 +16,8 @@ from moto import mock_aws
 
 from everloop.dataset.exceptions import ContractViolationError
 from everloop.documents.probe import SERVED, VERSION
-from everloop.functions.probe.handler import Services, act
+from everloop.functions.probe.handler import act
+from everloop.lake_services import LakeServices
 from everloop.registry import RegistryStore
 from everloop.retraining.exceptions import FreshProbeError
 from everloop.typed_json import DocumentRefusedError, as_json
@@ -64,31 +65,31 @@ def queries() -> Queries:
 
 
 @pytest.fixture
-def using(queries: Queries) -> Iterator[Services]:
+def using(queries: Queries) -> Iterator[LakeServices]:
     with mock_aws():
         s3 = aws_client("s3")
         for bucket in (BUCKET, ARTIFACTS):
             s3.create_bucket(Bucket=bucket)
         store = RegistryStore(dynamodb(), TABLE, "late_train", pause=lambda _: None)
-        yield Services(DECLARATION, BUCKET, ARTIFACTS, s3, store, queries.read)
+        yield LakeServices(DECLARATION, BUCKET, ARTIFACTS, s3, store, queries.read)
 
 
-def step(using: Services, action: str, *, request_id: str = "one", **asked: Any) -> dict[str, Any]:
+def step(using: LakeServices, action: str, *, request_id: str = "one", **asked: Any) -> dict[str, Any]:
     event = {"action": action, "asked": {**ASKED, **asked}, "execution": "probe-1", "at": "2013-03-15T06:05:00Z"}
     return dict(act(event, using, request_id=request_id))
 
 
-def read(using: Services, name: str) -> bytes:
+def read(using: LakeServices, name: str) -> bytes:
     return using.s3_client.get_object(Bucket=BUCKET, Key=PREFIX + name)["Body"].read()
 
 
-def leave(using: Services, document: Any) -> None:
+def leave(using: LakeServices, document: Any) -> None:
     """What the job leaves."""
     body = json.dumps(as_json(document)).encode()
     using.s3_client.put_object(Bucket=BUCKET, Key=f"{PREFIX}result/probe.json", Body=body)
 
 
-def test_the_job_gets_what_was_known_when_the_window_began(using: Services, queries: Queries) -> None:
+def test_the_job_gets_what_was_known_when_the_window_began(using: LakeServices, queries: Queries) -> None:
     crown(using.store, "train-0")
     answer = step(using, "prepare")
     assert answer["go_on"]
@@ -113,7 +114,7 @@ def test_the_job_gets_what_was_known_when_the_window_began(using: Services, quer
     assert (plan["kept"], plan["versions"], plan["recent_days"]) == ([], [], None)
 
 
-def test_it_is_told_of_earlier_probes_and_of_versions_that_have_served(using: Services) -> None:
+def test_it_is_told_of_earlier_probes_and_of_versions_that_have_served(using: LakeServices) -> None:
     crown(using.store, "train-0")
     crown(using.store, "train-1")
     for window in (-1, -2):
@@ -128,7 +129,7 @@ def test_it_is_told_of_earlier_probes_and_of_versions_that_have_served(using: Se
     assert [(v["version"], v["uri"]) for v in plan["versions"]] == [(1, "s3://artifacts/artifacts/late_train/000001/")]
 
 
-def test_where_it_is_declared_a_second_probe_gets_the_newest_rows(using: Services) -> None:
+def test_where_it_is_declared_a_second_probe_gets_the_newest_rows(using: LakeServices) -> None:
     retraining = DECLARATION.retraining
     assert retraining.investment is not None
     investment = retraining.investment.model_copy(update={"recent_days": 5})
@@ -143,14 +144,14 @@ def test_where_it_is_declared_a_second_probe_gets_the_newest_rows(using: Service
     assert recent["time"].min() > learned["time"].min()
 
 
-def test_the_same_step_again_gives_the_same_rows(using: Services) -> None:
+def test_the_same_step_again_gives_the_same_rows(using: LakeServices) -> None:
     step(using, "prepare")
     before = {name: read(using, name) for name in ("train/part-0.parquet", "window/part-0.parquet", "plan/plan.json")}
     step(using, "prepare", request_id="two")
     assert {name: read(using, name) for name in before} == before
 
 
-def test_what_the_job_found_is_recorded_once(using: Services) -> None:
+def test_what_the_job_found_is_recorded_once(using: LakeServices) -> None:
     leave(using, DOCUMENT)
     step(using, "record")
     end = datetime(2013, 3, 14, tzinfo=UTC)
@@ -169,14 +170,14 @@ def test_what_the_job_found_is_recorded_once(using: Services) -> None:
     }
 
 
-def test_a_window_without_labelled_answers_needs_no_job(using: Services, queries: Queries) -> None:
+def test_a_window_without_labelled_answers_needs_no_job(using: LakeServices, queries: Queries) -> None:
     queries.window = queries.window.iloc[:10]
     answer = step(using, "prepare")
     assert (answer["go_on"], answer["reason"]) == (False, "no labelled row was answered in the window")
     assert "Contents" not in using.s3_client.list_objects_v2(Bucket=BUCKET)
 
 
-def test_rows_that_break_the_contract_are_learned_from_by_nobody(using: Services, queries: Queries) -> None:
+def test_rows_that_break_the_contract_are_learned_from_by_nobody(using: LakeServices, queries: Queries) -> None:
     queries.learned = lake_table(240).assign(distance=-1.0)
     with pytest.raises(ContractViolationError):
         step(using, "prepare")
@@ -198,19 +199,19 @@ def test_rows_that_break_the_contract_are_learned_from_by_nobody(using: Services
         ({"fresh": {"loss": [0.5] * 6 + [float("nan")], "money": [1.0] * 7}}, "no finite number"),
     ],
 )
-def test_a_result_of_something_else_is_not_recorded(using: Services, changes: dict[str, Any], message: str) -> None:
+def test_a_result_of_something_else_is_not_recorded(using: LakeServices, changes: dict[str, Any], message: str) -> None:
     leave(using, {**DOCUMENT, **changes})
     with pytest.raises(FreshProbeError, match=message):
         step(using, "record")
     assert using.store.probes.latest(5) == []
 
 
-def test_a_result_that_is_no_document_is_refused_by_name(using: Services) -> None:
+def test_a_result_that_is_no_document_is_refused_by_name(using: LakeServices) -> None:
     leave(using, {name: value for name, value in DOCUMENT.items() if name != "fresh"})
     with pytest.raises(DocumentRefusedError, match="fresh"):
         step(using, "record")
 
 
-def test_another_models_probe_is_refused(using: Services) -> None:
+def test_another_models_probe_is_refused(using: LakeServices) -> None:
     with pytest.raises(FreshProbeError, match="a probe of other came to the probe function of late_train"):
         step(using, "prepare", model="other")

@@ -17,7 +17,8 @@ from everloop.dataset.exceptions import (
     TrainingSetTooLargeError,
 )
 from everloop.dataset.lake import parquet_bytes
-from everloop.functions.snapshot.handler import Services, act
+from everloop.functions.snapshot.handler import act
+from everloop.lake_services import LakeServices
 from everloop.registry import RegistryStore
 from everloop.registry.exceptions import ArtifactMismatchError
 from everloop.serving.contract import NumberField, ServingContract
@@ -54,26 +55,26 @@ def queries() -> Queries:
 
 
 @pytest.fixture
-def services(queries: Queries) -> Iterator[Services]:
+def services(queries: Queries) -> Iterator[LakeServices]:
     with mock_aws():
         s3 = aws_client("s3")
         s3.create_bucket(Bucket=BUCKET)
         s3.create_bucket(Bucket=ARTIFACTS)
         store = RegistryStore(dynamodb(), TABLE, "late_train")
-        yield Services(declare(binary_document()), BUCKET, ARTIFACTS, s3, store, queries.read)
+        yield LakeServices(declare(binary_document()), BUCKET, ARTIFACTS, s3, store, queries.read)
 
 
-def make(using: Services, *, at: str = "2013-02-01T00:00:07Z", request_id: str = "one") -> dict[str, Any]:
+def make(using: LakeServices, *, at: str = "2013-02-01T00:00:07Z", request_id: str = "one") -> dict[str, Any]:
     run = {"run_id": "train-1", "as_of": "2013-02-01T00:00:00Z", "model": "late_train", "kind": "train"}
     return act({"run": run, "at": at, "execution": "train-1"}, using, request_id=request_id)
 
 
-def read(using: Services, uri: str, name: str = "part-0.parquet") -> bytes:
+def read(using: LakeServices, uri: str, name: str = "part-0.parquet") -> bytes:
     key = uri.removeprefix(f"s3://{BUCKET}/") + name
     return using.s3_client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
 
 
-def test_a_run_gets_its_snapshot(services: Services, queries: Queries) -> None:
+def test_a_run_gets_its_snapshot(services: LakeServices, queries: Queries) -> None:
     answer = make(services)
 
     # THEN the query knows the run's instant, and writes where no other attempt does
@@ -109,7 +110,7 @@ def test_a_run_gets_its_snapshot(services: Services, queries: Queries) -> None:
 
 
 def test_more_rows_than_there_is_memory_for_are_refused_before_they_are_read(
-    services: Services, queries: Queries
+    services: LakeServices, queries: Queries
 ) -> None:
     queries.rows = 6_000_000
     with pytest.raises(TrainingSetTooLargeError, match=r"6,000,000 rows of 8 columns .* 4,166,666 such rows"):
@@ -118,7 +119,7 @@ def test_more_rows_than_there_is_memory_for_are_refused_before_they_are_read(
 
 
 @pytest.mark.slow
-def test_more_imports_than_a_query_can_name_are_refused(services: Services, queries: Queries) -> None:
+def test_more_imports_than_a_query_can_name_are_refused(services: LakeServices, queries: Queries) -> None:
     for index in range(3400):
         key = f"history/model=late_train/{index:064}.parquet"
         services.s3_client.put_object(Bucket=BUCKET, Key=key, Body=b"x")
@@ -127,7 +128,7 @@ def test_more_imports_than_a_query_can_name_are_refused(services: Services, quer
     assert queries.asked == []
 
 
-def test_the_query_knows_what_stands_in_the_lake(services: Services, queries: Queries) -> None:
+def test_the_query_knows_what_stands_in_the_lake(services: LakeServices, queries: Queries) -> None:
     for key in ("predictions/model=late_train/date=2012-12-24/a", "labels/model=late_train/date=2012-12-25/a"):
         services.s3_client.put_object(Bucket=BUCKET, Key=key, Body=b"x")
     for name in ("one", "two"):
@@ -140,7 +141,7 @@ def test_the_query_knows_what_stands_in_the_lake(services: Services, queries: Qu
     assert "'two.parquet'" in query
 
 
-def test_what_was_superseded_is_counted_and_does_not_change_the_hash(services: Services, queries: Queries) -> None:
+def test_what_was_superseded_is_counted_and_does_not_change_the_hash(services: LakeServices, queries: Queries) -> None:
     first = make(services)
     queries.table = lake_table(240).assign(s=[3, 2, *[0] * 238])
     again = make(services, request_id="two")
@@ -151,7 +152,7 @@ def test_what_was_superseded_is_counted_and_does_not_change_the_hash(services: S
     assert json.loads(read(services, other["snapshot_uri"], "snapshot.json"))["rows"]["superseded"] == 2
 
 
-def test_the_same_request_again_changes_nothing(services: Services) -> None:
+def test_the_same_request_again_changes_nothing(services: LakeServices) -> None:
     first = make(services)
     objects = services.s3_client.list_objects_v2(Bucket=BUCKET)["Contents"]
     again = make(services, at="2013-02-01T09:00:00Z", request_id="two")
@@ -162,7 +163,7 @@ def test_the_same_request_again_changes_nothing(services: Services) -> None:
     assert record.created_at == datetime(2013, 2, 1, 0, 0, 7, tzinfo=UTC)
 
 
-def test_a_snapshot_that_was_cut_off_is_completed(services: Services) -> None:
+def test_a_snapshot_that_was_cut_off_is_completed(services: LakeServices) -> None:
     answer = make(services)
     prefix = answer["snapshot_uri"].removeprefix(f"s3://{BUCKET}/")
     for name in ("snapshot.json", "test/part-0.parquet"):
@@ -174,7 +175,7 @@ def test_a_snapshot_that_was_cut_off_is_completed(services: Services) -> None:
 @pytest.mark.parametrize(
     "table", [lake_table(240).assign(distance=-1.0), lake_table(240).iloc[:0]], ids=["broken", "empty"]
 )
-def test_a_broken_contract_leaves_nothing_behind(services: Services, queries: Queries, table: pd.DataFrame) -> None:
+def test_a_broken_contract_leaves_nothing_behind(services: LakeServices, queries: Queries, table: pd.DataFrame) -> None:
     queries.table = table
     with pytest.raises(ContractViolationError, match="the training set of late_train"):
         make(services)
@@ -184,24 +185,24 @@ def test_a_broken_contract_leaves_nothing_behind(services: Services, queries: Qu
 class TestWhatADeclarationCantChange:
     """GIVEN a champion and rows in the lake from before a change; THEN no query is run, and the way is told."""
 
-    def crown(self, using: Services, contract: ServingContract) -> None:
+    def crown(self, using: LakeServices, contract: ServingContract) -> None:
         content = contract.to_json()
         version = crown(using.store, "train-0", contents={"contract.json": content})
         using.s3_client.put_object(Bucket=ARTIFACTS, Key=f"{version.artifact_prefix}contract.json", Body=content)
 
-    def refused(self, using: Services, queries: Queries) -> str:
+    def refused(self, using: LakeServices, queries: Queries) -> str:
         with pytest.raises(DeclarationChangedError) as error:
             make(using)
         assert queries.asked == queries.sized == []
         return str(error.value)
 
-    def test_a_feature_that_the_champion_uses(self, services: Services, queries: Queries) -> None:
+    def test_a_feature_that_the_champion_uses(self, services: LakeServices, queries: Queries) -> None:
         fields = (NumberField("distance"), NumberField("wind"), NumberField("tail_wind", missing="allow"))
         self.crown(services, small_contract(numbers=fields, categories=()))
         told = self.refused(services, queries)
         assert "the champion, version 1, uses 'tail_wind', which is no longer declared" in told
 
-    def test_the_type_of_a_column_of_the_lake(self, services: Services, queries: Queries) -> None:
+    def test_the_type_of_a_column_of_the_lake(self, services: LakeServices, queries: Queries) -> None:
         frame = lake_table(5).drop(columns="wind").assign(wind=["calm"] * 5)
         key = "history/model=late_train/old.parquet"
         services.s3_client.put_object(Bucket=BUCKET, Key=key, Body=parquet_bytes(frame[["key", "label", "wind"]]))
@@ -209,11 +210,11 @@ class TestWhatADeclarationCantChange:
             services, queries
         )
 
-    def test_the_rest_goes_on(self, services: Services) -> None:
+    def test_the_rest_goes_on(self, services: LakeServices) -> None:
         self.crown(services, small_contract(categories=()))
         assert make(services)["rows"] == {"train": 72, "test": 168}
 
-    def test_a_contract_that_is_not_the_registered_one_is_not_believed(self, services: Services) -> None:
+    def test_a_contract_that_is_not_the_registered_one_is_not_believed(self, services: LakeServices) -> None:
         self.crown(services, small_contract(categories=()))
         key = "artifacts/late_train/000001/contract.json"
         services.s3_client.put_object(Bucket=ARTIFACTS, Key=key, Body=small_contract().to_json())
