@@ -13,6 +13,8 @@ from localcloud.deploy import deploy_assembly
 from support.cdk import Cdk, install_cdk, shell_of
 from support.running_cloud import RunningCloud, running_cloud
 
+pytestmark = pytest.mark.xdist_group("cdk")  # one cloud for all of them
+
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
 ROLE = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/cdk-hnb659fds-%s-role-${AWS::AccountId}-${AWS::Region}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -19,8 +20,12 @@ from support.running_cloud import free_port
 TEMPLATE = {
     "Resources": {
         "Letters": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "letters"}},
+        "Desk": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": "desk", "ProtocolType": "HTTP"}},
     },
-    "Outputs": {"Address": {"Value": {"Ref": "Letters"}}},
+    "Outputs": {
+        "Address": {"Value": {"Ref": "Letters"}},
+        "Url": {"Value": {"Fn::Sub": "https://${Desk}.execute-api.${AWS::Region}.${AWS::URLSuffix}/"}},
+    },
 }
 
 
@@ -90,6 +95,11 @@ def test_an_assembly_comes_up_with_one_command_and_is_there(assembly: Path, stat
     assert "Post.Address = http://" in up.stdout
     assert again.returncode == 0, again.stderr
     assert "create" not in again.stderr
+
+    # AND where the API of an address that is AWS's answers
+    spelled = re.search(r"Post\.Url = (https://\S+)/", up.stdout)
+    assert spelled is not None
+    assert re.search(rf"^desk: {re.escape(spelled[1])} is http://127\.0\.0\.1:\d+ here$", up.stdout, re.MULTILINE)
 
     # AND a shell that is pointed at it finds the queue
     printed = localcloud("env", "--state", state).stdout
@@ -183,7 +193,10 @@ def test_account_and_region_are_those_that_are_asked_for(assembly: Path, state: 
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
-    [("--account-id", "42", "twelve digits"), ("--region", "atlantis-1", "is no region; regions are af-south-1")],
+    [
+        ("--account-id", "42", "twelve digits"),
+        ("--region", "atlantis-1", "is not a region; the regions are af-south-1"),
+    ],
 )
 def test_an_account_or_region_that_can_not_be_is_refused(state: Path, option: str, value: str, message: str) -> None:
     up = localcloud("up", "--state", state, "--port", free_port(), option, value)

@@ -21,10 +21,23 @@ from botocore.exceptions import ClientError
 
 from localcloud import daemon
 from localcloud.core.context import CloudContext
+from localcloud.core.preloaded.preloading import CAN_PRELOAD
+from localcloud.core.processes import HAS_PROC
 from support.running_cloud import RunningCloud, free_port, running_cloud
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 PID = "import os\ndef handle(event, context):\n    return os.getpid()\n"
+PREPARED = (
+    "import os, sys\nthere = 'colorsys' in sys.modules\n"
+    "def handle(event, context):\n    return [there, os.getpid(), os.getppid()]\n"
+)
+
+
+def wait_until_stopped(pid: int) -> None:
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "T":
+        assert time.monotonic() < deadline, "the process goes on"
+        time.sleep(0.01)
 
 
 def is_alive(pid: int) -> bool:
@@ -82,15 +95,45 @@ def test_a_terminated_cloud_ends_its_workers_and_takes_its_notice_away(tmp_path:
     assert not (tmp_path / "state" / "cloud.json").exists()
 
 
+def prepared(folder: Path) -> Path:
+    """Settings with which workers start from a process that has imported."""
+    settings = folder / "settings.toml"
+    settings.write_text('[lambda]\npreload = ["colorsys"]\n')
+    return settings
+
+
 def test_a_killed_cloud_leaves_no_workers(tmp_path: Path) -> None:
-    started = daemon.start(free_port(), tmp_path / "state", tmp_path / "cache")
-    worker = worker_pid(RunningCloud(started))
+    started = daemon.start(free_port(), tmp_path / "state", tmp_path / "cache", settings=prepared(tmp_path))
+    cloud = RunningCloud(started)
+    cloud.function("prepared", PREPARED)
+    cloud.function("plain", PREPARED, Environment={"Variables": {"PYTHONHASHSEED": "0"}})
+    told = [json.loads(cloud.client("lambda").invoke(FunctionName=n)["Payload"].read()) for n in ("prepared", "plain")]
+    (there, *one_and_its_server), (not_there, other, parent) = told
+    assert (there, not_there, parent) == (CAN_PRELOAD, False, started.pid)
 
     os.kill(started.pid, signal.SIGKILL)
     started.stop()
 
-    wait_until_gone(worker)
+    wait_until_gone(*one_and_its_server, other)
     assert daemon.find(tmp_path / "state") is None
+
+
+def test_functions_start_as_often_as_on_aws_where_that_is_asked_for(tmp_path: Path) -> None:
+    with running_cloud(tmp_path / "state", tmp_path / "cache", START, prepared(tmp_path), cold_starts=True) as cloud:
+        cloud.function("f", PREPARED)
+
+        def process() -> int:
+            there, pid, _ = json.loads(cloud.client("lambda").invoke(FunctionName="f")["Payload"].read())
+            assert not there
+            return int(pid)
+
+        first = process()
+        if HAS_PROC:  # and wait as on AWS: frozen
+            wait_until_stopped(first)
+        cloud.daemon.advance(START + timedelta(minutes=9))
+        assert process() == first
+        cloud.daemon.advance(START + timedelta(minutes=20))
+        assert process() != first
 
 
 def test_a_cloud_ends_with_its_parent_when_asked_to(tmp_path: Path) -> None:
@@ -126,7 +169,7 @@ def test_the_clock_is_moved_while_other_requests_are_answered(tmp_path: Path) ->
         moved = cloud.daemon.advance(START + timedelta(days=1))
 
         assert moved == {"now": (START + timedelta(days=1)).isoformat(), "moved": True, "ran": []}
-        with pytest.raises(daemon.ControlError, match="can not go back"):
+        with pytest.raises(daemon.ControlError, match="can't go back"):
             cloud.daemon.advance(START)
         assert cloud.daemon.activity() == {}
 
@@ -175,7 +218,7 @@ def test_time_passes_in_a_cloud_on_real_time_and_its_answers_say_so(tmp_path: Pa
         answer = cloud.client("sts").get_caller_identity()
         date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
         assert date >= to.replace(microsecond=0)
-        with pytest.raises(daemon.ControlError, match="can not go back"):
+        with pytest.raises(daemon.ControlError, match="can't go back"):
             cloud.daemon.pass_time(to - timedelta(hours=1))
 
 

@@ -13,6 +13,8 @@ from botocore.exceptions import ClientError
 from localcloud.core.credentials import ACCOUNT_ID, REGION
 from support.running_cloud import RunningCloud, running_cloud
 
+pytestmark = pytest.mark.xdist_group("targets")  # one cloud for all of them
+
 START = datetime(2026, 1, 5, tzinfo=UTC)
 HERE = f"{REGION}:{ACCOUNT_ID}"
 KEEP = """

@@ -1,4 +1,4 @@
-"""Every change to moto says what it replaces, why, and what would make it superfluous."""
+"""Every change to moto says what it replaces, why, and when it is no longer needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from localcloud.hooks import service_hooks
 
 SOURCE = Path(__file__).parents[1] / "src" / "localcloud"
-LABELS = ("Replaces", "Why", "Superfluous")
+LABELS = ("Replaces", "Why", "Obsolete")
 MODULES = ("localcloud.core.patching", "localcloud.core.constraints")
 CHANGING = {"wrap", "replace", "add", "wrap_in_holders", "replace_in_holders", "constrain"}
 """What of these changes moto."""
@@ -43,4 +43,4 @@ def test_its_docstring_has_the_three_parts(hook: str) -> None:
 
     assert [len(found) for found in parts.values()] == [1, 1, 1]
     assert all(len(found[0].split()) >= 4 for found in parts.values())
-    assert parts["Superfluous"][0].startswith("once ")
+    assert parts["Obsolete"][0].startswith("once ")

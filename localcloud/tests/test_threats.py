@@ -30,6 +30,8 @@ from localcloud.core.peers import owners_are_told
 from localcloud.services.lambda_.runtime.api import PREFIX, RuntimeApi
 from support.running_cloud import RunningCloud, running_cloud
 
+pytestmark = pytest.mark.xdist_group("threats")  # one cloud for all of them
+
 ECHO = "def handle(event, context):\n    return {'statusCode': 200, 'body': 'answered'}\n"
 FOREIGN_HEADERS = [
     ("Origin", "https://attacker.example"),

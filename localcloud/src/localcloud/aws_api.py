@@ -4,7 +4,7 @@ Requests go to moto's response classes. For services with one URL the classes ar
 Flask's routing, which costs more than the call itself. Services that the local cloud does not execute are
 refused: moto would record the call and answer as if something had happened.
 
-Every request has to be signed, by the operator or by a role session; nothing of moto is reached otherwise.
+Every request must be signed, by the operator or by a role session; nothing of moto is reached otherwise.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cache
 from typing import Any, cast
+from urllib.parse import parse_qsl, unquote_plus
 
 import botocore.session
 from botocore.model import OperationNotFoundError
@@ -26,6 +27,7 @@ from werkzeug.exceptions import HTTPException
 from localcloud.aws_errors import refuse, refuse_signature
 from localcloud.core.context import CloudContext
 from localcloud.core.http_server import HttpRequest, HttpResponse
+from localcloud.core.json_text import nesting
 from localcloud.core.wsgi import call_wsgi, wsgi_environ
 from localcloud.iam.identities import secrets_of
 from localcloud.iam.signatures import SignatureError, claim_of, verify
@@ -35,6 +37,9 @@ from localcloud.services.service import Service
 log = logging.getLogger(__name__)
 
 Control = Callable[[HttpRequest], HttpResponse]
+
+_DEEP = 100
+"""No request that means something is nested deeper; DynamoDB's values are by 32 at most."""
 
 
 class AwsApi:
@@ -91,16 +96,32 @@ class AwsApi:
                 f"{', '.join(sorted(self._services))}",
                 claim.service,
             )
-        environ = wsgi_environ(request, self._port)
+        action = action_of(request, claim.service)
+        if action in service.refused:
+            message = f"the local cloud does not execute {action} of {claim.service}: {service.refused[action]}"
+            return refuse(request, 400, "UnknownOperationException", message, claim.service)
         with signed_by(Signer(claim.key, claim.region, claim.service)):
-            if not service.has_one_url:
-                return call_wsgi(self._application(service.backend), environ)
             try:
-                return _direct(self._handler(service.backend), environ)
+                return self._executed(request, service)
             except OperationNotFoundError as error:
                 # Of another API that is signed for under the same name, such as DynamoDB's streams, or of none.
                 message = f"the local cloud does not execute {error} of {claim.service}"
                 return refuse(request, 400, "UnknownOperationException", message, claim.service)
+            except NotImplementedError:
+                message = f"the local cloud does not execute {action} of {claim.service}"
+                return refuse(request, 400, "UnknownOperationException", message, claim.service)
+            except RecursionError:
+                depth = nesting(unquote_plus(request.body.decode("latin-1")))
+                if depth < _DEEP:
+                    raise
+                message = f"the request is nested {depth:,} deep, which is more than can be read"
+                return refuse(request, 400, "SerializationException", message, claim.service)
+
+    def _executed(self, request: HttpRequest, service: Service) -> HttpResponse:
+        environ = wsgi_environ(request, self._port)
+        if service.has_one_url:
+            return _direct(self._handler(service.backend), environ)
+        return call_wsgi(self._application(service.backend), environ)
 
     def _handler(self, name: str) -> Callable[..., Any]:
         handler = self._handlers.get(name)
@@ -117,6 +138,23 @@ class AwsApi:
             with self._lock:
                 application = self._applications.setdefault(name, create_backend_app(cast(Any, name)))
         return application
+
+
+def action_of(request: HttpRequest, service: str) -> str:
+    """The API's action that a request asks for; of S3 method and subresource, of other REST APIs method and path."""
+    if service == "s3":
+        subresources = [name for name, value in parse_qsl(request.query, keep_blank_values=True) if not value]
+        return " ".join((request.method, *(f"?{name}" for name in subresources)))
+    target = request.header("X-Amz-Target")
+    if target is not None:
+        return target.rpartition(".")[2]
+    if (request.header("Content-Type") or "").startswith("application/x-www-form-urlencoded"):
+        form = parse_qsl(request.body.decode("latin-1"))
+    else:
+        form = parse_qsl(request.query)
+    named = next((value for name, value in form if name == "Action"), None)
+    operation = request.path.rpartition("/operation/")[2] if "/operation/" in request.path else None
+    return named or operation or f"{request.method} {request.path}"
 
 
 @cache

@@ -35,8 +35,8 @@ def _up(options: argparse.Namespace) -> int:
 
     if options.assembly is not None and not (options.assembly / "manifest.json").is_file():
         return _fail(
-            f"{options.assembly} is no cloud assembly (it has no manifest.json)",
-            "give the folder that `cdk synth` wrote, or none: then `cdk deploy` deploys into it",
+            f"{options.assembly} is not a cloud assembly (it has no manifest.json)",
+            "give the folder that `cdk synth` wrote, or none: then use `cdk deploy`",
         )
     cache = options.cache or options.state / "cache"
     running = daemon.find(options.state)
@@ -50,20 +50,23 @@ def _up(options: argparse.Namespace) -> int:
             cache,
             settings=options.settings,
             account_kind=options.account_kind,
+            cold_starts=options.cold_starts,
             account_id=options.account_id,
             region=options.region,
         )
         outputs = _deploy(running, options) if options.assembly is not None else {}
     except daemon.CloudNotStartedError as error:
-        return _fail(str(error), "mend what the log says; where the port is taken, --port N takes another one")
+        return _fail(str(error), "fix the error in the log; if the port is in use, choose another with --port N")
     except DeployError as error:
         if running is not None and not was_running:
             running.stop()
-        return _fail(str(error), "mend what it names in the app, synthesize, and type this again")
+        return _fail(str(error), "fix what the error names in the app, synthesize, and repeat this command")
     for stack, values in outputs.items():
         for name, value in values.items():
             print(f"{stack}.{name} = {value}")
-    print(f"the local cloud answers at {running.endpoint}; point a shell at it with")
+    if outputs:
+        _say_where_apis_are(running)
+    print(f"the local cloud answers at {running.endpoint}; to point a shell at it, type")
     print(f'  eval "$(localcloud env --state {shlex.quote(str(options.state))})"')
     return 0
 
@@ -90,6 +93,14 @@ def _deploy(running: daemon.RunningCloud, options: argparse.Namespace) -> Any:
     return deploy_assembly(options.assembly, _clients(running), options.state / "stacks", _say).outputs
 
 
+def _say_where_apis_are(running: daemon.RunningCloud) -> None:
+    """Templates spell the address that an API has on AWS; here it has another."""
+    for page in _clients(running)("apigatewayv2").get_paginator("get_apis").paginate():
+        for api in page["Items"]:
+            there = f"https://{api['ApiId']}.execute-api.{running.region}.amazonaws.com"
+            print(f"{api['Name']}: {there} is {api['ApiEndpoint']} here")
+
+
 def _destroy(options: argparse.Namespace) -> int:
     from localcloud.cloudformation.exceptions import DeployError
     from localcloud.deploy import destroy_stack, destroy_stacks
@@ -106,7 +117,7 @@ def _destroy(options: argparse.Namespace) -> int:
         else:
             gone = destroy_stacks(clients, stacks, _say)
     except DeployError as error:
-        return _fail(str(error), "mend what it names and type this again: what is gone stays gone")
+        return _fail(str(error), "fix what the error names, and repeat this command; deleted stacks stay deleted")
     print(f"deleted: {', '.join(gone)}" if gone else "no stack was deployed")
     return 0
 
@@ -137,7 +148,7 @@ def _down(options: argparse.Namespace) -> int:
     running = daemon.find(options.state)
     if running is not None:
         running.stop()
-    print("the local cloud is down" if running else f"no local cloud was running on {options.state}")
+    print("the local cloud has stopped" if running else f"no local cloud was running on {options.state}")
     return 0
 
 
@@ -147,30 +158,35 @@ def _fail(what: str, remedy: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="localcloud", description="An AWS assembly, really executed on this machine.")
+    parser = argparse.ArgumentParser(prog="localcloud", description="Runs an AWS assembly on this machine.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    up = commands.add_parser("up", help="deploy an assembly into the local cloud that runs, or into a new one")
+    up = commands.add_parser("up", help="deploy an assembly into the running local cloud, or into a new one")
     up.add_argument(
         "assembly",
         type=Path,
         nargs="?",
-        help="the folder that `cdk synth` wrote (cdk.out); without one it starts empty, for `cdk deploy`",
+        help="the folder that `cdk synth` wrote (cdk.out); without it the cloud starts empty, for `cdk deploy`",
     )
-    up.add_argument("--port", type=int, default=DEFAULT_PORT, help="where its AWS API answers (%(default)s)")
-    up.add_argument("--cache", type=Path, help="outlives a cloud: installed layers (in the state directory)")
-    up.add_argument("--settings", type=Path, help="a TOML file with what the services are told")
+    up.add_argument("--port", type=int, default=DEFAULT_PORT, help="the port of its AWS API (%(default)s)")
     up.add_argument(
-        "--account-kind", choices=KINDS, default="established", help="what the account may do (%(default)s)"
+        "--cache", type=Path, help=("where installed layers are kept when a cloud ends (in the state directory)")
     )
-    up.add_argument("--account-id", default=ACCOUNT_ID, help="of everything in it: twelve digits (%(default)s)")
-    up.add_argument("--region", default=REGION, help="of everything in it (%(default)s)")
+    up.add_argument("--settings", type=Path, help="a TOML file with settings of the services")
+    up.add_argument("--account-kind", choices=KINDS, default="established", help="the kind of account (%(default)s)")
+    up.add_argument(
+        "--cold-starts", action="store_true", help="functions start as often as on AWS, and import all by themselves"
+    )
+    up.add_argument("--account-id", default=ACCOUNT_ID, help="the account id: twelve digits (%(default)s)")
+    up.add_argument("--region", default=REGION, help="the region (%(default)s)")
     up.set_defaults(command=_up)
     env = commands.add_parser("env", help="print the shell commands that point every AWS tool at it")
     env.set_defaults(command=_env)
-    destroy = commands.add_parser("destroy", help="delete stacks from it, each after those that import of it")
-    destroy.add_argument("stack", nargs="*", help="in this order; without any, all of them but the CDK's bootstrap")
+    destroy = commands.add_parser("destroy", help="delete stacks, each after the stacks that import from it")
+    destroy.add_argument(
+        "stack", nargs="*", help=("the stacks, in this order; without any, all except the CDK's bootstrap")
+    )
     destroy.set_defaults(command=_destroy)
-    down = commands.add_parser("down", help="end it and everything in it")
+    down = commands.add_parser("down", help="stop it; nothing is kept")
     down.set_defaults(command=_down)
     for command in (up, env, destroy, down):
         command.add_argument("--state", type=Path, default=STATE, help="its state directory (%(default)s)")

@@ -122,7 +122,7 @@ class RunningCloud:
             response = connection.getresponse()
             text = response.read().decode(errors="replace")
         except http.client.HTTPException as error:
-            raise ControlError(f"{self.endpoint} broke off its answer: {error!r}") from error
+            raise ControlError(f"{self.endpoint} did not finish its answer: {error!r}") from error
         finally:
             connection.close()
         if response.status >= 400:
@@ -138,6 +138,7 @@ def start(
     *,
     settings: Path | None = None,
     account_kind: str = "established",
+    cold_starts: bool = False,
     account_id: str = ACCOUNT_ID,
     region: str = REGION,
     control_path: str = CONTROL_PATH,
@@ -156,6 +157,8 @@ def start(
         A TOML file with what the services are told (:mod:`localcloud.core.settings`).
     account_kind : str
         What the account may do: one of :data:`localcloud.core.account.KINDS`.
+    cold_starts : bool
+        Whether functions start as on AWS: each start imports everything, and happens again after ten unused minutes.
     account_id, region : str
         Those of everything in it.
     control_path : str
@@ -175,8 +178,8 @@ def start(
     running = find(state_directory)
     if running is not None:
         raise CloudAlreadyRunningError(
-            f"a local cloud runs on {state_directory} already (process {running.pid}, {running.endpoint}): "
-            "stop it first, or use another state directory"
+            f"a local cloud already runs on {state_directory} (process {running.pid}, {running.endpoint}): stop it"
+            " first, or use another state directory"
         )
     state_directory.mkdir(parents=True, exist_ok=True)
     for name in (CLOUD_FILE, OPERATOR_FILE):
@@ -190,6 +193,8 @@ def start(
         command += ["--settings", str(settings.resolve())]
     if start_at is not None:
         command += ["--start", start_at.isoformat()]
+    if cold_starts:
+        command += ["--cold-starts"]
     if stop_with_parent:
         command += ["--parent", str(os.getpid())]
     with log_path.open("wb") as log:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from itertools import chain
 
-from localcloud.core import actions, instances, times, unused
+from localcloud.core import actions, data_files, instances, members, times, unused
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import restore
 from localcloud.iam import enforcement
@@ -23,9 +23,11 @@ def service_hooks() -> list[Hook]:
 
 def install(context: CloudContext) -> None:
     """Change moto for one local cloud; what was changed for another before is taken back."""
+    data_files.keep()
     unused.leave_out()
     uninstall()
     actions.install(context)
+    members.install(context)
     instances.install(context)
     times.install(context, [service.backend for service in services() if service.follows_clock])
     for hook in service_hooks():

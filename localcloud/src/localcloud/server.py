@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -10,9 +11,9 @@ import re
 import signal
 import socket
 import sys
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 from localcloud.core import allocator
@@ -30,6 +31,14 @@ log = logging.getLogger("localcloud.server")
 SWITCH_INTERVAL_SECONDS = 0.001
 """Threads answer in milliseconds and compute in Python: the default of 5 ms would let each wait for the others."""
 
+Stop = SimpleQueue[None]
+"""What tells the main thread to stop. A signal may arrive while that thread looks at it, which an Event's lock does not
+survive; this queue's ``put`` may interrupt its own ``get`` (https://docs.python.org/3/library/queue.html#queue.SimpleQueue.put)."""
+
+
+COLD_STARTS = {"preload": [], "idle_minutes": 10, "freeze": True}
+"""What `[lambda]` says where functions start and wait as on AWS, which names no time: 5 to 15 minutes are reported."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a local cloud until it is told to stop; the exit status."""
@@ -38,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     _set_environment(options.port, options.account_id, options.region)
     try:
         settings = _settings(options.settings)
+        if options.cold_starts:
+            settings = settings.but("lambda", COLD_STARTS)
         listener = listen(options.port)
     except (PortTakenError, SettingsError) as error:
         print(f"local cloud: {error}", file=sys.stderr)
@@ -60,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     for directory in (context.state_directory, context.cache_directory):
         directory.mkdir(parents=True, exist_ok=True)
     context.state_directory.chmod(0o700)  # the operator's credentials, events, job data: this user's alone
-    stop = threading.Event()
+    stop: Stop = SimpleQueue()
     try:
         server = _build(context, listener, stop)
         server.start()
@@ -73,14 +84,14 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _build(context: CloudContext, listener: socket.socket, stop: threading.Event) -> HttpServer:
+def _build(context: CloudContext, listener: socket.socket, stop: Stop) -> HttpServer:
     from localcloud import hooks
     from localcloud.aws_api import AwsApi
     from localcloud.control import Control, MemoryWatch
     from localcloud.services.registry import services
 
     hooks.install(context)
-    control = Control(context, MemoryWatch(hooks.memory_sources()), stop.set)
+    control = Control(context, MemoryWatch(hooks.memory_sources()), lambda: stop.put(None))
     api = AwsApi(control, context, services())
     return HttpServer(listener, api, name="aws-api")
 
@@ -88,8 +99,10 @@ def _build(context: CloudContext, listener: socket.socket, stop: threading.Event
 def shut_down(context: CloudContext) -> None:
     """End all children and take the notice of this cloud away."""
     from localcloud import hooks
+    from localcloud.iam import usage
 
     hooks.uninstall()
+    usage.end(context)
     for name in (CLOUD_FILE, OPERATOR_FILE):
         (context.state_directory / name).unlink(missing_ok=True)
 
@@ -102,16 +115,18 @@ def _settings(file: Path | None) -> Settings:
     return Settings.read(file, frozenset(service.settings for service in services() if service.settings))
 
 
-def _wait(stop: threading.Event, parent: int | None) -> None:
+def _wait(stop: Stop, parent: int | None) -> None:
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
+        stop.put(None)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, on_signal)
-    while not stop.wait(1.0):
+    while True:
+        with contextlib.suppress(Empty):
+            return stop.get(timeout=1.0)
         if parent is not None and os.getppid() != parent:
-            log.info("the process that started this cloud is gone")
-            return
+            log.info("the process that started this cloud has ended")
+            return None
 
 
 def _write_cloud_file(context: CloudContext) -> None:
@@ -146,22 +161,23 @@ def _set_environment(port: int, account_id: str, region: str) -> None:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m localcloud.server", description=__doc__)
-    parser.add_argument("--port", type=int, required=True, help="where the AWS API answers, on 127.0.0.1")
-    parser.add_argument("--state-directory", type=Path, required=True, help="belongs to this cloud alone")
-    parser.add_argument("--cache-directory", type=Path, required=True, help="outlives it: installed layers")
+    parser.add_argument("--port", type=int, required=True, help="the port of the AWS API, on 127.0.0.1")
+    parser.add_argument("--state-directory", type=Path, required=True, help="used by this cloud only")
+    parser.add_argument("--cache-directory", type=Path, required=True, help="where installed layers are kept")
     parser.add_argument("--settings", type=Path, help="a TOML file with what the services are told")
-    parser.add_argument("--account-kind", choices=KINDS, default="established", help="what the account may do")
+    parser.add_argument("--account-kind", choices=KINDS, default="established", help="the kind of account")
+    parser.add_argument("--cold-starts", action="store_true", help="functions start as on AWS")
     parser.add_argument("--account-id", type=_account_id, default=ACCOUNT_ID, help="twelve digits")
     parser.add_argument("--region", type=_region, default=REGION, help="one of AWS's")
-    parser.add_argument("--control-path", default=CONTROL_PATH, help="where the control endpoints are on the port")
-    parser.add_argument("--start", type=_instant, help="where a moved clock starts; without it, real time")
-    parser.add_argument("--parent", type=int, help="stop when this process is no longer the parent")
+    parser.add_argument("--control-path", default=CONTROL_PATH, help="the path of the control endpoints")
+    parser.add_argument("--start", type=_instant, help="the start of a moved clock; without it, real time")
+    parser.add_argument("--parent", type=int, help="stop when this process is no longer the parent process")
     return parser.parse_args(arguments)
 
 
 def _account_id(text: str) -> str:
     if re.fullmatch(r"\d{12}", text) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no account: an account's id is twelve digits")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an account id: give twelve digits")
     return text
 
 
@@ -170,7 +186,7 @@ def _region(text: str) -> str:
 
     known = botocore.session.get_session().get_available_regions("sts")
     if text not in known:
-        raise argparse.ArgumentTypeError(f"{text!r} is no region; regions are {', '.join(known)}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a region; the regions are {', '.join(known)}")
     return text
 
 

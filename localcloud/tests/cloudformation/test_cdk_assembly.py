@@ -168,7 +168,7 @@ def test_the_state_of_a_cloud_that_is_gone_is_refused(
     deploy_assembly(assembly, clients, tmp_path / "stacks")
     reset = urllib.request.Request(f"{moto_endpoint}/moto-api/reset", method="POST")
     urllib.request.urlopen(reset).read()
-    with pytest.raises(DeployError, match="a cloud that is gone"):
+    with pytest.raises(DeployError, match="a cloud that has ended"):
         deploy_assembly(assembly, clients, tmp_path / "stacks")
 
 

@@ -190,7 +190,7 @@ def test_a_failed_update_puts_everything_back(workbench: Any) -> None:
         ),
         (
             resource("AWS::S3::Bucket", ReplicationConfiguration={"Role": "r", "Rules": []}),
-            "property ReplicationConfiguration is not supported: there is one region here",
+            "property ReplicationConfiguration is not supported: there is only one region here",
         ),
         (resource("AWS::SNS::Subscription", TopicArn="x"), "property Protocol is missing"),
     ],

@@ -60,7 +60,7 @@ def test_all_stacks_are_looked_through_before_the_first_is_touched(clients: Any,
 
     told = str(refusal.value)
     assert sorted(line.strip().split(":")[0] for line in told.splitlines()) == [
-        "4 things can not be deployed here",
+        "4 things can't be deployed here",
         "stack Bad, resource Function (AWS",
         "stack Bad, resource Function (AWS",
         "stack Bad, resource Table (AWS",
@@ -70,7 +70,7 @@ def test_all_stacks_are_looked_through_before_the_first_is_touched(clients: Any,
         "Vpc (AWS::EC2::VPC): this resource type is not supported: functions and jobs run on this machine",
         "Code.ImageUri is not supported: container images are not run here: deliver the function as a zip",
         "Runtime is 'nodejs24.x': only python3.x is run here",
-        "StreamSpecification is not supported: streams are not executed here: put what is to follow a write",
+        "StreamSpecification is not supported: streams are not supported here: send an event to a queue",
     ):
         assert sentence in told
     assert "QueueUrls" not in clients("sqs").list_queues()
@@ -97,10 +97,13 @@ def test_a_stack_may_use_what_one_before_it_makes(clients: Any, tmp_path: Path) 
     [
         (of("AWS::SSM::Parameter", Type="String", Value=attribute("Queue", "Color")), "Queue has no attribute 'Color'"),
         (of("AWS::SSM::Parameter", Type="String", Value={"Fn::Length": [1]}), "Fn::Length is not supported"),
-        (of("AWS::Scheduler::Schedule", ScheduleExpression="rate(0 days)"), "ScheduleExpression can not be had"),
-        (of("AWS::Events::Rule", ScheduleExpression="rate(5 minute)"), "ScheduleExpression can not be had"),
+        (of("AWS::Scheduler::Schedule", ScheduleExpression="rate(0 days)"), "ScheduleExpression is not supported"),
+        (of("AWS::Events::Rule", ScheduleExpression="rate(5 minute)"), "ScheduleExpression is not supported"),
         (of("AWS::Events::Rule", EventPattern={"a": [{"sounds-like": "b"}]}), "not known: sounds-like"),
-        (of("AWS::Events::Rule", Targets=[{"Id": "a", "Arn": "arn:aws:ecs:a:b:c/d"}]), r"Targets\[0\] can not be had"),
+        (
+            of("AWS::Events::Rule", Targets=[{"Id": "a", "Arn": "arn:aws:ecs:a:b:c/d"}]),
+            r"Targets\[0\] is not supported",
+        ),
         (of("AWS::SNS::Subscription", TopicArn="t", Protocol="https"), "Protocol is 'https'"),
         (of("AWS::ApiGatewayV2::Api", Name="a", ProtocolType="WEBSOCKET"), "ProtocolType must be HTTP"),
         (

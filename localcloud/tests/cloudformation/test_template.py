@@ -74,7 +74,7 @@ def test_functions(expression: Any, value: Any) -> None:
         ({"Fn::FindInMap": ["M", "a", "b"]}, "finds no 'M'"),
         ({"Fn::If": ["Maybe", 1, 2]}, "no condition 'Maybe'"),
         ("{{resolve:secretsmanager:x}}", "is not supported"),
-        ({"Fn::Join": ["", [["a"]]]}, "can not be part of a text"),
+        ({"Fn::Join": ["", [["a"]]]}, "can't be part of a string"),
     ],
 )
 def test_functions_that_can_not_be_resolved(expression: Any, message: str) -> None:
@@ -100,7 +100,7 @@ def test_parameters(declared: dict[str, Any], given: dict[str, str], value: Any)
     ("declared", "given", "message"),
     [
         ({"Type": "String"}, {}, "no default"),
-        ({"Type": "String", "AllowedValues": ["a"]}, {"P": "b"}, "is none of"),
+        ({"Type": "String", "AllowedValues": ["a"]}, {"P": "b"}, "is not one of"),
         ({"Type": "String", "AllowedPattern": "[a-z]"}, {"P": "1"}, "does not match"),
         ({"Type": "AWS::EC2::VPC::Id"}, {"P": "x"}, "not supported"),
         ({"Type": "String", "Default": ""}, {"Q": "x"}, "declares no parameter 'Q'"),

@@ -170,7 +170,7 @@ def test_the_head_of_a_member_is_bounded_too(tmp_path: Path, kind: bytes) -> Non
     path = tar_of(tmp_path, (kind, b"a" * 60_000_000), (tarfile.REGTYPE, b"x"))
     tracemalloc.start()
     try:
-        with pytest.raises(UnsafeArchiveError, match="head of a member has 6000"):
+        with pytest.raises(UnsafeArchiveError, match="header of a member has 6000"):
             unpack_tar(path, tmp_path / "into", LIMITS)
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:

@@ -12,7 +12,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from localcloud.core.http_server import HttpRequest, HttpResponse, HttpServer, PortTakenError, listen, read_exactly
+from localcloud.core.http_server import (
+    HttpRequest,
+    HttpResponse,
+    HttpServer,
+    PortTakenError,
+    listen,
+    read_exactly,
+    render,
+)
 from localcloud.core.patience import Patience, PatientReader
 
 
@@ -73,6 +81,12 @@ def test_head_and_204_have_no_body(connection: http.client.HTTPConnection) -> No
 
     assert ask(connection, "GET", "/empty")[:2] == (204, b"")
     assert ask(connection, "GET", "/")[0] == 200
+
+
+@pytest.mark.parametrize(("value", "sent"), [("Zoë", b"Zo\xeb"), ("Łódź ✓", "Łódź ✓".encode()), ("\ud800", b"?")])
+def test_a_header_of_any_characters_is_sent(value: str, sent: bytes) -> None:
+    answer = render(HttpResponse(200, b"", (("X-Place", value),)), head_only=False, close=False)
+    assert b"X-Place: " + sent + b"\r\n" in answer
 
 
 def test_a_handler_that_raises_is_500_and_the_connection_goes_on(connection: http.client.HTTPConnection) -> None:

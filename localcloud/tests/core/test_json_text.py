@@ -10,7 +10,7 @@ import pytest
 from localcloud.cloudformation.assembly import _read_json
 from localcloud.cloudformation.exceptions import AssemblyError
 from localcloud.cloudformation.intrinsics import _DYNAMIC_REFERENCE, SUBSTITUTION
-from localcloud.core.json_text import read_json
+from localcloud.core.json_text import nesting, read_json
 from localcloud.iam.policy import PolicyError, parse_policy
 from localcloud.services.apigatewayv2.payload import response_of
 from localcloud.services.lambda_.responses import InvalidRequestContentError, _check_json
@@ -50,3 +50,8 @@ def test_the_doors_take_none_of_it(tmp_path: Path, text: str) -> None:
 )
 def test_what_is_never_closed_costs_in_proportion(piece: str, pattern: Callable[[str, str], str]) -> None:
     assert_linear(lambda n: piece * n, lambda text: pattern("", text), size=4_000)
+
+
+@pytest.mark.parametrize(("text", "depth"), [("", 0), ("1", 0), ('{"a": [1, {}]}', 3), ("[][][]", 1), (DEEP, 100_000)])
+def test_nesting_is_counted(text: str, depth: int) -> None:
+    assert nesting(text) == depth

@@ -288,6 +288,24 @@ class TestS3:
         error = denied(s3.copy_object, Bucket="lake", Key="in/c", CopySource="other/in/a")
         assert "s3:GetObject on resource: arn:aws:s3:::other/in/a" in error["Message"]
 
+    def test_a_bucket_can_ask_for_conditional_writes_of_everybody(self, cloud, bucket):
+        """As the S3 user guide has it, "Enforce conditional writes"; whatever the identity's own policies allow."""
+        everybody = {"Principal": "*", "Condition": {"Null": {"s3:if-none-match": "true"}}}
+        policy = {"Statement": [deny("s3:PutObject", f"{bucket}/*") | everybody]}
+        cloud.client("s3").put_bucket_policy(Bucket="lake", Policy=json.dumps(policy))
+        s3 = as_role(cloud, "s3", allow(["s3:PutObject", "s3:GetObject"], f"{bucket}/*"))
+        s3.put_object(Bucket="lake", Key="in/new", Body=b"first", IfNoneMatch="*")
+        again = denied(s3.put_object, Bucket="lake", Key="in/new", Body=b"second", IfNoneMatch="*")
+        assert again["Code"] == "PreconditionFailed"
+        assert s3.get_object(Bucket="lake", Key="in/new")["Body"].read() == b"first"
+        for call, more in (
+            (s3.put_object, {"Body": b"second"}),
+            (s3.put_object, {"Body": b"second", "IfMatch": "0"}),
+            (s3.copy_object, {"CopySource": "lake/in/a"}),
+            (s3.create_multipart_upload, {}),
+        ):
+            assert "explicit deny" in denied(call, Bucket="lake", Key="in/new", **more)["Message"]
+
     def test_listing_can_be_held_to_a_prefix(self, cloud, bucket):
         condition = {"StringLike": {"s3:prefix": ["in/*"]}}
         s3 = as_role(cloud, "s3", allow("s3:ListBucket", bucket, Condition=condition))

@@ -194,10 +194,10 @@ class TestJsonServices:
         for name in ("mine", "yours"):
             logs.create_log_group(logGroupName=name)
         mine = [f"arn:aws:logs:{HERE}:log-group:mine", f"arn:aws:logs:{HERE}:log-group:mine:*"]
-        body = {"logGroupName": "mine", "logGroupNames": ["yours"], "startTime": 0, "endTime": 1, "queryString": "*"}
-        status, said = sent(cloud, json_call("logs:StartQuery", mine, "Logs_20140328.StartQuery", body))
+        body = {"logGroupName": "mine", "logGroupIdentifier": "yours"}
+        status, said = sent(cloud, json_call("logs:FilterLogEvents", mine, "Logs_20140328.FilterLogEvents", body))
         assert status == 400
-        assert "takes one of logGroupName and logGroupNames, not both" in said
+        assert "accepts only one of logGroupName and logGroupIdentifier" in said
 
     def test_a_parameter_of_another_region(self, cloud):
         """Moto would take the region from what a client says of itself."""
@@ -222,7 +222,7 @@ class TestTopics:
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         status, said = sent(cloud, Attempt("sns:Publish", mine, body=body, headers=form))
         assert 400 <= status < 500
-        assert "not both" in said
+        assert "accepts only one of" in said
         assert "Messages" not in cloud.client("sqs").receive_message(QueueUrl=queue)
 
 

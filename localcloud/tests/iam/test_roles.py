@@ -61,7 +61,7 @@ def test_a_role_for_others_is_not_assumed(cloud: Cloud, source: str, account: st
     role = guarded_role(cloud, "states.amazonaws.com", source, allow("sns:Publish"), account=account)
     ended = run(cloud, role)
     assert ended["status"] == "FAILED"
-    assert "can not assume this role" in ended["cause"]
+    assert "can't assume this role" in ended["cause"]
 
 
 def test_a_schedule_assumes_its_role_in_the_name_of_its_group(cloud: Cloud) -> None:

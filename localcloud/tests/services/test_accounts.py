@@ -156,3 +156,24 @@ def test_roles_need_permission_to_ask(cloud: Cloud) -> None:
         allowed.list_service_quotas(ServiceCode="sagemaker")
     with pytest.raises(ClientError, match="AccessDenied"):
         cloud.role_client("lakeformation", role, "lambda.amazonaws.com").get_data_lake_settings()
+
+
+def test_more_instances_are_granted_after_a_day_and_then_a_job_starts(make_cloud: Callable[..., Cloud]) -> None:
+    cloud = make_cloud(account="new")
+    client, name = cloud.client("service-quotas"), "ml.m5.large for training job usage"
+    pages = client.get_paginator("list_service_quotas").paginate(ServiceCode="sagemaker").build_full_result()
+    (code,) = [quota["QuotaCode"] for quota in pages["Quotas"] if quota["QuotaName"] == name]
+    named = {"ServiceCode": "sagemaker", "QuotaCode": code}
+    asked = client.request_service_quota_increase(**named, DesiredValue=2)["RequestedQuota"]
+    assert (asked["Status"], asked["QuotaName"]) == ("PENDING", name)
+    with pytest.raises(ClientError, match="ResourceAlreadyExistsException"):
+        client.request_service_quota_increase(**named, DesiredValue=3)
+    cloud.advance(days=1)
+    assert client.get_requested_service_quota_change(RequestId=asked["Id"])["RequestedQuota"]["Status"] == "APPROVED"
+    assert (quotas(cloud)[name], client.get_service_quota(**named)["Quota"]["Value"]) == (2, 2)
+    assert quotas(cloud)["ml.m5.large for processing job usage"] == 0
+    assert train(cloud)["TrainingJobArn"].endswith("/job")
+    with pytest.raises(ClientError, match="greater than the current"):
+        client.request_service_quota_increase(**named, DesiredValue=2)
+    with pytest.raises(ClientError, match="instances of SageMaker alone"):
+        client.request_service_quota_increase(**CONCURRENCY, DesiredValue=1000)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
+from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from localcloud.services import registry
 from localcloud.services.service import Service
+from support.in_process import Cloud, allow
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent.name for path in (ROOT / "src" / "localcloud" / "services").glob("*/service.py"))
@@ -23,10 +27,14 @@ def named(monkeypatch: pytest.MonkeyPatch):
     def name(**values: str) -> None:
         points = [EntryPoint(name, value, registry.GROUP) for name, value in values.items()]
         monkeypatch.setattr(registry, "entry_points", lambda group: points)
+        forget()
+
+    def forget() -> None:
         registry.services.cache_clear()
+        registry.handlers.cache_clear()
 
     yield name
-    registry.services.cache_clear()
+    forget()
 
 
 def test_every_folder_is_named_to_the_distribution() -> None:
@@ -67,10 +75,37 @@ def test_every_hook_says_what_it_replaces_and_until_when() -> None:
         f"{hook.__name__}"
         for service in registry.services()
         for hook in service.hook_modules()
-        if "moto" not in (hook.__doc__ or "") or "uperfluous" not in (hook.__doc__ or "")
+        if "moto" not in (hook.__doc__ or "") or "bsolete" not in (hook.__doc__ or "")
     ]
 
     assert silent == []
+
+
+def test_one_is_added_by_its_folder_and_its_entry_point(named, make_cloud: Callable[..., Cloud]) -> None:
+    # GIVEN a cloud without it, which refuses its requests and its resource type by name
+    template = json.dumps({"Resources": {"S": {"Type": "AWS::Kinesis::Stream", "Properties": {"Name": "s"}}}})
+    without = make_cloud()
+    with pytest.raises(ClientError, match=r"NotExecutedLocally.*does not execute kinesis"):
+        without.client("kinesis").list_streams()
+    with pytest.raises(ClientError, match=r"S \(AWS::Kinesis::Stream\): this resource type is not supported"):
+        without.client("cloudformation").create_stack(StackName="one", TemplateBody=template)
+    # WHEN a distribution names it
+    own = {folder: f"localcloud.services.{folder}.service:SERVICE" for folder in FOLDERS}
+    named(**own, kinesis="support.added_kinesis:SERVICE")
+    cloud = make_cloud()
+    # THEN a template can have it, and its requests are answered, to whoever may make them
+    cloud.client("cloudformation").create_stack(StackName="one", TemplateBody=template)
+    cloud.client("cloudformation").get_waiter("stack_create_complete").wait(
+        StackName="one", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+    assert cloud.client("kinesis").list_streams()["StreamNames"] == ["s"]
+    may, may_not = (
+        cloud.role("may", "x.amazonaws.com", allow("kinesis:ListStreams")),
+        cloud.role("not", "x.amazonaws.com"),
+    )
+    assert cloud.role_client("kinesis", may, "x.amazonaws.com").list_streams()["StreamNames"] == ["s"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        cloud.role_client("kinesis", may_not, "x.amazonaws.com").list_streams()
 
 
 def test_two_that_answer_the_same_requests_are_refused(named) -> None:
@@ -83,7 +118,7 @@ def test_two_that_answer_the_same_requests_are_refused(named) -> None:
 def test_what_is_no_service_is_refused(named) -> None:
     named(mine="localcloud.services.registry:GROUP")
 
-    with pytest.raises(registry.ServiceRegistrationError, match="is no Service"):
+    with pytest.raises(registry.ServiceRegistrationError, match="is not a Service"):
         registry.services()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from localcloud.core.account import KINDS, Account
+from localcloud.core.settings import Settings
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -77,11 +78,14 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
     from localcloud.core.clock import Clock
     from localcloud.core.context import CloudContext
     from localcloud.core.http_server import HttpResponse, HttpServer, listen
+    from localcloud.iam import usage
     from localcloud.services.registry import services
 
-    servers = []
+    servers, contexts = [], []
 
-    def make(start: datetime | None = START, account: str | Account = "established") -> Cloud:
+    def make(
+        start: datetime | None = START, account: str | Account = "established", settings: Settings | None = None
+    ) -> Cloud:
         activity = Activity()
         context = CloudContext(
             clock=Clock(activity, start),
@@ -90,6 +94,7 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
             state_directory=tmp_path / "state",
             cache_directory=tmp_path / "cache",
             account=KINDS[account] if isinstance(account, str) else account,
+            settings=settings or Settings(),
         )
         hooks.install(context)
         server = HttpServer(
@@ -97,6 +102,7 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
         )
         server.start()
         servers.append(server)
+        contexts.append(context)
         return Cloud(context)
 
     yield make
@@ -104,6 +110,8 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
         server.stop()
         moto_api_backend.reset()
     hooks.uninstall()
+    for context in contexts:
+        usage.end(context)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 
 from localcloud.core.activity import Activity
 from localcloud.core.clock import Clock
+from localcloud.core.preloaded.preloading import CAN_PRELOAD
 from localcloud.services.lambda_.runtime.functions import FunctionVersion
 from localcloud.services.lambda_.runtime.invoker import InvocationRecord, available_client
 from localcloud.services.lambda_.runtime.service import LambdaService
@@ -27,14 +28,17 @@ CLIENTS = [
     "python",
 ]
 """Every contract of a worker holds with AWS's runtime client and with our own."""
+NEEDS_PRELOADING = pytest.mark.skipif(not CAN_PRELOAD, reason="workers start plainly here")
 
 
 def zipped(files: Mapping[str, str]) -> bytes:
-    """A zip file of text files."""
+    """A zip file of text files; the same for the same files."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in files.items():
-            archive.writestr(name, text)
+            member = zipfile.ZipInfo(name)
+            member.external_attr = 0o600 << 16
+            archive.writestr(member, text)
     return buffer.getvalue()
 
 
@@ -119,9 +123,11 @@ def make_lambda(tmp_path: Path, layer_cache: Path) -> Iterator[Callable[..., Lam
         service.close()
 
 
-@pytest.fixture(params=CLIENTS)
+@pytest.fixture(params=[*CLIENTS, pytest.param("prepared", marks=NEEDS_PRELOADING)])
 def aws(request: pytest.FixtureRequest, make_lambda: Callable[..., Lambda]) -> Lambda:
-    """A Lambda service, once with each runtime client."""
+    """A Lambda service, once with each runtime client, and once with workers that start from what has imported."""
+    if request.param == "prepared":
+        return make_lambda(preload=("colorsys", "simplejson"))
     return make_lambda(request.param)
 
 

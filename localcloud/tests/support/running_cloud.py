@@ -94,6 +94,7 @@ def running_cloud(
     start: datetime | None = None,
     settings: Path | None = None,
     *,
+    cold_starts: bool = False,
     account_id: str = ACCOUNT_ID,
     region: str = REGION,
 ) -> Iterator[RunningCloud]:
@@ -104,6 +105,7 @@ def running_cloud(
         cache,
         start,
         settings=settings,
+        cold_starts=cold_starts,
         account_id=account_id,
         region=region,
         stop_with_parent=True,

@@ -73,7 +73,7 @@ def read_assembly(directory: Path, account_id: str, region: str) -> list[Stack]:
     Raises
     ------
     AssemblyError
-        When the directory is no assembly, a stack is bound to another account or region, or an asset is
+        When the directory is not an assembly, a stack is bound to another account or region, or an asset is
         something other than a file.
     """
     manifest = _read_json(directory / "manifest.json")
@@ -90,7 +90,7 @@ def read_assembly(directory: Path, account_id: str, region: str) -> list[Stack]:
         elif kind == "cdk:cloud-assembly":
             nested += read_assembly(directory / artifact["properties"]["directoryName"], account_id, region)
         elif kind != _ASSETS and kind not in _HARMLESS:
-            raise AssemblyError(f"{directory}: artifact {name} is a {kind}, which can not be deployed here")
+            raise AssemblyError(f"{directory}: artifact {name} is a {kind}, which can't be deployed here")
     return [stacks[name] for name in TopologicalSorter(graph).static_order()] + nested
 
 
@@ -117,7 +117,7 @@ def _stack(
 def _assets(file: Path, account_id: str, region: str) -> list[FileAsset]:
     manifest = _read_json(file)
     if manifest.get("dockerImages"):
-        raise AssemblyError(f"{file}: container images can not be deployed here; package functions as zip files")
+        raise AssemblyError(f"{file}: container images can't be deployed here; package functions as zip files")
     assets = []
     for identifier, asset in manifest.get("files", {}).items():
         source = asset["source"]
@@ -125,7 +125,7 @@ def _assets(file: Path, account_id: str, region: str) -> list[FileAsset]:
             raise AssemblyError(f"{file}: asset {identifier} is made by a command, which is not run here")
         if not (file.parent / source["path"]).exists():
             raise AssemblyError(
-                f"{file}: asset {identifier} is at {source['path']}, which is not there: synthesize again"
+                f"{file}: asset {identifier} is at {source['path']}, which does not exist: synthesize again"
             )
         for destination in asset["destinations"].values():
             assets.append(
@@ -165,7 +165,7 @@ def _fill(text: str, account_id: str, region: str) -> str:
         .replace("${AWS::Partition}", "aws")
     )
     if "${" in filled:
-        raise AssemblyError(f"asset destination {text!r} has a placeholder that is not known here")
+        raise AssemblyError(f"asset destination {text!r} has an unknown placeholder")
     return filled
 
 

@@ -11,7 +11,7 @@ class CdkMetadata(Handler):
     """What the CDK tells AWS of the constructs in use; it makes nothing."""
 
     type = "AWS::CDK::Metadata"
-    table = table_of("", kept={"Analytics": "a count of constructs for AWS, which nobody here asks for"})
+    table = table_of("", kept={"Analytics": "usage statistics for AWS, which nothing here reads"})
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Nothing to make."""

@@ -184,8 +184,8 @@ def _bootstrap(engine: StackEngine, stacks: Mapping[str, tuple[str, Mapping[str,
             continue
         if engine.states.load(name) is not None:
             raise DeployError(
-                f"{engine.states.path} describes stacks, but nothing was ever deployed into this endpoint: they belong "
-                "to a cloud that is gone; delete the directory"
+                f"{engine.states.path} describes stacks, but nothing was ever deployed into this endpoint: they"
+                " belong to a cloud that has ended; delete the directory"
             )
         engine.deploy(Template.parse(template, name), {})
 

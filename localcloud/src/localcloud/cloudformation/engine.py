@@ -21,7 +21,7 @@ from localcloud.cloudformation.exceptions import (
     TemplateError,
 )
 from localcloud.cloudformation.intrinsics import Scope
-from localcloud.cloudformation.resource import Handler, Place
+from localcloud.cloudformation.resource import Handler, Place, Wait, wait_a_moment
 from localcloud.cloudformation.run import StackRun
 from localcloud.cloudformation.state import DeployedResource, Hold, StackRequest, StackState, StateDirectory
 from localcloud.cloudformation.template import Declaration, Template
@@ -97,6 +97,8 @@ class StackEngine:
         How resources are made, by type; a template with any other type is refused.
     now : Callable[[], datetime]
         The time of events.
+    wait : Wait
+        How it waits for resources.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class StackEngine:
         progress: Progress,
         handlers: Mapping[str, Handler],
         now: Callable[[], datetime] = _computers_clock,
+        wait: Wait = wait_a_moment,
     ) -> None:
         self.handlers = handlers
         self._client_factory = client_factory
@@ -113,6 +116,7 @@ class StackEngine:
         self.states = states
         self._progress = progress
         self._now = now
+        self._wait = wait
         sts = self.client("sts")
         self.account_id: str = sts.get_caller_identity()["Account"]
         self.region: str = sts.meta.region_name
@@ -129,7 +133,7 @@ class StackEngine:
         """Bring a stack to what its template says.
 
         Resources whose resolved properties are those of the last deployment are not touched at all. A stack that never
-        came up is begun anew.
+        came up is begun again.
 
         Raises
         ------
@@ -363,7 +367,9 @@ class StackEngine:
 
     def place(self, state: StackState, logical_id: str, kind: str) -> Place:
         """Where a resource of a stack is deployed."""
-        return Place(state.name, state.stack_id, logical_id, kind, self.account_id, self.region, self.client)
+        return Place(
+            state.name, state.stack_id, logical_id, kind, self.account_id, self.region, self.client, wait=self._wait
+        )
 
     def _new_stack_id(self, stack: str) -> str:
         return f"arn:aws:cloudformation:{self.region}:{self.account_id}:stack/{stack}/{uuid.uuid4()}"
@@ -436,4 +442,4 @@ class StackEngine:
         try:
             return str(self.client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
         except ClientError as error:
-            raise TemplateError(f"SSM parameter {name} can not be read: {error}") from error
+            raise TemplateError(f"SSM parameter {name} can't be read: {error}") from error

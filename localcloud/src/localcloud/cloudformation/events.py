@@ -82,5 +82,5 @@ def unique_part(stack_id: str) -> str:
     """
     part = stack_id.rpartition("/")[2]
     if _UNIQUE.fullmatch(part) is None:
-        raise ValueError(f"{stack_id!r} is no id of a stack")
+        raise ValueError(f"{stack_id!r} is not a stack id")
     return part

@@ -18,16 +18,18 @@ MOST_PROBLEMS = 40
 
 _REMEDIES = {
     "AWS::ApiGateway::": "use an HTTP API (AWS::ApiGatewayV2::Api)",
-    "AWS::ApiGatewayV2::Authorizer": "authorize routes by AWS_IAM, or by nothing",
-    "AWS::ApiGatewayV2::": "call the API at its own address",
-    "AWS::CloudFormation::Stack": "make the nested stack a stack of its own",
-    "AWS::EC2::": "functions and jobs run on this machine, in no network of their own: leave the network out",
-    "AWS::Lambda::EventSourceMapping": "let a topic, a rule or a bucket invoke it, or let it receive",
-    "AWS::IAM::": "requests are made under roles, or by the operator",
+    "AWS::ApiGatewayV2::Authorizer": "authorize routes with AWS_IAM, or not at all",
+    "AWS::ApiGatewayV2::": "call the API at its own URL",
+    "AWS::CloudFormation::Stack": "turn the nested stack into a separate stack",
+    "AWS::EC2::": "functions and jobs run on this machine, without a network of their own: leave the network out",
+    "AWS::Lambda::EventSourceMapping": (
+        "invoke it from a topic, a rule or a bucket, or let the function read the messages"
+    ),
+    "AWS::IAM::": "use roles; requests are made with a role, or by the operator",
     "Custom::AWS": "make the call that AwsCustomResource would make by hand once the stack is up",
     "Custom::CDKBucketDeployment": "put the files into the bucket by hand once the stack is up (`aws s3 cp`)",
-    "Custom::LogRetention": "give the function a log group of its own (log_group) in place of log_retention",
-    "Custom::S3AutoDeleteObjects": "leave auto_delete_objects out: nothing outlives the local cloud",
+    "Custom::LogRetention": "give the function its own log group (log_group) instead of log_retention",
+    "Custom::S3AutoDeleteObjects": "leave auto_delete_objects out: nothing is kept when the local cloud ends",
     "Custom::": "leave it out, or do what it does by hand once the stack is up",
 }
 """What to do in place of a resource type, by the longest beginning that fits."""
@@ -80,7 +82,7 @@ def examine(
         lines = [f"  {error}" for error in found[:MOST_PROBLEMS]]
         if len(found) > MOST_PROBLEMS:
             lines.append(f"  and {len(found) - MOST_PROBLEMS} more")
-        together = UnsupportedResourceError("\n".join([f"{len(found)} things can not be deployed here:", *lines]))
+        together = UnsupportedResourceError("\n".join([f"{len(found)} things can't be deployed here:", *lines]))
         together.problems = tuple(found)
         raise together
 
@@ -135,7 +137,7 @@ class _Examination:
                 problem.logical_id, problem.type = declaration.logical_id, declaration.type
                 found.append(problem)
         unsupported = {d.logical_id for d in declarations if d.type not in self._handlers}
-        if not unsupported:  # what refers to a resource that can't be had is no problem of its own
+        if not unsupported:  # what refers to a resource that can't be had is not a problem of its own
             try:
                 _outputs, exports, _exported = self._template.outputs(self._scope)
                 self._promised.update(f"export {name}" for name in exports)

@@ -115,10 +115,10 @@ def decide(expression: Any, scope: Scope, path: str) -> bool:
     if isinstance(expression, bool):
         return expression
     if not isinstance(expression, dict) or len(expression) != 1:
-        raise scope.fail(path, f"a condition is one function, not {expression!r}")
+        raise scope.fail(path, f"a condition must be one function, not {expression!r}")
     ((name, argument),) = expression.items()
     if name not in CONDITION_FUNCTIONS:
-        raise scope.fail(path, f"{name} is no condition function (one of {sorted(CONDITION_FUNCTIONS)})")
+        raise scope.fail(path, f"{name} is not a condition function (use one of {sorted(CONDITION_FUNCTIONS)})")
     if name == "Condition":
         return scope.condition(argument, path)
     if not isinstance(argument, list):
@@ -240,7 +240,7 @@ def _text(value: Any, scope: Scope, path: str) -> str:
         return "true" if value else "false"
     if isinstance(value, (str, int, float)):
         return str(value)
-    raise scope.fail(path, f"{value!r} can not be part of a text")
+    raise scope.fail(path, f"{value!r} can't be part of a string")
 
 
 def _join(argument: Any, scope: Scope, path: str) -> str:

@@ -1,6 +1,6 @@
 """Which properties of a resource type are acted upon, which are kept and change nothing, and what to do about the rest.
 
-Every handler has such a table. A property that stands in none of its parts is refused, wherever it is nested, before
+Every handler has such a table. A property that is in none of its parts is refused, wherever it is nested, before
 anything of the assembly exists: accepted and without effect would be the worst answer.
 """
 
@@ -13,10 +13,10 @@ from typing import Any
 
 _TOKEN = re.compile(r"\s*([A-Za-z0-9_]+|\*|[()])")
 
-TAGS = "kept and read back; no policy here can ask for them, since conditions on tags deny"
+TAGS = "stored and returned; policies here can't use them, since conditions on tags deny"
 DESCRIPTION = "text for people"
-ENCRYPTION = "what is kept is in files of this user alone; nothing is encrypted and no key's policy is asked"
-CAPACITY = "nothing here limits throughput, and nothing is billed"
+ENCRYPTION = "data is in files that only this user can read; nothing is encrypted, and key policies are not checked"
+CAPACITY = "throughput is not limited here, and nothing is billed"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def table_of(
     refusing = {path: remedy for paths, remedy in (refused or {}).items() for path in paths.split()}
     twice = sorted((acting & keeping.keys()) | (acting & refusing.keys()) | (keeping.keys() & refusing.keys()))
     if twice:
-        raise ValueError(f"{twice[0]} is in two parts of a table")
+        raise ValueError(f"{twice[0]} is in two parts of the table")
     above = {path.rsplit(".", up)[0] for path in keeping for up in range(1, path.count(".") + 1)}
     return PropertyTable(acting | above, keeping, refusing)
 
@@ -109,13 +109,13 @@ def _paths(text: str) -> Iterator[str]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise ValueError(f"{text[position:]!r} is no name, star or parenthesis")
+            raise ValueError(f"{text[position:]!r} is not a name, a star or a parenthesis")
         position, token = match.end(), match[1]
         if token == "(":
             stack.append(f"{last}.")
         elif token == ")":
             if len(stack) == 1:
-                raise ValueError(f"a parenthesis too many before {text[position:]!r}")
+                raise ValueError(f"one parenthesis too many before {text[position:]!r}")
             stack.pop()
         else:
             last = stack[-1] + token

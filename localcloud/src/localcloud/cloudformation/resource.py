@@ -1,9 +1,10 @@
-"""What a resource type has to say for itself."""
+"""What a resource type must say for itself."""
 
 from __future__ import annotations
 
 import random
 import string
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,22 @@ from localcloud.cloudformation.intrinsics import Made, is_known
 from localcloud.cloudformation.properties import Problem, PropertyTable
 
 Properties = Mapping[str, Any]
+
+Wait = Callable[[Callable[[], bool]], bool]
+"""Waits until something holds; false when it gives up before."""
+
+_LOOK_AGAIN_SECONDS = 0.1
+_GIVE_UP_SECONDS = 5.0
+
+
+def wait_a_moment(holds: Callable[[], bool]) -> bool:
+    """Wait a few seconds of the computer's clock: who deploys from a shell is told soon what goes on."""
+    deadline = time.monotonic() + _GIVE_UP_SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_AGAIN_SECONDS)
+    return True
 
 
 @dataclass(frozen=True)
@@ -30,6 +47,8 @@ class Place:
         Gives the boto3 client of a service.
     begun : list[Made]
         What a creation of several calls appends once the resource exists, so that a later failure deletes it.
+    wait : Wait
+        Waits for what a service does beside its answer.
     """
 
     stack: str
@@ -40,6 +59,7 @@ class Place:
     region: str
     client: Callable[[str], Any]
     begun: list[Made] = field(default_factory=list)
+    wait: Wait = wait_a_moment
 
     @property
     def where(self) -> str:

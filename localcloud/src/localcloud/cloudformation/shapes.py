@@ -56,7 +56,7 @@ def document_text(value: Any) -> str:
 
 def _structure(shape: StructureShape, value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise UnsupportedResourceError(f"{path}: {value!r} is no object")
+        raise UnsupportedResourceError(f"{path}: {value!r} is not an object")
     by_lower = {name.lower(): name for name in shape.members}
     converted = {}
     for key, inner in value.items():
@@ -72,18 +72,18 @@ def _convert(shape: Shape, value: Any, path: str) -> Any:
         return _structure(shape, value, path)
     if isinstance(shape, ListShape):
         if not isinstance(value, list):
-            raise UnsupportedResourceError(f"{path}: {value!r} is no list")
+            raise UnsupportedResourceError(f"{path}: {value!r} is not a list")
         return [_convert(shape.member, inner, f"{path}[{index}]") for index, inner in enumerate(value)]
     if isinstance(shape, MapShape):
         if not isinstance(value, Mapping):
-            raise UnsupportedResourceError(f"{path}: {value!r} is no object")
+            raise UnsupportedResourceError(f"{path}: {value!r} is not an object")
         return {str(key): _convert(shape.value, inner, f"{path}.{key}") for key, inner in value.items()}
     return _scalar(shape.type_name, value, path)
 
 
 def _scalar(kind: str, value: Any, path: str) -> Any:
     if isinstance(value, (Mapping, list)) or value is None:
-        raise UnsupportedResourceError(f"{path}: {value!r} is no {kind}")
+        raise UnsupportedResourceError(f"{path}: {value!r} is not a {kind}")
     try:
         if kind == "boolean":
             return _TRUTH[value]
@@ -92,7 +92,7 @@ def _scalar(kind: str, value: Any, path: str) -> Any:
         if kind in ("float", "double"):
             return float(value)
     except (KeyError, ValueError):
-        raise UnsupportedResourceError(f"{path}: {value!r} is no {kind}") from None
+        raise UnsupportedResourceError(f"{path}: {value!r} is not a {kind}") from None
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if kind in ("blob", "timestamp") else str(value)

@@ -218,7 +218,7 @@ class StateDirectory:
         try:
             return inside(self.path, f"{stack}.json")
         except EscapingPathError as error:
-            raise DeployError(f"the stack's name can not be that of a file: {error}") from error
+            raise DeployError(f"the stack's name can't be a file name: {error}") from error
 
 
 def _write(file: Path, state: StackState) -> None:
@@ -235,5 +235,5 @@ def _read(file: Path) -> StackState:
         return StackState(resources=resources, request=StackRequest(**document.pop("request")), **document)
     except (ValueError, TypeError, KeyError) as error:
         raise DeployError(
-            f"{file} does not hold the state of a stack ({error}); delete it together with the cloud it describes"
+            f"{file} does not hold the state of a stack ({error}); delete the file, and start the local cloud again"
         ) from error

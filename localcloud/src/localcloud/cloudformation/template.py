@@ -132,7 +132,7 @@ class Template:
                 continue
             for assertion in rule["Assertions"]:
                 if not decide(assertion["Assert"], scope, path):
-                    raise scope.fail(path, assertion.get("AssertDescription", "its assertion does not hold"))
+                    raise scope.fail(path, assertion.get("AssertDescription", "its assertion failed"))
 
     def order(self, scope: Scope) -> list[Declaration]:
         """The resources whose conditions hold, each after everything it refers to or depends on."""
@@ -187,7 +187,7 @@ def _declaration(stack: str, logical_id: str, body: Any) -> Declaration:
     policies = [body.get(key, "Delete") for key in ("DeletionPolicy", "UpdateReplacePolicy")]
     for policy in policies:
         if policy not in _POLICIES:
-            raise TemplateError(f"{where} ({body['Type']}): policy {policy!r} is none of {sorted(_POLICIES)}")
+            raise TemplateError(f"{where} ({body['Type']}): policy {policy!r} is not one of {sorted(_POLICIES)}")
     depends_on = body.get("DependsOn", [])
     return Declaration(
         logical_id=logical_id,
@@ -210,7 +210,7 @@ def _parameter(
         raise TemplateError(f"{where}: it has no default and no value was given")
     value = str(value)
     if "AllowedValues" in body and value not in [str(allowed) for allowed in body["AllowedValues"]]:
-        raise TemplateError(f"{where}: {value!r} is none of {body['AllowedValues']}")
+        raise TemplateError(f"{where}: {value!r} is not one of {body['AllowedValues']}")
     if "AllowedPattern" in body and not re.fullmatch(body["AllowedPattern"], value):
         raise TemplateError(f"{where}: {value!r} does not match {body['AllowedPattern']!r}")
     if kind == "String":

@@ -32,7 +32,7 @@ def _function(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
         return {name: loader.construct_sequence(node, deep=True)}
     if isinstance(node, yaml.MappingNode):
         return {name: loader.construct_mapping(node, deep=True)}
-    raise TemplateError(f"!{tag} is followed by something that is no value")
+    raise TemplateError(f"!{tag} is followed by something that is not a value")
 
 
 _Loader.add_multi_constructor("!", _function)

@@ -5,11 +5,13 @@ Accounts differ, and a new one most of all: https://docs.aws.amazon.com/lambda/l
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 LARGEST_FUNCTION_MB = 10_240
 LEAST_UNRESERVED = 10
-"""Concurrent executions that reservations have to leave, at least, in an account of this size and more."""
+"""Concurrent executions that reservations must leave, at least, in an account of this size and more."""
 
 
 @dataclass(frozen=True)
@@ -45,3 +47,54 @@ KINDS = {
 }
 """Accounts that a local cloud can be: one whose quotas were raised, a new one, one in which Lake Formation governs the
 data catalogue, and one in a region without AWS's own layers."""
+
+
+def instances_quota(instance_type: str, job: str) -> str:
+    """What Service Quotas calls SageMaker's instances of a type for a kind of job."""
+    return f"{instance_type} for {job} job usage"
+
+
+GRANTED_AFTER = timedelta(days=1)
+"""How long a request for more waits. On AWS it is minutes for some and days for others, and some are refused."""
+
+
+@dataclass(frozen=True)
+class Increase:
+    """A request for more of a quota: what for, how much, and when it was made."""
+
+    request_id: str
+    service: str
+    quota: str
+    value: float
+    asked_at: datetime
+
+    def is_granted(self, now: datetime) -> bool:
+        """Whether it has waited long enough."""
+        return now >= self.asked_at + GRANTED_AFTER
+
+
+class Increases:
+    """The requests for more that were made of an account; each is granted after a day."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: list[Increase] = []
+
+    def ask(self, increase: Increase) -> None:
+        """Make a request."""
+        with self._lock:
+            self._made.append(increase)
+
+    def of(self, service: str, quota: str) -> list[Increase]:
+        """The requests for a quota, oldest first."""
+        with self._lock:
+            return [increase for increase in self._made if (increase.service, increase.quota) == (service, quota)]
+
+    def find(self, request_id: str) -> Increase | None:
+        """The request of that id; None where there is none."""
+        with self._lock:
+            return next((increase for increase in self._made if increase.request_id == request_id), None)
+
+    def value(self, service: str, quota: str, before: float, now: datetime) -> float:
+        """A quota as it stands, that was ``before`` when nobody had asked for more."""
+        return max([before, *(each.value for each in self.of(service, quota) if each.is_granted(now))])

@@ -2,7 +2,7 @@
 
 Replaces: a look through all members of a service's class at every request.
 Why: it takes a tenth of a request, and a class keeps its members.
-Superfluous: once moto remembers them.
+Obsolete: once moto remembers them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 
 from moto.core import responses
+from moto.core.utils import camelcase_to_underscores, get_service_model
 
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import wrap
@@ -23,3 +24,9 @@ def install(_context: CloudContext) -> None:
 def remember_actions() -> None:
     """The same, where there is moto and no local cloud around it."""
     wrap(responses, "method_names_from_class", cache)
+
+
+@cache
+def methods_of(service: str) -> dict[str, str]:
+    """Each action of a service, with what moto calls the method that answers it."""
+    return {name: camelcase_to_underscores(name) for name in get_service_model(service).operation_names}

@@ -82,13 +82,13 @@ class _Budget:
         limits = self._limits
         if self._members > limits.members:
             raise UnsafeArchiveError(
-                f"the archive has {self._members} members or more; at most {limits.members} may be"
+                f"the archive has {self._members} members or more; at most {limits.members} are allowed"
             )
         if size > limits.member_bytes:
-            raise UnsafeArchiveError(f"{name!r} has {size} bytes; a member may have {limits.member_bytes}")
+            raise UnsafeArchiveError(f"{name!r} has {size} bytes; a member may have at most {limits.member_bytes}")
         if self._bytes > limits.total_bytes:
             raise UnsafeArchiveError(
-                f"the archive unpacks to {self._bytes} bytes or more; at most {limits.total_bytes} may be"
+                f"the archive unpacks to {self._bytes} bytes or more; at most {limits.total_bytes} are allowed"
             )
 
 
@@ -104,10 +104,10 @@ class _Metered:
 
     def read(self, size: int) -> bytes:
         if size > _COPY_BYTES:
-            raise UnsafeArchiveError(f"the head of a member has {size} bytes; at most {_COPY_BYTES} are read")
+            raise UnsafeArchiveError(f"the header of a member has {size} bytes; at most {_COPY_BYTES} are read")
         self._left -= size
         if self._left < 0:
-            raise UnsafeArchiveError("the heads of the archive's members are larger than they may be")
+            raise UnsafeArchiveError("the headers of the archive's members are too large")
         return bytes(self._stream.read(size))
 
     def seek(self, position: int) -> int:
@@ -142,7 +142,7 @@ def unpack_tar(archive: Path, into: Path, limits: Limits) -> None:
                 name = _plain(member.name)
                 if not (member.isreg() or member.isdir()):
                     raise UnsafeArchiveError(
-                        f"{member.name!r} is a link or a device; only files and directories may be"
+                        f"{member.name!r} is a link or a device; only files and directories are allowed"
                     )
                 if name:
                     content = tar.extractfile(member) if member.isreg() else None
@@ -170,7 +170,7 @@ def unpack_zip(archive: IO[bytes], into: Path, limits: Limits) -> None:
                 kind = stat.S_IFMT(mode)
                 if kind and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                     raise UnsafeArchiveError(
-                        f"{entry.orig_filename!r} is a link or a device; only files and directories may be"
+                        f"{entry.orig_filename!r} is a link or a device; only files and directories are allowed"
                     )
                 name = _plain(entry.orig_filename)
                 if not name:

@@ -124,7 +124,7 @@ class Clock:
     def _move(self, to: datetime, quiet_timeout_seconds: float) -> list[str]:
         """Run what is due until ``to``. The caller holds the lock that lets nobody else run timers."""
         if to < self.now():
-            raise RuntimeError(f"the clock stands at {self.now()} and can not go back to {to}")
+            raise RuntimeError(f"the clock is at {self.now()} and can't go back to {to}")
         ran: list[str] = []
         while True:
             self.activity.wait_until_quiet(quiet_timeout_seconds)

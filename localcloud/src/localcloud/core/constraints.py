@@ -5,7 +5,7 @@ query or a description may have, and how many entries a list. :func:`constrain` 
 
 Replaces: requests of any length, which moto takes.
 Why: an application that goes past a length works here and fails on AWS.
-Superfluous: once moto validates requests by the services' descriptions.
+Obsolete: once moto validates requests by the services' descriptions.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from botocore.model import OperationModel, ServiceModel
-from botocore.session import get_session
+from botocore.model import OperationModel
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import BaseResponse
+from moto.core.utils import get_service_model
 
 from localcloud.core.patching import wrap
 
@@ -39,7 +39,7 @@ def constrain(
     code: str = "ValidationException",
     also: Callable[[str, Mapping[str, Any]], str | None] = _nothing_else,
 ) -> None:
-    """Hold every request to a service, in JSON, against the lengths in its description.
+    """Check every request to a service, in JSON, against the lengths in its description.
 
     Parameters
     ----------
@@ -87,13 +87,8 @@ def _problem(response: BaseResponse, service: str, also: Callable[[str, Mapping[
 @cache
 def operation_of(service: str, action: str) -> OperationModel | None:
     """The description of an API; None where the service has none of that name."""
-    model = _model(service)
+    model = get_service_model(service)
     return model.operation_model(action) if action in model.operation_names else None
-
-
-@cache
-def _model(service: str) -> ServiceModel:
-    return get_session().get_service_model(service)
 
 
 def violations(operation: OperationModel, parameters: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ MAX_NAME_BYTES = 255
 
 
 class EscapingPathError(ValueError):
-    """A name that is no plain path below its directory; the message has the name and what is wrong with it."""
+    """A name that is not a plain path below its directory; the message has the name and what is wrong with it."""
 
 
 def inside(directory: Path, name: str) -> Path:
@@ -41,11 +41,11 @@ def _problem(name: str) -> str | None:
     if ".." in parts:
         return "has a part '..', which would lead out of its directory"
     if "" in parts or "." in parts:
-        return "has an empty part or a part '.': another name means the same file"
+        return "has an empty part or a part '.': another name could mean the same file"
     try:
         longest = max(len(part.encode(errors="surrogateescape")) for part in parts)
     except UnicodeEncodeError:  # JSON can write half characters, and no file can be called so
-        return "has half a character"
+        return "has a lone surrogate"
     if longest > MAX_NAME_BYTES:
         return f"has a part of more than {MAX_NAME_BYTES} bytes"
     return None

@@ -7,17 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
-from localcloud.core.account import Account
+from localcloud.core.account import Account, Increases
 from localcloud.core.activity import Activity
+from localcloud.core.clients import make_client
 from localcloud.core.clock import Clock
 from localcloud.core.credentials import ACCOUNT_ID, CONTROL_PATH, REGION, Operator
 from localcloud.core.settings import Settings
-
-_client_lock = threading.Lock()
-"""boto3 does not make clients safely in two threads at once; using them is safe."""
 
 _MAX_CLIENTS = 256
 """Of a service and an identity each; roles are few, but sessions need not be."""
@@ -41,6 +38,8 @@ class CloudContext:
         What a person set for the services.
     account : Account
         What the account may do.
+    increases : Increases
+        What more of it was asked for.
     control_path : str
         Where the control endpoints are on the port; no AWS API has it.
     operator : Operator
@@ -56,9 +55,11 @@ class CloudContext:
     region: str = REGION
     settings: Settings = field(default_factory=Settings)
     account: Account = field(default_factory=Account)
+    increases: Increases = field(default_factory=Increases)
     control_path: str = CONTROL_PATH
     operator: Operator = field(default_factory=Operator.random)
     _clients: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
     def endpoint(self) -> str:
@@ -68,16 +69,15 @@ class CloudContext:
     def client(self, service: str, **credentials: str) -> Any:
         """A boto3 client of this cloud: the operator's, or one with the given credentials.
 
-        Making one takes tens of milliseconds, so they are kept; callers share them.
+        Making one takes milliseconds, so they are kept; callers share them.
         """
         identity = credentials or self.operator.client_arguments()
         key = (service, *(value for _, value in sorted(identity.items())))
-        with _client_lock:
+        with self._lock:
             if key not in self._clients:
                 if len(self._clients) >= _MAX_CLIENTS:
                     self._clients.clear()
-                make: Any = boto3.client  # its types list the services one by one
-                self._clients[key] = make(
+                self._clients[key] = make_client(
                     service,
                     region_name=self.region,
                     endpoint_url=self.endpoint,

@@ -1,6 +1,6 @@
 """The person at the keyboard: an administrator of the local account, with credentials of one cloud's lifetime.
 
-They are random, made when a cloud starts, and kept in a file that only its user can read. Whoever knows them,
+They are random, made when a cloud starts, and kept in a file that only its user can read. Anyone who knows them,
 or is told them by ``localcloud env``, may do everything in that cloud; nobody else may do anything.
 Imports nothing of moto: whoever looks for a running cloud reads them here.
 """
@@ -79,4 +79,6 @@ class Operator:
         try:
             return cls(document["access_key_id"], document["secret_access_key"], document["control_token"])
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{directory / OPERATOR_FILE} does not hold an operator's credentials: {error}") from None
+            raise ValueError(
+                f"{directory / OPERATOR_FILE} does not contain an operator's credentials: {error}"
+            ) from None

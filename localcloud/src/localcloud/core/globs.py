@@ -17,5 +17,5 @@ def glob(pattern: str) -> re.Pattern[str]:
     if not rest:
         return re.compile(first, re.DOTALL)
     *middle, last = rest
-    # The leftmost place of each literal leaves the most for those after it, so no other has to be tried.
+    # The leftmost place of each literal leaves the most for those after it, so no other must be tried.
     return re.compile(first + "".join(f"(?>.*?{part})" for part in middle if part) + ".*" + last, re.DOTALL)

@@ -32,7 +32,9 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _WITHOUT_BODY = frozenset({204, 304})
 _SINGLE = frozenset({"host", "origin", "sec-fetch-site", "authorization", "content-length", "transfer-encoding"})
 """Headers that decide who is answered and where a request ends: two of them could be read in two ways."""
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""What the name of a header may be."""
+
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 """Of RFC 9110 and RFC 9112. Python's own ``int`` takes more: signs, underscores, digits of other scripts."""
@@ -116,8 +118,8 @@ def listen(port: int, *, backlog: int = 256) -> socket.socket:
     except OSError as error:
         server.close()
         raise PortTakenError(
-            f"port {port} on {HOST} can not be listened on ({error.strerror}): "
-            "another program uses it. Stop that program or choose another port with --port"
+            f"port {port} on {HOST} is not available ({error.strerror}): another program uses it. Stop that program"
+            " or choose another port with --port"
         ) from error
     server.set_inheritable(False)
     return server
@@ -271,16 +273,16 @@ def read_head(stream: io.BufferedReader[Any]) -> Head | None:
             return parts[0], parts[1], parts[2], tuple(headers), lowered
         size += len(line)
         if not line or size > MAX_HEAD_BYTES:
-            raise _MalformedRequestError("the head of the request is cut off or too large")
+            raise _MalformedRequestError("the headers of the request are cut off or too large")
         name, colon, value = _text(line).partition(":")
         # A name with a space, or a line that goes on with the one before, is another header to another reader.
-        if not colon or not _NAME.fullmatch(name):
+        if not colon or not HEADER_NAME.fullmatch(name):
             raise _MalformedRequestError(f"not a header: {line[:100]!r}")
         value = value.strip()
         headers.append((name, value))
         key = name.lower()
         if key in lowered and key in _SINGLE:
-            raise _MalformedRequestError(f"the header {name} is there twice")
+            raise _MalformedRequestError(f"the header {name} occurs twice")
         lowered.setdefault(key, value)
 
 
@@ -288,9 +290,7 @@ def _text(line: bytes) -> str:
     """A line of a head without its end."""
     text = line.decode("latin-1").removesuffix("\n").removesuffix("\r")
     if not line.endswith(b"\n") or any(character in text for character in "\r\n\0"):
-        raise _MalformedRequestError(
-            f"a line of the head is cut off, or has a carriage return or a NUL: {line[:100]!r}"
-        )
+        raise _MalformedRequestError(f"a header line is cut off, or has a carriage return or a NUL: {line[:100]!r}")
     return text
 
 
@@ -299,9 +299,9 @@ def _read_body(stream: io.BufferedReader[Any], lowered: dict[str, str], limit: i
     coding = lowered.get("transfer-encoding")
     if coding is not None:
         if coding.lower() != "chunked":
-            raise _MalformedRequestError(f"the transfer coding is {coding!r}: only chunked is taken")
+            raise _MalformedRequestError(f"the transfer coding is {coding!r}: only chunked is accepted")
         if "content-length" in lowered:
-            raise _MalformedRequestError("Content-Length and Transfer-Encoding are both there: give one")
+            raise _MalformedRequestError("both Content-Length and Transfer-Encoding are given: give only one")
         return _read_chunks(stream, limit)
     length = lowered.get("content-length", "0")
     if not _LENGTH.fullmatch(length):
@@ -349,6 +349,15 @@ def read_exactly(stream: io.BufferedReader[Any], size: int) -> bytes:
     return bytes(data)
 
 
+def _sendable(value: str) -> str:
+    """A header's value as characters of one byte each: what Latin-1 lacks goes out as UTF-8."""
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode(errors="replace").decode("latin-1")
+    return value
+
+
 def render(response: HttpResponse, *, head_only: bool, close: bool) -> bytes:
     """The bytes of an answer."""
     status = int(response.status)
@@ -362,7 +371,7 @@ def render(response: HttpResponse, *, head_only: bool, close: bool) -> bytes:
             if not head_only and status not in _WITHOUT_BODY:
                 continue  # what is sent decides, not what a backend says
             has_length = True
-        lines.append(f"{name}: {value}")
+        lines.append(f"{name}: {_sendable(value)}")
     without_body = head_only or status in _WITHOUT_BODY
     if not has_length and status not in _WITHOUT_BODY:
         lines.append(f"Content-Length: {len(response.body)}")

@@ -3,7 +3,7 @@
 Replaces: the list of every model that moto ever made, of all services, kept for the page that shows them.
 Why: deleted objects, received messages and a copy of every table for each transaction would stay for the year that a
     cloud lives through, and nobody reads them.
-Superfluous: once moto keeps them only when it is asked to.
+Obsolete: once moto keeps them only when it is asked to.
 """
 
 from __future__ import annotations

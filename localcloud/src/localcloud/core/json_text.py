@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
+
+_BRACKET = re.compile(r"[\[\]{}]")
 
 
 def read_json(text: str | bytes) -> Any:
@@ -18,3 +21,12 @@ def read_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply to be read") from None
+
+
+def nesting(text: str) -> int:
+    """How deep brackets are nested in a text, those within strings included: an upper bound for JSON."""
+    depth = deepest = 0
+    for bracket in _BRACKET.findall(text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest

@@ -35,6 +35,8 @@ class _Change:
 
 _NOTHING = object()
 _changes: list[_Change] = []
+_first_by: dict[tuple[int, str], str] = {}
+"""Who was the first to change a name of an owner, which its change keeps alive."""
 
 
 def wrap(owner: Any, name: str, build: Callable[[Any], Any]) -> None:
@@ -64,11 +66,11 @@ def replace(owner: Any, name: str, new: Any) -> None:
         When another hook has changed it: that one would be cut off.
     """
     current = _attribute(owner, name)
-    earlier = next((change for change in _changes if change.owner is owner and change.name == name), None)
+    earlier = _first_by.get((id(owner), name))
     if earlier is not None:
         raise HookConflictError(
-            f"{_where(owner)}.{name}: {earlier.by} has changed it, and {_caller()} would cut that off; use wrap and "
-            "call what was there, or restore() first when this is another local cloud"
+            f"{_where(owner)}.{name}: {earlier} has changed it, and {_caller()} would bypass that change; use"
+            " wrap and call the original, or call restore() first if this is another local cloud"
         )
     kind = type(current) if isinstance(current, staticmethod | classmethod) else None
     _set(owner, name, kind(new) if kind else new, _caller())
@@ -80,16 +82,16 @@ def add(owner: Any, name: str, new: Any) -> None:
     Raises
     ------
     MotoChangedError
-        When moto has it by now: what the hook adds may be superfluous.
+        When moto has it by now: what the hook adds may be obsolete.
     HookConflictError
         When another hook added it.
     """
-    for change in _changes:
-        if change.owner is owner and change.name == name:
-            raise HookConflictError(f"{_where(owner)}.{name}: {change.by} has added it already")
+    earlier = _first_by.get((id(owner), name))
+    if earlier is not None:
+        raise HookConflictError(f"{_where(owner)}.{name}: {earlier} has added it already")
     if inspect.getattr_static(owner, name, _NOTHING) is not _NOTHING:
         raise MotoChangedError(
-            f"{_where(owner)}.{name}: this moto has it by itself; see whether the hook is superfluous"
+            f"{_where(owner)}.{name}: this moto already has it; check whether the hook is still needed"
         )
     _set(owner, name, new, _caller())
 
@@ -120,6 +122,7 @@ def replace_in_holders(package: str, name: str, new: Any) -> None:
 
 def restore() -> None:
     """Take every change back, newest first."""
+    _first_by.clear()
     while _changes:
         change = _changes.pop()
         if change.before is _NOTHING:
@@ -132,27 +135,27 @@ def _attribute(owner: Any, name: str) -> Any:
     found = inspect.getattr_static(owner, name, _NOTHING)
     if found is _NOTHING:
         raise MotoChangedError(
-            f"{_where(owner)}.{name}: this moto has no such attribute; the local cloud is written for the version that "
-            "its distribution pins: install that one"
+            f"{_where(owner)}.{name}: this moto has no such attribute; install the version of moto that"
+            " localcloud's distribution pins"
         )
     return found
 
 
 def _set(owner: Any, name: str, new: Any, by: str) -> None:
     _changes.append(_Change(owner, name, vars(owner).get(name, _NOTHING), by))
+    _first_by.setdefault((id(owner), name), by)
     setattr(owner, name, new)
 
 
 def _holders(package: str, name: str) -> list[ModuleType]:
+    prefix = f"{package}."
     holders = [
         module
         for module_name, module in list(sys.modules.items())
-        if module is not None
-        and (module_name == package or module_name.startswith(package + "."))
-        and name in vars(module)
+        if (module_name.startswith(prefix) or module_name == package) and module is not None and name in vars(module)
     ]
     if not holders:
-        raise MotoChangedError(f"{package}: no module of this moto holds {name}")
+        raise MotoChangedError(f"{package}: no module of this moto has {name}")
     return holders
 
 

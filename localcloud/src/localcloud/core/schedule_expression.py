@@ -104,7 +104,7 @@ def parse(text: str, timezone: str = "UTC", *, is_strict: bool = True) -> Expres
     timezone : str
         IANA name of the zone ``cron`` and ``at`` are meant in.
     is_strict : bool
-        Whether the unit of a rate has to agree with its number, as in rules; schedules take ``rate(5 minute)`` too.
+        Whether the unit of a rate must agree with its number, as in rules; schedules take ``rate(5 minute)`` too.
 
     Raises
     ------

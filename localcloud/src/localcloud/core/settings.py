@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +48,21 @@ class Settings:
         try:
             tables = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise SettingsError(f"{file}: can not be read as TOML: {error}") from error
+            raise SettingsError(f"{file}: can't be read as TOML: {error}") from error
         unknown = sorted(set(tables) - known)
         if unknown:
             raise SettingsError(
-                f"{file}: no service reads [{unknown[0]}]; there are {', '.join(sorted(known)) or 'none'}"
+                f"{file}: no service reads [{unknown[0]}]; the tables are {', '.join(sorted(known)) or 'none'}"
             )
         return cls(file, tables)
 
     def of(self, service: str) -> Mapping[str, Any]:
         """The table of a service; empty where there is none."""
         return self.tables.get(service, {})
+
+    def but(self, service: str, values: Mapping[str, Any]) -> Settings:
+        """These, with other values in the table of a service."""
+        return replace(self, tables={**self.tables, service: {**self.of(service), **values}})
 
     def path(self, text: str) -> Path:
         """A path as the file means it."""

@@ -4,7 +4,7 @@ Creation dates, ages and, in CloudWatch Logs, which events are too old or too ne
 
 Replaces: the computer's clock in the backends of services that follow the local one.
 Why: a clock that is moved knows nothing of the computer's.
-Superfluous: once moto takes its time from one place that can be set.
+Obsolete: once moto takes its time from one place that can be set.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ def refusal(headers: Mapping[str, str], hosts: frozenset[str]) -> str | None:
         return f"the Host header is {shown!r}: this port answers only to {' or '.join(sorted(hosts))}"
     origin = headers.get("origin")
     if origin is not None and origin.lower() != f"http://{host}":
-        return f"the request comes from a web page (Origin: {origin}): the local cloud answers none"
+        return f"the request comes from a web page (Origin: {origin}): the local cloud answers no web page"
     site = headers.get("sec-fetch-site")
     if site is not None and site.lower() not in _OWN_SITES:
-        return f"the request was caused by a web page (Sec-Fetch-Site: {site}): the local cloud answers none"
+        return f"the request was caused by a web page (Sec-Fetch-Site: {site}): the local cloud answers no web page"
     return None

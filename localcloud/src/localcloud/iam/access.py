@@ -1,6 +1,6 @@
 """Authorization of what a service does on somebody's behalf without a request over the wire.
 
-Firehose and Athena read and write through moto's backends in this process. Whoever they act for has to be
+Firehose and Athena read and write through moto's backends in this process. Whoever they act for must be
 allowed every one of those actions, as if the service had made the request with that identity.
 """
 

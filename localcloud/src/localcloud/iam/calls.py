@@ -72,7 +72,7 @@ def only(call: Call, *names: str) -> Any:
     """
     given = [name for name in names if call.params.get(name)]
     if len(given) > 1:
-        raise UnclearRequestError(f"{call.action} takes one of {' and '.join(given)}, not both")
+        raise UnclearRequestError(f"{call.action} accepts only one of {' and '.join(given)}")
     return call.params[given[0]] if given else None
 
 

@@ -102,7 +102,7 @@ class Condition:
         key = self.key.lower()
         if key in KEYS_OF_REQUESTS and key not in context:
             return ConditionResult(
-                False, f"because the local cloud can not judge the condition key {self.key} of this request"
+                False, f"because the local cloud can't evaluate the condition key {self.key} of this request"
             )
         given = context.get(key, ())
         quantifier, operator, if_exists = _split_operator(self.operator)
@@ -131,7 +131,7 @@ def _split_operator(operator: str) -> tuple[str | None, str, bool]:
 
 
 def parse_conditions(block: dict[str, Any]) -> tuple[Condition, ...]:
-    """The conditions of a statement; all of them have to hold."""
+    """The conditions of a statement; all of them must hold."""
     conditions = []
     for operator, keys in block.items():
         for key, value in keys.items():

@@ -5,7 +5,7 @@ local endpoint speaks http on the loopback interface.
 
 Replaces: moto's own authorization, which is off unless switched on.
 Why: it knows users and roles but no boundary, session or resource policy, and reads no condition keys.
-Superfluous: once moto evaluates policies as the service authorization reference has them.
+Obsolete: once moto evaluates policies as the service authorization reference has them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Decides whether a request is allowed, by :mod:`localcloud.iam.policy` and the policies as they are at that moment.
 
-The operator is allowed everything; every other request has to be signed with the credentials of a role
+The operator is allowed everything; every other request must be signed with the credentials of a role
 session, whose role's policies (inline, managed, boundary, session policy) are evaluated. Whose request it is was
 verified before, where it arrived.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
 from moto.core.responses import BaseResponse
 
@@ -18,6 +19,7 @@ from localcloud.iam.identities import Session, UnknownRoleError, find_role, find
 from localcloud.iam.policy import AccessRequest, Decision, Principal, decide, decide_for_principal
 from localcloud.iam.requests import accesses_of, settle_parameters
 from localcloud.iam.signer import Signer, current_signer
+from localcloud.iam.usage import BY_RESOURCE, usage_of
 
 _QUERY_PROTOCOL_CODES = {"sns": "AuthorizationError"}
 
@@ -43,6 +45,7 @@ class Guard:
         self._context = context
         self._needs = needs or {}
         self._role_lock = threading.Lock()
+        self._usage = usage_of(context)
 
     def check(self, response: BaseResponse) -> None:
         """Check a request of any service but S3.
@@ -139,9 +142,11 @@ class Guard:
             request = AccessRequest(access.action, resource, full_context)
             decision = self.decide(session, request, bucket_policy)
             if decision.allowed:
+                self._usage.note(session.role_arn, access.action, decision.by, resource, session.name)
                 return
             decisions.append(decision)
         shown = access.resources[0]
+        self._usage.note_denied(session.role_arn, access.action, shown, session.name)
         raise DeniedError(
             code,
             f"User: {session.arn} is not authorized to perform: {access.action} on resource: {shown} "
@@ -153,7 +158,7 @@ class Guard:
         try:
             role = find_role(self._context.account_id, session.role_arn)
         except UnknownRoleError as error:
-            return Decision(False, False, f"because its role is gone: {error}")
+            return Decision(False, False, f"because its role no longer exists: {error}")
         by_resource = Decision(False, False, "")
         if resource_policy:
             by_resource = decide_for_principal(resource_policy, Principal(arns=self._names(session)), request)
@@ -167,10 +172,12 @@ class Guard:
             limited = decide((limit,), request)
             if not limited.allowed:
                 return Decision(False, limited.explicit_deny, "because a boundary or session policy does not allow it")
-        return by_resource if by_resource.allowed else by_identity
+        if by_resource.allowed:
+            return replace(by_resource, by=(BY_RESOURCE, *by_identity.by))
+        return by_identity
 
     def _require_trust(self, session: Session, role_arn: str, context: dict[str, tuple[str, ...]], code: str) -> None:
-        """A role has to trust the session, its role or the account, besides the session being allowed."""
+        """A role must trust the session, its role or the account, besides the session being allowed."""
         request = AccessRequest("sts:AssumeRole", role_arn, context)
         names = (*self._names(session), f"arn:aws:iam::{self._context.account_id}:root", self._context.account_id)
         try:

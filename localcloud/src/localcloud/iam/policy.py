@@ -6,6 +6,7 @@ allow, and what nobody allows is denied. Conditions are in :mod:`localcloud.iam.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -41,16 +42,23 @@ class AccessRequest:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a request is allowed, whether a statement denied it, and why."""
+    """Whether a request is allowed, whether a statement denied it, and why.
+
+    Attributes
+    ----------
+    by : tuple of str
+        The statements that allow it, as canonical JSON; any of them would be enough.
+    """
 
     allowed: bool
     explicit_deny: bool
     reason: str
+    by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of a policy, its patterns still as written."""
+    """One statement of a policy, its patterns still as written; ``text`` is all of it as canonical JSON."""
 
     effect: str
     actions: tuple[str, ...]
@@ -60,6 +68,7 @@ class Statement:
     conditions: tuple[Condition, ...]
     principals: Mapping[str, tuple[str, ...]] | None
     not_principals: Mapping[str, tuple[str, ...]] | None
+    text: str = ""
 
     def covers_action(self, action: str) -> bool:
         """Whether the statement speaks of ``action``. Actions are compared without regard to case."""
@@ -117,7 +126,7 @@ def _parse_statement(raw: dict[str, Any], where: str) -> Statement:
     if ("Action" in raw) == ("NotAction" in raw):
         raise PolicyError(f"{where}: exactly one of Action and NotAction is needed")
     if "Resource" in raw and "NotResource" in raw:
-        raise PolicyError(f"{where}: Resource and NotResource exclude each other")
+        raise PolicyError(f"{where}: use either Resource or NotResource, not both")
     return Statement(
         effect=effect,
         actions=_as_tuple(raw.get("Action", []), f"{where}.Action"),
@@ -127,6 +136,7 @@ def _parse_statement(raw: dict[str, Any], where: str) -> Statement:
         conditions=parse_conditions(raw.get("Condition") or {}),
         principals=_parse_principals(raw.get("Principal"), f"{where}.Principal"),
         not_principals=_parse_principals(raw.get("NotPrincipal"), f"{where}.NotPrincipal"),
+        text=json.dumps(raw, sort_keys=True, separators=(",", ":")),
     )
 
 
@@ -176,7 +186,7 @@ def decide(documents: tuple[str, ...], request: AccessRequest) -> Decision:
 
 def decide_statements(statements: Iterable[Statement], request: AccessRequest) -> Decision:
     """What statements, already known to speak of the action (and principal), say about a request."""
-    allowed = False
+    allowing: list[str] = []
     for statement in statements:
         if not statement.covers_resource(request):
             continue
@@ -187,9 +197,9 @@ def decide_statements(statements: Iterable[Statement], request: AccessRequest) -
             continue
         if statement.effect == "Deny":
             return Decision(False, True, "with an explicit deny in a policy")
-        allowed = True
-    if allowed:
-        return Decision(True, False, "allowed by a policy")
+        allowing.append(statement.text)
+    if allowing:
+        return Decision(True, False, "allowed by a policy", tuple(allowing))
     return Decision(False, False, f"because no identity-based policy allows the {request.action} action")
 
 

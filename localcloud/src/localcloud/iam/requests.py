@@ -42,7 +42,7 @@ def accesses_of(
 
 
 def settle_parameters(response: BaseResponse, region: str) -> None:
-    """Leave a request only the parameters that AWS takes from it: what is decided on has to be what is carried out.
+    """Leave a request only the parameters that AWS takes from it: what is decided on must be what is carried out.
 
     moto looks for a parameter in the query, then in the body, and before that reads a JSON body as a form or takes the
     headers for a query; a name it takes from the path, from where the guard never looked; and the region from the
@@ -64,10 +64,10 @@ def settle_parameters(response: BaseResponse, region: str) -> None:
     response.querystring = response.data = query
     if is_rest == bool(response.headers.get("X-Amz-Target")) or "Action" in query:
         where = "its path and method" if is_rest else "the header X-Amz-Target"
-        raise UnclearRequestError(f"{response.boto3_service_name} takes its operation from {where} alone")
+        raise UnclearRequestError(f"{response.boto3_service_name} takes its operation only from {where}")
     path = response.parsed_url.path
     if is_rest and "%" in path.replace("%24", "") and "/tags/" not in path:  # the stage $default is encoded
-        raise UnclearRequestError(f"a name in the path {path} is percent-encoded: no name here needs to be")
+        raise UnclearRequestError(f"a name in the path {path} is percent-encoded: names here need no encoding")
     action = response._get_action()
     if action in model.operation_names:
         _require_modelled(response, model.operation_model(action).input_shape, query)

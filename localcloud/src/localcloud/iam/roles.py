@@ -45,8 +45,8 @@ def check_trust(context: CloudContext, role_arn: str, service_principal: str, so
     decision = decide_for_principal(role.assume_role_policy_document, Principal(service=service_principal), request)
     if not decision.allowed:
         raise RoleNotAssumableError(
-            f"{role_arn}: {service_principal} can not assume this role {decision.reason}; name the service as "
-            "a principal of sts:AssumeRole in the role's trust policy"
+            f"{role_arn}: {service_principal} can't assume this role {decision.reason}; name the service as a"
+            " principal of sts:AssumeRole in the role's trust policy"
         )
 
 

@@ -72,7 +72,7 @@ def decode(
         head, position = _line(body, position)
         match = _HEAD.match(head)
         if match is None:
-            raise ValueError(f"not the head of a chunk: {head[:100]!r}")
+            raise ValueError(f"not the header of a chunk: {head[:100]!r}")
         size = int(match["size"], 16)
         chunk = body[position : position + size]
         if len(chunk) != size:

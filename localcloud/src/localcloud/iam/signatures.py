@@ -1,6 +1,6 @@
 """Verifies AWS Signature Version 4 on a request as it arrived: in the header, or in the query of a presigned URL.
 
-Own code rather than botocore's signer, since a verifier has to read what was claimed, and at a quarter of its time;
+Own code rather than botocore's signer, since a verifier must read what was claimed, and at a quarter of its time;
 tests hold it against what botocore signs. Source: the AWS General Reference, "Signature Version 4 signing process", and
 the Amazon S3 API Reference, "Authenticating requests".
 """
@@ -102,7 +102,7 @@ def claim_of(request: HttpRequest) -> Claim:
     if authorization is None and not is_presigned:
         raise SignatureError("missing", "the request is not signed with AWS4-HMAC-SHA256")
     if authorization is not None and is_presigned:
-        raise SignatureError("malformed", "the request is signed twice: by a header and by its query")
+        raise SignatureError("malformed", "the request is signed twice: in a header and in its query")
     return _claim_of_query(request.query) if authorization is None else _claim_of_header(request, authorization)
 
 
@@ -121,7 +121,7 @@ def verify(
     secret_of : callable
         Access key id → its secret, or None for an unknown key.
     times : sequence of datetime
-        Clocks, one of which the signature has to be recent by: clients sign with the computer's clock whatever a
+        Clocks, one of which the signature must be recent by: clients sign with the computer's clock whatever a
         moved clock shows, but some correct theirs by the Date of the answers, which is the moved clock's.
 
     Returns

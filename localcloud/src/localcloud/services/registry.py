@@ -17,7 +17,7 @@ GROUP = "localcloud.services"
 
 
 class ServiceRegistrationError(RuntimeError):
-    """What the entry points name is no service, or two claim the same; the message says which and what to do."""
+    """What the entry points name is not a service, or two claim the same; the message says which and what to do."""
 
 
 @cache
@@ -35,11 +35,11 @@ def services() -> tuple[Service, ...]:
             service = point.load()
         except (ImportError, AttributeError) as error:
             raise ServiceRegistrationError(
-                f"entry point {point.name} = {point.value} of group {GROUP} can not be loaded: {error}; mend it in the "
-                "pyproject.toml of its distribution and install that again"
+                f"entry point {point.name} = {point.value} of group {GROUP} can not be loaded: {error}; fix it in"
+                " the pyproject.toml of its distribution, and install that again"
             ) from error
         if not isinstance(service, Service):
-            raise ServiceRegistrationError(f"entry point {point.name} = {point.value}: {service!r} is no Service")
+            raise ServiceRegistrationError(f"entry point {point.name} = {point.value}: {service!r} is not a Service")
         other = found.setdefault(service.signing_name, service)
         if other is not service:
             raise ServiceRegistrationError(
@@ -48,8 +48,8 @@ def services() -> tuple[Service, ...]:
             )
     if not found:
         raise ServiceRegistrationError(
-            f"no installed distribution has entry points of group {GROUP}: install localcloud (in a clone, "
-            "`pip install -e localcloud`) rather than put its folder on the path"
+            f"no installed distribution has entry points of group {GROUP}: install localcloud (in a clone, `pip"
+            " install -e localcloud`) instead of putting its folder on the path"
         )
     return tuple(found.values())
 

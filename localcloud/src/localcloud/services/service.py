@@ -1,4 +1,4 @@
-"""What the local cloud has to know of one AWS service.
+"""What the local cloud must know of one AWS service.
 
 A service is a folder: its **hook** teaches moto what it only records, its **resources** say how CloudFormation makes
 what it has, its **accesses** say which IAM actions a request needs. Modules are named here and imported when they are
@@ -8,8 +8,8 @@ needed: who deploys an assembly needs no moto, and who runs the cloud needs no t
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from localcloud.cloudformation.resource import Handler
@@ -53,6 +53,9 @@ class Service:
         Whether moto answers all of its requests at one URL, so that they need no routing.
     metrics : frozenset of str
         The metrics that it puts: namespace, a space and name.
+    refused : mapping
+        Requests that moto would record and nothing would act on, by their action (of S3, method and subresource:
+        ``PUT ?website``), with what to do instead. An action that moto does not have need not be here.
     executes : callable
         Whether a request to this path is executed: some signing names stand for several APIs.
     """
@@ -68,6 +71,7 @@ class Service:
     accesses: str | None = "accesses"
     has_one_url: bool = True
     metrics: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)
     executes: Callable[[str], bool] = lambda path: True
 
     def hook_modules(self) -> list[Hook]:
@@ -87,6 +91,11 @@ class Service:
 
     def _module(self, name: str) -> Any:
         return importlib.import_module(f"{self.package}.{name}")
+
+
+def refusals(by_remedy: Mapping[str, str]) -> dict[str, str]:
+    """:attr:`Service.refused`, from texts that list actions, with what to do instead of each of them."""
+    return {action: remedy for actions, remedy in by_remedy.items() for action in actions.split()}
 
 
 def metrics_of(namespace: str, names: str) -> frozenset[str]:

@@ -17,6 +17,8 @@ from botocore.exceptions import ClientError
 
 from support.running_cloud import RunningCloud, running_cloud
 
+pytestmark = pytest.mark.xdist_group("apigatewayv2")  # one cloud for all of them
+
 SOURCE = (
     "import json\n"
     "def handle(event, context):\n"

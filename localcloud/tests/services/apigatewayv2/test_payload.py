@@ -124,6 +124,9 @@ def test_a_result_without_a_status_is_a_json_body(payload: bytes, body: bytes) -
         {"statusCode": 200, "body": "*", "isBase64Encoded": True},
         {"statusCode": 200, "headers": ["x"]},
         {"statusCode": 200, "headers": {"x": "a\r\nSet-Cookie: b"}},
+        {"statusCode": 200, "headers": {"x\r\nSet-Cookie": "b"}},
+        {"statusCode": 200, "headers": {"é": "b"}},
+        {"statusCode": 200, "cookies": ["a=1\r\nX-Other: b"]},
     ],
 )
 def test_what_is_no_response_is_refused(result: dict[str, Any]) -> None:

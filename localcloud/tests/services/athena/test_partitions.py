@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from localcloud.services.athena import partitions
 from localcloud.services.athena.exceptions import QueryFailedError
 from localcloud.services.athena.partitions import partitions_of
 from localcloud.services.athena.statement import parse
+from localcloud.services.firehose.seam import format_java
 from localcloud.services.glue.catalogue import CatalogueTable
 
 NOW = datetime(2013, 1, 5, 12, tzinfo=UTC)
@@ -63,8 +67,95 @@ def test_conditions_on_a_projected_date(where: str, days: list[int]) -> None:
     assert wanted(table({"date": "string"}, DATES), where) == [f"2013-01-0{day}" for day in days]
 
 
+CONDITIONS = st.one_of(
+    st.tuples(st.just("date"), st.sampled_from(["=", "<", "<=", ">", ">="]), st.integers(-40, 140)),
+    st.tuples(st.integers(-40, 140), st.sampled_from(["=", "<", "<=", ">", ">="]), st.just("date")),
+    st.tuples(st.just("date"), st.just("BETWEEN"), st.tuples(st.integers(-40, 140), st.integers(-40, 140))),
+)
+
+
+@given(
+    conditions=st.lists(CONDITIONS, max_size=3),
+    java_and_python=st.sampled_from(
+        [("yyyy-MM-dd", "%Y-%m-%d"), ("yyyy/MM", "%Y/%m"), ("dd.MM.yyyy", "%d.%m.%Y"), ("yyyy/MM/dd", "%Y/%m/%d")]
+    ),
+    interval=st.integers(1, 3),
+)
+@settings(deadline=None, max_examples=40)
+def test_conditions_leave_the_dates_of_which_they_hold(conditions, java_and_python, interval) -> None:
+    """Whatever order their texts have."""
+    pattern, directives = java_and_python
+    first, last = datetime(2012, 11, 20), datetime(2013, 2, 20)
+
+    def shown(side: Any) -> str:
+        if isinstance(side, tuple):
+            return " AND ".join(map(shown, side))
+        return side if isinstance(side, str) else f"'{first + timedelta(days=side):{directives}}'"
+
+    options = {
+        "projection.date.format": pattern,
+        "projection.date.range": f"{first:{directives}},{last:{directives}}",
+        "projection.date.interval": str(interval),
+    }
+    found = table({"date": "string"}, {**DATES, **options})
+    where = " AND ".join(" ".join((shown(left), op, shown(right))) for left, op, right in conditions) or "true"
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("CREATE TABLE days (date VARCHAR, place INTEGER)")
+        connection.executemany("INSERT INTO days VALUES (?, ?)", [[d, n] for n, d in enumerate(wanted(found, "true"))])
+        left = connection.execute(f"SELECT date FROM days WHERE {where} ORDER BY place").fetchall()
+    assert wanted(found, where) == [date for (date,) in left]
+
+
+def test_a_query_of_a_few_days_does_not_write_out_decades(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+
+    def counted(pattern: str, at: datetime) -> str:
+        written.append(at)
+        return format_java(pattern, at)
+
+    monkeypatch.setattr(partitions, "format_java", counted)
+    options = {"projection.date.range": "1913-01-01,NOW"}
+    where = "date >= '2013-01-02' AND date < '2013-01-04'"
+    assert wanted(table({"date": "string"}, {**DATES, **options}), where) == ["2013-01-02", "2013-01-03"]
+    assert len(written) < 1_000
+
+
 def test_an_alias_names_the_table() -> None:
     assert wanted(table({"date": "string"}, DATES), "p.date = '2013-01-02'", "d.t AS p") == ["2013-01-02"]
+
+
+INJECTED = {
+    "projection.enabled": "true",
+    "projection.u.type": "injected",
+    "storage.location.template": "s3://b/t/${u}/rows/",
+}
+
+
+@pytest.mark.parametrize(
+    ("where", "values"),
+    [
+        ("u = 'one-1'", ["one-1"]),
+        ("'one-1' = u AND x > 1", ["one-1"]),
+        ("u IN ('a', 'b')", ["a", "b"]),
+        ("u IN ('a', 'b') AND u = 'b'", ["b"]),
+        ("u = 'a' AND u = 'b'", []),
+    ],
+)
+def test_an_injected_key_has_the_values_that_the_query_names(where: str, values: list[str]) -> None:
+    assert wanted(table({"u": "string"}, INJECTED), where) == values
+
+
+def test_an_injected_key_stands_in_the_location() -> None:
+    found = table({"u": "string"}, INJECTED)
+    with duckdb.connect(":memory:") as connection:
+        (use,) = parse("SELECT 1 FROM t WHERE u = 'a'", "d", connection).uses
+    assert [partition.location for partition in partitions_of(found, use, NOW)] == ["s3://b/t/a/rows/"]
+
+
+@pytest.mark.parametrize("where", ["x = 1", "u > 'a'", "u = x", "u LIKE 'a%'", "u IN (SELECT 'a')", "NOT u = 'a'"])
+def test_an_injected_key_has_to_be_named(where: str) -> None:
+    with pytest.raises(QueryFailedError, match="CONSTRAINT_VIOLATION: For the injected projected partition column u"):
+        wanted(table({"u": "string"}, INJECTED), where)
 
 
 def test_several_keys_and_types() -> None:
@@ -102,7 +193,7 @@ def test_a_table_without_keys_is_one_partition() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"projection.date.type": "injected"}, "'injected' is none of"),
+        ({"projection.date.type": "list"}, "'list' is none of"),
         ({"projection.date.range": "yesterday,NOW"}, "does not have the format"),
         ({"projection.date.interval.unit": "MONTHS"}, "interval.unit"),
     ],

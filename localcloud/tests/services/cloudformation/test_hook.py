@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from localcloud.cloudformation.engine import StackEngine
 from localcloud.cloudformation.exceptions import StackBusyError
 from localcloud.cloudformation.state import StateDirectory
+from localcloud.services.cloudformation import beside
 from support.in_process import Cloud, allow
 
 ASSETS = "https://s3.us-east-1.amazonaws.com"
@@ -409,7 +410,7 @@ def test_who_asks_needs_the_right_and_to_pass_the_role(api: Api) -> None:
         ("describe_stack_events", {"StackName": "S"}, "Stack [S] does not exist"),
         ("describe_change_set", {"StackName": "S", "ChangeSetName": "c"}, "Stack [S] does not exist"),
         ("create_change_set", {"ChangeSetType": "UPDATE"}, "does not exist"),
-        ("delete_stack", {"StackName": "S", "DeletionMode": "FORCE_DELETE_STACK"}, "DeletionMode is not supported"),
+        ("delete_stack", {"StackName": "S", "DeletionMode": "FORCE_DELETE_STACK"}, "DeletionMode is supported"),
     ],
 )
 def test_what_is_not_answered_is_refused_by_name(
@@ -425,6 +426,23 @@ def test_what_is_not_answered_is_refused_by_name(
     assert api.client.describe_stacks()["Stacks"] == []
 
 
+def test_what_takes_a_moment_is_done_when_it_is_answered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks after it was asked for need not look again."""
+    monkeypatch.setattr(beside, "MOMENT_SECONDS", 60.0)
+    old, new = (json.dumps({"Resources": {"V": parameter(value)}}) for value in "12")
+
+    stack = api.client.create_stack(StackName="S", TemplateBody=old)["StackId"]
+    assert api.stack()["StackStatus"] == "CREATE_COMPLETE"
+    api.client.update_stack(StackName="S", TemplateBody=new)
+    assert api.stack()["StackStatus"] == "UPDATE_COMPLETE"
+    api.foresee({"V": parameter("3")}, kind="UPDATE")
+    api.client.execute_change_set(StackName="S", ChangeSetName="c")
+    assert api.stack()["StackStatus"] == "UPDATE_COMPLETE"
+    assert [found["Value"] for found in api.cloud.client("ssm").get_parameters_by_path(Path="/")["Parameters"]] == ["3"]
+    api.client.delete_stack(StackName=stack)
+    assert api.stack(stack)["StackStatus"] == "DELETE_COMPLETE"
+
+
 def test_while_a_stack_is_deployed_it_says_so_and_may_be_protected(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     going_on, carry_out = threading.Event(), StackEngine.carry_out
 
@@ -433,6 +451,7 @@ def test_while_a_stack_is_deployed_it_says_so_and_may_be_protected(api: Api, mon
         return carry_out(self, deployment)
 
     monkeypatch.setattr(StackEngine, "carry_out", wait_first)
+    monkeypatch.setattr(beside, "MOMENT_SECONDS", 0.01)
     body = json.dumps({"Resources": {"Q": QUEUE}})
     api.client.create_stack(StackName="S", TemplateBody=body)
     try:

@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 
 from support.running_cloud import RunningCloud, running_cloud
 
+pytestmark = pytest.mark.xdist_group("cloudwatch")  # one cloud for all of them
+
 START = datetime(2013, 3, 4, tzinfo=UTC)
 SPAN = {"StartTime": START - timedelta(days=1), "EndTime": START + timedelta(days=2)}
 
@@ -129,6 +131,9 @@ def test_an_alarm_notifies_its_topic_when_the_clock_moves(cloud: RunningCloud, a
     topic = sns.create_topic(Name="alarms")["TopicArn"]
     queue = sqs.create_queue(QueueName="alarms")["QueueUrl"]
     queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    lets_in = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{**lets_in, "Resource": queue_arn}]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
     aws.put_metric_alarm(
         AlarmName="too-many",

@@ -101,10 +101,10 @@ def test_streams_are_refused_by_name(cloud):
     }
     stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
     dynamodb = cloud.client("dynamodb")
-    with pytest.raises(ClientError, match=r"StreamSpecification: .*does not execute streams"):
+    with pytest.raises(ClientError, match=r"StreamSpecification: .*does not support DynamoDB streams"):
         dynamodb.create_table(TableName="streamed", StreamSpecification=stream, **keys)
     dynamodb.create_table(TableName="plain", StreamSpecification={"StreamEnabled": False}, **keys)
-    with pytest.raises(ClientError, match=r"StreamSpecification: .*does not execute streams"):
+    with pytest.raises(ClientError, match=r"StreamSpecification: .*does not support DynamoDB streams"):
         dynamodb.update_table(TableName="plain", StreamSpecification=stream)
 
     assert dynamodb.list_tables()["TableNames"] == ["plain"]

@@ -173,7 +173,9 @@ class TestDelivery:
         }
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         cloud.client("sns").set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
-        cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=bus.queue("news"))
+        cloud.client("sns").subscribe(
+            TopicArn=topic, Protocol="sqs", Endpoint=bus.queue("news", principal="sns.amazonaws.com")
+        )
         logs = cloud.client("logs")
         logs.create_log_group(logGroupName="/app/events")
         allow_logs = {

@@ -187,7 +187,7 @@ def test_a_failure_is_told_to_the_streams_log(lake: Any) -> None:
 
 def test_a_role_that_firehose_may_not_assume_is_refused(lake: Any) -> None:
     other = lake.role("other", "lambda.amazonaws.com")
-    with pytest.raises(ClientError, match=r"can not assume this role"):
+    with pytest.raises(ClientError, match=r"can't assume this role"):
         create(lake, RoleARN=other)
 
 

@@ -16,6 +16,8 @@ from botocore.exceptions import ClientError
 from localcloud.core.credentials import REGION
 from support.running_cloud import RunningCloud, running_cloud
 
+pytestmark = pytest.mark.xdist_group("lambda")  # one cloud for all of them
+
 ECHO = (
     "def handle(event, context):\n    print('seen')\n    return {'event': event, 'version': context.function_version}\n"
 )
@@ -241,6 +243,13 @@ def test_a_topic_invokes_a_function(cloud: RunningCloud, aws: Any) -> None:
     sns = cloud.client("sns")
     topic = sns.create_topic(Name="t")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)
+    aws.add_permission(
+        FunctionName=arn,
+        StatementId="topic",
+        Action="lambda:InvokeFunction",
+        Principal="sns.amazonaws.com",
+        SourceArn=topic,
+    )
 
     # WHEN something is published
     sns.publish(TopicArn=topic, Message="hello")

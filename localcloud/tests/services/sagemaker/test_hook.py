@@ -11,6 +11,10 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.core.preloaded.preloading import CAN_PRELOAD
+from localcloud.core.settings import Settings, SettingsError
+from localcloud.services.sagemaker import hook
+from localcloud.services.sagemaker.jobs.preload import preloading
 from support.in_process import START, allow
 
 SAGEMAKER = "sagemaker.amazonaws.com"
@@ -26,7 +30,8 @@ model = pathlib.Path(os.environ["SM_MODEL_DIR"])
 config = pathlib.Path(os.environ["SM_INPUT_CONFIG_DIR"])
 (model / "model.json").write_text(json.dumps({
     "rows": rows, "depth": arguments.depth, "model_dir_is_same": arguments.model_dir == str(model),
-    "channels": json.loads(os.environ["SM_CHANNELS"]), "hps": json.loads(os.environ["SM_HPS"]),
+    "channels": json.loads(os.environ["SM_CHANNELS"]),
+    "hps": json.loads(os.environ["SM_HPS"].replace(str(model), "the one of models")),
     "env": os.environ["EXTRA"], "job": os.environ["TRAINING_JOB_NAME"], "region": os.environ["AWS_REGION"],
     "config": sorted(p.name for p in config.iterdir()), "inherits": "PYTEST_CURRENT_TEST" in os.environ,
 }))
@@ -137,7 +142,7 @@ class TestTraining:
             "depth": 3,
             "model_dir_is_same": True,
             "channels": ["train"],
-            "hps": {"depth": 3, "model-dir": "/opt/ml/model"},
+            "hps": {"depth": 3, "model-dir": "the one of models"},
             "env": "yes",
             "job": "job-1",
             "region": "us-east-1",
@@ -163,6 +168,17 @@ class TestTraining:
         assert reason.startswith("AlgorithmError: ExecuteUserScriptError:\nExitCode 1")
         assert "ValueError: no such column: age" in reason
         assert reason.endswith("exit code: 1")
+
+    def test_the_outputs_of_a_failed_job_are_not_uploaded(self, jobs):
+        job = jobs.train(
+            "import os, pathlib\n"
+            "for name in ('SM_MODEL_DIR', 'SM_OUTPUT_DATA_DIR'):\n"
+            "    (pathlib.Path(os.environ[name]) / 'half').write_text('x')\n"
+            "raise ValueError('no')"
+        )
+        assert job["TrainingJobStatus"] == "Failed"
+        # AWS uploads what such a job left.
+        assert jobs.s3.list_objects_v2(Bucket="lake", Prefix="runs/job-1/").get("Contents", []) == []
 
     def test_the_failure_file_is_the_reason(self, jobs):
         script = """
@@ -275,7 +291,7 @@ boto3.client("dynamodb").list_tables()
         assert "has 200 bytes more than fit on the volume of 1 GB" in job["FailureReason"]
         jobs.s3.delete_object(Bucket="lake", Key="train/large.csv")
         job = jobs.train(TRAIN + "#" * 1000, name="job-2")
-        assert re.search(r"'train.py' has \d+ bytes; a member may have \d+", job["FailureReason"])
+        assert re.search(r"'train.py' has \d+ bytes; a member may have at most \d+", job["FailureReason"])
 
 
 class TestContainment:
@@ -294,11 +310,11 @@ class TestContainment:
             assert job["ProcessingJobStatus"] == "Completed"  # the S3 console's folders are no files
         else:
             assert job["ProcessingJobStatus"] == "Failed"
-            assert f"s3://lake/train/{key}: it can not be a file of the job" in job["FailureReason"]
+            assert f"s3://lake/train/{key}: it can't be a file of the job" in job["FailureReason"]
 
     def test_a_key_that_is_a_file_and_a_folder_is_said_so(self, jobs):
         jobs.s3.put_object(Bucket="lake", Key="train/part", Body=b"x")
-        assert "it can not be a file of the job" in jobs.process("print('ran')")["FailureReason"]
+        assert "it can't be a file of the job" in jobs.process("print('ran')")["FailureReason"]
 
 
 class TestProcessing:
@@ -362,3 +378,62 @@ sys.exit(int(sys.argv[3]))
             Environment={"WHERE": ""},
         )
         assert "s3:PutObject" in job["FailureReason"]
+
+
+@pytest.mark.skipif(not CAN_PRELOAD, reason="jobs start plainly here")
+class TestPreloaded:
+    """Jobs that start from a process which has imported are jobs as all others."""
+
+    @pytest.fixture
+    def jobs(self, make_cloud):
+        table = {"preload": ["colorsys"], "preload_environment": {"OMP_WAIT_POLICY": "PASSIVE"}}
+        return Jobs(make_cloud(settings=Settings(tables={"sagemaker": table})))
+
+    def test_under_the_same_contract(self, jobs):
+        models = {}
+        for name, variables in {"job-1": {}, "job-2": {"OMP_NUM_THREADS": "1"}}.items():
+            job = jobs.train(
+                f"{TRAIN}\nimport sys\nprint('preloaded' if 'colorsys' in sys.modules else 'plain')",
+                name,
+                hyperparameters={"depth": "3", "model-dir": "/opt/ml/model"},
+                Environment={"EXTRA": "yes", **variables},
+            )
+            assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+            models[name] = json.loads(jobs.unpacked(f"runs/{name}/output/model.tar.gz")["model.json"])
+        assert models["job-1"] == {**models["job-2"], "job": "job-1"}
+        assert jobs.log("/aws/sagemaker/TrainingJobs", "job-1")[-1] == "preloaded"
+        assert jobs.log("/aws/sagemaker/TrainingJobs", "job-2")[-1] == "plain"
+
+    def test_a_shell_entrypoint_starts_from_it(self, jobs):
+        script = "import sys, os; sys.exit(0 if 'colorsys' in sys.modules and os.getcwd().endswith('tmp') else 1)"
+        command = ["/bin/sh", "-c", "cd tmp; python3 ../processing/input/code/run.py"]
+        assert jobs.process(script, entrypoint=command)["ProcessingJobStatus"] == "Completed"
+
+    def test_a_crash_is_told_with_the_end_of_the_output(self, jobs):
+        job = jobs.train("print('begun')\nraise ValueError('no such column')")
+        assert job["TrainingJobStatus"] == "Failed"
+        assert "no such column" in job["FailureReason"]
+        assert job["FailureReason"].endswith("exit code: 1")
+
+    def test_the_time_limit_is_kept(self, jobs):
+        job = jobs.train("import time; time.sleep(60)", StoppingCondition={"MaxRuntimeInSeconds": 1})
+        assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+
+    def test_what_they_hold_is_counted(self, jobs):
+        before = hook.MEMORY_SOURCES["jobs"]()
+        jobs.train("pass")
+        assert (before, hook.MEMORY_SOURCES["jobs"]() > 0) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"preloads": []}, "has preloads; it may have preload, preload_environment"),
+        ({"preload": "pandas"}, "preload = 'pandas': it is a list"),
+        ({"preload": [1]}, "it is a list of modules' names"),
+        ({"preload_environment": {"A": 1}}, "it is a table of texts"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(table, said):
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        preloading(Settings(tables={"sagemaker": table}))

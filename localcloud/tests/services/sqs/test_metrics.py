@@ -102,9 +102,9 @@ def test_a_deleted_queue_is_told_of_no_more(cloud: Cloud) -> None:
 
 
 def test_an_alarm_on_a_metric_that_nothing_puts_is_refused_by_name(cloud: Cloud) -> None:
-    with pytest.raises(ClientError, match=r"nothing here puts the metric Age of AWS/SQS: AWS/SQS has Approximate"):
+    with pytest.raises(ClientError, match=r"nothing here emits the metric Age of AWS/SQS: AWS/SQS has Approximate"):
         alarm(cloud, MetricName="Age")
-    with pytest.raises(ClientError, match=r"nothing puts metrics of AWS/EC2"):
+    with pytest.raises(ClientError, match=r"nothing here emits metrics of AWS/EC2"):
         alarm(cloud, Namespace="AWS/EC2")
     alarm(cloud, Namespace="Mine", MetricName="of my own")
 

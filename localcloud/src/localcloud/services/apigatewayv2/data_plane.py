@@ -241,7 +241,7 @@ class HttpApi:
             log.warning("%s: %s", integration.function_arn, error or "the integration timed out")
             return _message(503, "Service Unavailable")
         except LambdaServiceError as error:
-            log.error("%s can not be invoked: %s", integration.function_arn, error)
+            log.error("%s can't be invoked: %s", integration.function_arn, error)
             return _message(500, "Internal Server Error")
         if result.function_error is not None:
             log.warning("%s failed: %s", integration.function_arn, result.payload[:500])
@@ -249,7 +249,7 @@ class HttpApi:
         try:
             return response_of(result.payload)
         except BadResultError as error:
-            log.warning("%s answered what is no response: %s", integration.function_arn, error)
+            log.warning("%s answered with an invalid response: %s", integration.function_arn, error)
             return _message(500, "Internal Server Error")
 
     def _invoke(self, resolved: Resolved, event: bytes, request_id: str, timeout: float) -> InvocationResult:

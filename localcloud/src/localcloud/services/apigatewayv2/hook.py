@@ -6,7 +6,7 @@ settings are kept and not enforced.
 
 Replaces: APIs that are recorded, and answer no request.
 Why: an API is there to be called.
-Superfluous: once moto, or a server of its own, invokes an API's integrations under the route's authorization, and tells
+Obsolete: once moto, or a server of its own, invokes an API's integrations under the route's authorization, and tells
     CloudWatch of it.
 """
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from localcloud.core.http_server import HttpRequest, HttpResponse
+from localcloud.core.http_server import HEADER_NAME, HttpRequest, HttpResponse
 from localcloud.core.json_text import read_json
 
 _TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
@@ -137,7 +137,7 @@ def _body(body: bytes, headers: Mapping[str, str]) -> tuple[str, bool]:
 
 
 class BadResultError(ValueError):
-    """The function's result is no response; AWS answers 500."""
+    """The function's result is not a response; AWS answers 500."""
 
 
 def response_of(payload: bytes) -> HttpResponse:
@@ -174,10 +174,12 @@ def _response_headers(result: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     given = result.get("headers") or {}
     if not isinstance(given, dict):
         raise BadResultError("headers is not an object")
-    headers = [(str(name), _header_value(value)) for name, value in given.items()]
+    if any(not HEADER_NAME.fullmatch(name) for name in given):
+        raise BadResultError("a header's name has characters that no name may have")
+    headers = [(name, _header_value(value)) for name, value in given.items()]
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", "text/plain;charset=UTF-8"))
-    return (*headers, *(("Set-Cookie", str(cookie)) for cookie in result.get("cookies") or ()))
+    return (*headers, *(("Set-Cookie", _header_value(cookie)) for cookie in result.get("cookies") or ()))
 
 
 def _header_value(value: object) -> str:

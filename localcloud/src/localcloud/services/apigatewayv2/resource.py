@@ -19,13 +19,13 @@ class Api(Handler):
     type = "AWS::ApiGatewayV2::Api"
     table = table_of(
         "Name ProtocolType",
-        kept={"Description Version": DESCRIPTION, "Tags": TAGS, "IpAddressType": "the API is on 127.0.0.1 alone"},
+        kept={"Description Version": DESCRIPTION, "Tags": TAGS, "IpAddressType": "the API listens only on 127.0.0.1"},
         refused={
-            "CorsConfiguration": "no web page of another origin is answered here; leave it out",
-            "Body BodyS3Location": "describe the API by routes and integrations, not by an OpenAPI document",
-            "RouteKey Target CredentialsArn": "write the route and its integration as resources of their own",
+            "CorsConfiguration": "web pages of other origins get no answer here; leave it out",
+            "Body BodyS3Location": "describe the API with routes and integrations, not with an OpenAPI document",
+            "RouteKey Target CredentialsArn": "write the route and its integration as separate resources",
             "RouteSelectionExpression": "HTTP APIs select by method and path; leave it out",
-            "DisableExecuteApiEndpoint": "the API has no address but this one; leave it out",
+            "DisableExecuteApiEndpoint": "the API has only this URL; leave it out",
         },
     )
     attributes = names("ApiId ApiEndpoint")
@@ -65,14 +65,14 @@ class Stage(Handler):
     table = table_of(
         "ApiId StageName AccessLogSettings(DestinationArn Format) StageVariables(*)",
         kept={
-            "AutoDeploy": "every change is served at once",
+            "AutoDeploy": "every change takes effect at once",
             "DefaultRouteSettings.ThrottlingBurstLimit DefaultRouteSettings.ThrottlingRateLimit": CAPACITY,
             "DefaultRouteSettings.DetailedMetricsEnabled": "metrics are those of the API and of its stage",
             "RouteSettings": CAPACITY,
             "Description": DESCRIPTION,
             "Tags": TAGS,
         },
-        refused={"DeploymentId": "every change is served at once: set AutoDeploy"},
+        refused={"DeploymentId": "every change takes effect at once: set AutoDeploy"},
     )
     required = names("ApiId StageName")
     create_only = names("ApiId StageName")
@@ -89,7 +89,7 @@ class Stage(Handler):
         client = place.client("apigatewayv2")
         gone = sorted(set(old) - set(new) - {"Tags", "Description", "StageVariables", "RouteSettings"})
         if gone:
-            raise place.unsupported(gone[0], "can not be taken away once it is set")
+            raise place.unsupported(gone[0], "can't be removed once it is set")
         given = {"Description": "", "StageVariables": {}, "RouteSettings": {}, **without(new, "Tags")}
         client.update_stage(**call_arguments(client, "UpdateStage", given, place.where))
         arn = f"arn:aws:apigateway:{place.region}::/apis/{new['ApiId']}/stages/{made.physical_id}"
@@ -121,7 +121,7 @@ class _Part(Handler):
         client = place.client("apigatewayv2")
         gone = sorted(set(old) - set(new))
         if gone:
-            raise place.unsupported(gone[0], "can not be taken away once it is set")
+            raise place.unsupported(gone[0], "can't be removed once it is set")
         given = {**new, f"{self.noun}Id": made.physical_id}
         update = getattr(client, f"update_{self.noun.lower()}")
         update(**call_arguments(client, f"Update{self.noun}", given, place.where))
@@ -143,7 +143,7 @@ class Route(_Part):
     table = table_of(
         "ApiId RouteKey Target AuthorizationType",
         kept={"OperationName": DESCRIPTION},
-        refused={"AuthorizerId AuthorizationScopes": "authorize the route by AWS_IAM, or by nothing"},
+        refused={"AuthorizerId AuthorizationScopes": "authorize the route with AWS_IAM, or not at all"},
     )
     attributes = names("RouteId")
     required = names("ApiId RouteKey")
@@ -163,15 +163,15 @@ class Integration(_Part):
     table = table_of(
         "ApiId IntegrationType IntegrationUri PayloadFormatVersion TimeoutInMillis",
         kept={
-            "IntegrationMethod": "functions are invoked by POST, whatever it says",
-            "ConnectionType": "INTERNET is all there is",
+            "IntegrationMethod": "functions are always invoked with POST",
+            "ConnectionType": "INTERNET is the only value here",
             "Description": DESCRIPTION,
         },
         refused={
             "CredentialsArn": "let the function's permission name apigateway.amazonaws.com",
             "RequestParameters ResponseParameters": "map parameters in the function",
             "IntegrationSubtype": "call the service from a function",
-            "ConnectionId": "lead the route to a function",
+            "ConnectionId": "connect the route to a function",
         },
     )
     attributes = names("IntegrationId")
@@ -181,7 +181,7 @@ class Integration(_Part):
     def value_problems(self, properties: Properties) -> Iterator[Problem]:
         """Other integrations than those of functions are refused."""
         if known(properties, "IntegrationType") not in (None, "AWS_PROXY"):
-            yield Problem("IntegrationType", "must be AWS_PROXY: routes lead to functions here")
+            yield Problem("IntegrationType", "must be AWS_PROXY: routes here invoke functions")
         uri = known(properties, "IntegrationUri")
         if uri is not None and ":function:" not in str(uri):
             yield Problem("IntegrationUri", f"is {uri!r}: it must be the ARN of a function")

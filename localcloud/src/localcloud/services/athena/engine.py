@@ -20,13 +20,14 @@ from localcloud.services.athena.functions import MACROS
 from localcloud.services.athena.partitions import partitions_of
 from localcloud.services.athena.scan import LocalPartition, PartitionFiles, table_schema
 from localcloud.services.athena.statement import PATH, Statement, TableUse, parse
+from localcloud.services.athena.unload import write_files
 from localcloud.services.glue.seam import Catalogue, NoSuchTableError
 from localcloud.services.s3.seam import NoSuchBucketError, ObjectStore
 
 _MEMORY_LIMIT = "1GB"
 
 QUERIES_OF_A_DATABASE = 16
-"""After so many queries the database is opened anew: it keeps tens of kilobytes of each that it ran (58 KB of a
+"""After so many queries the database is opened again: it keeps tens of kilobytes of each that it ran (58 KB of a
 monitor's query with DuckDB 2.0.0, measured), and lets go of them when it is closed."""
 _WHOLE_NUMBERS = frozenset({"HUGEINT", "UBIGINT", "UINTEGER", "USMALLINT", "UTINYINT", "UHUGEINT"})
 
@@ -37,14 +38,17 @@ class Answer:
 
     Attributes
     ----------
+    table : pyarrow.Table or None
+        None where the rows were written to files.
     types : tuple of str
         DuckDB's type names, column by column.
     scanned_bytes : int
         Size of the objects that were read.
     """
 
-    table: pa.Table
+    table: pa.Table | None
     types: tuple[str, ...]
+    rows: int
     scanned_bytes: int
     planning_seconds: float
     execution_seconds: float
@@ -88,8 +92,13 @@ class QueryEngine:
         with self._cursor() as cursor:
             return parse(sql, database, cursor)
 
-    def run(self, statement: Statement, access: Access, cutoff_bytes: int | None) -> Answer:
+    def run(self, statement: Statement, access: Access, cutoff_bytes: int | None, into: Path | None = None) -> Answer:
         """Run the SELECT of a statement with somebody's rights.
+
+        Parameters
+        ----------
+        into : Path or None
+            A folder for the files of an UNLOAD.
 
         Raises
         ------
@@ -120,11 +129,11 @@ class QueryEngine:
                 _redirect(use, f"source_{index}")
             planned = time.perf_counter()
             try:
-                table, types = _execute(cursor, statement.sql(cursor))
+                table, types, rows = _execute(cursor, statement, into)
             finally:
                 self._count_query()
         ended = time.perf_counter()
-        return Answer(table, types, scanned, planned - started, ended - planned)
+        return Answer(table, types, rows, scanned, planned - started, ended - planned)
 
 
 def _open(directory: Path) -> duckdb.DuckDBPyConnection:
@@ -207,7 +216,7 @@ def _with_failing_columns(part: LocalPartition) -> str:
     replaced = []
     for name, message in part.unreadable.items():
         column, text = f'"{name}"', message.replace("'", "''")
-        # With the column in it, the message is no constant: DuckDB does not raise it ahead of time.
+        # With the column in it, the message is not a constant: DuckDB does not raise it ahead of time.
         failing = f"error(concat('{text}', nullif({column}, {column})))"
         replaced.append(f"CASE WHEN true THEN {failing} ELSE {column} END AS {column}")
     return f"SELECT * REPLACE ({', '.join(replaced)}) FROM read_parquet(['{part.path}'])"
@@ -222,27 +231,38 @@ def _redirect(use: TableUse, view: str) -> None:
     use.node["qualified_name"] = {"path": [view]}
 
 
-def _execute(cursor: duckdb.DuckDBPyConnection, sql: str) -> tuple[pa.Table, tuple[str, ...]]:
+def _execute(
+    cursor: duckdb.DuckDBPyConnection, statement: Statement, into: Path | None
+) -> tuple[pa.Table | None, tuple[str, ...], int]:
     try:
-        cursor.execute(sql)
+        cursor.execute(statement.sql(cursor))
         types = tuple(str(column[1]) for column in cursor.description)
+        athena_types = tuple("BIGINT" if kind in _WHOLE_NUMBERS else kind for kind in types)
         with warnings.catch_warnings():
             # A relation would spare the copy, but parses and binds the text twice, which here costs more.
             warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
-            table: pa.Table = cursor.to_arrow_table()
+            if into is None:
+                table = _whole_numbers(cursor.to_arrow_table(), types)
+                return table, athena_types, table.num_rows
+            compression = statement.unload.compression if statement.unload else "none"
+            rows = write_files(cursor, athena_types, into, compression, lambda batch: _whole_numbers(batch, types))
+            return None, athena_types, rows
     except duckdb.Error as error:
         if (unreadable := str(error).find("HIVE_BAD_DATA: ")) >= 0:
             raise QueryFailedError(str(error)[unreadable:]) from error
         raise QueryFailedError(f"{_error_name(error)}: {error}") from error
+
+
+def _whole_numbers(table: pa.Table, types: Sequence[str]) -> pa.Table:
+    """Trino's sums and counts are bigint."""
     for index, kind in enumerate(types):
         if kind in _WHOLE_NUMBERS:
-            # Trino's sums and counts are bigint.
             column = table.column(index)
             try:
                 table = table.set_column(index, table.field(index).name, column.cast(pa.int64()))
             except pa.ArrowInvalid as error:
                 raise QueryFailedError("NUMERIC_VALUE_OUT_OF_RANGE: bigint overflow") from error
-    return table, tuple("BIGINT" if kind in _WHOLE_NUMBERS else kind for kind in types)
+    return table
 
 
 def _error_name(error: duckdb.Error) -> str:

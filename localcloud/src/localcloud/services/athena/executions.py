@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +21,7 @@ from localcloud.iam.access import Access
 from localcloud.iam.guard import DeniedError
 from localcloud.services.athena.engine import Answer, QueryEngine
 from localcloud.services.athena.exceptions import InvalidQueryError, QueryCancelledError, QueryFailedError
-from localcloud.services.athena.results import column_info, csv, parquet, text_rows
+from localcloud.services.athena.results import column_info, csv, text_rows
 from localcloud.services.athena.statement import Statement, Unload
 from localcloud.services.s3.seam import NoSuchBucketError, ObjectStore
 
@@ -169,12 +172,15 @@ class Executions:
                 assert statement is not None
             store = ObjectStore(self._context, access)
             cutoff = execution.workgroup.configuration.get("BytesScannedCutoffPerQuery")
-            answer = self._engine.run(statement, access, cutoff)
-            with execution.lock:
-                if not execution.is_over:
-                    self._write(execution, statement, answer, store)
-                    self._count(execution, answer, submitted, started)
-                    self._end(execution, "SUCCEEDED", "")
+            if statement.unload is not None:
+                _require_empty(statement.unload, store)
+            with _folder_for_files(self._results, execution, statement) as folder:
+                answer = self._engine.run(statement, access, cutoff, folder)
+                with execution.lock:
+                    if not execution.is_over:
+                        self._write(execution, statement, answer, store, folder)
+                        self._count(execution, answer, submitted, started)
+                        self._end(execution, "SUCCEEDED", "")
         except QueryCancelledError as error:
             self._end(execution, "CANCELLED", str(error))
         except QueryFailedError as error:
@@ -210,41 +216,37 @@ class Executions:
             "ResultReuseInformation": {"ReusedPreviousResult": False},
         }
 
-    def _write(self, execution: QueryExecution, statement: Statement, answer: Answer, store: ObjectStore) -> None:
-        try:
-            if statement.unload is None:
+    def _write(
+        self, execution: QueryExecution, statement: Statement, answer: Answer, store: ObjectStore, folder: Path | None
+    ) -> None:
+        with _writing():
+            if folder is None or statement.unload is None:
                 self._write_csv(execution, answer, store)
             else:
-                self._write_unload(execution, statement.unload, answer, store)
-        except DeniedError as error:
-            raise QueryFailedError(f"PERMISSION_DENIED: Access denied when writing output: {error}") from error
-        except NoSuchBucketError as error:
-            raise QueryFailedError(f"Unable to verify/create output bucket: {error}") from error
+                self._write_unload(execution, statement.unload, answer, store, folder)
 
     def _write_csv(self, execution: QueryExecution, answer: Answer, store: ObjectStore) -> None:
+        assert answer.table is not None
         rows = text_rows(answer.table)
         bucket, key = _split(execution.output_location)
         store.require_location(bucket)
         store.put(bucket, key, csv(answer.table.column_names, rows))
         self._keep(execution, column_info(answer.table, answer.types), rows)
 
-    def _write_unload(self, execution: QueryExecution, unload: Unload, answer: Answer, store: ObjectStore) -> None:
+    def _write_unload(
+        self, execution: QueryExecution, unload: Unload, answer: Answer, store: ObjectStore, folder: Path
+    ) -> None:
         bucket, prefix = _split(unload.target)
-        store.require_location(bucket)
-        if store.list(bucket, [prefix])[0]:
-            raise QueryFailedError(
-                f"HIVE_PATH_ALREADY_EXISTS: Target directory for table '{unload.target}' already exists"
-            )
         paths = []
-        if answer.table.num_rows:
-            key = f"{prefix}{execution.id.replace('-', '_')}_{uuid.uuid4()}"
-            store.put(bucket, key, parquet(answer.table, answer.types, unload.compression))
+        for file in sorted(folder.iterdir()):
+            key = f"{prefix}{execution.id.replace('-', '_')}_{file.name}"
+            store.put(bucket, key, file.read_bytes())
             paths.append(f"s3://{bucket}/{key}")
         manifest = f"{execution.output_location}-manifest.csv"
         manifest_bucket, manifest_key = _split(manifest)
         store.put(manifest_bucket, manifest_key, "".join(f"{path}\n" for path in paths).encode())
         execution.statistics["DataManifestLocation"] = manifest
-        execution.update_count = answer.table.num_rows
+        execution.update_count = answer.rows
         columns = [
             {
                 "CatalogName": "hive",
@@ -260,6 +262,41 @@ class Executions:
             }
         ]
         self._keep(execution, columns, [])
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Say what S3 refuses in Athena's words."""
+    try:
+        yield
+    except DeniedError as error:
+        raise QueryFailedError(f"PERMISSION_DENIED: Access denied when writing output: {error}") from error
+    except NoSuchBucketError as error:
+        raise QueryFailedError(f"Unable to verify/create output bucket: {error}") from error
+
+
+def _require_empty(unload: Unload, store: ObjectStore) -> None:
+    bucket, prefix = _split(unload.target)
+    with _writing():
+        store.require_location(bucket)
+        if store.list(bucket, [prefix])[0]:
+            raise QueryFailedError(
+                f"HIVE_PATH_ALREADY_EXISTS: Target directory for table '{unload.target}' already exists"
+            )
+
+
+@contextmanager
+def _folder_for_files(results: Path, execution: QueryExecution, statement: Statement) -> Iterator[Path | None]:
+    """A folder for the files of an UNLOAD, as long as they are needed; None for other statements."""
+    if statement.unload is None:
+        yield None
+        return
+    folder = results / execution.id
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def _output_location(workgroup: Any, asked: str | None, identifier: str, statement: Statement) -> str:

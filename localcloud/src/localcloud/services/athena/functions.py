@@ -1,7 +1,7 @@
 """Functions that Athena (Trino) and DuckDB both have, with the same arguments and the same meaning.
 
 A function is added here when its meaning for nulls, empty input and ties is the same in both manuals: what runs
-locally has to run on AWS. The functions that the project's own queries use are tested; the others rest on the
+locally must run on AWS. The functions that the project's own queries use are tested; the others rest on the
 manuals. Those below the line are macros that give DuckDB Trino's meaning.
 """
 
@@ -98,6 +98,14 @@ PORTABLE_FUNCTIONS = frozenset(
         "approx_distinct",
         "width_bucket",
         "array_position",
+        "sha256",
+        "to_utf8",
+        "to_hex",
+        "from_hex",
+        "from_big_endian_64",
+        "to_ieee754_64",
+        "regexp_like",
+        "chr",
     ]
 )
 
@@ -116,6 +124,13 @@ MACROS = (
     "CREATE MACRO width_bucket(number, bins) AS CASE WHEN number IS NULL THEN NULL "
     "WHEN isnan(number) THEN error('Operand cannot be NaN') "
     "ELSE len(list_filter(bins, lambda bin: bin <= number)) END",
+    # Trino hashes bytes, and answers with bytes: a text is none.
+    "CREATE MACRO sha256(bytes) AS CASE WHEN typeof(bytes) = 'BLOB' THEN from_hex(system.main.sha256(bytes)) "
+    "ELSE error('Unexpected parameters (varchar) for function sha256. Expected: sha256(varbinary)') END",
+    "CREATE MACRO to_utf8(text) AS encode(text)",
+    "CREATE MACRO from_big_endian_64(bytes) AS CAST(CAST(bytes AS BIT) AS BIGINT)",
+    "CREATE MACRO to_ieee754_64(number) AS CAST(CAST(CAST(number AS DOUBLE) AS BIT) AS BLOB)",
+    "CREATE MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern)",
     # Trino's is zero where the element is not in the list.
     "CREATE MACRO array_position(list, element) AS "
     "CASE WHEN element IS NULL THEN NULL ELSE coalesce(list_position(list, element), 0) END",

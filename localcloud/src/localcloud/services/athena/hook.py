@@ -4,7 +4,7 @@
 
 Replaces: answers to every query that a test put there before.
 Why: a query's answer is what the data says, and what its caller may read.
-Superfluous: once moto runs queries over Glue's tables with the rights of who asks.
+Obsolete: once moto runs queries over Glue's tables with the rights of who asks.
 """
 
 from __future__ import annotations

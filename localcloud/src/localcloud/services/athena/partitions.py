@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +17,6 @@ from localcloud.services.firehose.seam import format_java
 from localcloud.services.glue.seam import CatalogueTable
 
 Value = str | int
-Predicate = Callable[[Value], bool]
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "COMPARE_EQUAL": lambda left, right: left == right,
@@ -34,9 +34,19 @@ _MIRRORED = {
 }
 _INTEGERS = frozenset({"tinyint", "smallint", "int", "integer", "bigint"})
 _BLOCK = 512
+_FIRST_YEAR_OF_FOUR_DIGITS = 1000
 _NOW = re.compile(r"NOW(?:([+-]\d+)(YEARS?|MONTHS?|WEEKS?|DAYS?|HOURS?|MINUTES?|SECONDS?))?")
 _STEPS = {"DAYS": timedelta(days=1), "HOURS": timedelta(hours=1), "MINUTES": timedelta(minutes=1)}
 _STRPTIME = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
+
+
+@dataclass(frozen=True)
+class Predicate:
+    """A condition on a key's values; none below ``lowest`` or above ``highest`` meets it, where there are such."""
+
+    holds: Callable[[Any], bool]
+    lowest: Value | None = None
+    highest: Value | None = None
 
 
 @dataclass(frozen=True)
@@ -62,22 +72,24 @@ def partitions_of(table: CatalogueTable, use: TableUse, now: datetime) -> list[P
         return [Partition((), table.location)]
     predicates = [_predicates(key, use) for key in table.partition_keys]
     if table.parameters.get("projection.enabled", "").lower() == "true":
-        found = _projected(table, predicates, now)
-    else:
-        found = (Partition(values, location) for values, location in table.partitions)
-    return [partition for partition in found if _wanted(table, partition, predicates)]
+        return list(_projected(table, use, predicates, now))
+    registered = (Partition(values, location) for values, location in table.partitions)
+    return [partition for partition in registered if _wanted(table, partition, predicates)]
 
 
 def _wanted(table: CatalogueTable, partition: Partition, predicates: Sequence[Sequence[Predicate]]) -> bool:
     return all(
-        predicate(_typed(value, key))
+        list(_held(key, demanded, [value]))
         for key, value, demanded in zip(table.partition_keys, partition.values, predicates, strict=True)
-        for predicate in demanded
     )
 
 
-def _typed(value: str, key: Mapping[str, str]) -> Value:
-    return int(value) if key["Type"].lower() in _INTEGERS else value
+def _held(key: Mapping[str, str], demanded: Sequence[Predicate], values: Iterable[str]) -> Iterable[str]:
+    """Those values of a key that all its predicates hold of, in their order."""
+    is_integer = key["Type"].lower() in _INTEGERS
+    for predicate in demanded:
+        values = [value for value in values if predicate.holds(int(value) if is_integer else value)]
+    return values
 
 
 def _predicates(key: Mapping[str, str], use: TableUse) -> list[Predicate]:
@@ -94,17 +106,21 @@ def _predicate(condition: Node, key: Mapping[str, str], use: TableUse) -> Predic
         if not _is_key(left, key, use) or constant is None:
             return None
         compare = _COMPARISONS[kind]
-        return lambda value: compare(value, constant)
+        return Predicate(
+            lambda value: compare(value, constant),
+            lowest=None if "LESS" in kind else constant,
+            highest=None if "GREATER" in kind else constant,
+        )
     if kind == "COMPARE_BETWEEN" and _is_key(condition["input"], key, use):
         lower, upper = _constant(condition["lower"], key), _constant(condition["upper"], key)
         if lower is None or upper is None:
             return None
-        return lambda value: lower <= value <= upper  # type: ignore[operator]  # both are of the column's type
+        return Predicate(lambda value: lower <= value <= upper, lower, upper)
     if kind == "COMPARE_IN" and _is_key(condition["children"][0], key, use):
         members = [_constant(child, key) for child in condition["children"][1:]]
         if None in members:
             return None
-        return lambda value: value in members
+        return Predicate(lambda value: value in members)
     return None
 
 
@@ -127,14 +143,13 @@ def _constant(node: Node, key: Mapping[str, str]) -> Value | None:
     return int(literal["text"]) if is_integer else literal["text"]
 
 
-def _projected(table: CatalogueTable, predicates: Sequence[Sequence[Predicate]], now: datetime) -> Iterator[Partition]:
+def _projected(
+    table: CatalogueTable, use: TableUse, predicates: Sequence[Sequence[Predicate]], now: datetime
+) -> Iterator[Partition]:
     """Partitions of a projected table whose values are wanted, key by key."""
     columns = []
     for key, demanded in zip(table.partition_keys, predicates, strict=True):
-        values = _projected_values(table, key["Name"], now)
-        for predicate in demanded:
-            values = [value for value in values if predicate(_typed(value, key))]
-        columns.append(values)
+        columns.append(_held(key, demanded, _projected_values(table, key["Name"], use, demanded, now)))
     template = table.parameters.get("storage.location.template")
     for values in itertools.product(*columns):
         named = dict(zip((key["Name"] for key in table.partition_keys), values, strict=True))
@@ -148,7 +163,11 @@ def _projected(table: CatalogueTable, predicates: Sequence[Sequence[Predicate]],
         yield Partition(values, location)
 
 
-def _projected_values(table: CatalogueTable, name: str, now: datetime) -> Iterable[str]:
+def _projected_values(
+    table: CatalogueTable, name: str, use: TableUse, demanded: Sequence[Predicate], now: datetime
+) -> Iterable[str]:
+    """The values of a projected key; those of dates without what ``demanded`` rules out anyway."""
+
     def option(suffix: str, default: str | None = None) -> str:
         value = table.parameters.get(f"projection.{name}.{suffix}", default)
         if value is None:
@@ -156,6 +175,8 @@ def _projected_values(table: CatalogueTable, name: str, now: datetime) -> Iterab
         return value
 
     kind = option("type")
+    if kind == "injected":
+        return _injected(name, use)
     if kind == "enum":
         return (value.strip() for value in option("values").split(","))
     if kind == "integer":
@@ -170,15 +191,65 @@ def _projected_values(table: CatalogueTable, name: str, now: datetime) -> Iterab
             raise _invalid(table, f"projection.{name}.interval.unit {unit!r} is none of {sorted(_STEPS)}")
         begin, end = (_moment(table, text.strip(), pattern, now) for text in option("range").split(","))
         step *= int(option("interval", "1"))
-        return _dates(begin, (end - begin) // step, step, pattern)
-    raise _invalid(table, f"projection.{name}.type {kind!r} is none of date, enum, integer")
+        dates = range((end - begin) // step + 1)
+        return _dates(begin, _possible(dates, begin, step, pattern, demanded), step, pattern)
+    raise _invalid(table, f"projection.{name}.type {kind!r} is none of date, enum, injected, integer")
 
 
-def _dates(first: datetime, steps: int, step: timedelta, pattern: str) -> tuple[str, ...]:
-    """``steps + 1`` dates from ``first`` on, as text."""
-    # Every query asks for years of dates, up to a NOW that moves: they are kept by the block.
-    blocks = -(-(steps + 1) // _BLOCK)
-    return tuple(itertools.chain.from_iterable(_block(first, n, step, pattern) for n in range(blocks)))[: steps + 1]
+def _injected(name: str, use: TableUse) -> list[str]:
+    """The values that the query itself names."""
+    key = {"Name": name, "Type": "string"}
+    named = [found for condition in use.conditions if (found := _named(condition, key, use)) is not None]
+    if not named:
+        raise QueryFailedError(
+            f"CONSTRAINT_VIOLATION: For the injected projected partition column {name}, the WHERE clause must contain "
+            "only static equality conditions, and at least one such condition must be present."
+        )
+    return [value for value in named[0] if all(value in others for others in named[1:])]
+
+
+def _named(condition: Node, key: Mapping[str, str], use: TableUse) -> list[str] | None:
+    """The constants that a condition holds a key to; None of a condition of another kind."""
+    if condition["type"] == "COMPARE_EQUAL":
+        sides = (condition["left"], condition["right"]), (condition["right"], condition["left"])
+        nodes = [[other] for side, other in sides if _is_key(side, key, use)]
+    elif condition["type"] == "COMPARE_IN" and _is_key(condition["children"][0], key, use):
+        nodes = [condition["children"][1:]]
+    else:
+        return None
+    values = [_constant(node, key) for node in nodes[0]] if nodes else [None]
+    return None if None in values else [str(value) for value in values]
+
+
+def _possible(dates: range, first: datetime, step: timedelta, pattern: str, demanded: Sequence[Predicate]) -> range:
+    """Which of the dates, by number, the bounds of all predicates leave; all where their texts do not sort as they do.
+
+    A query asks for a few days of years.
+    """
+
+    def text(number: int) -> str:
+        return format_java(pattern, first + number * step)
+
+    if not _sorts_by_time(pattern) or first.year < _FIRST_YEAR_OF_FOUR_DIGITS:
+        return dates
+    begin, end = 0, len(dates)
+    for predicate in demanded:
+        if isinstance(predicate.lowest, str):
+            begin = max(begin, bisect_left(dates, predicate.lowest, key=text))
+        if isinstance(predicate.highest, str):
+            end = min(end, bisect_right(dates, predicate.highest, key=text))
+    return dates[begin:end]
+
+
+def _sorts_by_time(pattern: str) -> bool:
+    fields = [match[0] for match in re.finditer(r"'[^']*'|([A-Za-z])\1*", pattern) if match[1]]
+    return bool(fields) and fields == list(_STRPTIME)[: len(fields)]
+
+
+def _dates(first: datetime, numbers: range, step: timedelta, pattern: str) -> list[str]:
+    """The dates of these numbers, counted in steps from ``first`` on, as text."""
+    # A query without bounds asks for years of dates, up to a NOW that moves: they are kept by the block.
+    return [_block(first, number // _BLOCK, step, pattern)[number % _BLOCK] for number in numbers]
 
 
 @lru_cache(maxsize=256)

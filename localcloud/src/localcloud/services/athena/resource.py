@@ -28,11 +28,11 @@ class WorkGroup(Handler):
             "Tags": TAGS,
             "WorkGroupConfiguration.ResultConfiguration.EncryptionConfiguration": ENCRYPTION,
             "WorkGroupConfiguration.ResultConfiguration.ExpectedBucketOwner": "there is one account here",
-            "WorkGroupConfiguration.PublishCloudWatchMetricsEnabled": "there are no metrics of queries here",
-            "WorkGroupConfiguration.EngineVersion": "DuckDB answers, and refuses what version 3 would not take",
+            "WorkGroupConfiguration.PublishCloudWatchMetricsEnabled": "queries emit no metrics here",
+            "WorkGroupConfiguration.EngineVersion": "DuckDB answers, and refuses what version 3 would refuse",
             "WorkGroupConfiguration.RequesterPaysEnabled": CAPACITY,
         },
-        refused={"WorkGroupConfigurationUpdates": "write WorkGroupConfiguration as it is to be"},
+        refused={"WorkGroupConfigurationUpdates": "write the whole WorkGroupConfiguration"},
     )
     required = names("Name")
     create_only = names("Name")
@@ -93,7 +93,7 @@ class WorkGroup(Handler):
         }
         for name in before.keys() - after.keys():
             if name not in _REMOVABLE:
-                raise place.unsupported(f"WorkGroupConfiguration.{name}", "can not be taken away once it is set")
+                raise place.unsupported(f"WorkGroupConfiguration.{name}", "can't be removed once it is set")
             given[_REMOVABLE[name]] = True
         where = f"{place.where}: WorkGroupConfiguration"
         client = place.client("athena")

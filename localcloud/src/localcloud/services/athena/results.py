@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
 from collections.abc import Sequence
@@ -11,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from localcloud.services.athena.exceptions import QueryFailedError
 
@@ -128,24 +126,3 @@ def csv(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> bytes:
         ",".join("" if value is None else '"' + value.replace('"', '""') + '"' for value in line) for line in lines
     )
     return ("\n".join(written) + "\n").encode()
-
-
-def parquet(table: pa.Table, types: Sequence[str], compression: str) -> bytes:
-    """The result as a Parquet file of an UNLOAD.
-
-    Raises
-    ------
-    QueryFailedError
-        For columns that UNLOAD does not take: nameless, of unknown type, or with a time zone.
-    """
-    if len(set(table.column_names)) != len(table.column_names):
-        raise QueryFailedError("SYNTAX_ERROR: Column name specified more than once")
-    for name, kind in zip(table.column_names, types, strict=True):
-        athena = athena_type(kind)[0]
-        if athena == "unknown":
-            raise QueryFailedError(f"SYNTAX_ERROR: Column type is unknown: {name}")
-        if athena == "timestamp with time zone":
-            raise QueryFailedError(f"NOT_SUPPORTED: Unsupported Hive type: timestamp(3) with time zone: {name}")
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression=compression)
-    return buffer.getvalue()

@@ -6,7 +6,7 @@ effect.
 Replaces: all of moto's CloudFormation, whose stacks make moto's models directly.
 Why: it skips resource types it does not know and says that they are there, undoes nothing that fails, and its change
     sets do not know what a change replaces.
-Superfluous: once moto makes resources through its own APIs, refuses what it does not know and rolls back.
+Obsolete: once moto makes resources through its own APIs, refuses what it does not know and rolls back.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.responses import ActionResult, EmptyResult
-from moto.core.utils import camelcase_to_underscores, get_service_model
 
+from localcloud.core.actions import methods_of
 from localcloud.core.answers import Refusal
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import add, replace
@@ -36,8 +36,7 @@ def install(context: CloudContext) -> None:
     api = _Api(context, Stacks(context))
     answered = dict(api.actions())
     replace(CloudFormationResponse, "RESPONSE_KEY_PATH_TO_TRANSFORMER", {})  # of what moto's models are
-    for name in get_service_model("cloudformation").operation_names:
-        method = camelcase_to_underscores(name)
+    for name, method in methods_of("cloudformation").items():
         answer = answered.get(name) or _refusal(name, sorted(answered))
         if hasattr(CloudFormationResponse, method):
             replace(CloudFormationResponse, method, _answering(answer))
@@ -72,8 +71,8 @@ class _Api:
 
     def actions(self) -> Iterator[tuple[str, Answer]]:
         """Every action with who answers it."""
-        for name in get_service_model("cloudformation").operation_names:
-            answer = getattr(self, camelcase_to_underscores(name), None)
+        for name, method in methods_of("cloudformation").items():
+            answer = getattr(self, method, None)
             if answer is not None:
                 yield name, answer
 
@@ -119,7 +118,9 @@ class _Api:
     def execute_change_set(self, params: dict[str, Any]) -> dict[str, Any]:
         """Carry a change set out."""
         requests.refuse_what_does_not_act("ExecuteChangeSet", params)
-        self._stacks.execute(self._stacks.change_set(params["ChangeSetName"], params.get("StackName")))
+        found = self._stacks.change_set(params["ChangeSetName"], params.get("StackName"))
+        self._stacks.execute(found)
+        self._stacks.wait_a_moment(found.stack)
         return {}
 
     def describe_events(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -151,20 +152,24 @@ class _Api:
             params.get("OnFailure") or "ROLLBACK",
             protected=bool(params.get("EnableTerminationProtection")),
         )
+        self._stacks.wait_a_moment(stack)
         return {"StackId": made.stack_id}
 
     def update_stack(self, params: dict[str, Any]) -> dict[str, Any]:
         """Change a stack without a change set."""
         requests.refuse_what_does_not_act("UpdateStack", params)
         stack, template, request = self._asked(params, create=False)
-        return {"StackId": self._stacks.update(stack, template, request).stack_id}
+        updated = self._stacks.update(stack, template, request)
+        self._stacks.wait_a_moment(stack)
+        return {"StackId": updated.stack_id}
 
     def delete_stack(self, params: dict[str, Any]) -> dict[str, Any]:
         """Take a stack down."""
         requests.refuse_what_does_not_act("DeleteStack", params)
         if params.get("DeletionMode", "STANDARD") != "STANDARD":
-            raise invalid("DeleteStack: DeletionMode is not supported by the local cloud but as STANDARD")
+            raise invalid("DeleteStack: DeletionMode is supported by the local cloud only as STANDARD")
         self._stacks.delete(params["StackName"], params.get("RoleARN"), params.get("RetainResources") or [])
+        self._stacks.wait_a_moment(params["StackName"])
         return {}
 
     def update_termination_protection(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -295,7 +300,7 @@ def _page(name: str, found: list[Any], params: dict[str, Any]) -> dict[str, Any]
     """A page of an answer; the token is where the next one begins."""
     token = params.get("NextToken") or "0"
     if not token.isdigit():
-        raise invalid(f"NextToken {token} is none of an answer before")
+        raise invalid(f"NextToken {token} does not come from an earlier answer")
     start = int(token)
     more = {"NextToken": str(start + _PAGE)} if len(found) > start + _PAGE else {}
     return {name: found[start : start + _PAGE], **more}

@@ -20,15 +20,15 @@ _HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com"
 _NAMED = ("RoleName", "ManagedPolicyName", "UserName", "GroupName", "InstanceProfileName")
 
 _REFUSED = {
-    "ResourcesToImport": "resources are made here, not imported",
-    "DeploymentMode": "there is no drift to revert here",
-    "DisableRollback": "what fails is rolled back: leave it out",
-    "StackPolicyBody": "policies of stacks are not enforced here",
-    "StackPolicyURL": "policies of stacks are not enforced here",
-    "StackPolicyDuringUpdateBody": "policies of stacks are not enforced here",
-    "StackPolicyDuringUpdateURL": "policies of stacks are not enforced here",
-    "ResourceTypes": "leave it out: what a template may have is decided by the role's policies",
-    "TimeoutInMinutes": "a deployment has no time limit here",
+    "ResourcesToImport": "resources can only be created here, not imported",
+    "DeploymentMode": "drift is not detected here: leave it out",
+    "DisableRollback": "failures are always rolled back: leave it out",
+    "StackPolicyBody": "stack policies are not enforced here: leave it out",
+    "StackPolicyURL": "stack policies are not enforced here: leave it out",
+    "StackPolicyDuringUpdateBody": "stack policies are not enforced here: leave it out",
+    "StackPolicyDuringUpdateURL": "stack policies are not enforced here: leave it out",
+    "ResourceTypes": "leave it out: the role's policies decide what a template may create",
+    "TimeoutInMinutes": "deployments have no time limit here: leave it out",
     "RetainExceptOnCreate": "write DeletionPolicy: RetainExceptOnCreate into the template",
 }
 """Parameters that would act on AWS and do not here, with what to do instead."""
@@ -55,14 +55,14 @@ def refuse_what_does_not_act(action: str, params: Mapping[str, Any]) -> None:
     if params.get("ChangeSetType") == "IMPORT":
         raise invalid("CreateChangeSet: ChangeSetType IMPORT is not supported by the local cloud: use CREATE or UPDATE")
     if (params.get("DeploymentConfig") or {}).get("Mode", "STANDARD") != "STANDARD":
-        raise invalid(f"{action}: DeploymentConfig.Mode is not supported by the local cloud but as STANDARD")
+        raise invalid(f"{action}: DeploymentConfig.Mode is supported by the local cloud only as STANDARD")
     on_failure = params.get("OnStackFailure") or params.get("OnFailure") or "ROLLBACK"
     if on_failure not in ("ROLLBACK", "DELETE"):
         raise invalid(f"{action}: {on_failure} on failure is not supported by the local cloud: use ROLLBACK or DELETE")
 
 
 def require_name(name: str) -> None:
-    """Refuse what is no name of a stack."""
+    """Refuse what is not a name of a stack."""
     if _NAME.fullmatch(name) is None:
         raise invalid(
             f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: Member must "

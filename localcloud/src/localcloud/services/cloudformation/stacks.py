@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable, Collection
+from datetime import timedelta
 from typing import Any
 
 from localcloud.cloudformation.changes import changes
@@ -20,6 +22,7 @@ from localcloud.iam.access import signing_key
 from localcloud.iam.identities import UnknownRoleError, find_session
 from localcloud.iam.roles import RoleNotAssumableError, role_credentials
 from localcloud.services.cloudformation.answers import change_of
+from localcloud.services.cloudformation.beside import Beside
 from localcloud.services.cloudformation.change_sets import ChangeSet, ChangeSets
 from localcloud.services.cloudformation.requests import invalid, parsed
 from localcloud.services.registry import handlers
@@ -30,6 +33,11 @@ NO_CHANGES = "The submitted information didn't contain changes. Submit different
 _CAN_BE_UPDATED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 _NEVER_CAME_UP = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 _PRINCIPAL = "cloudformation.amazonaws.com"
+
+_STABILIZES_WITHIN = timedelta(hours=2)
+"""What a resource type's handlers get where its schema says nothing else (``timeoutInMinutes``)."""
+
+_LOOK_AGAIN_SECONDS = 0.25
 
 
 class Stacks:
@@ -45,14 +53,14 @@ class Stacks:
         self.change_sets = ChangeSets(path / "change-sets")
         self._lock = threading.RLock()
         self._under_way: dict[str, StackState] = {}
+        self._beside = Beside(context.activity)
 
     # --- finding -----------------------------------------------------------------------------------------------------
 
     def living(self, name_or_id: str) -> StackState | None:
         """A stack that is there."""
-        name = name_or_id.split("/")[1] if name_or_id.startswith("arn:") and "/" in name_or_id else name_or_id
         try:
-            found = self.states.load(name)
+            found = self.states.load(_name_of(name_or_id))
         except DeployError:
             return None
         return found if found is None or name_or_id in (found.name, found.stack_id) else None
@@ -256,7 +264,7 @@ class Stacks:
             if not well and deployment.is_new and on_failure == "DELETE":
                 engine.carry_out_deletion(engine.begin_deletion(deployment.run.state))
 
-        self._beside(f"deployment of {state.name}", carry_out)
+        self._beside.begin(state.name, f"deployment of {state.name}", carry_out)
 
     def delete(self, stack: str, role: str | None, retained: Collection[str]) -> None:
         """Take a stack down; one that is not there is fine."""
@@ -295,7 +303,7 @@ class Stacks:
             except DeployError as error:
                 log.info("%s", error)
 
-        self._beside(f"deletion of {state.name}", carry_out)
+        self._beside.begin(state.name, f"deletion of {state.name}", carry_out)
 
     def protect(self, stack: str, *, on: bool) -> StackState:
         """Say whether a stack may be deleted."""
@@ -310,6 +318,10 @@ class Stacks:
                 state.protected = on
                 self.states.save(state)
             return state
+
+    def wait_a_moment(self, name_or_id: str) -> None:
+        """Give what was asked of a stack a moment to end."""
+        self._beside.wait_a_moment(_name_of(name_or_id))
 
     # --- how ---------------------------------------------------------------------------------------------------------
 
@@ -329,20 +341,19 @@ class Stacks:
             raise invalid(f"Stack:{state.stack_id} is in {state.status} state and can not be updated.")
         return state
 
-    def _beside(self, label: str, work: Callable[[], None]) -> None:
-        """Do something in a thread of its own; a moved clock stands still meanwhile."""
-        activity = self._context.activity
-        activity.enter(label)
-
-        def run() -> None:
+    def _wait(self, holds: Callable[[], bool]) -> bool:
+        """Wait as long as CloudFormation does for a resource, on the local clock, which may move meanwhile."""
+        clock, activity, label = self._context.clock, self._context.activity, threading.current_thread().name
+        deadline = clock.now() + _STABILIZES_WITHIN
+        while not holds():
+            if clock.now() >= deadline:
+                return False
+            activity.leave(label)
             try:
-                work()
-            except Exception:
-                log.exception("%s", label)
+                time.sleep(_LOOK_AGAIN_SECONDS)
             finally:
-                activity.leave(label)
-
-        threading.Thread(target=run, name=label, daemon=True).start()
+                activity.enter(label)
+        return True
 
     def _engine(self, role: str | None) -> StackEngine:
         """An engine that makes resources under a role, or with the rights of who asks."""
@@ -351,7 +362,7 @@ class Stacks:
         def client(service: str) -> Any:
             return self._context.client(service, **credentials)
 
-        return StackEngine(client, self.states, _tell_nobody, handlers(), self._context.clock.now)
+        return StackEngine(client, self.states, _tell_nobody, handlers(), self._context.clock.now, self._wait)
 
     def _credentials(self, role: str | None) -> dict[str, str]:
         if role:
@@ -373,13 +384,17 @@ class Stacks:
         return f"arn:aws:cloudformation:{self._context.region}:{self._context.account_id}:{resource}"
 
 
+def _name_of(name_or_id: str) -> str:
+    return name_or_id.split("/")[1] if name_or_id.startswith("arn:") and "/" in name_or_id else name_or_id
+
+
 def _problem(error: TemplateError) -> dict[str, str]:
     about = {"logical_id": error.logical_id, "type": error.type}
     return {"message": str(error), **{name: value for name, value in about.items() if value}}
 
 
 def _differs(template: Template, request: StackRequest, state: StackState) -> bool:
-    """Whether what is asked for differs from what is there in what is no resource's property: outputs and tags."""
+    """Whether what is asked for differs from what is there in what is not a resource's property: outputs and tags."""
     old = parsed(state.request.template, state.name)
     outputs = (template.document.get("Outputs") or {}, old.document.get("Outputs") or {})
     return outputs[0] != outputs[1] or request.tags != state.request.tags

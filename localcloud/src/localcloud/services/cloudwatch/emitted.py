@@ -11,5 +11,5 @@ def metric_problem(namespace: str, metric: str) -> str | None:
     if not namespace.startswith("AWS/") or f"{namespace} {metric}" in emitted:
         return None
     alike = sorted(name.split(" ")[1] for name in emitted if name.startswith(f"{namespace} "))
-    known = f"{namespace} has {', '.join(alike)}" if alike else f"nothing puts metrics of {namespace}"
-    return f"nothing here puts the metric {metric} of {namespace}: {known}"
+    known = f"{namespace} has {', '.join(alike)}" if alike else f"nothing here emits metrics of {namespace}"
+    return f"nothing here emits the metric {metric} of {namespace}: {known}"

@@ -4,7 +4,7 @@ Metric math, composite alarms and anomaly detection are refused. Dashboards and 
 
 Replaces: metrics whose namespace is ignored when dimensions are given, and alarms that are never evaluated.
 Why: both are wrong in silence.
-Superfluous: once moto keeps metrics by all of their dimensions, has percentiles, and evaluates alarms at a time that
+Obsolete: once moto keeps metrics by all of their dimensions, has percentiles, and evaluates alarms at a time that
     can be set.
 """
 

@@ -32,7 +32,7 @@ class MetricArchive:
         connection = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
         # One cursor for all: a connection remembers the last two hundred that were made for it.
         self._database = connection.cursor()
-        # The file lives no longer than this process: nothing has to survive a crash.
+        # The file lives no longer than this process: nothing must survive a crash.
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("PRAGMA synchronous = OFF")
         self._oldest = math.inf

@@ -21,12 +21,12 @@ class Alarm(Handler):
         DatapointsToAlarm Dimensions(Name Value) EvaluationPeriods ExtendedStatistic MetricName Namespace Period
         Statistic Threshold TreatMissingData
         """,
-        kept={"Tags": TAGS, "Unit": "a metric has one unit here"},
+        kept={"Tags": TAGS, "Unit": "a metric has only one unit here"},
         refused={
             "Metrics ThresholdMetricId EvaluationCriteria EvaluationInterval": (
-                "alarms are on one metric here: name it by MetricName and Namespace"
+                "an alarm here has one metric: give its MetricName and Namespace"
             ),
-            "EvaluateLowSampleCountPercentile": "percentiles are evaluated whatever their sample; leave it out",
+            "EvaluateLowSampleCountPercentile": "percentiles are always evaluated; leave it out",
         },
     )
     attributes = names("Arn")
@@ -38,14 +38,14 @@ class Alarm(Handler):
         namespace, metric = known(properties, "Namespace"), known(properties, "MetricName")
         problem = metric_problem(namespace, metric) if namespace and metric else None
         if problem:
-            yield Problem("MetricName", f"can not be had: {problem}")
+            yield Problem("MetricName", f"is not supported: {problem}")
         period = known(properties, "Period")
         if period is not None and (int(period) < 60 or int(period) % 60):
             yield Problem("Period", f"is {period}: the local cloud executes multiples of 60")
         for kind in ("AlarmActions", "OKActions", "InsufficientDataActions"):
             for action in properties.get(kind) or ():
                 if is_known(action) and str(action).split(":")[2:3] not in (["sns"], ["lambda"]):
-                    yield Problem(kind, f"has {action}: topics and functions are told")
+                    yield Problem(kind, f"has {action}: use topics and functions")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Put the alarm."""
@@ -75,7 +75,7 @@ class Dashboard(Handler):
     """A dashboard."""
 
     type = "AWS::CloudWatch::Dashboard"
-    table = table_of("DashboardName", kept={"DashboardBody": "text for people: nothing here draws it"})
+    table = table_of("DashboardName", kept={"DashboardBody": "text for people: dashboards are not drawn here"})
     required = names("DashboardBody")
     create_only = names("DashboardName")
     name_property = "DashboardName"

@@ -2,7 +2,7 @@
 
 Replaces: a look at every value under the ten names that a value's type may have, each spelt in four ways.
 Why: it takes a third of the time of reading an item, and a value held under its type has no other spelling.
-Superfluous: once moto writes the members that a value has.
+Obsolete: once moto writes the members that a value has.
 """
 
 from __future__ import annotations

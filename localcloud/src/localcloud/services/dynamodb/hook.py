@@ -7,7 +7,7 @@ Replaces: requests that change a table in several threads at once, transactions 
     that are recorded or end in an error of moto's.
 Why: updates are lost under threads, a repeated transaction takes effect twice, and who reads a stream gets nothing of
     it.
-Superfluous: once moto's tables are safe under threads, it honours ClientRequestToken, and its streams are read through
+Obsolete: once moto's tables are safe under threads, it honours ClientRequestToken, and its streams are read through
     the API.
 """
 
@@ -26,7 +26,7 @@ from localcloud.core.context import CloudContext
 from localcloud.core.patching import wrap
 from localcloud.services.dynamodb.limits import check_transaction
 
-_NO_STREAMS = "the local cloud does not execute streams of DynamoDB: put what is to follow a write on a queue or a bus"
+_NO_STREAMS = "the local cloud does not support DynamoDB streams: send an event to a queue or a bus with the write"
 _TOKEN_LIFETIME = timedelta(minutes=10)
 
 

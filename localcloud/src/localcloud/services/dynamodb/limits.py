@@ -2,7 +2,7 @@
 
 Replaces: a limit of items 4,600 bytes before the service's, and none of transactions.
 Why: an application that goes past them works here and fails on AWS.
-Superfluous: once moto has the service's own figures (published quotas as of November 2026).
+Obsolete: once moto has the service's own figures (published quotas as of November 2026).
 """
 
 from __future__ import annotations

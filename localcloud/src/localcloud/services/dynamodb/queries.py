@@ -3,7 +3,7 @@
 Replaces: a sort of all that a table holds and then of the partition, and a measurement of each of the partition's
     items, before each page of an answer.
 Why: a query of three items costs as much as the table has grown to.
-Superfluous: once moto finds a partition by its key and keeps it in order.
+Obsolete: once moto finds a partition by its key and keeps it in order.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _has(item: Item, wanted: dict[str, DynamoType]) -> bool:
 
 
 def _holding(table: Table, items: dict[DynamoType, Any]) -> Table:
-    """A view of the table with these items, for reading; it is no table of moto's list."""
+    """A view of the table with these items, for reading; it is not a table of moto's list."""
     view: Table = object.__new__(type(table))
     vars(view).update(vars(table))
     view.items = items  # type: ignore[assignment]  # moto builds them as a defaultdict

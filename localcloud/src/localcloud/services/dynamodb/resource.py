@@ -7,7 +7,17 @@ from typing import Any
 
 from localcloud.cloudformation.intrinsics import Made
 from localcloud.cloudformation.properties import CAPACITY, ENCRYPTION, TAGS, Problem, table_of
-from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map, without
+from localcloud.cloudformation.resource import (
+    Handler,
+    Place,
+    Properties,
+    changed,
+    ignoring,
+    known,
+    names,
+    tag_map,
+    without,
+)
 from localcloud.cloudformation.shapes import call_arguments
 
 _AFTERWARDS = (
@@ -27,14 +37,16 @@ _ACTS = """
         IndexName KeySchema(AttributeName KeyType) Projection(ProjectionType NonKeyAttributes)
     )
 """
-_RECOVERY = "nothing outlives the local cloud, and nothing of it can be restored"
-_INSIGHTS = "nothing here ranks the keys that are asked for most"
+_RECOVERY = "nothing is kept when the local cloud ends, so there is nothing to restore"
+_INSIGHTS = "Contributor Insights is not computed here"
 _KEPT = {
     "BillingMode": CAPACITY,
     "SSESpecification": ENCRYPTION,
-    "TimeToLiveSpecification": "DynamoDB promises no moment either: what has expired can be read until it is deleted",
+    "TimeToLiveSpecification": (
+        "DynamoDB guarantees no deletion time either: expired items can be read until they are deleted"
+    ),
 }
-_NO_STREAMS = "streams are not executed here: put what is to follow a write on a queue or a bus"
+_NO_STREAMS = "streams are not supported here: send an event to a queue or a bus with the write"
 
 
 class Table(Handler):
@@ -53,8 +65,8 @@ class Table(Handler):
         },
         refused={
             "StreamSpecification KinesisStreamSpecification": _NO_STREAMS,
-            "ImportSourceSpecification": "import the items by BatchWriteItem once the stack is up",
-            "ResourcePolicy": "let roles name the table in policies of their own",
+            "ImportSourceSpecification": "import the items with BatchWriteItem after the deployment",
+            "ResourcePolicy": "name the table in the policies of the roles",
         },
     )
     attributes = names("Arn")
@@ -148,13 +160,16 @@ class GlobalTable(Table):
 
     type = "AWS::DynamoDB::GlobalTable"
     table = table_of(
-        _ACTS + "Replicas(Region DeletionProtectionEnabled)",
+        _ACTS + "Replicas(Region DeletionProtectionEnabled GlobalSecondaryIndexes(IndexName))",
         kept={
             **_KEPT,
             "Replicas.PointInTimeRecoverySpecification": _RECOVERY,
             "Replicas.TableClass": CAPACITY,
             "Replicas.ContributorInsightsSpecification": _INSIGHTS,
             "Replicas.Tags": TAGS,
+            "Replicas.GlobalSecondaryIndexes.ContributorInsightsSpecification": _INSIGHTS,
+            "Replicas.GlobalSecondaryIndexes.ReadProvisionedThroughputSettings": CAPACITY,
+            "Replicas.GlobalSecondaryIndexes.ReadOnDemandThroughputSettings": CAPACITY,
         },
         refused={"StreamSpecification Replicas.KinesisStreamSpecification": _NO_STREAMS},
     )
@@ -164,7 +179,14 @@ class GlobalTable(Table):
     def value_problems(self, properties: Properties) -> Iterator[Problem]:
         """Replicas elsewhere are refused."""
         if len(properties.get("Replicas") or ()) > 1:
-            yield Problem("Replicas", "must be one: there is one region here")
+            yield Problem("Replicas", "must be one: there is only one region here")
+        declared = {known(index, "IndexName") for index in known(properties, "GlobalSecondaryIndexes") or ()}
+        for replica in known(properties, "Replicas") or ():
+            for index in known(replica, "GlobalSecondaryIndexes") or ():
+                name = known(index, "IndexName")
+                if name is not None and name not in declared:
+                    said = f"names {name!r}, which is no index of the table: declare it in GlobalSecondaryIndexes"
+                    yield Problem("Replicas.GlobalSecondaryIndexes", said)
 
     def as_table(self, place: Place, properties: Properties) -> Properties:
         """The one replica's properties beside those of the table."""
@@ -172,7 +194,7 @@ class GlobalTable(Table):
         replicas = properties["Replicas"]
         if [replica["Region"] for replica in replicas] != [place.region]:
             raise place.unsupported("Replicas", f"must be one replica in {place.region}")
-        table.update(without(replicas[0], "Region"))
+        table.update(without(replicas[0], "Region", "GlobalSecondaryIndexes"))
         return table
 
 

@@ -2,7 +2,7 @@
 
 Replaces: a deep copy of every table that a transaction names, made before each one.
 Why: a transaction costs as much as all that the table holds: it grows with every item ever written.
-Superfluous: once moto keeps only the items that a transaction changes.
+Obsolete: once moto keeps only the items that a transaction changes.
 """
 
 from __future__ import annotations

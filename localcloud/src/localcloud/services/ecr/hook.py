@@ -2,7 +2,7 @@
 
 Replaces: images that moto records and nobody can pull, and tokens for a registry that is not there.
 Why: nothing here runs a container, so an image that seems to be there would mislead.
-Superfluous: once something here runs containers.
+Obsolete: once something here runs containers.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.core.utils import camelcase_to_underscores, get_service_model
 from moto.ecr.responses import ECRResponse
 
+from localcloud.core.actions import methods_of
 from localcloud.core.answers import Refusal
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import add, replace
@@ -42,8 +42,9 @@ ANSWERED = frozenset(
 
 def install(_context: CloudContext) -> None:
     """Refuse images, and whatever else is not known here."""
-    for name in sorted(set(get_service_model("ecr").operation_names) - ANSWERED):
-        method = camelcase_to_underscores(name)
+    for name, method in methods_of("ecr").items():
+        if name in ANSWERED:
+            continue
         (replace if hasattr(ECRResponse, method) else add)(ECRResponse, method, _refusing(name))
 
 

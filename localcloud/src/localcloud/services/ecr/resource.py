@@ -9,7 +9,7 @@ from localcloud.cloudformation.properties import ENCRYPTION, TAGS, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, names, tag_map
 from localcloud.cloudformation.shapes import document_text
 
-_IMAGES = "no image can be put into a repository here"
+_IMAGES = "repositories stay empty here"
 
 
 class Repository(Handler):
@@ -23,7 +23,7 @@ class Repository(Handler):
             "EncryptionConfiguration": ENCRYPTION,
             "Tags": TAGS,
         },
-        refused={"LifecyclePolicy.RegistryId": "there is one registry here: leave it out"},
+        refused={"LifecyclePolicy.RegistryId": "there is only one registry here: leave it out"},
     )
     attributes = names("Arn RepositoryUri")
     create_only = names("RepositoryName EncryptionConfiguration")

@@ -37,7 +37,7 @@ class Sender:
     """Who delivers: ``events.amazonaws.com`` for a rule, ``scheduler.amazonaws.com`` for a schedule.
 
     A schedule's role also sends to the dead-letter queue (``buries_by_role``); a rule's does not, there the
-    queue's policy has to let the service in. A role sees ``role_source_arn`` as ``aws:SourceArn`` when it is assumed,
+    queue's policy must let the service in. A role sees ``role_source_arn`` as ``aws:SourceArn`` when it is assumed,
     and ``source_arn`` where nothing else is given.
     """
 
@@ -51,11 +51,14 @@ class Sender:
 
 
 class Courier:
-    """Delivers in threads of its own; each delivery holds an activity token from when it is asked for."""
+    """Delivers in threads of its own; each delivery holds an activity token from when it is asked for.
 
-    def __init__(self, context: CloudContext) -> None:
+    With one thread, deliveries are made in the order they were asked for.
+    """
+
+    def __init__(self, context: CloudContext, threads: int = _THREADS) -> None:
         self._context = context
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="deliver")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="deliver")
         self._operator: dict[str, Any] = {}
 
     def deliver(self, sender: Sender, target_arn: str, send: Callable[[Sends], None], body: str) -> None:
@@ -138,7 +141,9 @@ class Sends:
             elif service == "sns":
                 self._require_permission(self._topic_policy(arn), "sns:Publish", arn)
             else:
-                raise DeliveryError("NO_PERMISSIONS", f"{service} is not sent to: functions, queues and topics are")
+                raise DeliveryError(
+                    "NO_PERMISSIONS", f"{service} is not a supported target: use functions, queues or topics"
+                )
         except ClientError as error:
             raise DeliveryError(error.response["Error"]["Code"], error.response["Error"].get("Message", "")) from error
 
@@ -150,7 +155,7 @@ class Sends:
     def state_machine(self, arn: str, document: str) -> None:
         """Start an execution, which needs a role."""
         if self._sender.role_arn is None:
-            raise DeliveryError("NO_PERMISSIONS", f"{arn}: a state machine is started under a role; set RoleArn")
+            raise DeliveryError("NO_PERMISSIONS", f"{arn}: a state machine is started with a role: set RoleArn")
         self._client("stepfunctions").start_execution(stateMachineArn=arn, input=document)
 
     def sqs(self, arn: str, body: str, **parameters: Any) -> None:
@@ -177,7 +182,7 @@ class Sends:
     def event_bus(self, arn: str, source: str, detail_type: str, detail: str) -> None:
         """Put an event on a bus, which needs a role."""
         if self._sender.role_arn is None:
-            raise DeliveryError("NO_PERMISSIONS", f"{arn}: a bus gets events under a role; set RoleArn")
+            raise DeliveryError("NO_PERMISSIONS", f"{arn}: a bus gets events with a role: set RoleArn")
         entry = {"EventBusName": arn, "Source": source, "DetailType": detail_type, "Detail": detail}
         answer = self._client("events").put_events(Entries=[entry])
         if answer["FailedEntryCount"]:

@@ -5,7 +5,7 @@ Deliveries are not tried again, see :mod:`localcloud.services.events.delivery`.
 
 Replaces: deliveries within the call that put the event, as nobody, to some kinds of targets; schedules that never fire.
 Why: an event's sender does not wait for its targets, and a target's role or policy decides who may reach it.
-Superfluous: once moto delivers later, under the target's role or by its policy, to dead-letter queues too, at a time
+Obsolete: once moto delivers later, under the target's role or by its policy, to dead-letter queues too, at a time
     that can be set.
 """
 

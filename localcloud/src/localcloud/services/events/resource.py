@@ -38,11 +38,11 @@ class EventBus(Handler):
             "Description": DESCRIPTION,
             "Tags": TAGS,
             "KmsKeyIdentifier": ENCRYPTION,
-            "DeadLetterConfig": "only events that can't be decrypted go there, and none is encrypted",
+            "DeadLetterConfig": "it gets only events that can't be decrypted, and no event is encrypted here",
         },
         refused={
             "Policy": "write an AWS::Events::EventBusPolicy",
-            "EventSourceName": "partners send no events here",
+            "EventSourceName": "partner event sources do not exist here",
             "LogConfig": "a rule can send all events to a log group",
         },
     )
@@ -81,7 +81,9 @@ class EventBusPolicy(Handler):
     table = table_of(
         "EventBusName StatementId",
         kept={
-            "Statement Action Principal Condition": "there is one account here, and roles' own policies decide in it",
+            "Statement Action Principal Condition": (
+                "there is only one account here, and the policies of its roles decide"
+            ),
         },
     )
     required = names("StatementId")
@@ -137,8 +139,8 @@ class Rule(Handler):
         kept={
             "Description": DESCRIPTION,
             "Tags": TAGS,
-            "RoleArn": "targets have roles of their own",
-            "Targets.RetryPolicy": "a delivery is tried once here: its target is there, or is not",
+            "RoleArn": "give each target a role instead",
+            "Targets.RetryPolicy": "deliveries are not retried here",
         },
     )
     attributes = names("Arn RuleName")
@@ -151,11 +153,11 @@ class Rule(Handler):
             value = known(properties, name)
             problem = check(value) if value is not None else None
             if problem:
-                yield Problem(name, f"can not be had: {problem}")
+                yield Problem(name, f"is not supported: {problem}")
         for index, target in enumerate(properties.get("Targets") or ()):
             problem = target_problem(target) if is_known(target.get("Arn", "")) else None
             if problem:
-                yield Problem(f"Targets[{index}]", f"can not be had: {problem}")
+                yield Problem(f"Targets[{index}]", f"is not supported: {problem}")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Make the rule, then add its targets."""

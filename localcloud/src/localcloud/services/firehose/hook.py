@@ -5,7 +5,7 @@ direct puts is refused.
 
 Replaces: an S3 object for every call, converted to nothing.
 Why: what reads the objects needs them in the number and the format that the stream is configured for.
-Superfluous: once moto buffers by size and interval and converts by the Glue table.
+Obsolete: once moto buffers by size and interval and converts by the Glue table.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def close() -> None:
             try:
                 _buffer(backend, name).flush()
             except FirehoseError as error:
-                log.error("records are lost with the end of this cloud: %s", error)
+                log.error("records are lost because this cloud ends: %s", error)
 
 
 _BUFFER = "local_buffer"

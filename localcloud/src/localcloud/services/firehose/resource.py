@@ -49,14 +49,20 @@ class DeliveryStream(Handler):
         kept={
             "DeliveryStreamEncryptionConfigurationInput": ENCRYPTION,
             f"{_DESTINATION}.EncryptionConfiguration": ENCRYPTION,
-            f"{_DESTINATION}.DataFormatConversionConfiguration.SchemaConfiguration.CatalogId": "there is one catalogue",
-            f"{_DESTINATION}.DataFormatConversionConfiguration.SchemaConfiguration.Region": "there is one catalogue",
+            f"{_DESTINATION}.DataFormatConversionConfiguration.SchemaConfiguration.CatalogId": (
+                "there is only one catalogue"
+            ),
+            f"{_DESTINATION}.DataFormatConversionConfiguration.SchemaConfiguration.Region": (
+                "there is only one catalogue"
+            ),
             "Tags": TAGS,
         },
         refused={
-            f"{_DESTINATION}.S3BackupConfiguration": "let the destination be the only copy",
+            f"{_DESTINATION}.S3BackupConfiguration": "leave the backup out",
             f"{_DESTINATION}.ProcessingConfiguration.Processors": "transform records before they are put",
-            "KinesisStreamSourceConfiguration MSKSourceConfiguration DatabaseSourceConfiguration": "put records by API",
+            "KinesisStreamSourceConfiguration MSKSourceConfiguration DatabaseSourceConfiguration": (
+                "put records through the API"
+            ),
         },
     )
     attributes = names("Arn")
@@ -73,7 +79,7 @@ class DeliveryStream(Handler):
             try:
                 read_destination(destination)
             except (UnsupportedDestinationError, KeyError) as error:
-                yield Problem(_DESTINATION, f"can not be had: {error}")
+                yield Problem(_DESTINATION, f"is not supported: {error}")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Make the stream."""

@@ -3,7 +3,7 @@
 Replaces: lengths and sizes that moto takes and the API's description or quota rules out (published as of November
     2026).
 Why: an application that goes past them works here and fails on AWS.
-Superfluous: once moto holds requests to the service's own description and quotas.
+Obsolete: once moto holds requests to the service's own description and quotas.
 """
 
 from __future__ import annotations

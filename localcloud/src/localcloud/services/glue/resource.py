@@ -12,7 +12,7 @@ from localcloud.cloudformation.shapes import member_arguments
 _GONE = "EntityNotFoundException"
 
 
-_BY_LIBRARY = "files are read by their serialization library"
+_BY_LIBRARY = "files are read with their serialization library"
 
 
 class Database(Handler):
@@ -23,8 +23,12 @@ class Database(Handler):
         "CatalogId DatabaseName DatabaseInput(Name)",
         kept={
             "DatabaseInput.Description": DESCRIPTION,
-            "DatabaseInput.LocationUri DatabaseInput.Parameters": "tables say where their data is, and how it is read",
-            "DatabaseInput.CreateTableDefaultPermissions": "there is no Lake Formation here; roles' policies decide",
+            "DatabaseInput.LocationUri DatabaseInput.Parameters": (
+                "each table says where its data is, and how it is read"
+            ),
+            "DatabaseInput.CreateTableDefaultPermissions": (
+                "Lake Formation's permissions are not supported here; use the policies of the roles"
+            ),
         },
     )
     required = names("CatalogId DatabaseInput")
@@ -79,15 +83,17 @@ class Table(Handler):
         kept={
             "TableInput.Description TableInput.Owner TableInput.PartitionKeys.Comment": DESCRIPTION,
             "TableInput.StorageDescriptor.Columns.Comment TableInput.StorageDescriptor.SerdeInfo.Name": DESCRIPTION,
-            "TableInput.TableType TableInput.Retention": "every table is of files in S3, and stays",
+            "TableInput.TableType TableInput.Retention": "every table consists of files in S3",
             "TableInput.StorageDescriptor.InputFormat TableInput.StorageDescriptor.OutputFormat": _BY_LIBRARY,
             "TableInput.StorageDescriptor.Compressed TableInput.StorageDescriptor.StoredAsSubDirectories": _BY_LIBRARY,
             "TableInput.StorageDescriptor.NumberOfBuckets": _BY_LIBRARY,
         },
         refused={
             "OpenTableFormatInput": "Iceberg tables are not read here: use Parquet or JSON files",
-            "TableInput.ViewOriginalText TableInput.ViewExpandedText TableInput.ViewDefinition": "query the tables",
-            "TableInput.TargetTable": "name the table itself",
+            "TableInput.ViewOriginalText TableInput.ViewExpandedText TableInput.ViewDefinition": (
+                "query the tables instead of a view"
+            ),
+            "TableInput.TargetTable": "use the table itself",
         },
     )
     required = names("CatalogId DatabaseName TableInput")

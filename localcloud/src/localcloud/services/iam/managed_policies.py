@@ -6,7 +6,7 @@ ListPolicies reads all of them for the length of its answer.
 Replaces: a setting that reads all 1,500 policies, or none.
 Why: a role that attaches one is what applications have by default, and all of them would stay in memory for as long as
     the cloud lives.
-Superfluous: once moto reads single policies when they are asked for.
+Obsolete: once moto reads single policies when they are asked for.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NAMING = (
     "get_policy_version",
     "list_policy_versions",
 )
-"""Methods whose first argument is the ARN of a policy that has to exist."""
+"""Methods whose first argument is the ARN of a policy that must exist."""
 
 
 def install(_context: CloudContext) -> None:

@@ -10,7 +10,7 @@ from localcloud.cloudformation.resource import Handler, Place, Properties, chang
 from localcloud.cloudformation.shapes import document_text
 
 _GONE = "NoSuchEntity"
-_NOBODY = {"Users Groups": "there are no users and groups here: attach it to roles"}
+_NOBODY = {"Users Groups": "users and groups do not exist here: attach it to roles"}
 
 
 class Role(Handler):

@@ -20,11 +20,11 @@ class Key(Handler):
         "Enabled KeySpec KeyUsage PendingWindowInDays",
         kept={
             "Description": DESCRIPTION,
-            "KeyPolicy": "roles' own policies decide, as they do under the policy that keys have by default",
-            "EnableKeyRotation RotationPeriodInDays MultiRegion": "a key is this cloud's alone and never leaves it",
+            "KeyPolicy": "the policies of the roles decide, as with the default key policy",
+            "EnableKeyRotation RotationPeriodInDays MultiRegion": "a key exists only in this cloud",
             "Tags": TAGS,
         },
-        refused={"Origin": "keys are made here: leave it out"},
+        refused={"Origin": "keys are created here: leave it out"},
     )
     attributes = names("Arn KeyId")
 
@@ -59,7 +59,7 @@ class Key(Handler):
             kms.update_key_description(KeyId=key, Description=new.get("Description", ""))
         if changed(old, new, "KeyPolicy"):
             if "KeyPolicy" not in new:
-                raise place.unsupported("KeyPolicy", "can not be taken away once it is set")
+                raise place.unsupported("KeyPolicy", "can't be removed once it is set")
             kms.put_key_policy(KeyId=key, PolicyName="default", Policy=document_text(new["KeyPolicy"]))
         self._switch(kms, key, old, new)
         if changed(old, new, "Tags"):

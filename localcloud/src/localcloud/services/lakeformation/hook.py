@@ -5,7 +5,7 @@ them. Its grants are not executed: they are refused.
 
 Replaces: moto's Lake Formation, which records settings and grants, and its Glue, which asks nobody.
 Why: in an account with Lake Formation a deployment that IAM allows is refused all the same.
-Superfluous: once moto's Glue holds requests to Lake Formation's grants.
+Obsolete: once moto's Glue holds requests to Lake Formation's grants.
 """
 
 from __future__ import annotations

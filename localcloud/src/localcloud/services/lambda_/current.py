@@ -9,7 +9,9 @@ from localcloud.core.context import CloudContext
 from localcloud.iam.roles import check_trust, role_credentials
 from localcloud.services.lambda_.invocation_log import InvocationLog
 from localcloud.services.lambda_.managed_layers import managed_layers
+from localcloud.services.lambda_.preload import freezes, idle_time, preloaded_modules
 from localcloud.services.lambda_.runtime.exceptions import InvalidParameterValueError
+from localcloud.services.lambda_.runtime.pool import PoolLimits
 from localcloud.services.lambda_.runtime.service import LambdaService
 
 _PRINCIPAL = "lambda.amazonaws.com"
@@ -31,7 +33,7 @@ def lambda_service() -> LambdaService:
         Before :func:`open_service`.
     """
     if _Current.service is None:
-        raise RuntimeError("the Lambda service is not there: install localcloud.services.lambda_.hook first")
+        raise RuntimeError("the Lambda service is not installed: install localcloud.services.lambda_.hook first")
     return _Current.service
 
 
@@ -85,6 +87,8 @@ def build_service(context: CloudContext) -> LambdaService:
         read_object=lambda bucket, key, version: _read_object(context, bucket, key, version),
         deliver=lambda role, target, body, attributes: _deliver(context, role, target, body, attributes),
         managed_layers=managed_layers(context.settings),
+        preload=preloaded_modules(context.settings),
+        limits=PoolLimits(idle_on_clock=idle_time(context.settings), freezes=freezes(context.settings)),
         account=context.account,
     )
 

@@ -4,14 +4,12 @@ Every call is answered by :mod:`localcloud.services.lambda_.responses`; calls th
 
 Replaces: moto's functions, which ignore qualifiers, alias weights and asynchronous invocation, and run code only in
     Docker.
-Why: what is deployed has to run as it is deployed: under its role, within its limits, by version and alias.
-Superfluous: once moto runs versions and aliases through AWS's runtime client, with the role's credentials and the
+Why: what is deployed must run as it is deployed: under its role, within its limits, by version and alias.
+Obsolete: once moto runs versions and aliases through AWS's runtime client, with the role's credentials and the
     function's limits.
 """
 
 from __future__ import annotations
-
-import json
 
 from moto.awslambda import urls as moto_urls
 from moto.awslambda import utils as moto_utils
@@ -24,14 +22,14 @@ from localcloud.services.lambda_.managed_layers import managed_layers
 from localcloud.services.lambda_.responses import LocalLambdaResponse
 from localcloud.services.lambda_.runtime.functions import FunctionVersion
 
-MEMORY_SOURCES = {"workers": lambda: lambda_service().pools.memory_mb()}
+MEMORY_SOURCES = {"workers": lambda: lambda_service().memory_mb()}
 
 
 def install(context: CloudContext) -> None:
     """Build the service and put it behind moto's Lambda URLs."""
     open_service(context)
     replace(moto_urls, "url_paths", {r"{0}/.*": LocalLambdaResponse.dispatch})
-    replace(moto_utils, "get_backend", lambda account_id, region: _DeliveryBackend(context))
+    replace(moto_utils, "get_backend", lambda account_id, region: _DeliveryBackend())
     if context.account.managed_layers:
         publish_managed_layer_parameters(context)
 
@@ -70,26 +68,5 @@ def _put_public_parameter(context: CloudContext, name: str, value: str) -> None:
 class _DeliveryBackend:
     """What moto's other services call to reach a function; any other use of moto's Lambda is an error."""
 
-    def __init__(self, context: CloudContext) -> None:
-        self._context = context
-
     def get_function(self, function_name: str, qualifier: str | None = None) -> FunctionVersion:
         return lambda_service().store.resolve(function_name, qualifier).version
-
-    def send_sns_message(
-        self, function_name: str, message: str, subject: str | None = None, qualifier: str | None = None
-    ) -> None:
-        now = self._context.clock.now()
-        record = {
-            "EventVersion": "1.0",
-            "EventSource": "aws:sns",
-            "Sns": {
-                "Type": "Notification",
-                "Message": message,
-                "Subject": subject,
-                "Timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z",
-                "MessageAttributes": {},
-            },
-        }
-        event = json.dumps({"Records": [record]}).encode()
-        lambda_service().asynchronous.accept(function_name, qualifier, event)

@@ -13,6 +13,7 @@ from typing import Any
 
 from localcloud.core.settings import Settings, SettingsError
 
+_TABLE = {"freeze", "idle_minutes", "managed_layers", "preload"}
 _KEYS = {"arn", "pins", "parameters"}
 
 
@@ -44,9 +45,9 @@ def managed_layers(settings: Settings) -> tuple[ManagedLayer, ...]:
         When one lacks its ARN or its pins, has something else, or its pins are no file.
     """
     table = settings.of("lambda")
-    unknown = sorted(set(table) - {"managed_layers"})
+    unknown = sorted(set(table) - _TABLE)
     if unknown:
-        raise SettingsError(f"{settings.file}: [lambda] has {unknown[0]}; it may have managed_layers")
+        raise SettingsError(f"{settings.file}: [lambda] has {unknown[0]}; it may have {', '.join(sorted(_TABLE))}")
     return tuple(_layer(settings, number, entry) for number, entry in enumerate(table.get("managed_layers", ()), 1))
 
 

@@ -68,16 +68,16 @@ class Function(Handler):
             "Description": DESCRIPTION,
             "Tags": TAGS,
             "KmsKeyArn Code.SourceKMSKeyArn": ENCRYPTION,
-            "Architectures": "functions run on this machine's processor, with packages for it",
-            "EphemeralStorage": "/tmp is this machine's",
-            "TracingConfig": "no traces are written",
+            "Architectures": "functions run on this machine's processor",
+            "EphemeralStorage": "/tmp is the disk of this machine",
+            "TracingConfig": "traces are not written here",
             "LoggingConfig.SystemLogLevel": "START, END and REPORT are always written",
             "RuntimeManagementConfig": "functions run on the Python of this environment",
         },
         refused={
-            "VpcConfig": "functions run on this machine, in no network of their own: leave it out",
+            "VpcConfig": "functions run on this machine, without a network of their own: leave it out",
             "ImageConfig Code.ImageUri": "container images are not run here: deliver the function as a zip",
-            "FileSystemConfigs": "there are no file systems here: use a bucket",
+            "FileSystemConfigs": "file systems are not supported here: use a bucket",
         },
     )
     attributes = names("Arn")
@@ -155,7 +155,7 @@ class LayerVersion(Handler):
         "LayerName Content(S3Bucket S3Key S3ObjectVersion)",
         kept={
             "Description LicenseInfo": DESCRIPTION,
-            "CompatibleRuntimes CompatibleArchitectures": "advice: Lambda holds no function to it either",
+            "CompatibleRuntimes CompatibleArchitectures": "information only: Lambda does not enforce it either",
         },
     )
     attributes = names("LayerVersionArn")
@@ -173,7 +173,7 @@ class LayerVersion(Handler):
 
     def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
         """Nothing of a version can change; it is replaced."""
-        raise NotImplementedError("every property of a layer version is create_only")
+        raise NotImplementedError("a layer version can't be changed")
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
         """Delete the version; functions that have it keep it."""
@@ -228,7 +228,7 @@ class LayerVersionPermission(Handler):
     type = "AWS::Lambda::LayerVersionPermission"
     table = table_of(
         "LayerVersionArn",
-        kept={"Action Principal OrganizationId": "there is one account here, with its own layers"},
+        kept={"Action Principal OrganizationId": "there is only one account here, with its own layers"},
     )
     attributes = names("Id")
     required = names("LayerVersionArn Action Principal")

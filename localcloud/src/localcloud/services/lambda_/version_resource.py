@@ -13,7 +13,7 @@ _GONE = "ResourceNotFoundException"
 
 
 _WARM = "ProvisionedConcurrencyConfig"
-_NOT_WARM = "no worker is kept warm by number: leave it out"
+_NOT_WARM = "provisioned concurrency is not supported here: leave it out"
 
 
 class Version(Handler):
@@ -95,7 +95,7 @@ class Permission(Handler):
     table = table_of(
         "FunctionName Action Principal SourceAccount SourceArn",
         refused={
-            "PrincipalOrgID": "there are no organizations here: name the account or the service",
+            "PrincipalOrgID": "organizations do not exist here: name the account or the service",
             "EventSourceToken FunctionUrlAuthType InvokedViaFunctionUrl": "function URLs are not executed here",
         },
     )

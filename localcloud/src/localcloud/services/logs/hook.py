@@ -2,7 +2,7 @@
 
 Replaces: every event in memory for ever, whatever the retention says.
 Why: a cloud that lives through a year would hold all that was ever logged.
-Superfluous: once moto can keep events elsewhere and lets them go.
+Obsolete: once moto can keep events elsewhere and lets them go.
 """
 
 from __future__ import annotations

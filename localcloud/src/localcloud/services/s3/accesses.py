@@ -45,6 +45,8 @@ _CONTEXT_HEADERS = {
     "x-amz-storage-class": "s3:x-amz-storage-class",
     "x-amz-object-lock-mode": "s3:object-lock-mode",
     "x-amz-copy-source": "s3:x-amz-copy-source",
+    "If-None-Match": "s3:if-none-match",
+    "If-Match": "s3:if-match",
 }
 
 
@@ -54,12 +56,12 @@ def settle_s3(response: Any, request: Any) -> None:
     Raises
     ------
     UnclearRequestError
-        For a copy whose source is no path.
+        For a copy whose source is not a path.
     """
     response.querystring = response.data = parse_qs(urlparse(request.url).query, keep_blank_values=True)
     source = urlparse(request.headers.get("x-amz-copy-source") or "")
     if source.scheme or source.netloc or source.params or source.fragment:
-        raise UnclearRequestError(f"x-amz-copy-source is {source.geturl()!r}: it has to be bucket/key, percent-encoded")
+        raise UnclearRequestError(f"x-amz-copy-source is {source.geturl()!r}: it must be bucket/key, percent-encoded")
 
 
 def s3_accesses(response: Any, request: Any, bucket: str | None, key: str | None) -> list[Access]:
@@ -113,7 +115,7 @@ def _deleted(response: Any) -> list[tuple[str, str]]:
     try:
         found = xmltodict.parse(response.body, strip_whitespace=False)["Delete"]["Object"]
         objects = found if isinstance(found, list) else [found]
-        # An empty list, too, would be a request that nothing has to be allowed for.
+        # An empty list, too, would be a request that nothing must be allowed for.
         return [(_delete_action(entry), entry["Key"]) for entry in objects] or [_UNTOLD]
     except (ExpatError, KeyError, TypeError, ValueError):
         return [_UNTOLD]

@@ -5,7 +5,7 @@ DeleteObjects is refused as a whole when one of its keys is.
 Replaces: moto's two decisions: the one on S3's actions, which is off unless switched on, and the one on bucket
     policies.
 Why: the first knows no conditions, the second knows principals by their name only.
-Superfluous: once moto reads both as AWS does.
+Obsolete: once moto reads both as AWS does.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ not acted upon.
 Replaces: objects in temporary files that are in memory up to 16 MB and open on the disk beyond, each with attributes
     that all of them have alike, and lifecycle rules that delete nothing.
 Why: a year of a lake would stand in the memory of one process.
-Superfluous: once moto can keep objects in files of a directory, shares what they have alike, and carries lifecycle
+Obsolete: once moto can keep objects in files of a directory, shares what they have alike, and carries lifecycle
     rules out.
 """
 

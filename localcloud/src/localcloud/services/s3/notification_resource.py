@@ -64,8 +64,8 @@ class CdkNotifications(Handler):
     table = table_of(
         "BucketName NotificationConfiguration(*) Managed",
         kept={
-            "ServiceToken": "the function that it names is not run: the call that it would make is made",
-            "SkipDestinationValidation": "destinations are always looked at",
+            "ServiceToken": "the named function is not run: its API call is made directly",
+            "SkipDestinationValidation": "destinations are always checked",
         },
     )
     required = names("BucketName NotificationConfiguration")
@@ -74,7 +74,7 @@ class CdkNotifications(Handler):
     def value_problems(self, properties: Properties) -> Iterator[Problem]:
         """Notifications that others of the same bucket are to be kept beside."""
         if known(properties, "Managed") in (False, "false"):
-            yield Problem("Managed", "must be true: give notifications to a bucket that the app makes")
+            yield Problem("Managed", "must be true: use a bucket that the app creates")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Put the configuration."""

@@ -1,11 +1,11 @@
 """Notifications of buckets reach functions, queues, topics and EventBridge as S3 sends them: later, and where they may.
 
-A destination has to exist and to let S3 in when it is configured, as well as when something is sent: its own policy
+A destination must exist and let S3 in when it is configured, as well as when something is sent: its own policy
 names s3.amazonaws.com, for this bucket. Queues and topics then get the service's test event. Deliveries are tried once.
 
 Replaces: notifications that moto sends within the request, to whoever is named, and whose failures it keeps to itself.
 Why: a function that a bucket names was never run, and nothing said so; a queue got messages that its policy refuses.
-Superfluous: once moto sends them later, as s3.amazonaws.com under the destination's policy, to functions too.
+Obsolete: once moto sends them later, as s3.amazonaws.com under the destination's policy, to functions too.
 """
 
 from __future__ import annotations

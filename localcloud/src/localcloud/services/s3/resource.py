@@ -30,20 +30,20 @@ class Bucket(Handler):
         """,
         kept={
             "BucketEncryption": ENCRYPTION,
-            "PublicAccessBlockConfiguration": "nobody is let in without a signature, whatever it says",
-            "OwnershipControls": "access lists decide nothing: policies do",
-            "CorsConfiguration": "no web page of another origin is answered, whatever it grants",
-            "AccessControl": "Private, which every bucket is",
+            "PublicAccessBlockConfiguration": "every request must be signed here",
+            "OwnershipControls": "access control lists are ignored: policies decide",
+            "CorsConfiguration": "web pages of other origins get no answer here",
+            "AccessControl": "every bucket is private here",
             "Tags": TAGS,
-            **dict.fromkeys(LEFTOVERS, "classes of storage and what is left over cost nothing here, and stay"),
+            **dict.fromkeys(LEFTOVERS, "storage classes and incomplete uploads cost nothing here"),
         },
         refused={
             "LifecycleConfiguration.Rules.TagFilters LifecycleConfiguration.Rules.ObjectSizeGreaterThan "
             "LifecycleConfiguration.Rules.ObjectSizeLessThan LifecycleConfiguration.Rules.ExpirationDate": (
-                "rules are carried out by prefix and age in days"
+                "rules are supported by prefix and age in days"
             ),
-            "ReplicationConfiguration": "there is one region here",
-            "WebsiteConfiguration": "no web page is answered here",
+            "ReplicationConfiguration": "there is only one region here",
+            "WebsiteConfiguration": "web pages get no answer here",
         },
     )
     attributes = names("Arn DomainName DualStackDomainName RegionalDomainName")
@@ -53,7 +53,7 @@ class Bucket(Handler):
     def value_problems(self, properties: Properties) -> Iterator[Problem]:
         """Nobody else is let in by an access list."""
         if known(properties, "AccessControl") not in (None, "Private"):
-            yield Problem("AccessControl", "is not supported but as Private: write a bucket policy")
+            yield Problem("AccessControl", "is supported only as Private: use a bucket policy")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Make the bucket, then configure it."""
@@ -75,7 +75,7 @@ class Bucket(Handler):
     def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
         """Write the configurations that changed."""
         if changed(old, new, "ObjectLockEnabled"):
-            raise place.unsupported("ObjectLockEnabled", "can only be set when the bucket is made")
+            raise place.unsupported("ObjectLockEnabled", "can be set only when the bucket is created")
         self._configure(place, made.physical_id, old, new)
         return made
 
@@ -101,7 +101,7 @@ class Bucket(Handler):
             if name in new:
                 write(s3, place, bucket, new[name])
             elif remove is None:
-                raise place.unsupported(name, "can not be taken away once it is set")
+                raise place.unsupported(name, "can't be removed once it is set")
             else:
                 remove(s3, bucket)
 

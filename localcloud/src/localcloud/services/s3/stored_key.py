@@ -87,7 +87,7 @@ _FROM_MOTO = (
 
 _numbers = itertools.count(1)
 _changing = threading.RLock()
-"""Held while a record is read and packed anew: for microseconds, so that one does for all objects."""
+"""Held while a record is read and packed again: for microseconds, so that one does for all objects."""
 
 
 class _Metadata(LowercaseDict):

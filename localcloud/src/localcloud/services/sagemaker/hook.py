@@ -6,7 +6,7 @@ not isolated from the network. Transform, tuning and AutoML jobs are refused.
 
 Replaces: records that say Completed.
 Why: a job is there for what it writes.
-Superfluous: once moto runs jobs, which it has no reason to.
+Obsolete: once moto runs jobs, which it has no reason to.
 """
 
 from __future__ import annotations
@@ -21,23 +21,45 @@ from moto.events.models import events_backends
 from moto.sagemaker.models import SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 
+from localcloud.core.account import instances_quota
 from localcloud.core.botocore_values import as_json, epoch_milliseconds
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import add, replace, wrap
+from localcloud.core.preloaded.preloading import Preloading
 from localcloud.iam.identities import UnknownRoleError
 from localcloud.iam.roles import RoleNotAssumableError, check_trust
 from localcloud.services.sagemaker.jobs.describe import describe_processing_job, describe_training_job
 from localcloud.services.sagemaker.jobs.exceptions import RequestRefusedError
 from localcloud.services.sagemaker.jobs.job import Job
+from localcloud.services.sagemaker.jobs.preload import preloading
 from localcloud.services.sagemaker.jobs.process import resident_megabytes
 from localcloud.services.sagemaker.jobs.processing import ProcessingJob
 from localcloud.services.sagemaker.jobs.requests import check_processing_request, check_training_request
 from localcloud.services.sagemaker.jobs.training import TrainingJob
 
-MEMORY_SOURCES = {"jobs": resident_megabytes}
-"""Resident memory of the running jobs, for the memory report."""
+MEMORY_SOURCES = {"jobs": lambda: resident_megabytes(_preloading[-1].session() if _preloading else None)}
+"""Resident memory of the running jobs, and of what they start from, for the memory report."""
 
-_REFUSED = ("create_transform_job", "create_hyper_parameter_tuning_job", "create_auto_ml_job_v2")
+_REFUSED = (
+    "create_auto_ml_job_v2",
+    "create_cluster",
+    "create_compilation_job",
+    "create_data_quality_job_definition",
+    "create_endpoint",
+    "create_endpoint_config",
+    "create_hyper_parameter_tuning_job",
+    "create_model_bias_job_definition",
+    "create_model_explainability_job_definition",
+    "create_model_quality_job_definition",
+    "create_notebook_instance",
+    "create_transform_job",
+    "start_pipeline_execution",
+)
+"""What moto would record, and nothing would run."""
+
+_preloading: list[Preloading] = []
+"""What the jobs of the installed cloud start from."""
+
 _jobs: dict[int, Job] = {}
 """Jobs by the identity of moto's record of them, so that a reset forgets both."""
 
@@ -47,16 +69,18 @@ class SageMakerError(ServiceException):
 
 
 def close() -> None:
-    """Stop the jobs that run."""
+    """Stop the jobs that run, and what they were started from."""
     for job in list(_jobs.values()):
         job.stop()
+    while _preloading:
+        _preloading.pop().close()
 
 
 def install(context: CloudContext) -> None:
     """Run jobs."""
     creating = threading.Lock()
-    quota = context.account.sagemaker_instances
     _jobs.clear()
+    _preloading.append(preload := preloading(context.settings))
 
     def end_training(record: Any, job: TrainingJob) -> None:
         _follow(record, job, "training")
@@ -72,10 +96,10 @@ def install(context: CloudContext) -> None:
             _check(context, request, check_training_request, f"training-job/{request.get('TrainingJobName')}")
             with creating:
                 _refuse_used_name(self.sagemaker_backend.training_jobs, "training", request["TrainingJobName"])
-                _refuse_beyond_quota(quota, TrainingJob, "training", request)
+                _refuse_beyond_quota(context, TrainingJob, "training", request)
                 answer: ActionResult = original(self)
                 record = self.sagemaker_backend.training_jobs[request["TrainingJobName"]]
-                job = TrainingJob(context, request, record.arn)
+                job = TrainingJob(context, request, record.arn, preload)
                 _follow(record, job, "training")
             _announce(context, job, describe_training_job(job))
             job.start(lambda ended: end_training(record, job))
@@ -89,10 +113,10 @@ def install(context: CloudContext) -> None:
             _check(context, request, check_processing_request, f"processing-job/{request.get('ProcessingJobName')}")
             with creating:
                 _refuse_used_name(self.sagemaker_backend.processing_jobs, "processing", request["ProcessingJobName"])
-                _refuse_beyond_quota(quota, ProcessingJob, "processing", request)
+                _refuse_beyond_quota(context, ProcessingJob, "processing", request)
                 answer: ActionResult = original(self)
                 record = self.sagemaker_backend.processing_jobs[request["ProcessingJobName"]]
-                job = ProcessingJob(context, request, record.arn)
+                job = ProcessingJob(context, request, record.arn, preload)
                 _follow(record, job, "processing")
             _announce(context, job, describe_processing_job(job))
             job.start(lambda ended: end_processing(record, job))
@@ -141,16 +165,19 @@ def _refuse_used_name(jobs: dict[str, Any], kind: str, name: str) -> None:
         )
 
 
-def _refuse_beyond_quota(quota: int, kind: type[Job], named: str, request: dict[str, Any]) -> None:
+def _refuse_beyond_quota(context: CloudContext, kind: type[Job], named: str, request: dict[str, Any]) -> None:
     """As SageMaker refuses an instance that the account has not, or has in use."""
     instance = _instance_type(request)
+    name = instances_quota(instance, named)
+    of_account = context.account.sagemaker_instances
+    quota = int(context.increases.value("sagemaker", name, of_account, context.clock.now()))
     running = sum(
         type(job) is kind and job.ended_at is None and _instance_type(job.request) == instance for job in _jobs.values()
     )
     if running >= quota:
         raise SageMakerError(
             "ResourceLimitExceeded",
-            f"The account-level service limit '{instance} for {named} job usage' is {quota} Instances, with current "
+            f"The account-level service limit '{name}' is {quota} Instances, with current "
             f"utilization of {running} Instances and a request delta of 1 Instances. Please use AWS Service Quotas to "
             "request an increase for this quota.",
         )

@@ -11,6 +11,7 @@ SERVICE = Service(
     hooks=("hook", "limits"),
     follows_clock=True,
     resources=(),
+    settings="sagemaker",
     has_one_url=False,
     executes=lambda path: path == "/",  # moto answers the runtime's invocations without running a model
 )

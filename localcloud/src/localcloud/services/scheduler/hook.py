@@ -6,7 +6,7 @@ at its start.
 
 Replaces: schedules that are recorded and never fire.
 Why: what they send is what they are for.
-Superfluous: once moto fires them, under their roles and at a time that can be set.
+Obsolete: once moto fires them, under their roles and at a time that can be set.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Schedule(Handler):
         kept={
             "Description": DESCRIPTION,
             "KmsKeyArn": ENCRYPTION,
-            "Target.RetryPolicy": "a delivery is tried once here: its target is there, or is not",
+            "Target.RetryPolicy": "deliveries are not retried here",
         },
     )
     attributes = names("Arn")
@@ -47,11 +47,11 @@ class Schedule(Handler):
             try:
                 parse(str(expression), str(zone), is_strict=False)
             except ScheduleExpressionError as error:
-                yield Problem("ScheduleExpression", f"can not be had: {error}")
+                yield Problem("ScheduleExpression", f"is not supported: {error}")
         target = known(properties, "Target", "Arn")
         problem = target_problem(properties["Target"]) if target is not None else None
         if problem:
-            yield Problem("Target", f"can not be had: {problem}")
+            yield Problem("Target", f"is not supported: {problem}")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Make the schedule."""

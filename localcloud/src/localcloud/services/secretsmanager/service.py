@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.services.service import Service
+from localcloud.services.service import Service, refusals
 
 SERVICE = Service(
     package="localcloud.services.secretsmanager",
@@ -10,4 +10,5 @@ SERVICE = Service(
     backend="secretsmanager",
     resources=(),
     accesses=None,
+    refused=refusals({"RotateSecret": "put the new value with PutSecretValue"}),
 )

@@ -2,7 +2,7 @@
 
 Replaces: every message that was sent to a topic, kept for whoever tests a publisher, and no metrics.
 Why: nobody reads it here, and a cloud that lives through a year can not keep it all.
-Superfluous: once moto keeps them only when it is asked to, and puts the metrics of namespace AWS/SNS.
+Obsolete: once moto keeps them only when it is asked to, and puts the metrics of namespace AWS/SNS.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from localcloud.cloudformation.intrinsics import Made
 from localcloud.cloudformation.properties import DESCRIPTION, ENCRYPTION, TAGS, Problem, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, known, names, tag_map
 from localcloud.cloudformation.shapes import document_text
+from localcloud.services.sns.deliveries import PROTOCOLS
 
 _GONE = ("NotFound", "NotFoundException")
 _TOPIC_ATTRIBUTES: frozenset[str] = names(
@@ -30,8 +31,8 @@ class Topic(Handler):
         kept={
             "DisplayName": DESCRIPTION,
             "KmsMasterKeyId": ENCRYPTION,
-            "SignatureVersion": "queues and functions get what is published without checking a signature",
-            "TracingConfig": "no traces are written",
+            "SignatureVersion": "queues and functions do not check the signature of a message",
+            "TracingConfig": "traces are not written here",
             "Tags": TAGS,
         },
     )
@@ -129,13 +130,12 @@ class Subscription(Handler):
 
     type = "AWS::SNS::Subscription"
     table = table_of(
-        "TopicArn Protocol Endpoint FilterPolicy(*) FilterPolicyScope RawMessageDelivery",
+        "TopicArn Protocol Endpoint FilterPolicy(*) FilterPolicyScope RawMessageDelivery RedrivePolicy(*)",
         kept={
-            "DeliveryPolicy": "it is about HTTP endpoints, which get nothing here",
-            "RedrivePolicy": "a delivery is tried once here: its target is there, or is not",
-            "Region": "there is one region here",
+            "DeliveryPolicy": "it concerns HTTP endpoints, which are not supported here",
+            "Region": "there is only one region here",
         },
-        refused={"SubscriptionRoleArn": "only Firehose needs it, and gets nothing here"},
+        refused={"SubscriptionRoleArn": "only Firehose needs it, which is not supported here"},
     )
     attributes = names("Arn")
     required = names("TopicArn Protocol")
@@ -178,8 +178,8 @@ class Subscription(Handler):
 def _protocol_problems(subscription: Properties, path: str) -> Iterator[Problem]:
     """People are not written to, as on AWS before they confirm; machines that would get nothing are refused."""
     protocol = known(subscription, "Protocol")
-    if protocol not in (None, "sqs", "lambda", "email", "email-json", "sms"):
-        yield Problem(path, f"is {protocol!r}: queues and functions get messages here; subscribe one of these")
+    if protocol is not None and protocol not in PROTOCOLS:
+        yield Problem(path, f"is {protocol!r}: subscribe a queue or a function instead")
 
 
 def _exists(sns: Any, arn: str) -> bool:

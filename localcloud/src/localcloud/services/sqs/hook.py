@@ -5,7 +5,7 @@ message.
 
 Replaces: every receipt of a deleted message, kept for ever.
 Why: a cloud that lives through a year would hold one for every message it ever had.
-Superfluous: once moto forgets them.
+Obsolete: once moto forgets them.
 """
 
 from __future__ import annotations

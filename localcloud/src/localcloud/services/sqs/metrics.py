@@ -5,7 +5,7 @@ every five minutes for as long as something is there.
 
 Replaces: queues that put no metrics.
 Why: an alarm on a dead-letter queue is there to go off, and would be judged on nothing.
-Superfluous: once moto puts the metrics of namespace AWS/SQS, at a time that can be set.
+Obsolete: once moto puts the metrics of namespace AWS/SQS, at a time that can be set.
 """
 
 from __future__ import annotations

@@ -41,11 +41,11 @@ class Queue(Handler):
         """,
         kept={
             "KmsMasterKeyId KmsDataKeyReusePeriodSeconds SqsManagedSseEnabled": ENCRYPTION,
-            "RedriveAllowPolicy": "there is one account here, whose queues all may use it",
+            "RedriveAllowPolicy": "there is only one account here, and all its queues may use it",
             "FifoThroughputLimit": CAPACITY,
             "Tags": TAGS,
         },
-        refused={"DeduplicationScope": "messages are told apart in the whole queue: leave it out"},
+        refused={"DeduplicationScope": "duplicates are detected in the whole queue: leave it out"},
     )
     attributes = names("Arn QueueName QueueUrl")
     create_only = names("QueueName FifoQueue")
@@ -70,7 +70,7 @@ class Queue(Handler):
         written = {name: value for name, value in after.items() if before.get(name) != value}
         for name in before.keys() - after.keys():
             if name not in _DEFAULTS:
-                raise place.unsupported(name, "can not be taken away once it is set")
+                raise place.unsupported(name, "can't be removed once it is set")
             written[name] = _DEFAULTS[name]
         if written:
             sqs.set_queue_attributes(QueueUrl=made.physical_id, Attributes=written)

@@ -17,7 +17,7 @@ class Parameter(Handler):
         kept={
             "Description": DESCRIPTION,
             "Tier": CAPACITY,
-            "DataType": "values are text, whatever they name",
+            "DataType": "values are stored as text, whatever the data type",
             "Tags": TAGS,
         },
         refused={"Policies": "parameters do not expire here: leave it out"},

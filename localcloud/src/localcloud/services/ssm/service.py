@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.services.service import Service
+from localcloud.services.service import Service, refusals
 
 SERVICE = Service(
     package="localcloud.services.ssm",
@@ -10,4 +10,7 @@ SERVICE = Service(
     backend="ssm",
     hooks=("limits",),
     follows_clock=True,
+    refused=refusals(
+        {"SendCommand CreateMaintenanceWindow CreateDocument": "there are no machines here: invoke a function"}
+    ),
 )

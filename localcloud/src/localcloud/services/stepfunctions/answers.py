@@ -4,7 +4,7 @@ Errors and causes of stopped executions and failed tasks, stop dates, JSON outpu
 
 Replaces: answers without these fields, and histories in one page.
 Why: who asks how an execution ended needs them, as the service gives them.
-Superfluous: once moto's answers have them.
+Obsolete: once moto's answers have them.
 """
 
 from __future__ import annotations

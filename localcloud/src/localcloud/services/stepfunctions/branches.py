@@ -4,7 +4,7 @@ A branch that ends with an error of the language's own, such as ``States.TaskFai
 
 Replaces: waits of a thread that nobody knows of, and branches whose errors of the language end the interpreter.
 Why: a moved clock must know who works and who waits, and a Catch is there for such errors.
-Superfluous: once moto says when a branch works or waits, and hands every error on.
+Obsolete: once moto says when a branch works or waits, and hands every error on.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Parameters and responses are put into the form of the service by its botocore mo
 
 Replaces: calls with fixed credentials, whose parameters and responses are not normalised.
 Why: a machine may do what its role may, and its paths are written for the service's own names.
-Superfluous: once moto calls under the machine's role and normalises both.
+Obsolete: once moto calls under the machine's role and normalises both.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ import threading
 from functools import lru_cache
 from typing import Any
 
-import boto3
-import botocore.session
 from botocore.config import Config
 from botocore.model import OperationModel
+from moto.core.utils import get_service_model
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_aws_sdk as aws_sdk,
 )
@@ -26,6 +25,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.utils import camel_to_snake_case
 
 from localcloud.core.botocore_values import as_json
+from localcloud.core.clients import make_client
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import replace, replace_in_holders
 from localcloud.iam.roles import role_credentials
@@ -72,12 +72,11 @@ def attach(context: CloudContext) -> None:
 
 
 class RoleClients:
-    """boto3 clients by service and role; making one takes tens of milliseconds."""
+    """boto3 clients by service and role; making one takes milliseconds."""
 
     def __init__(self, context: CloudContext) -> None:
         self._context = context
         self._lock = threading.Lock()
-        self._session: Any = boto3.session.Session()  # its types list the services one by one
         self._clients: dict[tuple[str, str, str], Any] = {}
 
     def get(self, service: str, region: str, role_arn: str) -> Any:
@@ -87,7 +86,7 @@ class RoleClients:
         key = (service, region, credentials["aws_access_key_id"])
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = self._session.client(
+                self._clients[key] = make_client(
                     service,
                     region_name=region,
                     endpoint_url=self._context.endpoint,
@@ -105,11 +104,12 @@ class RoleClients:
 
 @lru_cache(maxsize=512)
 def _operation(service: str, action: str) -> OperationModel:
-    model = botocore.session.get_session().get_service_model(service)
+    model = get_service_model(service)
     names = {camel_to_snake_case(name): name for name in model.operation_names}
     if action not in names:
         raise ValueError(f"{service}: no API action {action!r} (it is written in lower camel case)")
-    return model.operation_model(names[action])
+    operation: OperationModel = model.operation_model(names[action])
+    return operation
 
 
 def _normalise_parameters(

@@ -5,7 +5,7 @@ What GetExecutionHistory, DescribeExecution and ListExecutions answer stays what
 Replaces: the interpreter of each execution, kept with it: the parsed machine, every value of every state, threads.
 Why: once an execution has ended nothing reads those but its history, and a cloud that lives through a year can not keep
     them.
-Superfluous: once moto lets go of an interpreter whose execution has ended.
+Obsolete: once moto lets go of an interpreter whose execution has ended.
 """
 
 from __future__ import annotations

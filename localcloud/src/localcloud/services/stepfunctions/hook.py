@@ -7,7 +7,7 @@ configurations are kept and shown, not acted upon.
 Replaces: machines that are recorded and not executed unless a setting says so, and executions without metrics, dates of
     the local clock or an end of their own when the interpreter fails.
 Why: a machine is there to run, and an execution that ended without saying so would be waited for for ever.
-Superfluous: once moto executes machines at a time that can be set, and every execution ends with a status.
+Obsolete: once moto executes machines at a time that can be set, and every execution ends with a status.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from moto.core.config import default_user_config
 from moto.stepfunctions.exceptions import InvalidExecutionInput
 from moto.stepfunctions.parser.api import ExecutionStatus, InvalidDefinition
 from moto.stepfunctions.parser.asl.component.common.path import result_path
+from moto.stepfunctions.parser.asl.parse import asl_parser
 from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
@@ -36,8 +37,10 @@ from localcloud.services.cloudwatch.seam import MetricName, metric_store
 from localcloud.services.stepfunctions import answers as stepfunctions_answers
 from localcloud.services.stepfunctions import branches as stepfunctions_branches
 from localcloud.services.stepfunctions import calls as stepfunctions_calls
+from localcloud.services.stepfunctions import deleting as stepfunctions_deleting
 from localcloud.services.stepfunctions import ended as stepfunctions_ended
 from localcloud.services.stepfunctions import sagemaker as stepfunctions_sagemaker
+from localcloud.services.stepfunctions import trees as stepfunctions_trees
 from localcloud.services.stepfunctions import waits as stepfunctions_waits
 from localcloud.services.stepfunctions.support import unsupported_features
 from localcloud.services.stepfunctions.tokens import Baton, carrying
@@ -57,24 +60,29 @@ def install(context: CloudContext) -> None:
     """Execute state machines."""
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     ended = stepfunctions_ended.EndedExecutions(context)
-    _install_backend(context, ended)
-    _install_execution(context, ended)
+    deletions = stepfunctions_deleting.Deletions()
+    _install_backend(context, ended, deletions)
+    _install_execution(context, ended, deletions)
     _install_parsers()
     stepfunctions_answers.attach(context)
     stepfunctions_calls.attach(context)
+    stepfunctions_deleting.attach(deletions)
     stepfunctions_ended.attach()
     stepfunctions_waits.attach(context)
     stepfunctions_branches.attach(context)
     stepfunctions_sagemaker.attach(context)
 
 
-def _install_backend(context: CloudContext, ended: stepfunctions_ended.EndedExecutions) -> None:
-    """One backend for machines of every origin, and StartExecution as the service has it."""
+def _install_backend(
+    context: CloudContext, ended: stepfunctions_ended.EndedExecutions, deletions: stepfunctions_deleting.Deletions
+) -> None:
+    """One backend for machines of every origin; StartExecution and DeleteStateMachine as the service has them."""
     starting = threading.RLock()
 
     class Backend(parser_models.StepFunctionsParserBackend):
         def create_state_machine(self, name: str, definition: str, *rest: Any, **more: Any) -> Any:
             _refuse_unsupported(definition, more.get("sm_type"))
+            deletions.refuse(f"arn:aws:states:{self.region_name}:{self.account_id}:stateMachine:{name}")
             machine = super().create_state_machine(name, definition, *rest, **more)
             machine.creation_date = machine.update_date = context.clock.now()
             return machine
@@ -82,6 +90,7 @@ def _install_backend(context: CloudContext, ended: stepfunctions_ended.EndedExec
         def update_state_machine(self, arn: str, definition: str | None = None, *rest: Any, **more: Any) -> Any:
             if definition is not None:
                 _refuse_unsupported(definition, None)
+            deletions.refuse(arn)
             machine = super().update_state_machine(
                 arn,
                 definition,  # type: ignore[arg-type]  # None is moto's own default
@@ -90,6 +99,10 @@ def _install_backend(context: CloudContext, ended: stepfunctions_ended.EndedExec
             )
             machine.update_date = context.clock.now()
             return machine
+
+        def delete_state_machine(self, arn: str) -> None:
+            with starting:
+                deletions.begin(self, arn)
 
         def start_execution(
             self,
@@ -106,6 +119,7 @@ def _install_backend(context: CloudContext, ended: stepfunctions_ended.EndedExec
             if name:
                 self._validate_name(name)
             with starting:
+                deletions.refuse(state_machine_arn)
                 # moto's types have the executions of machines that are not executed.
                 ended.expire(cast(list[Execution], self.describe_state_machine(state_machine_arn).executions))
                 return super().start_execution(
@@ -131,7 +145,9 @@ def _refuse_unsupported(definition: str, machine_type: str | None) -> None:
         )
 
 
-def _install_execution(context: CloudContext, ended: stepfunctions_ended.EndedExecutions) -> None:
+def _install_execution(
+    context: CloudContext, ended: stepfunctions_ended.EndedExecutions, deletions: stepfunctions_deleting.Deletions
+) -> None:
     """Tokens, dates and metrics around an execution."""
     metrics = Metrics(context)
 
@@ -166,6 +182,7 @@ def _install_execution(context: CloudContext, ended: stepfunctions_ended.EndedEx
                 try:
                     metrics.put_end(execution)
                     ended.end(execution)
+                    deletions.end_where_nothing_runs(execution.state_machine_arn)
                 finally:
                     baton.give_back()
 
@@ -202,10 +219,15 @@ def _install_execution(context: CloudContext, ended: stepfunctions_ended.EndedEx
 
 
 def _install_parsers() -> None:
-    """Parse each JSONPath once: building jsonpath_ng's parser costs more than everything else a state does."""
+    """Parse each JSONPath once, and the machines that run the most not for every execution.
+
+    Building jsonpath_ng's parser costs more than everything else a state does, and parsing a machine five times what
+    the interpreter makes of it then.
+    """
     for module in (result_path, json_path):
         if hasattr(module, "parse"):
             wrap(module, "parse", lambda original: lru_cache(maxsize=1024)(original))
+    wrap(asl_parser, "ASLParser", stepfunctions_trees.keeping_trees)
 
 
 class Metrics:

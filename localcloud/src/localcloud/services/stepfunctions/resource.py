@@ -7,9 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from localcloud.cloudformation.exceptions import ResourceError
 from localcloud.cloudformation.intrinsics import Made
 from localcloud.cloudformation.properties import TAGS, Problem, table_of
-from localcloud.cloudformation.resource import Handler, Place, Properties, changed, ignoring, known, names, tag_map
+from localcloud.cloudformation.resource import Handler, Place, Properties, changed, known, names, tag_map
 from localcloud.cloudformation.shapes import member_arguments
 from localcloud.services.stepfunctions.support import unsupported_features
 
@@ -26,8 +29,8 @@ class StateMachine(Handler):
         DefinitionS3Location(Bucket Key Version)
         """,
         kept={
-            "LoggingConfiguration": "GetExecutionHistory tells all of it",
-            "TracingConfiguration": "no traces are written",
+            "LoggingConfiguration": "GetExecutionHistory has the whole history",
+            "TracingConfiguration": "traces are not written here",
             "Tags": TAGS,
         },
         refused={"EncryptionConfiguration": "nothing is encrypted here: leave it out"},
@@ -48,7 +51,7 @@ class StateMachine(Handler):
         text = definition if isinstance(definition, str) else json.dumps(definition)
         text = _filled(text, properties.get("DefinitionSubstitutions") or {})
         for problem in unsupported_features(text, properties.get("StateMachineType")):
-            yield Problem(given, f"can not be had: {problem}")
+            yield Problem(given, f"is not supported: {problem}")
 
     def create(self, place: Place, properties: Properties) -> Made:
         """Make the state machine."""
@@ -81,9 +84,15 @@ class StateMachine(Handler):
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
-        """Delete the state machine."""
-        client = place.client("stepfunctions")
-        ignoring(lambda: client.delete_state_machine(stateMachineArn=made.physical_id), "StateMachineDoesNotExist")
+        """Delete the state machine, and wait until it is gone: while an execution runs, it is not."""
+        client, arn = place.client("stepfunctions"), made.physical_id
+        client.delete_state_machine(stateMachineArn=arn)
+        if not place.wait(lambda: not _exists(client, arn)):
+            raise ResourceError(
+                f"{place.where}: {arn} stays DELETING while executions run; stop them (`aws stepfunctions "
+                f"list-executions --status-filter RUNNING --state-machine-arn {arn}`, `aws stepfunctions stop-execution"
+                " --execution-arn ARN`), then delete the stack again"
+            )
 
     def _arguments(self, place: Place, properties: Properties) -> dict[str, Any]:
         client = place.client("stepfunctions")
@@ -95,6 +104,16 @@ class StateMachine(Handler):
                     client, "CreateStateMachine", member, properties[name], f"{place.where}: {name}"
                 )
         return arguments
+
+
+def _exists(client: Any, arn: str) -> bool:
+    try:
+        client.describe_state_machine(stateMachineArn=arn)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "StateMachineDoesNotExist":
+            raise
+        return False
+    return True
 
 
 def _definition(place: Place, properties: Properties) -> str:

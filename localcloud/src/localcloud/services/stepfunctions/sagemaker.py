@@ -5,7 +5,7 @@ the job's description as cause, and stops the job when the execution is stopped.
 
 Replaces: the refusal of the integration.
 Why: machines that train are what SageMaker jobs are mostly started by.
-Superfluous: once moto's interpreter has the integration, with ``.sync``.
+Obsolete: once moto's interpreter has the integration, with ``.sync``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.services.service import Service, metrics_of
+from localcloud.services.service import Service, metrics_of, refusals
 
 SERVICE = Service(
     package="localcloud.services.stepfunctions",
@@ -13,4 +13,5 @@ SERVICE = Service(
         "AWS/States",
         "ExecutionsStarted ExecutionsSucceeded ExecutionsFailed ExecutionsTimedOut ExecutionsAborted ExecutionTime",
     ),
+    refused=refusals({"CreateActivity": "let the state send its task token to a queue or a function"}),
 )

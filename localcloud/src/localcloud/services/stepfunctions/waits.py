@@ -4,7 +4,7 @@ Also the times it is told: ``$$.State.EnteredTime``, ``$$.Execution.StartTime`` 
 
 Replaces: sleeps on the computer's clock.
 Why: a clock that is moved would wait for them in real time.
-Superfluous: once moto's waits take a clock that can be set.
+Obsolete: once moto's waits take a clock that can be set.
 """
 
 from __future__ import annotations

@@ -46,11 +46,12 @@ def test_an_event_holds_an_activity_token_from_when_it_is_accepted(lambda_: Lamb
     assert [record.error for record in lambda_.sink.records] == [False]
 
 
-def test_destinations_get_a_record_of_the_end(lambda_: Lambda) -> None:
+@pytest.mark.parametrize(("configured", "invoked"), [(None, None), ("$LATEST", None), (None, "$LATEST")])
+def test_destinations_get_a_record_of_the_end(lambda_: Lambda, configured: str | None, invoked: str | None) -> None:
     lambda_.create(FAILING)
     lambda_.service.policies.put_event_config(
         "f",
-        None,
+        configured,
         {
             "MaximumRetryAttempts": 0,
             "DestinationConfig": {"OnFailure": {"Destination": QUEUE}, "OnSuccess": {"Destination": "arn:x"}},
@@ -58,7 +59,7 @@ def test_destinations_get_a_record_of_the_end(lambda_: Lambda) -> None:
         merge=False,
     )
 
-    lambda_.service.asynchronous.accept("f", None, b'{"n": 1}')
+    lambda_.service.asynchronous.accept("f", invoked, b'{"n": 1}')
     lambda_.activity.wait_until_quiet(30)
 
     (target, body), *rest = lambda_.delivered

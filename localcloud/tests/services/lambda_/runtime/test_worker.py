@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from support.lambdas import Lambda
+import pytest
+
+from localcloud.core.processes import HAS_PROC
+from localcloud.services.lambda_.runtime.pool import PoolLimits
+from support.lambdas import NEEDS_PRELOADING, START, Lambda
 
 
 def error_of(result: Any) -> dict[str, Any]:
@@ -215,6 +223,41 @@ def test_output_becomes_the_log_between_start_and_report(aws: Lambda) -> None:
     assert result.log_tail.decode().splitlines() == lines
 
 
+def test_initialisation_is_told_apart_from_the_duration_and_billed_with_it(aws: Lambda) -> None:
+    aws.create("import time\ntime.sleep(0.2)\ndef handle(event, context):\n    return 1\n")
+    aws.invoke()
+    aws.invoke()
+
+    first, second = (_report(line) for line in aws.sink.lines if line.startswith("REPORT"))
+    assert first["Init Duration"] >= 200
+    assert first["Billed Duration"] == pytest.approx(first["Duration"] + first["Init Duration"], abs=1.01)
+    assert first["Billed Duration"] >= first["Duration"] + first["Init Duration"] - 0.01
+    assert "Init Duration" not in second
+    assert second["Billed Duration"] == pytest.approx(second["Duration"], abs=1.01)
+    counted = [record.duration_ms for record in aws.sink.records]
+    assert counted == pytest.approx([first["Duration"], second["Duration"]], abs=0.01)
+
+
+def _report(line: str) -> dict[str, float]:
+    parts = (part.partition(": ") for part in line.split("\t")[1:])
+    return {name: float(value.split()[0]) for name, _, value in parts}
+
+
+def test_a_worker_that_was_unused_for_long_on_the_clock_is_not_used_again(make_lambda: Any) -> None:
+    aws = make_lambda(limits=PoolLimits(idle_on_clock=timedelta(minutes=10)))
+    aws.create("import os\ndef handle(event, context):\n    return os.getpid()\n")
+    first = aws.invoke().payload
+    aws.clock.advance(START + timedelta(minutes=10))
+    assert aws.invoke().payload == first
+    aws.clock.advance(START + timedelta(minutes=19))
+    assert aws.invoke().payload == first
+    aws.clock.advance(START + timedelta(minutes=29, seconds=1))
+    assert aws.invoke().payload != first
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(first), 0)
+    assert sum("Init Duration" in line for line in aws.sink.lines) == 2
+
+
 def test_more_output_than_a_pipe_holds_does_not_block(aws: Lambda) -> None:
     aws.create("def handle(event, context):\n    for _ in range(3000):\n        print('y' * 100)\n    return 1\n")
 
@@ -285,3 +328,102 @@ def test_temporary_files_of_a_worker_are_its_own_and_end_with_it(aws: Lambda) ->
 
     assert path.startswith(str(aws.service.invoker._temporary))
     assert not Path(path).exists()
+
+
+def test_a_version_has_four_workers_at_most(aws: Lambda) -> None:
+    # GIVEN a function that answers who it was, and is busy for a while
+    aws.create("import os, time\ndef handle(event, context):\n    time.sleep(0.5)\n    return os.getpid()\n")
+    pids: list[bytes] = []
+
+    # WHEN six events come at once, for which AWS would start six environments
+    threads = [threading.Thread(target=lambda: pids.append(aws.invoke(b"{}").payload)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    # THEN all are answered, two of them by a worker that had answered before
+    assert len(pids) == 6
+    assert len(set(pids)) <= 4
+
+
+COUNTS = (
+    "import os, threading, time\n"
+    "counted = [0]\n"
+    "def count():\n"
+    "    while True:\n"
+    "        counted[0] += 1\n"
+    "        time.sleep(0.01)\n"
+    "threading.Thread(target=count, daemon=True).start()\n"
+    "def handle(event, context):\n"
+    "    return [os.getpid(), counted[0]] if event.get('pid') else counted[0]\n"
+)
+"""A function with a thread that counts, which AWS freezes with it."""
+
+
+def test_a_worker_goes_on_between_events(aws: Lambda) -> None:
+    aws.create(COUNTS)
+    before = int(aws.invoke(b"{}").payload)
+    time.sleep(0.5)
+    # THEN it has counted on while nothing was asked
+    assert int(aws.invoke(b"{}").payload) > before + 5
+
+
+FREEZING = [{"client": "python"}, {}, pytest.param({"preload": ("colorsys",)}, marks=NEEDS_PRELOADING)]
+LINUX = pytest.mark.skipif(not HAS_PROC, reason="the state of a process is read from /proc")
+
+
+def wait_until(pid: int, wanted: str) -> None:
+    """Until it is stopped (T) or a zombie (Z): a signal takes effect when the process has its turn."""
+    deadline = time.monotonic() + 30
+    while (state := Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]) != wanted:
+        assert time.monotonic() < deadline, f"the process is in state {state}"
+        time.sleep(0.01)
+
+
+def time_used(pid: int) -> tuple[str, ...]:
+    """Ticks of the processor, of the program and of the system for it."""
+    return tuple(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11:13])
+
+
+@LINUX
+@pytest.mark.parametrize("more", FREEZING)
+def test_a_worker_is_frozen_between_events(make_lambda: Any, more: dict[str, Any]) -> None:
+    # GIVEN a function that was asked once
+    aws = make_lambda(limits=PoolLimits(freezes=True), **more)
+    aws.create(COUNTS)
+    pid, _ = json.loads(aws.invoke(b'{"pid": 1}').payload)
+    # THEN nothing of it runs until it is asked again, however long that takes
+    wait_until(pid, "T")
+    used = time_used(pid)
+    time.sleep(0.3)
+    assert time_used(pid) == used
+    # AND then it goes on where it was, in the same process, as often as it is asked
+    for _ in range(3):
+        again, _ = json.loads(aws.invoke(b'{"pid": 1}').payload)
+        assert again == pid
+    wait_until(pid, "T")
+    assert sum("Init Duration" in line for line in aws.sink.lines) == 1
+
+
+@LINUX
+def test_a_frozen_worker_is_ended_like_another(make_lambda: Any) -> None:
+    aws = make_lambda(limits=PoolLimits(freezes=True, idle_on_clock=timedelta(minutes=10)))
+    aws.create(COUNTS)
+    first, _ = json.loads(aws.invoke(b'{"pid": 1}').payload)
+    aws.clock.advance(START + timedelta(minutes=11))
+    second, _ = json.loads(aws.invoke(b'{"pid": 1}').payload)
+    os.kill(second, signal.SIGKILL)
+    wait_until(second, "Z")
+    third, _ = json.loads(aws.invoke(b'{"pid": 1}').payload)
+    aws.service.close()
+    for pid in (first, second, third):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_small_function_has_all_processors(aws: Lambda) -> None:
+    source = "import os\ndef handle(event, context):\n    return [os.cpu_count(), os.nice(0)]\n"
+    aws.create(source, MemorySize=128)
+    # AWS would give it a fourteenth of one.
+    assert json.loads(aws.invoke(b"{}").payload) == [os.cpu_count(), os.nice(0)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from localcloud.services.sagemaker.jobs.exceptions import ClientFailureError
-from localcloud.services.sagemaker.jobs.training import Script, unmet_requirements
+from localcloud.services.sagemaker.jobs.script_mode import Script
+from localcloud.services.sagemaker.jobs.training import unmet_requirements
 
 NAMES = {"sagemaker_program": "train.py", "sagemaker_submit_directory": "s3://b/c.tar.gz"}
 

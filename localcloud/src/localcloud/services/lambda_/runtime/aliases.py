@@ -29,7 +29,9 @@ class AliasStore:
             function = self._functions.function(function_name)
             name = parameters["Name"]
             if not _ALIAS.match(name):
-                raise InvalidParameterValueError(f"{name!r} is no alias name: letters, digits, - and _, no number")
+                raise InvalidParameterValueError(
+                    f"{name!r} is not an alias name: use letters, digits, - and _, and not only digits"
+                )
             if name in function.aliases:
                 raise ResourceConflictError(f"Alias already exists: {function.arn}:{name}")
             weights = self._weights(function, parameters["FunctionVersion"], parameters.get("RoutingConfig"))

@@ -6,7 +6,7 @@ result, all on the worker's connection. A round trip is two writes and two reads
 
 Nobody but the worker is answered. Where the system tells whose a connection is, those of other users are closed;
 a worker that can send a token has to; and what a web page caused is refused, as on every port. The runtime
-client of AWS takes an address and nothing else, so that there the system's word has to do.
+client of AWS takes an address and nothing else, so that there the system's word must do.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class RuntimeApi:
     Parameters
     ----------
     token : str, optional
-        What every call has to carry as ``Authorization: Bearer``; none is asked for without.
+        What every call must carry as ``Authorization: Bearer``; none is asked for without.
     """
 
     def __init__(self, token: str | None = None) -> None:

@@ -35,12 +35,19 @@ class Code:
 
 @dataclass(frozen=True)
 class LayerVersion:
-    """A published layer version, or a managed one of AWS that stands for a pin list."""
+    """A published layer version, or a managed one of AWS that stands for a pin list.
+
+    Attributes
+    ----------
+    size, unzipped_bytes : int
+        Of its zip file, and of what is in it; both 0 for a managed one.
+    """
 
     arn: str
     size: int
     sha256: str
     directory: str
+    unzipped_bytes: int = 0
     description: str = ""
     created: str = ""
     compatible_runtimes: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import logging
+import math
 import threading
 import uuid
 from collections import Counter
@@ -19,6 +20,7 @@ from localcloud.services.lambda_.runtime.exceptions import RequestTooLargeError,
 from localcloud.services.lambda_.runtime.functions import FunctionVersion, Resolved
 from localcloud.services.lambda_.runtime.layers import LayerInstaller
 from localcloud.services.lambda_.runtime.pool import WorkerPools
+from localcloud.services.lambda_.runtime.prepared import PreparedWorkers
 from localcloud.services.lambda_.runtime.store import FunctionStore
 from localcloud.services.lambda_.runtime.worker import Outcome, Worker, WorkerSpec
 
@@ -82,6 +84,8 @@ class Invoker:
         Role ARN and session name → ``aws_access_key_id``, ``aws_secret_access_key``, ``aws_session_token``.
     client : str
         Which runtime client the workers use: ``awslambdaric`` or ``python``.
+    prepared : PreparedWorkers, optional
+        What workers start from; they start plainly without.
     concurrency : int
         Invocations of all functions that run at once.
     """
@@ -100,6 +104,7 @@ class Invoker:
         region: str,
         temporary_directory: Path,
         client: str,
+        prepared: PreparedWorkers | None = None,
         concurrency: int = 1_000,
     ) -> None:
         self._concurrency = concurrency
@@ -114,6 +119,7 @@ class Invoker:
         self._region = region
         self._temporary = temporary_directory
         self._client = client
+        self._prepared = prepared or PreparedWorkers()
         self._serial = itertools.count(1)
         self._running: Counter[str] = Counter()
         self._running_lock = threading.Lock()
@@ -199,25 +205,32 @@ class Invoker:
 
     def _start(self, version: FunctionVersion) -> Worker:
         stream = f"{self._now():%Y/%m/%d}/[{version.version}]{uuid.uuid4().hex}"
+        path, libraries = self._import_path(version), [Path(layer.directory) / "lib" for layer in version.layers]
+        environment = self._environment(version, stream, path, libraries)
         spec = WorkerSpec(
-            environment=self._environment(version, stream),
+            environment=environment,
             task_directory=Path(version.code.directory),
             temporary_directory=self._temporary / f"{version.name}-{next(self._serial)}",
             memory_mb=version.memory_size,
             client=self._client,
+            preloading=self._prepared.of(path, libraries, environment),
         )
         return Worker(spec)
 
-    def _environment(self, version: FunctionVersion, stream: str) -> dict[str, str]:
-        task = Path(version.code.directory)
+    def _import_path(self, version: FunctionVersion) -> list[Path]:
+        """Where a function's packages are, after its own code: its layers, and at the end the runtime's."""
         layers = [
             path
             for layer in reversed(version.layers)
             for path in self._installer.python_paths(Path(layer.directory), version.runtime)
         ]
-        runtime = self._installer.install_runtime(with_client=self._client == "awslambdaric")
+        return [*layers, self._installer.install_runtime(with_client=self._client == "awslambdaric")]
+
+    def _environment(
+        self, version: FunctionVersion, stream: str, path: list[Path], libraries: list[Path]
+    ) -> dict[str, str]:
+        task = Path(version.code.directory)
         credentials = self._credentials(version.role, version.name)
-        libraries = [str(Path(layer.directory) / "lib") for layer in version.layers]
         return {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "en_US.UTF-8",
@@ -225,10 +238,10 @@ class Invoker:
             "PYTHONUTF8": "1",
             "TZ": ":UTC",
             **version.environment,
-            "PYTHONPATH": ":".join(str(path) for path in (task, *layers, runtime)),
-            "LD_LIBRARY_PATH": ":".join([str(task), str(task / "lib"), *libraries]),
+            "PYTHONPATH": ":".join(str(folder) for folder in (task, *path)),
+            "LD_LIBRARY_PATH": ":".join(str(folder) for folder in (task, task / "lib", *libraries)),
             "LAMBDA_TASK_ROOT": str(task),
-            "LAMBDA_RUNTIME_DIR": str(runtime),
+            "LAMBDA_RUNTIME_DIR": str(path[-1]),
             "_HANDLER": version.handler,
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{version.runtime}",
             "AWS_LAMBDA_FUNCTION_NAME": version.name,
@@ -256,8 +269,9 @@ def available_client() -> str:
 
 def _log_lines(version: FunctionVersion, request_id: str, outcome: Outcome, init_ms: float | None) -> list[str]:
     duration = outcome.duration_ms
+    billed = math.ceil(duration + (init_ms or 0.0))  # both are billed
     report = (
-        f"REPORT RequestId: {request_id}\tDuration: {duration:.2f} ms\tBilled Duration: {int(duration) + 1} ms\t"
+        f"REPORT RequestId: {request_id}\tDuration: {duration:.2f} ms\tBilled Duration: {billed} ms\t"
         f"Memory Size: {version.memory_size} MB\tMax Memory Used: {outcome.max_memory_mb} MB"
     )
     if init_ms is not None:

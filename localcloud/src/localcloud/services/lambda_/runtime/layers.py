@@ -184,7 +184,7 @@ def _install(lines: list[str], target: Path) -> None:
             failures.append(f"{' '.join(command[:4])} …: {finished.stderr.strip()[-1500:]}")
     raise LayerNotMaterialisedError(
         f"the layer's packages ({', '.join(lines)}) are neither in this environment nor installable:\n"
-        + ("\n".join(failures) or "neither uv nor pip is here; install one of them")
+        + ("\n".join(failures) or "neither uv nor pip is installed; install one of them")
     )
 
 

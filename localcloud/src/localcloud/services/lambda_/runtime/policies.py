@@ -72,12 +72,17 @@ class PolicyStore:
             self._functions.version_of(function, qualifier)
         return function, qualifier, f"{function.arn}:{qualifier}"
 
+    def _config_place(self, name: str, qualifier: str | None) -> tuple[Function, str, str]:
+        """``$LATEST`` is what is meant without a qualifier: the CDK writes it, callers leave it out."""
+        base, qualifier = split_name(name, qualifier)
+        return self._policy_place(base, None if qualifier == LATEST else qualifier)
+
     def put_event_config(
         self, name: str, qualifier: str | None, parameters: Mapping[str, Any], *, merge: bool
     ) -> dict[str, Any]:
         """Set how asynchronous invocations go on; with ``merge``, what is not given stays."""
         with self._functions.lock:
-            function, key, resource = self._policy_place(name, qualifier)
+            function, key, resource = self._config_place(name, qualifier)
             document = dict(function.event_configs.get(key, {})) if merge else {}
             for field_name in ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig"):
                 if parameters.get(field_name) is not None:
@@ -93,13 +98,13 @@ class PolicyStore:
     def event_config(self, name: str, qualifier: str | None) -> dict[str, Any] | None:
         """How asynchronous invocations go on, or None where nothing is set."""
         with self._functions.lock:
-            function, key, _ = self._policy_place(name, qualifier)
+            function, key, _ = self._config_place(name, qualifier)
             return function.event_configs.get(key)
 
     def delete_event_config(self, name: str, qualifier: str | None) -> None:
         """Go back to the service's defaults."""
         with self._functions.lock:
-            function, key, resource = self._policy_place(name, qualifier)
+            function, key, resource = self._config_place(name, qualifier)
             if function.event_configs.pop(key, None) is None:
                 raise ResourceNotFoundError(f"The function {resource} doesn't have an EventInvokeConfig")
 

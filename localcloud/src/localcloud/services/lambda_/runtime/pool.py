@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from localcloud.services.lambda_.runtime.exceptions import TooManyRequestsError
 from localcloud.services.lambda_.runtime.worker import Worker
@@ -24,6 +25,10 @@ class PoolLimits:
         More concurrent events than this wait for a worker, where AWS would start another environment.
     idle_seconds : float
         Real time after which an unused worker is ended.
+    idle_on_clock : timedelta, optional
+        Time of the local clock after which an unused worker is not used again.
+    freezes : bool
+        Whether an idle worker is stopped until its next event.
     memory_mb : int
         Idle workers are ended, the longest unused first, while all workers together hold more than this.
     wait_seconds : float
@@ -34,6 +39,8 @@ class PoolLimits:
     idle_seconds: float = 300.0
     memory_mb: int = 2048
     wait_seconds: float = 900.0
+    idle_on_clock: timedelta | None = None
+    freezes: bool = False
 
 
 @dataclass
@@ -49,10 +56,19 @@ class _Pool:
 
 
 class WorkerPools:
-    """Lends workers. Keys are revisions of function versions."""
+    """Lends workers. Keys are revisions of function versions.
 
-    def __init__(self, limits: PoolLimits | None = None) -> None:
+    Parameters
+    ----------
+    now : callable
+        The local clock's time.
+    """
+
+    def __init__(
+        self, limits: PoolLimits | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._limits = limits or PoolLimits()
+        self._now = now
         self._pools: dict[str, _Pool] = {}
         self._changed = threading.Condition()
         self._closed = False
@@ -93,12 +109,15 @@ class WorkerPools:
 
     def give_back(self, key: str, worker: Worker, *, usable: bool) -> None:
         """Return a worker; one that is not usable, or whose version is gone, is ended."""
+        if usable and self._limits.freezes:
+            usable = worker.freeze()
         with self._changed:
             pool = self._pools[key]
             pool.busy.discard(worker)
             keep = usable and not pool.retired and not self._closed
             if keep:
                 pool.idle.append(worker)
+                worker.unused_since = self._now()
             elif pool.retired and not pool.size:
                 self._pools.pop(key, None)
             self._changed.notify_all()
@@ -142,11 +161,16 @@ class WorkerPools:
     def _take_idle(self, pool: _Pool) -> Worker | None:
         while pool.idle:
             worker = pool.idle.pop()
-            if worker.is_alive:
+            if worker.is_alive and not self._is_stale(worker):
                 pool.busy.add(worker)
                 return worker
             worker.kill()
         return None
+
+    def _is_stale(self, worker: Worker) -> bool:
+        """Whether an idle worker was unused for so long that AWS would have ended it."""
+        limit = self._limits.idle_on_clock
+        return limit is not None and worker.unused_since is not None and self._now() - worker.unused_since > limit
 
     def _tidy(self) -> None:
         while not self._closed:

@@ -18,9 +18,10 @@ from localcloud.services.lambda_.runtime.exceptions import InvalidParameterValue
 from localcloud.services.lambda_.runtime.functions import Code, LayerVersion, lambda_time
 from localcloud.services.lambda_.runtime.invoker import InvocationSink, Invoker, available_client
 from localcloud.services.lambda_.runtime.layers import LayerInstaller
-from localcloud.services.lambda_.runtime.packages import PackageStore, unzipped_bytes
+from localcloud.services.lambda_.runtime.packages import PackageStore
 from localcloud.services.lambda_.runtime.policies import PolicyStore
 from localcloud.services.lambda_.runtime.pool import PoolLimits, WorkerPools
+from localcloud.services.lambda_.runtime.prepared import PreparedWorkers
 from localcloud.services.lambda_.runtime.store import FunctionStore
 
 MAX_FUNCTION_BYTES = 262_144_000
@@ -56,6 +57,7 @@ class LambdaService:
         client: str | None = None,
         limits: PoolLimits | None = None,
         managed_layers: tuple[ManagedLayer, ...] = (),
+        preload: tuple[str, ...] = (),
         account: Account | None = None,
     ) -> None:
         self.account = account or Account()
@@ -64,7 +66,7 @@ class LambdaService:
         self._region = region
         self._now: Callable[[], datetime] = clock.now
         self._read_object = read_object
-        self._packages = PackageStore(state_directory / "packages")
+        self._packages = PackageStore(cache_directory / "packages")
         self._managed_directory = state_directory / "managed-layers"
         self._layers: dict[str, list[LayerVersion]] = {}
         self._managed: dict[str, LayerVersion] = {}
@@ -72,7 +74,8 @@ class LambdaService:
         self.store = FunctionStore(account_id=account_id, region=region, now=clock.now, layer=self.layer_version)
         self.aliases = AliasStore(self.store)
         self.policies = PolicyStore(self.store)
-        self.pools = WorkerPools(limits)
+        self.pools = WorkerPools(limits, clock.now)
+        self._prepared = PreparedWorkers(preload)
         self.invoker = Invoker(
             store=self.store,
             pools=self.pools,
@@ -85,6 +88,7 @@ class LambdaService:
             region=region,
             temporary_directory=state_directory / "tmp",
             client=client or available_client(),
+            prepared=self._prepared,
             concurrency=self.account.lambda_concurrency,
         )
         self.asynchronous = AsynchronousInvoker(
@@ -97,20 +101,26 @@ class LambdaService:
         )
 
     def close(self) -> None:
-        """End every worker."""
+        """End every worker, and let go of what they ran from."""
         self.pools.close()
+        self._prepared.close()
+        self._packages.close()
+
+    def memory_mb(self) -> int:
+        """Resident memory of all workers, and of what they start from."""
+        return self.pools.memory_mb() + self._prepared.memory_mb()
 
     def code(self, parameters: dict[str, Any], layers_of: tuple[LayerVersion, ...] = ()) -> Code:
         """Unpack a deployment package given as ZipFile, or as S3Bucket and S3Key."""
         content = self._content(parameters)
-        sha256, directory = self._packages.put(content)
-        size = unzipped_bytes(directory) + sum(unzipped_bytes(Path(layer.directory)) for layer in layers_of)
+        package = self._packages.put(content)
+        size = package.unzipped_bytes + sum(layer.unzipped_bytes for layer in layers_of)
         if size > MAX_FUNCTION_BYTES:
             raise InvalidParameterValueError(
                 f"Function code combined with layers exceeds the maximum allowed size of {MAX_FUNCTION_BYTES} "
                 f"bytes. The actual size is {size} bytes."
             )
-        return Code(sha256, len(content), str(directory))
+        return Code(package.sha256, len(content), str(package.directory))
 
     def _content(self, parameters: dict[str, Any]) -> bytes:
         if parameters.get("ZipFile") is not None:
@@ -124,7 +134,7 @@ class LambdaService:
     def publish_layer_version(self, name: str, parameters: dict[str, Any]) -> LayerVersion:
         """Publish the next version of a layer."""
         content = self._content(parameters["Content"])
-        sha256, directory = self._packages.put(content)
+        package = self._packages.put(content)
         bare = name.rsplit(":", 1)[-1]
         with self._lock:
             versions = self._layers.setdefault(bare, [])
@@ -132,8 +142,9 @@ class LambdaService:
             version = LayerVersion(
                 arn=f"arn:aws:lambda:{self._region}:{self._account_id}:layer:{bare}:{number}",
                 size=len(content),
-                sha256=sha256,
-                directory=str(directory),
+                unzipped_bytes=package.unzipped_bytes,
+                sha256=package.sha256,
+                directory=str(package.directory),
                 description=parameters.get("Description") or "",
                 created=lambda_time(self._now()),
                 compatible_runtimes=tuple(parameters.get("CompatibleRuntimes") or ()),
@@ -155,7 +166,7 @@ class LambdaService:
                 return self._managed_layer(arn, managed)
         parts = arn.split(":")
         if len(parts) != 8 or parts[5] != "layer":
-            raise InvalidParameterValueError(f"{arn!r} is no layer version ARN")
+            raise InvalidParameterValueError(f"{arn!r} is not a layer version ARN")
         if parts[4] != self._account_id:
             raise InvalidParameterValueError(
                 f"Layer {arn} belongs to another account, and the local cloud has no package list for it; list its "

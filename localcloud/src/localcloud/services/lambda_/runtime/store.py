@@ -64,7 +64,7 @@ class FunctionStore:
         """Make a function; its ``$LATEST``."""
         name, _ = split_name(parameters["FunctionName"], None)
         if not _NAME.match(name):
-            raise InvalidParameterValueError(f"{name!r} is no function name: 1 to 64 of letters, digits, - and _")
+            raise InvalidParameterValueError(f"{name!r} is not a function name: use 1 to 64 letters, digits, - and _")
         if parameters.get("PackageType", "Zip") != "Zip":
             raise NotExecutedLocallyError("PackageType Image is not executed by the local cloud: use a zip file")
         arn = f"arn:aws:lambda:{self._region}:{self._account_id}:function:{name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -13,20 +14,29 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from localcloud.core.preloaded.preloading import Preloading
+from localcloud.core.preloaded.started import NotStartedError, StartedProgram
 from localcloud.core.processes import HAS_PROC, resident_mb
 from localcloud.services.lambda_.runtime.api import RuntimeApi, RuntimeApiTimeoutError, RuntimeCall, WorkerGoneError
 from localcloud.services.lambda_.runtime.exceptions import WorkerStartError
+from localcloud.services.lambda_.runtime.prepared import FLAGS
+
+log = logging.getLogger(__name__)
 
 INIT_SECONDS = 10.0
 """How long AWS lets a function initialise before it starts again inside the invocation."""
 
 MAX_RESPONSE_BYTES = 6_291_556
+ASKS_WITHIN_SECONDS = 5.0
+"""How long a runtime may take to ask for its next event before it is frozen."""
+
 _SECONDS_BETWEEN_PS = 1.0
 TOKEN_VARIABLE = "_RUNTIME_API_TOKEN"
-"""Where our own runtime client finds what its calls have to carry."""
+"""Where our own runtime client finds what its calls must carry."""
 _CLIENT = Path(__file__).with_name("client.py")
 
 
@@ -43,6 +53,8 @@ class WorkerSpec:
         The limit on resident memory.
     client : str
         ``awslambdaric`` or ``python`` (our own client).
+    preloading : Preloading, optional
+        What the process starts from where it can.
     """
 
     environment: dict[str, str]
@@ -50,13 +62,14 @@ class WorkerSpec:
     temporary_directory: Path
     memory_mb: int
     client: str = "awslambdaric"
+    preloading: Preloading | None = None
 
     @property
-    def command(self) -> Sequence[str]:
-        """The command line. ``-S -P`` keep this environment's packages and directory off the import path."""
+    def program(self) -> Sequence[str]:
+        """What follows ``python`` and its options."""
         if self.client == "awslambdaric":
-            return [sys.executable, "-S", "-P", "-m", "awslambdaric", self.environment["_HANDLER"]]
-        return [sys.executable, "-S", "-P", str(_CLIENT)]
+            return ["-m", "awslambdaric", self.environment["_HANDLER"]]
+        return [str(_CLIENT)]
 
 
 @dataclass(frozen=True)
@@ -89,7 +102,13 @@ class _OutOfMemoryError(MemoryError):
 
 
 class Worker:
-    """A process that answers one event at a time."""
+    """A process that answers one event at a time.
+
+    Attributes
+    ----------
+    unused_since : datetime or None
+        The local clock's time when it was last given back; None before.
+    """
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._spec = spec
@@ -97,9 +116,11 @@ class Worker:
         self._waiting: RuntimeCall | None = None
         self.started = time.monotonic()
         self.last_used = self.started
+        self.unused_since: datetime | None = None
         self.init_ms: float | None = None
         self.max_memory_mb = 0
         self._killed = False
+        self._frozen = False
         self._memory = 0
         self._memory_due = 0.0
         token = secrets.token_urlsafe(24) if spec.client == "python" else None
@@ -110,21 +131,15 @@ class Worker:
         if token is not None:
             environment[TOKEN_VARIABLE] = token
         environment["TMPDIR"] = str(spec.temporary_directory)
+        self._output, written = os.pipe()
         try:
-            self._process = subprocess.Popen(
-                spec.command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd=spec.task_directory,
-                env=environment,
-                start_new_session=True,
-            )
+            self._process = _begin(spec, environment, written)
         except OSError as error:
             self._api.close()
-            raise WorkerStartError(f"{spec.command[0]} could not be started: {error}") from error
-        assert self._process.stdout is not None
-        self._output = self._process.stdout.fileno()
+            os.close(self._output)
+            raise WorkerStartError(f"{sys.executable} could not be started: {error}") from error
+        finally:
+            os.close(written)
         os.set_blocking(self._output, False)
         self._api.watch(self._output, self._read_output)
 
@@ -156,6 +171,7 @@ class Worker:
         timeout : float
             Seconds, real time, from when the function gets the event.
         """
+        self._thaw()
         began = time.monotonic()
         try:
             failed = self._initialise(timeout)
@@ -183,6 +199,30 @@ class Worker:
         except WorkerGoneError:
             return self._stop(request_id, began, "Runtime.ExitError", self._exit_reason())
 
+    def freeze(self) -> bool:
+        """Stop the process and all that it started until its next event, once its runtime has asked for that.
+
+        False where it can't be used again: it has ended, or does not ask.
+        """
+        try:
+            if self._waiting is None:
+                call = self._api.wait(time.monotonic() + ASKS_WITHIN_SECONDS, self._check)
+                if call.kind != "next":
+                    self._api.answer(call, 403)
+                    return False
+                self._waiting = call
+            os.killpg(self._process.pid, signal.SIGSTOP)
+        except (RuntimeApiTimeoutError, WorkerGoneError, _OutOfMemoryError, ProcessLookupError):
+            return False
+        self._frozen = True
+        return True
+
+    def _thaw(self) -> None:
+        if self._frozen:
+            self._frozen = False
+            with contextlib.suppress(ProcessLookupError):  # it has ended, which is found when it is asked
+                os.killpg(self._process.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """End the process and all that it started."""
         if self._killed:
@@ -192,8 +232,7 @@ class Worker:
         self._process.wait()
         self._read_output()
         self._api.close()
-        if self._process.stdout:
-            self._process.stdout.close()
+        os.close(self._output)
         shutil.rmtree(self._spec.temporary_directory, ignore_errors=True)
 
     def interrupt(self) -> None:
@@ -299,6 +338,24 @@ class Worker:
     def _lines(self) -> list[str]:
         text, self._pending = self._pending.decode("utf-8", "replace"), bytearray()
         return [line for line in text.split("\n") if line]
+
+
+def _begin(spec: WorkerSpec, environment: dict[str, str], output: int) -> StartedProgram | subprocess.Popen[bytes]:
+    """Start the process, as the leader of a group of its own."""
+    if spec.preloading is not None:
+        try:
+            return spec.preloading.start(spec.program, environment, spec.task_directory, output)
+        except NotStartedError as error:
+            log.info("a worker of %s starts plainly: %s", environment.get("AWS_LAMBDA_FUNCTION_NAME"), error)
+    return subprocess.Popen(
+        [sys.executable, *FLAGS, *spec.program],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        cwd=spec.task_directory,
+        env=environment,
+        start_new_session=True,
+    )
 
 
 def error_document(kind: str, message: str, **more: Any) -> bytes:

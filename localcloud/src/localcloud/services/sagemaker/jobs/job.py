@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.core.context import CloudContext
+from localcloud.core.preloaded.preloading import Preloading
 from localcloud.iam.roles import role_credentials
 from localcloud.services.sagemaker.jobs.exceptions import AlgorithmFailureError, JobFailedError, JobStoppedError
 from localcloud.services.sagemaker.jobs.logs import LogStream
@@ -63,8 +64,11 @@ class Job:
     kind: str
     log_group: str
 
-    def __init__(self, context: CloudContext, request: dict[str, Any], arn: str) -> None:
+    def __init__(
+        self, context: CloudContext, request: dict[str, Any], arn: str, preloading: Preloading | None = None
+    ) -> None:
         self._context = context
+        self._preloading = preloading or Preloading((), {})
         self._process: JobProcess | None = None
         self._stopping = threading.Event()
         self.request = request
@@ -167,8 +171,12 @@ class Job:
         log = LogStream(self._context, self.log_group, stream)
         self._process = JobProcess(log)
         directory = self._context.state_directory / "jobs" / f"{self.name}-{uuid.uuid4().hex[:8]}"
+        with self._preloading.interpreter() as interpreter:
+            self._work_with(JobRoot.create(directory, interpreter), credentials, log, self._process)
+
+    def _work_with(self, root: JobRoot, credentials: Mapping[str, str], log: LogStream, process: JobProcess) -> None:
         context = JobContext(
-            root=JobRoot.create(directory),
+            root=root,
             s3=S3Transfer(self._context.client("s3", **credentials), self.volume_gb),
             log=log,
             environment={
@@ -180,7 +188,7 @@ class Job:
                 "AWS_REGION": self._context.region,
                 "AWS_EC2_METADATA_DISABLED": "true",
             },
-            process=self._process,
+            process=process,
             limit_seconds=self.limit_seconds,
             user_environment=self.request.get("Environment") or {},
         )
@@ -191,4 +199,4 @@ class Job:
             raise
         finally:
             log.flush()
-            shutil.rmtree(directory, ignore_errors=True)
+            shutil.rmtree(root.path, ignore_errors=True)

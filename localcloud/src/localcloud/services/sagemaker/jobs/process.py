@@ -114,9 +114,16 @@ def _signal(process: subprocess.Popen[str], number: int) -> None:
         return
 
 
-def resident_megabytes() -> int:
-    """The resident memory of all that running jobs started, in MB, rounded up."""
-    return -(-sum(_resident_kilobytes(pid) for pid in running_pids()) // 1024)
+def resident_megabytes(session: int | None = None) -> int:
+    """The resident memory of all that running jobs started, in MB, rounded up.
+
+    Parameters
+    ----------
+    session : int or None
+        One that counts besides: the process that programs of jobs start from, and those programs.
+    """
+    leaders = running_pids() | ({session} if session is not None else set())
+    return -(-sum(_resident_kilobytes(pid) for pid in leaders) // 1024)
 
 
 def _resident_kilobytes(leader: int) -> int:

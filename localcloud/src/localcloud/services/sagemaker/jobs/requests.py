@@ -57,11 +57,11 @@ def _image(place: str, image: str | None) -> Iterator[str]:
 def _training_problems(request: dict[str, Any]) -> Iterator[str]:
     algorithm = request.get("AlgorithmSpecification") or {}
     if algorithm.get("AlgorithmName"):
-        yield "AlgorithmSpecification.AlgorithmName: algorithms of a marketplace are not run; name a TrainingImage"
+        yield "AlgorithmSpecification.AlgorithmName: marketplace algorithms are not supported; use a TrainingImage"
     else:
         yield from _image("AlgorithmSpecification.TrainingImage", algorithm.get("TrainingImage"))
     if algorithm.get("ContainerEntrypoint") or algorithm.get("ContainerArguments"):
-        yield "AlgorithmSpecification: entrypoints of one's own are not run; use script mode"
+        yield "AlgorithmSpecification: custom entrypoints are not supported; use script mode"
     if algorithm.get("TrainingInputMode", "File") == "Pipe":
         yield "AlgorithmSpecification.TrainingInputMode: Pipe is not provided; use File or FastFile"
     resources = request.get("ResourceConfig") or {}
@@ -96,7 +96,7 @@ def _processing_problems(request: dict[str, Any]) -> Iterator[str]:
     application = request.get("AppSpecification") or {}
     yield from _image("AppSpecification.ImageUri", application.get("ImageUri"))
     if not application.get("ContainerEntrypoint"):
-        yield "AppSpecification.ContainerEntrypoint: the image's own is not known here; name the command to run"
+        yield "AppSpecification.ContainerEntrypoint: the image's entrypoint is not known here; give the command to run"
     cluster = (request.get("ProcessingResources") or {}).get("ClusterConfig") or {}
     if cluster.get("InstanceCount", 1) != 1:
         yield "ProcessingResources.ClusterConfig.InstanceCount: the local cloud runs jobs on one instance; use 1"

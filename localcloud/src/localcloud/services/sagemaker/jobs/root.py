@@ -3,7 +3,7 @@
 No unprivileged machine has /opt/ml, and two jobs may run at once. So every job gets a root directory with the
 same layout, the ``SM_*`` variables point into it, and a string that begins with ``/opt/ml`` (or with
 ``--option=/opt/ml``) in an entrypoint, an argument, a hyperparameter or an environment value is rewritten to
-it. A path written out inside a script is not: scripts have to take their paths from there.
+it. A path written out inside a script is not: scripts must take their paths from there.
 
 This interpreter's packages stand for the image's. They are also the project's own, so a job that asks pip for
 others is told that they are left out, and goes on with what is there.
@@ -12,7 +12,9 @@ others is told that they are left out, and goes on with what is there.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +24,18 @@ case "${{1-}} ${{2-}} ${{3-}}" in "-m pip install" | "-m pip uninstall")
     echo "left out, because this environment's packages stand for the image's: $*"
     exit 0
 esac
-exec "{interpreter}" "$@"
+exec {interpreter} "$@"
 """
 PIP = """#!/bin/sh
 exec "${0%/*}/python3" -m pip "$@"
 """
+INTERPRETER_VARIABLES = {
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+"""What every job's interpreter starts with."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +45,19 @@ class JobRoot:
     path: Path
 
     @classmethod
-    def create(cls, directory: Path) -> JobRoot:
-        """Make the directory, with ``python`` and ``python3`` that are this interpreter, and a harmless ``pip``."""
+    def create(cls, directory: Path, interpreter: Sequence[str] = (sys.executable,)) -> JobRoot:
+        """Make the directory, with ``python`` and ``python3`` that are this interpreter, and a harmless ``pip``.
+
+        Parameters
+        ----------
+        interpreter : sequence of str
+            What starts a program of this interpreter.
+        """
         directory.mkdir(parents=True)
         root = cls(directory)
         root.directory("/opt/ml/tmp")
         binaries = root.directory("/opt/ml/bin")
-        python = PYTHON.format(interpreter=sys.executable)
+        python = PYTHON.format(interpreter=shlex.join(interpreter))
         for name, text in (("python", python), ("python3", python), ("pip", PIP), ("pip3", PIP)):
             wrapper = binaries / name
             wrapper.write_text(text)
@@ -83,10 +98,7 @@ class JobRoot:
             ),
             "HOME": str(self.path),
             "TMPDIR": str(self.path / "tmp"),
-            "LANG": "C.UTF-8",
-            "TZ": "UTC",
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
+            **INTERPRETER_VARIABLES,
             # For a pip that a script reaches by another way, by sys.executable for one.
             "PIP_DRY_RUN": "1",
         }

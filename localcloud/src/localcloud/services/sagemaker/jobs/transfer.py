@@ -85,7 +85,7 @@ class S3Transfer:
         Raises
         ------
         ClientFailureError
-            When it does not, or has a member that is no plain file or directory inside ``into``.
+            When it does not, or has a member that is not a plain file or directory inside ``into``.
         """
         limits = Limits(MAX_MEMBERS, self._left, self._left)
         try:
@@ -159,8 +159,8 @@ class S3Transfer:
             raise _failure("Data download failed", f"s3://{bucket}/{key}", error) from error
         except (EscapingPathError, OSError) as error:
             raise ClientFailureError(
-                f"Data download failed for s3://{bucket}/{key}: it can not be a file of the job: {error}; "
-                "delete the object or give it another key"
+                f"Data download failed for s3://{bucket}/{key}: it can't be a file of the job: {error}; delete the"
+                " object or give it another key"
             ) from error
 
     def _put(self, path: Path, bucket: str, key: str) -> None:

@@ -1,0 +1,194 @@
+"""A server of programs, started with the first of them and ended when none has used it for a while."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from localcloud.core.preloaded.started import NotStartedError, StartedProgram
+
+_HERE = Path(__file__).parent
+_IDLE_SECONDS = 60.0
+
+
+def _can_preload() -> bool:
+    """Whether this is a Linux with what the server uses; elsewhere libraries of the system do not bear a fork."""
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:  # an older kernel, or a sandbox that has not heard of it
+        return False
+    return True
+
+
+CAN_PRELOAD = _can_preload()
+"""Whether programs start from a server here; they start plainly otherwise."""
+
+
+class Preloading:
+    """Modules that programs import, imported once.
+
+    Parameters
+    ----------
+    modules : sequence of str
+        Those that every program of its kind imports. With none, programs start plainly.
+    environment : mapping
+        What programs start with, as far as an interpreter or a library reads it at the start.
+    preset : mapping
+        Variables besides, which programs set themselves before they import.
+    idle_seconds : float
+        How long the server stays without a program.
+    path : sequence of Path
+        The folders that all programs have last in their PYTHONPATH, before which they may have their own.
+    flags : sequence of str
+        The interpreter's options, which are those of all programs.
+    own_home : bool
+        Whether it has a home of its own while it imports; otherwise what ``environment`` says, or none.
+
+    Attributes
+    ----------
+    preset : mapping
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[str],
+        environment: Mapping[str, str],
+        preset: Mapping[str, str] | None = None,
+        idle_seconds: float = _IDLE_SECONDS,
+        *,
+        path: Sequence[Path] = (),
+        flags: Sequence[str] = (),
+        own_home: bool = True,
+    ) -> None:
+        self._modules = tuple(modules) if CAN_PRELOAD else ()
+        self._path = os.pathsep.join(map(str, path))
+        self._flags = list(flags)
+        self._own_home = own_home
+        self._environment = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
+        self.preset = dict(preset or {})
+        self._idle_seconds = idle_seconds
+        self._lock = threading.Lock()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._folder: Path | None = None
+        self._users = 0
+        self._timer: threading.Timer | None = None
+
+    def session(self) -> int | None:
+        """The session of the server and of all programs that run; None while there is none."""
+        server = self._server
+        return None if server is None or server.poll() is not None else server.pid
+
+    @contextlib.contextmanager
+    def interpreter(self) -> Iterator[list[str]]:
+        """What to type for ``python`` in a command while this lasts."""
+        if not self._modules:
+            yield [sys.executable]
+            return
+        place = self._used()
+        try:
+            yield [sys.executable, "-I", "-S", str(_HERE / "client.py"), str(place)]
+        finally:
+            self._unused()
+
+    def start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], directory: Path, output: int
+    ) -> StartedProgram:
+        """Begin a program.
+
+        Parameters
+        ----------
+        arguments : sequence of str
+            What follows ``python`` and its options.
+        output : int
+            The descriptor that standard output and error go to.
+
+        Raises
+        ------
+        NotStartedError
+            When it has to be started plainly.
+        """
+        if not self._modules:
+            raise NotStartedError("nothing is imported for it")
+        place = self._used()
+        try:
+            return StartedProgram(place, arguments, environment, directory, output, self._unused)
+        except BaseException:
+            self._unused()
+            raise
+
+    def close(self) -> None:
+        """End the server, and with it what runs."""
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._end()
+
+    def _used(self) -> Path:
+        with self._lock:
+            self._users += 1
+            if self._timer is not None:
+                self._timer.cancel()
+            return self._running()
+
+    def _unused(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._timer = threading.Timer(self._idle_seconds, self._end_idle)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _running(self) -> Path:
+        if self._folder is not None and self._server is not None and self._server.poll() is None:
+            return self._folder / "socket"
+        self._end()
+        # Short, for a socket's name has room for a hundred characters, and this user's alone.
+        self._folder = Path(tempfile.mkdtemp(prefix="preloaded-"))
+        place = self._folder / "socket"
+        # It listens before it imports: the first program waits for it, and none finds nobody there.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(str(place))
+            listener.listen(64)
+            number = listener.fileno()
+            home = {"HOME": str(self._folder)} if self._own_home else {}
+            path = {"PYTHONPATH": self._path} if self._path else {}
+            words = [sys.executable, *self._flags, str(_HERE / "server.py")]
+            words += [str(number), ",".join(self.preset), ",".join(home)]
+            self._server = subprocess.Popen(
+                [*words, *self._modules],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={**home, **self._environment, **self.preset, **path},
+                pass_fds=[number],
+                cwd=self._folder,
+                start_new_session=True,
+            )
+        return place
+
+    def _end_idle(self) -> None:
+        with self._lock:
+            if not self._users:
+                self._end()
+
+    def _end(self) -> None:
+        if self._server is not None and self._server.stdin is not None:
+            self._server.stdin.close()
+            try:
+                self._server.wait(5)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._server = self._folder = None
