@@ -3,10 +3,13 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv/bin
 
+# Compiled modules are kept beside their sources: every command, job and worker starts faster for it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup loop test test-fast coverage lint docs wheels clean
 
 help: ## What can be typed here
-	@awk -F ':.*## ' '/^[a-z%\/-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%\/-]+:.*## /{printf "%-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## A virtual environment with the pinned packages, in .venv; does nothing when nothing changed
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
@@ -19,7 +22,7 @@ loop: setup ## The closed loop on a year of real flights, on this machine
 # The tests of the local cloud change moto inside their process, so they have processes of their own.
 test: setup ## All tests
 	@$(VENV)/python -m pytest -n 2 --dist loadgroup localcloud/tests
-	@$(VENV)/python -m pytest -n 2 --dist loadgroup tests
+	@$(VENV)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests
 
 # The domain and its doors, without jobs, clouds or syntheses: what is worth running at every save.
 test-fast: setup ## The quick tests, without clouds, jobs and syntheses
@@ -29,12 +32,12 @@ test/localcloud: setup ## The tests of the local cloud, and of nothing else
 	@$(VENV)/python -m pytest -n 2 --dist loadgroup localcloud/tests
 
 test/%: setup ## The tests of one room or file: make test/everloop/registry
-	@$(VENV)/python -m pytest -n 2 --dist loadgroup tests/$*
+	@$(VENV)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/$*
 
 # Python 3.12 and later count lines without a trace function, which takes a fraction of the time.
 coverage: setup ## What the tests run of the code, without clouds; fails below the floor in pyproject.toml
-	@COVERAGE_CORE=sysmon $(VENV)/python -m pytest -n 2 --dist loadgroup -m "not slow" --cov --cov-report=term:skip-covered \
-	  tests/everloop tests/functions tests/cli tests/infra tests/training tests/models
+	@COVERAGE_CORE=sysmon $(VENV)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow" --cov \
+	  --cov-report=term:skip-covered tests/everloop tests/functions tests/cli tests/infra tests/training tests/models
 
 lint: setup docs ## Style, types, and the docs' links
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && $(VENV)/mypy

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -30,14 +29,24 @@ from everloop.cli.exceptions import CREDENTIALS_REMEDY, DEPLOY_REMEDY, CommandEr
 from everloop.cli.remedies import UNKNOWN_CREDENTIALS, aws_remedy
 from everloop.names import MODEL_PARAMETERS, PLATFORM_PARAMETER, ModelNames
 from everloop.registry.commands import CommandDocument
+from everloop.registry.locked_audit import LockedAudit
 from everloop.registry.refusals import WriterAnswer
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
 
+if TYPE_CHECKING:
+    import boto3
+
 
 @dataclass(frozen=True)
 class Platform:
-    """What the platform stack says of itself."""
+    """What the platform stack says of itself.
+
+    Attributes
+    ----------
+    audit_bucket : str
+        Empty where an earlier release is deployed, which locked no audit records.
+    """
 
     table: str
     lake_bucket: str
@@ -47,6 +56,7 @@ class Platform:
     athena_workgroup: str
     glue_database: str
     api_endpoint: str
+    audit_bucket: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,8 @@ def default_session() -> boto3.Session:
 
     boto3 itself reads only AWS_DEFAULT_REGION; AWS_REGION, which other AWS tools set, comes first here as there.
     """
+    import boto3  # now: it takes longer than all else, and what stays on this machine does without
+
     return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
 
 
@@ -87,7 +99,7 @@ class Account:
                 self._clients[service] = self.session.client(service)  # type: ignore[call-overload]  # any service
             except ValueError as error:  # botocore's for an endpoint or a region that can't be one
                 raise CredentialsError(
-                    f"{error} (region {self.region})", "set AWS_REGION and AWS_ENDPOINT_URL to what they should be"
+                    f"{error} (region {self.region})", "check AWS_REGION and AWS_ENDPOINT_URL"
                 ) from error
         return self._clients[service]
 
@@ -110,8 +122,8 @@ class Account:
         value = self._parameter(PLATFORM_PARAMETER)
         if value is None:
             raise NotDeployedError(
-                f"no Everloop platform in region {self.region} (looked for the parameter {PLATFORM_PARAMETER})",
-                f"deploy it: {DEPLOY_REMEDY}; or name the right region: AWS_REGION=…",
+                f"no Everloop platform in region {self.region} (there is no parameter {PLATFORM_PARAMETER})",
+                f"deploy it: {DEPLOY_REMEDY}; or set the right region: AWS_REGION=…",
             )
         return Platform(**_known(Platform, value))
 
@@ -130,7 +142,8 @@ class Account:
             raise NotDeployedError(
                 f"the model {name!r} is not deployed in region {self.region} (deployed: {there}; "
                 f"platform API {platform.api_endpoint})",
-                f"name one that is; or declare it in models/{name}/model.yaml and deploy it: {DEPLOY_REMEDY}",
+                f"name a deployed model; or declare this one in models/{name}/model.yaml and deploy it:"
+                f" {DEPLOY_REMEDY}",
             )
         return DeployedModel(**_known(DeployedModel, value))
 
@@ -156,12 +169,27 @@ class Account:
 
         return RemoteRegistry(self.client("dynamodb"), self.platform.table, model, send=send)
 
+    def locked_audit(self, model: str) -> LockedAudit:
+        """The locked audit records of a model.
+
+        Raises
+        ------
+        NotDeployedError
+            The deployed platform locks none.
+        """
+        if not self.platform.audit_bucket:
+            raise NotDeployedError(
+                "the deployed platform is of an earlier release, which locked no audit records",
+                f"deploy this one: {DEPLOY_REMEDY}; the next command that writes then locks them all",
+            )
+        return LockedAudit(self.client("s3"), self.platform.audit_bucket, model)
+
     def now(self) -> datetime:
         """The time by the account's own clock: the Date of one of its answers."""
         response = self._ssm(lambda ssm: ssm.get_parameter(Name=PLATFORM_PARAMETER))
         date = (response or {}).get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         if date is None:
-            raise CommandError("the account's answer carries no Date header", "check AWS_ENDPOINT_URL")
+            raise CommandError("the account's answer has no Date header", "check AWS_ENDPOINT_URL")
         return parsedate_to_datetime(date).astimezone(UTC)
 
     def _parameter(self, name: str) -> dict[str, Any] | None:
@@ -216,5 +244,17 @@ class explained_credentials:
 
 
 def _known(kind: type[Any], value: dict[str, Any]) -> dict[str, Any]:
-    """The fields of ``kind`` that ``value`` has; a newer stack may say more than this command knows."""
+    """The fields of ``kind`` in ``value``; a newer stack may say more than this command knows.
+
+    Raises
+    ------
+    NotDeployedError
+        For a stack of an earlier release, which says less.
+    """
+    missing = [field.name for field in fields(kind) if field.name not in value and field.default is MISSING]
+    if missing:
+        raise NotDeployedError(
+            f"the deployed stack is of an earlier release: its parameter does not say {', '.join(missing)}",
+            f"deploy this release: {DEPLOY_REMEDY}",
+        )
     return {field.name: value[field.name] for field in fields(kind) if field.name in value}

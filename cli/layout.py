@@ -1,7 +1,7 @@
 """How a table is laid out: by columns where its words fit side by side, and else row by row.
 
 No word is ever broken: a hash, an ARN or a key stands on one line, so that it can be copied whole, and a sentence wraps
-between its words. What stands in backticks is a word, for it is typed as it stands. Where even that is too wide, or a
+between its words. What is in backticks is a word, for it is typed as it stands. Where even that is too wide, or a
 sentence would run down a narrow column, each row becomes lines of ``name  value``. There a value with a word that is
 wider than the terminal stands on one line. Where the names take more than half of the width, each value stands below
 its name.
@@ -44,7 +44,7 @@ def lay_out(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], w
     for column, wide in zip(columns, widths, strict=True):
         table.add_column(column, width=wide, overflow="fold")
     for row in rows:
-        # Wrapped here, for rich would break what stands in backticks.
+        # Wrapped here, for rich would break what is in backticks.
         table.add_row(*("\n".join(_wrapped(cell, wide)) for cell, wide in zip(row, widths, strict=True)))
     return table
 

@@ -3,58 +3,76 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from importlib import import_module
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
 
 from everloop import __version__
 from everloop.cli.exceptions import CommandError
-from everloop.cli.output import guard_streams, keep_traceback, print_error
-from everloop.cli.remedies import aws_remedy, module_remedy, registry_remedy, system_remedy, unforeseen_remedy
-from everloop.dataset.exceptions import DatasetError
-from everloop.model_file import ModelFileError
-from everloop.registry.exceptions import RegistryError
+from everloop.cli.output import guard_streams, print_error
 from everloop.shown import as_entry
 
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command is below :mod:`everloop.cli.commands`, as ``module:attribute``, and the line that lists it."""
+
+    place: str
+    summary: str
+
+
 COMMANDS = {
-    "init": "everloop.cli.commands.init:init",
-    "check": "everloop.cli.commands.check:check",
-    "try": "everloop.cli.commands.try_:try_",
-    "backtest": "everloop.cli.commands.backtest:backtest",
-    "preflight": "everloop.cli.commands.preflight:preflight",
-    "data": "everloop.cli.commands.data:data",
-    "train": "everloop.cli.commands.train:train",
-    "predict": "everloop.cli.commands.predict:predict",
-    "labels": "everloop.cli.commands.labels:labels",
-    "status": "everloop.cli.commands.status:status",
-    "trace": "everloop.cli.commands.trace:trace",
-    "runs": "everloop.cli.commands.runs:runs",
-    "rollout": "everloop.cli.commands.rollout:rollout",
-    "retraining": "everloop.cli.commands.retraining:retraining",
-    "calibration": "everloop.cli.commands.calibration:calibration",
-    "audit": "everloop.cli.commands.audit:audit",
-    "local": "everloop.cli.commands.local:local",
-    "replay": "everloop.cli.commands.replay:replay",
-    "docs": "everloop.cli.commands.docs:docs",
+    "init": Command("init:init", "Start a project with an example model and a CI workflow."),
+    "check": Command("check:check", "Check declarations, and try models on their samples."),
+    "card": Command("card:card", "Show a model's card: purpose, risk, owners, data dictionary."),
+    "try": Command("try_:try_", "Train and judge a model on this machine, without a cloud."),
+    "backtest": Command("backtest:backtest", "Find out when retraining MODEL would have paid."),
+    "preflight": Command("preflight:preflight", "Check what the account lacks, before you deploy."),
+    "cost": Command("cost:cost", "What a model costs a month, by part."),
+    "data": Command("data:data", "History: the rows a model is first trained on."),
+    "train": Command("train:train", "Start the training pipeline and show its steps."),
+    "predict": Command("predict:predict", "Ask a model for predictions."),
+    "serve": Command("serve:serve", "Serve a version on this machine, by all protocols."),
+    "openapi": Command("openapi:openapi", "The OpenAPI document of a model."),
+    "labels": Command("labels:labels", "Labels: what really happened."),
+    "status": Command("status:status", "Show what serves, what runs, what the monitor found."),
+    "trace": Command("trace:trace", "Show how the serving version was made, with all hashes."),
+    "report": Command("report:report", "Show what the evaluation found, in metrics and in money."),
+    "runs": Command("runs:runs", "Runs of the training pipeline."),
+    "rollout": Command("rollout:rollout", "Show, start and roll back rollouts."),
+    "restore": Command("restore:restore", "Bring an older version back, if the gate lets it."),
+    "retraining": Command("retraining:retraining", "Show the last retraining decision and its reasons."),
+    "calibration": Command("calibration:calibration", "How scores follow the labels between trainings."),
+    "audit": Command("audit:audit", "Who did what, when and why."),
+    "remove": Command("remove:remove", "Remove a model, or all of Everloop, from the account."),
+    "local": Command("local:local", "The local cloud: the same templates, on this machine."),
+    "replay": Command("replay:replay", "Replay a history on a separate local cloud."),
+    "docs": Command("docs:docs", "Show the documentation of this version."),
 }
-"""Each command and where it is; a command's imports are paid for when it is typed."""
+"""Each command in the order in which a person meets them; its imports are paid for when it is typed."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is asked for."""
+    """A group that imports a command when it is asked for, and none to list them."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """The commands in the order in which a person meets them, none of them imported."""
+        """The commands' names, none of them imported."""
         return list(COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """The command of that name, imported now; None where there is none."""
         if name not in COMMANDS:
             return None
-        module, attribute = COMMANDS[name].split(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        module, attribute = COMMANDS[name].place.split(":")
+        command: click.Command = getattr(import_module(f"everloop.cli.commands.{module}"), attribute)
+        command.short_help = COMMANDS[name].summary
         return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what there is to type, from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,9 +83,9 @@ def everloop() -> None:
     The same commands work on an AWS account and on the local cloud: credentials and endpoint come from the
     environment, as for every AWS tool.
 
-    Exit status: 0 when all went well; 1 when not, and standard error says what to type next; 2 for a command typed
-    wrong; 3 when the gate refuses a candidate (`train`, `try`); 130 when interrupted. With --json, standard output is
-    one JSON document, or empty after an error.
+    Exit status: 0 when all went well; 1 when not, and standard error says what to do next; 2 for a wrong command line;
+    3 when the gate refuses a candidate (`train`, `restore`, `try`); 130 when interrupted. With --json, standard output
+    is one JSON document, or empty after an error.
     """
 
 
@@ -86,29 +104,16 @@ def main() -> None:
         error.message = as_entry(error.message)  # type: ignore[misc]  # declared final, and the only place to mend
         error.show()
         sys.exit(error.exit_code)
-    except RegistryError as error:
-        print_error(str(error), registry_remedy(error))
-        sys.exit(1)
-    except (ModelFileError, DatasetError) as error:
-        print_error(str(error))
-        sys.exit(1)
-    except (BotoCoreError, ClientError) as error:
-        print_error(str(error), aws_remedy(error))
-        sys.exit(1)
     except CommandError as error:
         print_error(error.message, error.remedy)
-        sys.exit(1)
-    except ModuleNotFoundError as error:
-        print_error(f"the Python package {error.name} is not installed", module_remedy(error))
         sys.exit(1)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         sys.exit(130)
-    except OSError as error:
-        print_error(str(error), system_remedy(error))
-        sys.exit(1)
     except Exception as error:
-        print_error(f"{type(error).__name__}: {error}", unforeseen_remedy(keep_traceback(error)))
+        from everloop.cli.failures import message_and_remedy  # with every library whose errors it knows
+
+        print_error(*message_and_remedy(error))
         sys.exit(1)
 
 

@@ -18,7 +18,7 @@ models_directory_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("models"),
     show_default=True,
-    help="Where the declarations are.",
+    help="The folder of the declarations.",
 )
 
 model_argument = click.argument("model")
@@ -30,7 +30,7 @@ def existing_file(name: str) -> Callable[..., Any]:
 
 
 _CELL_OPTIONS = (
-    click.option("--delimiter", metavar="CHAR", help="Between a CSV's cells: ';', '|' or tab. [,]"),
+    click.option("--delimiter", metavar="CHAR", help="The character between a CSV's cells: ';', '|' or tab. [,]"),
     click.option("--decimal", type=click.Choice([".", ","]), default=".", help="A CSV's decimal mark. [.]"),
     click.option("--encoding", default="utf-8", metavar="NAME", help="A CSV's encoding, e.g. windows-1252. [utf-8]"),
     click.option(
@@ -38,16 +38,16 @@ _CELL_OPTIONS = (
         "missing_words",
         multiple=True,
         metavar="WORD",
-        help="A text that means missing in every column; may be given several times.",
+        help="A word that means missing in every column; can be repeated.",
     ),
 )
 
 _TIME_OPTIONS = (
     click.option(
-        "--time-unit", type=click.Choice(["s", "ms", "us", "ns"]), help="Times are numbers that count these from 1970."
+        "--time-unit", type=click.Choice(["s", "ms", "us", "ns"]), help="Times are numbers: s, ms, us or ns since 1970."
     ),
-    click.option("--time-format", metavar="FORM", help="Times are texts of this form, e.g. '%d.%m.%Y %H:%M'."),
-    click.option("--time-zone", metavar="ZONE", help="Of times that bear none, e.g. Europe/Berlin. [UTC]"),
+    click.option("--time-format", metavar="FORM", help="Times are strings in this format, e.g. '%d.%m.%Y %H:%M'."),
+    click.option("--time-zone", metavar="ZONE", help="The zone of times without a zone, e.g. Europe/Berlin. [UTC]"),
 )
 
 

@@ -67,6 +67,11 @@ class Output:
         if not self.as_json:
             self._console.print(as_entry(text))
 
+    def page(self, text: str) -> None:
+        """A whole document, for people who read it or keep it as a file: each line as it is."""
+        if not self.as_json:
+            self._console.print(visible(text.rstrip("\n")))
+
     def note(self, text: str) -> None:
         """Progress, on standard error."""
         self._progress.print(as_entry(text))

@@ -21,6 +21,7 @@ from everloop import __version__
 from everloop.cli.exceptions import CREDENTIALS_REMEDY, DEPLOY_REMEDY
 from everloop.registry.exceptions import (
     CorruptRecordError,
+    LockedRecordDiffersError,
     RegistryError,
     UnknownRolloutError,
     UnknownRunError,
@@ -44,13 +45,13 @@ _BUSY = frozenset({"SlowDown", "TooManyRequestsException", "ProvisionedThroughpu
 _GONE = ("NotFound", "NotExist", "NoSuch")
 
 NETWORK_REMEDY = (
-    "check AWS_REGION, AWS_ENDPOINT_URL and the network, then type this again; a local cloud is started with "
-    "`everloop local up`"
+    "check AWS_REGION, AWS_ENDPOINT_URL and the network, then repeat this command; `everloop local up` starts a"
+    " local cloud"
 )
-LOCAL_HALF = frozenset({"localcloud", "matplotlib", "onnx", "onnxruntime", "sklearn"})
+LOCAL_HALF = frozenset({"awswrangler", "localcloud", "matplotlib", "onnx", "onnxruntime", "sklearn"})
 """What is imported on this machine alone: to try a model, and for the local cloud."""
 
-PERMISSION_REMEDY = "these credentials lack a permission: ask who gave them for it, or use others (AWS_PROFILE=…)"
+PERMISSION_REMEDY = "these credentials lack a permission: request it, or use other credentials (AWS_PROFILE=…)"
 
 
 def aws_remedy(error: BotoCoreError | ClientError) -> str:
@@ -66,52 +67,52 @@ def aws_remedy(error: BotoCoreError | ClientError) -> str:
     if code in UNKNOWN_CREDENTIALS:
         return CREDENTIALS_REMEDY
     if code.startswith("IncompleteSignature"):
-        return f"AWS_REGION may be set to nothing; {CREDENTIALS_REMEDY}"
+        return f"AWS_REGION may be empty; {CREDENTIALS_REMEDY}"
     if code.startswith(("AccessDenied", "Unauthorized")) or code in ("403", "Forbidden"):
         return PERMISSION_REMEDY
     if "Throttl" in code or code in _BUSY or status == 429:
-        return "the service is busy: type this again in a minute"
+        return "the service is busy: repeat this command in a minute"
     if isinstance(status, int) and status >= 500:
-        return "the service failed, and the request is not at fault: type this again"
+        return "the service failed, and the request is not the cause: repeat this command"
     if any(word in code for word in _GONE):
         return f"`everloop status` says what is deployed; deploy what is missing: {DEPLOY_REMEDY}"
-    return f"this command may be of another version than what is deployed: {DEPLOY_REMEDY}"
+    return f"this command may have another version than the deployment: {DEPLOY_REMEDY}"
 
 
 def registry_remedy(error: RegistryError) -> str | None:
     """What to do about a refusal of the registry; None where it says so itself."""
     if isinstance(error, UnknownVersionError):
-        return "`everloop status MODEL` and `everloop runs list MODEL` say which versions there are"
+        return "`everloop status MODEL` and `everloop runs list MODEL` list the versions"
     if isinstance(error, UnknownRunError):
-        return "`everloop runs list MODEL` says which runs there are"
+        return "`everloop runs list MODEL` lists the runs"
     if isinstance(error, UnknownRolloutError):
-        return "`everloop rollout show MODEL` says which rollouts there are"
-    if isinstance(error, CorruptRecordError):
-        return "somebody else wrote to the table: `everloop audit verify` says what is not as it was written"
+        return "`everloop rollout show MODEL` lists the rollouts"
+    if isinstance(error, CorruptRecordError | LockedRecordDiffersError):
+        return "somebody else wrote to the table: `everloop audit verify` reports what was changed"
     return None
 
 
 def system_remedy(error: OSError) -> str:
     """What to do where the system refused a file, a folder or a program."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full: make room on it, then type this again"
+        return "the disk is full: free some space, then repeat this command"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "you may not read or write there: change who may (`ls -ld` shows it), or name another place"
+        return "you may not read or write there: change the permissions (`ls -ld` shows them), or use another place"
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
-        return "name a file or folder that is there; commands look for models/ in the folder they are typed in"
+        return "give an existing file or folder; commands look for models/ in the current folder"
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
-        return "the machine has no more files, processes or memory to give: end other programs, then type this again"
-    return "the system refused it: look at the file or folder that it names, then type this again"
+        return "the machine is out of files, processes or memory: end other programs, then repeat this command"
+    return "the operating system refused it: check the file or folder named in the error, then repeat this command"
 
 
 def module_remedy(error: ModuleNotFoundError) -> str:
     """What to install where a package is missing."""
     if str(error.name).partition(".")[0] in LOCAL_HALF:
         return f"`everloop try`, `local` and `replay` need more: pip install 'everloop[local]=={__version__}'"
-    return f"this environment is not whole: pip install 'everloop=={__version__}'"
+    return f"this environment is incomplete: pip install 'everloop=={__version__}'"
 
 
 def unforeseen_remedy(kept: str) -> str:
     """What to do about an error that nobody foresaw; ``kept`` is where its traceback is."""
-    where = f"; send {kept} with it, and look through it first: it may hold values of your files" if kept else ""
-    return f"this is a fault of Everloop's own, and not of what you typed: report it with the command{where}"
+    where = f"; attach {kept}, and read it first: it may contain values from your files" if kept else ""
+    return f"this is a bug in Everloop, not in your input: report it with the command{where}"

@@ -47,8 +47,8 @@ class SignedHttpClient:
             decoded = None
         if not isinstance(decoded, dict):
             raise CommandError(
-                f"{url} answered {status} with no JSON object: {answer[:200]!r}",
-                f"`everloop status {self._model.model}` says where its API is; type this again",
+                f"{url} answered {status} without a JSON object: {answer[:200]!r}",
+                f"`everloop status {self._model.model}` says where its API is; repeat this command",
             )
         if status >= 400:
             raise ApiRefusedError(status, decoded, remedy(status, self._model.model, decoded))
@@ -85,7 +85,7 @@ class SignedHttpClient:
                 # A kept-alive connection that the other side closed while idle: once more on a new one.
                 self.close()
                 if attempt == 2:
-                    raise CommandError(f"{url} closed the connection: {error}", "type this again") from error
+                    raise CommandError(f"{url} closed the connection: {error}", "repeat this command") from error
             except OSError as error:
                 self.close()
                 raise CommandError(f"{url} can't be reached: {error}", NETWORK_REMEDY) from error
@@ -97,12 +97,12 @@ def _encoded(body: JsonObject) -> bytes:
         text = json.dumps(body, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     except RecursionError as error:
         raise CommandError(
-            "the request is nested too deeply", "send rows of texts and numbers; nothing was sent"
+            "the request is nested too deeply", "send rows of strings and numbers; nothing was sent"
         ) from (error)
     except ValueError as error:
         raise CommandError(
-            f"{_not_finite(body) or 'a number'} of the request is not finite, and JSON knows finite numbers only",
-            "send null where a value is missing; nothing was sent",
+            f"{_not_finite(body) or 'a number'} of the request is not finite, and JSON has only finite numbers",
+            "send null for a missing value; nothing was sent",
         ) from error
     try:
         return text.encode()
@@ -112,7 +112,7 @@ def _encoded(body: JsonObject) -> bytes:
 
 
 def _not_finite(value: Any, path: str = "") -> str | None:
-    """Where the first number that is not finite stands, e.g. ``instances[0].distance``."""
+    """Where the first number that is not finite is, e.g. ``instances[0].distance``."""
     if isinstance(value, float):
         return None if math.isfinite(value) else path
     if isinstance(value, dict):
@@ -129,27 +129,27 @@ def remedy(status: int, model: str, answer: JsonObject | None = None) -> str:
     error = (answer or {}).get("error")
     code = error.get("code") if isinstance(error, dict) else None
     if code == "labels_not_stored":
-        return "the stream was busy: send all of them again, which doubles nothing"
+        return "the stream was busy: send all of them again; nothing is counted twice"
     if code == "artifact_refused":
-        return f"somebody changed the stored model: `everloop trace {model}` says what it has to be; train anew"
+        return f"somebody changed the stored model: `everloop trace {model}` shows its registered hash; train again"
     if status == 413:
-        return "send fewer rows, or shorter texts, in one request"
+        return "send fewer rows, or shorter strings, in one request"
     if status == 429:
-        return "the API takes only so many requests at once: send this one again in a moment"
+        return "too many requests at once: send this one again in a moment"
     if status in (401, 403):
         return "the credentials need execute-api:Invoke on this API"
     if status == 503:
         return f"`everloop status {model}` says whether a champion serves; `everloop train {model}` trains one"
     if status >= 500:
         return (
-            f"the request is not at fault; `everloop trace {model}` says what serves, and within its bake "
-            f"`everloop rollout back {model} --reason WHY` brings the version before back"
+            f"the request is not the cause; `everloop trace {model}` says what serves, and during its bake"
+            f" `everloop rollout back {model} --reason WHY` restores the previous version"
         )
     if status == 404:
         return "`everloop status` lists the deployed models"
     if code == "unknown_feature":
         return (
-            f"mend the request; models/{model}/model.yaml declares what is allowed, and what was added to it is taken "
-            f"from the next rollout on: deploy, then `everloop rollout start {model}`"
+            f"fix the request; models/{model}/model.yaml declares what is allowed. New features are accepted from"
+            f" the next rollout on: deploy, then `everloop rollout start {model}`"
         )
-    return f"mend the request; models/{model}/model.yaml declares what is allowed"
+    return f"fix the request; models/{model}/model.yaml declares what is allowed"

@@ -21,7 +21,7 @@ def parse_span(text: str) -> timedelta:
     """
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r} is no span of time; give e.g. 30m, 2h, 3d or 1d12h (s, m, h, d, w)")
+        raise ValueError(f"{text!r} is not a span of time; give e.g. 30m, 2h, 3d or 1d12h (s, m, h, d, w)")
     span = sum((timedelta(**{UNITS[unit]: float(number)}) for number, unit in parts), timedelta(0))
     if not timedelta(0) < span <= LONGEST:
         raise ValueError(f"{text!r} is not between a second and {LONGEST.days} days")

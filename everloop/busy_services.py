@@ -57,6 +57,6 @@ def busy_services_named() -> Iterator[None]:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         if error.response["Error"]["Code"] not in BUSY_CODES and status not in BUSY_STATUSES:
             raise
-        raise ServiceBusyError(f"{error}; try again a little later") from error
+        raise ServiceBusyError(f"{error}; try again in a minute") from error
     except (ConnectionError, HTTPClientError) as error:
-        raise ServiceBusyError(f"{error}; try again a little later") from error
+        raise ServiceBusyError(f"{error}; try again in a minute") from error

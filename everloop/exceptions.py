@@ -11,7 +11,7 @@ class EverloopError(Exception):
 
 
 class TerminalError(EverloopError):
-    """The same call fails again: something has to change first."""
+    """The same call fails again: something must change first."""
 
 
 class TransientError(EverloopError):

@@ -37,7 +37,7 @@ def parse_instant(text: str) -> datetime:
     try:
         return instant.astimezone(UTC)
     except OverflowError:
-        raise ValueError(f"{text!r} lies outside the years 1 to 9999 in UTC") from None
+        raise ValueError(f"{text!r} is outside the years 1 to 9999 in UTC") from None
 
 
 def format_instant(instant: datetime) -> str:
@@ -49,7 +49,7 @@ def format_instant(instant: datetime) -> str:
         When ``instant`` has no time zone.
     """
     if instant.tzinfo is None:
-        raise ValueError(f"{instant!r} has no time zone, so it names no instant")
+        raise ValueError(f"{instant!r} has no time zone, so it is not an instant")
     utc = instant.astimezone(UTC).replace(tzinfo=None)
     milliseconds = utc.microsecond // 1000
     text = utc.isoformat(timespec="milliseconds" if milliseconds else "seconds")
@@ -59,7 +59,7 @@ def format_instant(instant: datetime) -> str:
 class WrittenInstant(datetime):
     """An instant that came as a text which :func:`format_instant` would write otherwise, and that keeps it.
 
-    Step Functions writes ``05:00:00.000Z``. What was hashed with that text has to be written with it again. In all else
+    Step Functions writes ``05:00:00.000Z``. What was hashed with that text must be written with it again. In all else
     it is the instant, and what is computed from it is a plain one.
     """
 
@@ -112,5 +112,5 @@ def to_epoch_ms(instant: datetime) -> int:
         When ``instant`` has no time zone.
     """
     if instant.tzinfo is None:
-        raise ValueError(f"{instant!r} has no time zone, so it names no instant")
+        raise ValueError(f"{instant!r} has no time zone, so it is not an instant")
     return (instant - _EPOCH) // timedelta(milliseconds=1)

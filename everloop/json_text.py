@@ -30,7 +30,7 @@ def read_json(
     try:
         return json.loads(data, object_pairs_hook=object_of, strict=strict)
     except RecursionError:
-        raise ValueError("it is nested too deeply to be read") from None
+        raise ValueError("it is nested too deeply") from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise
     except ValueError as error:

@@ -2,55 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from everloop.dataset.athena import AthenaReader
+from everloop.dataset.athena import AthenaQueries
+from everloop.environment import Settings
 from everloop.model_file.schema import ModelDeclaration
+from everloop.names import ATHENA_RESULTS_PREFIX
 from everloop.registry.store import RegistryStore
 
-if TYPE_CHECKING:
-    import pandas as pd
+
+@dataclass(frozen=True)
+class LakeSettings(Settings):
+    """What the stack sets for such a function; ``table`` is the registry's."""
+
+    table: str
+    lake_bucket: str
+    athena_workgroup: str
+    glue_database: str
+    artifact_bucket: str
 
 
 @dataclass(frozen=True)
 class LakeServices:
-    """What it works with. ``read`` takes a query, where its result goes, and its columns."""
+    """What it works with."""
 
     declaration: ModelDeclaration
     lake_bucket: str
     artifact_bucket: str
     s3_client: Any
     store: RegistryStore
-    read: Callable[[str, str, Sequence[str]], pd.DataFrame]
+    queries: AthenaQueries
 
     @classmethod
-    def of(
-        cls,
-        session: Any,
-        declaration: ModelDeclaration,
-        *,
-        table: str,
-        lake_bucket: str,
-        athena_workgroup: str,
-        glue_database: str,
-        artifact_bucket: str,
-    ) -> Self:
+    def of(cls, session: Any, declaration: ModelDeclaration, settings: LakeSettings) -> Self:
         """Those of a process.
 
         Parameters
         ----------
         session : boto3.Session
             Whose credentials, region and endpoints are used.
-        table : str
-            The registry's.
         """
         return cls(
             declaration=declaration,
-            lake_bucket=lake_bucket,
-            artifact_bucket=artifact_bucket,
+            lake_bucket=settings.lake_bucket,
+            artifact_bucket=settings.artifact_bucket,
             s3_client=session.client("s3"),
-            store=RegistryStore(session.client("dynamodb"), table, declaration.model),
-            read=AthenaReader(session, database=glue_database, workgroup=athena_workgroup).read,
+            store=RegistryStore(session.client("dynamodb"), settings.table, declaration.model),
+            queries=AthenaQueries(
+                client=session.client("athena"),
+                sleep=time.sleep,
+                database=settings.glue_database,
+                workgroup=settings.athena_workgroup,
+                output_location=f"s3://{settings.lake_bucket}/{ATHENA_RESULTS_PREFIX}",
+            ),
         )

@@ -42,12 +42,15 @@ class LakeTable:
         Whether the declared features follow, in declared order.
     daily : bool
         Whether it is partitioned by day.
+    unloaded : bool
+        Whether it is partitioned by what was unloaded: a query has to name it.
     """
 
     kind: str
     own: tuple[Column, ...]
     has_features: bool
     daily: bool
+    unloaded: bool = False
 
     @property
     def own_names(self) -> tuple[str, ...]:
@@ -78,6 +81,8 @@ PREDICTIONS = LakeTable(
         ("latency_ms", "double"),
         ("raw_score", "double"),
         ("calibration_sha256", "string"),
+        ("prediction_low", "double"),
+        ("prediction_high", "double"),
     ),
     has_features=True,
     daily=True,
@@ -96,6 +101,22 @@ LABELS = LakeTable(
 )
 
 TABLES = (HISTORY, PREDICTIONS, LABELS)
+"""What the lake is filled with."""
+
+SUPERSEDED = "s"
+"""Of a training set's rows, the column beside those of history: how many rows of its key each one superseded."""
+
+UNLOAD = "u"
+"""The column by which frozen rows are partitioned: the attempt that unloaded them. Features have longer names."""
+
+FROZEN = LakeTable(
+    kind="frozen",
+    own=(*HISTORY.own, (SUPERSEDED, "bigint")),
+    has_features=True,
+    daily=False,
+    unloaded=True,
+)
+"""The rows of training sets, as the snapshot query gave them; for some days."""
 
 RESERVED_COLUMNS = frozenset(name for table in TABLES if table.has_features for name in table.own_names) | {
     DATE,

@@ -57,9 +57,10 @@ LARGEST_VALUE = 1e60
 beyond this, a single value would make them infinite for good, and no number can be told from another any more."""
 
 LARGEST_MODEL_BYTES = 512 * 1024**2
+LARGEST_ESTIMATOR_BYTES = 128 * 1024**2
 LARGEST_DOCUMENT_BYTES = 32 * 1024**2
-"""Of a ``.onnx`` file, and of every other file of a version. A version is registered with all of its files in the
-memory of a function, which has 1 GB."""
+"""Of a ``.onnx`` file, of a kept estimator, and of every other file of a version. A version is registered with all of
+its files in the memory of a function, which has 1 GB."""
 
 EARLIEST_TIME = datetime(1677, 9, 22, tzinfo=UTC)
 LATEST_TIME = datetime(2262, 4, 11, tzinfo=UTC)
@@ -73,7 +74,8 @@ no request is older; a replay, whose clock is moved, can't begin earlier either.
 
 def largest_file(name: str) -> int:
     """How many bytes a file of a version may have."""
-    return LARGEST_MODEL_BYTES if name.endswith(".onnx") else LARGEST_DOCUMENT_BYTES
+    by_type = {"onnx": LARGEST_MODEL_BYTES, "zip": LARGEST_ESTIMATOR_BYTES}
+    return by_type.get(name.rpartition(".")[2], LARGEST_DOCUMENT_BYTES)
 
 
 def value_range(low: float | None, high: float | None) -> tuple[float, float]:

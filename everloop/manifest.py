@@ -25,16 +25,25 @@ TRAINING = "training.json"
 EVALUATED = (MODEL, CONTRACT, PROFILE, "parity.json", TRAINING)
 """The files an evaluation is about; its report carries their hashes."""
 
-FILES = (*EVALUATED, "report.json")
+REPORT = "report.json"
+
+FILES = (*EVALUATED, REPORT)
 """The files of a version, besides its manifest."""
 
 REFIT = "refit.json"
 """The report of the check of a refit, where there was one."""
 
+ESTIMATOR = "estimator.zip"
+"""The fitted estimator of the files that serve, where ``training.warm_start`` keeps it. Jobs that learn read it;
+whatever else moves it takes it as bytes (:mod:`everloop.training.kept_estimator`)."""
+
 SIBLING = "evaluated/"
 """Below it stand the evaluated files of a version whose refit serves: the ones that ``report.json`` is about."""
 
 MANIFEST = "manifest.json"
+
+_OPTIONAL = ("training_days", "parent_version")
+"""Keys of a manifest that are not there where there is nothing to say."""
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -60,6 +69,10 @@ class Manifest:
     created_at : datetime
     files : mapping of str to FileEntry
         Every file beside the manifest.
+    training_days : int or None
+        The newest days that it learned from, where evidence chose them; the text has no such key where it is None.
+    parent_version : int or None
+        The version that it continues by warm start; the text has no such key where it is None.
     """
 
     model: str
@@ -69,11 +82,17 @@ class Manifest:
     code_sha256: str
     created_at: datetime
     files: Mapping[str, FileEntry]
+    training_days: int | None = None
+    parent_version: int | None = None
 
     @cached_property
     def content(self) -> bytes:
         """Its JSON text, as it is stored. The same facts give the same bytes."""
-        return canonical_json({**asdict(self), "created_at": instant_text(self.created_at)}).encode()
+        document = {**asdict(self), "created_at": instant_text(self.created_at)}
+        for name in _OPTIONAL:
+            if document[name] is None:
+                del document[name]
+        return canonical_json(document).encode()
 
     @property
     def sha256(self) -> str:
@@ -97,6 +116,10 @@ class Manifest:
             manifest = cls(files=files, created_at=WrittenInstant.read(document.pop("created_at")), **document)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ManifestFormatError(f"manifest.json is not a manifest: {shown(error)}") from error
+        for name in _OPTIONAL:
+            value = getattr(manifest, name)
+            if value is not None and type(value) is not int:
+                raise ManifestFormatError(f"manifest.json: {name} is {shown(value)}, not a whole number")
         if type(manifest.version) is not int:
             raise ManifestFormatError(f"manifest.json: version is {shown(manifest.version)}, not a whole number")
         return manifest
@@ -112,15 +135,20 @@ def artifact_prefix(model: str, version: int) -> str:
     return f"artifacts/{model}/{version:06d}/"
 
 
+def restored_report(prefix: str, run_id: str) -> str:
+    """The key of the report by which run ``run_id`` judged a registered version again; ``prefix`` is the version's."""
+    return f"{prefix}restored/{run_id}/{REPORT}"
+
+
 def verify_files(
     manifest: Manifest, read: Callable[[str], bytes], *, names: Iterable[str] | None = None
 ) -> dict[str, bytes]:
-    """Read files and hold each against the manifest.
+    """Read files and check each against the manifest.
 
     Parameters
     ----------
     manifest : Manifest
-        What they have to be.
+        What they must be.
     read : callable
         Gives the bytes of a file of the artefact.
     names : iterable of str, optional

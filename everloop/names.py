@@ -23,6 +23,7 @@ REGISTRY_SOURCE = "everloop.registry"
 """The sources of events, and below them their kinds."""
 
 RETRAINING_REQUESTED = "Retraining Requested"
+RESTORE_REQUESTED = "Restore Requested"
 CALIBRATION_LEARNED = "Calibration Learned"
 PROBE_DUE = "Probe Due"
 CHAMPION_PROMOTED = "Champion Promoted"
@@ -34,7 +35,13 @@ BY_SNAPSHOT = "by_snapshot"
 
 ATHENA_RESULTS_PREFIX = "athena-results/"
 ERRORS_PREFIX = "errors/"
+UNLOADED_PREFIX = "unloaded/"
 """In the lake bucket, beside what belongs to the models."""
+
+TRAINING_JOB_LOGS = "/aws/sagemaker/TrainingJobs"
+PROCESSING_JOB_LOGS = "/aws/sagemaker/ProcessingJobs"
+"""The log groups of all SageMaker jobs of a kind, which are the namespaces of their metrics too
+(https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html)."""
 
 FUNCTIONS = ("predict", "labels", "registry", "run", "snapshot", "gate", "register", "rollout", "monitor", "starter")
 """Every model has these."""
@@ -45,6 +52,9 @@ PROBE_FUNCTION = "probe"
 SERVER_ERRORS = "ServerErrors"
 REQUESTS_REFUSED = "RequestsRefused"
 """Metrics of the prediction function that the guardrail reads: answered with 5xx, and with 4xx."""
+
+FAULTS = "Faults"
+"""Counts what somebody must look at, beside the metric that says what it is; one alarm watches it."""
 
 
 def lake_prefix(kind: str, model: str) -> str:
@@ -128,6 +138,11 @@ class ModelNames:
         return f"datasets/{self.model}/"
 
     @property
+    def unloaded_prefix(self) -> str:
+        """Where queries leave rows for some days in the lake bucket, ending in a slash."""
+        return f"{UNLOADED_PREFIX}{self.model}/"
+
+    @property
     def runs_prefix(self) -> str:
         """Where the files of the pipeline's runs stand in the lake bucket, ending in a slash."""
         return f"runs/{self.model}/"
@@ -147,5 +162,5 @@ class ModelNames:
         return f"{self.prefix}{name}"
 
     def path(self, name: str) -> str:
-        """The path of ``predictions`` or ``labels`` below the API's address."""
+        """The path of ``predictions`` or ``labels`` below the API's address; of all protocols' paths it is the base."""
         return f"/models/{self.model}/{name}"

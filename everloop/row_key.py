@@ -24,11 +24,11 @@ _FLOAT_TEXT = re.compile(r"[+-]?[0-9]+[.,]0*|-0+")
 _FORMULA_TEXT = re.compile(r'="[^"]*"')
 _SCIENTIFIC_TEXT = re.compile(r"[+-]?[0-9]([.,][0-9]+)?[eE][+-][0-9]{2,}")
 
-_TAKEN = "a key is a text or a whole number"
+_TAKEN = "a key is a string or a whole number"
 
 
 class KeyRefusedError(TerminalError):
-    """A value is no key.
+    """A value is not a key.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ def row_key(value: Any, *, exact_below: int = EXACT_BELOW) -> str:
     if isinstance(value, str):
         return _text_key(value)
     if value is None:
-        raise KeyRefusedError("missing_not_allowed", "missing, and identifies the row")
+        raise KeyRefusedError("missing_not_allowed", "missing, but it must identify the row")
     if isinstance(value, bool):
         raise _refused(f"true or false; {_TAKEN} (pandas: .astype(str))")
     if isinstance(value, int):
@@ -82,27 +82,27 @@ def row_key(value: Any, *, exact_below: int = EXACT_BELOW) -> str:
 
 def _text_key(value: str) -> str:
     if not value:
-        raise KeyRefusedError("missing_not_allowed", "empty, and identifies the row")
+        raise KeyRefusedError("missing_not_allowed", "empty, but it must identify the row")
     _refuse_long(value)  # first: normalizing takes much longer for a long run of combining marks
     if not value.isascii():
         value = unicodedata.normalize("NFC", value)
         _refuse_long(value)
     if not value.isprintable() and UNUSABLE_CHARACTERS.search(value):
-        raise KeyRefusedError("control_character", "a text with a control character")
+        raise KeyRefusedError("control_character", "a string with a control character")
     if value[0].isspace() or value[-1].isspace():
-        raise _refused("a text with white space at an end; strip it (pandas: .str.strip())")
+        raise _refused("a string with white space at its start or end; strip it (pandas: .str.strip())")
     if hidden := hidden_in_key(value):
         if hidden.isspace():
             raise _refused(
-                f"a text with white space that is no plain space, U+{ord(hidden):04X}, and looks like one; write the "
-                "plain one (pandas: .str.replace(r'\\s+', ' ', regex=True))"
+                f"a string with a white space character that only looks like a plain space, U+{ord(hidden):04X};"
+                " replace it with a plain space (pandas: .str.replace(r'\\s+', ' ', regex=True))"
             )
         raise _refused(
-            f"a text with an invisible character, U+{ord(hidden):04X}, which the same key from elsewhere would "
-            "not have; take it out (a byte order mark, pandas: encoding='utf-8-sig')"
+            f"a string with an invisible character, U+{ord(hidden):04X}, so that it would not match the same key"
+            " from elsewhere; remove it (a byte order mark, pandas: encoding='utf-8-sig')"
         )
     if _FORMULA_TEXT.fullmatch(value):
-        raise _refused("a spreadsheet's formula for a text; write what stands between its quotes")
+        raise _refused("a spreadsheet formula for a string; write the characters between its quotes")
     if value[0] in "+-0123456789":
         if _FLOAT_TEXT.fullmatch(value):
             raise _refused(
@@ -130,8 +130,8 @@ def _whole_float(value: float, exact_below: int) -> str:
         raise _refused(f"not a number; {_TAKEN}")
     if not abs(value) < exact_below:
         raise _refused(
-            "a float so large that it may stand for several whole numbers; send all digits as an integer or a text "
-            "(pandas: read the key with dtype=str or 'Int64')"
+            "a float so large that it may mean several whole numbers; send all digits as an integer or a string"
+            " (pandas: read the key with dtype=str or 'Int64')"
         )
     if not float(value).is_integer():
         raise _refused(f"a number with a fraction; {_TAKEN} (pandas: .astype(str))")
@@ -151,7 +151,7 @@ def _other_key(value: Any) -> str:
             raise _refused(f"a number with a fraction; {_TAKEN} (pandas: .astype(str))")
         return _digits(int(value))
     if isinstance(value, bytes):
-        raise _refused(f"of bytes; {_TAKEN} (pandas: .str.decode('utf-8'))")
+        raise _refused(f"made of bytes; {_TAKEN} (pandas: .str.decode('utf-8'))")
     raise _refused(f"a {type(value).__name__}; {_TAKEN} (pandas: .astype(str))")
 
 

@@ -1,7 +1,7 @@
 """Seams: places that are meant to grow, where implementations of one protocol stand side by side, one file each.
 
 A seam is a package. Its ``__init__`` holds the protocol and registers the implementations by name, which is the name
-of the file. A file is imported when its implementation is asked for, and not before: whoever only has to know the
+of the file. A file is imported when its implementation is asked for, and not before: whoever only must know the
 names, as the declaration's schema does, imports none of what implementations need.
 """
 
@@ -54,7 +54,7 @@ class Seam(Generic[T]):
             Naming those that are registered.
         """
         if name not in self.names:
-            raise UnknownImplementationError(f"{name!r} is no {self.what}; registered are {', '.join(self.names)}")
+            raise UnknownImplementationError(f"{name!r} is not a {self.what}; registered are {', '.join(self.names)}")
         module = importlib.import_module(f"{self.package}.{name}")
         return cast("T", getattr(module, self.attribute))
 

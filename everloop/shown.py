@@ -57,7 +57,7 @@ def shown(value: Any) -> str:
     try:
         return shortened(repr(value))
     except ValueError:  # Python writes no whole number of more than 4,300 digits
-        return "a whole number of thousands of digits"
+        return "a whole number with thousands of digits"
 
 
 def listed(names: Collection[Any]) -> str:

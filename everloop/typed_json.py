@@ -2,7 +2,7 @@
 
 Types are what JSON has: None, bool, int, float, str, list, dict with text keys, unions, literals, typed dicts and
 dataclasses of these. An object may have more keys than are declared: whoever wrote it may be newer. Every field of a
-dataclass has to be there, default or not, except those that are :data:`ADDED`.
+dataclass must be there, default or not, except those that are :data:`ADDED`.
 
 Instants are text in JSON and a ``datetime`` inside: a ``datetime`` is made of the text of an instant, a dataclass of an
 object, a tuple of a list. Nothing else is converted. :func:`as_json` is the way back.
@@ -34,7 +34,7 @@ from everloop.shown import shown
 
 T = TypeVar("T")
 
-PIPELINE_SENDS = "the pipeline sends these: deploy the model's stack again, so that both are of one release"
+PIPELINE_SENDS = "the pipeline sends these: deploy the model's stack again, so that both have the same release"
 """The remedy of an event that the pipeline's definition and its function do not agree on."""
 
 JsonObject = dict[str, object]
@@ -55,7 +55,9 @@ ADDED = MappingProxyType({"added": True})
 """Of a dataclass field: a document may lack it, as those of earlier releases do, and then it has its default."""
 
 
-def read_as(kind: type[T], value: object, what: str, remedy: str) -> T:
+def read_as(
+    kind: type[T], value: object, what: str, remedy: str, *, refusal: type[Exception] = DocumentRefusedError
+) -> T:
     """The ``kind`` that was written as ``value``: ``value`` itself where no part of it is written in another way.
 
     Parameters
@@ -64,16 +66,18 @@ def read_as(kind: type[T], value: object, what: str, remedy: str) -> T:
         A typed dict, a dataclass, or any other type above.
     what, remedy : str
         What the value should be, and what to do where it is not; for the refusal.
+    refusal : type of Exception, optional
+        The reader's own error, made of one sentence.
 
     Raises
     ------
-    DocumentRefusedError
-        Naming each place that is wrong (at most five), what stands there and what belongs there.
+    DocumentRefusedError, or ``refusal``
+        Naming each place that is wrong (at most five), what is there and what belongs there.
     """
     problems = _problems(kind, value, "")
     first = [problem for _, problem in zip(range(MOST_PROBLEMS), problems, strict=False)]
     if first:
-        raise DocumentRefusedError(f"this is no {what}: {'; '.join(first)}; {remedy}")
+        raise refusal(f"this is not a valid {what}: {'; '.join(first)}; {remedy}")
     read: T = with_instants_read(kind, value, "")
     return read
 
@@ -172,7 +176,7 @@ _PLAIN: dict[Any, tuple[type, ...]] = {
     list: (list,),
 }
 _NAMES = {
-    None: "null", NoneType: "null", bool: "true or false", int: "a whole number", float: "a number", str: "a text",
+    None: "null", NoneType: "null", bool: "true or false", int: "a whole number", float: "a number", str: "a string",
     dict: "an object", list: "a list", datetime: "an instant",
 }  # fmt: skip
 
@@ -228,7 +232,7 @@ def _fields(kind: Any, value: object, place: str) -> Iterator[str]:
 
 @cache
 def _declared(kind: Any) -> dict[str, tuple[Any, bool]]:
-    """The keys of a typed dict or a dataclass: their types, and whether they have to be there."""
+    """The keys of a typed dict or a dataclass: their types, and whether they must be there."""
     hints = get_type_hints(kind, include_extras=True)
     if is_dataclass(kind):
         return {one.name: (hints[one.name], not one.metadata.get("added")) for one in dataclass_fields(kind)}

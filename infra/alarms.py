@@ -1,4 +1,9 @@
-"""The alarms of a model. All go to the platform's alert topic."""
+"""The alarms of a model. All go to the platform's alert topic.
+
+Each costs money whether or not anybody uses the model, so there is one for each thing to do, and none for what another
+tells: a failed event of the monitor or the starter is in the dead-letter queue, and a failed command to the registry
+fails whoever sent it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from constructs import Construct
 
 from everloop.infra.platform_reference import Platform
 from everloop.model_file import ModelDeclaration
-from everloop.names import METRIC_NAMESPACE, ModelNames
+from everloop.names import FAULTS, METRIC_NAMESPACE, ModelNames
 
 PERIOD_SECONDS = 300
 
@@ -73,59 +78,38 @@ def _alarms(names: ModelNames, state_machine_arn: str, probes: str | None, dead_
     def pipeline(name: str, metric: str, meaning: str) -> _Alarm:
         return _Alarm(name, meaning, "AWS/States", metric, {"StateMachineArn": state_machine_arn})
 
-    def probe(name: str, metric: str, what: str) -> _Alarm:
-        meaning = f"A fresh probe {what}: retraining is decided on older ones, or on none, until the next is measured."
-        return _Alarm(name, meaning, "AWS/States", metric, {"StateMachineArn": str(probes)})
-
-    probing = [
-        probe("probe-failed", "ExecutionsFailed", "failed"),
-        probe("probe-timed-out", "ExecutionsTimedOut", "never ended"),
-    ]
+    probing = _Alarm(
+        "probe-failed",
+        "A fresh probe failed: until the next one is measured, retraining decisions use older probes, or none.",
+        "AWS/States",
+        "ExecutionsFailed",
+        {"StateMachineArn": str(probes)},
+    )
 
     # Nobody else does: an execution that ends like this comes to no state that would.
-    release = f"`everloop runs release {names.model} RUN --reason WHY` takes its traffic back and closes the run."
+    release = f"`everloop runs release {names.model} RUN --reason WHY` rolls back its traffic and closes the run."
 
     return [
-        errors("registry", "The registry function failed: a change of state may not have been written."),
         errors("predict", "The prediction function failed: callers got no answer."),
-        errors("labels", "The labels function failed: labels were not taken in."),
-        errors("monitor", "The monitor failed: production is not watched."),
-        errors("starter", "The starter failed: a retraining request may not have been followed."),
+        errors("labels", "The labels function failed: labels were not accepted."),
         _Alarm(
-            "artifact-refused",
-            "A model's bytes are not the registered ones, and it does not serve.",
+            "faults",
+            "Something was refused or lost. The model's metrics and the functions' logs say what: ArtifactRefused (a"
+            " stored model differs from the registered one, so it does not serve), UnusableScores (no finite score for"
+            " rows that the contract allows; their callers got 500), CaptureFallback (predictions that could not be"
+            " captured are in the log), LabelsNotStored (the sender was asked to send them again).",
             METRIC_NAMESPACE,
-            "ArtifactRefused",
-            model,
-        ),
-        _Alarm(
-            "unusable-scores",
-            "The model had no finite score for rows that its contract allows; their callers got 500.",
-            METRIC_NAMESPACE,
-            "UnusableScores",
-            model,
-        ),
-        _Alarm(
-            "capture-fallback",
-            "Predictions could not be captured; they stand in the prediction function's log.",
-            METRIC_NAMESPACE,
-            "CaptureFallback",
-            model,
-        ),
-        _Alarm(
-            "labels-not-stored",
-            "Labels could not be stored, and their sender was told to send them again.",
-            METRIC_NAMESPACE,
-            "LabelsNotStored",
+            FAULTS,
             model,
         ),
         pipeline("pipeline-failed", "ExecutionsFailed", "A training run or a rollout failed."),
         pipeline("pipeline-timed-out", "ExecutionsTimedOut", f"A training run or a rollout never ended. {release}"),
         pipeline("pipeline-aborted", "ExecutionsAborted", f"A training run or a rollout was stopped. {release}"),
-        *(probing if probes is not None else []),
+        *([probing] if probes is not None else []),
         _Alarm(
             "dead-letters",
-            "Events could not be worked off; they wait in the dead-letter queue.",
+            "Events could not be processed, so production may not be monitored, a requested retraining not started or"
+            " a calibration not published; they are in the dead-letter queue.",
             "AWS/SQS",
             "ApproximateNumberOfMessagesVisible",
             {"QueueName": dead_letters},

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from everloop.infra.exceptions import SynthesisError
 from everloop.infra.node import start_node
+from everloop.infra.undeclared import lines_about_undeclared, make_client
 from everloop.shown import visible
 
 
@@ -25,8 +26,12 @@ def main(project: Path) -> int:
         from everloop.infra.application import add_stacks, new_app, settings_of
 
         app = new_app()
-        add_stacks(app, settings_of(app, project, region=os.environ.get("CDK_DEFAULT_REGION")))
+        settings = settings_of(app, project, region=os.environ.get("CDK_DEFAULT_REGION"))
+        add_stacks(app, settings)
         app.synth()
+        declared = {path.name for path in settings.models.iterdir()}
+        for line in lines_about_undeclared(declared, os.environ, make_client):
+            print(visible(line), file=sys.stderr)
     except SynthesisError as error:
         print(visible(str(error)), file=sys.stderr)
         return 2

@@ -28,10 +28,16 @@ FIXED_CONTEXT: Mapping[str, Any] = {
 reads: the templates are the same with and without it."""
 
 
-def new_app(*, output: Path | None = None, context: Mapping[str, Any] | None = None) -> App:
-    """An empty app; its assembly goes to ``output``, by default to where ``CDK_OUTDIR`` says."""
+def new_app(
+    *, output: Path | None = None, context: Mapping[str, Any] | None = None, validated: bool | None = None
+) -> App:
+    """An empty app; its assembly goes to ``output``, by default to where ``CDK_OUTDIR`` says.
+
+    Without ``validated`` the CDK's own validation of the templates is left out; unless given, it is the CDK's to say.
+    """
     return App(
         analytics_reporting=False,
+        builtin_cloud_formation_validation=validated,
         outdir=str(output) if output else None,
         context=dict(context or {}),
         post_cli_context=dict(FIXED_CONTEXT),
@@ -41,14 +47,15 @@ def new_app(*, output: Path | None = None, context: Mapping[str, Any] | None = N
 def settings_of(app: App, project: Path, *, region: str | None = None) -> Settings:
     """The settings that the context of a project's app asks for.
 
-    They are ``everloop:models_dir`` and ``everloop:architecture``. The region is what the CDK's command line found in
-    the environment.
+    They are ``everloop:models_dir``, ``everloop:architecture`` and ``everloop:audit_lock``. The region is what the
+    CDK's command line found in the environment.
     """
     return Settings.of(
         project,
         models=app.node.try_get_context("everloop:models_dir") or "models",
         architecture=app.node.try_get_context("everloop:architecture") or "x86_64",
         region=region,
+        audit_lock=app.node.try_get_context("everloop:audit_lock") or "governance",
     )
 
 
@@ -69,7 +76,8 @@ def add_stacks(app: App, settings: Settings) -> None:
     platform = PlatformStack(
         app,
         PLATFORM_STACK,
-        description="Everloop: what all models share",
+        audit_lock=settings.audit_lock,
+        description="Everloop: resources shared by all models",
         synthesizer=_synthesizer(),
         tags={"everloop:part": "platform"},
     )
@@ -85,7 +93,7 @@ def add_stacks(app: App, settings: Settings) -> None:
             synthesizer=_synthesizer(),
             tags={"everloop:model": names.model},
         )
-        # The bus, the database and the workgroup are found by name, so the order has to be said.
+        # The bus, the database and the workgroup are found by name, so the order must be said.
         stack.add_stack_dependency(platform, "found by name")
     for made in app.node.children:
         if isinstance(made, Stack):

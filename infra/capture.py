@@ -11,10 +11,11 @@ from aws_cdk import aws_kinesisfirehose as firehose
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from everloop.dataset.frozen import ROWS
 from everloop.infra.grants import Grant, give
 from everloop.infra.permissions import ModelPermissions
 from everloop.infra.platform_reference import Platform
-from everloop.lake_tables import DATE, HISTORY, LABELS, PREDICTIONS, LakeTable
+from everloop.lake_tables import DATE, FROZEN, HISTORY, LABELS, PREDICTIONS, UNLOAD, LakeTable
 from everloop.limits import EARLIEST_CAPTURED
 from everloop.model_file import ModelDeclaration
 from everloop.names import ERRORS_PREFIX, GLUE_DATABASE, ModelNames
@@ -27,7 +28,8 @@ BUFFER_SECONDS = 900
 class GlueTable(Construct):
     """A Glue table over a prefix of the lake.
 
-    Partitions are projected from the days, so none is ever registered and none can be missing.
+    Partitions are projected, so none is ever registered and none can be missing: from the days, or of unloaded rows
+    from what a query names.
     """
 
     def __init__(
@@ -41,7 +43,8 @@ class GlueTable(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         names = ModelNames(declaration.model)
-        location = f"s3://{platform.lake.bucket_name}/{names.lake_prefix(table.kind)}"
+        prefix = names.unloaded_prefix if table.unloaded else names.lake_prefix(table.kind)
+        location = f"s3://{platform.lake.bucket_name}/{prefix}"
         column = glue.CfnTable.ColumnProperty
         parameters = {"classification": "parquet"}
         if table.daily:
@@ -53,6 +56,12 @@ class GlueTable(Construct):
                 f"projection.{DATE}.interval": "1",
                 f"projection.{DATE}.interval.unit": "DAYS",
                 "storage.location.template": f"{location}{DATE}=${{{DATE}}}/",
+            }
+        if table.unloaded:
+            parameters |= {
+                "projection.enabled": "true",
+                f"projection.{UNLOAD}.type": "injected",
+                "storage.location.template": f"{location}${{{UNLOAD}}}/{ROWS}/",
             }
         parquet = "org.apache.hadoop.hive.ql.io.parquet"
         storage = glue.CfnTable.StorageDescriptorProperty(
@@ -72,7 +81,7 @@ class GlueTable(Construct):
                 name=self.name,
                 table_type="EXTERNAL_TABLE",
                 parameters=parameters,
-                partition_keys=[column(name=DATE, type="string")] if table.daily else None,
+                partition_keys=[column(name=name, type="string") for name in _partition(table)] or None,
                 storage_descriptor=storage,
             ),
         )
@@ -152,6 +161,10 @@ class CaptureStream(Construct):
         return role
 
 
+def _partition(table: LakeTable) -> list[str]:
+    return [*([DATE] if table.daily else []), *([UNLOAD] if table.unloaded else [])]
+
+
 def _parquet(table: str, role: iam.IRole) -> firehose.CfnDeliveryStream.DataFormatConversionConfigurationProperty:
     stream = firehose.CfnDeliveryStream
     return stream.DataFormatConversionConfigurationProperty(
@@ -174,7 +187,7 @@ def _parquet(table: str, role: iam.IRole) -> firehose.CfnDeliveryStream.DataForm
 
 
 class Capture(Construct):
-    """Everything of a model that reaches the lake: the imported history, predictions, labels."""
+    """The model's tables in the lake: the imported history, predictions and labels, and rows that are unloaded."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, declaration: ModelDeclaration, platform: Platform
@@ -182,5 +195,6 @@ class Capture(Construct):
         super().__init__(scope, construct_id)
         common: dict[str, Any] = {"declaration": declaration, "platform": platform}
         GlueTable(self, "History", table=HISTORY, **common)
+        GlueTable(self, "Frozen", table=FROZEN, **common)
         CaptureStream(self, "Predictions", table=PREDICTIONS, **common)
         CaptureStream(self, "Labels", table=LABELS, **common)

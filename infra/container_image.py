@@ -34,12 +34,12 @@ def images_by_region() -> Mapping[str, Mapping[str, str]]:
     """
     file = Path(str(distribution(SDK).locate_file(f"{KNOWN_IMAGES}/{FRAMEWORK}.json")))
     if not file.is_file():
-        raise SynthesisError(f"infra/container_image.py: {file} is not there; {_REMEDY}")
+        raise SynthesisError(f"infra/container_image.py: {file} does not exist; {_REMEDY}")
     versions = json.loads(file.read_text(encoding="utf-8"))["training"]["versions"]
     if VERSION not in versions:
         raise SynthesisError(
-            f"infra/container_image.py: this sagemaker-core knows no {FRAMEWORK} image {VERSION}, "
-            f"only {', '.join(versions)}; {_REMEDY}"
+            f"infra/container_image.py: the installed sagemaker-core has no {FRAMEWORK} image {VERSION}, only"
+            f" {', '.join(versions)}; {_REMEDY}"
         )
     known = versions[VERSION]
     partitions = create_loader().load_data("partitions")["partitions"]
@@ -62,5 +62,5 @@ def _domain(region: str, partitions: list[dict[str, Any]]) -> str:
     like = next((p for p in partitions if re.match(p["regionRegex"], region)), None)
     partition = own or like
     if partition is None:
-        raise SynthesisError(f"infra/container_image.py: botocore knows no partition of {region}; {_REMEDY}")
+        raise SynthesisError(f"infra/container_image.py: botocore has no partition for {region}; {_REMEDY}")
     return str(partition["outputs"]["dnsSuffix"])

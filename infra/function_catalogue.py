@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from everloop.dataset.snapshot_size import MEMORY_MB
 from everloop.model_file import ModelDeclaration
 from everloop.names import PROBE_FUNCTION
 
@@ -24,8 +23,8 @@ class FunctionFacts:
         The environment variables it reads, without the prefix ``EVERLOOP_``.
     asynchronous : bool
         Whether it is started by an event: then a failed event is kept in the dead-letter queue.
-    managed_layer : bool
-        Whether it has AWS's layer with pandas, pyarrow and awswrangler.
+    requests : bool
+        Whether it answers HTTP requests: then it is traced where a caller asks for that.
     """
 
     purpose: str
@@ -33,7 +32,7 @@ class FunctionFacts:
     timeout_seconds: int
     variables: tuple[str, ...]
     asynchronous: bool = False
-    managed_layer: bool = False
+    requests: bool = False
 
 
 _QUERIES = ("LAKE_BUCKET", "ATHENA_WORKGROUP", "GLUE_DATABASE")
@@ -41,19 +40,18 @@ _QUERIES = ("LAKE_BUCKET", "ATHENA_WORKGROUP", "GLUE_DATABASE")
 PIPELINE_FUNCTIONS: Mapping[str, FunctionFacts] = {
     "run": FunctionFacts("Opens and closes training runs", 512, 60, ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET")),
     "snapshot": FunctionFacts(
-        "Freezes the training data and holds it against its contract",
-        MEMORY_MB,
+        "Freezes the training data and checks it against its contract",
+        512,
         900,
         ("TABLE", *_QUERIES, "ARTIFACT_BUCKET"),
-        managed_layer=True,
     ),
     "gate": FunctionFacts("Decides whether a candidate passes", 512, 60, ()),
-    # It holds a refit and its evaluated sibling at once, each as large as a model may be.
+    # It holds a refit and its evaluated model at once, each as large as a model may be.
     "register": FunctionFacts(
         "Registers a candidate's artifacts", 2048, 120, ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET")
     ),
     "rollout": FunctionFacts(
-        "Publishes a version, shifts traffic to it, takes it back, and calibrates what serves",
+        "Publishes versions, shifts and rolls back traffic, and calibrates the serving version",
         512,
         180,
         ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET", "EVENT_BUS", "PREDICT_FUNCTION"),
@@ -65,13 +63,12 @@ PIPELINE_FUNCTIONS: Mapping[str, FunctionFacts] = {
 
 
 PROBE_FACTS = FunctionFacts(
-    "Prepares fresh probes and records what they found",
-    MEMORY_MB,
+    "Prepares fresh probes and records their results",
+    512,
     900,
     ("TABLE", *_QUERIES, "ARTIFACT_BUCKET"),
-    managed_layer=True,
 )
-"""Of a model that declares ``retraining.investment``; it reads as many rows as the snapshot function."""
+"""Of a model that declares ``retraining.investment``."""
 
 
 def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
@@ -79,23 +76,26 @@ def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
     serving = declaration.serving
     return {
         "predict": FunctionFacts(
-            "Answers predictions with the version its own version was published for",
+            "Answers prediction requests",
             serving.memory_mb,
             serving.timeout_seconds,
             ("ARTIFACT_BUCKET", "PREDICTIONS_STREAM"),
+            requests=True,
         ),
-        "labels": FunctionFacts("Takes in labels", 512, 29, ("LABELS_STREAM",)),
-        "registry": FunctionFacts("Writes the model's registry, which nobody else may", 512, 45, ("TABLE",)),
+        "labels": FunctionFacts("Accepts labels", 512, 29, ("LABELS_STREAM",), requests=True),
+        "registry": FunctionFacts(
+            "Writes the model's registry; no other function may", 512, 45, ("TABLE", "AUDIT_BUCKET")
+        ),
         **PIPELINE_FUNCTIONS,
         "monitor": FunctionFacts(
-            "Watches drift and quality, and asks for retraining",
+            "Monitors drift and quality, and requests retraining",
             2048,
             600,
             ("TABLE", *_QUERIES, "ARTIFACT_BUCKET", "EVENT_BUS", "PREDICT_FUNCTION"),
             asynchronous=True,
         ),
         "starter": FunctionFacts(
-            "Starts the pipeline for a retraining request, and probes that are due",
+            "Starts requested retrainings, and probes that are due",
             256,
             60,
             ("TABLE", "STATE_MACHINE_ARN", "PROBE_MACHINE_ARN"),

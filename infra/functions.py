@@ -6,24 +6,22 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import AssetHashType, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
-from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from everloop.infra.acknowledgments import acknowledge
 from everloop.infra.function_catalogue import FunctionFacts, functions_of
 from everloop.infra.grants import Grant, give
-from everloop.infra.managed_layer import managed_layer_parameter
-from everloop.infra.packaging.compiled import compile_folder
-from everloop.infra.packaging.files import write_folder
+from everloop.infra.packaging.compiled import caches_of
+from everloop.infra.packaging.files import digest, write_folder
 from everloop.infra.packaging.function_code import function_code
 from everloop.infra.packaging.layers import Layer, build_layer, folder_bytes
 from everloop.infra.packaging.requirements import Target
-from everloop.infra.packaging.sizes import MANAGED_LAYER_BYTES, check_unzipped_size
+from everloop.infra.packaging.sizes import check_unzipped_size
 from everloop.infra.permissions import ModelPermissions
 from everloop.infra.platform_reference import Platform
 from everloop.infra.settings import CONSTRAINTS, PACKAGE, PYTHON_VERSION, DeclaredModel, Settings
@@ -54,13 +52,17 @@ class ModelFunctions(Construct):
         self._model, self._settings, self._platform = model, settings, platform
         self._names = ModelNames(model.declaration.model)
         probes = model.declaration.retraining.investment is not None
-        self._permissions = ModelPermissions(Stack.of(self), platform, self._names, probes=probes)
+        spans = model.declaration.data.training_spans is not None
+        self._permissions = ModelPermissions(Stack.of(self), platform, self._names, probes=probes, spans=spans)
         self._dead_letters = dead_letters
         self._layers: dict[str, lambda_.ILayerVersion] = {}
-        self._managed: lambda_.ILayerVersion | None = None
-        self.by_name: dict[str, lambda_.Function] = {
-            name: self._function(name, facts) for name, facts in functions_of(model.declaration).items()
-        }
+        facts = functions_of(model.declaration)
+        sources = [
+            function_code(settings.functions / name, root=PACKAGE.parent, declaration=model.document) for name in facts
+        ]
+        self._sources = dict(zip(facts, sources, strict=True))
+        self._caches = dict(zip(facts, caches_of(sources, PYTHON_VERSION, place="/var/task"), strict=True))
+        self.by_name: dict[str, lambda_.Function] = {name: self._function(name, facts[name]) for name in facts}
         self._callers_of_the_registry()
 
     def _function(self, name: str, facts: FunctionFacts) -> lambda_.Function:
@@ -83,14 +85,14 @@ class ModelFunctions(Construct):
             runtime=RUNTIME,
             architecture=_architecture(self._settings),
             handler="handler.handle",
-            code=self._code(part, name, folder, built, facts),
-            layers=self._layers_of(built, facts),
+            code=self._code(part, name, built),
+            layers=self._layers_of(built),
             memory_size=facts.memory_mb,
             timeout=Duration.seconds(facts.timeout_seconds),
             environment=self._environment(name, facts),
             role=self._role(part, name, log_group),
             log_group=log_group,
-            tracing=lambda_.Tracing.ACTIVE,
+            tracing=lambda_.Tracing.PASS_THROUGH if facts.requests else lambda_.Tracing.ACTIVE,
             dead_letter_queue=self._dead_letters if facts.asynchronous else None,
         )
         _acknowledge(function, facts)
@@ -105,7 +107,7 @@ class ModelFunctions(Construct):
                 function_name=self.by_name["registry"].function_name,
                 function_version="$LATEST",
                 name=caller,
-                description=f"What {caller} sends its commands to",
+                description=f"The alias to which {caller} sends its commands",
             )
 
     def _role(self, part: Construct, name: str, log_group: logs.ILogGroup) -> iam.Role:
@@ -117,33 +119,31 @@ class ModelFunctions(Construct):
         )
         log = Grant(("logs:CreateLogStream", "logs:PutLogEvents"), (log_group.log_group_arn,))
         give(role, [log, *self._permissions.of(name)], self._platform.exports)
-        acknowledge(role, "AwsSolutions-IAM5[Resource::*]", reason="X-Ray knows no resources for writing traces.")
+        acknowledge(
+            role,
+            "AwsSolutions-IAM5[Resource::*]",
+            reason=("X-Ray has no resource-level permissions for writing traces."),
+        )
         return role
 
-    def _code(
-        self, part: Construct, name: str, folder: Path, built: Layer | None, facts: FunctionFacts
-    ) -> lambda_.Code:
-        contents = function_code(folder, root=PACKAGE.parent, declaration=self._model.document)
+    def _code(self, part: Construct, name: str, built: Layer | None) -> lambda_.Code:
+        contents = self._sources[name]
         with tempfile.TemporaryDirectory() as scratch:
-            place = write_folder(contents, Path(scratch))
-            compile_folder(place, PYTHON_VERSION, place="/var/task")
+            place = write_folder({**contents, **self._caches[name]}, Path(scratch))
             parts = {"code": folder_bytes(place), "layer": built.unzipped_bytes if built else 0}
-            if facts.managed_layer:
-                parts["AWSSDKPandas layer"] = MANAGED_LAYER_BYTES["AWSSDKPandas"]
             check_unzipped_size(self._names.function(name), parts)
-            code = lambda_.Code.from_asset(str(place))
+            code = lambda_.Code.from_asset(
+                str(place), asset_hash=digest(contents), asset_hash_type=AssetHashType.CUSTOM
+            )
             code.bind(part)  # copies the folder to the assembly now, while it is there
             return code
 
-    def _layers_of(self, built: Layer | None, facts: FunctionFacts) -> list[lambda_.ILayerVersion]:
-        layers: list[lambda_.ILayerVersion] = []
-        if built is not None:
-            if built.identity not in self._layers:
-                self._layers[built.identity] = self._layer(built)
-            layers.append(self._layers[built.identity])
-        if facts.managed_layer:
-            layers.append(self._managed_layer())
-        return layers
+    def _layers_of(self, built: Layer | None) -> list[lambda_.ILayerVersion]:
+        if built is None:
+            return []
+        if built.identity not in self._layers:
+            self._layers[built.identity] = self._layer(built)
+        return [self._layers[built.identity]]
 
     def _layer(self, built: Layer) -> lambda_.LayerVersion:
         # The identity in the name makes a changed layer another resource: the new one is there before the
@@ -151,19 +151,13 @@ class ModelFunctions(Construct):
         return lambda_.LayerVersion(
             self,
             f"Layer{built.identity[:8]}",
-            code=lambda_.Code.from_asset(str(built.archive)),
+            code=lambda_.Code.from_asset(
+                str(built.archive), asset_hash=built.content, asset_hash_type=AssetHashType.CUSTOM
+            ),
             compatible_runtimes=[RUNTIME],
             compatible_architectures=[_architecture(self._settings)],
             description=f"Packages of {self._names.model}; python/requirements.lock lists them",
         )
-
-    def _managed_layer(self) -> lambda_.ILayerVersion:
-        if self._managed is None:
-            arn = ssm.StringParameter.value_for_string_parameter(
-                self, managed_layer_parameter(self._settings.architecture)
-            )
-            self._managed = lambda_.LayerVersion.from_layer_version_arn(self, "SdkPandas", arn)
-        return self._managed
 
     def _environment(self, name: str, facts: FunctionFacts) -> Mapping[str, str]:
         known = {
@@ -171,6 +165,7 @@ class ModelFunctions(Construct):
             "TABLE": self._platform.table.table_name,
             "LAKE_BUCKET": self._platform.lake.bucket_name,
             "ARTIFACT_BUCKET": self._platform.artifacts.bucket_name,
+            "AUDIT_BUCKET": self._platform.audit.bucket_name,
             "EVENT_BUS": EVENT_BUS,
             "ATHENA_WORKGROUP": ATHENA_WORKGROUP,
             "GLUE_DATABASE": GLUE_DATABASE,
@@ -198,11 +193,18 @@ def _acknowledge(function: lambda_.Function, facts: FunctionFacts) -> None:
         function,
         "AwsSolutions-L1",
         "Serverless-LambdaLatestVersion",
-        reason="The layers hold wheels for this Python; the runtime is moved together with them, on purpose.",
+        reason="The layers have wheels for this Python; runtime and layers are upgraded together, on purpose.",
     )
+    if facts.requests:
+        acknowledge(
+            function,
+            "Serverless-LambdaTracing",
+            reason="Callers decide which of their requests are traced. Lambda's own sampling can't be set: it records"
+            " nearly each request of a quiet function, which was the dearest part of a prediction.",
+        )
     if not facts.asynchronous:
         acknowledge(
             function,
             "Serverless-LambdaDLQ",
-            reason="Always invoked synchronously: the caller gets the error, a dead-letter queue never would.",
+            reason="Always invoked synchronously: errors go to the caller, so a dead-letter queue would stay empty.",
         )

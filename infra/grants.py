@@ -20,7 +20,7 @@ class Grant:
     Attributes
     ----------
     why : str
-        Why a resource has to be written with ``*``. :func:`give` refuses such a resource without a reason.
+        Why a resource must be written with ``*``. :func:`give` refuses such a resource without a reason.
     conditions : mapping, optional
         Operators by name, as in a policy.
     """
@@ -80,4 +80,4 @@ def _shown(value: Any, exports: Exports) -> str:
         return f"<{argument}>"
     if function == "Fn::GetAtt":
         return exports.get((argument[0], argument[1]), f"<{'.'.join(argument)}>")
-    raise SynthesisError(f"{value}: a resource of a policy is written with references and text only")
+    raise SynthesisError(f"{value}: write a policy's resource only with references and text")

@@ -59,6 +59,5 @@ class HttpApi(Construct):
             default_route_settings=apigateway.CfnStage.RouteSettingsProperty(
                 throttling_rate_limit=RATE_PER_SECOND,
                 throttling_burst_limit=BURST,
-                detailed_metrics_enabled=True,
             ),
         )

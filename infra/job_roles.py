@@ -12,6 +12,8 @@ from constructs import Construct
 
 from everloop.infra.grants import Grant, give
 from everloop.infra.permissions import ModelPermissions
+from everloop.manifest import ESTIMATOR
+from everloop.names import PROCESSING_JOB_LOGS, TRAINING_JOB_LOGS
 
 IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 LOG = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
@@ -28,7 +30,8 @@ class JobRoles(Construct):
     evaluation's results lie, which the gate reads. A refit, which follows the gate's verdict, is the one training that
     may read the test labels. It runs the user's code too, and writes where no verdict is read; its check has a role of
     its own as well. So has a fresh probe's job, which runs the user's code and reads labels: what it writes can ask for
-    a training, and decides nothing about its candidate.
+    a training, and decides nothing about its candidate. Where trainings may continue a version, their roles read kept
+    estimators, and no other file of a version.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class JobRoles(Construct):
         source: s3_assets.Asset,
         images: CfnMapping,
         refit: bool,
+        warm: bool,
         probe: bool,
         as_served: bool,
     ) -> None:
@@ -51,6 +55,7 @@ class JobRoles(Construct):
         train = [
             permissions.lake_objects(READ, f"{datasets}*/train/", f"{datasets}*/test_features/"),
             permissions.lake_objects(WRITE, trained),
+            *self._kept_estimators(warm),
         ]
         listed = {"StringLike": {"s3:prefix": [f"{names.artifacts_prefix}*"]}}
         evaluate = [
@@ -60,12 +65,12 @@ class JobRoles(Construct):
             Grant(("s3:ListBucket",), (artifacts.bucket_arn,), conditions=listed),
             *([permissions.read_windows()] if as_served else []),
         ]
-        self.train = self._role("Train", "TrainingJobs", train)
-        self.evaluate = self._role("Evaluate", "ProcessingJobs", evaluate)
+        self.train = self._role("Train", TRAINING_JOB_LOGS, train)
+        self.evaluate = self._role("Evaluate", PROCESSING_JOB_LOGS, evaluate)
         self.refit: iam.Role | None = None
         self.check_refit: iam.Role | None = None
         if refit:
-            self.refit, self.check_refit = self._refit_roles(evaluated)
+            self.refit, self.check_refit = self._refit_roles(evaluated, warm=warm)
         self.probe = self._probe_role(listed) if probe else None
 
     @property
@@ -73,19 +78,31 @@ class JobRoles(Construct):
         """Every role of the pipeline's jobs that there is."""
         return [role for role in (self.train, self.evaluate, self.refit, self.check_refit) if role is not None]
 
-    def _refit_roles(self, evaluated: str) -> tuple[iam.Role, iam.Role]:
+    def _kept_estimators(self, warm: bool) -> list[Grant]:
+        """Read the one file of a version that only a training may read, where trainings may continue one."""
+        if not warm:
+            return []
+        permissions = self._permissions
+        bucket, kept = permissions.platform.artifacts, f"{permissions.names.artifacts_prefix}*/{ESTIMATOR}"
+        return [
+            Grant(READ, (bucket.arn_for_objects(kept),), "The kept estimator of whichever version serves."),
+            Grant(("s3:ListBucket",), (bucket.bucket_arn,), conditions={"StringLike": {"s3:prefix": [kept]}}),
+        ]
+
+    def _refit_roles(self, evaluated: str, *, warm: bool) -> tuple[iam.Role, iam.Role]:
         permissions, names = self._permissions, self._permissions.names
         datasets = names.datasets_prefix
         trained, checked = f"{names.runs_prefix}*/refit/", f"{names.runs_prefix}*/refit_check/"
         refit = [
             permissions.lake_objects(READ, f"{datasets}*/train/", f"{datasets}*/test/"),
             permissions.lake_objects(WRITE, trained),
+            *self._kept_estimators(warm),
         ]
         check = [
             permissions.lake_objects(READ, f"{datasets}*/test/", trained, evaluated),
             permissions.lake_objects(WRITE, checked),
         ]
-        return self._role("Refit", "TrainingJobs", refit), self._role("CheckRefit", "ProcessingJobs", check)
+        return self._role("Refit", TRAINING_JOB_LOGS, refit), self._role("CheckRefit", PROCESSING_JOB_LOGS, check)
 
     def _probe_role(self, versions: Mapping[str, Any]) -> iam.Role:
         permissions, probes = self._permissions, self._permissions.names.probes_prefix
@@ -95,7 +112,7 @@ class JobRoles(Construct):
             permissions.artifact_objects(READ),
             Grant(("s3:ListBucket",), (permissions.platform.artifacts.bucket_arn,), conditions=versions),
         ]
-        return self._role("Probe", "ProcessingJobs", grants, listed=(probes,))
+        return self._role("Probe", PROCESSING_JOB_LOGS, grants, listed=(probes,))
 
     def _role(
         self, construct_id: str, log_group: str, inputs: list[Grant], *, listed: tuple[str, ...] = ()
@@ -104,20 +121,25 @@ class JobRoles(Construct):
         permissions = self._permissions
         names, lake = permissions.names, permissions.platform.lake
         role = iam.Role(self, construct_id, assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
-        logs = permissions.arn("logs", f"log-group:/aws/sagemaker/{log_group}:*")
-        namespaces = {"StringEquals": {"cloudwatch:namespace": f"/aws/sagemaker/{log_group}"}}
+        logs = permissions.arn("logs", f"log-group:{log_group}:*")
+        namespaces = {"StringEquals": {"cloudwatch:namespace": log_group}}
         grants = [
             *inputs,
             permissions.list_lake(*(listed or (names.datasets_prefix, names.runs_prefix))),
             Grant(("s3:GetBucketLocation",), (lake.bucket_arn,)),
             *self._reads_source(),
-            Grant(LOG, (logs,), "SageMaker's jobs log to a stream each in one group, which is theirs to make."),
+            Grant(LOG, (logs,), "SageMaker's jobs log to a stream each in one group, which they create."),
             Grant(IMAGE, (self._repository(),)),
-            Grant(("ecr:GetAuthorizationToken",), ("*",), "A registry's token is not for one repository; reads only."),
+            Grant(
+                ("ecr:GetAuthorizationToken",),
+                ("*",),
+                "A registry token is not limited to one repository; it only reads.",
+            ),
             Grant(
                 ("cloudwatch:PutMetricData",),
                 ("*",),
-                "CloudWatch knows no resources for writing metrics; the namespace is held by a condition.",
+                "CloudWatch has no resource-level permissions for writing metrics; a condition restricts the"
+                " namespace.",
                 namespaces,
             ),
         ]

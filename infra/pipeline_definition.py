@@ -24,7 +24,14 @@ from typing import Any
 import everloop
 from everloop.exceptions import TransientError
 from everloop.infra.function_catalogue import PIPELINE_FUNCTIONS
-from everloop.infra.pipeline_jobs import SAGEMAKER_RETRY, evaluation_job, refit_check_job, refit_job, training_job
+from everloop.infra.pipeline_jobs import (
+    SAGEMAKER_RETRY,
+    evaluation_job,
+    older_evaluation_job,
+    refit_check_job,
+    refit_job,
+    training_job,
+)
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.worst_case import pipeline_seconds
 from everloop.registry.exceptions import RunNotOpenedError
@@ -117,6 +124,7 @@ def pipeline_definition(declaration: ModelDeclaration) -> dict[str, Any]:
             **_opening(),
             **_candidate(declaration),
             **(_refit(declaration) if refits(declaration) else {}),
+            **_restoration(declaration),
             **_rollout(),
             **_closing(),
         },
@@ -138,7 +146,7 @@ def _opening() -> dict[str, State]:
         "NotOpened": {"Type": "Fail", "ErrorPath": "$.failure.Error", "CausePath": "$.failure.Cause"},
         "Places": {
             "Type": "Pass",
-            "Comment": "Where the jobs of this run put their results",
+            "Comment": "Where the jobs of this run write their results",
             "Parameters": {
                 "training.$": "States.Format('${RunsUri}{}/train/', $.run.result.run_id)",
                 "evaluation.$": "States.Format('${RunsUri}{}/evaluation/', $.run.result.run_id)",
@@ -161,19 +169,20 @@ def _opening() -> dict[str, State]:
                 {"Variable": "$.run.result.kind", "StringEquals": "rollout", "Next": "ChampionVersion"},
                 {"Variable": "$.run.result.kind", "StringEquals": "train", "Next": "Snapshot"},
                 {"Variable": "$.run.result.kind", "StringEquals": "smoke", "Next": "Snapshot"},
+                {"Variable": "$.run.result.kind", "StringEquals": "restore", "Next": "NewestRows"},
             ],
             "Default": "UnknownAnswer",
         },
         "AskedVersion": {
             "Type": "Pass",
-            "Comment": "A rollout of new code names the champion it is meant for",
+            "Comment": "A rollout of new code may name its champion",
             "Parameters": {"version.$": "$.version"},
             "ResultPath": "$.candidate",
             "Next": "StartRollout",
         },
         "ChampionVersion": {
             "Type": "Pass",
-            "Comment": "A rollout of new code is for the champion, whichever that is",
+            "Comment": "A rollout of new code is for the current champion",
             "Parameters": {"version": None},
             "ResultPath": "$.candidate",
             "Next": "StartRollout",
@@ -188,11 +197,12 @@ def _candidate(declaration: ModelDeclaration) -> dict[str, State]:
     if refits(declaration):
         after_gate, refit = "WhetherToRefit", {"refit.$": "$.refit.result", "refit_uri.$": "$.places.refit_check"}
     return {
-        "Snapshot": _invoke("snapshot", {**_RUN, **_AT}, "$.snapshot", "Train", catch="CloseUntrained"),
+        "Snapshot": _invoke("snapshot", {**_RUN, **_AT}, "$.snapshot", _first(declaration), catch="CloseUntrained"),
         "Train": training_job(declaration, next_state="Evaluate", catch="DidItTrain"),
+        **_continuing(declaration),
         "DidItTrain": {
             "Type": "Choice",
-            "Comment": "A job that SageMaker did not take, or found no instance for, has cost nothing",
+            "Comment": "A job that SageMaker did not accept, or had no instance for, has cost nothing",
             "Choices": [
                 {
                     "Or": [
@@ -231,6 +241,26 @@ def _candidate(declaration: ModelDeclaration) -> dict[str, State]:
     }
 
 
+def _first(declaration: ModelDeclaration) -> str:
+    """The state behind the snapshot."""
+    return "Train" if declaration.training.warm_start is None else "WhetherToContinue"
+
+
+def _continuing(declaration: ModelDeclaration) -> dict[str, State]:
+    """A job of its own for a training that continues a version: its inputs have the kept estimator among them."""
+    if declaration.training.warm_start is None:
+        return {}
+    return {
+        "WhetherToContinue": _whether_to_continue("Continue", "Train"),
+        "Continue": training_job(declaration, next_state="Evaluate", catch="DidItTrain", warm=True),
+    }
+
+
+def _whether_to_continue(then: str, otherwise: str) -> State:
+    asked = {"Variable": "$.run.result.parent", "IsPresent": True, "Next": then}
+    return {"Type": "Choice", "Choices": [asked], "Default": otherwise}
+
+
 def _results() -> dict[str, Any]:
     return {**_RUN, "snapshot.$": "$.snapshot.result", "evaluation_uri.$": "$.places.evaluation", **_AT}
 
@@ -238,7 +268,16 @@ def _results() -> dict[str, Any]:
 def _refit(declaration: ModelDeclaration) -> dict[str, State]:
     """Behind the gate. Whatever goes wrong here leaves the evaluated model to be registered, with the reason."""
     judged = {**_results(), "gate.$": "$.gate.result", "refit_uri.$": "$.places.refit_check"}
+    first = "Refit"
+    continuing: dict[str, State] = {}
+    if declaration.training.warm_start is not None:
+        first = "WhetherToContinueInRefit"
+        continuing = {
+            first: _whether_to_continue("ContinueInRefit", "Refit"),
+            "ContinueInRefit": refit_job(declaration, next_state="CheckRefit", catch="RefitFailed", warm=True),
+        }
     return {
+        **continuing,
         "WhetherToRefit": {
             "Type": "Choice",
             "Choices": [
@@ -250,7 +289,7 @@ def _refit(declaration: ModelDeclaration) -> dict[str, State]:
                     ],
                     "Next": "NoRefit",
                 },
-                {"Variable": "$.gate.result.verdict", "StringEquals": "pass", "Next": "Refit"},
+                {"Variable": "$.gate.result.verdict", "StringEquals": "pass", "Next": first},
             ],
             "Default": "UnknownAnswer",
         },
@@ -262,21 +301,42 @@ def _refit(declaration: ModelDeclaration) -> dict[str, State]:
     }
 
 
+def _restoration(declaration: ModelDeclaration) -> dict[str, State]:
+    """An older version is judged beside the champion on the newest labelled rows; nothing is trained."""
+    results = _results()
+    judged = {"action": "restore", **results, "gate.$": "$.gate.result"}
+    verdict = "$.gate.result.verdict"
+    return {
+        "NewestRows": _invoke("snapshot", {**_RUN, **_AT}, "$.snapshot", "EvaluateOlder"),
+        "EvaluateOlder": older_evaluation_job(declaration, next_state="JudgeOlder", catch="CloseFailed"),
+        "JudgeOlder": _invoke("gate", {"action": "older", **results}, "$.gate", "Readmit"),
+        "Readmit": _invoke("register", judged, "$.registered", "WhetherReadmitted"),
+        "WhetherReadmitted": {
+            "Type": "Choice",
+            "Choices": [
+                {"Variable": verdict, "StringEquals": "fail", "Next": "CloseRejected"},
+                {"Variable": verdict, "StringEquals": "pass", "Next": "RegisteredVersion"},
+            ],
+            "Default": "UnknownAnswer",
+        },
+    }
+
+
 def _rollout() -> dict[str, State]:
     start = {"action": "start", **_RUN, "version.$": "$.candidate.version", **_AT}
     return {
         "StartRollout": _invoke("rollout", start, "$.rollout", "Shift", catch="RollBackAfterFailure"),
         "Shift": _rollout_step("shift", "WaitForStep"),
-        "WaitForStep": _wait("$.rollout.result.wait_seconds", "Check"),
+        "WaitForStep": _wait_until_look("Check"),
         "Check": _rollout_check("canary", "StepDecision"),
         "StepDecision": _decision(
             {"advance": "Shift", "hold": "WaitForStep", "promote": "Promote", "rollback": "Rollback"}
         ),
         "Promote": _rollout_step("promote", "WaitForBake"),
-        "WaitForBake": _wait("$.rollout.result.bake_seconds", "CheckBake"),
+        "WaitForBake": _wait_until_look("CheckBake"),
         "CheckBake": _rollout_check("bake", "BakeDecision"),
         "BakeDecision": _decision({"ok": "Retire", "hold": "WaitForBakeAgain", "rollback": "Rollback"}),
-        "WaitForBakeAgain": _wait("$.rollout.result.wait_seconds", "CheckBake"),
+        "WaitForBakeAgain": _wait_until_look("CheckBake"),
         "Retire": _invoke("rollout", {"action": "retire", **_ROLLOUT, **_AT}, "$.retired", "CloseSucceeded"),
         "Rollback": _invoke(
             "rollout",
@@ -321,10 +381,10 @@ def _closing() -> dict[str, State]:
     states: dict[str, State] = {
         "UnknownAnswer": {
             "Type": "Pass",
-            "Comment": "A function answered what the pipeline does not know",
+            "Comment": "A function returned an answer that the pipeline does not know",
             "Parameters": {
                 "Error": "UnknownAnswer",
-                "Cause.$": "States.Format('a choice knows no way on from: {}', States.JsonToString($))",
+                "Cause.$": "States.Format('no choice matches: {}', States.JsonToString($))",
             },
             "ResultPath": "$.failure",
             "Next": "CloseFailed",
@@ -333,7 +393,7 @@ def _closing() -> dict[str, State]:
             "Type": "Pass",
             "Parameters": {
                 "Error": "UnknownDecision",
-                "Cause.$": "States.Format('the rollout decided {}, which is no way on', $.rollout.decision)",
+                "Cause.$": "States.Format('the rollout decided {}, which is not a known decision', $.rollout.decision)",
             },
             "ResultPath": "$.failure",
             "Next": "RollBackAfterFailure",
@@ -391,8 +451,9 @@ def _rollout_check(phase: str, next_state: str) -> State:
     return state
 
 
-def _wait(seconds: str, next_state: str) -> State:
-    return {"Type": "Wait", "SecondsPath": seconds, "Next": next_state}
+def _wait_until_look(next_state: str) -> State:
+    """An instant, not seconds: looks that each came a moment late would add up."""
+    return {"Type": "Wait", "TimestampPath": "$.rollout.result.wait_until", "Next": next_state}
 
 
 def _decision(ways: Mapping[str, str]) -> State:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from everloop.documents.training import PARENT_CHANNEL, PARENT_SHA256, PARENT_VERSION
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.worst_case import job_seconds
 from everloop.recalibration.declared import judged_scores
@@ -35,37 +36,59 @@ UNPACK_AND_EVALUATE = (
 by its hash and ``.gz``."""
 
 _JOB_NAME = "States.Format('${JobPrefix}{}', $$.Execution.Name)"
+_TRAINED = ("'--model-data'", f"'{INPUT}/model'")
+"""The model that a training job of the run left."""
+
 _REFIT_NAME = "States.Format('${RefitPrefix}{}', $$.Execution.Name)"
 
 
-def training_job(declaration: ModelDeclaration, *, next_state: str, catch: str) -> dict[str, Any]:
-    """Trains a candidate on the snapshot's train split."""
+_PARENT = "$.run.result.parent"
+_PARENT_IS = {
+    f"{PARENT_VERSION}.$": f"States.Format('{{}}', {_PARENT}.version)",
+    f"{PARENT_SHA256}.$": f"{_PARENT}.estimator_sha256",
+}
+
+
+def training_job(declaration: ModelDeclaration, *, next_state: str, catch: str, warm: bool = False) -> dict[str, Any]:
+    """Trains a candidate on the snapshot's train split; ``warm`` continues the run's ``parent`` where it can."""
     channels = {"train": "$.snapshot.result.train_uri", "test_features": "$.snapshot.result.test_features_uri"}
-    parameters = _training(declaration, _JOB_NAME, "${TrainRole}", channels, "$.places.training")
+    parameters = _training(declaration, _JOB_NAME, "${TrainRole}", channels, "$.places.training", warm=warm)
     return _job("createTrainingJob", declaration, parameters, next_state, catch) | _trained("$.training")
 
 
-def refit_job(declaration: ModelDeclaration, *, next_state: str, catch: str) -> dict[str, Any]:
+def refit_job(declaration: ModelDeclaration, *, next_state: str, catch: str, warm: bool = False) -> dict[str, Any]:
     """Trains once more, on the train and the test split: the same program, which finds the test rows' labels."""
     channels = {"train": "$.snapshot.result.train_uri", "test": "$.snapshot.result.test_uri"}
-    parameters = _training(declaration, _REFIT_NAME, "${RefitRole}", channels, "$.places.refit")
+    parameters = _training(declaration, _REFIT_NAME, "${RefitRole}", channels, "$.places.refit", warm=warm)
     return _job("createTrainingJob", declaration, parameters, next_state, catch) | _trained("$.refitting")
 
 
 def evaluation_job(declaration: ModelDeclaration, *, next_state: str, catch: str) -> dict[str, Any]:
     """Scores the candidate, the baseline and the champion on the locked test split."""
-    beside: tuple[str, ...] = ("'--champion'", "$.run.result.champion_uri")
+    inputs = {"model": "$.training.model_data", "test": "$.snapshot.result.test_uri"}
+    return _evaluation(declaration, _TRAINED, inputs, next_state, catch)
+
+
+def older_evaluation_job(declaration: ModelDeclaration, *, next_state: str, catch: str) -> dict[str, Any]:
+    """The same of a version that is registered already, which the job reads from the artefact bucket."""
+    older = ("'--older'", "$.run.result.older.artifact_uri")
+    return _evaluation(declaration, older, {"test": "$.snapshot.result.test_uri"}, next_state, catch)
+
+
+def _evaluation(
+    declaration: ModelDeclaration, judged: tuple[str, ...], inputs: Mapping[str, str], next_state: str, catch: str
+) -> dict[str, Any]:
+    beside: tuple[str, ...] = (*judged, "'--champion'", "$.run.result.champion_uri")
     if judged_scores(declaration) == "served":
         beside = (*beside, "'--registry'", "'${Table}'")
-    inputs = {"model": "$.training.model_data", "test": "$.snapshot.result.test_uri"}
     parameters = _processing(declaration, _JOB_NAME, "${EvaluateRole}", beside, inputs, "$.places.evaluation")
     state = _job("createProcessingJob", declaration, parameters, next_state, catch)
     return {**state, "ResultSelector": {"job_arn.$": "$.ProcessingJobArn"}, "ResultPath": "$.evaluation"}
 
 
 def refit_check_job(declaration: ModelDeclaration, *, next_state: str, catch: str) -> dict[str, Any]:
-    """Scores the refit and its evaluated sibling on the test split: the evaluation's program in its other mode."""
-    beside = ("'--evaluated'", f"'{INPUT}/evaluated'")
+    """Scores the refit and its evaluated model on the test split: the evaluation's program in its other mode."""
+    beside = (*_TRAINED, "'--evaluated'", f"'{INPUT}/evaluated'")
     inputs = {
         "model": "$.refitting.model_data",
         "test": "$.snapshot.result.test_uri",
@@ -77,7 +100,7 @@ def refit_check_job(declaration: ModelDeclaration, *, next_state: str, catch: st
 
 
 def _training(
-    declaration: ModelDeclaration, name: str, role: str, channels: Mapping[str, str], output: str
+    declaration: ModelDeclaration, name: str, role: str, channels: Mapping[str, str], output: str, *, warm: bool
 ) -> dict[str, Any]:
     return {
         "TrainingJobName.$": name,
@@ -89,7 +112,11 @@ def _training(
             "sagemaker_region": "${Region}",
             "sagemaker_container_log_level": "20",
         },
-        "InputDataConfig": [_channel(channel, uri) for channel, uri in channels.items()],
+        "InputDataConfig": [
+            *(_channel(channel, uri) for channel, uri in channels.items()),
+            *([_channel(PARENT_CHANNEL, f"{_PARENT}.estimator_uri", "application/zip")] if warm else []),
+        ],
+        **({"Environment": _PARENT_IS} if warm else {}),
         "OutputDataConfig": {"S3OutputPath.$": output},
         "ResourceConfig": {
             "InstanceType": declaration.training.instance_type,
@@ -114,11 +141,10 @@ def _processing(
     inputs: Mapping[str, str],
     output: str,
 ) -> dict[str, Any]:
-    """``beside`` are the options that name what the model is held against."""
+    """``beside`` are the options that name the model, and what it is compared with."""
     arguments = [
-        *("'--model-data'", f"'{INPUT}/model'"),
-        *("'--test'", f"'{INPUT}/test'"),
         *beside,
+        *("'--test'", f"'{INPUT}/test'"),
         *("'--run-id'", "$.run.result.run_id"),
         *("'--snapshot-hash'", "$.snapshot.result.snapshot_hash"),
         *("'--output'", f"'{OUTPUT}'"),
@@ -170,11 +196,11 @@ def _job(
     }
 
 
-def _channel(name: str, uri: str) -> dict[str, Any]:
+def _channel(name: str, uri: str, content_type: str = "application/x-parquet") -> dict[str, Any]:
     source = {"S3DataType": "S3Prefix", "S3Uri.$": uri, "S3DataDistributionType": "FullyReplicated"}
     return {
         "ChannelName": name,
-        "ContentType": "application/x-parquet",
+        "ContentType": content_type,
         "DataSource": {"S3DataSource": source},
     }
 

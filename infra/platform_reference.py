@@ -1,4 +1,4 @@
-"""What a model's stack has to know of the platform's."""
+"""What a model's stack must know of the platform's."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Platform:
     table: dynamodb.ITable
     lake: s3.IBucket
     artifacts: s3.IBucket
+    audit: s3.IBucket
     topic: sns.ITopic
     api_id: str
     api_endpoint: str

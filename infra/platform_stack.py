@@ -13,17 +13,18 @@ from everloop.infra.grants import exports_of
 from everloop.infra.http_api import HttpApi
 from everloop.infra.messaging import AlertTopic, EventBus
 from everloop.infra.platform_reference import Platform
+from everloop.infra.settings import AuditLock
 from everloop.infra.storage import RegistryTable, Storage
 from everloop.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, PLATFORM_PARAMETER
 
 
 class PlatformStack(Stack):
-    """Registry, lake, artifacts, bus, alerts, catalogue and API."""
+    """Registry, lake, artifacts, locked audit records, bus, alerts, catalogue and API."""
 
-    def __init__(self, scope: Construct, construct_id: str, **properties: Any) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, audit_lock: AuditLock, **properties: Any) -> None:
         super().__init__(scope, construct_id, **properties)
         table = RegistryTable(self, "Registry").table
-        storage = Storage(self, "Storage")
+        storage = Storage(self, "Storage", audit_lock=audit_lock)
         EventBus(self, "Events")
         topic = AlertTopic(self, "Alerts").topic
         Analytics(self, "Analytics", lake=storage.lake)
@@ -32,21 +33,23 @@ class PlatformStack(Stack):
             table=table,
             lake=storage.lake,
             artifacts=storage.artifacts,
+            audit=storage.audit,
             topic=topic,
             api_id=api.api_id,
             api_endpoint=api.api_endpoint,
-            exports=exports_of(self, storage.lake.bucket_arn, storage.artifacts.bucket_arn),
+            exports=exports_of(self, storage.lake.bucket_arn, storage.artifacts.bucket_arn, storage.audit.bucket_arn),
         )
         ssm.StringParameter(
             self,
             "Parameter",
             parameter_name=PLATFORM_PARAMETER,
-            description="Where Everloop's command line finds the platform",
+            description="Read by Everloop's command line: the platform",
             string_value=self.to_json_string(
                 {
                     "table": table.table_name,
                     "lake_bucket": storage.lake.bucket_name,
                     "artifact_bucket": storage.artifacts.bucket_name,
+                    "audit_bucket": storage.audit.bucket_name,
                     "event_bus": EVENT_BUS,
                     "alert_topic_arn": topic.topic_arn,
                     "athena_workgroup": ATHENA_WORKGROUP,
@@ -55,4 +58,4 @@ class PlatformStack(Stack):
                 }
             ),
         )
-        CfnOutput(self, "ApiEndpoint", value=api.api_endpoint, description="Where predictions are asked for")
+        CfnOutput(self, "ApiEndpoint", value=api.api_endpoint, description="The URL for predictions")

@@ -39,7 +39,7 @@ def probe_definition(declaration: ModelDeclaration, investment: Investment) -> d
     """The definition of ``declaration``'s probes."""
     called = 2 * (PROBE_FACTS.timeout_seconds + MARGIN_SECONDS)
     return {
-        "Comment": f"Measures what waiting to retrain {declaration.model} costs",
+        "Comment": f"Measures the cost of waiting to retrain {declaration.model}",
         "StartAt": "Prepare",
         # With each step tried again as often as it may be; a day is more than that.
         "TimeoutSeconds": probe_seconds(investment) + called + 24 * 3600,
@@ -57,10 +57,10 @@ def probe_definition(declaration: ModelDeclaration, investment: Investment) -> d
             "Record": _invoke("record", "$.recorded", "Done"),
             "UnknownAnswer": {
                 "Type": "Pass",
-                "Comment": "The function answered what the machine does not know",
+                "Comment": "The function returned an answer that the state machine does not know",
                 "Parameters": {
                     "Error": "UnknownAnswer",
-                    "Cause.$": "States.Format('a choice knows no way on from: {}', States.JsonToString($))",
+                    "Cause.$": "States.Format('no choice matches: {}', States.JsonToString($))",
                 },
                 "ResultPath": "$.failure",
                 "Next": "Failed",

@@ -45,7 +45,7 @@ class Probes(Construct):
         names = ModelNames(declaration.model)
         job_role = pipeline.jobs.probe
         if job_role is None:
-            raise SynthesisError(f"{declaration.model}: its pipeline has no role for the job of a probe")
+            raise SynthesisError(f"{declaration.model}: its pipeline has no role for a probe's job")
         role = self._role(ModelPermissions(Stack.of(self), platform, names), function, job_role)
         log_group = logs.LogGroup(
             self,
@@ -96,6 +96,6 @@ class Probes(Construct):
         acknowledge(
             role,
             "AwsSolutions-IAM5[Resource::*]",
-            reason="Neither X-Ray nor the delivery of logs knows resources; see the Step Functions guide.",
+            reason="Neither X-Ray nor log delivery has resource-level permissions; see the Step Functions guide.",
         )
         return role

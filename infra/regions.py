@@ -43,7 +43,7 @@ def deployable_regions() -> tuple[str, ...]:
 def why_not(region: str) -> str | None:
     """Why nothing can be deployed in a region, None where it can be."""
     if region not in images_by_region():
-        return f"region {region}: SageMaker has no image {FRAMEWORK} {VERSION} there"
+        return f"region {region}: SageMaker has no {FRAMEWORK} {VERSION} image there"
     lacking = _lacking(region)
     return f"region {region}: there is no {', '.join(lacking)} there" if lacking else None
 
@@ -52,9 +52,15 @@ def _lacking(region: str) -> list[str]:
     return [service for service in SERVICES if region not in _regions_of(service)]
 
 
+@lru_cache(maxsize=1)
+def _session() -> Session:
+    """One for all services: each reads every partition's endpoints anew."""
+    return Session()
+
+
 @lru_cache(maxsize=len(SERVICES))
 def _regions_of(service: str) -> frozenset[str]:
-    session = Session()
+    session = _session()
     return frozenset(
         region
         for partition in session.get_available_partitions()

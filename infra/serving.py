@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_lambda as lambda_
@@ -11,13 +13,24 @@ from everloop.infra.acknowledgments import acknowledge
 from everloop.infra.platform_reference import Platform
 from everloop.model_file import ModelDeclaration
 from everloop.names import ALIAS, ModelNames
-from everloop.serving.protocols import PROTOCOLS
 
 ALIAS_LOGICAL_ID = "PredictAliasLive"
 
 
+@dataclass(frozen=True)
+class _Integrated:
+    """A function that the API reaches: the construct it stands in, its ARN, and the integration's id."""
+
+    part: Construct
+    arn: str
+    integration: str
+
+
 class Serving(Construct):
     """Routes to the alias ``live`` of the prediction function, and to the labels function.
+
+    All protocols of the data plane share one greedy route below the model's address: API Gateway takes the more
+    specific routes first, so predictions and labels keep theirs. A protocol that is added needs no resource.
 
     The alias is created pointing at ``$LATEST``, which has no artifact and answers ``no_champion``. Its properties
     never change, whatever is deployed, so CloudFormation never touches it again: only the rollout function moves
@@ -47,14 +60,14 @@ class Serving(Construct):
             description="What callers reach. Moved by rollouts only",
         )
         alias.override_logical_id(ALIAS_LOGICAL_ID)
-        model = declaration.model
-        urls = {
-            name: self._route(_title(name), PROTOCOLS.load(name).path(model), alias.ref) for name in PROTOCOLS.names
-        }
-        self.predictions_url = urls["predictions"]
-        self.labels_url = self._route("Labels", ModelNames(model).path("labels"), labels.function_arn)
+        names = ModelNames(declaration.model)
+        predictions = self._function("Predictions", alias.ref)
+        self.predictions_url = self._route(predictions, "POST", names.path("predictions"))
+        # The alias's integration takes both routes: an API has 300 integrations and no more.
+        self._route(predictions, "ANY", names.path("{proxy+}"), construct_id="Protocols")
+        self.labels_url = self._route(self._function("Labels", labels.function_arn), "POST", names.path("labels"))
 
-    def _route(self, construct_id: str, path: str, function_arn: str) -> str:
+    def _function(self, construct_id: str, function_arn: str) -> _Integrated:
         part = Construct(self, construct_id)
         integration = apigateway.CfnIntegration(
             part,
@@ -65,35 +78,35 @@ class Serving(Construct):
             payload_format_version="2.0",
             timeout_in_millis=30_000,
         )
+        return _Integrated(part, function_arn, integration.ref)
+
+    def _route(self, function: _Integrated, method: str, path: str, *, construct_id: str = "") -> str:
+        part = Construct(self, construct_id) if construct_id else function.part
         signed = self._declaration.serving.authorization == "iam"
         route = apigateway.CfnRoute(
             part,
             "Route",
             api_id=self._platform.api_id,
-            route_key=f"POST {path}",
+            route_key=f"{method} {path}",
             authorization_type="AWS_IAM" if signed else "NONE",
-            target=f"integrations/{integration.ref}",
+            target=f"integrations/{function.integration}",
         )
         if not signed:
             acknowledge(
                 route,
                 "AwsSolutions-APIG4",
-                reason="The model's declaration says serving.authorization: none; its owner opened the route.",
+                reason="The model's declaration says serving.authorization: none: its owner made the route public.",
             )
         lambda_.CfnPermission(
             part,
             "Permission",
             action="lambda:InvokeFunction",
-            function_name=function_arn,
+            function_name=function.arn,
             principal="apigateway.amazonaws.com",
             source_arn=Stack.of(self).format_arn(
                 service="execute-api",
-                resource=f"{self._platform.api_id}/*/POST{path}",
+                resource=f"{self._platform.api_id}/*/{'*' if method == 'ANY' else method}{path}",
                 arn_format=ArnFormat.NO_RESOURCE_NAME,
             ),
         )
         return f"{self._platform.api_endpoint}{path}"
-
-
-def _title(name: str) -> str:
-    return name.title().replace("_", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import everloop
 from everloop.infra.exceptions import SynthesisError
@@ -17,8 +18,14 @@ CONSTRAINTS = PACKAGE / "infra" / "packaging" / "constraints.txt"
 """Pins what direct requirements bring along."""
 
 ARCHITECTURES = ("x86_64", "arm64")
+
+AuditLock = Literal["governance", "compliance"]
+AUDIT_LOCKS: tuple[AuditLock, ...] = get_args(AuditLock)
+"""Who can delete a locked audit record before its time: with ``governance`` an administrator who first takes the
+bucket's policy away, with ``compliance`` nobody, the account's root included."""
+
 PYTHON_VERSION = "3.13"
-"""The Lambda runtime's Python. Wheels, compiled caches and the managed layers are chosen for it."""
+"""The Lambda runtime's Python. Wheels and compiled caches are chosen for it."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,8 @@ class Settings:
         Of the functions: ``x86_64`` or ``arm64``. Training jobs run on x86 whatever this says.
     region : str or None
         Where it is to be deployed, where that is known; the templates are the same for all.
+    audit_lock : str
+        How audit records are locked: ``governance`` or ``compliance``.
     """
 
     models: Path
@@ -44,18 +53,28 @@ class Settings:
     functions: Path = PACKAGE / "functions"
     architecture: str = "x86_64"
     region: str | None = None
+    audit_lock: AuditLock = "governance"
 
     @classmethod
     def of(
-        cls, project: Path, *, models: str = "models", architecture: str = "x86_64", region: str | None = None
+        cls,
+        project: Path,
+        *,
+        models: str = "models",
+        architecture: str = "x86_64",
+        region: str | None = None,
+        audit_lock: str = "governance",
     ) -> Settings:
         """The settings of the project in a folder; ``models`` is relative to it, or absolute.
 
         Raises
         ------
         SynthesisError
-            For an architecture that Lambda does not have, or a folder that is not there.
+            For an architecture that Lambda does not have, a lock that S3 does not have, or a folder that is not there.
         """
+        lock = next((known for known in AUDIT_LOCKS if known == audit_lock), None)
+        if lock is None:
+            raise SynthesisError(f"context everloop:audit_lock: {audit_lock!r} is not one of {', '.join(AUDIT_LOCKS)}")
         if architecture not in ARCHITECTURES:
             raise SynthesisError(
                 f"context everloop:architecture: {architecture!r} is not one of {', '.join(ARCHITECTURES)}"
@@ -63,7 +82,13 @@ class Settings:
         folder = project / models
         if not folder.is_dir():
             raise SynthesisError(f"context everloop:models_dir: there is no folder {folder}")
-        return cls(models=folder, cache=project / ".cache" / "layers", architecture=architecture, region=region)
+        return cls(
+            models=folder,
+            cache=project / ".cache" / "layers",
+            architecture=architecture,
+            region=region,
+            audit_lock=lock,
+        )
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,14 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from everloop.infra.acknowledgments import acknowledge
-from everloop.names import ATHENA_RESULTS_PREFIX, BY_SNAPSHOT, BY_STATE, ERRORS_PREFIX
+from everloop.infra.settings import AuditLock
+from everloop.names import ATHENA_RESULTS_PREFIX, BY_SNAPSHOT, BY_STATE, ERRORS_PREFIX, UNLOADED_PREFIX
 
 ARTIFACT_LOCK = Duration.days(365)
 """How long an artifact can't be overwritten or deleted; a special permission lifts it (governance mode)."""
+
+AUDIT_LOCK = Duration.days(7 * 365)
+"""How long an audit record can't be deleted: longer than most rules want records of decisions kept."""
 
 _STRING = dynamodb.AttributeType.STRING
 
@@ -53,18 +57,19 @@ class RegistryTable(Construct):
 class Storage(Construct):
     """The buckets. They outlive the stack: a deployment never deletes data."""
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, audit_lock: AuditLock) -> None:
         super().__init__(scope, construct_id)
         self.access_logs = self._bucket("AccessLogs", lifecycle_rules=[_expire("expire", Duration.days(365)), _ABORT])
         acknowledge(
             self.access_logs,
             "AwsSolutions-S1",
-            reason="This bucket receives the access logs; logging its own reads would feed itself.",
+            reason="This bucket receives the access logs; logging access to it would create more logs.",
         )
         self.lake = self._bucket(
             "Lake",
             lifecycle_rules=[
                 _expire("athena-results", Duration.days(14), ATHENA_RESULTS_PREFIX),
+                _expire("unloaded", Duration.days(14), UNLOADED_PREFIX),
                 _expire("errors", Duration.days(90), ERRORS_PREFIX),
                 _ABORT,
             ],
@@ -76,7 +81,50 @@ class Storage(Construct):
             object_lock_default_retention=s3.ObjectLockRetention.governance(ARTIFACT_LOCK),
             lifecycle_rules=[_ABORT],
         )
-        self._log_accesses({"lake/": self.lake, "artifacts/": self.artifacts})
+        self.audit = self._audit(audit_lock)
+        self._log_accesses({"lake/": self.lake, "artifacts/": self.artifacts, "audit/": self.audit})
+
+    def _audit(self, lock: AuditLock) -> s3.Bucket:
+        """A bucket in which objects are made once, by whoever it is, and stay.
+
+        No lifecycle: nothing there is ever unfinished, as the policy lets nobody begin an upload in parts.
+        """
+        retention = getattr(s3.ObjectLockRetention, lock)
+        bucket = self._bucket(
+            "Audit",
+            versioned=True,
+            object_lock_enabled=True,
+            object_lock_default_retention=retention(AUDIT_LOCK),
+        )
+        everything = bucket.arn_for_objects("*")
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="NobodyWritesOver",
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["s3:PutObject"],
+                resources=[everything],
+                conditions={"Null": {"s3:if-none-match": "true"}},
+            )
+        )
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="NobodyDeletes",
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=[
+                    "s3:BypassGovernanceRetention",
+                    "s3:DeleteObject",
+                    "s3:DeleteObjectVersion",
+                    "s3:PutObjectLegalHold",
+                    "s3:PutObjectRetention",
+                    "s3:ReplicateDelete",
+                    "s3:ReplicateObject",
+                ],
+                resources=[everything],
+            )
+        )
+        return bucket
 
     def _log_accesses(self, buckets: Mapping[str, s3.Bucket]) -> None:
         """Log who reads ``buckets``, by prefix.

@@ -6,18 +6,16 @@ import re
 from pathlib import Path
 
 from tests.helpers import change_commands
+from tests.helpers.pages import typed_blocks, without_blocks
 
 PAGE = Path(__file__).parents[1] / "docs" / "change-a-model.md"
-FENCED, FLAGS = r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 PROGRAMS = ("everloop", "npx", "aws", "cdk")
 
 
 def typed_commands(page: str) -> list[str]:
     """The commands of a page: lines of its blocks up to the remark beside each, and what stands between backticks."""
-    blocks = [text for language, text in re.findall(FENCED, page, FLAGS) if not language]
-    lines = [line.split("  ")[0] for text in blocks for line in text.splitlines()]
-    between = re.findall(r"`([^`\n]+)`", re.sub(FENCED, "", page, flags=FLAGS))
-    return [*lines, *(text for text in between if text.split()[0] in PROGRAMS)]
+    between = re.findall(r"`([^`\n]+)`", without_blocks(page))
+    return [*typed_blocks(page), *(text for text in between if text.split()[0] in PROGRAMS)]
 
 
 def is_typed(command: str) -> bool:

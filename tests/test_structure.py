@@ -19,6 +19,7 @@ PROJECT = ROOT / "cli" / "new_project"
 LOCAL_CLOUD = {
     "cli/commands/local.py",
     "cli/commands/replay.py",
+    "cli/operations/jobs_here.py",
     "cli/operations/local_cloud.py",
 }
 """What may import the local cloud."""

@@ -48,7 +48,9 @@ def set_up() -> None:
         return
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         found = ".".join(map(str, sys.version_info[:3]))
-        raise SetupError(f"this is Python {found}; the tools run on 3.11, 3.12 and 3.13.")
+        raise SetupError(
+            f"this is Python {found}; Everloop needs 3.11, 3.12 or 3.13. Type: make setup PYTHON=python3.13"
+        )
     started = time.monotonic()
     # First of all: whatever ends the set-up from here on, the next one does not take it for done.
     RECORD.unlink(missing_ok=True)
@@ -94,7 +96,7 @@ def _install_packages() -> str:
     """Install what is pinned, and return which installer did it."""
     packages = ["-r", "requirements-dev.txt"]
     if not _has_node():
-        print("setup: no Node here, so one comes with the packages")
+        print("setup: Node.js was not found, so it is installed with the packages")
         packages.append(NODE)
     python = str(ENVIRONMENT / "bin" / "python")
     steps = [[*packages, "-c", "constraints.txt"], ["--no-deps", "-e", "./localcloud", "-e", "."]]
@@ -104,13 +106,13 @@ def _install_packages() -> str:
         print("setup: installing the pinned packages with uv")
         if all(_run([*uv, *step]) for step in steps):
             return "uv"
-        print("setup: uv could not (it does not read pip's configuration); pip goes on")
+        print("setup: uv failed (it does not read pip's configuration); trying pip")
     print("setup: installing the pinned packages with pip; this takes a minute or two")
     for step in steps:
         if not _run([python, "-m", "pip", "install", "--quiet", "--no-compile", *step]):
             raise SetupError(
-                "pip could not install the packages (its message is above). The package index has to be "
-                "reachable for the first set-up; later ones need no network."
+                "pip could not install the packages (its message is above). The first set-up needs access to a"
+                " package index; later ones need no network."
             )
     return "pip"
 

@@ -3,7 +3,8 @@
     python -m everloop.training.backtest_candidate --train FOLDER --test FOLDER --test-features FOLDER …
 
 Written to ``--output``: what the evaluation job writes. With ``--evaluated`` it is the refit of that candidate, and its
-check. The champion is a folder that an earlier run wrote.
+check. With ``--older`` a version that has served before is in the candidate's place, on the test rows that it has not
+learned from. Champion and older version are folders that earlier runs wrote.
 """
 
 from __future__ import annotations
@@ -13,23 +14,25 @@ import logging
 import sys
 import tarfile
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from everloop.evaluation.exceptions import EvaluationError
+from everloop.evaluation.report import OlderFacts
 from everloop.instants import parse_instant
 from everloop.json_text import read_json
-from everloop.manifest import CONTRACT, MODEL
-from everloop.model_file import ModelDeclaration
+from everloop.manifest import CONTRACT, MODEL, sha256_hex
 from everloop.registry.records import Window
 from everloop.serving.contract import ServingContract
 from everloop.serving.scorer import Scorer
 from everloop.training import train
-from everloop.training.candidate import Candidate, read_candidate
+from everloop.training.candidate import FILES, Candidate, candidate_of, read_candidate
 from everloop.training.champion import RECORD, Champion
 from everloop.training.channels import Split, read_split
 from everloop.training.declaration import read_declaration
 from everloop.training.evaluate import evaluate
 from everloop.training.exceptions import JobError
+from everloop.training.older import Older, unlearned_rows
 from everloop.training.onnx_export import ExportRefusedError, ParityError
 from everloop.training.refit_check import Run, check_refit, read_sibling
 
@@ -64,9 +67,16 @@ def run(options: argparse.Namespace) -> None:
         refit = trained(code, options, test, refit=True)
         check_refit(declaration, refit, read_sibling(options.evaluated), test, about, options.output)
         return
-    candidate = trained(code, options, test, refit=False)
-    champion = champion_in(options, declaration)
-    evaluate(declaration, candidate, champion, test, about, options.output, history=lambda: windows_in(options))
+    champion = None if options.champion is None else version_in(options.champion, options.champion_version)
+    older = None
+    if options.older is not None:
+        older = older_in(options.older, options.older_version)
+        test, candidate = unlearned_rows(older, test), older.candidate
+    else:
+        candidate = trained(code, options, test, refit=False)
+    facts = None if older is None else older.facts
+    history = partial(windows_in, options)
+    evaluate(declaration, candidate, champion, test, about, options.output, history=history, older=facts)
 
 
 def trained(code: Path, options: argparse.Namespace, test: Split, *, refit: bool) -> Candidate:
@@ -87,16 +97,20 @@ def trained(code: Path, options: argparse.Namespace, test: Split, *, refit: bool
         return read_candidate(folder, len(test))
 
 
-def champion_in(options: argparse.Namespace, declaration: ModelDeclaration) -> Champion | None:
-    """The version that serves, from the files that its own run wrote; None before the first."""
-    if options.champion is None:
-        return None
-    folder: Path = options.champion
+def version_in(folder: Path, number: int) -> Champion:
+    """A version that serves or has served, from the files that its own run wrote."""
     contract = ServingContract.from_json((folder / CONTRACT).read_bytes())
     record = read_json((folder / RECORD).read_bytes())
     learned_until = parse_instant(record["time_range"][1])
-    scorer = Scorer.from_bytes((folder / MODEL).read_bytes(), contract)
-    return Champion(options.champion_version, contract, scorer, learned_until)
+    return Champion(number, contract, Scorer.from_bytes((folder / MODEL).read_bytes(), contract), learned_until)
+
+
+def older_in(folder: Path, number: int) -> Older:
+    """A version that has served, to be judged again; the hash of its model stands for that of its manifest."""
+    registered = version_in(folder, number)
+    files = {name: (folder / name).read_bytes() for name in FILES}
+    candidate = candidate_of(files)
+    return Older(candidate, registered, OlderFacts(number, sha256_hex(files[MODEL]), registered.learned_until))
 
 
 def windows_in(options: argparse.Namespace) -> list[Window]:
@@ -115,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--snapshot-hash", required=True)
     parser.add_argument("--champion", type=Path)
     parser.add_argument("--champion-version", type=int, default=0)
+    parser.add_argument("--older", type=Path)
+    parser.add_argument("--older-version", type=int, default=0)
     parser.add_argument("--windows", type=Path)
     parser.add_argument("--evaluated", type=Path)
     return parser

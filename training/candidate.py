@@ -5,18 +5,21 @@ from __future__ import annotations
 import gzip
 import tarfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from everloop.documents.training import ParityDocument, TrainingDocument
 from everloop.json_text import read_json
 from everloop.limits import largest_file
-from everloop.manifest import CONTRACT, EVALUATED, MODEL, sha256_hex
+from everloop.manifest import CONTRACT, ESTIMATOR, EVALUATED, MODEL, sha256_hex
 from everloop.numbers_of import number_of
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ContractFormatError, ScorerError
 from everloop.serving.scorer import Scorer
 from everloop.shown import shortened, shown
+from everloop.training.baseline import ANSWERS, read_answers
 from everloop.training.exceptions import CandidateError
 from everloop.training.probes import counted
 from everloop.typed_json import read_as
@@ -25,7 +28,7 @@ MOST_MEMBERS = 10_000
 MOST_BYTES = 1024**3
 """Of an archive as a whole, with whatever else the training job left beside the candidate."""
 
-_MADE_BY = "it is what the training job left in its model folder (SM_MODEL_DIR)"
+_MADE_BY = "it is what the training job wrote to its model folder (SM_MODEL_DIR)"
 
 _AGAIN = "train it again"
 
@@ -39,9 +42,11 @@ class Candidate:
     Attributes
     ----------
     files : dict of str to bytes
-        Each of ``FILES``, as trained.
+        Each of ``FILES``, as trained; a kept estimator as well, which is bytes here and nothing else.
     parity, training
         ``parity.json`` and ``training.json``.
+    answers : ndarray of float64, shape (test rows,), or None
+        What the rule in force answered, where it is the baseline. It is part of no version.
     """
 
     files: dict[str, bytes]
@@ -49,6 +54,7 @@ class Candidate:
     scorer: Scorer
     parity: ParityDocument
     training: TrainingDocument
+    answers: np.ndarray | None = None
 
 
 def read_candidate(folder: Path, test_rows: int) -> Candidate:
@@ -61,6 +67,29 @@ def read_candidate(folder: Path, test_rows: int) -> Candidate:
         all that the contract admits was probed.
     """
     files = _unpack(folder / "model.tar.gz")
+    told = files.pop(ANSWERS, None)
+    candidate = candidate_of(files)
+    if told is not None:
+        candidate = replace(candidate, answers=read_answers(told))
+    parity, contract = candidate.parity, candidate.contract
+    found = sha256_hex(candidate.files[MODEL])
+    if parity["model_sha256"] != found:
+        raise CandidateError(
+            f"parity was shown for the model {shown(parity['model_sha256'])}, but the candidate is {found}"
+        )
+    if parity["rows"] != test_rows:
+        raise CandidateError(
+            f"parity was shown on {number_of(parity['rows'], 'row')}, but the test split has {test_rows}"
+        )
+    if parity["label_flips"] != 0:
+        raise CandidateError(f"the exported model changes {number_of(parity['label_flips'], 'decision')}")
+    if parity["probes"]["possibilities"] != counted(contract):
+        raise CandidateError("the candidate was not probed with everything that its contract allows: train it again")
+    return candidate
+
+
+def candidate_of(files: dict[str, bytes]) -> Candidate:
+    """The candidate whose files these are; raises :class:`CandidateError` when one is unreadable."""
     try:
         parity = read_as(ParityDocument, read_json(files["parity.json"]), "parity.json", _AGAIN)
         training = read_as(TrainingDocument, read_json(files["training.json"]), "training.json", _AGAIN)
@@ -68,19 +97,6 @@ def read_candidate(folder: Path, test_rows: int) -> Candidate:
         scorer = Scorer.from_bytes(files[MODEL], contract)
     except (ValueError, ContractFormatError, ScorerError) as error:
         raise CandidateError(f"the candidate cannot be read: {error}") from error
-    found = sha256_hex(files[MODEL])
-    if parity["model_sha256"] != found:
-        raise CandidateError(
-            f"parity was shown for the model {shown(parity['model_sha256'])}, and the candidate is {found}"
-        )
-    if parity["rows"] != test_rows:
-        raise CandidateError(
-            f"parity was shown on {number_of(parity['rows'], 'row')}, and the test split has {test_rows}"
-        )
-    if parity["label_flips"] != 0:
-        raise CandidateError(f"the exported model flips {number_of(parity['label_flips'], 'label')}")
-    if parity["probes"]["possibilities"] != counted(contract):
-        raise CandidateError("the candidate was not probed with all that its contract admits: train it again")
     return Candidate(files, contract, scorer, parity, training)
 
 
@@ -96,13 +112,13 @@ def _unpack(archive: Path) -> dict[str, bytes]:
                 if count > MOST_MEMBERS:
                     raise CandidateError(f"{archive} has more than {MOST_MEMBERS:,} members; {_MADE_BY}")
                 name = member.name.removeprefix("./")
-                if member.isfile() and name in FILES:
+                if member.isfile() and name in (*FILES, ESTIMATOR, ANSWERS):
                     if name in files:
                         raise CandidateError(f"{archive} has {name} twice; {_MADE_BY}")
                     files[name] = _content(tar, member, name)
-            unpacked.read_to_end()  # where gzip holds the sum against what came
+            unpacked.read_to_end()  # where gzip checks the sum against what came
     except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError) as error:
-        raise CandidateError(f"{archive} is no readable archive: {shortened(str(error), 200)}") from error
+        raise CandidateError(f"{archive} is not a readable archive: {shortened(str(error), 200)}") from error
     missing = next((name for name in FILES if name not in files), None)
     if missing is not None:
         raise CandidateError(f"the candidate's archive has no {missing}")
@@ -116,10 +132,10 @@ def _streamed(archive: _Limited) -> tarfile.TarFile:
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> bytes:
     most = largest_file(name)
     if member.size > most:
-        raise CandidateError(f"{name} has {member.size:,} bytes; at most {most:,} are taken: train a smaller model")
+        raise CandidateError(f"{name} has {member.size:,} bytes; at most {most:,} are accepted: train a smaller model")
     stream = tar.extractfile(member)
     if stream is None:
-        raise CandidateError(f"{name} is no file in the candidate's archive")
+        raise CandidateError(f"{name} is not a file in the candidate's archive")
     return stream.read()
 
 

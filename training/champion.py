@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -52,7 +53,20 @@ class Champion:
 
 
 def fetch_champion(uri: str, s3_client: Any, *, model: str) -> Champion:
-    """Download the champion's model, contract and training record, and hold them against their manifest.
+    """Download the champion's model, contract and training record, and check them against their manifest.
+
+    Raises
+    ------
+    ChampionError
+        When a file is absent, or is not what the manifest says.
+    """
+    return fetch_registered(uri, s3_client, model=model)[0]
+
+
+def fetch_registered(
+    uri: str, s3_client: Any, *, model: str, names: Iterable[str] = (CONTRACT, MODEL)
+) -> tuple[Champion, Manifest, dict[str, bytes]]:
+    """Download files of a registered version, and check them against their manifest.
 
     Parameters
     ----------
@@ -60,6 +74,12 @@ def fetch_champion(uri: str, s3_client: Any, *, model: str) -> Champion:
         ``s3://bucket/artifacts/<model>/<version>/``.
     s3_client
         A boto3 S3 client.
+    names : iterable of str
+        Model and contract, and what else is wanted; the training record comes with them where there is one.
+
+    Returns
+    -------
+    The version, its manifest, and the files by name.
 
     Raises
     ------
@@ -79,10 +99,11 @@ def fetch_champion(uri: str, s3_client: Any, *, model: str) -> Champion:
         if manifest.model != model:
             raise ChampionError(f"{uri} is an artefact of {manifest.model!r}, not of {model!r}")
         record = [RECORD] if RECORD in manifest.files else []
-        files = verify_files(manifest, read, names=[CONTRACT, MODEL, *record])
+        files = verify_files(manifest, read, names=dict.fromkeys([*names, *record]))
         contract = ServingContract.from_json(files[CONTRACT])
         scorer = Scorer.from_bytes(files[MODEL], contract)
-        return Champion(manifest.version, contract, scorer, _learned_until(manifest, files.get(RECORD), uri))
+        learned_until = _learned_until(manifest, files.get(RECORD), uri)
+        return Champion(manifest.version, contract, scorer, learned_until), manifest, files
     except (ArtifactRefusedError, ContractFormatError, ManifestFormatError, ScorerError) as error:
         raise ChampionError(f"the champion {uri} is refused: {error}") from error
 
@@ -93,7 +114,7 @@ def _learned_until(manifest: Manifest, record: bytes | None, uri: str) -> dateti
         return manifest.created_at if record is None else parse_instant(read_json(record)["time_range"][1])
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise ChampionError(
-            f"{uri}training.json does not say up to which row the champion learned: {shown(error)}"
+            f"{uri}training.json does not say until which row the champion learned: {shown(error)}"
         ) from (error)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from everloop.model_file import ModelDeclaration
@@ -54,7 +56,7 @@ class Split:
             When the channel carries no labels.
         """
         if self.target is None:
-            raise ChannelError("the rows of this channel carry no labels, and they are needed here")
+            raise ChannelError("the rows of this channel have no labels, but they are needed here")
         return self.target
 
     def with_later(self, other: Split) -> Split:
@@ -69,7 +71,7 @@ class Split:
         )
 
     def only(self, rows: np.ndarray) -> Split:
-        """The chosen rows, bool [rows], of which there has to be one or more."""
+        """The chosen rows, bool [rows], of which there must be one or more."""
         times = self.times[rows]
         return Split(
             features=self.features[rows].reset_index(drop=True),
@@ -79,6 +81,10 @@ class Split:
             last=_moment(times.max()),
         )
 
+    def after(self, instant: datetime) -> np.ndarray:
+        """Which rows are later than ``instant``, bool [rows]."""
+        return np.asarray(self.times > np.datetime64(instant.astimezone(UTC).replace(tzinfo=None), "ms"))
+
     @cached_property
     def days(self) -> np.ndarray:
         """The UTC day of each row, datetime64[D]."""
@@ -86,7 +92,9 @@ class Split:
 
 
 def read_split(folder: Path, declaration: ModelDeclaration, *, labelled: bool) -> Split:
-    """Read every ``*.parquet`` below ``folder``, in the order of their names.
+    """Read every ``*.parquet`` below ``folder``: the rows by their instants, those of one instant by their keys.
+
+    In which files they stand, and in which order, is up to the query that left them; it changes nothing.
 
     Parameters
     ----------
@@ -98,27 +106,41 @@ def read_split(folder: Path, declaration: ModelDeclaration, *, labelled: bool) -
     ChannelError
         When there are no rows, a column is missing or of another type, a label is missing or no class.
     """
+    return read_split_with(folder, declaration, labelled=labelled)[0]
+
+
+def read_split_with(
+    folder: Path, declaration: ModelDeclaration, *, labelled: bool, numbers: Sequence[str] = ()
+) -> tuple[Split, dict[str, np.ndarray]]:
+    """As :func:`read_split`, with more number columns of the same rows, in the same order."""
     parts = sorted(folder.rglob("*.parquet"))
     if not parts:
-        raise ChannelError(f"{folder} holds no *.parquet file")
-    table = pa.concat_tables([_read(part, declaration, labelled=labelled) for part in parts])
+        raise ChannelError(f"{folder} has no *.parquet file")
+    kinds = {"key": "category", "time": "time", **({"label": "number"} if labelled else {})}
+    kinds |= {f.name: f.type for f in declaration.data.features} | dict.fromkeys(numbers, "number")
+    table = _in_order(pa.concat_tables([_read(part, kinds) for part in parts]))
     if not table.num_rows:
-        raise ChannelError(f"the files of {folder} hold no row")
+        raise ChannelError(f"the files of {folder} have no rows")
     frame = {f.name: _values(table.column(f.name), f.type) for f in declaration.data.features}
     instants = table.column("time").to_numpy().astype("datetime64[ms]")
-    return Split(
+    split = Split(
         features=pd.DataFrame(frame),
         target=_target(table.column("label"), declaration, folder) if labelled else None,
         times=instants,
         first=_moment(instants.min()),
         last=_moment(instants.max()),
     )
+    return split, {name: _numbers(table.column(name)) for name in numbers}
 
 
-def _read(part: Path, declaration: ModelDeclaration, *, labelled: bool) -> pa.Table:
+def _in_order(table: pa.Table) -> pa.Table:
+    places = pc.sort_indices(table, sort_keys=[("time", "ascending"), ("key", "ascending")])
+    in_place = bool(pc.all(pc.equal(places, pa.array(np.arange(table.num_rows, dtype=np.uint64)))).as_py())
+    return table if in_place else table.take(places)
+
+
+def _read(part: Path, kinds: Mapping[str, str]) -> pa.Table:
     """One part, each column as float64, string or timestamp in milliseconds."""
-    kinds = {"time": "time", **({"label": "number"} if labelled else {})}
-    kinds |= {f.name: f.type for f in declaration.data.features}
     try:
         with pq.ParquetFile(part) as file:
             absent = [n for n in kinds if n not in file.schema_arrow.names]
@@ -127,7 +149,7 @@ def _read(part: Path, declaration: ModelDeclaration, *, labelled: bool) -> pa.Ta
                 raise ChannelError(f"{part} has no column {absent[0]!r}; it has {have}")
             table = file.read(columns=list(kinds))
     except (OSError, pa.ArrowInvalid) as error:
-        raise ChannelError(f"{part} is no readable Parquet file: {error}") from error
+        raise ChannelError(f"{part} is not a readable Parquet file: {error}") from error
     columns = {name: _CONVERTERS[kind](name, table.column(name), part) for name, kind in kinds.items()}
     return pa.table(columns)
 
@@ -135,7 +157,7 @@ def _read(part: Path, declaration: ModelDeclaration, *, labelled: bool) -> pa.Ta
 def _number(name: str, column: pa.ChunkedArray, part: Path) -> pa.ChunkedArray:
     kind = column.type
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
-        raise ChannelError(f"{part}: the column {name!r} is {kind}; a number is double")
+        raise ChannelError(f"{part}: the column {name!r} is {kind}; a number must be double")
     return column.cast(pa.float64())
 
 
@@ -144,7 +166,7 @@ def _category(name: str, column: pa.ChunkedArray, part: Path) -> pa.ChunkedArray
         column = column.cast(column.type.value_type)
     kind = column.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
-        raise ChannelError(f"{part}: the column {name!r} is {kind}; a category is string")
+        raise ChannelError(f"{part}: the column {name!r} is {kind}; a category must be string")
     return column.cast(pa.large_string())
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from everloop.model_file import Feature, ModelDeclaration
+from everloop.recalibration.interval import Interval
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
-from everloop.training.onnx_export.inputs import ModelInputs
+
+if TYPE_CHECKING:
+    # The evaluation has nothing that fits or exports models.
+    from everloop.training.onnx_export.inputs import ModelInputs
 
 
 def build_contract(declaration: ModelDeclaration, features: pd.DataFrame, inputs: ModelInputs) -> ServingContract:
@@ -33,6 +40,14 @@ def build_contract(declaration: ModelDeclaration, features: pd.DataFrame, inputs
             _category(f, features[f.name]) for f in declaration.data.categories if f.name in inputs.categories
         ),
     )
+
+
+def with_interval(contract: ServingContract, content: bytes, interval: Interval | None) -> bytes:
+    """``contract.json`` with this interval, and no other: what a training job says of one counts for nothing.
+
+    ``content`` is the contract's own, which stays to the byte where there is nothing to change.
+    """
+    return content if contract.interval == interval else replace(contract, interval=interval).to_json()
 
 
 def _number(feature: Feature, column: pd.Series) -> NumberField:

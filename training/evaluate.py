@@ -1,9 +1,13 @@
 """The evaluation job: candidate, baseline and champion on the same locked rows.
 
-Written to ``--output``: ``report.json``, and for registration ``model.onnx``, ``contract.json``, ``profile.json``
-(the reference with the scores and losses of the test split added), ``parity.json`` and ``training.json``.
+Written to ``--output``: ``report.json``, and for registration ``model.onnx``, ``contract.json`` (with the interval that
+answers have, where one is declared), ``profile.json`` (the reference with the scores and losses of the test split
+added), ``parity.json`` and ``training.json``.
 
-With ``--evaluated`` in place of ``--champion`` it checks a refit beside its sibling, which was evaluated before: see
+With ``--older`` in place of ``--model-data`` a version that is registered already is in the candidate's place, on
+the test rows that it has not learned from (:mod:`everloop.training.older`). Then ``report.json`` alone is written.
+
+With ``--evaluated`` in place of ``--champion`` it checks a refit of the model that was evaluated before: see
 :mod:`everloop.training.refit_check`.
 """
 
@@ -14,7 +18,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,8 @@ import numpy as np
 
 from everloop.evaluation.baseline import Baseline
 from everloop.evaluation.exceptions import EvaluationError
+from everloop.evaluation.interval_report import IntervalFacts
+from everloop.evaluation.intervals import interval_facts
 from everloop.evaluation.metrics import (
     CLASSIFICATION_METRICS,
     REGRESSION_METRICS,
@@ -32,23 +38,32 @@ from everloop.evaluation.report import (
     AsServed,
     ClassCounts,
     DayQuality,
+    EnvironmentFacts,
     MetricValue,
+    MoneyBesideChampion,
+    OlderFacts,
     PairedDifference,
     ParityFacts,
     ProbeFacts,
     Report,
 )
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
-from everloop.manifest import MODEL, PROFILE, sha256_hex
+from everloop.manifest import CONTRACT, MODEL, PROFILE, sha256_hex
 from everloop.model_file import ModelDeclaration
+from everloop.recalibration.interval import Interval
 from everloop.registry.evidence import Windows
 from everloop.registry.ledger import Ledger
 from everloop.registry.records import Window
+from everloop.training.baseline import baseline_answers
 from everloop.training.candidate import Candidate, read_candidate
 from everloop.training.champion import NONE, Champion, fetch_champion
 from everloop.training.channels import Split, read_split
+from everloop.training.contract import with_interval
 from everloop.training.declaration import read_declaration
+from everloop.training.environment import Environment
 from everloop.training.exceptions import JobError
+from everloop.training.money import money_beside, money_of
+from everloop.training.older import fetch_older, unlearned_rows
 from everloop.training.probes import counted
 from everloop.training.reference import full_reference
 from everloop.training.refit_check import Run, check_refit, read_sibling
@@ -67,7 +82,7 @@ def main(arguments: list[str]) -> int:
     except (JobError, EvaluationError) as error:
         return _fail(options.message, str(error))
     except Exception as error:
-        logger.exception("the job failed in its own code")
+        logger.exception("the job failed because of a bug in its code")
         return _fail(options.message, f"{type(error).__name__}: {error}")
     return 0
 
@@ -82,8 +97,16 @@ def run(options: argparse.Namespace) -> None:
     """
     declaration = read_declaration(options.code)
     test = read_split(options.test, declaration, labelled=True)
-    candidate = read_candidate(options.model_data, len(test))
     about = Run(options.run_id, options.snapshot_hash)
+    older = None
+    if options.older is not None:
+        import boto3
+
+        older = fetch_older(options.older, boto3.client("s3"), declaration)
+        test, candidate = unlearned_rows(older, test), older.candidate
+    else:
+        candidate = read_candidate(options.model_data, len(test))
+    environment = _environment(options.code, candidate, registered=older is not None)
     if options.evaluated is not None:
         check_refit(declaration, candidate, read_sibling(options.evaluated), test, about, options.output)
         return
@@ -95,7 +118,27 @@ def run(options: argparse.Namespace) -> None:
         if options.registry != NONE:
             windows = Windows(Ledger(boto3.client("dynamodb"), options.registry, declaration.model))
             history = windows.newest_first
-    evaluate(declaration, candidate, champion, test, about, options.output, history=history)
+    facts = None if older is None else older.facts
+    evaluate(
+        declaration,
+        candidate,
+        champion,
+        test,
+        about,
+        options.output,
+        history=history,
+        older=facts,
+        environment=environment,
+    )
+
+
+def _environment(code: Path, candidate: Candidate, *, registered: bool) -> EnvironmentFacts:
+    """Where this job runs beside where the model was trained; a registered version's may be long gone, and is told."""
+    here = Environment.of(code)
+    facts = here.compared_with(candidate.training) if registered else here.require_same_lock(candidate.training)
+    for difference in facts.differences:
+        logger.warning("the model was trained in another environment: %s", difference)
+    return facts
 
 
 def _no_history() -> Iterable[Window]:
@@ -118,18 +161,37 @@ def evaluate(
     output: Path,
     *,
     history: History = _no_history,
+    older: OlderFacts | None = None,
+    environment: EnvironmentFacts | None = None,
 ) -> Report:
-    """Score, compare, and write the job's files; ``history`` are the recorded windows, newest first."""
+    """Score, compare, and write the job's files.
+
+    Parameters
+    ----------
+    history : callable
+        The recorded windows, newest first.
+    older : OlderFacts, optional
+        Of a version that is registered already: its files stay as they are, and the report alone is written.
+    environment : EnvironmentFacts, optional
+        Where this runs, beside where the model was trained.
+    """
     num, cat = arrays(candidate.contract, test)
     scores = score(candidate.scorer, num, cat)
-    baseline = _baseline_scores(candidate, test)
+    learned = Baseline.from_dict(candidate.training["baseline"])
+    baseline = baseline_answers(declaration, learned, test, candidate.answers)
     compared = _compare(declaration, champion, test, scores, history)
     metrics = _metrics_of(declaration)
     ours = _estimates(metrics, test, scores)
-    rule = _estimates(metrics, test, baseline)
+    rule = _estimates(metrics, test, baseline.scores)
     gate_metric = declaration.gate.metric
-    profile = full_reference(candidate.files[PROFILE], test, scores, declaration)
-    files = {**candidate.files, PROFILE: profile}
+    files, interval = candidate.files, None
+    if older is None:
+        made, interval = _interval(declaration, test, scores)
+        files = {
+            **files,
+            CONTRACT: with_interval(candidate.contract, files[CONTRACT], made),
+            PROFILE: full_reference(files[PROFILE], test, scores, declaration),
+        }
     report = Report(
         model=declaration.model,
         run_id=run.run_id,
@@ -156,13 +218,28 @@ def evaluate(
         code_sha256=candidate.training["code_sha256"],
         files={name: sha256_hex(data) for name, data in files.items()},
         quality_over_days=_over_days(gate_metric, test, scores),
+        money=money_of(
+            declaration, test, scores, baseline, beside=compared.money, beside_as_served=compared.money_as_served
+        ),
+        older=older,
+        interval=interval,
+        environment=environment,
     )
     output.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
+    for name, data in files.items() if older is None else ():
         (output / name).write_bytes(data)
     (output / "report.json").write_text(report.to_json(), encoding="utf-8")
     logger.info("%s %.4f on %d rows", gate_metric, ours[gate_metric].value, len(test))
     return report
+
+
+def _interval(
+    declaration: ModelDeclaration, test: Split, scores: np.ndarray
+) -> tuple[Interval | None, IntervalFacts | None]:
+    declared = declaration.problem.interval
+    if declared is None:
+        return None, None
+    return interval_facts(declared.coverage, _target(test) - scores, test.days)
 
 
 def _probe_facts(candidate: Candidate) -> ProbeFacts:
@@ -186,6 +263,8 @@ class _Compared:
     metrics: dict[str, MetricValue] | None = None
     paired: PairedDifference | None = None
     as_served: AsServed | None = None
+    money: MoneyBesideChampion | None = None
+    money_as_served: MoneyBesideChampion | None = None
 
 
 def _compare(
@@ -199,21 +278,17 @@ def _compare(
     if not unlearned.any():
         return _Compared(rows=0)
     rows, champion_scores = test.only(unlearned), score(champion.scorer, num, cat)[unlearned]
-    _, theirs, paired = _both(declaration, rows, scores[unlearned], champion_scores)
-    as_served = _as_served(declaration, rows, scores[unlearned], champion_scores, history)
-    return _Compared(len(rows), _values(theirs, rows), paired, as_served)
-
-
-def _as_served(
-    declaration: ModelDeclaration, rows: Split, candidate: np.ndarray, champion: np.ndarray, history: History
-) -> AsServed | None:
+    raw = scores[unlearned], champion_scores
+    _, theirs, paired = _both(declaration, rows, *raw)
+    compared = _Compared(len(rows), _values(theirs, rows), paired, money=money_beside(declaration, rows, *raw))
     how = serving(declaration, rows, history)
     if how is None:
-        return None
+        return compared
     outcomes = rows.labels.astype(np.float64)
-    served = how.scores(candidate, outcomes), how.scores(champion, outcomes)
+    served = how.scores(raw[0], outcomes), how.scores(raw[1], outcomes)
     ours, theirs, paired = _both(declaration, rows, *served)
-    return AsServed(_values(ours, rows), _values(theirs, rows), paired, how.facts)
+    as_served = AsServed(_values(ours, rows), _values(theirs, rows), paired, how.facts)
+    return replace(compared, as_served=as_served, money_as_served=money_beside(declaration, rows, *served))
 
 
 def _both(
@@ -223,12 +298,6 @@ def _both(
     metrics, gate_metric = _metrics_of(declaration), declaration.gate.metric
     ours, theirs = _estimates(metrics, rows, candidate), _estimates(metrics, rows, champion)
     return ours, theirs, paired_difference(ours[gate_metric], theirs[gate_metric], rows.days)
-
-
-def _baseline_scores(candidate: Candidate, test: Split) -> np.ndarray:
-    baseline = Baseline.from_dict(candidate.training["baseline"])
-    groups = None if baseline.by is None else test.features[baseline.by].tolist()
-    return baseline.scores(len(test), groups)
 
 
 def _metrics_of(declaration: ModelDeclaration) -> tuple[str, ...]:
@@ -268,18 +337,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="evaluate", description=__doc__, allow_abbrev=False)
     path: dict[str, Any] = {"type": Path, "required": True}
     parser.add_argument("--code", help="the unpacked code archive", **path)
-    parser.add_argument("--model-data", help="the folder with model.tar.gz", **path)
+    judged = parser.add_mutually_exclusive_group(required=True)
+    judged.add_argument("--model-data", type=Path, help="the folder with model.tar.gz")
+    judged.add_argument("--older", help="s3://bucket/artifacts/… of a registered version to judge again")
     parser.add_argument("--test", help="the folder with the labelled test rows", **path)
     beside = parser.add_mutually_exclusive_group(required=True)
-    beside.add_argument("--champion", help=f"s3://bucket/artifacts/… of it, or {NONE}")
+    beside.add_argument("--champion", help=f"the champion's s3://bucket/artifacts/…, or {NONE}")
     beside.add_argument("--evaluated", type=Path, help="the folder that the evaluation wrote, to check a refit")
-    windows = f"the table whose windows say what was learned of recalibration, or {NONE}"
+    windows = f"the table with the monitored windows, or {NONE}"
     parser.add_argument("--registry", default=NONE, help=windows)
     for option, variable in (("--run-id", "EVERLOOP_RUN_ID"), ("--snapshot-hash", "EVERLOOP_SNAPSHOT_HASH")):
         known = os.environ.get(variable)
-        parser.add_argument(option, default=known, required=not known, help=f"or the variable {variable}")
+        parser.add_argument(option, default=known, required=not known, help=f"default: the variable {variable}")
     parser.add_argument("--output", **path)
-    parser.add_argument("--message", help="where to say why the job failed: SageMaker's ExitMessage", **path)
+    parser.add_argument("--message", help="the file for the reason of a failure: SageMaker's ExitMessage", **path)
     return parser
 
 

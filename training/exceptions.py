@@ -14,7 +14,15 @@ class ChannelError(JobError):
 
 
 class UserScriptError(JobError):
-    """The model's own script failed, or returned something that is no fitted estimator."""
+    """The model's own script failed, or returned something that is not a fitted estimator."""
+
+
+class WarmStartError(JobError):
+    """A training can't continue an estimator, or would return one that the next can't."""
+
+
+class ParentError(JobError):
+    """What was kept of the version to continue is absent, or is not what the registry says."""
 
 
 class ProbeError(JobError):
@@ -27,6 +35,14 @@ class CandidateError(JobError):
 
 class ChampionError(JobError):
     """The champion cannot be fetched, is not what its manifest says, or cannot score the test rows."""
+
+
+class OlderVersionError(JobError):
+    """An older version can't be judged again: it fits the declaration no more, or has learned from all test rows."""
+
+
+class EnvironmentDiffersError(JobError):
+    """A model was trained with other packages, by another lock or by another Python than this job's."""
 
 
 class KeptProbeError(JobError):

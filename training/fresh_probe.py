@@ -11,48 +11,44 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Self
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from everloop.documents.probe import (
     RESULT,
-    SERVED,
     STATE,
-    VERSION,
     ChampionLosses,
-    DailyLosses,
     KeptProbe,
-    OlderVersion,
     PastProbe,
+    PlannedSpan,
+    PlannedWarmStart,
     ProbeDocument,
     ProbePlan,
-    RecentProbe,
+    SpanProbe,
     VersionLosses,
+    WarmProbe,
 )
 from everloop.instants import instant_text
 from everloop.json_text import read_json
-from everloop.limits import largest_file
 from everloop.manifest import CONTRACT, MODEL, sha256_hex
 from everloop.model_file import ModelDeclaration
-from everloop.objects import read_object
 from everloop.recalibration.calibration import Kind
 from everloop.recalibration.exceptions import StateFormatError
 from everloop.recalibration.state import State
-from everloop.retraining.backtest.losses import row_losses
-from everloop.retraining.backtest.money import best_threshold, row_costs
 from everloop.retraining.probe.served import served_scores, started
+from everloop.retraining.spans import span_told
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ContractFormatError, ScorerError
 from everloop.serving.scorer import Scorer
-from everloop.training.champion import fetch_champion
+from everloop.training.champion import Champion
 from everloop.training.channels import Split, read_split
 from everloop.training.contract import build_contract
 from everloop.training.declaration import read_declaration
@@ -65,16 +61,23 @@ from everloop.training.onnx_export import (
     export_onnx,
     used_inputs,
 )
+from everloop.training.probe_files import FilesOnS3, ProbeFiles, recorded_file
+from everloop.training.probe_window import Losses, Window, day_of, read_window
 from everloop.training.record import code_hash
 from everloop.training.scoring import arrays, score
 from everloop.training.train import write_json
 from everloop.training.user_script import run_user_script
+from everloop.training.warm_probe import WarmStart
 from everloop.typed_json import as_json, read_as
 
 logger = logging.getLogger("everloop.probe")
 
+MARGIN = 2.0
+"""Of the longest training so far: so much time has to be left before another probe is begun."""
+
 FRESH = "fresh"
-"""What the state of the probe itself is called in ``state.json``; those of kept ones bear the end of their window."""
+"""What the state of the probe itself is called in ``state.json``; those of kept ones bear the end of their window, and
+those of older versions their number."""
 
 
 def main(arguments: list[str]) -> int:
@@ -86,7 +89,7 @@ def main(arguments: list[str]) -> int:
     except (JobError, ExportRefusedError, ParityError) as error:
         return _fail(options.message, str(error))
     except Exception as error:
-        logger.exception("the job failed in its own code")
+        logger.exception("the job failed because of a bug in its code")
         return _fail(options.message, f"{type(error).__name__}: {error}")
     return 0
 
@@ -109,74 +112,51 @@ def run(options: argparse.Namespace) -> None:
     import boto3
 
     declaration = read_declaration(options.code)
-    plan = read_as(ProbePlan, read_json((options.plan / "plan.json").read_bytes()), "plan.json", "ask for it again")
-    train = read_split(options.train, declaration, labelled=True)
-    window = read_window(options.window, declaration, plan)
-    recent = None
-    if plan["recent_days"] is not None:
-        recent = read_split(options.plan / "recent", declaration, labelled=True)
-    logger.info("probing %s to %s", instant_text(plan["window_start"]), instant_text(plan["window_end"]))
-    document, files = probe(declaration, plan, train, window, recent=recent, code=options.code, s3=boto3.client("s3"))
-    options.output.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        (options.output / name).write_bytes(data)
-    write_json(options.output / RESULT, as_json(document))
-
-
-@dataclass(frozen=True)
-class Window:
-    """The rows to score, those of a few days before the window included.
-
-    Attributes
-    ----------
-    served, version : float array, shape (rows,)
-        The score that a caller got, and the version that answered.
-    day : int array, shape (rows,)
-        Days since 1970.
-    begin, end : int
-        The window's days, the end not included.
-    """
-
-    rows: Split
-    target: np.ndarray
-    served: np.ndarray
-    version: np.ndarray
-    day: np.ndarray
-    begin: int
-    end: int
-
-    @property
-    def inside(self) -> np.ndarray:
-        """Which rows are the window's, bool, shape (rows,)."""
-        return np.asarray((self.day >= self.begin) & (self.day < self.end))
-
-    def by_day(self, values: np.ndarray, chosen: np.ndarray) -> list[float]:
-        """Sums of the chosen rows' values by the window's days."""
-        found = np.bincount(self.day[chosen] - self.begin, weights=values[chosen], minlength=self.end - self.begin)
-        return [float(total) for total in found]
-
-    def count(self, chosen: np.ndarray) -> list[int]:
-        """The chosen rows by the window's days."""
-        return [int(n) for n in self.by_day(np.ones(len(self.day)), chosen)]
-
-
-def read_window(folder: Path, declaration: ModelDeclaration, plan: ProbePlan) -> Window:
-    """The window's rows with what was served."""
-    rows = read_split(folder, declaration, labelled=True)
-    parts = [pq.read_table(part, columns=[SERVED, VERSION]) for part in sorted(folder.rglob("*.parquet"))]
-
-    def column(name: str) -> np.ndarray:
-        return np.concatenate([part.column(name).to_numpy().astype(np.float64) for part in parts])
-
-    return Window(
-        rows=rows,
-        target=rows.labels.astype(np.float64),
-        served=column(SERVED),
-        version=column(VERSION),
-        day=rows.days.astype(np.int64),
-        begin=_day(plan["window_start"]),
-        end=_day(plan["window_end"]),
+    measure(
+        options.code,
+        train=options.train,
+        window=options.window,
+        plan=options.plan,
+        output=options.output,
+        files=(files := FilesOnS3(boto3.client("s3"), declaration.model)),
+        kept=files.kept_estimator,
     )
+
+
+def measure(
+    code: Path,
+    *,
+    train: Path,
+    window: Path,
+    plan: Path,
+    output: Path,
+    files: ProbeFiles,
+    kept: Callable[[PlannedWarmStart], bytes] | None = None,
+) -> None:
+    """Read the job's folders, train the probe, score all, and write; raises as :func:`run`.
+
+    Parameters
+    ----------
+    kept : callable, optional
+        Gives the kept estimator of the version that a warm start continues; without it none is measured.
+    """
+    declaration = read_declaration(code)
+    planned = read_as(ProbePlan, read_json((plan / "plan.json").read_bytes()), "plan.json", "start it again")
+    rows = read_split(train, declaration, labelled=True)
+    scored = read_window(window, declaration, planned)
+    spans = [(span, read_split(plan / span["folder"], declaration, labelled=True)) for span in planned["spans"]]
+    logger.info("probing %s to %s", instant_text(planned["window_start"]), instant_text(planned["window_end"]))
+    warm = None
+    continued = planned.get("warm_start")
+    if continued is not None and kept is not None:
+        warm = WarmStart.of(
+            continued, kept, planned, [(planned["fresh_days"], rows), *((s["days"], r) for s, r in spans)]
+        )
+    document, made = probe(declaration, planned, rows, scored, spans=spans, warm=warm, code=code, files=files)
+    output.mkdir(parents=True, exist_ok=True)
+    for name, data in made.items():
+        (output / name).write_bytes(data)
+    write_json(output / RESULT, as_json(document))
 
 
 def probe(
@@ -185,21 +165,28 @@ def probe(
     train: Split,
     window: Window,
     *,
-    recent: Split | None = None,
+    spans: Sequence[tuple[PlannedSpan, Split]] = (),
+    warm: WarmStart | None = None,
     code: Path,
-    s3: Any,
+    files: ProbeFiles,
 ) -> tuple[ProbeDocument, dict[str, bytes]]:
     """Train and score; the document, and the probe's files.
 
     Parameters
     ----------
-    recent : Split, optional
-        What a second probe learns from, which is not kept.
+    spans : sequence of (PlannedSpan, Split)
+        What other probes learn from, which are not kept.
+    warm : WarmStart, optional
+        What one more probe continues.
+    files : ProbeFiles
+        Where kept probes and registered versions are.
     """
-    model, contract = _train(declaration, train, window.rows, code)
+    hurry = Hurry.of(declaration)
+    with hurry.timed():
+        model, contract = _train(declaration, train, window.rows, code)
     losses = Losses(declaration, window)
     inside = window.inside
-    states = _states(plan, s3)
+    states = _states(plan, files)
     fresh, state = _served(declaration, plan, window, _scores(model, contract, window), states.get(FRESH), window.begin)
     learned = {FRESH: state}
     left_out: dict[str, str] = {}
@@ -207,15 +194,16 @@ def probe(
     for kept in plan["kept"]:
         name = instant_text(kept["window_end"])
         try:
-            raw = _scores(*_kept_model(kept, s3), window)
+            raw = _scores(*_kept_model(kept, files), window)
         except (ChampionError, KeptProbeError, ScorerError) as error:
             left_out[f"probe of {name}"] = str(error)
             continue
-        own = _day(kept["window_end"]) - (window.end - window.begin)
+        own = day_of(kept["window_end"]) - (window.end - window.begin)
         scores, learned[name] = _served(declaration, plan, window, raw, states.get(name), own)
-        age = (window.end - _day(kept["window_end"])) / (window.end - window.begin)
+        age = (window.end - day_of(kept["window_end"])) / (window.end - window.begin)
         past.append({"window_end": kept["window_end"], "age": age, "losses": losses.of(scores, inside)})
-    files = {
+    champion = _champion(declaration, plan, window, fresh, losses, _Others(states, learned, left_out, files))
+    made = {
         MODEL: model,
         CONTRACT: contract.to_json(),
         STATE: _state_bytes(learned),
@@ -233,60 +221,113 @@ def probe(
         "labelled_rows": plan["labelled_rows"],
         "trained_until": train.last,
         "fresh": losses.of(fresh, inside),
+        "fresh_days": plan["fresh_days"],
         "past": past,
-        "recent": _recent(declaration, plan, recent, window, losses, code),
-        "champion": _champion(declaration, plan, window, fresh, losses, left_out, s3),
+        "spans": _spans(declaration, plan, spans, window, losses, left_out, code=code, hurry=hurry),
+        "warm_start": _warm(declaration, plan, warm, window, losses, left_out, code=code, hurry=hurry),
+        "champion": champion,
         "left_out": left_out,
-        "files": {name: sha256_hex(data) for name, data in files.items()},
+        "files": {name: sha256_hex(data) for name, data in made.items()},
         "code_sha256": code_hash(code),
     }
-    return document, files
+    return document, made
 
 
-class Losses:
-    """What scores lose, in the gate's metric and in money."""
+class Hurry:
+    """Whether the job has time for another training: while :data:`MARGIN` times the longest one so far is left."""
 
-    def __init__(self, declaration: ModelDeclaration, window: Window) -> None:
-        self._declaration, self._window = declaration, window
+    def __init__(self, seconds: float) -> None:
+        self._end, self._longest = time.monotonic() + seconds, 0.0
 
-    def of(self, scores: np.ndarray, chosen: np.ndarray) -> DailyLosses:
-        """By day, over the chosen rows."""
-        window, declaration = self._window, self._declaration
-        loss = row_losses(window.target, scores, declaration.gate.metric)
-        money = None
-        if declaration.problem.has_prices:
-            classes = declaration.problem.type == "binary_classification"
-            money = self._money(scores, chosen, declaration.serving.threshold if classes else None)
-        return {"loss": window.by_day(loss, chosen), "money": money}
+    @classmethod
+    def of(cls, declaration: ModelDeclaration) -> Self:
+        """For the declared time of the job."""
+        investment = declaration.retraining.investment
+        return cls(math.inf if investment is None else 60.0 * investment.probe_minutes)
 
-    def at_best_threshold(self, scores: np.ndarray, chosen: np.ndarray) -> list[float] | None:
-        """In money by day, if decisions were taken from the threshold on that costs least; None without one."""
-        best = best_threshold(self._declaration.problem.value)
-        classes = self._declaration.problem.type == "binary_classification"
-        return self._money(scores, chosen, best) if classes and best is not None else None
+    @property
+    def another(self) -> bool:
+        """Whether it has."""
+        return time.monotonic() + MARGIN * self._longest < self._end
 
-    def _money(self, scores: np.ndarray, chosen: np.ndarray, threshold: float | None) -> list[float]:
-        costs = row_costs(self._window.target, scores, self._declaration.problem.value, threshold)
-        return self._window.by_day(costs, chosen)
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Around a training."""
+        begun = time.monotonic()
+        yield
+        self._longest = max(self._longest, time.monotonic() - begun)
 
 
-def _recent(
+def _spans(
     declaration: ModelDeclaration,
     plan: ProbePlan,
-    recent: Split | None,
+    spans: Sequence[tuple[PlannedSpan, Split]],
     window: Window,
     losses: Losses,
+    left_out: dict[str, str],
+    *,
     code: Path,
-) -> RecentProbe | None:
-    if recent is None or plan["recent_days"] is None:
+    hurry: Hurry,
+) -> list[SpanProbe]:
+    """The probes of other spans, as far as the job's time allows: without them the first one still says all it does."""
+    found: list[SpanProbe] = []
+    for span, rows in spans:
+        if not hurry.another:
+            left_out[f"probe of {span_told(span['days'])}"] = "no time was left; raise probe_minutes"
+            continue
+        with hurry.timed():
+            raw = _scores(*_train(declaration, rows, window.rows, code), window)
+        scores, _ = _served(declaration, plan, window, raw, None, window.begin)
+        found.append(
+            {
+                "days": span["days"],
+                "trained_rows": len(rows),
+                "labelled_rows": span["labelled_rows"],
+                "losses": losses.of(scores, window.inside),
+            }
+        )
+    return found
+
+
+def _warm(
+    declaration: ModelDeclaration,
+    plan: ProbePlan,
+    warm: WarmStart | None,
+    window: Window,
+    losses: Losses,
+    left_out: dict[str, str],
+    *,
+    code: Path,
+    hurry: Hurry,
+) -> WarmProbe | None:
+    """The probe that continues what serves, by the program of a training that does."""
+    if warm is None:
         return None
-    raw = _scores(*_train(declaration, recent, window.rows, code), window)
+    if not hurry.another:
+        left_out[warm.name] = "no time was left; raise probe_minutes"
+        return None
+    with hurry.timed():
+        estimator, newer, why = warm.continued(declaration, code / "user_model", window.rows.only(window.inside))
+    if estimator is None or warm.rows is None:
+        left_out[warm.name] = why
+        return None
+    raw = _scores(*_exported(declaration, estimator, warm.rows, window.rows), window)
     scores, _ = _served(declaration, plan, window, raw, None, window.begin)
     return {
-        "days": plan["recent_days"],
-        "trained_rows": len(recent),
+        "version": warm.planned["version"],
+        "trained_rows": newer,
         "losses": losses.of(scores, window.inside),
     }
+
+
+@dataclass(frozen=True)
+class _Others:
+    """What older versions are scored with: what recalibration had learned, what it learns, and who is left out."""
+
+    states: dict[str, State]
+    learned: dict[str, State | None]
+    left_out: dict[str, str]
+    files: ProbeFiles
 
 
 def _champion(
@@ -295,8 +336,7 @@ def _champion(
     window: Window,
     fresh: np.ndarray,
     losses: Losses,
-    left_out: dict[str, str],
-    s3: Any,
+    others: _Others,
 ) -> ChampionLosses | None:
     if plan["champion"] is None:
         return None
@@ -305,12 +345,14 @@ def _champion(
         return None
     versions: list[VersionLosses] = []
     for older in plan["versions"]:
+        name = f"version {older['version']}"
         try:
-            raw = _version_scores(declaration, older, window, s3)
+            raw, first = _version_scores(others.files.version(older), window)
         except ChampionError as error:
-            left_out[f"version {older['version']}"] = str(error)
+            others.left_out[name] = str(error)
             continue
-        versions.append({"version": older["version"], "losses": losses.of(raw, own)})
+        scores, others.learned[name] = _served(declaration, plan, window, raw, others.states.get(name), first)
+        versions.append({"version": older["version"], "losses": losses.of(scores, own)})
     return {
         "version": plan["champion"],
         "rows": window.count(own),
@@ -323,6 +365,12 @@ def _champion(
 
 def _train(declaration: ModelDeclaration, train: Split, scored: Split, code: Path) -> tuple[bytes, ServingContract]:
     estimator = run_user_script(code / "user_model", declaration, train)
+    return _exported(declaration, estimator, train, scored)
+
+
+def _exported(
+    declaration: ModelDeclaration, estimator: Any, train: Split, scored: Split
+) -> tuple[bytes, ServingContract]:
     problem_type = declaration.problem.type
     inputs = used_inputs(estimator, ModelInputs.of(declaration), problem_type)
     model = export_onnx(estimator, inputs, problem_type).SerializeToString()
@@ -355,27 +403,27 @@ def _served(
     return served_scores(raw, window.target, window.day, begin=window.begin, end=window.end, state=state, own=own)
 
 
-def _version_scores(declaration: ModelDeclaration, older: OlderVersion, window: Window, s3: Any) -> np.ndarray:
-    version = fetch_champion(older["uri"], s3, model=declaration.model)
+def _version_scores(version: Champion, window: Window) -> tuple[np.ndarray, int]:
+    """What it says of the rows, and the first day that it has not learned from."""
     num, cat = arrays(version.contract, window.rows)
-    return np.asarray(score(version.scorer, num, cat), dtype=np.float64)
+    return np.asarray(score(version.scorer, num, cat), dtype=np.float64), day_of(version.learned_until) + 1
 
 
-def _kept_model(kept: KeptProbe, s3: Any) -> tuple[bytes, ServingContract]:
-    read = _reader(kept, s3)
+def _kept_model(kept: KeptProbe, files: ProbeFiles) -> tuple[bytes, ServingContract]:
     try:
-        return read(MODEL), ServingContract.from_json(read(CONTRACT))
+        contract = ServingContract.from_json(recorded_file(files, kept, CONTRACT))
+        return recorded_file(files, kept, MODEL), contract
     except ContractFormatError as error:
         raise KeptProbeError(f"it can't be read: {error}") from error
 
 
-def _states(plan: ProbePlan, s3: Any) -> dict[str, State]:
+def _states(plan: ProbePlan, files: ProbeFiles) -> dict[str, State]:
     """What recalibration had learned of the kept probes by the end of the newest one's window."""
     if not plan["kept"]:
         return {}
     newest = plan["kept"][0]
     try:
-        found = read_json(_reader(newest, s3)(STATE))
+        found = read_json(recorded_file(files, newest, STATE))
         states = {name: State.from_document(document) for name, document in found.items() if document is not None}
     except (KeptProbeError, StateFormatError, ValueError, AttributeError) as error:
         logger.warning("probes are recalibrated from the start: %s", error)
@@ -392,28 +440,6 @@ def _state_bytes(states: dict[str, State | None]) -> bytes:
     return json.dumps(told, sort_keys=True, allow_nan=False).encode()
 
 
-def _reader(kept: KeptProbe, s3: Any) -> Callable[[str], bytes]:
-    from botocore.exceptions import ClientError
-
-    parts = urlsplit(kept["uri"])
-
-    def read(name: str) -> bytes:
-        key = parts.path.lstrip("/") + name
-        try:
-            data = read_object(s3, parts.netloc, key, largest_file(name))
-        except ClientError as error:
-            raise KeptProbeError(f"s3://{parts.netloc}/{key} can't be read: {error}") from error
-        if sha256_hex(data) != kept["files"].get(name):
-            raise KeptProbeError(f"s3://{parts.netloc}/{key} is not the file that was recorded")
-        return data
-
-    return read
-
-
-def _day(instant: datetime) -> int:
-    return (instant - datetime(1970, 1, 1, tzinfo=UTC)).days
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="probe", description=__doc__, allow_abbrev=False)
     path: dict[str, Any] = {"type": Path, "required": True}
@@ -422,7 +448,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--window", help="the folder with the window's rows", **path)
     parser.add_argument("--plan", help="the folder with plan.json", **path)
     parser.add_argument("--output", **path)
-    parser.add_argument("--message", help="where to say why the job failed: SageMaker's ExitMessage", **path)
+    parser.add_argument("--message", help="the file for the reason of a failure: SageMaker's ExitMessage", **path)
     return parser
 
 

@@ -9,28 +9,38 @@ runs before the rest is there.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-
-def unmet(lines: list[str]) -> list[str]:
-    """The pins of ``lines`` that this Python does not meet. Hashes, on lines of their own, are pip's to check."""
+if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-    found = []
+
+def pins(lines: Iterable[str]) -> Iterator[Requirement]:
+    """The requirements of ``lines`` that hold for this Python. Hashes, on lines of their own, are pip's to check."""
+    from packaging.requirements import Requirement
+
     for line in lines:
         text = line.split("#")[0].strip().removesuffix("\\").strip()
         if not text or text.startswith("--hash="):
             continue
         requirement = Requirement(text)
-        if requirement.marker is not None and not requirement.marker.evaluate():
-            continue
+        if requirement.marker is None or requirement.marker.evaluate():
+            yield requirement
+
+
+def unmet(lines: Iterable[str]) -> list[str]:
+    """The pins of ``lines`` that this Python does not meet."""
+    found = []
+    for requirement in pins(lines):
         try:
             met = requirement.specifier.contains(metadata.version(requirement.name), prereleases=True)
         except metadata.PackageNotFoundError:
             met = False
         if not met:
-            found.append(text)
+            found.append(str(requirement))
     return found
 
 

@@ -48,7 +48,7 @@ class Possibility:
     Attributes
     ----------
     kind : str
-        ``unchanged``: a training row as it is. ``missing``: null. ``unseen``: a category that is not known.
+        ``unchanged``: an unchanged training row. ``missing``: null. ``unseen``: a category that is not known.
         ``longest``: an unknown category of the greatest length. ``value``: a known category. ``limit``: a number at its
         declared limit. ``unlimited``: zero, or a large or tiny number of either sign, where no limit is declared.
         ``together``: one of these for many features at once. ``mixed``: some features, two at least, missing or unseen.
@@ -69,7 +69,7 @@ class Possibility:
 def possibilities(contract: ServingContract) -> list[Possibility]:
     """All that the contract admits, in a fixed order."""
     return [
-        Possibility("unchanged", "", {}, "a training row as it is"),
+        Possibility("unchanged", "", {}, "an unchanged training row"),
         *(found for field in contract.numbers for found in _of_number(field)),
         *(found for field in contract.categories for found in _of_category(field)),
         *_together(contract),
@@ -131,12 +131,12 @@ def _together(contract: ServingContract) -> Iterator[Possibility]:
     lowest: dict[str, float | str] = {f.name: _end(f, -LARGE) for f in contract.numbers}
     highest: dict[str, float | str] = {f.name: _end(f, LARGE) for f in contract.numbers}
     for values, shown in (
-        (missing, "all that may be missing missing together"),
-        (unseen, "all categories that may be unseen unseen together"),
-        ({**missing, **unseen}, "all categories unseen and all numbers missing that may be, together"),
+        (missing, "all values that may be missing, missing together"),
+        (unseen, "all categories that may be unseen, unseen together"),
+        ({**missing, **unseen}, "all values that may be unseen or missing, together"),
         (lowest, "all numbers together at their lowest"),
         (highest, "all numbers together at their highest"),
-        ({**highest, **missing}, "all that may be missing missing, and the other numbers at their highest"),
+        ({**highest, **missing}, "all values that may be missing, missing, and the other numbers at their highest"),
     ):
         if len(values) > 1:
             yield Possibility("together", "", values, shown)

@@ -73,7 +73,7 @@ def check_probes(
     seed: int,
     target_range: tuple[float | None, float | None] = (None, None),
 ) -> Probed:
-    """Score every possibility with the exported model, and hold its answers against the trained one's.
+    """Score every possibility with the exported model, and check its answers against the trained one's.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def _trained(
             halves = part[: len(part) // 2], part[len(part) // 2 :]
             return np.concatenate([_trained(trained_scores, h, base, contract, features) for h in halves])
         line = str(error).strip().splitlines()[0] if str(error).strip() else ""
-        came = f"the trained model raises {type(error).__name__}: {line}, so the exported answer is not proven"
+        came = f"the trained model raises {type(error).__name__}: {line}, so the exported scores can't be verified"
         _refuse([_Refusal(part[0], came)], contract, features)
         raise AssertionError("unreachable: a refusal raises") from error
 
@@ -192,7 +192,7 @@ def _refuse(refusals: Iterator[_Refusal] | list[_Refusal], contract: ServingCont
         return
     lines = [f"{r.possibility.shown}: {r.came}. {_remedy(r.possibility, contract, features)}" for r in found[:SHOWN]]
     more = f"\n(and {len(found) - SHOWN} more)" if len(found) > SHOWN else ""
-    raise ProbeError("the declaration allows what the model has no score for:\n" + "\n".join(lines) + more)
+    raise ProbeError("the declaration allows rows for which the model has no score:\n" + "\n".join(lines) + more)
 
 
 def _remedy(possibility: Possibility, contract: ServingContract, features: pd.DataFrame) -> str:
@@ -210,16 +210,16 @@ def _remedy(possibility: Possibility, contract: ServingContract, features: pd.Da
             "declare its values and unseen: refuse."
         )
     if kind == "value":
-        return f"Train with rows that have it, or take it out of the values of {name!r}."
+        return f"Train with rows that have it, or remove it from the values of {name!r}."
     if kind == "limit":
-        return f"Declare the limits that {name!r} really has, or scale it."
+        return f"Declare the real limits of {name!r}, or scale it."
     if kind == "unlimited":
         return f"Declare a min and a max for {name!r}, or scale it."
     if kind == "mixed":
-        return "Give the model an answer where these come together, or declare missing: refuse or unseen: refuse."
+        return "Let the model handle these values together, or declare missing: refuse or unseen: refuse."
     if kind == "together":
-        return "Declare limits, or missing: refuse, for those that cannot occur together."
-    return "The training rows themselves have no score: see the training script."
+        return "Declare limits, or missing: refuse, for values that cannot occur together."
+    return "Some training rows have no score: check the training script."
 
 
 def _had(count: int, rows: int) -> str:

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import platform
-from importlib import metadata
+from collections.abc import Collection
 from pathlib import Path
 
-from everloop.documents.training import TrainingDocument
+from everloop.documents.training import TrainingDocument, UpdateDocument
 from everloop.evaluation.baseline import Baseline
 from everloop.model_file import ModelDeclaration
 from everloop.training.channels import Split
-
-PACKAGES = (
-    "joblib",
-    "numpy",
-    "onnx",
-    "onnxruntime",
-    "pandas",
-    "pyarrow",
-    "pydantic",
-    "scikit-learn",
-    "scipy",
-    "threadpoolctl",
-)
+from everloop.training.environment import Environment
 
 
 def training_record(
-    declaration: ModelDeclaration, train: Split, test_rows: int, *, baseline: Baseline, code_sha256: str, refit: bool
+    declaration: ModelDeclaration,
+    train: Split,
+    test_rows: int,
+    *,
+    baseline: Baseline,
+    code_sha256: str,
+    environment: Environment,
+    refit: bool,
+    update: UpdateDocument | None = None,
 ) -> TrainingDocument:
     """The document ``training.json``.
 
@@ -35,7 +30,7 @@ def training_record(
     refit.
     """
     settings = declaration.training
-    return {
+    document: TrainingDocument = {
         "model": declaration.model,
         "refit": refit,
         "rows": {"train": len(train), "test": test_rows},
@@ -45,19 +40,24 @@ def training_record(
         "parameters": dict(settings.parameters),
         "baseline": baseline.as_dict(),
         "code_sha256": code_sha256,
-        "python": platform.python_version(),
-        "platform": f"{platform.system()}-{platform.machine()}",
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "python": environment.python,
+        "platform": environment.platform,
+        "packages": environment.packages,
+        "lock": environment.lock,
     }
+    if update is not None:
+        document["update"] = update
+    return document
 
 
-def code_hash(root: Path) -> str:
+def code_hash(root: Path, *, without: Collection[str] = ()) -> str:
     """SHA-256 over the names and bytes of every file below ``root``: the code that runs, as it runs.
 
-    Compiled caches are no code, and are left out.
+    Compiled caches are no code, and are left out; so are the files of ``root`` that ``without`` names.
     """
     digest = hashlib.sha256()
-    files = (p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    left_out = {root / name for name in without}
+    files = (p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts and p not in left_out)
     for path in sorted(files, key=lambda p: p.relative_to(root).as_posix()):
         name = path.relative_to(root).as_posix().encode()
         for part in (name, path.read_bytes()):

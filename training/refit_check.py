@@ -1,9 +1,10 @@
-"""The check of a refit: its scores beside its evaluated sibling's, on the test rows that it has learned from.
+"""The check of a refit: its scores beside its evaluated model's, on the test rows that it has learned from.
 
 Written to ``--output``: ``refit.json``, and for registration the refit's ``model.onnx``, ``contract.json``,
 ``parity.json``, ``training.json`` and ``profile.json``. The profile counts the features of all rows learned from; its
-scores and outcomes are the sibling's, which had not seen these rows. The refit's own would be too good, and production
-would look like a decline beside them.
+scores and outcomes are the evaluated model's, which had not seen these rows. The refit's own would be too good, and
+production would look like a decline beside them. So is the interval in the contract: how wide a refit's has to be can't
+be told from rows that it learned from.
 """
 
 from __future__ import annotations
@@ -18,20 +19,21 @@ from everloop.evaluation.exceptions import EvaluationError, ReportError
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.refit_report import RefitReport, ScoreDifference
 from everloop.evaluation.report import ParityFacts, Report
-from everloop.manifest import CONTRACT, MODEL, PROFILE, REFIT, sha256_hex
+from everloop.manifest import CONTRACT, ESTIMATOR, MODEL, PROFILE, REFIT, sha256_hex
 from everloop.model_file import ModelDeclaration
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ContractFormatError, ScorerError
 from everloop.serving.scorer import Scorer
 from everloop.training.candidate import FILES, Candidate
 from everloop.training.channels import Split
+from everloop.training.contract import with_interval
 from everloop.training.exceptions import CandidateError
 from everloop.training.reference import full_reference
 from everloop.training.scoring import arrays, measure_latency, score
 
 logger = logging.getLogger("everloop.evaluation")
 
-SIBLINGS_SCORES = "a refit serves, and the scores of rows not learned from are its evaluated sibling's"
+SIBLINGS_SCORES = "a refit serves, and only the evaluated model has scores on rows it has not learned from"
 """Why drift of the scores is not judged: two sound models that answer equally well may spread their scores otherwise,
 and every window would alarm. The monitor takes a reference from the refit's own first windows."""
 
@@ -64,7 +66,7 @@ class Sibling:
 
 
 def read_sibling(folder: Path) -> Sibling:
-    """Read what the evaluation wrote, and hold the files against its report.
+    """Read what the evaluation wrote, and check the files against its report.
 
     Raises
     ------
@@ -74,7 +76,8 @@ def read_sibling(folder: Path) -> Sibling:
     try:
         text = (folder / "report.json").read_bytes()
         report = Report.from_json(text)
-        files = {name: (folder / name).read_bytes() for name in FILES}
+        kept = [ESTIMATOR] if ESTIMATOR in report.files else []
+        files = {name: (folder / name).read_bytes() for name in (*FILES, *kept)}
         contract = ServingContract.from_json(files[CONTRACT])
         scorer = Scorer.from_bytes(files[MODEL], contract)
     except (OSError, ReportError, ContractFormatError, ScorerError) as error:
@@ -82,7 +85,7 @@ def read_sibling(folder: Path) -> Sibling:
     hashes = {name: sha256_hex(data) for name, data in files.items()}
     for name, found in hashes.items():
         if report.files.get(name) != found:
-            raise CandidateError(f"{name} was evaluated with sha256 {report.files.get(name)}, and is {found}")
+            raise CandidateError(f"{name} was evaluated with sha256 {report.files.get(name)}, but is {found}")
     return Sibling(report, sha256_hex(text), contract, scorer, hashes)
 
 
@@ -94,16 +97,17 @@ def check_refit(
     Raises
     ------
     CandidateError
-        When what was trained is no refit.
+        When what was trained is not a refit.
     """
     if not refit.training["refit"] or test.target is None:
-        raise CandidateError("the model to check is no refit: its training record does not say that it is one")
+        raise CandidateError("the model to check is not a refit: its training record does not say so")
     num, cat = arrays(refit.contract, test)
     after = score(refit.scorer, num, cat)
     before = score(sibling.scorer, *arrays(sibling.contract, test))
     metric = declaration.gate.metric
     profile = full_reference(refit.files[PROFILE], test, before, declaration, score_unjudged=SIBLINGS_SCORES)
-    files = {**refit.files, PROFILE: profile}
+    contract = with_interval(refit.contract, refit.files[CONTRACT], sibling.contract.interval)
+    files = {**refit.files, CONTRACT: contract, PROFILE: profile}
     report = RefitReport(
         model=declaration.model,
         run_id=run.run_id,
@@ -146,5 +150,5 @@ def score_difference(evaluated: np.ndarray, refit: np.ndarray, outcomes: np.ndar
 def _loss(metric: str, target: np.ndarray, scores: np.ndarray) -> float:
     value = estimate(metric, target, scores).value
     if not np.isfinite(value):
-        raise EvaluationError(f"the {metric} of {len(target)} test rows is {value}, which compares with nothing")
+        raise EvaluationError(f"the {metric} of {len(target)} test rows is {value}, which can't be compared")
     return value

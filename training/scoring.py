@@ -29,9 +29,9 @@ def arrays(contract: ServingContract, split: Split) -> tuple[np.ndarray, np.ndar
     gone = [name for name in (*numbers, *categories) if name not in split.features]
     if gone:
         raise ChampionError(
-            f"the champion uses the feature {gone[0]!r}, which the declaration no longer has, so the two cannot be "
-            "compared: declare it again, take it out of the training script, and remove it once a version that does "
-            "not use it is champion (`everloop docs change-a-model`)"
+            f"the champion uses the feature {gone[0]!r}, which the declaration no longer has, so the two can't be"
+            " compared: declare it again, take it out of the training script, and remove it from the declaration"
+            " once a version without it is champion (`everloop docs change-a-model`)"
         )
     num = split.features[numbers].to_numpy(np.float64)
     cat = split.features[categories].to_numpy(object)

@@ -7,7 +7,7 @@ From then on each learns from its own raw scores and the same labels, by the lea
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -15,8 +15,10 @@ import numpy as np
 from everloop.evaluation.report import Recalibrated
 from everloop.instants import format_instant
 from everloop.model_file import ModelDeclaration
-from everloop.recalibration.daily import Terms, served_scores
-from everloop.recalibration.declared import judged_scores, windows_late
+from everloop.monitoring.recalibrating_groups import KnownGroups, groups_before
+from everloop.recalibration.calibration import group_places
+from everloop.recalibration.daily import RowsApart, Terms, served_scores
+from everloop.recalibration.declared import declared_groups, judged_scores, windows_late
 from everloop.recalibration.exceptions import RecalibrationError
 from everloop.recalibration.state import State
 from everloop.registry.evidence import record_sha256
@@ -36,6 +38,7 @@ class Learned:
 
     state: State | None = None
     window: Window | None = None
+    groups: KnownGroups = field(default_factory=KnownGroups)
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,14 @@ class Serving:
     ----------
     windows : int array (rows,)
         The number of each row's window.
+    apart : RowsApart or None
+        The rows' groups, where they would have been recalibrated apart.
     """
 
     terms: Terms
     learned: Learned
     windows: np.ndarray
+    apart: RowsApart | None = None
 
     def scores(self, raw: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
         """What a model's raw scores would have been served as, float array (rows,).
@@ -61,11 +67,11 @@ class Serving:
             When they can't be recalibrated.
         """
         try:
-            return served_scores(self.learned.state, self.terms, self.windows, raw, outcomes)
+            return served_scores(self.learned.state, self.terms, self.windows, raw, outcomes, self.apart)
         except RecalibrationError as error:
             raise ChampionError(
-                f"the test rows can't be recalibrated as they would have been served: {error}; declare "
-                "`recalibration: none` to have raw scores served and compared"
+                f"the test rows can't be recalibrated as they would have been served: {error}; declare"
+                " `recalibration: none` to serve and compare raw scores"
             ) from error
 
     @property
@@ -97,7 +103,19 @@ def serving(declaration: ModelDeclaration, rows: Split, history: History) -> Ser
     terms = Terms(kind, windows_late(declaration), declared.max_shift, declared.minimum_rows)  # type: ignore[arg-type]  # the text is one of the two
     length = declaration.monitoring.window_hours // 24
     learned = learned_before(history(), _midnight(rows.days.min()), terms.delay, length)
-    return Serving(terms, learned, window_numbers(rows.days, length, learned.window))
+    return Serving(
+        terms, learned, window_numbers(rows.days, length, learned.window), _apart(declaration, rows, learned.groups)
+    )
+
+
+def _apart(declaration: ModelDeclaration, rows: Split, known: KnownGroups) -> RowsApart | None:
+    """The rows' groups; None where none are declared, or all were served by the shared calibration in the end."""
+    by, declared = declared_groups(declaration), declaration.recalibration
+    if by is None or declared is None or known.withheld:
+        return None
+    places = group_places(by, rows.features[by.feature].to_numpy())
+    same = known.by is not None and known.by.feature == by.feature
+    return RowsApart(by, places, declared.minimum_group_rows, known.states if same else {})
 
 
 def learned_before(windows: Iterable[Window], first: datetime, delay: int, length: int) -> Learned:
@@ -119,19 +137,20 @@ def learned_before(windows: Iterable[Window], first: datetime, delay: int, lengt
     """
     for window in windows:
         record = window.record
-        document = None if record.recalibration is None else record.recalibration["state"]
-        if document is None or record.labelled_end > first:
+        found = record.recalibration
+        if found is None or found["state"] is None or record.labelled_end > first:
             continue
         try:
-            state = State.from_document(document)
+            state = State.from_document(found["state"])
+            groups = groups_before(found.get("groups"), same_version=True)
         except RecalibrationError as error:
             raise ChampionError(
-                f"the window that ended {format_instant(window.end)} has no state of recalibration that can be read: "
-                f"{error}; `everloop audit verify {record.model}` tells what was changed"
+                f"the window that ended {format_instant(window.end)} has no readable state of recalibration:"
+                f" {error}; `everloop audit verify {record.model}` reports what was changed"
             ) from error
         # A state of another delay makes new calibrations of all it knows: those labels had to be there already.
         if state.delay == delay or record.labelled_end <= first - timedelta(days=delay * length):
-            return Learned(state, window)
+            return Learned(state, window, groups)
     return Learned()
 
 

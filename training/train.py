@@ -1,7 +1,8 @@
 """The training job: rows in; a checked ONNX model with its contract, profile and record out.
 
 Written to ``$SM_MODEL_DIR``: ``model.onnx``, ``contract.json``, ``profile.json``, ``parity.json``,
-``training.json``. The same rows, code and declaration give the same bytes.
+``training.json``; with ``training.warm_start`` also ``estimator.zip``. The same rows, code and declaration give the
+same bytes.
 """
 
 from __future__ import annotations
@@ -12,19 +13,26 @@ import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from everloop.documents.training import ParityDocument
-from everloop.evaluation.baseline import Baseline, fit_baseline
+from everloop.documents.training import PARENT_CHANNEL, PARENT_SHA256, PARENT_VERSION, ParityDocument
+from everloop.evaluation.exceptions import EvaluationError
 from everloop.instants import format_instant
-from everloop.manifest import CONTRACT, MODEL, PROFILE, sha256_hex
+from everloop.limits import largest_file
+from everloop.manifest import CONTRACT, ESTIMATOR, MODEL, PROFILE, sha256_hex
 from everloop.model_file import ModelDeclaration
 from everloop.serving.scorer import Scorer
+from everloop.training.baseline import ANSWERS, write_answers
 from everloop.training.channels import Split, read_split
 from everloop.training.contract import build_contract
 from everloop.training.declaration import read_declaration
-from everloop.training.exceptions import JobError
+from everloop.training.environment import Environment
+from everloop.training.exceptions import JobError, ParentError
+from everloop.training.kept_estimator import About, KeptEstimator, making_of, pack, read_kept
+from everloop.training.learn_baseline import answers_of_rule, learn_baseline
+from everloop.training.learning import learn
 from everloop.training.onnx_export import (
     ExportRefusedError,
     ModelInputs,
@@ -37,10 +45,41 @@ from everloop.training.onnx_export import (
 from everloop.training.probing import check_probes
 from everloop.training.record import code_hash, training_record
 from everloop.training.reference import feature_reference
-from everloop.training.user_script import run_user_script
+from everloop.training.warm_start import trees_of
 from everloop.typed_json import as_json
 
 logger = logging.getLogger("everloop.training")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The version that a job is asked to continue: where its kept estimator is, and what the registry says of it."""
+
+    folder: Path
+    version: int
+    sha256: str
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Asked | None:
+        """From the channel and the variables that the pipeline sets; None where the job has no such channel."""
+        folder = environment.get(f"SM_CHANNEL_{PARENT_CHANNEL.upper()}")
+        if folder is None:
+            return None
+        return cls(Path(folder), int(environment[PARENT_VERSION]), environment[PARENT_SHA256])
+
+    def kept(self, model: str) -> KeptEstimator:
+        """The estimator, not yet unpickled.
+
+        Raises
+        ------
+        ParentError
+            When it is absent, or not what the registry says.
+        """
+        try:
+            data = (self.folder / ESTIMATOR).read_bytes()
+        except OSError as error:
+            raise ParentError(f"the kept estimator of version {self.version} can't be read: {error}") from error
+        return read_kept(data, version=self.version, sha256=self.sha256, model=model)
 
 
 @dataclass(frozen=True)
@@ -58,6 +97,8 @@ class Job:
         The role of the job decides which of the two it may read.
     model : Path
         What is written here becomes ``model.tar.gz``.
+    parent : Asked or None
+        The version to continue.
     """
 
     code: Path
@@ -65,6 +106,7 @@ class Job:
     test_features: Path
     model: Path
     test: Path | None = None
+    parent: Asked | None = None
 
     @classmethod
     def read(cls, code: Path, environment: Mapping[str, str]) -> Job:
@@ -76,6 +118,7 @@ class Job:
             test_features=Path(environment.get("SM_CHANNEL_TEST_FEATURES", channels / "test_features")),
             model=Path(environment.get("SM_MODEL_DIR", "/opt/ml/model")),
             test=Path(environment["SM_CHANNEL_TEST"]) if "SM_CHANNEL_TEST" in environment else None,
+            parent=Asked.read(environment),
         )
 
 
@@ -89,10 +132,10 @@ def main(code: Path, environment: Mapping[str, str]) -> int:
     output = Path(environment.get("SM_OUTPUT_DIR", "/opt/ml/output"))
     try:
         run(Job.read(code, environment))
-    except (JobError, ExportRefusedError, ParityError) as error:
+    except (JobError, EvaluationError, ExportRefusedError, ParityError) as error:
         return _fail(output, str(error))
     except Exception as error:
-        logger.exception("the job failed in its own code")
+        logger.exception("the job failed because of a bug in its code")
         trace = "".join(traceback.format_exception(error)).rstrip().splitlines()[-8:]
         return _fail(output, f"{type(error).__name__}: {error}\n" + "\n".join(trace))
     return 0
@@ -107,11 +150,17 @@ def run(job: Job) -> None:
         When the rows, the script or the model are refused.
     """
     declaration = read_declaration(job.code)
-    code_sha256 = code_hash(job.code)
-    train, test = read_rows(job, declaration)
+    code_sha256, environment = code_hash(job.code), Environment.of(job.code)
+    for pin in environment.lock["unmet"]:
+        logger.warning("the lock asks for %s, which is not what is installed", pin)
+    part, test = read_rows(job, declaration)
+    refit = job.test is not None
+    train = part.with_later(test) if refit else part
     first, last = format_instant(train.first), format_instant(train.last)
     logger.info("training on %d rows of %s to %s", len(train), first, last)
-    estimator = run_user_script(job.code / "user_model", declaration, train)
+    parent = None if job.parent is None else job.parent.kept(declaration.model)
+    learned = learn(declaration, job.code / "user_model", part, test, refit=refit, parent=parent)
+    estimator = learned.estimator
     problem_type = declaration.problem.type
     inputs = used_inputs(estimator, ModelInputs.of(declaration), problem_type)
     model = export_onnx(estimator, inputs, problem_type).SerializeToString()
@@ -137,12 +186,21 @@ def run(job: Job) -> None:
         seed=declaration.training.seed,
         target_range=(declaration.data.target_min, declaration.data.target_max),
     )
-    logger.info("it answers all that the declaration allows: %d probes, %s", probed.rows, probed.possibilities)
+    logger.info("it answers everything that the declaration allows: %d probes, %s", probed.rows, probed.possibilities)
     if probed.outside_target:
-        logger.warning("%d of these answers lie beyond target_min or target_max", probed.outside_target)
-    baseline = learn_baseline(declaration, train)
+        logger.warning("%d of these answers are beyond target_min or target_max", probed.outside_target)
+    folder = job.code / "user_model"
+    baseline = learn_baseline(declaration, folder, train)
+    answers = answers_of_rule(declaration, folder, test.features)
     record = training_record(
-        declaration, train, len(test), baseline=baseline, code_sha256=code_sha256, refit=job.test is not None
+        declaration,
+        train,
+        len(test),
+        baseline=baseline,
+        code_sha256=code_sha256,
+        environment=environment,
+        refit=refit,
+        update=learned.update,
     )
     job.model.mkdir(parents=True, exist_ok=True)
     (job.model / MODEL).write_bytes(model)
@@ -151,22 +209,37 @@ def run(job: Job) -> None:
     proof: ParityDocument = {**parity.as_dict(), "model_sha256": sha256_hex(model), "probes": probed.as_dict()}
     write_json(job.model / "parity.json", proof)
     write_json(job.model / "training.json", record)
+    if answers is not None:
+        write_answers(job.model / ANSWERS, answers)
+    if declaration.training.warm_start is not None:
+        keep(learned.estimator, declaration, train.last, job)
+
+
+def keep(estimator: Any, declaration: ModelDeclaration, learned_until: datetime, job: Job) -> None:
+    """Write the estimator beside the model for a later warm start; one that is too large is left out, and said so."""
+    about: About = {
+        "model": declaration.model,
+        "learned_until": learned_until,
+        "trees": trees_of(estimator),
+        "making": making_of(declaration, job.code / "user_model"),
+    }
+    packed, most = pack(estimator, about), largest_file(ESTIMATOR)
+    if len(packed) > most:
+        logger.warning(
+            "the estimator is not kept, and no warm start can continue it: packed it has %d bytes, and %d are accepted",
+            *(len(packed), most),
+        )
+        return
+    (job.model / ESTIMATOR).write_bytes(packed)
+    logger.info("the estimator is kept for a warm start: %d bytes", len(packed))
 
 
 def read_rows(job: Job, declaration: ModelDeclaration) -> tuple[Split, Split]:
-    """The rows to learn from, and the test rows to compare the export on; of a refit the first hold the second."""
+    """The rows to learn from, and the test rows to compare the export on; of a refit those have labels too."""
     train = read_split(job.train, declaration, labelled=True)
     if job.test is None:
         return train, read_split(job.test_features, declaration, labelled=False)
-    test = read_split(job.test, declaration, labelled=True)
-    return train.with_later(test), test
-
-
-def learn_baseline(declaration: ModelDeclaration, train: Split) -> Baseline:
-    """The declared baseline, from the training rows."""
-    declared = declaration.problem.baseline
-    groups = None if declared.by is None else train.features[declared.by].tolist()
-    return fit_baseline(declared.kind, train.labels, by=declared.by, groups=groups)
+    return train, read_split(job.test, declaration, labelled=True)
 
 
 def write_json(path: Path, document: Any) -> None:

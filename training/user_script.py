@@ -1,4 +1,4 @@
-"""Runs the model's own training script, and refuses what is no fitted estimator.
+"""Runs the model's own training script, and refuses what is not a fitted estimator.
 
 The script defines ``train(features, target, *, seed, parameters)`` and returns a fitted scikit-learn estimator
 or Pipeline. ``features`` is a DataFrame of the declared features, ``target`` a numpy array, ``seed`` and
@@ -17,14 +17,17 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from everloop.model_file import ModelDeclaration
-from everloop.model_file.script import SIGNATURE
+from everloop.model_file.schema import WarmStart
+from everloop.model_file.script import RULE_FUNCTION, RULE_SIGNATURE, SIGNATURE
 from everloop.shown import shortened
 from everloop.training.channels import Split
 from everloop.training.exceptions import UserScriptError
+from everloop.training.warm_start import learn_on, require_continuable
 
 _TRACEBACK_LINES = 8
 _LONGEST_SUMMARY = 400
@@ -60,8 +63,7 @@ def run_user_script(folder: Path, declaration: ModelDeclaration, split: Split) -
     train = getattr(module, "train", None)
     if not callable(train):
         raise UserScriptError(f"{script.name} defines no function {SIGNATURE}")
-    random.seed(settings.seed)
-    np.random.seed(settings.seed % 2**32)
+    _seed(settings.seed)
     features, target = split.features.copy(), np.array(split.target)
     try:
         estimator = _call(
@@ -74,15 +76,78 @@ def run_user_script(folder: Path, declaration: ModelDeclaration, split: Split) -
     return estimator
 
 
-def _load(script: Path) -> ModuleType:
+def continue_user_model(
+    folder: Path, declaration: ModelDeclaration, load: Callable[[], Any], newer: Split, warm: WarmStart
+) -> Any:
+    """Continue what the script fitted before, with rows that are newer.
+
+    Parameters
+    ----------
+    load : callable
+        Reads the estimator, once the script's own names are there.
+
+    Raises
+    ------
+    UserScriptError, ParentError, WarmStartError
+        When the script, the estimator or what comes of it can't be used.
+    """
+    script = folder / declaration.training.script
+    _load(script)
+    _seed(declaration.training.seed)
+    estimator = load()
+    require_continuable(estimator)
+    learn_on(estimator, newer.features.copy(), np.array(newer.labels), warm)
+    _check(estimator, script, declaration, newer)
+    return estimator
+
+
+def run_user_rule(script: Path, features: pd.DataFrame) -> np.ndarray:
+    """What the rule in force answers: the function ``rule(features)`` of a file in the model's folder.
+
+    Parameters
+    ----------
+    features : DataFrame
+        The declared features of the rows.
+
+    Returns
+    -------
+    ndarray of float64, shape (rows,)
+        True as 1 and false as 0.
+
+    Raises
+    ------
+    UserScriptError
+        With the script's line and exception, or what was returned and what was expected.
+    """
+    rule = getattr(_load(script, "user_rule_in_force"), RULE_FUNCTION, None)
+    if not callable(rule):
+        raise UserScriptError(f"{script.name} defines no function {RULE_SIGNATURE}")
+    answer = np.asarray(_call(script, lambda: rule(features.copy())))
+    if answer.shape != (len(features),) or answer.dtype.kind not in "biuf":
+        raise UserScriptError(
+            f"{script.name}: {RULE_FUNCTION}() returned {answer.dtype} of the shape {answer.shape}; expected: numbers,"
+            f" or true and false, of the shape {(len(features),)}"
+        )
+    values = answer.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise UserScriptError(f"{script.name}: {RULE_FUNCTION}() returned values that are not finite numbers")
+    return values
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+
+
+def _load(script: Path, name: str = "user_training_script") -> ModuleType:
     if not script.is_file():
-        raise UserScriptError(f"the training script {script.name} is not in the model's folder")
+        raise UserScriptError(f"the script {script.name} is not in the model's folder")
     folder = str(script.parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    spec = importlib.util.spec_from_file_location("user_training_script", script)
+    spec = importlib.util.spec_from_file_location(name, script)
     if spec is None or spec.loader is None:
-        raise UserScriptError(f"{script.name} is no Python file")
+        raise UserScriptError(f"{script.name} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     loader = spec.loader
@@ -127,7 +192,7 @@ def _with_empty_features(error: UserScriptError, split: Split) -> UserScriptErro
     what, _, rest = str(error).partition("\n")
     hint = (
         f"{', '.join(map(repr, empty))} has no value in any of the {len(split)} training rows: leave it out of the"
-        " script until history or callers bring some"
+        " script until history or callers have values"
     )
     return UserScriptError(f"{what}\n{hint}\n{rest}")
 
@@ -138,20 +203,20 @@ def _check(estimator: Any, script: Path, declaration: ModelDeclaration, split: S
     wanted = f"a fitted scikit-learn {'classifier' if classification else 'regressor'} or Pipeline"
     returned = f"{script.name}: train() returned {type(estimator).__name__}"
     if isinstance(estimator, type) or not callable(getattr(estimator, method, None)):
-        raise UserScriptError(f"{returned}, which has no {method}; expected is {wanted}")
+        raise UserScriptError(f"{returned}, which has no {method}; expected: {wanted}")
     try:
         check_is_fitted(estimator)
     except (NotFittedError, TypeError) as error:
-        raise UserScriptError(f"{returned}, which is not fitted; expected is {wanted}") from error
+        raise UserScriptError(f"{returned}, which is not fitted; expected: {wanted}") from error
     rows = split.features.head(16)
     answer = np.asarray(_call(script, lambda: getattr(estimator, method)(rows)))
     shape = (len(rows), 2) if classification else (len(rows),)
     if answer.shape != shape:
         raise UserScriptError(
-            f"{returned}, whose {method} answers {len(rows)} rows with the shape {answer.shape}; expected is {shape}"
+            f"{returned}, whose {method} answers {len(rows)} rows with the shape {answer.shape}; expected: {shape}"
         )
     if answer.dtype.kind not in "fiu" or not np.isfinite(answer.astype(np.float64)).all():
-        raise UserScriptError(f"{returned}, whose {method} answers with values that are no finite numbers")
+        raise UserScriptError(f"{returned}, whose {method} gives values that are not finite numbers")
     classes = np.asarray(estimator.classes_).tolist() if classification else [0, 1]
     if classes != [0, 1]:
-        raise UserScriptError(f"{returned} with the classes {classes}; expected are 0 and 1")
+        raise UserScriptError(f"{returned} with the classes {classes}; expected: 0 and 1")

@@ -7,6 +7,7 @@ import sys
 import click
 
 from everloop.cli.account import Account
+from everloop.cli.operations.locked_records import verify_locked
 from everloop.cli.operations.reports import reports_in
 from everloop.cli.operations.stories import describe
 from everloop.cli.options import json_option, model_argument
@@ -14,8 +15,8 @@ from everloop.cli.output import Output
 from everloop.instants import instant_text
 from everloop.numbers_of import number_of
 from everloop.registry import keys
-from everloop.registry.records import Version
-from everloop.registry.reports import report_problems
+from everloop.registry.records import AuditRecord, Version
+from everloop.registry.reports import report_problems, restored_report_problems
 from everloop.registry.trace import AuditVerdict, verify_audit
 
 
@@ -30,23 +31,34 @@ def audit() -> None:
 def verify(model: str | None, as_json: bool) -> None:
     """Verify the audit chain of MODEL, or of every deployed model.
 
-    Exit status 1 when a record was altered, removed, reordered or cut off, the registry contradicts it, a window or
-    snapshot is not what a run or a version was based on, or a version's report is not the one that the gate judged.
+    Exit status 1 when a record was altered, removed, reordered or cut off, it is not the locked one, the registry
+    contradicts it, a window or snapshot is not what a run or a version was based on, or a version's report is not the
+    one that the gate judged.
     """
     output, account = Output(as_json), Account()
     names = [model] if model else account.model_names()
-    verdicts = {}
+    verdicts, lengths = {}, {}
     if not names:
-        output.note("no model is deployed, so no chain was verified; `everloop check` says which are declared")
+        output.note("no model is deployed, so no chain was verified; `everloop check` lists the declared models")
     for name in names:
         account.model(name)
         registry = account.registry(name)
+        locked = verify_locked(account, name)
         found = verify_audit(registry)
         versions, _ = registry.ledger.readable(Version, keys.VERSIONS)
-        told = (*found.contradictions, *report_problems(versions, reports_in(account)))
+        records, _ = registry.ledger.readable(AuditRecord, keys.AUDIT)
+        read = reports_in(account)
+        told = (
+            *found.contradictions,
+            *locked.problems,
+            *report_problems(versions, read),
+            *restored_report_problems(records, versions, read),
+        )
         verdicts[name] = verdict = AuditVerdict(found.chain, told)
+        lengths[name] = locked.locked
         state = "intact" if verdict.sound else "NOT intact"
-        output.say(f"{name}: {number_of(verdict.chain.records, 'record')}, {state}, head {verdict.chain.head}")
+        counted = f"{number_of(verdict.chain.records, 'record')}, {locked.locked} locked"
+        output.say(f"{name}: {counted}, {state}, head {verdict.chain.head}")
         for problem in verdict.problems:
             output.say(f"  {problem}")
     output.document(
@@ -54,6 +66,7 @@ def verify(model: str | None, as_json: bool) -> None:
             {
                 "model": name,
                 "records": v.chain.records,
+                "locked": lengths[name],
                 "intact": v.sound,
                 "head": v.chain.head,
                 "problems": v.problems,

@@ -8,7 +8,7 @@ import click
 
 from everloop.cli.operations.backtest import backtest_file
 from everloop.cli.operations.backtest_advice import amount
-from everloop.cli.operations.backtest_deployed import Deployed, candidate_told, why_told
+from everloop.cli.operations.backtest_loop_told import Deployed, candidate_told, probes_told, why_told
 from everloop.cli.operations.backtest_page import page
 from everloop.cli.operations.backtest_results import Backtest
 from everloop.cli.operations.backtest_shape import Knobs
@@ -28,43 +28,53 @@ from everloop.numbers_of import number_of
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="CSV or Parquet with the declared columns.",
 )
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with pictures there.")
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), help=("Write a page with pictures to this file.")
+)
 @click.option("--window-days", type=click.IntRange(1), help="A window's length. [about forty windows, whole weeks]")
 @click.option("--history-days", type=click.IntRange(1), help="Days before the first window. [a fifth of all]")
-@click.option("--test-days", type=click.IntRange(0), help="Newest days no model learns from. [none with a refit]")
-@click.option("--cooldown-days", type=click.FloatRange(0), help="Between two trainings. [a window]")
+@click.option("--test-days", type=click.IntRange(0), help="Newest days that no model learns from. [none with a refit]")
+@click.option("--cooldown-days", type=click.FloatRange(0), help="Minimum time between two trainings. [a window]")
 @click.option(
     "--retraining-cost",
     type=click.FloatRange(0, min_open=True),
-    help="In the currency of problem.value [cost.max_training_run_usd]; in losses of a window without prices. [0.1]",
+    help="Cost of a retraining, in the currency of problem.value. [cost.max_training_run_usd]",
 )
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Count money as if acting from this probability on. [serving.threshold]",
+    help="Decision threshold for counting money. [serving.threshold]",
 )
 @click.option(
     "--training-days",
     type=click.IntRange(1),
     multiple=True,
     metavar="DAYS",
-    help="Compare with learning from the newest DAYS alone; may be given again. [4, 8 and 16 windows]",
+    help="Also try training on the newest DAYS only; can be repeated. [4, 8 and 16 windows]",
 )
-@click.option("--rows", type=click.IntRange(1000), default=100_000, show_default=True, help="Most rows to use.")
-@click.option("--probe-rows", type=click.IntRange(100), default=5_000, show_default=True, help="Most rows of a probe.")
+@click.option("--rows", type=click.IntRange(1000), default=100_000, show_default=True, help="Maximum rows to use.")
+@click.option(
+    "--probe-rows", type=click.IntRange(100), default=5_000, show_default=True, help=("Maximum rows of a probe.")
+)
 @click.option(
     "--deployed/--no-deployed",
     default=True,
     show_default=True,
-    help="Live through the history as deployed, beside the policies.",
+    help="Also simulate the loop as deployed, next to the policies.",
+)
+@click.option(
+    "--investment/--no-investment",
+    default=True,
+    show_default=True,
+    help="Also simulate it with retraining as an investment, with and without training spans. It makes fresh probes.",
 )
 @click.option(
     "--request-rows",
     type=click.IntRange(1),
-    help="Most rows of an hour that are asked about together: canaries are judged by requests. [serving.max_rows]",
+    help="Maximum rows of an hour in one request: canaries are judged by requests. [serving.max_rows]",
 )
-@click.option("--no-recalibration", is_flag=True, help="Live through it without, whatever is declared.")
-@click.option("--skip-refused", is_flag=True, help="Leave bad rows out.")
+@click.option("--no-recalibration", is_flag=True, help="Simulate it without recalibration, whatever is declared.")
+@click.option("--skip-refused", is_flag=True, help="Leave out bad rows.")
 @file_format_options()
 @models_directory_option
 @json_option
@@ -82,6 +92,7 @@ def backtest(
     rows: int,
     probe_rows: int,
     deployed: bool,
+    investment: bool,
     request_rows: int | None,
     no_recalibration: bool,
     skip_refused: bool,
@@ -91,11 +102,11 @@ def backtest(
 ) -> None:
     """Find out when retraining MODEL would have paid.
 
-    It needs a file of past rows, and no cloud. The file is cut into windows. The model's own program is trained at the
-    start of each, and every model answers all later windows. Each policy of retraining then walks through the history,
-    with and without daily recalibration. Beside them the loop is lived through as it is deployed, day by day, by the
-    declaration as it stands and with what is recommended. The newest third of the windows is held back: what is
-    recommended was chosen without it.
+    It needs a file of past rows, and no cloud. The file is cut into windows. The model's own program is trained at
+    the start of each window, and every model answers all later windows. Each retraining policy is then applied to the
+    history, with and without daily recalibration. The loop is also simulated as it is deployed, day by day: with the
+    declaration as it stands, with the best schedule, and with retraining as an investment. The newest third of the
+    windows is not used to choose the recommendation.
     """
     output = Output(as_json)
     declaration = find_declaration(model, models_directory)
@@ -109,6 +120,7 @@ def backtest(
         most_rows=rows,
         probe_rows=probe_rows,
         deployed=deployed,
+        investment=investment,
         recalibration=False if no_recalibration else None,
         request_rows=request_rows,
         training_days=training_days,
@@ -158,7 +170,7 @@ def _tell(output: Output, found: Backtest) -> None:
         output.say(f"  {line}")
     for reason in found.recommendation.reasons:
         output.say(f"- {reason}")
-    output.say("What this can't know:")
+    output.say("What a backtest can't know:")
     for sentence in found.not_known:
         output.say(f"- {sentence}")
     output.say(f"{found.model}: {found.seconds:.0f} s")
@@ -166,8 +178,9 @@ def _tell(output: Output, found: Backtest) -> None:
 
 def _tell_loop(output: Output, loop: Deployed) -> None:
     output.table(
-        f"{loop.policy}, as deployed: {number_of(loop.windows, 'window')} watched, {loop.calibrations} calibrations, "
-        f"loss {loop.metric:.4f} as served, {loop.raw_metric:.4f} as the models said",
+        f"{loop.policy}, as deployed: {number_of(loop.windows, 'window')} watched, {loop.calibrations}"
+        f" calibrations, loss {loop.metric:.4f} as served, {loop.raw_metric:.4f} with raw scores"
+        f"{f'; {probes_told(loop)}' if probes_told(loop) else ''}",
         ["training", "asked for by", "candidate", "why"],
         [(run.at[:10], run.trigger, candidate_told(run), why_told(run)) for run in loop.runs],
     )
@@ -175,7 +188,7 @@ def _tell_loop(output: Output, loop: Deployed) -> None:
 
 def _tell_training_days(output: Output, found: TrainingDays, metric: str) -> None:
     output.table(
-        f"Learning from the newest days alone, {loss_name(metric)} of a row, recalibrated daily",
+        f"Training on the newest days only: {loss_name(metric)} per row, recalibrated daily",
         ["learns from", "chosen on", "held back", "saves there", "95% interval"],
         training_days_rows(found),
     )

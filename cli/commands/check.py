@@ -10,7 +10,7 @@ import click
 
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
-from everloop.cli.operations.changes import changes_against_deployed, removed_champion, undeclared
+from everloop.cli.operations.changes import changes_against_deployed, removed_champion
 from everloop.cli.operations.declarations import find_declaration, model_folders, sample_of
 from everloop.cli.options import json_option, models_directory_option
 from everloop.cli.output import Output
@@ -19,19 +19,22 @@ from everloop.model_file import Mistake, ModelDeclaration, ModelFileError, train
 from everloop.numbers_of import number_of
 from everloop.reasons import Reason
 from everloop.typed_json import JsonObject
+from everloop.undeclared import undeclared
 
 
-@click.command(short_help="Check declarations, and try models on their samples.")
+@click.command()
 @click.argument("models", nargs=-1)
-@click.option("--no-sample", is_flag=True, help="Check the declarations alone.")
-@click.option("--deployed", is_flag=True, help="Also against what is deployed: the champion, and the rows in the lake.")
+@click.option("--no-sample", is_flag=True, help="Check only the declarations.")
+@click.option(
+    "--deployed", is_flag=True, help=("Also check against the account: the champion, and the rows in the lake.")
+)
 @models_directory_option
 @json_option
 def check(models: tuple[str, ...], no_sample: bool, deployed: bool, models_directory: Path, as_json: bool) -> None:
     """Check the declarations of MODELS, or all of them.
 
     Where a `sample.csv` or `sample.parquet` lies beside a declaration, the model is also tried on it, as `everloop
-    try` does. What the gate says of a sample is told, and no mistake.
+    try` does. The gate's verdict on a sample is shown, and is not a mistake.
 
     With --deployed, what the champion still needs, and columns that lie in the lake as another type, are mistakes too:
     type it before you deploy a changed declaration. So is a deployed model whose folder is gone. It reads the account;
@@ -42,7 +45,7 @@ def check(models: tuple[str, ...], no_sample: bool, deployed: bool, models_direc
     """
     output = Output(as_json)
     folders, account = model_folders(models_directory), Account() if deployed else None
-    gone = {} if account is None else undeclared(account, folders)
+    gone = {} if account is None else undeclared(account.model_names(), folders)
     names = list(dict.fromkeys(models)) or [*folders, *gone]
     if not names:
         raise CommandError(
@@ -100,7 +103,7 @@ def _tried(output: Output, name: str, declaration: ModelDeclaration, folder: Pat
     try:
         trial = try_file(declaration, folder, sample, say=output.note)
     except CommandError as error:
-        output.say(f"{name}: {sample.name}, which has to be a plain CSV or Parquet, shows a mistake: {error}")
+        output.say(f"{name}: {sample.name}, which must be a plain CSV or Parquet file, has a mistake: {error}")
         return {"ok": False, "sample": {"file": str(sample), "error": error.message, "remedy": error.remedy}}
     output.say(f"{name}: {sample.name} trains, is exported and evaluated; the gate {_judged(trial.reasons)}")
     return {"sample": {"file": str(sample), "verdict": trial.verdict, "reasons": trial.reasons}}
@@ -113,8 +116,8 @@ def _against_deployed(output: Output, name: str, declaration: ModelDeclaration, 
     removed = removed_champion(account, name)
     if removed is not None:
         output.say(
-            f"{name}: was removed, and version {removed} is its champion still; deployed again, it serves from"
-            f" `everloop rollout start {name}` on"
+            f"{name}: was removed, but version {removed} is still its champion; after you deploy it again,"
+            f" `everloop rollout start {name}` makes it serve"
         )
     if not changes:
         output.say(f"{name}: fits what is {'deployed' if removed is None else 'left of it'}")

@@ -27,10 +27,10 @@ def data() -> None:
     """History: the rows a model is first trained on."""
 
 
-@data.command("import", short_help="Bring the rows of a file into a model's lake.")
+@data.command("import", short_help="Import the rows of a file into a model's lake.")
 @model_argument
 @existing_file("file")
-@click.option("--skip-refused", is_flag=True, help="Import the good rows of a file that has bad ones.")
+@click.option("--skip-refused", is_flag=True, help="Import the good rows of a file with bad rows.")
 @file_format_options()
 @models_directory_option
 @json_option

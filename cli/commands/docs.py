@@ -14,9 +14,9 @@ from everloop.cli.output import Output
 PAGES = Path(everloop.__file__).parent / "docs"
 
 
-@click.command(short_help="Show the documentation of this version.")
+@click.command()
 @click.argument("page", required=False)
-@click.option("--path", "only_path", is_flag=True, help="Print where the page's file is, to open it elsewhere.")
+@click.option("--path", "only_path", is_flag=True, help="Print the path of the page's file.")
 @json_option
 def docs(page: str | None, only_path: bool, as_json: bool) -> None:
     """Show a PAGE of the documentation of this version, or list all pages."""
@@ -29,7 +29,7 @@ def docs(page: str | None, only_path: bool, as_json: bool) -> None:
         return
     file = PAGES / f"{page.removeprefix('docs/').removesuffix('.md')}.md"
     if not file.is_file() or file.parent != PAGES:
-        raise CommandError(f"there is no page {page!r}", "`everloop docs` lists them")
+        raise CommandError(f"there is no page {page!r}", "`everloop docs` lists the pages")
     output.document({"page": file.stem, "title": _title(file), "path": file, "text": _text(file)})
     if only_path:
         output.say(str(file))

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from everloop.cli.account import Account
-from everloop.cli.exceptions import CommandError
+from everloop.cli.exceptions import CommandError, NotDeployedError
+from everloop.cli.operations.declarations import model_folders
 from everloop.cli.operations.happenings import Happening, Happenings
 from everloop.cli.operations.local_cloud import (
     DEFAULT_PORT,
@@ -27,6 +28,7 @@ from everloop.cli.operations.project import synthesize_project
 from everloop.cli.options import json_option
 from everloop.cli.output import Output
 from everloop.cli.spans import parse_span
+from everloop.undeclared import undeclared
 from localcloud import daemon
 from localcloud.core.account import KINDS
 from localcloud.core.credentials import ACCOUNT_ID, REGION
@@ -37,34 +39,42 @@ def local() -> None:
     """The local cloud: the same templates, on this machine."""
 
 
-@local.command(short_help="Start it, or deploy into it what changed.")
-@click.option("--port", default=DEFAULT_PORT, show_default=True, help="Where its AWS API answers.")
-@click.option("--empty", is_flag=True, help="Deploy nothing: `cdk bootstrap` and `cdk deploy` do, as on AWS.")
+@local.command(short_help="Start it, or deploy what changed.")
+@click.option("--port", default=DEFAULT_PORT, show_default=True, help="Port of its AWS API.")
+@click.option("--empty", is_flag=True, help="Deploy nothing: use `cdk bootstrap` and `cdk deploy`, as on AWS.")
 @click.option(
     "--account-kind",
     type=click.Choice(list(KINDS)),
     default="established",
     show_default=True,
-    help="What it may do: a new account has small quotas.",
+    help="The kind of account: a new account has small quotas.",
 )
-@click.option("--account-id", default=ACCOUNT_ID, show_default=True, help="Of everything in it: twelve digits.")
-@click.option("--region", default=REGION, show_default=True, help="Of everything in it.")
+@click.option("--cold-starts", is_flag=True, help="Functions start as often as on AWS, and import all by themselves.")
+@click.option("--account-id", default=ACCOUNT_ID, show_default=True, help="The account id: twelve digits.")
+@click.option("--region", default=REGION, show_default=True, help="The region.")
 @json_option
-def up(port: int, empty: bool, account_kind: str, account_id: str, region: str, as_json: bool) -> None:
+def up(
+    port: int, empty: bool, account_kind: str, cold_starts: bool, account_id: str, region: str, as_json: bool
+) -> None:
     """Start the local cloud, deploy the templates into it and leave it running.
 
     Where it runs already, what changed in the project is deployed into it. It can be a new account, one in which Lake
     Formation governs the data catalogue, or one in a region without AWS's own layers: what would be refused there is
     refused here.
+
+    Functions start faster than on AWS, and stay for as long as they are used within five minutes of real time. With
+    --cold-starts each start imports everything, a process is frozen between events, and one that is unused for ten
+    minutes is not used again. What it is started with holds until `everloop local down`.
     """
     output = Output(as_json)
     running = daemon.find(STATE)
     if empty:
-        running = running or start_empty(port, STATE, account_kind, account_id, region)
+        running = running or start_empty(port, STATE, account_kind, account_id, region, cold_starts=cold_starts)
     elif running is None:
         running = bring_up(
             port=port,
             account_kind=account_kind,
+            cold_starts=cold_starts,
             account_id=account_id,
             region=region,
             state_directory=STATE,
@@ -73,10 +83,21 @@ def up(port: int, empty: bool, account_kind: str, account_id: str, region: str, 
     else:
         assembly = synthesize_project(output.note)
         point_at(running)
+        # Before it: without any folder left, the deployment fails on the models that are there still.
+        _tell_undeclared(output)
         deploy(assembly, STATE, output.note)
     output.document({"endpoint": running.endpoint, "pid": running.pid})
-    output.say(f"the local cloud answers at {running.endpoint}; point a shell at it with")
+    output.say(f"the local cloud answers at {running.endpoint}; to point a shell at it, type")
     output.say('  eval "$(everloop local env)"')
+
+
+def _tell_undeclared(output: Output) -> None:
+    try:
+        deployed = Account().model_names()
+    except NotDeployedError:
+        return
+    for model, sentence in undeclared(deployed, model_folders(Path("models"))).items():
+        output.note(f"warning: {model}: {sentence}")
 
 
 @local.command()
@@ -88,7 +109,7 @@ def down(as_json: bool) -> None:
     if running is not None:
         running.stop()
     output.document({"stopped": running is not None})
-    output.say("the local cloud is down" if running else "no local cloud was running")
+    output.say("the local cloud has stopped" if running else "no local cloud was running")
 
 
 @local.command("destroy", short_help="Delete one stack from it.")
@@ -105,9 +126,9 @@ def destroy_(stack: str, as_json: bool) -> None:
     output.document({"destroyed": stack})
 
 
-@local.command("pass", short_help="Let time go by at once.")
+@local.command("pass", short_help="Move the clock forward.")
 @click.argument("span", required=False)
-@click.option("--until", help="An instant instead of a SPAN, e.g. 2026-12-01T06:00Z.")
+@click.option("--until", help="A time instead of a SPAN, e.g. 2026-12-01T06:00Z.")
 @json_option
 def pass_(span: str | None, until: str | None, as_json: bool) -> None:
     """Let SPAN go by at once in the local cloud: 30m, 2h, 3d, 1d12h.
@@ -133,35 +154,33 @@ def pass_(span: str | None, until: str | None, as_json: bool) -> None:
     output.document({"from": begin, "to": to, "happened": told})
     if not told:
         output.say("nothing happened meanwhile")
-    output.say(f"it is {to:%Y-%m-%d %H:%M} UTC in the local cloud")
+    output.say(f"the local cloud's clock is at {to:%Y-%m-%d %H:%M} UTC")
 
 
 def _target(now: datetime, span: str | None, until: str | None) -> datetime:
     if (span is None) == (until is None):
-        raise CommandError(
-            "give one of a span and --until", "e.g. `everloop local pass 2h`, or --until 2026-12-01T06:00Z"
-        )
+        raise CommandError("give either SPAN or --until", "e.g. `everloop local pass 2h`, or --until 2026-12-01T06:00Z")
     if span is not None:
         try:
             return now + parse_span(span)
         except ValueError as error:
-            raise CommandError(str(error), "`everloop local pass 2h` lets two hours go by") from error
+            raise CommandError(str(error), "`everloop local pass 2h` moves the clock two hours forward") from error
     try:
         to = datetime.fromisoformat(str(until))
     except ValueError as error:
         raise CommandError(
-            f"--until {until!r} is no instant", f"give one in ISO 8601, e.g. {now + timedelta(days=1):%Y-%m-%dT%H:%MZ}"
+            f"--until {until!r} is not a time", f"give it in ISO 8601, e.g. {now + timedelta(days=1):%Y-%m-%dT%H:%MZ}"
         ) from error
     to = to.replace(tzinfo=UTC) if to.tzinfo is None else to.astimezone(UTC)
     if to < now:
         raise CommandError(
-            f"--until {to:%Y-%m-%d %H:%M} UTC is over: it is {now:%Y-%m-%d %H:%M} UTC in the local cloud",
-            "time goes on only; `everloop local down` and `up` begin anew",
+            f"--until {to:%Y-%m-%d %H:%M} UTC is in the past: it is {now:%Y-%m-%d %H:%M} UTC in the local cloud",
+            "the clock can only move forward; `everloop local down` and `up` start again",
         )
     return to
 
 
-@local.command(short_help="Print what points a shell at it.")
+@local.command(short_help="Print the commands that point a shell at it.")
 @json_option
 def env(as_json: bool) -> None:
     """Print the shell commands that point every AWS tool at the local cloud, as its operator."""

@@ -17,7 +17,7 @@ from everloop.cli.signed_http import SignedHttpClient
 from everloop.json_text import read_json
 
 
-@click.command(short_help="Ask a model for predictions.")
+@click.command()
 @model_argument
 @click.argument("instances", metavar="[FILE]", type=click.File("r"), default=sys.stdin)
 @json_option
@@ -27,7 +27,7 @@ def predict(model: str, instances: IO[str], as_json: bool) -> None:
         given = read_json(instances.read().removeprefix("\ufeff"))
     except ValueError as error:
         raise CommandError(
-            f"{instances.name} is no JSON in UTF-8: {error}", 'give {"instances": [{"feature": value, …}, …]}'
+            f"{instances.name} is not JSON in UTF-8: {error}", 'give {"instances": [{"feature": value, …}, …]}'
         ) from error
     output, account = Output(as_json), Account()
     deployed = account.model(model)

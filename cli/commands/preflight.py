@@ -16,13 +16,13 @@ from everloop.cli.output import Output
 from everloop.numbers_of import number_of
 
 
-@click.command(short_help="What the account lacks, before you deploy.")
-@click.option("--qualifier", default="hnb659fds", show_default=True, help="Of the CDK's bootstrap.")
+@click.command()
+@click.option("--qualifier", default="hnb659fds", show_default=True, help="Qualifier of the CDK's bootstrap.")
 @json_option
 def preflight(qualifier: str, as_json: bool) -> None:
     """What the account lacks that the project's templates need: type it before `cdk deploy`.
 
-    It reads credentials, region, bootstrap, AWS's layers, quotas of SageMaker and Lambda, and Lake Formation's
+    It reads credentials, region, bootstrap, quotas of SageMaker and Lambda, and Lake Formation's
     settings. It changes nothing. Each line that is not good says which command or request cures it. Where these
     credentials may not look, it says so, and which permission it would need.
 
@@ -42,7 +42,7 @@ def preflight(qualifier: str, as_json: bool) -> None:
     if missing:
         output.say(f"not ready: {number_of(len(missing), 'thing')} missing")
         sys.exit(1)
-    output.say("ready to deploy" + (f"; {number_of(len(unknown), 'thing')} could not be seen" if unknown else ""))
+    output.say("ready to deploy" + (f"; {number_of(len(unknown), 'thing')} could not be checked" if unknown else ""))
 
 
 _MARKS = {"good": "good   ", "missing": "MISSING", "unknown": "unknown"}

@@ -23,7 +23,7 @@ from everloop.cli.replay.stream import load
 from everloop.dataset.file_format import FileFormat
 
 
-@click.command(short_help="Live through a history on a local cloud of its own.")
+@click.command()
 @model_argument
 @click.option(
     "--data",
@@ -36,10 +36,10 @@ from everloop.dataset.file_format import FileFormat
     "--train-again-every",
     type=click.IntRange(min=1),
     metavar="DAYS",
-    help="Where the first candidate is refused: go on without a champion, and train again after so many days.",
+    help="If the first candidate is refused: continue without a champion, and train again after this many days.",
 )
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where the evidence goes. [out/MODEL]")
-@click.option("--skip-refused", is_flag=True, help="Leave bad rows out: they are told, and not asked about.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write the results. [out/MODEL]")
+@click.option("--skip-refused", is_flag=True, help="Leave out bad rows: they are listed, and not sent.")
 @file_format_options()
 @models_directory_option
 @json_option
@@ -54,12 +54,12 @@ def replay(
     models_directory: Path,
     as_json: bool,
 ) -> None:
-    """Live through the rows of a file with MODEL, on a local cloud of its own whose clock is moved.
+    """Replay the rows of a file with MODEL, on a separate local cloud whose clock is moved.
 
     Where the gate refuses the first candidate, the replay ends and says what helps. With --train-again-every it goes
     on: rows that nobody answers become history once their labels are known, and the next candidate learns from them.
 
-    Exit status 0 means that the loop really closed.
+    Exit status 0 means that the loop closed.
     """
     started = time.monotonic()
     output = Output(as_json)

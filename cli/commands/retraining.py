@@ -9,11 +9,12 @@ from everloop.cli.operations.retraining import RetrainingStory, retraining_of
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output, minute
 from everloop.documents.investment import InvestmentDocument, RegretDocument
+from everloop.documents.window import WindowRecord
 from everloop.numbers_of import number_of
 from everloop.registry.records import Probe
 
 
-@click.command("retraining", short_help="What was decided about retraining, and why.")
+@click.command("retraining")
 @model_argument
 @json_option
 def retraining(model: str, as_json: bool) -> None:
@@ -33,11 +34,11 @@ def _show(output: Output, found: RetrainingStory) -> None:
         output.say(f"  {reason.sentence}")
     if found.investment is None:
         output.say(
-            "retraining is not weighed: declare retraining.investment, or wait for the first probe"
-            " (`everloop docs retraining`)"
+            "retraining is not measured as an investment: declare retraining.investment, or wait for the first"
+            " probe (`everloop docs retraining`)"
         )
     else:
-        _figures(output, found.investment)
+        _figures(output, found.investment, found.weighed or window)
     if found.probes:
         output.table(
             "fresh probes, newest first",
@@ -46,13 +47,14 @@ def _show(output: Output, found: RetrainingStory) -> None:
         )
 
 
-def _figures(output: Output, investment: InvestmentDocument) -> None:
-    unit = investment["unit"]
+def _figures(output: Output, investment: InvestmentDocument, weighed: WindowRecord) -> None:
+    unit, newest = investment["unit"], investment.get("newest_version", weighed.version)
+    whose = "the champion" if newest == weighed.version else f"version {newest}, the newest that has served"
     output.table(
         f"weighed in {unit}, by windows of {number_of(investment['every_days'], 'day')}",
         ["", ""],
         [
-            ["age of the champion", number_of(investment["age"], "window")],
+            [f"age of {whose}", number_of(investment["age"], "window")],
             ["regret since its training", _regret(investment["regret"])],
             ["the same, forecast to now", _regret(investment["forecast"])],
             ["expected of the next window", f"{investment['next_regret']:.4g}"],

@@ -24,7 +24,7 @@ def rollout() -> None:
     """What comes to serve, and how."""
 
 
-@rollout.command("show", short_help="Rollouts, newest first, and their guardrail.")
+@rollout.command("show", short_help="List rollouts, newest first, with the guardrail's decisions.")
 @model_argument
 @json_option
 def show(model: str, as_json: bool) -> None:
@@ -53,9 +53,9 @@ def show(model: str, as_json: bool) -> None:
     )
 
 
-@rollout.command("start", short_help="Roll the champion out under the code last deployed.")
+@rollout.command("start", short_help="Roll out the newest deployed code with the champion.")
 @model_argument
-@click.option("--reason", default="new code", show_default=True, help="Why; it is kept in the audit chain.")
+@click.option("--reason", default="new code", show_default=True, help="The reason, stored in the audit chain.")
 @json_option
 def start(model: str, reason: str, as_json: bool) -> None:
     """Roll the champion of MODEL out under the code last deployed, by the same steps as a new model."""
@@ -66,12 +66,12 @@ def start(model: str, reason: str, as_json: bool) -> None:
         raise CommandError(f"{model} has no champion to roll out", f"train one: `everloop train {model}`")
     run_id = start_training(account, model, reason=reason, kind="rollout", version=champion.version)
     output.document({"run_id": run_id, "version": champion.version})
-    output.say(f"run {run_id} rolls version {champion.version} out; `everloop rollout show {model}` shows it")
+    output.say(f"run {run_id} rolls out version {champion.version}; `everloop rollout show {model}` shows it")
 
 
-@rollout.command("back", short_help="Roll back: what served before gets the traffic.")
+@rollout.command("back", short_help="Roll back: the previous version gets the traffic.")
 @model_argument
-@click.option("--reason", required=True, help="Why; it is kept in the audit chain.")
+@click.option("--reason", required=True, help="The reason, stored in the audit chain.")
 @json_option
 def back(model: str, reason: str, as_json: bool) -> None:
     """Roll the rollout of MODEL back: its traffic goes to what served before it.
@@ -87,7 +87,7 @@ def back(model: str, reason: str, as_json: bool) -> None:
     store = account.registry(model)
     ended, active = store.rollouts.get(found.rollout_id), store.runs.active()
     output.document(ended.to_json())
-    served = "nothing serves" if ended.previous_version is None else f"version {ended.previous_version} has all of it"
+    served = "nothing serves" if ended.previous_version is None else f"version {ended.previous_version} has all traffic"
     output.say(f"the rollout of version {ended.version} is {ended.status}: {served}")
     if active is not None and active.run_id == found.run_id:
         output.say(f"its run is open: `everloop runs release {model} {found.run_id} --reason …` closes it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from everloop.cli.account import Account
+from everloop.cli.operations.job_logs import require_run, run_logs
 from everloop.cli.operations.runs import release_run, why_no_refit
 from everloop.cli.operations.status import kept_of
 from everloop.cli.options import json_option, model_argument
@@ -45,23 +46,52 @@ def list_(model: str, as_json: bool) -> None:
     # Below the table: a cause may be the end of a log.
     causes = [(minute(r.ended_at), r.run_id, r.cause) for r in found if r.cause and r.ended_at]
     if causes:
-        output.story("what ended them", causes)
+        output.story("how they ended", causes)
+    updates = [(minute(r.started_at), r.run_id, r.update["reason"]["sentence"]) for r in found if r.update]
+    if updates:
+        output.story("asked to continue what serves", updates)
+    spans = [(minute(r.started_at), r.run_id, r.training_span["reason"]["sentence"]) for r in found if r.training_span]
+    if spans:
+        output.story("from which rows they learn, and why", spans)
     asked = kept_of(store, account.now(), store.kept_requests.all())
     if asked:
         output.story(
-            "asked for while none could start", [(minute(k.request.kept_at), k.state, k.sentence) for k in asked]
+            "requested while none could start", [(minute(k.request.kept_at), k.state, k.sentence) for k in asked]
         )
     kept = [
         (minute(r.started_at), r.run_id, why_no_refit(r.refit)) for r in found if r.refit.get("serves") == "evaluated"
     ]
     if kept:
-        output.story("why the evaluated model was registered, and no refit", kept)
+        output.story("why the evaluated model was registered, not a refit", kept)
+
+
+@runs.command(short_help="What the jobs of a run wrote.")
+@model_argument
+@click.argument("run_id")
+@click.option("--follow", is_flag=True, help="Go on until the run has ended.")
+@json_option
+def logs(model: str, run_id: str, follow: bool, as_json: bool) -> None:
+    """What the SageMaker jobs of RUN_ID of MODEL wrote: training, evaluation, refit and its check, in their order.
+
+    The lines come from CloudWatch Logs, a few seconds after a job has written them. `everloop train --logs` shows them
+    beside the steps.
+    """
+    output, account = Output(as_json), Account()
+    account.model(model)
+    require_run(account, model, run_id)
+    written = []
+    for line in run_logs(account, model, run_id, follow=follow):
+        written.append(line)
+        output.say(line.shown())
+    if not written:
+        output.note(f"no job of the run {run_id} has written anything")
+    output.document(written)
 
 
 @runs.command(short_help="Close a run whose execution is dead.")
 @model_argument
 @click.argument("run_id")
-@click.option("--reason", required=True, help="Why; it is kept in the audit chain.")
+@click.option("--reason", required=True, help="The reason, stored in the audit chain.")
 @json_option
 def release(model: str, run_id: str, reason: str, as_json: bool) -> None:
     """Close RUN_ID of MODEL, whose execution is dead, so that another run can start.
@@ -74,7 +104,7 @@ def release(model: str, run_id: str, reason: str, as_json: bool) -> None:
     extra = {"taken_back": released.taken_back, "rollout": None if rollout is None else rollout.to_json()}
     output.document({**released.run.to_json(), **extra})
     if rollout is not None and released.taken_back:
-        output.say(f"version {rollout.version} is {rollout.status}: its traffic goes to what served before")
+        output.say(f"version {rollout.version} is {rollout.status}: its traffic goes back to the previous version")
     elif rollout is not None and rollout.status == "baking":
         undo = f"`everloop rollout back {model} --reason …` undoes it"
         output.say(f"version {rollout.version} was promoted and keeps serving; {undo}")

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from everloop.cli.account import Account
-from everloop.cli.operations.calibrations import sentence_of
+from everloop.cli.operations.declarations import is_project, model_folders
+from everloop.cli.operations.money import money_sentence, window_money_sentence
 from everloop.cli.operations.runs import why_no_refit
 from everloop.cli.operations.status import ModelStatus, model_status
-from everloop.cli.options import json_option
+from everloop.cli.operations.stories import calibration_sentence
+from everloop.cli.options import json_option, models_directory_option
 from everloop.cli.output import Output, minute
 from everloop.documents.window import WindowRecord
+from everloop.registry.maturity import maturity
 from everloop.registry.records import Window
+from everloop.undeclared import undeclared_sentence
 
 
-@click.command(short_help="What serves, what runs, what the monitor found.")
+@click.command()
 @click.argument("model", required=False)
+@models_directory_option
 @json_option
-def status(model: str | None, as_json: bool) -> None:
-    """What serves, what runs, and what the monitor last found: of MODEL, or of every deployed model."""
+def status(model: str | None, models_directory: Path, as_json: bool) -> None:
+    """What serves, what runs, and what the monitor last found: of MODEL, or of every deployed model.
+
+    In a project's folder it also says which deployed models the project does not declare (any more).
+    """
     output, account = Output(as_json), Account()
-    statuses = [model_status(account, name) for name in ([model] if model else account.model_names())]
+    declared = model_folders(models_directory) if is_project(models_directory) else None
+    statuses = [model_status(account, name, declared) for name in ([model] if model else account.model_names())]
     output.document([s.to_json() for s in statuses])
     if not statuses:
         output.say("no model is deployed; `everloop docs add-a-model` shows how to add one")
@@ -54,10 +64,10 @@ def _facts(found: ModelStatus) -> list[list[Any]]:
     serving = f"version {champion.version} since {minute(champion.since)}" if champion else "nothing: no champion yet"
     code = "the deployed code serves"
     if found.code_waits:
-        code = f"newer code is deployed than serves: `everloop rollout start {registry.model}`"
+        code = f"newer code is deployed but does not serve yet: `everloop rollout start {registry.model}`"
     if champion and found.champion_gone:
         serving = (
-            f"nothing: the function of version {champion.version}, the champion, is gone with a removed stack;"
+            f"nothing: the function of version {champion.version}, the champion, was deleted with its stack;"
             f" `everloop rollout start {registry.model}` publishes it again"
         )
         return [["serves", serving], *_of_any(found)]
@@ -65,11 +75,14 @@ def _facts(found: ModelStatus) -> list[list[Any]]:
     if version is not None and version.serves_refit:
         serving += ", a refit of the evaluated model"
     elif version is not None and version.refit:
-        serving += f", the evaluated model and no refit: {why_no_refit(version.refit)}"
+        serving += f", the evaluated model, not a refit: {why_no_refit(version.refit)}"
     return [
         ["serves", serving],
         *([["calibration", _calibration(found)]] if champion else []),
+        *([["intervals", _intervals(found)]] if _intervals(found) else []),
         ["own labels", own.sentence if own else "none yet"],
+        *([["money", money_sentence(money)]] if version and (money := version.gate.get("money")) else []),
+        *([["money by labels", _money(found)]] if _money(found) else []),
         ["code", code if champion else "waits for the first champion"],
         *([["score drift", _score_reference(found)]] if _score_reference(found) else []),
         *([["not watched", _not_watched(found)]] if _not_watched(found) else []),
@@ -82,8 +95,10 @@ def _of_any(found: ModelStatus) -> list[list[Any]]:
     registry = found.registry
     active = registry.active_run
     return [
+        ["maturity", maturity(registry).sentence],
         ["staging", f"version {registry.staging}" if registry.staging else "nothing"],
         ["active run", f"{active.run_id} since {minute(active.started_at)}" if active else "none"],
+        *([["not declared", f"it {undeclared_sentence(registry.model)}"]] if found.declared is False else []),
         *(["asked for", kept.sentence] for kept in found.kept_requests if kept.state == "waiting"),
         ["alarms", ", ".join(found.alarms) or "none"],
         ["predictions", found.deployed.predictions_url],
@@ -93,15 +108,22 @@ def _of_any(found: ModelStatus) -> list[list[Any]]:
 
 def _calibration(found: ModelStatus) -> str:
     """What serves between raw scores and callers; why nothing newer does, and what it costs where none is declared."""
-    said = sentence_of(found.registry.calibration, found.registry.calibration_freeze)
+    said = calibration_sentence(found.registry.calibration, found.registry.calibration_freeze)
     last = found.recalibration
+    if last is not None and last.withheld is not None and last.withheld not in said:
+        said += f"; by the last window no group is served apart: {last.withheld}"
     if last is None or not (last.decision == "held_back" or last.code == "declared_none"):
         return said
-    what = "the last window's is held back: " if last.decision == "held_back" else ""
+    what = "the last window's calibration is held back: " if last.decision == "held_back" else ""
     costs = ""
     if last.code == "declared_none" and last.loss_raw is not None and last.loss_recalibrated is not None:
-        costs = f": that costs {last.loss_raw - last.loss_recalibrated:.4g} a row"
+        costs = f": that costs {last.loss_raw - last.loss_recalibrated:.4g} per row"
     return f"{said}; {what}{last.sentence}{costs}"
+
+
+def _intervals(found: ModelStatus) -> str:
+    """How the champion's intervals did; empty where it has none, or no window is watched yet."""
+    return (found.recalibration.intervals or "") if found.recalibration else ""
 
 
 def _not_watched(found: ModelStatus) -> str:
@@ -115,6 +137,12 @@ def _score_reference(found: ModelStatus) -> str:
     last = _last_window(found)
     own = last.score_reference if last else None
     return f"judged by {own['sentence']}" if own and own["complete"] else ""
+
+
+def _money(found: ModelStatus) -> str:
+    """What decisions cost by the last window that counted them; empty where none has."""
+    last = _last_window(found)
+    return window_money_sentence(last.money) if last and last.money else ""
 
 
 def _last_window(found: ModelStatus) -> WindowRecord | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from everloop.cli.account import Account
-from everloop.cli.operations.calibrations import sentence_of
-from everloop.cli.operations.stories import describe
+from everloop.cli.operations.money import money_sentence
+from everloop.cli.operations.stories import calibration_sentence, describe, environment_sentence
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output, minute
 from everloop.numbers_of import number_of
@@ -14,13 +14,16 @@ from everloop.registry.trace import Origin
 from everloop.registry.trace import trace as trace_version
 
 
-@click.command(short_help="How what serves came to be, down to hashes.")
+@click.command()
 @model_argument
-@click.option("--version", type=int, help="A version's number; what serves now, where none is given.")
-@click.option("--snapshot", help="A snapshot's hash: list every version that was trained on it.")
+@click.option("--version", type=int, help="A version's number. [the version that serves]")
+@click.option("--snapshot", help="A snapshot's hash: list every version trained on it.")
 @json_option
 def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) -> None:
-    """How what MODEL serves came to be: artefact hashes, data snapshot, code, run, metrics, every transition."""
+    """How what MODEL serves came to be: artefact hashes, data snapshot, code, run, metrics, every transition.
+
+    Its history is what the locked audit records say: one that was altered in the table is refused.
+    """
     output, account = Output(as_json), Account()
     account.model(model)
     store = account.registry(model)
@@ -30,22 +33,28 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
         output.table(f"trained on {snapshot}", ["model", "version"], ([u["model"], u["version"]] for u in users))
         return
     found = trace_version(store, version)
+    account.locked_audit(model).require_unaltered(found.history)
     output.document(found.to_json())
     facts = [
         ["state", f"{found.version.state} since {minute(found.version.state_since)}"],
         ["serves", f"yes, as function version {found.champion.lambda_version}" if found.champion else "no"],
         ["serving bytes", _serving(found.origin)],
         ["evaluated bytes", _evaluated(found.origin)],
-        *([["calibration", sentence_of(found.calibration, None)]] if found.serves else []),
+        *([["calibration", calibration_sentence(found.calibration, None)]] if found.serves else []),
         ["own labels", found.own_labels.sentence],
         ["artefact", found.version.artifact_prefix],
         *([name, f"sha256 {file['sha256']} ({file['bytes']:,} bytes)"] for name, file in found.version.files.items()),
         ["manifest", f"sha256 {found.version.manifest_sha256}"],
         ["training code", f"sha256 {found.version.code_sha256}"],
+        *([["environment", environment_sentence(found.version.environment)]] if found.version.environment else []),
         ["function code", f"sha256 {found.champion.code_sha256}" if found.champion else ""],
         ["snapshot", found.version.snapshot_hash],
         ["run", f"{found.run.run_id} ({found.run.trigger.get('kind')}: {found.run.trigger.get('reason')})"],
+        *([["learned from", found.run.training_span["reason"]["sentence"]]] if found.run.training_span else []),
+        *([["continues", f"version {found.version.parent_version}"]] if found.version.parent_version else []),
+        *([["update", found.run.update["reason"]["sentence"]]] if found.run.update else []),
         ["gate", found.version.gate.get("verdict", "not asked")],
+        *([["money", money_sentence(money)]] if (money := found.version.gate.get("money")) else []),
     ]
     output.table(f"{model}, version {found.version.version}", ["", ""], facts)
     output.table(

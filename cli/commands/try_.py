@@ -16,7 +16,7 @@ from everloop.evaluation.report import MetricValue
 from everloop.instants import format_instant
 
 
-@click.command("try", short_help="Train and judge a model on this machine, without a cloud.")
+@click.command("try")
 @model_argument
 @click.option(
     "--data",
@@ -24,8 +24,8 @@ from everloop.instants import format_instant
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="CSV or Parquet with the declared columns.",
 )
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Keep the jobs' files there.")
-@click.option("--skip-refused", is_flag=True, help="Leave bad rows out and try the model on the good ones.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Keep the jobs' files in this folder.")
+@click.option("--skip-refused", is_flag=True, help="Leave out bad rows and try the model on the good ones.")
 @file_format_options()
 @models_directory_option
 @json_option

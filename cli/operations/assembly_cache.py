@@ -1,7 +1,9 @@
-"""The synthesized assembly, made anew only when something that goes into it has changed."""
+"""The synthesized assembly, made again only when something that goes into it has changed."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -10,7 +12,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -32,7 +36,14 @@ IGNORED_FOLDERS = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".ip
 KEPT = 3
 """How many assemblies stay in the cache; each holds its layers."""
 
-REMEDY = "run `python app.py` to see it for yourself"
+IN_USE = timedelta(minutes=15)
+"""For so long after it was asked for one stays in any case: another process may be deploying it."""
+
+VALIDATING = ("@aws-cdk/core:validateAgainstDefaultRules", "@aws-cdk/core:strictCfnValidateErrors")
+"""With one of these in its context an app fails where its templates break the CDK's own rules; without, nothing comes
+of it but lines on an output that is not shown here, for almost half of the synthesis' processor time."""
+
+REMEDY = "run `python app.py` to see the whole error"
 
 
 class SynthesisFailedError(RuntimeError):
@@ -71,16 +82,37 @@ def synthesize_if_changed(
     """
     effective = {**_file_context(root), **(context or {})}
     target = cache / inputs_hash(root, effective)
-    if not (target / "manifest.json").is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        progress("Synthesizing the templates; the first time, this installs the functions' packages as well.")
+    cache.mkdir(parents=True, exist_ok=True)
+    if not _asked_for(target):
+        progress("Synthesizing the templates; the first time this also installs the functions' packages.")
         with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as scratch:
             made = Path(scratch) / "assembly"
             _run(root, made, effective)
             _move(made, target)
-    os.utime(target)
-    _prune(cache, keep=target)
+    with _alone_in(cache):
+        os.utime(target)
+        _prune(cache, keep=target)
     return target
+
+
+def _asked_for(target: Path) -> bool:
+    """Whether the assembly is there; from now on it is in use."""
+    with _alone_in(target.parent):
+        is_there = (target / "manifest.json").is_file()
+        if is_there:
+            os.utime(target)
+    return is_there
+
+
+@contextlib.contextmanager
+def _alone_in(cache: Path) -> Iterator[None]:
+    """Nobody else looks for an assembly or deletes one meanwhile."""
+    folder = os.open(cache, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def inputs_hash(root: Path, context: Mapping[str, str]) -> str:
@@ -131,6 +163,8 @@ def _file_context(root: Path) -> dict[str, str]:
 
 def _run(root: Path, output: Path, context: Mapping[str, str]) -> None:
     environment = {**os.environ, "CDK_OUTDIR": str(output), "CDK_CONTEXT_JSON": json.dumps(dict(context))}
+    if not any(context.get(flag) for flag in VALIDATING):
+        environment.setdefault("CDK_VALIDATION", "false")
     finished = subprocess.run(
         [sys.executable, "app.py"], cwd=root, env=environment, capture_output=True, text=True, check=False
     )
@@ -148,7 +182,9 @@ def _move(made: Path, target: Path) -> None:
 
 
 def _prune(cache: Path, *, keep: Path) -> None:
-    kept = [p for p in cache.iterdir() if p.is_dir() and not p.name.startswith("building-")]
-    for old in sorted(kept, key=lambda p: p.stat().st_mtime, reverse=True)[KEPT:]:
-        if old != keep:
+    folders = (p for p in cache.iterdir() if p.is_dir() and not p.name.startswith("building-"))
+    asked = {folder: folder.stat().st_mtime for folder in folders}
+    in_use = time.time() - IN_USE.total_seconds()
+    for old in sorted(asked, key=lambda folder: asked[folder], reverse=True)[KEPT:]:
+        if old != keep and asked[old] < in_use:
             shutil.rmtree(old, ignore_errors=True)

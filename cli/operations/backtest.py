@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,11 +19,10 @@ from everloop.cli.operations.backtest_results import Answers, Backtest, evaluate
 from everloop.cli.operations.backtest_shape import Knobs, Shape, cut
 from everloop.cli.operations.backtest_training_days import choices_of
 from everloop.cli.operations.history import file_remedy, told
+from everloop.cli.operations.jobs_here import jobs_begin_soon, need_the_packages_of_jobs, run_job
 from everloop.cli.operations.trial import (
     TrialFailedError,
     good_rows,
-    need_the_packages_of_jobs,
-    run_job,
     told_failure,
     unpack_code,
 )
@@ -37,7 +35,7 @@ from everloop.model_file import ModelDeclaration
 from everloop.numbers_of import number_of
 from everloop.retraining.backtest.timeline import Timeline
 
-NOTHING_TESTED = "nothing was tested; `everloop docs data-formats` says what is taken"
+NOTHING_TESTED = "nothing was tested; `everloop docs data-formats` lists the accepted formats"
 
 
 def backtest_file(
@@ -80,7 +78,7 @@ def backtest_frame(
     """Backtest on the rows of a frame; raises as :func:`backtest_file`."""
     need_the_packages_of_jobs()
     started = time.monotonic()
-    say("holding the rows against the contract")
+    say("checking the rows against the contract")
     every = _lake_rows(declaration, frame, place)
     rows = every[every["label"].notna()].reset_index(drop=True)
     taken = _sample(rows, knobs.most_rows, declaration.training.seed)
@@ -89,12 +87,12 @@ def backtest_frame(
         f"{number_of(shape.windows, 'window')} of {number_of(shape.window_days, 'day')} from {shape.date(0)} on, "
         f"{shape.rows_taken:,} of {shape.rows:,} labelled rows"
     )
-    with tempfile.TemporaryDirectory(prefix="everloop-backtest-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="everloop-backtest-") as scratch, jobs_begin_soon():
         folder = Path(scratch)
         code = unpack_code(model_folder, folder / "code")
         choices = choices_of(declaration, shape, knobs.training_days)
         answers = _train(code, folder, taken, shape, knobs, choices, say)
-        say("walking through the policies")
+        say("applying the policies")
         found, ground = evaluate(declaration, taken, shape, answers, knobs)
         if knobs.deployed:
             history = LoopOnHistory(every, shape, code, folder, say, knobs.request_rows)
@@ -106,11 +104,11 @@ def _lake_rows(declaration: ModelDeclaration, frame: pd.DataFrame, place: str) -
     """The accepted rows as the lake has them, those without a label among them."""
     check = check_history(frame, declaration, datetime.now(UTC))
     if check.violations:
-        remedy = "mend the file, or the declaration, or leave the bad rows out: --skip-refused"
+        remedy = "fix the file, or the declaration, or leave out the bad rows: --skip-refused"
         raise RefusedDataError(f"{place} breaks the data contract\n{told(check)}", remedy)
     rows = to_lake_frame(check.accepted, declaration)
     if rows["label"].isna().all():
-        raise RefusedDataError(f"{place} has no labelled row", "bring a file with outcomes")
+        raise RefusedDataError(f"{place} has no labelled row", "use a file with outcomes")
     return rows
 
 
@@ -143,14 +141,14 @@ def _train(
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     arguments += ["--training-days", *map(str, choices)]
-    command = [sys.executable, "-m", "everloop.training.backtest", *arguments]
-    lines, status = run_job(command, code, {"PYTHONPATH": code}, say)
+    lines, status = run_job(["-m", "everloop.training.backtest", *arguments], code, {"PYTHONPATH": code}, say)
     if status:
         raise TrialFailedError(
             f"the training failed: {told_failure(folder / 'output' / 'failure', lines)}",
-            "mend the script or the declaration; `everloop try` trains one model in the same way",
+            "fix the script or the declaration; `everloop try` trains one model in the same way",
         )
     with np.load(folder / "output" / "scores.npz") as kept:
         timeline = Timeline(kept["target"], kept["day"], shape.history_days, shape.window_days, shape.lag_days)
         others = {days: kept[f"training_days_{days}"] for days in choices}
-        return Answers(timeline, kept["model"], kept["probe"], others)
+        spans = kept["spans"].tolist() if "spans" in kept.files else None
+        return Answers(timeline, kept["model"], kept["probe"], others, spans)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
 from everloop.cli.operations.backtest_shape import Knobs, Shape
+from everloop.evaluation.money import best_threshold
 from everloop.model_file import ModelDeclaration
 from everloop.numbers_of import number_of
+from everloop.recalibration.declared import declared_groups
 from everloop.retraining.backtest.judgement import Judgement, judge
-from everloop.retraining.backtest.money import best_threshold, prices_decisions
 from everloop.retraining.backtest.walk import Walk
 
 NOTED_DISTANCE = 0.05
@@ -66,14 +67,16 @@ class Settings(TypedDict):
 class Recommendation:
     """What to write into ``model.yaml``, why, and how sure that is.
 
-    ``settings`` are those of the schedule that cost least among the policies. ``kept`` says that it did not pay as
-    deployed: then the lines leave ``retraining`` as it is.
+    ``settings`` are those of the schedule that cost least among the policies. ``kept`` says that nothing else paid as
+    deployed: then the lines leave ``retraining`` as it is. Else ``chosen`` is the row that the lines declare; empty
+    where nothing was lived through.
     """
 
     lines: tuple[str, ...]
     reasons: tuple[str, ...]
     settings: Settings
     kept: bool = False
+    chosen: str = ""
 
 
 THOUSAND = 1000
@@ -111,11 +114,11 @@ def recommend(
     until = shape.date(judgement.first_held_back)
     refused = any(days is not None and days < least for days in days_of.values())
     shorter = f" of {number_of(least, 'day')} or more" if refused else ""
-    reasons = [f"Of all schedules{shorter}, {_named(schedules.chosen)} cost least up to {until}."]
+    reasons = [f"Of all schedules{shorter}, {_named(schedules.chosen)} cost least until {until}."]
     if refused:
         reasons.append(
-            "With training.refit 'after_gate' model.yaml takes no shorter ones than data.split.test_days: a champion "
-            "would have learned from the test rows."
+            "With training.refit 'after_gate', schedules shorter than data.split.test_days are not allowed: a"
+            " champion would have learned from the test rows."
         )
     reasons += [_compared(schedules, other, unit) for other in ("never", "always") if other in schedules.against]
     if judgement.chosen != schedules.chosen:
@@ -125,22 +128,22 @@ def recommend(
         )
     off, on = (_found(results, schedules.chosen, recalibrated) for recalibrated in (False, True))
     reasons.append(
-        f"With the schedule, recalibrating daily {'saves' if on.cost < off.cost else 'costs'} "
-        f"{amount(abs(on.cost - off.cost))} {unit} over all windows; the loss of a row goes from {off.metric:.4f} to "
-        f"{on.metric:.4f}."
+        f"With the schedule, recalibrating daily {'saves' if on.cost < off.cost else 'costs'}"
+        f" {amount(abs(on.cost - off.cost))} {unit} over all windows; the loss per row goes from {off.metric:.4f}"
+        f" to {on.metric:.4f}."
     )
     settings = _settings(declaration, days_of[schedules.chosen])
     if "quota" in settings:
         quota = declaration.retraining.quota
         reasons.append(
-            f"retraining.quota lets {quota.runs} runs start in {quota.days} days, too few for this schedule: the lines "
-            "raise it. `everloop check` says where cost.monthly_budget_usd has to follow."
+            f"retraining.quota lets {quota.runs} runs start in {quota.days} days, too few for this schedule: the"
+            " lines raise the quota. `everloop check` says if cost.monthly_budget_usd must be raised too."
         )
     best = None if threshold is None else best_threshold(declaration.problem.value)
     if threshold is not None and best is not None and abs(best - threshold) > NOTED_DISTANCE:
         reasons.append(
-            f"By problem.value, {best:.2f} is the threshold that costs least; all money here is counted with "
-            f"{threshold:g}. See what it would change: --threshold {best:.2f}."
+            f"At the prices of problem.value, a threshold of {best:.2f} costs least; all money here is counted with"
+            f" {threshold:g}. To see the difference, use --threshold {best:.2f}."
         )
     return Recommendation(_lines(settings), tuple(reasons), settings)
 
@@ -201,46 +204,54 @@ def _named(policy: str) -> str:
 
 def _in_model_file(policy: str) -> str:
     if policy.startswith("investment"):
-        return "`retraining.investment` declares it, and `everloop replay` lives through it with its probes"
+        return "`retraining.investment` declares it"
     return "model.yaml has no such trigger"
 
 
 def _compared(found: Judgement, other: str, unit: str) -> str:
     """How sure the choice is, on the part that was held back."""
     less = found.against[other]
-    sentence = f"In the part that was held back it cost {amount(abs(less.mean))} {unit} a window "
+    sentence = f"In the newest part, not used for the choice, it cost {amount(abs(less.mean))} {unit} a window "
     sentence += f"{'less' if less.mean >= 0 else 'more'} than {_named(other)}"
     if less.low is None or less.high is None:
-        return f"{sentence}; too few windows say how sure that is."
+        return f"{sentence}; there are too few windows to say how sure that is."
     sure = less.low > 0 or less.high < 0
     return (
-        f"{sentence} (95% interval of what it saved: {amount(less.low)} to {amount(less.high)}): "
-        f"{'more than chance' if sure else 'that may be chance'}."
+        f"{sentence} (95% interval of what it saved: {amount(less.low)} to {amount(less.high)}):"
+        f" {'significant' if sure else 'this may be chance'}."
     )
 
 
 def not_known(declaration: ModelDeclaration, shape: Shape, knobs: Knobs) -> tuple[str, ...]:
     """What a history can't tell."""
     told = [
-        "Outcomes are those of the history. Where decisions by the model's scores change outcomes, they are not known.",
-        "With the policies every model is taken as passing the gate, and serves from the start of its window on. Only "
-        "the loop as deployed has its gate and canaries. It lives through the history as a replay does: the rows of an "
-        "hour are asked about together, no request fails, and no time passes while a job runs.",
-        f"Probes learn from at most {knobs.probe_rows:,} rows; what training them costs is not counted.",
+        "Outcomes are those of the history. If decisions change outcomes, the changed outcomes are not known.",
+        "In the policies every model passes the gate and serves from the start of its window. Only the loop as"
+        " deployed has its gate and canaries. It runs through the history like a replay: the rows of an hour are"
+        " sent together, no request fails, and no time passes while a job runs.",
+        f"In the policies probes learn from at most {knobs.probe_rows:,} rows, and the cost of training them is not"
+        " counted.",
     ]
-    if declaration.retraining.investment is not None:
+    if declaration.training.warm_start is not None:
         told.append(
-            "The loop as deployed is walked without its probes: retraining.investment asks for no training in it. The "
-            "policy 'investment' is the same rules, with a probe at every window."
+            "Trainings and probes learn in full here: training.warm_start is not simulated. `everloop replay` does it."
         )
+    by = declared_groups(declaration)
+    if by is not None and knobs.recalibration is not False:
+        told.append(
+            "In the policies all rows are recalibrated together. Only the loop as deployed has the groups by"
+            f" {by.feature} (recalibration.by)."
+        )
+    if declaration.problem.interval is not None:
+        told.append("Intervals are not simulated: the backtest judges values (problem.interval).")
     if shape.rows_taken < shape.rows:
         told.append(
-            f"Models learned from {shape.rows_taken:,} of {shape.rows:,} rows: on all of them they would be better, "
-            "and age a little differently (--rows)."
+            f"Models learned from {shape.rows_taken:,} of {shape.rows:,} rows: with all rows they would be better,"
+            " and would age a little differently (--rows)."
         )
-    if prices_decisions(declaration) and knobs.retraining_cost is None:
+    if knobs.retraining_cost is None:
         told.append(
-            "A retraining costs cost.max_training_run_usd here, the ceiling of its jobs. People's time is not in it: "
-            "set --retraining-cost."
+            "A retraining costs cost.max_training_run_usd here, the maximum for its jobs. It does not include"
+            " people's time: set --retraining-cost."
         )
     return tuple(told)

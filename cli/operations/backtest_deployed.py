@@ -2,101 +2,38 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from everloop.cli.operations.backtest_jobs import JobsHere
+from everloop.cli.operations.backtest_loop_told import Deployed, DeployedRun, Weighing
 from everloop.cli.operations.backtest_shape import Knobs, Shape
+from everloop.documents.window import WindowRecord
 from everloop.instants import instant_text
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.schedule import ScheduleError
 from everloop.registry.records import Run
-from everloop.retraining.backtest.deployed.loop import Lived, live, told
+from everloop.retraining.backtest.deployed.lived import Lived, told
+from everloop.retraining.backtest.deployed.loop import live
 from everloop.retraining.backtest.deployed.rows import LoopRows
 from everloop.retraining.backtest.losses import row_losses
 from everloop.retraining.backtest.walk import Walk
-from everloop.retraining.exceptions import BacktestError
-
-THIS_ONE = "this one"
-"""What reports call the declaration as it stands."""
-
-AS_RECOMMENDED = "this one, as recommended"
 
 RowCosts = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """What rows cost in the unit of the backtest: outcomes and scores in, float arrays of shape (rows,)."""
 
 
 @dataclass(frozen=True)
-class DeployedRun:
-    """A training run of the loop, as a report tells it.
-
-    Attributes
-    ----------
-    at : str
-        When it would have started, ISO 8601.
-    trigger, reason : str
-        What asked for it, in a word and in a sentence.
-    status, verdict : str
-        As the registry has them; ``verdict`` is empty where no candidate came of it.
-    version : int or None
-        The candidate's.
-    against : tuple of str
-        What the gate held against it, or why the run failed or was rolled back.
-    serves : str
-        ``refit`` or ``evaluated``; empty where nothing of it serves.
-    promoted_at : str or None
-    """
-
-    at: str
-    trigger: str
-    reason: str
-    status: str
-    verdict: str
-    version: int | None
-    against: tuple[str, ...]
-    serves: str
-    promoted_at: str | None
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """What the loop did, as a report tells it.
-
-    Attributes
-    ----------
-    policy : str
-        Its row among the policies.
-    runs : tuple of DeployedRun
-        Oldest first; the first champion's is the first.
-    held_back : dict of str to int
-        On how many days a cause was held back, by what.
-    windows, calibrations : int
-        Windows that were watched, and calibrations that were published.
-    metric, raw_metric : float
-        The mean loss of a row, as served and as the models said.
-    curve : list of float
-        The mean loss of a row by window, as served.
-    """
-
-    policy: str
-    runs: tuple[DeployedRun, ...]
-    held_back: dict[str, int]
-    windows: int
-    calibrations: int
-    metric: float
-    raw_metric: float
-    curve: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class LoopOnHistory:
-    """A history that the loop can be lived through on, again and again; what was trained once is not trained again.
+    """A history that the loop can be lived through on, again and again.
 
     Attributes
     ----------
@@ -117,23 +54,37 @@ class LoopOnHistory:
         Raises
         ------
         NotLivedThroughError
-            When the schedule can't be told, the gate refuses the first candidate, or retraining is an investment.
+            When the schedule can't be told, the gate refuses the first candidate, or nobody could declare this.
         """
         begin, end = (_midnight(self.shape.date(window)) for window in (0, self.shape.windows))
         rows = LoopRows.of(self.frame, declaration, begin, request_rows=self.request_rows)
         kept = self.folder / policy.replace(" ", "-").replace(",", "")
         kept.mkdir(parents=True, exist_ok=True)
-        jobs = JobsHere(self.code, kept, rows.frame, lambda line: None)
+        code = shutil.copytree(self.code, kept / "code", symlinks=True)
+        # Jobs read what is lived through, not what the model's folder says.
+        (code / "declaration.json").write_text(_as_declared(declaration), encoding="utf-8")
+        jobs = JobsHere(code, kept, rows.frame, lambda line: None)
         try:
             lived = live(declaration, rows, jobs, end=end, progress=lambda what: self.say(f"  {policy}: {what}"))
         except ScheduleError as error:
             raise NotLivedThroughError(f"monitoring.schedule: {error}") from error
-        except BacktestError as error:
-            raise NotLivedThroughError(str(error)) from error
         if not lived.promotions:
             why = f"the first candidate of {self.shape.date(0)} does not serve: {told(lived.runs[0])}"
-            raise NotLivedThroughError(f"{why.rstrip('.')}: let it learn from more days, --history-days")
+            raise NotLivedThroughError(f"{why.rstrip('.')}: train it on more days with --history-days")
         return lived, rows
+
+
+def _as_declared(declaration: ModelDeclaration) -> str:
+    """The declaration as a file, whose rules options may have broken."""
+    text = declaration.model_dump_json()
+    try:
+        ModelDeclaration.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        wanted = first["msg"].removeprefix("Value error, ")
+        raise NotLivedThroughError(f"it could not be declared: {place} has to be {wanted}") from error
+    return text
 
 
 class NotLivedThroughError(Exception):
@@ -149,13 +100,25 @@ def with_knobs(declaration: ModelDeclaration, knobs: Knobs) -> ModelDeclaration:
     if knobs.cooldown_days is not None:
         retraining = changed.retraining.model_copy(update={"cooldown_days": knobs.cooldown_days})
         changed = changed.model_copy(update={"retraining": retraining})
+    if knobs.threshold is not None and declaration.problem.type == "binary_classification":
+        serving = declaration.serving.model_copy(update={"threshold": knobs.threshold})
+        changed = changed.model_copy(update={"serving": serving})
     if knobs.recalibration is False:
         changed = changed.model_copy(update={"recalibration": None})
     return changed
 
 
 def deployed(
-    lived: Lived, rows: LoopRows, shape: Shape, *, policy: str, metric: str, costs: RowCosts, cost: float, fresh: float
+    lived: Lived,
+    rows: LoopRows,
+    shape: Shape,
+    *,
+    policy: str,
+    metric: str,
+    costs: RowCosts,
+    cost: float,
+    fresh: float,
+    probe_cost: float = 0.0,
 ) -> tuple[Deployed, Walk]:
     """What it did, and what it cost window by window.
 
@@ -167,11 +130,15 @@ def deployed(
         Of a training, whether or not its candidate came to serve.
     fresh : float
         What a model costs that is always new, over all windows.
+    probe_cost : float
+        Of a fresh probe.
     """
     judged = np.flatnonzero((lived.answers.version > 0) & ~np.isnan(rows.label))
     label, window = rows.label[judged], _windows(rows.time[judged], shape)
     served, raw = lived.answers.served[judged], lived.answers.raw[judged]
-    loss = np.bincount(window, costs(label, served), minlength=shape.windows)
+    loss = np.bincount(window, costs(label, served), minlength=shape.windows).astype(np.float64)
+    for probe in lived.probes:
+        loss[_window(probe.created_at, shape)] += probe_cost
     trained = tuple(_window(run.started_at, shape) for run in lived.retrainings if run.trained)
     excess = float(loss.sum()) - fresh
     walk = Walk(policy, (), trained, loss, excess, excess + cost * len(trained))
@@ -186,35 +153,47 @@ def deployed(
         metric=_mean(lost, metric),
         raw_metric=_mean(row_losses(label, raw, metric), metric),
         curve=tuple(_mean(each, metric) for each in by_window),
+        probes=len(lived.probes),
+        probes_cost=probe_cost * len(lived.probes),
+        probes_failed=lived.probe_failures,
+        weighed=tuple(_weighed(lived.windows)),
     )
     return found, walk
 
 
-def candidate_told(run: DeployedRun) -> str:
-    """What became of a run's candidate, in a few words."""
-    if run.promoted_at is not None:
-        return f"version {run.version} serves from {run.promoted_at[:16].replace('T', ' ')}"
-    if run.verdict == "fail":
-        return f"version {run.version} refused"
-    return run.status if run.version is None else f"version {run.version}, {run.status.replace('_', ' ')}"
-
-
-def why_told(run: DeployedRun) -> str:
-    """Why a candidate does not serve; else why it was asked for."""
-    return run.against[0] if run.against and run.promoted_at is None else run.reason
+def _weighed(windows: Sequence[WindowRecord]) -> Iterator[Weighing]:
+    probes = 0
+    for window in windows:
+        found = window.investment
+        if found is None or len(found["probes"]) == probes:
+            continue
+        probes = len(found["probes"])
+        regret = found["regret"]
+        yield Weighing(
+            instant_text(window.scheduled_at),
+            found["next_regret"],
+            found["rate"],
+            regret["total"],
+            regret["error"],
+            found["cost"],
+            found["unit"],
+        )
 
 
 def _run(run: Run, lived: Lived) -> DeployedRun:
-    promoted: Mapping[int, datetime] = {promotion.version: promotion.at for promotion in lived.promotions}
+    # A version that came back was promoted twice, and one whose return was refused keeps its first promotion.
+    promoted = (p.at for p in lived.promotions if p.version == run.version and p.at >= run.started_at)
+    at = next(promoted, None) if run.verdict == "pass" else None
     against = tuple(r["sentence"] for r in run.gate_reasons if not r.get("passed"))
     if not against and run.cause:
         against = (run.cause,)
-    at = None if run.version is None else promoted.get(run.version)
     serves = "" if at is None else run.refit.get("serves", "evaluated")
     return DeployedRun(
         at=instant_text(run.started_at),
+        kind=run.kind,
         trigger=str(run.trigger.get("kind")),
         reason=str(run.trigger.get("reason")),
+        learned_from="" if run.training_span is None else run.training_span["reason"]["sentence"],
         status=run.status,
         verdict=run.verdict or "",
         version=run.version,

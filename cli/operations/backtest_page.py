@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from everloop.cli.operations.backtest_advice import PolicyResult, amount
-from everloop.cli.operations.backtest_deployed import THIS_ONE, Deployed, candidate_told, why_told
+from everloop.cli.operations.backtest_loop_told import THIS_ONE, Deployed, candidate_told, probes_told, why_told
 from everloop.cli.operations.backtest_results import Backtest
 from everloop.cli.operations.backtest_training_days import loss_name, training_days_rows
 from everloop.numbers_of import number_of
@@ -19,6 +19,13 @@ CURVES = {
     "retrained": ("retrained at every window, not recalibrated", "#c46a00"),
     "chosen": ("the chosen policy, recalibrated daily", "#1466b8"),
 }
+WEIGHED = {
+    "next_regret": ("expected to be lost in the next window", "#c2185b"),
+    "rate": ("the best cycle of trainings, a window", "#1466b8"),
+}
+FEWEST_DRAWN = 3
+"""Probes before anything is decided on them."""
+
 WIDTH, HEIGHT, LEFT, BOTTOM = 860, 300, 64, 44
 BAR = 22
 
@@ -44,17 +51,17 @@ def page(found: Backtest) -> str:
     title = f"When to retrain {found.model}"
     parts = [
         f"<h1>{_text(title)}</h1>",
-        f"<p>{number_of(shape.windows, 'window')} of {number_of(shape.window_days, 'day')} from {shape.date(0)} on; "
-        f"{shape.rows_taken:,} of {shape.rows:,} labelled rows. "
-        f"A retraining costs {amount(found.retraining_cost)} {_text(found.unit)}. "
-        f"From {first} on nothing was chosen.</p>",
+        f"<p>{number_of(shape.windows, 'window')} of {number_of(shape.window_days, 'day')} from {shape.date(0)}"
+        f" on; {shape.rows_taken:,} of {shape.rows:,} labelled rows. A retraining costs"
+        f" {amount(found.retraining_cost)} {_text(found.unit)}. Data from {first} on was not used for the"
+        " choice.</p>",
         "<h2>For model.yaml</h2>",
         f"<pre>{_text(chr(10).join(found.recommendation.lines))}</pre>",
         _list(found.recommendation.reasons),
         f"<h2>Loss by window ({_text(found.metric)}, lower is better)</h2>",
         curves(found),
         *(part for loop in found.deployed for part in loop_told(loop)),
-        f"<h2>Cost by policy ({_text(found.unit)}), in excess of a model that is always new and recalibrated</h2>",
+        f"<h2>Cost by policy ({_text(found.unit)}), above that of a model that is always new and recalibrated</h2>",
         bars(found.policies),
         "<h2>All policies</h2>",
         _table(found),
@@ -75,14 +82,57 @@ def loop_told(loop: Deployed) -> list[str]:
         f"<tr>{_cells('td', [run.at[:10], run.trigger, candidate_told(run), why_told(run)])}</tr>" for run in loop.runs
     )
     held = ", ".join(f"{days} by {what.replace('_', ' ')}" for what, days in loop.held_back.items())
+    told = [
+        f"{loop.windows} windows were monitored and {loop.calibrations} calibrations published.",
+        f"The loss per row is {loop.metric:.4f} as served, {loop.raw_metric:.4f} with raw scores.",
+        f"A cause was held back in these windows: {held}." if held else "",
+        f"{probes_told(loop)}." if probes_told(loop) else "",
+    ]
     return [
         f"<h2>As deployed: {_text(loop.policy)}</h2>",
-        f"<p>{loop.windows} windows were watched and {loop.calibrations} calibrations published. The loss of a row is "
-        f"{loop.metric:.4f} as served, {loop.raw_metric:.4f} as the models said."
-        f"{f' A cause was held back in these windows: {_text(held)}.' if held else ''}</p>",
+        f"<p>{_text(' '.join(filter(None, told)))}</p>",
         '<div class="wide"><table class="runs">'
         f"<tr>{_cells('th', ['training', 'asked for by', 'candidate', 'why'])}</tr>{rows}</table></div>",
+        *weighed_told(loop),
     ]
+
+
+def weighed_told(loop: Deployed) -> list[str]:
+    """What was weighed after each probe: what waiting was expected to cost, beside the best cycle of trainings."""
+    weighed = loop.weighed
+    if len(weighed) < FEWEST_DRAWN:
+        return []
+    lines = {name: [getattr(each, name) for each in weighed] for name in WEIGHED}
+    low, high = _range([0.0, *(value for line in lines.values() for value in line)])
+    plot = WIDTH - LEFT - 10
+
+    def x(place: int) -> float:
+        return LEFT + plot * (place + 0.5) / len(weighed)
+
+    def y(value: float) -> float:
+        return 10 + (HEIGHT - BOTTOM - 10) * (high - value) / (high - low)
+
+    drawn = _grid(low, high, y)
+    for place in range(0, len(weighed), max(1, len(weighed) // 6)):
+        drawn.append(
+            f'<text x="{x(place):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{weighed[place].at[:10]}</text>'
+        )
+    for name, (_, colour) in WEIGHED.items():
+        drawn.append(_path([(x(place), y(value)) for place, value in enumerate(lines[name])], colour))
+    told = (
+        f"What waiting costs, after each probe ({weighed[0].unit}). A training pays where the first reaches the second."
+    )
+    return [f"<p>{_text(told)}</p>", _svg(WIDTH, HEIGHT, drawn) + _legend(WEIGHED.values())]
+
+
+def _grid(low: float, high: float, y: Callable[[float], float]) -> list[str]:
+    """Four lines across with their values."""
+    drawn = []
+    for tick in range(5):
+        value = low + (high - low) * tick / 4
+        drawn.append(f'<line x1="{LEFT}" x2="{WIDTH - 10}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#ddd"/>')
+        drawn.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{amount(value)}</text>')
+    return drawn
 
 
 def training_days_told(found: Backtest) -> list[str]:
@@ -92,7 +142,7 @@ def training_days_told(found: Backtest) -> list[str]:
     head = _cells("th", ["learns from", "chosen on", "held back", "saves there", "95% interval"])
     rows = "".join(f"<tr>{_cells('td', row)}</tr>" for row in training_days_rows(found.training_days))
     return [
-        f"<h2>Learning from the newest days alone ({loss_name(found.metric)} of a row, recalibrated daily)</h2>",
+        f"<h2>Training on the newest days only ({loss_name(found.metric)} per row, recalibrated daily)</h2>",
         f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>',
         f"<p>{_text(found.training_days.reason)}</p>",
     ]
@@ -120,10 +170,7 @@ def curves(found: Backtest) -> str:
         'fill="#eef3f8"/>',
         f'<text x="{held + 6:.1f}" y="24">held back</text>',
     ]
-    for tick in range(5):
-        value = low + (high - low) * tick / 4
-        drawn.append(f'<line x1="{LEFT}" x2="{LEFT + plot}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#ddd"/>')
-        drawn.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.3g}</text>')
+    drawn += _grid(low, high, y)
     step = max(1, windows // 6)
     for window in range(0, windows, step):
         drawn.append(

@@ -9,23 +9,20 @@ import numpy as np
 import pandas as pd
 
 from everloop.cli.operations.backtest_advice import PolicyResult, Recommendation, not_known, recommend
-from everloop.cli.operations.backtest_deployed import Deployed
+from everloop.cli.operations.backtest_loop_told import Deployed
 from everloop.cli.operations.backtest_shape import Knobs, Shape
 from everloop.cli.operations.backtest_training_days import TrainingDays, training_days
+from everloop.evaluation.money import row_costs
 from everloop.model_file import ModelDeclaration
 from everloop.recalibration.calibration import Kind
 from everloop.retraining.backtest.history import History
 from everloop.retraining.backtest.judgement import Judgement, judge
 from everloop.retraining.backtest.losses import LossTable, row_losses
-from everloop.retraining.backtest.money import prices_decisions, row_costs
 from everloop.retraining.backtest.policies import AdaptiveWindow, Invest, usual_policies
 from everloop.retraining.backtest.recalibrated import declared_shift, recalibrated
 from everloop.retraining.backtest.shifts import feature_counts, least_p_value, stability
 from everloop.retraining.backtest.timeline import Timeline
 from everloop.retraining.backtest.walk import Policy, Walk, optimum, walk
-
-COST_WITHOUT_MONEY = 0.1
-"""Of a retraining, in losses of a window, where a declaration gives no prices."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Backtest:
     metric : str
         The loss of ``gate.metric``.
     unit : str
-        Of costs: a currency, or losses of a window.
+        Of costs: a currency.
     retraining_cost : float
         In that unit.
     curves : dict of str to list of float
@@ -69,12 +66,16 @@ class Backtest:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the job wrote: ``others`` by days, of models that learned from so many of the newest ones."""
+    """What the job wrote: ``others`` by days, of models that learned from so many of the newest ones.
+
+    ``spans`` are the newest days that each window's model learned from, 0 for all rows; None where evidence had no say.
+    """
 
     timeline: Timeline
     model: np.ndarray
     probe: np.ndarray
     others: dict[int, np.ndarray]
+    spans: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,30 +118,22 @@ def evaluate(
     same = answers.probe is answers.model
     probe_served = served if same else recalibrated(line, answers.probe, kind, max_shift=shift)
     count = line.rows_by_day[line.history_days :].sum()
-    money = prices_decisions(declaration)
-    threshold = acting_threshold(declaration, knobs)
-    if money:
-        scale = shape.rows / shape.rows_taken
+    threshold, scale = acting_threshold(declaration, knobs), shape.rows / shape.rows_taken
 
-        def costs(scores: np.ndarray) -> LossTable:
-            return LossTable.of(line, scale * row_costs(target, scores, declaration.problem.value, threshold))
-    else:
-
-        def costs(scores: np.ndarray) -> LossTable:
-            return LossTable.of(line, row_losses(target, scores, metric) * (line.windows / count))
+    def costs(scores: np.ndarray) -> LossTable:
+        return LossTable.of(line, scale * row_costs(target, scores, declaration.problem.value, threshold))
 
     plain, put_right = costs(answers.model), costs(served)
     raw = LossTable.of(line, row_losses(target, answers.model, metric))
     errors = LossTable.of(line, row_losses(target, answers.model, "error" if classes else metric))
-    counts = feature_counts(line, [rows[f.name].to_numpy() for f in declaration.data.features])
-    drift = stability(counts), least_p_value(counts)
+    drift = _drift(line, [rows[f.name].to_numpy() for f in declaration.data.features], answers.spans)
     fresh = np.diag(put_right.by_window).copy()
     histories = {
         True: History(put_right, costs(probe_served), raw, errors, fresh, *drift),
         False: History(plain, costs(answers.probe), raw, errors, fresh, *drift),
     }
-    unit = declaration.problem.value.currency if money else f"{metric} of a window"
-    cost = _retraining_cost(declaration, knobs, money, histories[True].window_loss)
+    unit = declaration.problem.value.currency
+    cost = declaration.cost.max_training_run_usd if knobs.retraining_cost is None else knobs.retraining_cost
     policies: list[Policy] = [*usual_policies(), Invest(unit=unit)]
     if not classes:
         policies = [policy for policy in policies if not isinstance(policy, AdaptiveWindow)]
@@ -181,6 +174,14 @@ def evaluate(
     return found, Ground(walks[True], cost, float(fresh.sum()), walks[True][-1].cost)
 
 
+def _drift(line: Timeline, columns: list[np.ndarray], spans: list[int] | None) -> tuple[np.ndarray, np.ndarray]:
+    """What drift triggers watch: each model's windows against the rows that it learned from."""
+    before = max(1, line.history_days // line.window_days)
+    parts = [math.ceil(days / line.window_days) or None for days in spans or ()]
+    counts = feature_counts(line, columns, before=before)
+    return stability(counts, before=before, spans=parts), least_p_value(counts, before=before, spans=parts)
+
+
 def _is_classification(declaration: ModelDeclaration) -> bool:
     return declaration.problem.type == "binary_classification"
 
@@ -190,14 +191,6 @@ def acting_threshold(declaration: ModelDeclaration, knobs: Knobs) -> float | Non
     if not _is_classification(declaration):
         return None
     return declaration.serving.threshold if knobs.threshold is None else knobs.threshold
-
-
-def _retraining_cost(declaration: ModelDeclaration, knobs: Knobs, money: bool, window_loss: float) -> float:
-    """In the unit of the losses."""
-    if money:
-        return declaration.cost.max_training_run_usd if knobs.retraining_cost is None else knobs.retraining_cost
-    share = COST_WITHOUT_MONEY if knobs.retraining_cost is None else knobs.retraining_cost
-    return share * window_loss
 
 
 def _means(loss: np.ndarray, rows: np.ndarray, metric: str) -> list[float]:

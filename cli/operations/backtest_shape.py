@@ -25,13 +25,15 @@ class Knobs:
     cooldown_days : float, optional
         Between two trainings, whatever the policy; a window, where it is not set.
     retraining_cost : float, optional
-        In the currency of ``problem.value``; in losses of a window where that gives no prices.
+        In the currency of ``problem.value``.
     threshold : float, optional
         The probability from which a classification acts, where money is counted.
     most_rows, probe_rows : int
         At most so many rows are taken from the file, and a probe learns from at most so many.
     deployed : bool
         Whether the loop is lived through as it is deployed, beside the policies.
+    investment : bool
+        Whether it is lived through with retraining as an investment too, where that is not declared.
     recalibration : bool, optional
         False counts with none, whatever is declared.
     request_rows : int, optional
@@ -49,6 +51,7 @@ class Knobs:
     most_rows: int = 100_000
     probe_rows: int = 5_000
     deployed: bool = True
+    investment: bool = True
     recalibration: bool | None = None
     request_rows: int | None = None
     training_days: tuple[int, ...] = ()
@@ -104,10 +107,10 @@ def cut(declaration: ModelDeclaration, rows: pd.DataFrame, taken: int, knobs: Kn
     windows = (span - history_days) // window_days
     if windows < FEWEST_WINDOWS:
         raise RefusedDataError(
-            f"{place} has {number_of(span, 'day')}: after the first {history_days}, from which the first model learns, "
-            f"they give {number_of(max(windows, 0), 'window')} of {number_of(window_days, 'day')}, and "
-            f"{FEWEST_WINDOWS} are needed",
-            "bring a longer history, or set --history-days and --window-days",
+            f"{place} has {number_of(span, 'day')}: after the first {history_days}, on which the first model is"
+            f" trained, they give {number_of(max(windows, 0), 'window')} of {number_of(window_days, 'day')}, and"
+            f" {FEWEST_WINDOWS} are required",
+            "use a longer history, or set --history-days and --window-days",
         )
     cooldown = knobs.cooldown_days or 0.0
     return Shape(

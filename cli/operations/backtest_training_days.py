@@ -55,17 +55,25 @@ class TrainingDays:
 
 
 def choices_of(declaration: ModelDeclaration, shape: Shape, asked: tuple[int, ...]) -> tuple[int, ...]:
-    """The days that are compared with those that are declared: as asked, else some windows that hold rows enough."""
+    """The days that are compared with those that are declared: as asked, else some windows that hold rows enough.
+
+    None where ``data.training_spans`` have each training choose.
+    """
+    if declaration.data.training_spans:
+        return ()
     declared = declaration.data.training_window_days or ALL_ROWS
     span = shape.history_days + shape.windows * shape.window_days
     enough = max(declaration.data.split.test_days + 1, declaration.data.minimum_rows * span / shape.rows)
     usual = (windows * shape.window_days for windows in WINDOWS)
-    # Beyond that, the first half of the models would learn from all rows all the same.
-    longest = shape.history_days + shape.windows * shape.window_days // 2
-    found = asked or tuple(days for days in usual if enough <= days < longest)
+    found = asked or tuple(days for days in usual if enough <= days < longest_worth_trying(shape))
     if declared != ALL_ROWS:
         found = (*found, ALL_ROWS)
     return tuple(sorted({days for days in found if days != declared}))
+
+
+def longest_worth_trying(shape: Shape) -> int:
+    """With as many days or more, the first half of the models would learn from all rows all the same."""
+    return shape.history_days + shape.windows * shape.window_days // 2
 
 
 def training_days(
@@ -134,19 +142,19 @@ def _advice(choices: tuple[Choice, ...], chosen: int, until: str, metric: str) -
     """The lines, where a choice that is not declared did better beyond chance; and why."""
     declared = next(choice for choice in choices if choice.declared)
     if chosen == declared.days:
-        return (), f"Of all training windows, {named(chosen)} lost least up to {until}, and model.yaml says so."
+        return (), f"Of all training windows, {named(chosen)} lost least until {until}, and model.yaml already says so."
     best = next(choice for choice in choices if choice.days == chosen)
     saves = best.saves
     assert saves is not None
     sentence = (
-        f"Of all training windows, {named(chosen)} lost least up to {until}. In the part that was held back it lost "
-        f"{abs(saves.mean):.3g} of {metric} a row {'less' if saves.mean >= 0 else 'more'} than {named(declared.days)}, "
-        "which model.yaml says"
+        f"Of all training windows, {named(chosen)} lost least until {until}. In the newest part, not used for the"
+        f" choice, it lost {abs(saves.mean):.3g} of {metric} per row {'less' if saves.mean >= 0 else 'more'} than"
+        f" {named(declared.days)}, which model.yaml says"
     )
     if saves.low is None or saves.high is None:
         return (), f"{sentence}; too few windows say how sure that is."
     interval = f"{sentence} (95% interval of what it saved: {saves.low:.3g} to {saves.high:.3g})"
     if saves.low <= 0:
-        return (), f"{interval}: that may be chance, and is no reason to change it."
+        return (), f"{interval}: this may be chance, so it is no reason to change it."
     line = f"  training_window_days: {chosen}" if chosen != ALL_ROWS else "  # without training_window_days"
-    return ("data:", line), f"{interval}: more than chance."
+    return ("data:", line), f"{interval}: significant."

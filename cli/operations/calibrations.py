@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.rollouts import ask_rollout_function, require_reason
-from everloop.documents.recalibration import RecalibrationDocument
+from everloop.documents.recalibration import RecalibrationDocument, ServedGroupDocument, SpreadFigures
 from everloop.instants import format_instant, instant_text
-from everloop.recalibration.calibration import Calibration, calibration_name, identity
+from everloop.recalibration.calibration import Calibration, identity
+from everloop.recalibration.grouped_by import OTHERS
 from everloop.recalibration.sums import ValueSums, read_sums
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord
 from everloop.registry.records import Champion
@@ -34,7 +36,7 @@ class Calibrations:
     history : list of CalibrationRecord
         All of the champion's, newest first.
     freeze : CalibrationFreeze or None
-        Who holds them still.
+        Who froze them.
     latest : RecalibrationDocument or None
         What the monitor's last window recorded of recalibration.
     """
@@ -65,6 +67,47 @@ class Calibrations:
             raw = sums.center + mean + spread * np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
         return list(zip(raw.tolist(), self.calibration.apply(raw).tolist(), strict=True))
 
+    def of_groups(self) -> list[ShownGroup]:
+        """What is served to each group beside all others, and how it fares; none where none are declared."""
+        told = self.latest.get("groups") if self.latest else None
+        if told is None or told["groups"] is None:
+            return []
+        made, fair = self.calibration, told["fairness"]
+        raw = np.array([one for one, _ in self.moves()])
+        shown = []
+        for name, group in told["groups"].items():
+            place = made.by.names.index(name) if made.by and name in made.by.names else OTHERS
+            served = made.apply(raw, np.full(len(raw), place))
+            fares = fair["groups"].get(name) if fair and fair["by"] == told["by"]["feature"] else None
+            losses = group["losses"]
+            shown.append(
+                ShownGroup(
+                    name,
+                    bool(made.by) and place != OTHERS and made.groups[place] is not None,
+                    served.tolist(),
+                    losses["shared"] / losses["rows"] if losses["rows"] else None,
+                    losses["own"] / losses["rows"] if losses["rows"] else None,
+                    fares["before"] if fares else None,
+                    fares["after"] if fares else None,
+                    group["waits_for"] or told["withheld"],
+                )
+            )
+        return shown
+
+    def intervals(self) -> ShownIntervals | None:
+        """How wide intervals are, and how they did; None where answers have none."""
+        told = self.latest.get("spread") if self.latest else None
+        if told is None:
+            return None
+        born, spread = told["interval"], self.calibration.spread
+        return ShownIntervals(
+            born["coverage"],
+            (born["below"], born["above"]),
+            (born["below"] * spread[0], born["above"] * spread[1]),
+            told["served"],
+            told["raw"],
+        )
+
     def to_json(self) -> JsonObject:
         """All of it as JSON values."""
         return {
@@ -73,11 +116,65 @@ class Calibrations:
             "served": [{"raw_score": raw, "served": served} for raw, served in self.moves()],
             "history": [record.to_json() for record in self.history],
             "freeze": self.freeze.to_json() if self.freeze else None,
-            "latest": None if self.latest is None else {k: v for k, v in self.latest.items() if k not in _LONG},
+            "latest": None if self.latest is None else _without_long(self.latest),
         }
 
 
-_LONG = ("sums", "state")
+@dataclass(frozen=True)
+class ShownGroup:
+    """What a person reads of a group.
+
+    Attributes
+    ----------
+    apart : bool
+        Whether a calibration of its own serves it.
+    served : list of float
+        What the raw scores of :meth:`Calibrations.moves` are served as.
+    loss_shared, loss_own : float or None
+        Mean losses of its labelled rows by the shared calibration, and by its own.
+    before, after : ServedGroupDocument or None
+        How it fares by what was in force and by what the last window taught, where it is one of the compared groups.
+    why_not : str or None
+        Why it is served as all others are.
+    """
+
+    name: str
+    apart: bool
+    served: list[float]
+    loss_shared: float | None
+    loss_own: float | None
+    before: ServedGroupDocument | None
+    after: ServedGroupDocument | None
+    why_not: str | None
+
+
+@dataclass(frozen=True)
+class ShownIntervals:
+    """What a person reads of intervals.
+
+    Attributes
+    ----------
+    coverage : float
+        As declared when the version was trained.
+    born, in_force : (float, float)
+        How far they reach below and above the value: at the version's birth, and now.
+    served, raw : SpreadFigures or None
+        How they did over the version's labelled windows, as they were answered and as they were at birth.
+    """
+
+    coverage: float
+    born: tuple[float, float]
+    in_force: tuple[float, float]
+    served: SpreadFigures | None
+    raw: SpreadFigures | None
+
+
+_LONG = ("sums", "state", "told")
+
+
+def _without_long(found: Mapping[str, Any]) -> JsonObject:
+    """The document without what nobody reads, at any depth."""
+    return {k: _without_long(v) if isinstance(v, Mapping) else v for k, v in found.items() if k not in _LONG}
 
 
 def calibrations_of(store: RegistryStore) -> Calibrations:
@@ -116,13 +213,13 @@ def named_calibration(found: Calibrations, name: str) -> str | None:
         many = "no calibration" if not ends else f"{len(ends)} calibrations"
         raise CommandError(
             f"{many} of version {found.champion.version} has the name {name!r}",
-            f"`everloop calibration show {found.champion.model}` lists them; `none` is what the model says",
+            f"`everloop calibration show {found.champion.model}` lists them; `none` means raw scores",
         )
     return ends.pop()
 
 
 def act_on_calibrations(account: Account, model: str, action: str, *, reason: str, **given: Any) -> JsonObject:
-    """Have the rollout function take a calibration back, hold calibrations still, or let them go on.
+    """Have the rollout function take a calibration back, freeze calibrations, or resume them.
 
     Raises
     ------
@@ -135,15 +232,3 @@ def act_on_calibrations(account: Account, model: str, action: str, *, reason: st
     person = account.client("sts").get_caller_identity()["Arn"]
     event = {"action": action, "reason": reason, "actor": person, "at": format_instant(account.now()), **given}
     return ask_rollout_function(account, model, event, undone="did nothing")
-
-
-def sentence_of(in_force: CalibrationRecord | None, freeze: CalibrationFreeze | None) -> str:
-    """What serves between raw scores and callers, in a line."""
-    if in_force is None:
-        said = "none: what the model says is served"
-    else:
-        name, until = calibration_name(in_force.calibration_sha256), instant_text(in_force.learned_until)
-        said = f"{name}, learned from {in_force.rows:,} labelled rows until {until}"
-        if in_force.loss_raw is not None and in_force.loss_recalibrated is not None:
-            said += f"; their loss is {in_force.loss_raw:.4g} raw and {in_force.loss_recalibrated:.4g} recalibrated"
-    return said if freeze is None else f"{said}; held still by {freeze.actor}: {freeze.reason}"

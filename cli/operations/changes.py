@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from everloop.cli.account import Account
 from everloop.dataset.changes import Change, against_champion, against_lake
 from everloop.dataset.lake_listing import list_lake
 from everloop.dataset.recorded_columns import recorded_columns
 from everloop.model_file import ModelDeclaration
-from everloop.names import ModelNames
 from everloop.registry.champion_contract import champion_contract
 
 
@@ -34,16 +31,3 @@ def removed_champion(account: Account, model: str) -> int | None:
         return None
     champion = account.registry(model).versions.champion()
     return champion.version if champion is not None else None
-
-
-def undeclared(account: Account, declared: Collection[str]) -> dict[str, str]:
-    """Deployed models of which there is no folder (any more), each with what it does and how to remove it."""
-    return {model: _undeclared(model) for model in account.model_names() if model not in declared}
-
-
-def _undeclared(model: str) -> str:
-    return (
-        f"is deployed and has no folder models/{model}/: it goes on answering, watching, training and costing, and no"
-        f" deployment changes or deletes it. Bring the folder back (renamed, it is another model), or remove the model:"
-        f" `aws cloudformation delete-stack --stack-name {ModelNames(model).stack}` (`everloop docs change-a-model`)"
-    )

@@ -1,12 +1,14 @@
-"""The declarations on disk, as the commands use them."""
+"""The declarations on disk, as the commands use them. What reads one is imported when one is read."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from everloop.cli.exceptions import CommandError
-from everloop.model_file import ModelDeclaration, read_model_file
-from everloop.model_file.samples import SAMPLES
+
+if TYPE_CHECKING:
+    from everloop.model_file import ModelDeclaration
 
 
 def find_declaration(model: str, models_directory: Path) -> ModelDeclaration:
@@ -24,9 +26,16 @@ def find_declaration(model: str, models_directory: Path) -> ModelDeclaration:
         there = ", ".join(declared_models(models_directory)) or "none"
         raise CommandError(
             f"no declaration at {path} (models there: {there})",
-            "run the command in the project's folder, or name where the models are: --models-directory DIRECTORY",
+            "run the command in the project's folder, or give the folder of the models: --models-directory DIRECTORY",
         )
+    from everloop.model_file import read_model_file
+
     return read_model_file(path)
+
+
+def is_project(models_directory: Path) -> bool:
+    """Whether declarations are looked for in a project: a folder without any, beside an ``app.py``, is one too."""
+    return models_directory.is_dir() or (models_directory.parent / "app.py").is_file()
 
 
 def model_folders(models_directory: Path) -> list[str]:
@@ -43,4 +52,6 @@ def declared_models(models_directory: Path) -> list[str]:
 
 def sample_of(model_folder: Path) -> Path | None:
     """The sample rows in a model's folder; None when there are none."""
+    from everloop.model_file.samples import SAMPLES
+
     return next((model_folder / name for name in SAMPLES if (model_folder / name).is_file()), None)

@@ -70,7 +70,7 @@ class Happenings:
     def _alarmed(self, model: str, now: datetime) -> Iterator[Happening]:
         alarms, before = set(model_alarms(self.account, model)), self._alarms.get(model, set())
         yield from (Happening(now, model, f"ALARM {name}") for name in sorted(alarms - before))
-        yield from (Happening(now, model, f"no alarm any more: {name}") for name in sorted(before - alarms))
+        yield from (Happening(now, model, f"alarm over: {name}") for name in sorted(before - alarms))
         self._alarms[model] = alarms
 
 

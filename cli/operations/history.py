@@ -23,7 +23,7 @@ from everloop.model_file import ModelDeclaration
 from everloop.registry.champion_contract import champion_contract
 from everloop.shown import on_one_line
 
-NOTHING_IMPORTED = "nothing was imported; `everloop docs data-formats` says what is taken"
+NOTHING_IMPORTED = "nothing was imported; `everloop docs data-formats` lists the accepted formats"
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def import_history(
 def file_remedy(error: DatasetError, declaration: ModelDeclaration) -> str:
     """What to do about a file that can't be read as rows of the declaration."""
     if isinstance(error, ColumnsError):
-        return f"call the file's columns as models/{declaration.model}/model.yaml does, or declare them"
-    return "mend the file, or say how it is written"
+        return f"rename the file's columns as in models/{declaration.model}/model.yaml, or declare them"
+    return "fix the file, or give its format"
 
 
 def import_rows(
@@ -123,17 +123,17 @@ def _require_unchanged(account: Account, declaration: ModelDeclaration, bucket: 
     if changes:
         raise RefusedDataError(
             "\n".join(map(str, changes)),
-            "nothing was imported; `everloop docs change-a-model` shows the way step by step",
+            "nothing was imported; `everloop docs change-a-model` shows the steps",
         )
 
 
 def _remedy(check: HistoryCheck, declaration: ModelDeclaration, *, skip_refused: bool) -> str:
     """What helps: leaving rows out, where some are bad and some good; mending all of them, where none is good."""
     if not check.refused:
-        return f"bring the columns that models/{declaration.model}/model.yaml declares, or declare those of the file"
+        return f"use the columns that models/{declaration.model}/model.yaml declares, or declare those of the file"
     if not len(check.accepted):
-        return "mend the file: no row of it is good" + (", so --skip-refused leaves none" if skip_refused else "")
-    return "mend the file, or leave the bad rows out: --skip-refused"
+        return "fix the file: it has no good row" + (", so --skip-refused would leave no row" if skip_refused else "")
+    return "fix the file, or leave out the bad rows: --skip-refused"
 
 
 def told(check: HistoryCheck) -> str:

@@ -30,12 +30,12 @@ BATCH = 500
 
 REFERENCES = ("prediction_id", "key")
 
-_MEND = "mend the file and import it again"
+_MEND = "fix the file and import it again"
 
 
 @dataclass(frozen=True)
 class LabelsFile:
-    """The labels of a file, each as the API takes it, and the row each stands in, from 1 without the header."""
+    """The labels of a file, each as the API takes it, and the row each is in, from 1 without the header."""
 
     labels: list[JsonObject]
     rows: list[int]
@@ -73,7 +73,7 @@ def import_labels(
     Parameters
     ----------
     rules : LabelRules
-        What the model's declaration allows; every label is held against it before the first is sent.
+        What the model's declaration allows; every label is compared with it before the first is sent.
     on_progress : callable
         Told after each batch how many labels are accepted, of how many.
     file_format, note
@@ -96,7 +96,7 @@ def import_labels(
         except CommandError as error:
             raise CommandError(
                 f"{_taken(file, read.rows[:start])}; then: {_in_file(error, read.rows[start:])}",
-                f"{error.remedy}; then import the file again: labels already taken are not doubled",
+                f"{error.remedy}; then import the file again: labels already accepted are not counted twice",
             ) from error
         on_progress(accepted, len(read.labels))
     return LabelsImport(str(file), accepted, -(-len(read.labels) // BATCH))
@@ -127,11 +127,11 @@ def read_labels(
         references = convert(file, reference, lambda: cells.keys(reference, table[reference]))
         values = convert(file, "label", lambda: cells.numbers("label", table["label"], truths=True))
     except DatasetError as error:
-        remedy = f"{_MEND}, or say how it is written: `everloop docs data-formats`"
+        remedy = f"{_MEND}, or give its format: `everloop docs data-formats`"
         raise RefusedDataError(f"{error}; nothing was sent", remedy) from error
     for sentence in cells.notes:
         note(sentence)
-    _refuse_rows(file, _is_empty(references) | _is_empty(values), "no value where one has to be")
+    _refuse_rows(file, _is_empty(references) | _is_empty(values), "no value where one is required")
     numbers = as_numbers(values)
     if numbers.mistyped.any():
         wrong = values[numbers.mistyped].iloc[0]
@@ -144,7 +144,7 @@ def read_labels(
 
 
 def require_allowed(file: Path, read: LabelsFile, rules: LabelRules) -> None:
-    """Hold every label against what the API takes, by the API's own rules.
+    """Check every label against what the API takes, by the API's own rules.
 
     Raises
     ------
@@ -167,7 +167,9 @@ def _references(file: Path, column: pd.Series) -> pd.Series:
             _refuse_rows(file, pd.Series(wrong), f"the key {shown_cell(column[wrong].iloc[0])}, which is {rule}")
         return keys.values
     texts = as_texts(column)
-    _refuse_rows(file, pd.Series(texts.mistyped), "a prediction_id that is no text, as every prediction_id is")
+    _refuse_rows(
+        file, pd.Series(texts.mistyped), "a prediction_id that is not a string; every prediction_id is a string"
+    )
     return texts.values
 
 
@@ -192,8 +194,8 @@ def _send(http: SignedHttpClient, model: DeployedModel, labels: list[JsonObject]
 
 def _taken(file: Path, rows: list[int]) -> str:
     if not rows:
-        return f"{file}: no label was taken"
-    return f"{file}: {number_of(len(rows), 'label was', 'labels were')} taken, up to row {rows[-1]}"
+        return f"{file}: no label was accepted"
+    return f"{file}: {number_of(len(rows), 'label was', 'labels were')} accepted, up to row {rows[-1]}"
 
 
 def _in_file(error: CommandError, rows: list[int]) -> str:

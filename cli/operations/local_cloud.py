@@ -14,9 +14,9 @@ from typing import Any
 
 import boto3
 
-import everloop
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
+from everloop.cli.operations.jobs_here import SETTINGS
 from everloop.cli.operations.project import CACHE, project_folder, synthesize_project
 from everloop.numbers_of import number_of
 from localcloud import daemon
@@ -29,9 +29,6 @@ DEFAULT_PORT = 4599
 
 PASS_STEP = timedelta(hours=1)
 """How much time passes between two looks at what happened."""
-
-SETTINGS = Path(everloop.__file__).parent / "infra" / "localcloud.toml"
-"""What the local cloud is told of the layers that the functions use."""
 
 STATE = Path(".everloop") / "local"
 """Of the project's local cloud."""
@@ -75,6 +72,7 @@ def bring_up(
     start_at: datetime | None = None,
     stop_with_parent: bool = False,
     account_kind: str = "established",
+    cold_starts: bool = False,
     account_id: str = ACCOUNT_ID,
     region: str = REGION,
     synthesize: Callable[[Callable[[str], None]], Path] | None = None,
@@ -90,6 +88,8 @@ def bring_up(
         Takes lines of progress.
     account_kind : str
         What the account may do: one of :data:`localcloud.core.account.KINDS`.
+    cold_starts : bool
+        Whether functions start as on AWS, and not from processes that have imported their packages.
     account_id, region : str
         Those of everything in it.
     synthesize : callable, optional
@@ -114,6 +114,7 @@ def bring_up(
             start_at,
             settings=SETTINGS,
             account_kind=account_kind,
+            cold_starts=cold_starts,
             account_id=account_id,
             region=region,
             stop_with_parent=stop_with_parent,
@@ -140,13 +141,15 @@ def start_empty(
     account_kind: str = "established",
     account_id: str = ACCOUNT_ID,
     region: str = REGION,
+    *,
+    cold_starts: bool = False,
 ) -> daemon.RunningCloud:
     """Start a local cloud of this project in which nothing is deployed: the CDK's command line does that.
 
     Raises
     ------
     CommandError
-        This is no project's folder, or it did not start.
+        This is not a project's folder, or it did not start.
     """
     project_folder()
     shutil.rmtree(state_directory, ignore_errors=True)
@@ -157,6 +160,7 @@ def start_empty(
             CACHE,
             settings=SETTINGS,
             account_kind=account_kind,
+            cold_starts=cold_starts,
             account_id=account_id,
             region=region,
         )
@@ -167,10 +171,10 @@ def _started(result: Callable[[], daemon.RunningCloud]) -> daemon.RunningCloud:
     try:
         return result()
     except daemon.CloudAlreadyRunningError as error:
-        raise CommandError(str(error), "`everloop local down` ends it") from error
+        raise CommandError(str(error), "`everloop local down` stops it") from error
     except daemon.CloudNotStartedError as error:
         raise CommandError(
-            str(error), "mend what the log says; where the port is taken, --port N takes another one"
+            str(error), "fix the error in the log; if the port is in use, choose another with --port N"
         ) from error
 
 
@@ -190,8 +194,8 @@ def pass_time(running: daemon.RunningCloud, begin: datetime, to: datetime, look:
         except (daemon.ControlError, OSError) as error:
             look()
             raise CommandError(
-                f"time did not pass until {to:%Y-%m-%d %H:%M} UTC: {error}",
-                "wait until it has ended, or end it, and type this again; `everloop status` says what runs",
+                f"the clock could not be moved to {to:%Y-%m-%d %H:%M} UTC: {error}",
+                "wait until it has ended, or end it, and repeat this command; `everloop status` says what runs",
             ) from error
         look()
 
@@ -210,7 +214,7 @@ def deploy(assembly: Path, state_directory: Path, say: Callable[[str], None]) ->
     try:
         deploy_assembly(assembly, make, state_directory / "stacks", progress)
     except DeployError as error:
-        raise CommandError(str(error), "mend what it names, then deploy again") from error
+        raise CommandError(str(error), "fix what the error names, then deploy again") from error
 
 
 def destroy(stack: str, state_directory: Path, say: Callable[[str], None]) -> None:
@@ -227,14 +231,14 @@ def destroy(stack: str, state_directory: Path, say: Callable[[str], None]) -> No
         if event.action == "retain":
             kept.append(event.type)
         elif event.action == "done":
-            say(f"deleted {stack}; resources that its template keeps: {len(kept)}")
+            say(f"deleted {stack}; resources kept by its template: {len(kept)}")
 
     make: Any = boto3.Session().client
     try:
         destroy_stack(stack, make, state_directory / "stacks", progress)
     except DeployError as error:
         raise CommandError(
-            str(error), "name a stack that is deployed; what is left of one goes when this is typed again"
+            str(error), "name a deployed stack; if some of its resources are left, repeat this command"
         ) from error
 
 

@@ -29,7 +29,7 @@ def write_project(folder: Path) -> list[Path]:
     if there:
         raise CommandError(
             f"{folder.resolve()} has {', '.join(there)} already; nothing was written",
-            "name a new folder: `everloop init FOLDER`",
+            "use a new folder: `everloop init FOLDER`",
         )
     for name, content in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -42,4 +42,4 @@ def _contents() -> Iterator[tuple[Path, bytes]]:
         within = path.relative_to(TEMPLATE)
         if path.is_file() and not LEFT_OUT.intersection(within.parts):
             yield Path(ELSEWHERE.get(within.as_posix(), within.as_posix())), path.read_bytes()
-    yield Path(REQUIREMENTS), f"# An upgrade is a new version here.\neverloop[local]=={__version__}\n".encode()
+    yield Path(REQUIREMENTS), f"# To upgrade, change this version.\neverloop[local]=={__version__}\n".encode()

@@ -23,7 +23,8 @@ def project_folder() -> Path:
     folder = Path.cwd()
     if not (folder / "app.py").is_file():
         raise CommandError(
-            f"{folder} is no project: it has no app.py", "go to the project's folder; `everloop init` makes a new one"
+            f"{folder} is not a project: it has no app.py",
+            "go to the project's folder; `everloop init` makes a new one",
         )
     return folder
 
@@ -40,4 +41,6 @@ def synthesize_project(say: Callable[[str], None], models_directory: Path | None
     try:
         return synthesize_if_changed(project_folder(), CACHE / "assembly", say, context=context)
     except SynthesisFailedError as error:
-        raise CommandError(str(error), "mend what it names; `everloop check` checks the declarations alone") from error
+        raise CommandError(
+            str(error), "fix what the error names; `everloop check` checks only the declarations"
+        ) from error

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
+
 from botocore.exceptions import ClientError
 
 from everloop.cli.account import Account
+from everloop.cli.exceptions import CommandError
+from everloop.documents.money import MoneyDocument
+from everloop.evaluation.money_gate import money_document
+from everloop.evaluation.report import Report
 from everloop.limits import LARGEST_DOCUMENT_BYTES
+from everloop.manifest import REPORT
 from everloop.objects import read_object
+from everloop.recalibration.declared import Scores
+from everloop.registry.exceptions import NoChampionError
+from everloop.registry.records import Version
 from everloop.registry.reports import Reader
 
 
@@ -23,3 +34,53 @@ def reports_in(account: Account) -> Reader:
             raise
 
     return read
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The evaluation of a version: what its report says, and what decisions cost by it.
+
+    Attributes
+    ----------
+    money : MoneyDocument or None
+        None where the report says nothing of money.
+    """
+
+    version: Version
+    report: Report
+    money: MoneyDocument | None
+
+
+def evaluation_of(account: Account, model: str, number: int | None) -> Evaluation:
+    """The evaluation of a version, or of the one that serves.
+
+    Raises
+    ------
+    CommandError
+        When its report is gone, or is not the one that was registered.
+    RegistryError
+        When there is no such version, or none is named and nothing serves.
+    """
+    store = account.registry(model)
+    champion = store.versions.champion() if number is None else None
+    if number is None and champion is None:
+        raise NoChampionError(f"model {model} has no champion: name a version")
+    version = store.versions.get(champion.version if champion is not None else number or 0)
+    key, registered = f"{version.artifact_prefix}{REPORT}", version.files[REPORT]["sha256"]
+    content = reports_in(account)(key)
+    found = None if content is None else hashlib.sha256(content).hexdigest()
+    if content is None or found != registered:
+        raise CommandError(
+            f"{key} {'is missing' if found is None else f'has sha256 {found}'}, and version {version.version} was"
+            f" registered with {registered}",
+            f"restore the object's registered version; `everloop audit verify {model}` names all that differs",
+        )
+    report = Report.from_json(content)
+    return Evaluation(version, report, money_document(report, scores_of(version)))
+
+
+def scores_of(version: Version) -> Scores:
+    """By which scores the gate compared a version with its champion."""
+    money = version.gate.get("money")
+    beside = None if money is None else money["beside_champion"]
+    return "raw" if beside is None else beside["scores"]

@@ -67,8 +67,8 @@ def retraining_of(store: RegistryStore) -> RetrainingStory:
     windows = [window.record for window in store.windows.latest(PROBES_SHOWN)]
     if not windows:
         raise CommandError(
-            f"{store.model} has no watched window, so nothing was decided yet",
-            f"train a first champion (`everloop train {store.model}`); the monitor decides at its schedule",
+            f"{store.model} has no monitored window, so nothing was decided yet",
+            f"train a first champion (`everloop train {store.model}`); the monitor then decides on its schedule",
         )
     weighed = next((record for record in windows if record.investment is not None), None)
     return RetrainingStory(windows[0], weighed, store.probes.latest(PROBES_SHOWN))

@@ -48,7 +48,7 @@ def refuse_while_running(account: Account, model: str, run_id: str) -> None:
     if status == "RUNNING":
         raise CommandError(
             f"the execution of {run_id} is running, and its guardrail decides",
-            f"stop it first: `aws stepfunctions stop-execution --execution-arn {arn}`; then type this again",
+            f"stop it first: `aws stepfunctions stop-execution --execution-arn {arn}`; then repeat this command",
         )
 
 
@@ -66,8 +66,8 @@ def rollout_to_take_back(account: Account, model: str) -> Rollout:
         found = rollouts[0]
     if found is None:
         raise CommandError(
-            f"nothing of {model} is being rolled out",
-            f"`everloop rollout show {model}` lists what was; `everloop trace {model}` says what serves",
+            f"no version of {model} is being rolled out",
+            f"`everloop rollout show {model}` lists past rollouts; `everloop trace {model}` says what serves",
         )
     return found
 
@@ -80,7 +80,7 @@ def require_reason(reason: str) -> None:
     CommandError
     """
     if not reason.strip():
-        raise CommandError("--reason is empty", "say why: the audit chain keeps it")
+        raise CommandError("--reason is empty", "give a reason: the audit chain stores it")
 
 
 def take_back(account: Account, model: str, run_id: str, *, reason: str, only_canary: bool = False) -> None:
@@ -102,12 +102,12 @@ def take_back(account: Account, model: str, run_id: str, *, reason: str, only_ca
     event = {
         "action": "rollback",
         "run": {"run_id": run_id},
-        "reasons": [{"code": "taken_back", "sentence": f"taken back by hand: {reason}"}],
+        "reasons": [{"code": "taken_back", "sentence": f"rolled back by hand: {reason}"}],
         "at": format_instant(account.now()),
         "actor": person,
         "only_canary": only_canary,
     }
-    ask_rollout_function(account, model, event, undone=f"did not take the traffic of {run_id} back")
+    ask_rollout_function(account, model, event, undone=f"did not roll back the traffic of {run_id}")
 
 
 def ask_rollout_function(account: Account, model: str, event: JsonObject, *, undone: str) -> JsonObject:
@@ -136,6 +136,6 @@ def ask_rollout_function(account: Account, model: str, event: JsonObject, *, und
         cause = readable_cause(f"{document.get('errorType')}: {json.dumps(document)}")
         raise CommandError(
             f"{function} {undone}: {cause}",
-            f"type this again; its log is the group /aws/lambda/{function}",
+            f"repeat this command; the function's log group is /aws/lambda/{function}",
         )
     return document

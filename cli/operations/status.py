@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from everloop.cli.account import Account, DeployedModel
 from everloop.documents.recalibration import RecalibrationDecision, RecalibrationDocument
+from everloop.monitoring.coverage import coverage_sentence
 from everloop.names import ModelNames
 from everloop.registry.kept_requests import KeptRequest
+from everloop.registry.maturity import maturity
 from everloop.registry.store import RegistryStore
 from everloop.registry.trace import Status, status
 from everloop.retraining.kept import Kept, what_became_of
@@ -18,7 +20,7 @@ from everloop.typed_json import JsonObject
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """Where a model stands.
+    """Where a model is.
 
     Attributes
     ----------
@@ -30,6 +32,8 @@ class ModelStatus:
         The model's alarms that are in the state ALARM.
     kept_requests : list of Kept
         What became of the requests to train that came while nothing could start, newest first.
+    declared : bool or None
+        The project has a folder of that name; None where no project was looked at.
     """
 
     registry: Status
@@ -38,12 +42,15 @@ class ModelStatus:
     champion_gone: bool
     alarms: list[str]
     kept_requests: list[Kept] = field(default_factory=list)
+    declared: bool | None = None
 
     def to_json(self) -> JsonObject:
         """The status as JSON values."""
         extra = {"deployed": asdict(self.deployed), "code_waits": self.code_waits}
-        extra |= {"champion_gone": self.champion_gone, "alarms": self.alarms}
+        extra |= {"champion_gone": self.champion_gone, "alarms": self.alarms, "declared": self.declared}
         extra |= {"recalibration": asdict(self.recalibration) if self.recalibration else None}
+        found = maturity(self.registry)
+        extra["maturity"] = {"level": found.level, "steps": [asdict(step) for step in found.steps]}
         extra["kept_requests"] = [kept.to_json() for kept in self.kept_requests]
         return {**self.registry.to_json(), **extra}
 
@@ -67,6 +74,10 @@ class LastRecalibration:
         Those of the champion that were answered when something was learned, with a label.
     loss_raw, loss_recalibrated : float or None
         The mean loss of these rows, by what the model said and by what was learned of how to serve it.
+    withheld : str or None
+        Why no declared group is served apart by what the window taught.
+    intervals : str or None
+        How the champion's intervals did, as they were answered and as they were at birth; None where it has none.
     """
 
     decision: RecalibrationDecision
@@ -76,6 +87,8 @@ class LastRecalibration:
     rows: int
     loss_raw: float | None
     loss_recalibrated: float | None
+    withheld: str | None = None
+    intervals: str | None = None
 
 
 def _last_recalibration(found: RecalibrationDocument) -> LastRecalibration:
@@ -89,11 +102,13 @@ def _last_recalibration(found: RecalibrationDocument) -> LastRecalibration:
         rows,
         told["raw"] / rows if rows else None,
         told["calibrated"] / rows if rows else None,
+        found["groups"]["withheld"] if "groups" in found else None,
+        coverage_sentence(found["spread"]) if "spread" in found else None,
     )
 
 
-def model_status(account: Account, model: str) -> ModelStatus:
-    """Where ``model`` stands now."""
+def model_status(account: Account, model: str, declared: Collection[str] | None = None) -> ModelStatus:
+    """Where ``model`` stands now; ``declared`` are the models of a project, where one is at hand."""
     deployed, store = account.model(model), account.registry(model)
     found = status(store)
     waits, gone = _code_waits(account, deployed, found), _champion_gone(account, deployed, found)
@@ -104,6 +119,7 @@ def model_status(account: Account, model: str) -> ModelStatus:
         champion_gone=gone,
         alarms=model_alarms(account, model),
         kept_requests=kept_of(store, account.now(), found.kept_requests),
+        declared=None if declared is None else model in declared,
     )
 
 

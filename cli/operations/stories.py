@@ -1,12 +1,16 @@
-"""Audit records as sentences."""
+"""Audit records and calibrations as sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import cast
 
-from everloop.documents.records import AuditDetails
+from everloop.documents.calibration import IntervalLearned
+from everloop.documents.records import AuditDetails, EnvironmentRecord
+from everloop.instants import instant_text
+from everloop.numbers_of import number_of
 from everloop.recalibration.written import calibration_name
+from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord, ServedApart, served_apart
 from everloop.registry.records import AuditRecord
 
 Phrase = Callable[[AuditRecord, AuditDetails], str]
@@ -19,6 +23,32 @@ def describe(record: AuditRecord) -> str:
         about = f" of version {record.version}" if record.version is not None else ""
         return f"{record.action}{about}" + (f": {record.reason}" if record.reason else "")
     return phrase(record, cast("AuditDetails", record.details))
+
+
+def calibration_sentence(in_force: CalibrationRecord | None, freeze: CalibrationFreeze | None) -> str:
+    """What serves between raw scores and callers, in a line."""
+    if in_force is None:
+        said = "none: raw scores are served"
+    else:
+        name, until = calibration_name(in_force.calibration_sha256), instant_text(in_force.learned_until)
+        said = f"{name}, learned from {in_force.rows:,} labelled rows until {until}"
+        if in_force.loss_raw is not None and in_force.loss_recalibrated is not None:
+            said += f"; their loss is {in_force.loss_raw:.4g} raw and {in_force.loss_recalibrated:.4g} recalibrated"
+        said += _apart(served_apart(in_force))
+    return said if freeze is None else f"{said}; frozen by {freeze.actor}: {freeze.reason}"
+
+
+def environment_sentence(found: EnvironmentRecord) -> str:
+    """Where a version was trained and evaluated, in a line."""
+    said = (
+        f"Python {found['python']} on {found['platform']}, {number_of(found['packages'], 'package')},"
+        f" lock {found['lock_sha256'][:12]}"
+    )
+    if found["unmet"]:
+        said += f", not as locked: {', '.join(found['unmet'])}"
+    if found["differences"]:
+        return f"{said}; two environments: {'; '.join(found['differences'])}"
+    return f"{said}; the same for training and evaluation"
 
 
 def _run_opened(record: AuditRecord, details: AuditDetails) -> str:
@@ -38,9 +68,11 @@ def _transition(record: AuditRecord, details: AuditDetails) -> str:
 
 def _registered(record: AuditRecord, details: AuditDetails) -> str:
     gate, refit = details.get("gate") or {}, details.get("refit") or {}
-    serves = {"refit": ", its refit serves", "evaluated": ", the evaluated model serves and no refit"}
+    serves = {"refit": ", its refit serves", "evaluated": ", the evaluated model serves, not a refit"}
     told = serves.get(str(refit.get("serves")), "")
-    return f"version {record.version} registered, gate: {gate.get('verdict', 'not asked')}{told}"
+    parent = (details.get("update") or {}).get("parent")
+    continued = f", continues version {parent}" if parent else ""
+    return f"version {record.version} registered{continued}, gate: {gate.get('verdict', 'not asked')}{told}"
 
 
 def _traffic(record: AuditRecord, details: AuditDetails) -> str:
@@ -57,12 +89,33 @@ def _guardrail(record: AuditRecord, details: AuditDetails) -> str:
 
 def _calibrated(record: AuditRecord, details: AuditDetails) -> str:
     name, rows = calibration_name(str(details.get("calibration_sha256"))), details.get("rows")
-    return f"version {record.version}: calibration {name} serves, learned from {rows} labelled rows"
+    told = cast("ServedApart | None", details.get("groups"))
+    widths = cast("IntervalLearned | None", details.get("interval"))
+    learned = f"learned from {rows} labelled rows{_apart(told)}{_widened(widths)}"
+    return f"version {record.version}: calibration {name} serves, {learned}"
+
+
+def _widened(told: IntervalLearned | None) -> str:
+    """How much wider than at birth intervals are; nothing where answers have none."""
+    if told is None:
+        return ""
+    below, above = told["factors"]
+    return f"; intervals reach {below:.2f} times as far below as at birth, and {above:.2f} times as far above"
+
+
+def _apart(told: ServedApart | None) -> str:
+    """Which groups a calibration serves apart, or why none; nothing where none are declared."""
+    if told is None:
+        return ""
+    if told["withheld"] is not None:
+        return f"; no group is served apart: {told['withheld']}"
+    names = ", ".join(told["served_apart"]) or "none yet, for lack of labelled rows"
+    return f"; served apart by {told['by']}: {names}"
 
 
 def _calibration_reverted(record: AuditRecord, details: AuditDetails) -> str:
     sha256 = details.get("calibration_sha256")
-    serves = "what the model says" if sha256 is None else f"calibration {calibration_name(str(sha256))}"
+    serves = "the raw score" if sha256 is None else f"calibration {calibration_name(str(sha256))}"
     return f"version {record.version}: {serves} serves again: {record.reason}"
 
 
@@ -71,20 +124,28 @@ PHRASES: dict[str, Phrase] = {
     "run_closed": _run_closed,
     "transition": _transition,
     "registered": _registered,
+    "readmitted": lambda r, d: (
+        f"version {r.version}: the gate allows its return, compared with version {d.get('compared_with')} ({r.reason})"
+    ),
+    "restore_refused": lambda r, d: (
+        f"version {r.version}: the gate refuses its return, compared with version {d.get('compared_with')}: {r.reason}"
+    ),
     "traffic_shifted": _traffic,
     "rollout_started": lambda r, _: f"version {r.version}: rollout started",
-    "promoted": lambda r, _: f"version {r.version} promoted: it is the champion",
+    "promoted": lambda r, _: f"version {r.version} promoted: it is now the champion",
     "code_rolled_out": lambda r, _: f"version {r.version} serves under new code",
     "guardrail_decided": _guardrail,
-    "rollout_completed": lambda r, _: f"version {r.version}: baked, rollout completed",
+    "rollout_completed": lambda r, _: f"version {r.version}: bake over, rollout completed",
     "rollout_superseded": lambda r, _: f"version {r.version}: rollout superseded by a later one",
     "champion_republished": lambda r, d: (
-        f"version {r.version} published again as function version {d.get('lambda_version')}: {d.get('gone')} is gone"
+        f"version {r.version} published again as function version {d.get('lambda_version')}: {d.get('gone')} no"
+        " longer exists"
     ),
-    "alias_reconciled": lambda r, _: f"the alias was put back where the registry says: {r.reason}",
+    "alias_reconciled": lambda r, _: f"the alias was set back to the version in the registry: {r.reason}",
     "calibrated": _calibrated,
     "calibration_reverted": _calibration_reverted,
-    "calibration_frozen": lambda r, _: f"calibrations are held still: {r.reason}",
-    "calibration_resumed": lambda r, _: f"calibrations go on: {r.reason}",
+    "calibration_frozen": lambda r, _: f"calibrations frozen: {r.reason}",
+    "calibration_resumed": lambda r, _: f"calibrations resumed: {r.reason}",
+    "removal_begun": lambda r, _: f"the model is removed from its account: {r.reason}",
     "rolled_back": lambda r, _: f"version {r.version} rolled back: {r.reason}",
 }

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
@@ -16,11 +16,14 @@ from botocore.exceptions import ClientError
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError, RunActiveError
 from everloop.cli.operations.waiting import HistoryEvent, busy, waiting_of
+from everloop.documents.records import Trigger, UpdateMode
 from everloop.instants import format_instant, instant_text
 from everloop.reasons import ReasonDocument
 from everloop.registry.causes import readable_cause
 from everloop.registry.exceptions import UnknownRunError
+from everloop.registry.parents import champion_of, no_estimator
 from everloop.registry.records import ActiveRun
+from everloop.registry.restorations import RESTORE
 from everloop.typed_json import JsonObject
 
 KEPT = "kept"
@@ -34,6 +37,13 @@ MANUAL = "manual"
 
 VERDICT_STATE = "Register"
 """Once this state is left, the gate has spoken and the candidate is in the registry."""
+
+READMITTED_STATE = "Readmit"
+"""The same of a version that is to come back."""
+
+_DIGITS = {RESTORE: 14}
+"""Of an execution's name, behind its kind. SageMaker takes jobs' names of 63 characters, the longest model's among them
+(:attr:`everloop.names.ModelNames.job_prefix`); a kind that starts no job may have a longer name."""
 
 
 class Execution(TypedDict):
@@ -74,8 +84,16 @@ def start_training(
     kind: str = "train",
     trigger: str = MANUAL,
     version: int | None = None,
+    update: UpdateMode = "full",
 ) -> str:
     """Start the pipeline of ``model`` and return the run's id, which is the execution's name.
+
+    Parameters
+    ----------
+    version : int, optional
+        What a restore brings back; of a rollout of new code, the champion that it is meant for.
+    update : str
+        How a training is to learn.
 
     Raises
     ------
@@ -90,38 +108,59 @@ def start_training(
         rollout = account.registry(model).rollouts.find(active.run_id)
         message, remedy = busy(model, active, waiting, rollout, account.now())
         if kind == "train" and trigger == MANUAL:
-            kept = _keep(account, model, active, reason)
+            kept = _keep(account, model, active, reason, update)
             message = f"{message}. {kept}"
         raise RunActiveError(message, remedy)
     now = format_instant(account.now())
-    run_input: JsonObject = {
-        "model": model,
-        "kind": kind,
-        "trigger": {"kind": trigger, "reason": reason, "requested_at": now, "window_end": None},
-    }
-    if version is not None:
+    asked: JsonObject = {"kind": trigger, "reason": reason, "requested_at": now, "window_end": None}
+    if update != "full":
+        asked["update"] = update
+    run_input: JsonObject = {"model": model, "kind": kind, "trigger": asked}
+    if version is not None and kind == RESTORE:
+        asked["version"] = version
+    elif version is not None:
         run_input["version"] = version
-    name = f"{kind}-{uuid.uuid4().hex[:16]}"
+    name = f"{kind}-{uuid.uuid4().hex[: _DIGITS.get(kind, 16)]}"
     account.client("stepfunctions").start_execution(
         stateMachineArn=deployed.state_machine_arn, name=name, input=json.dumps(run_input)
     )
     return name
 
 
-def _keep(account: Account, model: str, active: ActiveRun, reason: str) -> str:
+def require_parent(account: Account, model: str) -> None:
+    """Refuse to start a warm start where what serves keeps nothing to continue.
+
+    Raises
+    ------
+    CommandError
+        With why, and what to type.
+    """
+    champion = champion_of(account.registry(model))
+    against = no_estimator(champion)
+    if against is not None:
+        raise CommandError(
+            f"model {model} can't be trained by warm start: {against.sentence}",
+            f"declare training.warm_start, deploy, and `everloop train {model}`: its version can be continued then",
+        )
+
+
+def _keep(account: Account, model: str, active: ActiveRun, reason: str, update: UpdateMode) -> str:
     """Keep the request; what a person is told of it."""
-    identity = f"{model}|{active.run_id}|{reason}"
+    identity = f"{model}|{active.run_id}|{reason}" + ("" if update == "full" else f"|{update}")
     person, now = account.client("sts").get_caller_identity()["Arn"], account.now()
+    trigger: Trigger = {"kind": MANUAL, "reason": reason, "requested_at": now, "window_end": None}
+    if update != "full":
+        trigger["update"] = update
     kept = account.registry(model).kept_requests.keep(
         f"asked-{hashlib.sha256(identity.encode()).hexdigest()[:16]}",
-        trigger={"kind": MANUAL, "reason": reason, "requested_at": now, "window_end": None},
+        trigger=trigger,
         held_by=f"the run {active.run_id}, active since {instant_text(active.started_at)}",
         at=now,
         actor=person,
     )
     return (
-        f"The request is kept since {instant_text(kept.kept_at)}: once that run has ended, the monitor starts a "
-        "training with its next window, unless one has started by then"
+        f"The request is kept since {instant_text(kept.kept_at)}: when that run has ended, the monitor starts a"
+        " training with its next window, unless one has started by then"
     )
 
 
@@ -131,16 +170,30 @@ def execution_arn(account: Account, model: str, run_id: str) -> str:
     return f"{machine.replace(':stateMachine:', ':execution:')}:{run_id}"
 
 
-def follow(account: Account, model: str, run_id: str, *, until_state: str | None = VERDICT_STATE) -> Iterator[Step]:
+def follow(
+    account: Account,
+    model: str,
+    run_id: str,
+    *,
+    until_state: str | None = VERDICT_STATE,
+    at_each_look: Callable[[], None] | None = None,
+) -> Iterator[Step]:
     """Yield the pipeline's steps as they happen, until ``until_state`` is left or the execution ends.
 
-    With ``until_state=None`` only the end of the execution ends it.
+    Parameters
+    ----------
+    until_state : str or None
+        With None only the end of the execution ends it.
+    at_each_look : callable, optional
+        Called before each look's steps are yielded.
     """
     client, arn = account.client("stepfunctions"), execution_arn(account, model, run_id)
     seen = 0
     while True:
         status = _describe(client, arn)["status"]
         steps = [_step(event) for event in _history(client, arn)]
+        if at_each_look is not None:
+            at_each_look()
         for step in steps[seen:]:
             if step is not None:
                 yield step
@@ -150,6 +203,17 @@ def follow(account: Account, model: str, run_id: str, *, until_state: str | None
         if status != "RUNNING":
             return
         time.sleep(POLL_SECONDS)
+
+
+def wait_until_it_serves(account: Account, model: str, run_id: str) -> bool:
+    """Wait for the first champion, which gets all requests within seconds of its verdict; whether it serves.
+
+    Its execution then waits for the end of the bake. Another champion's canary is not waited for: that takes hours.
+    """
+    client, arn = account.client("stepfunctions"), execution_arn(account, model, run_id)
+    while _describe(client, arn)["status"] == "RUNNING" and waiting_of(client, arn) is None:
+        time.sleep(POLL_SECONDS)
+    return account.registry(model).versions.champion() is not None
 
 
 def verdict_of(account: Account, model: str, run_id: str) -> Verdict:
@@ -163,6 +227,17 @@ def verdict_of(account: Account, model: str, run_id: str) -> Verdict:
             return Verdict(run_id, KEPT, None, None, [], kept.held_by)
         return Verdict(run_id, execution["status"].lower(), None, None, [], _cause_of(execution))
     return Verdict(run_id, run.status, run.verdict, run.version, run.gate_reasons, run.cause)
+
+
+def execution_status(client: Any, arn: str) -> str:
+    """The status of an execution in Step Functions' words, as ``RUNNING`` and ``SUCCEEDED``.
+
+    Raises
+    ------
+    CommandError
+        There is no such execution.
+    """
+    return _describe(client, arn)["status"]
 
 
 def _describe(client: Any, arn: str) -> Execution:

@@ -6,22 +6,21 @@ code archive that a deployment would ship, in the folder layout that SageMaker g
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from everloop.cli.exceptions import CommandError, RefusedDataError
 from everloop.cli.operations.history import file_remedy, told
+from everloop.cli.operations.jobs_here import jobs_begin_soon, need_the_packages_of_jobs, run_job
 from everloop.dataset.exceptions import ContractViolationError, DatasetError, SplitError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import check_history
@@ -38,7 +37,7 @@ from everloop.reasons import Reason
 RUN_ID = "trial"
 _NO_CHAMPION = "none"
 
-NOTHING_TRAINED = "nothing was trained; `everloop docs data-formats` says what is taken"
+NOTHING_TRAINED = "nothing was trained; `everloop docs data-formats` lists the accepted formats"
 
 
 class TrialFailedError(CommandError):
@@ -143,7 +142,7 @@ def try_model(
         The training or the evaluation failed; the message is the job's own.
     """
     need_the_packages_of_jobs()
-    with tempfile.TemporaryDirectory(prefix="everloop-try-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="everloop-try-") as scratch, jobs_begin_soon():
         folder, watch = Path(scratch), _Stopwatch()
         say("holding the rows against the contract")
         parts = _snapshot(declaration, frame, place, now or datetime.now(UTC))
@@ -173,19 +172,6 @@ def try_model(
     )
 
 
-def need_the_packages_of_jobs() -> None:
-    """Find the packages that jobs run with, before anything else is done.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        Naming the one that is not installed.
-    """
-    for name in ("onnx", "onnxruntime", "sklearn"):
-        if importlib.util.find_spec(name) is None:
-            raise ModuleNotFoundError(f"no module named {name}", name=name)
-
-
 class _Stopwatch:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -199,9 +185,9 @@ class _Stopwatch:
 def _snapshot(declaration: ModelDeclaration, frame: pd.DataFrame, place: str, now: datetime) -> SnapshotParts:
     check = check_history(frame, declaration, now)
     if check.violations:
-        remedy = "mend the file, or the declaration"
+        remedy = "fix the file, or the declaration"
         if check.refused and len(check.accepted):
-            remedy += ", or leave the bad rows out: --skip-refused"
+            remedy += ", or leave out the bad rows: --skip-refused"
         raise RefusedDataError(f"{place} breaks the data contract\n{told(check)}", remedy)
     rows = to_lake_frame(check.accepted, declaration)
     # A file is as old as it is: its own newest row, and no calendar, says how fresh its labels are.
@@ -210,9 +196,7 @@ def _snapshot(declaration: ModelDeclaration, frame: pd.DataFrame, place: str, no
     try:
         return build_snapshot(rows, declaration, query=place, as_of=as_of)
     except (ContractViolationError, SplitError) as error:
-        raise RefusedDataError(str(error), "bring a file with more of what is missing, or mend the declaration") from (
-            error
-        )
+        raise RefusedDataError(str(error), "use a file with more rows, or fix the declaration") from (error)
 
 
 def _store(parts: SnapshotParts, folder: Path) -> None:
@@ -234,7 +218,9 @@ def unpack_code(model_folder: Path, target: Path) -> Path:
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise TrialFailedError(f"the code can't be packaged: {done.stderr.strip()}", "mend the file it names")
+        raise TrialFailedError(
+            f"the code can't be packaged: {done.stderr.strip()}", "fix the file that the error names"
+        )
     return target
 
 
@@ -246,11 +232,11 @@ def _train(folder: Path, code: Path, say: Callable[[str], None]) -> None:
         "SM_MODEL_DIR": model,
         "SM_OUTPUT_DIR": output,
     }
-    lines, status = run_job([sys.executable, "train_entry.py"], code, variables, say)
+    lines, status = run_job(["train_entry.py"], code, variables, say)
     if status:
         raise TrialFailedError(
             f"the training failed: {told_failure(output / 'failure', lines)}",
-            "mend the script or the declaration, and try again; a training run would end the same way",
+            "fix the script or the declaration, and try again; a training run would fail in the same way",
         )
     with tarfile.open(folder / "model.tar.gz", "w:gz", compresslevel=1) as archive:
         archive.add(model, arcname=".")
@@ -269,38 +255,13 @@ def _evaluate(folder: Path, code: Path, parts: SnapshotParts, say: Callable[[str
         "message": message,
     }
     options = [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
-    lines, status = run_job(
-        [sys.executable, "-m", "everloop.training.evaluate", *options], code, {"PYTHONPATH": code}, say
-    )
+    lines, status = run_job(["-m", "everloop.training.evaluate", *options], code, {"PYTHONPATH": code}, say)
     if status:
         raise TrialFailedError(
             f"the evaluation failed: {told_failure(message, lines)}",
-            "mend the script or the declaration, and try again; a training run would end the same way",
+            "fix the script or the declaration, and try again; a training run would fail in the same way",
         )
     return Report.from_json((output / "report.json").read_bytes())
-
-
-def run_job(
-    command: list[str], code: Path, variables: Mapping[str, Any], say: Callable[[str], None]
-) -> tuple[list[str], int]:
-    """Run a job's program in the unpacked archive; its lines, each told as it comes, and its exit status."""
-    # A learner's threads that spin while they wait would slow each other down on a machine that does more.
-    given = [f"{name}={value}" for name, value in {"OMP_WAIT_POLICY": "PASSIVE", **variables}.items()]
-    lines = []
-    with subprocess.Popen(
-        ["env", *given, *command],
-        cwd=code,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line.rstrip())
-            say(f"  {line.rstrip()}")
-    return lines, process.returncode
 
 
 def told_failure(file: Path, lines: list[str]) -> str:

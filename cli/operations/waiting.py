@@ -10,11 +10,11 @@ from typing import Any, NotRequired, TypedDict
 from botocore.exceptions import ClientError
 
 from everloop.cli.spans import span_text
-from everloop.instants import instant_text
+from everloop.instants import instant_text, parse_instant
 from everloop.registry.records import ActiveRun, Rollout
 
-SECONDS_OF = {"WaitForStep": "wait_seconds", "WaitForBake": "bake_seconds", "WaitForBakeAgain": "wait_seconds"}
-"""The pipeline's states that wait, and what of the rollout's last answer each waits for."""
+WAITS = frozenset({"WaitForStep", "WaitForBake", "WaitForBakeAgain"})
+"""The pipeline's states that wait for the next look at the rollout."""
 
 
 class StateEvent(TypedDict):
@@ -35,7 +35,7 @@ class HistoryEvent(TypedDict):
 
 @dataclass(frozen=True)
 class Waiting:
-    """An execution stands in the state ``state`` until ``until``."""
+    """An execution is in the state ``state``, and what it looks at lasts until ``until``."""
 
     state: str
     until: datetime
@@ -55,11 +55,13 @@ def waiting_of(stepfunctions: Any, execution_arn: str) -> Waiting | None:
     if last is None or last["type"] != "WaitStateEntered":
         return None
     entered = last["stateEnteredEventDetails"]
+    if entered["name"] not in WAITS:
+        return None
     try:
-        seconds = float(json.loads(entered["input"])["rollout"]["result"][SECONDS_OF[entered["name"]]])
+        until = parse_instant(json.loads(entered["input"])["rollout"]["result"]["phase_ends"])
     except (KeyError, TypeError, ValueError):
         return None
-    return Waiting(entered["name"], last["timestamp"] + timedelta(seconds=seconds))
+    return Waiting(entered["name"], until)
 
 
 def busy(
@@ -76,19 +78,22 @@ def busy(
     now : datetime
         By the account's clock.
     """
-    since = f"the run {active.run_id} of {model} is active since {instant_text(active.started_at)}"
+    since = f"the run {active.run_id} of {model} has been active since {instant_text(active.started_at)}"
     if waiting is None or rollout is None:
         return (
             since,
-            f"`everloop runs list {model}` says how it ended, once it has; start again then. Where its execution is "
-            f"dead, `everloop runs release {model} {active.run_id} --reason …` closes it",
+            f"`everloop runs list {model}` shows how it ended; start again after that. If its execution is dead,"
+            f" `everloop runs release {model} {active.run_id} --reason …` closes it",
         )
     until, span = f"{waiting.until:%Y-%m-%d %H:%M} UTC", span_text(waiting.until - now + timedelta(minutes=1))
-    go_by = f"in a local cloud, `everloop local pass {span}` lets the time until then go by"
+    go_by = f"in a local cloud, `everloop local pass {span}` moves the clock to that time"
     if waiting.state == "WaitForStep":
         return (
-            f"{since}: version {rollout.version} is in its canary with {rollout.percent or 0:g}% of the requests, "
-            f"and is judged next at {until}",
-            f"let requests come, and start again once the run has ended, after its bake; {go_by}",
+            f"{since}: version {rollout.version} is in its canary with {rollout.percent or 0:g}% of the requests,"
+            f" and the next decision is at {until}",
+            f"send requests, and start again when the run has ended, after its bake; {go_by}",
         )
-    return f"{since}: version {rollout.version} serves and bakes until {until}", f"start again after that; {go_by}"
+    return (
+        f"{since}: version {rollout.version} serves, and its bake lasts until {until}",
+        f"start again after that; {go_by}",
+    )

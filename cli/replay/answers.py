@@ -23,6 +23,8 @@ class Answers:
     probability: list[float] = field(default_factory=list)
     raw_score: list[float] = field(default_factory=list)
     calibration: list[str | None] = field(default_factory=list)
+    low: list[float] = field(default_factory=list)
+    high: list[float] = field(default_factory=list)
     _position: dict[str, int] = field(default_factory=dict)
     _label_at: dict[int, datetime] = field(default_factory=dict)
     _label: dict[int, float] = field(default_factory=dict)
@@ -39,6 +41,8 @@ class Answers:
             self.probability.append(float(row.get("probability", np.nan)))
             self.raw_score.append(float(row["raw_score"]))
             self.calibration.append(answer["calibration"])
+            self.low.append(float(row.get("low", np.nan)))
+            self.high.append(float(row.get("high", np.nan)))
 
     def prediction_id_of(self, key: str) -> str:
         """The id of the answer given for ``key``."""
@@ -66,6 +70,8 @@ class Answers:
                 "probability": self.probability,
                 "raw_score": self.raw_score,
                 "calibration": pd.Series(self.calibration, dtype="str"),
+                "low": self.low,
+                "high": self.high,
                 "label": [self._label.get(i, np.nan) for i in rows],
                 "label_time": pd.to_datetime(pd.Series([self._label_at.get(i) for i in rows]), utc=True),
             }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ PREDICTIONS_FILE, WINDOWS_FILE, SUMMARY_FILE, PICTURE_FILE = (
 )
 EVERY_WINDOW = 100_000
 FROZEN_BATCH = 10_000
+POLLING_SECONDS = 0.1
 
 
 def frozen_scores(account: Account, declaration: ModelDeclaration, stream: pd.DataFrame) -> np.ndarray:
@@ -94,35 +94,46 @@ def write_parquet(frame: pd.DataFrame, file: Path) -> None:
 
 def count_captured(account: Account, declaration: ModelDeclaration) -> int:
     """Distinct predictions in the lake, counted by a query as a person would count them."""
-    name = declaration.model
-    database = account.platform.glue_database
-    sql = f'SELECT count(DISTINCT prediction_id) FROM "{database}"."{name}_predictions"'
-    return int(query_scalar(account, sql))
+    return _counted(account, f'SELECT count(DISTINCT prediction_id) AS n FROM "{declaration.model}_predictions"')
 
 
 def count_joined(account: Account, declaration: ModelDeclaration) -> int:
     """Distinct predictions in the lake that have a label there."""
-    name, database = declaration.model, account.platform.glue_database
-    sql = (
-        f'SELECT count(DISTINCT p.prediction_id) FROM "{database}"."{name}_predictions" p '
-        f'JOIN "{database}"."{name}_labels" l ON p.prediction_id = l.prediction_id'
+    name = declaration.model
+    return _counted(
+        account,
+        f'SELECT count(DISTINCT p.prediction_id) AS n FROM "{name}_predictions" p '
+        f'JOIN "{name}_labels" l ON p.prediction_id = l.prediction_id',
     )
-    return int(query_scalar(account, sql))
 
 
-def query_scalar(account: Account, sql: str) -> str:
-    """The one value that ``sql`` gives on the platform's Athena workgroup."""
-    athena = account.client("athena")
-    query = athena.start_query_execution(QueryString=sql, WorkGroup=account.platform.athena_workgroup)
-    while True:
-        execution = athena.get_query_execution(QueryExecutionId=query["QueryExecutionId"])["QueryExecution"]
-        status = execution["Status"]
-        if status["State"] == "SUCCEEDED":
-            rows = athena.get_query_results(QueryExecutionId=query["QueryExecutionId"])["ResultSet"]["Rows"]
-            return str(rows[1]["Data"][0]["VarCharValue"])
-        if status["State"] in ("FAILED", "CANCELLED"):
-            raise LoopNotClosedError(f"a count failed: {status.get('StateChangeReason')}: {sql}", "see the cloud's log")
-        time.sleep(0.1)
+def _counted(account: Account, sql: str) -> int:
+    """What ``sql`` counts as ``n``."""
+    return int(query_lake(account, sql)["n"].iloc[0])
+
+
+def query_lake(account: Account, sql: str) -> pd.DataFrame:
+    """What the platform's Athena workgroup answers.
+
+    Raises
+    ------
+    LoopNotClosedError
+        The query failed.
+    """
+    import awswrangler
+
+    try:
+        answer: pd.DataFrame = awswrangler.athena.read_sql_query(
+            sql,
+            database=account.platform.glue_database,
+            workgroup=account.platform.athena_workgroup,
+            ctas_approach=False,
+            boto3_session=account.session,
+            athena_query_wait_polling_delay=POLLING_SECONDS,
+        )
+    except awswrangler.exceptions.QueryFailed as error:
+        raise LoopNotClosedError(f"a query of the lake failed: {error}: {sql}", "see the cloud's log") from error
+    return answer
 
 
 def _cell(value: Any) -> Any:

@@ -125,9 +125,9 @@ class FirstChampion:
             return
         tried = "\n".join(f"    {a.at:%Y-%m-%d}: {' '.join(a.against)}" for a in self.attempts)
         raise LoopNotClosedError(
-            f"no candidate of {self.declaration.model} came to serve in "
-            f"{number_of(len(self.attempts), 'training')}, and "
-            f"{number_of(self.rows_waited, 'row was', 'rows were')} not answered\n{tried}",
+            f"no candidate of {self.declaration.model} was promoted in"
+            f" {number_of(len(self.attempts), 'training')}, and"
+            f" {number_of(self.rows_waited, 'row was', 'rows were')} not answered\n{tried}",
             remedy(self.declaration, self.data, going_on=True),
         )
 
@@ -138,15 +138,13 @@ class FirstChampion:
         last, name = self.attempts[-1], self.declaration.model
         if self.again_every is not None and last.may_pass_later:
             when = last.at + self.again_every
-            self.progress.event(
-                f"nothing serves, and training starts again on {when:%Y-%m-%d} with the days until then"
-            )
+            self.progress.event(f"nothing serves; the next training is on {when:%Y-%m-%d} with the days until then")
             self.progress.step = "no champion"
             return
         if last.verdict.verdict != "fail":
             raise LoopNotClosedError(
                 f"the first model of {name} does not serve: {' '.join(last.against)}",
-                f"mend models/{name} or its data, and replay again",
+                f"fix models/{name} or its data, and replay again",
             )
         against = "\n".join(f"    {sentence}" for sentence in last.against)
         raise LoopNotClosedError(
@@ -172,15 +170,16 @@ def remedy(declaration: ModelDeclaration, data: ReplayData, *, going_on: bool) -
     """What a person can do where no candidate passes; ``going_on`` where the replay went on without a champion."""
     name, last = declaration.model, data.stream["time"].iloc[-1]
     ways = [
-        f"more history: a later --until-history (the file has rows until {last:%Y-%m-%d}), or a file with older rows",
-        f"a longer test part (data.split.test_days) or other limits (gate) in models/{name}/model.yaml",
+        f"more history: use a later --until-history (the file has rows until {last:%Y-%m-%d}), or a file with"
+        " older rows",
+        f"a longer test part (data.split.test_days) or other limits (gate), in models/{name}/model.yaml",
         f"other features, or another model in models/{name}/{declaration.training.script}",
     ]
     if not going_on:
         quota, days = declaration.retraining.quota, declaration.data.split.test_days
         ways.append(
-            f"to go on without a champion: --train-again-every {days} imports the days as they come and trains again "
-            f"every {number_of(days, 'day')}, until a candidate passes (retraining.quota allows "
-            f"{number_of(quota.runs, 'training')} in {number_of(quota.days, 'day')})"
+            f"to continue without a champion: --train-again-every {days} imports each new day and trains again"
+            f" every {number_of(days, 'day')}, until a candidate passes (retraining.quota allows"
+            f" {number_of(quota.runs, 'training')} in {number_of(quota.days, 'day')})"
         )
-    return "one of these helps:\n" + "\n".join(f"    {way}" for way in ways)
+    return "try one of these:\n" + "\n".join(f"    {way}" for way in ways)

@@ -6,17 +6,14 @@ import numpy as np
 import pandas as pd
 
 from everloop.cli.replay.summary import MODELS, MoneyFacts, score_column
+from everloop.evaluation.money import PER, best_threshold, row_costs
 from everloop.model_file import ModelDeclaration
-from everloop.retraining.backtest.money import best_threshold, prices_decisions, row_costs
-
-PER = 1_000
-"""Decisions that costs are told for."""
 
 
 def money(predictions: pd.DataFrame, declaration: ModelDeclaration) -> MoneyFacts | None:
-    """What the labelled decisions cost; None where ``problem.value`` prices none, or no answer has a label."""
+    """What the labelled decisions cost; None where no answer has a label."""
     labelled = predictions[predictions["label"].notna()]
-    if labelled.empty or not prices_decisions(declaration):
+    if labelled.empty:
         return None
     threshold = _threshold(declaration)
     best = None if threshold is None else best_threshold(declaration.problem.value)
@@ -36,7 +33,7 @@ def money_saved(predictions: pd.DataFrame, declaration: ModelDeclaration) -> pd.
     Columns are ``date`` (UTC midnight), ``raw`` and ``loop``.
     """
     labelled = predictions[predictions["label"].notna()]
-    if labelled.empty or not prices_decisions(declaration):
+    if labelled.empty:
         return None
     costs = {model: _costs(labelled, declaration, model, _threshold(declaration)) for model in MODELS}
     days = labelled["time"].dt.floor("D").dt.tz_localize(None)

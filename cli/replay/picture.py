@@ -121,7 +121,7 @@ def draw_quality(
             each.axvline(at, color=colour, linewidth=1.2, linestyle="-" if mark.kind == "promoted" else ":")
     axes.set_ylabel(f"{on_one_line(metric)} ({better} is better)")
     loss = on_one_line(loss)
-    _draw_saved(below[0], saved, f"{loss} saved", f"{loss} saved against the frozen first model, added up over rows")
+    _draw_saved(below[0], saved, f"{loss} saved", f"{loss} saved against the frozen first model, cumulative over rows")
     if money is not None:
         _draw_money(below[1], money)
     axes.xaxis.set_major_locator(AutoDateLocator(minticks=4, maxticks=12))  # type: ignore[no-untyped-call]  # as above
@@ -164,8 +164,9 @@ def _draw_money(axes: Axes, money: MoneySaved) -> None:
         axes,
         money.days,
         f"{currency} saved",
-        f"{currency} saved by the decisions, added up; 1,000 decisions cost {money.cost['frozen']:,.0f} with the frozen"
-        f" first model, {money.cost['raw']:,.0f} without recalibration, {money.cost['loop']:,.0f} with the loop",
+        f"{currency} saved by the decisions, cumulative; 1,000 decisions cost {money.cost['frozen']:,.0f} with the"
+        f" frozen first model, {money.cost['raw']:,.0f} without recalibration, {money.cost['loop']:,.0f} with the"
+        " loop",
     )
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 

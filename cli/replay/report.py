@@ -25,21 +25,21 @@ def tell(output: Output, result: ReplayResult) -> None:
     alarmed, evaluated = found.drift_windows["alarmed"], found.drift_windows["evaluated"]
     intact = "intact" if found.audit["intact"] else "NOT intact"
     output.say(
-        f"{number_of(found.rows_served, 'row')} answered, {found.rows_refused:,} refused, "
-        f"{found.predictions_captured:,} captured, {number_of(found.labels_joined, 'label')} joined; "
-        f"{number_of(evaluated, 'window')} watched, {alarmed} alarmed; audit chain "
-        f"of {number_of(found.audit['records'], 'record')} {intact}; {found.wall_seconds:.0f} s, "
-        f"{found.peak_memory_mb:,.0f} MB at most"
+        f"{number_of(found.rows_served, 'row')} answered, {found.rows_refused:,} refused,"
+        f" {found.predictions_captured:,} captured, {number_of(found.labels_joined, 'label')} joined;"
+        f" {number_of(evaluated, 'window')} monitored, {alarmed} alarmed; audit chain of"
+        f" {number_of(found.audit['records'], 'record')} {intact}; {found.wall_seconds:.0f} s,"
+        f" {found.peak_memory_mb:,.0f} MB at most"
     )
     if found.rows_without_champion:
         output.say(
-            f"{found.rows_without_champion:,} rows of the first {found.days_without_champion:.1f} days could not be "
-            "answered: nothing served yet. They became history, and the figures above are without them."
+            f"{found.rows_without_champion:,} rows of the first {found.days_without_champion:.1f} days could not be"
+            " answered: nothing served yet. They were imported as history, and are not part of the figures above."
         )
     output.say("Look further:")
     for name, holds in (
-        (PICTURE_FILE, "quality over time, what was saved, events marked"),
-        (SUMMARY_FILE, "these figures for machines"),
+        (PICTURE_FILE, "quality over time, savings, events"),
+        (SUMMARY_FILE, "these figures as JSON"),
         (PREDICTIONS_FILE, "every answer, with its label and the frozen model's answer"),
         (WINDOWS_FILE, "every monitored window: drift, losses, decision, reasons"),
     ):
@@ -67,9 +67,13 @@ def _money(output: Output, found: Summary) -> None:
     if found.money is None:
         return
     decided, at_best = found.money["threshold"], found.money["cost_at_best"]
-    rows = [["the errors" if decided is None else f"as decided, from {decided:g} on", *_costs(found.money["cost"])]]
+    rows = [
+        ["the errors" if decided is None else f"at the declared threshold, {decided:g}", *_costs(found.money["cost"])]
+    ]
     if at_best is not None and found.money["best_threshold"] != decided:
-        rows.append([f"from {found.money['best_threshold']:.3g} on, where acting pays", *_costs(at_best)])
+        rows.append(
+            [f"from {found.money['best_threshold']:.3g} , the best threshold for these prices", *_costs(at_best)]
+        )
     output.table(
         f"what 1,000 decisions cost in {found.money['currency']} (below 0: they earn)",
         ["", *(MODEL_WORDS[model] for model in MODELS)],
@@ -83,6 +87,7 @@ def _costs(cost: dict[str, float]) -> list[str]:
 
 def _events(output: Output, found: Summary) -> None:
     events = [(r["at"], "retraining", told(r)) for r in found.retrainings]
+    events += [(r["at"], "restoration", told(r)) for r in found.restorations]
     # Of a first candidate that came to serve, the promotion tells.
     events += [(r["at"], "refused", told(r)) for r in found.first_candidates if r["verdict"] != "pass"]
     serves: dict[int | None, ServingFacts] = {one["version"]: one for one in found.serving}
@@ -92,7 +97,7 @@ def _events(output: Output, found: Summary) -> None:
 
 
 def told(retraining: RetrainingFacts) -> str:
-    """One retraining in words: what came of it, what set it off, and what the gate held against it."""
+    """One retraining or restoration in words: what came of it, what set it off, and what the gate held against it."""
     version = f"version {retraining['version']}, " if retraining["version"] else ""
     text = f"{version}gate: {retraining['verdict']}. {retraining['trigger']}: {retraining['reason']}"
     against = [r["sentence"] for r in retraining["reasons"] if not r.get("passed")]

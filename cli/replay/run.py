@@ -14,6 +14,7 @@ from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.history import import_rows
 from everloop.cli.operations.local_cloud import LocalCloud
+from everloop.cli.operations.locked_records import verify_locked
 from everloop.cli.replay import evidence, summary
 from everloop.cli.replay.driver import SETTLE, Drive
 from everloop.cli.replay.memory import own_peak_mb
@@ -78,7 +79,7 @@ def run_replay(
             # What was answered so far is evidence, whatever ended it.
             ended_early = _ended_early(drive, str(error))
             progress.event(ended_early)
-        progress.step = "writing the evidence"
+        progress.step = "writing the results"
         progress.show()
     return _write(account, declaration, data, drive, directory, started, ended_early)
 
@@ -154,6 +155,7 @@ def _summarise(
     store = account.registry(declaration.model)
     kind = declaration.problem.type
     records, verdict = list(store.ledger.audit_records()), verify_audit(store)
+    intact = verdict.sound and not verify_locked(account, declaration.model).problems
     whole = summary.quality(predictions, kind)
     ended_at = drive.progress.simulated or drive.data.starts_at
     return summary.Summary(
@@ -170,10 +172,11 @@ def _summarise(
         loop=whole["loop"],
         months=summary.by_month(predictions, kind),
         retrainings=summary.retrainings(store.runs.all()),
+        restorations=summary.restorations(store.runs.all()),
         promotions=summary.moves(records, "promoted"),
         rollbacks=summary.moves(records, "rolled_back"),
         drift_windows=summary.drift_windows(windows),
-        audit={"records": verdict.chain.records, "intact": verdict.sound, "head": verdict.chain.head},
+        audit={"records": verdict.chain.records, "intact": intact, "head": verdict.chain.head},
         champions_at_once=summary.champions_at_once(records),
         days=drive.data.days(),
         days_without_champion=summary.days_without_champion(drive.data.starts_at, records, ended_at),
@@ -220,18 +223,17 @@ def _shown(value: float | None) -> str:
 
 def marks(found: summary.Summary) -> list[Mark]:
     """What the picture marks: promotions after the first, refused candidates, rollbacks."""
-    triggers = {run["version"]: run["trigger"] for run in found.retrainings}
     promoted = [
         Mark(
             p["at"].replace(tzinfo=None),
             "promoted",
-            f"version {p['version']} promoted ({triggers.get(p['version'], 'first')})",
+            f"version {p['version']} promoted ({_trigger(found, p) or 'first'})",
         )
         for p in found.promotions
     ]
     refused = [
         Mark(run["at"].replace(tzinfo=None), "refused", f"candidate refused ({run['trigger']})")
-        for run in (*found.first_candidates, *found.retrainings)
+        for run in (*found.first_candidates, *found.retrainings, *found.restorations)
         if run["verdict"] == "fail"
     ]
     rolled_back = [
@@ -239,6 +241,13 @@ def marks(found: summary.Summary) -> list[Mark]:
         for r in found.rollbacks
     ]
     return [*promoted, *refused, *rolled_back]
+
+
+def _trigger(found: summary.Summary, promoted: summary.MoveFacts) -> str | None:
+    """What set off the run that a promotion came of: a version may be promoted more than once."""
+    runs = [*found.retrainings, *found.restorations]
+    before = [run for run in runs if run["version"] == promoted["version"] and run["at"] <= promoted["at"]]
+    return max(before, key=lambda run: run["at"])["trigger"] if before else None
 
 
 def _setup_seconds() -> float | None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from everloop.cli.operations.history import file_remedy, told
-from everloop.cli.operations.predictions import to_instances
 from everloop.cli.replay.exceptions import ReplayDataError
 from everloop.dataset.exceptions import DatasetError
 from everloop.dataset.file_format import FileFormat
@@ -72,7 +73,7 @@ def load(
     Outcomes that were not known at the cut are not part of history: their labels are blanked, because a
     model trained at the cut could not have seen them.
 
-    Every row is held against the data contract first: a row that the API would refuse, or that has no time to be
+    Every row is compared with the data contract first: a row that the API would refuse, or that has no time to be
     asked at, would be a hole in it.
 
     Parameters
@@ -93,12 +94,12 @@ def load(
         raise ReplayDataError(str(error), f"{file_remedy(error, declaration)}; nothing was replayed") from error
     check = check_history(frame, declaration, _NEVER)
     if check.violations and not (skip_refused and len(check.accepted)):
-        remedy = "mend the file: the replay asks about every row of it"
+        remedy = "fix the file: the replay sends every row of it"
         if check.refused and len(check.accepted):
-            remedy += "; or leave the bad rows out: --skip-refused"
+            remedy += "; or leave out the bad rows: --skip-refused"
         raise ReplayDataError(f"{file} breaks the data contract; nothing was replayed\n{told(check)}", remedy)
     if check.refused:
-        note(f"left out, and not asked about: {len(check.refused):,} of {len(frame):,} rows\n{told(check)}")
+        note(f"left out, and not sent: {len(check.refused):,} of {len(frame):,} rows\n{told(check)}")
         frame = frame.drop(index=[refused.row - 1 for refused in check.refused])
     time = declaration.data.time
     # As requests and labels bring them to the lake.
@@ -110,7 +111,7 @@ def load(
         raise ReplayDataError(
             f"{file} spans {frame['time'].min()} to {frame['time'].max()}, so {until_history} leaves "
             f"{number_of(len(history), 'row')} of history and {len(stream)} to replay",
-            "choose --until-history between the two",
+            "choose an --until-history between the two",
         )
     _require_days_the_lake_has(file, stream["time"])
     unknown = history["time"] + timedelta(hours=declaration.data.label_lag_hours) > cut
@@ -126,8 +127,8 @@ def _require_days_the_lake_has(file: Path, asked: pd.Series) -> None:
         raise ReplayDataError(
             f"{file} is replayed from {first} to {last}; predictions are captured from {EARLIEST_CAPTURED} to "
             f"{LATEST_TIME.date() - timedelta(days=366)}",
-            "choose --until-history so that the replay begins within these, and leave later rows out; history may be "
-            f"as old as {EARLIEST_TIME:%Y-%m-%d}",
+            "choose --until-history so that the replay starts within this range, and remove later rows; history"
+            f" may start as early as {EARLIEST_TIME:%Y-%m-%d}",
         )
 
 
@@ -150,3 +151,15 @@ def _questions(days: Iterable[tuple[pd.Timestamp, pd.DataFrame]], declaration: M
 def _known_at(day: pd.Timestamp, declaration: ModelDeclaration) -> pd.Timestamp:
     """When the outcomes of a UTC day are all known: its end, and the lag."""
     return day + timedelta(days=1, hours=declaration.data.label_lag_hours)
+
+
+def to_instances(rows: pd.DataFrame, declaration: ModelDeclaration) -> list[JsonObject]:
+    """The rows as the API takes them: key and features, missing values as null; no time, no target."""
+    columns = [declaration.data.key, *(f.name for f in declaration.data.features)]
+    # Column by column: pandas' own records cost several times as much for a few rows.
+    values = [[None if _is_missing(value) else value for value in rows[name].tolist()] for name in columns]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))

@@ -13,12 +13,14 @@ import pandas as pd
 
 from everloop.cli.replay.asking import Refusal
 from everloop.cli.replay.first_champion import FIRST
+from everloop.documents.records import TrainingSpan, TrainingUpdate
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.report import MetricValue
 from everloop.evaluation.significance import metric_value
 from everloop.numbers_of import number_of
 from everloop.reasons import ReasonDocument
 from everloop.registry.records import AuditRecord, Run, Version
+from everloop.registry.restorations import RESTORE
 from everloop.registry.states import SERVING
 from everloop.typed_json import JsonObject, as_json
 
@@ -38,7 +40,11 @@ MonthQuality = dict[str, Any]
 
 
 class RetrainingFacts(TypedDict):
-    """A training run: when, what set it off, why, and the verdict."""
+    """A training run: when, what set it off, why, and the verdict.
+
+    ``training_span`` says what it learned from, where evidence chose that, and ``update`` whether it continued what
+    served.
+    """
 
     at: datetime
     run_id: str
@@ -49,6 +55,8 @@ class RetrainingFacts(TypedDict):
     version: int | None
     reasons: list[ReasonDocument]
     cause: str | None
+    training_span: TrainingSpan | None
+    update: TrainingUpdate | None
 
 
 class MoveFacts(TypedDict):
@@ -60,7 +68,7 @@ class MoveFacts(TypedDict):
 
 
 class ServingFacts(TypedDict):
-    """Which of two siblings was registered to serve, and what spoke against a refit."""
+    """Which of the two models, refit or evaluated, was registered to serve, and what spoke against a refit."""
 
     version: int
     serves: str
@@ -145,6 +153,7 @@ class Summary:
     days_without_champion: float = 0.0
     first_candidates: list[RetrainingFacts] = field(default_factory=list)
     money: MoneyFacts | None = None
+    restorations: list[RetrainingFacts] = field(default_factory=list)
 
     def to_json(self) -> JsonObject:
         """The summary as JSON values."""
@@ -224,6 +233,11 @@ def first_candidates(runs: Iterable[Run]) -> list[RetrainingFacts]:
     return [_told(run) for run in trained if run.trigger.get("kind") == FIRST]
 
 
+def restorations(runs: Iterable[Run]) -> list[RetrainingFacts]:
+    """The runs that were to bring an older version back, oldest first, as :func:`retrainings` tells trainings."""
+    return [_told(run) for run in sorted((r for r in runs if r.kind == RESTORE), key=lambda r: r.started_at)]
+
+
 def _told(run: Run) -> RetrainingFacts:
     return {
         "at": run.started_at,
@@ -235,6 +249,8 @@ def _told(run: Run) -> RetrainingFacts:
         "version": run.version,
         "reasons": run.gate_reasons,
         "cause": run.cause,
+        "training_span": run.training_span,
+        "update": run.update,
     }
 
 
@@ -248,7 +264,7 @@ def days_without_champion(starts_at: datetime, records: Iterable[AuditRecord], e
 
 
 def serving(versions: Iterable[Version]) -> list[ServingFacts]:
-    """Of every version whose gate passed, which of two siblings was registered to serve, and what spoke against refits.
+    """Of every version whose gate passed, whether its refit serves, and what spoke against it.
 
     ``serves`` is ``refit``, or ``evaluated``: then ``against`` says why no refit does; it is empty where none was made.
     """
@@ -339,6 +355,11 @@ def open_links(summary: Summary) -> list[str]:
             all(run["status"] != "failed" for run in summary.retrainings),
             "a retraining failed: "
             + "; ".join(str(r["cause"]) for r in summary.retrainings if r["status"] == "failed"),
+        ),
+        (
+            all(run["status"] != "failed" for run in summary.restorations),
+            "an older version could not be judged: "
+            + "; ".join(str(r["cause"]) for r in summary.restorations if r["status"] == "failed"),
         ),
     ]
     return [sentence for holds, sentence in checks if not holds]

@@ -30,19 +30,19 @@ def of_categories(name: str, texts: pd.Series, declared: Sequence[str]) -> Itera
     for word in MISSING_WORDS:
         if word and word in counts and word not in declared:
             yield (
-                f"{name}: {word!r} in {_rows(int(counts[word]))} is taken as a category of that name; "
-                f"where it means missing, add --missing-word '{word}'"
+                f"{name}: {word!r} in {_rows(int(counts[word]))} is read as a category of that name; if it means "
+                f"missing, add --missing-word '{word}'"
             )
     others = [word for word in counts.index if word not in declared]
     for odd, why in (
-        ([w for w in others if w != w.strip()], "has white space at an end, which is a part of the category"),
+        ([w for w in others if w != w.strip()], "has white space at its start or end, which is part of the category"),
         ([w for w in others if _FLOAT_TEXT.fullmatch(w)], "is a whole number written as a float"),
         ([w for w in others if "\ufffd" in w], "has lost a letter to another encoding (U+FFFD)"),
-        ([w for w in others if _FORMULA.fullmatch(w)], "is a spreadsheet's formula, with its quotes"),
+        ([w for w in others if _FORMULA.fullmatch(w)], "is a spreadsheet formula, with its quotes"),
     ):
         if odd:
             rows = _rows(int(counts[odd].sum()))
-            yield f"{name}: {shown(odd[0])}, as taken in {rows}, {why}; requests have to send the same text"
+            yield f"{name}: {shown(odd[0])}, read in {rows}, {why}; requests must send the same string"
 
 
 def of_grouping(name: str, numbers: pd.Series, file_format: FileFormat) -> Iterator[str]:
@@ -54,8 +54,8 @@ def of_grouping(name: str, numbers: pd.Series, file_format: FileFormat) -> Itera
     if len(marked) and marked.str.fullmatch(_THOUSAND[mark]).all():
         example = on_one_line(marked.iloc[0])
         yield (
-            f"{name}: {mark!r} is read as the decimal mark, and three digits stand behind it in every row that has it "
-            f"(e.g. {example}); where it separates thousands, take it out"
+            f"{name}: {mark!r} is read as the decimal mark, and three digits follow it in every row that has it "
+            f"(e.g. {example}); if it separates thousands, remove it"
         )
 
 

@@ -1,4 +1,4 @@
-"""Turns the columns of a file, as Arrow has them, into the columns that the contract is held against.
+"""Turns the columns of a file, as Arrow has them, into the columns that the contract is compared with.
 
 A cell that is not of its column's type stays as it stands, for :mod:`everloop.dataset.frame_contract` to name.
 """
@@ -65,7 +65,7 @@ class Cells:
         Parameters
         ----------
         declared : sequence of str
-            Categories that nobody has to be told of.
+            Categories that nobody must be told of.
         """
         column = self._objects(name, _plain(array))
         column = column.mask(column.isin(["", *self.file_format.missing_words]), None)
@@ -175,7 +175,7 @@ class Cells:
         column = self._objects(name, array)
         if types.is_float32(array.type) or types.is_float16(array.type):
             raise ValueError(
-                f"its cells are {array.type}, which keeps no second of a count from 1970: write it as int64"
+                f"its cells are {array.type}, too imprecise for a count of seconds since 1970: write it as int64"
             )
         if types.is_floating(array.type) or types.is_decimal(array.type):
             return self._counted_texts(name, column.map(_exact_text, na_action="ignore"), nanoseconds)
@@ -183,12 +183,12 @@ class Cells:
 
     def _plausible(self, times: pd.Series, unit: str) -> pd.Series:
         """Refuses a unit by which everything would have happened in the first year that is counted from."""
-        # What is no time is text here, and is told as that: it is not to be read as a time after all.
+        # What is not a time is text here, and is told as that: it is not to be read as a time after all.
         known = pd.to_datetime(times.where(times.map(lambda cell: isinstance(cell, pd.Timestamp))), utc=True)
         if known.notna().any() and known.min() >= _FIRST and known.max() < _FIRST + pd.Timedelta(days=366):
             raise ValueError(
-                f"by --time-unit {unit} all of its times lie in 1970, up to {known.max():%Y-%m-%d %H:%M}: it counts "
-                "another unit, or days; where they are right, write them as 1970-03-01T05:00:00Z"
+                f"by --time-unit {unit} all of its times are in 1970, up to {known.max():%Y-%m-%d %H:%M}. Use the "
+                "unit that the file really has; if the times are right, write them as 1970-03-01T05:00:00Z"
             )
         return times
 
@@ -234,7 +234,7 @@ class Cells:
 
     def _note_local(self, name: str, local: bool) -> None:
         if local and self.file_format.time_zone is None:
-            self.notes.append(f"{name}: times without a zone are read as UTC; --time-zone says which other zone it is")
+            self.notes.append(f"{name}: times without a zone are read as UTC; --time-zone sets another zone")
 
 
 def convert(path: object, name: str, conversion: Callable[[], pd.Series]) -> pd.Series:
@@ -266,7 +266,7 @@ def _plain(array: pyarrow.Array) -> pyarrow.Array:
     if types.is_run_end_encoded(array.type):
         array = pyarrow.compute.run_end_decode(array)
     if types.is_nested(array.type):
-        raise ValueError(f"its cells are {array.type}; give one value a cell")
+        raise ValueError(f"its cells are {array.type}; put one value into each cell")
     if types.is_large_string(array.type) or types.is_string_view(array.type):
         array = array.cast(pyarrow.string())
     return array

@@ -98,11 +98,11 @@ def _other_rows(declaration: ModelDeclaration, recorded: Mapping[str, Sequence[R
             yield Change(
                 code,
                 now,
-                f"data.{code} is {now!r}, and rows in the lake were imported with the {code} {others[0].kind!r}"
-                f" ({len(places)} of the imports that were looked at, the oldest {places[0]}): one lake can't tell the"
-                f" two apart. Declare {others[0].kind!r} again; for another {code}, make another model of it under a"
-                " new name; or, where no version was trained on these rows, set each import aside, e.g."
-                f" `aws s3 mv {places[0]} {_aside(places[0])}` ({GUIDE})",
+                f"data.{code} is {now!r}, and rows in the lake were imported with the {code} {others[0].kind!r} "
+                f"({len(places)} of the imports that were looked at, the oldest {places[0]}): the lake can't "
+                f"distinguish the two. Declare {others[0].kind!r} again; for another {code}, make another model "
+                "under a new name; or, if no version was trained on these rows, move each import aside, e.g. `aws "
+                f"s3 mv {places[0]} {_aside(places[0])}` ({GUIDE})",
             )
 
 
@@ -130,9 +130,9 @@ def against_identity(declaration: ModelDeclaration, contract: ServingContract, v
             yield Change(
                 code,
                 now,
-                f"{what} is {now!r}, and {before!r} for the champion, version {version}: rows, labels and answers of"
-                f" the two can't be told apart in one lake. Declare {before!r} again; for another"
-                f" {what.split('.')[1]}, make another model of it under a new name ({GUIDE})",
+                f"{what} is {now!r}, and {before!r} for the champion, version {version}: the lake can't "
+                f"distinguish the rows, labels and answers of the two. Declare {before!r} again; for another "
+                f"{what.split('.')[1]}, make another model under a new name ({GUIDE})",
             )
 
 
@@ -149,15 +149,15 @@ def _features(declaration: ModelDeclaration, contract: ServingContract, version:
                 f" ({GUIDE})",
             )
         elif declared[name] != kind:
-            there = f"the champion, version {version}, takes it as a {kind}"
+            there = f"the champion, version {version}, uses it as a {kind}"
             yield Change("feature_type", name, _other_type(name, declared[name], there))
 
 
 def _other_type(name: str, kind: str, there: str) -> str:
     return (
-        f"{name!r} is declared as a {kind}, and {there}: one column can't be both. Declare {name!r} as before and the"
-        f" new one under another name, e.g. '{name[:20]}_{'text' if kind == 'category' else 'number'}'; import history"
-        f" again with both; remove {name!r} once the champion does not use it ({GUIDE})"
+        f"{name!r} is declared as a {kind}, and {there}: one column can't be both. Declare {name!r} as before, and"
+        f" the new feature under another name, e.g. '{name[:20]}_{'text' if kind == 'category' else 'number'}';"
+        f" import history again with both; remove {name!r} once the champion does not use it ({GUIDE})"
     )
 
 
@@ -170,9 +170,10 @@ def _put_back(name: str, kind: str, other: RecordedColumn) -> str:
     dates = [folder.rpartition("date=")[2] for folder in folders if "/date=" in folder]
     when = f", captured from {dates[0]} to {dates[-1]}" if len(dates) > 1 else f", captured {dates[0]}" if dates else ""
     return (
-        f"{name!r} is declared as a {kind}, and the lake has it as a {other.kind} in between, in {len(places)} of the"
-        f" objects that were looked at{when}: no query reads both. Move them out of the tables' way, with all their"
-        f" rows: {moves}{more}; then type this again: of many objects of one date, some are not looked at ({GUIDE})"
+        f"{name!r} is declared as a {kind}, and the lake has it as a {other.kind} in between, in {len(places)} of "
+        f"the objects that were looked at{when}: no query reads both types. Move these objects aside, with all "
+        f"their rows: {moves}{more}. Then repeat this command: it may find more, since it does not read every "
+        f"object of a date ({GUIDE})"
     )
 
 

@@ -115,7 +115,7 @@ def as_times(column: pd.Series, *, zone: str | None = None) -> TypedColumn:
 
     Timestamps and ISO 8601 texts are taken; a text may end in ``Z``, ``UTC``, ``GMT`` or an offset, after a space or
     not. Those without a zone are of ``zone``, or UTC, as in the lake's tables; the hour that a zone's clocks show
-    twice or never is no instant.
+    twice or never is not an instant.
     """
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         aware = localized(column, zone) if column.dt.tz is None else column.dt.tz_convert("UTC")

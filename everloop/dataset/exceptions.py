@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from everloop.dataset.violations import Violation
-from everloop.exceptions import TerminalError
-
-MOST_TOLD = 50
-"""Violations in an error's text; its attribute has all of them."""
+from everloop.dataset.violations import MOST_TOLD, Violation
+from everloop.exceptions import TerminalError, TransientError
 
 
 class DatasetError(TerminalError):
@@ -27,8 +24,20 @@ class FileFormatError(HistoryFileError):
     """What is said about a file makes no sense, or not for this file."""
 
 
-class TrainingSetTooLargeError(DatasetError):
-    """A training set has more rows than the function that freezes it has memory for."""
+class QueryFailedError(DatasetError):
+    """Athena did not answer a query, or answered something else."""
+
+
+class QueryInterruptedError(TransientError):
+    """Athena gave a query up, and says that the same one may pass."""
+
+
+class PartsIncompleteError(TransientError):
+    """What a query left as files is not what was counted; a new attempt writes them anew."""
+
+
+class PartTooLargeError(DatasetError):
+    """A file that a query left is larger than what S3 copies at once."""
 
 
 class QueryTooLongError(DatasetError):
@@ -47,7 +56,9 @@ class DeclarationChangedError(DatasetError):
     def __init__(self, model: str, sentences: Sequence[str]) -> None:
         self.sentences = tuple(sentences)
         lines = [f"  {sentence}" for sentence in self.sentences[:MOST_TOLD]]
-        super().__init__("\n".join([f"the declaration of {model} changes what can't change so:", *lines]))
+        super().__init__(
+            "\n".join([f"the declaration of {model} changes something that can't change this way:", *lines])
+        )
 
 
 class SplitError(DatasetError):

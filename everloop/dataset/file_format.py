@@ -64,23 +64,27 @@ class FileFormat:
         if self.decimal not in (".", ","):
             raise FileFormatError(f"--decimal {self.decimal!r}: give . or ,")
         if delimiter is not None and delimiter == self.decimal:
-            raise FileFormatError(f"--delimiter and --decimal are both {delimiter!r}: nothing could tell them apart")
+            raise FileFormatError(f"--delimiter and --decimal are both {delimiter!r}: choose different characters")
         if not _is_text_encoding(self.encoding):
-            raise FileFormatError(f"--encoding {self.encoding!r} is none: give e.g. windows-1252, latin-1 or utf-16")
+            raise FileFormatError(
+                f"--encoding {self.encoding!r} does not exist: give e.g. windows-1252, latin-1 or utf-16"
+            )
         if self.time_unit is not None and self.time_unit not in TIME_UNITS:
             raise FileFormatError(f"--time-unit {self.time_unit!r}: give one of {', '.join(TIME_UNITS)}")
         if self.time_unit is not None and self.time_format is not None:
-            raise FileFormatError("--time-unit is for times that are numbers, --time-format for texts: give one")
+            raise FileFormatError("--time-unit is for times that are numbers, --time-format for strings: give only one")
         if self.time_unit is not None and self.time_zone is not None:
-            raise FileFormatError("--time-unit counts from 1970 in UTC, so there is no --time-zone beside it")
+            raise FileFormatError("--time-unit counts from 1970 in UTC: leave --time-zone out")
         if self.time_format is not None and not _is_time_format(self.time_format):
-            raise FileFormatError(f"--time-format {self.time_format!r} is none: give e.g. '%d.%m.%Y %H:%M'")
+            raise FileFormatError(
+                f"--time-format {self.time_format!r} is not a time format: give e.g. '%d.%m.%Y %H:%M'"
+            )
         if self.time_format is not None and not re.search("%[YyGcx]", self.time_format):
             raise FileFormatError(
-                f"--time-format {self.time_format!r} has no year: a time needs its day, e.g. '%d.%m.%Y %H:%M'"
+                f"--time-format {self.time_format!r} has no year: give the whole date, e.g. '%d.%m.%Y %H:%M'"
             )
         if self.time_zone is not None and not _is_zone(self.time_zone):
-            raise FileFormatError(f"--time-zone {self.time_zone!r} is none: give a name such as Europe/Berlin")
+            raise FileFormatError(f"--time-zone {self.time_zone!r} does not exist: give a name such as Europe/Berlin")
 
     def refuse_csv_options(self, path: object) -> None:
         """Raise where something is said that only a CSV can be.
@@ -93,7 +97,7 @@ class FileFormat:
         said = [f.name for f in fields(self) if getattr(self, f.name) != f.default]
         wrong = [f"--{name}" for name in said if name in ("delimiter", "decimal", "encoding")]
         if wrong:
-            raise FileFormatError(f"{path}: {', '.join(wrong)} is for CSV; Parquet says it itself")
+            raise FileFormatError(f"{path}: {', '.join(wrong)} is only for CSV: leave it out for a Parquet file")
 
 
 def _is_text_encoding(name: str) -> bool:

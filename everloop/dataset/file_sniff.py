@@ -28,7 +28,7 @@ _FOREIGN_WORD = re.compile(r"\w*[^\x00-\x7f]+\w*")
 
 @dataclass(frozen=True)
 class WantedColumns:
-    """The columns that a file has to have.
+    """The columns that a file must have.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class WantedColumns:
     time : str or None
         The one that is a time.
     one_of : tuple of str
-        Of these, it has to have exactly one beside ``names``.
+        Of these, it must have exactly one beside ``names``.
     """
 
     owner: str
@@ -65,7 +65,7 @@ def suggestion(data: bytes, file_format: FileFormat, delimiter: str, wanted: Wan
     fitting = _delimiter(text, delimiter, [*wanted.names, *wanted.one_of], len(wanted.names) + bool(wanted.one_of))
     if fitting != delimiter:
         flags.append(f"--delimiter {_typed(fitting)}")
-        found.append(f"its header is taken apart by {fitting!r}")
+        found.append(f"its header is separated by {fitting!r}")
     columns = _columns(text, fitting)
     if file_format.decimal == "." and (comma := _decimal_comma(columns, wanted.numbers)):
         flags.append("--decimal ,")
@@ -75,7 +75,7 @@ def suggestion(data: bytes, file_format: FileFormat, delimiter: str, wanted: Wan
         if form:
             flags.append(f"--time-format {form}")
             found.append(f"{wanted.time} is {example!r}")
-    return f"; {', '.join(found)}: if so, add {' '.join(flags)}" if flags else ""
+    return f"; {', '.join(found)}. If this is right, add {' '.join(flags)}" if flags else ""
 
 
 def layout_hint(text: str, delimiter: str, names: Sequence[str]) -> str:
@@ -87,16 +87,16 @@ def layout_hint(text: str, delimiter: str, names: Sequence[str]) -> str:
     if start.startswith(("{", "[")):
         return "; it is JSON: write it as CSV (pandas: pd.read_json(…).to_csv(…, index=False))"
     if start.startswith(("<!doctype", "<html", "<table", "<?xml")):
-        return "; it is a page or XML, and no CSV: save the data itself, not the page that shows it"
+        return "; it is a web page or XML, not a CSV: save the data itself, not the page that shows it"
     if start.startswith("sep="):
         mark = start[4:5]
         return f"; delete its first line, {'sep=' + mark!r}, and add --delimiter {_typed(mark)}"
     if start.startswith("version https://git"):
-        return "; it is a pointer of Git LFS, and not the file: `git lfs pull` brings that"
+        return "; it is a Git LFS pointer, not the file: `git lfs pull` downloads the file"
     rows = _rows(text, delimiter, 20)
     for number, row in enumerate(rows[1:], 2):
         if set(names) <= {cell.strip() for cell in row}:
-            return f"; the header is its line {number} (blank lines left out): delete what stands before it"
+            return f"; the header is its line {number} (blank lines not counted): delete the lines before it"
     header = rows[0] if rows else []
     apart = len(set(names) & set(header)) > 1
     between = "" if apart else _between(text.lstrip().partition("\n")[0], delimiter, names)
@@ -110,9 +110,12 @@ def _unnamed(header: Sequence[str]) -> str:
     more = len(header) - len(rest)
     if more and rest:
         what = "last column has no name: delete it" if more == 1 else f"last {more} columns have no name: delete them"
-        return f"; its {what} (spreadsheet: the empty columns beside the table)"
+        return f"; its {what} (spreadsheet: the empty columns next to the table)"
     if header and header[0].strip() in ("", "Unnamed: 0"):
-        return "; its first column numbers the rows: leave it out (pandas: .to_csv(…, index=False), R: row.names=FALSE)"
+        return (
+            "; its first column only numbers the rows: leave it out (pandas: .to_csv(…, index=False), R: "
+            "row.names=FALSE)"
+        )
     empty = next((place for place, cell in enumerate(header, 1) if not cell.strip()), None)
     return f"; its column {empty} has no name: name it, or delete it" if empty else ""
 
@@ -121,12 +124,12 @@ def _quoting(header: Sequence[str]) -> str:
     if any(cell[:1] == " " and cell.lstrip()[:1] == '"' for cell in header):
         return "; delete the space before each quote (pandas: pd.read_csv(…, skipinitialspace=True).to_csv(…))"
     if header and all(len(cell) > 2 and cell[0] == cell[-1] == "'" for cell in header):
-        return '; a cell is quoted with " and not with \' (pandas: pd.read_csv(…, quotechar="\'").to_csv(…))'
+        return '; quote cells with ", not with \' (pandas: pd.read_csv(…, quotechar="\'").to_csv(…))'
     return ""
 
 
 def _between(line: str, delimiter: str, names: Sequence[str]) -> str:
-    """What stands between two of the names, where it is no delimiter that is looked for."""
+    """What stands between two of the names, where it is not a delimiter that is looked for."""
     line = line[:LONGEST_HEADER]
     places = sorted((line.find(name), name) for name in names if name in line)
     for (begin, name), (end, _) in pairwise(places):
@@ -137,8 +140,8 @@ def _between(line: str, delimiter: str, names: Sequence[str]) -> str:
             and not any(character.isalnum() or character == "_" for character in mark)
         ):
             if len(mark) == 1 and mark.isascii() and mark not in "\"'":
-                return f"; between its names stands {mark!r}: add --delimiter {_typed(mark)}"
-            return f"; between its names stands {mark!r}: write one character there, such as ; and nothing beside it"
+                return f"; its names are separated by {mark!r}: add --delimiter {_typed(mark)}"
+            return f"; its names are separated by {mark!r}: use one character instead, such as ;"
     return ""
 
 

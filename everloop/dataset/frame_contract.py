@@ -1,11 +1,11 @@
-"""Holds tables against the data contract that a model declares."""
+"""Checks tables against the data contract that a model declares."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from everloop.dataset.columns import as_keys, as_numbers, as_texts, as_times
 from everloop.dataset.exceptions import ContractViolationError
 from everloop.dataset.hints import hint
 from everloop.dataset.row_rules import Finding, row_findings
+from everloop.dataset.set_rules import age_violations, alike_violations, balance_violations, size_violations
 from everloop.dataset.violations import RefusedRow, Violation
 from everloop.instants import format_instant
 from everloop.limits import EARLIEST_TIME, LATEST_TIME
@@ -63,7 +64,7 @@ class HistoryCheck:
 
 
 def check_history(frame: pd.DataFrame, declaration: ModelDeclaration, as_of: datetime) -> HistoryCheck:
-    """Hold a table of past rows against the contract, row by row.
+    """Check a table of past rows against the contract, row by row.
 
     Rules about a training set as a whole (minimum rows, label balance, missing rates) are checked on the
     snapshot, because history may come in several files.
@@ -95,7 +96,9 @@ def check_history(frame: pd.DataFrame, declaration: ModelDeclaration, as_of: dat
         broken = finding.broken & ~empty & ~mistyped.get(finding.column, np.zeros(len(frame), dtype=bool))
         findings.append(Finding(finding.code, finding.column, broken, finding.rule, finding.cells))
     findings.extend(_time_findings(typed[data.time], as_of))
-    findings.append(Finding("empty_row", "", empty, "empty in every cell: delete it, as a spreadsheet's last rows are"))
+    findings.append(
+        Finding("empty_row", "", empty, "empty in every cell: delete the row (spreadsheets often end with such rows)")
+    )
     findings = [f for f in findings if f.broken.any()]
     keys = typed[data.key]
     refused = _refused_rows(findings, keys, places)
@@ -106,7 +109,7 @@ def check_history(frame: pd.DataFrame, declaration: ModelDeclaration, as_of: dat
 
 
 def check_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, as_of: datetime) -> pd.DataFrame:
-    """Hold a training set against the whole contract.
+    """Check a training set against the whole contract.
 
     Parameters
     ----------
@@ -135,7 +138,9 @@ def check_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, as_of: da
     findings += row_findings(typed, declaration, key="key", time="time", label="label")
     violations += [f.violation(typed["key"]) for f in findings]
     violations += _whole_set_violations(typed, declaration)
-    violations += _age_violations(typed["time"], declaration, as_of)
+    newest = typed["time"].max()
+    told = None if pd.isna(newest) else newest.to_pydatetime().replace(tzinfo=UTC)
+    violations += age_violations(told, declaration, as_of)
     if violations:
         raise ContractViolationError(f"the training set of {declaration.model}", violations)
     return typed
@@ -171,7 +176,9 @@ def _mistyped(column: pd.Series, kind: str, mistyped: np.ndarray) -> Finding:
         if what not in known and len(known) < MOST_HINTED:
             known[what] = hint(kind, cells[row])
         helps[row] = known.get(what, "")
-    return Finding("wrong_type", str(column.name), mistyped, f"not a {kind}", column, helps)
+    return Finding(
+        "wrong_type", str(column.name), mistyped, f"not a {'string' if kind == 'text' else kind}", column, helps
+    )
 
 
 _CONVERT = {"text": as_texts, "time": as_times, "number": as_numbers}
@@ -205,7 +212,7 @@ def _time_findings(times: pd.Series, as_of: datetime) -> list[Finding]:
     outside = (values < low) | (values >= high)
     limits = f"{EARLIEST_TIME:%Y-%m-%d} to {LATEST_TIME:%Y-%m-%d}"
     return [
-        Finding("time_out_of_range", name, outside, f"out of range: the lake keeps times from {limits}", shown),
+        Finding("time_out_of_range", name, outside, f"out of range: times must be from {limits}", shown),
         Finding("time_in_future", name, future, f"later than now, {format_instant(as_of)}", shown),
         Finding("time_out_of_order", name, earlier, "earlier than a row before it; sort the rows by time", shown),
     ]
@@ -229,17 +236,10 @@ def _refused_rows(findings: list[Finding], keys: pd.Series, places: np.ndarray) 
 
 
 def _whole_set_violations(typed: pd.DataFrame, declaration: ModelDeclaration) -> list[Violation]:
-    data, rows, found = declaration.data, len(typed), []
-    if rows < data.minimum_rows:
-        sentence = f"{number_of(rows, 'labelled row')}; at least {data.minimum_rows} are needed"
-        found.append(Violation("minimum_rows", "", rows, sentence))
+    data, rows = declaration.data, len(typed)
+    found = size_violations(declaration, rows, {f.name: int(typed[f.name].isna().sum()) for f in data.features})
     if not rows:
         return found
-    for feature in data.features:
-        missing = int(typed[feature.name].isna().sum())
-        if feature.missing == "allow" and missing / rows > feature.max_missing_rate:
-            sentence = f"{missing / rows:.1%} is missing; at most {feature.max_missing_rate:.1%} may be"
-            found.append(Violation("missing_rate", feature.name, missing, sentence))
     if typed["label"].isna().any():
         unlabelled = int(typed["label"].isna().sum())
         found.append(
@@ -247,65 +247,15 @@ def _whole_set_violations(typed: pd.DataFrame, declaration: ModelDeclaration) ->
         )
     classification = declaration.problem.type == "binary_classification"
     labels = typed["label"].to_numpy()
-    alike = alike_violations(labels, "labelled rows", classification=classification)
+    alike = labels_alike(labels, "labelled rows", classification=classification)
     found += alike
     if classification and not alike:
-        found += _balance_violations(labels, data.positive_rate)
+        found += balance_violations(int((labels == 1).sum()), rows, data.positive_rate)
     return found
 
 
-def _age_violations(times: pd.Series, declaration: ModelDeclaration, as_of: datetime) -> list[Violation]:
-    """Whether labelled rows stopped coming: the newest is held against the last whose outcome has to be known."""
-    limit = declaration.data.max_age_hours
-    newest = times.max()
-    if limit is None or pd.isna(newest):
-        return []
-    due = as_of.astimezone(UTC).replace(tzinfo=None) - timedelta(hours=declaration.data.label_lag_hours)
-    age = (due - newest.to_pydatetime()) / timedelta(hours=1)
-    if age <= limit:
-        return []
-    told = format_instant(newest.to_pydatetime().replace(tzinfo=UTC))
-    sentence = (
-        f"the newest labelled row, of {told}, is {age:.1f} hours older than it could be; at most {limit:g} may pass"
-    )
-    return [Violation("too_old", "time", 1, sentence)]
-
-
-def alike_violations(labels: np.ndarray, rows: str, *, classification: bool) -> list[Violation]:
-    """Told where all of some rows' labels are the same, before a model learns that nothing else happens.
-
-    Parameters
-    ----------
-    labels : ndarray, shape (rows,)
-        0 or 1 in a classification.
-    rows : str
-        Which rows they are, e.g. ``training rows``.
-    """
-    values = np.unique(labels[np.isfinite(labels)])
-    if len(values) != 1 or (classification and values[0] not in (0, 1)):
-        return []
-    if not classification:
-        sentence = (
-            f"every label of the {len(labels):,} {rows} is {values[0]:.15g}, so there is nothing to learn: a model of "
-            "them answers that to everyone. Check that `data.target` is the column that holds the outcome, and that "
-            "whoever sends labels sends what came out, not a default; else bring older rows or train again when other "
-            "values have arrived"
-        )
-        return [Violation("one_value", "label", len(labels), sentence)]
-    there, absent = int(values[0]), 1 - int(values[0])
-    others = ("zeros", "ones")[absent]
-    sentence = (
-        f"every label of the {len(labels):,} {rows} is {there}, so there is nothing to learn: labels of class {absent} "
-        f"never arrived for them. Where only outcomes of {there} are sent, send the {others} too; where {others} are "
-        "rare, bring older rows or train again when some have arrived"
-    )
-    return [Violation("one_class", "label", len(labels), sentence)]
-
-
-def _balance_violations(labels: np.ndarray, limits: tuple[float, float]) -> list[Violation]:
-    positives = int((labels == 1).sum())
-    rate = positives / len(labels)
-    if limits[0] <= rate <= limits[1]:
-        return []
-    sentence = f"{rate:.2%} of the labels are 1; declared is {limits[0]:.2%} to {limits[1]:.2%}"
-    return [Violation("label_balance", "label", positives, sentence)]
+def labels_alike(labels: np.ndarray, rows: str, *, classification: bool) -> list[Violation]:
+    """As :func:`everloop.dataset.set_rules.alike_violations`, of labels, shape (rows,)."""
+    finite = labels[np.isfinite(labels)]
+    lowest, highest = (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
+    return alike_violations(len(labels), lowest, highest, rows, classification=classification)

@@ -20,16 +20,19 @@ def hint(kind: str, cell: Any) -> str:
 
 
 _BOOLEAN = {
-    "number": "; true and false count as 1 and 0 only where a binary target or a number feature holds nothing else",
+    "number": (
+        "; true and false count as 1 and 0 only if the whole column of a binary target or number feature is true and "
+        "false"
+    ),
     "text": "; name its values (pandas: .map({True: 'yes', False: 'no'})), or declare it as a number: 1 and 0",
-    "time": "; a time is a timestamp or an ISO 8601 text",
+    "time": "; a time is a timestamp or an ISO 8601 string",
 }
 
 
 def _text_hint(cell: Any) -> str:
     if isinstance(cell, bytes):
-        return "; a category is a text (pandas: .str.decode('utf-8'))"
-    same = "and requests have to send the same text"
+        return "; a category is a string (pandas: .str.decode('utf-8'))"
+    same = "and requests must send the same string"
     if isinstance(cell, float) and cell.is_integer():
-        return f"; a category is a text (pandas, whole numbers: .astype('Int64').astype('string'), {same})"
-    return f"; a category is a text (pandas: .astype('string'), {same})"
+        return f"; a category is a string (pandas, whole numbers: .astype('Int64').astype('string'), {same})"
+    return f"; a category is a string (pandas: .astype('string'), {same})"

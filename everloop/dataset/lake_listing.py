@@ -1,4 +1,4 @@
-"""Looks up which objects stand in a model's lake, as far as its queries have to know it."""
+"""Looks up which objects stand in a model's lake, as far as its queries must know it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from everloop.names import lake_prefix
 
 @dataclass(frozen=True)
 class LakeListing:
-    """What stands in a model's lake.
+    """What is in a model's lake.
 
     Attributes
     ----------

@@ -31,6 +31,12 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def double(value: float) -> str:
+    """A double literal that reads back as the same number: without an exponent Trino would read a decimal."""
+    text = repr(float(value)).upper()
+    return text if "E" in text else f"{text}E0"
+
+
 def partitions(earliest: datetime | None, latest: datetime, *, first: date = date.min) -> str:
     """The condition on ``date`` that keeps every row of these times, and leaves most others unread.
 

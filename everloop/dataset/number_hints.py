@@ -30,7 +30,7 @@ _TWO_ANSWERS = {
     *("ano", "ne", "evet", "hayır", "sant", "falskt", "nej", "kyllä", "ei", "是", "否", "はい", "いいえ"),
 }
 _LONGEST_WORD, _LONGEST_READ = 12, 100
-_NO_NUMBER = "; write a number, or leave the cell empty where it is missing"
+_NO_NUMBER = "; write a number, or leave the cell empty if it is missing"
 
 
 def number_hint(cell: Any) -> str:
@@ -42,17 +42,17 @@ def number_hint(cell: Any) -> str:
     text = cell.strip()
     grouped, comma, point = (form.fullmatch(text) for form in (_GROUPED, _DECIMAL_COMMA, _DECIMAL_POINT))
     if grouped and comma:
-        return "; write it without thousands separators, or, where it is a decimal comma, add --decimal ,"
+        return "; write it without thousands separators, or, if it is a decimal comma, add --decimal ,"
     if grouped and point:
-        return "; write it without thousands separators, or, where it is a decimal point, leave --decimal out"
+        return "; write it without thousands separators, or, if it is a decimal point, leave --decimal out"
     if grouped:
         return "; write it without thousands separators"
     if comma:
-        return "; write a decimal point, or, where all numbers have commas, add --decimal ,"
+        return "; write a decimal point, or, if all numbers have commas, add --decimal ,"
     if point:
-        return "; its decimal mark is a point: write it as --decimal says, or, of a Parquet file, pd.to_numeric"
+        return "; its decimal mark is a point: use the mark of --decimal (in a Parquet file: pd.to_numeric)"
     if _WHOLE.fullmatch(text):
-        return "; it is a text (pandas: pd.to_numeric)"
+        return "; it is a string (pandas: pd.to_numeric)"
     return _of_words(cell, text)
 
 
@@ -67,19 +67,19 @@ def _of_words(cell: str, text: str) -> str:
     if _MINUS_BEHIND.fullmatch(text):
         return "; write the minus before the number"
     if _ARITHMETIC.fullmatch(text):
-        return "; write the one number that it stands for, or leave the cell empty where there is none"
+        return "; write one number, or leave the cell empty if there is none"
     if _WITH_UNIT.fullmatch(text):
         return "; write the number alone, without unit, percent or currency sign, brackets or thousands separators"
     if len(cell) > _LONGEST_WORD or any(character.isdigit() for character in cell):
         return _NO_NUMBER
-    return f"; of words, only true and false are taken; where it means missing, add --missing-word {_quoted(cell)}"
+    return f"; the only words accepted are true and false; if it means missing, add --missing-word {_quoted(cell)}"
 
 
 def _of_another_type(cell: Any) -> str:
     if isinstance(cell, timedelta):
-        return "; write how many of a unit it is (pandas: .dt.total_seconds())"
+        return "; write it as a number of one unit (pandas: .dt.total_seconds())"
     if isinstance(cell, date | time):
-        return "; write a number that it stands for, e.g. the hour (pandas: .dt.hour)"
+        return "; write a number instead, e.g. the hour (pandas: .dt.hour)"
     if isinstance(cell, bytes):
         return "; pandas: pd.to_numeric(….str.decode('utf-8'))"
     return "; pandas: .astype('float64')"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -10,8 +9,10 @@ from typing import Any
 
 from everloop.dataset.changes import RecordedColumn
 from everloop.dataset.lake_listing import LakeListing
+from everloop.dataset.parquet_footer import FooterError, read_footer
 from everloop.lake_tables import DATE, HISTORY, KEY_OF_ROWS, PREDICTIONS, TARGET_OF_ROWS
 from everloop.names import lake_prefix
+from everloop.objects import tail_of
 
 MOST_OBJECTS = 100
 """Imports that are looked at; of more, the oldest and the newest."""
@@ -26,9 +27,6 @@ and one for each that is read.
 
 MOST_ENDS = 300
 """Of them, the ends of dates: of at least 150 dates, of 300 with one object each."""
-
-FOOTER_BYTES = 65_536
-"""Read at once from the end of an object; a longer footer takes a second read."""
 
 AT_A_TIME = 8
 """Objects that are read at the same time: an answer takes some ten milliseconds, of which nothing is work here."""
@@ -76,43 +74,11 @@ def _captured(s3_client: Any, bucket: str, model: str) -> list[str]:
 
 
 def _kinds(s3_client: Any, bucket: str, key: str) -> Iterator[tuple[str, str]]:
-    import pyarrow
-
-    schema = _schema(s3_client, bucket, key)
-    if schema is None:
+    try:
+        footer = read_footer(lambda count: tail_of(s3_client, bucket, key, count))
+    except FooterError:
         return
-    footer = schema.metadata or {}
     for name in (KEY_OF_ROWS, TARGET_OF_ROWS):
-        if name.encode() in footer:
-            yield name, footer[name.encode()].decode()
-    for field in schema:
-        if pyarrow.types.is_floating(field.type) or pyarrow.types.is_integer(field.type):
-            yield field.name, "number"
-        elif pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type):
-            yield field.name, "category"
-
-
-def _schema(s3_client: Any, bucket: str, key: str) -> Any:
-    import pyarrow
-    import pyarrow.parquet
-
-    tail = _tail(s3_client, bucket, key, FOOTER_BYTES)
-    length = int.from_bytes(tail[-8:-4], "little") + 8
-    if length > len(tail):
-        tail = _tail(s3_client, bucket, key, length)
-    try:
-        return pyarrow.parquet.read_schema(io.BytesIO(tail))
-    except (pyarrow.ArrowException, OSError):
-        return None
-
-
-def _tail(s3_client: Any, bucket: str, key: str, count: int) -> bytes:
-    from botocore.exceptions import ClientError
-
-    try:
-        content: bytes = s3_client.get_object(Bucket=bucket, Key=key, Range=f"bytes=-{count}")["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "InvalidRange":  # what S3 says of an empty object
-            raise
-        return b""
-    return content
+        if name in footer.metadata:
+            yield name, footer.metadata[name]
+    yield from footer.kinds.items()

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from everloop.dataset.violations import Violation
+from everloop.dataset import rule_words
+from everloop.dataset.violations import MAX_EXAMPLES, Violation
 from everloop.limits import UNUSABLE_CHARACTERS, shows_nothing, value_range
 from everloop.shown import shown
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Feature, ModelDeclaration
-
-MAX_EXAMPLES = 5
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Finding:
     rule : str
         Follows "is", e.g. ``out of range: allowed is 0 to 5000``.
     cells : pandas.Series or None
-        What stands there; None where there is nothing to show.
+        What is there; None where there is nothing to show.
     helps : object array or None
         Of each row what helps, as the end of a sentence; None where the rule says it.
     """
@@ -56,9 +55,8 @@ class Finding:
         rows = np.flatnonzero(self.broken)
         first = [(int(row), int(row) + 1 if places is None else int(places[row])) for row in rows[:MAX_EXAMPLES]]
         examples = tuple(self._example(row, place, keys) for row, place in first)
-        noun = "row" if len(rows) == 1 else "rows"
-        help_ = self._common_help(rows)
-        return Violation(self.code, self.column, len(rows), f"in {len(rows)} {noun} it is {self.rule}{help_}", examples)
+        sentence = rule_words.in_rows(len(rows), f"{self.rule}{self._common_help(rows)}")
+        return Violation(self.code, self.column, len(rows), sentence, examples)
 
     def _example(self, row: int, at: int, keys: pd.Series) -> str:
         place = f"row {at}, key {keys.iloc[row]!r}"
@@ -98,11 +96,6 @@ def row_findings(
     return [finding for finding in found if finding.broken.any()]
 
 
-def number_range(low: float | None, high: float | None) -> str:
-    """The range in words, e.g. ``from 0 to 5000``."""
-    return " ".join(f"{word} {limit:g}" for word, limit in (("from", low), ("to", high)) if limit is not None)
-
-
 def outside(values: np.ndarray, low: float | None, high: float | None) -> np.ndarray:
     """Whether each value lies outside the inclusive limits; NaN does not."""
     broken = np.zeros(len(values), dtype=bool)
@@ -117,7 +110,7 @@ def _key_findings(keys: pd.Series) -> Iterator[Finding]:
     name = str(keys.name)
     yield _missing(keys)
     repeated = keys.duplicated(keep="first").to_numpy() & keys.notna().to_numpy()
-    yield Finding("duplicate_key", name, repeated, "the key of an earlier row, and keys are unique", keys)
+    yield Finding("duplicate_key", name, repeated, rule_words.DUPLICATE_KEY, keys)
 
 
 def _label_findings(labels: pd.Series, declaration: ModelDeclaration) -> Iterator[Finding]:
@@ -125,25 +118,12 @@ def _label_findings(labels: pd.Series, declaration: ModelDeclaration) -> Iterato
     yield _infinite(labels)
     if declaration.problem.type == "binary_classification":
         wrong = ~np.isnan(values) & (values != 0) & (values != 1)
-        yield Finding("label_not_binary", name, wrong & np.isfinite(values), _not_binary(values), labels)
+        rule = rule_words.not_binary(np.unique(values[np.isfinite(values)])[:3].tolist())
+        yield Finding("label_not_binary", name, wrong & np.isfinite(values), rule, labels)
         return
     low, high = value_range(declaration.data.target_min, declaration.data.target_max)
-    rule = f"out of range: allowed is {number_range(low, high)}"
+    rule = rule_words.out_of_range(low, high)
     yield Finding("out_of_range", name, outside(values, low, high) & np.isfinite(values), rule, labels)
-
-
-def _not_binary(values: np.ndarray) -> str:
-    """The rule for labels that are neither 0 nor 1, with what to write instead of those that are there."""
-    there = [f"{value:g}" for value in np.unique(values[np.isfinite(values)])[:3]]
-    if len(there) > 2:
-        return (
-            "neither 0 nor 1; write 1 for the outcome that is predicted and 0 for all others, "
-            "or declare problem.type: regression where it is a quantity"
-        )
-    if len(there) < 2:
-        return "neither 0 nor 1; write 1 for the outcome that is predicted and 0 for all others"
-    low, high = there
-    return f"neither 0 nor 1; write 1 for the outcome that is predicted (pandas: .map({{{low}: 0, {high}: 1}}))"
 
 
 def _number_findings(column: pd.Series, feature: Feature) -> Iterator[Finding]:
@@ -152,7 +132,7 @@ def _number_findings(column: pd.Series, feature: Feature) -> Iterator[Finding]:
         yield _missing(column)
     yield _infinite(column)
     broken = outside(values, feature.min, feature.max) & np.isfinite(values)
-    rule = f"out of range: allowed is {number_range(feature.min, feature.max)}"
+    rule = rule_words.out_of_range(feature.min, feature.max)
     yield Finding("out_of_range", feature.name, broken, rule, column)
 
 
@@ -164,31 +144,31 @@ def _category_findings(column: pd.Series, feature: Feature) -> Iterator[Finding]
     yield _nothing_seen(column)
     if feature.values is not None and feature.unseen == "refuse":
         unknown = column.notna().to_numpy() & ~column.isin(feature.values).to_numpy()
-        rule = f"none of the allowed values {', '.join(feature.values[:10])}"
+        rule = rule_words.not_allowed(feature.values)
         yield Finding("category_not_allowed", feature.name, unknown, rule, column)
 
 
 def _missing(column: pd.Series) -> Finding:
-    return Finding("missing_not_allowed", str(column.name), column.isna().to_numpy(), "missing, and has to be there")
+    return Finding("missing_not_allowed", str(column.name), column.isna().to_numpy(), rule_words.MISSING)
 
 
 def _infinite(column: pd.Series) -> Finding:
-    return Finding("not_finite", str(column.name), np.isinf(column.to_numpy()), "not a finite number", column)
+    return Finding("not_finite", str(column.name), np.isinf(column.to_numpy()), rule_words.NOT_FINITE, column)
 
 
 def _too_long(column: pd.Series, limit: int) -> Finding:
     broken = _where_text(column, lambda text: len(text) > limit)
-    return Finding("too_long", str(column.name), broken, f"longer than {limit} characters", column)
+    return Finding("too_long", str(column.name), broken, rule_words.too_long(limit), column)
 
 
 def _control_characters(column: pd.Series) -> Finding:
     broken = _where_text(column, lambda text: not text.isprintable() and bool(UNUSABLE_CHARACTERS.search(text)))
-    return Finding("control_character", str(column.name), broken, "text with a control character", column)
+    return Finding("control_character", str(column.name), broken, rule_words.CONTROL_CHARACTER, column)
 
 
 def _nothing_seen(column: pd.Series) -> Finding:
     broken = _where_text(column, shows_nothing)
-    return Finding("nothing_seen", str(column.name), broken, "text of which nothing is seen", column)
+    return Finding("nothing_seen", str(column.name), broken, rule_words.NOTHING_SEEN, column)
 
 
 def shown_cell(cell: object) -> str:

@@ -9,62 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from everloop.dataset.digest import table_sha256
+from everloop.dataset.content_hash import content_sha256
 from everloop.dataset.exceptions import ContractViolationError
-from everloop.dataset.frame_contract import alike_violations, check_snapshot
+from everloop.dataset.frame_contract import check_snapshot, labels_alike
+from everloop.dataset.frame_hash import frame_sums
 from everloop.dataset.lake import in_lake_order
-from everloop.dataset.snapshot_query import SUPERSEDED
+from everloop.dataset.snapshot_facts import Snapshot
+from everloop.dataset.snapshot_profile import LONGEST_SHOWN, MOST_FREQUENT
 from everloop.dataset.splits import TimeSplit, time_split
-from everloop.documents.snapshot import ColumnDocument, SourceDocument
+from everloop.documents.snapshot import ColumnDocument
 from everloop.instants import format_instant
-from everloop.typed_json import JsonObject, as_json
+from everloop.lake_tables import SUPERSEDED
+from everloop.shown import shortened
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
-
-MOST_FREQUENT = 10
-LONGEST_SHOWN = 32
-"""Characters of a value that its profile shows: the document is kept in the registry, whose records have a limit."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The facts of a snapshot, as ``snapshot.json`` keeps them.
-
-    Attributes
-    ----------
-    snapshot_hash : str
-        SHA-256 over rows, schema and split boundary; no file layout, time or query in it.
-    columns : list of dict
-        Name and type of each column, in order.
-    boundary : datetime
-        Rows up to this instant are trained on, later ones test.
-    rows : dict
-        ``train`` and ``test``, and what was left out: ``unlabelled`` without a label, ``superseded`` for another row
-        of their key.
-    time_range : (datetime, datetime)
-        Of all labelled rows.
-    label_mean : dict
-        Of each part: the positive rate, or the mean of the target.
-    profile : dict
-        By feature: missing cells, and what its values are like, over all labelled rows.
-    source : SourceDocument
-    """
-
-    model: str
-    snapshot_hash: str
-    columns: list[ColumnDocument]
-    boundary: datetime
-    rows: dict[str, int]
-    time_range: tuple[datetime, datetime]
-    label_mean: dict[str, float]
-    profile: dict[str, dict[str, object]]
-    source: SourceDocument
-
-    def to_document(self) -> JsonObject:
-        """The document of ``snapshot.json``."""
-        document: JsonObject = as_json(self)
-        return document
 
 
 @dataclass(frozen=True)
@@ -109,7 +68,7 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
     rows = in_lake_order(check_snapshot(labelled, declaration, as_of))
     split = time_split(rows["time"].to_numpy(), declaration.data.split.test_days)
     classification = declaration.problem.type == "binary_classification"
-    alike = alike_violations(rows["label"].to_numpy()[split.train], "rows to train on", classification=classification)
+    alike = labels_alike(rows["label"].to_numpy()[split.train], "rows to train on", classification=classification)
     if alike:
         raise ContractViolationError(f"the training set of {declaration.model}", alike)
     boundary = _instant(split.boundary)
@@ -124,7 +83,7 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
     }
     snapshot = Snapshot(
         model=declaration.model,
-        snapshot_hash=table_sha256(rows, header=identity),
+        snapshot_hash=content_sha256(identity, len(rows), frame_sums(rows)),
         columns=columns,
         boundary=boundary,
         rows={
@@ -158,7 +117,7 @@ def _profile(column: pd.Series) -> dict[str, object]:
         return {
             "missing": missing,
             "distinct": len(counts),
-            "most_frequent": [[_shown(str(v)), int(n)] for v, n in frequent],
+            "most_frequent": [[shortened(str(v), LONGEST_SHOWN), int(n)] for v, n in frequent],
         }
     values = column.to_numpy()
     values = values[~np.isnan(values)]
@@ -172,10 +131,6 @@ def _profile(column: pd.Series) -> dict[str, object]:
         "mean": float(values.mean()),
         "quartiles": quartiles,
     }
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 def _instant(value: np.datetime64 | pd.Timestamp) -> datetime:

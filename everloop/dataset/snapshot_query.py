@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 from everloop.dataset.exceptions import QueryTooLongError
 from everloop.dataset.lake_listing import LakeListing
 from everloop.dataset.lake_sql import LONGEST_ARRAY, LONGEST_QUERY_BYTES, partitions, quoted, timestamp
+from everloop.lake_tables import SUPERSEDED
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
-
-SUPERSEDED = "s"
-"""The answer's column beside those of the lake: how many rows of its key each row superseded."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,15 @@ def snapshot_window(declaration: ModelDeclaration, as_of: datetime) -> SnapshotW
     newest = as_of - timedelta(hours=declaration.data.label_lag_hours)
     days = declaration.data.training_window_days
     return SnapshotWindow(as_of, newest, None if days is None else newest - timedelta(days=days))
+
+
+def learning_from(declaration: ModelDeclaration, days: int | None) -> ModelDeclaration:
+    """The declaration as if it said that only the newest ``days`` are trained on; itself where they are None."""
+    if days is None:
+        return declaration
+    return declaration.model_copy(
+        update={"data": declaration.data.model_copy(update={"training_window_days": days, "training_spans": None})}
+    )
 
 
 def snapshot_query(declaration: ModelDeclaration, as_of: datetime, listing: LakeListing) -> str:
@@ -155,7 +162,7 @@ WHERE p = 1 OR (d = 1 AND "label" IS NOT NULL)"""
 
 
 def require_fitting(query: str) -> None:
-    """Refuse a query that Athena would not take.
+    """Refuse a statement that Athena would not take.
 
     Raises
     ------
@@ -165,9 +172,9 @@ def require_fitting(query: str) -> None:
     found = len(query.encode())
     if found > LONGEST_QUERY_BYTES:
         raise QueryTooLongError(
-            f"the query of the training set has {found:,} bytes, and Athena takes {LONGEST_QUERY_BYTES:,}: it names "
-            "every imported file, about 80 bytes each; import history in fewer and larger files, and delete "
-            "the objects they replace"
+            f"the query of the training set has {found:,} bytes, and Athena accepts at most "
+            f"{LONGEST_QUERY_BYTES:,}: it names every imported file, about 80 bytes each. Import history in fewer "
+            "and larger files, and delete the objects they replace"
         )
 
 

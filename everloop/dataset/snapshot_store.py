@@ -1,14 +1,24 @@
-"""Keeps snapshots in the lake bucket. A snapshot is complete once its ``snapshot.json`` is there."""
+"""Keeps snapshots in the lake bucket. A snapshot is complete once its ``snapshot.json`` is there.
+
+Its files are those of one attempt, in folders of that attempt's own: attempts that ran at the same time touch nothing
+of each other, and the first ``snapshot.json`` stays.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from everloop.dataset.lake import parquet_bytes
-from everloop.dataset.snapshot import SnapshotParts
-from everloop.documents.snapshot import SnapshotDocument
+from everloop.dataset.athena import AthenaQueries
+from everloop.dataset.frozen import Place
+from everloop.dataset.snapshot_facts import Snapshot
+from everloop.dataset.snapshot_making import parts_of
+from everloop.dataset.snapshot_parts import S3Place, keep_part
+from everloop.documents.snapshot import ManifestDocument, SnapshotDocument
+from everloop.model_file.schema import ModelDeclaration
+from everloop.names import ModelNames
 from everloop.typed_json import read_as
 
 DOCUMENT = "snapshot.json"
@@ -16,46 +26,97 @@ DOCUMENT = "snapshot.json"
 
 @dataclass(frozen=True)
 class StoredSnapshot:
-    """Where a snapshot stands.
+    """Where a snapshot is.
 
     Attributes
     ----------
-    uri, train_uri, test_uri, test_features_uri : str
-        S3 prefixes, with a final slash. The test features are the test rows without their labels: all of the test
-        part that a training job may read.
+    uri : str
+        S3 prefix, with a final slash.
     document : dict
         The ``snapshot.json`` that stands there, which may be of an earlier, equal request.
     """
 
     uri: str
-    train_uri: str
-    test_uri: str
-    test_features_uri: str
     document: SnapshotDocument
 
 
-def store_snapshot(s3_client: Any, bucket: str, parts: SnapshotParts) -> StoredSnapshot:
-    """Write a snapshot under its hash, unless it is there already."""
-    snapshot = parts.snapshot
-    prefix = f"datasets/{snapshot.model}/{snapshot.snapshot_hash}/"
-    document = _stored_document(s3_client, bucket, prefix)
+def store_snapshot(
+    queries: AthenaQueries, s3_client: Any, declaration: ModelDeclaration, place: Place, snapshot: Snapshot
+) -> StoredSnapshot:
+    """Write a snapshot under its hash, unless it is there already.
+
+    Raises
+    ------
+    PartsIncompleteError
+        When what was unloaded is not what was counted.
+    """
+    prefix = f"{ModelNames(snapshot.model).datasets_prefix}{snapshot.snapshot_hash}/"
+    uri = f"s3://{place.bucket}/{prefix}"
+    document = _stored(s3_client, place.bucket, prefix)
     if document is None:
-        document = snapshot.to_document()
-        tables = {"train": parts.train, "test": parts.test, "test_features": parts.test_features}
-        for name, table in tables.items():
-            s3_client.put_object(Bucket=bucket, Key=f"{prefix}{name}/part-0.parquet", Body=parquet_bytes(table))
-        text = json.dumps(document, sort_keys=True, indent=2, allow_nan=False)
-        s3_client.put_object(Bucket=bucket, Key=prefix + DOCUMENT, Body=text.encode(), ContentType="application/json")
-    uri = f"s3://{bucket}/{prefix}"
+        whole = _write_parts(queries, s3_client, declaration, place, snapshot, prefix)
+        text = json.dumps(whole.to_document(), sort_keys=True, indent=2, allow_nan=False)
+        _put_once(s3_client, place.bucket, prefix + DOCUMENT, text)
+        document = _stored(s3_client, place.bucket, prefix)
     what, remedy = f"snapshot document ({uri}{DOCUMENT})", "restore the object's first version"
-    read = read_as(SnapshotDocument, document, what, remedy)
-    return StoredSnapshot(uri, f"{uri}train/", f"{uri}test/", f"{uri}test_features/", read)
+    return StoredSnapshot(uri, read_as(SnapshotDocument, document, what, remedy))
 
 
-def _stored_document(s3_client: Any, bucket: str, prefix: str) -> object:
+def _write_parts(
+    queries: AthenaQueries,
+    s3_client: Any,
+    declaration: ModelDeclaration,
+    place: Place,
+    snapshot: Snapshot,
+    prefix: str,
+) -> Snapshot:
+    """Unload the parts, and keep them with a manifest."""
+    selects = parts_of(declaration, place, snapshot.boundary)
+    unloaded = queries.unload([(query, place.uri(name)) for name, query in selects.items()])
+    rows = {**snapshot.rows, "test_features": snapshot.rows["test"]}
+    folders = {name: f"{prefix}{name}/{place.attempt}/" for name in selects}
+    kept = {
+        name: keep_part(left, S3Place(s3_client, place.bucket, folders[name]), rows[name])
+        for name, left in zip(selects, unloaded, strict=True)
+    }
+    manifest: ManifestDocument = {
+        "train": kept["train"],
+        "test": kept["test"],
+        "test_features": kept["test_features"],
+    }
+    text = json.dumps(manifest, sort_keys=True, indent=1)
+    key = f"{prefix}manifest/{place.attempt}.json"
+    _put_once(s3_client, place.bucket, key, text)
+    uris = {name: f"s3://{place.bucket}/{folder}" for name, folder in folders.items()}
+    return replace(
+        snapshot,
+        parts={
+            "train": uris["train"],
+            "test": uris["test"],
+            "test_features": uris["test_features"],
+            "manifest": f"s3://{place.bucket}/{key}",
+            "manifest_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        },
+    )
+
+
+def _stored(s3_client: Any, bucket: str, prefix: str) -> object:
     """What ``snapshot.json`` holds; None while it is not there."""
     try:
         answer = s3_client.get_object(Bucket=bucket, Key=prefix + DOCUMENT)
     except s3_client.exceptions.NoSuchKey:
         return None
     return json.loads(answer["Body"].read())
+
+
+def _put_once(s3_client: Any, bucket: str, key: str, text: str) -> None:
+    """Write an object, unless it is there: another attempt may have come first."""
+    from botocore.exceptions import ClientError
+
+    try:
+        s3_client.put_object(
+            Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/json", IfNoneMatch="*"
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("PreconditionFailed", "ConditionalRequestConflict"):
+            raise

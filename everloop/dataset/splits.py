@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from everloop.dataset.exceptions import SplitError
-from everloop.numbers_of import number_of
+from everloop.dataset.set_rules import all_test, no_rows
 
 
 @dataclass(frozen=True)
@@ -43,15 +42,11 @@ def time_split(times: np.ndarray, test_days: int) -> TimeSplit:
         When a part would be empty.
     """
     if not len(times):
-        raise SplitError("there are no labelled rows to split")
+        raise no_rows()
     times = times.astype("datetime64[ms]")
     newest = times.max()
     boundary = newest - np.timedelta64(test_days, "D")
     test = times > boundary
     if test.all():
-        raise SplitError(
-            f"{number_of(len(times), 'labelled row')}, {times.min()} to {newest}: all lie in the last "
-            f"{number_of(test_days, 'day')}, which are "
-            "kept for the test: bring older rows, or declare fewer data.split.test_days"
-        )
+        raise all_test(len(times), str(times.min()), str(newest), test_days)
     return TimeSplit(boundary, ~test, test)

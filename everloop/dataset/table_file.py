@@ -48,10 +48,10 @@ _OTHER_KINDS = (
 _OTHER_SUFFIXES = {
     **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), "spreadsheet: save the sheet as CSV UTF-8"),
     **dict.fromkeys((".zip", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"), "unpack it first"),
-    ".gz": "of packed files only a .csv.gz or .tsv.gz is taken: unpack it first",
-    **dict.fromkeys((".pq", ".parq"), "where it is Parquet, call it .parquet"),
+    ".gz": "the only compressed files accepted are .csv.gz and .tsv.gz: unpack it first",
+    **dict.fromkeys((".pq", ".parq"), "if it is Parquet, call it .parquet"),
     **dict.fromkeys((".json", ".jsonl", ".ndjson"), "pandas: pd.read_json(…).to_csv(…, index=False)"),
-    **dict.fromkeys((".txt", ".dat"), "where it is a CSV, call it .csv"),
+    **dict.fromkeys((".txt", ".dat"), "if it is a CSV, call it .csv"),
     ".feather": "pandas: pd.read_feather(…).to_parquet(…)",
 }
 
@@ -84,7 +84,9 @@ def read_table(path: Path, file_format: FileFormat, wanted: WantedColumns) -> di
     except (OSError, EOFError, ValueError, KeyError, csv.Error, zlib.error, pyarrow.ArrowException) as error:
         raise HistoryFileError(f"{path} can't be read: {error}") from error
     if not table.num_rows:
-        raise HistoryFileError(f"{path} has no rows: {', '.join(table.column_names)} are named and nothing follows")
+        raise HistoryFileError(
+            f"{path} has no rows: {', '.join(table.column_names)} are in the header, and nothing follows"
+        )
     return {n: table.column(n).combine_chunks() for n in table.column_names}
 
 
@@ -118,8 +120,8 @@ def _unpacked(path: Path) -> bytes:
         data = file.read(MOST_UNPACKED + 1)
     if len(data) > MOST_UNPACKED:
         raise HistoryFileError(
-            f"{path} can't be read: it unpacks to more than {MOST_UNPACKED:,} bytes, the most that are taken; split "
-            "it, or give it as .parquet"
+            f"{path} can't be read: it unpacks to more than {MOST_UNPACKED:,} bytes, the maximum; split it, or give "
+            "it as .parquet"
         )
     return data
 
@@ -134,7 +136,7 @@ def _as_utf8(path: Path, data: bytes, encoding: str, delimiter: str, hint: str) 
     except UnicodeDecodeError as error:
         row = _row_at(data[: error.start].decode(name, "replace"), delimiter)
         found = f"the byte 0x{data[error.start] if error.start < len(data) else 0:02x} in {row}"
-        raise HistoryFileError(f"{path} can't be read: {found} is no {encoding}{hint or _OTHER_ENCODING}") from error
+        raise HistoryFileError(f"{path} can't be read: {found} is not {encoding}{hint or _OTHER_ENCODING}") from error
 
 
 def _refuse_utf8_read_otherwise(path: Path, data: bytes, encoding: str) -> None:
@@ -147,12 +149,10 @@ def _refuse_utf8_read_otherwise(path: Path, data: bytes, encoding: str) -> None:
         data.decode()
     except UnicodeDecodeError:
         return
-    raise FileFormatError(
-        f"{path}: it is not {encoding}, but utf-8 from its first to its last byte: leave --encoding out"
-    )
+    raise FileFormatError(f"{path}: it is valid utf-8 throughout, not {encoding}: leave --encoding out")
 
 
-_OTHER_ENCODING = "; name the encoding it has, e.g. --encoding windows-1252"
+_OTHER_ENCODING = "; give its encoding, e.g. --encoding windows-1252"
 
 
 def _row_at(before: str, delimiter: str) -> str:
@@ -160,7 +160,7 @@ def _row_at(before: str, delimiter: str) -> str:
     return f"row {rows - 1}" if rows > 1 else "the header"
 
 
-_QUOTES = """a quote within a cell is written twice, "" (pandas: pd.read_csv(…, escapechar="\\\\").to_csv(…))"""
+_QUOTES = """write a quote inside a cell twice, "" (pandas: pd.read_csv(…, escapechar="\\\\").to_csv(…))"""
 
 
 def _refuse_quotes_within(path: Path, utf8: bytes, delimiter: str) -> None:
@@ -178,14 +178,16 @@ def _refuse_quotes_within(path: Path, utf8: bytes, delimiter: str) -> None:
         if "expected after" not in str(error):
             return  # told where the rows are taken apart
         place = f"row {rows}" if rows else "the header"
-        raise HistoryFileError(f"{path} can't be read: {place} goes on after a cell's last quote; {_QUOTES}") from error
+        raise HistoryFileError(
+            f"{path} can't be read: {place} has text after a cell's closing quote; {_QUOTES}"
+        ) from error
 
 
 def _header(path: Path, utf8: bytes, delimiter: str) -> list[str]:
     lines = io.TextIOWrapper(io.BytesIO(utf8), encoding="utf-8", newline="")
     header = next((row for row in csv.reader(lines, delimiter=delimiter) if row), None)
     if header is None:
-        raise HistoryFileError(f"{path} can't be read: the file is empty; its first line names the columns")
+        raise HistoryFileError(f"{path} can't be read: the file is empty; its first line must name the columns")
     return header
 
 
@@ -223,7 +225,7 @@ def _parse_csv(path: Path, utf8: bytes, delimiter: str, names: list[str], hint: 
             f"{path} can't be read: the header has {number_of(len(names), 'cell')}, but {told}{more}{why}"
         )
     if table.column_names != places:
-        raise HistoryFileError(f"{path} can't be read: its first line can't be taken apart at {delimiter!r}{hint}")
+        raise HistoryFileError(f"{path} can't be read: its first line can't be split at {delimiter!r}{hint}")
     return table.slice(1).rename_columns(names)
 
 
@@ -232,11 +234,11 @@ def _odd_row(row: int, cells: int, text: str) -> str:
 
 
 def _row_remedy(counts: Sequence[int], wanted: int, delimiter: str) -> str:
-    quotes = f"; put quotes around a cell that has {delimiter!r} or a line's end in it, and end every quote"
+    quotes = f"; put quotes around a cell that contains {delimiter!r} or a line break, and close every quote"
     if all(count == 1 for count in counts):
-        return "; delete remarks, totals and what ends a table; put quotes around a cell that has a line's end in it"
+        return "; delete remarks and totals below the table; put quotes around a cell that contains a line break"
     if all(count < wanted for count in counts):
-        return f"; every row needs {wanted - 1} {delimiter!r}, also where its last cells are empty{quotes}"
+        return f"; every row needs {wanted - 1} {delimiter!r}, even if its last cells are empty{quotes}"
     if all(count > wanted for count in counts):
         return f"; delete {delimiter!r} at the end of a row{quotes}"
     return quotes
@@ -257,8 +259,8 @@ def _read_parquet(path: Path, file_format: FileFormat, wanted: WantedColumns) ->
     with path.open("rb") as raw:
         begin = raw.read(4)
     if begin != b"PAR1":
-        how = "call it .csv, where it is a CSV" if begin.isascii() and begin.isalnum() else "write it again"
-        raise HistoryFileError(f"{path} can't be read: it is no Parquet file; {how}")
+        how = "if it is a CSV, call it .csv" if begin.isascii() and begin.isalnum() else "write it again"
+        raise HistoryFileError(f"{path} can't be read: it is not a Parquet file; {how}")
     # Not read_table, which would take a folder's name model=x for a column.
     with pyarrow.parquet.ParquetFile(path) as file:
         index = _index_columns(file.schema_arrow)
@@ -273,8 +275,8 @@ def _refuse_more_rows_than_bytes(path: Path, rows: int, columns: int) -> None:
     size = path.stat().st_size
     if rows > size and 8 * rows * columns > MOST_UNPACKED:
         raise HistoryFileError(
-            f"{path} can't be read: its {size:,} bytes hold {rows:,} rows, which can't have a key each; write the rows "
-            "again, or in parts"
+            f"{path} can't be read: its {size:,} bytes hold {rows:,} rows, too many to have a key each. Write the "
+            "file again, or in parts"
         )
 
 
@@ -302,13 +304,13 @@ def _require_columns(path: Path, found: Sequence[str], wanted: WantedColumns, hi
     ]
     alternatives = " and ".join(map(repr, wanted.one_of))
     if wanted.one_of and len(chosen) != len(wanted.names) + 1:
-        problems.append(f"one of {alternatives} has to be there, and only one")
+        problems.append(f"one of {alternatives} is required, and only one")
     if not problems:
         return chosen
     alike = {_plain(name): name for name in missing}
-    renamed = [f"{shown(name)} is to be called {alike[_plain(name)]!r}" for name in extra if _plain(name) in alike]
+    renamed = [f"{shown(name)} must be called {alike[_plain(name)]!r}" for name in extra if _plain(name) in alike]
     if missing and not extra and not hint:
-        renamed = ["add what is missing as a column, with empty cells where there is no value"]
+        renamed = ["add missing columns, with empty cells if there is no value"]
     help_ = hint or (f"; {', '.join(renamed[:MOST_LISTED])}" if renamed else "")
     declared = ", ".join(wanted.names) + (f" and one of {alternatives}" if wanted.one_of else "")
     refusal = HistoryFileError if hint else ColumnsError

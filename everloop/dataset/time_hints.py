@@ -30,63 +30,63 @@ _TO_ISO = "(spreadsheet: format the column as yyyy-mm-dd hh:mm and save it again
 def time_hint(cell: Any) -> str:
     """How to make a time of ``cell``, as the end of a sentence."""
     if isinstance(cell, timedelta) or (isinstance(cell, time) and not isinstance(cell, datetime)):
-        return "; it has no date: add the day to it (pandas: pd.to_datetime(day) + pd.to_timedelta(clock))"
+        return "; it has no date: add the date (pandas: pd.to_datetime(day) + pd.to_timedelta(clock))"
     if isinstance(cell, bytes):
         return "; pandas: .str.decode('utf-8')"
     if isinstance(cell, date) or not isinstance(cell, str | int | float):
-        return ", or lies outside the years 1 to 9999"
+        return ", or is outside the years 1 to 9999"
     return _text_hint(cell) if isinstance(cell, str) else _count_hint(cell)
 
 
 def _count_hint(cell: int | float) -> str:
     if not abs(cell) < 1e20:
-        return ", or lies outside the years 1 to 9999"
+        return ", or is outside the years 1 to 9999"
     if int(cell) in _SERIAL_DAYS:
-        return "; where it is a spreadsheet's day: pd.to_datetime(…, unit='D', origin='1899-12-30')"
+        return "; if it is a spreadsheet date: pd.to_datetime(…, unit='D', origin='1899-12-30')"
     form, _ = time_format([str(cell)])
     if form:
-        return f"; where its digits are a date: pd.to_datetime(….astype(str), format={form})"
+        return f"; if its digits are a date: pd.to_datetime(….astype(str), format={form})"
     if len(str(int(cell))) < 9:
         return f"; {_ISO}, or as a timestamp (pandas: pd.to_datetime)"
     return _unit_hint(str(int(cell)))
 
 
 def _unit_hint(digits: str) -> str:
-    return f"; where it counts from 1970, add --time-unit {_EPOCH_DIGITS.get(len(digits), 's')} (or s, ms, us, ns)"
+    return f"; if it counts from 1970, add --time-unit {_EPOCH_DIGITS.get(len(digits), 's')} (or s, ms, us, ns)"
 
 
 def _text_hint(cell: str) -> str:
     cell = cell if len(cell) <= _LONGEST_READ else f"{cell[: _LONGEST_READ // 2]}{cell[-_LONGEST_READ // 2 :]}"
     if " x " in cell:
-        return ": it lies outside the years 1 to 9999"
+        return ": it is outside the years 1 to 9999"
     if _IN_ZONE.search(cell):
         return (
-            "; where it is the hour that the zone's clocks show twice or never, write an hour beside it (as ISO 8601, "
-            "its offset from UTC), or leave the row out: --skip-refused"
+            "; if clocks change at this time, so that it occurs twice or never, write it with its offset from UTC "
+            "(ISO 8601), or leave the row out: --skip-refused"
         )
     by_format, by_unit = _BY_FORMAT.search(cell), _BY_UNIT.fullmatch(cell)
     if by_format:
-        return f"; every cell has to be of that form: bring the column into one {_TO_ISO}"
+        return f"; every cell must have that format: convert the column {_TO_ISO}"
     if by_unit:
         return _wrong_unit(by_unit[1], by_unit[2])
     text = cell.strip()
     if _SERIAL_DAY.fullmatch(text):
-        return "; where it is a spreadsheet's day, format the column there as yyyy-mm-dd hh:mm and save it again"
+        return "; if it is a spreadsheet date, format the column there as yyyy-mm-dd hh:mm and save it again"
     form, _ = time_format([text])
     if form:
         return f"; add --time-format {form}"
     if _DIGITS.fullmatch(text):
         return _unit_hint(text)
     if _ISO_LIKE.fullmatch(text):
-        return "; there is no such day or hour: a day has the hours 00:00 to 23:59"
+        return "; there is no such day or hour: hours are 00:00 to 23:59"
     zone = _ZONE_NAME.fullmatch(text)
     if zone and any(character.isdigit() for character in cell):
-        return f"; write {on_one_line(zone[1])} as an offset such as +01:00, or leave it out and add --time-zone"
-    return f"; {_ISO} {_TO_ISO}, or say its form with --time-format"
+        return f"; write {on_one_line(zone[1])} as an offset such as +01:00, or remove it and add --time-zone"
+    return f"; {_ISO} {_TO_ISO}, or give its format with --time-format"
 
 
 def _wrong_unit(digits: str, unit: str) -> str:
     fits = _EPOCH_DIGITS.get(len(digits.partition(".")[0]))
     if digits.isascii() and digits.isdigit() and fits not in (None, unit):
         return f"; it has {len(digits)} digits, as a count of {fits} has: --time-unit {fits}"
-    return f"; {shown(digits)} is no count from 1970: write digits alone in every row"
+    return f"; {shown(digits)} is not a count from 1970: write only digits in every row"

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_EXAMPLES = 5
+"""Of each broken rule."""
+
+MOST_TOLD = 50
+"""Violations in an error's text; its attribute has all of them."""
+
 
 @dataclass(frozen=True)
 class Violation:

@@ -6,7 +6,7 @@ Amounts are in ``unit``: a currency, or losses of a window.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from everloop.reasons import ReasonDocument
 
@@ -34,13 +34,17 @@ class RegretDocument(TypedDict):
 
 
 class RemedyDocument(TypedDict):
-    """A remedy: what it is expected to save in the next window, None where that is not known; what it costs once."""
+    """A remedy: what it is expected to save in the next window, None where that is not known; what it costs once.
+
+    An older version that may come back has its number as ``version``.
+    """
 
     remedy: RemedyName
     gain: float | None
     cost: float | None
     proposed: bool
     reason: str
+    version: NotRequired[int]
 
 
 class WeighedProbe(TypedDict):
@@ -55,8 +59,10 @@ class InvestmentDocument(TypedDict):
 
     Attributes
     ----------
+    newest_version : int
+        The newest version that has served: ``age`` and ``regret`` are its own, also where an older one serves again.
     age : int
-        Of the champion, in windows since its training.
+        In windows since its training.
     regret : RegretDocument
         What it lost more than fresh probes since then, as far as labels say.
     forecast : RegretDocument
@@ -83,5 +89,6 @@ class InvestmentDocument(TypedDict):
     ageing: list[float]
     ageing_windows: int
     reasons: list[ReasonDocument]
+    newest_version: NotRequired[int]
     remedies: list[RemedyDocument]
     probes: list[WeighedProbe]

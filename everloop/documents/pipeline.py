@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
+from everloop.documents.money import MoneyDocument
 from everloop.reasons import ReasonDocument
 
-RunKind = Literal["train", "smoke", "rollout"]
+RunKind = Literal["train", "smoke", "rollout", "restore"]
 
 
 class ServingChampion(TypedDict):
@@ -19,8 +20,29 @@ class ServingChampion(TypedDict):
     artifact_uri: str
 
 
+class OlderVersionState(TypedDict):
+    """The version that a restore brings back, where its files stand, and whether a person asked for it."""
+
+    version: int
+    artifact_uri: str
+    manifest_sha256: str
+    asked_for: bool
+
+
+class ParentState(TypedDict):
+    """The version that a training is to continue, where its kept estimator stands, and what that has to be."""
+
+    version: int
+    estimator_uri: str
+    estimator_sha256: str
+
+
 class RunState(TypedDict):
-    """``run``: the run that was opened. ``champion_uri`` is the word ``none`` where nothing serves."""
+    """``run``: the run that was opened. ``champion_uri`` is the word ``none`` where nothing serves.
+
+    A restore alone has ``older``, and a training that is to continue a version ``parent``.
+    ``training_days`` are the newest days that it learns from, where evidence chose them.
+    """
 
     run_id: str
     model: str
@@ -29,6 +51,9 @@ class RunState(TypedDict):
     started_at: str
     champion: ServingChampion | None
     champion_uri: str
+    older: NotRequired[OlderVersionState]
+    parent: NotRequired[ParentState]
+    training_days: int | None
 
 
 class RunClosed(TypedDict):
@@ -45,21 +70,22 @@ class VerdictDocument(TypedDict):
 
 
 class GateState(VerdictDocument):
-    """``gate``: the verdict on the candidate, its metrics, and the hash of the report that was judged."""
+    """``gate``: the verdict on the candidate, its metrics, what decisions cost, and the hash of the judged report."""
 
     metrics: dict[str, float]
+    money: NotRequired[MoneyDocument | None]
     report_sha256: str
 
 
 class RefitDecisionDocument(TypedDict):
-    """Which of two siblings serves, and why; see :class:`everloop.evaluation.refit.RefitDecision`."""
+    """Whether refit or evaluated model serves, and why; see :class:`everloop.evaluation.refit.RefitDecision`."""
 
     serves: Literal["refit", "evaluated"]
     reasons: list[ReasonDocument]
 
 
 class RefitState(RefitDecisionDocument):
-    """``refit``: which sibling serves, and the hash of the check's report; None where there is none."""
+    """``refit``: which model serves, and the hash of the check's report; None where there is none."""
 
     report_sha256: str | None
 
@@ -76,7 +102,9 @@ class RegisteredState(TypedDict):
 class RolloutState(TypedDict):
     """``rollout``: the rollout's record (:class:`everloop.registry.records.Rollout`), and what the pipeline waits for.
 
-    Named here are the keys of the record that are read. Keys that an action adds are not required.
+    Named here are the keys of the record that are read. Keys that an action adds are not required. ``wait_until`` is
+    when the rollout is looked at next, and ``phase_ends`` when its step or its bake is over, or, while it waits for
+    traffic, when it stops waiting.
     """
 
     rollout_id: str
@@ -88,6 +116,8 @@ class RolloutState(TypedDict):
     step_index: int
     reasons: list[ReasonDocument]
     wait_seconds: int
+    wait_until: NotRequired[str]
+    phase_ends: NotRequired[str]
     bake_seconds: NotRequired[int]
     rolled_back: NotRequired[bool]
     retired: NotRequired[list[int]]

@@ -7,12 +7,12 @@ window; see :mod:`everloop.retraining.investment`.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 RESULT = "probe.json"
 STATE = "state.json"
-"""Files of a probe beside its model and contract: what it found, and what recalibration learned of it and of the kept
-ones up to the end of its window."""
+"""Files of a probe beside its model and contract: what it found, and what recalibration learned of it, of the kept ones
+and of older versions up to the end of its window."""
 
 SERVED, VERSION = "s", "v"
 """Columns of the window's rows beside those of the lake: the score that a caller got, and the version that answered."""
@@ -42,12 +42,32 @@ class OlderVersion(TypedDict):
     uri: str
 
 
+class PlannedSpan(TypedDict):
+    """A span that another probe learns from: the newest ``days`` days, or all rows where they are None.
+
+    Its rows, of ``labelled_rows`` that there were, stand in ``folder`` below the plan.
+    """
+
+    days: int | None
+    labelled_rows: int
+    folder: str
+
+
+class PlannedWarmStart(TypedDict):
+    """What another probe continues, with the rows that are later than its own: the champion, by its kept estimator."""
+
+    version: int
+    estimator_uri: str
+    estimator_sha256: str
+
+
 class ProbePlan(TypedDict):
     """What the job of a probe is asked to do.
 
     ``learns_from`` is the day from which rows of the window's channel are scored: earlier than the window by the lag of
     the labels, so that probes are recalibrated on what was known each day. ``window_rows`` and ``labelled_rows`` say
-    how many there were before they were sampled.
+    how many there were before they were sampled. ``fresh_days`` is the span that the probe itself learns from; None for
+    all rows.
     """
 
     model: str
@@ -56,26 +76,29 @@ class ProbePlan(TypedDict):
     as_of: datetime
     learns_from: datetime
     lag_days: int
-    recent_days: int | None
+    fresh_days: int | None
+    spans: list[PlannedSpan]
     champion: int | None
     window_rows: int
     labelled_rows: int
     kept: list[KeptProbe]
     versions: list[OlderVersion]
+    warm_start: NotRequired[PlannedWarmStart | None]
 
 
 class ProbePlaces(TypedDict):
     """What the state machine carries to the job: S3 prefixes with a final slash."""
 
     train_uri: str
-    recent_uri: str
     window_uri: str
     plan_uri: str
     result_uri: str
 
 
 class DailyLosses(TypedDict):
-    """Sums by day: of ``gate.metric``'s loss, and of what decisions cost where ``problem.value`` has prices."""
+    """Sums by day: of ``gate.metric``'s loss, and of what decisions cost; None in the records of earlier releases
+    whose declaration had no prices.
+    """
 
     loss: list[float]
     money: list[float] | None
@@ -89,16 +112,31 @@ class PastProbe(TypedDict):
     losses: DailyLosses
 
 
-class RecentProbe(TypedDict):
-    """A probe that learned from the rows of the newest ``days`` days alone, ``trained_rows`` of them."""
+class SpanProbe(TypedDict):
+    """A probe that learned from another span: the newest ``days`` days, or all rows where they are None.
 
-    days: int
+    ``trained_rows`` are those it learned from, of ``labelled_rows`` that there were.
+    """
+
+    days: int | None
+    trained_rows: int
+    labelled_rows: int
+    losses: DailyLosses
+
+
+class WarmProbe(TypedDict):
+    """The version that served, continued with the ``trained_rows`` later ones that there were, on this window.
+
+    It had learned from all rows there were, so it is measured only where the fresh probe learned from all of its own.
+    """
+
+    version: int
     trained_rows: int
     losses: DailyLosses
 
 
 class VersionLosses(TypedDict):
-    """An older version, as it was registered, on the rows that the champion answered."""
+    """Another version that has served, on the rows that the champion answered: recalibrated, as it would be served."""
 
     version: int
     losses: DailyLosses
@@ -134,8 +172,12 @@ class ProbeDocument(TypedDict):
         From how many rows it learned, of how many.
     trained_until : str
         The newest of them.
-    recent : RecentProbe or None
-        None where none is declared, or there were too few such rows.
+    fresh_days : int or None
+        The newest days that the probe learned from; None for all rows, as in documents that do not say it.
+    spans : list of SpanProbe
+        What other spans would have come to, on the same rows; those with too few rows are not among them.
+    warm_start : WarmProbe or None
+        What a warm start would have come to, on the same rows; None where there was nothing to continue.
     champion : ChampionLosses or None
         None where it answered no labelled row of this window.
     left_out : dict of str to str
@@ -156,8 +198,10 @@ class ProbeDocument(TypedDict):
     labelled_rows: int
     trained_until: datetime
     fresh: DailyLosses
+    fresh_days: NotRequired[int | None]
     past: list[PastProbe]
-    recent: RecentProbe | None
+    spans: NotRequired[list[SpanProbe]]
+    warm_start: NotRequired[WarmProbe | None]
     champion: ChampionLosses | None
     left_out: dict[str, str]
     files: dict[str, str]

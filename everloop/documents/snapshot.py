@@ -20,6 +20,37 @@ class SourceDocument(TypedDict):
     as_of: datetime
 
 
+class PartObject(TypedDict):
+    """A Parquet file of a part: where it stands in the lake bucket, and SHA-256 of what it holds."""
+
+    key: str
+    bytes: int
+    rows: int
+    sha256: str
+
+
+class PartsDocument(TypedDict):
+    """Where a snapshot's parts stand: S3 prefixes with a final slash.
+
+    The manifest names every file below them. It is an object of its own: the registry's record, which keeps this
+    document, has a limit.
+    """
+
+    train: str
+    test: str
+    test_features: str
+    manifest: str
+    manifest_sha256: str
+
+
+class ManifestDocument(TypedDict):
+    """The files of each part."""
+
+    train: list[PartObject]
+    test: list[PartObject]
+    test_features: list[PartObject]
+
+
 class SnapshotDocument(TypedDict, total=False):
     """What is read of the document that :class:`everloop.dataset.snapshot.Snapshot` wrote.
 
@@ -29,6 +60,7 @@ class SnapshotDocument(TypedDict, total=False):
     boundary: datetime
     rows: dict[str, int]
     time_range: list[datetime]
+    parts: PartsDocument
 
 
 class PartRows(TypedDict):

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from everloop.documents.snapshot import PartRows
+from everloop.reasons import ReasonDocument
+
+PARENT_CHANNEL = "parent"
+PARENT_VERSION, PARENT_SHA256 = "EVERLOOP_PARENT_VERSION", "EVERLOOP_PARENT_SHA256"
+"""How a training job is told which version to continue: a channel with its kept estimator, and what that has to be."""
 
 
 class BaselineDocument(TypedDict):
@@ -15,13 +20,49 @@ class BaselineDocument(TypedDict):
     value: float
     by: str | None
     groups: dict[str, float]
+    numbers: NotRequired[dict[str, float]]
+    expression: NotRequired[str]
+
+
+class ParentDocument(TypedDict):
+    """The version that a warm start continued: the SHA-256 of its kept estimator, and the trees it had, if any."""
+
+    version: int
+    estimator_sha256: str
+    trees: int | None
+
+
+class UpdateDocument(TypedDict):
+    """How a training learned that was asked to continue the champion, and why.
+
+    ``rows`` are those it learned from itself: of a warm start the newer ones. ``parent`` is None of a full one.
+    """
+
+    kind: Literal["full", "warm"]
+    reason: ReasonDocument
+    rows: int
+    parent: ParentDocument | None
+
+
+class LockDocument(TypedDict):
+    """The lock of the jobs' packages: its SHA-256, and which of its pins the environment does not meet.
+
+    The container installs what a pin asks for before a job begins; the local cloud does not.
+    """
+
+    sha256: str
+    unmet: list[str]
 
 
 class TrainingDocument(TypedDict):
     """``training.json``: what the run was made of.
 
+    ``packages`` are all that were installed, by canonical name. A document without ``lock`` is of an earlier release,
+    whose ``packages`` are ten of them.
+
     ``rows.train`` and ``time_range`` are of the rows learned from, which those of the test are among when it is a
-    refit.
+    refit. ``update`` is there where a warm start was asked for: from the older rows, the version that it continues had
+    learned.
     """
 
     model: str
@@ -36,6 +77,8 @@ class TrainingDocument(TypedDict):
     python: str
     platform: str
     packages: dict[str, str]
+    lock: NotRequired[LockDocument]
+    update: NotRequired[UpdateDocument]
 
 
 class ComparedDocument(TypedDict):

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from everloop.documents.investment import InvestmentDocument
+from everloop.documents.money import CostDocument
 from everloop.documents.recalibration import RecalibrationDocument
+from everloop.documents.records import UpdateMode
 from everloop.reasons import Reason
 from everloop.typed_json import ADDED, JsonObject, as_json, read_as
 
-WindowDecision = Literal["retrain", "held_back", "none"]
+WindowDecision = Literal["retrain", "restore", "held_back", "none"]
 
 
 class DriftDocument(TypedDict):
@@ -73,9 +75,36 @@ class ScoreReferenceDocument(TypedDict):
     sentence: str
 
 
-class OutcomesDocument(TypedDict):
-    """Sums over labelled rows; see :class:`everloop.monitoring.profile.Outcomes`."""
+class DecisionsDocument(TypedDict):
+    """What became of decisions; see :class:`everloop.monitoring.profile.Decisions`."""
 
+    hits: float
+    false_alarms: float
+    absolute_error: float
+
+
+class WindowMoneyDocument(TypedDict):
+    """What 1,000 decisions of the champion cost in the latest labelled windows, by the prices of that day.
+
+    ``nobody`` and ``everybody`` are what it would have cost to act on no row and on all: None of a regression.
+    """
+
+    currency: str
+    threshold: float | None
+    windows: int
+    rows: int
+    champion: CostDocument
+    nobody: float | None
+    everybody: float | None
+
+
+class OutcomesDocument(TypedDict):
+    """Sums over labelled rows; see :class:`everloop.monitoring.profile.Outcomes`.
+
+    Records of releases that did not count decisions have none.
+    """
+
+    decisions: NotRequired[DecisionsDocument]
     rows: int
     loss: float
     loss_squares: float
@@ -125,7 +154,13 @@ class WindowRecord:
         What the labelled window taught of how scores should be served, and what came of it. ``profile`` counts what the
         model said (``score``, by the reference's bins); its outcomes, ``loss`` and ``quality`` are of what was served.
     investment : InvestmentDocument or None
-        Whether a retraining pays by the probes on record; None where none is, or retraining is no investment.
+        Whether a retraining pays by the probes on record; None where none is, or retraining is not an investment.
+    money : WindowMoneyDocument or None
+        What decisions cost. None where no labelled window has counted them.
+    restore : int or None
+        The older version to bring back, where that was decided.
+    update : str
+        How a training is to learn, where one was decided.
     """
 
     model: str
@@ -158,6 +193,9 @@ class WindowRecord:
     score_reference: ScoreReferenceDocument | None = field(default=None, metadata=ADDED)
     recalibration: RecalibrationDocument | None = field(default=None, metadata=ADDED)
     investment: InvestmentDocument | None = field(default=None, metadata=ADDED)
+    money: WindowMoneyDocument | None = field(default=None, metadata=ADDED)
+    restore: int | None = field(default=None, metadata=ADDED)
+    update: UpdateMode = field(default="full", metadata=ADDED)
 
     def to_document(self) -> JsonObject:
         """The record as JSON values."""
@@ -173,5 +211,5 @@ class WindowRecord:
         DocumentRefusedError
             Naming what is missing or of another type.
         """
-        remedy = "only the monitor writes windows: `everloop audit verify` tells what else was changed"
+        remedy = "only the monitor writes windows: `everloop audit verify` reports what was changed"
         return read_as(cls, document, "record of a window", remedy)

@@ -15,7 +15,7 @@ from everloop.numbers_of import number_of
 MOST_DAYS = 3650
 """Beyond ten years of test days, more of them are no advice."""
 
-_NOT_EVEN_HERE = "It is not so even on these rows: more rows will not help, other features or another model may."
+_NOT_EVEN_HERE = "Even on these rows it does not hold: more rows will not help, other features or another model may."
 
 
 def advice(paired: PairedDifference, bound: float, limit: float, confidence: float) -> str:
@@ -28,7 +28,7 @@ def advice(paired: PairedDifference, bound: float, limit: float, confidence: flo
         return _NOT_EVEN_HERE
     days = paired.days or paired.degrees_of_freedom + 1
     needed = math.ceil(days * ((bound - paired.difference) / short) ** 2)
-    return _ways(needed, days, confidence_that_shows(paired, limit, confidence), "a worse one pass")
+    return _ways(needed, days, confidence_that_shows(paired, limit, confidence), "a worse model pass")
 
 
 def threshold_advice(
@@ -41,7 +41,7 @@ def threshold_advice(
     value : float
         The metric on the test rows, of ``days`` days.
     bound_at : callable
-        The bound that is held against ``limit``, for a given confidence; None where that is not known.
+        The bound that is compared with ``limit``, for a given confidence; None where that is not known.
     """
     bound = bound_at(confidence)
     if bound is None:
@@ -56,7 +56,7 @@ def threshold_advice(
         return found is not None and (found >= limit if room > 0 else found <= limit)
 
     passes = next((c for c in _below(confidence) if keeps(bound_at(c))), None)
-    return _ways(needed, days, passes, "one that misses the limit pass")
+    return _ways(needed, days, passes, "a model that misses the limit pass")
 
 
 def _ways(needed: int, days: int, passes: float | None, wrongly: str) -> str:
@@ -70,8 +70,8 @@ def _ways(needed: int, days: int, passes: float | None, wrongly: str) -> str:
             f"a gate.confidence of {passes:.2f}, which lets {wrongly} in up to {100 * (1 - passes):.0f}% of runs"
         )
     if not ways:
-        return "The difference is too small to be shown by more rows."
-    return f"If it stays that good, this would show it: {', or '.join(ways)}."
+        return "The difference is too small: more rows would not show it."
+    return f"If the candidate stays that good, this would show it: {', or '.join(ways)}."
 
 
 def confidence_that_shows(paired: PairedDifference, limit: float, declared: float) -> float | None:

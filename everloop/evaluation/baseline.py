@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from everloop.documents.training import BaselineDocument
-from everloop.evaluation.baselines import BASELINES, GO_BY_A_FEATURE, Learned
+from everloop.evaluation.baselines import ALL_KEYS, BASELINES, KEYS, Answers, Asked, Learned, Rows
 from everloop.evaluation.exceptions import EvaluationError
 from everloop.typed_json import DocumentRefusedError, read_as
 
@@ -22,28 +21,37 @@ class Baseline:
     kind : str
         The rule, one of :data:`BASELINES`.
     value : float
-        The training mean of the target: the rate of 1, or the mean value. A rule that goes by groups answers it to
-        groups that training did not have.
+        The training mean of the target: the rate of 1, or the mean value. It is the answer where nothing else holds.
     by : str or None
         The category feature that groups rows.
-    groups : dict of str to float
-        The answer to each group.
+    groups, numbers : dict of str to float
+        See :class:`everloop.evaluation.baselines.Learned`.
+    expression : str or None
+        The heuristic.
     """
 
     kind: str
     value: float
     by: str | None = None
     groups: dict[str, float] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+    expression: str | None = None
 
-    def scores(self, rows: int, groups: Sequence[str] | None = None) -> np.ndarray:
-        """The rule's answers, float64 [rows]; ``groups`` is each row's value of the feature ``by``."""
-        if self.kind in GO_BY_A_FEATURE and (groups is None or len(groups) != rows):
-            raise EvaluationError(f"the baseline needs the feature {self.by!r} of each row")
-        return BASELINES.load(self.kind).scores(Learned(self.value, self.groups), rows, groups)
+    def answer(self, asked: Asked, rows: Rows) -> Answers:
+        """The rule's answers; ``asked`` says what features and target are, and of the rule what was learned counts."""
+        own = Asked(asked.classification, self.by, self.expression, asked.numbers, asked.categories)
+        _require_columns(own, rows)
+        learned = Learned(self.value, self.groups, self.numbers)
+        return BASELINES.load(self.kind).answer(own, learned, rows)
 
     def as_dict(self) -> BaselineDocument:
         """The learned rule in JSON; :meth:`from_dict` reads it."""
-        return {"kind": self.kind, "value": self.value, "by": self.by, "groups": self.groups}
+        document: BaselineDocument = {"kind": self.kind, "value": self.value, "by": self.by, "groups": self.groups}
+        if self.numbers:
+            document["numbers"] = self.numbers
+        if self.expression is not None:
+            document["expression"] = self.expression
+        return document
 
     @classmethod
     def from_dict(cls, document: object) -> Baseline:
@@ -57,16 +65,15 @@ class Baseline:
         try:
             read = read_as(BaselineDocument, document, "baseline", "train again")
         except DocumentRefusedError as error:
-            raise EvaluationError(f"the baseline {document!r} is not one: {error}") from error
+            raise EvaluationError(f"the baseline {document!r} is not a baseline: {error}") from error
         if read["kind"] not in BASELINES.names:
-            raise EvaluationError(f"the baseline {document!r} is not one: {read['kind']!r} is not known here")
+            raise EvaluationError(f"the baseline {document!r} is not one: {read['kind']!r} is not a known kind")
         groups = {name: float(value) for name, value in read["groups"].items()}
-        return cls(read["kind"], float(read["value"]), read["by"], groups)
+        numbers = {name: float(value) for name, value in read.get("numbers", {}).items()}
+        return cls(read["kind"], float(read["value"]), read["by"], groups, numbers, read.get("expression"))
 
 
-def fit_baseline(
-    kind: str, target: np.ndarray, *, by: str | None = None, groups: Sequence[str] | None = None
-) -> Baseline:
+def fit_baseline(kind: str, asked: Asked, rows: Rows, target: np.ndarray) -> Baseline:
     """Learn the rule from the training rows.
 
     Parameters
@@ -74,13 +81,30 @@ def fit_baseline(
     kind : str
         One of :data:`BASELINES`.
     target : ndarray, shape (rows,)
-    by, groups
-        For a rule that goes by groups: the feature's name, and its value in each row.
+
+    Raises
+    ------
+    EvaluationError
+        When there are no rows, or they lack what the rule needs.
     """
-    if not len(target):
-        raise EvaluationError("the baseline has no training rows")
-    wanted = kind in GO_BY_A_FEATURE
-    if kind not in BASELINES.names or (wanted and (by is None or groups is None or len(groups) != len(target))):
-        raise EvaluationError(f"the baseline {kind!r} by {by!r} cannot be learned from these rows")
-    learned = BASELINES.load(kind).fit(target, groups if wanted else None)
-    return Baseline(kind, learned.value, by if wanted else None, dict(learned.groups))
+    if not len(target) or len(target) != len(rows):
+        raise EvaluationError(f"the baseline has {len(rows):,} training rows with {len(target):,} outcomes")
+    takes = KEYS.get(kind, {})
+    if kind not in BASELINES.names or any(needed and _said(asked, key) is None for key, needed in takes.items()):
+        raise EvaluationError(f"the baseline {kind!r} cannot be learned without {', '.join(takes) or 'a registration'}")
+    _require_columns(asked, rows)
+    learned = BASELINES.load(kind).fit(asked, rows, np.asarray(target, dtype=np.float64))
+    kept = {key: _said(asked, key) for key in ALL_KEYS if key in takes}
+    return Baseline(
+        kind, learned.value, kept.get("by"), dict(learned.groups), dict(learned.numbers), kept.get("expression")
+    )
+
+
+def _said(asked: Asked, key: str) -> str | None:
+    # Where the function in force stands is the job's matter; what it answered comes with the rows.
+    return "" if key == "script" else getattr(asked, key)
+
+
+def _require_columns(asked: Asked, rows: Rows) -> None:
+    if asked.by is not None and asked.by not in rows.features:
+        raise EvaluationError(f"the baseline needs the feature {asked.by!r} of each row")

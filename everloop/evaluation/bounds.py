@@ -61,7 +61,7 @@ def rows_needed(confidence: float, rarest_fault: float) -> int:
     """The fewest rows that anything is judged on.
 
     With so many, a kind of row that makes up the share ``rarest_fault`` of all is missing with at most half of the
-    probability ``1 - confidence``. The other half is left to what a bound has to be wrong in where one such row was
+    probability ``1 - confidence``. The other half is left to what a bound must be wrong in where one such row was
     seen, or two.
     """
     return math.ceil(math.log((1 - confidence) / 2) / math.log1p(-rarest_fault))
@@ -110,8 +110,8 @@ def upper_bound(value: float, error: float, freedom: int, parts: Parts, confiden
         One-sided, from 0.5 to below 1.
     seen : int
         The rows of the rarer class without which nobody would ask. A decision keeps its rate over all runs, those
-        that are refused for too few among them; an interval that is reported has to hold among those that are. So
-        many rows of a class where few were to be expected came by luck, and the bound has to allow for it.
+        that are refused for too few among them; an interval that is reported must hold among those that are. So
+        many rows of a class where few were to be expected came by luck, and the bound must allow for it.
     """
     # Days are skewed, and the mean of few is the further off; one degree of freedom less makes up for it.
     t = t_quantile(confidence, max(1, freedom - 1))

@@ -1,6 +1,6 @@
 """Whether there are test rows enough to judge a model by: rows, days, and rows of each class.
 
-What did not fall into the test part is seen by no statistic. So each is held against what the declared confidence
+What did not fall into the test part is seen by no statistic. So each is compared with what the declared confidence
 takes, and a verdict says what it can have missed.
 """
 
@@ -22,7 +22,7 @@ _MORE_ROWS = "Declare more data.split.test_days, or train again when more labels
 
 
 def enough_to_judge(report: Report, policy: Gate, champion_version: int | None) -> Iterator[Reason]:
-    """The checks of the test part's size; ``champion_version`` is whom the candidate has to be compared with."""
+    """The checks of the test part's size; ``champion_version`` is whom the candidate must be compared with."""
     yield _test_rows(report, policy)
     yield from _rows_and_days(report, policy, champion_version)
     yield from _classes(report, champion_version)
@@ -38,8 +38,8 @@ def _test_rows(report: Report, policy: Gate) -> Reason:
     if not enough and report.rows and report.days:
         days = math.ceil(policy.minimum_test_rows * report.days / report.rows)
         sentence += (
-            f" That is about {number_of(days, 'day')} of such rows: bring more history and declare as many "
-            "data.split.test_days, or a lower gate.minimum_test_rows, which shows less."
+            f" That is about {number_of(days, 'day')} of such rows: add history and declare as many"
+            " data.split.test_days, or declare a lower gate.minimum_test_rows, which proves less."
         )
     return checked(
         "minimum_test_rows",
@@ -61,8 +61,8 @@ def _rows_and_days(report: Report, policy: Gate, champion_version: int | None) -
             "The test rows are" if compared == report.days else "The test rows that the champion has not learned are"
         )
         sentence = (
-            f"{where} of {number_of(compared, 'day')}: too few to know how days "
-            f"differ, at least {days:,} are required at {100 * policy.confidence:.6g}% confidence. {_MORE_ROWS}"
+            f"{where} of {number_of(compared, 'day')}: too few to know how days differ. At least {days:,} are"
+            f" required at {100 * policy.confidence:.6g}% confidence. {_MORE_ROWS}"
         )
         yield checked("too_few_days", False, sentence, compared, days)
 
@@ -83,16 +83,16 @@ def _rarest_fault(report: Report, policy: Gate, champion_version: int | None) ->
         )
         return checked("rarest_fault", True, sentence, rows, needed)
     required = (
-        f"at least {needed:,} are required at {how}. An error that hits {_in_a_thousand(policy.rarest_fault)} rows "
-        f"({declared}) may be missing among fewer."
+        f"at least {needed:,} are required at {how}. An error that hits {_in_a_thousand(policy.rarest_fault)} rows"
+        f" ({declared}) may be missing if there are fewer."
     )
     if rows < report.rows:
         sentence = (
-            f"The champion has not learned from {told_rows(rows)} of the test part: too few to compare on, {required} "
-            "Train again when more labels have arrived."
+            f"The champion has not learned from {told_rows(rows)} of the test part: too few for a comparison,"
+            f" {required} Train again when more labels have arrived."
         )
     else:
-        sentence = f"The test part has {told_rows(rows)}: too few to judge a model, {required} {_MORE_ROWS}"
+        sentence = f"The test part has {told_rows(rows)}: too few to judge a model; {required} {_MORE_ROWS}"
     return checked("too_few_rows", False, sentence, rows, needed)
 
 
@@ -109,7 +109,7 @@ def _classes(report: Report, champion_version: int | None) -> Iterator[Reason]:
     if report.problem_type != "binary_classification":
         return
     if report.classes is None:
-        yield checked("rows_of_each_class", False, "The report does not say how many test rows are of each class.")
+        yield checked("rows_of_each_class", False, "The report does not say how many test rows each class has.")
         return
     found = (
         (1, report.classes.ones, report.classes.days_with_ones),
@@ -122,7 +122,7 @@ def _classes(report: Report, champion_version: int | None) -> Iterator[Reason]:
     champion = None if report.paired_champion is None else report.paired_champion.parts
     if champion_version is not None and champion is not None and champion.counted < min(rows, FEWEST_OF_A_CLASS):
         told = f"{told_rows(champion.counted)} of the rarer class"
-        yield _rows_of_a_class(told, champion.counted, "What the champion is compared on")
+        yield _rows_of_a_class(told, champion.counted, "The part on which the champion is compared")
 
 
 def _rows_of_a_class(told: str, rows: int, where: str) -> Reason:
@@ -130,8 +130,8 @@ def _rows_of_a_class(told: str, rows: int, where: str) -> Reason:
         sentence = f"{where} has {told}; at least {FEWEST_OF_A_CLASS} are required."
         return checked("rows_of_each_class", True, sentence, rows, FEWEST_OF_A_CLASS)
     sentence = (
-        f"{where} has {told}: too few to judge a model, at least {FEWEST_OF_A_CLASS} are required. Declare more "
-        "data.split.test_days, or train again when more labels have arrived."
+        f"{where} has {told}: too few to judge a model; at least {FEWEST_OF_A_CLASS} are required. Declare more"
+        " data.split.test_days, or train again when more labels have arrived."
     )
     return checked("too_few_of_a_class", False, sentence, rows, FEWEST_OF_A_CLASS)
 

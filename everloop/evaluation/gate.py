@@ -5,23 +5,19 @@ It fails closed. What the report does not say is a reason to refuse, never a che
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from everloop.documents.pipeline import VerdictDocument
-from everloop.evaluation.advice import advice, threshold_advice
-from everloop.evaluation.bounds import (
-    FEWEST_OF_A_CLASS,
-    area_bounds,
-    lower_bound,
-    upper_bound,
-)
-from everloop.evaluation.enough import enough_to_judge, told_rows
+from everloop.evaluation.advice import threshold_advice
+from everloop.evaluation.bounds import area_bounds, lower_bound, upper_bound
+from everloop.evaluation.compared import ON_THE_SAME_ROWS, Terms, better, enough, not_worse, where_compared
+from everloop.evaluation.enough import enough_to_judge
 from everloop.evaluation.heavy_tails import is_heavy, too_heavy_tails
-from everloop.evaluation.report import Latency, MetricValue, PairedDifference, ParityFacts, Parts, Report
+from everloop.evaluation.money_gate import in_money
+from everloop.evaluation.report import Latency, MetricValue, ParityFacts, Report
 from everloop.instants import instant_text
 from everloop.numbers_of import number_of
 from everloop.reasons import Reason, checked
@@ -35,7 +31,7 @@ BYTES_PER_MB = 1_000_000
 
 @dataclass(frozen=True)
 class Expected:
-    """What the pipeline knows of the run, and the report therefore has to be about.
+    """What the pipeline knows of the run, and the report therefore must be about.
 
     Attributes
     ----------
@@ -80,7 +76,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
     policy : Gate
         The declaration's section ``gate``.
     expected : Expected
-        What the report has to be about.
+        What the report must be about.
 
     Returns
     -------
@@ -90,11 +86,12 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
     reasons = [
         *_identity(report, expected),
         *_parity(report),
-        _probes(report),
+        probed(report),
         *enough_to_judge(report, policy, expected.champion_version),
-        *_baseline(report, policy),
-        *_absolute(report, policy),
-        *_champion(report, policy, expected),
+        *against_baseline(report, policy),
+        *absolute_limits(report, policy),
+        *against_champion(report, policy, expected.champion_version, expected.scores),
+        *in_money(report, policy, expected.champion_version, expected.scores),
         *costs(report.latency_ms, report.artifact_bytes, policy),
     ]
     ordered = sorted(reasons, key=lambda reason: bool(reason.passed))
@@ -112,13 +109,17 @@ def _identity(report: Report, expected: Expected) -> Iterator[Reason]:
     for what, (is_of, should) in found.items():
         if is_of != should:
             yield checked(
-                "report_mismatch", False, f"The report is not of this run: its {what} is {is_of}, not {should}."
+                "report_mismatch", False, f"The report belongs to another run: its {what} is {is_of}, not {should}."
             )
 
 
 def _parity(report: Report) -> Iterator[Reason]:
     if report.parity is None:
-        yield checked("parity", False, "The report does not say whether the exported model answers as trained.")
+        yield checked(
+            "parity",
+            False,
+            "The report does not say whether the exported model gives the same scores as the trained one.",
+        )
         return
     yield from parity_reasons(report.parity, report.rows, "The exported model")
 
@@ -135,67 +136,71 @@ def parity_reasons(parity: ParityFacts, rows: int, model: str) -> Iterator[Reaso
     yield checked(
         "parity_flips",
         parity.label_flips == 0,
-        f"It answered differently in {parity.label_flips:,} of them; its score differs by at most "
-        f"{parity.max_abs_difference:.2g}.",
+        f"Its decision differs in {parity.label_flips:,} of them; its score differs by at most"
+        f" {parity.max_abs_difference:.2g}.",
         parity.label_flips,
         0,
     )
 
 
-def _probes(report: Report) -> Reason:
+def probed(report: Report) -> Reason:
+    """Whether all that the contract admits was answered."""
     probes = report.probes
     if probes is None:
-        return checked("probes", False, "The report does not say whether the model answers all that is declared.")
+        return checked(
+            "probes", False, "The report does not say whether the model answers every row that the declaration allows."
+        )
     complete = probes.possibilities == probes.admitted and probes.rows == probes.possibilities * probes.base_rows > 0
     return checked(
         "probes",
         complete,
-        f"It answered {probes.possibilities:,} of the {probes.admitted:,} kinds of row that the contract admits "
-        f"(missing, unseen, at the limits), each in {probes.base_rows:,} training rows.",
+        f"It answered {probes.possibilities:,} of the {probes.admitted:,} kinds of row that the contract allows"
+        f" (missing, unseen, at the limits), each in {probes.base_rows:,} training rows.",
         probes.possibilities,
         probes.admitted,
     )
 
 
-def _baseline(report: Report, policy: Gate) -> Iterator[Reason]:
-    yield from _better("baseline", report.paired_baseline, policy, policy.baseline_margin, "On the same rows")
+def against_baseline(report: Report, policy: Gate) -> Iterator[Reason]:
+    """Whether it beats the declared rule."""
+    yield from better(Terms.of(policy), "baseline", report.paired_baseline, policy.baseline_margin, ON_THE_SAME_ROWS)
 
 
-def _champion(report: Report, policy: Gate, expected: Expected) -> Iterator[Reason]:
-    if expected.champion_version is None:
+def against_champion(report: Report, policy: Gate, champion_version: int | None, scores: Scores) -> Iterator[Reason]:
+    """The comparison with what serves, by the scores that are served."""
+    if champion_version is None:
         yield checked("champion", True, "There is no champion to compare with: this would be the first.")
         return
     rows = _champion_rows(report, policy)
     yield rows
     if not rows.passed:
         return
-    yield _champion_scores(report, expected)
+    yield _champion_scores(report, scores)
     served = None if report.as_served is None else report.as_served.paired
-    paired = report.paired_champion if expected.scores == "raw" else served
-    where = "On the same rows" if expected.scores == "raw" else "On the same rows, as served,"
-    if policy.policy == "better":
-        yield from _better("champion", paired, policy, policy.margin, where)
-    else:
-        yield from _not_worse("champion", paired, policy, where)
+    paired = report.paired_champion if scores == "raw" else served
+    judged = better if policy.policy == "better" else not_worse
+    yield from judged(Terms.of(policy), "champion", paired, policy.margin, where_compared(scores))
 
 
-def _champion_scores(report: Report, expected: Expected) -> Reason:
+def _champion_scores(report: Report, scores: Scores) -> Reason:
     """Which scores the two are compared by, and what the other ones say."""
     code, served = "champion_scores", report.as_served
-    if expected.scores == "raw":
-        return checked(code, True, "The two are compared by raw scores, which is what is served: nothing recalibrates.")
+    if scores == "raw":
+        return checked(
+            code, True, "The two are compared by raw scores, because raw scores are served: recalibration is off."
+        )
     if served is None:
         return checked(code, False, "The report does not compare candidate and champion by the scores that are served.")
     how, raw = served.recalibrated, report.paired_champion
     until = how.learned_until
-    before = "nothing learned before" if until is None else f"what was learned up to {instant_text(until)}"
+    before = "nothing learned" if until is None else f"what was learned until {instant_text(until)}"
     beside = "" if raw is None else f" By raw scores the difference in {raw.metric} is {raw.difference:+.4g}."
     return checked(
         code,
         True,
-        "The two are compared by the scores that callers would have got: each recalibrated over "
-        f"{number_of(how.windows, 'window')}, from {before}, with labels "
-        f"{number_of(how.windows_late, 'window')} late.{beside}",
+        "The two are compared by the scores that callers would have got: each recalibrated over"
+        f" {number_of(how.windows, 'window')}, starting with {before}, with labels"
+        f" {number_of(how.windows_late, 'window')} late.{beside}",
     )
 
 
@@ -203,107 +208,22 @@ def _champion_rows(report: Report, policy: Gate) -> Reason:
     """Rows that the champion learned from would count in its favour, so the two are compared on the others."""
     code, rows, until = "champion_rows", report.champion_rows, report.champion_learned_until
     if rows is None or until is None:
-        return checked(code, False, "The report does not say up to which row the champion has learned.")
+        return checked(code, False, "The report does not say until which row the champion has learned.")
     # Of fewer test rows than that, the check of the test rows tells already.
     required = max(1, min(policy.minimum_test_rows, report.rows))
     enough = rows >= required
-    wait = "" if enough else ": train again once more labels have come"
+    wait = "" if enough else ": train again when more labels have arrived"
     return checked(
         code,
         enough,
-        f"The champion has learned from rows up to {instant_text(until)}, so the two are compared on the {rows:,} of "
-        f"{report.rows:,} test rows after that; at least {required:,} are required{wait}.",
+        f"The champion has learned from rows until {instant_text(until)}, so the two are compared on the {rows:,}"
+        f" of {report.rows:,} test rows after that; at least {required:,} are required{wait}.",
         rows,
         required,
     )
 
 
-def _better(other: str, paired: PairedDifference | None, policy: Gate, margin: float, where: str) -> Iterator[Reason]:
-    code, bound = f"better_than_{other}", _upper_bound(paired, policy)
-    if paired is None or bound is None:
-        yield _incomparable(code, other, paired, policy)
-        return
-    wanted = f"better by more than {margin:.4g}" if margin else "better at all"
-    passed, compared = bound < -margin, _compared(other, paired, bound, policy, where)
-    yield from _held(code, other, paired, policy, bound=bound, limit=-margin, passed=passed, compared=compared + wanted)
-
-
-def _not_worse(other: str, paired: PairedDifference | None, policy: Gate, where: str) -> Iterator[Reason]:
-    code, bound, limit = f"not_worse_than_{other}", _upper_bound(paired, policy), policy.margin
-    if paired is None or bound is None:
-        yield _incomparable(code, other, paired, policy)
-        return
-    wanted = f"worse by at most {limit:.4g}" if limit else "not worse"
-    passed, compared = bound <= limit, _compared(other, paired, bound, policy, where)
-    yield from _held(code, other, paired, policy, bound=bound, limit=limit, passed=passed, compared=compared + wanted)
-
-
-def _held(
-    code: str,
-    other: str,
-    paired: PairedDifference,
-    policy: Gate,
-    *,
-    bound: float,
-    limit: float,
-    passed: bool,
-    compared: str,
-) -> Iterator[Reason]:
-    """The difference's bound against its limit; where it fails by a single row, that is the reason."""
-    sentence = f"{compared}."
-    parts = paired.parts
-    if passed:
-        yield checked(code, True, sentence, bound, limit)
-    elif parts is not None and parts.by_row is None and paired.difference < limit and is_heavy(parts):
-        yield checked(code, False, sentence, bound, limit)
-        yield too_heavy_tails(f"the differences to the {other}", parts)
-    else:
-        yield checked(code, False, f"{sentence} {advice(paired, bound, limit, policy.confidence)}", bound, limit)
-
-
-def _upper_bound(paired: PairedDifference | None, policy: Gate) -> float | None:
-    """The difference that the true one stays below with the declared confidence; None where unknown.
-
-    One-sided: only "how bad could it be" decides.
-    """
-    if paired is None or paired.metric != policy.metric or paired.standard_error is None:
-        return None
-    if paired.degrees_of_freedom < 1 or not paired.standard_error >= 0 or not _enough(paired.parts):
-        return None
-    assert paired.parts is not None
-    bound = upper_bound(
-        paired.difference, paired.standard_error, paired.degrees_of_freedom, paired.parts, policy.confidence
-    )
-    return bound if math.isfinite(bound) else None
-
-
-def _enough(parts: Parts | None) -> bool:
-    return parts is not None and parts.counted >= FEWEST_OF_A_CLASS
-
-
-def _compared(other: str, paired: PairedDifference, bound: float, policy: Gate, where: str) -> str:
-    how = f"{-bound:.4g} better" if bound < 0 else f"{bound:.4g} worse" if bound > 0 else "equal"
-    return (
-        f"{where} the candidate's {policy.metric} less the {other}'s is {paired.difference:+.4g}, "
-        f"and with {100 * policy.confidence:.6g}% confidence it is at the worst {how}; required is "
-    )
-
-
-def _incomparable(code: str, other: str, paired: PairedDifference | None, policy: Gate) -> Reason:
-    if paired is None:
-        why = f"the report has no comparison with the {other}"
-    elif paired.metric != policy.metric:
-        why = f"it was compared with the {other} in {paired.metric}"
-    elif paired.degrees_of_freedom < 1:
-        why = "the test rows are of a single day, which says nothing about other days"
-    elif paired.parts is not None and not _enough(paired.parts):
-        why = paired.reason or f"{told_rows(paired.parts.counted)} of the rarer class are too few"
-    else:
-        why = f"the comparison with the {other} has no usable standard error"
-    return checked(code, False, f"The candidate's {policy.metric} cannot be judged: {why}.")
-
-
-def _absolute(report: Report, policy: Gate) -> Iterator[Reason]:
+def absolute_limits(report: Report, policy: Gate) -> Iterator[Reason]:
     """The limits of the candidate's own metrics: it keeps them with the declared confidence, not just on these rows."""
     for threshold in policy.absolute:
         metric = report.candidate.get(threshold.metric)
@@ -341,7 +261,7 @@ def _told(metric: MetricValue | None, value: float | None, bound: float | None, 
     if metric is None or value is None:
         return f"not known{_because(metric)}"
     if bound is None:
-        return f"{value:.4g}, but how sure that is is not known{_because(metric)}"
+        return f"{value:.4g}, but its uncertainty is not known{_because(metric)}"
     return f"{value:.4g}, and {word} {bound:.4g} with {100 * policy.confidence:.6g}% confidence"
 
 
@@ -362,7 +282,7 @@ def _bounds(name: str, metric: MetricValue | None, confidence: float) -> tuple[f
         return None, None
     if name == "roc_auc":
         return area_bounds(value, error, freedom, confidence)
-    if not _enough(parts):
+    if not enough(parts):
         return None, None
     assert parts is not None
     return (
@@ -383,5 +303,7 @@ def costs(latency: Latency | None, artifact_bytes: int | None, policy: Gate) -> 
 
 def _at_most(code: str, what: str, unit: str, value: float | None, limit: float) -> Reason:
     if value is None:
-        return checked(code, False, f"{what} an unknown number of {unit}; allowed are {limit:.4g}.", None, limit)
-    return checked(code, value <= limit, f"{what} {value:.4g} {unit}; allowed are {limit:.4g}.", value, limit)
+        return checked(
+            code, False, f"{what} an unknown number of {unit}; at most {limit:.4g} are allowed.", None, limit
+        )
+    return checked(code, value <= limit, f"{what} {value:.4g} {unit}; at most {limit:.4g} are allowed.", value, limit)

@@ -16,10 +16,10 @@ def too_heavy_tails(of: str, parts: Parts) -> Reason:
     """The refusal that follows; ``of`` says what the rows have."""
     share, most = largest_of_squares(parts), most_of_squares(parts.rows)
     sentence = (
-        f"One row alone makes up {100 * share:.0f}% of the squares of {of}; among {parts.rows:,} rows it may be "
-        f"{100 * most:.0f}%. With tails as heavy as that, how large the mean is depends on rows of which too few have "
-        "come. Look at the rows with the largest errors: an outcome may be wrong (data.target_max, data.target_min "
-        "refuse such). Else learn and predict the outcome's logarithm, judge by mae instead of rmse, or test on more "
-        "rows (data.split.test_days)."
+        f"One row alone makes up {100 * share:.0f}% of the squares of {of}; with {parts.rows:,} rows at most"
+        f" {100 * most:.0f}% are allowed. With such heavy tails the mean depends on a few extreme rows, and there"
+        " are too few of them. Check the rows with the largest errors: an outcome may be wrong (data.target_max and"
+        " data.target_min refuse such outcomes). If they are right, predict the outcome's logarithm, use mae"
+        " instead of rmse, or test on more rows (data.split.test_days)."
     )
     return checked("too_heavy_tails", False, sentence, share, most)

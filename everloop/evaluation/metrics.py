@@ -86,17 +86,17 @@ def row_losses(metric: str, labels: np.ndarray, scores: np.ndarray) -> np.ndarra
     Raises
     ------
     EvaluationError
-        As :func:`estimate`, and for ``roc_auc``, which is no mean over rows.
+        As :func:`estimate`, and for ``roc_auc``, which is not a mean over rows.
     """
     if metric not in _LOSSES:
-        raise EvaluationError(f"{metric} is no mean over rows; use one of {', '.join(_LOSSES)}")
+        raise EvaluationError(f"{metric} is not a mean over rows; use one of {', '.join(_LOSSES)}")
     labels, scores = _checked(metric, labels, scores)
     return _LOSSES[metric](labels, scores)
 
 
 def _checked(metric: str, labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if metric not in _METRICS:
-        raise EvaluationError(f"{metric!r} is no metric; there are {', '.join(_METRICS)}")
+        raise EvaluationError(f"{metric!r} is not a metric; the metrics are {', '.join(_METRICS)}")
     labels, scores = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     if labels.ndim != 1 or labels.shape != scores.shape or not len(labels):
         raise EvaluationError(f"{metric} of labels {labels.shape} and scores {scores.shape}")
@@ -110,7 +110,7 @@ def _checked(metric: str, labels: np.ndarray, scores: np.ndarray) -> tuple[np.nd
             raise EvaluationError(f"the label of row {odd[0]} is {labels[odd[0]]}: neither 0 nor 1")
         odd = np.flatnonzero((scores < 0) | (scores > 1))
         if len(odd):
-            raise EvaluationError(f"the score of row {odd[0]} is {scores[odd[0]]}: no probability")
+            raise EvaluationError(f"the score of row {odd[0]} is {scores[odd[0]]}: not a probability")
     return labels, scores
 
 

@@ -1,16 +1,17 @@
-"""Which of two siblings serves: the one that was evaluated, or its refit, which has learned from the test rows as well.
+"""Decides which model serves: the evaluated one, or its refit, which has also learned from the test rows.
 
-Both come from the same code, seed and parameters. The gate has judged the first; the second knows the newest days, and
-no labelled row is left that it could be judged on. So it has to show that it is still the same model: that its export
-answers as trained, that its scores stay within a declared distance of its sibling's, and that it fits the rows it
-learned from no worse than its sibling, which never saw them, foretold them. A sound training run fits them better: it
-makes the loss over all rows small, and its sibling the loss over the others.
+Both come from the same code, seed and parameters. The gate has judged the evaluated model. The refit knows the newest
+days, and no labelled row is left to judge it on. So the refit must show that it is still the same model. Its export
+must give the scores of the trained model. Its scores must stay within a declared distance of the evaluated model's.
+And it must fit the test rows, which it learned from, no worse than the evaluated model predicted them without having
+seen them. A sound training run fits them better: it makes the loss over all rows small, and the evaluated model only
+the loss over the other rows.
 
-These checks find faults of a training, as labels that belong to other rows. They compare numbers and test nothing: no
-rate is declared at which a sound refit is turned down, or a faulty one serves. What was measured of both is in
-``benchmarks/refit.md``.
+These checks find faults of a training, such as labels that belong to other rows. They compare two numbers and are no
+statistical test: no rate is declared at which a sound refit is refused, or a faulty one serves. ``benchmarks/refit.md``
+has what was measured of both.
 
-Whatever is not shown leaves the evaluated sibling to serve, with the reason. It has passed the gate.
+If anything is not shown, the evaluated model serves, with the reason. It has passed the gate.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Serves = Literal["refit", "evaluated"]
 
 @dataclass(frozen=True)
 class Expected:
-    """What the pipeline knows of the run, and the refit's report therefore has to be about.
+    """What the pipeline knows of the run, and the refit's report therefore must be about.
 
     Attributes
     ----------
@@ -60,7 +61,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class RefitDecision:
-    """Which sibling serves, and why. The failed reasons come first."""
+    """Which model serves, and why. The failed reasons come first."""
 
     serves: Serves
     reasons: tuple[Reason, ...]
@@ -71,7 +72,7 @@ class RefitDecision:
 
 
 def decide(report: RefitReport, training: Training, gate: Gate, expected: Expected) -> RefitDecision:
-    """Decide which sibling is registered.
+    """Decide which of the two models is registered.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def decide(report: RefitReport, training: Training, gate: Gate, expected: Expect
     training, gate : Training, Gate
         The declaration's sections.
     expected : Expected
-        What the report has to be about.
+        What the report must be about.
     """
     reasons = [
         *_identity(report, expected),
@@ -94,7 +95,7 @@ def decide(report: RefitReport, training: Training, gate: Gate, expected: Expect
 
 def not_made(cause: str) -> RefitDecision:
     """The decision where there is no refit to judge: its training or its check failed for ``cause``."""
-    sentence = f"There is no refit to serve, because a job of it failed: {cause}"
+    sentence = f"There is no refit to serve, because one of its jobs failed: {cause}"
     return RefitDecision("evaluated", (checked("refit_failed", False, sentence),))
 
 
@@ -114,7 +115,7 @@ def _identity(report: RefitReport, expected: Expected) -> Iterator[Reason]:
     for what, (is_of, should) in found.items():
         if is_of != should:
             is_of, should = (instant_text(fact) if isinstance(fact, datetime) else fact for fact in (is_of, should))
-            sentence = f"The refit's report is not of this run: its {what} is {is_of}, not {should}."
+            sentence = f"The refit's report belongs to another run: its {what} is {is_of}, not {should}."
             yield checked("report_mismatch", False, sentence)
 
 
@@ -126,15 +127,15 @@ def difference_and_fit(
     Parameters
     ----------
     evaluated_loss, refit_loss : float
-        The sibling's and the refit's ``metric`` there.
+        The evaluated model's and the refit's ``metric`` there.
     """
     yield _within(difference, training.refit_max_difference)
     worse = refit_loss - evaluated_loss
     yield checked(
         "refit_fit",
         metric == gate.metric and worse <= gate.margin,
-        f"The refit's {metric} on the test rows, which it has learned from, less the evaluated sibling's, which has "
-        f"not, is {worse:+.4g}; allowed are {gate.margin:.4g} of {gate.metric}.",
+        f"The refit's {metric} on the test rows (it has learned from them) minus the evaluated model's (it has"
+        f" not) is {worse:+.4g}; at most {gate.margin:.4g} is allowed (gate.margin).",
         worse,
         gate.margin,
     )
@@ -143,14 +144,17 @@ def difference_and_fit(
 def _within(found: ScoreDifference, bound: float) -> Reason:
     code, relative = "refit_difference", found.relative
     if relative is None or not math.isfinite(relative):
-        sentence = "How far the refit is from its sibling can't be judged: the outcomes of the test rows are all alike."
+        sentence = (
+            "The distance between the refit and the evaluated model can't be judged: all test rows have the same"
+            " outcome."
+        )
         return checked(code, False, sentence, None, bound)
     return checked(
         code,
         relative <= bound,
-        f"On the test rows the refit's scores differ from the evaluated sibling's by {found.mean:.4g} on average, "
-        f"{relative:.4g} of the outcomes' standard deviation ({found.outcome_deviation:.4g}); allowed are {bound:.4g} "
-        "of it (training.refit_max_difference).",
+        f"On the test rows the refit's scores differ from the evaluated model's by {found.mean:.4g} on average,"
+        f" {relative:.4g} of the outcomes' standard deviation ({found.outcome_deviation:.4g}); at most {bound:.4g}"
+        " of it is allowed (training.refit_max_difference).",
         relative,
         bound,
     )

@@ -1,7 +1,6 @@
-"""What the check of a refit found: facts alone. What they are worth is :mod:`everloop.evaluation.refit`'s business.
+"""The facts that the check of a refit found. :mod:`everloop.evaluation.refit` decides what follows from them.
 
-A refit is the evaluated model trained once more, by the same code, seed and parameters, on the test rows as well. Its
-*sibling* is the model that was evaluated on them.
+A refit is the evaluated model trained once more, with the same code, seed and parameters, on the test rows as well.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from datetime import datetime
 from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.report import Latency, ParityFacts
 from everloop.json_text import read_json
-from everloop.typed_json import DocumentRefusedError, as_json, read_as
+from everloop.typed_json import as_json, read_as
 
 
 @dataclass(frozen=True)
 class ScoreDifference:
-    """How far the refit's scores are from its sibling's, over the test rows.
+    """How far the refit's scores are from the evaluated model's, over the test rows.
 
     Attributes
     ----------
@@ -47,19 +46,19 @@ class RefitReport:
     Attributes
     ----------
     report_sha256 : str
-        Of ``report.json``, the evaluation of the sibling.
+        Of ``report.json``, the evaluation of the evaluated model.
     rows : int
         Test rows, which both scored.
     learned_rows : int
         Rows the refit learned from, up to ``learned_until``.
     difference : ScoreDifference
     metric : str
-        The gate's: ``evaluated_loss`` is the sibling's on the test rows, ``refit_loss`` the refit's. The refit has
-        learned from these rows, so its loss says nothing about new ones.
+        The gate's: on the test rows ``evaluated_loss`` is the evaluated model's, ``refit_loss`` the refit's. The refit
+        has learned from these rows, so its loss says nothing about new ones.
     parity : ParityFacts
         Of the refit's own export, on the test rows.
     files, evaluated_files : dict of str to str
-        SHA-256 of the refit's files to be served, and of its sibling's that were evaluated.
+        SHA-256 of the refit's files to be served, and of the evaluated model's that were evaluated.
     """
 
     model: str
@@ -97,7 +96,4 @@ class RefitReport:
             document = read_json(text)
         except ValueError as error:
             raise ReportError(f"the refit's report is not JSON: {error}") from error
-        try:
-            return read_as(RefitReport, document, "report of a refit's check", "start a new run")
-        except DocumentRefusedError as error:
-            raise ReportError(str(error)) from error
+        return read_as(RefitReport, document, "report of a refit's check", "start a new run", refusal=ReportError)

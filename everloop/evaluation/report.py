@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from everloop.evaluation.exceptions import ReportError
+from everloop.evaluation.interval_report import IntervalFacts
 from everloop.json_text import read_json
-from everloop.typed_json import ADDED, DocumentRefusedError, as_json, read_as
+from everloop.typed_json import ADDED, as_json, read_as
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,10 @@ class Parts:
         return Parts(self.rows, self.counted, self.share, self.share_error, *down, *up, *largest, by_row)
 
 
+COST = "cost"
+"""The metric of :class:`Money`: what 1,000 decisions cost."""
+
+
 @dataclass(frozen=True)
 class MetricValue:
     """A metric with its two-sided 95% interval.
@@ -86,7 +91,7 @@ class MetricValue:
     standard_error : float or None
     degrees_of_freedom : int
     parts : Parts or None
-        None for the AUC, which is no mean over rows.
+        None for the AUC, which is not a mean over rows.
     """
 
     value: float | None
@@ -164,6 +169,32 @@ class ProbeFacts:
 
 
 @dataclass(frozen=True)
+class EnvironmentFacts:
+    """Where the evaluation ran, beside where the model was trained.
+
+    Attributes
+    ----------
+    python, platform : str
+        As ``3.12.11`` and ``Linux-x86_64``.
+    packages : int
+        Installed distributions.
+    lock_sha256 : str
+        Of the lock of the jobs' packages.
+    unmet : tuple of str
+        Pins of the lock that the environment does not meet.
+    differences : tuple of str
+        What was another thing in the training's environment; empty where both were the same.
+    """
+
+    python: str
+    platform: str
+    packages: int
+    lock_sha256: str
+    unmet: tuple[str, ...]
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Latency:
     """Milliseconds to score one row in process, median and 99th percentile."""
 
@@ -224,6 +255,66 @@ class AsServed:
 
 
 @dataclass(frozen=True)
+class MoneyBesideChampion:
+    """What 1,000 decisions of candidate and champion cost on ``champion_rows``, and candidate less champion."""
+
+    candidate: MetricValue
+    champion: MetricValue
+    paired: PairedDifference
+
+
+@dataclass(frozen=True)
+class Money:
+    """What 1,000 decisions cost by the prices of ``problem.value``, below 0 where they earn.
+
+    Attributes
+    ----------
+    currency : str
+    threshold : float or None
+        A classification is acted on from it on; None for a regression, which pays by the unit of error.
+    candidate, baseline : MetricValue
+        On all test rows, by raw scores.
+    paired_baseline : PairedDifference
+        Candidate less baseline.
+    best_threshold : float or None
+        The threshold that costs least where scores are calibrated.
+    candidate_at_best : MetricValue or None
+        What the candidate's decisions would cost with it.
+    champion : MoneyBesideChampion or None
+        By raw scores. None where there is no champion, or no row to compare on.
+    as_served : MoneyBesideChampion or None
+        By the scores that callers would have got. None where nothing is recalibrated too.
+    """
+
+    currency: str
+    threshold: float | None
+    candidate: MetricValue
+    baseline: MetricValue
+    paired_baseline: PairedDifference
+    best_threshold: float | None
+    candidate_at_best: MetricValue | None
+    champion: MoneyBesideChampion | None
+    as_served: MoneyBesideChampion | None
+
+
+@dataclass(frozen=True)
+class OlderFacts:
+    """The registered version that was judged again in a candidate's place.
+
+    Attributes
+    ----------
+    manifest_sha256 : str
+        Of the manifest that its files were compared with.
+    learned_until : datetime
+        The newest row that it learned from: the test rows of the report are later.
+    """
+
+    version: int
+    manifest_sha256: str
+    learned_until: datetime
+
+
+@dataclass(frozen=True)
 class Report:
     """An evaluation. All scores are raw, what a model says by itself, but those of ``as_served``.
 
@@ -256,6 +347,14 @@ class Report:
         SHA-256 of the evaluated files, by name.
     code_sha256 : str
         Of the code that trained the candidate.
+    money : Money or None
+        None in the reports of earlier releases, whose declarations needed no prices.
+    older : OlderFacts or None
+        Of a version that was registered before; None of a new candidate. Parity and probes are those of its training.
+    interval : IntervalFacts or None
+        None where no interval is declared, or of a version that was registered before: it keeps its own.
+    environment : EnvironmentFacts or None
+        None in the reports of earlier releases.
     """
 
     model: str
@@ -281,6 +380,10 @@ class Report:
     as_served: AsServed | None = field(default=None, metadata=ADDED)
     files: dict[str, str] = field(default_factory=dict)
     quality_over_days: tuple[DayQuality, ...] = ()
+    money: Money | None = field(default=None, metadata=ADDED)
+    older: OlderFacts | None = field(default=None, metadata=ADDED)
+    interval: IntervalFacts | None = field(default=None, metadata=ADDED)
+    environment: EnvironmentFacts | None = field(default=None, metadata=ADDED)
 
     def to_json(self) -> str:
         """The document ``report.json``; an undefined number is null."""
@@ -304,10 +407,7 @@ class Report:
             document = read_json(text)
         except ValueError as error:
             raise ReportError(f"the report is not JSON: {error}") from error
-        try:
-            return read_as(Report, _unpaired(document), "report of an evaluation", "evaluate again")
-        except DocumentRefusedError as error:
-            raise ReportError(str(error)) from error
+        return read_as(Report, _unpaired(document), "report of an evaluation", "evaluate again", refusal=ReportError)
 
 
 def _unpaired(document: object) -> object:

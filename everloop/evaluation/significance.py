@@ -80,7 +80,7 @@ def class_counts(labels: np.ndarray, days: np.ndarray) -> ClassCounts:
 def metric_value(estimate: Estimate, days: np.ndarray) -> MetricValue:
     """The metric with its two-sided interval at ``CONFIDENCE``; None, with a reason, where something is not defined."""
     if not math.isfinite(estimate.value):
-        return MetricValue(None, None, None, reason="the rows are of one class, which does not define it")
+        return MetricValue(None, None, None, reason="all rows are of one class, so it is not defined")
     error, freedom = standard_error(estimate.influence, days)
     if not freedom:
         return MetricValue(estimate.value, None, None, reason=_ONE_DAY)
@@ -107,15 +107,15 @@ def paired_difference(candidate: Estimate, other: Estimate, days: np.ndarray) ->
     """
     if candidate.metric != other.metric or candidate.influence.shape != other.influence.shape:
         raise EvaluationError(
-            f"{candidate.metric} of {candidate.influence.shape} rows is not compared with "
-            f"{other.metric} of {other.influence.shape}"
+            f"{candidate.metric} of {candidate.influence.shape} rows can't be compared with {other.metric} of"
+            f" {other.influence.shape}"
         )
     difference = candidate.value - other.value
     influence = candidate.influence - other.influence
     error, freedom = standard_error(influence, days)
     groups = len(np.unique(days))
     if not freedom or not math.isfinite(difference):
-        why = _ONE_DAY if not freedom else "the rows are of one class, which does not define it"
+        why = _ONE_DAY if not freedom else "all rows are of one class, so it is not defined"
         return PairedDifference(candidate.metric, difference, None, 0, None, None, None, reason=why, days=groups)
     found = PairedDifference(candidate.metric, difference, error, freedom, None, None, None, days=groups)
     few = _too_few(candidate)
@@ -133,7 +133,7 @@ def paired_difference(candidate: Estimate, other: Estimate, days: np.ndarray) ->
     return replace(found, low=low, high=high, p_value=p_value, parts=parts)
 
 
-_ONE_DAY = "the rows are of a single day, which says nothing about other days"
+_ONE_DAY = "all rows are of one day, which says nothing about other days"
 
 
 def _too_few(estimate: Estimate) -> str:

@@ -19,7 +19,7 @@ class Mistake:
     line : int
         1-based line of the file; 0 where the file as a whole is meant.
     found : str
-        What stands there, as a person would write it.
+        What is there, as a person would write it.
     allowed : str
         What may stand there.
     """
@@ -38,7 +38,7 @@ class ModelFileError(TerminalError, ValueError):
         self.mistakes = mistakes
         lines = [self._line(mistake) for mistake in mistakes[:MOST_TOLD]]
         if len(mistakes) > MOST_TOLD:
-            lines.append(f"{file}: {len(mistakes) - MOST_TOLD:,} mistakes more")
+            lines.append(f"{file}: {len(mistakes) - MOST_TOLD:,} more mistakes")
         super().__init__("\n".join(lines))
 
     def _line(self, mistake: Mistake) -> str:

@@ -6,13 +6,17 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from everloop.evaluation.expressions import ExpressionError, check
 from everloop.model_file import sizes, worst_case
+from everloop.model_file.grouped_fit import RATES, grouped_misfits
 from everloop.model_file.misfit import Location, Misfit
 from everloop.model_file.names import closest_name
-from everloop.model_file.partial import Partial, Rule, known, value_of, whole_items, written
+from everloop.model_file.partial import Partial, Rule, all_known, known, value_of, whole_items, written
 from everloop.model_file.prices import PRICES_REGION, USD_PER_HOUR
 from everloop.model_file.schedule import parse_schedule
+from everloop.model_file.tiers import tier_misfits
 from everloop.numbers_of import number_of
+from everloop.recalibration.interval import rows_needed
 
 if TYPE_CHECKING:
     from everloop.model_file.sections import AllSections
@@ -36,7 +40,7 @@ def _absolute_metrics(declaration: AllSections) -> Iterator[Misfit]:
 
 
 def _one_of(metrics: tuple[str, ...], kind: str) -> str:
-    return f"{' or '.join(map(repr, metrics))}, as problem.type is {kind}"
+    return f"{' or '.join(map(repr, metrics))}, because problem.type is {kind}"
 
 
 def _baseline(declaration: AllSections) -> Iterator[Misfit]:
@@ -49,6 +53,50 @@ def _baseline(declaration: AllSections) -> Iterator[Misfit]:
         yield Misfit(("problem", "baseline", "by"), by, allowed)
 
 
+def _interval_rows(declaration: AllSections) -> Iterator[Misfit]:
+    interval = declaration.problem.interval
+    if interval is None:
+        return
+    least, tested = rows_needed(interval.coverage), declaration.gate.minimum_test_rows
+    if tested < least:
+        allowed = f"at least {least}: an interval of problem.interval.coverage {interval.coverage:g} needs as many"
+        yield Misfit(("gate", "minimum_test_rows"), tested, allowed)
+
+
+def _expression(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether a heuristic can be read, and answers what the problem asks for."""
+    text = declaration.problem.baseline.expression
+    if text is None:
+        return
+    at = ("problem", "baseline", "expression")
+    try:
+        kind = check(text, {f.name: f.type for f in all_known(declaration.data.features)})
+    except ExpressionError as error:
+        yield Misfit(at, text, str(error))
+        return
+    if kind == "condition" and declaration.problem.type == "regression":
+        yield Misfit(at, text, "an expression that answers a number, because problem.type is regression")
+
+
+def _recalibrated_groups(declaration: AllSections) -> Iterator[Misfit]:
+    if declaration.recalibration is not None:
+        yield from grouped_misfits(declaration, declaration.recalibration, ("recalibration",))
+
+
+def _fair_groups(declaration: AllSections) -> Iterator[Misfit]:
+    recalibration = declaration.recalibration
+    fairness = None if recalibration is None else recalibration.fairness
+    if fairness is None:
+        return
+    at = ("recalibration", "fairness")
+    yield from grouped_misfits(declaration, fairness, at)
+    if declaration.problem.type == "regression":
+        for key in RATES:
+            limit = value_of(fairness, key)
+            if limit is not None:
+                yield Misfit((*at, key), limit, f"no {key!r}: a regression decides nothing, so it has no such rate")
+
+
 def _target_range(declaration: AllSections) -> Iterator[Misfit]:
     if declaration.problem.type == "regression":
         return
@@ -59,15 +107,16 @@ def _target_range(declaration: AllSections) -> Iterator[Misfit]:
 
 
 def _request_size(declaration: AllSections) -> Iterator[Misfit]:
-    """As many rows as are taken at once have to find room in a request, however long their values are."""
+    """As many rows as are taken at once must find room in a request, however long their values are."""
     rows, row = declaration.serving.max_rows, sizes.row_bytes(_with_whole_features(declaration))
     room = (sizes.MAX_BODY_BYTES - len('{"instances":[]}')) // row
     if 1 <= room < rows:
         yield Misfit(
             ("serving", "max_rows"),
             rows,
-            f"at most {room}: a request has at most {sizes.MAX_BODY_BYTES:,} bytes, and a row with these columns takes "
-            f"up to {row:,} (max_length of each category, 4 bytes a character; a shorter one leaves room for more)",
+            f"at most {room}: a request has at most {sizes.MAX_BODY_BYTES:,} bytes, and a row with these columns"
+            f" takes up to {row:,} (max_length of each category, 4 bytes a character; with a shorter one more rows"
+            " fit)",
         )
 
 
@@ -75,8 +124,8 @@ def _width(declaration: AllSections) -> Iterator[Misfit]:
     """Whether the services take what is written of all features together: at least of those that are known."""
     declaration = _with_whole_features(declaration)
     worst = [
-        ("one row as it is captured", sizes.record_bytes(declaration), sizes.MAX_RECORD_BYTES, "Firehose"),
-        ("the query of a training set", sizes.snapshot_query_bytes(declaration), sizes.MAX_QUERY_BYTES, "Athena"),
+        ("one captured row", sizes.record_bytes(declaration), sizes.MAX_RECORD_BYTES, "Firehose"),
+        ("the query of a training set", sizes.training_set_query_bytes(declaration), sizes.MAX_QUERY_BYTES, "Athena"),
         ("the record of a training set", sizes.snapshot_record_bytes(declaration), sizes.MAX_ITEM_BYTES, "DynamoDB"),
         ("the record of a window", sizes.window_record_bytes(declaration), sizes.MAX_ITEM_BYTES, "DynamoDB"),
     ]
@@ -87,15 +136,15 @@ def _width(declaration: AllSections) -> Iterator[Misfit]:
             yield Misfit(
                 ("data", "features"),
                 features,
-                f"{remedy}: {what} could take {found:,} bytes, and {service} takes {limit:,}",
+                f"{remedy}: {what} could take {found:,} bytes, and {service} accepts at most {limit:,}",
             )
     queries = sizes.profile_queries(declaration)
     if queries > sizes.MAX_QUERIES:
         yield Misfit(
             ("data", "features"),
             features,
-            f"{remedy}: to count a window could take more than {sizes.MAX_QUERIES} queries of "
-            f"{sizes.MAX_QUERY_BYTES:,} bytes, the most that Athena takes",
+            f"{remedy}: counting a window could need more than {sizes.MAX_QUERIES} queries of"
+            f" {sizes.MAX_QUERY_BYTES:,} bytes, the most that Athena accepts",
         )
 
 
@@ -106,11 +155,9 @@ def _with_whole_features(declaration: Any) -> Any:
 
 
 def _execution(declaration: AllSections) -> Iterator[Misfit]:
-    """Whether Step Functions lets one execution take its time, and keep its history."""
+    """Whether Step Functions lets one execution take its time. How often it looks at a rollout follows from that."""
     if worst_case.pipeline_seconds(declaration) > worst_case.EXECUTION_SECONDS:
         yield _too_long(declaration)
-    elif worst_case.rollout_looks(declaration.rollout) > worst_case.HISTORY_LOOKS:
-        yield _too_many_looks(declaration)
 
 
 def _too_long(declaration: AllSections) -> Misfit:
@@ -127,18 +174,8 @@ def _too_long(declaration: AllSections) -> Misfit:
     return Misfit(
         place,
         found,
-        f"fewer minutes: with all jobs, all steps and holds and the bake, one execution could take {days:,} days, and "
-        f"Step Functions ends it after {worst_case.EXECUTION_SECONDS // 86400}",
-    )
-
-
-def _too_many_looks(declaration: AllSections) -> Misfit:
-    return Misfit(
-        ("rollout", "guardrail", "max_hold_minutes"),
-        declaration.rollout.guardrail.max_hold_minutes,
-        "fewer minutes, or longer steps: a step that is held is looked at once in its own length, which could come to "
-        f"{worst_case.rollout_looks(declaration.rollout):,} looks, and the history of one execution has room for "
-        f"{worst_case.HISTORY_LOOKS:,}",
+        f"fewer minutes: with all jobs, steps, holds and the bake, one execution could take {days:,} days, and"
+        f" Step Functions ends it after {worst_case.EXECUTION_SECONDS // 86400}",
     )
 
 
@@ -149,11 +186,11 @@ def _windows(declaration: AllSections) -> Iterator[Misfit]:
     if between != days:
         every = "every day" if days == 1 else f"every {days} days"
         example = "cron(0 6 * * ? *)" if days == 1 else "cron(0 6 ? * MON *)" if days == 7 else f"rate({days} days)"
-        allowed = f"a run {every}, e.g. {example}: with window_hours {monitoring.window_hours}, days would otherwise "
-        wrong = "be watched twice" if between is not None and between < days else "never be watched"
+        allowed = f"a run {every}, e.g. {example}: with window_hours {monitoring.window_hours}, otherwise days would "
+        wrong = "be monitored twice" if between is not None and between < days else "never be monitored"
         yield Misfit(("monitoring", "schedule"), monitoring.schedule, allowed + wrong)
     if quality is not None and quality.days <= days:
-        allowed = f"more days than a window has, which are {days}: one window does not show how days differ"
+        allowed = f"more days than one window has ({days}): one window does not show how days differ"
         yield Misfit(("retraining", "quality", "days"), quality.days, allowed)
 
 
@@ -167,9 +204,9 @@ def _comparable_rows(declaration: AllSections) -> Iterator[Misfit]:
     retraining, test_days = declaration.retraining, declaration.data.split.test_days
     cooldown, schedule = retraining.cooldown_days, retraining.schedule_days
     why = (
-        f"at least {test_days}, the days of data.split.test_days: with training.refit 'after_gate' a champion has "
-        f"learned from all rows that were labelled, and a training {{}} later finds only so many days of test "
-        "rows that are new to it (or training.refit 'none', of which the champion never learns its test rows)"
+        f"at least {test_days}, the days of data.split.test_days: with training.refit 'after_gate' a champion has"
+        " learned from all labelled rows, and a training {} later has only that many days of test rows which are"
+        " new to it (or training.refit 'none': then a champion never learns from its test rows)"
     )
     by_evidence = retraining.quality or retraining.drift or retraining.investment or retraining.volume
     if by_evidence and cooldown < test_days:
@@ -186,15 +223,14 @@ def _probe_windows(declaration: AllSections) -> Iterator[Misfit]:
         yield Misfit(("retraining", "investment", "every_days"), investment.every_days, allowed)
 
 
-def _priced_investment(declaration: AllSections) -> Iterator[Misfit]:
-    """Whether a retraining that is priced in money can be held against predictions that are."""
-    investment = declaration.retraining.investment
-    if investment is not None and investment.cost is not None and not declaration.problem.has_prices:
+def _measured_spans(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether anything measures the spans that trainings are to choose from."""
+    spans = declaration.data.training_spans
+    if spans is not None and declaration.retraining.investment is None:
         yield Misfit(
-            ("retraining", "investment", "cost"),
-            investment.cost,
-            "prices in problem.value, which say what predictions cost; or cost_share, a retraining's cost as a share "
-            "of what a window loses",
+            ("data", "training_spans"),
+            spans,
+            "a retraining.investment beside them, whose probes measure the spans (`investment: {}` is enough)",
         )
 
 
@@ -223,7 +259,7 @@ def _training_run_cost(declaration: AllSections) -> Iterator[Misfit]:
         yield Misfit(
             ("cost", "max_training_run_usd"),
             cost.max_training_run_usd,
-            f"at least {_usd(worst)}, which one run can cost: {_run_cost(declaration)}",
+            f"at least {_usd(worst)}, the possible cost of one run: {_run_cost(declaration)}",
         )
 
 
@@ -232,17 +268,17 @@ def _monthly_cost(declaration: AllSections) -> Iterator[Misfit]:
     worst, runs = worst_case.training_run_usd(declaration), worst_case.runs_in_a_month(declaration)
     if worst is None:
         return
-    probes = worst_case.probes_usd(declaration)
-    total = runs * worst + probes
+    probes, older = worst_case.probes_usd(declaration), worst_case.restorations_usd(declaration)
+    total = runs * worst + probes + older
     if _rounded_up(total) > cost.monthly_budget_usd:
         also = f", and probes (retraining.investment) up to {_usd(probes)}" if probes else ""
+        also += f", and evaluations of older versions up to {_usd(older)}" if older else ""
         yield Misfit(
             ("cost", "monthly_budget_usd"),
             cost.monthly_budget_usd,
-            f"at least {_usd(total)}, which training can cost in a month: with "
-            f"{number_of(quota.runs, 'run')} in any {number_of(quota.days, 'day')}, retraining.quota lets "
-            f"{runs} start, at up to {_usd(worst)} each "
-            f"({_run_cost(declaration)}){also}",
+            f"at least {_usd(total)}, the possible cost of training in a month: with"
+            f" {number_of(quota.runs, 'run')} in any {number_of(quota.days, 'day')}, retraining.quota lets {runs}"
+            f" start, at up to {_usd(worst)} each ({_run_cost(declaration)}){also}",
         )
 
 
@@ -262,7 +298,7 @@ def _usd(amount: float) -> str:
 
 
 def _rounded_up(amount: float) -> float:
-    """The figure that is named, which has to be enough."""
+    """The figure that is named, which must be enough."""
     scale = 10.0 ** _places(amount)
     return math.ceil(round(amount * scale, 6)) / scale
 
@@ -272,10 +308,28 @@ def _places(amount: float) -> int:
     return 3 if amount < 1 else 2
 
 
+def _acceptable_latency(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether the limits of latency are those that callers can live with."""
+    acceptable = declaration.problem.acceptable_latency_ms
+    if acceptable is None:
+        return
+    guardrail = value_of(declaration.rollout, "guardrail")
+    for location, limit in (
+        (("gate", "max_latency_ms"), value_of(value_of(declaration, "gate"), "max_latency_ms")),
+        (("rollout", "guardrail", "max_p99_latency_ms"), value_of(guardrail, "max_p99_latency_ms")),
+    ):
+        if limit is not None and limit > acceptable:
+            yield Misfit(location, limit, f"at most {acceptable:g}, the problem.acceptable_latency_ms")
+
+
 WHOLE_RULES: tuple[Rule, ...] = (
     _gate_metric,
     _absolute_metrics,
     _baseline,
+    _expression,
+    _interval_rows,
+    _recalibrated_groups,
+    _fair_groups,
     _target_range,
     _request_size,
     _width,
@@ -283,9 +337,11 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _windows,
     _comparable_rows,
     _probe_windows,
-    _priced_investment,
+    _measured_spans,
     _probe_price,
     _training_run_cost,
     _monthly_cost,
+    _acceptable_latency,
+    tier_misfits,
 )
 """Of the whole declaration."""

@@ -1,4 +1,4 @@
-"""A section of which some values are wrong, or missing: rules are held against the others.
+"""A section of which some values are wrong, or missing: rules are compared with the others.
 
 A rule looks at a few keys. Where it asks for one whose value is wrong in itself, it can say nothing, and ends by
 :class:`UnknownError`; every other rule still speaks, so that one reading names every mistake.
@@ -22,7 +22,7 @@ class UnknownError(TerminalError):
 
 
 class Unknown:
-    """Stands for such a value in a list; ``written`` is what stands in the document."""
+    """Stands for such a value in a list; ``written`` is what is in the document."""
 
     def __init__(self, written: Any = None) -> None:
         self.written = written
@@ -56,6 +56,7 @@ def partial(kind: type[BaseModel], value: Any, wrong: set[Location], at: Locatio
     if at in wrong or not isinstance(value, dict):
         return Unknown(value)
     values = {}
+    value = getattr(kind, "completed", dict)(value)
     for name, field in kind.model_fields.items():
         if name in value:
             values[name] = _part(section_of(field.annotation), value[name], wrong, (*at, name))
@@ -120,7 +121,7 @@ def value_of(section: Any, name: str, default: Any = None) -> Any:
 
 
 def written(section: Any, name: str) -> Any:
-    """What stands in the document at one key, right or wrong; None where nothing does."""
+    """What is in the document at one key, right or wrong; None where nothing does."""
     value = section._values.get(name) if isinstance(section, Partial) else getattr(section, name, None)
     return value.written if isinstance(value, Unknown) else value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,8 @@ from everloop.model_file.exceptions import Mistake, ModelFileError
 from everloop.model_file.misfit import Location, MisfitError, refuse
 from everloop.model_file.names import NAME_PATTERN, closest_name
 from everloop.model_file.partial import broken, partial, section_of, sections_in
-from everloop.model_file.schema import DEFAULT_SCRIPT, ModelDeclaration
-from everloop.model_file.script import SCRIPT_DEFINES, script_fault
+from everloop.model_file.schema import ADD, DEFAULT_SCRIPT, ModelDeclaration
+from everloop.model_file.script import RULE_DEFINES, SCRIPT_DEFINES, rule_fault, script_fault
 from everloop.model_file.yaml_document import Document, DocumentError, Place, dotted
 from everloop.shown import LONGEST_SHOWN, shortened, shown
 
@@ -37,8 +37,8 @@ def read_model_file(path: Path) -> ModelDeclaration:
         raise ModelFileError(str(path), [Mistake("", 0, str(error), "a readable file")]) from error
     except UnicodeDecodeError as error:
         line, byte = error.object.count(b"\n", 0, error.start) + 1, error.object[error.start]
-        found = f"the byte 0x{byte:02x}, which is no UTF-8"
-        raise ModelFileError(str(path), [Mistake("", line, found, "a file that your editor saved as UTF-8")]) from error
+        found = f"the byte 0x{byte:02x}, which is not UTF-8"
+        raise ModelFileError(str(path), [Mistake("", line, found, "a file saved as UTF-8")]) from error
     declaration, document, mistakes = _parse(text, str(path))
     lines = {mistake.line for mistake in document.mistakes}
     mistakes += [m for m in _folder_mistakes(path, document, {m.path for m in mistakes}) if m.line not in lines]
@@ -108,18 +108,35 @@ def _folder_mistakes(path: Path, document: Document, told: set[str]) -> list[Mis
         line = document.place(("model",)).line
         mistakes.append(Mistake("model", line, repr(model), f"the folder's name, {folder.name!r}"))
     script = training.get("script", DEFAULT_SCRIPT) if isinstance(training, dict) else DEFAULT_SCRIPT
-    if not isinstance(script, str) or "training.script" in told:
-        return mistakes
-    place, file = document.place(("training", "script")), folder / script
+    rule = _at(document.value, "problem", "baseline", "script")
+    for key, named, fault, defines in (
+        (("training", "script"), script, script_fault, SCRIPT_DEFINES),
+        (("problem", "baseline", "script"), rule, rule_fault, RULE_DEFINES),
+    ):
+        if isinstance(named, str) and ".".join(key) not in told:
+            mistakes += _script_mistakes(path, document.place(key), ".".join(key), named, fault, defines)
+    return mistakes
+
+
+def _at(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _script_mistakes(
+    path: Path, place: Place, key: str, script: str, fault: Callable[[Path, str], str | None], defines: str
+) -> list[Mistake]:
+    """Whether the ``script`` at ``key`` is in the folder, and defines what it has to."""
+    folder = path.absolute().parent
+    file = folder / script
     # Only what lies in the folder is shipped to the training job; a link may lead out of it.
     if not file.is_file() or not file.resolve().is_relative_to(folder.resolve()):
         why = "leads out of the folder" if file.is_file() else "is not there"
         found, allowed = f"{_shown(script, place)}, which {why}", f"a file in {path.parent}"
-        return [*mistakes, Mistake("training.script", place.line, found, allowed)]
-    fault = script_fault(file, script)
-    if fault is not None:
-        mistakes.append(Mistake("training.script", place.line, fault, SCRIPT_DEFINES))
-    return mistakes
+        return [Mistake(key, place.line, found, allowed)]
+    wrong = fault(file, script)
+    return [] if wrong is None else [Mistake(key, place.line, wrong, defines)]
 
 
 def _mistake(error: ErrorDetails, document: Document) -> Mistake:
@@ -133,7 +150,7 @@ def _mistake(error: ErrorDetails, document: Document) -> Mistake:
         return Mistake(path, place.line, f"the unknown key {shown(str(location[-1]))}", ", ".join(allowed) + hint)
     if kind == "missing":
         last = location[-1]
-        wanted = "a value more" if isinstance(last, int) else f"the key {last!r}, which is required"
+        wanted = "a value more" if isinstance(last, int) else f"the key {last!r}, which is required{_to_add(location)}"
         return Mistake(path, place.line, "nothing", wanted)
     found = _shown(value, place)
     if kind == "value_error":
@@ -144,7 +161,7 @@ def _mistake(error: ErrorDetails, document: Document) -> Mistake:
         closest = _as_name(value) if context["pattern"] == NAME_PATTERN else ""
         return Mistake(path, place.line, found, f"text matching {context['pattern']}{closest}")
     if kind == "string_type":
-        return Mistake(path, place.line, found, "text, in quotes where YAML would read something else")
+        return Mistake(path, place.line, found, "text, in quotes if YAML would read it as something else")
     if kind in ("model_type", "dict_type"):
         return Mistake(path, place.line, found, "a section: keys with their values")
     if kind in ("list_type", "tuple_type"):
@@ -167,7 +184,7 @@ def _shown(value: Any, place: Place) -> str:
     if value is None:
         return "nothing"
     if not place.is_there:
-        return f"{shown(value)}, which is meant where the key is left out"
+        return f"{shown(value)}, the default when the key is left out"
     if isinstance(value, str) or place.written is None:
         return shown(value)
     written = shortened(place.written)
@@ -183,7 +200,7 @@ def _list_shown(values: list[Any]) -> str:
 
 def _as_name(value: Any) -> str:
     name = closest_name(str(value))
-    return "" if name is None else f", e.g. {name!r} (and the column of your files renamed)"
+    return "" if name is None else f", e.g. {name!r} (and rename the column of your files)"
 
 
 def _is_plain(value: Any, written: str) -> bool:
@@ -195,11 +212,21 @@ def _is_plain(value: Any, written: str) -> bool:
         return False
 
 
+def _to_add(location: Location) -> str:
+    """What to write at a required key, where that is known."""
+    extra = _section_at(location[:-1]).model_fields[str(location[-1])].json_schema_extra
+    return f": {extra[ADD]}" if isinstance(extra, dict) and ADD in extra else ""
+
+
 def _keys_at(location: Location) -> list[str]:
     """The keys the schema allows at ``location``."""
+    return list(_section_at(location).model_fields)
+
+
+def _section_at(location: Location) -> Any:
     model: Any = ModelDeclaration
     for part in location:
         if isinstance(part, int):
             continue
         model = section_of(model.model_fields[part].annotation)
-    return list(model.model_fields)
+    return model

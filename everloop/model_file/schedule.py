@@ -11,8 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import islice, pairwise
 
 from everloop.exceptions import TerminalError
+
+LONGEST_SPREAD_MINUTES = 60
+"""So a thousand models of one schedule ask Lambda's API for no more than an account may.
+
+Measured in ``benchmarks/control_plane.md``.
+"""
 
 LONGEST = 256
 """Characters of a schedule expression."""
@@ -95,6 +102,29 @@ def due(text: str, begin: datetime, end: datetime) -> Iterator[datetime]:
         date += timedelta(days=1)
 
 
+def spread_minutes(text: str) -> int:
+    """How much later a run may begin, so that models of one schedule do not all begin at once; 0 for no later.
+
+    At most half of the shortest time between two runs.
+
+    Raises
+    ------
+    ScheduleError
+    """
+    parse_schedule(text)
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    try:
+        instants = list(islice(due(text, begin, begin + timedelta(days=2 * 366)), _LOOKED_AT))
+    except ScheduleError:  # days by a word, which no declaration may have: nothing is known of their hours
+        return 0
+    between = min((later - earlier for earlier, later in pairwise(instants)), default=timedelta(days=1))
+    return min(LONGEST_SPREAD_MINUTES, between // timedelta(minutes=2))
+
+
+_LOOKED_AT = 24 * 60
+"""Runs between which the shortest time is looked for: those of a day, if one is due each minute."""
+
+
 def _due_by_rate(text: str, begin: datetime, end: datetime) -> Iterator[datetime]:
     count, unit = text[len("rate(") : -1].split()
     step = timedelta(minutes=int(count) * {"m": 1, "h": 60, "d": 24 * 60}[unit[0]])
@@ -107,7 +137,8 @@ def _due_by_rate(text: str, begin: datetime, end: datetime) -> Iterator[datetime
 def _named_days(name: str, field: str, high: int, names: Mapping[str, int] | None = None) -> frozenset[int]:
     if re.search(r"[LW#]", re.sub("|".join(names or {"-": 0}), "", field)):
         raise ScheduleError(
-            f"days by number or name in the field {name}, not {field!r}, whose days no span lies between"
+            f"days by number or name in the field {name}, not {field!r}, which gives no fixed number of days"
+            " between runs"
         )
     return _values(name, field, 1, high, names)
 
@@ -171,5 +202,5 @@ def _span(name: str, span: str, low: int, high: int, names: Mapping[str, int]) -
             raise ScheduleError(f"{low} to {high}{also}, in the field {name}, not {end!r}")
         ends.append(number)
     if len(ends) > 2 or ends[0] > ends[-1]:
-        raise ScheduleError(f"two rising ends in a range of the field {name}, not {span!r}")
+        raise ScheduleError(f"a range from low to high in the field {name}, not {span!r}")
     return ends[0], ends[-1]

@@ -4,7 +4,7 @@ Its keys are in :mod:`everloop.model_file.sections`, with what they ask of each 
 :mod:`everloop.model_file.section_rules`; what sections ask of each other is in :mod:`everloop.model_file.fit`. These
 rules know the sections, and only what is here knows both.
 
-Functions and jobs read a declaration as the JSON that it writes of itself, so whatever is accepted here has to come
+Functions and jobs read a declaration as the JSON that it writes of itself, so whatever is accepted here must come
 back from there the same.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 from everloop.model_file.fit import WHOLE_RULES
 from everloop.model_file.partial import Rule
 from everloop.model_file.sections import (
+    ADD,
     DEFAULT_SCRIPT,
     READ_BY,
     AllSections,
@@ -29,9 +30,11 @@ from everloop.model_file.sections import (
     Training,
     Value,
     VolumeTrigger,
+    WarmStart,
 )
 
 __all__ = [
+    "ADD",
     "DEFAULT_SCRIPT",
     "READ_BY",
     "DriftTrigger",
@@ -48,6 +51,7 @@ __all__ = [
     "Training",
     "Value",
     "VolumeTrigger",
+    "WarmStart",
 ]
 
 

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from everloop.evaluation.baselines import GO_BY_A_FEATURE
+from everloop.evaluation.baselines import ALL_KEYS, CLASSES_ONLY, KEYS
 from everloop.lake_tables import RESERVED_COLUMNS
 from everloop.limits import shows_nothing
 from everloop.model_file.misfit import Misfit
 from everloop.model_file.partial import Rule, all_known, known, value_of
+from everloop.recalibration.grouped_by import EDGE_DIGITS, MOST_GROUPS
 
 CLOCK_WORDS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
 """Names that SQL reads as the clock. Every other word of SQL, Python or pandas is a name like any: queries quote it."""
@@ -21,14 +22,69 @@ ROLES = {"key": "key", "time": "time", "target": "label"}
 _CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
-def _group_by_something(baseline: Any) -> Iterator[Misfit]:
-    if baseline.kind in GO_BY_A_FEATURE and baseline.by is None:
-        yield Misfit(("by",), None, f"the name of the category feature that {baseline.kind} goes by")
+_KEYS_FOR = {
+    "by": "the name of the category feature that {kind} uses for its groups",
+    "expression": 'the heuristic over features, e.g. "departure_minute > 1000"',
+    "script": "the Python file of the folder whose function rule(features) is in force, e.g. rule.py",
+}
 
 
-def _others_by_nothing(baseline: Any) -> Iterator[Misfit]:
-    if baseline.kind not in GO_BY_A_FEATURE and baseline.by is not None:
-        yield Misfit(("by",), baseline.by, f"no 'by' with the kind {baseline.kind}")
+def _keys_of_the_rule(baseline: Any) -> Iterator[Misfit]:
+    takes = KEYS.get(baseline.kind, {})
+    for key in ALL_KEYS:
+        found = value_of(baseline, key, "unknown")
+        if found is None and takes.get(key):
+            yield Misfit((key,), None, _KEYS_FOR[key].format(kind=baseline.kind))
+        elif found not in (None, "unknown") and key not in takes:
+            yield Misfit((key,), found, f"no {key!r} with the kind {baseline.kind}")
+
+
+def _probabilities_of_classes(problem: Any) -> Iterator[Misfit]:
+    kind = problem.baseline.kind
+    if problem.type == "regression" and kind in CLASSES_ONLY:
+        yield Misfit(("baseline", "kind"), kind, "a baseline that answers numbers, because problem.type is regression")
+
+
+def _interval_of_a_value(problem: Any) -> Iterator[Misfit]:
+    if problem.type == "binary_classification" and problem.interval is not None:
+        yield Misfit(("interval",), {}, "no 'interval' with the type binary_classification, whose answers are chances")
+
+
+CLASS_PRICES = ("false_positive_cost", "false_negative_cost", "true_positive_value")
+UNIT_PRICE = "error_cost_per_unit"
+
+
+def _prices_of_the_type(problem: Any) -> Iterator[Misfit]:
+    """A price that nothing is paid by would be believed to count."""
+    kind, value = problem.type, problem.value
+    for key in (UNIT_PRICE,) if kind == "binary_classification" else CLASS_PRICES:
+        price = value_of(value, key)
+        if price:
+            counted = ", ".join(CLASS_PRICES if kind == "binary_classification" else (UNIT_PRICE,))
+            yield Misfit(("value", key), price, f"no {key!r}, because problem.type is {kind}: it pays by {counted}")
+
+
+def _priced(problem: Any) -> Iterator[Misfit]:
+    """Whether predictions come to money; of a classification, whether both ways to be wrong do."""
+    kind, value = problem.type, problem.value
+    if kind == "regression":
+        if not value.error_cost_per_unit:
+            yield Misfit(("value", UNIT_PRICE), 0, "more than 0: what a unit of error costs in value.currency")
+        return
+    if not value.false_positive_cost:
+        yield Misfit(
+            ("value", "false_positive_cost"),
+            value.false_positive_cost,
+            "more than 0: what acting on a row costs that is a 0. If that costs nothing, act on every row, without a"
+            " model",
+        )
+    if not value.false_negative_cost and not value.true_positive_value:
+        yield Misfit(
+            ("value", "false_negative_cost"),
+            value.false_negative_cost,
+            "more than 0, or a true_positive_value: what is lost by a miss, or won by a hit. If nothing is, act on no"
+            " row, without a model",
+        )
 
 
 def _numbers_without_values(feature: Any) -> Iterator[Misfit]:
@@ -68,11 +124,11 @@ def _each_value(feature: Any) -> Iterator[Misfit]:
         # What a request or a history may not hold could never occur.
         if not value or (longest is not None and len(value) > longest):
             most = "" if longest is None else f"1 to {longest} characters, the 'max_length'"
-            yield Misfit(("values", index), value, f"a text of {most or 'one character or more'}")
+            yield Misfit(("values", index), value, f"a string of {most or 'one character or more'}")
         elif not value.isprintable() and _CONTROL_CHARACTERS.search(value):
-            yield Misfit(("values", index), value, "a text without control characters")
+            yield Misfit(("values", index), value, "a string without control characters")
         elif shows_nothing(value):
-            yield Misfit(("values", index), value, "a text of which something is seen")
+            yield Misfit(("values", index), value, "a string with a visible character")
         elif value in seen:
             yield Misfit(("values", index), value, "each value once")
         seen.add(value)
@@ -89,20 +145,20 @@ def _names_once(data: Any) -> Iterator[Misfit]:
             allowed = f"another name: in the lake, {name!r} is the column of data.{others[name]}"
             yield Misfit((role,), name, allowed)
         elif name in first:
-            yield Misfit((role,), name, f"another name: it is that of {first[name]}")
+            yield Misfit((role,), name, f"another name: {first[name]} has it already")
         first.setdefault(name, f"data.{role}")
     for index, feature in known(data.features):
         name, place = value_of(feature, "name"), ("features", index, "name")
         if name is None:
             continue
         if name in first:
-            yield Misfit(place, name, f"another name: it is that of {first[name]}")
+            yield Misfit(place, name, f"another name: {first[name]} has it already")
         elif name in RESERVED_COLUMNS:
             taken = ", ".join(sorted(RESERVED_COLUMNS))
-            yield Misfit(place, name, f"another name: the product's own tables have the columns {taken}")
+            yield Misfit(place, name, f"another name: Everloop's own tables have the columns {taken}")
         elif name in CLOCK_WORDS:
             taken = ", ".join(sorted(CLOCK_WORDS))
-            yield Misfit(place, name, f"another name: SQL reads the clock by the names {taken}")
+            yield Misfit(place, name, f"another name: SQL reads the current time with the names {taken}")
         first.setdefault(name, f"data.features[{index}]")
 
 
@@ -121,14 +177,27 @@ def _target_range_rises(data: Any) -> Iterator[Misfit]:
 def _window_beyond_the_test(data: Any) -> Iterator[Misfit]:
     window, test = data.training_window_days, data.split.test_days
     if window is not None and window <= test:
+        yield Misfit(("training_window_days",), window, f"more than {test}, the days of data.split.test_days")
+
+
+def _spans_rise(data: Any) -> Iterator[Misfit]:
+    least, of = data.split.test_days, "which data.split.test_days keeps for the test"
+    for index, span in known(data.training_spans or []):
+        if span <= least:
+            yield Misfit(("training_spans", index), span, f"more than {least}, {of}")
+        least, of = max(least, span), "the one before it"
+
+
+def _one_choice_of_rows(data: Any) -> Iterator[Misfit]:
+    if data.training_spans is not None and data.training_window_days is not None:
         yield Misfit(
-            ("training_window_days",), window, f"more than {test}, which data.split.test_days keeps for the test"
+            ("training_spans",), data.training_spans, "either 'training_window_days' or 'training_spans', which choose"
         )
 
 
 def _bounds_something(threshold: Any) -> Iterator[Misfit]:
     if threshold.min is None and threshold.max is None:
-        yield Misfit((), {}, "'min' or 'max' beside the metric")
+        yield Misfit((), {}, "'min' or 'max' next to the metric")
 
 
 def _bounds_rise(threshold: Any) -> Iterator[Misfit]:
@@ -153,7 +222,7 @@ def _steps_rise(rollout: Any) -> Iterator[Misfit]:
     for index, step in known(rollout.steps):
         percent = value_of(step, "percent")
         if percent is not None and before is not None and percent <= before:
-            allowed = f"more than {before:g}, which the step before has"
+            allowed = f"more than {before:g}, the percent of the previous step"
             yield Misfit(("steps", index, "percent"), percent, allowed)
         before = percent
 
@@ -165,13 +234,66 @@ def _spans_hold_windows(monitoring: Any) -> Iterator[Misfit]:
         yield Misfit(("drift_days",), monitoring.drift_days, allowed)
 
 
+def _room_for_trees(warm: Any) -> Iterator[Misfit]:
+    if warm.max_trees <= warm.added_trees:
+        yield Misfit(("max_trees",), warm.max_trees, f"more than {warm.added_trees}, the 'added_trees'")
+
+
 def _one_cost(investment: Any) -> Iterator[Misfit]:
     if investment.cost is not None and investment.cost_share is not None:
         yield Misfit(("cost_share",), investment.cost_share, "either 'cost' or 'cost_share'")
 
 
+def _groups_of_something(grouped: Any) -> Iterator[Misfit]:
+    for key in ("groups", "edges"):
+        found = value_of(grouped, key)
+        if found is not None and grouped.by is None:
+            yield Misfit((key,), found, f"no {key!r} without 'by', the feature that it takes apart")
+
+
+def _values_or_spans(grouped: Any) -> Iterator[Misfit]:
+    if grouped.groups is not None and grouped.edges is not None:
+        yield Misfit(("edges",), grouped.edges, "either 'groups' of a category or 'edges' of a number")
+
+
+def _some_groups(grouped: Any) -> Iterator[Misfit]:
+    for key, most in (("groups", MOST_GROUPS), ("edges", MOST_GROUPS - 1)):
+        found = value_of(grouped, key)
+        if found is not None and not 1 <= len(found) <= most:
+            yield Misfit((key,), found, f"1 to {most} {key}: each group needs labelled rows of its own")
+
+
+def _groups_once(grouped: Any) -> Iterator[Misfit]:
+    seen: set[str] = set()
+    for index, value in known(grouped.groups or []):
+        if not value:
+            yield Misfit(("groups", index), value, "a value: rows without one are in no group")
+        elif value in seen:
+            yield Misfit(("groups", index), value, "each group once")
+        seen.add(value)
+
+
+def _edges_rise(grouped: Any) -> Iterator[Misfit]:
+    before = None
+    for index, edge in known(grouped.edges or []):
+        kept = float(f"{edge:.{EDGE_DIGITS}g}")
+        if kept != edge:
+            yield Misfit(("edges", index), edge, f"a number of at most {EDGE_DIGITS} digits")
+        elif before is not None and edge <= before:
+            yield Misfit(("edges", index), edge, f"more than {before:g}, the edge before it")
+        before = edge
+
+
+def _fair_by_group(recalibration: Any) -> Iterator[Misfit]:
+    if recalibration.fairness is not None and recalibration.by is None:
+        yield Misfit(("by",), None, "the feature whose groups are recalibrated apart: 'fairness' says what that may do")
+
+
+_GROUPED: tuple[Rule, ...] = (_groups_of_something, _values_or_spans, _some_groups, _groups_once, _edges_rise)
+
 SECTION_RULES: dict[str, tuple[Rule, ...]] = {
-    "Baseline": (_group_by_something, _others_by_nothing),
+    "Baseline": (_keys_of_the_rule,),
+    "Problem": (_interval_of_a_value, _prices_of_the_type, _priced, _probabilities_of_classes),
     "Feature": (
         _numbers_without_values,
         _numbers_without_unseen,
@@ -180,10 +302,13 @@ SECTION_RULES: dict[str, tuple[Rule, ...]] = {
         _some_values,
         _each_value,
     ),
-    "Data": (_names_once, _rates_rise, _target_range_rises, _window_beyond_the_test),
+    "Data": (_names_once, _rates_rise, _target_range_rises, _window_beyond_the_test, _spans_rise, _one_choice_of_rows),
     "AbsoluteThreshold": (_bounds_something, _bounds_rise, _least_is_reached, _most_is_reached),
     "Rollout": (_steps_rise,),
     "Monitoring": (_spans_hold_windows,),
+    "Recalibration": (*_GROUPED, _fair_by_group),
+    "Fairness": _GROUPED,
     "Investment": (_one_cost,),
+    "WarmStart": (_room_for_trees,),
 }
 """By the name of the section's class."""

@@ -28,8 +28,12 @@ from everloop.model_file.names import NAME_PATTERN
 from everloop.model_file.partial import Rule, broken
 from everloop.model_file.schedule import parse_schedule
 from everloop.model_file.section_rules import SECTION_RULES
+from everloop.model_file.sentences import CRITERION, NAMED, SENTENCE
 from everloop.monitoring.detectors import DETECTORS
 from everloop.rollout.targets import TARGETS
+
+ADD = "add"
+"""Marks a required key with what to write there, for declarations of releases that did not have it."""
 
 READ_BY = "read_by"
 FOR_PEOPLE = Field(json_schema_extra={READ_BY: "people"})
@@ -40,7 +44,7 @@ LONGEST_DAYS = 36_500
 
 
 LONGEST_PROBE_DAYS = 92
-"""A quarter. What a probe found of each day has to find room in one record, for itself and all kept ones."""
+"""A quarter. What a probe found of each day must find room in one record, for itself and all kept ones."""
 
 
 def _schedule(text: str) -> str:
@@ -59,13 +63,15 @@ def _script(text: str) -> str:
 def _parameter(value: Any) -> Any:
     finite = not isinstance(value, float) or math.isfinite(value)
     if not isinstance(value, str | int | float) or not finite:
-        raise ValueError("a text, a finite number, true or false")
+        raise ValueError("a string, a finite number, true or false")
     return value
 
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Text = Annotated[str, Field(min_length=3)]
-ShortText = Annotated[str, Field(min_length=3, max_length=256)]
+Text = Annotated[str, Field(min_length=3), AfterValidator(NAMED)]
+Sentence = Annotated[str, AfterValidator(SENTENCE)]
+Criterion = Annotated[str, AfterValidator(CRITERION)]
+ShortText = Annotated[str, Field(min_length=3, max_length=256), AfterValidator(NAMED)]
 """What the description of an alarm repeats, for which CloudWatch has 1,024 characters."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -87,7 +93,7 @@ DEFAULT_SCRIPT = "train.py"
 class Section(BaseModel):
     """A part of the declaration: frozen, closed to unknown keys, and without conversions.
 
-    Infinity is no value either: JSON has none.
+    Infinity is not a value either: JSON has none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -104,51 +110,100 @@ class Section(BaseModel):
 
 
 class Baseline(Section):
-    """The rule the model has to beat, scored like any candidate.
+    """The rule the model must beat, scored like any candidate.
 
     ``prior`` answers the training rate (or mean) to everyone; ``group_mean`` the training rate (or mean) of
-    the row's value of the feature ``by``.
+    the row's value of the feature ``by``; ``last_value`` what became of the last row that was known, of the same ``by``
+    where it is given; ``expression`` what the ``expression`` over features says; ``rule_in_force`` what the function
+    ``rule(features)`` of the file ``script`` says; ``logistic_regression`` is the model that anybody would try first.
     """
 
     kind: Annotated[str, PlainValidator(BASELINES.registered)]
     by: str | None = None
+    expression: Annotated[str, Field(min_length=1)] | None = None
+    script: Script | None = None
 
 
 class Value(Section):
-    """How money follows from predictions, in ``currency`` per row: a backtest of retraining counts with it."""
+    """How money follows from predictions, in ``currency`` (ISO 4217) per row.
 
-    currency: str = "USD"
+    Reports, gate, windows and backtests count with it. A classification has a price of acting wrongly
+    (``false_positive_cost``) and something to gain by acting rightly (``false_negative_cost``, ``true_positive_value``
+    or both): without either, always acting or never acting would cost least, and no model is needed. A regression pays
+    ``error_cost_per_unit`` for each unit of its absolute error.
+    """
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     false_positive_cost: float = Field(default=0, ge=0)
     false_negative_cost: float = Field(default=0, ge=0)
     true_positive_value: float = Field(default=0, ge=0)
     error_cost_per_unit: float = Field(default=0, ge=0)
 
 
-class Problem(Section):
-    """What is predicted, for whom, and why a model at all."""
+class PredictionInterval(Section):
+    """Of a regression: each answer has a ``low`` and a ``high`` between which the share ``coverage`` of outcomes lies.
 
-    objective: Annotated[Text, FOR_PEOPLE]
+    Half of the others is meant to lie below, and half above.
+    """
+
+    coverage: float = Field(ge=0.5, le=0.99)
+
+
+class Risk(Section):
+    """How much harm a wrong or unfair answer can do, and so which controls are mandatory.
+
+    ``light``: nobody is harmed; ``standard``: a mistake costs money or time; ``high``: answers decide about people. See
+    :mod:`everloop.model_file.tiers` for the controls of each. ``done_outside`` says of each control that the tier asks
+    for and Everloop does not have, by its name, who does it and how.
+    """
+
+    tier: Literal["light", "standard", "high"]
+    done_outside: dict[str, Sentence] = {}
+
+
+class Problem(Section):
+    """What is predicted, for whom, and why a model at all.
+
+    ``affected`` are those whom an answer concerns. A caller has an answer within ``acceptable_latency_ms``: limits of
+    the gate and of the guardrail that are wider are refused.
+    """
+
+    objective: Sentence
     type: Literal["binary_classification", "regression"]
-    decided_by: Annotated[Text, FOR_PEOPLE]
-    why_ml: Annotated[Text, FOR_PEOPLE]
-    success_criterion: Annotated[Text, FOR_PEOPLE]
+    decided_by: Text
+    affected: Text | None = None
+    why_ml: Sentence
+    success_criterion: Criterion
+    acceptable_latency_ms: float | None = Field(default=None, gt=0)
     baseline: Baseline
     value: Value
+    interval: PredictionInterval | None = None
 
-    @property
-    def has_prices(self) -> bool:
-        """Whether ``value`` says enough to turn predictions of this type into money."""
-        if self.type == "regression":
-            return self.value.error_cost_per_unit > 0
-        return max(self.value.false_positive_cost, self.value.false_negative_cost, self.value.true_positive_value) > 0
+
+class HandOvers(Section):
+    """Who owns each point at which work goes from one to another."""
+
+    data: ShortText | None = None
+    labels: ShortText | None = None
+    promotion: ShortText | None = None
+    alerts: ShortText | None = None
+    retirement: ShortText | None = None
 
 
 class Owner(Section):
-    """Who answers for the model, and who is called when they don't."""
+    """Who answers for the model, and who is called when they don't; ``hand_overs`` has an owner for each hand-over."""
 
     team: ShortText
-    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"), FOR_PEOPLE]
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
     escalation: ShortText
+    hand_overs: HandOvers = HandOvers()
+
+
+class Source(Section):
+    """Where rows come from, and the licence or agreement by which they may be used."""
+
+    name: Text
+    licence: Text
 
 
 class Feature(Section):
@@ -161,7 +216,7 @@ class Feature(Section):
 
     name: Name
     type: Literal["number", "category"]
-    description: Annotated[str, FOR_PEOPLE] = ""
+    description: str = ""
     min: float | None = None
     max: float | None = None
     missing: Literal["allow", "refuse"] = "refuse"
@@ -182,9 +237,11 @@ class Data(Section):
     """The data contract.
 
     ``label_lag_hours`` is how long outcomes may take to arrive. With ``training_window_days`` only the newest days
-    are trained on and tested with; with ``max_age_hours`` a training set is refused whose newest labelled row is older
-    than that, counted from when its outcome had to be known. ``positive_rate`` is between which shares of ones a
-    training set is believed.
+    are trained on and tested with; with ``training_spans``, lengths in days, each training takes the newest days of one
+    of them, or all rows, by the evidence of fresh probes (:mod:`everloop.retraining.spans`). With ``max_age_hours`` a
+    training set is refused whose newest labelled row is older than that, counted from when its outcome had to be known.
+    ``positive_rate`` is between which shares of ones a training set is believed. ``sources`` are where the rows come
+    from.
     """
 
     key: Name
@@ -192,12 +249,14 @@ class Data(Section):
     target: Name
     label_lag_hours: float = Field(ge=0, le=LONGEST_DAYS * 24)
     training_window_days: Days | None = None
+    training_spans: list[Days] | None = Field(default=None, min_length=1, max_length=4)
     max_age_hours: float | None = Field(default=None, gt=0, le=LONGEST_DAYS * 24)
     minimum_rows: int = Field(ge=10)
     target_min: float | None = None
     target_max: float | None = None
     positive_rate: Annotated[tuple[Fraction, Fraction], Strict(False)] = (0.0, 1.0)
     split: Split
+    sources: list[Source] = []
     features: list[Feature] = Field(min_length=1)
 
     @property
@@ -211,6 +270,19 @@ class Data(Section):
         return [f for f in self.features if f.type == "category"]
 
 
+class WarmStart(Section):
+    """What a training by warm start adds to the champion, from the rows that are newer than its own.
+
+    So many trees; or, of a model without trees that learns row by row, so many ``passes`` over these rows. The training
+    job keeps its fitted estimator beside the version, for the next one to continue. A model that would come to more
+    than ``max_trees`` trees is trained in full instead.
+    """
+
+    added_trees: int = Field(default=50, ge=1, le=10_000)
+    max_trees: int = Field(default=1000, ge=2, le=100_000)
+    passes: int = Field(default=1, ge=1, le=1000)
+
+
 class Training(Section):
     """How a candidate is trained: the user's script and the job that runs it.
 
@@ -221,6 +293,8 @@ class Training(Section):
     the test part's included, and that model serves. Its scores on the test rows may differ from the evaluated model's
     by ``refit_max_difference`` on average, in units of the outcomes' standard deviation there; when they differ by
     more, the evaluated model serves. ``refit: none``: the served bytes are the evaluated bytes.
+
+    With ``warm_start`` a training may continue the champion instead of beginning anew.
     """
 
     script: Script = DEFAULT_SCRIPT
@@ -230,6 +304,7 @@ class Training(Section):
     parameters: dict[str, Parameter] = {}
     refit: Literal["after_gate", "none"] = "after_gate"
     refit_max_difference: float = Field(default=0.5, gt=0, le=10)
+    warm_start: WarmStart | None = None
 
 
 class AbsoluteThreshold(Section):
@@ -240,14 +315,27 @@ class AbsoluteThreshold(Section):
     max: float | None = None
 
 
+class MoneyGate(Section):
+    """What a candidate must show in money as well, by the prices of ``problem.value``.
+
+    What 1,000 decisions cost is compared, on the same rows and at ``gate.confidence``: it must be less than with the
+    baseline by more than ``baseline_margin``. ``better``: less than with the champion by more than ``margin``;
+    ``not_worse``: not more by more than ``margin``.
+    """
+
+    policy: Literal["better", "not_worse"] = "not_worse"
+    margin: float = Field(default=0.0, ge=0)
+    baseline_margin: float = Field(default=0.0, ge=0)
+
+
 class Gate(Section):
-    """What a candidate has to show on the locked test rows.
+    """What a candidate must show on the locked test rows.
 
     ``better``: the paired difference in ``metric`` to the champion is an improvement beyond ``margin`` at
     ``confidence``. ``not_worse``: it is not worse by more than ``margin`` at ``confidence``.
 
     ``confidence`` is kept for faults that at least the share ``rarest_fault`` of all rows has: rarer ones may not be
-    among the test rows at all. How many test rows there have to be follows from both.
+    among the test rows at all. How many test rows there must be follows from both.
     """
 
     metric: Literal["log_loss", "brier", "mae", "rmse"]
@@ -258,6 +346,7 @@ class Gate(Section):
     baseline_margin: float = Field(default=0.0, ge=0)
     minimum_test_rows: int = Field(default=500, ge=30)
     absolute: list[AbsoluteThreshold] = []
+    money: MoneyGate | None = None
     max_latency_ms: float | None = Field(default=None, gt=0)
     max_artifact_mb: float | None = Field(default=None, gt=0)
 
@@ -270,10 +359,16 @@ class RolloutStep(Section):
 
 
 class Guardrail(Section):
-    """What the candidate has to keep while traffic shifts to it."""
+    """What the candidate must keep while traffic shifts to it.
+
+    ``max_added_error_rate`` is how much more often it may fail than the version before. ``false_rollback_rate`` is how
+    often a version that keeps every limit may be rolled back: over a whole rollout, all measures and looks together.
+    """
 
     max_error_rate: Fraction
+    max_added_error_rate: Fraction = 0.005
     max_p99_latency_ms: float = Field(gt=0)
+    false_rollback_rate: OpenFraction = 0.05
     minimum_requests: int = Field(default=5, ge=1)
     max_hold_minutes: int = Field(default=1440, ge=0)
 
@@ -284,7 +379,7 @@ class Rollout(Section):
     ``target`` is what serves versions; see :mod:`everloop.rollout.targets`.
     """
 
-    steps: list[RolloutStep]
+    steps: list[RolloutStep] = Field(max_length=20)
     target: Annotated[str, PlainValidator(TARGETS.registered)] = "lambda_alias"
     bake_minutes: int = Field(default=1440, ge=0)
     guardrail: Guardrail
@@ -319,15 +414,46 @@ class Monitoring(Section):
     detector: Annotated[str, PlainValidator(DETECTORS.registered)] = "stability"
 
 
-class Recalibration(Section):
+class Grouped(Section):
+    """Rows taken apart by a feature: by its ``groups``, values of a category, or by the spans between ``edges`` of a
+    number. A category that lists its ``values`` makes a group of each where ``groups`` names none.
+    """
+
+    by: Name | None = None
+    groups: list[str] | None = None
+    edges: list[float] | None = None
+
+
+class Fairness(Grouped):
+    """What a calibration by group may do to the differences between groups: those of ``recalibration.by``, unless
+    another ``by`` is named.
+
+    They are measured on the newest ``days`` labelled days that the champion answered. A gap is that between the group
+    with the highest and the one with the lowest rate; ``max_calibration_gap`` is between the groups' mean of served
+    scores less outcomes, in units of the score.
+    """
+
+    days: int = Field(default=7, ge=1, le=31)
+    max_selection_rate_gap: Fraction | None = None
+    max_true_positive_rate_gap: Fraction | None = None
+    max_false_positive_rate_gap: Fraction | None = None
+    max_calibration_gap: float | None = Field(default=None, ge=0)
+
+
+class Recalibration(Grouped):
     """What a calibration may do between a model's score and its caller, learned from the labels as they arrive.
 
     ``max_shift`` is the most a score is moved: in log odds, or, of a regression, in standard deviations of the scores
     in the first labelled window there was. A window with fewer than ``minimum_rows`` labelled rows teaches nothing.
+
+    With ``by``, each group has a calibration of its own as soon as it has had ``minimum_group_rows`` labelled rows.
+    ``fairness`` says what must not become worse by that.
     """
 
     max_shift: float = Field(default=8.0, gt=0, le=30)
     minimum_rows: int = Field(default=1, ge=1)
+    minimum_group_rows: int = Field(default=200, ge=1)
+    fairness: Fairness | None = None
 
 
 class Quota(Section):
@@ -343,7 +469,7 @@ class QualityTrigger(Section):
     Over the last ``days`` labelled days that it served, its answers are compared with themselves, put right by the
     one shift (and one stretch) that fits the outcomes best. Quality counts as fallen when the answers lose more
     than those by ``minimum_increase`` (relative), and the days agree on it with ``confidence``. That its rows have
-    become harder to tell is no fault of the champion's, and does not count.
+    become harder to tell is not a fault of the champion's, and does not count.
     """
 
     days: int = Field(ge=3, le=LONGEST_DAYS)
@@ -367,8 +493,8 @@ class Investment(Section):
     many days alone: whether a ``data.training_window_days`` of that length would do better.
 
     A retraining costs ``cost``, in the currency of ``problem.value``, or ``cost_share`` of what a window loses in
-    ``gate.metric``. Where neither is declared it is ``cost.max_training_run_usd``, if ``problem.value`` has prices in
-    USD, and else a tenth of a window's loss.
+    ``gate.metric``. Where neither is declared it is ``cost.max_training_run_usd``, if ``problem.value`` is in USD, and
+    else a tenth of a window's loss.
     """
 
     every_days: int = Field(default=14, ge=1, le=LONGEST_PROBE_DAYS)
@@ -400,10 +526,10 @@ class Retraining(Section):
 
 
 class Retirement(Section):
-    """When the model ends. People read it and decide; nothing watches these keys."""
+    """When the model ends. The card tells it; people decide, and nothing watches these keys."""
 
-    notify_days: Annotated[int, FOR_PEOPLE] = Field(default=30, ge=0, le=LONGEST_DAYS)
-    criteria: Annotated[list[Text], FOR_PEOPLE] = Field(min_length=1)
+    notify_days: int = Field(default=30, ge=0, le=LONGEST_DAYS)
+    criteria: list[Text] = Field(min_length=1)
 
 
 class Cost(Section):
@@ -425,10 +551,17 @@ def _none_as_null(value: object) -> object:
     return None if value == "none" else value
 
 
+ADD_RISK = (
+    "`risk: {tier: light}` for a model that harms nobody, standard where a mistake costs money or time, high where"
+    " answers decide about people (`everloop docs risk`)"
+)
+
+
 class AllSections(Section):
-    """One model, declared, before its sections are held against each other."""
+    """One model, declared, before its sections are compared with each other."""
 
     model: Name
+    risk: Annotated[Risk, Field(json_schema_extra={ADD: ADD_RISK})]
     problem: Problem
     owner: Owner
     data: Data
@@ -441,3 +574,15 @@ class AllSections(Section):
     retraining: Retraining
     retirement: Retirement
     cost: Cost
+
+    @model_validator(mode="before")
+    @classmethod
+    def completed(cls, document: Any) -> Any:
+        """The document with what depends on other sections where it says nothing.
+
+        A model that decides about people is not recalibrated: its scores stay as they were judged.
+        """
+        risk = document.get("risk") if isinstance(document, dict) else None
+        if isinstance(risk, dict) and risk.get("tier") == "high":
+            return {"recalibration": "none", **document}
+        return document

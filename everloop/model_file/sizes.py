@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING
 
 from everloop.model_file.partial import value_of
+from everloop.recalibration.grouped_by import MOST_GROUPS
 
 if TYPE_CHECKING:
     from everloop.model_file.sections import AllSections, Feature
@@ -36,10 +37,13 @@ NUMBER = 24
 """Characters of the longest double, -1.2345678901234567e-300."""
 
 COUNT = 10
-"""Digits of the largest count of rows that is reckoned with."""
+"""Digits of the largest count of rows that is computed with."""
 
 INVESTMENT = 12_000
 """Whether a retraining pays: sentences, remedies, ageing, and the hashes of the probes that were weighed."""
+
+GROUP = 26_000
+"""What a window's record keeps of a group that is recalibrated apart: its sums, its lines, and how fair they are."""
 
 CHARACTER = 4
 KEY = 256 * CHARACTER
@@ -78,7 +82,7 @@ def record_bytes(declaration: AllSections) -> int:
 
 def profile_queries(declaration: AllSections) -> int:
     """How many queries count a window; more than ``MAX_QUERIES`` where a feature alone is too long."""
-    queries, used, features = 1, 6000 + 4 * len(declaration.model), 0
+    queries, used, features = 1, 7000 + 4 * len(declaration.model), 0
     for feature in declaration.data.features:
         size = _place_bytes(feature)
         if size + 2000 > MAX_QUERY_BYTES:
@@ -108,6 +112,21 @@ def snapshot_query_bytes(declaration: AllSections) -> int:
     return 6000 + 10 * len(declaration.model) + 12 * columns
 
 
+def training_set_query_bytes(declaration: AllSections) -> int:
+    """Of the longest query that a training set takes: of the statement that freezes its rows, around their query, or of
+    the one that looks for values that are not among a category's declared ones.
+    """
+    allowed = max((_allowed_bytes(f) for f in declaration.data.categories), default=0)
+    return max(snapshot_query_bytes(declaration), allowed) + 1000
+
+
+def _allowed_bytes(feature: Feature) -> int:
+    if feature.values is None or feature.unseen != "refuse":
+        return 0
+    # A quotation mark is written twice.
+    return sum(len(value.encode()) + value.count("'") + len("'', ") for value in feature.values)
+
+
 def snapshot_record_bytes(declaration: AllSections) -> int:
     """Of the registry's record of a snapshot: the query, each column's type, and what its values are like."""
     described = 0
@@ -117,7 +136,7 @@ def snapshot_record_bytes(declaration: AllSections) -> int:
             described += len('"missing":,"min":,"max":,"mean":,"quartiles":[,,]') + COUNT + 6 * NUMBER
         else:
             described += len('"missing":,"distinct":,"most_frequent":[]') + 2 * COUNT + 10 * (SHOWN + COUNT + 6)
-    return 2000 + described + snapshot_query_bytes(declaration)
+    return 3600 + described + snapshot_query_bytes(declaration)
 
 
 def window_record_bytes(declaration: AllSections) -> int:
@@ -132,4 +151,11 @@ def window_record_bytes(declaration: AllSections) -> int:
         features += drift + 3 * NUMBER + moved + 3 * len(feature.name) + 2
     retraining = value_of(declaration, "retraining")
     weighed = retraining is not None and value_of(retraining, "investment") is not None
-    return 10_000 + (INVESTMENT if weighed else 0) + features + 3 * SCORE_BINS * (COUNT + 1)
+    groups = GROUP * _groups(declaration)
+    return 11_000 + (INVESTMENT if weighed else 0) + groups + features + 3 * SCORE_BINS * (COUNT + 1)
+
+
+def _groups(declaration: AllSections) -> int:
+    """Groups whose rows are recalibrated apart, at most; what is wrong with them is told elsewhere."""
+    recalibration = value_of(declaration, "recalibration")
+    return MOST_GROUPS if recalibration is not None and value_of(recalibration, "by") is not None else 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from everloop.model_file.prices import USD_PER_HOUR
 
 if TYPE_CHECKING:
-    from everloop.model_file.sections import AllSections, Investment, Rollout
+    from everloop.model_file.sections import AllSections, Investment
 
 JOBS = {"none": 2, "after_gate": 4}
 """Training and evaluation; with a refit also its training and its check. All are on the same type of instance with the
@@ -45,11 +45,6 @@ def pipeline_seconds(declaration: AllSections) -> int:
     return jobs(declaration) * job_seconds(declaration) + minutes * 60
 
 
-def rollout_looks(rollout: Rollout) -> int:
-    """How often a rollout is looked at when every step is held to the end: once a step's length."""
-    return sum(1 + math.ceil(rollout.guardrail.max_hold_minutes / step.minutes) for step in rollout.steps)
-
-
 def instance_usd_per_hour(declaration: AllSections) -> float | None:
     """The declared price of the jobs' instance, or else the known one; None where there is neither."""
     declared = declaration.cost.instance_usd_per_hour
@@ -81,17 +76,35 @@ def probe_usd_per_hour(declaration: AllSections) -> float | None:
     return USD_PER_HOUR.get(investment.instance_type)
 
 
+def probe_usd(declaration: AllSections) -> float:
+    """What the instance of one probe can cost; 0 where there are none, or no price."""
+    investment, price = declaration.retraining.investment, probe_usd_per_hour(declaration)
+    return 0.0 if investment is None or price is None else price * probe_seconds(investment) / 3600
+
+
 def probes_in_a_month(investment: Investment) -> int:
-    """The most jobs of probes that start in one month, when each has to be tried again."""
+    """The most jobs of probes that start in one month, when each must be tried again."""
     return PROBE_TRIES * math.ceil(LONGEST_MONTH_DAYS / investment.every_days)
 
 
 def probes_usd(declaration: AllSections) -> float:
     """What the instances of all probes of a month can cost; 0 where there are none, or no price."""
-    investment, price = declaration.retraining.investment, probe_usd_per_hour(declaration)
-    if investment is None or price is None:
-        return 0.0
-    return price * probes_in_a_month(investment) * probe_seconds(investment) / 3600
+    investment = declaration.retraining.investment
+    return 0.0 if investment is None else probes_in_a_month(investment) * probe_usd(declaration)
+
+
+def restorations_in_a_month(declaration: AllSections) -> int:
+    """How often the monitor may have an older version judged in one month; 0 where no probe asks for it."""
+    if declaration.retraining.investment is None:
+        return 0
+    apart = max(declaration.retraining.cooldown_days, declaration.monitoring.window_hours / 24)
+    return math.ceil(LONGEST_MONTH_DAYS / apart)
+
+
+def restorations_usd(declaration: AllSections) -> float:
+    """What the evaluations of older versions can cost in one month; 0 where there are none, or no price."""
+    price = instance_usd_per_hour(declaration)
+    return 0.0 if price is None else price * restorations_in_a_month(declaration) * job_seconds(declaration) / 3600
 
 
 def runs_in_a_month(declaration: AllSections) -> int:

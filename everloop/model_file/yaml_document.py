@@ -58,7 +58,7 @@ class DocumentError(TerminalError, ValueError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands, or would.
+    """Where a value is, or would.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class Document:
     Raises
     ------
     DocumentError
-        When the text is no mapping at all.
+        When the text is not a mapping at all.
     """
 
     def __init__(self, text: str) -> None:
@@ -112,7 +112,7 @@ class Document:
         self.mistakes += [mistake for mistake in read if mistake.line not in told]
 
     def place(self, location: Location) -> Place:
-        """Where the value at ``location`` stands."""
+        """Where the value at ``location`` is."""
         node: yaml.Node = self._root
         line = node.start_mark.line + 1
         for part in location:
@@ -153,7 +153,7 @@ class Document:
                 continue
             here = (*location, key.value)
             if key.value in values:
-                mistakes.append(Mistake(dotted(here), line, "the key a second time", "each key once"))
+                mistakes.append(Mistake(dotted(here), line, "the same key a second time", "each key once"))
                 continue
             values[key.value] = self._value(value, here, mistakes)
         return values
@@ -169,7 +169,9 @@ class Document:
         line = node.start_mark.line + 1
         if not _is_unicode(node.value):
             mistakes.append(
-                Mistake(dotted(location), line, shortened(ascii(node.value)), "text in Unicode: no half characters")
+                Mistake(
+                    dotted(location), line, shortened(ascii(node.value)), "text in Unicode, without lone surrogates"
+                )
             )
             return None
         if node.tag in (_INT, _FLOAT) and len(node.value) > LONGEST_NUMBER:

@@ -1,4 +1,4 @@
-"""What a person does about a text that is no YAML: where it is, what stands there, and what to write instead."""
+"""What a person does about a text that is no YAML: where it is, what is there, and what to write instead."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LONGEST_PROBLEM = 200
 """Characters of the YAML reader's own words: it repeats names of anchors and tags whole."""
 
 _TWO_DOTS = (
-    "quotes around a text that has a ':' in it, e.g. objective: \"a text: with a colon\"; "
-    "a key of its own stands on its own line, indented as the keys beside it"
+    "quotes around a text that has a ':' in it, e.g. objective: \"a text: with a colon\"; put each key on its own"
+    " line, indented like the other keys of its section"
 )
-_INDENTED = "keys of one section indented alike, with spaces; quotes around the whole of a text that has quotes in it"
+_INDENTED = "the keys of a section indented alike, with spaces; quotes around the whole text if it contains quotes"
 _TABS = "spaces: YAML takes no tabs for indentation"
 _ESCAPES = "single quotes around a text with a backslash, or two backslashes in double quotes"
 
@@ -51,7 +51,7 @@ _ADVICE = (
     _Advice(
         "while scanning a quoted scalar",
         _said("a quote that is never closed"),
-        "the same quote at the end of the text; where a text holds one, the other kind around it",
+        "the same quote at the end of the text; if the text contains one, the other kind of quotes around it",
         at_begin=True,
     ),
     _Advice("while scanning a double-quoted scalar", _said("a backslash that YAML does not know"), _ESCAPES),
@@ -85,7 +85,7 @@ _ADVICE = (
     _Advice("expected <block end>, but found '-'", _said("a '-' among keys"), _INDENTED),
     _Advice("expected <block end>, but found ']'", _said("a ']' that closes nothing"), "a '[' before it, or quotes"),
     _Advice("expected <block end>, but found '}'", _said("a '}' that closes nothing"), "a '{' before it, or quotes"),
-    _Advice("expected <block end>", _said("something that is no part of what stands before it"), _INDENTED),
+    _Advice("expected <block end>", _said("something that does not belong to the line before it"), _INDENTED),
 )
 
 
@@ -98,7 +98,7 @@ def syntax_mistake(error: yaml.YAMLError, text: str) -> Mistake:
             "",
             line,
             f"the character U+{error.character:04X} at column {column}",
-            "characters that YAML has; take this one out, or write it as an escape in double quotes",
+            "characters that YAML allows; remove this one, or write it as an escape in double quotes",
         )
     if not isinstance(error, yaml.MarkedYAMLError):
         return Mistake("", 0, shortened(str(error), LONGEST_PROBLEM), "valid YAML")
@@ -108,7 +108,7 @@ def syntax_mistake(error: yaml.YAMLError, text: str) -> Mistake:
     mark = error.context_mark if advice is not None and advice.at_begin and error.context_mark else error.problem_mark
     mark = mark or error.context_mark
     found = shown(said[0])[1:-1] if advice is None else advice.found(error)
-    allowed = "valid YAML; quotes around the text, where it is one" if advice is None else advice.allowed
+    allowed = "valid YAML; if it is a text, quotes around it" if advice is None else advice.allowed
     if mark is None:
         return Mistake("", 0, found, allowed)
     return Mistake("", mark.line + 1, f"{found}, at column {mark.column + 1}", allowed)

@@ -71,7 +71,9 @@ class CategoryBins:
 
     def __post_init__(self) -> None:
         if len(set(self.categories)) != len(self.categories) or "" in self.categories:
-            raise ProfileFormatError("the categories are distinct, and the empty text is no category but missing")
+            raise ProfileFormatError(
+                "the categories must be distinct, and the empty string means missing, not a category"
+            )
 
     @property
     def size(self) -> int:
@@ -104,4 +106,4 @@ def bins_from_dict(document: FeatureReferenceDocument) -> Bins:
         return NumberBins(tuple(float(e) for e in document["edges"]))
     if document.get("kind") == "category":
         return CategoryBins(tuple(str(c) for c in document["categories"]))
-    raise ProfileFormatError(f"bins of the kind {document.get('kind')!r}; there are number and category")
+    raise ProfileFormatError(f"bins of the kind {document.get('kind')!r}; the kinds are number and category")

@@ -9,7 +9,7 @@ import numpy as np
 from everloop.limits import LARGEST_VALUE
 from everloop.monitoring.bins import MISSING, Bins, CategoryBins, NumberBins
 from everloop.monitoring.exceptions import MonitoringError
-from everloop.monitoring.profile import BinCounts, Outcomes, Profile
+from everloop.monitoring.profile import BinCounts, Decisions, Outcomes, Profile
 from everloop.monitoring.reference import Reference
 
 CLIP = float(np.finfo(np.float64).eps)
@@ -51,6 +51,7 @@ def count_profile(
     *,
     metric: str,
     classification: bool,
+    threshold: float | None = None,
 ) -> Profile:
     """The profile of rows in memory.
 
@@ -63,6 +64,8 @@ def count_profile(
         NaN where the outcome is not known.
     metric : str
         The gate's.
+    threshold : float, optional
+        A classification's, to count its decisions too.
     """
     known = ~np.isnan(labels)
     bins = reference.score_bins
@@ -71,14 +74,22 @@ def count_profile(
         rows=len(scores),
         features={name: count(f.bins, features[name]) for name, f in reference.features.items()},
         score=count(bins, scores) if bins is not None else BinCounts(()),
-        outcomes=count_outcomes(bins, scores[known], labels[known], metric=metric, classification=classification),
+        outcomes=count_outcomes(
+            bins, scores[known], labels[known], metric=metric, classification=classification, threshold=threshold
+        ),
     )
 
 
 def count_outcomes(
-    bins: NumberBins | None, scores: np.ndarray, labels: np.ndarray, *, metric: str, classification: bool
+    bins: NumberBins | None,
+    scores: np.ndarray,
+    labels: np.ndarray,
+    *,
+    metric: str,
+    classification: bool,
+    threshold: float | None = None,
 ) -> Outcomes:
-    """The sums over labelled rows.
+    """The sums over labelled rows; decisions of a classification are counted where there is a ``threshold``.
 
     For regression, rows of a label or a score beyond :data:`everloop.limits.LARGEST_VALUE` are left out.
     """
@@ -111,7 +122,17 @@ def count_outcomes(
         v_zz=float((v * z * z).sum()),
         ones=ones,
         zeros=zeros,
+        decisions=_decisions(y, s, classification, threshold),
     )
+
+
+def _decisions(y: np.ndarray, s: np.ndarray, classification: bool, threshold: float | None) -> Decisions | None:
+    if not classification:
+        return Decisions(absolute_error=float(np.abs(y - s).sum()))
+    if threshold is None:
+        return None
+    acts = s >= threshold
+    return Decisions(hits=float((acts & (y == 1)).sum()), false_alarms=float((acts & (y == 0)).sum()))
 
 
 def _losses(metric: str, residual: np.ndarray, deviance: np.ndarray) -> np.ndarray:
@@ -121,7 +142,7 @@ def _losses(metric: str, residual: np.ndarray, deviance: np.ndarray) -> np.ndarr
         return residual**2
     if metric == "mae":
         return np.asarray(np.abs(residual))
-    raise MonitoringError(f"{metric!r} is no mean over rows: log_loss, brier, mae and rmse are")
+    raise MonitoringError(f"{metric!r} is not a mean over rows: use log_loss, brier, mae or rmse")
 
 
 def _bin_counts(cells: Sequence[int]) -> BinCounts:

@@ -41,7 +41,7 @@ def distance(reference: Sequence[int], window: Sequence[int], smallest_share: fl
     from a reference of few days, of which each is one draw.
     """
     total_reference, total_window = max(1, sum(reference)), max(1, sum(window))
-    return sum(
+    return math.fsum(
         (b / total_window - a / total_reference) ** 2 / max(a / total_reference, smallest_share)
         for a, b in zip(reference, window, strict=True)
     )
@@ -51,7 +51,7 @@ def distance_of_one_row(reference: Sequence[int], smallest_share: float) -> floa
     """The mean :func:`distance` that a single row drawn from the reference has; that of n rows is an n-th of it."""
     total = max(1, sum(reference))
     shares = [a / total for a in reference]
-    return sum(share * (1 - share) / max(share, smallest_share) for share in shares)
+    return math.fsum(share * (1 - share) / max(share, smallest_share) for share in shares)
 
 
 def smallest_share(days: int) -> float:
@@ -60,7 +60,7 @@ def smallest_share(days: int) -> float:
 
 
 FEWEST_EXPECTED = 5
-"""Cells that expect fewer rows are tested together: of few, the likelihood ratio is no chi-square variable."""
+"""Cells that expect fewer rows are tested together: of few, the likelihood ratio is not a chi-square variable."""
 
 
 def sampling_p_value(reference: Sequence[int], window: Sequence[int]) -> float:
@@ -110,6 +110,6 @@ def _likelihood_ratio_p_value(cells: Sequence[tuple[int, int]], share: float) ->
         statistic += b * math.log(b / (a + b - expected)) if b else 0.0
     rows = sum(a + b for a, b in cells)
     by_sample = 1 / (share * (1 - share)) - 1
-    by_cell = sum(rows / (a + b) for a, b in cells) - 1
+    by_cell = math.fsum(rows / (a + b) for a, b in cells) - 1
     too_large_by = 1 + by_sample * by_cell / (6 * rows * (len(cells) - 1))
     return chi_square_tail(max(0.0, 2 * statistic / too_large_by), len(cells) - 1)

@@ -109,7 +109,7 @@ def judge_drift(
     Parameters
     ----------
     windows : sequence of Profile
-        Newest first, without gaps, all over the reference's bins. One without rows is no day, here as in the
+        Newest first, without gaps, all over the reference's bins. One without rows is not a day, here as in the
         reference: a day judged with what two naturally differ by would alarm too soon.
     score_windows : int, optional
         In how many of them the scores are judged, where the others are the scores' reference themselves; in all
@@ -120,7 +120,7 @@ def judge_drift(
     scored = [window for window in latest[:score_windows] if window.rows]
     latest = [window for window in latest if window.rows]
     if rows < policy.minimum_rows:
-        why = f"the window has {number_of(rows, 'row')} and needs {policy.minimum_rows}"
+        why = f"the window has {number_of(rows, 'row')} and needs {policy.minimum_rows} (monitoring.minimum_rows)"
         return DriftReport(False, rows, reason=why)
     found = []
     for name, feature in _named(reference):
@@ -129,7 +129,7 @@ def judge_drift(
         if judged is not None:
             found.append(judged)
     if not found:
-        why = f"the reference has {number_of(reference.days, 'day')}, too few to know how far days naturally differ"
+        why = f"the reference has {number_of(reference.days, 'day')}, too few to know how much days usually differ"
         return DriftReport(False, rows, reason=why)
     return DriftReport(True, rows, _adjusted(found, policy))
 

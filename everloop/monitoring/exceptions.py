@@ -27,7 +27,3 @@ class RecalibrationUnreadableError(MonitoringError):
 
 class QueryTooLongError(MonitoringError):
     """Counting the declared features takes a longer query than Athena takes, or too many queries."""
-
-
-class QueryFailedError(MonitoringError):
-    """Athena did not answer a query, or answered something else."""

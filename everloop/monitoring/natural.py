@@ -1,6 +1,6 @@
-"""How far days naturally are from each other: what a shift of some days has to be more than.
+"""How far days naturally are from each other: what a shift of some days must be more than.
 
-Without numpy, because the monitor reckons it too, of the scores that it has counted itself.
+Without numpy, because the monitor computes it too, of the scores that it has counted itself.
 """
 
 from __future__ import annotations
@@ -62,10 +62,11 @@ def _directions(cells: Sequence[Cells], floor: float) -> float:
     rows = [sum(day) for day in cells]
     bins = [_scaled(bin_, rows, floor) for bin_ in zip(*cells, strict=True)]
     covariances = [
-        [sum(map(mul, left, right)) / (days - 1) for right in bins[: place + 1]] for place, left in enumerate(bins)
+        [math.fsum(map(mul, left, right)) / (days - 1) for right in bins[: place + 1]]
+        for place, left in enumerate(bins)
     ]
-    trace = sum(row[-1] for row in covariances)
-    squares = sum(2 * sum(c * c for c in row[:-1]) + row[-1] ** 2 for row in covariances)
+    trace = math.fsum(row[-1] for row in covariances)
+    squares = math.fsum(2 * math.fsum(c * c for c in row[:-1]) + row[-1] ** 2 for row in covariances)
     if trace <= 0:
         return 1.0
     chance = trace**2 / (days - 1)
@@ -77,5 +78,5 @@ def _directions(cells: Sequence[Cells], floor: float) -> float:
 def _scaled(counts: Cells, rows: Sequence[int], floor: float) -> list[float]:
     """A bin's share on each day less its mean over days, in units of the root of its share overall."""
     shares = [count / total for count, total in zip(counts, rows, strict=True)]
-    mean, unit = sum(shares) / len(shares), math.sqrt(max(sum(counts) / sum(rows), floor))
+    mean, unit = math.fsum(shares) / len(shares), math.sqrt(max(sum(counts) / sum(rows), floor))
     return [(share - mean) / unit for share in shares]

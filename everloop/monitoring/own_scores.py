@@ -1,6 +1,6 @@
 """The score reference of a version that serves without one: its first windows.
 
-A refit's evaluated sibling answered rows that it had not learned from, and the refit has none left. What another model
+A refit's evaluated model answered rows that it had not learned from, and the refit has none left. What another model
 answered is no yardstick for how its scores are spread. So the refit's own first windows are: those that it answered
 whole, the oldest first, until they are days and rows enough. Nothing is kept for it beside the recorded windows, which
 never change: every run of the monitor reads the same reference off them again.
@@ -60,8 +60,8 @@ class OwnScores:
         """For people."""
         if self.score is None or self.end is None:
             return (
-                f"collecting its own score reference, {self.rows:,} of {number_of(self.needed_rows, 'row')} and "
-                f"{self.days} of {number_of(self.needed_days, 'day')} answered by it alone"
+                f"collecting its own score reference, {self.rows:,} of {number_of(self.needed_rows, 'row')} and"
+                f" {self.days} of {number_of(self.needed_days, 'day')} that it alone answered"
             )
         return f"its own first {self.days} whole days, until {format_instant(self.end)}: {number_of(self.rows, 'row')}"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from everloop.documents.window import OutcomesDocument, ProfileDocument
+from everloop.documents.window import DecisionsDocument, OutcomesDocument, ProfileDocument
 from everloop.monitoring.exceptions import BinsDifferError, ProfileFormatError
 
 
@@ -41,6 +41,38 @@ class BinCounts:
 
 
 @dataclass(frozen=True)
+class Decisions:
+    """What became of decisions by the served scores.
+
+    Attributes
+    ----------
+    hits, false_alarms : float
+        Of a classification: rows of the labels 1 and 0 whose score reached the threshold.
+    absolute_error : float
+        Of a regression: the sum of it.
+    """
+
+    hits: float = 0.0
+    false_alarms: float = 0.0
+    absolute_error: float = 0.0
+
+    def __add__(self, other: Decisions) -> Decisions:
+        return Decisions(
+            self.hits + other.hits,
+            self.false_alarms + other.false_alarms,
+            self.absolute_error + other.absolute_error,
+        )
+
+    def as_dict(self) -> DecisionsDocument:
+        """The sums as JSON values."""
+        return {"hits": self.hits, "false_alarms": self.false_alarms, "absolute_error": self.absolute_error}
+
+
+DECISION_SUMS = ("hits", "false_alarms", "absolute_error")
+"""The sums of :class:`Decisions`."""
+
+
+@dataclass(frozen=True)
 class Outcomes:
     """Sums over labelled rows: how good the scores were.
 
@@ -63,6 +95,8 @@ class Outcomes:
         Sums of v, v z and v z squared.
     ones, zeros : tuple of int
         Labels 1 and 0 by score bin, without a cell for missing. Empty for regression.
+    decisions : Decisions or None
+        None where they were not counted.
     """
 
     rows: int = 0
@@ -77,6 +111,7 @@ class Outcomes:
     v_zz: float = 0.0
     ones: tuple[int, ...] = ()
     zeros: tuple[int, ...] = ()
+    decisions: Decisions | None = None
 
     def __add__(self, other: Outcomes) -> Outcomes:
         sums = {name: getattr(self, name) + getattr(other, name) for name in OUTCOME_SUMS}
@@ -84,8 +119,16 @@ class Outcomes:
             rows=self.rows + other.rows,
             ones=_added(self.ones, other.ones),
             zeros=_added(self.zeros, other.zeros),
+            decisions=self._decisions_with(other),
             **sums,
         )
+
+    def _decisions_with(self, other: Outcomes) -> Decisions | None:
+        if not self.rows or not other.rows:
+            return other.decisions if other.rows else self.decisions
+        if self.decisions is None or other.decisions is None:
+            return None
+        return self.decisions + other.decisions
 
     @property
     def binary(self) -> bool:
@@ -99,7 +142,7 @@ class Outcomes:
 
     def as_dict(self) -> OutcomesDocument:
         """The counts as JSON values; :meth:`from_dict` reads them."""
-        return {
+        document: OutcomesDocument = {
             "rows": self.rows,
             "loss": self.loss,
             "loss_squares": self.loss_squares,
@@ -113,14 +156,19 @@ class Outcomes:
             "ones": list(self.ones),
             "zeros": list(self.zeros),
         }
+        if self.decisions is not None:
+            document["decisions"] = self.decisions.as_dict()
+        return document
 
     @classmethod
     def from_dict(cls, document: OutcomesDocument) -> Outcomes:
         """Read what :meth:`as_dict` wrote."""
+        told = document.get("decisions")
         return cls(
             rows=int(document["rows"]),
             ones=tuple(int(n) for n in document["ones"]),
             zeros=tuple(int(n) for n in document["zeros"]),
+            decisions=None if told is None else Decisions(**{name: float(told[name]) for name in DECISION_SUMS}),  # type: ignore[literal-required]  # they are keys
             **{name: float(document[name]) for name in OUTCOME_SUMS},  # type: ignore[literal-required]  # they are keys
         )
 
@@ -154,8 +202,8 @@ class Profile:
     def __add__(self, other: Profile) -> Profile:
         if self.bins != other.bins or self.features.keys() != other.features.keys():
             raise BinsDifferError(
-                f"a profile over the bins {self.bins[:12]} and one over {other.bins[:12]} do not add up: "
-                "count the rows again over the bins of one reference"
+                f"a profile over the bins {self.bins[:12]} and one over {other.bins[:12]} can't be added: count the"
+                " rows again over the bins of one reference"
             )
         return Profile(
             bins=self.bins,
@@ -197,7 +245,7 @@ class Profile:
                 outcomes=Outcomes.from_dict(document["outcomes"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ProfileFormatError(f"this is no profile: {error!r}") from error
+            raise ProfileFormatError(f"this is not a profile: {error!r}") from error
 
 
 def _bin_counts(cells: list[int]) -> BinCounts:
@@ -209,5 +257,5 @@ def _added(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
     if not left or not right:
         return left or right
     if len(left) != len(right):
-        raise BinsDifferError(f"{len(left)} counts and {len(right)} counts do not add up")
+        raise BinsDifferError(f"{len(left)} counts and {len(right)} counts can't be added")
     return tuple(a + b for a, b in zip(left, right, strict=True))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from everloop.monitoring.exceptions import QueryFailedError
-from everloop.monitoring.profile import OUTCOME_SUMS, BinCounts, Outcomes, Profile
+from everloop.dataset.exceptions import QueryFailedError
+from everloop.monitoring.profile import DECISION_SUMS, OUTCOME_SUMS, BinCounts, Decisions, Outcomes, Profile
 from everloop.monitoring.profile_query import LABELS, TOTAL, UNKNOWN, all_bins, part_of
 from everloop.monitoring.reference import SCORE, Reference
 
@@ -90,14 +90,15 @@ def read_counts(rows: Iterable[Mapping[str, str | None]], reference: Reference, 
     for name, counted in cells.items():
         if name != SCORE and sum(counted) != rows_counted:
             raise QueryFailedError(
-                f"{rows_counted} rows were counted, and the feature {name!r} in {sum(counted)} of them: rows came to "
-                "the lake meanwhile; look at the window again"
+                f"{rows_counted} rows were counted, and the feature {name!r} in {sum(counted)} of them: rows"
+                " arrived in the lake meanwhile; run the monitor on this window again"
             )
     # Without rows in the windows there is nothing to total.
     outcomes = Outcomes(
         rows=_whole(total.get("outcomes")),
         ones=tuple(ones[:-1]) if classification else (),
         zeros=tuple(a - b for a, b in zip(labelled_by_score, ones, strict=True))[:-1] if classification else (),
+        decisions=Decisions(**{name: float(total.get(name) or 0) for name in DECISION_SUMS}),
         **{name: float(total.get(name) or 0) for name in OUTCOME_SUMS},
     )
     counts = {name: BinCounts(tuple(c[:-1]), c[-1]) for name, c in cells.items()}

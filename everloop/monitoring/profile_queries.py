@@ -64,8 +64,8 @@ def profile_queries(
         count = _most(lambda n: len(written(n).encode()) <= longest, min(len(names), FEATURES_IN_A_QUERY))
         if len(written(count).encode()) > longest or (count == 0 and queries):
             raise QueryTooLongError(
-                f"to count the feature {names[0]!r} alone takes a query of {len(written(1).encode()):,} bytes, and "
-                f"Athena takes {longest:,}: declare a shorter max_length"
+                f"counting the feature {names[0]!r} alone needs a query of {len(written(1).encode()):,} bytes, and"
+                f" Athena accepts at most {longest:,}: declare a shorter max_length"
             )
         queries.append(written(count))
         names = names[count:]

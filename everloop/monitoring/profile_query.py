@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from everloop.dataset.lake_sql import partitions, quoted, timestamp
+from everloop.dataset.lake_sql import double, partitions, quoted, timestamp
 from everloop.limits import LARGEST_VALUE
 from everloop.monitoring.bins import Bins, CategoryBins
 from everloop.monitoring.exceptions import ReferenceUnusableError
-from everloop.monitoring.profile import OUTCOME_SUMS
+from everloop.monitoring.profile import DECISION_SUMS, OUTCOME_SUMS
 from everloop.monitoring.reference import SCORE, Reference
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ KNOWN_FOR = timedelta(days=35)
 for twice their declared lag."""
 
 CLIP = "2.220446049250313E-16"
+
+ALL_SUMS = (*OUTCOME_SUMS, *DECISION_SUMS)
 
 TOTAL, LABELS = "total", "labels"
 """The parts of the answer that are no feature's."""
@@ -109,6 +111,7 @@ def profile_query(
   SELECT w, w * "_own" AS o, CASE WHEN l = 1 AND y IS NOT NULL THEN 1 ELSE 0 END AS k, t,
     CASE WHEN l = 1 AND "_own" = 1 AND y IS NOT NULL AND t = 0E0 THEN 1 ELSE 0 END AS x,
     {_terms(declaration.gate.metric)},
+    {_decisions(declaration)},
     ARRAY[
       {places}
     ] AS b
@@ -116,7 +119,7 @@ def profile_query(
 ), counted AS (
   SELECT {_part([TOTAL, *map(part_of, bins)])}, bin, sum(w) AS n, sum(o) AS n_own, sum(k) AS labelled,
     sum(t) AS outcomes, sum(x) AS beyond,
-    {", ".join(f'coalesce(sum("_{name}"), 0E0) AS {name}' for name in OUTCOME_SUMS)}
+    {", ".join(f'coalesce(sum("_{name}"), 0E0) AS {name}' for name in ALL_SUMS)}
   FROM rated CROSS JOIN UNNEST(b) WITH ORDINALITY AS u (bin, i)
   GROUP BY i, bin
 ), label_counts AS (
@@ -128,13 +131,15 @@ def profile_query(
   LEFT JOIN (SELECT DISTINCT "key" FROM captured) k ON k."key" = a."key" AND a."prediction_id" IS NULL
   WHERE a."time" > {timestamp(_labels_from(windows))}
 )
-SELECT part, bin, n, n_own, labelled, outcomes, beyond, {", ".join(OUTCOME_SUMS)} FROM counted
+SELECT part, bin, n, n_own, labelled, outcomes, beyond, {", ".join(ALL_SUMS)} FROM counted
 UNION ALL
-SELECT '{LABELS}', 0, arrived, corrections, unmatched, 0E0, 0, {", ".join("0E0" for _ in OUTCOME_SUMS)}
+SELECT '{LABELS}', 0, arrived, corrections, unmatched, 0E0, 0, {", ".join("0E0" for _ in ALL_SUMS)}
 FROM label_counts"""
 
 
-def joined_rows(declaration: ModelDeclaration, windows: Windows, *, version: int, columns: str = "") -> str:
+def joined_rows(
+    declaration: ModelDeclaration, windows: Windows, *, version: int, columns: str = "", only: str = ""
+) -> str:
     """How a query begins that looks at the windows' rows: ``joined``, each captured row once, with what became of it.
 
     Its columns: ``s`` the served score and ``"_raw"`` what the model said (rows captured before both were kept have one
@@ -145,6 +150,8 @@ def joined_rows(declaration: ModelDeclaration, windows: Windows, *, version: int
     ----------
     columns : str
         More columns of the captured rows, each followed by a comma.
+    only : str
+        A condition of key, time and prediction id that captured rows have to meet; all do where it is empty.
     """
     begin, until = min(windows.start, windows.labelled_start), max(windows.end, windows.labelled_end)
     classification = declaration.problem.type == "binary_classification"
@@ -154,7 +161,7 @@ def joined_rows(declaration: ModelDeclaration, windows: Windows, *, version: int
     row_number() OVER (PARTITION BY "prediction_id" ORDER BY "time") AS "_copy"
   FROM "{declaration.model}_predictions"
   WHERE {partitions(begin, windows.as_of)}
-    AND "time" >= {timestamp(begin)} AND "time" <= {timestamp(windows.as_of)}
+    AND "time" >= {timestamp(begin)} AND "time" <= {timestamp(windows.as_of)}{f" AND {only}" if only else ""}
 ), arrived AS (
   SELECT "prediction_id", "key", "label", "time",
     row_number() OVER (
@@ -250,7 +257,7 @@ def all_bins(reference: Reference) -> dict[str, Bins]:
         When the reference has no scores.
     """
     if reference.score is None:
-        raise ReferenceUnusableError("the reference has no scores: only an evaluated version can be watched")
+        raise ReferenceUnusableError("the reference has no scores: only an evaluated version can be monitored")
     return {**{name: f.bins for name, f in reference.features.items()}, SCORE: reference.score.bins}
 
 
@@ -334,15 +341,21 @@ def _terms(metric: str) -> str:
     return ",\n    ".join(f'CASE WHEN t = 1E0 THEN {terms[name]} END AS "_{name}"' for name in OUTCOME_SUMS)
 
 
+def _decisions(declaration: ModelDeclaration) -> str:
+    """What a row adds to each sum of decisions, by the served score."""
+    terms = dict.fromkeys(DECISION_SUMS, "0E0")
+    if declaration.problem.type == "binary_classification":
+        acts = f"s >= {double(declaration.serving.threshold)}"
+        terms["hits"] = f"CASE WHEN {acts} AND y = 1E0 THEN 1E0 ELSE 0E0 END"
+        terms["false_alarms"] = f"CASE WHEN {acts} AND y = 0E0 THEN 1E0 ELSE 0E0 END"
+    else:
+        terms["absolute_error"] = "abs(y - s)"
+    return ",\n    ".join(f'CASE WHEN t = 1E0 THEN {terms[name]} END AS "_{name}"' for name in DECISION_SUMS)
+
+
 def _inside(table: str, begin: datetime, end: datetime) -> str:
     time = f'{table}."time"'
     return f"CASE WHEN {time} >= {timestamp(begin)} AND {time} < {timestamp(end)} THEN 1 ELSE 0 END"
-
-
-def double(value: float) -> str:
-    """A double literal that reads back as the same number: without an exponent Trino would read a decimal."""
-    text = repr(value).upper()
-    return text if "E" in text else f"{text}E0"
 
 
 def _midnight(instant: datetime) -> datetime:

@@ -12,7 +12,7 @@ them as strongly as the scores differ (the spread). Both are linear conditions w
 
 Each is tested over days, as days are what varies independently: the variance is robust to any dependence within a
 day. That alone would be blind where outcomes are rare: days without a positive hardly differ, and two positives would
-be a certain decay. So the answers' own claim is heard as well. The number of positives is held against the scores by
+be a certain decay. So the answers' own claim is heard as well. The number of positives is compared with the scores by
 the binomial distribution, whose tails bound those of unequal probabilities (Hoeffding), and the larger of both
 p-values counts; the spread's variance is never taken for less than the scores say it has. The rate of false alarms is
 that of a single look: looks at overlapping days are not independent, and over many the chance of one adds up.
@@ -168,7 +168,7 @@ def judge_quality(
     minimum_rows : int
         Fewer labelled rows in all are not tested.
     rarest_fault : float
-        The share of rows from which on a large error of a regression has to be among them; see
+        The share of rows from which on a large error of a regression must be among them; see
         :func:`everloop.evaluation.bounds.rows_needed`.
     """
     wanted = max(1, math.ceil((trigger.days if trigger else 1) / window_days))
@@ -181,9 +181,9 @@ def judge_quality(
     elif len(latest) < wanted:
         reason = f"this champion has {len(latest)} of the {number_of(wanted, 'labelled window')} needed"
     elif len(latest) < 2:
-        reason = "a single window does not show how days differ: declare more days than a window has"
+        reason = "one window does not show how days differ: declare more days than a window has"
     elif total.rows < minimum_rows:
-        reason = f"there are {total.rows} labelled rows and {minimum_rows} are needed"
+        reason = f"there are {total.rows} labelled rows, and {minimum_rows} are required"
     elif not total.binary and total.rows < (needed := rows_needed(trigger.confidence, rarest_fault)):
         # Without its rare large errors a right level looks wrong, and scores claim no size for those of a regression.
         reason = f"there are {total.rows} labelled rows, too few to judge: {needed} are needed"
@@ -269,7 +269,7 @@ def _spread(windows: Sequence[Outcomes], total: Outcomes) -> _Sums:
 
 
 def _judge(sums: _Sums, total: Outcomes, trigger: QualityTrigger) -> Deviation:
-    whole = sum(sums.parts)
+    whole = math.fsum(sums.parts)
     error, freedom = _standard_error(sums.parts, sums.rows)
     error = max(error, sums.least_error)
     saved = min(whole**2 / (2 * sums.information), total.deviance) if sums.information > 0 else 0.0
@@ -300,7 +300,7 @@ def _p_value(whole: float, error: float, freedom: int, one_sided: bool) -> float
 def _standard_error(parts: Sequence[float], rows: Sequence[int]) -> tuple[float, int]:
     """Of the sum of the parts, robust to dependence within a part; and its degrees of freedom."""
     total = sum(rows)
-    mean = sum(parts) / total
+    mean = math.fsum(parts) / total
     error, freedom = error_of_mean([part - mean * n for part, n in zip(parts, rows, strict=True)], rows)
     return error * total, freedom
 
@@ -330,7 +330,7 @@ def _loss(windows: Sequence[Outcomes], total: Outcomes) -> Interval:
     return Interval(value, value - half, value + half)
 
 
-_ONE_WINDOW = "a single window does not show how days differ"
+_ONE_WINDOW = "one window does not show how days differ"
 
 
 def _auc_interval(windows: Sequence[Outcomes], total: Outcomes) -> Interval:
@@ -344,8 +344,8 @@ def _auc_interval(windows: Sequence[Outcomes], total: Outcomes) -> Interval:
     without = [auc(reduce(add, [o for j, o in enumerate(windows) if j != i], Outcomes())) for i in range(len(windows))]
     known = [w for w in without if w is not None]
     if len(known) < len(without):
-        return Interval(value, reason="a single window has all outcomes of one class")
-    groups, mean = len(known), sum(known) / len(known)
-    error = math.sqrt((groups - 1) / groups * sum((w - mean) ** 2 for w in known))
+        return Interval(value, reason="all outcomes of one class are in one window")
+    groups, mean = len(known), math.fsum(known) / len(known)
+    error = math.sqrt((groups - 1) / groups * math.fsum((w - mean) ** 2 for w in known))
     error = max(error, least_area_error(value, sum(total.ones), sum(total.zeros)))
     return Interval(value, *area_bounds(value, error, groups - 1, (1 + CONFIDENCE) / 2))

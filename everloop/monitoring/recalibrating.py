@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from everloop.documents.calibration import LearnedCalibration
-from everloop.documents.recalibration import LossesDocument, RecalibrationDecision, RecalibrationDocument
+from everloop.documents.recalibration import (
+    LossesDocument,
+    RecalibrationDecision,
+    RecalibrationDocument,
+    SpreadDocument,
+)
 from everloop.documents.window import WindowRecord
 from everloop.instants import format_instant
 from everloop.model_file.schema import ModelDeclaration, Recalibration
 from everloop.monitoring.bins import NumberBins
+from everloop.monitoring.coverage import coverage_sentence
 from everloop.monitoring.exceptions import RecalibrationUnreadableError
 from everloop.monitoring.profile_query import Windows
+from everloop.monitoring.recalibrating_groups import Apart, KnownGroups, groups_before, groups_learned
+from everloop.monitoring.recalibrating_spread import (
+    KnownSpread,
+    Spread,
+    interval_learned,
+    spread_before,
+    spread_of,
+    widened,
+)
 from everloop.monitoring.reference import Reference
 from everloop.numbers_of import number_of
 from everloop.reasons import Reason
 from everloop.recalibration.calibration import Calibration, Kind, calibration_name, identity
-from everloop.recalibration.daily import Terms, calibration_for, continued
+from everloop.recalibration.daily import Terms, continued
 from everloop.recalibration.declared import LONGEST_DELAY
 from everloop.recalibration.exceptions import RecalibrationError
 from everloop.recalibration.learner import calibration as served_by
-from everloop.recalibration.learner import learn
+from everloop.recalibration.learner import calibration_for, learn
 from everloop.recalibration.state import State
 from everloop.recalibration.sums import LogOddsSums, Scale, Sums, ValueSums
 from everloop.recalibration.worth import largest_move, losses
@@ -43,7 +58,7 @@ class Standing:
     in_force : str
         The text of the calibration that serves; empty for none.
     held_by : str or None
-        Why none may be published now, in a sentence: a rollout is open, or a person holds them still.
+        Why none may be published now, in a sentence: a rollout is open, or a person froze them.
     """
 
     in_force: str = ""
@@ -56,6 +71,8 @@ class Learned:
 
     state: State | None
     losses: LossesDocument
+    groups: KnownGroups = field(default_factory=KnownGroups)
+    spread: KnownSpread = field(default_factory=KnownSpread)
 
 
 def learned_before(records: Iterable[WindowRecord], *, version: int, windows: Windows) -> Learned:
@@ -74,12 +91,15 @@ def learned_before(records: Iterable[WindowRecord], *, version: int, windows: Wi
             continue
         try:
             state = State.from_document(found["state"])
+            groups = groups_before(found.get("groups"), same_version=record.version == version)
+            spread = spread_before(found.get("spread"), same_version=record.version == version)
         except RecalibrationError as error:
             raise RecalibrationUnreadableError(
-                f"the window that ended {format_instant(record.end)} has no state of recalibration that can be read:"
-                f" {error}; `everloop audit verify {record.model}` tells what was changed"
+                f"the window that ended {format_instant(record.end)} has no readable state of recalibration:"
+                f" {error}; `everloop audit verify {record.model}` reports what was changed"
             ) from error
-        return Learned(state, found["losses"] if record.version == version else _NO_LOSSES)
+        same = record.version == version
+        return Learned(state, found["losses"] if same else _NO_LOSSES, groups, spread)
     return Learned(None, _NO_LOSSES)
 
 
@@ -92,11 +112,18 @@ def scale_of(learned: Learned, reference: Reference) -> Scale:
 
 
 def recalibrate(
-    declaration: ModelDeclaration, windows: Windows, sums: Sums, learned: Learned, standing: Standing
+    declaration: ModelDeclaration,
+    windows: Windows,
+    sums: Sums,
+    learned: Learned,
+    standing: Standing,
+    apart: Apart | None = None,
+    intervals: Spread | None = None,
 ) -> RecalibrationDocument:
     """Learn from the labelled window, and decide.
 
-    A model that declares ``recalibration: none`` is learned of as well, so that its report says what that costs.
+    ``apart`` is there where rows are recalibrated by group, ``intervals`` where the champion answers with them. A model
+    that declares ``recalibration: none`` is learned of as well, so that its report says what that costs.
     """
     declared = declaration.recalibration
     allowed = declared or Recalibration()
@@ -106,18 +133,34 @@ def recalibrate(
     if delay > LONGEST_DELAY:
         reason = Reason(
             "labels_too_late",
-            f"labels come {delay} windows after their answers, and recalibration waits for {LONGEST_DELAY} at most",
+            f"labels come {delay} windows after their answers, and recalibration waits for at most {LONGEST_DELAY}",
         )
         return _document(sums, None, learned.losses, None, standing, "none", reason)
-    state = continued(learned.state, Terms(kind, delay, allowed.max_shift, allowed.minimum_rows), known)
+    before = continued(learned.state, Terms(kind, delay, allowed.max_shift, allowed.minimum_rows), known)
     number = windows.labelled_end.toordinal() // _days(windows)
-    told = learned.losses
-    if state.window is None or number > state.window:
-        told = _told(told, state, number, known)
-        state = learn(state, number, known)
-    calibration = served_by(state)
-    decision, reason = _decide(declared is None, calibration, state, told, standing)
-    return _document(sums, state, told, calibration, standing, decision, reason)
+    state, told, groups = before, learned.losses, apart.known(learned.groups, before) if apart else None
+    if before.window is None or number > before.window:
+        raw, calibrated = losses(calibration_for(before, number), known)
+        if apart is not None and groups is not None:
+            taught, minimum = known.rows > 0, allowed.minimum_group_rows
+            groups, saved = apart.learned(groups, before, number, taught=taught, minimum_rows=minimum)
+            calibrated -= saved
+        told = _told(told, known.rows, raw, calibrated)
+        state = learn(before, number, known)
+    calibration, spread, told_of_groups = served_by(state), None, None
+    if intervals is not None:
+        spread = intervals.learned(learned.spread, number, delay, allowed.minimum_rows)
+        calibration = replace(calibration, spread=spread_of(spread))
+    if apart is not None and groups is not None:
+        calibration, told_of_groups = apart.served(groups, calibration, _in_force(standing, kind), allowed)
+    withheld = told_of_groups["withheld"] if told_of_groups else None
+    decision, reason = _decide(declared is None, calibration, state, told, standing, withheld, spread)
+    document = _document(sums, state, told, calibration, standing, decision, reason)
+    if told_of_groups is not None:
+        document["groups"] = told_of_groups
+    if spread is not None:
+        document["spread"] = spread
+    return document
 
 
 def calibration_event(record: WindowRecord) -> LearnedCalibration | None:
@@ -136,18 +179,30 @@ def calibration_event(record: WindowRecord) -> LearnedCalibration | None:
         rows=rows,
         loss_raw=told["raw"] / rows if rows else None,
         loss_recalibrated=told["calibrated"] / rows if rows else None,
+        groups=groups_learned(found["groups"]) if "groups" in found else None,
+        interval=interval_learned(found["spread"]) if "spread" in found else None,
     )
 
 
 def _decide(
-    frozen: bool, calibration: Calibration, state: State, told: LossesDocument, standing: Standing
+    frozen: bool,
+    calibration: Calibration,
+    state: State,
+    told: LossesDocument,
+    standing: Standing,
+    withheld: str | None,
+    spread: SpreadDocument | None,
 ) -> tuple[RecalibrationDecision, Reason]:
-    now = Calibration.from_text(standing.in_force) if standing.in_force else identity(calibration.kind)
+    now = _in_force(standing, calibration.kind)
     worth = _worth(told, calibration.kind)
+    if spread is not None:
+        worth = f"{worth}; {coverage_sentence(spread)}"
+    if withheld is not None:
+        worth = f"no group is served apart: {withheld}; {worth}"
     if frozen:
         return "none", Reason("declared_none", f"recalibration: none is declared; {worth}")
     moved = largest_move(calibration, now, unit=state.spread, center=state.center)
-    if moved <= LEAST_MOVE:
+    if moved <= LEAST_MOVE and not widened(calibration.spread, now.spread):
         return "none", Reason("nothing_new", f"no score would move by more than {LEAST_MOVE:g}; {worth}")
     if standing.held_by is not None:
         return "held_back", Reason("held_back", f"{standing.held_by}; {worth}")
@@ -157,24 +212,27 @@ def _decide(
 def _worth(told: LossesDocument, kind: str) -> str:
     rows, windows = told["rows"], told["windows"]
     if not rows:
-        return "no labelled window was answered under what was learned yet"
+        return "no labelled window was answered after anything was learned"
     what = "log loss" if kind == "log_odds" else "mean squared error"
     raw, calibrated = told["raw"] / rows, told["calibrated"] / rows
     over = f"{number_of(windows, 'labelled window')} ({number_of(rows, 'row')})"
     return f"over {over} {what} is {raw:.4g} raw and {calibrated:.4g} recalibrated"
 
 
-def _told(told: LossesDocument, state: State, number: int, sums: Sums) -> LossesDocument:
+def _told(told: LossesDocument, rows: int, raw: float, calibrated: float) -> LossesDocument:
     """The losses with the window's, by the calibration that was made for it from those before."""
-    if not sums.rows:
+    if not rows:
         return told
-    raw, calibrated = losses(calibration_for(state, number), sums)
     return {
         "windows": told["windows"] + 1,
-        "rows": told["rows"] + sums.rows,
+        "rows": told["rows"] + rows,
         "raw": told["raw"] + raw,
         "calibrated": told["calibrated"] + calibrated,
     }
+
+
+def _in_force(standing: Standing, kind: Kind) -> Calibration:
+    return Calibration.from_text(standing.in_force) if standing.in_force else identity(kind)
 
 
 def _delay(windows: Windows) -> int:

@@ -175,4 +175,4 @@ class Reference:
         except DocumentRefusedError as error:
             raise ProfileFormatError(str(error)) from error
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise ProfileFormatError(f"this is no reference profile: {shown(error)}") from error
+            raise ProfileFormatError(f"this is not a reference profile: {shown(error)}") from error

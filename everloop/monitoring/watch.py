@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from everloop.documents.probe import ProbeDocument
@@ -12,22 +12,33 @@ from everloop.documents.recalibration import RecalibrationDocument
 from everloop.documents.window import WindowRecord
 from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.drift import DriftPolicy, DriftReport, judge_drift
+from everloop.monitoring.fairness_query import Comparison, fairness_query, read_counted
+from everloop.monitoring.interval_query import interval_query, read_spread
+from everloop.monitoring.money import window_money
 from everloop.monitoring.own_scores import OwnScores, own_scores
 from everloop.monitoring.profile_answer import Counted, read_counts, read_unknown
 from everloop.monitoring.profile_queries import profile_queries
 from everloop.monitoring.profile_query import Windows, unknown_labels_query
 from everloop.monitoring.quality import QualityReport, judge_quality
-from everloop.monitoring.raw_scores_query import raw_scores_query, read_sums
+from everloop.monitoring.raw_scores_query import RowsApart, raw_scores_query, read_group_sums, read_sums
 from everloop.monitoring.recalibrating import Standing, learned_before, recalibrate, scale_of
+from everloop.monitoring.recalibrating_groups import all_of, apart
+from everloop.monitoring.recalibrating_spread import Spread
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watchable import watchable
 from everloop.monitoring.window import Watched, watched_before, window_record, without_gaps
+from everloop.recalibration.fairness import Counted as CountedGroups
+from everloop.recalibration.grouped_by import GroupBy
+from everloop.recalibration.interval import Interval
+from everloop.recalibration.spread.sums import SpreadSums
 from everloop.recalibration.sums import Scale, Sums
 from everloop.registry.kept_requests import KeptRequest
 from everloop.registry.records import Champion, Run
+from everloop.registry.restorations import RESTORE
 from everloop.retraining.decision import Asked, Decision, Facts, FallenQuality, HeldBefore, PastRun, decide
-from everloop.retraining.kept import told_waiting, waiting
-from everloop.retraining.probe.weigh import Serving, Weighed, weigh
+from everloop.retraining.kept import told_waiting, update_asked_for, waiting
+from everloop.retraining.probe.serving import Serving
+from everloop.retraining.probe.weigh import Weighed, weigh
 
 Rows = list[dict[str, str | None]]
 
@@ -52,10 +63,17 @@ class Scene:
         What serves between raw scores and callers, and whether that may change.
     probes : sequence of (ProbeDocument, str)
         The latest fresh probes with the hashes of their records, where retraining is declared an investment.
+    newest_version : int or None
+        The newest version that has served: another one than the champion where an older version serves again. None
+        stands for the champion.
     trained_at : datetime or None
-        As of when the champion's training set was gathered; None where that is not on record.
+        As of when the newest version's training set was gathered; None where that is not on record.
+    restorable : frozenset of int
+        The versions that may come back by themselves.
     kept : sequence of KeptRequest
         What people asked for while nothing could start.
+    interval : Interval or None
+        That the champion answers with, as it was at its birth.
     """
 
     champion: Champion
@@ -66,8 +84,11 @@ class Scene:
     active_run: str | None
     standing: Standing = field(default_factory=Standing)
     probes: Sequence[tuple[ProbeDocument, str]] = ()
+    newest_version: int | None = None
     trained_at: datetime | None = None
+    restorable: frozenset[int] = frozenset()
     kept: Sequence[KeptRequest] = ()
+    interval: Interval | None = None
 
 
 def windows_needed(declaration: ModelDeclaration) -> int:
@@ -126,6 +147,18 @@ class Counts(Protocol):
         """What recalibration learns from: the champion's labelled rows by what it said, a regression's on ``scale``."""
         ...
 
+    def group_sums(self, scale: Scale, by: GroupBy) -> Mapping[int, Sums]:
+        """The same by groups: of each by its place, and of the rows in none."""
+        ...
+
+    def intervals(self, interval: Interval) -> SpreadSums:
+        """How the intervals did that the champion's labelled rows were answered with."""
+        ...
+
+    def compared(self, comparison: Comparison, scale: Scale) -> CountedGroups:
+        """The champion's labelled rows of the days on which fairness is measured."""
+        ...
+
 
 @dataclass(frozen=True)
 class CountedOnLake:
@@ -161,6 +194,22 @@ class CountedOnLake:
         text = raw_scores_query(self.declaration, self.windows, version=self.version, scale=scale)
         return read_sums(self.declaration, self.query(text), scale=scale)
 
+    def group_sums(self, scale: Scale, by: GroupBy) -> Mapping[int, Sums]:
+        """See :class:`Counts`."""
+        apart = RowsApart.of(by)
+        text = raw_scores_query(self.declaration, self.windows, version=self.version, scale=scale, apart=apart)
+        return read_group_sums(self.declaration, self.query(text), by, scale=scale)
+
+    def intervals(self, interval: Interval) -> SpreadSums:
+        """See :class:`Counts`."""
+        text = interval_query(self.declaration, self.windows, interval, version=self.version)
+        return read_spread(self.query(text), interval)
+
+    def compared(self, comparison: Comparison, scale: Scale) -> CountedGroups:
+        """See :class:`Counts`."""
+        text = fairness_query(self.declaration, self.windows, comparison, version=self.version, scale=scale)
+        return read_counted(self.declaration, self.query(text), comparison, scale=scale)
+
 
 def watch(declaration: ModelDeclaration, windows: Windows, scene: Scene, query: Callable[[str], Rows]) -> WindowRecord:
     """The record of the windows, counted on the lake.
@@ -189,9 +238,10 @@ def judge(declaration: ModelDeclaration, windows: Windows, scene: Scene, counts:
         policy,
         score_windows=collected.windows_after([windows.end, *(w.end for w in chain)]) if collected else None,
     )
+    outcomes = [counted.profile.outcomes, *(w.profile.outcomes for w in earlier)]
     quality = judge_quality(
         reference,
-        [counted.profile.outcomes, *(w.profile.outcomes for w in earlier)],
+        outcomes,
         trigger=declaration.retraining.quality,
         window_days=declaration.monitoring.window_hours // 24,
         minimum_rows=declaration.monitoring.minimum_rows,
@@ -212,6 +262,7 @@ def judge(declaration: ModelDeclaration, windows: Windows, scene: Scene, counts:
         score_reference=collected,
         recalibration=recalibration,
         investment=None if weighed is None else weighed.document,
+        money=window_money(declaration, outcomes),
     )
 
 
@@ -224,7 +275,9 @@ def _weighed(
     known = [probe for probe in scene.probes if probe[0]["as_of"] < windows.as_of]
     told = recalibration["losses"]
     saved = (told["raw"] - told["calibrated"]) / told["rows"] if told["rows"] else None
-    serving = Serving(scene.champion.version, scene.trained_at)
+    version = scene.champion.version
+    newest = version if scene.newest_version is None else scene.newest_version
+    serving = Serving(version, newest, scene.trained_at, scene.restorable)
     return weigh(declaration, known, serving, as_of=windows.as_of, raw_less_served=saved)
 
 
@@ -234,8 +287,16 @@ def _recalibrated(
     """What the labelled window teaches of how scores should be served."""
     version = scene.champion.version
     learned = learned_before(scene.earlier, version=version, windows=windows)
-    sums = counts.raw_sums(scale_of(learned, scene.reference))
-    return recalibrate(declaration, windows, sums, learned, scene.standing)
+    scale = scale_of(learned, scene.reference)
+    groups = apart(
+        declaration,
+        scene.reference,
+        lambda by: counts.group_sums(scale, by),
+        lambda comparison: counts.compared(comparison, scale),
+    )
+    sums = counts.raw_sums(scale) if groups is None else all_of(groups.sums)
+    intervals = None if scene.interval is None else Spread(scene.interval, counts.intervals(scene.interval))
+    return recalibrate(declaration, windows, sums, learned, scene.standing, groups, intervals)
 
 
 def _own_scores(scene: Scene, policy: DriftPolicy, *, before: datetime) -> OwnScores | None:
@@ -283,13 +344,25 @@ def _decide(
         investment=None if weighed is None else weighed.investment,
         asked=_asked(windows, scene),
         held_before=_held_before(scene.earlier, windows),
+        older=None if weighed is None else weighed.older,
+        warm=None if weighed is None else weighed.warm,
+        comparable_at=_comparable_at(declaration, scene),
+        restored_at=max((r.started_at for r in _before(scene.runs, windows.as_of, RESTORE)), default=None),
     )
     return decide(facts, declaration.retraining)
 
 
+def _comparable_at(declaration: ModelDeclaration, scene: Scene) -> datetime | None:
+    """When the test part holds no row that the newest version has learned from; a refit has learned from all."""
+    if scene.trained_at is None:
+        return None
+    lag = timedelta(hours=declaration.data.label_lag_hours)
+    return scene.trained_at + timedelta(days=declaration.data.split.test_days) + lag
+
+
 def _asked(windows: Windows, scene: Scene) -> Asked | None:
     kept = waiting(scene.kept, scene.runs, as_of=windows.as_of)
-    return Asked(len(kept), told_waiting(kept)) if kept else None
+    return Asked(len(kept), told_waiting(kept), update_asked_for(kept)) if kept else None
 
 
 def _held_before(earlier: Sequence[WindowRecord], windows: Windows) -> HeldBefore | None:
@@ -300,7 +373,11 @@ def _held_before(earlier: Sequence[WindowRecord], windows: Windows) -> HeldBefor
 
 
 def _trained(runs: Sequence[Run], as_of: datetime) -> list[Run]:
-    return [r for r in runs if r.kind == "train" and r.started_at <= as_of]
+    return _before(runs, as_of, "train")
+
+
+def _before(runs: Sequence[Run], as_of: datetime, kind: str) -> list[Run]:
+    return [r for r in runs if r.kind == kind and r.started_at <= as_of]
 
 
 def _streak(drift: DriftReport, chain: Sequence[Watched]) -> int:

@@ -43,7 +43,7 @@ def watchable(reference: Reference, declaration: ModelDeclaration) -> Watchable:
         elif declared[name] != kind:
             left_out[name] = f"declared as a {declared[name]} now, and the champion knows it as a {kind}"
     watched = part_of_reference(reference, [n for n in reference.features if n not in left_out])
-    new = {n: "declared since the champion was trained" for n in declared if n not in reference.features}
+    new = {n: "declared after the champion was trained" for n in declared if n not in reference.features}
     scores = {SCORE: reference.score_unjudged} if reference.score_unjudged else {}
     return Watchable(watched, {**left_out, **new, **scores})
 

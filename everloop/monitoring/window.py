@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from everloop.documents.investment import InvestmentDocument
 from everloop.documents.recalibration import RecalibrationDocument
-from everloop.documents.window import ProfileDocument, WindowRecord
+from everloop.documents.window import ProfileDocument, WindowMoneyDocument, WindowRecord
 from everloop.limits import LARGEST_VALUE
 from everloop.monitoring.drift import DriftReport
 from everloop.monitoring.own_scores import OwnScores
@@ -92,6 +92,7 @@ def window_record(
     score_reference: OwnScores | None,
     recalibration: RecalibrationDocument | None = None,
     investment: InvestmentDocument | None = None,
+    money: WindowMoneyDocument | None = None,
 ) -> WindowRecord:
     """The record of a window that was judged."""
     return WindowRecord(
@@ -118,12 +119,15 @@ def window_record(
         score_reference=None if score_reference is None else score_reference.as_dict(),
         recalibration=recalibration,
         investment=investment,
+        money=money,
         quality=quality.as_dict(),
         decision=decision.outcome,
         urgency=decision.urgency,
         trigger=decision.trigger,
         held_back_by=decision.held_back_by,
         reasons=decision.reasons,
+        restore=decision.restore,
+        update=decision.update,
         profile=counted.profile.as_dict(),
     )
 
@@ -133,6 +137,6 @@ def _why_left_out(beyond: int) -> str:
         return ""
     rows = number_of(beyond, "row has", "rows have")
     return (
-        f"{rows} a label or an answer beyond {LARGEST_VALUE:g}, where sums are no numbers any more: a wrong label is "
-        "mended by sending the right one"
+        f"{rows} a label or an answer beyond {LARGEST_VALUE:g}, too large to be summed: to correct a wrong label,"
+        " send the right one"
     )

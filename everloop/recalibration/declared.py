@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
+from everloop.recalibration.grouped_by import GroupBy
+
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
+    from everloop.model_file.sections import Grouped
 
 LONGEST_DELAY = 31
 """Windows that labels may be late. Each keeps its forecast until it is labelled."""
@@ -28,3 +31,27 @@ def judged_scores(declaration: ModelDeclaration) -> Scores:
     if declaration.recalibration is None or windows_late(declaration) > LONGEST_DELAY:
         return "raw"
     return "served"
+
+
+def declared_groups(declaration: ModelDeclaration) -> GroupBy | None:
+    """The groups that are recalibrated apart; None where all rows are recalibrated together."""
+    recalibration = declaration.recalibration
+    return None if recalibration is None else _groups(declaration, recalibration)
+
+
+def compared_groups(declaration: ModelDeclaration) -> GroupBy | None:
+    """The groups between which fairness is measured: those that are recalibrated apart, unless others are named."""
+    recalibration = declaration.recalibration
+    if recalibration is None or recalibration.by is None:
+        return None
+    fairness = recalibration.fairness
+    return (None if fairness is None else _groups(declaration, fairness)) or _groups(declaration, recalibration)
+
+
+def _groups(declaration: ModelDeclaration, section: Grouped) -> GroupBy | None:
+    if section.by is None:
+        return None
+    feature = next(f for f in declaration.data.features if f.name == section.by)
+    return GroupBy.of(
+        section.by, number=feature.type == "number", groups=section.groups or feature.values, edges=section.edges
+    )

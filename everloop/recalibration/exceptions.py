@@ -10,11 +10,15 @@ class RecalibrationError(TerminalError):
 
 
 class CalibrationFormatError(RecalibrationError, ValueError):
-    """A calibration's numbers are none that it may have, or a text is no calibration."""
+    """A calibration's numbers are none that it may have, or a text is not a calibration."""
+
+
+class IntervalFormatError(RecalibrationError, ValueError):
+    """An interval's numbers are none that it may have."""
 
 
 class ScoreOutOfRangeError(RecalibrationError, ValueError):
-    """A score to be calibrated is no probability, or not finite."""
+    """A score to be calibrated is not a probability, or not finite."""
 
 
 class SumsFormatError(RecalibrationError, ValueError):
@@ -26,7 +30,7 @@ class SumsDifferError(RecalibrationError, ValueError):
 
 
 class StateFormatError(RecalibrationError, ValueError):
-    """A document is no state that was learned."""
+    """A document is not a state that was learned."""
 
 
 class WindowOutOfOrderError(RecalibrationError, ValueError):

@@ -50,7 +50,9 @@ LEAST_WEIGHT = 1e-4
 """A line of less than this is not served."""
 
 
-def start(kind: Kind, delay: int, limits: Limits, *, center: float = 0.0) -> State:
+def start(
+    kind: Kind, delay: int, limits: Limits, *, center: float = 0.0, half_lives: tuple[float, ...] = HALF_LIVES
+) -> State:
     """A version of which nothing is learned: its scores are left alone.
 
     Parameters
@@ -64,6 +66,8 @@ def start(kind: Kind, delay: int, limits: Limits, *, center: float = 0.0) -> Sta
         What a calibration may do to a score.
     center : float
         Of a regression: a number near its scores, the same for all sums of the version.
+    half_lives : tuple of float
+        Of the lines, in labelled windows.
 
     Raises
     ------
@@ -72,10 +76,10 @@ def start(kind: Kind, delay: int, limits: Limits, *, center: float = 0.0) -> Sta
     """
     if not 0 <= delay <= LONGEST_DELAY:
         raise StateFormatError(
-            f"labels {delay} windows late: recalibration waits for 0 to {LONGEST_DELAY}; take longer windows, "
-            "or declare no recalibration"
+            f"labels are {delay} windows late, and recalibration waits for 0 to {LONGEST_DELAY}; declare longer"
+            " windows, or recalibration: none"
         )
-    lines, mixed = len(HALF_LIVES), len(HALF_LIVES) * len(SHRINKAGES) + 1
+    lines, mixed = len(half_lives), len(half_lives) * len(SHRINKAGES) + 1
     leave = math.log(LEAVE_FLOOR / (1 - LEAVE_FLOOR))
     return State(
         kind=kind,
@@ -89,6 +93,7 @@ def start(kind: Kind, delay: int, limits: Limits, *, center: float = 0.0) -> Sta
         leave=(_rounded(leave),) * (delay + 1),
         forecasts=(),
         center=float(center),
+        half_lives=half_lives,
     )
 
 
@@ -132,7 +137,8 @@ def succeed(state: State, delay: int, limits: Limits, tested: Sequence[Sums] = (
     delay, limits
         As its own declaration has them.
     tested : sequence of Sums
-        Of its test windows, oldest first, by scores that did not learn from them: where a refit serves, its sibling's.
+        Of its test windows, oldest first, by scores that did not learn from them: for a refit, those of the
+        evaluated model.
 
     Raises
     ------
@@ -143,7 +149,7 @@ def succeed(state: State, delay: int, limits: Limits, tested: Sequence[Sums] = (
     """
     if (delay, limits) == (state.delay, state.limits) and not tested:
         return state
-    fresh = start(state.kind, delay, limits, center=state.center)
+    fresh = start(state.kind, delay, limits, center=state.center, half_lives=state.half_lives)
     # With another delay the guards take other turns: each is as careful as the most careful one was.
     leave = state.leave if delay == state.delay else (max(state.leave),) * (delay + 1)
     taken = replace(state, delay=delay, limits=limits, leave=leave, forecasts=())
@@ -175,6 +181,12 @@ def calibration(state: State) -> Calibration:
     return Calibration(state.kind, parts, state.limits.max_shift)
 
 
+def calibration_for(state: State, window: int) -> Calibration:
+    """What a window is served with: the newest calibration that was made for it, or for one before it."""
+    made = [forecast for forecast in state.forecasts if forecast.window <= window]
+    return calibration(replace(state, forecasts=(made[-1],))) if made else identity(state.kind)
+
+
 def mixed_lines(lines: Lines) -> Lines:
     """The lines of the mixture: those of every half-life, whole and shrunk, and the one that leaves the score alone."""
     return np.concatenate([PRIOR + shrinkage * (lines - PRIOR) for shrinkage in SHRINKAGES] + [PRIOR[None, :]])
@@ -182,7 +194,7 @@ def mixed_lines(lines: Lines) -> Lines:
 
 def _check_kind(state: State, sums: Sums) -> None:
     if sums.kind != state.kind:
-        raise SumsDifferError(f"sums of {sums.kind} can't be learned from by a calibration of {state.kind}")
+        raise SumsDifferError(f"a calibration of {state.kind} can't learn from sums of {sums.kind}")
     if isinstance(sums, ValueSums) and sums.center != state.center:
         raise SumsDifferError(f"sums counted from {sums.center}, and the version's from {state.center}: count again")
 
@@ -212,7 +224,7 @@ def _fitted(state: State, sums: Sums) -> State:
         spread = state.spread if state.labelled else _rounded(spread_of(sums))
         noise, believed = noise_after(state.noise, noise_of(sums))
         state = replace(state, spread=spread, noise=_rounded(noise))
-    keep = 0.5 ** (1 / np.array(HALF_LIVES))
+    keep = 0.5 ** (1 / np.array(state.half_lives))
     after = learned(state.posterior.faded(keep), sums, state.spread, believed)
     return replace(
         state,

@@ -41,7 +41,8 @@ def mean_losses(sums: Sums, mixtures: np.ndarray, lines: Lines, max_shift: float
 
 def _log_losses(sums: LogOddsSums, mixtures: np.ndarray, lines: Lines, max_shift: float) -> np.ndarray:
     z, outcome, rows = sums.cells()
-    x = np.clip(lines[:, :1] + lines[:, 1:] * z, z - max_shift, z + max_shift)
+    raw = sums.raw_cells()
+    x = np.clip(lines[:, :1] + lines[:, 1:] * z, raw - max_shift, raw + max_shift)
     # The probability that each line gives to what happened.
     likelihood = np.exp(-np.logaddexp(0.0, np.where(outcome, -x, x)))
     found: np.ndarray = -(np.log(mixtures @ likelihood) @ rows) / rows.sum()
@@ -51,15 +52,17 @@ def _log_losses(sums: LogOddsSums, mixtures: np.ndarray, lines: Lines, max_shift
 def squared_errors(sums: ValueSums, mixtures: np.ndarray, lines: Lines, max_shift: float) -> np.ndarray:
     """The squared errors of each mixture, summed over the rows; arguments as of :func:`mean_losses`.
 
-    A line moves the score by ``a + b * score``, or by the limit in the bins whose mean it moves further. So does a
-    mixture in each bin, and what its rows then err follows from their moments.
+    A line moves the score by ``a + b * score``, or to the limit around the raw score in the bins whose mean it moves
+    further. So does a mixture in each bin, and what its rows then err follows from their moments.
     """
     rows, score, score_squares, error, error_squares, product = sums.cells()
+    raw_level, raw_slope = sums.raw_cells()
     a, b = lines[:, :1] + (lines[:, 1:] - 1) * sums.center, lines[:, 1:] - 1
-    moved = a + b * (score / rows)
+    mean = score / rows
+    moved = a + b * mean + (mean - (raw_level + raw_slope * mean))
     free = np.abs(moved) <= max_shift
-    level = mixtures @ np.where(free, a, np.sign(moved) * max_shift)
-    slope = mixtures @ np.where(free, b, 0.0)
+    level = mixtures @ np.where(free, a, np.sign(moved) * max_shift + raw_level)
+    slope = mixtures @ np.where(free, b, raw_slope - 1)
     each = (
         error_squares
         - 2 * (level * error + slope * product)

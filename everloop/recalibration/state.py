@@ -18,12 +18,15 @@ from everloop.recalibration.exceptions import StateFormatError
 from everloop.recalibration.fit import Posterior
 from everloop.recalibration.sums import BIN_WIDTH
 from everloop.shown import shown
-from everloop.typed_json import DocumentRefusedError, read_as
+from everloop.typed_json import read_as
 
 FORMAT: Literal[1] = 1
 
 HALF_LIVES = (1.5, 3.0, 6.0, 12.0, 25.0, 50.0, math.inf)
 """Labelled windows after which a line's rows count half."""
+
+GROUP_HALF_LIVES = (3.0, 12.0, 50.0)
+"""Of a group's own lines, which are over what is served to all: what turns fast is mostly in that already."""
 
 SHRINKAGES = (1.0, 0.5)
 """What is left of a line's distance from leaving the score alone."""
@@ -61,7 +64,7 @@ class Forecast:
     lines : float array (half-lives, 2)
         Level and slope over the raw score of each line as it was known then.
     weights : float array (lines of the mixture,)
-        Of the mixture that is held against leaving alone; see :func:`everloop.recalibration.learner.mixed_lines`.
+        Of the mixture that is compared with leaving alone; see :func:`everloop.recalibration.learner.mixed_lines`.
     leave : float
         The log odds of leaving alone.
     """
@@ -89,7 +92,7 @@ class State:
     labelled, rows : int
         Labelled windows and rows so far.
     posterior : Posterior
-        Of one line for each of ``HALF_LIVES``.
+        Of one line for each half-life.
     weights : float array (lines of the mixture,)
     leave : tuple of float, delay + 1 of them
         The log odds of leaving alone. Windows take turns, so that each has heard of all its own predecessors.
@@ -99,6 +102,8 @@ class State:
         Of the scores of a regression: where they are counted from, and their unit. 0 and 1 of a classification.
     noise : float
         The usual variance of a regression's outcomes around a window's own line; 0 while there was none.
+    half_lives : tuple of float
+        Of the lines, in labelled windows. It is no part of the document: who reads one knows what it is of.
     """
 
     kind: Kind
@@ -114,6 +119,7 @@ class State:
     center: float = 0.0
     spread: float = 1.0
     noise: float = 0.0
+    half_lives: tuple[float, ...] = HALF_LIVES
 
     @property
     def bin_width(self) -> float:
@@ -156,19 +162,16 @@ class State:
         }
 
     @classmethod
-    def from_document(cls, document: object) -> State:
-        """Read from JSON.
+    def from_document(cls, document: object, half_lives: tuple[float, ...] = HALF_LIVES) -> State:
+        """Read from JSON; ``half_lives`` are those of its lines.
 
         Raises
         ------
         StateFormatError
             Naming what is wrong.
         """
-        try:
-            found = read_as(StateDocument, document, "state of a recalibration", REMEDY)
-        except DocumentRefusedError as error:
-            raise StateFormatError(str(error)) from error
-        lines, mixed = len(HALF_LIVES), len(HALF_LIVES) * len(SHRINKAGES) + 1
+        found = read_as(StateDocument, document, "state of a recalibration", REMEDY, refusal=StateFormatError)
+        lines, mixed = len(half_lives), len(half_lives) * len(SHRINKAGES) + 1
         if not 0 <= found["delay"] <= LONGEST_DELAY:
             raise StateFormatError(f"delay is {found['delay']}, not from 0 to {LONGEST_DELAY}; {REMEDY}")
         rows = _table("posterior", found["posterior"], (lines, 5))
@@ -194,6 +197,7 @@ class State:
             center=found["center"],
             spread=found["spread"],
             noise=found["noise"],
+            half_lives=half_lives,
         )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from everloop.recalibration.calibration import LARGEST_LOG_ODDS
 from everloop.recalibration.exceptions import SumsDifferError, SumsFormatError
 from everloop.shown import shown
-from everloop.typed_json import DocumentRefusedError, read_as
+from everloop.typed_json import read_as
 
 BIN_WIDTH = 0.25
 """Of the raw log odds. Two bins on, odds have risen by two thirds."""
@@ -93,14 +93,14 @@ class LogOddsSums:
         Raises
         ------
         SumsFormatError
-            When a score is no probability, or an outcome neither 0 nor 1.
+            When a score is not a probability, or an outcome neither 0 nor 1.
         """
         p, outcome = np.asarray(scores, dtype=np.float64), np.asarray(outcomes, dtype=np.float64)
         _same_shape(p, outcome)
         if not ((p >= 0) & (p <= 1)).all():
-            raise SumsFormatError("a score is no probability from 0 to 1: only labelled rows with a raw score count")
+            raise SumsFormatError("a score is not a probability from 0 to 1: use only labelled rows with a raw score")
         if not ((outcome == 0) | (outcome == 1)).all():
-            raise SumsFormatError("an outcome is neither 0 nor 1: leave rows without a label out")
+            raise SumsFormatError("an outcome is neither 0 nor 1: leave out rows without a label")
         with np.errstate(divide="ignore"):
             z = np.clip(np.log(p) - np.log1p(-p), -LARGEST_LOG_ODDS, LARGEST_LOG_ODDS)
         index = np.clip(np.floor(z / BIN_WIDTH), -LARGEST_BIN - 1, LARGEST_BIN).astype(int) + LARGEST_BIN + 1
@@ -122,7 +122,7 @@ class LogOddsSums:
             When the other is not of log odds.
         """
         if not isinstance(other, LogOddsSums):
-            raise SumsDifferError("sums of log odds and sums of values do not add up: they are of different models")
+            raise SumsDifferError("sums of log odds and sums of values can't be added: they belong to different models")
         return LogOddsSums(self.counts + other.counts, self.log_odds + other.log_odds)
 
     def to_document(self) -> LogOddsSumsDocument:
@@ -151,7 +151,7 @@ class LogOddsSums:
         for place, row in enumerate(found["bins"]):
             index = _bin(place, row, "[bin from {} to {}, rows, sum, rows, sum]", 5)
             if sums.counts[:, index].any():
-                raise SumsFormatError(f"bins[{place}] is of bin {shown(row[0])}, as another one is: each stands once")
+                raise SumsFormatError(f"bins[{place}] repeats the bin {shown(row[0])}: each bin must occur once")
             for c in (0, 1):
                 count, total = row[1 + 2 * c : 3 + 2 * c]
                 _check_cell(place, index, count, total)
@@ -163,6 +163,10 @@ class LogOddsSums:
         used = self.counts > 0
         outcome = np.broadcast_to(np.array([[0.0], [1.0]]), used.shape)[used]
         return self.log_odds[used] / self.counts[used], outcome, self.counts[used]
+
+    def raw_cells(self) -> np.ndarray:
+        """The mean log odds that the model itself gave the rows of each cell, float array (cells,)."""
+        return self.cells()[0]
 
 
 @dataclass(frozen=True)
@@ -240,7 +244,7 @@ class ValueSums:
         score, outcome = np.asarray(scores, dtype=np.float64), np.asarray(outcomes, dtype=np.float64)
         _same_shape(score, outcome)
         if not (np.isfinite(score).all() and np.isfinite(outcome).all()):
-            raise SumsFormatError("a score or an outcome is no finite number: leave rows without a label out")
+            raise SumsFormatError("a score or an outcome is not a finite number: leave out rows without a label")
         with np.errstate(over="ignore", invalid="ignore"):
             x, error = score - center, outcome - score
             index = np.clip(np.floor(x / width), -LARGEST_BIN - 1, LARGEST_BIN).astype(int) + LARGEST_BIN + 1
@@ -262,11 +266,11 @@ class ValueSums:
             When the other is not of values, or counts from another center or over other bins.
         """
         if not isinstance(other, ValueSums):
-            raise SumsDifferError("sums of values and sums of log odds do not add up: they are of different models")
+            raise SumsDifferError("sums of values and sums of log odds can't be added: they belong to different models")
         if (other.center, other.width) != (self.center, self.width):
             raise SumsDifferError(
                 f"sums counted from {self.center} over bins of {self.width} and from {other.center} over bins of"
-                f" {other.width} do not add up: {REMEDY}"
+                f" {other.width} can't be added: {REMEDY}"
             )
         return ValueSums(self.center, self.width, self.moments + other.moments)
 
@@ -288,19 +292,20 @@ class ValueSums:
         found = _read(ValueSumsDocument, document)
         if not (abs(found["center"]) <= LARGEST_SUM and 0 < found["width"] <= LARGEST_SUM):
             raise SumsFormatError(
-                f"center {shown(found['center'])} and width {shown(found['width'])} are no numbers within"
-                f" {LARGEST_SUM:g}, the width above 0: {REMEDY}"
+                f"center {shown(found['center'])} and width {shown(found['width'])} are not numbers within"
+                f" {LARGEST_SUM:g} with a width above 0: {REMEDY}"
             )
         sums = cls.none(float(found["center"]), float(found["width"]))
         for place, row in enumerate(found["bins"]):
             index = _bin(place, row, "[bin from {} to {}, rows, score, squares, error, squares, product]", 7)
             if sums.moments[0, index]:
-                raise SumsFormatError(f"bins[{place}] is of bin {shown(row[0])}, as another one is: each stands once")
+                raise SumsFormatError(f"bins[{place}] repeats the bin {shown(row[0])}: each bin must occur once")
             if not all(abs(value) <= LARGEST_SUM for value in row[1:]):
                 raise SumsFormatError(f"bins[{place}] is {shown(row)}, not numbers within {LARGEST_SUM:g}: {REMEDY}")
             if row[1] < 1 or row[1] != math.floor(row[1]) or min(row[3], row[5]) < 0:
                 raise SumsFormatError(
-                    f"bins[{place}] is {shown(row)}: rows are whole, and sums of squares not below 0: {REMEDY}"
+                    f"bins[{place}] is {shown(row)}: rows must be whole numbers, and sums of squares at least 0:"
+                    f" {REMEDY}"
                 )
             sums.moments[:, index] = row[1:]
         return sums
@@ -309,6 +314,13 @@ class ValueSums:
         """The moments of the bins that have rows, float array (6, cells)."""
         found: np.ndarray = self.moments[:, self.moments[0] > 0]
         return found
+
+    def raw_cells(self) -> np.ndarray:
+        """Level and slope of what the model itself said over the score of each cell's rows, float array (2, cells);
+        both counted from the center.
+        """
+        cells = int((self.moments[0] > 0).sum())
+        return np.stack([np.zeros(cells), np.ones(cells)])
 
 
 Sums = LogOddsSums | ValueSums
@@ -327,15 +339,15 @@ def read_sums(document: object) -> Sums:
 
 
 def _read(kind: Any, document: object) -> Any:
-    try:
-        return read_as(kind, document, "sums of a window", REMEDY)
-    except DocumentRefusedError as error:
-        raise SumsFormatError(str(error)) from error
+    return read_as(kind, document, "sums of a window", REMEDY, refusal=SumsFormatError)
 
 
 def _same_shape(scores: np.ndarray, outcomes: np.ndarray) -> None:
     if scores.ndim != 1 or scores.shape != outcomes.shape:
-        raise SumsFormatError(f"scores of shape {scores.shape} and outcomes of {outcomes.shape}: one of each a row")
+        raise SumsFormatError(
+            f"scores of shape {scores.shape} and outcomes of {outcomes.shape}: one score and one outcome are"
+            " needed for each row"
+        )
 
 
 def _bin(place: int, row: list[float], wanted: str, length: int) -> int:

@@ -1,6 +1,6 @@
 """The audit chain: each record carries the hash of the one before, and a head says where the chain ends.
 
-Altering, removing, reordering or cutting off records is found. Whoever can rewrite the whole table, head
+Altering, removing, reordering or cutting off records is found. Anyone who can rewrite the whole table, head
 included, is not: keep :attr:`ChainVerdict.head` somewhere else and compare it to notice that too.
 """
 
@@ -125,11 +125,11 @@ def _link_problems(record: AuditRecord, expected: int, previous: str) -> list[Ch
         gap = f"{expected}" if n == expected + 1 else f"{expected} to {n - 1}"
         found.append(ChainProblem("missing", expected, f"audit record {gap} is missing"))
     elif n < expected:
-        found.append(ChainProblem("reordered", n, f"audit record {n} stands after record {expected - 1}"))
+        found.append(ChainProblem("reordered", n, f"audit record {n} comes after record {expected - 1}"))
     if record.previous_hash != previous and n == expected:
-        found.append(ChainProblem("unlinked", n, f"audit record {n} does not follow from the one before it"))
+        found.append(ChainProblem("unlinked", n, f"audit record {n} does not match the hash of the record before it"))
     if link_hash(record.to_json(), record.previous_hash) != record.hash:
-        found.append(ChainProblem("altered", n, f"audit record {n} is not what was written"))
+        found.append(ChainProblem("altered", n, f"audit record {n} was changed after it was written"))
     return found
 
 
@@ -137,12 +137,12 @@ def _head_problems(last: AuditRecord | None, head: AuditHead | None) -> list[Cha
     if head is None:
         if last is None:
             return []
-        return [ChainProblem("head", last.sequence, "the chain has records, and its head is missing")]
+        return [ChainProblem("head", last.sequence, "the chain has records, but its head is missing")]
     if last is None or last.sequence < head.sequence:
         first = 1 if last is None else last.sequence + 1
-        sentence = f"audit records {first} to {head.sequence} are cut off"
+        sentence = f"audit records {first} to {head.sequence} were cut off"
         return [ChainProblem("truncated", first, sentence)]
     if last.sequence > head.sequence or last.hash != head.hash:
-        sentence = f"the chain ends in record {last.sequence}, its head says {head.sequence} or another hash"
+        sentence = f"the chain ends with record {last.sequence}, but its head has {head.sequence} or another hash"
         return [ChainProblem("head", last.sequence, sentence)]
     return []

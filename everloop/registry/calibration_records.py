@@ -1,9 +1,10 @@
-"""The registry's records of calibrations: what was published, and whether a person holds them still."""
+"""The registry's records of calibrations: what was published, and whether a person froze them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar, TypedDict
 
 from everloop.documents.calibration import LearnedFacts
 from everloop.recalibration.written import WrittenCalibration, calibration_name
@@ -37,6 +38,8 @@ class PublishedFacts(LearnedFacts):
 class CalibrationRecord(PublishedFacts, Record):
     """A calibration that was published for a version."""
 
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"groups", "interval"})
+
     model: str
 
     @property
@@ -58,6 +61,24 @@ class CalibrationRecord(PublishedFacts, Record):
             When the text is none.
         """
         return WrittenCalibration.from_text(self.calibration)
+
+
+class ServedApart(TypedDict):
+    """Which groups have a calibration of their own, or why none has; the record says how they fare."""
+
+    by: str
+    served_apart: list[str]
+    withheld: str | None
+
+
+def served_apart(record: CalibrationRecord) -> ServedApart | None:
+    """Of the groups of a published calibration; None where none are declared."""
+    if record.groups is None:
+        return None
+    made = record.read()
+    groups = zip(made.by.names, made.groups, strict=True) if made.by else ()
+    names = [name for name, own in groups if own is not None]
+    return {"by": record.groups["by"], "served_apart": names, "withheld": record.groups["withheld"]}
 
 
 @dataclass(frozen=True)

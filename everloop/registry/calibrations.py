@@ -1,4 +1,4 @@
-"""Calibrations: what is served between a raw score and its caller, published, taken back and held still.
+"""Calibrations: what is served between a raw score and its caller, published, taken back and frozen.
 
 Each moves the champion pointer to another function version of the same model version and the same code. While a rollout
 is open nothing moves: what its guardrail compares would be another thing, and it could not go back to where it began.
@@ -13,7 +13,7 @@ from everloop.instants import instant_text
 from everloop.recalibration.exceptions import CalibrationFormatError
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
-from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord
+from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord, served_apart
 from everloop.registry.changes import Change, champion_is, free
 from everloop.registry.exceptions import (
     CalibrationHeldError,
@@ -57,7 +57,7 @@ class Calibrations:
         return self.get(champion.version, champion.calibrated_by)
 
     def freeze_in_force(self) -> CalibrationFreeze | None:
-        """Who holds calibrations still, and why; None when nobody does."""
+        """Who froze calibrations, and why; None when nobody does."""
         return self._ledger.holder(CalibrationFreeze, keys.CALIBRATION_FREEZE)
 
     def check_may_publish(self, version: int, window_end: datetime) -> Champion:
@@ -68,21 +68,21 @@ class Calibrations:
         ChampionChangedError
             When ``version`` is not the champion.
         CalibrationHeldError
-            While a rollout is open, while a person holds calibrations still, or when a newer one was published.
+            While a rollout is open, while a person froze calibrations, or when a newer one was published.
         """
         champion = self._expect(version)
         self._check_no_rollout()
         frozen = self.freeze_in_force()
         if frozen is not None:
             raise CalibrationHeldError(
-                f"model {self.model}: {frozen.actor} holds calibrations still since {instant_text(frozen.since)}"
-                f" ({frozen.reason}); `everloop calibration resume {self.model}` lets them go on"
+                f"model {self.model}: {frozen.actor} froze calibrations at {instant_text(frozen.since)}"
+                f" ({frozen.reason}); `everloop calibration resume {self.model}` resumes them"
             )
         newest = next(iter(self.of(version, limit=1)), None)
         if newest is not None and newest.window_end >= window_end:
             raise CalibrationHeldError(
-                f"model {self.model}: the window that ended at {instant_text(newest.window_end)} published a"
-                f" calibration of version {version} already, so the one of {instant_text(window_end)} comes too late"
+                f"model {self.model}: the window that ended at {instant_text(newest.window_end)} already published"
+                f" a calibration of version {version}, so the one of {instant_text(window_end)} is too late"
             )
         return champion
 
@@ -108,7 +108,7 @@ class Calibrations:
                 calibrated_by=record.window_end,
                 calibration_sha256=record.calibration_sha256,
             )
-            facts = {
+            facts: dict[str, object] = {
                 "window_end": record.window_end,
                 "learned_until": record.learned_until,
                 "days": record.days,
@@ -116,10 +116,15 @@ class Calibrations:
                 "loss_raw": record.loss_raw,
                 "loss_recalibrated": record.loss_recalibrated,
             }
+            if record.groups is not None:
+                facts |= {"groups": served_apart(record)}
+            if record.interval is not None:
+                facts |= {"interval": record.interval}
             entry = Entry(at, "calibrated", actor, record.version, None, None, _moved(champion, served) | facts)
             writes = (
                 changes.create(
-                    record, f"the window that ended at {instant_text(record.window_end)} published no calibration yet"
+                    record,
+                    f"the window that ended at {instant_text(record.window_end)} has published no calibration yet",
                 ),
                 changes.replace(served, champion_is(champion)),
                 self._unfrozen(),
@@ -141,7 +146,7 @@ class Calibrations:
         at: datetime,
         actor: str,
     ) -> None:
-        """Serve the champion with an earlier calibration or none, and hold calibrations still from then on.
+        """Serve the champion with an earlier calibration or none, and freeze calibrations from then on.
 
         Parameters
         ----------
@@ -179,7 +184,7 @@ class Calibrations:
             writes = [changes.replace(served, champion_is(champion))]
             if self.freeze_in_force() is None:
                 freeze = CalibrationFreeze(self.model, at, actor, reason)
-                writes.append(changes.occupy(freeze, "calibrations are not held still"))
+                writes.append(changes.occupy(freeze, "calibrations are not frozen"))
             return Plan(tuple(writes), (entry,))
 
         told = None if to is None else instant_text(to)
@@ -188,30 +193,30 @@ class Calibrations:
         )
 
     def freeze(self, *, reason: str, at: datetime, actor: str) -> CalibrationFreeze:
-        """Hold calibrations still: what is in force stays, and none is published until a person lets them go on."""
+        """Freeze calibrations: what is in force stays, and none is published until a person resumes them."""
         _check_reason(reason)
 
         def plan() -> Plan:
             if self.freeze_in_force() is not None:
-                raise CalibrationHeldError(f"model {self.model}: calibrations are held still already")
+                raise CalibrationHeldError(f"model {self.model}: calibrations are already frozen")
             freeze = CalibrationFreeze(self.model, at, actor, reason)
             entry = Entry(at, "calibration_frozen", actor, None, None, reason)
-            return Plan((changes.occupy(freeze, "calibrations are not held still"),), (entry,))
+            return Plan((changes.occupy(freeze, "calibrations are not frozen"),), (entry,))
 
         self._ledger.commit(f"freeze_calibration:{instant_text(at)}", "hold calibrations still", plan)
         return CalibrationFreeze(self.model, at, actor, reason)
 
     def resume(self, *, reason: str, at: datetime, actor: str) -> None:
-        """Let calibrations go on."""
+        """Resume calibrations."""
         _check_reason(reason)
 
         def plan() -> Plan:
             frozen = self.freeze_in_force()
             if frozen is None:
-                raise CalibrationHeldError(f"model {self.model}: nobody holds calibrations still")
+                raise CalibrationHeldError(f"model {self.model}: calibrations are not frozen")
             since = instant_text(frozen.since)
             entry = Entry(at, "calibration_resumed", actor, None, None, reason, {"frozen_since": since})
-            same = changes.holds(f"{frozen.actor} holds calibrations still", since=since, actor=frozen.actor)
+            same = changes.holds(f"{frozen.actor} froze calibrations", since=since, actor=frozen.actor)
             return Plan((changes.vacate(frozen.key, same),), (entry,))
 
         self._ledger.commit(f"resume_calibration:{instant_text(at)}", "let calibrations go on", plan)
@@ -227,8 +232,8 @@ class Calibrations:
         found = self.find(version, window_end)
         if found is None:
             raise UnknownCalibrationError(
-                f"model {self.model}: no window that ended at {instant_text(window_end)} published a calibration"
-                f" of version {version}; `everloop calibration show {self.model}` lists those there are"
+                f"model {self.model}: no window that ended at {instant_text(window_end)} published a calibration of"
+                f" version {version}; `everloop calibration show {self.model}` lists them"
             )
         return found
 
@@ -246,37 +251,38 @@ class Calibrations:
         for rollout in self._ledger.all(Rollout, keys.ROLLOUTS):
             if rollout.is_open:
                 raise CalibrationHeldError(
-                    f"model {self.model}: rollout {rollout.rollout_id} is {rollout.status}, and what serves stays as"
-                    " it is until that has ended"
+                    f"model {self.model}: rollout {rollout.rollout_id} is {rollout.status}, and nothing else may"
+                    " change what serves until it has ended"
                 )
 
     def _unfrozen(self) -> Change:
         place = keys.partition(self.model), keys.CALIBRATION_FREEZE
-        return changes.require(place, free("calibrations are not held still"))
+        return changes.require(place, free("calibrations are not frozen"))
 
 
 def _check_text(record: CalibrationRecord) -> None:
     try:
         calibration = record.read()
     except CalibrationFormatError as error:
-        raise CommandRefusedError(f"calibration is no calibration: {error}") from error
+        raise CommandRefusedError(f"calibration is not a calibration: {error}") from error
     if calibration.sha256 != record.calibration_sha256:
         raise CommandRefusedError(f"calibration_sha256 is not the hash of calibration, which is {calibration.sha256}")
     if calibration.max_shift != record.max_shift:
-        raise CommandRefusedError(f"max_shift is {record.max_shift}, and calibration says {calibration.max_shift}")
+        raise CommandRefusedError(f"max_shift is {record.max_shift}, but the calibration has {calibration.max_shift}")
 
 
 def _check_code(champion: Champion, code_sha256: str) -> None:
     if champion.code_sha256 != code_sha256:
         raise CommandRefusedError(
-            f"the function version has the code {code_sha256}, and the champion is served by {champion.code_sha256}: a"
-            f" calibration brings no new code; roll that out first, by `everloop rollout start {champion.model}`"
+            f"the function version has the code {code_sha256}, and the champion is served by"
+            f" {champion.code_sha256}: a calibration can't bring new code; roll the code out first: `everloop"
+            f" rollout start {champion.model}`"
         )
 
 
 def _check_reason(reason: str) -> None:
     if not reason.strip():
-        raise ReasonMissingError("what a person does to a calibration needs a reason")
+        raise ReasonMissingError("changing a calibration by hand needs a reason: add --reason")
 
 
 def _moved(before: Champion, after: Champion) -> dict[str, object]:

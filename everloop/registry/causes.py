@@ -27,7 +27,7 @@ _OUT_OF_TIME = "MaxRuntimeExceeded"
 """The status of a job that SageMaker stopped at ``training.max_minutes``; it has no failure reason."""
 
 MAX_LENGTH = 4000
-"""Characters that are kept: a record of the registry has to stay small."""
+"""Characters that are kept: a record of the registry must stay small."""
 
 
 def readable_cause(cause: str) -> str:

@@ -105,7 +105,7 @@ def vacate(place: Key, condition: Condition) -> Change:
 
 
 def require(place: Key, condition: Condition) -> Change:
-    """Write nothing, but only if what stands in a place meets ``condition``."""
+    """Write nothing, but only if what is in a place meets ``condition``."""
     return Change("ConditionCheck", key_item(place), condition)
 
 

@@ -6,17 +6,28 @@ may invoke its own alias alone, so that the account's permissions say who sends,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from everloop.documents.records import AliasFound, Files, GateVerdict, GuardrailCheck, RefitChoice, Trigger
+from everloop.documents.records import (
+    AliasFound,
+    EnvironmentRecord,
+    Files,
+    GateVerdict,
+    GuardrailCheck,
+    RefitChoice,
+    TrainingSpan,
+    TrainingUpdate,
+    Trigger,
+)
 from everloop.reasons import ReasonDocument
 from everloop.registry.calibration_records import CalibrationRecord, PublishedFacts
 from everloop.registry.command_values import value_problems
 from everloop.registry.exceptions import CommandRefusedError
 from everloop.registry.items import Record, fields_as_json, json_types, with_instants
 from everloop.registry.records import Rollout, RolloutBeginning
+from everloop.registry.restorations import RESTORE, asked_version
 from everloop.registry.store import RegistryStore
 
 CommandDocument = dict[str, object]
@@ -43,8 +54,13 @@ class OpenRun(Command):
     actor: str
     quota_runs: int
     quota_days: int
+    training_span: TrainingSpan | None = None
+    update: TrainingUpdate | None = None
 
     def carry_out(self, store: RegistryStore) -> Record | None:
+        # Once it is open the version moves on, and the same command may come again.
+        if self.kind == RESTORE and store.runs.find(self.run_id) is None:
+            store.restorations.check(asked_version(self.trigger))
         return store.runs.open(**vars(self))
 
 
@@ -96,6 +112,20 @@ class KeepRefused(KeepRequest):
 
 
 @dataclass(frozen=True)
+class BeginRemoval(Command):
+    """See :meth:`Removals.begin`."""
+
+    stack_id: str
+    reason: str
+    at: datetime
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        store.removals.begin(**vars(self))
+        return None
+
+
+@dataclass(frozen=True)
 class RegisterVersion(Command):
     """See :meth:`Versions.register`."""
 
@@ -108,6 +138,8 @@ class RegisterVersion(Command):
     at: datetime
     actor: str
     refit: RefitChoice | None
+    update: TrainingUpdate | None = None
+    environment: EnvironmentRecord | None = None
 
     def carry_out(self, store: RegistryStore) -> Record | None:
         return store.versions.register(**vars(self))
@@ -123,6 +155,21 @@ class MarkEvaluated(Command):
 
     def carry_out(self, store: RegistryStore) -> Record | None:
         return store.versions.mark_evaluated(**vars(self))
+
+
+@dataclass(frozen=True)
+class JudgeRestoration(Command):
+    """See :meth:`Restorations.judge`."""
+
+    number: int
+    run_id: str
+    snapshot_hash: str
+    gate: GateVerdict
+    at: datetime
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.restorations.judge(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -300,7 +347,7 @@ class ResumeCalibrations(Command):
 
 MAY_SEND: dict[str, frozenset[type[Command]]] = {
     "run": frozenset({OpenRun, CloseRun, KeepRefused}),
-    "register": frozenset({RegisterVersion, MarkEvaluated}),
+    "register": frozenset({RegisterVersion, MarkEvaluated, JudgeRestoration}),
     "rollout": frozenset(
         {
             StartRollout,
@@ -318,10 +365,10 @@ MAY_SEND: dict[str, frozenset[type[Command]]] = {
             ResumeCalibrations,
         }
     ),
-    "release": frozenset({ReleaseStaleRun, KeepRequest}),
+    "release": frozenset({ReleaseStaleRun, KeepRequest, BeginRemoval}),
 }
-"""The commands of each caller: functions, and ``release``, the person who types `everloop runs release`, or
-`everloop train` while nothing can start."""
+"""The commands of each caller: functions, and ``release``, the person who types `everloop runs release`, `everloop
+remove`, or `everloop train` while nothing can start."""
 
 COMMANDS = {kind.__name__: kind for kinds in MAY_SEND.values() for kind in kinds}
 
@@ -342,8 +389,8 @@ def decoded(document: Any, caller: str | None) -> Command:
     allowed = MAY_SEND.get(caller or "")
     if allowed is None:
         raise CommandRefusedError(
-            f"the registry takes commands at its aliases {', '.join(MAY_SEND)}, and this came to {caller or 'none'};"
-            " invoke the alias that is yours"
+            f"the registry accepts commands at its aliases {', '.join(MAY_SEND)}, but this one came to"
+            f" {caller or 'none'}; invoke your own alias"
         )
     name = document.get("command") if isinstance(document, dict) else None
     kind = COMMANDS.get(name) if isinstance(name, str) else None
@@ -352,7 +399,9 @@ def decoded(document: Any, caller: str | None) -> Command:
         raise CommandRefusedError(f"the caller {caller} may send {may}; not {name!r}")
     given = {field: value for field, value in document.items() if field != "command"}
     wanted = json_types(kind)  # type: ignore[arg-type]  # mypy takes the class for one of its commands
-    wrong = [f"{field} is missing" for field in wanted if field not in given]
+    # A field with a default is one that earlier releases did not send.
+    added = {field.name for field in fields(kind) if field.default is not MISSING}
+    wrong = [f"{field} is missing" for field in wanted if field not in given and field not in added]
     wrong += [f"{field} is not known" for field in given if field not in wanted]
     wrong += [
         f"{field} is {type(value).__name__}, not {' or '.join(sorted(t.__name__ for t in wanted[field]))}"

@@ -42,6 +42,14 @@ class CorruptRecordError(RegistryError, TerminalError):
     """An item of the table does not read as the record its key promises."""
 
 
+class AuditAheadError(RegistryError, TerminalError):
+    """More audit records are locked than the table has: it was set back, and nothing may be written to it."""
+
+
+class LockedRecordDiffersError(RegistryError, TerminalError):
+    """An audit record of the table is not the one that was locked in its place."""
+
+
 class InvalidTransitionError(RegistryError, TerminalError):
     """The states do not allow this move, or the version is not in the state the caller expects."""
 
@@ -65,7 +73,7 @@ class RunAlreadyActiveError(RunNotOpenedError):
         self.model, self.run_id, self.started_at = model, run_id, started_at
         super().__init__(
             f"model {model}: run {run_id} has been active since {started_at}; wait for it to end, or, if its"
-            " execution is dead, release it with a reason"
+            f" execution is dead, `everloop runs release {model} {run_id} --reason …`"
         )
 
 
@@ -98,8 +106,8 @@ class RecordTooLargeError(RegistryError, TerminalError):
     def __init__(self, where: str, found: int, limit: int) -> None:
         self.found, self.limit = found, limit
         super().__init__(
-            f"the record {where} has {found:,} bytes and DynamoDB takes {limit:,}: declare fewer features, or import"
-            " history in fewer and larger files"
+            f"the record {where} has {found:,} bytes, and DynamoDB accepts at most {limit:,}: declare fewer"
+            " features, or import history as fewer, larger files"
         )
 
 
@@ -109,11 +117,15 @@ class TooManyBrokenRunsError(RunNotOpenedError):
     def __init__(self, model: str, broken: int, hours: float, free_at: str) -> None:
         self.broken, self.free_at = broken, free_at
         super().__init__(
-            f"model {model}: {broken} training runs broke in the last {hours:g} hours, none by the model's fault (no"
-            " instance, a busy service, the data contract), and no more may in that time; mend what"
-            f" `everloop runs list {model}` says, and try again after {free_at}, or at once by"
-            f" `everloop train {model} --smoke`, which is not counted"
+            f"model {model}: {broken} training runs failed in the last {hours:g} hours for other reasons than the"
+            " model (no instance, a busy service, the data contract), and more are not allowed in that time. Fix"
+            f" what `everloop runs list {model}` reports, and try again after {free_at}, or at once with `everloop"
+            f" train {model} --smoke`, which is not counted"
         )
+
+
+class NotRestorableError(RunNotOpenedError):
+    """This version may not be brought back: it serves, it never did, or something would still go back to it."""
 
 
 class CalibrationHeldError(RegistryError, TerminalError):
@@ -146,6 +158,10 @@ class ArtifactMismatchError(RegistryError, TerminalError):
 
 class ArtifactMissingError(RegistryError, TerminalError):
     """A file that a registered version needs is not where the evaluation writes it."""
+
+
+class ParentRefusedError(RegistryError, TerminalError):
+    """A candidate says that it continues a version, and that is not the one its run was to continue."""
 
 
 class CommandRefusedError(RegistryError, TerminalError):

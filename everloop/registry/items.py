@@ -60,7 +60,7 @@ def plain(value: Attribute) -> str | int | float | bool:
         return str(content)
     if kind == "BOOL":
         return bool(content)
-    raise CorruptRecordError(f"an attribute of type {kind} stands where text or a number belongs")
+    raise CorruptRecordError(f"an attribute has the type {kind}, not string or number")
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Record:
             Naming what is missing or of another type.
         """
         if not isinstance(document, dict):
-            raise CorruptRecordError(f"{shown(document)} is no {cls.__name__}")
+            raise CorruptRecordError(f"{shown(document)} is not a valid {cls.__name__}")
         try:
             values = {field.name: document[field.name] for field in fields(cls) if field.name in document}
             for name, value in values.items():
@@ -131,7 +131,7 @@ class Record:
                     _require_type(cls, name, value)
             return cls(**with_instants(cls, values))
         except (CorruptRecordError, ValueError, TypeError) as error:
-            raise CorruptRecordError(f"the document is no {cls.__name__}: {error}") from error
+            raise CorruptRecordError(f"the document is not a valid {cls.__name__}: {error}") from error
 
     @classmethod
     def from_item(cls, item: Item) -> Self:
@@ -157,7 +157,7 @@ class Record:
             record = cls(**with_instants(cls, values))
             record._require_place(item)
         except (CorruptRecordError, ValueError, TypeError, RecursionError) as error:
-            raise CorruptRecordError(f"{where} is no {cls.__name__}: {error}") from error
+            raise CorruptRecordError(f"{where} is not a valid {cls.__name__}: {error}") from error
         return record
 
     def _require_place(self, item: Item) -> None:
@@ -165,14 +165,14 @@ class Record:
         partition_key, sort_key = self.key
         for name, value in {"pk": partition_key, "sk": sort_key, **self.index_attributes}.items():
             if item.get(name) != {"S": value}:
-                raise CorruptRecordError(f"its {name} is {item.get(name)}, and its content belongs to {value}")
+                raise CorruptRecordError(f"its {name} is {item.get(name)}, but its content belongs to {value}")
 
 
 def _document(text: Any) -> Any:
     """A nested document. Any text but the canonical one was not written here, and might not hash at all."""
     document = json.loads(text)
     if canonical_json(document) != text:
-        raise CorruptRecordError(f"{text[:100]!r} is not the canonical JSON of anything")
+        raise CorruptRecordError(f"{text[:100]!r} is not canonical JSON")
     return document
 
 

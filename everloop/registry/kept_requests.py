@@ -67,7 +67,7 @@ class KeptRequests:
             record = KeptRequest(self.model, request_id, at, trigger, held_by, actor)
             details = {"request_id": request_id, "trigger": trigger, "held_by": held_by}
             entry = Entry(at=at, action="request_kept", actor=actor, reason=trigger.get("reason"), details=details)
-            return Plan((changes.create(record, f"request {request_id} was not kept yet"),), (entry,))
+            return Plan((changes.create(record, f"request {request_id} is not kept yet"),), (entry,))
 
         self._ledger.commit(f"keep:{request_id}", f"keep request {request_id}", plan)
         return self._kept(request_id)

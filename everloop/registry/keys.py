@@ -1,4 +1,4 @@
-"""Where each record stands in the one table.
+"""Where each record is in the one table.
 
 State and audit of a model are the partition ``MODEL#<model>``, which its registry function alone writes. What another
 function records without deciding anything has a partition of its own, because permissions reach partitions and no sort

@@ -174,7 +174,7 @@ class Ledger:
 
     def create_once(self, record: R) -> R:
         """Write a record that never changes, or return the one that stands there already."""
-        clause = absent("the record is not there yet")
+        clause = absent("the record does not exist yet")
         try:
             self.client.put_item(TableName=self.table, Item=record.to_item(), **clause.arguments())
         except ClientError as error:
@@ -226,8 +226,8 @@ class Ledger:
                 return True
             self._pause(_FIRST_PAUSE_SECONDS * 2**attempt)
         raise ContentionError(
-            f"model {self.model}: {purpose} lost against other writers {ATTEMPTS} times, the last time because"
-            f" it no longer held that {' and that '.join(lost)}; try again"
+            f"model {self.model}: {purpose} lost against other writers {ATTEMPTS} times; the last time this"
+            f" condition no longer held: {' and that '.join(lost)}; try again"
         )
 
     def _head_and_time(self) -> tuple[AuditHead | None, datetime]:
@@ -242,8 +242,8 @@ class Ledger:
         for entry in plan.entries:
             if entry.at > now + MOST_AHEAD:
                 raise InstantAheadError(
-                    f"model {self.model}: nothing is recorded at {instant_text(entry.at)}, as it is"
-                    f" {format_instant(now)}; send it with the present time"
+                    f"model {self.model}: nothing can be recorded at {instant_text(entry.at)}, because it is"
+                    f" {format_instant(now)} now; send it with the present time"
                 )
 
     def note(self, entry: Entry, *, operation: str) -> bool:
@@ -263,8 +263,8 @@ class Ledger:
         done = plain(item["purpose"])
         if done != purpose:
             raise OperationMismatchError(
-                f"model {self.model}: operation key {operation!r} was used for {done!r}, not for {purpose!r};"
-                " use another key"
+                f"model {self.model}: operation key {operation!r} was already used for {done!r}, not for"
+                f" {purpose!r}; use another key"
             )
         return True
 
@@ -272,7 +272,7 @@ class Ledger:
         entries = [self._told(entry) for entry in plan.entries]
         records, new_head = seal(entries, model=self.model, operation=operation, head=head)
         chain_unmoved = (
-            holds("the audit chain ends where it did", sequence=head.sequence, hash=head.hash)
+            holds("the audit chain has not changed", sequence=head.sequence, hash=head.hash)
             if head
             else absent("the audit chain is empty")
         )
@@ -296,7 +296,7 @@ class Ledger:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in _MAY_PASS:
-                return [f"no other transaction was under way ({code})"]
+                return [f"no other transaction was running ({code})"]
             if code != "TransactionCanceledException":
                 raise
             codes = [reason.get("Code") or "None" for reason in error.response.get("CancellationReasons", [])]

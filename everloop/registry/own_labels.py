@@ -1,11 +1,12 @@
-"""What has become known of a version's own answers, from the windows in which it served.
+"""How a version did on its own answers, from the windows in which it served.
 
-A refit serves before any label has judged it: its sibling was evaluated, on rows that the refit has learned from. The
-first rows that tell how good its own bytes are, are those it answers itself.
+A refit serves before any label has judged it: only its evaluated counterpart was evaluated, on rows that the refit has
+learned from. The first rows that show how good the refit is are the rows that it answers itself.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,7 +72,7 @@ def own_labels(windows: Iterable[Window], version: int) -> OwnLabels:
         since=own[0][0],
         until=own[-1][0],
         rows=rows,
-        loss=sum(count * loss for _, count, loss in own) / rows,
+        loss=math.fsum(count * loss for _, count, loss in own) / rows,
     )
 
 

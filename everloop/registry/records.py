@@ -8,7 +8,16 @@ from functools import cached_property
 from typing import ClassVar
 
 from everloop.documents.probe import ProbeDocument
-from everloop.documents.records import Files, GateVerdict, GuardrailCheck, RefitChoice, Trigger
+from everloop.documents.records import (
+    EnvironmentRecord,
+    Files,
+    GateVerdict,
+    GuardrailCheck,
+    RefitChoice,
+    StoredTrigger,
+    TrainingSpan,
+    TrainingUpdate,
+)
 from everloop.documents.snapshot import SnapshotDocument
 from everloop.documents.window import WindowRecord
 from everloop.manifest import EVALUATED, SIBLING
@@ -41,13 +50,19 @@ class Version(Record):
     metrics, gate : dict
         What the gate measured, and its verdict with reasons. Both are of the evaluated files.
     refit : dict
-        Which of two siblings serves, and why: ``{"serves": "refit" | "evaluated", "reasons", "report_sha256"}``. Empty
+        Which model serves, and why: ``{"serves": "refit" | "evaluated", "reasons", "report_sha256"}``. Empty
         where there was no refit: the evaluated files serve.
     state_since : datetime
         Since when it is in ``state``; ``reason`` says why, where a reason was due.
+    readmitted_by : str or None
+        The last run that brought it back with the gate's leave; None where none did.
+    parent_version : int or None
+        The version that it continues by warm start; None where it was trained in full.
+    environment : dict or None
+        Python, packages and lock of its evaluation, and how its training's differed; None of an earlier release.
     """
 
-    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"files", "metrics", "gate", "refit"})
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"files", "metrics", "gate", "refit", "environment"})
 
     model: str
     version: int
@@ -64,6 +79,9 @@ class Version(Record):
     gate: GateVerdict = field(default_factory=GateVerdict)
     refit: RefitChoice = field(default_factory=RefitChoice)
     reason: str | None = None
+    readmitted_by: str | None = None
+    parent_version: int | None = None
+    environment: EnvironmentRecord | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", State(self.state))
@@ -103,21 +121,25 @@ class Run(Record):
     Attributes
     ----------
     kind : str
-        ``train``, ``smoke`` or ``rollout``.
+        ``train``, ``smoke``, ``rollout`` or ``restore``.
     trigger : dict
-        ``{"kind", "reason", "requested_at", "window_end"}``.
+        ``{"kind", "reason", "requested_at", "window_end"}``; of a restore with the ``version`` to bring back.
     status : str
         ``open``, then ``succeeded``, ``rejected``, ``failed``, ``rolled_back``, ``smoke_passed`` or ``released``.
     champion_version : int or None
         The champion when the run opened: what its candidate is compared with.
+    training_span : TrainingSpan or None
+        The newest days that it learns from, where evidence chose them; None where it had no say.
+    update : TrainingUpdate or None
+        Of a training that was asked to continue the champion: whether it does, and why.
     version : int or None
-        The version it registered; ``verdict`` is its gate's, and ``refit`` that version's.
+        The version it registered, or brought back; ``verdict`` is its gate's, and ``refit`` that version's.
     trained : bool
         False when it broke before its training job got an instance, or by no fault of the model's: then it cost none of
         the quota.
     """
 
-    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"trigger", "gate_reasons", "refit"})
+    DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"trigger", "training_span", "update", "gate_reasons", "refit"})
 
     model: str
     run_id: str
@@ -125,8 +147,10 @@ class Run(Record):
     started_at: datetime
     as_of: datetime
     status: str = "open"
-    trigger: Trigger = field(default_factory=Trigger)
+    trigger: StoredTrigger = field(default_factory=StoredTrigger)
     champion_version: int | None = None
+    training_span: TrainingSpan | None = None
+    update: TrainingUpdate | None = None
     version: int | None = None
     snapshot_hash: str | None = None
     verdict: str | None = None
@@ -135,6 +159,11 @@ class Run(Record):
     ended_at: datetime | None = None
     cause: str | None = None
     trained: bool = True
+
+    @property
+    def training_days(self) -> int | None:
+        """The newest days that it learns from, where evidence chose them."""
+        return None if self.training_span is None else self.training_span.get("days")
 
     @property
     def key(self) -> tuple[str, str]:
@@ -305,7 +334,7 @@ class Window(Record):
         Raises
         ------
         DocumentRefusedError
-            When it is no record of a window.
+            When it is not a record of a window.
         """
         return WindowRecord.from_document(self.document)
 

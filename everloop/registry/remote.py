@@ -21,6 +21,8 @@ from everloop.registry.kept_requests import KeptRequest, KeptRequests
 from everloop.registry.ledger import Ledger, Plan
 from everloop.registry.records import Rollout, RolloutBeginning, Run, Version
 from everloop.registry.refusals import WriterAnswer, refusal_from
+from everloop.registry.removals import Removals
+from everloop.registry.restorations import Restorations
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
 from everloop.registry.store import RegistryStore
@@ -62,8 +64,8 @@ def invoking(client: Any, function: str) -> Send:
         kind, said = payload.get("errorType"), payload.get("errorMessage")
         # Of an older runtime: a time limit has no type, and its sentence says so.
         if kind in _ENDED or (kind is None and "timed out" in str(said)):
-            raise ServiceBusyError(f"{function} was ended before it answered: {kind}: {said}; try again a little later")
-        raise WriterFailedError(f"{function} failed: {kind}: {said}; its log is the group of its name, /aws/lambda/…")
+            raise ServiceBusyError(f"{function} was stopped before it answered: {kind}: {said}; try again in a minute")
+        raise WriterFailedError(f"{function} failed: {kind}: {said}; see its log group, /aws/lambda/…")
 
     return send
 
@@ -89,8 +91,12 @@ class RemoteRegistry(RegistryStore):
         self.versions = RemoteVersions(self.ledger, self.snapshots, writer)
         self.runs = RemoteRuns(self.ledger, self.versions, self.windows, writer)
         self.rollouts = RemoteRollouts(self.ledger, self.versions, self.runs, writer)
+        self.restorations = RemoteRestorations(
+            self.ledger, self.versions, self.runs, self.rollouts, self.snapshots, writer
+        )
         self.calibrations = RemoteCalibrations(self.ledger, self.versions, writer)
         self.kept_requests = RemoteKeptRequests(self.ledger, writer)
+        self.removals = RemoteRemovals(self.ledger, self.runs, self.rollouts, writer)
 
 
 class RemoteVersions(Versions):
@@ -174,6 +180,26 @@ class RemoteRollouts(Rollouts):
         self._writer.answered(commands.Republish(run_id, version, **given))
 
 
+class RemoteRestorations(Restorations):
+    """The older versions that are brought back, written by the registry function."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        versions: Versions,
+        runs: Runs,
+        rollouts: Rollouts,
+        snapshots: Snapshots,
+        writer: _Writer,
+    ) -> None:
+        super().__init__(ledger, versions, runs, rollouts, snapshots)
+        self._writer = writer
+
+    def judge(self, number: int, **given: Any) -> Version:
+        """As :meth:`Restorations.judge`."""
+        return self._writer.ask(Version, commands.JudgeRestoration(number, **given))
+
+
 class RemoteCalibrations(Calibrations):
     """The calibrations of a model, written by the registry function."""
 
@@ -215,11 +241,23 @@ class RemoteKeptRequests(KeptRequests):
         return self._writer.ask(KeptRequest, commands.KeepRefused(request_id, **given))
 
 
+class RemoteRemovals(Removals):
+    """The removals of a model, written by the registry function."""
+
+    def __init__(self, ledger: Ledger, runs: Runs, rollouts: Rollouts, writer: _Writer) -> None:
+        super().__init__(ledger, runs, rollouts)
+        self._writer = writer
+
+    def begin(self, stack_id: str, **given: Any) -> None:
+        """As :meth:`Removals.begin`."""
+        self._writer.answered(commands.BeginRemoval(stack_id, **given))
+
+
 class _ReadLedger(Ledger):
     """The table as those read it who may not write it."""
 
     def commit(self, operation: str, purpose: str, plan: Callable[[], Plan]) -> bool:
-        raise CommandRefusedError(f"{purpose}: the registry function writes, and there is no command for this")
+        raise CommandRefusedError(f"{purpose}: only the registry function may write, and it has no command for this")
 
 
 class _Writer:

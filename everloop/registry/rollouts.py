@@ -75,7 +75,7 @@ class Rollouts:
         """
         if rollout.kind not in ("version", "code") or (rollout.status, rollout.step_index) != ("canary", -1):
             raise UnknownStatusError(
-                f"model {self.model}: a rollout begins as version or code, in canary before its first step; not as"
+                f"model {self.model}: a rollout starts as version or code, in canary before its first step, not as"
                 f" {rollout.kind}, in {rollout.status} at step {rollout.step_index}"
             )
 
@@ -111,7 +111,9 @@ class Rollouts:
             When that step does not follow the one in effect, or ``percent`` is none.
         """
         if percent is not None and not 0 <= percent <= 100:
-            raise UnknownStatusError(f"rollout {rollout_id}: {percent} is no share of the traffic: 0 to 100 percent is")
+            raise UnknownStatusError(
+                f"rollout {rollout_id}: {percent} is not a share of the traffic: give 0 to 100 percent"
+            )
 
         def plan() -> Plan:
             rollout = self._open(rollout_id, "canary")
@@ -226,7 +228,7 @@ class Rollouts:
             For any other status.
         """
         if status not in ("completed", "superseded"):
-            raise UnknownStatusError(f"a promoted rollout ends as completed or superseded, not {status!r}")
+            raise UnknownStatusError(f"a promoted rollout must end as completed or superseded, not {status!r}")
 
         def plan() -> Plan:
             rollout = self._open(rollout_id, "baking")
@@ -252,7 +254,7 @@ class Rollouts:
             self._runs.check_active(run_id)
             old = self._expect_champion(version)
             if old is None:
-                raise ChampionChangedError(f"model {self.model} has no champion to publish again")
+                raise ChampionChangedError(f"model {self.model} has no champion to publish again; train one")
             served = replace(old, lambda_version=lambda_version, code_sha256=code_sha256)
             details = {"gone": old.lambda_version, "lambda_version": lambda_version, "code_sha256": code_sha256}
             entry = Entry(at, "champion_republished", actor, version, run_id, None, details)
@@ -287,8 +289,8 @@ class Rollouts:
         actual = champion.version if champion else None
         if actual != number:
             raise ChampionChangedError(
-                f"model {self.model}: the champion is version {actual}, not {number}; what was decided against"
-                f" version {number} no longer holds"
+                f"model {self.model}: the champion is version {actual}, not {number}; the decision was based on"
+                f" version {number}, so it no longer holds"
             )
         return champion
 
@@ -342,9 +344,9 @@ def _against(rollout: Rollout, champion: Champion | None) -> Rollout:
         return rollout
     if champion.lambda_version != rollout.previous_lambda_version:
         raise ServedOtherwiseError(
-            f"model {champion.model}: version {champion.version} is served by function version"
-            f" {champion.lambda_version} since just now, not by {rollout.previous_lambda_version}; start the rollout"
-            " again"
+            f"model {champion.model}: version {champion.version} was just moved to function version"
+            f" {champion.lambda_version}, and is no longer served by {rollout.previous_lambda_version}; start the"
+            " rollout again"
         )
     return replace(
         rollout,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from everloop.documents.records import Trigger
+from everloop.documents.records import TrainingSpan, TrainingUpdate, Trigger
 from everloop.instants import format_instant, instant_text
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
@@ -53,12 +53,16 @@ class Runs:
         ------
         UnknownRunError
         """
-        found = self._ledger.read(Run, keys.run(run_id))
+        found = self.find(run_id)
         if found is None:
             raise UnknownRunError(
                 f"model {self.model} has no run {run_id}; `everloop runs list {self.model}` lists them"
             )
         return found
+
+    def find(self, run_id: str) -> Run | None:
+        """The run of that id; None when it was never opened."""
+        return self._ledger.read(Run, keys.run(run_id))
 
     def all(self) -> list[Run]:
         """All runs, newest first."""
@@ -78,10 +82,13 @@ class Runs:
         actor: str,
         quota_runs: int,
         quota_days: int,
+        training_span: TrainingSpan | None = None,
+        update: TrainingUpdate | None = None,
     ) -> Run:
         """Open a run. A training run puts the champion into ``retraining`` until it is closed.
 
-        The audit record keeps the hash of the window that the trigger names.
+        The audit record keeps the hash of the window that the trigger names, and ``training_span`` with the hashes of
+        the probes by which it was chosen; and ``update``, whether the training is to continue the champion.
 
         Raises
         ------
@@ -110,10 +117,16 @@ class Runs:
                 kind=kind,
                 started_at=at,
                 as_of=at,
-                trigger=trigger,
+                trigger={**trigger},
                 champion_version=champion.version if champion else None,
+                training_span=training_span,
+                update=update,
             )
-            details = {"kind": kind, "trigger": trigger, **self._window_of(trigger)}
+            details: dict[str, object] = {"kind": kind, "trigger": trigger, **self._window_of(trigger)}
+            if training_span:
+                details["training_span"] = training_span
+            if update:
+                details["update"] = update
             entry = Entry(at=at, action="run_opened", actor=actor, run_id=run_id, details=details)
             writes = [
                 changes.occupy(ActiveRun(self.model, run_id, kind, at), "no other run is active"),
@@ -139,14 +152,14 @@ class Runs:
             When ``status`` is no way to end, or a run that a version came of is said not to have trained.
         """
         if status not in CLOSED:
-            raise UnknownStatusError(f"a run ends as one of {', '.join(sorted(CLOSED))}, not {status!r}")
+            raise UnknownStatusError(f"a run must end as one of {', '.join(sorted(CLOSED))}, not {status!r}")
 
         def plan() -> Plan:
             run = self.get(run_id)
             if run.version is not None and not trained:
                 raise UnknownStatusError(
-                    f"model {self.model}: version {run.version} came of run {run_id}, so it trained and is one of the"
-                    " quota's; close it as trained"
+                    f"model {self.model}: version {run.version} came from run {run_id}, so the run trained and"
+                    " counts towards the quota; close it as trained"
                 )
             ended = replace(run, status=status, ended_at=at, cause=cause, trained=trained)
             details = {"kind": run.kind, "status": status} | ({} if trained else {"trained": False})
@@ -178,7 +191,7 @@ class Runs:
             When no reason is given.
         """
         if not reason.strip():
-            raise ReasonMissingError(f"releasing run {run_id} needs a reason")
+            raise ReasonMissingError(f"releasing run {run_id} needs a reason: add --reason")
         active = self.active()
         if active is None or active.run_id != run_id:
             raise RunNotActiveError(
@@ -211,7 +224,7 @@ class Runs:
         newest = max((run.started_at for run in self._ledger.all(Run, keys.RUNS)), default=None)
         if newest is not None and at < newest:
             raise RunOutOfOrderError(
-                f"model {self.model}: a run was opened at {instant_text(newest)} already, so none opens at"
+                f"model {self.model}: a run was already opened at {instant_text(newest)}, so none can be opened at"
                 f" {instant_text(at)}; send it with the present time"
             )
 

@@ -8,7 +8,7 @@ from everloop.registry.exceptions import InvalidTransitionError
 
 
 class State(StrEnum):
-    """Where a version stands between its training and its end."""
+    """Where a version is between its training and its end."""
 
     EXPERIMENTING = "experimenting"
     EVALUATED = "evaluated"
@@ -35,9 +35,10 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     # Back to experimenting: rolled back while it baked.
     State.PRODUCTION: frozenset({State.RETRAINING, State.DEPRECATED, State.EXPERIMENTING}),
     State.RETRAINING: frozenset({State.PRODUCTION, State.DEPRECATED, State.EXPERIMENTING}),
-    # Back to production: its successor was rolled back while this one was kept warm.
-    State.DEPRECATED: frozenset({State.PRODUCTION, State.RETIRED}),
-    State.RETIRED: frozenset(),
+    # Back to production: its successor was rolled back while this one was kept warm. Back to evaluated, as from
+    # retired: the gate has judged it again, beside what serves now.
+    State.DEPRECATED: frozenset({State.PRODUCTION, State.RETIRED, State.EVALUATED}),
+    State.RETIRED: frozenset({State.EVALUATED}),
 }
 """Every declared move. There are no others."""
 
@@ -50,7 +51,7 @@ def check_transition(current: State, to: State, *, reason: str | None) -> None:
     Parameters
     ----------
     current, to : State
-        Where the version stands, and where it is to stand.
+        Where the version is, and where it is to stand.
     reason : str or None
         Why; required for every move to ``experimenting`` or ``retired``.
 
@@ -60,7 +61,9 @@ def check_transition(current: State, to: State, *, reason: str | None) -> None:
         Naming the moves that are allowed from ``current``.
     """
     if to not in TRANSITIONS[current]:
-        allowed = ", ".join(sorted(TRANSITIONS[current])) or "nothing: it is the end"
-        raise InvalidTransitionError(f"{current} → {to} is no declared move; from {current} leads: {allowed}")
+        allowed = ", ".join(sorted(TRANSITIONS[current]))
+        raise InvalidTransitionError(
+            f"{current} → {to} is not an allowed transition; from {current} these are: {allowed}"
+        )
     if to in _NEEDS_REASON and not (reason and reason.strip()):
         raise InvalidTransitionError(f"{current} → {to} needs a reason")

@@ -10,6 +10,8 @@ from everloop.registry.calibrations import Calibrations
 from everloop.registry.evidence import Probes, Snapshots, Windows
 from everloop.registry.kept_requests import KeptRequests
 from everloop.registry.ledger import Ledger
+from everloop.registry.removals import Removals
+from everloop.registry.restorations import Restorations
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
 from everloop.registry.versions import Versions
@@ -59,5 +61,7 @@ class RegistryStore:
         self.versions = Versions(self.ledger, self.snapshots)
         self.runs = Runs(self.ledger, self.versions, self.windows)
         self.rollouts = Rollouts(self.ledger, self.versions, self.runs)
+        self.restorations = Restorations(self.ledger, self.versions, self.runs, self.rollouts, self.snapshots)
         self.calibrations = Calibrations(self.ledger, self.versions)
         self.kept_requests = KeptRequests(self.ledger)
+        self.removals = Removals(self.ledger, self.runs, self.rollouts)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from everloop.documents.records import Trigger
 from everloop.instants import WrittenInstant
 from everloop.registry.records import AuditRecord
+from everloop.registry.restorations import JUDGED_AGAIN, READMITTED
 from everloop.typed_json import with_instants_read
 
 _REGISTERED = (
@@ -23,6 +24,9 @@ _REGISTERED = (
     "refit",
 )
 """The facts about a version that stand in the record of its registration."""
+
+_ON_SNAPSHOTS = ("registered", *JUDGED_AGAIN)
+"""What was judged on the rows of a snapshot."""
 
 _PROMOTIONS = ("promoted", "code_rolled_out")
 _CALIBRATIONS = ("calibrated", "calibration_reverted")
@@ -42,10 +46,16 @@ def told_versions(records: Sequence[AuditRecord]) -> dict[int, Facts]:
             continue
         if record.action == "registered":
             facts = {name: record.details[name] for name in _REGISTERED if name in record.details}
+            update = record.details.get("update")
+            parent = update.get("parent") if isinstance(update, dict) else None
+            facts["parent_version"] = parent
+            facts["environment"] = record.details.get("environment")
             versions[record.version] = {"run_id": record.run_id, "created_at": record.at, **facts}
         if record.version in versions and record.action in ("registered", "transition"):
             state = {"state": record.details.get("to"), "state_since": record.at, "reason": record.reason}
             versions[record.version] |= state
+        if record.version in versions and record.action == READMITTED:
+            versions[record.version]["readmitted_by"] = record.run_id
     return versions
 
 
@@ -111,7 +121,7 @@ def told_calibrations(records: Sequence[AuditRecord]) -> dict[tuple[int, object]
 
 
 def told_freeze(records: Sequence[AuditRecord]) -> Facts | None:
-    """Who holds calibrations still since when, as the records leave it; None when nobody does."""
+    """Who froze calibrations and when, according to the audit records; None while they are not frozen."""
     freeze: Facts | None = None
     for record in records:
         if record.action == "calibration_frozen" or (record.action == "calibration_reverted" and freeze is None):
@@ -158,6 +168,6 @@ def told_evidence(records: Sequence[AuditRecord]) -> dict[tuple[str, str], set[s
         told, trigger = record.details, record.details.get("trigger")
         if record.action == "run_opened" and isinstance(trigger, dict) and told.get("window_sha256"):
             hashes.setdefault(("window", str(trigger.get("window_end"))), set()).add(str(told["window_sha256"]))
-        if record.action == "registered" and told.get("snapshot_sha256"):
+        if record.action in _ON_SNAPSHOTS and told.get("snapshot_sha256"):
             hashes.setdefault(("snapshot", str(told.get("snapshot_hash"))), set()).add(str(told["snapshot_sha256"]))
     return hashes

@@ -50,7 +50,7 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class Status:
-    """Where a model stands.
+    """Where a model is.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Status:
     calibration : CalibrationRecord or None
         What it is served with; None where what the model says is served.
     calibration_freeze : CalibrationFreeze or None
-        Who holds calibrations still.
+        Who froze calibrations.
     staging : int or None
         The version a rollout is bringing to serve.
     kept_requests : list of KeptRequest
@@ -100,9 +100,9 @@ class Origin:
     serving_sha256, evaluated_sha256 : str or None
         Of ``model.onnx``.
     evaluated_file : str
-        Where the evaluated model stands, below the artefact's prefix.
+        Where the evaluated model is, below the artefact's prefix.
     evaluated_rows, evaluated_after : int or None, datetime or None
-        The test rows, and the instant they lie after; None when the snapshot's record is gone.
+        The test rows, and the instant they lie after; None when the snapshot's record is missing.
     learned_rows, learned_until : int or None, datetime or None
         What the served bytes learned from.
     """
@@ -201,7 +201,7 @@ class AuditVerdict:
 
 
 def status(store: RegistryStore, *, latest: int = 10) -> Status:
-    """Where the store's model stands, with the ``latest`` runs, rollouts and windows."""
+    """Where the store's model is, with the ``latest`` runs, rollouts and windows."""
     champion = store.versions.champion()
     serving = store.versions.get(champion.version) if champion else None
     versions: dict[str, list[int]] = {}
@@ -240,7 +240,7 @@ def trace(store: RegistryStore, version: int | None = None) -> Trace:
     elif champion is not None:
         number = champion.version
     else:
-        raise NoChampionError(f"model {store.model} has no champion: nothing serves, so name a version")
+        raise NoChampionError(f"model {store.model} has no champion: name a version")
     found = store.versions.get(number)
     serves = champion is not None and champion.version == number
     history = [r for r in store.ledger.audit_records() if r.version == number]
@@ -330,9 +330,9 @@ def _evidence_contradictions(store: RegistryStore, records: list[AuditRecord]) -
             found.append(f"{kind} {name}: {error}")
             continue
         if stands is None:
-            found.append(f"{kind} {name} is on the audit chain, and is not on record any more")
+            found.append(f"{kind} {name} is in the audit chain, but its record is missing")
         elif hashes != {record_sha256(stands)}:
-            found.append(f"{kind} {name} is not what was decided on: the audit chain keeps another hash of it")
+            found.append(f"{kind} {name} was changed after the decision: the audit chain has another hash of it")
     return found
 
 
@@ -347,10 +347,10 @@ def _readable(read: Callable[[], R | None], refusals: list[str]) -> R | None:
 def _version_contradictions(versions: list[Version], records: list[AuditRecord]) -> list[str]:
     told, found = told_versions(records), {v.version: v for v in versions}
     missing = [
-        f"version {n} is on the audit chain; the table has none that can be read" for n in told if n not in found
+        f"version {n} is in the audit chain, but the table has no readable record of it" for n in told if n not in found
     ]
     unknown = [
-        f"version {n} is in the table, and its registration not on the audit chain" for n in found if n not in told
+        f"version {n} is in the table, but its registration is not in the audit chain" for n in found if n not in told
     ]
     return [*missing, *unknown] + [
         sentence
@@ -368,18 +368,18 @@ def _calibration_contradictions(
         return f"the calibration of version {key[0]} by the window that ended at {_text(key[1])}"
 
     problems = [
-        f"{named(key)} is on the audit chain; the table has none that can be read" for key in told.keys() - found
+        f"{named(key)} is in the audit chain, but the table has no readable record of it" for key in told.keys() - found
     ]
-    problems += [f"{named(key)} is in the table, and not on the audit chain" for key in found.keys() - told]
+    problems += [f"{named(key)} is in the table, but not in the audit chain" for key in found.keys() - told]
     for key in found.keys() & told.keys():
         text_sha256 = hashlib.sha256(found[key].calibration.encode()).hexdigest()
         if text_sha256 != found[key].calibration_sha256:
-            problems.append(f"{named(key)} has another hash than its text: {text_sha256}")
+            problems.append(f"{named(key)} has a text with another hash: {text_sha256}")
         problems += _contradictions(named(key), found[key], told[key])
     freeze, should = _readable(store.calibrations.freeze_in_force, problems), told_freeze(records)
     if (freeze is None) != (should is None):
         says, chain = ("nobody" if facts is None else "somebody" for facts in (freeze, should))
-        problems.append(f"{says} holds calibrations still; the audit chain says {chain} does")
+        problems.append(f"the table says {says} froze calibrations; the audit chain says {chain}")
     elif freeze is not None and should is not None:
         problems += _contradictions("the freeze of calibrations", freeze, should)
     return problems
@@ -388,10 +388,10 @@ def _calibration_contradictions(
 def _request_contradictions(requests: list[KeptRequest], records: list[AuditRecord]) -> list[str]:
     told, found = told_requests(records), {one.request_id: one for one in requests}
     problems = [
-        f"request {name} is on the audit chain; the table has none that can be read"
+        f"request {name} is in the audit chain, but the table has no readable record of it"
         for name in told.keys() - found.keys()
     ]
-    problems += [f"request {name} is in the table, and not on the audit chain" for name in found.keys() - told.keys()]
+    problems += [f"request {name} is in the table, but not in the audit chain" for name in found.keys() - told.keys()]
     for name in found.keys() & told.keys():
         problems += _contradictions(f"request {name}", found[name], told[name])
     return problems
@@ -421,7 +421,7 @@ def _run_of(store: RegistryStore, version: Version) -> Run:
     try:
         return store.runs.get(version.run_id)
     except UnknownRunError as error:
-        raise UnknownRunError(f"version {version.version} names run {version.run_id}, which is gone") from error
+        raise UnknownRunError(f"version {version.version} names run {version.run_id}, which is missing") from error
 
 
 def _decision(record: AuditRecord) -> DecidedBy:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from everloop.documents.records import Files, GateVerdict, RefitChoice
-from everloop.manifest import Manifest, artifact_prefix, file_entries
+from everloop.documents.records import EnvironmentRecord, Files, GateVerdict, RefitChoice, TrainingUpdate
+from everloop.manifest import ESTIMATOR, Manifest, artifact_prefix, file_entries
 from everloop.names import BY_SNAPSHOT
 from everloop.registry import changes, keys
 from everloop.registry.audit import Entry
@@ -15,6 +15,7 @@ from everloop.registry.changes import Change, holds
 from everloop.registry.evidence import Snapshots, record_sha256
 from everloop.registry.exceptions import (
     InvalidTransitionError,
+    ParentRefusedError,
     StateOccupiedError,
     UnknownRunError,
     UnknownVersionError,
@@ -89,6 +90,8 @@ class Versions:
         at: datetime,
         actor: str,
         refit: RefitChoice | None = None,
+        update: TrainingUpdate | None = None,
+        environment: EnvironmentRecord | None = None,
     ) -> Version:
         """Register what a run produced, as ``experimenting``, under the next number. Once per run.
 
@@ -102,13 +105,23 @@ class Versions:
         gate : dict
             ``{"verdict": "pass" | "fail", "reasons": [...]}``.
         refit : dict
-            Which of two siblings serves, and why: ``{"serves", "reasons", "report_sha256"}``; empty without a refit.
+            Which model serves, and why: ``{"serves", "reasons", "report_sha256"}``; empty without a refit.
+        update : TrainingUpdate, optional
+            Of a training that was asked to continue the champion: what it did.
+        environment : EnvironmentRecord, optional
+            Where it was evaluated, and how that differed from where it was trained.
+
+        Raises
+        ------
+        ParentRefusedError
+            When it continues another version than its run was to, or another estimator than that version's.
         """
 
         def plan() -> Plan:
             run = self._ledger.read(Run, keys.run(run_id))
             if run is None:
                 raise UnknownRunError(f"model {self.model}: run {run_id} was never opened")
+            parent = self._continued(run, update or {})
             number, counted = self._next_number()
             snapshot = self._snapshots.find(snapshot_hash)
             prefix = artifact_prefix(self.model, number)
@@ -120,6 +133,8 @@ class Versions:
                 code_sha256=code_sha256,
                 created_at=at,
                 files=file_entries(files),
+                training_days=run.training_days,
+                parent_version=parent,
             )
             version = Version(
                 model=self.model,
@@ -137,6 +152,8 @@ class Versions:
                 gate=gate,
                 refit=refit or {},
                 reason=_gate_reason(gate),
+                parent_version=parent,
+                environment=environment,
             )
             finished = replace(
                 run,
@@ -145,6 +162,7 @@ class Versions:
                 verdict=gate["verdict"],
                 gate_reasons=gate["reasons"],
                 refit=refit or {},
+                update=update or run.update,
             )
             entry = Entry(
                 at=at,
@@ -164,6 +182,8 @@ class Versions:
                     "metrics": metrics,
                     "gate": gate,
                     "refit": refit or {},
+                    **({"update": update} if update else {}),
+                    **({"environment": environment} if environment else {}),
                 },
             )
             same_run = holds(f"run {run_id} is {run.status}", status=run.status)
@@ -177,8 +197,27 @@ class Versions:
         self._ledger.commit(f"register:{run_id}", f"register the candidate of run {run_id}", plan)
         run = self._ledger.read(Run, keys.run(run_id))
         if run is None or run.version is None:
-            raise UnknownRunError(f"model {self.model}: run {run_id} is marked registered, but has no version")
+            raise UnknownRunError(f"model {self.model}: run {run_id} is marked as registered, but has no version")
         return self.get(run.version)
+
+    def _continued(self, run: Run, update: TrainingUpdate) -> int | None:
+        """The version that a candidate continues, which has to be the one that its run was opened to continue."""
+        if update.get("kind") != "warm":
+            return None
+        parent, opened = update.get("parent"), run.update or {}
+        asked = opened.get("parent") if opened.get("kind") == "warm" else None
+        if parent is None or parent != asked:
+            raise ParentRefusedError(
+                f"model {self.model}: the candidate of run {run.run_id} continues version {parent}, and the run was"
+                f" opened to {f'continue version {asked}' if asked else 'train in full'}; start a new run"
+            )
+        kept, found = self.get(parent).files.get(ESTIMATOR), update.get("estimator_sha256")
+        if kept is None or kept["sha256"] != found:
+            raise ParentRefusedError(
+                f"model {self.model}: the candidate of run {run.run_id} continues an estimator with sha256 {found}, and"
+                f" version {parent} keeps {'none' if kept is None else kept['sha256']}; start a new run"
+            )
+        return parent
 
     def mark_evaluated(self, number: int, *, at: datetime, actor: str) -> Version:
         """Move a version whose gate passed to ``evaluated``. Once for the run that registered it.
@@ -214,14 +253,16 @@ class Versions:
         for rollout in self._ledger.all(Rollout, keys.ROLLOUTS):
             if rollout.is_open and rollout.previous_version == number:
                 raise InvalidTransitionError(
-                    f"model {self.model}: rollout {rollout.rollout_id} would go back to version {number}, so it is not"
-                    " retired before that rollout has ended"
+                    f"model {self.model}: rollout {rollout.rollout_id} could go back to version {number}, so it"
+                    " can't be retired before that rollout has ended"
                 )
+        again = self.get(number).readmitted_by
         return self.transition(
             number,
             State.RETIRED,
             expected=State.DEPRECATED,
-            operation=f"retire:{number}",
+            # Once in each of its lives: it may have been brought back, and replaced again.
+            operation=f"retire:{number}" + (f":{again}" if again else ""),
             at=at,
             actor=actor,
             reason=reason,
@@ -256,7 +297,7 @@ class Versions:
             version = self.expect(number, expected)
             if expected in SERVING or to in SERVING:
                 raise InvalidTransitionError(
-                    f"version {number}: {expected} → {to} moves the champion; promote or roll back instead"
+                    f"version {number}: {expected} → {to} would move the champion; promote or roll back instead"
                 )
             self.check_place(to, number)
             moved = move(version, to, at=at, actor=actor, reason=reason, details=details)
@@ -290,8 +331,7 @@ class Versions:
         holder = self.place(to) if to in SINGLE_PLACE else None
         if holder is not None and holder != number:
             raise StateOccupiedError(
-                f"model {self.model}: version {holder} is in {to}, so version {number} can not be;"
-                " end its rollout first"
+                f"model {self.model}: version {holder} is in {to}, so version {number} can't be; end that rollout first"
             )
 
     def _next_number(self) -> tuple[int, Change]:

@@ -54,8 +54,8 @@ def decide_retirement(facts: RetirementFacts) -> RetirementDecision:
         against.append(f"an open rollout refers to version {facts.version}")
     baked_at = facts.state_since + timedelta(seconds=facts.bake_seconds)
     if facts.at < baked_at:
-        against.append(f"version {facts.version} is kept warm until {baked_at.isoformat()}")
+        against.append(f"version {facts.version} is kept until {baked_at.isoformat()}")
     if against:
         return RetirementDecision(False, tuple(against))
-    warm = f"version {facts.version} was deprecated at {facts.state_since.isoformat()} and its bake is over"
+    warm = f"version {facts.version} was deprecated at {facts.state_since.isoformat()} and its bake has ended"
     return RetirementDecision(True, (warm,))

@@ -14,7 +14,7 @@ class RequestNotAcceptedError(RetrainingError, TransientError):
 
 
 class RequestUnreadableError(RetrainingError, TerminalError):
-    """An event is no retraining request."""
+    """An event is not a retraining request."""
 
 
 class BacktestError(RetrainingError, TerminalError):

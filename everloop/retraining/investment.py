@@ -43,10 +43,10 @@ FUTURE_AGES = 60
 """Ages beyond the oldest one seen, for which ageing goes on as it did on average."""
 
 SURE = 1.0
-"""Standard errors that a sum of regrets has to lie above the cost."""
+"""Standard errors that a sum of regrets must lie above the cost."""
 
 DECIDED = 2.0
-"""Standard errors by which an older version has to lead, and has lost less, before it serves again."""
+"""Standard errors by which an older version must lead, and has lost less, before it serves again."""
 
 FEWEST_DAYS = 3
 """Days on which versions are compared."""
@@ -205,7 +205,7 @@ def invest(facts: Facts) -> Investment:
         When the cost is not above 0.
     """
     if not (facts.cost > 0 and math.isfinite(facts.cost)):
-        raise InvestmentError(f"a retraining costs {facts.cost}; it has to cost something, in the unit of the loss")
+        raise InvestmentError(f"a retraining costs {facts.cost}; declare a cost above 0 (retraining.investment)")
     rate, best_age = facts.ageing.rate(facts.cost)
     coming = float(facts.ageing.at(np.array([facts.age]))[0])
     known = facts.ageing.windows >= FEWEST_WINDOWS and facts.age > 0
@@ -219,17 +219,17 @@ def _reason(rule: Rule, facts: Facts, coming: float, rate: float, best_age: int)
     unit, sums = facts.unit, facts.regret
     if rule == "paid_for":
         sentence = (
-            f"Since its training the champion has lost {sums.total:.3g} (standard error {sums.error:.2g}) more than "
-            f"fresh probes, and a retraining costs {facts.cost:.3g} {unit}."
+            f"Since its training the newest model has lost {sums.total:.3g} (standard error {sums.error:.2g}) more "
+            f"than fresh probes, and a retraining costs {facts.cost:.3g} {unit}."
         )
         return Reason("investment_paid_for", sentence)
     if facts.ageing.windows < FEWEST_WINDOWS:
-        sentence = f"{number_of(facts.ageing.windows, 'labelled window')} tell too little of how this model ages."
+        sentence = f"{number_of(facts.ageing.windows, 'labelled window')} are too few to measure how this model ages."
         return Reason("investment_unknown", sentence)
     figures = (
-        f"a model of age {facts.age} is expected to lose {coming:.3g} {unit} in the next window, and training every "
-        f"{number_of(best_age, 'window')} costs {rate:.3g} a window all in all (ageing seen in "
-        f"{number_of(facts.ageing.windows, 'window')}; a retraining costs {facts.cost:.3g})"
+        f"a model of age {facts.age} is expected to lose {coming:.3g} {unit} in the next window, and training every"
+        f" {number_of(best_age, 'window')} costs {rate:.3g} a window in total (ageing measured in"
+        f" {number_of(facts.ageing.windows, 'window')}; a retraining costs {facts.cost:.3g})"
     )
     if rule == "pays_from_now_on":
         return Reason("investment_pays", f"A retraining pays from now on: {figures}.")

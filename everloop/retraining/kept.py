@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from everloop.documents.records import UpdateMode
 from everloop.instants import instant_text
 from everloop.numbers_of import number_of
 from everloop.typed_json import JsonObject
@@ -48,10 +49,10 @@ class Kept:
         if self.state == "answered":
             return f"{asked}: answered by the run {self.answered_by}, which started later"
         if self.state == "expired":
-            return f"{asked}: nothing could start until {instant_text(self.expires_at)}, so it was let go"
+            return f"{asked}: nothing could start until {instant_text(self.expires_at)}, so it expired"
         return (
-            f"{asked}: came while nothing could start ({self.request.held_by}); the monitor starts a training with its "
-            f"first window after that, until {instant_text(self.expires_at)}"
+            f"{asked}: nothing could start ({self.request.held_by}); the monitor starts a training with its first"
+            f" window after that. The request expires at {instant_text(self.expires_at)}"
         )
 
     def to_json(self) -> JsonObject:
@@ -85,6 +86,11 @@ def waiting(requests: Iterable[KeptRequest], runs: Sequence[Run], *, as_of: date
     """Those that still wait at ``as_of``, oldest first."""
     found = [what_became_of(request, runs, as_of=as_of) for request in requests if request.kept_at <= as_of]
     return sorted((k for k in found if k.state == "waiting"), key=lambda k: k.request.kept_at)
+
+
+def update_asked_for(kept: Sequence[Kept]) -> UpdateMode:
+    """How a training learns that answers them all: by warm start if each of them asks for one."""
+    return "warm" if all(one.request.trigger.get("update") == "warm" for one in kept) else "full"
 
 
 def told_waiting(kept: Sequence[Kept]) -> str:

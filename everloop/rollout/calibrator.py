@@ -57,6 +57,8 @@ class Calibrator:
                         rows=learned.rows,
                         loss_raw=learned.loss_raw,
                         loss_recalibrated=learned.loss_recalibrated,
+                        groups=learned.groups,
+                        interval=learned.interval,
                         max_shift=calibration.max_shift,
                         lambda_version=published.lambda_version,
                         code_sha256=published.code_sha256,
@@ -75,7 +77,7 @@ class Calibrator:
     def revert(self, *, to: datetime | None, reason: str, at: datetime, actor: str) -> CalibrationAnswer:
         """Serve the champion with the calibration that the window published which ended at ``to``, or with none.
 
-        Calibrations are held still from then on.
+        Calibrations are frozen from then on.
 
         Raises
         ------
@@ -106,7 +108,7 @@ class Calibrator:
         return self._answer(None)
 
     def freeze(self, *, reason: str, at: datetime, actor: str) -> CalibrationAnswer:
-        """Hold calibrations still: what is in force stays."""
+        """Freeze calibrations: what is in force stays."""
         self.store.calibrations.freeze(reason=reason, at=at, actor=actor)
         return self._answer(None)
 
@@ -129,9 +131,10 @@ class Calibrator:
         CalibrationHeldError
             When the function has other code by now: that comes to serve by a rollout, with its guardrail.
         """
-        if not self.target.current().pinned or not self.target.unchanged_since(champion.lambda_version):
+        published = self.target.publish_like(self._artifact(champion, text), champion.lambda_version)
+        if published is None:
             raise CalibrationHeldError(f"model {champion.model}: {code_waits(champion.model)}")
-        return self.target.publish(self._artifact(champion, text))
+        return published
 
     def _published_before(self, champion: Champion, record: CalibrationRecord | None) -> Published | None:
         """The function version that served it so before, where it is still there."""

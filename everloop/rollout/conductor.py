@@ -7,7 +7,7 @@ for. Every method may be repeated, at any time after a crash.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from everloop.documents.pipeline import CheckState, NothingRolledBack, RolloutState
@@ -17,14 +17,16 @@ from everloop.registry.exceptions import ChampionChangedError, RolloutEndedError
 from everloop.registry.records import Champion, Rollout, Version
 from everloop.registry.store import RegistryStore
 from everloop.rollout.announcements import Announcer, ServingManifest, serving_manifest
+from everloop.rollout.cadence import closest
 from everloop.rollout.cleanup import needed_lambda_versions, retire_versions
 from everloop.rollout.exceptions import NothingServesError
-from everloop.rollout.guardrails import Decision, Verdict, VersionMetrics, decide_bake, decide_step
-from everloop.rollout.metrics import CloudWatchMetrics
+from everloop.rollout.guardrails import Decision, Verdict, decide_bake, decide_step
+from everloop.rollout.metrics import CloudWatchMetrics, first_whole_minute
 from everloop.rollout.plan import RolloutPlan
-from everloop.rollout.state import rollout_state
+from everloop.rollout.state import rollout_state, watched_state
 from everloop.rollout.strategies import Situation, strategy_for
 from everloop.rollout.targets import Published, RolloutTarget, ServedArtifact
+from everloop.rollout.version_metrics import VersionMetrics
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Rollout as DeclaredRollout
@@ -94,9 +96,9 @@ class Conductor:
         rollout = self.store.rollouts.get(rollout_id)
         index = after + 1
         if index < rollout.step_index:
-            return rollout_state(rollout)
+            return watched_state(rollout, at=at, wait_seconds=0, left_seconds=0)
         if rollout.status != "canary":
-            raise RolloutEndedError(f"rollout {rollout.rollout_id} is {rollout.status}; no traffic is shifted")
+            raise RolloutEndedError(f"rollout {rollout.rollout_id} is {rollout.status}, so no traffic can be shifted")
         self.store.runs.check_active(rollout.run_id)
         plan = self._plan(rollout)
         step = plan.step(index) if plan.steps else None
@@ -115,17 +117,17 @@ class Conductor:
         except RolloutEndedError:
             self._withdraw(rollout)
             raise
-        return rollout_state(stepped, wait_seconds=step.seconds if step else 0)
+        return self._watched(stepped, plan, step.seconds if step else 0, at)
 
     def check(self, rollout_id: str, phase: Phase, *, at: datetime) -> CheckState:
         """Decide whether the rollout goes on."""
         rollout = self.store.rollouts.get(rollout_id)
         if not rollout.is_open or (phase == "canary" and rollout.status == "baking"):
-            return self._answer(rollout, _decided_already(rollout))
+            return self._answer(rollout, _decided_already(rollout), at)
         last = rollout.last_check
         if last.get("at") == at and last.get("phase") == phase:
             reasons = tuple(Reason.from_dict(r) for r in last["reasons"])
-            return self._answer(rollout, Verdict(last["decision"], reasons))
+            return self._answer(rollout, Verdict(last["decision"], reasons), at)
         verdict = self._judge(rollout, phase, at)
         if verdict.decision != "hold":
             check: GuardrailCheck = {
@@ -136,7 +138,7 @@ class Conductor:
                 "step_index": rollout.step_index,
             }
             rollout = self.store.rollouts.record_check(rollout.rollout_id, check, at=at, actor=_actor(rollout.run_id))
-        return self._answer(rollout, verdict)
+        return self._answer(rollout, verdict, at)
 
     def promote(self, rollout_id: str, *, at: datetime) -> RolloutState:
         """Make the version the champion, give it all the traffic, and announce it."""
@@ -153,7 +155,7 @@ class Conductor:
                 self._withdraw(rollout)
             elif not rollout.changes_nothing:
                 self.announcer.promoted(rollout, self._manifest(rollout), at=at)
-        return {**rollout_state(rollout), "bake_seconds": plan.bake_seconds}
+        return {**self._watched(rollout, plan, plan.bake_seconds, at), "bake_seconds": plan.bake_seconds}
 
     def roll_back(
         self,
@@ -220,7 +222,7 @@ class Conductor:
     def _number(self, kind: str, version: int | None, champion: Champion | None) -> int:
         if kind == "version":
             if version is None:
-                raise ValueError("a rollout of a candidate names its version")
+                raise ValueError("a rollout of a candidate must name its version")
             return version
         if champion is None:
             raise NothingServesError(
@@ -228,8 +230,8 @@ class Conductor:
             )
         if version is not None and version != champion.version:
             raise ChampionChangedError(
-                f"model {self.store.model}: the champion is version {champion.version}, not {version}; new code"
-                " is rolled out for the champion only"
+                f"model {self.store.model}: the champion is version {champion.version}, not {version}; new code can"
+                " be rolled out only for the champion"
             )
         return champion.version
 
@@ -265,7 +267,7 @@ class Conductor:
     def _give_back(self, rollout: Rollout) -> None:
         """Send every request to what served before the rollout.
 
-        In a function that was deployed anew that version is gone, and so is the one that was rolled out: nothing
+        In a function that was deployed again that version is gone, and so is the one that was rolled out: nothing
         serves, until the next rollout publishes the champion again.
         """
         before = rollout.fallback_lambda_version
@@ -322,8 +324,8 @@ class Conductor:
         expected = rollout.version if rollout.status == "baking" else rollout.previous_version
         if standing != expected:
             raise ChampionChangedError(
-                f"model {rollout.model}: rollout {rollout.rollout_id} can not be rolled back, because the champion"
-                f" is version {standing} by now, not {expected}"
+                f"model {rollout.model}: rollout {rollout.rollout_id} can't be rolled back, because the champion is"
+                f" now version {standing}, not {expected}"
             )
 
     def _plan(self, rollout: Rollout) -> RolloutPlan:
@@ -337,9 +339,12 @@ class Conductor:
             return unlooked
         if phase == "bake":
             begin = rollout.promoted_at or rollout.started_at
-            found = self.metrics.read(rollout.lambda_version, begin, at, alone=True)
-            before = self._before(rollout, rollout.started_at - (at - begin), rollout.started_at, alone=True)
-            return decide_bake(plan, guardrail, found, before)
+            # In the minute of the promotion the alias sent requests to the version before as well.
+            found = self.metrics.read(rollout.lambda_version, first_whole_minute(begin), at, alone=True)
+            as_long = timedelta(seconds=plan.bake_seconds)
+            before = self._before(rollout, rollout.started_at - as_long, rollout.started_at, alone=True)
+            elapsed = (at - begin).total_seconds()
+            return decide_bake(plan, guardrail, found, before, elapsed_seconds=elapsed)
         begin = rollout.step_started_at or rollout.started_at
         return decide_step(
             plan,
@@ -347,7 +352,8 @@ class Conductor:
             step_index=rollout.step_index,
             elapsed_seconds=(at - begin).total_seconds(),
             metrics=self.metrics.read(rollout.lambda_version, begin, at),
-            before=self._before(rollout, begin, at),
+            # In the minute in which the step began, requests came before it as well.
+            before=self._before(rollout, first_whole_minute(begin), at),
         )
 
     def _before(
@@ -365,12 +371,18 @@ class Conductor:
             target=self.target.describe(Published(rollout.lambda_version, rollout.code_sha256)),
         )
 
-    def _answer(self, rollout: Rollout, verdict: Verdict) -> CheckState:
+    def _watched(self, rollout: Rollout, plan: RolloutPlan, seconds: int, at: datetime) -> RolloutState:
+        """The state as a phase of so many seconds begins, with its first look."""
+        wait = min(seconds, closest(plan, self.declared.guardrail))
+        return watched_state(rollout, at=at, wait_seconds=wait, left_seconds=seconds)
+
+    def _answer(self, rollout: Rollout, verdict: Verdict, at: datetime) -> CheckState:
+        state = watched_state(rollout, at=at, wait_seconds=verdict.wait_seconds, left_seconds=verdict.left_seconds)
         return {
             "decision": verdict.decision,
             "reasons": verdict.reasons_json(),
             "wait_seconds": verdict.wait_seconds,
-            "rollout": rollout_state(rollout, wait_seconds=verdict.wait_seconds),
+            "rollout": state,
         }
 
 

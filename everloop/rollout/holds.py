@@ -6,6 +6,6 @@ from __future__ import annotations
 def code_waits(model: str) -> str:
     """The function has code or settings that no rollout has brought to serve yet."""
     return (
-        "the function was deployed anew, and what serves is as it was before; a calibration brings no new code:"
-        f" `everloop rollout start {model}` rolls that out, and the first window after it publishes again"
+        "new code was deployed but does not serve yet, and a calibration can't bring new code: `everloop rollout"
+        f" start {model}` rolls it out, and the first window after that publishes again"
     )

@@ -1,20 +1,31 @@
-"""How much of the false-alarm probability one look at a rollout may use.
+"""How much of the declared false-rollback rate one measure may use in one look at a rollout.
 
-Each step has an equal part of it, and so has the bake (Bonferroni). A step is looked at once its time is over, and
-again and again while too few requests have come. Half of a step's part is for the look that decides whether the rollout
-goes on, and half for all looks before it together, however many they become. Without that a good version that waits for
-traffic would be rolled back the more often, the longer it waits.
+``false_rollback_rate`` is that of a whole rollout: of all its measures, phases and looks together (Bonferroni). Each
+measure has its part of it, and of that each step and the bake an equal share. Half of a share is for all looks while
+the phase lasts, however many they become: they go by evidence that holds at any time
+(:mod:`everloop.statistics.evidence`). The other half is for the one look that ends the phase. It may go by a test for
+a fixed number of requests, which tells more where few have come. That is alpha spending in two portions.
+
+References
+----------
+K. K. G. Lan, D. L. DeMets, Discrete Sequential Boundaries for Clinical Trials, Biometrika 70 (1983).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from everloop.statistics.binomial import exact_lower_bound
-from everloop.statistics.confidence_sequence import lower_bound_at_any_time
+if TYPE_CHECKING:
+    from everloop.model_file.schema import Guardrail
+    from everloop.rollout.plan import RolloutPlan
 
-WAITING_PART = 0.5
-"""Of a step's part, what the looks while it waits for traffic have together."""
+PARTS = MappingProxyType({"error_rate": 0.45, "p99_latency": 0.2, "refused_requests": 0.2, "added_errors": 0.15})
+"""What each measure has of the rate. A failed request is what callers feel most, and needs the fewest requests."""
+
+WATCHING = 0.5
+"""Of a phase's share, what all looks have together while it lasts."""
 
 
 @dataclass(frozen=True)
@@ -23,35 +34,27 @@ class Look:
 
     Attributes
     ----------
-    part : float
-        What its step or bake has of a rollout's false-alarm probability.
-    number : int
-        Which of the looks it is that wait for traffic, from 1; 0 is the one that decides.
-    may_wait : bool
-        Whether there may be looks that wait, so that the deciding one has less.
+    rate : float
+        The declared false-rollback rate.
+    phases : int
+        Over how many phases it is divided.
+    ends : bool
+        Whether this look ends its phase; there is one such look in each.
     """
 
-    part: float
-    number: int = 0
-    may_wait: bool = False
+    rate: float
+    phases: int
+    ends: bool
 
-    def share(self, false_alarm_rate: float) -> float:
-        """The probability of a false alarm that a test in this look alone may use.
+    @classmethod
+    def at(cls, plan: RolloutPlan, guardrail: Guardrail, *, ends: bool) -> Look:
+        """A look at a rollout by this plan."""
+        return cls(guardrail.false_rollback_rate, plan.phases, ends)
 
-        The looks that wait use it up by ``1 / (n (n + 1))``, which adds up to 1.
-        """
-        whole = self.part * false_alarm_rate
-        if self.number:
-            return whole * WAITING_PART / (self.number * (self.number + 1))
-        return whole * (1 - WAITING_PART) if self.may_wait else whole
+    def watching(self, measure: str) -> float:
+        """The probability of a false rollback that all looks of the phase may use together for a measure."""
+        return self.rate * PARTS[measure] / self.phases * WATCHING
 
-    def lower_bound(self, count: int, trials: int, false_alarm_rate: float) -> tuple[float, float]:
-        """What a rate is at least, and with which confidence.
-
-        Exact where the look decides, and valid at all looks at once where it waits.
-        """
-        if self.number:
-            confidence = 1 - self.part * false_alarm_rate * WAITING_PART
-            return lower_bound_at_any_time(count, trials, confidence), confidence
-        confidence = 1 - self.share(false_alarm_rate)
-        return exact_lower_bound(count, trials, confidence), confidence
+    def ending(self, measure: str) -> float:
+        """What the look that ends the phase may use besides; 0 for any other."""
+        return self.rate * PARTS[measure] / self.phases * (1 - WATCHING) if self.ends else 0.0

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, NotRequired, TypedDict
 
 from everloop.names import METRIC_NAMESPACE, REQUESTS_REFUSED, SERVER_ERRORS
 from everloop.rollout.exceptions import MetricsIncompleteError
-from everloop.rollout.guardrails import VersionMetrics
+from everloop.rollout.version_metrics import Minute, VersionMetrics
 from everloop.typed_json import JsonObject
 
+_PERCENTILE = "p99"
+
 _LONGEST_PERIOD_SECONDS = 86_400
+
+_PERIODS = ((timedelta(days=14), 60), (timedelta(days=62), 300))
+"""How long a stretch may be whose counts are kept by periods of so many seconds
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html); longer ones by the hour."""
 
 
 class CloudWatchMetrics:
@@ -20,7 +26,8 @@ class CloudWatchMetrics:
 
     Failures are counted twice over, and the larger count is taken: Lambda's ``Errors`` (it crashed, or was stopped
     for time or memory) and the function's own ``ServerErrors`` (it crashed, or answered in the 500s, as it does when
-    it refuses its artefact). Crashes are in both, so a sum would count them double.
+    it refuses its artefact). Crashes are in both, so a sum would count them double. The function counts each request
+    with its ``ServerErrors``, so however late one of the two sources is, its failures come with their requests.
 
     Parameters
     ----------
@@ -63,53 +70,53 @@ class CloudWatchMetrics:
         own = [{"Name": "model", "Value": self.model}, {"Name": "lambda_version", "Value": lambda_version}]
         wanted = {}
         for name, dimensions in {"own": own, **({"model": own[:1]} if alone else {})}.items():
+            wanted[f"{name}_answered"] = (METRIC_NAMESPACE, SERVER_ERRORS, dimensions, "SampleCount")
             wanted[f"{name}_answered_5xx"] = (METRIC_NAMESPACE, SERVER_ERRORS, dimensions, "Sum")
             wanted[f"{name}_refused"] = (METRIC_NAMESPACE, REQUESTS_REFUSED, dimensions, "Sum")
         for name, dimensions in {"version": by_version, **({"alias": resource} if alone else {})}.items():
             wanted[f"{name}_requests"] = ("AWS/Lambda", "Invocations", dimensions, "Sum")
             wanted[f"{name}_errors"] = ("AWS/Lambda", "Errors", dimensions, "Sum")
-            wanted[f"{name}_p99"] = ("AWS/Lambda", "Duration", dimensions, "p99")
+            wanted[f"{name}_p99"] = ("AWS/Lambda", "Duration", dimensions, _PERCENTILE)
             wanted[f"{name}_timed"] = ("AWS/Lambda", "Duration", dimensions, "SampleCount")
             wanted[f"{name}_within"] = ("AWS/Lambda", "Duration", dimensions, f"PR(:{self.slow_ms:.10g})")
-        values = self._values(wanted, begin, end)
-        requests = round(_largest(values, "requests", sum))
-        errors = round(max(_largest(values, "errors", sum), _largest(values, "answered_5xx", sum)))
-        # Counts of the two sources are delivered apart from each other: a failure may be counted before its request.
-        refused = round(_largest(values, "refused", sum))
-        requests = max(requests, errors + refused)
-        p99 = _largest(values, "p99", lambda v: max(v, default=0.0))
-        timed, slow = max(_slow(values, name) for name in ("version", *(["alias"] if alone else [])))
-        return VersionMetrics(requests, errors, p99 if requests and p99 else None, refused, timed, slow)
+        start, stop = whole_minutes(begin, end)
+        values = self._values(wanted, start, stop)
+        instants = sorted({at for name, found in values.items() if not name.endswith("_p99") for at in found})
+        minutes = tuple(_minute(values, at) for at in instants)
+        p99 = max((v for name, found in values.items() if name.endswith("_p99") for v in found.values()), default=0.0)
+        requests = any(minute.requests for minute in minutes)
+        return VersionMetrics.of(minutes, p99 if requests and p99 else None, stop)
 
     def _values(
-        self, wanted: dict[str, tuple[str, str, list[dict[str, str]], str]], begin: datetime, end: datetime
-    ) -> dict[str, list[float]]:
-        start = begin.replace(second=0, microsecond=0)
-        stop = end if end == end.replace(second=0, microsecond=0) else _next_minute(end)
+        self, wanted: dict[str, tuple[str, str, list[dict[str, str]], str]], start: datetime, stop: datetime
+    ) -> dict[str, dict[datetime, float]]:
+        """The values of each query by the beginning of their period."""
         minutes = max(1, math.ceil((stop - start).total_seconds() / 60))
-        # One value for the whole stretch where possible: percentiles of parts do not add up. Of several the
-        # largest is taken, which errs on the safe side.
-        period = min(minutes * 60, _LONGEST_PERIOD_SECONDS)
+        # Counts by the minute: a period begins at a multiple of its length, so a longer one may begin before the
+        # stretch, and count what the step before was asked. Percentiles of parts do not add up: one value for the
+        # whole stretch where possible; of several the largest is taken, which errs on the safe side.
+        counts = next((seconds for longest, seconds in _PERIODS if stop - start <= longest), 3600)
+        whole = min(minutes * 60, _LONGEST_PERIOD_SECONDS)
         queries = [
             {
                 "Id": name,
                 "MetricStat": {
                     "Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": dimensions},
-                    "Period": period,
+                    "Period": whole if statistic == _PERCENTILE else counts,
                     "Stat": statistic,
                 },
                 "ReturnData": True,
             }
             for name, (namespace, metric, dimensions, statistic) in wanted.items()
         ]
-        values: dict[str, list[float]] = {name: [] for name in wanted}
-        for result in self._results(queries, start, max(stop, _next_minute(start))):
+        values: dict[str, dict[datetime, float]] = {name: {} for name in wanted}
+        for result in self._results(queries, start, stop):
             if result.get("StatusCode") not in (None, "Complete", "PartialData"):
                 raise MetricsIncompleteError(
-                    f"CloudWatch answered {result['StatusCode']} for {result['Id']} of {self.function};"
-                    " look again later"
+                    f"CloudWatch answered {result['StatusCode']} for {result['Id']} of {self.function}; the"
+                    " guardrail tries again"
                 )
-            values[result["Id"]] += result["Values"]
+            values[result["Id"]].update(zip(result["Timestamps"], result["Values"], strict=True))
         return values
 
     def _results(self, queries: list[JsonObject], begin: datetime, end: datetime) -> Iterator[_Result]:
@@ -127,24 +134,42 @@ class _Result(TypedDict):
 
     Id: str
     StatusCode: NotRequired[str]
+    Timestamps: list[datetime]
     Values: list[float]
+
+
+def whole_minutes(begin: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """The stretch in which requests are counted: metrics know minutes, so the first and the last one are whole."""
+    start = begin.replace(second=0, microsecond=0)
+    return start, max(first_whole_minute(end), _next_minute(start))
+
+
+def first_whole_minute(instant: datetime) -> datetime:
+    """The beginning of the first minute that lies after an instant as a whole."""
+    return instant if instant == instant.replace(second=0, microsecond=0) else _next_minute(instant)
 
 
 def _next_minute(instant: datetime) -> datetime:
     return instant.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
-def _slow(values: dict[str, list[float]], name: str) -> tuple[int, int]:
-    """How many durations are known, and how many of them lie above the limit: of each period the part that does.
+def _minute(values: dict[str, dict[datetime, float]], at: datetime) -> Minute:
+    """The counts of the period that begins ``at``: of each the largest that any source has."""
+
+    def largest(suffix: str) -> int:
+        return round(max(found.get(at, 0.0) for name, found in values.items() if name.endswith(f"_{suffix}")))
+
+    errors, refused = max(largest("errors"), largest("answered_5xx")), largest("refused")
+    # Counts of the two sources are delivered apart from each other: a failure may be counted before its request.
+    requests = max(largest("requests"), largest("answered"), errors + refused)
+    timed, slow = max(_slow(values, name.removesuffix("_timed"), at) for name in values if name.endswith("_timed"))
+    return Minute(at, requests, errors, refused, timed, slow)
+
+
+def _slow(values: dict[str, dict[datetime, float]], name: str, at: datetime) -> tuple[int, int]:
+    """How many durations are known, and how many of them lie above the limit.
 
     A period that only one of the two statistics has yet is left for the next look.
     """
-    pairs = list(zip(values[f"{name}_timed"], values[f"{name}_within"], strict=False))
-    if len(values[f"{name}_timed"]) != len(values[f"{name}_within"]):
-        return 0, 0
-    return round(sum(n for n, _ in pairs)), round(sum(n * (1 - within / 100) for n, within in pairs))
-
-
-def _largest(values: dict[str, list[float]], suffix: str, combine: Callable[[list[float]], float]) -> float:
-    """The largest combined value of the queries whose name ends in ``suffix``."""
-    return max(float(combine(v)) for name, v in values.items() if name.endswith(f"_{suffix}"))
+    timed, within = values[f"{name}_timed"].get(at), values[f"{name}_within"].get(at)
+    return (0, 0) if timed is None or within is None else (round(timed), round(timed * (1 - within / 100)))

@@ -24,8 +24,8 @@ class RolloutPlan:
     bake_seconds: int
 
     @property
-    def looks(self) -> int:
-        """How often the guardrail decides: after every step, and after the bake."""
+    def phases(self) -> int:
+        """How many stretches the guardrail judges: every step, and the bake."""
         return len(self.steps) + 1
 
     def step(self, index: int) -> Step:

@@ -1,9 +1,6 @@
-"""Whether a candidate refuses requests that its predecessor takes.
+"""Whether one share of requests is larger than another, beyond chance: Fisher's exact test, for any number of them.
 
-A request that one version's contract refuses and another's takes is an outage for its caller, although nothing failed:
-it is answered with 4xx. An alias sends each request to either version at random, so both see the same callers, and
-what both refuse says nothing against either. The two shares are compared by Fisher's exact test, which holds for any
-number of requests.
+It holds for one look; :mod:`everloop.statistics.evidence` has what holds at all of them.
 
 References
 ----------
@@ -13,9 +10,6 @@ R. A. Fisher, The Logic of Inductive Inference, Journal of the Royal Statistical
 from __future__ import annotations
 
 from math import exp, lgamma
-
-FALSE_ALARM_RATE = 0.05
-"""How often at most, over a whole rollout, a version that refuses as often as its predecessor is rolled back for it."""
 
 _NEGLIGIBLE = 1e-17
 

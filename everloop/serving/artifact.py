@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from everloop.limits import largest_file
 from everloop.manifest import CONTRACT, MANIFEST, MODEL, Manifest, require_hash, verify_files
 from everloop.objects import ObjectTooLargeError, read_object
-from everloop.recalibration.calibration import Calibration
+from everloop.recalibration.calibration import Calibration, group_places
 from everloop.recalibration.exceptions import CalibrationFormatError
+from everloop.recalibration.grouped_by import GroupBy
+from everloop.recalibration.written import UNSPREAD
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import (
     ArtifactRefusedError,
@@ -17,7 +23,10 @@ from everloop.serving.exceptions import (
     ManifestFormatError,
     ScorerError,
 )
+from everloop.serving.request import Rows
 from everloop.serving.scorer import Scorer
+from everloop.serving.scores import Scores
+from everloop.shown import listed
 
 CALIBRATION = "the function version's calibration"
 
@@ -33,6 +42,28 @@ class Artifact:
     scorer: Scorer
     manifest: Manifest
     calibration: Calibration | None = None
+
+    def scores(self, raw: np.ndarray, rows: Rows) -> Scores:
+        """What is served of the raw scores of a request's rows."""
+        places = None if self._places is None else self._places(rows)
+        return Scores.of(raw, self.calibration, places, self.contract.interval)
+
+    @cached_property
+    def _places(self) -> Callable[[Rows], np.ndarray] | None:
+        """The group of each row; None where all rows are served alike."""
+        by = None if self.calibration is None else self.calibration.by
+        column = None if by is None else group_column(self.contract, by)
+        if by is None or column is None:
+            return None
+        array, place = column
+        return lambda rows: group_places(by, getattr(rows, array)[:, place])
+
+
+def group_column(contract: ServingContract, by: GroupBy) -> tuple[str, int] | None:
+    """Which of a request's columns has the feature of the groups; None where the version has no such feature."""
+    fields = contract.categories if by.values else contract.numbers
+    names = [field.name for field in fields]
+    return ("cat" if by.values else "num", names.index(by.feature)) if by.feature in names else None
 
 
 def load_artifact(
@@ -57,7 +88,7 @@ def load_artifact(
     prefix : str
         Ends with a slash.
     model, version : optional
-        What the manifest and the contract have to be of.
+        What the manifest and the contract must be of.
     calibration : str
         The text of the calibration it is served with; empty for none.
 
@@ -72,6 +103,24 @@ def load_artifact(
     def read(name: str) -> bytes:
         return _read(s3_client, bucket, f"{prefix}{name}")
 
+    return verified_artifact(read, manifest_sha256, model=model, version=version, calibration=calibration)
+
+
+def verified_artifact(
+    read: Callable[[str], bytes],
+    manifest_sha256: str,
+    *,
+    model: str | None = None,
+    version: int | None = None,
+    calibration: str = "",
+) -> Artifact:
+    """Verify the artefact whose files ``read`` gives by their names; see :func:`load_artifact`.
+
+    Raises
+    ------
+    ArtifactRefusedError
+        As there, and whatever ``read`` raises.
+    """
     manifest_bytes = read(MANIFEST)
     require_hash(MANIFEST, manifest_bytes, manifest_sha256)
     try:
@@ -101,6 +150,17 @@ def _calibration(text: str, contract: ServingContract) -> Calibration | None:
         raise ArtifactRefusedError(CALIBRATION, expected="a calibration", found=str(error)) from error
     if calibration.kind != wanted:
         raise ArtifactRefusedError(CALIBRATION, expected=f"kind {wanted!r}", found=f"kind {calibration.kind!r}")
+    if contract.interval is None and calibration.spread != UNSPREAD:
+        raise ArtifactRefusedError(
+            CALIBRATION, expected="no spread, since the version has no interval", found=f"spread {calibration.spread}"
+        )
+    by = calibration.by
+    if by is not None and group_column(contract, by) is None:
+        kind = "category" if by.values else "number"
+        names = [field.name for field in (contract.categories if by.values else contract.numbers)]
+        raise ArtifactRefusedError(
+            CALIBRATION, expected=f"groups of a {kind} feature of the version ({listed(names)})", found=repr(by.feature)
+        )
     return calibration
 
 

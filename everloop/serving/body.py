@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from everloop.serving.exceptions import RequestError
+from everloop.serving.exchange import JSON
 from everloop.serving.request import GZIP_BEGINS, MAX_BODY_BYTES, decode_body
 from everloop.shown import shown
 
@@ -19,45 +20,59 @@ _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
 """A parameter of a content type; in quotes, a semicolon ends none (RFC 9110, 5.6.6)."""
 
 
-def read_body(body: str | None, *, is_base64: bool, headers: Mapping[str, str]) -> bytes:
-    """The JSON text that a caller sent, uncompressed.
+def read_body(
+    body: str | bytes | None, *, is_base64: bool, headers: Mapping[str, str], taken: Sequence[str] = (JSON,)
+) -> bytes:
+    """What a caller sent, uncompressed.
 
     Parameters
     ----------
     body, is_base64
-        As an HTTP API event has them.
+        As an HTTP API event has them; bytes are taken as they are.
     headers : mapping of str to str
         Its headers; their names are in lower case (payload format 2.0).
+    taken : sequence of str
+        The content types that are read; JSON stands for all its names.
 
     Raises
     ------
     RequestError
-        ``unsupported_media_type`` for a content type that is no JSON, a charset that is not UTF-8, or a content
+        ``unsupported_media_type`` for another content type, a charset that is not UTF-8, or a content
         encoding other than gzip and deflate; ``malformed_json`` when the body is not what they say; ``too_large``
         above 1 MiB, as sent or uncompressed: no more than that is ever uncompressed.
     """
-    _require_json(headers.get("content-type", ""))
+    _require_type(headers.get("content-type", ""), taken)
     encodings = _encodings(headers.get("content-encoding", ""))
     data = decode_body(body, is_base64=is_base64)
     return _inflate(data, encodings[0]) if encodings else data
 
 
-def _require_json(content_type: str) -> None:
+def media_type(content_type: str) -> str:
+    """The type that a ``content-type`` names, in lower case and without parameters; JSON for all names of JSON.
+
+    Empty where none is named.
+    """
+    name = content_type.partition(";")[0].strip().lower()
+    return JSON if name == "text/json" or _SUFFIXED.fullmatch(name) else name
+
+
+def media_parameters(content_type: str) -> dict[str, str]:
+    """The parameters of a ``content-type``, names in lower case, values without quotes."""
+    return {key.lower(): value.strip().strip("\"'") for key, value in _PARAMETER.findall(content_type)}
+
+
+def _require_type(content_type: str, taken: Sequence[str]) -> None:
     """Clients that name no type are taken at their body."""
     kind = content_type.partition(";")[0].strip()
-    name = kind.lower()
-    if name and name not in ("application/json", "text/json") and not _SUFFIXED.fullmatch(name):
+    if kind and media_type(content_type) not in taken:
+        one = "JSON with content-type: application/json" if tuple(taken) == (JSON,) else f"one of {', '.join(taken)}"
+        raise RequestError("unsupported_media_type", f"the content type is {shown(kind)}; send {one}")
+    charset = media_parameters(content_type).get("charset", "")
+    # ASCII is a part of UTF-8, and a charset without a name is none.
+    if charset.lower().replace("_", "-") not in ("", *_UTF_8):
         raise RequestError(
-            "unsupported_media_type",
-            f"the content type is {shown(kind)}; send JSON with content-type: application/json",
+            "unsupported_media_type", f"the charset is {shown(charset)}; JSON is sent in UTF-8 (RFC 8259)"
         )
-    for key, value in _PARAMETER.findall(content_type):
-        charset = value.strip().strip("\"'")
-        # ASCII is a part of UTF-8, and a charset without a name is none.
-        if key.lower() == "charset" and charset.lower().replace("_", "-") not in ("", *_UTF_8):
-            raise RequestError(
-                "unsupported_media_type", f"the charset is {shown(charset)}; JSON is sent in UTF-8 (RFC 8259)"
-            )
 
 
 def _encodings(content_encoding: str) -> list[str]:
@@ -66,7 +81,7 @@ def _encodings(content_encoding: str) -> list[str]:
     if len(applied) > 1 or any(name not in ("gzip", "deflate") for name in applied):
         raise RequestError(
             "unsupported_media_type",
-            f"the content encoding is {shown(content_encoding)}; gzip or deflate is taken, once, or none",
+            f"the content encoding is {shown(content_encoding)}; send gzip, deflate, or none",
         )
     return applied
 
@@ -85,20 +100,22 @@ def _inflated(data: bytes, form: int, encoding: str) -> bytes:
     try:
         text = stream.decompress(data, MAX_BODY_BYTES + 1)
     except zlib.error as error:
-        raise RequestError("malformed_json", f"the body is no {encoding}, as content-encoding says: {error}") from error
+        raise RequestError(
+            "malformed_json", f"the body is not {encoding}, although content-encoding says so: {error}"
+        ) from error
     if len(text) > MAX_BODY_BYTES:
         raise RequestError(
             "too_large",
-            f"the body has more than {MAX_BODY_BYTES} bytes when it is uncompressed; that many are taken at most, so "
-            "send less at once",
+            f"the body has more than {MAX_BODY_BYTES} bytes after it is uncompressed, the maximum: send fewer rows"
+            " at once",
         )
     if not stream.eof:
-        raise RequestError("malformed_json", f"the body is {encoding} that ends too early")
+        raise RequestError("malformed_json", f"the body ends before its {encoding} data is complete")
     if stream.unused_data:
-        raise RequestError("malformed_json", f"the body goes on after its {encoding} ends")
+        raise RequestError("malformed_json", f"the body has more bytes after its {encoding} data ends")
     if text.startswith(GZIP_BEGINS):
         raise RequestError(
             "malformed_json",
-            f"the body is compressed twice: what its {encoding} holds is gzipped; send it gzipped once",
+            f"the body is compressed twice: the content of its {encoding} data is gzipped again; compress it once",
         )
     return text

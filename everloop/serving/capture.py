@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from everloop.serving.contract import ServingContract
 from everloop.serving.request import Rows
 from everloop.serving.response import decide, prediction_id
-from everloop.serving.scores import Scores
+from everloop.serving.scores import Bounds, Scores
 
 Record = dict[str, object]
 
@@ -60,6 +60,8 @@ def capture_records(
     values = decide(contract, scores.served)
     numbers, categories = rows.num.tolist(), rows.cat.tolist()
     probabilities, raw = scores.served.tolist(), scores.raw.tolist()
+    # A key that is left out is null in the lake.
+    bounds: list[Record] = [{} for _ in raw] if scores.bounds is None else _bounds(scores.bounds)
     common = {
         "request_id": request_id,
         "version": version,
@@ -75,6 +77,7 @@ def capture_records(
             "prediction": float(values[i]),
             "probability": probabilities[i] if contract.is_classification else None,
             "raw_score": raw[i],
+            **bounds[i],
             # NaN is the one number that differs from itself, and it is null in the lake.
             **{name: v if v == v else None for name, v in zip(number_names, numbers[i], strict=True)},
             **{name: v or None for name, v in zip(category_names, categories[i], strict=True)},
@@ -84,9 +87,22 @@ def capture_records(
     ]
 
 
+def _bounds(bounds: Bounds) -> list[Record]:
+    pairs = zip(bounds.low.tolist(), bounds.high.tolist(), strict=True)
+    return [{"prediction_low": low, "prediction_high": high} for low, high in pairs]
+
+
 def encode_record(record: Record) -> bytes:
     """A record as one JSON line, in UTF-8: escapes would make up to three times as much of it."""
     return json.dumps(record, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode() + b"\n"
+
+
+class RecordWriter(Protocol):
+    """Where captured rows go."""
+
+    def write(self, records: Sequence[Record]) -> list[RecordFailure]:
+        """Keep ``records``, and return those that were not taken. Never raises for trouble of its own."""
+        ...
 
 
 class CaptureWriter:

@@ -1,4 +1,4 @@
-"""The serving contract: what a request has to look like, written by training and carried by the artefact."""
+"""The serving contract: what a request must look like, written by training and carried by the artefact."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from everloop.json_text import read_json
+from everloop.recalibration.exceptions import IntervalFormatError
+from everloop.recalibration.interval import Interval
 from everloop.serving.exceptions import ContractFormatError
 from everloop.shown import listed, shown
 from everloop.typed_json import JsonObject
@@ -83,6 +85,9 @@ class ServingContract:
         Most instances in a request.
     numbers, categories : tuple
         The features, in the order of the model's input columns.
+    interval : Interval or None
+        Of a regression: how far outcomes lay from what the model said on rows it had not learned from. The document has
+        no such key where it is None.
     """
 
     model: str
@@ -93,6 +98,7 @@ class ServingContract:
     max_rows: int
     numbers: tuple[NumberField, ...]
     categories: tuple[CategoryField, ...]
+    interval: Interval | None = None
 
     @property
     def is_classification(self) -> bool:
@@ -118,7 +124,7 @@ class ServingContract:
     def from_dict(cls, document: Any) -> ServingContract:
         """Read the parsed ``contract.json``; see :meth:`from_json`."""
         names = ("model", "problem_type", "key", "target", "threshold", "max_rows", "numbers", "categories")
-        _require_keys("contract.json", document, required=names)
+        _require_keys("contract.json", document, required=names, optional=("interval",))
         contract = cls(
             model=_text(document, "model"),
             problem_type=_one_of(document, "problem_type", PROBLEM_TYPES),
@@ -128,7 +134,10 @@ class ServingContract:
             max_rows=_positive_whole(document, "max_rows"),
             numbers=tuple(_number_field(f) for f in _list(document, "numbers")),
             categories=tuple(_category_field(f) for f in _list(document, "categories")),
+            interval=_interval(document["interval"]) if "interval" in document else None,
         )
+        if contract.interval is not None and contract.is_classification:
+            raise ContractFormatError("contract.json has an 'interval', which only a regression may have")
         columns = [contract.key, *(f.name for f in contract.numbers), *(f.name for f in contract.categories)]
         if len(set(columns)) != len(columns):
             raise ContractFormatError(f"contract.json names a column twice: {listed(_repeated(columns))}")
@@ -139,6 +148,8 @@ class ServingContract:
     def to_dict(self) -> JsonObject:
         """The document of ``contract.json``."""
         document = asdict(self)
+        if self.interval is None:
+            del document["interval"]
         document["numbers"] = list(document["numbers"])
         document["categories"] = [{**f, "values": list(f["values"])} for f in document["categories"]]
         return document
@@ -168,7 +179,7 @@ def _category_field(document: Any) -> CategoryField:
     _require_keys("categories[]", document, required=("name", "missing", "unseen", "max_length", "values"), optional=())
     values = _list(document, "values")
     if not all(isinstance(v, str) for v in values):
-        raise ContractFormatError(f"categories[] {shown(document['name'])}: 'values' are not all text")
+        raise ContractFormatError(f"categories[] {shown(document['name'])}: 'values' are not all strings")
     return CategoryField(
         name=_text(document, "name"),
         missing=_one_of(document, "missing", ("allow", "refuse")),
@@ -176,6 +187,14 @@ def _category_field(document: Any) -> CategoryField:
         max_length=_positive_whole(document, "max_length"),
         values=tuple(values),
     )
+
+
+def _interval(document: Any) -> Interval:
+    _require_keys("interval", document, required=("coverage", "below", "above"))
+    try:
+        return Interval(*(_number(document, name) for name in ("coverage", "below", "above")))
+    except IntervalFormatError as error:
+        raise ContractFormatError(f"contract.json: {error}") from error
 
 
 def _require_keys(place: str, document: Any, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
@@ -192,7 +211,7 @@ def _require_keys(place: str, document: Any, *, required: tuple[str, ...], optio
 
 def _text(document: Mapping[str, object], name: str) -> str:
     if not isinstance(document[name], str) or not document[name]:
-        raise ContractFormatError(f"{name!r} is {shown(document[name])}, not a text")
+        raise ContractFormatError(f"{name!r} is {shown(document[name])}, not a string")
     return str(document[name])
 
 

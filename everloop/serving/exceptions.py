@@ -15,7 +15,7 @@ class ServingError(TerminalError):
 
 
 class RequestError(ServingError):
-    """A request is refused, and the caller can mend it.
+    """A request is refused, and the caller can fix it.
 
     Attributes
     ----------
@@ -42,11 +42,11 @@ class NoChampionError(ServingError):
 
 
 class UnknownRouteError(ServingError):
-    """A request came by a route that no protocol answers: function and stack are of two releases."""
+    """A request came by a route that is none of the model's: function and stack are of two releases."""
 
 
 class ContractFormatError(ServingError):
-    """A ``contract.json`` does not say what a serving contract has to say."""
+    """A ``contract.json`` does not say what a serving contract must say."""
 
 
 class ScorerError(ServingError):

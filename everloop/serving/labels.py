@@ -103,7 +103,7 @@ def parse_labels(body: bytes, rules: LabelRules) -> list[Label]:
 
 def _entries(document: Any) -> list[Any]:
     if not isinstance(document, dict):
-        raise RequestError("wrong_type", 'the body is no object; send {"labels": [...]}')
+        raise RequestError("wrong_type", 'the body is not an object; send {"labels": [...]}')
     unknown = [name for name in document if name != "labels"]
     if unknown:
         raise RequestError("unknown_field", f"the body has an unknown field {unknown[0][:64]!r}")
@@ -111,16 +111,16 @@ def _entries(document: Any) -> list[Any]:
     if entries is None or entries == []:
         raise RequestError("no_labels", f"'labels' has no entry; send 1 to {MAX_LABELS}", field="labels")
     if not isinstance(entries, list):
-        raise RequestError("wrong_type", "'labels' is no list", field="labels")
+        raise RequestError("wrong_type", "'labels' is not a list", field="labels")
     if len(entries) > MAX_LABELS:
-        message = f"'labels' has {len(entries)} entries; at most {MAX_LABELS} are taken at once"
+        message = f"'labels' has {len(entries)} entries; at most {MAX_LABELS} are accepted at once"
         raise RequestError("too_many_labels", message, field="labels")
     return entries
 
 
 def _label(entry: Any, rules: LabelRules, index: int) -> Label:
     if not isinstance(entry, dict):
-        raise RequestError("wrong_type", "the label is no object", index=index)
+        raise RequestError("wrong_type", "the label is not an object", index=index)
     unknown = [name for name in entry if name not in ("label", *REFERENCES)]
     if unknown:
         message = f"a label has no field {unknown[0][:64]!r}; it has 'label' and one of 'prediction_id' and 'key'"
@@ -135,7 +135,7 @@ def _label(entry: Any, rules: LabelRules, index: int) -> Label:
 
 def _reference(value: Any, name: str, index: int) -> str:
     if name == "prediction_id" and type(value) is not str:
-        message = "'prediction_id' is no text; send the one that the answer gave"
+        message = "'prediction_id' is not a string; send the id from the answer"
         raise RequestError("wrong_type", message, field=name, index=index)
     return read_key(value, name, index)
 

@@ -1,4 +1,4 @@
-"""Reads a prediction request and holds it against the serving contract."""
+"""Reads a prediction request and checks it against the serving contract."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class Rows:
         return len(self.keys)
 
 
-def decode_body(body: str | None, *, is_base64: bool) -> bytes:
-    """The body of an HTTP API event as the bytes the caller sent.
+def decode_body(body: str | bytes | None, *, is_base64: bool) -> bytes:
+    """The body of an HTTP API event as the bytes the caller sent; bytes are those already.
 
     Raises
     ------
@@ -66,7 +66,9 @@ def decode_body(body: str | None, *, is_base64: bool) -> bytes:
     """
     if not body:
         raise RequestError("malformed_json", "the body is empty; send a JSON object")
-    if is_base64:
+    if isinstance(body, bytes):
+        data = body
+    elif is_base64:
         try:
             data = base64.b64decode(body, validate=True)
         except (binascii.Error, ValueError) as error:
@@ -75,7 +77,8 @@ def decode_body(body: str | None, *, is_base64: bool) -> bytes:
         data = body.encode("utf-8", "surrogatepass")
     if len(data) > MAX_BODY_BYTES:
         raise RequestError(
-            "too_large", f"the body has {len(data)} bytes; at most {MAX_BODY_BYTES} are taken, so send less at once"
+            "too_large",
+            f"the body has {len(data)} bytes; at most {MAX_BODY_BYTES} are accepted: send fewer rows at once",
         )
     return data
 
@@ -94,7 +97,7 @@ def parse_json(body: bytes) -> Any:
         return read_json(body, object_of=_object_of_distinct_fields)
     except ValueError as error:
         packed = body.startswith(GZIP_BEGINS)
-        how = "; it begins as gzip does: send content-encoding: gzip with it" if packed else "; JSON is sent in UTF-8"
+        how = "; it looks like gzip: add the header content-encoding: gzip" if packed else "; JSON is sent in UTF-8"
         how = how if packed or isinstance(error, UnicodeDecodeError) else ""
         raise RequestError("malformed_json", f"the body is not JSON: {error}{how}") from error
 
@@ -124,6 +127,14 @@ class RequestParser:
     declared : iterable of NumberField and CategoryField
         The features that are declared where it runs. Those that it does not use may be sent or left out: so callers
         may change over before or after the version does, and the lake has the values either way.
+
+    Attributes
+    ----------
+    contract : ServingContract
+    fields : tuple of str
+        What a row may have: the key, the version's numbers and categories in its order, then what else is declared.
+    numbers : frozenset of str
+        Those of them that are numbers.
     """
 
     def __init__(self, contract: ServingContract, declared: Iterable[NumberField | CategoryField] = ()) -> None:
@@ -133,7 +144,9 @@ class RequestParser:
         self._unused = tuple(f for f in declared if f.name not in own)
         self._required = (contract.key, *(f.name for f in used if f.missing == "refuse"))
         self._fields = frozenset(own)
-        self._taken = self._fields | {f.name for f in self._unused}
+        self.fields = (contract.key, *(f.name for f in used), *(f.name for f in self._unused))
+        self._taken = frozenset(self.fields)
+        self.numbers = frozenset(f.name for f in (*used, *self._unused) if isinstance(f, NumberField))
         categories = (f for f in (*used, *self._unused) if isinstance(f, CategoryField))
         self._seen = {f.name: frozenset(f.values) for f in categories}
 
@@ -149,7 +162,7 @@ class RequestParser:
         if not 0 < len(instances) <= self.contract.max_rows:
             raise RequestError(
                 "too_many_instances" if instances else "no_instances",
-                f"the request has {len(instances)} rows; 1 to {self.contract.max_rows} are taken at once",
+                f"the request has {len(instances)} rows; 1 to {self.contract.max_rows} are accepted at once",
             )
         numbers, categories = self.contract.numbers, self.contract.categories
         keys: list[str] = []
@@ -222,7 +235,7 @@ def _object_of_distinct_fields(pairs: list[tuple[str, Any]]) -> dict[str, object
 
 
 def _first_repeated(names: Iterable[str]) -> str:
-    """The first name that came before; there has to be one."""
+    """The first name that came before; there must be one."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -271,11 +284,11 @@ def _category(value: Any, spec: CategoryField, index: int) -> str:
 
 def _text(value: Any, name: str, max_length: int, index: int) -> str:
     if type(value) is not str:
-        raise RequestError("wrong_type", f"{name!r} is {kind_of(value)}; send a text", field=name, index=index)
+        raise RequestError("wrong_type", f"{name!r} is {kind_of(value)}; send a string", field=name, index=index)
     if len(value) > max_length:
         raise RequestError(
             "too_long",
-            f"{name!r} has {len(value)} characters; at most {max_length} are taken",
+            f"{name!r} has {len(value)} characters; at most {max_length} are accepted",
             field=name,
             index=index,
         )
@@ -283,7 +296,10 @@ def _text(value: Any, name: str, max_length: int, index: int) -> str:
         raise RequestError("wrong_type", f"{name!r} has a control character: {value!r}", field=name, index=index)
     if shows_nothing(value):
         raise RequestError(
-            "wrong_type", f"{name!r} is {value!a}, of which nothing is seen; send null", field=name, index=index
+            "wrong_type",
+            f"{name!r} is {value!a}, a string without any visible character; send null",
+            field=name,
+            index=index,
         )
     return value
 
@@ -292,7 +308,7 @@ def _refuse_unseen_if_declared(text: str, spec: CategoryField, index: int) -> No
     if spec.unseen == "refuse":
         raise RequestError(
             "unseen_category",
-            f"{spec.name!r} is {text!r}, which the model was not trained on and does not accept",
+            f"{spec.name!r} is {text!r}, a category that the model does not accept",
             field=spec.name,
             index=index,
         )
@@ -314,7 +330,7 @@ def _refuse_repeated_key(keys: list[str], name: str) -> None:
 
 
 def _missing_not_allowed(name: str, index: int) -> RequestError:
-    return RequestError("missing_not_allowed", f"{name!r} is missing, and the model needs it", field=name, index=index)
+    return RequestError("missing_not_allowed", f"{name!r} is missing, but the model needs it", field=name, index=index)
 
 
 def _range(spec: NumberField) -> str:
@@ -323,7 +339,7 @@ def _range(spec: NumberField) -> str:
     return f"{low} {high}".strip()
 
 
-_KINDS = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
+_KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
 
 
 def kind_of(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import TypedDict
@@ -10,6 +11,8 @@ import numpy as np
 
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import RequestError
+from everloop.serving.exchange import Reply
+from everloop.serving.scores import Scores
 
 STATUS_OF_CODE = {
     "malformed_json": 400,
@@ -30,8 +33,18 @@ STATUS_OF_CODE = {
     "unknown_field": 400,
     "label_not_binary": 400,
     "conflicting_labels": 400,
+    "wrong_shape": 400,
+    "unknown_output": 400,
+    "unknown_path": 404,
+    "unknown_model": 404,
+    "unknown_version": 404,
+    "method_not_allowed": 405,
+    "not_acceptable": 406,
+    "timeout": 408,
     "too_large": 413,
     "unsupported_media_type": 415,
+    "overloaded": 429,
+    "internal_error": 500,
     "no_score": 500,
     "no_champion": 503,
     "artifact_refused": 503,
@@ -66,6 +79,38 @@ def decide(contract: ServingContract, scores: np.ndarray) -> list[int] | list[fl
         return labels
     values: list[float] = scores.tolist()
     return values
+
+
+def outputs(contract: ServingContract, scores: Scores, request_id: str) -> dict[str, list[object]]:
+    """What is answered for each row of a request, by name, in the request's order: the columns of every protocol.
+
+    ``prediction_id`` is the name that labels use; ``prediction`` what is decided; ``raw_score`` what the model said
+    before its calibration; ``probability`` (classification) what is served; ``low`` and ``high``, where the version has
+    an interval, its bounds.
+    """
+    served = scores.served.tolist()
+    columns: dict[str, list[object]] = {
+        "prediction_id": [prediction_id(request_id, i) for i in range(len(served))],
+        "prediction": list(decide(contract, scores.served)),
+        "raw_score": scores.raw.tolist(),
+    }
+    if contract.is_classification:
+        columns["probability"] = served
+    if scores.bounds is not None:
+        columns |= {"low": scores.bounds.low.tolist(), "high": scores.bounds.high.tolist()}
+    return columns
+
+
+def output_rows(contract: ServingContract, scores: Scores, request_id: str) -> list[dict[str, object]]:
+    """The same, an object a row."""
+    columns = outputs(contract, scores, request_id)
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def about_scores(scores: Scores) -> dict[str, object]:
+    """What an answer says of all its scores: their calibration, and the coverage of their bounds, if any."""
+    coverage = {} if scores.bounds is None else {"coverage": scores.bounds.coverage}
+    return {"calibration": scores.calibration, **coverage}
 
 
 class ErrorFacts(TypedDict):
@@ -107,3 +152,13 @@ def http_response(status: int, document: Mapping[str, object]) -> HttpResponse:
     headers = {"content-type": "application/json"}
     body = json.dumps(document, separators=(",", ":"), allow_nan=False)
     return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}
+
+
+def http_reply(status: int, reply: Reply) -> HttpResponse:
+    """An HTTP API response (payload format 2.0) of a protocol's reply; what is no text goes in base64."""
+    try:
+        body, in_base64 = reply.body.decode(), False
+    except UnicodeDecodeError:
+        body, in_base64 = base64.b64encode(reply.body).decode(), True
+    headers = {"content-type": reply.content_type, **reply.headers}
+    return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": in_base64}

@@ -26,7 +26,7 @@ class Scorer:
     session : onnxruntime.InferenceSession
         The model.
     contract : ServingContract
-        What it has to take.
+        What it must take.
 
     Raises
     ------
@@ -90,8 +90,8 @@ class Scorer:
         usable = self._usable(scores)
         if not usable.all():
             rows = tuple(np.flatnonzero(~usable).tolist())
-            wanted = "probability" if self._is_probability else "finite number"
-            message = f"the model gave {scores[rows[0]]} for row {rows[0]}, which is no {wanted}"
+            wanted = "a probability" if self._is_probability else "a finite number"
+            message = f"the model gave {scores[rows[0]]} for row {rows[0]}, which is not {wanted}"
             raise UnusableScoreError(rows, scores, message)
         return scores
 
@@ -103,7 +103,7 @@ class Scorer:
         if num.dtype != np.float64:
             raise ScorerError(f"the numbers are {num.dtype}, not float64")
         if cat.dtype != object:
-            raise ScorerError(f"the categories are {cat.dtype}, not objects of text")
+            raise ScorerError(f"the categories are {cat.dtype}, not objects with strings")
         if num.shape[0] != cat.shape[0]:
             raise ScorerError(f"{num.shape[0]} rows of numbers, {cat.shape[0]} of categories")
         feed = {}

@@ -7,6 +7,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from everloop.recalibration.calibration import Calibration, calibration_name
+from everloop.recalibration.interval import Interval
+from everloop.recalibration.written import UNSPREAD
+
+_LARGEST = np.finfo(np.float64).max
+"""JSON has no infinity, and a value next to this is answered too."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Between what the outcomes of a request's rows are expected.
+
+    Attributes
+    ----------
+    coverage : float
+        The share of outcomes that is meant to lie inside.
+    low, high : float64 array, shape (rows,)
+        Around the served scores: ``low <= served <= high``.
+    """
+
+    coverage: float
+    low: np.ndarray
+    high: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -21,18 +43,33 @@ class Scores:
         As they are answered and decided on; the raw ones where nothing is calibrated.
     calibration_sha256 : str or None
         The hash of the calibration between the two; None where there is none.
+    bounds : Bounds or None
+        Where the version has an interval.
     """
 
     raw: np.ndarray
     served: np.ndarray
     calibration_sha256: str | None = None
+    bounds: Bounds | None = None
 
     @classmethod
-    def of(cls, raw: np.ndarray, calibration: Calibration | None) -> Scores:
-        """The scores to serve for raw ones."""
-        if calibration is None:
-            return cls(raw, raw)
-        return cls(raw, calibration.apply(raw), calibration.sha256)
+    def of(
+        cls,
+        raw: np.ndarray,
+        calibration: Calibration | None,
+        places: np.ndarray | None = None,
+        interval: Interval | None = None,
+    ) -> Scores:
+        """The scores to serve for raw ones; ``places`` are the groups of the rows, where the calibration has any."""
+        served = raw if calibration is None else calibration.apply(raw, places)
+        sha256 = None if calibration is None else calibration.sha256
+        if interval is None:
+            return cls(raw, served, sha256)
+        below, above = UNSPREAD if calibration is None else calibration.spread
+        with np.errstate(over="ignore"):
+            low = np.maximum(served - below * interval.below, -_LARGEST)
+            high = np.minimum(served + above * interval.above, _LARGEST)
+        return cls(raw, served, sha256, Bounds(interval.coverage, low, high))
 
     @property
     def calibration(self) -> str | None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from everloop.emf import MetricValue
 from everloop.names import REQUESTS_REFUSED
 from everloop.serving.artifact import Artifact
 from everloop.serving.body import read_body
-from everloop.serving.capture import CaptureWriter, RecordFailure, capture_records
+from everloop.serving.capture import RecordFailure, RecordWriter, capture_records
 from everloop.serving.contract import CategoryField, NumberField
 from everloop.serving.exceptions import ArtifactRefusedError, NoChampionError, NoScoreError, RequestError
-from everloop.serving.protocols import DataPlaneProtocol
+from everloop.serving.exchange import HttpRequest, Reply, json_reply
+from everloop.serving.protocols import OPENAPI, PROTOCOLS, DataPlaneProtocol, ServedModel, protocol_at, refuse_method
 from everloop.serving.request import RequestParser
 from everloop.serving.response import CONTRACT_CODES, STATUS_OF_CODE
-from everloop.serving.scores import Scores
 from everloop.serving.unusable import score_rows
 
 
@@ -28,8 +28,8 @@ class Answer:
     ----------
     status : int
         HTTP status.
-    document : dict
-        The JSON body.
+    reply : Reply
+        The body, in the protocol's form.
     metrics : list of MetricValue
         Counted for this request, beside its latency.
     lost : list of RecordFailure
@@ -43,12 +43,17 @@ class Answer:
     """
 
     status: int
-    document: Mapping[str, object]
+    reply: Reply
     metrics: list[MetricValue] = field(default_factory=list)
     lost: list[RecordFailure] = field(default_factory=list)
     refused: ArtifactRefusedError | None = None
     no_score: NoScoreError | None = None
     cause: str | None = None
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether the model's owner must look at it: nothing the caller did is at fault."""
+        return bool(self.lost) or self.refused is not None or self.no_score is not None
 
 
 class PredictionService:
@@ -56,11 +61,13 @@ class PredictionService:
 
     Parameters
     ----------
+    model : str
+        The model's name.
     load : callable
         Loads the artefact. Called again on each request until it succeeds, never after; raises
         :class:`NoChampionError` or :class:`ArtifactRefusedError`.
-    writer : CaptureWriter
-        Takes the captured rows.
+    writer : RecordWriter or None
+        Takes the captured rows; None where nothing is captured.
     timer : callable
         Seconds of a monotonic counter.
     declared : sequence of NumberField and CategoryField
@@ -69,40 +76,42 @@ class PredictionService:
 
     def __init__(
         self,
+        model: str,
         load: Callable[[], Artifact],
-        writer: CaptureWriter,
+        writer: RecordWriter | None,
         timer: Callable[[], float],
         declared: Sequence[NumberField | CategoryField] = (),
     ) -> None:
+        self._model = model
         self._load = load
         self._writer = writer
         self._timer = timer
         self._declared = declared
-        self._loaded: tuple[Artifact, RequestParser] | None = None
+        self._loaded: tuple[Artifact, ServedModel] | None = None
 
-    def answer(
-        self,
-        protocol: DataPlaneProtocol,
-        body: str | None,
-        *,
-        is_base64: bool,
-        headers: Mapping[str, str],
-        request_id: str,
-        at: datetime,
-    ) -> Answer:
-        """Answer a request that arrived ``at``.
+    def answer(self, path: str, request: HttpRequest, *, request_id: str, at: datetime) -> Answer:
+        """Answer a request that arrived ``at``, by the protocol that ``path`` belongs to.
 
-        Body and headers are as :func:`everloop.serving.body.read_body` takes them; ``protocol`` reads and renders.
+        ``path`` is below the address of the model's data plane (``predictions``), and takes the place of the request's.
 
         The rows are captured before the answer is returned. A stream that does not take them costs no caller
         the answer: they come back in ``lost``.
         """
         started = self._timer()
+        name, rest = protocol_at(path)
+        protocol, request = PROTOCOLS.load(name), replace(request, path=rest)
         try:
-            artifact, parser = self._artifact()
-            data = read_body(body, is_base64=is_base64, headers=headers)
-            rows = parser.rows(protocol.instances(data, artifact.contract))
-            scores = Scores.of(score_rows(artifact.scorer, artifact.contract, rows), artifact.calibration)
+            if path.strip("/") == OPENAPI:
+                return Answer(200, self._description(request))
+            if not protocol.predicts(request, self._model):
+                return Answer(200, protocol.page(request, lambda: self._served()[1]))
+            artifact, served = self._served()
+            data = read_body(
+                request.body, is_base64=request.is_base64, headers=request.headers, taken=protocol.media_types
+            )
+            question = protocol.question(request, data, served)
+            rows = served.parser.rows(question.instances)
+            scores = artifact.scores(score_rows(artifact.scorer, artifact.contract, rows), rows)
         except RequestError as error:
             return Answer(
                 STATUS_OF_CODE[error.code],
@@ -116,30 +125,40 @@ class PredictionService:
             return Answer(STATUS_OF_CODE["no_champion"], protocol.refusal("no_champion", str(error)))
         except ArtifactRefusedError as error:
             return _refusal(error, protocol)
-        version = artifact.manifest.version
-        records = capture_records(
-            artifact.contract,
-            rows,
-            scores,
-            version=version,
-            request_id=request_id,
-            at=at,
-            latency_ms=self._elapsed_ms(started),
-        )
-        lost = self._writer.write(records)
-        document = protocol.answer(artifact.contract, scores, version=version, request_id=request_id)
+        lost: list[RecordFailure] = []
+        if self._writer is not None:
+            records = capture_records(
+                artifact.contract,
+                rows,
+                scores,
+                version=served.version,
+                request_id=request_id,
+                at=at,
+                latency_ms=self._elapsed_ms(started),
+            )
+            lost = self._writer.write(records)
+        reply = question.answer(scores, request_id=request_id)
         metrics = [
             MetricValue("Predictions", len(rows)),
-            MetricValue("UnseenCategories", sum(rows.unseen.values())),
-            MetricValue("CaptureFallback", len(lost)),
             MetricValue("PredictionLatency", self._elapsed_ms(started), "Milliseconds"),
         ]
-        return Answer(200, document, metrics, lost)
+        # A metric is paid for in every hour in which it is sent, so what is mostly 0 is sent where it is not.
+        rare = {"UnseenCategories": sum(rows.unseen.values()), "CaptureFallback": len(lost)}
+        metrics += [MetricValue(name, count) for name, count in rare.items() if count]
+        return Answer(200, reply, metrics, lost)
 
-    def _artifact(self) -> tuple[Artifact, RequestParser]:
+    def _description(self, request: HttpRequest) -> Reply:
+        refuse_method(request, "GET")
+        served = self._served()[1]
+        from everloop.serving.openapi import openapi_document  # now: few ask for it
+
+        return json_reply(openapi_document(served.contract, served.version))
+
+    def _served(self) -> tuple[Artifact, ServedModel]:
         if self._loaded is None:
             artifact = self._load()
-            self._loaded = artifact, RequestParser(artifact.contract, self._declared)
+            parser = RequestParser(artifact.contract, self._declared)
+            self._loaded = artifact, ServedModel(artifact.manifest.version, parser)
         return self._loaded
 
     def _elapsed_ms(self, started: float) -> float:
@@ -157,7 +176,7 @@ def _without_score(error: NoScoreError, protocol: DataPlaneProtocol) -> Answer:
 
 def _refusal(error: ArtifactRefusedError, protocol: DataPlaneProtocol) -> Answer:
     # The caller learns that it is refused, and the log learns what differed.
-    message = "the stored model is not the evaluated one and is not served; the owner is told"
+    message = "the stored model is not the evaluated one, so it is not served; the owner has been notified"
     return Answer(
         STATUS_OF_CODE["artifact_refused"],
         protocol.refusal("artifact_refused", message),

@@ -1,6 +1,6 @@
 """Whose fault it is when a model gives a row no score that can be answered: the row's, or the model's.
 
-A contract without limits admits any finite number, and float64 overflows: such a row is the caller's to mend, and says
+A contract without limits admits any finite number, and float64 overflows: such a row is the caller's to fix, and says
 nothing about the version that answers. What tells the two apart is the same row with the training medians in the place
 of its numbers. Scored so, the row's numbers were at fault; not even scored so, the model is. This rests on training and
 evaluation: a model with an unusable score on the test part, or for a probe of what its contract admits, is never
@@ -52,9 +52,9 @@ def _refusal(scorer: Scorer, contract: ServingContract, rows: Rows, index: int) 
     """Names the number that alone made the row's score unusable, where there is one."""
     typical = _with_medians(rows.num[index : index + 1], contract)[0]
     at = _alone(scorer, rows, index, typical, rows.cat[index])
-    remedy = "too far from what the model was trained on for it to give a finite score; send a value as it is measured"
+    remedy = "too far from the training values to get a finite score; check the value"
     if at is None:
-        return RequestError("out_of_range", f"the instance's numbers together are {remedy}", index=index)
+        return RequestError("out_of_range", f"all numbers of the instance together are {remedy}", index=index)
     field = contract.numbers[at]
     shown = f"{field.name!r} is {rows.num[index, at]} (in training the median was {field.median}), {remedy}"
     return RequestError("out_of_range", shown, field=field.name, index=index)
@@ -70,8 +70,8 @@ def _no_score(
     field = None if at is None else fields[at]
     found = "" if field is None else f", where {_described(field, contract, rows, index)}, as its contract allows"
     return NoScoreError(
-        f"the model gives {error.scores[index]} for instance {index}{found}. The request is right and the model is at"
-        " fault: its owner is told. Without that instance, the others can be asked again",
+        f"the model gives {error.scores[index]} for instance {index}{found}. The request is right, and the model"
+        " is at fault: its owner has been notified. Send the other instances again without that one",
         field=None if field is None else field.name,
         index=index,
         rows=len(error.rows),

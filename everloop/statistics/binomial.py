@@ -48,7 +48,7 @@ def exact_lower_bound(count: int, trials: int, confidence: float) -> float:
 
     It is the rate at which ``trials`` have ``count`` successes or more with probability ``1 - confidence``. 0 without
     successes, and so without trials: nothing is known. It holds for a number of trials that the successes have no part
-    in; see :mod:`everloop.statistics.confidence_sequence` for one that holds while trials come in.
+    in; see :mod:`everloop.statistics.evidence` for one that holds while trials come in.
     """
     if count == 0:
         return 0.0

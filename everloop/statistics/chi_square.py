@@ -22,7 +22,7 @@ def chi_square_tail(value: float, degrees_of_freedom: float) -> float:
         Unless ``degrees_of_freedom`` is positive and ``value`` is not negative.
     """
     if not degrees_of_freedom > 0 or not value >= 0:
-        raise ValueError(f"no chi-square tail at {value} with {degrees_of_freedom} degrees of freedom")
+        raise ValueError(f"no chi-square tail for {value} with {degrees_of_freedom} degrees of freedom")
     a, x = degrees_of_freedom / 2, value / 2
     if x == 0:
         return 1.0

@@ -40,7 +40,7 @@ def error_of_mean(deviations: Sequence[float], rows: Sequence[int]) -> tuple[flo
     groups, total = len(rows), sum(rows)
     if groups < 2:
         return math.nan, 0
-    squares = sum(part**2 / (total - n) for part, n in zip(deviations, rows, strict=True))
+    squares = math.fsum(part**2 / (total - n) for part, n in zip(deviations, rows, strict=True))
     return math.sqrt(squares / total), _freedom(rows, total)
 
 
@@ -48,12 +48,12 @@ def _freedom(rows: Sequence[int], total: int) -> int:
     """Of the quadratic form that the squared error is in the days' means: its trace squared over that of its square."""
     weights = [n / total for n in rows]
     pulls = [(n / total) * n / (total - n) for n in rows]
-    whole, square = sum(pulls), sum(w * w for w in weights)
-    mixed = sum(p * w for p, w in zip(pulls, weights, strict=True))
+    whole, square = math.fsum(pulls), math.fsum(w * w for w in weights)
+    mixed = math.fsum(p * w for p, w in zip(pulls, weights, strict=True))
     trace = whole - 2 * mixed + whole * square
     of_square = (
-        sum(p * p * (1 - 4 * w) + 2 * whole * p * w * w for p, w in zip(pulls, weights, strict=True))
-        + 2 * sum(p * p for p in pulls) * square
+        math.fsum(p * p * (1 - 4 * w) + 2 * whole * p * w * w for p, w in zip(pulls, weights, strict=True))
+        + 2 * math.fsum(p * p for p in pulls) * square
         + 2 * mixed**2
         + (whole * square) ** 2
         - 4 * whole * mixed * square

@@ -15,5 +15,5 @@ def f_tail(value: float, numerator_freedom: float, denominator_freedom: float) -
     """
     a, b = denominator_freedom / 2, numerator_freedom / 2
     if not a > 0 or not b > 0 or not value >= 0:
-        raise ValueError(f"no F tail at {value} with {numerator_freedom} and {denominator_freedom} degrees of freedom")
+        raise ValueError(f"no F tail for {value} with {numerator_freedom} and {denominator_freedom} degrees of freedom")
     return incomplete_beta(a / (a + b * value), a, b)

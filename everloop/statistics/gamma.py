@@ -27,7 +27,7 @@ def gamma_quantile(probability: float, shape: float) -> float:
         Unless 0 < ``probability`` < 1 and ``shape`` is positive.
     """
     if not 0 < probability < 1 or not shape > 0:
-        raise ValueError(f"no gamma quantile at {probability} with shape {shape}")
+        raise ValueError(f"no gamma quantile for {probability} with shape {shape}")
     cube = _by_wilson_and_hilferty(probability, shape)
     if shape >= _LARGE_SHAPE:
         return cube

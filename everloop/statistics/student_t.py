@@ -39,7 +39,7 @@ def t_quantile(probability: float, degrees_of_freedom: float) -> float:
         Unless 0 < ``probability`` < 1 and ``degrees_of_freedom`` is positive.
     """
     if not 0 < probability < 1 or not degrees_of_freedom > 0:
-        raise ValueError(f"no quantile at {probability} with {degrees_of_freedom} degrees of freedom")
+        raise ValueError(f"no quantile for {probability} with {degrees_of_freedom} degrees of freedom")
     if probability < 0.5:
         return -t_quantile(1 - probability, degrees_of_freedom)
     if probability == 0.5:

@@ -23,17 +23,18 @@ from botocore.exceptions import ClientError
 from everloop.busy_services import busy_services_named
 from everloop.documents.pipeline import GateState, RefitState
 from everloop.documents.snapshot import PartRows
-from everloop.environment import Settings
-from everloop.evaluation import refit
+from everloop.environment import REMEDY, Settings, WrongSettingError
+from everloop.evaluation import refit, restoration
 from everloop.evaluation.exceptions import ReportError
-from everloop.evaluation.gate import Expected, decide
+from everloop.evaluation.gate import Expected, Verdict, decide
+from everloop.evaluation.money_gate import money_document
 from everloop.evaluation.refit_report import RefitReport
 from everloop.evaluation.report import Report
 from everloop.limits import LARGEST_DOCUMENT_BYTES
 from everloop.manifest import REFIT
 from everloop.model_file.schema import ModelDeclaration
 from everloop.objects import ObjectTooLargeError, read_object
-from everloop.recalibration.declared import judged_scores
+from everloop.recalibration.declared import Scores, judged_scores
 from everloop.registry.causes import readable_cause
 from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
@@ -73,6 +74,30 @@ class JudgedSnapshot(TypedDict):
     rows: PartRows
 
 
+class JudgedOlder(TypedDict):
+    """What is read of the version that is to come back."""
+
+    version: int
+    manifest_sha256: str
+    asked_for: bool
+
+
+class RestoringRun(TypedDict):
+    """What is read of a run that brings a version back."""
+
+    run_id: str
+    champion: JudgedChampion
+    older: JudgedOlder
+
+
+class OlderEvent(TypedDict):
+    """The action ``older``."""
+
+    run: RestoringRun
+    snapshot: JudgedSnapshot
+    evaluation_uri: str
+
+
 class RefitSnapshot(JudgedSnapshot):
     """And for a refit, which learned from all of it."""
 
@@ -80,7 +105,7 @@ class RefitSnapshot(JudgedSnapshot):
 
 
 class JudgedReport(TypedDict):
-    """What is read of the verdict on the evaluated sibling."""
+    """What is read of the verdict on the evaluated model."""
 
     report_sha256: str
 
@@ -116,8 +141,8 @@ def services() -> Services:
     declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
     declaration = ModelDeclaration.model_validate_json(declared)
     if declaration.model != environment.model:
-        raise RuntimeError(
-            f"this function is deployed for {environment.model!r} with the declaration of {declaration.model!r}"
+        raise WrongSettingError(
+            f"deployed for {environment.model!r} with the declaration of {declaration.model!r}: {REMEDY}"
         )
     return Services(s3=boto3.client("s3"), declaration=declaration)
 
@@ -132,7 +157,7 @@ def handle(event: Event, context: Any) -> GateState | RefitState:
 
 @busy_services_named()
 def act(event: Event, using: Services) -> GateState | RefitState:
-    """Judge the ``candidate``, its ``refit``, or say that the ``refit_failed``.
+    """Judge the ``candidate``, its ``refit``, an ``older`` version, or say that the ``refit_failed``.
 
     Raises
     ------
@@ -142,12 +167,14 @@ def act(event: Event, using: Services) -> GateState | RefitState:
     action = event.get("action")
     if action == "candidate":
         return _judge_candidate(read_as(CandidateEvent, event, "event of the gate", PIPELINE_SENDS), using)
+    if action == "older":
+        return _judge_older(read_as(OlderEvent, event, "event of the gate", PIPELINE_SENDS), using)
     if action == "refit":
         return _judge_refit(read_as(RefitEvent, event, "event of the gate", PIPELINE_SENDS), using)
     if action == "refit_failed":
         failed = read_as(RefitFailedEvent, event, "event of the gate", PIPELINE_SENDS)
         return _refit_state(refit.not_made(readable_cause(failed["cause"])), None)
-    raise ValueError(f"the gate knows the actions candidate, refit and refit_failed, not {action!r}")
+    raise ValueError(f"the gate knows the actions candidate, older, refit and refit_failed, not {action!r}")
 
 
 def _judge_candidate(event: CandidateEvent, using: Services) -> GateState:
@@ -164,10 +191,35 @@ def _judge_candidate(event: CandidateEvent, using: Services) -> GateState:
         champion_version=None if champion is None else champion["version"],
         scores=judged_scores(using.declaration),
     )
-    verdict = decide(report, using.declaration.gate, expected)
+    return _gate_state(decide(report, using.declaration.gate, expected), report, content, expected.scores)
+
+
+def _judge_older(event: OlderEvent, using: Services) -> GateState:
+    """The verdict on the registered version that ``event["run"]`` is to bring back."""
+    run, snapshot = event["run"], event["snapshot"]
+    older = run["older"]
+    content = read_report(using.s3, event["evaluation_uri"])
+    report = Report.from_json(content)
+    expected = restoration.Expected(
+        model=using.declaration.model,
+        run_id=run["run_id"],
+        snapshot_hash=snapshot["snapshot_hash"],
+        version=older["version"],
+        manifest_sha256=older["manifest_sha256"],
+        test_rows=snapshot["rows"]["test"],
+        champion_version=run["champion"]["version"],
+        asked_for=older["asked_for"],
+        scores=judged_scores(using.declaration),
+    )
+    verdict = restoration.decide(report, using.declaration.gate, expected)
+    return _gate_state(verdict, report, content, expected.scores)
+
+
+def _gate_state(verdict: Verdict, report: Report, content: bytes, scores: Scores) -> GateState:
     metrics = {name: found.value for name, found in report.candidate.items() if found.value is not None}
     # The files lie where the jobs can still write: the report's hash fixes it, and it fixes the evaluated files.
-    return {**verdict.as_dict(), "metrics": metrics, "report_sha256": hashlib.sha256(content).hexdigest()}
+    judged = hashlib.sha256(content).hexdigest()
+    return {**verdict.as_dict(), "metrics": metrics, "money": money_document(report, scores), "report_sha256": judged}
 
 
 def _judge_refit(event: RefitEvent, using: Services) -> RefitState:
@@ -178,7 +230,8 @@ def _judge_refit(event: RefitEvent, using: Services) -> RefitState:
     if found != gate["report_sha256"]:
         raise ReportError(
             f"{event['evaluation_uri']}report.json has sha256 {found}, and the gate judged one with"
-            f" {gate['report_sha256']}: it was exchanged in between; find out who writes there, then start a new run"
+            f" {gate['report_sha256']}: the file was replaced in between; find out who writes there, then start a"
+            " new run"
         )
     judged = Report.from_json(evaluated)
     content = read_report(using.s3, event["refit_uri"], name=REFIT)
@@ -215,8 +268,10 @@ def read_report(s3: Any, uri: str, name: str = "report.json") -> bytes:
     try:
         return read_object(s3, parts.netloc, key, LARGEST_DOCUMENT_BYTES)
     except ObjectTooLargeError as error:
-        raise ReportError(f"{error}: an evaluation writes no such report; start a new run") from error
+        raise ReportError(f"{error}: an evaluation never writes such a report; start a new run") from error
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
             raise
-        raise ReportError(f"s3://{parts.netloc}/{key} is missing; a job of this run writes it") from error
+        raise ReportError(
+            f"s3://{parts.netloc}/{key} is missing; a job of this run should have written it: start a new run"
+        ) from error

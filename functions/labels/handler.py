@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from everloop.emf import MetricValue, emf_line
 from everloop.environment import Settings
 from everloop.instants import from_epoch_ms
+from everloop.names import FAULTS
 from everloop.numbers_of import number_of
 from everloop.serving.body import read_body
 from everloop.serving.capture import CaptureWriter
@@ -79,10 +80,10 @@ def act(event: Mapping[str, Any], using: Services) -> HttpResponse:
     except RequestError as error:
         return http_response(STATUS_OF_CODE[error.code], request_error_document(error))
     failures = using.writer.write([label.to_record(from_epoch_ms(epoch_ms)) for label in labels])
-    stored = len(labels) - len(failures)
+    stored, lost = len(labels) - len(failures), ("LabelsNotStored", FAULTS) if failures else ()
     print(
         emf_line(
-            [MetricValue("LabelsAccepted", stored), MetricValue("LabelsNotStored", len(failures))],
+            [MetricValue("LabelsAccepted", stored), *(MetricValue(name, len(failures)) for name in lost)],
             dimensions={"model": using.model},
             dimension_sets=[["model"]],
             epoch_ms=epoch_ms,

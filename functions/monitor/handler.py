@@ -15,6 +15,7 @@ from typing import Any, NotRequired, TypedDict
 import boto3
 from aws_lambda_powertools import Logger
 
+from everloop.dataset.athena import AthenaQueries
 from everloop.documents.probe import ProbeDocument, ProbeRequest
 from everloop.documents.recalibration import RecalibrationDecision
 from everloop.documents.window import WindowDecision, WindowRecord
@@ -22,31 +23,31 @@ from everloop.emf import MetricValue, emf_line
 from everloop.environment import Settings
 from everloop.instants import format_instant, instant_text, to_epoch_ms
 from everloop.limits import LARGEST_DOCUMENT_BYTES
-from everloop.manifest import PROFILE
+from everloop.manifest import CONTRACT, PROFILE
 from everloop.model_file.schema import ModelDeclaration
-from everloop.monitoring.athena import AthenaQueries
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.profile_query import Windows, windows_at
 from everloop.monitoring.recalibrating import Standing, calibration_event
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watch import Rows, Scene, reach_back, watch
-from everloop.names import ALIAS, ATHENA_RESULTS_PREFIX, CALIBRATION_LEARNED, PROBE_DUE
+from everloop.names import ALIAS, ATHENA_RESULTS_PREFIX, CALIBRATION_LEARNED, PROBE_DUE, RESTORE_REQUESTED
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.reasons import ReasonDocument
+from everloop.recalibration.interval import Interval
 from everloop.registry.evidence import record_sha256
 from everloop.registry.records import Champion, Version, Window
+from everloop.registry.restorations import restorable, served_versions
 from everloop.registry.store import RegistryStore
-from everloop.retraining.probe.requests import execution_name, probe_request
-from everloop.retraining.probe.windows import due_window
-from everloop.retraining.requests import RetrainingRequest, put, send
+from everloop.retraining.probe.requests import execution_name
+from everloop.retraining.probe.weigh import MOST_WEIGHED
+from everloop.retraining.probe.windows import due_probe
+from everloop.retraining.requests import RestoreRequest, RetrainingRequest, put, send
 from everloop.rollout.holds import code_waits
 from everloop.rollout.targets import TARGETS, RolloutTarget
+from everloop.serving.contract import ServingContract
 from everloop.typed_json import Event, read_as
 
 logger = Logger(service="monitor")
-
-MOST_PROBES = 40
-"""Fresh probes that are weighed: an older one counts next to nothing for ageing, and no champion is that old."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Services:
     references : dict
         The references read so far, by hash: a version's never changes.
     windows : dict
-        The recorded windows read last, by their end, so that a window is not read anew each day for two months.
+        The recorded windows read last, by their end, so that a window is not read again each day for two months.
     """
 
     declaration: ModelDeclaration
@@ -154,7 +155,7 @@ def act(event: Event, using: Services) -> MonitorAnswer:
     end = format_instant(windows.end)
     champion = using.store.versions.champion()
     if champion is None:
-        return {"window_end": end, "decision": "none", "reason": "no champion serves: there is nothing to watch"}
+        return {"window_end": end, "decision": "none", "reason": "no champion serves, so there is nothing to monitor"}
     recorded = using.store.windows.find(windows.end)
     if recorded is None:
         judged = watch(using.declaration, windows, _scene(using, champion, windows), using.query)
@@ -172,6 +173,10 @@ def act(event: Event, using: Services) -> MonitorAnswer:
         request = RetrainingRequest.from_window(record)
         send(request, using.events, using.event_bus, at=scheduled)
         answer["execution"] = request.execution_name
+    if record.decision == "restore":
+        restore = RestoreRequest.from_window(record)
+        put(RESTORE_REQUESTED, restore.as_detail(), using.events, using.event_bus, at=scheduled)
+        answer["execution"] = restore.execution_name
     learned = calibration_event(record)
     if record.recalibration is not None:
         answer["recalibration"] = record.recalibration["decision"]
@@ -189,14 +194,14 @@ def _due_probe(using: Services, windows: Windows) -> ProbeRequest | None:
     if using.declaration.retraining.investment is None:
         return None
     newest = next((p.window_end for p in using.store.probes.latest(1)), None)
-    passed = [r.started_at for r in using.store.runs.all() if r.kind == "train" and r.verdict == "pass"]
-    window = due_window(using.declaration, windows.labelled_end, served_since=min(passed, default=None), probed=newest)
-    return None if window is None else probe_request(using.declaration.model, window, windows.as_of)
+    return due_probe(using.declaration, windows, using.store.runs.all(), probed=newest)
 
 
 def _scene(using: Services, champion: Champion, windows: Windows) -> Scene:
     active, runs = using.store.runs.active(), using.store.runs.all()
     version = using.store.versions.get(champion.version)
+
+    newest = _newest_served(using, version)
 
     def latest(count: int) -> list[WindowRecord]:
         return _records(using, using.store.windows.latest(count))
@@ -210,9 +215,25 @@ def _scene(using: Services, champion: Champion, windows: Windows) -> Scene:
         active_run=active.run_id if active else None,
         standing=_standing(using, champion),
         probes=_probes(using),
-        trained_at=next((r.as_of for r in runs if r.run_id == version.run_id), None),
+        newest_version=newest.version,
+        trained_at=next((r.as_of for r in runs if r.run_id == newest.run_id), None),
+        restorable=_restorable(using, champion),
         kept=using.store.kept_requests.all(),
+        interval=_interval(using, version),
     )
+
+
+def _newest_served(using: Services, serving: Version) -> Version:
+    """The newest version that has come to serve and was not rolled back; the champion, unless an older one is back."""
+    newest = max(served_versions(using.store.rollouts.all()), default=serving.version)
+    return serving if newest <= serving.version else using.store.versions.get(newest)
+
+
+def _restorable(using: Services, champion: Champion) -> frozenset[int]:
+    if using.declaration.retraining.investment is None:
+        return frozenset()
+    store = using.store
+    return frozenset(restorable(store.versions.all(), store.rollouts.all(), champion.version))
 
 
 def _records(using: Services, windows: list[Window]) -> list[WindowRecord]:
@@ -228,7 +249,7 @@ def _probes(using: Services) -> list[tuple[ProbeDocument, str]]:
     investment = using.declaration.retraining.investment
     if investment is None:
         return []
-    return [(p.document, record_sha256(p)) for p in using.store.probes.latest(MOST_PROBES)]
+    return [(p.document, record_sha256(p)) for p in using.store.probes.latest(MOST_WEIGHED)]
 
 
 def _standing(using: Services, champion: Champion) -> Standing:
@@ -241,10 +262,13 @@ def _held_by(using: Services, champion: Champion) -> str | None:
     """Why the rollout function would publish no calibration now. It looks again when it does."""
     freeze = using.store.calibrations.freeze_in_force()
     if freeze is not None:
-        return f"{freeze.actor} holds calibrations still since {instant_text(freeze.since)}: {freeze.reason}"
+        return f"{freeze.actor} froze calibrations at {instant_text(freeze.since)}: {freeze.reason}"
     rollout = next((r for r in using.store.rollouts.all() if r.is_open), None)
     if rollout is not None:
-        return f"rollout {rollout.rollout_id} is {rollout.status}, and what serves stays as it is until that has ended"
+        return (
+            f"rollout {rollout.rollout_id} is {rollout.status}, and nothing else may change what serves until it has"
+            " ended"
+        )
     if not using.target.unchanged_since(champion.lambda_version):
         return code_waits(champion.model)
     return None
@@ -258,20 +282,38 @@ def _reference(using: Services, version: Version) -> Reference:
     ReferenceUnusableError
         When they are others.
     """
-    key, registered = f"{version.artifact_prefix}{PROFILE}", version.files[PROFILE]["sha256"]
+    registered = version.files[PROFILE]["sha256"]
     if registered not in using.references:
-        try:
-            body = read_object(using.s3, using.artifact_bucket, key, LARGEST_DOCUMENT_BYTES)
-        except ObjectTooLargeError as error:
-            raise ReferenceUnusableError(f"{error}: restore the object's registered version") from error
-        found = hashlib.sha256(body).hexdigest()
-        if found != registered:
-            raise ReferenceUnusableError(
-                f"s3://{using.artifact_bucket}/{key} has the hash {found}, version {version.version} was registered "
-                f"with {registered}: restore the object's registered version"
-            )
-        using.references[registered] = Reference.from_json(body)
+        using.references[registered] = Reference.from_json(_registered_file(using, version, PROFILE))
     return using.references[registered]
+
+
+def _interval(using: Services, version: Version) -> Interval | None:
+    """What the version answers with, as it was at its birth; None of a classification, or where it has none.
+
+    Raises
+    ------
+    ReferenceUnusableError
+        When its contract is not the registered one.
+    """
+    if using.declaration.problem.type != "regression":
+        return None
+    return ServingContract.from_json(_registered_file(using, version, CONTRACT)).interval
+
+
+def _registered_file(using: Services, version: Version, name: str) -> bytes:
+    key, registered = f"{version.artifact_prefix}{name}", version.files[name]["sha256"]
+    try:
+        body = read_object(using.s3, using.artifact_bucket, key, LARGEST_DOCUMENT_BYTES)
+    except ObjectTooLargeError as error:
+        raise ReferenceUnusableError(f"{error}: restore the object's registered version") from error
+    found = hashlib.sha256(body).hexdigest()
+    if found != registered:
+        raise ReferenceUnusableError(
+            f"s3://{using.artifact_bucket}/{key} has the hash {found}, but version {version.version} was"
+            f" registered with {registered}: restore the object's registered version"
+        )
+    return body
 
 
 def _metrics(record: WindowRecord, at: datetime) -> str:
@@ -285,10 +327,11 @@ def _metrics(record: WindowRecord, at: datetime) -> str:
         "DriftedFeatures": sum(f["alarm"] for f in record.drift.values()),
         "RetrainingRequested": int(record.decision == "retrain"),
         "Loss": record.loss,
+        "CostOf1000Decisions": None if record.money is None else record.money["champion"]["value"],
         "Auc": quality["auc"]["value"],
         "QualityLost": max((d["increase"] for d in quality["deviations"].values()), default=None),
     }
-    ratios = {"Loss", "Auc", "QualityLost"}
+    ratios = {"Loss", "CostOf1000Decisions", "Auc", "QualityLost"}
     metrics = [
         MetricValue(name, value, "None" if name in ratios else "Count")
         for name, value in values.items()

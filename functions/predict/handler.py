@@ -18,14 +18,14 @@ from botocore.config import Config
 from everloop.emf import MetricValue, emf_line
 from everloop.environment import Settings, require
 from everloop.instants import from_epoch_ms
-from everloop.names import SERVER_ERRORS
+from everloop.names import FAULTS, SERVER_ERRORS, ModelNames
 from everloop.serving.artifact import Artifact, load_artifact
 from everloop.serving.capture import CaptureWriter
 from everloop.serving.contract import CategoryField, NumberField
 from everloop.serving.declared import declared_features
 from everloop.serving.exceptions import NoChampionError, UnknownRouteError
-from everloop.serving.protocols import DataPlaneProtocol, protocols_by_route
-from everloop.serving.response import HttpResponse, http_response
+from everloop.serving.exchange import HttpRequest
+from everloop.serving.response import HttpResponse, http_reply
 from everloop.serving.service import Answer, PredictionService
 
 logger = Logger(service="predict")
@@ -50,7 +50,7 @@ class Environment(Settings):
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> Self:
-        """Read the function's environment variables; where a version is bound, all that binds it has to be there."""
+        """Read the function's environment variables; where a version is bound, all that binds it must be there."""
         environment = super().read(variables)
         if environment.version is not None:
             require(variables, "artifact_prefix", "manifest_sha256")
@@ -69,10 +69,10 @@ class Predictor:
         declared: Sequence[NumberField | CategoryField] = (),
     ) -> None:
         self._environment = environment
-        self._protocols = protocols_by_route(environment.model)
+        self._base = ModelNames(environment.model).path("")
         self._s3 = s3_client
         writer = CaptureWriter(firehose_client, environment.predictions_stream)
-        self._service = PredictionService(self._load, writer, time.perf_counter, declared)
+        self._service = PredictionService(environment.model, self._load, writer, time.perf_counter, declared)
 
     def handle(self, event: Mapping[str, Any], lambda_version: str) -> HttpResponse:
         """Answer an HTTP API event; log and count what happened."""
@@ -80,10 +80,13 @@ class Predictor:
         epoch_ms = int(request["timeEpoch"])
         try:
             answer = self._service.answer(
-                self._protocol(event.get("routeKey")),
-                event.get("body"),
-                is_base64=bool(event.get("isBase64Encoded")),
-                headers=event.get("headers") or {},
+                self._path(event),
+                HttpRequest(
+                    method=request["http"]["method"],
+                    headers=event.get("headers") or {},
+                    body=event.get("body"),
+                    is_base64=bool(event.get("isBase64Encoded")),
+                ),
                 request_id=request["requestId"],
                 at=from_epoch_ms(epoch_ms),
             )
@@ -93,23 +96,31 @@ class Predictor:
             raise
         self._log(answer, request["requestId"])
         counted = [MetricValue(SERVER_ERRORS, int(answer.status >= 500)), *answer.metrics]
+        if answer.is_faulty:
+            counted.append(MetricValue(FAULTS, 1))
         self._count(counted, epoch_ms, lambda_version, cause=answer.cause)
-        return http_response(answer.status, answer.document)
+        return http_reply(answer.status, answer.reply)
 
-    def _protocol(self, route: str | None) -> DataPlaneProtocol:
-        if route not in self._protocols:
-            known = ", ".join(self._protocols)
+    def _path(self, event: Mapping[str, Any]) -> str:
+        """The path below the model's data plane: that of the route, or what the greedy one took.
+
+        The request's own path may have the name of a stage or of a mapped domain in front.
+        """
+        route = str(event.get("routeKey"))
+        path = route.partition(" ")[2]
+        if not path.startswith(self._base):
             raise UnknownRouteError(
-                f"no protocol answers {route!r}; these are answered: {known}; deploy the stack again"
+                f"the route {route!r} is none of {self._environment.model}'s, whose routes begin with {self._base!r};"
+                " deploy the stack again"
             )
-        return self._protocols[route]
+        return str((event.get("pathParameters") or {}).get("proxy") or path.removeprefix(self._base))
 
     def _load(self) -> Artifact:
         environment = self._environment
         if environment.version is None:
             raise NoChampionError(
-                f"no version of {environment.model} serves: train one, or, where it was removed and deployed again,"
-                f" `everloop rollout start {environment.model}`"
+                f"no version of {environment.model} serves: train one, or, if the model was removed and deployed"
+                f" again,  `everloop rollout start {environment.model}`"
             )
         return load_artifact(
             self._s3,

@@ -1,4 +1,4 @@
-"""Registers a run's candidate and stores its files."""
+"""Registers a run's candidate and stores its files, or what the gate said of a version that is to come back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from aws_lambda_powertools import Logger
 from everloop.busy_services import busy_services_named
 from everloop.documents.pipeline import GateState, RefitState, RegisteredState
 from everloop.environment import Settings
-from everloop.registry.registration import Candidate, register_candidate
+from everloop.registry.records import Version
+from everloop.registry.registration import Candidate, recorded_verdict, register_candidate, store_new_report
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.store import RegistryStore
 from everloop.typed_json import PIPELINE_SENDS, Event, read_as
@@ -65,6 +66,29 @@ class RegisterEvent(TypedDict):
     at: datetime
 
 
+class OlderVersion(TypedDict):
+    """What is read of the version that is to come back."""
+
+    version: int
+
+
+class RestoringRun(RegisteredRun):
+    """What is read of the run that brings it back."""
+
+    older: OlderVersion
+
+
+class RestoreEvent(TypedDict):
+    """The action ``restore``."""
+
+    run: RestoringRun
+    snapshot: RegisteredSnapshot
+    evaluation_uri: str
+    gate: GateState
+    execution: str
+    at: datetime
+
+
 @cache
 def services() -> Services:
     """The services of this process, from its environment; made at the first invocation."""
@@ -87,7 +111,9 @@ def handle(event: Event, context: Any) -> RegisteredState:
 
 @busy_services_named()
 def act(event: Event, using: Services) -> RegisteredState:
-    """Register the candidate of ``event["run"]``."""
+    """Register the candidate of ``event["run"]``, or with the action ``restore`` the verdict on an older version."""
+    if event.get("action") == "restore":
+        return _restore(read_as(RestoreEvent, event, "event of the register function", PIPELINE_SENDS), using)
     asked = read_as(RegisterEvent, event, "event of the register function", PIPELINE_SENDS)
     candidate = Candidate(
         run_id=asked["run"]["run_id"],
@@ -105,6 +131,33 @@ def act(event: Event, using: Services) -> RegisteredState:
         at=asked["at"],
         actor=f"pipeline {asked['execution']}",
     )
+    return _registered(version)
+
+
+def _restore(asked: RestoreEvent, using: Services) -> RegisteredState:
+    """Keep the report beside the version's files, and record the verdict; passed, the version is evaluated again."""
+    run_id, number, gate = asked["run"]["run_id"], asked["run"]["older"]["version"], asked["gate"]
+    version = using.store.versions.get(number)
+    store_new_report(
+        asked["evaluation_uri"],
+        version.artifact_prefix,
+        run_id,
+        judged=gate["report_sha256"],
+        s3=using.s3,
+        artifact_bucket=using.artifact_bucket,
+    )
+    judged = using.store.restorations.judge(
+        number,
+        run_id=run_id,
+        snapshot_hash=asked["snapshot"]["snapshot_hash"],
+        gate=recorded_verdict(gate),
+        at=asked["at"],
+        actor=f"pipeline {asked['execution']}",
+    )
+    return _registered(judged)
+
+
+def _registered(version: Version) -> RegisteredState:
     return {
         "version": version.version,
         "artifact_prefix": version.artifact_prefix,

@@ -183,7 +183,7 @@ def act(event: Event, using: Conductor) -> Answer:
     """
     action = _action(event)
     if not isinstance(action, str) or action not in ACTIONS:
-        raise ValueError(f"the rollout function knows {', '.join(ACTIONS)}, not {action!r}")
+        raise ValueError(f"the rollout function's actions are {', '.join(ACTIONS)}, not {action!r}")
     return ACTIONS[action](event, using)
 
 

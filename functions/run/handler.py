@@ -14,18 +14,26 @@ from aws_lambda_powertools import Logger
 
 from everloop.busy_services import busy_services_named
 from everloop.documents.pipeline import RunClosed, RunKind, RunState, ServingChampion
-from everloop.documents.records import Trigger
+from everloop.documents.records import TrainingSpan, TrainingUpdate, Trigger
 from everloop.environment import Settings
 from everloop.instants import instant_text
 from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.causes import by_the_model, readable_cause
+from everloop.registry.evidence import record_sha256
 from everloop.registry.exceptions import RunNotOpenedError
+from everloop.registry.parents import WARM, champion_of, parent_state, update_of
 from everloop.registry.records import Run
 from everloop.registry.remote import RemoteRegistry, invoking
+from everloop.registry.restorations import RESTORE, asked_version
 from everloop.registry.store import RegistryStore
+from everloop.retraining.probe.spans import MOST_PROBES, span_by_probes
 from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
 logger = Logger(service="run")
+
+
+_TRAINS = ("train", "smoke")
+"""The kinds of runs that train."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,7 @@ def act(event: Event, using: Services) -> RunState | RunClosed:
         return _open(read_as(OpenEvent, event, "event of the run function", PIPELINE_SENDS), using)
     if action == "close":
         return _close(read_as(CloseEvent, event, "event of the run function", PIPELINE_SENDS), using)
-    raise ValueError(f"the run function knows the actions open and close, not {action!r}")
+    raise ValueError(f"the run function's actions are open and close, not {action!r}")
 
 
 def _open(event: OpenEvent, using: Services) -> RunState:
@@ -129,6 +137,8 @@ def _open(event: OpenEvent, using: Services) -> RunState:
             actor=actor,
             quota_runs=quota.runs,
             quota_days=quota.days,
+            training_span=_training_span(asked["kind"], using, at),
+            update=_update(asked, using),
         )
     except RunNotOpenedError as refused:
         # A window's cause is looked at again with the next window; what a person asked for would be lost.
@@ -138,6 +148,22 @@ def _open(event: OpenEvent, using: Services) -> RunState:
             )
         raise
     return _described(run, using)
+
+
+def _training_span(kind: RunKind, using: Services, at: datetime) -> TrainingSpan | None:
+    """What a run that trains learns from, by the probes on record; None where evidence has no say."""
+    if kind not in _TRAINS or not using.declaration.data.training_spans:
+        return None
+    probes = [(p.document, record_sha256(p)) for p in using.store.probes.latest(MOST_PROBES)]
+    chosen = span_by_probes(using.declaration, probes, at=at)
+    return None if chosen is None else chosen[1]
+
+
+def _update(asked: ExecutionInput, using: Services) -> TrainingUpdate | None:
+    """Whether a run that trains is to continue the champion; None where it was not asked to."""
+    if asked["kind"] not in _TRAINS:
+        return None
+    return update_of(asked["trigger"], champion_of(using.store), using.declaration)
 
 
 def _close(event: CloseEvent, using: Services) -> RunClosed:
@@ -168,7 +194,7 @@ def _described(run: Run, using: Services) -> RunState:
         version = using.store.versions.get(run.champion_version)
         uri = f"s3://{using.artifact_bucket}/{version.artifact_prefix}"
         champion = {"version": version.version, "artifact_uri": uri}
-    return {
+    state: RunState = {
         "run_id": run.run_id,
         "model": run.model,
         "kind": run.kind,
@@ -176,4 +202,17 @@ def _described(run: Run, using: Services) -> RunState:
         "started_at": instant_text(run.started_at),
         "champion": champion,
         "champion_uri": uri,
+        "training_days": run.training_days,
     }
+    if run.update is not None and run.update["kind"] == WARM and run.update["parent"] is not None:
+        state["parent"] = parent_state(using.store.versions.get(run.update["parent"]), using.artifact_bucket)
+    if run.kind == RESTORE:
+        older = using.store.versions.get(asked_version(run.trigger))
+        state["older"] = {
+            "version": older.version,
+            "artifact_uri": f"s3://{using.artifact_bucket}/{older.artifact_prefix}",
+            "manifest_sha256": older.manifest_sha256,
+            # What the monitor asks for names its window.
+            "asked_for": run.trigger.get("window_end") is None,
+        }
+    return state

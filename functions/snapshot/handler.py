@@ -1,32 +1,32 @@
-"""Makes the training snapshot of a run: query, contract, split, store, record."""
+"""Makes the training snapshot of a run: freeze its rows, check, split, store, record.
+
+The rows stay with Athena and S3; what comes here are a few numbers, however many rows there are.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.busy_services import busy_services_named
+from everloop.dataset.athena import unload_statement
 from everloop.dataset.changes import Change, against_champion, against_lake, require_unchanged
-from everloop.dataset.lake import lake_columns
+from everloop.dataset.frozen import Place
 from everloop.dataset.lake_listing import LakeListing, list_lake
 from everloop.dataset.recorded_columns import recorded_columns
-from everloop.dataset.snapshot import build_snapshot
-from everloop.dataset.snapshot_query import SUPERSEDED, require_fitting, snapshot_query
-from everloop.dataset.snapshot_size import CHARACTERS, ROWS, require_room, size_query
+from everloop.dataset.snapshot_making import describe, freeze
+from everloop.dataset.snapshot_query import learning_from, require_fitting, snapshot_query
 from everloop.dataset.snapshot_store import store_snapshot
 from everloop.documents.snapshot import SnapshotAnswer
-from everloop.environment import Settings
 from everloop.instants import instant_text
-from everloop.lake_services import LakeServices
+from everloop.lake_services import LakeServices, LakeSettings
 from everloop.model_file.schema import ModelDeclaration
-from everloop.names import ATHENA_RESULTS_PREFIX
 from everloop.registry.champion_contract import champion_contract
 from everloop.registry.records import Snapshot as SnapshotRecord
 from everloop.typed_json import PIPELINE_SENDS, Event, read_as
@@ -34,21 +34,11 @@ from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 logger = Logger(service="snapshot")
 
 
-@dataclass(frozen=True)
-class Environment(Settings):
-    """What the stack sets."""
-
-    table: str
-    lake_bucket: str
-    athena_workgroup: str
-    glue_database: str
-    artifact_bucket: str
-
-
 class DatedRun(TypedDict):
-    """What is read of the run: the instant as of which it learns."""
+    """What is read of the run: the instant as of which it learns, and the newest days, where evidence chose them."""
 
     as_of: datetime
+    training_days: NotRequired[int | None]
 
 
 class SnapshotEvent(TypedDict):
@@ -62,17 +52,9 @@ class SnapshotEvent(TypedDict):
 @cache
 def services() -> LakeServices:
     """The services of this process, from its environment; made at the first invocation."""
-    environment = Environment.read(os.environ)
     declared = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
-    return LakeServices.of(
-        boto3.Session(),
-        ModelDeclaration.model_validate_json(declared),
-        table=environment.table,
-        lake_bucket=environment.lake_bucket,
-        artifact_bucket=environment.artifact_bucket,
-        athena_workgroup=environment.athena_workgroup,
-        glue_database=environment.glue_database,
-    )
+    settings = LakeSettings.read(os.environ)
+    return LakeServices.of(boto3.Session(), ModelDeclaration.model_validate_json(declared), settings)
 
 
 @logger.inject_lambda_context
@@ -90,7 +72,7 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
     Parameters
     ----------
     request_id : str
-        Of this attempt: UNLOAD refuses a prefix that an earlier attempt wrote to.
+        Of this attempt, which unloads to a place of its own: what an earlier one left is not read.
 
     Raises
     ------
@@ -100,25 +82,26 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
         When the labelled rows break the data contract.
     SplitError
         When a part would be empty.
-    TrainingSetTooLargeError
-        When the lake holds more rows than this function has memory for.
+    QueryFailedError, QueryInterruptedError
+        When Athena does not answer.
+    PartsIncompleteError
+        When what was unloaded is not what was counted.
     QueryTooLongError
         When history was imported in so many files that no query can name them all.
     """
-    declaration, bucket = using.declaration, using.lake_bucket
     asked = read_as(SnapshotEvent, event, "event of the snapshot function", PIPELINE_SENDS)
+    declaration, bucket = learning_from(using.declaration, asked["run"].get("training_days")), using.lake_bucket
     as_of = asked["run"]["as_of"]
     listing = list_lake(using.s3_client, bucket, declaration.model)
     query = snapshot_query(declaration, as_of, listing)
-    require_fitting(query)
+    place = Place(bucket, declaration.model, f"{asked['execution']}-{request_id}")
+    require_fitting(unload_statement(query, place.uri()))
     require_unchanged(declaration.model, _changes(using, listing))
-    output_uri = f"s3://{bucket}/{ATHENA_RESULTS_PREFIX}unload/{asked['execution']}/{request_id}"
-    size = using.read(size_query(declaration, as_of, listing), f"{output_uri}-size/", [ROWS, CHARACTERS])
-    require_room(declaration, int(size[ROWS].sum()), float(size[CHARACTERS].sum()))
-    rows = using.read(query, f"{output_uri}/", [*lake_columns(declaration), SUPERSEDED])
-    parts = build_snapshot(rows, declaration, query=query, as_of=as_of)
-    stored = store_snapshot(using.s3_client, bucket, parts)
-    snapshot = parts.snapshot
+    scanned = freeze(using.queries, place, query)
+    snapshot = describe(using.queries, declaration, place, query=query, as_of=as_of)
+    stored = store_snapshot(using.queries, using.s3_client, declaration, place, snapshot)
+    logger.info("rows frozen", frozen=place.uri(), scanned_bytes=scanned)
+    parts = stored.document["parts"]
     using.store.snapshots.put(
         SnapshotRecord(
             model=declaration.model,
@@ -131,9 +114,9 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
     return {
         "snapshot_hash": snapshot.snapshot_hash,
         "snapshot_uri": stored.uri,
-        "train_uri": stored.train_uri,
-        "test_uri": stored.test_uri,
-        "test_features_uri": stored.test_features_uri,
+        "train_uri": parts["train"],
+        "test_uri": parts["test"],
+        "test_features_uri": parts["test_features"],
         "rows": {"train": snapshot.rows["train"], "test": snapshot.rows["test"]},
         "time_range": [instant_text(instant) for instant in snapshot.time_range],
     }

@@ -13,12 +13,12 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.environment import Settings
-from everloop.names import PROBE_DUE
+from everloop.names import PROBE_DUE, RESTORE_REQUESTED
 from everloop.registry.exceptions import UnknownRunError
 from everloop.registry.store import RegistryStore
 from everloop.retraining.exceptions import RequestUnreadableError
 from everloop.retraining.probe.requests import execution_name, read_request
-from everloop.retraining.requests import RetrainingRequest
+from everloop.retraining.requests import RestoreRequest, RetrainingRequest
 from everloop.typed_json import Event, as_json
 
 logger = Logger(service="starter")
@@ -77,17 +77,23 @@ def act(event: Event, using: Services) -> StarterAnswer:
     Raises
     ------
     RequestUnreadableError
-        When the event is no request for this model.
+        When the event is not a request for this model.
     """
     if event.get("detail-type") == PROBE_DUE:
         return _start_probe(event, using)
-    request = RetrainingRequest.from_detail(event.get("detail"))
+    request: RetrainingRequest | RestoreRequest
+    if event.get("detail-type") == RESTORE_REQUESTED:
+        request = RestoreRequest.from_detail(event.get("detail"))
+    else:
+        request = RetrainingRequest.from_detail(event.get("detail"))
     name = request.execution_name
     if request.model != using.store.model:
-        raise RequestUnreadableError(f"a request for model {request.model} came to the starter of {using.store.model}")
+        raise RequestUnreadableError(
+            f"a request for model {request.model} was sent to the starter of {using.store.model}"
+        )
     # Step Functions forgets names after 90 days; the registry does not.
     if _is_recorded(using.store, name):
-        return {"execution": name, "started": False, "reason": "the run is on record"}
+        return {"execution": name, "started": False, "reason": "the run is already recorded"}
     return _start(using, using.state_machine_arn, name, request.execution_input)
 
 
@@ -95,7 +101,7 @@ def _start_probe(event: Event, using: Services) -> StarterAnswer:
     request = read_request(event.get("detail"))
     if request["model"] != using.store.model:
         raise RequestUnreadableError(
-            f"a probe of model {request['model']} was asked of the starter of {using.store.model}"
+            f"a probe of model {request['model']} was sent to the starter of {using.store.model}"
         )
     return _start(using, using.probe_machine_arn, execution_name(request), request)
 
@@ -104,7 +110,7 @@ def _start(using: Services, machine: str, name: str, given: Mapping[str, object]
     try:
         using.states.start_execution(stateMachineArn=machine, name=name, input=json.dumps(as_json(given)))
     except using.states.exceptions.ExecutionAlreadyExists:
-        return {"execution": name, "started": False, "reason": "the execution exists"}
+        return {"execution": name, "started": False, "reason": "the execution already exists"}
     return {"execution": name, "started": True}
 
 

@@ -40,7 +40,20 @@ def digest(contents: Contents) -> str:
     """A hash over names and bytes."""
     whole = hashlib.sha256()
     for name, data in sorted(contents.items()):
-        whole.update(f"{name}\0{hashlib.sha256(data).hexdigest()}\n".encode())
+        whole.update(_line(name, data))
+    return whole.hexdigest()
+
+
+def _line(name: str, data: bytes) -> bytes:
+    return f"{name}\0{hashlib.sha256(data).hexdigest()}\n".encode()
+
+
+def folder_digest(folder: Path) -> str:
+    """:func:`digest` of every file under ``folder``, of any kind, one at a time."""
+    whole = hashlib.sha256()
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    for name, path in sorted(files.items()):
+        whole.update(_line(name, path.read_bytes()))
     return whole.hexdigest()
 
 

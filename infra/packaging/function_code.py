@@ -27,7 +27,7 @@ def function_code(folder: Path, *, root: Path, declaration: bytes) -> dict[str, 
         When there is no handler, or it imports a module of ``everloop`` that is not there.
     """
     if not (folder / "handler.py").is_file():
-        raise PackagingError(f"{folder / 'handler.py'}: no such file; a function's folder has a handler.py")
+        raise PackagingError(f"{folder / 'handler.py'}: no such file; a function's folder must have a handler.py")
     own = {name: data for name, data in read_folder(folder).items() if name.endswith(".py")}
     modules = local_modules([folder / name for name in own], root=root, package="everloop")
     shared = {path.as_posix(): (root / path).read_bytes() for path in modules}

@@ -43,9 +43,9 @@ def install_wheels(requirements: Path, constraints: Path, target: Target, folder
         )
     listed = ", ".join(requirements.read_text(encoding="utf-8").split("\n")).strip(", ")
     raise LayerUnavailableError(
-        f"the layer of {listed} for Python {target.python} on {target.architecture} can't be built; "
-        "synthesize once with a package index in reach (it is kept in .cache/layers afterwards), or configure "
-        "pip for the index you use.\n" + "\n".join(failures)
+        f"the layer of {listed} for Python {target.python} on {target.architecture} can't be built; synthesize"
+        " once with access to a package index (the layer is then kept in .cache/layers), or configure pip for the"
+        " index you use.\n" + "\n".join(failures)
     )
 
 

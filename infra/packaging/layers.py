@@ -12,12 +12,12 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from everloop.infra.packaging.compiled import compile_folder, interpreter
-from everloop.infra.packaging.files import write_zip
+from everloop.infra.packaging.files import folder_digest, write_zip
 from everloop.infra.packaging.installer import GLIBC, install_wheels
 from everloop.infra.packaging.requirements import Line, Target, lock_lines, plain_pins, read_lines
 
-BUILD = "1"
-"""Counted up when the way layers are built changes, so that kept ones are built anew."""
+BUILD = "2"
+"""Counted up when the way layers are built changes, so that kept ones are built again."""
 
 LOCK = "python/requirements.lock"
 NOT_SHIPPED = ("__pycache__", "tests")
@@ -35,12 +35,15 @@ class Layer:
         The zip file.
     identity : str
         A hash of what it was built from; equal requirements have equal identities.
+    content : str
+        A hash of what it holds, without compiled caches.
     unzipped_bytes : int
         What it counts against Lambda's 250 MB.
     """
 
     archive: Path
     identity: str
+    content: str
     unzipped_bytes: int
 
 
@@ -51,7 +54,6 @@ def layer_identity(requirements: list[Line], constraints: list[Line], target: Ta
         GLIBC,
         target.python,
         target.architecture,
-        "compiled" if interpreter(target.python) else "sources only",
         *sorted(line.text for line in requirements),
         "constraints",
         *sorted(line.text for line in constraints),
@@ -71,14 +73,14 @@ def build_layer(requirements: Path, constraints: Path, target: Target, cache: Pa
     if not wanted:
         return None
     identity = layer_identity(wanted, pins, target)
-    kept = cache / identity
+    kept = cache / (identity if interpreter(target.python) else f"{identity}-sources")
     if not (kept / "layer.json").is_file():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as scratch:
             _build(wanted, pins, target, Path(scratch))
             _keep(Path(scratch) / "result", kept)
     facts = json.loads((kept / "layer.json").read_text(encoding="utf-8"))
-    return Layer(kept / "layer.zip", identity, facts["unzipped_bytes"])
+    return Layer(kept / "layer.zip", identity, facts["content"], facts["unzipped_bytes"])
 
 
 def _keep(made: Path, kept: Path) -> None:
@@ -102,13 +104,14 @@ def _build(wanted: list[Line], pins: list[Line], target: Target, scratch: Path) 
     install_wheels(requirements, constraints, target, packages)
     installed = _installed(packages)
     _strip(packages)
-    compile_folder(packages, target.python, place="/opt/python")
     lock = "\n".join(lock_lines(installed, pins)) + "\n"
     (content / LOCK).write_text(lock, encoding="utf-8")
+    identical = folder_digest(content)
+    compile_folder(packages, target.python, place="/opt/python", on_all_cores=True)
     result = scratch / "result"
     result.mkdir()
     write_zip(content, result / "layer.zip")
-    facts = {"unzipped_bytes": folder_bytes(content), "packages": installed}
+    facts = {"content": identical, "unzipped_bytes": folder_bytes(content), "packages": installed}
     (result / "layer.json").write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
 
 

@@ -88,6 +88,6 @@ def _written_out(seam: ast.Call, file: str) -> tuple[str, ...]:
     names = [argument.value if isinstance(argument, ast.Constant) else None for argument in seam.args[3:]]
     if not names or not all(isinstance(name, str) for name in names):
         raise PackagingError(
-            f"{file}:{seam.lineno}: the names of a seam have to be written out; what it registers can't be packaged"
+            f"{file}:{seam.lineno}: write the names of the seam as literals, or its implementations can't be packaged"
         )
     return tuple(map(str, names))

@@ -9,9 +9,6 @@ from everloop.infra.exceptions import SizeLimitError
 UNZIPPED_LIMIT_BYTES = 250 * 1024 * 1024
 """Function code and layers together; see "Lambda quotas" in the AWS Lambda developer guide."""
 
-MANAGED_LAYER_BYTES = {"AWSSDKPandas": 190 * 1024 * 1024}
-"""What a managed layer is counted as. AWS does not publish this: it is the size of the same wheels, stripped."""
-
 
 def check_unzipped_size(function: str, parts: Mapping[str, int]) -> int:
     """The bytes of ``parts`` (by what they are) together.
@@ -25,7 +22,7 @@ def check_unzipped_size(function: str, parts: Mapping[str, int]) -> int:
     if total > UNZIPPED_LIMIT_BYTES:
         shown = ", ".join(f"{name} {size / 2**20:.0f} MB" for name, size in parts.items())
         raise SizeLimitError(
-            f"{function}: {total / 2**20:.0f} MB unzipped ({shown}); Lambda admits "
-            f"{UNZIPPED_LIMIT_BYTES / 2**20:.0f} MB. Take packages out of its requirements.txt"
+            f"{function}: {total / 2**20:.0f} MB unzipped ({shown}); Lambda allows"
+            f" {UNZIPPED_LIMIT_BYTES / 2**20:.0f} MB. Remove packages from its requirements.txt"
         )
     return total

@@ -47,10 +47,10 @@ def training_source(model: Path, declaration: bytes, *, root: Path = PACKAGE.par
     entry = read_folder(training / ENTRY_FOLDER) if (training / ENTRY_FOLDER).is_dir() else {}
     for needed in ("train_entry.py", "evaluate.sh", "probe.sh"):
         if needed not in entry:
-            raise PackagingError(f"{training / ENTRY_FOLDER / needed}: no such file; the job is started by it")
+            raise PackagingError(f"{training / ENTRY_FOLDER / needed}: no such file; it starts the job")
     own = read_folder(training)
     if REQUIREMENTS not in own:
-        raise PackagingError(f"{training / REQUIREMENTS}: no such file; the jobs install their packages by it")
+        raise PackagingError(f"{training / REQUIREMENTS}: no such file; the jobs install their packages from it")
     package = {n: d for n, d in own.items() if n.endswith(".py") and not n.startswith(f"{ENTRY_FOLDER}/")}
     user = {name: data for name, data in read_folder(model).items() if name not in SAMPLES}
     entries = [training / ENTRY_FOLDER / n for n in entry if n.endswith(".py")]

@@ -84,7 +84,7 @@ def account_with(monkeypatch, values):
 
 
 def test_a_region_without_a_platform_is_named_with_what_was_looked_for(monkeypatch):
-    with pytest.raises(NotDeployedError, match=r"region eu-west-1 \(looked for the parameter /everloop/platform\)"):
+    with pytest.raises(NotDeployedError, match=r"region eu-west-1 \(there is no parameter /everloop/platform\)"):
         _ = account_with(monkeypatch, {}).platform
 
 

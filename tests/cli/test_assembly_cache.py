@@ -2,12 +2,19 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from everloop.cli.operations import assembly_cache
-from everloop.cli.operations.assembly_cache import KEPT, SynthesisFailedError, inputs_hash, synthesize_if_changed
+from everloop.cli.operations.assembly_cache import (
+    IN_USE,
+    KEPT,
+    SynthesisFailedError,
+    inputs_hash,
+    synthesize_if_changed,
+)
 
 APP = """
 import json, os, pathlib, sys
@@ -191,6 +198,33 @@ def test_context_is_that_of_the_project_unless_it_is_given(root: Path, tmp_path:
     assert json.loads((given / "manifest.json").read_text()) == {"everloop:architecture": "arm64"}
 
 
+@pytest.mark.parametrize(
+    ("flags", "own", "expected"),
+    [
+        ({}, None, "false"),
+        ({}, "true", "true"),
+        ({"@aws-cdk/core:validateAgainstDefaultRules": True}, None, None),
+        ({"@aws-cdk/core:strictCfnValidateErrors": True}, None, None),
+        ({"@aws-cdk/core:strictCfnValidateErrors": False}, None, "false"),
+    ],
+)
+def test_the_cdk_looks_at_the_templates_where_that_can_fail(
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: dict[str, bool],
+    own: str | None,
+    expected: str | None,
+) -> None:
+    monkeypatch.delenv("CDK_VALIDATION", raising=False)
+    if own is not None:
+        monkeypatch.setenv("CDK_VALIDATION", own)
+    (root / "app.py").write_text(APP + '(out / "asked").write_text(json.dumps(os.environ.get("CDK_VALIDATION")))\n')
+    (root / "cdk.json").write_text(json.dumps({"context": flags}))
+    made = synthesize_if_changed(root, tmp_path / "cache")
+    assert json.loads((made / "asked").read_text()) == expected
+
+
 def test_a_failure_says_what_the_app_said_and_keeps_nothing(root: Path, tmp_path: Path) -> None:
     (root / "models" / "bad").mkdir()
     with pytest.raises(SynthesisFailedError, match=r"models/bad/model\.yaml:1: a mistake"):
@@ -205,6 +239,21 @@ def test_old_assemblies_go(root: Path, tmp_path: Path) -> None:
         made.append(synthesize_if_changed(root, tmp_path / "cache"))
         os.utime(made[-1], (number + 1, number + 1))
     assert [p.is_dir() for p in made] == [False, False, *[True] * KEPT]
+
+
+def test_what_another_process_may_be_deploying_stays(root: Path, tmp_path: Path) -> None:
+    made = []
+    for number in range(KEPT + 2):
+        (root / "models" / "m.yaml").write_text(str(number))
+        made.append(synthesize_if_changed(root, tmp_path / "cache"))
+    assert all(p.is_dir() for p in made)
+    # WHEN they were asked for that long ago, THEN the next one takes their place
+    for number, folder in enumerate(made):
+        then = time.time() - IN_USE.total_seconds() - 60 + number
+        os.utime(folder, (then, then))
+    (root / "models" / "m.yaml").write_text("next")
+    made.append(synthesize_if_changed(root, tmp_path / "cache"))
+    assert [p.is_dir() for p in made] == [*[False] * 3, *[True] * KEPT]
 
 
 def test_a_models_folder_elsewhere_is_an_input_and_its_place_is_not(root: Path, tmp_path: Path) -> None:

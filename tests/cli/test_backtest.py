@@ -110,9 +110,9 @@ def test_the_recommendation_was_chosen_before_the_part_that_is_held_back(found: 
         (p for p in judged["before"] if p != "hindsight optimum"), key=lambda p: judged["before"][p]["cost"]
     )
     advice = document["recommendation"]
-    assert any("cost least up to 2013-02-15" in reason for reason in advice["reasons"])
+    assert any("cost least until 2013-02-15" in reason for reason in advice["reasons"])
     assert any("95% interval" in reason for reason in advice["reasons"])
-    assert any("0.11 is the threshold that costs least" in reason for reason in advice["reasons"])
+    assert any("a threshold of 0.11 costs least" in reason for reason in advice["reasons"])
 
 
 def test_the_page_needs_nothing_beside_it(found: tuple[dict[str, Any], str]) -> None:
@@ -120,8 +120,11 @@ def test_the_page_needs_nothing_beside_it(found: tuple[dict[str, Any], str]) -> 
     for word in ("<script", "http://", "https://", "src=", "<link"):
         assert word not in html
     pictures = [f"<svg{part.split('</svg>')[0]}</svg>" for part in html.split("<svg")[1:]]
-    assert len(pictures) == 2
-    curves, bars = (ElementTree.fromstring(picture) for picture in pictures)
+    # THEN the curves and the costs, and between them what the probes of each investment said
+    assert len(pictures) == 4
+    curves, *weighed, bars = (ElementTree.fromstring(picture) for picture in pictures)
+    for picture, loop in zip(weighed, document["deployed"][-2:], strict=True):
+        assert [len(line.attrib["points"].split()) for line in picture.iter("polyline")] == [len(loop["weighed"])] * 2
     lines = [line.attrib["points"].split() for line in curves.iter("polyline")]
     assert [len(points) for points in lines] == [15, 15, 15, 15]
     # AND every policy has a bar with and without recalibration, the loop as deployed one
@@ -142,7 +145,7 @@ def test_the_declaration_is_lived_through_as_it_is_deployed(found: tuple[dict[st
         ("2013-01-31", "schedule"),
         ("2013-02-15", "schedule"),
     ]
-    assert all("one every 15 days is declared" in run["reason"] for run in later)
+    assert all("a training every 15 days is declared" in run["reason"] for run in later)
     assert {run["verdict"] for run in later} == {"pass", "fail"}
     for run in later:
         assert bool(run["against"]) == (run["verdict"] == "fail")
@@ -152,10 +155,34 @@ def test_the_declaration_is_lived_through_as_it_is_deployed(found: tuple[dict[st
     assert told["retrainings"] == len(later)
     assert told["metric"] == this_one["metric"] < this_one["raw_metric"]
     assert len(this_one["curve"]) == 15
-    assert any("Lived through as deployed" in reason for reason in document["recommendation"]["reasons"])
+    assert any("Simulated as deployed" in reason for reason in document["recommendation"]["reasons"])
     # AND where the schedule does not pay as deployed, nothing of it is there to be pasted
     advice = document["recommendation"]
     assert advice["kept"] == (advice["lines"][-1] == "# retraining: keep it as it is")
+
+
+def test_other_ways_to_retrain_are_lived_through_with_their_probes(found: tuple[dict[str, Any], str]) -> None:
+    document, html = found
+    loops = {loop["policy"]: loop for loop in document["deployed"]}
+    assert list(loops)[-2:] == ["this one, as an investment", "this one, with training spans"]
+    for name in list(loops)[-2:]:
+        loop = loops[name]
+        # THEN every window has its probe, but for the last ones, whose labels are out
+        assert loop["probes"] in (13, 14)
+        assert loop["probes_failed"] == []
+        assert len(loop["weighed"]) == loop["probes"]
+        assert all(each["unit"] == "EUR" and each["cost"] == 50 for each in loop["weighed"])
+        assert all(run["trigger"] != "schedule" for run in loop["runs"])
+        assert policy(document, name)["retrainings"] == len(loop["runs"]) - 1
+        assert policy(document, name)["metric"] == loop["metric"]
+        assert len(loop["curve"]) == 15
+    chosen = [run["learned_from"] for run in loops["this one, with training spans"]["runs"]]
+    assert chosen[0] == "All rows: no probe of a shorter span has been measured yet."
+    assert not any(run["learned_from"] for run in loops["this one, as an investment"]["runs"])
+    # AND what they would have saved is told, and that probes are not counted in euros
+    assert sum("as an investment" in reason for reason in document["recommendation"]["reasons"]) >= 2
+    assert any("What their jobs cost is not counted in EUR" in told for told in document["not_known"])
+    assert "fresh probes measured" in html
 
 
 def test_what_is_recommended_can_be_pasted(found: tuple[dict[str, Any], str]) -> None:
@@ -187,6 +214,25 @@ def test_training_windows_are_compared_with_all_rows(found: tuple[dict[str, Any]
     assert (document["recommendation"]["lines"][0] == "data:") == bool(told["lines"])
 
 
+def test_models_of_policies_learn_from_the_span_that_evidence_chose(tmp_path: Path) -> None:
+    retraining = {"investment": {}, "cooldown_days": 15, "quota": {"runs": 4, "days": 60}}
+    data = {"training_spans": [9], "minimum_rows": 500}
+    document = binary_document(problem={"value": VALUE}, retraining=retraining, data=data)
+    write_model(tmp_path, document)
+    (tmp_path / "late_train" / "train.py").write_text(CLASSIFIER, encoding="utf-8")
+    # From a day on, what was late is in time.
+    frame = changing(declare(document), None)
+    turned = np.arange(len(frame)) >= 3500
+    frame["late"] = np.where(turned, 1 - frame["late"], frame["late"])
+    frame.to_csv(tmp_path / "history.csv", index=False)
+    knobs = ["--history-days", 15, "--window-days", 3, "--retraining-cost", 50, "--no-deployed", "--json"]
+    ended = ran(tmp_path, "late_train", "--data", tmp_path / "history.csv", *knobs)
+    assert ended.exit_code == 0, ended.output
+    told = [line.strip() for line in ended.stderr.splitlines() if "begin with a training on" in line]
+    assert [line.split(" training on ")[1] for line in told] == ["all rows", "the newest 9 days"]
+    assert json.loads(ended.stdout)["training_days"] is None
+
+
 def test_a_first_candidate_that_does_not_serve_is_told(tmp_path: Path, history: Path) -> None:
     write_model(tmp_path, binary_document(data={"minimum_rows": 3000}))
     (tmp_path / "late_train" / "train.py").write_text(CLASSIFIER, encoding="utf-8")
@@ -196,10 +242,19 @@ def test_a_first_candidate_that_does_not_serve_is_told(tmp_path: Path, history: 
     assert document["deployed"] == []
     told = document["not_known"][0]
     assert told.startswith(
-        "What this one would have done is not known: the first candidate of 2013-01-21 does not serve"
+        "What this one would have done can't be simulated: the first candidate of 2013-01-21 does not serve"
     )
-    assert "at least 3000 are needed" in told
+    assert "at least 3000 are required" in told
     assert "--history-days" in told
+
+
+def test_what_nobody_could_declare_is_told_and_not_lived_through(models: Path, history: Path) -> None:
+    knobs = ["--history-days", 20, "--window-days", 10, "--rows", 2000, "--cooldown-days", 3, "--json"]
+    ended = ran(models, "late_train", "--data", history, *knobs)
+    assert ended.exit_code == 0, ended.output
+    document = json.loads(ended.stdout)
+    assert document["deployed"] == []
+    assert "it could not be declared: retraining.cooldown_days has to be at least 7" in document["not_known"][0]
 
 
 def test_people_get_tables_and_the_reasons(models: Path, history: Path) -> None:
@@ -212,20 +267,20 @@ def test_people_get_tables_and_the_reasons(models: Path, history: Path) -> None:
     assert "probe 5 of 5" in ended.output
 
 
-def test_a_regression_without_prices_is_counted_in_its_loss(tmp_path: Path) -> None:
+def test_a_regression_is_counted_in_the_money_of_its_error(tmp_path: Path) -> None:
     document = regression_document()
-    document["problem"]["value"] = {}
     write_model(tmp_path, document)
     (tmp_path / document["model"] / "train.py").write_text(REGRESSOR, encoding="utf-8")
     declaration = declare(document)
     frame = changing(declaration, 35)
     file = tmp_path / "history.parquet"
     frame.to_parquet(file, index=False)
-    knobs = ["--history-days", 20, "--window-days", 5, "--no-recalibration", "--training-days", 10, "--json"]
+    knobs = ["--history-days", 20, "--window-days", 5, "--no-recalibration", "--no-investment"]
+    knobs += ["--training-days", 10, "--json"]
     ended = ran(tmp_path, document["model"], "--data", file, *knobs)
     assert ended.exit_code == 0, ended.output
     found = json.loads(ended.stdout)
-    assert found["unit"] == "mae of a window"
+    assert found["unit"] == "USD"
     assert not any(p["policy"].startswith("ADWIN") for p in found["policies"])
     assert policy(found, "investment")["metric"] <= policy(found, "never")["metric"]
     assert [c["days"] for c in found["training_days"]["choices"]] == [0, 10]
@@ -252,7 +307,7 @@ def test_a_short_history_says_what_it_needs(models: Path, history: Path) -> None
     ended = ran(models, "late_train", "--data", history, "--history-days", 55, "--window-days", 7)
     assert ended.exit_code != 0
     assert "60 days" in str(ended.exception)
-    assert "4 are needed" in str(ended.exception)
+    assert "4 are required" in str(ended.exception)
 
 
 def test_a_program_that_fails_is_told_with_its_line(models: Path, history: Path, tmp_path: Path) -> None:

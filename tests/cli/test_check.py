@@ -121,8 +121,8 @@ def test_a_deployed_model_whose_folder_is_gone_is_told_with_how_to_remove_it(
         for names in ((), ("late_train",)):
             found = checked(tmp_path, *names, "--deployed")
             assert found.exit_code == 1
-            assert "late_train: is deployed and has no folder models/late_train/" in found.output
-            assert "`aws cloudformation delete-stack --stack-name EverloopModel-late-train`" in found.output
+            assert "late_train: is deployed but has no folder models/late_train/" in found.output
+            assert "`everloop remove late_train`" in found.output
         as_json = {r["model"]: r["ok"] for r in json.loads(checked(tmp_path, "--deployed", "--json").output)}
         assert as_json == {"later_train": True, "late_train": False}
         # AND not to who asks for another one, nor without the account
@@ -130,7 +130,7 @@ def test_a_deployed_model_whose_folder_is_gone_is_told_with_how_to_remove_it(
         assert checked(tmp_path).exit_code == 0
         # AND where no folder is left at all
         (tmp_path / "none").mkdir()
-        assert "late_train: is deployed and has no" in checked(tmp_path / "none", "--deployed").output
+        assert "late_train: is deployed but has no" in checked(tmp_path / "none", "--deployed").output
 
 
 def deploy_champion(contract: ServingContract) -> None:

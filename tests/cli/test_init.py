@@ -113,13 +113,16 @@ def test_pages_that_commands_name_are_there() -> None:
     assert {"add-a-model", "change-a-model", "data-formats"} <= named <= pages
 
 
-@pytest.mark.parametrize(("module", "packages"), [("localcloud", "[local]"), ("sklearn", "[local]"), ("numpy", "")])
+@pytest.mark.parametrize(
+    ("module", "packages"),
+    [("awswrangler", "[local]"), ("localcloud", "[local]"), ("sklearn", "[local]"), ("numpy", "")],
+)
 def test_a_missing_package_is_told_with_what_brings_it(module: str, packages: str) -> None:
     remedy = module_remedy(ModuleNotFoundError(f"No module named {module}", name=module))
     assert f"pip install 'everloop{packages}=={__version__}'" in remedy
 
 
-def test_the_extra_of_the_remedy_is_declared() -> None:
+def test_the_extras_of_the_remedies_are_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert set(project["optional-dependencies"]) == {"local"}
+    assert set(project["optional-dependencies"]) == {"local", "serve"}
     assert everloop.name == "everloop"

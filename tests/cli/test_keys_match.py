@@ -159,11 +159,11 @@ def test_a_text_is_one_key_in_every_carrier_or_refused(text: str) -> None:
 def test_other_types_are_refused_with_what_came(tmp_path: Path, type_: pyarrow.DataType) -> None:
     value = {"bool": True, "binary": b"k"}.get(str(type_), START.date() if type_ == pyarrow.date32() else START)
     assert by_file(tmp_path, value, type_) == {REFUSED}
-    with pytest.raises(RefusedDataError, match=r"row 1 has the key .* is .*a key is a text or a whole number"):
+    with pytest.raises(RefusedDataError, match=r"row 1 has the key .* is .*a key is a string or a whole number"):
         read_labels(written(tmp_path, value, history=False, type_=type_, beside_null=False))
 
 
 def test_a_prediction_id_is_the_text_that_the_answer_gave(tmp_path: Path) -> None:
     pd.DataFrame({"prediction_id": [1, 2], "label": [1, 0]}).to_parquet(tmp_path / "a.parquet")
-    with pytest.raises(RefusedDataError, match="row 1, row 2 have a prediction_id that is no text"):
+    with pytest.raises(RefusedDataError, match="row 1, row 2 have a prediction_id that is not a string"):
         read_labels(tmp_path / "a.parquet")

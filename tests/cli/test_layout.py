@@ -128,7 +128,7 @@ def story(events: list[tuple[str, str, str]], width: int | None) -> str:
 
 @pytest.mark.parametrize("width", range(20, 120))
 def test_a_command_is_never_wrapped(width: int) -> None:
-    told = f"newer code is deployed than serves: {COMMAND} rolls it out"
+    told = f"newer code is deployed but does not serve yet: {COMMAND} rolls it out"
     assert COMMAND in drawn(["", ""], [["code", told], ["staging", "nothing"]], width)
     assert COMMAND in drawn(["at", "what"], [["2026-11-27 12:12", told]], width)
     assert COMMAND in story([("2026-11-27 12:12", "train-b3b5c71114d441c9", told)], width)

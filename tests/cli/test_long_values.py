@@ -17,7 +17,9 @@ from moto import mock_aws
 from everloop.cli.account import DeployedModel
 from everloop.cli.main import everloop
 from everloop.registry import RegistryStore, Snapshot
+from everloop.registry.locked_audit import LockedAudit
 from everloop.registry.store import RegistryStore as Store
+from tests.fakes.audit_bucket import BUCKET, FakeAuditBucket
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.registry_scenes import FAILED, PASSED, at, close_run, open_run, start_rollout
 
@@ -26,9 +28,9 @@ SNAPSHOT, CODE, ONNX, MANIFEST, FUNCTION = (
     hashlib.sha256(name.encode()).hexdigest() for name in ("snapshot", "code", "model.onnx", "profile.json", "function")
 )
 SENTENCE = (
-    "On the same rows the candidate's log_loss less the baseline's is -0.0123, and with 95% confidence it is at the "
-    "worst 0.0021 worse; required is better at all. If it stays that good, this would show it: about 13 days of test "
-    "rows instead of 7 (more history and data.split.test_days)."
+    "On the same rows the candidate's log_loss less the baseline's is -0.0123, and with 95% confidence it is at"
+    " worst 0.0021 worse; required is better at all. If the candidate stays that good, this would show it: about 13"
+    " days of test rows instead of 7 (more history and data.split.test_days)."
 )
 GUARDRAIL = "2 of 131 requests failed (1.5%), which 2% allowed do not explain; the step goes on as long as no more do."
 RUNS = ("train-0123456789abcdef", "train-fedcba9876543210")
@@ -39,9 +41,10 @@ WIDTHS = ("60", "80", "200", None)
 
 @dataclass(frozen=True)
 class Accounts:
-    """An account with one model, whose registry is a table in memory."""
+    """An account with one model, whose registry is a table in memory, as is the bucket of its audit records."""
 
     store: RegistryStore
+    locked: LockedAudit
 
     def __call__(self) -> Accounts:
         return self
@@ -56,6 +59,10 @@ class Accounts:
     def registry(self, name: str) -> RegistryStore:
         assert name == MODEL
         return self.store
+
+    def locked_audit(self, name: str) -> LockedAudit:
+        assert name == MODEL
+        return self.locked
 
     def now(self) -> datetime:
         return datetime(2013, 3, 2, tzinfo=UTC)
@@ -93,7 +100,9 @@ def accounts() -> Iterator[Accounts]:
                 store.rollouts.promote(run_id, at=at(30), actor=ACTOR)
                 store.rollouts.end(run_id, status="completed", at=at(40), actor=ACTOR)
             close_run(store, run_id, when=at(when + 50), status="succeeded" if gate is PASSED else "rejected")
-        yield Accounts(store)
+        locked = LockedAudit(FakeAuditBucket(), BUCKET, MODEL)
+        locked.lock(store.ledger.audit_records())
+        yield Accounts(store, locked)
 
 
 @pytest.fixture(autouse=True)

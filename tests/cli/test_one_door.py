@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -18,10 +19,11 @@ KNOWS_THE_LOCAL_CLOUD = {
     "cli/commands/local.py",
     "cli/commands/replay.py",
     "cli/operations/assembly_cache.py",
+    "cli/operations/jobs_here.py",
     "cli/operations/local_cloud.py",
     "cli/replay/run.py",
 }
-"""What starts a local cloud. Everything else works on any account."""
+"""What starts a local cloud, or jobs on this machine. Everything else works on any account."""
 
 FILES = sorted(str(p.relative_to(ROOT)) for room in ("cli", "everloop") for p in (ROOT / room).rglob("*.py"))
 
@@ -31,6 +33,9 @@ LOCAL_MODULES = {
     "everloop.cli.commands.local",
 }
 LOCAL_MODULES |= {"everloop.cli.commands.replay"}
+LISTENS = {"cli/commands/serve.py": ["holds '127.0.0.1'"]}
+"""What serves people on this machine, and where; it says nothing of an account."""
+
 READABLE_VARIABLES = {"AWS_REGION", "COLUMNS", "MPLCONFIGDIR", "ORT_DISABLE_TELEMETRY"}
 """What a command may ask the environment itself; boto3 reads the rest of AWS's, and does not tell."""
 
@@ -118,7 +123,8 @@ def _called(node: ast.Call) -> str:
 
 @pytest.mark.parametrize("file", [f for f in FILES if f not in KNOWS_THE_LOCAL_CLOUD])
 def test_nothing_behind_the_commands_can_tell_where_the_account_is(file: str) -> None:
-    assert signs_of_knowing((ROOT / file).read_text(encoding="utf-8")) == []
+    found = signs_of_knowing((ROOT / file).read_text(encoding="utf-8"))
+    assert [sign.partition(": ")[2] for sign in found] == LISTENS.get(file, [])
 
 
 def test_what_starts_a_local_cloud_is_there_and_would_be_refused() -> None:
@@ -197,19 +203,57 @@ def test_the_check_lets_pass_what_could_not(line: str) -> None:
     assert signs_of_knowing(line) == []
 
 
-FOR_AN_ACCOUNT = ["check", "data", "train", "predict", "labels", "status", "trace", "runs", "rollout", "audit"]
-READ_FILES = {"data", "predict", "labels"}
+FOR_AN_ACCOUNT = [
+    "preflight",
+    "restore",
+    "remove",
+    "train",
+    "status",
+    "trace",
+    "runs",
+    "rollout",
+    "retraining",
+    "audit",
+    "predict",
+]
+READ_ROWS = ["data", "labels"]
+FOR_A_LOCAL_CLOUD = {"localcloud", "moto", "duckdb", "flask", "aws_cdk", "matplotlib", "sklearn", "onnxruntime"}
+FOR_ROWS = {"pandas", "pyarrow", "scipy"}
+LOADED = "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
 
 
-@pytest.mark.parametrize("command", FOR_AN_ACCOUNT)
-def test_the_commands_for_an_account_load_no_more_than_they_need(command):
-    """Nothing of the local cloud; and pandas, which takes longer than all else, where they read rows."""
-    unwanted = {"localcloud", "moto", "duckdb", "flask", "aws_cdk", "matplotlib"}
-    unwanted |= set() if command in READ_FILES else {"pandas", "pyarrow"}
-    code = (
-        "import sys; from everloop.cli.main import everloop, LazyGroup; "
-        f"assert everloop.get_command(None, {command!r}) is not None; "
-        "loaded = {m.split('.')[0] for m in sys.modules}; "
-        f"assert not loaded & {unwanted}, loaded"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+def loaded_by(*lines: str) -> list[set[str]]:
+    """The packages that a process of its own has imported after each of the lines of code."""
+    program = "\n".join(["import json, sys", *(f"{line}\n{LOADED}" for line in lines)])
+    ran = subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, capture_output=True, text=True)
+    return [set(json.loads(line)) for line in ran.stdout.splitlines() if line.startswith("[")]
+
+
+def loaded_by_typing(*words: str) -> set[str]:
+    """The packages that a command has imported when it has ended."""
+    lines = [f"sys.argv[1:] = {list(words)}", "from everloop.cli.main import main"]
+    (found,) = loaded_by("\n".join([*lines, "try: main()", "except SystemExit: pass"]))
+    return found
+
+
+def test_the_commands_for_an_account_load_no_more_than_they_need():
+    """Nothing of the local cloud; what reads rows where they are read; and boto3 when the account is asked."""
+    commands = [*FOR_AN_ACCOUNT, "check", "calibration", *READ_ROWS]
+    begin = "from everloop.cli.main import everloop"
+    _, *loaded = loaded_by(begin, *(f"assert everloop.get_command(None, {name!r})" for name in commands))
+    for command, found in zip(commands, loaded, strict=True):
+        unwanted = FOR_A_LOCAL_CLOUD | {"boto3"}
+        unwanted |= set() if command in READ_ROWS else FOR_ROWS
+        unwanted |= {"numpy", "pydantic"} if command in FOR_AN_ACCOUNT else set()
+        assert not found & unwanted, command
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["status", "--help"], ["no-such-command"]], ids=" ".join)
+def test_what_asks_nobody_loads_no_client_and_no_declaration(words):
+    found = loaded_by_typing(*words)
+    assert not found & (FOR_A_LOCAL_CLOUD | FOR_ROWS | {"boto3", "numpy", "pydantic", "yaml"})
+
+
+def test_a_check_of_declarations_loads_no_client_and_no_rows():
+    found = loaded_by_typing("check", "--no-sample")
+    assert not found & (FOR_A_LOCAL_CLOUD | FOR_ROWS | {"boto3"})

@@ -33,6 +33,16 @@ def test_columns_without_names_have_no_head(capsys: pytest.CaptureFixture[str]) 
     assert [line.split() for line in lines] == [["facts"], ["serves", "│", "version", "3"], ["staging", "│"]]
 
 
+def test_a_page_is_kept_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    page = json.dumps({"text": "long " * 40, "list": [{"a": 1}, [2]]}, indent=2) + "\n"
+    Output(False).page(page)
+    assert capsys.readouterr().out == page
+    Output(False).page("# [bold]Title\x1b[31m\n\n- entry")
+    assert capsys.readouterr().out == "# [bold]Title\\x1b[31m\n\n- entry\n"
+    Output(True).page(page)
+    assert capsys.readouterr().out == ""
+
+
 def test_true_and_false_are_yes_and_no(capsys: pytest.CaptureFixture[str]) -> None:
     Output(False).table("windows", ["rows", "drift"], [(0, False), (1, True)])
     assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[-2:]] == ["no", "yes"]
@@ -85,7 +95,7 @@ HOSTILE = {
     "turned around": "\u202etxt.exe\u202c and \u2066isolated\u2069",
     "backspaces": "ab\x08\x08cd",
     "other line ends": "a\x0bb\x0cc\x85d\u2028e",
-    "half a character": "\ud800",
+    "a lone surrogate": "\ud800",
 }
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 

@@ -50,13 +50,15 @@ def test_it_may_start_empty_for_the_cdk_to_deploy(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(command, "synthesize_project", lambda say: pytest.fail("it was synthesized"))
     port = str(free_port())
 
-    shown = CliRunner().invoke(command.local, ["up", "--empty", "--port", port])
+    shown = CliRunner().invoke(command.local, ["up", "--empty", "--port", port, "--cold-starts"])
 
     try:
         assert shown.exit_code == 0, shown.output
         assert f"http://127.0.0.1:{port}" in shown.output
         running = daemon.find(tmp_path / ".everloop" / "local")
         assert running is not None
+        words = ["ps", "-o", "command=", "-ww", "-p", str(running.pid)]
+        assert "--cold-starts" in subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
         # WHEN it is typed again THEN it is the one that runs
         again = CliRunner().invoke(command.local, ["up", "--empty", "--json"])
         assert json.loads(again.stdout)["pid"] == running.pid
@@ -69,7 +71,8 @@ def test_up_does_not_tell_the_credentials(cloud: RunningCloud, monkeypatch: pyte
     monkeypatch.setattr(command, "STATE", cloud.daemon.state_directory)
     monkeypatch.setattr(command, "synthesize_project", lambda say: Path())
     monkeypatch.setattr(command, "deploy", lambda *_: None)
-    monkeypatch.setattr(command, "point_at", lambda running: {})
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "")
 
     shown = CliRunner().invoke(command.local, ["up", "--json"])
 

@@ -44,7 +44,7 @@ def answered(code: str, status: int = 400) -> ClientError:
         (ReadTimeoutError(endpoint_url="http://x"), NETWORK_REMEDY),
         (answered("ThrottlingException"), "busy"),
         (answered("SlowDown", 503), "busy"),
-        (answered("InternalError", 500), "not at fault"),
+        (answered("InternalError", 500), "not the cause"),
         (answered("ResourceNotFoundException"), "deploy what is missing"),
         (answered("NoSuchBucket", 404), "deploy what is missing"),
         (answered("ValidationException"), "another version"),
@@ -82,17 +82,17 @@ def test_a_refusal_of_the_registry_is_told_with_what_helps(error: RegistryError,
         (503, "no_champion", "trains one"),
         (503, "labels_not_stored", "send all of them again"),
         (503, "artifact_refused", "everloop trace"),
-        (500, None, "not at fault"),
+        (500, None, "not the cause"),
         (413, "too_large", "fewer rows"),
         (429, None, "in a moment"),
-        (400, "out_of_range", "mend the request"),
+        (400, "out_of_range", "fix the request"),
         (403, None, "execute-api:Invoke"),
     ],
 )
 def test_an_answer_of_the_api_is_told_with_what_helps(status: int, code: str | None, told: str) -> None:
     found = remedy(status, "late_train", {"error": {"code": code}} if code else {"message": "as told"})
     assert told in found
-    assert ("mend the request" in found) == (status == 400)
+    assert ("fix the request" in found) == (status == 400)
 
 
 def test_the_command_line_tells_both(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,7 +106,7 @@ def test_the_command_line_tells_both(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert ended.value.code == 1
     told = capsys.readouterr().err.splitlines()
     assert told[0].startswith("error: An error occurred (ThrottlingException)")
-    assert told[1] == "  → the service is busy: type this again in a minute"
+    assert told[1] == "  → the service is busy: repeat this command in a minute"
 
 
 def ended_with(error: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -126,9 +126,9 @@ def ended_with(error: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: py
     [
         (OSError(errno.ENOSPC, "No space left on device", "out/report.json"), "the disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "out"), "you may not read or write there"),
-        (FileNotFoundError(errno.ENOENT, "No such file or directory", "x"), "name a file or folder that is there"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "x"), "give an existing file or folder"),
         (OSError(errno.EMFILE, "Too many open files"), "end other programs"),
-        (OSError(errno.EIO, "Input/output error"), "the system refused it"),
+        (OSError(errno.EIO, "Input/output error"), "the operating system refused it"),
     ],
 )
 def test_what_the_system_refuses_is_told_with_what_helps(
@@ -148,7 +148,7 @@ def test_an_error_that_nobody_foresaw_shows_no_traceback_and_keeps_it(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     message, remedy = ended_with(error, monkeypatch, capsys)
     assert message.startswith(f"error: {type(error).__name__}: ")
-    assert "a fault of Everloop's own" in remedy
+    assert "a bug in Everloop" in remedy
     (kept,) = tmp_path.iterdir()
     assert str(kept) in remedy
     assert "Traceback" in kept.read_text()

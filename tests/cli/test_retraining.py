@@ -18,7 +18,8 @@ from everloop.documents.window import WindowRecord
 from everloop.reasons import Reason
 from everloop.registry import RegistryStore
 from everloop.registry.records import Probe, Window
-from everloop.retraining.probe.weigh import Serving, weigh
+from everloop.retraining.probe.serving import Serving
+from everloop.retraining.probe.weigh import weigh
 from everloop.typed_json import as_json
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.declarations import binary_document, declare
@@ -72,7 +73,7 @@ def test_the_figures_and_every_remedy_are_told(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     pairs = [(document, "sha") for document in DOCUMENTS]
-    weighed = weigh(DECLARATION, pairs, Serving(1, FIRST + timedelta(days=1)), as_of=AS_OF)
+    weighed = weigh(DECLARATION, pairs, Serving(1, 1, FIRST + timedelta(days=1)), as_of=AS_OF)
     assert weighed is not None
     for document in DOCUMENTS:
         end = document["window_end"]

@@ -30,10 +30,10 @@ def test_a_number_that_is_not_finite_is_named(body, place):
     assert "null" in refused.value.remedy
 
 
-@pytest.mark.parametrize(("status", "said"), [(400, "mend the request"), (500, "not at fault"), (503, "champion")])
+@pytest.mark.parametrize(("status", "said"), [(400, "fix the request"), (500, "not the cause"), (503, "champion")])
 def test_a_caller_is_told_to_mend_what_the_caller_can_mend(status, said):
     assert said in remedy(status, "late_train")
-    assert ("mend" in remedy(status, "late_train")) == (status == 400)
+    assert ("fix" in remedy(status, "late_train")) == (status == 400)
 
 
 @contextmanager
@@ -65,7 +65,7 @@ OPEN = SimpleNamespace(authorization="none", model="late_train")
 def test_an_answer_that_is_no_object_is_told_with_its_status(status: int, content: bytes) -> None:
     with (
         answering(status, content) as url,
-        pytest.raises(CommandError, match=f"answered {status} with no JSON") as told,
+        pytest.raises(CommandError, match=f"answered {status} without a JSON") as told,
     ):
         SignedHttpClient(account=None, model=OPEN).post(url, {})
     assert len(str(told.value)) < 500
@@ -86,7 +86,9 @@ def test_rows_nested_too_deeply_are_not_sent() -> None:
 
 
 def test_the_row_of_a_request_is_counted_as_everywhere() -> None:
-    body = {"error": {"code": "wrong_type", "message": "'wind' is a text; send a number", "field": "wind", "index": 0}}
+    body = {
+        "error": {"code": "wrong_type", "message": "'wind' is a string; send a number", "field": "wind", "index": 0}
+    }
     assert ApiRefusedError(400, body, "mend it").message.endswith("send a number (wind, row 1 of the request)")
     body = {"error": {"code": "no_instances", "message": "'instances' is empty", "field": "instances", "index": None}}
     assert ApiRefusedError(400, body, "mend it").message == "the API answered 400: 'instances' is empty"

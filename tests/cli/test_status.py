@@ -1,4 +1,4 @@
-"""What ``everloop status`` says of a champion: the drift of its scores, and a function that is gone."""
+"""What ``everloop status`` says of a champion: the drift of its scores, and a function that no longer exists."""
 
 from __future__ import annotations
 
@@ -62,12 +62,27 @@ def test_of_a_version_with_a_reference_of_its_own_and_of_old_records_it_says_not
     assert "not watched" not in facts(registry)
 
 
+def test_what_decisions_cost_by_the_labels_is_told() -> None:
+    cost = {"value": 33.5, "low": 12.0, "high": 55.25, "reason": ""}
+    money = {"currency": "EUR", "threshold": 0.5, "windows": 7, "rows": 2100, "champion": cost}
+    champion = Champion("late_train", 3, END, "7", "hash", "r1")
+
+    def said(**all_alike: float | None) -> Any:
+        windows = [registered("late_train", END, window_record(money={**money, **all_alike}))]
+        registry = Status("late_train", champion, None, None, None, None, None, None, {}, [], [], windows)
+        return facts(registry)["money by labels"]
+
+    told = "1,000 decisions cost 33.50 EUR (95%: 12.00 to 55.25), on 2,100 rows of 7 windows"
+    assert said(nobody=None, everybody=None) == told
+    assert said(nobody=400.0, everybody=-20.0) == f"{told}; acting on nobody 400.00 EUR, on everybody -20.00 EUR"
+
+
 def test_of_a_champion_whose_function_is_gone_it_says_what_to_type() -> None:
     champion = Champion("late_train", 3, END, "7", "hash", "r1")
     registry = Status("late_train", champion, None, None, None, None, None, None, {}, [], [], [])
     assert facts(registry)["serves"].startswith("version 3 since")
     said = facts(registry, champion_gone=True)
-    assert said["serves"].startswith("nothing: the function of version 3, the champion, is gone")
+    assert said["serves"].startswith("nothing: the function of version 3, the champion, was deleted")
     assert "`everloop rollout start late_train`" in said["serves"]
     assert {"active run", "predictions", "labels"} <= set(said)
 
@@ -92,7 +107,7 @@ def test_where_no_recalibration_is_declared_it_says_what_that_costs() -> None:
     found = champion_with(recalibrated("none", "declared_none", "recalibration: none is declared; over 4 windows"))
     said = dict(_facts(found))["calibration"]
     assert said == (
-        "none: what the model says is served; recalibration: none is declared; over 4 windows: that costs 0.02 a row"
+        "none: raw scores are served; recalibration: none is declared; over 4 windows: that costs 0.02 per row"
     )
     document = found.to_json()["recalibration"]
     assert (document["decision"], document["code"], document["rows"]) == ("none", "declared_none", 400)
@@ -106,10 +121,18 @@ def test_where_no_recalibration_is_declared_it_says_what_that_costs() -> None:
 def test_a_calibration_that_is_held_back_is_told_with_its_reason() -> None:
     found = champion_with(recalibrated("held_back", "held_back", "the function was deployed anew; type something"))
     assert dict(_facts(found))["calibration"].endswith(
-        "the last window's is held back: the function was deployed anew; type something"
+        "the last window's calibration is held back: the function was deployed anew; type something"
     )
     for quiet in (champion_with(recalibrated("publish", "learned", "over 4 windows")), champion_with(None)):
-        assert dict(_facts(quiet))["calibration"] == "none: what the model says is served"
+        assert dict(_facts(quiet))["calibration"] == "none: raw scores are served"
+
+
+def test_why_no_group_is_served_apart_is_told() -> None:
+    groups = {"by": {"feature": "line", "values": ["north"]}, "groups": None, "fairness": None}
+    why = "the selection rate gap by line would be 0.3, and 0.2 is declared"
+    found = champion_with({**recalibrated("none", "nothing_new", "over"), "groups": {**groups, "withheld": why}})
+    assert dict(_facts(found))["calibration"].endswith(f"by the last window no group is served apart: {why}")
+    assert found.to_json()["recalibration"]["withheld"] == why
 
 
 def test_what_was_asked_for_and_waits_is_said_and_what_was_answered_is_not() -> None:
@@ -121,6 +144,31 @@ def test_what_was_asked_for_and_waits_is_said_and_what_was_answered_is_not() -> 
     registry = Status("late_train", None, None, None, None, None, None, None, {}, [], [], [])
     found = ModelStatus(registry, DeployedModel("late_train", *[""] * 9), False, False, [], kept)
     (said,) = [value for name, value in _facts(found) if name == "asked for"]
-    assert "(new stations): came while nothing could start (the run train-1)" in said
+    assert "(new stations): nothing could start (the run train-1)" in said
     told: Any = found.to_json()["kept_requests"]
     assert [(one["state"], one["answered_by"]) for one in told] == [("waiting", None), ("answered", "train-2")]
+
+
+SUMS = {
+    **dict.fromkeys(("days", "rows", "inside", "inside_squares", "inside_rows", "rows_squares"), 0),
+    **{"width": 0.0, "outside": 0.0},
+}
+
+
+def test_how_intervals_did_is_said_in_a_line() -> None:
+    figures = {"rows": 600, "windows": 3, "low": 0.87, "high": 0.94, "mean_width": 7.5, "score": 9.0}
+    spread = {
+        "interval": {"coverage": 0.9, "below": 2.0, "above": 4.0},
+        "served": {**figures, "coverage": 0.91},
+        "raw": {**figures, "coverage": 0.7, "score": 14.0},
+        **{"sums": {}, "state": {}, "factors": [1.0, 1.0], "told": {"served": SUMS, "raw": SUMS}},
+    }
+    found = champion_with({**recalibrated("publish", "learned", "over 3 windows"), "spread": spread})
+    facts = dict(_facts(found))
+    assert facts["intervals"] == (
+        "intervals of 0.9 held 0.910 (0.870 to 0.940) of the outcomes of 3 labelled windows (600 rows), and would have"
+        " held 0.700 as they were at birth; their mean score is 9, and 14"
+    )
+    assert found.to_json()["recalibration"]["intervals"] == facts["intervals"]
+    plain = champion_with(recalibrated("publish", "learned", "over 3 windows"))
+    assert "intervals" not in dict(_facts(plain))

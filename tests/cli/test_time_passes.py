@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from everloop.cli.operations.waiting import waiting_of
+from everloop.instants import format_instant
 from support.running_cloud import RunningCloud, running_cloud
 
 MACHINE = {
     "StartAt": "WaitForBake",
     "States": {
-        "WaitForBake": {"Type": "Wait", "SecondsPath": "$.rollout.result.bake_seconds", "Next": "Done"},
+        "WaitForBake": {"Type": "Wait", "TimestampPath": "$.rollout.result.wait_until", "Next": "Done"},
         "Done": {"Type": "Succeed"},
     },
 }
@@ -24,7 +25,8 @@ def start(cloud: RunningCloud, bake_seconds: int) -> str:
     """An execution that waits as a baking run does; its ARN."""
     states, role = cloud.client("stepfunctions"), cloud.role("m-role", "states.amazonaws.com")
     arn = states.create_state_machine(name="m", definition=json.dumps(MACHINE), roleArn=role)["stateMachineArn"]
-    document = json.dumps({"rollout": {"result": {"bake_seconds": bake_seconds}}})
+    ends = format_instant(datetime.fromisoformat(cloud.daemon.clock()["now"]) + timedelta(seconds=bake_seconds))
+    document = json.dumps({"rollout": {"result": {"wait_until": ends, "phase_ends": ends}}})
     return str(states.start_execution(stateMachineArn=arn, input=document)["executionArn"])
 
 

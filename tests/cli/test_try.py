@@ -82,7 +82,7 @@ def test_bad_rows_are_told_and_can_be_left_out(models: Path, history: Path, tmp_
     (tmp_path / "rows.csv").write_text(history.read_text(encoding="utf-8") + "Total,,,100,,,\n", encoding="utf-8")
     # WHEN it is tried, THEN it is refused, with the way, which goes
     found = tried(models, "--data", tmp_path / "rows.csv")
-    assert "leave the bad rows out: --skip-refused" in str(found.exception)
+    assert "leave out the bad rows: --skip-refused" in str(found.exception)
     found = tried(models, "--data", tmp_path / "rows.csv", "--skip-refused")
     assert found.exit_code == 0, found.output
     assert "left out: 1 row" in found.output

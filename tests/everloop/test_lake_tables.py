@@ -13,6 +13,7 @@ from everloop.dataset.lake_listing import LakeListing
 from everloop.dataset.snapshot_query import snapshot_query
 from everloop.lake_tables import DATE, HISTORY, LABELS, PREDICTIONS, RESERVED_COLUMNS, TABLES
 from everloop.names import ModelNames
+from everloop.recalibration.interval import Interval
 from everloop.serving.capture import capture_records
 from everloop.serving.contract import ServingContract
 from everloop.serving.labels import Label
@@ -25,17 +26,19 @@ from tests.helpers.requests import rows_in_body
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def test_a_captured_prediction_has_the_columns_of_its_table() -> None:
+@pytest.mark.parametrize("interval", [None, Interval(0.9, 1.0, 2.0)], ids=["a score", "a score between two others"])
+def test_a_captured_prediction_has_the_columns_of_its_table(interval: Interval | None) -> None:
     contract: ServingContract = small_contract()
     body = (
         b'{"instances": [{"train_id": "a", "distance": 1, "wind": 2, "line": "north", "operator": "a", "day": "mon"}]}'
     )
     rows = rows_in_body(RequestParser(contract), body)
-    (record,) = capture_records(
-        contract, rows, Scores.of(np.array([0.5]), None), version=1, request_id="r", at=AT, latency_ms=1.0
-    )
+    scores = Scores.of(np.array([0.5]), None, interval=interval)
+    (record,) = capture_records(contract, rows, scores, version=1, request_id="r", at=AT, latency_ms=1.0)
     features = [*(f.name for f in contract.numbers), *(f.name for f in contract.categories)]
-    assert sorted(record) == sorted([*PREDICTIONS.own_names, *features])
+    # A key that is left out is null in the lake.
+    left_out = set() if interval is not None else {"prediction_low", "prediction_high"}
+    assert sorted(record) == sorted([*(set(PREDICTIONS.own_names) - left_out), *features])
 
 
 def test_a_label_has_the_columns_of_its_table() -> None:

@@ -23,6 +23,7 @@ MANIFESTS = st.builds(
     code_sha256=TEXTS,
     created_at=st.integers(0, 2**41).map(from_epoch_ms),
     files=st.dictionaries(st.sampled_from(FILES), ENTRIES),
+    training_days=st.none() | st.integers(1, 10**4),
 )
 
 

@@ -39,5 +39,5 @@ def test_no_more_is_read_than_may_stand_there(stated: int | None, told: str) -> 
     body = Endless()
     with pytest.raises(ObjectTooLargeError) as refused:
         read_object(OneObject(body, stated), "bucket", "a/b", 5)
-    assert str(refused.value) == f"s3://bucket/a/b has {told}; at most 5 are read"
+    assert str(refused.value) == f"s3://bucket/a/b has {told}; at most 5 bytes are read"
     assert body.taken == 6

@@ -65,8 +65,8 @@ def test_texts_stay_and_whole_numbers_become_their_digits(value: Any, key: str) 
         ("\u0958" * 200, "too_long", "256"),  # normal form C writes it as two characters
         (" 1", "wrong_type", "white space"),
         ("1\u00a0", "wrong_type", "white space"),
-        ("a\u00a0b", "wrong_type", r"no plain space, U\+00A0"),
-        ("a\u2028b", "wrong_type", r"no plain space, U\+2028"),
+        ("a\u00a0b", "wrong_type", r"like a plain space, U\+00A0"),
+        ("a\u2028b", "wrong_type", r"like a plain space, U\+2028"),
         ("\ufeff1", "wrong_type", r"U\+FEFF"),
         ("1\u200b", "wrong_type", r"U\+200B"),
         ("A\u00ad1", "wrong_type", r"U\+00AD"),
@@ -119,7 +119,7 @@ def test_the_sentence_names_the_field_and_the_value() -> None:
         sentences[value] = refused.value.about("id", value)
     assert sentences["1.0"].startswith("'id' is '1.0', a whole number written as a float")
     assert sentences[2.5].startswith("'id' is 2.5, a number with a fraction")
-    assert sentences[None] == "'id' is missing, and identifies the row"
+    assert sentences[None] == "'id' is missing, but it must identify the row"
     assert sentences[True].startswith("'id' is true or false")
     assert sentences[""].startswith("'id' is empty")
     assert len(sentences["x" * 300]) < 120

@@ -30,7 +30,7 @@ def test_what_is_registered_is_what_stands_in_the_folder(seam: Seam[Any]) -> Non
 
 @pytest.mark.parametrize("seam", SEAMS, ids=lambda seam: seam.what)
 def test_what_is_not_registered_is_refused_with_what_is(seam: Seam[Any]) -> None:
-    with pytest.raises(UnknownImplementationError, match=f"'os' is no {seam.what}; registered are {seam.names[0]}"):
+    with pytest.raises(UnknownImplementationError, match=f"'os' is not a {seam.what}; registered are {seam.names[0]}"):
         seam.load("os")
     for wrong in ("os", 3, None, ["prior"]):
         with pytest.raises(ValueError, match=repr(seam.names[0])):

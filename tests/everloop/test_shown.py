@@ -27,7 +27,7 @@ def test_shown(value: object, text: str) -> None:
 
 
 def test_a_number_that_python_does_not_write_is_shown_in_words() -> None:
-    assert shown(10**5000) == "a whole number of thousands of digits"
+    assert shown(10**5000) == "a whole number with thousands of digits"
 
 
 @given(st.text(max_size=200))

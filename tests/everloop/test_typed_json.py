@@ -65,7 +65,7 @@ def test_a_document_that_is_written_as_it_is_inside_is_not_copied() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"name": 1}, "name is 1, not a text"),
+        ({"name": 1}, "name is 1, not a string"),
         ({"at": "yesterday"}, "at: 'yesterday' is not an ISO 8601 instant"),
         ({"at": "2013-03-01T05:00:00"}, "has no UTC offset"),
         ({"at": 5}, "at is 5, not an instant"),
@@ -88,7 +88,7 @@ def test_what_does_not_fit_is_refused_by_its_place(change: dict[str, Any], said:
     with pytest.raises(DocumentRefusedError) as refused:
         read(GOOD | change)
     assert said in str(refused.value)
-    assert str(refused.value).startswith("this is no whole: ")
+    assert str(refused.value).startswith("this is not a valid whole: ")
     assert str(refused.value).endswith("; write it again")
     assert isinstance(refused.value, TerminalError)
 
@@ -136,7 +136,7 @@ def test_a_field_that_came_later_may_lack_and_no_other() -> None:
     del written["more"]
     assert read_as(Record, written, "record", "write it again") == Record({})
     del written["times"]
-    with pytest.raises(DocumentRefusedError, match="this is no record: times is missing; write it again"):
+    with pytest.raises(DocumentRefusedError, match="this is not a valid record: times is missing; write it again"):
         read_as(Record, written, "record", "write it again")
 
 
@@ -165,7 +165,7 @@ def test_what_says_itself_how_it_is_written_is_written_so() -> None:
         ({"best": {"name": "x"}}, "best.share is missing"),
         ({"best": 3}, "best is 3, not an object or null"),
         ({"listed": "x"}, "listed is 'x', not a list"),
-        ({"listed": [{"name": 1, "share": None}]}, "listed[0].name is 1, not a text"),
+        ({"listed": [{"name": 1, "share": None}]}, "listed[0].name is 1, not a string"),
         ({"parts": {"a": None}}, "parts.a is None, not an object"),
     ],
 )

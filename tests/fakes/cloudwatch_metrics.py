@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 
@@ -49,8 +50,9 @@ class FakeCloudWatch:
                 self.add("AWS/Lambda", "Errors", dimensions, at, 1 if index < errors else 0)
                 self.add("AWS/Lambda", "Duration", dimensions, at, ms)
         for own in ({"model": model, "lambda_version": version}, {"model": model}):
-            for _ in range(answered_5xx):
-                self.add("Everloop", "ServerErrors", own, at, 1)
+            # Each request that is answered is counted, failed or not; a crash by its own metric alone.
+            for index in range(max(count - errors, answered_5xx)):
+                self.add("Everloop", "ServerErrors", own, at, int(index < answered_5xx))
             for _ in range(refused):
                 self.add("Everloop", "RequestsRefused", own, at, 1)
 
@@ -68,30 +70,31 @@ class FakeCloudWatch:
     ) -> dict[str, Any]:
         index = int(NextToken)
         query = MetricDataQueries[index]
-        values = self._buckets(query["MetricStat"], StartTime, EndTime)
-        answer: dict[str, Any] = {
-            "MetricDataResults": [{"Id": query["Id"], "Values": values, "StatusCode": self.status}]
+        found = self._buckets(query["MetricStat"], StartTime, EndTime)
+        result = {
+            "Id": query["Id"],
+            "Timestamps": [at for at, _ in found],
+            "Values": [value for _, value in found],
+            "StatusCode": self.status,
         }
+        answer: dict[str, Any] = {"MetricDataResults": [result]}
         if index + 1 < len(MetricDataQueries):
             answer["NextToken"] = str(index + 1)
         return answer
 
-    def _buckets(self, stat: dict[str, Any], start: datetime, end: datetime) -> list[float]:
+    def _buckets(self, stat: dict[str, Any], start: datetime, end: datetime) -> list[tuple[datetime, float]]:
         metric, period = stat["Metric"], timedelta(seconds=stat["Period"])
         assert stat["Period"] % 60 == 0
         wanted = frozenset((d["Name"], d["Value"]) for d in metric["Dimensions"])
-        values, begin = [], start
-        while begin < end:
-            found = [
-                s.value
-                for s in self.samples
-                if (s.namespace, s.name, s.dimensions) == (metric["Namespace"], metric["MetricName"], wanted)
-                and begin <= s.at < min(begin + period, end)
-            ]
-            if found:
-                values.append(_statistic(found, stat["Stat"]))
-            begin += period
-        return values
+        # A period begins at a multiple of its length, also where that lies before the start.
+        begin = datetime.fromtimestamp(start.timestamp() // stat["Period"] * stat["Period"], UTC)
+        found: defaultdict[int, list[float]] = defaultdict(list)
+        for s in self.samples:
+            if (s.namespace, s.name, s.dimensions) == (metric["Namespace"], metric["MetricName"], wanted) and (
+                begin <= s.at < end
+            ):
+                found[(s.at - begin) // period].append(s.value)
+        return [(begin + index * period, _statistic(found[index], stat["Stat"])) for index in sorted(found)]
 
 
 def _statistic(values: list[float], stat: str) -> float:

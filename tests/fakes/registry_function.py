@@ -10,8 +10,10 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from everloop.registry import RegistryStore
 from everloop.registry.commands import COMMANDS, MAY_SEND
+from everloop.registry.locked_audit import LockedAudit
 from everloop.registry.remote import RemoteRegistry, Send, invoking
 from everloop.registry.writer import answer, caller_of
+from tests.fakes.audit_bucket import BUCKET, FakeAuditBucket
 from tests.fakes.lambda_function import refusal
 from tests.fakes.registry_table import TABLE
 
@@ -25,6 +27,8 @@ class FakeRegistryFunction:
     ----------
     client
         The function's DynamoDB client.
+    audit_bucket
+        Where it locks audit records.
     faults : list of str
         What happens to the next invocations: ``before`` (not sent), ``after`` (carried out, the answer lost),
         ``twice`` (carried out twice, the second answer counts), ``ended`` (carried out, ended before it answers),
@@ -32,7 +36,7 @@ class FakeRegistryFunction:
     """
 
     def __init__(self, client: Any, model: str) -> None:
-        self.client, self.model = client, model
+        self.client, self.model, self.audit_bucket = client, model, FakeAuditBucket()
         self.faults: list[str] = []
         self.invocations: list[tuple[str, dict[str, Any]]] = []
 
@@ -58,7 +62,7 @@ class FakeRegistryFunction:
         def store_for(caller: str) -> RegistryStore:
             return RegistryStore(self.client, TABLE, self.model, via=caller, pause=lambda _: None)
 
-        return answer(event, caller_of(arn), store_for)
+        return answer(event, caller_of(arn), store_for, LockedAudit(self.audit_bucket, BUCKET, self.model))
 
 
 def _failure(document: dict[str, str]) -> dict[str, Any]:

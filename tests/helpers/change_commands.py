@@ -13,9 +13,8 @@ STOP = "aws stepfunctions stop-execution --execution-arn ARN"
 BACK = 'everloop rollout back late_train --reason "…"'
 RELEASE = 'everloop runs release late_train RUN --reason "…"'
 MOVE = "aws s3 mv FROM TO"
-DESTROY = "npx aws-cdk@2.1148.1 destroy EverloopModel-late-train"
-LOCAL_DESTROY = "everloop local destroy EverloopModel-late-train"
-DELETE = "aws cloudformation delete-stack --stack-name EverloopModel-late-train"
+SAY_REMOVAL = "everloop remove late_train"
+REMOVE = 'everloop remove late_train --reason "…" --yes'
 
 ALL = (
     CHECK,
@@ -29,7 +28,6 @@ ALL = (
     BACK,
     RELEASE,
     MOVE,
-    DESTROY,
-    LOCAL_DESTROY,
-    DELETE,
+    SAY_REMOVAL,
+    REMOVE,
 )

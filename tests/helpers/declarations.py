@@ -11,6 +11,7 @@ from everloop.model_file import ModelDeclaration
 
 BINARY: dict[str, Any] = {
     "model": "late_train",
+    "risk": {"tier": "light"},
     "problem": {
         "objective": "Tell passengers beforehand that their train will be late.",
         "type": "binary_classification",
@@ -67,6 +68,14 @@ def binary_document(**changes: Any) -> dict[str, Any]:
         else:
             document[section] = value
     return document
+
+
+PROBING: dict[str, Any] = {
+    "retraining": {"investment": {}},
+    "data": {"training_spans": [56, 112]},
+    "training": {"warm_start": {}},
+}
+"""What a declaration says, by section, that adds functions and permissions to a model's stack."""
 
 
 def regression_document(**changes: Any) -> dict[str, Any]:

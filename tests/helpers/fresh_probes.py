@@ -30,7 +30,8 @@ def probe_document(
     version: int = 1,
     own: float = 1.0,
     versions: dict[int, float | list[float]] | None = None,
-    recent: float | list[float] | None = None,
+    spans: dict[int | None, float | list[float]] | None = None,
+    warm: float | list[float] | None = None,
     money: bool = False,
     **changes: Any,
 ) -> ProbeDocument:
@@ -44,6 +45,10 @@ def probe_document(
         Its mean loss on the share ``own`` of the rows; None where it answered nothing.
     versions : dict of int to float
         Mean losses of older versions.
+    spans : dict of int or None to float
+        Mean losses of probes that learned from other spans, of 1,000 rows each.
+    warm : float, optional
+        Mean loss of version 1 continued with 500 newer rows.
     """
     length = timedelta(days=EVERY_DAYS)
     start = FIRST + window * length
@@ -69,7 +74,14 @@ def probe_document(
             }
             for age, mean in (past or {}).items()
         ],
-        "recent": None if recent is None else {"days": 30, "trained_rows": 400, "losses": losses(recent, money=money)},
+        "fresh_days": None,
+        "spans": [
+            {"days": days, "trained_rows": 400, "labelled_rows": 1000, "losses": losses(mean, money=money)}
+            for days, mean in (spans or {}).items()
+        ],
+        "warm_start": None
+        if warm is None
+        else {"version": 1, "trained_rows": 500, "losses": losses(warm, money=money)},
         "champion": None
         if champion is None
         else {

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from everloop.documents.calibration import GroupsLearned, IntervalLearned
 from everloop.instants import instant_text
 from everloop.manifest import Manifest, file_entries, sha256_hex
 from everloop.recalibration.calibration import Calibration, Part
@@ -65,6 +66,7 @@ def register(
     snapshot: str = "s1",
     refit: dict[str, Any] | None = None,
     contents: dict[str, bytes] | None = None,
+    update: dict[str, Any] | None = None,
 ) -> Version:
     """Register what a run produced, and move it to ``evaluated`` when its gate passed."""
     gate = gate or PASSED
@@ -78,6 +80,7 @@ def register(
         code_sha256="c0de",
         files=files,
         refit=refit,
+        update=update,
         metrics={"log_loss": 0.4},
         gate=gate,
         at=at(10),
@@ -111,10 +114,18 @@ def start_rollout(
 
 
 def calibration_record(
-    store: RegistryStore, window_end: datetime, *, version: int = 1, level: float = -0.5, code: str = "fc1"
+    store: RegistryStore,
+    window_end: datetime,
+    *,
+    version: int = 1,
+    level: float = -0.5,
+    code: str = "fc1",
+    made: Calibration | None = None,
+    groups: GroupsLearned | None = None,
+    interval: IntervalLearned | None = None,
 ) -> CalibrationRecord:
-    """A calibration of a version, as a publisher knows it, by the window that ended then."""
-    calibration = Calibration("log_odds", (Part(1.0, level, 0.9),), 3.0)
+    """A calibration of a version, as a publisher knows it, by the window that ended then: ``made``, or of ``level``."""
+    calibration = made or Calibration("log_odds", (Part(1.0, level, 0.9),), 3.0)
     return CalibrationRecord(
         model=store.model,
         version=version,
@@ -131,6 +142,8 @@ def calibration_record(
         code_sha256=code,
         at=window_end,
         actor="test",
+        groups=groups,
+        interval=interval,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ class Assembly:
                 yield stack, name, resource
 
 
+VALIDATION = "CDK_VALIDATION"
+
+
 SCRIPT = "def train(features, target, *, seed, parameters):\n    raise NotImplementedError\n"
 """A training script as far as a check can tell."""
 
@@ -66,11 +70,14 @@ def synthesize_models(models: Path, output: Path) -> Path:
 
 
 def synthesize(settings: Settings, output: Path) -> Assembly:
-    """Synthesize into ``output``, in this process."""
+    """Synthesize into ``output``, in this process.
+
+    Without the CDK's own validation of the templates, which takes 5 s of processor time: one test has it, for all.
+    """
     start_node()
     from everloop.infra.application import add_stacks, new_app
 
-    app = new_app(output=output)
+    app = new_app(output=output, validated=os.environ.get(VALIDATION) == "true")
     add_stacks(app, settings)
     app.synth()
     return Assembly(output, app)

@@ -107,6 +107,7 @@ UNFIT = {
     ),
     "three rates": Unfit("data.positive_rate", [0.1, 0.2, 0.3], "positive_rate:", "[0.1", "at most 2"),
     "a window that is all test": Unfit("data.training_window_days", 7, "training_window_days: 7", "7", "more than 7"),
+    "no spans": Unfit("data.training_spans", [], "training_spans: []", "an empty list", "at least 1"),
     "a range of ones and zeros": Unfit("data.target_max", 1, "target_max: 1", "1", "0 or 1"),
     "a lag without end": Unfit("data.label_lag_hours", math.inf, "label_lag_hours: .inf", ".inf, which", "finite"),
     "a lag of ages": Unfit("data.label_lag_hours", 1e300, "label_lag_hours: 1.0e+300", "1.0e+300", "less than"),
@@ -116,6 +117,22 @@ UNFIT = {
     ),
     "a refit that may be anything": Unfit(
         "training.refit_max_difference", math.inf, "refit_max_difference: .inf", ".inf", "finite"
+    ),
+    "a warm start without room": Unfit(
+        "training.warm_start",
+        {"added_trees": 50, "max_trees": 50},
+        "max_trees: 50",
+        "50",
+        "more than 50",
+        "training.warm_start.max_trees",
+    ),
+    "a warm start of no tree": Unfit(
+        "training.warm_start",
+        {"added_trees": 0},
+        "added_trees: 0",
+        "0",
+        "greater than or equal to 1",
+        "training.warm_start.added_trees",
     ),
     "a script outside": Unfit("training.script", "../../x.py", "script: ../../x.py", "'../../x.py'", "inside"),
     "an absolute script": Unfit("training.script", "/x.py", "script: /x.py", "'/x.py'", "inside"),
@@ -168,13 +185,8 @@ UNFIT = {
         "Step Functions",
         "rollout.guardrail.max_hold_minutes",
     ),
-    "more looks than a history holds": Unfit(
-        "rollout.steps",
-        [{"percent": 10, "minutes": 1}, {"percent": 20, "minutes": 1}],
-        "guardrail:",
-        "1440, which is meant where the key is left out",
-        "2,882 looks",
-        "rollout.guardrail.max_hold_minutes",
+    "more steps than anybody takes": Unfit(
+        "rollout.steps", [{"percent": 1 + n, "minutes": 1} for n in range(21)], "steps:", "this list", "at most 20"
     ),
     "a latency that is no number": Unfit(
         "rollout.guardrail.max_p99_latency_ms", math.nan, "max_p99_latency_ms: .nan", ".nan", "finite"
@@ -187,21 +199,21 @@ UNFIT = {
         "monitoring.schedule", "cron(0 11 * * *)", "schedule: cron(0 11 * * *)", "'cron(0 11 * * *)'", "six fields"
     ),
     "a schedule that leaves days out": Unfit(
-        "monitoring.schedule", "rate(7 days)", "schedule: rate(7 days)", "'rate(7 days)'", "never be watched"
+        "monitoring.schedule", "rate(7 days)", "schedule: rate(7 days)", "'rate(7 days)'", "never be monitored"
     ),
     "a window longer than the schedule": Unfit(
         "monitoring",
         {"window_hours": 48, "drift_days": 8},
         "monitoring:",
-        "'cron(0 6 * * ? *)', which is meant where the key is left out",
-        "watched twice",
+        "'cron(0 6 * * ? *)', the default when the key is left out",
+        "monitored twice",
         "monitoring.schedule",
     ),
     "days that hold no whole window": Unfit(
         "monitoring",
         {"window_hours": 48, "schedule": "rate(2 days)"},
         "monitoring:",
-        "7, which is meant where the key is left out",
+        "7, the default when the key is left out",
         "a multiple of 2",
         "monitoring.drift_days",
     ),
@@ -210,7 +222,7 @@ UNFIT = {
         {"window_hours": 168, "schedule": "rate(7 days)"},
         "days: 7",
         "7",
-        "more days than a window has",
+        "more days than one window has",
         "retraining.quality.days",
     ),
     "an effect without end": Unfit("monitoring.minimum_effect", math.inf, "minimum_effect: .inf", ".inf", "finite"),
@@ -229,13 +241,14 @@ UNFIT = {
         0.2,
         "max_training_run_usd: 0.2",
         "0.2",
-        "at least $0.460, which one run can cost: 4 jobs of 30 minutes and up to 30 to start, on ml.m5.large at $0.115",
+        "at least $0.460, the possible cost of one run: 4 jobs of 30 minutes and up to 30 to start, on ml.m5.large"
+        " at $0.115",
     ),
     "a month above its budget": Unfit(
         "cost.monthly_budget_usd",
         0.9,
         "monthly_budget_usd: 0.9",
         "0.9",
-        "at least $1.84, which training can cost in a month: with 4 runs in any 60 days",
+        "at least $1.84, the possible cost of training in a month: with 4 runs in any 60 days",
     ),
 }

@@ -103,8 +103,18 @@ class WatchedLake:
             columns += [f'"{DATE}" VARCHAR'] if table.daily else []
             self.connection.execute(f'CREATE TABLE "{self.declaration.model}_{table.kind}" ({", ".join(columns)})')
 
-    def capture(self, rows: WatchedRows, at: datetime, *, version: int = 1, raw: np.ndarray | None = None) -> list[str]:
-        """Capture the rows at one instant; their prediction ids. Where ``raw`` is given, the model said that."""
+    def capture(
+        self,
+        rows: WatchedRows,
+        at: datetime,
+        *,
+        version: int = 1,
+        raw: np.ndarray | None = None,
+        bounds: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> list[str]:
+        """Capture the rows at one instant; their prediction ids. Where ``raw`` is given, the model said that; where
+        ``bounds`` are, they were answered.
+        """
         binary = self.declaration.problem.type == "binary_classification"
         records, ids = [], []
         for i in range(len(rows)):
@@ -114,7 +124,8 @@ class WatchedLake:
             answer = [float(score >= 0.5), score] if binary else [score, None]
             features = [_cell(rows.features[f.name][i]) for f in self.declaration.data.features]
             said = score if raw is None else float(raw[i])
-            ours = [ids[-1], "r", version, _naive(at), f"k{self.captured}", *answer, 1.0, said, None]
+            between = [None, None] if bounds is None else [float(bounds[0][i]), float(bounds[1][i])]
+            ours = [ids[-1], "r", version, _naive(at), f"k{self.captured}", *answer, 1.0, said, None, *between]
             records.append([*ours, *features, _day(at)])
         self._insert("predictions", records)
         return ids

@@ -45,7 +45,7 @@ def test_a_region_without_what_it_needs_is_refused_before_anything_is_built(tmp_
     )
     assert finished.returncode == 2
     assert (
-        "region mx-central-1: SageMaker has no image sklearn 1.9-0 there; set AWS_REGION to one of" in finished.stderr
+        "region mx-central-1: SageMaker has no sklearn 1.9-0 image there; set AWS_REGION to one of" in finished.stderr
     )
     assert "eu-central-1" in finished.stderr
     assert not (tmp_path / "out" / "manifest.json").exists()

@@ -14,15 +14,22 @@ import pytest
 
 from everloop.cli.operations.preflight.needs import needs_of
 from everloop.cli.operations.preflight.quotas import NEW_ACCOUNT_MB
+from everloop.dataset.frozen import Place
 from everloop.infra.exceptions import LayerUnavailableError
-from everloop.infra.managed_layer import managed_layer_parameter
-from everloop.infra.packaging.sizes import MANAGED_LAYER_BYTES, UNZIPPED_LIMIT_BYTES
+from everloop.infra.packaging.sizes import UNZIPPED_LIMIT_BYTES
 from everloop.infra.regions import deployable_regions
 from everloop.infra.settings import Settings
 from everloop.names import FUNCTIONS
-from tests.helpers.synthesis import MODEL_STACK, PLATFORM_STACK, ROOT, SECOND_STACK, Assembly, synthesize
-
-pytestmark = pytest.mark.xdist_group("synthesis")
+from localcloud.services.registry import handlers
+from tests.helpers.synthesis import (
+    MODEL_STACK,
+    PLATFORM_STACK,
+    ROOT,
+    SECOND_STACK,
+    VALIDATION,
+    Assembly,
+    synthesize,
+)
 
 ALIAS = "AWS::Lambda::Alias"
 
@@ -43,7 +50,7 @@ def test_a_models_stack_holds_nothing_that_has_to_outlive_it(assembly: Assembly)
         assert not keeping & {r["Type"] for r in assembly.templates[stack]["Resources"].values()}
     platform = assembly.templates[PLATFORM_STACK]["Resources"].values()
     kept = [r for r in platform if r["Type"] in keeping]
-    assert len(kept) == 4
+    assert len(kept) == 5
     assert {(r["DeletionPolicy"], r["UpdateReplacePolicy"]) for r in kept} == {("Retain", "Retain")}
 
 
@@ -54,12 +61,20 @@ def test_the_templates_name_the_regions_that_have_what_they_need(assembly: Assem
     assert [list(image) for image in images] == [list(deployable_regions())]
 
 
+def test_no_template_reads_a_parameter_that_a_region_may_lack(assembly: Assembly) -> None:
+    """Every layer is one of the stack's own, and no function has AWS's."""
+    for name, template in assembly.templates.items():
+        given = template.get("Parameters", {})
+        assert [n for n, p in given.items() if p["Type"].startswith("AWS::SSM::Parameter::Value")] == []
+        layers = assembly.of_type(name, "AWS::Lambda::LayerVersion")
+        for function in assembly.of_type(name, "AWS::Lambda::Function").values():
+            assert {layer["Ref"] for layer in function.get("Layers", [])} <= set(layers)
+
+
 def test_what_a_deployment_needs_is_read_from_the_templates(assembly: Assembly) -> None:
     needs = needs_of(assembly.folder)
     assert needs.regions == list(deployable_regions())
     assert needs.bootstrap_version == 6
-    (parameter,) = needs.parameters
-    assert parameter == managed_layer_parameter("x86_64")
     models = sorted([MODEL_STACK, SECOND_STACK])
     assert {name: sorted(stacks) for name, stacks in needs.instances.items()} == {
         "ml.m5.large for training job usage": models,
@@ -70,31 +85,51 @@ def test_what_a_deployment_needs_is_read_from_the_templates(assembly: Assembly) 
     assert max(needs.memory_mb.values()) <= NEW_ACCOUNT_MB, "a new account has no larger functions"
 
 
-SYNTHESIS = """
+SYNTHESES = """
 import sys
 from pathlib import Path
 from everloop.infra.settings import Settings
 from tests.helpers.synthesis import ROOT, synthesize
 synthesize(Settings.of(ROOT, models=sys.argv[1]), Path(sys.argv[2]))
+from aws_cdk import App, CfnResource, Stack
+careless = App(outdir=sys.argv[3], analytics_reporting=False)
+CfnResource(Stack(careless, "Careless"), "Queue", type="AWS::SQS::Queue", properties={"DelaySeconds": "soon"})
+careless.synth()
 """
 
 
-def test_the_same_inputs_give_the_same_assembly(settings: Settings, assembly: Assembly, tmp_path: Path) -> None:
-    """Also in another process, where sets of text have another order."""
+@pytest.fixture(scope="module")
+def other_process(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the CDK makes of the same app in another process, and of one with a mistake; it looks at the templates."""
+    folder = tmp_path_factory.mktemp("other")
     seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
-    command = [sys.executable, "-c", SYNTHESIS, str(settings.models), str(tmp_path / "out")]
-    finished = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", SYNTHESES, str(settings.models), str(folder / "out"), str(folder / "careless")]
+    environment = {**os.environ, "PYTHONHASHSEED": seed, VALIDATION: "true"}
+    finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
-    first, second = _documents(assembly.folder), _documents(tmp_path / "out")
+    return folder
+
+
+def test_the_same_inputs_give_the_same_assembly(assembly: Assembly, other_process: Path) -> None:
+    """Also in another process, where sets of text have another order."""
+    first, second = _documents(assembly.folder), _documents(other_process / "out")
     assert f"{MODEL_STACK}.template.json" in first
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
 
 
 def _documents(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in folder.glob("*.json") if not p.name.startswith("tree")}
+    no_templates = ("tree", "validation-report")
+    return {p.name: p.read_bytes() for p in folder.glob("*.json") if not p.name.startswith(no_templates)}
+
+
+def test_the_cdk_itself_finds_nothing_in_the_templates(other_process: Path) -> None:
+    ours, careless = (
+        json.loads((other_process / app / "validation-report.json").read_text(encoding="utf-8"))["pluginReports"]
+        for app in ("out", "careless")
+    )
+    assert ours == []
+    assert "DelaySeconds" in json.dumps(careless), "it does look"
 
 
 def test_nothing_is_made_by_functions_of_the_cdk(assembly: Assembly) -> None:
@@ -125,6 +160,35 @@ class TestALaterDeployment:
         after = later_assembly.of_type(MODEL_STACK, "AWS::Lambda::Function")[logical_id]
         assert before["FunctionName"] == after["FunctionName"] == "everloop-late_train-predict"
         assert before["Code"] != after["Code"]
+
+    def test_replaces_nothing(self, assembly: Assembly, later_assembly: Assembly) -> None:
+        """Features added, removed and of another type, code, schedules and sizes: all of it is updated in place."""
+        kinds = handlers()
+        before, after = (a.templates[MODEL_STACK]["Resources"] for a in (assembly, later_assembly))
+        assert set(before) == set(after), "what has another logical id is deleted, and made anew"
+        changed = {name for name in before if before[name] != after[name]}
+        assert {"AWS::Glue::Table", "AWS::Lambda::Function", "AWS::Scheduler::Schedule"} <= {
+            before[name]["Type"] for name in changed
+        }
+        for name in changed:
+            kind, old, new = before[name]["Type"], before[name]["Properties"], after[name]["Properties"]
+            assert after[name]["Type"] == kind
+            assert not kinds[kind].must_replace(old, new), f"{name} ({kind}) would be replaced"
+
+    def test_of_a_model_under_another_name_takes_no_name_that_is_in_use(self, assembly: Assembly) -> None:
+        """A renamed model is another one: the old one serves on beside it until it is removed."""
+        kinds, within_another = handlers(), {"AWS::Lambda::Alias", "AWS::Logs::LogStream"}
+        names = [
+            {
+                json.dumps(resource["Properties"][kinds[resource["Type"]].name_property])
+                for resource in assembly.templates[stack]["Resources"].values()
+                if kinds[resource["Type"]].name_property in resource["Properties"]
+                and resource["Type"] not in within_another
+            }
+            for stack in (MODEL_STACK, SECOND_STACK)
+        ]
+        assert min(len(found) for found in names) > 20
+        assert names[0] & names[1] == set()
 
     def test_publishes_no_version(self, assembly: Assembly, later_assembly: Assembly) -> None:
         for synthesized in (assembly, later_assembly):
@@ -157,6 +221,9 @@ def test_the_stacks_share_few_exports(assembly: Assembly) -> None:
 def test_a_model_can_not_be_had_without_its_monitoring(assembly: Assembly) -> None:
     schedule = next(iter(assembly.of_type(MODEL_STACK, "AWS::Scheduler::Schedule").values()))
     assert schedule["ScheduleExpression"] == "cron(0 6 * * ? *)"
+    # Monitors of a thousand models are not all due in the same second; the window is that of the time they are due.
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 60}
+    assert "<aws.scheduler.scheduled-time>" in schedule["Target"]["Input"]
     assert json.loads(schedule["Target"]["Input"]) == {"scheduled_time": "<aws.scheduler.scheduled-time>"}
     rules = {r["Name"]: r for r in assembly.of_type(MODEL_STACK, "AWS::Events::Rule").values()}
     for name, kind in (
@@ -172,7 +239,17 @@ def test_a_model_can_not_be_had_without_its_monitoring(assembly: Assembly) -> No
         assert rule["Targets"][0]["DeadLetterConfig"]
     alarms = assembly.of_type(MODEL_STACK, "AWS::CloudWatch::Alarm").values()
     assert all(alarm["AlarmActions"] for alarm in alarms)
-    assert {a["MetricName"] for a in alarms} >= {"Errors", "ArtifactRefused", "CaptureFallback", "UnusableScores"}
+    (faults,) = (a for a in alarms if a["MetricName"] == "Faults")
+    for metric in ("ArtifactRefused", "CaptureFallback", "LabelsNotStored", "UnusableScores"):
+        assert metric in faults["AlarmDescription"]
+    # A failed event is in the dead-letter queue, which one alarm watches for all that take events.
+    functions = {d["Value"] for a in alarms if a["MetricName"] == "Errors" for d in a["Dimensions"]}
+    assert functions == {"everloop-late_train-predict", "everloop-late_train-labels"}
+    watched = [a for a in alarms if a["MetricName"] == "ApproximateNumberOfMessagesVisible"]
+    assert len(watched) == 1
+    taking = assembly.of_type(MODEL_STACK, "AWS::Lambda::Function").values()
+    queued = {f["FunctionName"] for f in taking if f.get("DeadLetterConfig")}
+    assert queued == {f"everloop-late_train-{name}" for name in ("monitor", "rollout", "starter")}
     ends = {a["MetricName"]: a for a in alarms if a["MetricName"].startswith("Executions")}
     assert set(ends) == {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"}
     for name in ("ExecutionsTimedOut", "ExecutionsAborted"):
@@ -183,7 +260,8 @@ def test_a_model_can_not_be_had_without_its_monitoring(assembly: Assembly) -> No
 def test_the_declaration_says_who_may_call(assembly: Assembly, stack: str, kind: str) -> None:
     routes = assembly.of_type(stack, "AWS::ApiGatewayV2::Route").values()
     model = stack.removeprefix("EverloopModel-").replace("-", "_")
-    assert {r["RouteKey"] for r in routes} == {f"POST /models/{model}/predictions", f"POST /models/{model}/labels"}
+    wanted = {f"POST /models/{model}/predictions", f"POST /models/{model}/labels", f"ANY /models/{model}/{{proxy+}}"}
+    assert {r["RouteKey"] for r in routes} == wanted
     assert {r["AuthorizationType"] for r in routes} == {kind}
 
 
@@ -191,12 +269,18 @@ def test_lake_tables_have_the_declared_columns(assembly: Assembly) -> None:
     tables = {
         p["TableInput"]["Name"]: p["TableInput"] for p in assembly.of_type(MODEL_STACK, "AWS::Glue::Table").values()
     }
-    assert set(tables) == {"late_train_history", "late_train_predictions", "late_train_labels"}
+    assert set(tables) == {f"late_train_{kind}" for kind in ("history", "predictions", "labels", "frozen")}
     columns = {c["Name"]: c["Type"] for c in tables["late_train_predictions"]["StorageDescriptor"]["Columns"]}
     assert columns["latency_ms"] == "double"
     assert [columns[n] for n in ("distance", "wind", "line", "operator")] == ["double", "double", "string", "string"]
     assert tables["late_train_labels"]["PartitionKeys"] == [{"Name": "date", "Type": "string"}]
     assert "PartitionKeys" not in tables["late_train_history"]
+    # Rows that were unloaded are found by what a query names.
+    frozen = tables["late_train_frozen"]
+    assert frozen["PartitionKeys"] == [{"Name": "u", "Type": "string"}]
+    assert frozen["Parameters"]["projection.u.type"] == "injected"
+    place = Place("lake", "late_train", "${u}")
+    assert json.dumps(frozen["Parameters"]["storage.location.template"]).endswith(f'/{place.prefix()}"]]}}')
 
 
 @pytest.fixture(scope="module")
@@ -232,13 +316,7 @@ def _too_large(assembly: Assembly) -> dict[str, int]:
         code = assembly.folder / _asset(function["Code"]["S3Key"])
         total = sum(p.stat().st_size for p in code.rglob("*") if p.is_file())
         for layer in function["Layers"]:
-            # A layer that is no resource of the stack is the managed one, a parameter.
-            logical_id = layer["Ref"]
-            total += (
-                _unzipped(assembly.folder / _asset(layers[logical_id]["Content"]["S3Key"]))
-                if logical_id in layers
-                else MANAGED_LAYER_BYTES["AWSSDKPandas"]
-            )
+            total += _unzipped(assembly.folder / _asset(layers[layer["Ref"]]["Content"]["S3Key"]))
         sizes[function["FunctionName"]] = total
     assert len(sizes) == len(FUNCTIONS)
     return {name: size for name, size in sizes.items() if size > UNZIPPED_LIMIT_BYTES}

@@ -5,17 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
-import pytest
-
+from everloop.dataset.frozen import Place
 from everloop.dataset.lake import history_object_key
 from everloop.dataset.lake_sql import BUFFER
 from everloop.names import lake_prefix
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import MODEL_STACK, Assembly
 
-pytestmark = pytest.mark.xdist_group("synthesis")
-
 MODEL = "late_train"
+DATES = "projection.date.range"
 
 
 def test_records_wait_together_for_no_longer_than_the_queries_look_back(assembly: Assembly) -> None:
@@ -28,7 +26,7 @@ def test_records_wait_together_for_no_longer_than_the_queries_look_back(assembly
 
 def test_every_day_that_can_have_been_captured_has_a_partition(assembly: Assembly) -> None:
     parameters = [t["TableInput"]["Parameters"] for t in assembly.of_type(MODEL_STACK, "AWS::Glue::Table").values()]
-    assert [p["projection.date.range"] for p in parameters if "projection.enabled" in p] == ["1970-01-01,NOW+1DAYS"] * 2
+    assert [p[DATES] for p in parameters if DATES in p] == ["1970-01-01,NOW+1DAYS"] * 2
 
 
 def test_the_lake_is_listed_where_it_is_written(assembly: Assembly) -> None:
@@ -46,6 +44,7 @@ def test_the_snapshot_function_may_list_what_it_lists(assembly: Assembly) -> Non
     patterns = [pattern for given in allowed for pattern in given]
     for prefix in (
         lake_prefix("history", MODEL),
+        Place("lake", MODEL, "train-1-one").prefix(),
         *(f"{lake_prefix(k, MODEL)}date=" for k in ("predictions", "labels")),
     ):
         assert any(fnmatchcase(prefix, pattern) for pattern in patterns), prefix

@@ -27,11 +27,11 @@ def test_every_region_has_the_address_that_the_sdk_gives() -> None:
 
 def test_a_version_that_the_sdk_does_not_know_is_told_with_those_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container_image, "VERSION", "0.1-0")
-    with pytest.raises(SynthesisError, match=r"knows no sklearn image 0\.1-0, only 0\.20\.0, .*1\.9-0"):
+    with pytest.raises(SynthesisError, match=r"has no sklearn image 0\.1-0, only 0\.20\.0, .*1\.9-0"):
         images_by_region.__wrapped__()
 
 
 def test_an_sdk_without_the_file_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container_image, "FRAMEWORK", "of_nobody")
-    with pytest.raises(SynthesisError, match=r"of_nobody\.json is not there; install the version"):
+    with pytest.raises(SynthesisError, match=r"of_nobody\.json does not exist; install the version"):
         images_by_region.__wrapped__()

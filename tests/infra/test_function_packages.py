@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from everloop.infra.function_catalogue import functions_of
 from everloop.infra.packaging.imports import imported_names, local_modules
 from everloop.infra.packaging.requirements import read_lines
 from everloop.names import FUNCTIONS, PROBE_FUNCTION
-from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import ROOT
 
 RUNTIME = {"boto3", "botocore"}
-MANAGED_LAYER = {"awswrangler", "numpy", "pandas", "pyarrow"}
 
 
 def provided_by(requirements: Path) -> set[str]:
@@ -41,8 +38,4 @@ def test_nothing_is_imported_that_is_not_there(name: str) -> None:
     }
     known = set(sys.stdlib_module_names) | RUNTIME | {"everloop"} | {path.stem for path in own}
     known |= provided_by(folder / "requirements.txt")
-    document = binary_document()
-    document["retraining"]["investment"] = {}
-    if functions_of(declare(document))[name].managed_layer:
-        known |= MANAGED_LAYER
     assert imported - known == set()

@@ -8,10 +8,11 @@ import pytest
 
 from everloop.infra.alarms import _alarms
 from everloop.names import FUNCTIONS, PROBE_FUNCTION, ModelNames
+from everloop.recalibration.written import LONGEST_GROUPED_TEXT
+from everloop.rollout.targets import ServedArtifact
+from everloop.rollout.targets.lambda_alias import variables
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import Assembly
-
-pytestmark = pytest.mark.xdist_group("synthesis")
 
 LONGEST = ModelNames("m" * 31)
 TEMPLATE_BYTES = 1_000_000
@@ -22,7 +23,14 @@ def test_the_longest_model_name_gives_names_that_every_service_takes() -> None:
     assert declare(binary_document(model=LONGEST.model)).model == LONGEST.model
     named = [
         LONGEST.function(name)
-        for name in (*FUNCTIONS, PROBE_FUNCTION, "retraining-requested", "calibration-learned", "probe-due")
+        for name in (
+            *FUNCTIONS,
+            PROBE_FUNCTION,
+            "retraining-requested",
+            "calibration-learned",
+            "probe-due",
+            "restore-requested",
+        )
     ]
     assert max(map(len, named)) <= 64, "functions, schedules and rules"
     assert max(len(LONGEST.stream("predictions")), len(LONGEST.stream("labels"))) <= 64
@@ -32,12 +40,13 @@ def test_the_longest_model_name_gives_names_that_every_service_takes() -> None:
 
 
 def test_the_longest_owner_leaves_an_alarm_its_description() -> None:
-    texts = {"team": "t" * 256, "email": "a@example.org", "escalation": "e" * 256}
+    longest = ("who looks after it " * 14)[:256]
+    texts = {"team": longest, "email": "a@example.org", "escalation": longest}
     assert declare(binary_document(owner=texts)).owner.team == texts["team"]
     for name in ("team", "escalation"):
         with pytest.raises(ValueError, match="at most 256"):
-            declare(binary_document(owner={**texts, name: "x" * 257}))
-    owner = f"Owner: {'t' * 256}; escalation: {'e' * 256}"
+            declare(binary_document(owner={**texts, name: longest + "s"}))
+    owner = f"Owner: {longest}; escalation: {longest}"
     for alarm in _alarms(LONGEST, "arn:aws:states", "arn:aws:states:probe", "dead-letters"):
         assert len(f"{alarm.meaning} {owner}") <= 1024, alarm.name
 
@@ -48,3 +57,22 @@ def test_a_template_leaves_room_for_the_widest_model(assembly: Assembly) -> None
     for name, template in assembly.templates.items():
         assert len(template["Resources"]) <= RESOURCES, name
         assert len(json.dumps(template, indent=1)) + 2 * 1000 * column <= TEMPLATE_BYTES, name
+
+
+def test_the_longest_calibration_leaves_the_prediction_function_its_variables(assembly: Assembly) -> None:
+    """All variables of a function together may have 4 KB: those of the template, and those a rollout sets."""
+    functions = [
+        found["Properties"]
+        for template in assembly.templates.values()
+        for found in template["Resources"].values()
+        if found["Type"] == "AWS::Lambda::Function"
+        and str(found["Properties"].get("FunctionName")).endswith("-predict")
+    ]
+    declared: dict[str, object] = {}
+    for function in functions:
+        declared |= function["Environment"]["Variables"]
+    artifact = ServedArtifact(10**9, f"artifacts/{LONGEST.model}/{10**9:06d}/", "f" * 64, "c" * LONGEST_GROUPED_TEXT)
+    every = {name: value if isinstance(value, str) else "v" * 64 for name, value in declared.items()}
+    every |= {"EVERLOOP_MODEL": LONGEST.model, "EVERLOOP_PREDICTIONS_STREAM": "s" * 64, **variables(artifact)}
+    assert {"EVERLOOP_MODEL", "EVERLOOP_PREDICTIONS_STREAM", "EVERLOOP_ARTIFACT_BUCKET"} <= declared.keys()
+    assert sum(len(name) + len(value) for name, value in every.items()) <= 4096

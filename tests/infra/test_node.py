@@ -11,6 +11,7 @@ import pytest
 from everloop.infra import node
 from everloop.infra.exceptions import NodeMissingError
 from everloop.infra.node import PACKAGES, use_node
+from tests.helpers.synthesis import VALIDATION
 
 ROOT = Path(__file__).parents[2]
 SYNTHESIS = """
@@ -96,7 +97,7 @@ def test_what_a_version_manager_puts_on_the_path_finds_its_binary(tmp_path: Path
     shim.write_text('#!/bin/sh\nexec "$HOME/.versions/node" "$@"\n')
     shim.chmod(0o755)
     # WHEN a synthesis starts it, THEN it does so with the binary itself
-    environment = {**os.environ, "HOME": str(home), "JSII_NODE": str(shim)}
+    environment = {**os.environ, "HOME": str(home), "JSII_NODE": str(shim), VALIDATION: "false"}
     command = [sys.executable, "-c", SYNTHESIS, str(tmp_path / "out")]
     finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == str(home)
@@ -107,5 +108,5 @@ def test_a_node_that_does_not_run_is_named(tmp_path: Path, monkeypatch: pytest.M
     broken.write_text("#!/bin/sh\necho no version is set >&2\nexit 126\n")
     broken.chmod(0o755)
     monkeypatch.setenv("JSII_NODE", str(broken))
-    with pytest.raises(NodeMissingError, match="node does not run: no version is set; choose another: JSII_NODE"):
+    with pytest.raises(NodeMissingError, match="node does not run: no version is set; choose another one: JSII_NODE"):
         node.start_node()

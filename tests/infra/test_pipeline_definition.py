@@ -76,7 +76,7 @@ def test_every_task_is_limited_retried_and_caught(name: str) -> None:
     assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
 
 
-JOBS = {"Train", "Evaluate", "Refit", "CheckRefit"}
+JOBS = {"Train", "Evaluate", "Refit", "CheckRefit", "EvaluateOlder"}
 CALLS = {name for name, task in TASKS.items() if task["Resource"].endswith("lambda:invoke")}
 TRANSIENT = {
     "AliasContendedError",
@@ -84,6 +84,8 @@ TRANSIENT = {
     "EventNotAcceptedError",
     "FunctionNotReadyError",
     "MetricsIncompleteError",
+    "PartsIncompleteError",
+    "QueryInterruptedError",
     "RequestNotAcceptedError",
     "ServedOtherwiseError",
     "ServiceBusyError",
@@ -154,6 +156,39 @@ def test_a_failed_gate_never_comes_to_a_rollout() -> None:
     assert "StartRollout" not in reachable("CloseRejected")
     assert "StartRollout" not in reachable("CloseSmokePassed")
     assert "StartRollout" not in reachable(STATES["Verdict"]["Default"])
+
+
+def test_an_older_version_comes_to_a_rollout_by_a_passed_gate_alone_and_nothing_is_trained() -> None:
+    """GIVEN a run that brings an older version back; THEN it takes the newest rows, and the way of a new version."""
+    assert {c["StringEquals"]: c["Next"] for c in STATES["WhatKind"]["Choices"] if "Variable" in c}["restore"] == (
+        "NewestRows"
+    )
+    judged = ["NewestRows"]
+    while STATES[judged[-1]]["Type"] == "Task":
+        judged.append(STATES[judged[-1]]["Next"])
+    assert judged == ["NewestRows", "EvaluateOlder", "JudgeOlder", "Readmit", "WhetherReadmitted"]
+    ways = {(c["StringEquals"], c["Next"]) for c in STATES["WhetherReadmitted"]["Choices"]}
+    assert ways == {("fail", "CloseRejected"), ("pass", "RegisteredVersion")}
+    assert not {"Train", "Refit", "Register"} & reachable("NewestRows")
+    assert STATES["NewestRows"]["Parameters"] == STATES["Snapshot"]["Parameters"]
+    gate, readmit = (STATES[name]["Parameters"]["Payload"] for name in ("JudgeOlder", "Readmit"))
+    assert (gate["action"], readmit) == ("older", {**gate, "action": "restore", "gate.$": "$.gate.result"})
+
+
+def test_an_older_version_is_evaluated_as_a_candidate_is_by_its_registered_files() -> None:
+    new, older = (STATES[name]["Parameters"] for name in ("Evaluate", "EvaluateOlder"))
+    words = older["AppSpecification"]["ContainerArguments.$"]
+    assert "'--older', $.run.result.older.artifact_uri" in words
+    trained = "'--model-data', '/opt/ml/processing/input/model'"
+    assert trained in new["AppSpecification"]["ContainerArguments.$"]
+    assert (
+        words.replace("'--older', $.run.result.older.artifact_uri", trained)
+        == (new["AppSpecification"]["ContainerArguments.$"])
+    )
+    names = [[item["InputName"] for item in one["ProcessingInputs"]] for one in (new, older)]
+    assert names == [["model", "test", "code"], ["test", "code"]]
+    for same in ("RoleArn", "ProcessingOutputConfig", "ProcessingResources", "StoppingCondition"):
+        assert new[same] == older[same], same
 
 
 def test_the_registration_gets_all_that_the_gate_answered() -> None:
@@ -333,3 +368,46 @@ def test_job_names_fit_sagemaker() -> None:
     names = ModelNames("m" * 31)
     for prefix in (names.job_prefix, names.refit_prefix):
         assert len(prefix + "train-" + "0" * 16) <= 63
+
+
+class TestWarmStart:
+    """A model whose trainings may continue a version."""
+
+    definition = pipeline_definition(declare(binary_document(training={"warm_start": {}})))
+    states: dict[str, dict[str, Any]] = definition["States"]
+
+    def test_without_it_no_state_is_about_it(self) -> None:
+        added = {"WhetherToContinue", "Continue", "WhetherToContinueInRefit", "ContinueInRefit"}
+        assert set(self.states) - set(STATES) == added
+        assert STATES["Snapshot"]["Next"] == "Train"
+
+    @pytest.mark.parametrize(
+        ("choice", "warm", "full"),
+        [("WhetherToContinue", "Continue", "Train"), ("WhetherToContinueInRefit", "ContinueInRefit", "Refit")],
+    )
+    def test_a_run_with_a_parent_is_continued_and_every_other_trained_in_full(
+        self, choice: str, warm: str, full: str
+    ) -> None:
+        (asked,) = self.states[choice]["Choices"]
+        assert asked == {"Variable": "$.run.result.parent", "IsPresent": True, "Next": warm}
+        assert self.states[choice]["Default"] == full
+        # Both end alike, under the same role, and differ in the kept estimator and what it has to be.
+        continued, in_full = self.states[warm], self.states[full]
+        assert {k: v for k, v in continued.items() if k != "Parameters"} == {
+            k: v for k, v in in_full.items() if k != "Parameters"
+        }
+        parameters = dict(continued["Parameters"])
+        *rest, parent = parameters.pop("InputDataConfig")
+        environment = parameters.pop("Environment")
+        assert {**parameters, "InputDataConfig": rest} == in_full["Parameters"]
+        assert parent["ChannelName"] == "parent"
+        assert parent["DataSource"]["S3DataSource"]["S3Uri.$"] == "$.run.result.parent.estimator_uri"
+        assert environment == {
+            "EVERLOOP_PARENT_VERSION.$": "States.Format('{}', $.run.result.parent.version)",
+            "EVERLOOP_PARENT_SHA256.$": "$.run.result.parent.estimator_sha256",
+        }
+
+    def test_the_ways_to_them_exist(self) -> None:
+        assert self.states["Snapshot"]["Next"] == "WhetherToContinue"
+        passed = [c["Next"] for c in self.states["WhetherToRefit"]["Choices"]]
+        assert "WhetherToContinueInRefit" in passed

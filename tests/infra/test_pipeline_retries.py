@@ -26,7 +26,7 @@ FUNCTION = """
 import json, os
 
 SCRIPT = json.loads(os.environ["SCRIPT"])
-ROLLOUT = {"rollout_id": "r", "step_index": 0, "wait_seconds": 60, "bake_seconds": 600}
+ROLLOUT = {"rollout_id": "r", "step_index": 0, "wait_until": "2026-01-01T00:00:00Z", "bake_seconds": 600}
 calls = []
 
 def handle(event, context):

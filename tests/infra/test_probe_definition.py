@@ -16,6 +16,7 @@ from everloop.infra.pipeline_definition import TRANSIENT_RETRY
 from everloop.infra.probe_definition import probe_definition
 from everloop.model_file.schema import Investment
 from everloop.names import PROBE_FUNCTION, ModelNames
+from tests.helpers.asl import filled
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.synthesis import MODEL_STACK, SECOND_STACK, Assembly
 from tests.infra.test_security import listed, statements
@@ -88,17 +89,6 @@ def test_sagemaker_takes_the_job_and_holds_it_to_its_budget() -> None:
     assert plain["ProcessingResources"]["ClusterConfig"]["InstanceType"] == DECLARATION.training.instance_type
 
 
-def filled(value: Any) -> Any:
-    """What a path or an intrinsic gives: a text, or the list that it makes."""
-    if isinstance(value, dict):
-        return {key.removesuffix(".$"): _given(v) if key.endswith(".$") else filled(v) for key, v in value.items()}
-    return [filled(item) for item in value] if isinstance(value, list) else value
-
-
-def _given(text: str) -> Any:
-    return ["a"] if text.startswith("States.Array") else "text"
-
-
 def test_the_longest_name_of_a_job_is_one() -> None:
     prefix = ModelNames("m" * 31).job_prefix
     assert len(f"{prefix}probe-{'0' * 16}") <= 63
@@ -157,9 +147,9 @@ def test_nobody_but_its_function_writes_what_probes_found(assembly: Assembly) ->
         for name, s in statements(assembly, SECOND_STACK)
         if partition in json.dumps(s.get("Condition", {}))
     }
-    assert set(by_role) == {"FunctionsProbe", "FunctionsMonitor"}
+    assert set(by_role) == {"FunctionsProbe", "FunctionsMonitor", "FunctionsRun"}
     assert "dynamodb:PutItem" in by_role["FunctionsProbe"]
-    assert set(by_role["FunctionsMonitor"]) == {"dynamodb:GetItem", "dynamodb:Query"}
+    assert by_role["FunctionsMonitor"] == by_role["FunctionsRun"] == ["dynamodb:Query"]
 
 
 def test_the_machine_starts_its_own_jobs_alone(assembly: Assembly) -> None:
@@ -182,10 +172,13 @@ def test_the_starter_starts_both_machines_of_such_a_model(assembly: Assembly) ->
     assert "late_train-probe" not in other
 
 
-def test_a_due_probe_reaches_the_starter_and_a_failed_one_somebody(assembly: Assembly) -> None:
+def test_a_due_probe_and_a_request_for_an_older_version_reach_the_starter_and_a_failed_one_somebody(
+    assembly: Assembly,
+) -> None:
     rules = {r["Name"]: r for r in assembly.of_type(SECOND_STACK, "AWS::Events::Rule").values()}
-    rule = rules[f"everloop-{SECOND}-probe-due"]
-    assert rule["EventPattern"]["detail-type"] == ["Probe Due"]
-    assert "Starter" in json.dumps(rule["Targets"][0]["Arn"])
+    for name, detail_type in (("probe-due", "Probe Due"), ("restore-requested", "Restore Requested")):
+        rule = rules[f"everloop-{SECOND}-{name}"]
+        assert rule["EventPattern"]["detail-type"] == [detail_type]
+        assert "Starter" in json.dumps(rule["Targets"][0]["Arn"])
     alarms = {a["AlarmName"] for a in assembly.of_type(SECOND_STACK, "AWS::CloudWatch::Alarm").values()}
-    assert {f"everloop-{SECOND}-probe-failed", f"everloop-{SECOND}-probe-timed-out"} <= alarms
+    assert f"everloop-{SECOND}-probe-failed" in alarms

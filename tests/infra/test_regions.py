@@ -16,4 +16,4 @@ def test_each_is_refused_with_its_reason_or_not_at_all() -> None:
     for region in images_by_region():
         assert (why_not(region) is None) == (region in deployable_regions())
     assert why_not("us-isof-south-1") == "region us-isof-south-1: there is no apigatewayv2 there"
-    assert why_not("mars-1") == "region mars-1: SageMaker has no image sklearn 1.9-0 there"
+    assert why_not("mars-1") == "region mars-1: SageMaker has no sklearn 1.9-0 image there"

@@ -10,20 +10,19 @@ from typing import Any
 import pytest
 
 from everloop.infra.node import start_node
+from everloop.infra.regions import deployable_regions
 from everloop.registry.commands import MAY_SEND
 from tests.helpers.synthesis import MODEL_STACK, PLATFORM_STACK, SECOND_STACK, Assembly
 
-pytestmark = pytest.mark.xdist_group("synthesis")
-
 UNSCOPED = {
-    "xray:PutTraceSegments": "X-Ray knows no resources for writing traces",
+    "xray:PutTraceSegments": "X-Ray has no resource-level permissions for writing traces",
     "xray:PutTelemetryRecords": "the same",
     "xray:GetSamplingRules": "the same",
     "xray:GetSamplingTargets": "the same",
-    "cloudwatch:GetMetricData": "CloudWatch knows no resources for reading metrics",
+    "cloudwatch:GetMetricData": "CloudWatch has no resource-level permissions for reading metrics",
     "cloudwatch:PutMetricData": "held by a condition on the namespace",
-    "lakeformation:GetDataAccess": "Lake Formation knows no resources for it",
-    "ecr:GetAuthorizationToken": "a registry's token is not for one repository",
+    "lakeformation:GetDataAccess": "Lake Formation has no resource-level permissions for it",
+    "ecr:GetAuthorizationToken": "a registry token is not limited to one repository",
     "logs:CreateLogDelivery": "log deliveries have no resources; see the Step Functions guide",
     "logs:GetLogDelivery": "the same",
     "logs:UpdateLogDelivery": "the same",
@@ -76,19 +75,19 @@ def test_the_security_checks_do_look() -> None:
     from aws_cdk import aws_sns as sns
     from cdk_nag import AwsSolutionsChecks
 
-    app = App()
+    app = App(builtin_cloud_formation_validation=False)
     sns.Topic(Stack(app, "Careless"), "Topic")
     app.synth()
     assert AwsSolutionsChecks(app).validate_scope(app).violations
 
 
-def test_the_linter_has_nothing_to_say(assembly: Assembly, tmp_path: Path) -> None:
+def test_the_linter_has_nothing_to_say_in_any_region(assembly: Assembly, tmp_path: Path) -> None:
     from cfnlint.api import lint
     from cfnlint.core import get_rules
 
     for name, template in assembly.templates.items():
         rules = get_rules([], list(LINT_IGNORED), ["I", "W", "E"], {}, False)
-        matches = lint(json.dumps(template), rules, ["us-east-1"])
+        matches = lint(json.dumps(template), rules, list(deployable_regions()))
         assert [f"{name} {m.rule.id} {m.message}" for m in matches if m.rule.id[0] in "EW"] == []
 
 
@@ -115,7 +114,7 @@ def test_resources_are_the_models_own(assembly: Assembly) -> None:
     [
         ("FunctionsPredict", {"s3:GetObject", "firehose:PutRecordBatch"}),
         ("FunctionsLabels", {"firehose:PutRecordBatch"}),
-        ("FunctionsStarter", {"states:StartExecution", "dynamodb:GetItem", "dynamodb:Query", "sqs:SendMessage"}),
+        ("FunctionsStarter", {"states:StartExecution", "dynamodb:GetItem", "sqs:SendMessage"}),
     ],
 )
 def test_what_the_public_functions_may_do(assembly: Assembly, role: str, actions: set[str]) -> None:
@@ -127,8 +126,8 @@ def test_what_the_public_functions_may_do(assembly: Assembly, role: str, actions
 def test_the_registry_is_open_to_a_model_in_its_own_partition_alone(assembly: Assembly, stack: str, model: str) -> None:
     found = [s for _, s in statements(assembly, stack) if "dynamodb:" in json.dumps(s["Action"])]
     # Registry three; monitor and snapshot two each; run, register, rollout, starter and the evaluation one each. With
-    # probes, their function two, and the monitor one more.
-    assert len(found) == (15 if stack == SECOND_STACK else 12)
+    # probes, their function two, and the monitor one more; with spans, which follow probes, the run function one more.
+    assert len(found) == (16 if stack == SECOND_STACK else 12)
     for statement in found:
         ((keys, (partition,)),) = statement["Condition"]["ForAllValues:StringEquals"].items()
         assert list(statement["Condition"]) == ["ForAllValues:StringEquals"]
@@ -273,5 +272,41 @@ def test_buckets_are_closed_and_want_tls(assembly: Assembly) -> None:
         assert all(bucket["PublicAccessBlockConfiguration"].values())
         assert "BucketEncryption" in bucket
     policies = assembly.of_type(PLATFORM_STACK, "AWS::S3::BucketPolicy").values()
-    assert len(policies) == 3
+    assert len(policies) == 4
     assert all("aws:SecureTransport" in json.dumps(p) for p in policies)
+
+
+def test_audit_records_are_put_once_and_stay(assembly: Assembly) -> None:
+    (bucket,) = [
+        b for n, b in assembly.of_type(PLATFORM_STACK, "AWS::S3::Bucket").items() if n.startswith("StorageAudit")
+    ]
+    assert bucket["ObjectLockConfiguration"]["Rule"]["DefaultRetention"] == {"Days": 2555, "Mode": "GOVERNANCE"}
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    (policy,) = [
+        p["PolicyDocument"]["Statement"]
+        for n, p in assembly.of_type(PLATFORM_STACK, "AWS::S3::BucketPolicy").items()
+        if n.startswith("StorageAudit")
+    ]
+    denied = {s["Sid"]: s for s in policy if "Sid" in s}
+    assert all(s["Effect"] == "Deny" and s["Principal"] == {"AWS": "*"} for s in denied.values())
+    once = denied["NobodyWritesOver"]
+    assert (once["Action"], once["Condition"]) == ("s3:PutObject", {"Null": {"s3:if-none-match": "true"}})
+    assert {"s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"} <= set(
+        denied["NobodyDeletes"]["Action"]
+    )
+
+
+def test_the_registry_function_alone_puts_audit_records_and_only_its_models(assembly: Assembly) -> None:
+    for stack, model in ((MODEL_STACK, "late_train"), (SECOND_STACK, "delay_minutes")):
+        reaching = [
+            (name.split("Role")[0], action, s)
+            for name, s in statements(assembly, stack)
+            if "StorageAudit" in json.dumps(s["Resource"])
+            for action in listed(s["Action"])
+        ]
+        assert {(who, action) for who, action, _ in reaching} == {
+            ("FunctionsRegistry", action) for action in ("s3:GetObject", "s3:ListBucket", "s3:PutObject")
+        }
+        assert all(f"/{model}/*" in json.dumps(s["Resource"]) for _, a, s in reaching if a != "s3:ListBucket")
+        (put,) = [s for _, action, s in reaching if action == "s3:PutObject"]
+        assert put["Condition"] == {"Null": {"s3:if-none-match": "false"}}

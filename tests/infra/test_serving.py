@@ -1,33 +1,19 @@
-"""Each protocol of the data plane has a route to the alias, and the caller's signature is asked for at all of them."""
+"""The routes of a model: predictions and labels have their own, and all protocols share a greedy one."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk.assertions import Template
 
 from everloop.infra.serving import Serving
-from everloop.serving.protocols import PROTOCOLS
 from tests.helpers.declarations import binary_document, declare
-from tests.helpers.seams import add
-
-SOURCE = """
-class Columns:
-    def path(self, model):
-        return f"/columns/{model}"
 
 
-PROTOCOL = Columns()
-"""
-
-
-def routes() -> dict[str, dict[str, Any]]:
-    """The stack's routes by logical id."""
+def serving() -> Template:
     stack = Stack(App(), "Model")
     Serving(
         stack,
@@ -37,21 +23,34 @@ def routes() -> dict[str, dict[str, Any]]:
         predict=lambda_.Function.from_function_name(stack, "Predict", "predict"),
         labels=lambda_.Function.from_function_name(stack, "LabelsFunction", "labels"),
     )
-    found = Template.from_stack(stack).find_resources("AWS::ApiGatewayV2::Route")
-    return {name: resource["Properties"] for name, resource in found.items()}
+    return Template.from_stack(stack)
 
 
-def test_a_protocol_that_is_added_has_its_route_and_the_others_keep_theirs(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    before = routes()
-    assert {r["RouteKey"] for r in before.values()} == {
+def properties(template: Template, kind: str) -> list[dict[str, Any]]:
+    return [resource["Properties"] for resource in template.find_resources(kind).values()]
+
+
+def test_every_protocol_is_reached_by_the_alias_and_signed_for_and_takes_no_integration_of_its_own() -> None:
+    template = serving()
+    routes = {r["RouteKey"]: r for r in properties(template, "AWS::ApiGatewayV2::Route")}
+    assert set(routes) == {
         "POST /models/late_train/predictions",
+        "ANY /models/late_train/{proxy+}",
         "POST /models/late_train/labels",
     }
-    add(monkeypatch, tmp_path, PROTOCOLS, "columns", SOURCE)
-    after = routes()
-    (added,) = after.keys() - before.keys()
-    assert after[added]["RouteKey"] == "POST /columns/late_train"
-    assert after[added]["AuthorizationType"] == "AWS_IAM"
-    assert {name: after[name] for name in before} == before
+    assert {r["AuthorizationType"] for r in routes.values()} == {"AWS_IAM"}
+    integrations = properties(template, "AWS::ApiGatewayV2::Integration")
+    assert len(integrations) == 2, "an API has 300 and no more"
+    own = routes["POST /models/late_train/predictions"]
+    assert routes["ANY /models/late_train/{proxy+}"]["Target"] == own["Target"]
+
+
+def test_the_api_may_call_each_function_by_its_routes_and_no_others() -> None:
+    allowed = {
+        p["SourceArn"]["Fn::Join"][1][-1].partition(":api")[2] for p in properties(serving(), "AWS::Lambda::Permission")
+    }
+    assert allowed == {
+        "/*/POST/models/late_train/predictions",
+        "/*/*/models/late_train/{proxy+}",
+        "/*/POST/models/late_train/labels",
+    }

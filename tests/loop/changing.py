@@ -44,9 +44,10 @@ def train(features, target, *, seed, parameters):
 """
 
 
-def document(*, key: str = "train_id", **features: dict[str, Any] | None) -> dict[str, Any]:
+def document(*, model: str = "late_train", key: str = "train_id", **features: dict[str, Any] | None) -> dict[str, Any]:
     """The declaration, with features added, declared otherwise, or taken away (None)."""
     changed = binary_document(
+        model=model,
         data={"key": key},
         gate={"policy": "not_worse", "margin": 0.1, "confidence": 0.6, "minimum_test_rows": 50},
         rollout={
@@ -65,11 +66,12 @@ def document(*, key: str = "train_id", **features: dict[str, Any] | None) -> dic
     return changed
 
 
-def history(rows: int = 1200) -> pd.DataFrame:
-    """Rows of February, by the declaration as it is at first."""
+def history(rows: int = 1200, *, begin: str = "2013-02-01", days: int = 26) -> pd.DataFrame:
+    """Rows of a month (February), by the declaration as it is at first."""
     rng = np.random.default_rng(5)
     wind = rng.gamma(2, 6, rows)
-    times = pd.date_range("2013-02-01", "2013-02-27", periods=rows, tz="UTC")
+    first = pd.Timestamp(begin, tz="UTC")
+    times = pd.date_range(first, first + pd.Timedelta(days=days), periods=rows)
     return pd.DataFrame(
         {
             "train_id": [f"h{i}" for i in range(rows)],
@@ -134,8 +136,6 @@ class Changing(Loop):
             self.account.client("stepfunctions").stop_execution(executionArn=words[-1])
         elif command == typed.MOVE:
             self._move(*words[-2:])
-        elif command in (typed.DESTROY, typed.DELETE):
-            return self.type(typed.LOCAL_DESTROY)
         else:
             raise AssertionError(f"nothing types {command!r}")
         return 0, ""

@@ -14,13 +14,13 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 FLIGHTS = "flight_delay"
 BAKERY = "bread_sold"
-FROZEN = "bread_as_said"
 """The same bakery, whose scores are served as the model says them."""
 EVERY = 3
 """Of the flights, every third is enough."""
 
 BAKERY_DOCUMENT = {
     "model": BAKERY,
+    "risk": {"tier": "light"},
     "problem": {
         "objective": "Tell the bakery in the evening how many loaves each shop sells in an hour of tomorrow.",
         "type": "regression",
@@ -29,6 +29,7 @@ BAKERY_DOCUMENT = {
         "success_criterion": "Half of the error of ordering by the shop's average.",
         "baseline": {"kind": "group_mean", "by": "shop"},
         "value": {"error_cost_per_unit": 0.8},
+        "interval": {"coverage": 0.8},
     },
     "owner": {"team": "Bakery", "email": "bakery@example.org", "escalation": "The owner of the bakery"},
     "data": {
@@ -57,6 +58,8 @@ BAKERY_DOCUMENT = {
     },
     "serving": {"max_rows": 100},
     "monitoring": {"schedule": "cron(0 4 * * ? *)", "drift_days": 3, "minimum_rows": 50},
+    # The third shop is served as rows in no group are.
+    "recalibration": {"by": "shop", "groups": ["harbour", "market"], "minimum_group_rows": 24},
     "retraining": {"cooldown_days": 30, "quota": {"runs": 3, "days": 60}},
     "retirement": {"criteria": ["The bakery closes."]},
     "cost": {"monthly_budget_usd": 20, "max_training_run_usd": 1},
@@ -99,16 +102,6 @@ def write_models(folder: Path) -> Path:
     (folder / BAKERY).mkdir()
     (folder / BAKERY / "model.yaml").write_text(yaml.safe_dump(BAKERY_DOCUMENT, sort_keys=False), encoding="utf-8")
     (folder / BAKERY / "train.py").write_text(BAKERY_SCRIPT, encoding="utf-8")
-    return folder
-
-
-def write_bakeries(folder: Path) -> Path:
-    """The folder of two declarations of the regression: recalibrated, and with ``recalibration: none``."""
-    for name, changes in ((BAKERY, {}), (FROZEN, {"recalibration": "none"})):
-        (folder / name).mkdir(parents=True)
-        document = {**BAKERY_DOCUMENT, "model": name, **changes}
-        (folder / name / "model.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-        (folder / name / "train.py").write_text(BAKERY_SCRIPT, encoding="utf-8")
     return folder
 
 

@@ -81,6 +81,52 @@ TABLE_ATTEMPTS: dict[str, Callable[[Any, str], Any]] = {
 }
 
 
+def locked_attempts(key: str, version: str) -> dict[str, Callable[[Any, str], Any]]:
+    """Ways to change or delete a locked audit record, or to make that possible: calls of an S3 client and the bucket.
+
+    Parameters
+    ----------
+    key, version : str
+        The record's, and that of what it was first.
+    """
+    anybody = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}],
+        }
+    )
+    held = {"Mode": "GOVERNANCE", "RetainUntilDate": "2000-01-01T00:00:00Z"}
+    one = {"Key": key, "VersionId": version}
+    return {
+        "PutObject": lambda c, b: c.put_object(Bucket=b, Key=key, Body=b"{}"),
+        "PutObject, if it is this one": lambda c, b: c.put_object(Bucket=b, Key=key, Body=b"{}", IfMatch="0"),
+        "PutObject, if there is none": lambda c, b: c.put_object(Bucket=b, Key=key, Body=b"{}", IfNoneMatch="*"),
+        "CopyObject": lambda c, b: c.copy_object(Bucket=b, Key=key, CopySource={"Bucket": b, "Key": key}),
+        "CreateMultipartUpload": lambda c, b: c.create_multipart_upload(Bucket=b, Key=key),
+        "DeleteObject": lambda c, b: c.delete_object(Bucket=b, Key=key),
+        "DeleteObject, the version": lambda c, b: c.delete_object(Bucket=b, **one),
+        "DeleteObject, past the lock": lambda c, b: c.delete_object(Bucket=b, **one, BypassGovernanceRetention=True),
+        "DeleteObjects": lambda c, b: c.delete_objects(Bucket=b, Delete={"Objects": [one]}),
+        "PutObjectRetention": lambda c, b: c.put_object_retention(
+            Bucket=b, **one, Retention=held, BypassGovernanceRetention=True
+        ),
+        "PutObjectLegalHold": lambda c, b: c.put_object_legal_hold(Bucket=b, **one, LegalHold={"Status": "OFF"}),
+        "PutBucketPolicy": lambda c, b: c.put_bucket_policy(Bucket=b, Policy=anybody),
+        "DeleteBucketPolicy": lambda c, b: c.delete_bucket_policy(Bucket=b),
+        "PutObjectLockConfiguration": lambda c, b: c.put_object_lock_configuration(
+            Bucket=b, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"}
+        ),
+        "PutBucketVersioning": lambda c, b: c.put_bucket_versioning(
+            Bucket=b, VersioningConfiguration={"Status": "Suspended"}
+        ),
+        "PutBucketLifecycleConfiguration": lambda c, b: c.put_bucket_lifecycle_configuration(
+            Bucket=b,
+            LifecycleConfiguration={"Rules": [{"Status": "Enabled", "Prefix": "", "Expiration": {"Days": 1}}]},
+        ),
+        "DeleteBucket": lambda c, b: c.delete_bucket(Bucket=b),
+    }
+
+
 def function_attempts(registry: str, role_arn: str, predict: str) -> dict[str, tuple[str, Callable[[Any], Any]]]:
     """Ways to get hold of the registry function or of its role: service, and the call of its client.
 

@@ -21,15 +21,35 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from everloop.cli.account import Account, DeployedModel
-from everloop.cli.operations.local_cloud import LocalCloud
-from everloop.cli.operations.predictions import to_instances
-from everloop.cli.replay.run import ReplayResult
-from everloop.cli.replay.stream import ReplayData
+from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port
+from everloop.cli.replay.run import ReplayResult, run_replay
+from everloop.cli.replay.stream import ReplayData, to_instances
 from everloop.model_file import ModelDeclaration
+from everloop.names import METRIC_NAMESPACE
 from everloop.registry.records import Run
 from everloop.registry.store import RegistryStore
 
 ACTIVE = "RUNNING"
+
+
+@contextmanager
+def standing_cloud(
+    folder: Path, declaration: ModelDeclaration, data: ReplayData, assembly: Path, *, quiet: bool = False
+) -> Iterator[Loop]:
+    """A cloud after the replay of ``data``; its state, and what the replay wrote, are below ``folder``."""
+    cloud = bring_up(
+        port=free_port(),
+        state_directory=folder / "state",
+        say=print,
+        start_at=data.starts_at,
+        stop_with_parent=True,
+        synthesize=lambda _: assembly,
+    )
+    try:
+        result = run_replay(cloud, declaration, data, folder / "out", quiet=quiet, started=time.monotonic())
+        yield Loop(cloud, declaration, data, result)
+    finally:
+        cloud.running.stop()
 
 
 @dataclass
@@ -92,17 +112,20 @@ class Loop:
     def post(self, body: bytes | dict[str, Any], *, url: str | None = None, signed: bool = True) -> tuple[int, Any]:
         """POST to the predictions route (or ``url``), whatever the body is; status and answer."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        url = url or self.model.predictions_url
+        return self.send("POST", url or self.model.predictions_url, data, signed=signed)
+
+    def send(self, method: str, url: str, data: bytes | None = None, *, signed: bool = True) -> tuple[int, Any]:
+        """Send what is JSON; status and answer."""
         headers = {"Content-Type": "application/json"}
         if signed:
-            request = AWSRequest("POST", url, data=data, headers=headers)
+            request = AWSRequest(method, url, data=data, headers=headers)
             credentials = self.account.session.get_credentials().get_frozen_credentials()
             SigV4Auth(credentials, "execute-api", self.account.region).add_auth(request)
             headers = dict(request.headers.items())
         parts = urlsplit(url)
         connection = http.client.HTTPConnection(parts.netloc, timeout=60)
         try:
-            connection.request("POST", parts.path, body=data, headers=headers)
+            connection.request(method, parts.path, body=data, headers=headers)
             response = connection.getresponse()
             return response.status, json.loads(response.read())
         finally:
@@ -146,10 +169,25 @@ class Loop:
             self.advance(minutes=1)
         return False
 
+    def counted(self, metric: str) -> float:
+        """The sum of one of the model's metrics over the last day."""
+        points = self.account.client("cloudwatch").get_metric_statistics(
+            Namespace=METRIC_NAMESPACE,
+            MetricName=metric,
+            Dimensions=[{"Name": "model", "Value": self.name}],
+            StartTime=self.now() - timedelta(days=1),
+            EndTime=self.now() + timedelta(minutes=1),
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return sum(point["Sum"] for point in points)
+
     def end_workers(self) -> int:
         """End the processes that run functions, as an account does it when they stay unused; how many."""
         cloud = self.cloud.running.pid
-        found = [process.pid for process in _processes() if process.parent == cloud and process.runs_a_function]
+        processes = _processes()
+        parents = {cloud, *(p.pid for p in processes if p.parent == cloud and p.has_imported_for_functions)}
+        found = [p.pid for p in processes if p.parent in parents and p.runs_a_function and p.pid not in parents]
         for pid in found:
             os.kill(pid, signal.SIGKILL)
         self.wait_until(lambda: not any(process.runs for process in _processes() if process.pid in found))
@@ -212,8 +250,14 @@ class _Process:
     command: str
 
     @property
+    def has_imported_for_functions(self) -> bool:
+        """Also of a worker that started from such a process: it keeps its command line."""
+        return " -S -P " in self.command and "preloaded/server.py" in self.command
+
+    @property
     def runs_a_function(self) -> bool:
-        return "awslambdaric" in self.command or "runtime/client.py" in self.command
+        plainly = "awslambdaric" in self.command or "runtime/client.py" in self.command
+        return plainly or self.has_imported_for_functions
 
     @property
     def runs(self) -> bool:

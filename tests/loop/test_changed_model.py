@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.declarations import find_declaration
-from everloop.cli.operations.local_cloud import bring_up, free_port
+from everloop.cli.operations.local_cloud import bring_up, deploy, free_port
 from everloop.monitoring.reference import SCORE
+from localcloud.cloudformation.state import StateDirectory
 from tests.helpers import change_commands as typed
 from tests.loop.changing import Changing, Project, document, history
 
@@ -107,7 +110,7 @@ def test_a_candidate_of_the_new_declaration_can_be_rolled_back_within_its_bake(l
     arn = loop.model.state_machine_arn.replace(":stateMachine:", ":execution:") + f":{run}"
     assert f"stop it first: `{typed.STOP.replace('ARN', arn)}`" in loop.refuses(typed.BACK)
     loop.does(typed.STOP, ARN=arn)
-    assert "version 1 has all of it" in loop.does(typed.BACK)
+    assert "version 1 has all traffic" in loop.does(typed.BACK)
     loop.does(typed.RELEASE, RUN=run)
     assert loop.store.versions.champion().version == 1
     assert loop.statuses(4) == loop.statuses(4, **NEW) == {(200, 1)}
@@ -148,10 +151,30 @@ def test_a_feature_is_taken_out_of_the_script_first_and_then_removed(loop: Chang
 
 def test_a_removed_model_serves_its_champion_again_once_deployed_again(loop: Changing) -> None:
     before, captured = loop.store.versions.champion(), len(loop.lake_predictions())
-    assert "active run none" in loop.does(typed.STATUS)
-    loop.does(typed.DESTROY)
+    # GIVEN callers that asked just now
+    loop.statuses(3, **RENAMED)
+    # WHEN it is asked what a removal does, THEN it says so, and that it waits for the rows of the last requests
+    late = r"requests came within the last 20 minutes, .* may still be on its way to the lake"
+    told = loop.refuses(typed.SAY_REMOVAL)
+    assert "nothing was changed" in told
+    assert re.search(late, told)
+    assert re.search(late, loop.refuses(typed.REMOVE))
+    assert loop.statuses(1, **RENAMED) == {(200, 3)}
+    # WHEN it is typed once nobody asks any more
+    loop.advance(minutes=21)
+    assert "to do it: `everloop remove late_train --reason WHY --yes`" in loop.does(typed.SAY_REMOVAL)
+    assert "late_train is removed → delete models/late_train/" in loop.does(typed.REMOVE)
     assert "is not deployed" in loop.refuses(typed.STATUS)
-    assert "was removed, and version 3 is its champion still" in loop.does(typed.CHECK)
+    # THEN the audit says who removed it and why
+    last = list(loop.store.ledger.audit_records())[-1]
+    assert (last.action, last.reason, last.details["via"]) == ("removal_begun", "…", "release")
+    # AND typed again it changes nothing, and says what stays
+    told = loop.does(typed.REMOVE)
+    assert f"s3://{loop.account.platform.lake_bucket}/history/model=late_train/" in told
+    assert "locked until" in told
+    assert "audit records" in told
+    assert loop.store.ledger.audit_head().sequence == last.sequence
+    assert "was removed, but version 3 is still its champion" in loop.does(typed.CHECK)
     # WHEN it is deployed again, THEN nothing serves, and that is said with the way
     loop.does(typed.DEPLOY)
     refused, answer = loop.post({"instances": loop.rows(1, **RENAMED)})
@@ -183,7 +206,7 @@ def test_what_can_not_be_changed_so_is_refused_and_the_champion_answers(loop: Ch
     failed = loop.refuses(typed.TRAIN)
     for words in (told, failed):
         assert "uses 'wind', which is no longer declared: declare it again, take it out of the training" in words
-        assert "'seats' is declared as a category, and the champion, version 3, takes it as a number" in words
+        assert "'seats' is declared as a category, and the champion, version 3, uses it as a number" in words
         assert "data.key is 'trip_id', and 'train_id' for the champion" in words
     # AND rows under another key are not taken in
     history().rename(columns={"train_id": "trip_id"})[["trip_id", "departure", "late", "line", "operator"]].assign(
@@ -214,17 +237,73 @@ def test_what_can_not_be_changed_so_is_refused_and_the_champion_answers(loop: Ch
     assert window["rows"] > 0
 
 
-def test_a_model_whose_folder_is_gone_is_removed_by_its_stack(loop: Changing) -> None:
+def test_a_deployment_that_fails_half_way_or_meets_another_changes_nothing(loop: Changing) -> None:
+    state, stack = loop.cloud.running.state_directory, "EverloopModel-late-train"
+    deployed = physical_ids(loop, stack)
+    # GIVEN changed functions, and after them a resource whose name is taken
+    changed = document(**MORE, distance=None)
+    changed["serving"]["memory_mb"] = 1234
+    loop.project.declare(changed)
+    assembly = loop.project.synthesized()
+    file = assembly / f"{stack}.template.json"
+    template = json.loads(file.read_text(encoding="utf-8"))
+    before_it = [name for name, one in template["Resources"].items() if one["Type"] == "AWS::Lambda::Function"]
+    taken = {"Type": "String", "Name": "/everloop/platform", "Value": "another"}
+    template["Resources"]["Taken"] = {"Type": "AWS::SSM::Parameter", "Properties": taken, "DependsOn": before_it}
+    file.write_text(json.dumps(template), encoding="utf-8")
+    # WHEN it is deployed, THEN it is told what failed, and all is put back
+    with pytest.raises(CommandError, match=r"resource Taken .*The parameter already exists") as caught:
+        deploy(assembly, state, print)
+    assert "then deploy again" in caught.value.remedy
+    functions = loop.account.client("lambda")
+    assert functions.get_function_configuration(FunctionName=loop.model.predict_function)["MemorySize"] != 1234
+    assert physical_ids(loop, stack) == deployed
+    assert loop.statuses(3, **RENAMED) == {(200, 3)}
+    # WHEN somebody else is deploying, THEN it is refused before anything is done
+    held = StateDirectory(state / "stacks").hold(stack)
+    try:
+        with pytest.raises(
+            CommandError, match=f"stack {stack} is being deployed or deleted: wait until that has ended"
+        ):
+            loop.does(typed.DEPLOY)
+    finally:
+        held.let_go()
+    assert loop.statuses(3, **RENAMED) == {(200, 3)}
+    # WHEN what failed is mended, THEN the same deployment goes through, and traffic stays where it is
+    loop.does(typed.DEPLOY)
+    assert functions.get_function_configuration(FunctionName=loop.model.predict_function)["MemorySize"] == 1234
+    assert loop.statuses(3, **RENAMED) == {(200, 3)}
+    assert "newer code is deployed but does not serve yet" in loop.does(typed.STATUS)
+
+
+def physical_ids(loop: Changing, stack: str) -> set[str]:
+    """What a stack has in the account; what was undone has left a line without one."""
+    found = loop.account.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+    return {resource["PhysicalResourceId"] for resource in found if resource.get("PhysicalResourceId")}
+
+
+def test_a_renamed_model_is_another_and_the_old_one_is_removed_by_its_name(loop: Changing) -> None:
+    # WHEN its folder gets another name, and is deployed
     shutil.rmtree(loop.project.models / "late_train")
+    loop.project.declare(document(model="slow_train"))
+    loop.does(typed.DEPLOY)
+    # THEN callers of the old one are answered as before, and the new one waits for a champion of its own
     assert loop.statuses(2, **RENAMED) == {(200, 3)}
-    assert "no folder models/late_train/: it goes on answering, watching, training and costing" in loop.refuses(
+    assert loop.account.model_names() == ["late_train", "slow_train"]
+    assert loop.account.registry("slow_train").versions.champion() is None
+    # AND everybody who looks is told of the old one
+    assert "no folder models/late_train/: it still answers, monitors, trains and costs money" in loop.refuses(
         typed.CHECK
     )
     status, told = loop.type(typed.CHECK_ALL)
     assert status == 1
-    assert f"`{typed.DELETE}`" in told
-    loop.does(typed.DELETE)
+    assert f"`{typed.SAY_REMOVAL}`" in told
+    assert f"`{typed.SAY_REMOVAL}`" in loop.does(typed.STATUS)
+    loop.advance(minutes=21)
+    loop.does(typed.REMOVE)
     assert "is not deployed" in loop.refuses(typed.STATUS)
+    assert loop.account.model_names() == ["slow_train"]
+    assert loop.account.registry("late_train").versions.champion().version == 3
 
 
 def test_every_command_of_the_page_was_typed(loop: Changing) -> None:

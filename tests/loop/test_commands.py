@@ -156,7 +156,7 @@ def trained(loop: Loop, shell: Shell, sales: Sales, refused: Told, models_direct
     told = shell.well(*words, "--skip-refused", "--json")
     assert told.document["rows"] == len(pd.read_csv(sales.rest)) - 1
     assert [(row["row"], row["key"]) for row in told.document["refused"]] == [(BAD_ROW, bad_key(sales))]
-    return shell.type("train", BAKERY, "--reason", "all of it", "--json")
+    return shell.type("train", BAKERY, "--reason", "all of it", "--logs", "--json")
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def imported_objects(loop: Loop) -> list[str]:
 def test_a_run_without_data_fails_and_says_why(without_data: Told) -> None:
     assert without_data.status == 1
     assert "failed: " in without_data.out
-    assert "0 labelled rows; at least 500 are needed" in without_data.out
+    assert "0 labelled rows; at least 500 are required" in without_data.out
 
 
 def test_the_same_history_again_changes_nothing(loop: Loop, shell: Shell, importing: tuple[str | Path, ...]) -> None:
@@ -230,17 +230,38 @@ def test_a_candidate_that_passes_is_told_with_its_reasons(store: RegistryStore, 
     assert all(reason["passed"] for reason in verdict["reasons"])
     run = store.runs.get(verdict["run_id"])
     assert (run.version, run.trigger["kind"], run.trigger["reason"]) == (verdict["version"], "manual", "all of it")
-    steps = [line.split()[2:4] for line in trained.err.splitlines() if line.startswith("2013-")]
+    shown = [line for line in trained.err.splitlines() if line.startswith("2013-")]
+    steps = [line.split()[2:4] for line in shown if " | " not in line]
     assert ["Train", "started"] in steps
     assert steps[-1] == ["Register", "done"]
+
+
+def test_what_the_jobs_of_a_run_wrote_is_shown(shell: Shell, trained: Told) -> None:
+    run_id = trained.document["run_id"]
+    lines = shell.well("runs", "logs", BAKERY, run_id, "--json").document
+    # Each of its jobs has written, one after the other.
+    assert list(dict.fromkeys(line["purpose"] for line in lines)) == ["training", "evaluation", "refit", "refit check"]
+    assert [line["at"] for line in lines] == sorted(line["at"] for line in lines)
+    read = [line.partition(" | ")[2] for line in shell.well("runs", "logs", BAKERY, run_id).out.splitlines()]
+    assert read == [line["text"].rstrip() for line in lines]
+    # and the command that started the run has shown each of them once, up to the gate's verdict
+    shown = [line.partition(" | ")[2] for line in trained.err.splitlines() if " | " in line]
+    assert shown == read
+
+
+def test_a_run_that_is_not_there_has_no_logs(shell: Shell, trained: Told) -> None:
+    told = shell.type("runs", "logs", BAKERY, "train-0000000000000000")
+    assert (told.status, told.out) == (1, "")
+    assert "no pipeline execution" in told.err
+    assert "`everloop runs list" in told.err
 
 
 def test_nobody_trains_beside_a_run_that_is_active(store: RegistryStore, shell: Shell, trained: Told) -> None:
     before = [run.run_id for run in store.runs.all()]
     told = shell.type("train", BAKERY)
     assert told.status == 1
-    assert f"the run {trained.document['run_id']} of {BAKERY} is active since" in told.err
-    assert "and bakes until" in told.err
+    assert f"the run {trained.document['run_id']} of {BAKERY} has been active since" in told.err
+    assert "and its bake lasts until" in told.err
     assert "start again after that" in told.err
     assert [run.run_id for run in store.runs.all()] == before
 
@@ -268,7 +289,7 @@ def test_a_wrong_question_is_named(shell: Shell, sales: Sales, answered: dict[st
     assert "(shop, row 3 of the request)" in told.err
     no_json = shell.type("predict", BAKERY, given="{")
     assert (no_json.status, no_json.out) == (1, "")
-    assert "<stdin> is no JSON in UTF-8: " in no_json.err
+    assert "<stdin> is not JSON in UTF-8: Expecting property name" in no_json.err
 
 
 def test_outcomes_arrive_at_the_predictions_they_name(
@@ -349,6 +370,20 @@ def test_what_serves_is_traced_to_its_files_and_its_data(loop: Loop, shell: Shel
     assert "all of it" in told.out
     others = shell.well("trace", BAKERY, "--snapshot", version["snapshot_hash"], "--json").document
     assert others == [{"model": BAKERY, "version": version["version"]}]
+
+
+def test_what_decisions_cost_is_in_the_report_the_record_and_what_is_told(shell: Shell, trained: Told) -> None:
+    found = shell.well("report", BAKERY, "--json").document
+    money, error = found["report"]["money"], found["report"]["candidate"]["mae"]
+    # A loaf too many or too few costs 0.8.
+    for end in ("value", "low", "high"):
+        assert money["candidate"][end] == pytest.approx(800 * error[end])
+    assert money["candidate"]["high"] < money["baseline"]["low"]
+    version = shell.well("trace", BAKERY, "--json").document["version"]
+    assert version["gate"]["money"] == found["money"]
+    told = f"{money['candidate']['value']:,.2f} USD (95%: {money['candidate']['low']:,.2f} to"
+    for command in ("report", "trace", "status"):
+        assert told in shell.well(command, BAKERY).out, command
 
 
 def test_what_was_done_is_on_record_as_who_did_it(shell: Shell, trained: Told) -> None:

@@ -136,7 +136,7 @@ def test_a_candidate_that_fails_its_requests_is_taken_back_by_the_guardrail(loop
     assert loop.executions()[run_id] == "SUCCEEDED"
     # AND the alarm of the altered model does not stay
     loop.advance(minutes=30)
-    assert loop.alarm("artifact-refused") == "OK"
+    assert loop.alarm("faults") == "OK"
 
 
 def test_a_crashing_training_script_closes_the_run_with_its_last_lines(loop: Loop) -> None:

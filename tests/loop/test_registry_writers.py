@@ -7,24 +7,37 @@ a new one of either is covered by itself.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
+from everloop.cli.operations.locked_records import verify_locked
 from everloop.registry.commands import MAY_SEND
 from everloop.registry.remote import RemoteRegistry, invoking
 from localcloud.cloudformation.state import StateDirectory
 from tests.loop.models import BAKERY
-from tests.loop.registry_attempts import ATTEMPTS, TABLE_ATTEMPTS, Item, function_attempts, outcome
+from tests.loop.registry_attempts import (
+    ATTEMPTS,
+    TABLE_ATTEMPTS,
+    Item,
+    function_attempts,
+    locked_attempts,
+    outcome,
+)
 from tests.loop.standing_cloud import Loop
 
 pytestmark = pytest.mark.xdist_group("loop")
 
 ROLE = "AWS::IAM::Role"
 PUTS = {"PutItem", "Transaction Put"}
+OF_ITEMS = PUTS | {"BatchWriteItem Put"}
+"""Ways in which the whole record goes: a policy may ask for its attributes. Of the others' it sees the partition."""
+
 PARTITIONS = {"MODEL": "registry", "WINDOWS": "monitor", "SNAPSHOTS": "snapshot"}
 """The beginnings of the table's partitions, and the function that may put items there: of the same model, no more."""
 
@@ -40,6 +53,9 @@ class Role:
     def is_of(self, model: str, function: str) -> bool:
         stack = f"EverloopModel-{model.replace('_', '-')}"
         return self.stack == stack and self.logical_id.startswith(f"Functions{function.capitalize()}Role")
+
+
+ClientOf = Callable[[Role, str], Any]
 
 
 @pytest.fixture(scope="module")
@@ -74,16 +90,25 @@ def records(loop: Loop) -> dict[tuple[str, str], Item]:
     return found
 
 
-def client_of(loop: Loop, role: Role, service: str) -> Any:
-    """A client with the role's credentials, without retries."""
-    session = loop.account.client("sts").assume_role(RoleArn=role.arn, RoleSessionName="forger")["Credentials"]
-    return loop.account.session.client(
-        service,
-        aws_access_key_id=session["AccessKeyId"],
-        aws_secret_access_key=session["SecretAccessKey"],
-        aws_session_token=session["SessionToken"],
-        config=Config(retries={"total_max_attempts": 1}),
-    )
+@pytest.fixture(scope="module")
+def client_of(loop: Loop) -> ClientOf:
+    """Gives a client of a service with a role's credentials, without retries; each is made once."""
+
+    @cache
+    def credentials(role: Role) -> dict[str, str]:
+        given = loop.account.client("sts").assume_role(RoleArn=role.arn, RoleSessionName="forger")["Credentials"]
+        return {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
+
+    @cache
+    def client(role: Role, service: str) -> Any:
+        config = Config(retries={"total_max_attempts": 1})
+        return loop.account.session.client(service, config=config, **credentials(role))
+
+    return client
 
 
 def test_the_attempts_are_such_as_the_table_takes(loop: Loop) -> None:
@@ -99,17 +124,20 @@ def test_the_attempts_are_such_as_the_table_takes(loop: Loop) -> None:
 
 
 def test_state_and_audit_have_one_writer_and_nobody_updates_or_deletes(
-    loop: Loop, roles: list[Role], records: dict[tuple[str, str], Item]
+    loop: Loop, roles: list[Role], client_of: ClientOf, records: dict[tuple[str, str], Item]
 ) -> None:
     table, may, tried = loop.account.platform.table, set(), 0
     expected = set()
     for role in roles:
-        client = client_of(loop, role, "dynamodb")
+        client = client_of(role, "dynamodb")
         for (partition, kind), item in records.items():
             begins, model = partition.split("#", 1)
             if role.is_of(model, PARTITIONS[begins]):
                 expected |= {(role, partition, kind, put) for put in PUTS}
+            first = next(other for within, other in records if within == partition)
             for name, attempt in ATTEMPTS.items():
+                if name not in OF_ITEMS and kind != first:
+                    continue
                 tried += 1
                 if outcome(lambda a=attempt, c=client, i=item: a(c, table, i)) != "denied":
                     may.add((role, partition, kind, name))
@@ -119,10 +147,46 @@ def test_state_and_audit_have_one_writer_and_nobody_updates_or_deletes(
     assert may == expected
 
 
-def test_no_role_reads_another_models_records(loop: Loop, roles: list[Role]) -> None:
+def test_nobody_changes_or_deletes_a_locked_audit_record(loop: Loop, roles: list[Role], client_of: ClientOf) -> None:
+    """The registry function may put records, and is refused where one stands; nobody else may even that."""
+    s3, bucket = loop.account.client("s3"), loop.account.platform.audit_bucket
+    before = loop.account.locked_audit(loop.name).stored()
+    key = loop.account.locked_audit(loop.name).key(before[0].sequence)
+    (version,) = s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]
+    attempts = locked_attempts(key, version["VersionId"])
+    said = {
+        (role.stack, role.logical_id, name): outcome(lambda a=attempt, c=client: a(c, bucket))
+        for role in roles
+        for client in [client_of(role, "s3")]
+        for name, attempt in attempts.items()
+    }
+    print(f"{len(roles)} roles, {len(attempts)} ways: {len(said)} tried")
+    registry = next(role for role in roles if role.is_of(loop.name, "registry"))
+    only = (registry.stack, registry.logical_id, "PutObject, if there is none")
+    assert {place: what for place, what in said.items() if what != "denied"} == {only: "PreconditionFailed"}
+    assert loop.account.locked_audit(loop.name).stored() == before
+
+
+def test_the_lock_itself_holds_where_the_policy_is_taken_away(loop: Loop) -> None:
+    """The operator may everything here, and no policy stops it: Object Lock does."""
+    s3, bucket = loop.account.client("s3"), loop.account.platform.audit_bucket
+    locked = loop.account.locked_audit(loop.name)
+    first = locked.stored()[0]
+    (version,) = s3.list_object_versions(Bucket=bucket, Prefix=locked.key(first.sequence))["Versions"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.delete_object(Bucket=bucket, Key=locked.key(first.sequence), VersionId=version["VersionId"])
+    assert locked.stored()[0] == first
+
+
+def test_every_record_of_the_loop_is_locked(loop: Loop) -> None:
+    found = verify_locked(loop.account, loop.name)
+    assert (found.locked, found.problems) == (loop.store.ledger.audit_head().sequence, ())
+
+
+def test_no_role_reads_another_models_records(loop: Loop, roles: list[Role], client_of: ClientOf) -> None:
     table, may = loop.account.platform.table, set()
     for role in roles:
-        client = client_of(loop, role, "dynamodb")
+        client = client_of(role, "dynamodb")
         for model in (loop.name, BAKERY):
             key = {"pk": {"S": f"MODEL#{model}"}, "sk": {"S": "CHAMPION"}}
             if outcome(lambda c=client, k=key: c.get_item(TableName=table, Key=k)) != "denied":
@@ -130,22 +194,22 @@ def test_no_role_reads_another_models_records(loop: Loop, roles: list[Role]) -> 
     assert may == {(f"EverloopModel-{model.replace('_', '-')}", model) for model in (loop.name, BAKERY)}
 
 
-def test_nobody_touches_the_table_itself(loop: Loop, roles: list[Role]) -> None:
+def test_nobody_touches_the_table_itself(loop: Loop, roles: list[Role], client_of: ClientOf) -> None:
     table = loop.account.platform.table
     may = {
         (role, name)
         for role in roles
-        for client in [client_of(loop, role, "dynamodb")]
+        for client in [client_of(role, "dynamodb")]
         for name, attempt in TABLE_ATTEMPTS.items()
         if outcome(lambda a=attempt, c=client: a(c, table)) != "denied"
     }
     assert may == set()
 
 
-def test_each_caller_invokes_its_own_alias_alone(loop: Loop, roles: list[Role]) -> None:
+def test_each_caller_invokes_its_own_alias_alone(loop: Loop, roles: list[Role], client_of: ClientOf) -> None:
     may, expected = set(), set()
     for role in roles:
-        client = client_of(loop, role, "lambda")
+        client = client_of(role, "lambda")
         for model in (loop.name, BAKERY):
             for alias in (None, "$LATEST", *MAY_SEND):
                 given = {"Qualifier": alias} if alias else {}
@@ -161,17 +225,18 @@ def test_each_caller_invokes_its_own_alias_alone(loop: Loop, roles: list[Role]) 
     assert may == expected
 
 
-def test_nobody_gets_hold_of_the_registry_function_or_its_role(loop: Loop, roles: list[Role]) -> None:
+def test_nobody_gets_hold_of_the_registry_function_or_its_role(
+    loop: Loop, roles: list[Role], client_of: ClientOf
+) -> None:
     may = set()
     for model in (loop.name, BAKERY):
         registry = next(role for role in roles if role.is_of(model, "registry"))
         attempts = function_attempts(f"everloop-{model}-registry", registry.arn, f"everloop-{model}-predict")
         for role in roles:
-            clients = cache(lambda service, r=role: client_of(loop, r, service))
             may |= {
                 (role, name)
                 for name, (service, call) in attempts.items()
-                if outcome(lambda s=service, c=call, found=clients: c(found(s))) != "denied"
+                if outcome(lambda r=role, s=service, c=call: c(client_of(r, s))) != "denied"
             }
     assert may == set()
 
@@ -185,11 +250,11 @@ def test_nobody_gets_hold_of_the_registry_function_or_its_role(loop: Loop, roles
     ],
 )
 def test_the_registry_function_refuses_what_a_caller_may_not(
-    loop: Loop, roles: list[Role], function: str, command: dict[str, Any]
+    loop: Loop, roles: list[Role], client_of: ClientOf, function: str, command: dict[str, Any]
 ) -> None:
     role = next(role for role in roles if role.is_of(loop.name, function))
     before = loop.store.ledger.audit_head()
-    send = invoking(client_of(loop, role, "lambda"), f"everloop-{loop.name}-registry:{function}")
+    send = invoking(client_of(role, "lambda"), f"everloop-{loop.name}-registry:{function}")
     refused = send(command)["refused"]
     assert refused["error"] == "CommandRefusedError"
     assert f"the caller {function} may send" in refused["message"], json.dumps(refused)

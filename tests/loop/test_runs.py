@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from everloop.cli.exceptions import RunActiveError
+from everloop.cli.operations.costs import measured_of
 from everloop.cli.operations.training import start_training, verdict_of
 from everloop.retraining.requests import RetrainingRequest, send
 from tests.loop.standing_cloud import Loop
@@ -56,5 +57,13 @@ def test_without_the_permission_to_capture_the_answer_stays_and_the_alarm_rises(
     with loop.without_permission(loop.model.predict_function, "firehose:PutRecordBatch"):
         status, answer = loop.post({"instances": loop.instances(1)})
         assert status == 200
-    assert loop.raises("capture-fallback")
+    assert loop.raises("faults")
+    assert loop.counted("CaptureFallback") == 1
     assert answer["predictions"][0]["prediction_id"] not in set(loop.lake_predictions()["prediction_id"])
+
+
+def test_what_functions_and_jobs_took_is_measured_for_the_cost(loop: Loop) -> None:
+    measured = measured_of(loop.account, loop.name, loop.now())
+    assert {"predict", "registry", "run", "snapshot"} <= set(measured.seconds)
+    assert all(seconds > 0 for seconds in measured.seconds.values())
+    assert measured.job_seconds is not None

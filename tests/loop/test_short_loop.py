@@ -18,6 +18,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from everloop.cli.replay import evidence, summary
 from everloop.cli.replay.memory import own_peak_mb
 from everloop.documents.window import WindowRecord
+from everloop.evaluation.money import row_costs
 from everloop.instants import format_instant, instant_text, parse_instant
 from everloop.monitoring.counting import count
 from everloop.monitoring.detectors.stability import comparable
@@ -132,6 +133,9 @@ def test_every_window_follows_from_the_answers_alone(
             for r, c in ((labelled, "probability"), (labelled, "frozen_probability"), (own, "probability"))
         ]
         assert told == pytest.approx(found, abs=1e-9, nan_ok=True), window.end
+        decisions = json.loads(window.profile)["outcomes"]["decisions"]
+        acts, late = own["probability"] >= loop.declaration.serving.threshold, own["label"] == 1
+        assert (decisions["hits"], decisions["false_alarms"]) == ((acts & late).sum(), (acts & ~late).sum()), window.end
         arrived = predictions["label_time"].between(as_of - day, as_of, inclusive="right").sum()
         assert (window.labels_arrived, window.labels_corrected, window.labels_unmatched) == (arrived, 0, 0), window.end
     # What held for every window was not held by empty ones, nor by one model's answers alone.
@@ -139,6 +143,19 @@ def test_every_window_follows_from_the_answers_alone(
     apart = (windows["loop_loss"] - windows["frozen_loss"]).abs()
     assert apart[windows["version"] == 2].max() > 1e-4
     assert apart.min() < 1e-9
+
+
+def test_windows_tell_what_decisions_cost(loop: Loop, windows: pd.DataFrame, predictions: pd.DataFrame) -> None:
+    value, threshold = loop.declaration.problem.value, loop.declaration.serving.threshold
+    found = [window.record for window in loop.store.windows.latest(len(windows)) if window.record.money]
+    assert any(record.money["champion"]["low"] is not None for record in found)
+    # The first labelled window of a champion is priced alone.
+    record = next(record for record in reversed(found) if record.money["windows"] == 1)
+    rows = within(predictions, "time", record.labelled_start.isoformat(), record.labelled_end.isoformat())
+    own = rows[(rows["version"] == record.version) & (rows["label_time"] <= record.scheduled_at)]
+    costs = row_costs(own["label"].to_numpy(), own["probability"].to_numpy(), value, threshold)
+    assert record.money["champion"]["value"] == pytest.approx(1000 * costs.mean())
+    assert record.money["currency"] == value.currency
 
 
 def test_every_window_counts_the_inputs_it_was_judged_by(
@@ -329,7 +346,7 @@ def test_a_champion_was_compared_as_it_was_served(loop: Loop) -> None:
     assert f"{report['paired']['champion']['difference']:+.4g}" in judged["champion_scores"]["sentence"]
     told = next(r for code, r in judged.items() if code.endswith("_than_champion"))
     assert (
-        f", as served, the candidate's log_loss less the champion's is {served['paired']['difference']:+.4g}"
+        f", as served, the candidate's log_loss minus the champion's is {served['paired']['difference']:+.4g}"
         in (told["sentence"])
     )
 

@@ -1,4 +1,4 @@
-"""A person takes a calibration back on the running cloud: answers change at once, what the model says does not."""
+"""A person takes a calibration back on the running cloud: answers change at once, the raw score does not."""
 
 from __future__ import annotations
 

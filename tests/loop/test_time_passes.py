@@ -14,16 +14,14 @@ from click.testing import CliRunner, Result
 
 from everloop.cli.main import everloop
 from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port
-from tests.helpers.synthesis import synthesize_models
 from tests.loop.models import BAKERY, write_sales
 
 pytestmark = pytest.mark.xdist_group("loop in real time")
 
 
 @pytest.fixture(scope="module")
-def cloud(models_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+def cloud(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     folder, before = tmp_path_factory.mktemp("state"), dict(os.environ)
-    assembly = synthesize_models(models_directory, folder)
     running = bring_up(
         port=free_port(),
         state_directory=folder / "local",
@@ -62,9 +60,9 @@ def test_a_baking_run_is_met_and_the_time_let_go_by(type_: Any, cloud: LocalClou
     # WHEN another is asked for; THEN what the run waits for is told, and how to get there
     for _ in range(200):
         met = type_("train", BAKERY)
-        if "bakes until" in str(met.exception):
+        if "bake lasts until" in str(met.exception):
             break
-    assert "version 1 serves and bakes until " in str(met.exception)
+    assert "version 1 serves, and its bake lasts until " in str(met.exception)
     assert "everloop local pass " in met.exception.remedy
     # WHEN the time goes by; THEN the bake ends, and it is told
     passed = type_("local", "pass", "2h", "--json")
@@ -80,17 +78,17 @@ def test_a_baking_run_is_met_and_the_time_let_go_by(type_: Any, cloud: LocalClou
     passed = type_("local", "pass", "--until", until.isoformat())
     assert passed.exit_code == 0, passed.output
     assert f"{BAKERY}: window until " in passed.output
-    assert f"it is {until:%Y-%m-%d %H:%M} UTC in the local cloud" in passed.output
+    assert f"the local cloud's clock is at {until:%Y-%m-%d %H:%M} UTC" in passed.output
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "give one of a span and --until"),
-        (["2h", "--until", "2026-01-01"], "give one of a span and --until"),
-        (["soon"], "'soon' is no span of time"),
-        (["--until", "soon"], "--until 'soon' is no instant"),
-        (["--until", "2001-01-01T00:00Z"], "is over: it is "),
+        ([], "give either SPAN or --until"),
+        (["2h", "--until", "2026-01-01"], "give either SPAN or --until"),
+        (["soon"], "'soon' is not a span of time"),
+        (["--until", "soon"], "--until 'soon' is not a time"),
+        (["--until", "2001-01-01T00:00Z"], "is in the past: it is "),
     ],
 )
 def test_what_can_not_go_by_is_refused_with_an_example(type_: Any, words: list[str], told: str) -> None:

@@ -294,6 +294,6 @@ def test_a_bare_python_runs_it_and_without_an_index_it_says_so(tmp_path: Path) -
 
     # THEN the environment is there, and nothing says that it is done
     assert finished.returncode == 1
-    assert "The package index has to be reachable" in finished.stderr
+    assert "The first set-up needs access to a package index" in finished.stderr
     assert (tmp_path / ".venv" / "bin" / "python").exists()
     assert not (tmp_path / ".venv" / "setup.json").exists()

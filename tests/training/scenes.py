@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from everloop.infra.pipeline_jobs import evaluation_job, refit_check_job
+from everloop.infra.pipeline_jobs import evaluation_job, older_evaluation_job, refit_check_job
 from everloop.model_file import ModelDeclaration
 from everloop.training.channels import Split
 from tests.fakes.registry_table import TABLE
 from tests.helpers.declarations import binary_document, declare, regression_document
+from tests.helpers.job_python import VARIABLES, job_path
 
 ROOT = Path(__file__).parents[2]
 OPT_ML = "/opt/ml"
@@ -114,13 +113,14 @@ def unpacked_source(folder: Path, declaration: ModelDeclaration, script: str) ->
 
 @dataclass
 class Jobs:
-    """A training and an evaluation job below ``root``."""
+    """A training and an evaluation job below ``root``; ``search_path`` is where they find their programs."""
 
     root: Path
     declaration: ModelDeclaration
     script: str
     count: int = 3000
     environment: dict[str, str] = field(default_factory=dict)
+    search_path: str = field(default_factory=job_path)
 
     def __post_init__(self) -> None:
         self.test_rows = rows(self.declaration, 1000, 31, 2)
@@ -138,7 +138,7 @@ class Jobs:
             "SM_CHANNEL_TEST_FEATURES": str(self.features_channel),
             "SM_OUTPUT_DIR": str(self.root / "output"),
         }
-        command = [sys.executable, str(self.source / "train_entry.py"), "--trees", "5"]
+        command = ["python3", str(self.source / "train_entry.py"), "--trees", "5"]
         return self._run(command, variables), model
 
     def refit(self, name: str = "refit") -> tuple[subprocess.CompletedProcess[str], Path]:
@@ -150,7 +150,7 @@ class Jobs:
             "SM_CHANNEL_TEST": str(self.test_channel),
             "SM_OUTPUT_DIR": str(self.root / "output"),
         }
-        return self._run([sys.executable, str(self.source / "train_entry.py")], variables), model
+        return self._run(["python3", str(self.source / "train_entry.py")], variables), model
 
     def check_refit(
         self, model: Path, evaluated: Path, *, name: str = "check"
@@ -166,8 +166,21 @@ class Jobs:
         asked = evaluation_job(self.declaration, next_state="Gate", catch="CloseFailed")["Parameters"]
         return self._process(asked, name, model, {"champion_uri": champion})
 
+    def evaluate_older(
+        self, older: str, *, champion: str, name: str = "older"
+    ) -> tuple[subprocess.CompletedProcess[str], Path]:
+        """The same of a registered version in a candidate's place."""
+        asked = older_evaluation_job(self.declaration, next_state="JudgeOlder", catch="CloseFailed")["Parameters"]
+        return self._process(asked, name, None, {"champion_uri": champion, "older.artifact_uri": older})
+
     def _process(
-        self, asked: dict[str, Any], name: str, model: Path, run: dict[str, str], *, evaluated: Path | None = None
+        self,
+        asked: dict[str, Any],
+        name: str,
+        model: Path | None,
+        run: dict[str, str],
+        *,
+        evaluated: Path | None = None,
     ) -> tuple[subprocess.CompletedProcess[str], Path]:
         self._fill(asked["ProcessingInputs"], name, model, evaluated)
         run = {"run_id": "train-0123", **run}
@@ -185,13 +198,15 @@ class Jobs:
         """What SageMaker would show as the ExitMessage of the evaluation of that name."""
         return Path(self._inside(name, "/opt/ml/output/message")).read_text(encoding="utf-8")
 
-    def _fill(self, inputs: list[dict[str, Any]], name: str, model: Path, evaluated: Path | None) -> None:
+    def _fill(self, inputs: list[dict[str, Any]], name: str, model: Path | None, evaluated: Path | None) -> None:
         places = {item["InputName"]: Path(self._inside(name, item["S3Input"]["LocalPath"])) for item in inputs}
         shutil.copytree(self.test_channel, places.pop("test"))
         if evaluated is not None:
             shutil.copytree(evaluated, places.pop("evaluated"))
         # The archives keep the names they have in S3: the CDK calls its own by their hash.
         for kind, folder, archive in (("code", self.source, "0a1b.gz"), ("model", model, "model.tar.gz")):
+            if folder is None:
+                continue
             place = places.pop(kind)
             place.mkdir(parents=True)
             with tarfile.open(place / archive, "w:gz") as tar:
@@ -204,8 +219,7 @@ class Jobs:
         return str(self.root / name) + word.removeprefix(OPT_ML) if word.startswith(OPT_ML) else word
 
     def _run(self, command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        bare = {"PATH": path, "HOME": str(self.root), "OMP_NUM_THREADS": "1"}
+        bare = {"PATH": self.search_path, "HOME": str(self.root), **VARIABLES}
         return subprocess.run(
             command,
             env=bare | self.environment | variables,

@@ -55,7 +55,7 @@ def test_a_member_larger_than_a_candidate_may_be_is_refused_unread(tmp_path: Pat
     told = refusal(folder)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert told == "contract.json has 33,554,433 bytes; at most 33,554,432 are taken: train a smaller model"
+    assert told == "contract.json has 33,554,433 bytes; at most 33,554,432 are accepted: train a smaller model"
     assert peak < LARGEST_DOCUMENT_BYTES / 2
 
 
@@ -122,4 +122,4 @@ def test_a_cut_archive_is_refused(tmp_path: Path) -> None:
     whole = (folder / "model.tar.gz").read_bytes()
     for length in (10, len(whole) // 2, len(whole) - 3):
         (folder / "model.tar.gz").write_bytes(whole[:length])
-        assert "is no readable archive" in refusal(folder)
+        assert "is not a readable archive" in refusal(folder)

@@ -81,7 +81,7 @@ def test_a_champion_without_a_training_record_learned_from_nothing_later_than_it
 @pytest.mark.parametrize("record", [b"{}", b"[]", b"7", b"\xff", b'{"time_range": ["2013-01-01T00:00:00Z"]}'])
 def test_a_champion_that_does_not_say_what_it_learned_from_is_refused(record: bytes) -> None:
     stored = StoredArtifact(record=record)
-    with pytest.raises(ChampionError, match=r"training\.json does not say up to which row"):
+    with pytest.raises(ChampionError, match=r"training\.json does not say until which row"):
         fetch_champion(URI, FakeS3(stored.objects), model=MODEL)
 
 

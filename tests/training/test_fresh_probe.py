@@ -18,18 +18,33 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss
 
-from everloop.documents.probe import SERVED, VERSION, ProbeDocument, ProbePlan
+from everloop.documents.probe import (
+    SERVED,
+    VERSION,
+    PlannedSpan,
+    PlannedWarmStart,
+    ProbeDocument,
+    ProbePlan,
+    ProbeRequest,
+)
 from everloop.infra.probe_definition import probe_job
 from everloop.instants import instant_text
+from everloop.manifest import FileEntry, Manifest, artifact_prefix, sha256_hex
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.schema import Investment
+from everloop.model_file.schema import WarmStart as WarmStartDeclared
 from everloop.retraining.probe.plan import read_result
 from everloop.retraining.probe.requests import ProbeWindow
 from everloop.serving.contract import ServingContract
 from everloop.serving.scorer import Scorer
-from everloop.training.channels import read_split
-from everloop.training.fresh_probe import probe, read_window
+from everloop.training.channels import Split, read_split
+from everloop.training.fresh_probe import probe
+from everloop.training.kept_estimator import About, making_of, pack
+from everloop.training.learning import learn
+from everloop.training.probe_files import FilesOnS3
+from everloop.training.probe_window import read_window
 from everloop.training.scoring import arrays, score
+from everloop.training.warm_probe import WarmStart
 from everloop.typed_json import as_json
 from tests.fakes.object_store import FakeS3
 from tests.training.scenes import CLASSIFIER, REGRESSOR, classification, regression, rows, unpacked_source, write_parts
@@ -66,7 +81,8 @@ class Probing:
             "as_of": window.end + timedelta(hours=30),
             "learns_from": window.start - timedelta(days=2),
             "lag_days": 1,
-            "recent_days": None,
+            "fresh_days": None,
+            "spans": [],
             "champion": 3,
             "window_rows": 1000,
             "labelled_rows": 8000,
@@ -95,13 +111,21 @@ class Probing:
             read_split(train, self.declaration, labelled=True),
             read_window(scored, self.declaration, plan),
             code=self.code,
-            s3=self.s3,
+            files=FilesOnS3(self.s3, self.declaration.model),
         )
         prefix = f"probes/{number}/result/"
         self.s3.objects |= {prefix + name: data for name, data in files.items()}
         kept = {"window_end": plan["window_end"], "uri": f"s3://lake/{prefix}", "files": document["files"]}
         self.kept.append(kept)
         return document, pd.read_parquet(scored)
+
+    def register(self, number: int) -> None:
+        """Have the probe's model on record as version 1, which had learned up to the window's begin."""
+        files = {name: self.read(number, name) for name in ("model.onnx", "contract.json")}
+        entries = {name: FileEntry(sha256_hex(data), len(data)) for name, data in files.items()}
+        manifest = Manifest("late_train", 1, "train-1", "s1", "c0de", self.window(number).start, entries)
+        for name, data in {**files, "manifest.json": manifest.content}.items():
+            self.s3.objects[artifact_prefix("late_train", 1) + name] = data
 
     def read(self, number: int, name: str) -> bytes:
         return self.s3.objects[f"probes/{number}/result/{name}"]
@@ -110,7 +134,9 @@ class Probing:
 @pytest.fixture(scope="module")
 def probed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Probing, list[ProbeDocument], list[pd.DataFrame]]:
     probing = Probing(tmp_path_factory.mktemp("probes"), classification(), CLASSIFIER)
-    found = [probing.run(number) for number in range(3)]
+    found = [probing.run(0)]
+    probing.register(0)
+    found += [probing.run(number) for number in (1, 2)]
     return probing, [document for document, _ in found], [frame for _, frame in found]
 
 
@@ -156,7 +182,7 @@ def test_kept_probes_are_scored_by_age_and_stay_recalibrated(probed: Any) -> Non
     probing, documents, _ = probed
     assert [[past["age"] for past in d["past"]] for d in documents] == [[], [1.0], [1.0, 2.0]]
     states = json.loads(probing.read(2, "state.json"))
-    assert set(states) == {"fresh", *(instant_text(kept["window_end"]) for kept in probing.kept[:2])}
+    assert set(states) == {"fresh", "version 1", *(instant_text(kept["window_end"]) for kept in probing.kept[:2])}
     # GIVEN labels a day late, THEN each knows its own windows up to the day before the last one's eve.
     last = (probing.window(2).end - datetime(1970, 1, 1, tzinfo=UTC)).days - 3
     assert {state["window"] for state in states.values()} == {last}
@@ -167,6 +193,24 @@ def test_what_can_not_be_scored_is_named_and_holds_up_nothing(probed: Any) -> No
     _, documents, _ = probed
     assert "version 1" in documents[0]["left_out"]
     assert documents[0]["champion"]["versions"] == []
+
+
+def test_an_older_version_is_recalibrated_as_it_would_be_served_and_goes_on_from_probe_to_probe(probed: Any) -> None:
+    """GIVEN version 1, which is the model of the first probe: that one is recalibrated since an earlier window."""
+    probing, documents, frames = probed
+    older = [document["champion"]["versions"] for document in documents]
+    assert [[v["version"] for v in versions] for versions in older] == [[], [1], [1]]
+    first, second = (json.loads(probing.read(number, "state.json"))["version 1"] for number in (1, 2))
+    assert second["labelled"] - first["labelled"] == DAYS
+    # What it says itself would have lost something else.
+    frame = inside(probing, 2, frames[2])
+    own = frame[frame[VERSION] == 3]
+    split = read_split(write_parts(own, probing.root / "older"), probing.declaration, labelled=True)
+    contract = ServingContract.from_json(probing.read(0, "contract.json"))
+    raw = score(Scorer.from_bytes(probing.read(0, "model.onnx"), contract), *arrays(contract, split))
+    told, said = sum(older[2][0]["losses"]["loss"]), log_loss(own["label"], raw, labels=[0.0, 1.0]) * len(own)
+    assert told != pytest.approx(said, rel=1e-6)
+    assert told == pytest.approx(said, rel=0.1)
 
 
 def test_a_kept_probe_whose_bytes_changed_is_left_out(tmp_path: Path) -> None:
@@ -243,19 +287,102 @@ def test_the_job_runs_as_it_is_asked_for(tmp_path: Path) -> None:
     (places["window"] / "part-0.parquet").unlink()
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert again.returncode == 1
-    assert "holds no *.parquet file" in (opt_ml / "output" / "message").read_text(encoding="utf-8")
+    assert "has no *.parquet file" in (opt_ml / "output" / "message").read_text(encoding="utf-8")
 
 
-def test_a_probe_of_recent_rows_is_measured_beside_the_other(tmp_path: Path) -> None:
+def test_probes_of_other_spans_are_measured_beside_it(tmp_path: Path) -> None:
     probing = Probing(tmp_path, classification(), CLASSIFIER)
     train, scored = probing.channels(0, tmp_path / "rows")
-    plan: ProbePlan = {**probing.plan(0), "recent_days": 3}
+    planned: list[PlannedSpan] = [{"days": days, "labelled_rows": 700, "folder": f"spans/{days}"} for days in (3, 4)]
+    plan: ProbePlan = {**probing.plan(0), "spans": planned}
     split = read_split(train, probing.declaration, labelled=True)
     newest = split.only(split.times > split.times.max() - np.timedelta64(3, "D"))
     window = read_window(scored, probing.declaration, plan)
-    document, files = probe(probing.declaration, plan, split, window, recent=newest, code=probing.code, s3=probing.s3)
-    recent = document["recent"]
-    assert recent is not None
-    assert (recent["days"], recent["trained_rows"]) == (3, len(newest))
-    assert sum(recent["losses"]["loss"]) > sum(document["fresh"]["loss"])
+
+    def of(declaration: ModelDeclaration) -> tuple[ProbeDocument, dict[str, bytes]]:
+        spans = [(planned[0], newest), (planned[1], split)]
+        return probe(
+            declaration, plan, split, window, spans=spans, code=probing.code, files=FilesOnS3(probing.s3, "late_train")
+        )
+
+    document, files = of(probing.declaration)
+    shorter, whole = document["spans"]
+    assert (shorter["days"], shorter["trained_rows"], shorter["labelled_rows"]) == (3, len(newest), 700)
+    assert sum(shorter["losses"]["loss"]) > sum(document["fresh"]["loss"])
+    # The same rows give the same model, so what differs between spans is what they learned from.
+    assert whole["losses"] == document["fresh"]
     assert set(files) == {"model.onnx", "contract.json", "state.json"}
+    # WHEN the job has no time left, THEN the other spans are left out, and the probe is there
+    retraining = probing.declaration.retraining
+    no_time = retraining.model_copy(update={"investment": Investment.model_construct(probe_minutes=0)})
+    hurried, _ = of(probing.declaration.model_copy(update={"retraining": no_time}))
+    assert (hurried["spans"], hurried["fresh"]) == ([], document["fresh"])
+    assert set(hurried["left_out"]) >= {"probe of the newest 3 days", "probe of the newest 4 days"}
+
+
+def test_what_serves_is_continued_beside_it(tmp_path: Path) -> None:
+    # GIVEN a champion that learned from an older world, and its estimator
+    plain = classification()
+    training = plain.training.model_copy(update={"warm_start": WarmStartDeclared(added_trees=10, max_trees=60)})
+    declaration = plain.model_copy(update={"training": training})
+    probing = Probing(tmp_path, declaration, CLASSIFIER)
+    folder = probing.code / "user_model"
+    old = read_split(write_parts(rows(declaration, 1000, 0, 3), tmp_path / "old"), declaration, labelled=True)
+    estimator = learn(declaration, folder, old, old).estimator
+    made: Any = making_of(declaration, folder)
+    about: About = {"model": declaration.model, "learned_until": old.last, "trees": 25, "making": made}
+    data = pack(estimator, about)
+    planned: PlannedWarmStart = {
+        "version": 3,
+        "estimator_uri": "s3://artifacts/artifacts/late_train/000003/estimator.zip",
+        "estimator_sha256": sha256_hex(data),
+    }
+    train, scored = probing.channels(0, tmp_path / "rows")
+    split = read_split(train, declaration, labelled=True)
+    plan: ProbePlan = {**probing.plan(0), "warm_start": planned, "labelled_rows": len(split)}
+    window = read_window(scored, declaration, plan)
+    newer = np.flatnonzero(split.after(old.last))
+
+    def of(kept: bytes, given: Split = split) -> ProbeDocument:
+        warm = WarmStart.of(planned, lambda asked: kept, {**plan, "labelled_rows": len(given)}, [(None, given)])
+        files = FilesOnS3(probing.s3, "late_train")
+        return probe(declaration, plan, split, window, warm=warm, code=probing.code, files=files)[0]
+
+    # WHEN it is continued, THEN what it would have lost stands beside what the probe lost
+    document = of(data)
+    warm = document["warm_start"]
+    assert warm is not None
+    assert (warm["version"], warm["trained_rows"]) == (3, len(newer))
+    assert len(warm["losses"]["loss"]) == DAYS
+    assert warm["losses"]["loss"] != document["fresh"]["loss"]
+    read_result(json.dumps(as_json(document)).encode(), asked_by(plan), declaration, "here")
+    # WHEN the estimator was exchanged, or there is too little to learn from, THEN it is left out and says why
+    exchanged = of(pack(estimator, {**about, "trees": 24}))
+    assert exchanged["warm_start"] is None
+    assert "it was replaced" in exchanged["left_out"]["warm start of version 3"]
+    few = of(data, split.only(np.arange(len(split)) < newer[20]))
+    assert "20 rows are later than" in few["left_out"]["warm start of version 3"]
+    assert few["fresh"] == document["fresh"]
+
+
+def test_what_serves_is_not_held_against_a_probe_of_a_sample(tmp_path: Path) -> None:
+    declaration = classification()
+    split = read_split(write_parts(rows(declaration, 300, 0, 3), tmp_path / "rows"), declaration, labelled=True)
+    planned: PlannedWarmStart = {"version": 3, "estimator_uri": "s3://a/b", "estimator_sha256": "ab"}
+    plan: Any = {"fresh_days": None, "labelled_rows": 300, "spans": []}
+
+    def rows_of(plan: Any, *by_span: tuple[int | None, Split]) -> Split | None:
+        return WarmStart.of(planned, lambda asked: b"", plan, by_span).rows
+
+    assert rows_of(plan, (None, split)) is split
+    assert rows_of({**plan, "labelled_rows": 301}, (None, split)) is None
+    # GIVEN a fresh probe that learns from a span; THEN what is continued takes from all rows
+    of_all: Any = {"days": None, "labelled_rows": 300, "folder": "spans/all"}
+    spanning = {"fresh_days": 5, "labelled_rows": 100, "spans": [of_all]}
+    newest = split.only(np.arange(300) >= 200)
+    assert rows_of(spanning, (5, newest), (None, split)) is split
+    assert rows_of({**spanning, "labelled_rows": 101}, (5, newest), (None, split)) is None
+
+
+def asked_by(plan: ProbePlan) -> ProbeRequest:
+    return {name: plan[name] for name in ("model", "window_start", "window_end", "as_of")}  # type: ignore[return-value,literal-required]  # its keys

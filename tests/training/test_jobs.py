@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -18,13 +19,15 @@ import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 
+from everloop.evaluation import restoration
 from everloop.evaluation.gate import Expected, decide
+from everloop.evaluation.intervals import learned_interval
 from everloop.evaluation.refit import Expected as ExpectedRefit
 from everloop.evaluation.refit import decide as decide_refit
 from everloop.evaluation.refit_report import RefitReport
-from everloop.evaluation.report import Report
+from everloop.evaluation.report import OlderFacts, Report
 from everloop.instants import parse_instant
-from everloop.manifest import Manifest, file_entries
+from everloop.manifest import EVALUATED, Manifest, artifact_prefix, file_entries, sha256_hex
 from everloop.model_file import ModelDeclaration
 from everloop.monitoring.profile_query import windows_at
 from everloop.monitoring.recalibrating import Standing, learned_before, recalibrate
@@ -35,8 +38,9 @@ from everloop.registry.records import Window
 from everloop.serving.contract import ServingContract
 from everloop.serving.scorer import Scorer
 from tests.fakes.registry_table import TABLE, create_table
+from tests.helpers.declarations import binary_document, declare, regression_document
 from tests.helpers.window_records import window_record
-from tests.training.scenes import CLASSIFIER, REGRESSOR, Jobs, classification, regression, rows, write_parts
+from tests.training.scenes import CLASSIFIER, REGRESSOR, Jobs, classification, rows, write_parts
 
 pytestmark = pytest.mark.xdist_group("jobs")
 
@@ -102,12 +106,73 @@ def test_training_writes_a_model_with_all_that_serving_and_the_gate_need(trained
     assert record["packages"]["scikit-learn"].startswith("1.9.")
 
 
+RULE = """
+def rule(features):
+    return (features["wind"] > 20) | (features["line"] == "north")
+"""
+
+
+def test_the_rule_in_force_is_run_by_the_training_and_scored_by_the_evaluation(tmp_path: Path) -> None:
+    problem = {"baseline": {"kind": "rule_in_force", "script": "rule.py"}}
+    jobs = Jobs(tmp_path, declare(binary_document(training={"seed": 7}, problem=problem)), CLASSIFIER)
+    (jobs.source / "user_model" / "rule.py").write_text(RULE, encoding="utf-8")
+    process, model = jobs.train()
+    assert process.returncode == 0, process.stdout + process.stderr
+    test = jobs.test_rows
+    acts = ((test["wind"] > 20) | (test["line"] == "north")).to_numpy()
+    assert load(model / "baseline_answers.json") == acts.astype(float).tolist()
+    # GIVEN an evaluation that has no such function, THEN it needs none
+    (jobs.source / "user_model" / "rule.py").write_text("raise SystemExit(3)", encoding="utf-8")
+    process, output = jobs.evaluate(model)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert not (output / "baseline_answers.json").exists()
+    report = Report.from_json((output / "report.json").read_bytes())
+    assert "baseline_answers.json" not in report.files
+    learned = load(model / "training.json")["baseline"]["numbers"]
+    late = test["label"].to_numpy()
+    scores = np.where(acts, learned["true"], learned["false"])
+    losses = -np.where(late == 1, np.log(scores), np.log(1 - scores))
+    assert report.baseline["log_loss"].value == pytest.approx(losses.mean())
+    # Its decisions are its own, whatever the threshold: a false alarm costs 1, a miss 3.
+    assert report.money is not None
+    assert report.money.baseline.value == pytest.approx(
+        1000 * ((acts & (late == 0)).mean() + 3 * (~acts & (late == 1)).mean())
+    )
+
+
+def test_a_rule_in_force_that_fails_says_where(tmp_path: Path) -> None:
+    problem = {"baseline": {"kind": "rule_in_force", "script": "rule.py"}}
+    jobs = Jobs(tmp_path, declare(binary_document(problem=problem)), CLASSIFIER, count=300)
+    rule = jobs.source / "user_model" / "rule.py"
+    for text, told in (
+        ("def rule(features):\n    return features['wnd'] > 3\n", "rule.py line 2: KeyError"),
+        ("def rule(features):\n    return 3\n", "rule.py: rule() returned int64 of the shape (); expected: numbers"),
+        ("def rule(features):\n    return features['wind']\n", "values that are not finite numbers"),
+    ):
+        rule.write_text(text, encoding="utf-8")
+        process, _ = jobs.train()
+        assert process.returncode == 1
+        assert told in (jobs.root / "output" / "failure").read_text(encoding="utf-8")
+
+
 def test_the_same_inputs_give_the_same_bytes(trained: tuple[Jobs, Path]) -> None:
     jobs, model = trained
     process, again = jobs.train("again")
     assert process.returncode == 0
     for path in model.iterdir():
         assert path.read_bytes() == (again / path.name).read_bytes(), path.name
+
+
+def test_a_model_that_was_trained_with_other_packages_is_not_judged(trained: tuple[Jobs, Path], tmp_path: Path) -> None:
+    jobs, model = trained
+    other = shutil.copytree(model, tmp_path / "model")
+    record = load(other / "training.json")
+    record["packages"]["scikit-learn"] = "1.9.0"
+    (other / "training.json").write_text(json.dumps(record))
+    process, output = jobs.evaluate(other, name="of other packages")
+    assert process.returncode == 1
+    assert not (output / "report.json").exists()
+    assert "scikit-learn 1.9.0 in training, 1.9.1 in evaluation" in jobs.message("of other packages")
 
 
 def test_the_first_candidate_is_evaluated_against_the_baseline(trained: tuple[Jobs, Path]) -> None:
@@ -211,6 +276,36 @@ def test_rows_that_the_champion_learned_from_do_not_count_in_its_favour(
     assert not verdict.passed
 
 
+def test_an_older_version_is_judged_by_its_registered_files_on_rows_that_neither_has_learned(
+    trained: tuple[Jobs, Path], s3_url: str
+) -> None:
+    jobs, model = trained
+    s3 = boto3.client("s3", endpoint_url=s3_url, **KEYS)
+    older = store_champion(s3, model, learned_until="2013-02-02T06:00:00Z", version=5)
+    champion = store_champion(s3, model, learned_until="2013-02-03T06:00:00Z")
+    jobs.environment = aws(s3_url)
+    process, output = jobs.evaluate_older(older, champion=champion)
+    assert process.returncode == 0, process.stdout + process.stderr
+    # Nothing of it is changed, and so nothing but the report is written.
+    assert [path.name for path in output.iterdir()] == ["report.json"]
+    report = Report.from_json((output / "report.json").read_bytes())
+    manifest = s3.get_object(Bucket="artifacts", Key=artifact_prefix("late_train", 5) + "manifest.json")["Body"].read()
+    assert report.older == OlderFacts(5, sha256_hex(manifest), parse_instant("2013-02-02T06:00:00Z"))
+    assert (report.champion_version, report.rows, report.champion_rows) == (7, 899, 799)
+    assert (report.paired_champion.difference, report.as_served.paired.difference) == (0, 0)
+    assert report.probes.possibilities == report.probes.admitted > 10
+    expected = restoration.Expected(
+        "late_train", "train-0123", "abc", 5, sha256_hex(manifest), 1000, 7, asked_for=False, scores="served"
+    )
+    verdict = restoration.decide(report, jobs.declaration.gate, expected)
+    assert [r.code for r in verdict.reasons if not r.passed] == ["better_than_champion"]
+    # AND one that has learned from all of them can't be judged by them
+    newest = store_champion(s3, model, learned_until="2013-03-01T00:00:00Z", version=6)
+    process, _ = jobs.evaluate_older(newest, champion=champion, name="newest")
+    assert process.returncode == 1
+    assert jobs.message("newest").startswith("version 6 has learned from all 1,000 test rows")
+
+
 def test_a_champion_that_was_tampered_with_stops_the_evaluation(trained: tuple[Jobs, Path], s3_url: str) -> None:
     jobs, model = trained
     s3 = boto3.client("s3", endpoint_url=s3_url, **KEYS)
@@ -237,7 +332,7 @@ def test_a_model_that_parity_was_not_shown_for_is_not_evaluated(trained: tuple[J
 
 
 def test_a_regression_runs_through(tmp_path: Path) -> None:
-    jobs = Jobs(tmp_path, regression(), REGRESSOR)
+    jobs = Jobs(tmp_path, with_intervals(0.8), REGRESSOR)
     process, model = jobs.train()
     assert process.returncode == 0, process.stdout + process.stderr
     _, again = jobs.train("again")
@@ -249,6 +344,13 @@ def test_a_regression_runs_through(tmp_path: Path) -> None:
     assert report.paired_baseline.metric == "mae"
     assert report.paired_baseline.high < 0
     assert np.isclose(report.candidate["mae"].value, 2.4, atol=0.6)
+    # AND its interval is learned from the test rows, and measured on their newer days
+    contract = ServingContract.from_json((output / "contract.json").read_bytes())
+    residuals = jobs.test_rows["label"].to_numpy() - scores_of(jobs, output)
+    assert contract.interval == learned_interval(0.8, residuals)
+    assert (report.interval.below, report.interval.above) == (contract.interval.below, contract.interval.above)
+    assert report.interval.measured.low <= 0.8 <= report.interval.measured.high
+    assert "interval" not in load(model / "contract.json"), "a training job says nothing of it"
 
 
 def test_a_bad_script_fails_with_its_place_in_the_failure_file(tmp_path: Path) -> None:
@@ -304,7 +406,7 @@ def test_a_model_that_was_not_probed_is_not_evaluated(trained: tuple[Jobs, Path]
     (changed / "parity.json").write_text(json.dumps(parity), encoding="utf-8")
     process, _ = jobs.evaluate(changed, name="unprobed")
     assert process.returncode == 1
-    assert "not probed with all that its contract admits" in jobs.message("unprobed")
+    assert "not probed with everything that its contract allows" in jobs.message("unprobed")
 
 
 WITHOUT_WIND = CLASSIFIER.replace('remainder="passthrough"', 'remainder="drop"').replace(
@@ -348,16 +450,16 @@ class TestAFeatureIsRemoved:
         assert "declare it again, take it out of the training script" in early.message("early")
 
 
-def store_champion(s3: Any, model: Path, *, learned_until: str | None = None) -> str:
+def store_champion(s3: Any, model: Path, *, learned_until: str | None = None, version: int = 7) -> str:
     """The model as version 7, as registration stores it; it may say that it learned from newer rows."""
-    files = {name: (model / name).read_bytes() for name in ("model.onnx", "contract.json", "training.json")}
+    files = {name: (model / name).read_bytes() for name in EVALUATED}
     if learned_until is not None:
         record = json.loads(files["training.json"])
         files["training.json"] = json.dumps({**record, "time_range": [record["time_range"][0], learned_until]}).encode()
     entries = {n: {"sha256": hashlib.sha256(d).hexdigest(), "bytes": len(d)} for n, d in files.items()}
     manifest = Manifest(
         model="late_train",
-        version=7,
+        version=version,
         run_id="train-0",
         snapshot_hash="s",
         code_sha256="c",
@@ -366,8 +468,8 @@ def store_champion(s3: Any, model: Path, *, learned_until: str | None = None) ->
     )
     s3.create_bucket(Bucket="artifacts")
     for name, data in {**files, "manifest.json": manifest.content}.items():
-        s3.put_object(Bucket="artifacts", Key=f"artifacts/late_train/000007/{name}", Body=data)
-    return "s3://artifacts/artifacts/late_train/000007/"
+        s3.put_object(Bucket="artifacts", Key=f"{artifact_prefix('late_train', version)}{name}", Body=data)
+    return f"s3://artifacts/{artifact_prefix('late_train', version)}"
 
 
 def aws(url: str) -> dict[str, str]:
@@ -445,7 +547,7 @@ def test_only_a_refit_is_checked_as_one(trained: tuple[Jobs, Path], refitted: tu
     jobs, model = trained
     process, output = jobs.check_refit(model, refitted[1], name="no-refit")
     assert process.returncode == 1
-    assert "is no refit" in jobs.message("no-refit")
+    assert "is not a refit" in jobs.message("no-refit")
     assert not (output / "refit.json").exists()
 
 
@@ -462,7 +564,7 @@ def test_a_sibling_that_was_not_evaluated_stops_the_check(refitted: tuple[Jobs, 
 
 
 def test_a_regression_is_refitted_and_checked(tmp_path: Path) -> None:
-    jobs = Jobs(tmp_path, regression(), REGRESSOR)
+    jobs = Jobs(tmp_path, with_intervals(0.9), REGRESSOR)
     _, model = jobs.train()
     _, evaluated = jobs.evaluate(model)
     _, refit = jobs.refit()
@@ -475,6 +577,13 @@ def test_a_regression_is_refitted_and_checked(tmp_path: Path) -> None:
     expected = refit_expected(jobs, evaluated, judged)
     reasons = decide_refit(report, jobs.declaration.training, jobs.declaration.gate, expected).reasons
     assert {r.code for r in reasons} == {"parity_rows", "parity_flips", "refit_difference", "refit_fit"}
+    # AND it has the interval of its sibling, which had not learned from these rows
+    assert "interval" not in load(refit / "contract.json")
+    assert load(output / "contract.json")["interval"] == load(evaluated / "contract.json")["interval"]
+
+
+def with_intervals(coverage: float) -> ModelDeclaration:
+    return declare(regression_document(problem={"interval": {"coverage": coverage}}))
 
 
 def scores_of(jobs: Jobs, folder: Path) -> np.ndarray:

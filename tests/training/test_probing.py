@@ -132,7 +132,7 @@ class TestARegression:
         with pytest.raises(ProbeError) as refused:
             probe(steep, self.contract(max=limit))
         assert f"'amount' as {limit:g}, its declared max: the model answers {answer} in 8 of" in str(refused.value)
-        assert "Declare the limits that 'amount' really has" in str(refused.value)
+        assert "Declare the real limits of 'amount'" in str(refused.value)
 
 
 class Moved:

@@ -97,7 +97,7 @@ class TestWhatWasLearnedBefore:
     def test_a_state_that_was_changed_stops_the_evaluation(self) -> None:
         window = recorded(MORNING)
         window.document["recalibration"]["state"]["delay"] = 99  # type: ignore[index]  # as something else wrote it
-        with pytest.raises(ChampionError, match=r"no state .* can be read.*audit verify late_train"):
+        with pytest.raises(ChampionError, match=r"no readable state.*audit verify late_train"):
             learned_before([window], midnight("2013-02-02"), 1, 1)
 
 
@@ -150,3 +150,29 @@ class TestServing:
         assert found.facts.window_end == midnight("2013-02-01")
         assert found.facts.learned_until == midnight("2013-01-31")
         assert found.facts.window_sha256 == record_sha256(window)
+
+    def test_rows_are_served_by_group_where_that_is_declared(self) -> None:
+        declaration = declare(binary_document(recalibration={"by": "line", "minimum_group_rows": 1}))
+        rows = split_of(drawn(declaration, 300, 31, 1))
+        found = serving(declaration, rows, list)
+        assert found is not None
+        assert found.apart is not None
+        assert set(found.apart.places.tolist()) == {0, 1}
+        raw, lines = np.full(len(rows), 0.5), rows.features["line"].to_numpy()
+        late = (lines == "north") == (np.arange(len(rows)) % 6 > 0)
+        served = found.scores(raw, late.astype(float))
+        last = found.windows == found.windows.max()
+        assert served[last & (lines == "north")].min() > served[last & (lines == "south")].max()
+
+    def test_groups_that_were_withheld_are_served_as_all_others(self) -> None:
+        declaration = declare(binary_document(recalibration={"by": "line"}))
+        window = recorded(MORNING)
+        document = window.record.to_document()
+        told = {"by": {"feature": "line", "values": ["north", "south"]}, "groups": {}, "fairness": None}
+        document["recalibration"]["groups"] = {**told, "withheld": "a gap would be larger than declared"}
+        withheld = Window("late_train", window.end, document)
+        rows = split_of(drawn(declaration, 300, 31, 1))
+        for history, apart in ([window], True), ([withheld], False):
+            found = serving(declaration, rows, lambda history=history: history)
+            assert found is not None
+            assert (found.apart is not None) == apart

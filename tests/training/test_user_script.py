@@ -55,11 +55,11 @@ def run(script: str, folder: Path, declaration: ModelDeclaration | None = None) 
         (LINEAR + SIGNATURE + "    return LogisticRegression()\n", "LogisticRegression, which is not fitted"),
         (
             DUMMY + SIGNATURE + "    return DummyClassifier().fit(features, target * 0)\n",
-            "the shape (16, 1); expected is (16, 2)",
+            "the shape (16, 1); expected: (16, 2)",
         ),
         (
             DUMMY + SIGNATURE + "    return DummyClassifier().fit(features, target + 1)\n",
-            "with the classes [1, 2]; expected are 0 and 1",
+            "with the classes [1, 2]; expected: 0 and 1",
         ),
         (
             LINEAR + SIGNATURE + "    return LogisticRegression().fit(features[['distance']], target)\n",
@@ -75,7 +75,7 @@ def test_a_bad_script_is_refused_with_its_place(tmp_path: Path, script: str, sai
 
 def test_a_regressor_that_answers_two_values_is_refused(tmp_path: Path) -> None:
     script = DUMMY + SIGNATURE + "    return DummyRegressor().fit(features, [[t, t] for t in target])\n"
-    with pytest.raises(UserScriptError, match=r"the shape \(16, 2\); expected is \(16,\)"):
+    with pytest.raises(UserScriptError, match=r"the shape \(16, 2\); expected: \(16,\)"):
         run(script, tmp_path, regression())
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
-# Threads that spin while they wait starve each other on a busy machine; this has to be set before OpenMP loads.
+# Threads that spin while they wait starve each other on a busy machine; this must be set before OpenMP loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from everloop.training.train import main  # noqa: E402

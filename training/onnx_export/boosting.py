@@ -44,11 +44,11 @@ def hist_regressor(estimator: Any, features: Numbers, graph: Graph, place: Place
 def _hist_sum(estimator: Any, features: Numbers, graph: Graph, place: Place) -> str:
     if estimator.is_categorical_ is not None and np.any(estimator.is_categorical_):
         raise place.refuse(
-            f"categorical_features={estimator.categorical_features!r} makes splits on sets of categories",
+            f"categorical_features={estimator.categorical_features!r} splits on sets of categories",
             "categories encoded before it by OrdinalEncoder or OneHotEncoder",
         )
     if estimator.n_trees_per_iteration_ != 1:
-        raise place.refuse(f"{estimator.n_trees_per_iteration_} trees to an iteration", "two classes")
+        raise place.refuse(f"{estimator.n_trees_per_iteration_} trees per iteration", "two classes")
     # The first tree carries the baseline, so that the sum runs in scikit-learn's order, to the last bit.
     trees = [constant_tree(float(np.ravel(estimator._baseline_prediction)[0]))]
     for (predictor,) in estimator._predictors:

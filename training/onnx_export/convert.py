@@ -25,7 +25,7 @@ from sklearn.ensemble import (
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier, SGDRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -59,6 +59,7 @@ _CLASSIFIERS: dict[type, _Predictor] = {
     HistGradientBoostingClassifier: boosting.hist_classifier,
     GradientBoostingClassifier: boosting.gradient_classifier,
     LogisticRegression: linear.logistic_regression,
+    SGDClassifier: linear.sgd_classifier,
     RandomForestClassifier: forest.forest_classifier,
 }
 _REGRESSORS: dict[type, _Predictor] = {
@@ -66,6 +67,7 @@ _REGRESSORS: dict[type, _Predictor] = {
     GradientBoostingRegressor: boosting.gradient_regressor,
     LinearRegression: linear.linear_regression,
     Ridge: linear.ridge,
+    SGDRegressor: linear.sgd_regressor,
     RandomForestRegressor: forest.forest_regressor,
 }
 
@@ -133,15 +135,17 @@ def _predict(estimator: Any, value: Value, graph: Graph, place: Place, problem_t
     known = _CLASSIFIERS if problem_type == "binary_classification" else _REGRESSORS
     convert = known.get(type(estimator))
     if convert is None:
-        raise place.refuse(f"it is no known predictor for {problem_type}{_subclass(estimator, known)}", _names(known))
+        raise place.refuse(
+            f"it is not a known predictor for {problem_type}{_subclass(estimator, known)}", _names(known)
+        )
     _check_fitted(estimator, place)
     if known is _CLASSIFIERS and list(estimator.classes_) != [0, 1]:
         raise place.refuse(f"its classes are {np.asarray(estimator.classes_).tolist()}", "the two classes 0 and 1")
     features = numbers_only(value, graph, place)
     if estimator.n_features_in_ != features.width:
         raise place.refuse(
-            f"it was fitted on {number_of(estimator.n_features_in_, 'column')} and is given {features.width}",
-            "an estimator fitted on the features frame it was handed",
+            f"it was fitted on {number_of(estimator.n_features_in_, 'column')}, but gets {features.width}",
+            "an estimator fitted on the features frame that it was given",
         )
     return convert(estimator, features, graph, place)
 
@@ -161,7 +165,7 @@ def _transform(estimator: Any, value: Value, graph: Graph, path: tuple[str, ...]
     convert = _TRANSFORMERS.get(kind)
     if convert is None:
         raise place.refuse(
-            f"it is no known transformer{_subclass(estimator, _TRANSFORMERS)}",
+            f"it is not a known transformer{_subclass(estimator, _TRANSFORMERS)}",
             f"Pipeline, ColumnTransformer, 'passthrough', {_names(_TRANSFORMERS)}",
         )
     _check_fitted(estimator, place)
@@ -208,7 +212,7 @@ def _column_transformer(
         raise place.refuse("it keeps no column", "at least one column")
     kinds = {type(b) for b in blocks}
     if len(kinds) > 1:
-        raise place.refuse("some of its columns leave as numbers, some as text", "an encoder for each category")
+        raise place.refuse("some of its output columns are numbers, some are strings", "an encoder for each category")
     tensor = preprocessing.concatenate(graph, [b.tensor for b in blocks])
     return blocks[0].__class__(tensor, sum(b.width for b in blocks))
 
@@ -228,7 +232,7 @@ def _chosen(columns: Any, estimator: Any, value: Frame, place: Place) -> tuple[s
         chosen = [str(i) if isinstance(i, str) else names[int(i)] for i in items]
     for name in chosen:
         if name not in value.columns:
-            raise place.refuse(f"the column {name!r} is no feature here", ", ".join(value.columns))
+            raise place.refuse(f"the column {name!r} is not a feature here", ", ".join(value.columns))
     return tuple(chosen)
 
 
@@ -247,7 +251,7 @@ def _place(path: tuple[str, ...], estimator: Any) -> Place:
 def _subclass(estimator: Any, known: dict[type, Any]) -> str:
     """A hint for a class derived from a known one, whose changes the exporter cannot see."""
     base = next((k.__name__ for k in known if isinstance(estimator, BaseEstimator) and isinstance(estimator, k)), "")
-    return f": it derives from {base}, and what it changes is not known" if base else ""
+    return f": it derives from {base}, and its changes are not known" if base else ""
 
 
 def _names(known: dict[type, Any]) -> str:

@@ -11,7 +11,7 @@ class ExportRefusedError(TerminalError, ValueError):
     Attributes
     ----------
     step : str
-        Where it stands in the pipeline, e.g. ``pre > num > imputer``.
+        Where it is in the pipeline, e.g. ``pre > num > imputer``.
     type_name : str
         The class that was found there.
     problem : str

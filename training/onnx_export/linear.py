@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from everloop.training.onnx_export.graph import Graph, row
-from everloop.training.onnx_export.support import check_options
+from everloop.training.onnx_export.support import check_options, require
 from everloop.training.onnx_export.values import Numbers, Place
 
 
@@ -15,6 +15,19 @@ def logistic_regression(estimator: Any, features: Numbers, graph: Graph, place: 
     """LogisticRegression of two classes: the logistic function of the linear value."""
     check_options(estimator, place, training_only=_LOGISTIC_TRAINING)
     return graph.add("Sigmoid", [_linear(estimator, features, graph)])
+
+
+def sgd_classifier(estimator: Any, features: Numbers, graph: Graph, place: Place) -> str:
+    """SGDClassifier of two classes with log loss: the logistic function of the linear value."""
+    check_options(estimator, place, handled=("loss",), training_only=(*_SGD_TRAINING, "class_weight", "n_jobs"))
+    require(place, "loss", estimator.loss, ["log_loss"], why="its probabilities are of another form, or it has none")
+    return graph.add("Sigmoid", [_linear(estimator, features, graph)])
+
+
+def sgd_regressor(estimator: Any, features: Numbers, graph: Graph, place: Place) -> str:
+    """SGDRegressor: the linear value, whatever loss it was fitted with."""
+    check_options(estimator, place, training_only=(*_SGD_TRAINING, "loss"))
+    return _one_target(estimator, features, graph, place)
 
 
 def linear_regression(estimator: Any, features: Numbers, graph: Graph, place: Place) -> str:
@@ -54,6 +67,26 @@ _LOGISTIC_TRAINING = (
     "random_state",
     "solver",
     "tol",
+    "verbose",
+    "warm_start",
+)
+_SGD_TRAINING = (
+    "alpha",
+    "average",
+    "early_stopping",
+    "epsilon",
+    "eta0",
+    "fit_intercept",
+    "l1_ratio",
+    "learning_rate",
+    "max_iter",
+    "n_iter_no_change",
+    "penalty",
+    "power_t",
+    "random_state",
+    "shuffle",
+    "tol",
+    "validation_fraction",
     "verbose",
     "warm_start",
 )

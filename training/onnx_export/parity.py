@@ -87,7 +87,7 @@ def check_parity(
     try:
         exported = scorer.score(*inputs.arrays(features))
     except ScorerError as error:
-        raise ParityError(f"the exported model does not answer: {error}") from error
+        raise ParityError(f"the exported model fails: {error}") from error
     difference = np.abs(trained - exported)
     excess = difference / np.maximum(1.0, np.abs(trained))
     flips = np.zeros(len(trained), dtype=bool)
@@ -98,8 +98,8 @@ def check_parity(
         worst = int(np.flatnonzero(flips)[0]) if flips.any() else int(excess.argmax())
         flipped, rows = number_of(parity.label_flips, "label"), number_of(parity.rows, "row")
         raise ParityError(
-            f"the exported model differs from the trained one by up to {parity.max_abs_difference:.3g} "
-            f"(allowed {TOLERANCE:g}) and flips {flipped} in {rows}; worst is "
+            f"the exported model differs from the trained one by up to {parity.max_abs_difference:.3g} (allowed"
+            f" {TOLERANCE:g}) and changes {flipped} in {rows}; the worst is "
             + _describe(worst, trained, exported, features)
         )
     return parity
@@ -117,7 +117,7 @@ def _refuse_not_finite(trained: np.ndarray, features: pd.DataFrame) -> None:
     if len(odd):
         where = _values(int(odd[0]), features)
         raise ParityError(
-            f"the trained model answers {number_of(len(odd), 'row')} with no finite number; the first is {where}"
+            f"the trained model answers {number_of(len(odd), 'row')} without a finite number; the first is {where}"
         )
 
 

@@ -18,7 +18,7 @@ def check_options(
     estimator
         A fitted scikit-learn estimator.
     place : Place
-        Where it stands.
+        Where it is.
     handled, training_only : collection of str
         The options the caller checks or translates, and those that shape the fit alone.
 

@@ -50,7 +50,7 @@ Value = Frame | Numbers | Texts
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the pipeline an estimator stands, for messages."""
+    """Where in the pipeline an estimator is, for messages."""
 
     path: tuple[str, ...]
     type_name: str
@@ -75,7 +75,7 @@ def gather(value: Value, graph: Graph, place: Place) -> Numbers | Texts:
     if numbers and categories:
         raise place.refuse(
             f"it receives number and category columns together ({numbers[0]!r} and {categories[0]!r})",
-            "one kind of columns for each step, parted by a ColumnTransformer",
+            "one kind of columns for each step, separated by a ColumnTransformer",
         )
     if numbers:
         tensor = _columns(graph, NUMBER_INPUT, value.inputs.numbers, numbers)

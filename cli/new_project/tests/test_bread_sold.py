@@ -1,4 +1,4 @@
-"""What the example's training script has to do, whatever the gate measures later."""
+"""What the example's training script must do, whatever the gate measures later."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Bootstrap:
             yield Finding(
                 self.name,
                 "missing",
-                f"bootstrap version {version}; it takes {needs.bootstrap_version} or newer",
+                f"bootstrap version {version}; version {needs.bootstrap_version} or newer is required",
                 remedy,
             )
         else:
@@ -65,8 +65,8 @@ class DeployRoles:
                 yield Finding(
                     self.name,
                     "missing",
-                    f"may not assume {name}, or there is none",
-                    f"bootstrap first; then ask for sts:AssumeRole on {arn}, or deploy with other credentials",
+                    f"these credentials may not assume {name}, or the role does not exist",
+                    f"bootstrap first; then request sts:AssumeRole on {arn}, or deploy with other credentials",
                 )
             else:
                 yield Finding(self.name, "good", f"may assume {name}")

@@ -10,7 +10,6 @@ from everloop.cli.operations.preflight.findings import Check, Finding, MayNotLoo
 from everloop.cli.operations.preflight.identity import Identity
 from everloop.cli.operations.preflight.lake_formation import LakeFormation
 from everloop.cli.operations.preflight.needs import Needs
-from everloop.cli.operations.preflight.public_parameters import PublicParameters
 from everloop.cli.operations.preflight.quotas import LambdaConcurrency, LambdaMemory, SageMakerInstances
 from everloop.cli.operations.preflight.region import Region
 
@@ -19,7 +18,6 @@ CHECKS: Sequence[Check] = (
     Region(),
     Bootstrap(),
     DeployRoles(),
-    PublicParameters(),
     SageMakerInstances(),
     LambdaConcurrency(),
     LambdaMemory(),
@@ -36,6 +34,6 @@ def findings(account: Account, needs: Needs, checks: Sequence[Check] = CHECKS) -
             yield Finding(
                 check.name,
                 "unknown",
-                f"these credentials may not look: {refused.action} is refused",
-                f"ask for {refused.action}, or have somebody who has it run this",
+                f"these credentials may not read this: {refused.action} is refused",
+                f"request {refused.action}, or let somebody who has it run this command",
             )

@@ -73,7 +73,7 @@ def asked(action: str, operation: Callable[..., Any], **given: Any) -> Any:
     Raises
     ------
     MayNotLook
-        When it is refused for want of permission.
+        When it is refused for lack of permission.
     """
     try:
         return operation(**given)

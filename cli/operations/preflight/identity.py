@@ -20,7 +20,7 @@ class Identity:
             who = account.client("sts").get_caller_identity()
         sentence = f"{who['Arn']}, in account {who['Account']} and region {account.region}"
         if who["Arn"].endswith(":root"):
-            remedy = "AWS advises against the root user: use a role (`aws sso login`) for deployments"
+            remedy = "AWS advises against using the root user: use a role (`aws sso login`) for deployments"
             yield Finding(self.name, "unknown", f"{sentence}: the account's root user", remedy)
         else:
             yield Finding(self.name, "good", sentence)

@@ -33,7 +33,7 @@ class LakeFormation:
                 self.name,
                 "missing",
                 f"Lake Formation governs new {' and '.join(governed)}: roles without its grants are refused",
-                'switch "Use only IAM access control" on for new databases and tables (Lake Formation, Data Catalog '
+                'turn on "Use only IAM access control" for new databases and tables (Lake Formation, Data Catalog '
                 "settings) while the platform's stack is deployed, or grant the deploying role CREATE_DATABASE",
             )
         else:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from everloop.cost.templates import all_states, definition_of, jobs_of
+
 REGIONS = "everloop:regions"
 """Where a template's metadata names the regions that have all it needs."""
-
-_JOBS = {"createTrainingJob": "training", "createProcessingJob": "processing"}
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,6 @@ class Needs:
         Those that have every service and image.
     bootstrap_version : int
         The oldest bootstrap of the CDK's that will do.
-    parameters : mapping of str to sequence of str
-        AWS's public parameters that stacks read, with the stacks.
     instances : mapping of str to sequence of str
         The quotas of SageMaker for the jobs' instances, by the name that Service Quotas gives them, with the stacks.
     memory_mb : mapping of str to int
@@ -39,7 +37,6 @@ class Needs:
 
     regions: Sequence[str]
     bootstrap_version: int
-    parameters: Mapping[str, Sequence[str]] = field(default_factory=dict)
     instances: Mapping[str, Sequence[str]] = field(default_factory=dict)
     memory_mb: Mapping[str, int] = field(default_factory=dict)
     loops: int = 0
@@ -58,7 +55,6 @@ def needs_of(assembly: Path, *, qualifier: str = "hnb659fds") -> Needs:
     return Needs(
         regions=sorted(set.intersection(*regions)),
         bootstrap_version=max(made["properties"].get("requiresBootstrapStackVersion", 0) for made in stacks.values()),
-        parameters=_by_stack(templates, _public_parameters),
         instances=_by_stack(templates, _instances),
         memory_mb={
             function.get("FunctionName", "?"): function.get("MemorySize", 128)
@@ -84,34 +80,8 @@ def _of_type(template: Mapping[str, Any], kind: str) -> Iterator[Mapping[str, An
             yield resource.get("Properties", {})
 
 
-def _public_parameters(template: Mapping[str, Any]) -> Iterator[str]:
-    for parameter in template.get("Parameters", {}).values():
-        if parameter["Type"].startswith("AWS::SSM::Parameter::Value"):
-            yield parameter["Default"]
-
-
 def _instances(template: Mapping[str, Any]) -> Iterator[str]:
     """The quotas' names: "ml.m5.large for training job usage"."""
     for machine in _of_type(template, "AWS::StepFunctions::StateMachine"):
-        for state in _states(json.loads(_text(machine["DefinitionString"]))):
-            task = state.get("Resource", "").removesuffix(".sync").split(":sagemaker:")[-1]
-            if task in _JOBS:
-                given = state["Parameters"]
-                resources = given.get("ResourceConfig") or given["ProcessingResources"]["ClusterConfig"]
-                yield f"{resources['InstanceType']} for {_JOBS[task]} job usage"
-
-
-def _states(definition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """All states, those within others too."""
-    for state in definition["States"].values():
-        yield state
-        inner = [*state.get("Branches", ()), *(state[key] for key in ("Iterator", "ItemProcessor") if key in state)]
-        for part in inner:
-            yield from _states(part)
-
-
-def _text(value: Any) -> str:
-    """A definition as text; what is known only when it is deployed stands as a dash."""
-    if isinstance(value, str):
-        return value
-    return "".join(part if isinstance(part, str) else "-" for part in value["Fn::Join"][1])
+        for job in jobs_of(all_states(definition_of(machine))):
+            yield f"{job.instance_type} for {job.kind} job usage"

@@ -44,7 +44,7 @@ class SageMakerInstances:
             of = f"of {', '.join(stacks)}"
             if quota is None:
                 remedy = (
-                    "look it up in the Service Quotas console; a smoke run shows it: `everloop train MODEL --smoke`"
+                    "look it up in the Service Quotas console, or start a smoke run:  `everloop train MODEL --smoke`"
                 )
                 yield Finding(self.name, "unknown", f"Service Quotas names no {name!r} ({of})", remedy)
             elif quota[0] < 1:
@@ -76,7 +76,10 @@ class LambdaConcurrency:
         free = limits["AccountLimit"]["UnreservedConcurrentExecutions"]
         own = OWN_FUNCTIONS * needs.loops
         loops = number_of(needs.loops, "loop")
-        sentence = f"{free} functions may run at once; {loops} {'takes' if needs.loops == 1 else 'take'} at most {own}"
+        sentence = (
+            f"{free} functions may run at the same time; {loops} {'takes' if needs.loops == 1 else 'take'} at most"
+            f" {own}"
+        )
         if free <= own:
             yield Finding(self.name, "missing", sentence, _request("lambda", CONCURRENCY, max(1000, 10 * own)))
         else:
@@ -95,7 +98,8 @@ class LambdaMemory:
             yield Finding(
                 self.name,
                 "unknown",
-                f"{', '.join(large)}: a new account has at most {NEW_ACCOUNT_MB} MB, and no API says what this one has",
+                f"{', '.join(large)}: a new account allows at most {NEW_ACCOUNT_MB} MB, and no API says what this"
+                " account allows",
                 f"declare {NEW_ACCOUNT_MB} MB or less (`serving.memory_mb`), or ask AWS Support for more Lambda memory",
             )
         else:

@@ -1,12 +1,13 @@
-"""The rules that a model has to beat: learned from the training rows and scored like a model.
+"""The rules that a model must beat: learned from the training rows and scored like a model.
 
-To add one: a file here whose ``RULE`` is a :class:`BaselineRule`, its tests, and its name below.
+To add one: a file here whose ``RULE`` is a :class:`BaselineRule`, its tests, and its name below; what a declaration
+may say of it besides its name stands in ``KEYS``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from everloop.seams import Seam
@@ -16,19 +17,90 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a declaration asks of a rule.
+
+    Attributes
+    ----------
+    classification : bool
+        Whether rows are of the classes 0 and 1; else the target is a number.
+    by : str or None
+        The category feature that groups rows.
+    expression : str or None
+        A heuristic over features.
+    numbers, categories : tuple of str
+        The declared features.
+    """
+
+    classification: bool
+    by: str | None = None
+    expression: str | None = None
+    numbers: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as rules see them.
+
+    Attributes
+    ----------
+    features : mapping of str to array
+        Numbers float64, NaN where missing; categories str, "" where missing.
+    times : datetime64[ms] array, shape (rows,)
+        When each row's answer was needed.
+    outcomes : float64 array, shape (rows,), or None
+        What became of the rows. A rule may use only those that were known when a row's answer was needed: of rows that
+        are older by ``lag`` or more. None where no rule sees any.
+    lag : timedelta64[ms]
+        How long outcomes may take to be known.
+    answers : array, shape (rows,), or None
+        What the rule in force answered, where a declaration names one.
+    """
+
+    features: Mapping[str, np.ndarray]
+    times: np.ndarray
+    outcomes: np.ndarray | None
+    lag: np.timedelta64
+    answers: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+@dataclass(frozen=True)
 class Learned:
-    """What a rule learned.
+    """What a rule learned: finite numbers alone.
 
     Attributes
     ----------
     value : float
-        The answer where no group's own holds.
+        The training mean of the target, the answer where nothing else holds.
     groups : mapping of str to float
-        The answer to each group; empty for a rule that goes by no feature.
+        A number for each group.
+    numbers : mapping of str to float
+        Other numbers by the names that the rule gives them.
     """
 
     value: float
-    groups: Mapping[str, float]
+    groups: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a rule answers.
+
+    Attributes
+    ----------
+    scores : float64 array, shape (rows,)
+        Finite; for classes from 0 to 1.
+    acts : bool array, shape (rows,), or None
+        Its decisions, of a rule that decides by itself; None where the served threshold decides by the scores.
+    """
+
+    scores: np.ndarray
+    acts: np.ndarray | None = None
 
 
 class BaselineRule(Protocol):
@@ -37,26 +109,46 @@ class BaselineRule(Protocol):
     What it learned goes from the training job to the evaluation as JSON: a rule keeps nothing itself.
     """
 
-    def fit(self, target: np.ndarray, groups: Sequence[str] | None) -> Learned:
+    def fit(self, asked: Asked, rows: Rows, target: np.ndarray) -> Learned:
         """Learn from the training rows, of which there is one at least.
 
         Parameters
         ----------
         target : float64 array, shape (rows,)
-        groups : sequence of str, optional
-            Each row's value of the declared feature; given where the rule goes by one.
+            Finite.
         """
         ...
 
-    def scores(self, learned: Learned, rows: int, groups: Sequence[str] | None) -> np.ndarray:
-        """The answers to ``rows`` rows, float64 [rows], finite; for classes from 0 to 1.
-
-        ``groups`` has a value for each row where the rule goes by a feature.
-        """
+    def answer(self, asked: Asked, learned: Learned, rows: Rows) -> Answers:
+        """The answers to ``rows``, of which there may be none."""
         ...
 
 
-BASELINES: Seam[BaselineRule] = Seam(__name__, "baseline", "RULE", "prior", "group_mean")
+BASELINES: Seam[BaselineRule] = Seam(
+    __name__,
+    "baseline",
+    "RULE",
+    "prior",
+    "group_mean",
+    "last_value",
+    "expression",
+    "rule_in_force",
+    "logistic_regression",
+)
 
-GO_BY_A_FEATURE = frozenset({"group_mean"})
-"""The rules that answer by the value of a category feature: a declaration names it as ``by``."""
+ALL_KEYS = ("by", "expression", "script")
+"""What declarations say of rules besides their kind."""
+
+KEYS: Mapping[str, Mapping[str, bool]] = {
+    "group_mean": {"by": True},
+    "last_value": {"by": False},
+    "expression": {"expression": True},
+    "rule_in_force": {"script": True},
+}
+"""The keys that each rule takes, and whether it needs them; rules that are not here take none."""
+
+CLASSES_ONLY = frozenset({"logistic_regression"})
+"""Rules that answer probabilities alone."""
+
+RUNS_CODE = "rule_in_force"
+"""The rule that is a function of the model's folder. Only training jobs run it."""

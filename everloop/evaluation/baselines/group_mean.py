@@ -1,33 +1,25 @@
-"""The rule that answers each group's own training mean, and the overall mean to groups that training did not have.
-
-A group's answer is the mean over its rows and one more row at the overall mean. Without that row a group of three
-on-time flights would answer 0 with certainty, its log loss would be infinite, and any model would beat the baseline.
-"""
+"""The rule that answers each group's own training mean, and the overall mean to groups that training did not have."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from everloop.evaluation.baselines import BaselineRule, Learned
+from everloop.evaluation.baselines import Answers, Asked, BaselineRule, Learned, Rows
+from everloop.evaluation.group_means import means_by_group
 
 
 class GroupMean:
     """The mean by group."""
 
-    def fit(self, target: np.ndarray, groups: Sequence[str] | None) -> Learned:
+    def fit(self, asked: Asked, rows: Rows, target: np.ndarray) -> Learned:
         """The overall mean, and each group's."""
-        mean = float(np.mean(target))
-        names, index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-        counts = np.bincount(index)
-        sums = np.bincount(index, weights=np.asarray(target, dtype=np.float64))
-        means = (sums + mean) / (counts + 1)
-        return Learned(mean, dict(zip(names.tolist(), means.tolist(), strict=True)))
+        return Learned(*means_by_group(target, rows.features[asked.by or ""]))
 
-    def scores(self, learned: Learned, rows: int, groups: Sequence[str] | None) -> np.ndarray:
+    def answer(self, asked: Asked, learned: Learned, rows: Rows) -> Answers:
         """Each row's group's mean."""
-        return np.array([learned.groups.get(group, learned.value) for group in groups or ()], dtype=np.float64)
+        groups = rows.features[asked.by or ""]
+        means = (learned.groups.get(str(group), learned.value) for group in groups)
+        return Answers(np.fromiter(means, dtype=np.float64, count=len(rows)))
 
 
 RULE: BaselineRule = GroupMean()

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from everloop.evaluation.baselines import BaselineRule, Learned
+from everloop.evaluation.baselines import Answers, Asked, BaselineRule, Learned, Rows
 
 
 class Prior:
     """The training mean."""
 
-    def fit(self, target: np.ndarray, groups: Sequence[str] | None) -> Learned:
+    def fit(self, asked: Asked, rows: Rows, target: np.ndarray) -> Learned:
         """The mean."""
-        return Learned(float(np.mean(target)), {})
+        return Learned(float(np.mean(target)))
 
-    def scores(self, learned: Learned, rows: int, groups: Sequence[str] | None) -> np.ndarray:
+    def answer(self, asked: Asked, learned: Learned, rows: Rows) -> Answers:
         """The mean, for every row."""
-        return np.full(rows, learned.value)
+        return Answers(np.full(len(rows), learned.value))
 
 
 RULE: BaselineRule = Prior()

@@ -29,7 +29,7 @@ class Finding:
         How large the shift is, from 0; held against the declared ``minimum_effect``.
     p_value : float
         The probability of a shift this large where nothing has changed. Over all features Holm's procedure follows, so
-        it has to hold whatever the detectors' other answers are.
+        it must hold whatever the detectors' other answers are.
     """
 
     windows: int

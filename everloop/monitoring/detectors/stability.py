@@ -1,4 +1,4 @@
-"""The detector that holds a shift against how far days naturally differ.
+"""The detector that checks a shift against how far days naturally differ.
 
 The effect is the stability index. The p-value is the larger of two tests': the latest days are further from the
 reference than spans of as many days naturally are, by an F test of the squared distance over its mean between the days

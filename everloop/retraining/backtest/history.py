@@ -11,7 +11,7 @@ from everloop.retraining.backtest.losses import LossTable
 from everloop.retraining.exceptions import BacktestError
 
 LEAST_SHARE = 0.5
-"""Of a window's days have to be labelled before it counts as seen."""
+"""Of a window's days must be labelled before it counts as seen."""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Stability:
         """Retrain when the newest window's index is above the threshold."""
         shift = view.history.shift_stability
         if shift is None:
-            raise BacktestError("this history has no features to find drift in")
+            raise BacktestError("this history has no features for drift detection")
         window = view.now - 1
         return RETRAIN if window >= view.serving and shift[view.serving, window] > self.threshold else KEEP
 
@@ -68,7 +68,7 @@ class KolmogorovSmirnov:
         """Retrain when the newest window's least p-value, corrected for the number of features, is below."""
         shift = view.history.shift_distance
         if shift is None:
-            raise BacktestError("this history has no features to find drift in")
+            raise BacktestError("this history has no features for drift detection")
         window = view.now - 1
         return RETRAIN if window >= view.serving and shift[view.serving, window] < self.p_value else KEEP
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from everloop.model_file.schema import ModelDeclaration
-from everloop.recalibration.beginning import nothing_learned, sums_of
+from everloop.recalibration.beginning import nothing_learned
 from everloop.recalibration.calibration import Kind
-from everloop.recalibration.learner import calibration, learn
+from everloop.recalibration.daily import serve_days
 from everloop.retraining.backtest.timeline import Timeline
 
 MAX_SHIFT = 8.0
@@ -93,11 +93,6 @@ def _recalibrate(
     state = nothing_learned(
         kind, raw[starts[first] : starts[first + timeline.window_days]], timeline.lag_days, max_shift
     )
-    for day in range(first, last):
-        labelled = day - 1 - timeline.lag_days
-        if labelled >= first:
-            rows = slice(starts[labelled], starts[labelled + 1])
-            state = learn(state, labelled, sums_of(state, raw[rows], target[rows]))
-        rows = slice(starts[day], starts[day + 1])
-        if rows.stop > rows.start:
-            served[rows] = calibration(state).apply(raw[rows])
+    serve_days(
+        state, lambda day: slice(starts[day], starts[day + 1]), raw, target, served, begin=first, end=last, own=first
+    )

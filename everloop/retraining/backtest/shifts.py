@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from everloop.retraining.backtest.timeline import Timeline
@@ -11,23 +13,26 @@ SMOOTHING = 0.5
 """Rows added to each bin, so that an empty one is no infinity."""
 
 
-def feature_counts(timeline: Timeline, columns: list[np.ndarray]) -> np.ndarray:
-    """Counts by feature, window and bin, the rows before the first window first.
+def feature_counts(timeline: Timeline, columns: list[np.ndarray], *, before: int = 1) -> np.ndarray:
+    """Counts by feature, part and bin: the parts are those before the first window, then the windows.
 
     Parameters
     ----------
     columns : list of arrays, shape (rows,)
         Numbers, NaN where missing, binned at the tenths of the first rows; or texts, binned by value: the most
         frequent ones and the rest.
+    before : int
+        Parts before the first window: each as long as a window, but for the first, which has the rest.
 
     Returns
     -------
-    int array, shape (features, 1 + windows, bins)
+    int array, shape (features, before + windows, bins)
     """
-    starts = [0, *(timeline.day_starts[timeline.first_day(w)] for w in range(timeline.windows + 1))]
-    part = np.repeat(np.arange(timeline.windows + 1), np.diff(starts))
-    first = slice(0, starts[1])
-    counts = np.zeros((len(columns), timeline.windows + 1, BINS + 1), dtype=int)
+    first_days = [max(timeline.first_day(part), 0) for part in range(1 - before, timeline.windows + 1)]
+    starts = [0, *(timeline.day_starts[day] for day in first_days)]
+    part = np.repeat(np.arange(before + timeline.windows), np.diff(starts))
+    first = slice(0, starts[before])
+    counts = np.zeros((len(columns), before + timeline.windows, BINS + 1), dtype=int)
     for feature, column in enumerate(columns):
         bins = _bins(column[: starts[-1]], first)
         np.add.at(counts[feature], (part, bins), 1)
@@ -46,14 +51,19 @@ def _bins(column: np.ndarray, first: slice) -> np.ndarray:
     return np.array([kept.get(str(value), BINS) for value in column])
 
 
-def stability(counts: np.ndarray) -> np.ndarray:
+def stability(counts: np.ndarray, *, before: int = 1, spans: Sequence[int | None] | None = None) -> np.ndarray:
     """The largest population stability index over features, float, shape (models, windows).
 
-    Model i learned from all windows before i.
+    Parameters
+    ----------
+    counts : int array, shape (features, before + windows, bins)
+        As :func:`feature_counts` gives them, with as many parts ``before`` the first window.
+    spans : sequence of int or None, optional
+        From how many of the newest parts each model learned; None, and where it is not given, from all before it.
     """
-    windows = counts.shape[1] - 1
-    shares = _shares(counts[:, 1:])
-    reference = _shares(np.cumsum(counts, axis=1)[:, :-1])
+    windows = counts.shape[1] - before
+    shares = _shares(counts[:, before:])
+    reference = _shares(_learned(counts, before, spans))
     found = np.full((windows, windows), np.nan)
     for model in range(windows):
         ratio = shares[:, model:] - reference[:, model, None]
@@ -62,16 +72,16 @@ def stability(counts: np.ndarray) -> np.ndarray:
     return found
 
 
-def least_p_value(counts: np.ndarray) -> np.ndarray:
+def least_p_value(counts: np.ndarray, *, before: int = 1, spans: Sequence[int | None] | None = None) -> np.ndarray:
     """Kolmogorov and Smirnov's least p-value over features, times their number, float, shape (models, windows).
 
-    On binned values the test is conservative.
+    On binned values the test is conservative. The arguments are those of :func:`stability`.
     """
-    windows = counts.shape[1] - 1
-    before = np.cumsum(counts, axis=1)[:, :-1]
+    windows = counts.shape[1] - before
+    learned = _learned(counts, before, spans)
     found = np.full((windows, windows), np.nan)
     for model in range(windows):
-        reference, later = before[:, model, None], counts[:, model + 1 :]
+        reference, later = learned[:, model, None], counts[:, before + model :]
         sizes = reference.sum(-1), later.sum(-1)
         known = np.maximum(sizes[0], 1), np.maximum(sizes[1], 1)
         distance = np.abs(
@@ -82,6 +92,17 @@ def least_p_value(counts: np.ndarray) -> np.ndarray:
         # Stephens' approximation of the distribution's tail.
         p = np.minimum(2 * np.exp(-2 * ((root + 0.12 + 0.11 / np.maximum(root, 1e-9)) * distance) ** 2), 1.0)
         found[model, model:] = np.minimum(p.min(0) * len(counts), 1.0)
+    return found
+
+
+def _learned(counts: np.ndarray, before: int, spans: Sequence[int | None] | None) -> np.ndarray:
+    """What each model learned from, shape (features, windows, bins)."""
+    up_to = np.cumsum(counts, axis=1)[:, before - 1 : -1]
+    found = up_to.copy()
+    for model, parts in enumerate(spans or ()):
+        end = before + model
+        if parts is not None and parts < end:
+            found[:, model] -= np.cumsum(counts[:, : end - parts], axis=1)[:, -1]
     return found
 
 

@@ -47,14 +47,14 @@ class Timeline:
 
     def __post_init__(self) -> None:
         if len(self.target) != len(self.day) or (np.diff(self.day) < 0).any():
-            raise BacktestError("rows have to be in the order of their days")
+            raise BacktestError("rows must be in the order of their days")
         if self.windows < FEWEST_WINDOWS:
             days = int(self.day[-1]) + 1 if len(self.day) else 0
             raise BacktestError(
-                f"{number_of(days, 'day')} give {number_of(max(self.windows, 0), 'window')} of "
-                f"{number_of(self.window_days, 'day')} after the first {self.history_days}, and at least "
-                f"{FEWEST_WINDOWS} are needed: bring more history, or make the "
-                "windows or the first training shorter"
+                f"{number_of(days, 'day')} give {number_of(max(self.windows, 0), 'window')} of"
+                f" {number_of(self.window_days, 'day')} after the first {self.history_days}, and at least"
+                f" {FEWEST_WINDOWS} are required: use more history, or make the windows or the first training"
+                " shorter"
             )
 
     @property

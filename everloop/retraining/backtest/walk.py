@@ -79,7 +79,7 @@ def walk(history: History, policy: Policy, cost: float, *, cooldown: int = 1) ->
     cost : float
         Of a retraining, in the unit of the losses.
     cooldown : int
-        Windows that have to lie between two trainings.
+        Windows that must lie between two trainings.
     """
     serving, since = 0, 0
     trained: tuple[int, ...] = (0,)

@@ -9,7 +9,7 @@ from datetime import datetime
 from everloop.documents.probe import ProbeRequest
 from everloop.instants import instant_text
 from everloop.retraining.exceptions import RequestUnreadableError
-from everloop.typed_json import DocumentRefusedError, read_as
+from everloop.typed_json import read_as
 
 KIND = "probe"
 
@@ -40,10 +40,13 @@ def read_request(detail: object) -> ProbeRequest:
     RequestUnreadableError
         When something is missing or of another type.
     """
-    try:
-        read = read_as(ProbeRequest, detail, "request of a probe", "the monitor sends these: deploy the stack again")
-    except DocumentRefusedError as error:
-        raise RequestUnreadableError(str(error)) from error
+    read = read_as(
+        ProbeRequest,
+        detail,
+        "request of a probe",
+        "the monitor sends these: deploy the stack again",
+        refusal=RequestUnreadableError,
+    )
     return {
         "model": read["model"],
         "window_start": read["window_start"],

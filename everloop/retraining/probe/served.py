@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from everloop.recalibration.beginning import nothing_learned, sums_of
+from everloop.recalibration.beginning import nothing_learned
 from everloop.recalibration.calibration import Kind
+from everloop.recalibration.daily import serve_days
 from everloop.recalibration.declared import LONGEST_DELAY
-from everloop.recalibration.learner import calibration, learn
 from everloop.recalibration.state import State
 
 
@@ -45,13 +45,5 @@ def served_scores(
         NaN outside of these days.
     """
     served = np.full(len(raw), np.nan)
-    for today in range(begin, end):
-        rows = day == today
-        if state is not None:
-            labelled = today - 1 - state.delay
-            if labelled >= own and (state.window is None or labelled > state.window):
-                known = day == labelled
-                state = learn(state, labelled, sums_of(state, raw[known], target[known]))
-        if rows.any():
-            served[rows] = raw[rows] if state is None else calibration(state).apply(raw[rows])
+    state = serve_days(state, lambda today: day == today, raw, target, served, begin=begin, end=end, own=own)
     return served, state

@@ -1,7 +1,13 @@
-"""The tables that the job of a probe gets: rows to learn from, and the window's rows with what was served."""
+"""The tables that the job of a probe gets: rows to learn from, and the window's rows with what was served.
+
+Of rows in memory, as a backtest has them. A deployed probe gets the same tables by queries, which a test holds to these
+(:mod:`everloop.retraining.probe.making`).
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,11 +17,12 @@ import pandas as pd
 from everloop.dataset.columns import as_numbers, as_texts, as_times
 from everloop.dataset.frame_contract import check_snapshot
 from everloop.dataset.lake import in_lake_order, lake_columns
-from everloop.dataset.snapshot_query import SUPERSEDED
 from everloop.documents.probe import SERVED, VERSION
+from everloop.lake_tables import SUPERSEDED
 from everloop.limits import LARGEST_VALUE
+from everloop.retraining.probe.draw import drawn_for
+from everloop.retraining.probe.enough import enough_to_learn_from
 from everloop.retraining.probe.requests import ProbeWindow
-from everloop.retraining.probe.rows import sample
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -23,14 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LearnedRows:
-    """What a probe learns from: ``rows``, of ``labelled`` that there were.
+    """What probes learn from, by span: the newest so many days, or all rows under None; a sample where there are many.
 
-    ``recent`` is what the second probe learns from: rows of the newest days alone; None where there is none.
+    ``labelled`` is how many rows there were of each. A span that has too few is not among them.
     """
 
-    rows: pd.DataFrame
-    labelled: int
-    recent: pd.DataFrame | None = None
+    rows: Mapping[int | None, pd.DataFrame]
+    labelled: Mapping[int | None, int]
 
 
 @dataclass(frozen=True)
@@ -41,19 +47,15 @@ class ScoredRows:
     inside: int
 
 
-FEWEST_RECENT = 100
-"""Rows below which no second probe is trained; nor is one where one of the classes is not among them."""
-
-
 def training_rows(
     frame: pd.DataFrame,
     declaration: ModelDeclaration,
     window: ProbeWindow,
     *,
     most: int,
-    recent_days: int | None = None,
+    spans: Iterable[int] = (),
 ) -> LearnedRows:
-    """The labelled rows that a training at the window's begin would have had, or a sample of them.
+    """The labelled rows that a training at the window's begin would have had, all and by span, or samples of them.
 
     Parameters
     ----------
@@ -67,22 +69,23 @@ def training_rows(
     """
     given = frame.drop(columns=SUPERSEDED, errors="ignore")
     rows = in_lake_order(check_snapshot(given[given["label"].notna()], declaration, window.start))
-    seed = declaration.training.seed
-    recent = None if recent_days is None else _recent(rows, declaration, recent_days)
+    found: dict[int | None, pd.DataFrame] = {None: rows}
+    for days in spans:
+        newest = _newest(rows, declaration, days)
+        if newest is not None:
+            found[days] = newest
+    salt = drawn_for(declaration, window)
     return LearnedRows(
-        sample(rows, most, seed=seed, window=window),
-        len(rows),
-        None if recent is None else sample(recent, most, seed=seed, window=window),
+        {days: sample(of, most, salt=salt) for days, of in found.items()},
+        {days: len(of) for days, of in found.items()},
     )
 
 
-def _recent(rows: pd.DataFrame, declaration: ModelDeclaration, days: int) -> pd.DataFrame | None:
+def _newest(rows: pd.DataFrame, declaration: ModelDeclaration, days: int) -> pd.DataFrame | None:
     """The rows of the newest days, counted back from the newest one; None where no model can learn from them."""
     chosen: pd.DataFrame = rows[rows["time"] > rows["time"].max() - pd.Timedelta(days=days)].reset_index(drop=True)
-    classes = declaration.problem.type == "binary_classification"
-    if len(chosen) < FEWEST_RECENT or len(chosen) == len(rows) or (classes and chosen["label"].nunique() < 2):
-        return None
-    return chosen
+    ones = int((chosen["label"] == 1).sum())
+    return chosen if enough_to_learn_from(declaration, len(chosen), ones, of=len(rows)) else None
 
 
 def window_rows(frame: pd.DataFrame, declaration: ModelDeclaration, window: ProbeWindow, *, most: int) -> ScoredRows:
@@ -101,7 +104,20 @@ def window_rows(frame: pd.DataFrame, declaration: ModelDeclaration, window: Prob
     rows = in_lake_order(rows[sound.to_numpy()])
     start = np.datetime64(window.start.replace(tzinfo=None), "ms")
     inside = int((rows["time"].to_numpy() >= start).sum())
-    return ScoredRows(sample(rows, most, seed=declaration.training.seed, window=window), inside)
+    return ScoredRows(sample(rows, most, salt=drawn_for(declaration, window), then=(SERVED, VERSION)), inside)
+
+
+def sample(rows: pd.DataFrame, most: int, *, salt: str, then: Sequence[str] = ()) -> pd.DataFrame:
+    """At most so many of the rows, in their order: those that :func:`everloop.retraining.probe.draw.drawn` chooses."""
+    if len(rows) <= most:
+        return rows
+    instants = rows["time"].to_numpy().astype("datetime64[ms]").astype(np.int64).tolist()
+    texts = zip(rows["key"].tolist(), instants, strict=True)
+    digests = b"".join(hashlib.sha256(f"{salt}{key}/{at}".encode()).digest() for key, at in texts)
+    words = np.frombuffer(digests, dtype=">u8").reshape(len(rows), -1)
+    # The last one counts most.
+    order = np.lexsort([*(rows[name].to_numpy() for name in reversed(then)), *words.T[::-1]])
+    return rows.iloc[np.sort(order[:most])].reset_index(drop=True)
 
 
 _CONVERT = {"text": as_texts, "time": as_times, "number": as_numbers}

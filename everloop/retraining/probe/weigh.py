@@ -10,35 +10,35 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from everloop.documents.investment import InvestmentDocument, RegretDocument, WeighedProbe
-from everloop.documents.probe import ChampionLosses, ProbeDocument
+from everloop.documents.investment import InvestmentDocument, RegretDocument, RemedyDocument, WeighedProbe
+from everloop.documents.probe import ProbeDocument
 from everloop.numbers_of import number_of
 from everloop.reasons import Reason
+from everloop.retraining.decision import OlderVersion
 from everloop.retraining.investment import Ageing, Facts, Investment, Regret, invest
 from everloop.retraining.probe.remedies import remedies
+from everloop.retraining.probe.serving import Serving, own_rows
+from everloop.retraining.probe.warm import reason_for_warm, warm_lead
 from everloop.retraining.probe.worth import Worth, worth_of
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
 
-LEAST_SHARE = 0.5
-"""Of a window's rows the champion has to have answered before the window counts as its own."""
-
-
-@dataclass(frozen=True)
-class Serving:
-    """The champion, as far as its age goes: when what it learned from was gathered."""
-
-    version: int
-    trained_at: datetime
+MOST_WEIGHED = 40
+"""Newest probes that are weighed: an older one counts next to nothing for ageing, and no champion is that old."""
 
 
 @dataclass(frozen=True)
 class Weighed:
-    """The decision, and what is recorded of it."""
+    """The decision, and what is recorded of it; ``older`` is the version to bring back, None where there is none.
+
+    ``warm`` is why a training is to be a warm start; None where it is to learn in full.
+    """
 
     investment: Investment
     document: InvestmentDocument
+    older: OlderVersion | None = None
+    warm: Reason | None = None
 
 
 def weigh(
@@ -72,13 +72,14 @@ def weigh(
     staleness = _staleness(documents, fresh, worth)
     ageing = Ageing.seen(staleness)
     age = round((as_of - serving.trained_at) / length)
-    less = _champion_less_probe(documents, serving.version, worth)
+    less = _newest_less_probe(documents, serving.newest, worth)
     regret = Regret.of(less)
     cost = worth.cost(fresh)
     facts = Facts(age, ageing, regret, cost, worth.unit)
     decided = invest(facts) if cost > 0 else _nothing_lost()
-    decided = replace(decided, reasons=tuple(_with_regret(reason, facts) for reason in decided.reasons))
+    decided = replace(decided, reasons=tuple(_with_regret(reason, facts, serving.newest) for reason in decided.reasons))
     missing = round((as_of - documents[-1]["window_end"]) / length)
+    table = remedies(declaration, worth, facts, decided, documents, raw_less_served, serving)
     document: InvestmentDocument = {
         "retrain": decided.retrain,
         "rule": decided.rule,
@@ -94,10 +95,18 @@ def weigh(
         "ageing": [float(value) for value in ageing.regret],
         "ageing_windows": ageing.windows,
         "reasons": [reason.as_dict() for reason in decided.reasons],
-        "remedies": remedies(declaration, worth, facts, decided, documents, raw_less_served),
+        "newest_version": serving.newest,
+        "remedies": table,
         "probes": [_weighed(d, sha256) for d, sha256 in known],
     }
-    return Weighed(decided, document)
+    warm = None if declaration.training.warm_start is None else reason_for_warm(warm_lead(documents))
+    return Weighed(decided, document, _to_bring_back(table), warm)
+
+
+def _to_bring_back(table: Sequence[RemedyDocument]) -> OlderVersion | None:
+    """Whether a training comes first is decided with all its causes, and with what holds it back."""
+    found = next((r for r in table if r["remedy"] == "older_version"), None)
+    return None if found is None or "version" not in found else OlderVersion(found["version"], found["reason"])
 
 
 def forecast(regret: Regret, ageing: Ageing, staleness: np.ndarray, *, age: int, missing: int) -> RegretDocument:
@@ -126,8 +135,8 @@ def forecast(regret: Regret, ageing: Ageing, staleness: np.ndarray, *, age: int,
 
 
 def _nothing_lost() -> Investment:
-    """Where fresh probes lose nothing, a share of that is no price, and there is nothing to save either."""
-    sentence = "Fresh probes lost nothing in the windows that are labelled: a retraining could save nothing."
+    """Where fresh probes lose nothing, a share of that is not a price, and there is nothing to save either."""
+    sentence = "Fresh probes lost nothing in the labelled windows: a retraining could save nothing."
     return Investment(False, "none", 0.0, 0.0, 1, (Reason("investment_nothing_lost", sentence),))
 
 
@@ -148,30 +157,32 @@ def _staleness(documents: Sequence[ProbeDocument], fresh: Sequence[float], worth
     return found
 
 
-def _champion_less_probe(documents: Sequence[ProbeDocument], version: int, worth: Worth) -> list[float]:
-    """By window that the champion served, what it lost more than the fresh probe on the rows that it answered."""
-    return [
-        worth.of_window(own["losses"], own["rows"], document) - worth.of_window(own["fresh"], own["rows"], document)
-        for document in documents
-        if (own := own_rows(document, version)) is not None
-    ]
+def _newest_less_probe(documents: Sequence[ProbeDocument], newest: int, worth: Worth) -> list[float]:
+    """By window, what the newest version lost more than the fresh probe on the rows that the champion answered.
+
+    As it was served where it was the champion, else as it would have been: what a training would add to is what the
+    newest version knows, whichever serves.
+    """
+    found = []
+    for document in documents:
+        own = document["champion"]
+        if own is None or own_rows(document, own["version"]) is None:
+            continue
+        others = {v["version"]: v["losses"] for v in own["versions"]}
+        losses = own["losses"] if own["version"] == newest else others.get(newest)
+        if losses is not None:
+            rows = own["rows"]
+            found.append(worth.of_window(losses, rows, document) - worth.of_window(own["fresh"], rows, document))
+    return found
 
 
-def own_rows(document: ProbeDocument, version: int) -> ChampionLosses | None:
-    """The champion's part of a window, where that is most of it."""
-    own = document["champion"]
-    if own is None or own["version"] != version or sum(own["rows"]) < LEAST_SHARE * sum(document["rows"]):
-        return None
-    return own
-
-
-def _with_regret(reason: Reason, facts: Facts) -> Reason:
+def _with_regret(reason: Reason, facts: Facts, newest: int) -> Reason:
     sums = facts.regret
     if sums.windows < 2 or reason.code == "investment_paid_for":
         return reason
     told = (
-        f" Since its training the champion lost {sums.total:.3g} {facts.unit} (standard error {sums.error:.2g}) more "
-        f"than fresh probes, over {number_of(sums.windows, 'window')}."
+        f" Since its training version {newest} lost {sums.total:.3g} {facts.unit} (standard error {sums.error:.2g}) "
+        f"more than fresh probes, over {number_of(sums.windows, 'window')}."
     )
     return Reason(reason.code, reason.sentence + told)
 

@@ -7,10 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from everloop.model_file.worst_case import PROBE_TRIES
-from everloop.retraining.probe.requests import ProbeWindow
+from everloop.retraining.probe.requests import ProbeWindow, probe_request
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from everloop.documents.probe import ProbeRequest
     from everloop.model_file.schema import ModelDeclaration
+    from everloop.monitoring.profile_query import Windows
+    from everloop.registry.records import Run
 
 _DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,6 +64,23 @@ def due_window(
     # The first champion is seldom promoted at midnight.
     too_early = window.start + _DAY < served_since
     return None if known or too_early or tries >= PROBE_TRIES else window
+
+
+def due_probe(
+    declaration: ModelDeclaration, windows: Windows, runs: Iterable[Run], *, probed: datetime | None
+) -> ProbeRequest | None:
+    """The fresh probe to ask for at a run of the monitor; asked for again, it is the same one.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+        All of them, in any order: the first whose candidate passed brought the first champion.
+    probed : datetime or None
+        The end of the newest window that has a probe.
+    """
+    passed = [run.started_at for run in runs if run.kind == "train" and run.verdict == "pass"]
+    window = due_window(declaration, windows.labelled_end, served_since=min(passed, default=None), probed=probed)
+    return None if window is None else probe_request(declaration.model, window, windows.as_of)
 
 
 def lag_days(declaration: ModelDeclaration) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from everloop.model_file.schema import Investment, ModelDeclaration
 
 SHARE_WITHOUT_MONEY = 0.1
-"""What a retraining costs, in losses of a window, where a declaration gives no prices."""
+"""What a retraining costs, in losses of a window, where prices are in another currency than that of AWS."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ class Worth:
         window_losses : sequence of float
             What fresh probes lost in the known windows.
         """
-        return self.price if self.money else self.price * sum(window_losses) / len(window_losses)
+        return self.price if self.money else self.price * math.fsum(window_losses) / len(window_losses)
 
     def of_window(self, losses: DailyLosses, rows: Sequence[int], document: ProbeDocument) -> float:
         """A window's loss from that of the rows which were scored, by day."""
-        return sum(self.by_day(losses, rows, document))
+        return math.fsum(self.by_day(losses, rows, document))
 
     def by_day(self, losses: DailyLosses, rows: Sequence[int], document: ProbeDocument) -> list[float]:
         """By day what adds up to the window's loss.
@@ -70,7 +71,7 @@ def worth_of(declaration: ModelDeclaration, investment: Investment) -> Worth:
     value = declaration.problem.value
     if investment.cost is not None:
         return Worth(True, value.currency, investment.cost)
-    if investment.cost_share is None and declaration.problem.has_prices and value.currency == "USD":
+    if investment.cost_share is None and value.currency == "USD":
         return Worth(True, value.currency, declaration.cost.max_training_run_usd)
     share = SHARE_WITHOUT_MONEY if investment.cost_share is None else investment.cost_share
     return Worth(False, f"{declaration.gate.metric} of a window", share)

@@ -38,10 +38,10 @@ class Situation:
 
 
 class RolloutStrategy(Protocol):
-    """Plans a rollout, and says where nothing has to be looked at. It keeps nothing.
+    """Plans a rollout, and says where nothing must be looked at. It keeps nothing.
 
     A plan has no more steps, and takes no longer, than are declared: the pipeline's time limit and the length of its
-    history are reckoned from the declaration. Steps rise and stay below all of the traffic.
+    history are computed from the declaration. Steps rise and stay below all of the traffic.
     """
 
     def applies(self, declared: DeclaredRollout, situation: Situation) -> bool:
@@ -53,7 +53,7 @@ class RolloutStrategy(Protocol):
         ...
 
     def unlooked(self, situation: Situation, phase: Phase) -> Verdict | None:
-        """The verdict where no metrics have to be looked at; None where the guardrail decides."""
+        """The verdict where no metrics must be looked at; None where the guardrail decides."""
         ...
 
 

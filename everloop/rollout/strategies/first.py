@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class First:
-    """All at once, for want of a champion."""
+    """All at once, for lack of a champion."""
 
     def applies(self, declared: DeclaredRollout, situation: Situation) -> bool:
         """While nothing serves."""

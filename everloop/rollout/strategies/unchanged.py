@@ -26,7 +26,7 @@ class Unchanged:
         return RolloutPlan((), 0)
 
     def unlooked(self, situation: Situation, phase: Phase) -> Verdict | None:
-        """Nothing has to be looked at."""
+        """Nothing must be looked at."""
         sentence = f"function version {situation.lambda_version} serves already"
         return Verdict("promote" if phase == "canary" else "ok", (Reason("nothing_to_change", sentence),))
 

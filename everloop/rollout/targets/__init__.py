@@ -77,7 +77,14 @@ class RolloutTarget(Protocol):
         Raises
         ------
         AliasNotPinnedError
-            While what serves is no published version.
+            While what serves is not a published version.
+        """
+        ...
+
+    def publish_like(self, artifact: ServedArtifact, lambda_version: str) -> Published | None:
+        """As :meth:`publish`, if that differs from a version in nothing but what it serves; else None.
+
+        None as well while what serves is not a published version.
         """
         ...
 

@@ -94,7 +94,7 @@ class LambdaAliasTarget:
         A fresh alias points at ``$LATEST``, which would serve a candidate the moment its environment is set, and
         takes no weights.
         """
-        empty = self._publish(NO_ARTIFACT, f"{MARK}without a champion")
+        empty = self._publish(NO_ARTIFACT, f"{MARK}without a champion", self._ready(LATEST))
         self.settle(empty.lambda_version)
         return empty.lambda_version
 
@@ -111,8 +111,18 @@ class LambdaAliasTarget:
             When the function does not become ready.
         """
         if not self.current().pinned:
-            raise AliasNotPinnedError(f"{self.function}:{self.alias} points at {LATEST}; make it idle first")
-        return self._publish(variables(artifact), f"{MARK}version {artifact.version}")
+            raise AliasNotPinnedError(f"{self.function}:{self.alias} points at {LATEST}; call idle() first")
+        return self._publish_artifact(artifact, self._ready(LATEST))
+
+    def publish_like(self, artifact: ServedArtifact, lambda_version: str) -> Published | None:
+        """As :meth:`publish`, if ``$LATEST`` has the code, layers and settings of that version; else None.
+
+        ``$LATEST`` is asked for once: an account may make few calls a second to Lambda's API, for all of its models.
+        """
+        if not self.current().pinned:
+            return None
+        latest = self._like(lambda_version)
+        return None if latest is None else self._publish_artifact(artifact, latest)
 
     def shift(self, *, primary: str, candidate: str, percent: float) -> None:
         """Send ``percent`` of the requests to ``candidate``, the rest to ``primary``."""
@@ -137,11 +147,7 @@ class LambdaAliasTarget:
 
     def unchanged_since(self, lambda_version: str) -> bool:
         """Whether ``$LATEST`` has the code, layers and settings of that version, but for the artefact."""
-        published = self._find(lambda_version)
-        if published is None:
-            return False
-        latest = self._ready(LATEST)
-        return _identity(latest, _beside_artifact(latest)) == _identity(published, _beside_artifact(published))
+        return self._like(lambda_version) is not None
 
     def delete(self, lambda_version: str) -> bool:
         """Delete a published version; return whether there was one."""
@@ -171,8 +177,19 @@ class LambdaAliasTarget:
             "code_sha256": published.code_sha256,
         }
 
-    def _publish(self, variables: dict[str, str], description: str) -> Published:
+    def _like(self, lambda_version: str) -> _Configuration | None:
+        """``$LATEST``, if it differs from that version in nothing but the artefact."""
+        published = self._find(lambda_version)
+        if published is None:
+            return None
         latest = self._ready(LATEST)
+        alike = _identity(latest, _beside_artifact(latest)) == _identity(published, _beside_artifact(published))
+        return latest if alike else None
+
+    def _publish_artifact(self, artifact: ServedArtifact, latest: _Configuration) -> Published:
+        return self._publish(variables(artifact), f"{MARK}version {artifact.version}", latest)
+
+    def _publish(self, variables: dict[str, str], description: str, latest: _Configuration) -> Published:
         environment = {**(latest.get("Environment") or {}).get("Variables", {}), **variables}
         wanted = _identity(latest, environment)
         for existing in self._published():
@@ -193,7 +210,7 @@ class LambdaAliasTarget:
         published = self._ready(answer["Version"], answer)
         if _identity(published) != wanted:
             raise FunctionNotReadyError(
-                f"{self.function}:{published['Version']} is not what was to be published: someone changed the"
+                f"{self.function}:{published['Version']} is not the version to publish: someone changed the"
                 " function meanwhile; start the rollout again"
             )
         return _published(published)
@@ -232,8 +249,8 @@ class LambdaAliasTarget:
                 continue
             return True
         raise AliasContendedError(
-            f"{self.function}:{self.alias} was changed by someone else {_ATTEMPTS} times in a row; see who, then"
-            " try again"
+            f"{self.function}:{self.alias} was changed by someone else {_ATTEMPTS} times in a row; find out who"
+            " changes it, then try again"
         )
 
     def _find(self, lambda_version: str) -> _Configuration | None:

@@ -1,33 +1,79 @@
 """Protocols of the data plane: each parses a request into rows of one contract, and renders what comes of them.
 
-The rows, the scores, what is captured and what is counted are the same whichever protocol asks. To add one: a file here
-whose ``PROTOCOL`` is a :class:`DataPlaneProtocol`, its tests, and its name below. Each has a route of its own, which
-the stack makes from :meth:`DataPlaneProtocol.path`.
+The rows, the scores, what is captured and what is counted are the same whichever protocol asks. Below the address of a
+model's data plane (``/models/<model>/``) each has all paths that begin with its name, which is the name of its file. To
+add one: a file here whose ``PROTOCOL`` is a :class:`DataPlaneProtocol`, its tests, and its name below.
 
-The request path imports these files: they import nothing that answering does not need.
+A protocol is imported when it is first asked for. The request path imports these files: they import nothing that
+answering does not need.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from everloop.seams import Seam
+from everloop.serving.exceptions import RequestError
+from everloop.shown import shortened
 
 if TYPE_CHECKING:
     from everloop.serving.contract import ServingContract
+    from everloop.serving.exchange import HttpRequest, Reply
+    from everloop.serving.request import RequestParser
     from everloop.serving.scores import Scores
 
 
-class DataPlaneProtocol(Protocol):
-    """One way to ask and to be answered, in JSON. It keeps nothing of any request."""
+@dataclass(frozen=True)
+class ServedModel:
+    """The version that answers, and what its requests are held against."""
 
-    def path(self, model: str) -> str:
-        """The path that it is asked at, below the API's address, by POST: of no other protocol, and no labels'."""
+    version: int
+    parser: RequestParser
+
+    @property
+    def contract(self) -> ServingContract:
+        """The version's contract."""
+        return self.parser.contract
+
+
+class Question(Protocol):
+    """A request for predictions that was read, with all that is needed to answer it in its own form."""
+
+    @property
+    def instances(self) -> list[object]:
+        """The rows as the row contract takes them: objects of feature names and values, in order."""
         ...
 
-    def instances(self, body: bytes, contract: ServingContract) -> list[object]:
-        """The rows of a request as the row contract takes them: objects of feature names and values, in order.
+    def answer(self, scores: Scores, *, request_id: str) -> Reply:
+        """The answer to a valid request, row by row in the request's order.
+
+        Each row's ``prediction_id`` is in it, as labels name it; both of its scores, the served one and what the
+        model said, and its bounds where there are ``scores.bounds`` (:func:`everloop.serving.response.outputs`); which
+        version and calibration gave them, and the coverage of the bounds.
+        """
+        ...
+
+
+class DataPlaneProtocol(Protocol):
+    """One way to ask and to be answered. It keeps nothing of any request."""
+
+    media_types: tuple[str, ...]
+    """The content types of requests for predictions (:func:`everloop.serving.body.media_type`)."""
+
+    def predicts(self, request: HttpRequest, model: str) -> bool:
+        """Whether this asks for predictions; else it asks for a page about the model or the server.
+
+        Raises
+        ------
+        RequestError
+            ``unknown_path``, ``unknown_model`` or ``method_not_allowed``, for what the protocol has not.
+        """
+        ...
+
+    def question(self, request: HttpRequest, body: bytes, served: ServedModel) -> Question:
+        """Read a request for predictions, whose ``body`` is uncompressed.
 
         What the rows hold is not looked at here: :meth:`everloop.serving.request.RequestParser.rows` does, for all
         protocols alike.
@@ -35,31 +81,53 @@ class DataPlaneProtocol(Protocol):
         Raises
         ------
         RequestError
-            When the body is no request of this protocol; ``no_instances`` where it has no rows, and
-            ``too_many_instances`` where it has more than ``contract.max_rows``.
+            When it is not a request of this protocol; ``no_instances`` where it has no rows, and
+            ``too_many_instances`` where it has more than the contract's ``max_rows``.
         """
         ...
 
-    def answer(
-        self, contract: ServingContract, scores: Scores, *, version: int, request_id: str
-    ) -> Mapping[str, object]:
-        """The answer to a valid request: JSON values, row by row in the request's order.
+    def page(self, request: HttpRequest, load: Callable[[], ServedModel]) -> Reply:
+        """What the protocol tells about the model or the server; ``load`` gives the version, or raises as it is none.
 
-        Each row's ``prediction_id`` is in it (:func:`everloop.serving.response.prediction_id`), as labels name it; both
-        of its scores, the served one and what the model said; and which version and calibration gave them.
+        Raises
+        ------
+        RequestError
+            ``unknown_version``.
         """
         ...
 
-    def refusal(
-        self, code: str, message: str, *, field: str | None = None, index: int | None = None
-    ) -> Mapping[str, object]:
+    def refusal(self, code: str, message: str, *, field: str | None = None, index: int | None = None) -> Reply:
         """The answer to a request that gets no prediction, with the code and the message in it."""
         ...
 
 
-PROTOCOLS: Seam[DataPlaneProtocol] = Seam(__name__, "data plane protocol", "PROTOCOL", "predictions")
+PROTOCOLS: Seam[DataPlaneProtocol] = Seam(
+    __name__, "data plane protocol", "PROTOCOL", "predictions", "v2", "mlflow", "sagemaker"
+)
+
+OPENAPI = "openapi.json"
+"""Where the model's OpenAPI document is (:mod:`everloop.serving.openapi`), beside the protocols."""
+
+NATIVE = "predictions"
+"""Answers for the paths that no protocol has."""
 
 
-def protocols_by_route(model: str) -> dict[str, DataPlaneProtocol]:
-    """Each protocol by the key of its route, as an HTTP API's event has it: ``POST /models/<model>/predictions``."""
-    return {f"POST {protocol.path(model)}": protocol for protocol in PROTOCOLS}
+def protocol_at(path: str) -> tuple[str, str]:
+    """The name of the protocol that a path below the model's data plane belongs to, and the rest of the path.
+
+    A path that belongs to none is the native protocol's, whole: it says what there is.
+    """
+    name, _, rest = path.strip("/").partition("/")
+    return (name, rest) if name in PROTOCOLS.names else (NATIVE, path)
+
+
+def refuse_method(request: HttpRequest, method: str) -> None:
+    """Refuse a request by another method.
+
+    Raises
+    ------
+    RequestError
+        ``method_not_allowed``.
+    """
+    if request.method != method:
+        raise RequestError("method_not_allowed", f"the method is {shortened(request.method, 16)!r}; send {method}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
-from everloop.names import ModelNames
-from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import RequestError
-from everloop.serving.protocols import DataPlaneProtocol
+from everloop.serving.exchange import JSON, HttpRequest, Reply, json_reply
+from everloop.serving.protocols import PROTOCOLS, DataPlaneProtocol, ServedModel, refuse_method
 from everloop.serving.request import LONGEST_NAME, kind_of, parse_json
-from everloop.serving.response import ErrorDocument, decide, error_document, prediction_id
+from everloop.serving.response import about_scores, error_document, output_rows
 from everloop.serving.scores import Scores
 from everloop.shown import shortened
 
@@ -17,32 +18,69 @@ from everloop.shown import shortened
 class Prediction(TypedDict):
     """The answer to one row; a classification's has the probability.
 
-    ``raw_score`` is what the model said, before its calibration: a probability, or a value.
+    ``raw_score`` is what the model said, before its calibration: a probability, or a value. ``low`` and ``high`` are
+    there where the version has an interval.
     """
 
     prediction_id: str
     prediction: float
     probability: NotRequired[float]
     raw_score: float
+    low: NotRequired[float]
+    high: NotRequired[float]
 
 
 class PredictionsDocument(TypedDict):
-    """The answer to a request. ``calibration`` names what stands between raw and served scores; null: nothing."""
+    """The answer to a request. ``calibration`` names what stands between raw and served scores; null: nothing.
+
+    ``coverage`` is there where the version has an interval: the share of outcomes that is meant to lie from ``low`` to
+    ``high``.
+    """
 
     model: str
     version: int
     calibration: str | None
+    coverage: NotRequired[float]
     predictions: list[Prediction]
 
 
-class Predictions:
+@dataclass(frozen=True)
+class Instances:
     """Rows as objects, predictions as objects."""
 
-    def path(self, model: str) -> str:
-        """``/models/<model>/predictions``."""
-        return ModelNames(model).path("predictions")
+    instances: list[object]
+    served: ServedModel
 
-    def instances(self, body: bytes, contract: ServingContract) -> list[object]:
+    def answer(self, scores: Scores, *, request_id: str) -> Reply:
+        """A :class:`PredictionsDocument`: model, version, calibration, and one entry a row."""
+        contract = self.served.contract
+        return json_reply(
+            {
+                "model": contract.model,
+                "version": self.served.version,
+                **about_scores(scores),
+                "predictions": output_rows(contract, scores, request_id),
+            }
+        )
+
+
+class Predictions:
+    """One path, one form."""
+
+    media_types: tuple[str, ...] = (JSON,)
+
+    def predicts(self, request: HttpRequest, model: str) -> bool:
+        """There is nothing else; the paths of no protocol come here too."""
+        if request.path:
+            known = ", ".join(PROTOCOLS.names)
+            raise RequestError(
+                "unknown_path",
+                f"nothing is at {shortened(request.path, LONGEST_NAME)!r}; the model's paths begin with: {known}",
+            )
+        refuse_method(request, "POST")
+        return True
+
+    def question(self, request: HttpRequest, body: bytes, served: ServedModel) -> Instances:
         """The list ``instances``, which is all that the body has."""
         document = parse_json(body)
         if not isinstance(document, dict):
@@ -63,36 +101,22 @@ class Predictions:
             raise RequestError("wrong_type", f"'instances' is {kind_of(instances)}; send a list", field="instances")
         if not instances:
             raise RequestError("no_instances", "'instances' is empty; send 1 or more rows", field="instances")
-        if len(instances) > contract.max_rows:
+        most = served.contract.max_rows
+        if len(instances) > most:
             raise RequestError(
                 "too_many_instances",
-                f"'instances' has {len(instances)} rows; at most {contract.max_rows} are taken at once",
+                f"'instances' has {len(instances)} rows; at most {most} are accepted at once",
                 field="instances",
             )
-        return instances
+        return Instances(instances, served)
 
-    def answer(
-        self, contract: ServingContract, scores: Scores, *, version: int, request_id: str
-    ) -> PredictionsDocument:
-        """Model, version, calibration, and one entry a row."""
-        decided = zip(decide(contract, scores.served), scores.raw.tolist(), strict=True)
-        predictions: list[Prediction] = [
-            {"prediction_id": prediction_id(request_id, i), "prediction": value, "raw_score": raw}
-            for i, (value, raw) in enumerate(decided)
-        ]
-        if contract.is_classification:
-            for entry, probability in zip(predictions, scores.served.tolist(), strict=True):
-                entry["probability"] = probability
-        return {
-            "model": contract.model,
-            "version": version,
-            "calibration": scores.calibration,
-            "predictions": predictions,
-        }
+    def page(self, request: HttpRequest, load: Callable[[], ServedModel]) -> Reply:
+        """None: every path that is no prediction was refused before."""
+        raise RequestError("unknown_path", "the protocol has no pages")
 
-    def refusal(self, code: str, message: str, *, field: str | None = None, index: int | None = None) -> ErrorDocument:
+    def refusal(self, code: str, message: str, *, field: str | None = None, index: int | None = None) -> Reply:
         """``{"error": {…}}``."""
-        return error_document(code, message, field=field, index=index)
+        return json_reply(error_document(code, message, field=field, index=index))
 
 
 PROTOCOL: DataPlaneProtocol = Predictions()

@@ -120,7 +120,7 @@ def test_rows_under_another_key_or_target_than_the_champions_are_not_taken(s3: P
     with pytest.raises(RefusedDataError) as refused:
         import_rows(account_of(s3, versions), declaration, table, place="trains.csv")
     assert f"data.{what} is 'another', and '{renamed}' for the champion" in refused.value.message
-    assert "make another model of it under a new name" in refused.value.message
+    assert "make another model under a new name" in refused.value.message
     assert s3.written == []
 
 
@@ -130,18 +130,18 @@ def test_rows_under_another_key_or_target_than_the_champions_are_not_taken(s3: P
         (
             history_table(8, distance=[-1.0] + [5.0] * 7),
             False,
-            "mend the file, or leave the bad rows out: --skip-refused",
+            "fix the file, or leave out the bad rows: --skip-refused",
         ),
-        (history_table(8, distance=[-1.0] * 8), False, "mend the file: no row of it is good"),
+        (history_table(8, distance=[-1.0] * 8), False, "fix the file: it has no good row"),
         (
             history_table(8, distance=[-1.0] * 8),
             True,
-            "mend the file: no row of it is good, so --skip-refused leaves none",
+            "fix the file: it has no good row, so --skip-refused would leave no row",
         ),
         (
             history_table(8).drop(columns=["wind"]),
             True,
-            "bring the columns that models/late_train/model.yaml declares, or declare those of the file",
+            "use the columns that models/late_train/model.yaml declares, or declare those of the file",
         ),
     ],
 )
@@ -158,4 +158,4 @@ def test_other_columns_are_to_be_called_as_declared(tmp_path: Path) -> None:
     with pytest.raises(RefusedDataError) as refused:
         import_history(account, DECLARATION, tmp_path / "trains.csv")
     assert "'Wind speed'" in refused.value.message
-    assert refused.value.remedy.startswith("call the file's columns as models/late_train/model.yaml does, or declare")
+    assert refused.value.remedy.startswith("rename the file's columns as in models/late_train/model.yaml, or declare")

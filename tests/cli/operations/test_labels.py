@@ -105,8 +105,8 @@ def test_the_same_label_twice_is_one_and_rows_stay_those_of_the_file(tmp_path):
         ("key,label\na,1\nb,late\n", "row 2 has 'late', a label that is not a number"),
         ("key,label\na,NaN\n", "row 1 has no value"),
         ("key,outcome\nk,1\n", "missing: 'label'; not declared: 'outcome'; a file of labels takes label and one of"),
-        ("key,prediction_id,label\nk,p,1\n", "one of 'prediction_id' and 'key' has to be there, and only one"),
-        ("label\n1\n", "one of 'prediction_id' and 'key' has to be there, and only one"),
+        ("key,prediction_id,label\nk,p,1\n", "one of 'prediction_id' and 'key' is required, and only one"),
+        ("label\n1\n", "one of 'prediction_id' and 'key' is required, and only one"),
         (
             "key,label,extra\nk,1,2\n",
             "not declared: 'extra'; a file of labels takes label and one of 'prediction_id' and 'key'",
@@ -163,7 +163,7 @@ def test_an_import_that_breaks_off_says_how_far_it_came(tmp_path):
     http = RecordingHttp(fails_at=2, error=ApiRefusedError(503, body, "try again"))
     with pytest.raises(CommandError) as raised:
         import_labels(http, Model, BINARY, many(tmp_path, 3 * BATCH))
-    assert f"{2 * BATCH:,} labels were taken, up to row {2 * BATCH}" in raised.value.message
+    assert f"{2 * BATCH:,} labels were accepted, up to row {2 * BATCH}" in raised.value.message
     assert "the stream is full" in raised.value.message
     assert f"(row {2 * BATCH + 3 + 1})" in raised.value.message
     assert raised.value.remedy.startswith("try again; then import the file again")

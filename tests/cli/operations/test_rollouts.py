@@ -148,7 +148,7 @@ class TestRelease:
             State.EXPERIMENTING,
             State.PRODUCTION,
         )
-        assert "taken back by hand: it hung" in account.store.versions.get(2).reason
+        assert "rolled back by hand: it hung" in account.store.versions.get(2).reason
         assert (account.store.runs.get("train-2").status, account.store.runs.active()) == ("released", None)
         records = {r.action: r.actor for r in account.store.ledger.audit_records() if r.run_id == "train-2"}
         assert (records["rolled_back"], records["run_closed"]) == (PERSON, PERSON)
@@ -230,7 +230,7 @@ class TestBack:
     def test_ends_a_canary_and_says_how_to_close_its_run(self, account: Account):
         found = back()
         assert found.exit_code == 0, found.output
-        assert "the rollout of version 2 is rolled_back: version 1 has all of it" in found.output
+        assert "the rollout of version 2 is rolled_back: version 1 has all traffic" in found.output
         assert f"everloop runs release {MODEL} train-2" in found.output
         assert account.serving == {account.old: 1}
         assert account.store.versions.get(2).state is State.EXPERIMENTING
@@ -264,7 +264,7 @@ class TestBack:
         account.conductor.retire("train-2", at=at(80))
         found = back()
         assert isinstance(found.exception, CommandError)
-        assert "nothing of flights is being rolled out" in found.exception.message
+        assert "no version of flights is being rolled out" in found.exception.message
         assert account.invoked == []
 
     def test_of_a_model_without_its_function(self, account: Account):

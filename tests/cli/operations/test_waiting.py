@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from everloop.cli.operations.waiting import Waiting, busy, waiting_of
+from everloop.instants import format_instant
 from everloop.registry.records import ActiveRun, Rollout
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -56,16 +57,15 @@ def rollout(**changes: Any) -> Rollout:
 
 
 @pytest.mark.parametrize(
-    ("state", "answer", "seconds"),
-    [
-        ("WaitForStep", {"wait_seconds": 3600}, 3600),
-        ("WaitForBake", {"bake_seconds": 86400, "wait_seconds": 0}, 86400),
-        ("WaitForBakeAgain", {"wait_seconds": 60.0}, 60),
-    ],
+    "state",
+    ["WaitForStep", "WaitForBake", "WaitForBakeAgain"],
 )
-def test_a_run_that_waits_says_until_when(state: str, answer: dict[str, Any], seconds: int) -> None:
+def test_a_run_that_waits_says_until_when(state: str) -> None:
+    """Until its step or its bake ends, not until the next look at it."""
+    ends = AT + timedelta(hours=3)
+    answer = {"wait_until": "2026-03-01T12:01:00Z", "phase_ends": format_instant(ends)}
     history = StepFunctions([{"type": "ExecutionStarted"}], [entered(state, answer)], [])
-    assert waiting_of(history, "arn") == Waiting(state, AT + timedelta(seconds=seconds))
+    assert waiting_of(history, "arn") == Waiting(state, ends)
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,10 @@ def test_a_run_that_waits_says_until_when(state: str, answer: dict[str, Any], se
     [
         [],
         [entered("Train", {}, kind="TaskStateEntered")],
-        [entered("WaitForStep", {"wait_seconds": 1}), {"type": "WaitStateExited"}],
+        [entered("WaitForStep", {"phase_ends": "2026-03-01T15:00:00Z"}), {"type": "WaitStateExited"}],
         [entered("WaitForStep", {})],
-        [entered("WaitForSomethingNew", {"wait_seconds": 1})],
+        [entered("WaitForStep", {"phase_ends": "soon"})],
+        [entered("WaitForSomethingNew", {"phase_ends": "2026-03-01T15:00:00Z"})],
     ],
 )
 def test_a_run_that_works_waits_for_nothing(events: list[dict[str, Any]]) -> None:
@@ -92,24 +93,26 @@ def test_a_bake_is_told_with_its_end_and_both_ways_to_get_there() -> None:
     waiting = Waiting("WaitForBake", AT + timedelta(hours=22, minutes=30))
     message, remedy = busy("late_train", ACTIVE, waiting, rollout(status="baking"), AT)
     assert message == (
-        "the run train-1 of late_train is active since 2026-03-01T11:00:00Z: version 3 serves and bakes until "
-        "2026-03-02 10:30 UTC"
+        "the run train-1 of late_train has been active since 2026-03-01T11:00:00Z: version 3 serves, and its bake"
+        " lasts until 2026-03-02 10:30 UTC"
     )
     assert remedy == (
-        "start again after that; in a local cloud, `everloop local pass 22h31m` lets the time until then go by"
+        "start again after that; in a local cloud, `everloop local pass 22h31m` moves the clock to that time"
     )
 
 
 def test_a_canary_is_told_with_its_share_and_the_next_look() -> None:
     waiting = Waiting("WaitForStep", AT + timedelta(minutes=59))
     message, remedy = busy("late_train", ACTIVE, waiting, rollout(percent=10), AT)
-    assert "version 3 is in its canary with 10% of the requests, and is judged next at 2026-03-01 12:59 UTC" in message
-    assert remedy.startswith("let requests come, ")
+    assert (
+        "version 3 is in its canary with 10% of the requests, and the next decision is at 2026-03-01 12:59 UTC"
+    ) in message
+    assert remedy.startswith("send requests, ")
     assert "`everloop local pass 1h`" in remedy
 
 
 def test_a_run_that_works_is_told_with_how_to_see_its_end() -> None:
     message, remedy = busy("late_train", ACTIVE, None, None, AT)
-    assert message == "the run train-1 of late_train is active since 2026-03-01T11:00:00Z"
+    assert message == "the run train-1 of late_train has been active since 2026-03-01T11:00:00Z"
     assert "everloop runs list late_train" in remedy
     assert "everloop runs release late_train train-1 --reason" in remedy

@@ -65,7 +65,7 @@ class Endpoint:
                     "message": f"{row['id']} is bad",
                     "index": index if self.names else None,
                 }
-                raise ApiRefusedError(400, {"error": told}, "mend the request")
+                raise ApiRefusedError(400, {"error": told}, "fix the request")
         return {"predictions": [row["id"] for row in instances]}
 
 

@@ -86,7 +86,7 @@ def test_without_a_champion_to_the_end_every_attempt_is_told() -> None:
     trying.wait(["0100", "0101"])
     with pytest.raises(LoopNotClosedError) as ended:
         trying.require()
-    assert "no candidate of late_train came to serve in 2 trainings, and 2 rows were not answered" in str(ended.value)
+    assert "no candidate of late_train was promoted in 2 trainings, and 2 rows were not answered" in str(ended.value)
     assert str(ended.value).count(str(FAILED["sentence"])) == 2
     assert "2024-03-04: minimum_test_rows" in str(ended.value)
     assert "--train-again-every" not in ended.value.remedy, "that is what was done"

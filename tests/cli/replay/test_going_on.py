@@ -3,53 +3,35 @@
 from __future__ import annotations
 
 import copy
-import json
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
 
-from tests.loop.models import BAKERY, BAKERY_DOCUMENT, BAKERY_SCRIPT, ROOT, write_sales
+from tests.loop.models import BAKERY, BAKERY_DOCUMENT, BAKERY_SCRIPT, write_sales
+from tests.loop.replaying import Replayed, replay
 
 pytestmark = pytest.mark.xdist_group("going on")
 
-DAYS, HISTORY_DAYS, FEW_DAYS = 22, 9, 9
+DAYS, HISTORY_DAYS, FEW_DAYS = 19, 9, 9
 """Of the first days only one shop of three tells its sales: a test part of five such days has 120 rows."""
 
+HISTORY_ENDS = "2024-06-01"
 EVERY = 3
 A_DAY = 72
 
 
-@dataclass(frozen=True)
-class Replayed:
-    status: int
-    said: str
-    err: str
-    out: Path
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        return json.loads((self.out / "summary.json").read_text(encoding="utf-8"))
-
-    @property
-    def predictions(self) -> pd.DataFrame:
-        return pd.read_parquet(self.out / "predictions.parquet")
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bakery whose gate asks for 300 test rows, and its sales."""
+    """A bakery without recalibration whose gate asks for 300 test rows, and its sales."""
     folder = tmp_path_factory.mktemp("going_on")
     model = folder / "models" / BAKERY
     model.mkdir(parents=True)
     document = copy.deepcopy(BAKERY_DOCUMENT)
     document["data"]["minimum_rows"] = 150
     document["gate"]["minimum_test_rows"] = 300
+    document["recalibration"] = "none"
     (model / "model.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     (model / "train.py").write_text(BAKERY_SCRIPT, encoding="utf-8")
     rows = pd.read_csv(write_sales(folder / "all.csv", begin="2024-05-23", days=DAYS))
@@ -58,17 +40,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def replayed(folder: Path, data: str, out: str, *options: str) -> Replayed:
-    command = [sys.executable, "-c", "from everloop.cli.main import main; main()", "replay", BAKERY]
-    command += ["--data", str(folder / data), "--until-history", "2024-06-01", "--out", str(folder / out)]
-    command += ["--models-directory", str(folder / "models"), *options]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return Replayed(finished.returncode, finished.stdout, finished.stderr, folder / out)
-
-
 @pytest.fixture(scope="module")
 def went_on(folder: Path) -> Replayed:
-    return replayed(folder, "sales.csv", "out", "--train-again-every", str(EVERY))
+    again = ("--train-again-every", str(EVERY))
+    return replay(folder / "sales.csv", HISTORY_ENDS, folder / "models", folder / "out", *again)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +55,8 @@ def never_passed(folder: Path) -> Replayed:
     (folder / "never").mkdir()
     for name in ("summary.json", "quality.png", "predictions.parquet", "windows.parquet"):
         (folder / "never" / name).write_text("of another replay", encoding="utf-8")
-    return replayed(folder, "few.csv", "never", "--train-again-every", "1", "--json")
+    again = ("--train-again-every", "1", "--json")
+    return replay(folder / "few.csv", HISTORY_ENDS, folder / "models", folder / "never", *again)
 
 
 def test_it_goes_on_without_a_champion_until_a_candidate_passes(went_on: Replayed) -> None:
@@ -108,6 +84,13 @@ def test_rows_that_nobody_could_answer_are_counted_and_said(went_on: Replayed) -
     assert f"{told['rows_without_champion']:,} rows of the first 6.1 days could not be answered" in went_on.said
 
 
+def test_where_no_recalibration_is_declared_values_are_served_as_the_model_says_them(went_on: Replayed) -> None:
+    told, answers = went_on.summary, went_on.predictions
+    assert answers["calibration"].isna().all()
+    assert (answers["prediction"] == answers["raw_score"]).all()
+    assert told["loop"]["mae"] == told["raw"]["mae"]
+
+
 def test_what_was_refused_before_the_first_champion_is_told_in_the_story(went_on: Replayed) -> None:
     story = " ".join(went_on.said[went_on.said.index("what happened and why") :].split())
     assert story.count(" refused version ") == 2
@@ -124,7 +107,7 @@ def test_where_no_candidate_ever_passes_the_summary_says_so(never_passed: Replay
     assert (told["promotions"], told["retrainings"], told["champions_at_once"]) == ([], [], 0)
     assert (told["frozen_model"], told["loop"]["mae"]["value"]) == ({}, None)
     assert told["audit"]["intact"]
-    assert f"no candidate of {BAKERY} came to serve in 2 trainings" in told["ended_early"]
+    assert f"no candidate of {BAKERY} was promoted in 2 trainings" in told["ended_early"]
     assert told["open_links"] == [
         told["ended_early"],
         "no version was ever promoted",

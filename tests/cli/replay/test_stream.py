@@ -153,7 +153,7 @@ def test_bad_rows_are_told_and_left_out_where_that_is_said(tmp_path, declaration
     )
     with pytest.raises(ReplayDataError) as refused:
         load(file, declaration, CUT)
-    assert refused.value.remedy.endswith("leave the bad rows out: --skip-refused")
+    assert refused.value.remedy.endswith("leave out the bad rows: --skip-refused")
     # WHEN they are to be left out
     said: list[str] = []
     data = load(file, declaration, CUT, note=said.append, skip_refused=True)
@@ -161,14 +161,14 @@ def test_bad_rows_are_told_and_left_out_where_that_is_said(tmp_path, declaration
     keys = [*data.history["train_id"], *data.stream["train_id"]]
     assert keys == [f"t{i:04}" for i in range(240) if i not in (3, 150, STREAMED)]
     told = next(note for note in said if "left out" in note)
-    assert "left out, and not asked about: 3 of 240 rows" in told
+    assert "left out, and not sent: 3 of 240 rows" in told
     assert f"row {STREAMED + 1} (t0200): distance 'ten' is not a number" in told
 
 
 def test_a_file_that_can_not_be_read_is_told_with_what_to_do(tmp_path: Path) -> None:
     for content, remedy in [
-        (b"", "mend the file, or say how it is written"),
-        (b"a,b\n1,2\n", "call the file's columns as"),
+        (b"", "fix the file, or give its format"),
+        (b"a,b\n1,2\n", "rename the file's columns as"),
     ]:
         (tmp_path / "rows.csv").write_bytes(content)
         with pytest.raises(ReplayDataError) as refused:

@@ -1,52 +1,65 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
-import awswrangler
-import pandas as pd
 import pytest
 
-from everloop.dataset.athena import AthenaReader
-from everloop.dataset.exceptions import ContractViolationError
-from everloop.dataset.frame_contract import check_snapshot
-from everloop.dataset.lake import lake_columns
-from tests.helpers.declarations import binary_document, declare
-
-DECLARATION = declare(binary_document())
-AS_OF = datetime(2013, 2, 1, tzinfo=UTC)
+from everloop.dataset.athena import AthenaQueries
+from everloop.dataset.exceptions import QueryFailedError
 
 
-def read(monkeypatch: pytest.MonkeyPatch, answer: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
-    asked: dict[str, Any] = {}
+class FakeAthena:
+    """Answers a query after some looks at it, a page of rows at a time."""
 
-    def read_sql_query(sql: str, **options: Any) -> pd.DataFrame:
-        asked.update(options, sql=sql)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def __init__(self, pages, *, looks=0, state="SUCCEEDED", reason="no such column"):
+        self.pages, self.looks, self.state, self.reason = pages, looks, state, reason
+        self.started, self.stopped = [], []
 
-    monkeypatch.setattr(awswrangler.athena, "read_sql_query", read_sql_query)
-    reader = AthenaReader(session=None, database="everloop", workgroup="everloop")
-    return reader.read("SELECT 1", "s3://lake/out/", lake_columns(DECLARATION)), asked
+    def start_query_execution(self, **arguments):
+        self.started.append(arguments)
+        return {"QueryExecutionId": "q1"}
 
+    def get_query_execution(self, QueryExecutionId):
+        self.looks -= 1
+        if self.looks >= 0:
+            return {"QueryExecution": {"Status": {"State": "RUNNING"}}}
+        return {"QueryExecution": {"Status": {"State": self.state, "StateChangeReason": self.reason}}}
 
-def test_rows_are_unloaded_to_the_given_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = pd.DataFrame({"key": ["a"]})
-    found, asked = read(monkeypatch, rows)
-    assert found is rows
-    assert (asked["ctas_approach"], asked["unload_approach"]) == (False, True)
-    assert (asked["s3_output"], asked["workgroup"]) == ("s3://lake/out/", "everloop")
+    def get_query_results(self, QueryExecutionId, MaxResults, NextToken="0"):
+        place = int(NextToken)
+        rows = [{"Data": [{} if v is None else {"VarCharValue": v} for v in row]} for row in self.pages[place]]
+        following = {"NextToken": str(place + 1)} if place + 1 < len(self.pages) else {}
+        return {"ResultSet": {"Rows": rows}, **following}
 
-
-@pytest.mark.parametrize("name", ["EmptyDataFrame", "NoFilesFound"])
-def test_a_result_without_rows_is_an_empty_table_of_the_columns(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    found, _ = read(monkeypatch, getattr(awswrangler.exceptions, name)("nothing there"))
-    assert list(found.columns) == lake_columns(DECLARATION)
-    with pytest.raises(ContractViolationError, match="0 labelled rows"):
-        check_snapshot(found, DECLARATION, AS_OF)
+    def stop_query_execution(self, QueryExecutionId):
+        self.stopped.append(QueryExecutionId)
 
 
-def test_a_failed_query_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(awswrangler.exceptions.QueryFailed):
-        read(monkeypatch, awswrangler.exceptions.QueryFailed("no such table"))
+def queries(client, sleeps, **changes):
+    given = {"database": "everloop", "workgroup": "everloop", "output_location": "s3://lake/athena-results/"}
+    return AthenaQueries(client=client, sleep=sleeps.append, **{**given, **changes})
+
+
+def test_rows_of_all_pages_by_column_with_null_as_none() -> None:
+    client = FakeAthena([[["part", "n"], ["a", "1"]], [["b", None]]])
+    assert queries(client, []).rows("SELECT 1") == [{"part": "a", "n": "1"}, {"part": "b", "n": None}]
+    assert client.started[0]["QueryExecutionContext"] == {"Database": "everloop"}
+    assert client.started[0]["WorkGroup"] == "everloop"
+
+
+def test_waits_are_short_at_first_and_grow() -> None:
+    sleeps = []
+    queries(FakeAthena([[["n"]]], looks=60), sleeps).rows("SELECT 1")
+    assert sleeps[0] == 0.02
+    assert sleeps == sorted(sleeps)
+    assert sleeps[-1] == 1.0
+
+
+def test_failure_says_athenas_reason() -> None:
+    with pytest.raises(QueryFailedError, match="q1 failed: no such column"):
+        queries(FakeAthena([], state="FAILED"), []).rows("SELECT x")
+
+
+def test_query_that_does_not_end_is_stopped() -> None:
+    client = FakeAthena([], looks=10_000)
+    with pytest.raises(QueryFailedError, match="did not end within 5 seconds"):
+        queries(client, [], give_up_seconds=5).rows("SELECT 1")
+    assert client.stopped == ["q1"]

@@ -61,7 +61,7 @@ def test_a_feature_that_the_champion_does_not_use_is_removed() -> None:
 def test_another_type_takes_another_name() -> None:
     (change,) = against_champion(declared(DISTANCE, {"name": "wind", "type": "category"}, LINE), CONTRACT, 3)
     assert change.code == "feature_type"
-    assert "'wind' is declared as a category, and the champion, version 3, takes it as a number" in change.sentence
+    assert "'wind' is declared as a category, and the champion, version 3, uses it as a number" in change.sentence
     assert "another name, e.g. 'wind_text'; import history again with both" in change.sentence
 
 

@@ -23,7 +23,7 @@ from everloop.dataset.file_format import FileFormat
         ({"encoding": ""}, "windows-1252"),
         ({"encoding": "undefined"}, "windows-1252"),
         ({"time_unit": "min"}, "s, ms, us, ns"),
-        ({"time_unit": "s", "time_format": "%d.%m.%Y"}, "give one"),
+        ({"time_unit": "s", "time_format": "%d.%m.%Y"}, "give only one"),
         ({"time_unit": "s", "time_zone": "Europe/Berlin"}, "in UTC"),
         ({"time_format": "dd.mm.yyyy"}, "%d.%m.%Y"),
         ({"time_format": "%d.%Q"}, "%d.%m.%Y"),

@@ -141,7 +141,7 @@ def test_a_spreadsheets_csv_is_refused_with_all_that_has_to_be_typed_and_read_wi
         read(tmp_path, SPREADSHEET)
     assert "the byte 0xd6 in row 1" in str(refused.value)
     typed = "--encoding windows-1252 --delimiter ';' --decimal , --time-format '%d.%m.%Y %H:%M'"
-    assert str(refused.value).endswith(f"if so, add {typed}")
+    assert str(refused.value).endswith(f"If this is right, add {typed}")
     said = {"encoding": "windows-1252", "delimiter": ";", "decimal": ",", "time_format": "%d.%m.%Y %H:%M"}
     frame = taken(tmp_path, SPREADSHEET, **said)
     assert frame[["distance", "operator"]].iloc[0].tolist() == [10.5, "Österreich"]
@@ -167,23 +167,23 @@ def test_a_spreadsheets_csv_is_refused_with_all_that_has_to_be_typed_and_read_wi
         (csv_bytes({}), "a.csv.zip", "unpack it first"),
         (b"{}", "a.jsonl", "pd.read_json"),
         (csv_bytes({}), "a.csv.gz", "it is not gzipped; call it a.csv"),
-        (csv_bytes({}), "a.parquet", "it is no Parquet file; call it .csv"),
+        (csv_bytes({}), "a.parquet", "it is not a Parquet file; if it is a CSV, call it .csv"),
         (b'{"train_id": "t1"}', "a.csv", "it is JSON: write it as CSV"),
-        (b"<!DOCTYPE html><table>", "a.csv", "it is a page or XML"),
+        (b"<!DOCTYPE html><table>", "a.csv", "it is a web page or XML"),
         (b"sep=;\n" + csv_bytes({}, delimiter=";"), "a.csv", "delete its first line, 'sep=;', and add --delimiter ';'"),
         (b"Trains,,,,,,\n\n" + csv_bytes({}), "a.csv", "the header is its line 2"),
         (csv_bytes({}).replace(b"operator", b"operator,,"), "a.csv", "its last 2 columns have no name"),
-        (b"," + csv_bytes({}), "a.csv", "its first column numbers the rows"),
+        (b"," + csv_bytes({}), "a.csv", "its first column only numbers the rows"),
         (b"Unnamed: 0," + csv_bytes({}), "a.csv", "index=False"),
         (csv_bytes({}) + b"t2,,\n", "a.csv", "row 2 has 3 cells; every row needs 6 ','"),
         (csv_bytes({"operator": "a,"}), "a.csv", "row 1 has 8 cells; delete ',' at the end of a row"),
         (csv_bytes({}).decode().encode("utf-16"), "a.csv", "add --encoding utf-16"),
         (csv_bytes({}, delimiter=";"), "a.csv", "add --delimiter ';'"),
         (csv_bytes({}, delimiter="\t"), "a.csv", "add --delimiter tab"),
-        (csv_bytes({}).replace(b"late", b"Late"), "a.csv", "'Late' is to be called 'late'"),
+        (csv_bytes({}).replace(b"late", b"Late"), "a.csv", "'Late' must be called 'late'"),
         (csv_bytes({}).replace(b"late", b"delay").replace(b"wind", b"line"), "a.csv", "missing: 'late', 'wind'; not d"),
         (csv_bytes({"line": "a,b"}, {"line": "a,b"}), "a.csv", "row 1 has 8 cells; row 2 has 8 cells"),
-        (csv_bytes({"line": '"north'}), "a.csv", "end every quote"),
+        (csv_bytes({"line": '"north'}), "a.csv", "close every quote"),
     ],
 )
 def test_what_is_no_such_table_is_refused_with_what_to_do(tmp_path: Path, data: bytes, name: str, says: str) -> None:
@@ -211,7 +211,7 @@ def test_what_is_no_such_table_is_refused_with_what_to_do(tmp_path: Path, data: 
         ({"distance": "a long remark of somebody"}, "leave the cell empty"),
         ({"departure": "03/13/2024 10:00 PM"}, "add --time-format '%m/%d/%Y %I:%M %p'"),
         ({"departure": "13.03.24 10:00"}, "add --time-format '%d.%m.%y %H:%M'"),
-        ({"departure": "45352.4166667"}, "a spreadsheet's day"),
+        ({"departure": "45352.4166667"}, "a spreadsheet date"),
         ({"departure": "2024-03-01 10:00 CET"}, "write CET as an offset"),
         ({"distance": "true"}, "'true' is not a number"),
         ({"departure": "13.01.2013"}, "add --time-format '%d.%m.%Y'"),
@@ -279,7 +279,7 @@ def test_a_category_may_be_called_na_and_a_word_is_missing_where_that_is_said(tm
     check, notes = read(tmp_path, data)
     assert check.accepted["operator"].tolist() == ["NA", "-"]
     (note,) = notes
-    assert note.startswith("operator: 'NA' in 1 row is taken as a category")
+    assert note.startswith("operator: 'NA' in 1 row is read as a category")
     assert note.endswith("add --missing-word 'NA'")
     check, notes = read(tmp_path, data, missing_words=("NA", "-"))
     assert check.accepted["operator"].tolist() == [None, None]
@@ -387,14 +387,14 @@ def test_a_date_is_its_first_instant(tmp_path: Path, array: pyarrow.Array) -> No
         ("distance", pyarrow.array([b"10"]), "b'10' is not a number"),
         ("distance", pyarrow.array([AT]), "not a number"),
         ("distance", pyarrow.array([timedelta(hours=1)]), "not a number"),
-        ("line", pyarrow.array([7]), "7 is not a text; a category is a text"),
-        ("line", pyarrow.array([True]), "True is not a text; name its values"),
-        ("line", pyarrow.array([AT]), "not a text"),
+        ("line", pyarrow.array([7]), "7 is not a string; a category is a string"),
+        ("line", pyarrow.array([True]), "True is not a string; name its values"),
+        ("line", pyarrow.array([AT]), "not a string"),
         ("departure", pyarrow.array([1357102800]), "add --time-unit s"),
         ("departure", pyarrow.array([1357102800000]), "add --time-unit ms"),
         ("departure", pyarrow.array([True]), "not a time"),
-        ("departure", pyarrow.array([9 * 10**15], pyarrow.timestamp("s")), "it lies outside the years 1 to 9999"),
-        ("departure", pyarrow.array([-(2**63)], pyarrow.timestamp("us")), "it lies outside the years 1 to 9999"),
+        ("departure", pyarrow.array([9 * 10**15], pyarrow.timestamp("s")), "it is outside the years 1 to 9999"),
+        ("departure", pyarrow.array([-(2**63)], pyarrow.timestamp("us")), "it is outside the years 1 to 9999"),
         ("train_id", pyarrow.array([1.5]), "a number with a fraction"),
         ("train_id", pyarrow.array([2.0**24], pyarrow.float32()), "several whole numbers"),
     ],
@@ -448,7 +448,7 @@ def test_a_folders_name_is_no_column_and_a_folder_no_file(tmp_path: Path) -> Non
 
 
 def test_parquet_needs_no_word_about_its_cells(tmp_path: Path) -> None:
-    with pytest.raises(HistoryFileError, match="--delimiter, --decimal is for CSV"):
+    with pytest.raises(HistoryFileError, match="--delimiter, --decimal is only for CSV"):
         check_parquet(parquet(tmp_path), delimiter=";", decimal=",")
 
 

@@ -193,7 +193,7 @@ def test_labels_of_one_class_stop_the_run_and_say_what_to_send(label: int, absen
     found = violations_of(lake_table(200, label=[float(label)] * 200), positive_rate=(0.2, 0.8))
     assert set(found) == {"one_class"}
     assert f"every label of the 200 labelled rows is {label}" in found["one_class"]
-    assert f"labels of class {1 - label} never arrived" in found["one_class"]
+    assert f"no label of class {1 - label} arrived" in found["one_class"]
     assert f"send the {absent} too" in found["one_class"]
 
 

@@ -13,7 +13,8 @@ from moto import mock_aws
 from everloop.dataset.changes import RecordedColumn
 from everloop.dataset.lake import history_bytes, parquet_bytes, to_lake_frame
 from everloop.dataset.lake_listing import list_lake
-from everloop.dataset.recorded_columns import FOOTER_BYTES, MOST_CAPTURED, MOST_ENDS, MOST_OBJECTS, recorded_columns
+from everloop.dataset.parquet_footer import TAIL_BYTES
+from everloop.dataset.recorded_columns import MOST_CAPTURED, MOST_ENDS, MOST_OBJECTS, recorded_columns
 from everloop.lake_tables import KEY_OF_ROWS, TARGET_OF_ROWS
 from tests.fakes.aws import aws_client
 from tests.helpers.declarations import binary_document, declare
@@ -114,7 +115,7 @@ def test_of_very_many_captured_objects_the_ends_of_dates_and_the_newest_are_read
 def test_of_a_large_object_the_footer_alone_is_read_however_long(s3: Reads) -> None:
     put(s3, f"{HISTORY}a.parquet", wind=[float(i) ** 0.5 for i in range(100_000)])
     assert found(s3)["wind"][0].kind == "number"
-    assert s3.bytes <= FOOTER_BYTES
+    assert s3.bytes <= TAIL_BYTES
     # AND a footer of many columns is read whole
     put(s3, f"{HISTORY}b.parquet", **{f"feature_with_a_long_name_{i:05}": [1.0] for i in range(2000)})
     assert "feature_with_a_long_name_01999" in found(s3)

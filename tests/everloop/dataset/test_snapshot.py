@@ -8,8 +8,8 @@ import pytest
 
 from everloop.dataset.exceptions import ContractViolationError, SplitError
 from everloop.dataset.snapshot import SnapshotParts, build_snapshot
-from everloop.dataset.snapshot_query import SUPERSEDED
 from everloop.instants import parse_instant
+from everloop.lake_tables import SUPERSEDED
 from tests.helpers.declarations import binary_document, declare, regression_document
 from tests.helpers.rows import START, lake_table
 

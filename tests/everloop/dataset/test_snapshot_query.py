@@ -11,8 +11,8 @@ import pytest
 
 from everloop.dataset.lake_listing import LakeListing
 from everloop.dataset.lake_sql import LONGEST_ARRAY
-from everloop.dataset.snapshot_query import SUPERSEDED, snapshot_query
-from everloop.dataset.snapshot_size import CHARACTERS, ROWS, size_query
+from everloop.dataset.snapshot_query import snapshot_query
+from everloop.lake_tables import SUPERSEDED
 from localcloud.services.athena.functions import MACROS
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import START
@@ -22,7 +22,7 @@ TABLES = {
     "history": f'key VARCHAR, time TIMESTAMP, label DOUBLE, {FEATURES}, "$path" VARCHAR',
     "predictions": f"prediction_id VARCHAR, request_id VARCHAR, version INTEGER, time TIMESTAMP, key VARCHAR,"
     f" prediction DOUBLE, probability DOUBLE, latency_ms DOUBLE, raw_score DOUBLE,"
-    f" calibration_sha256 VARCHAR, {FEATURES}, date VARCHAR",
+    f" calibration_sha256 VARCHAR, prediction_low DOUBLE, prediction_high DOUBLE, {FEATURES}, date VARCHAR",
     "labels": "label_id VARCHAR, prediction_id VARCHAR, key VARCHAR, label DOUBLE, time TIMESTAMP, date VARCHAR",
 }
 AS_OF_HOURS = 100.0
@@ -111,27 +111,6 @@ def lake() -> Iterator[Lake]:
     lake = Lake()
     yield lake
     lake.connection.close()
-
-
-@pytest.mark.parametrize(("data", "rows"), [({}, 3), (TWO_DAYS, 2)])
-def test_the_size_of_a_training_set_is_known_before_it_is_read(lake: Lake, data: dict[str, Any], rows: int) -> None:
-    """Rows are keys, of the window that the set is made of; characters are those of keys and categories."""
-    lake.history("old-key", 1, 1)
-    lake.history("key-4", 60, 1)
-    lake.predicted("key-4", 61, "p1")
-    lake.predicted("key-5", 62, "p2")
-    lake.predicted("young", 99, "p3")
-    listing = LakeListing(date(2000, 1, 1), date(2000, 1, 1), tuple(lake.imports), HISTORY)
-    query = size_query(declare(binary_document(data=data)), START + timedelta(hours=AS_OF_HOURS), listing)
-    found = lake.connection.execute(query).fetchdf()
-    assert list(found.columns) == [ROWS, CHARACTERS]
-    assert found[ROWS].tolist() == [rows]
-    assert found[CHARACTERS].tolist() == [pytest.approx(len("north") + (5.5 if rows == 3 else 5))]
-
-
-def test_an_empty_lake_has_no_size(lake: Lake) -> None:
-    query = size_query(declare(binary_document()), START, LakeListing(None, None))
-    assert lake.connection.execute(query).fetchall() == [(0, 0.0)]
 
 
 def test_history_and_labelled_predictions_come_together(lake: Lake) -> None:

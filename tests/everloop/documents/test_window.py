@@ -36,7 +36,7 @@ TEXT = (
     '"moved":"a -> b","p_value":0.01}},"drift_alarm":true,"drift_evaluated":true,"drift_reason":"",'
     '"end":"2013-03-02T00:00:00Z","held_back_by":null,"investment":null,"labelled_end":"2013-03-02T00:00:00Z","labelled_rows":4,'
     '"labelled_start":"2013-03-01T00:00:00Z","labels_arrived":0,"labels_corrected":0,"labels_unmatched":0,'
-    '"left_out_reason":"","left_out_rows":0,"loss":0.25,"model":"late_train",'
+    '"left_out_reason":"","left_out_rows":0,"loss":0.25,"model":"late_train","money":null,'
     '"not_watched":{"line":"the champion has it alone"},'
     '"profile":{"bins":"","features":{},"outcomes":{"deviance":0.0,"label":0.0,"loss":0.0,"loss_squares":0.0,'
     '"ones":[],"residual_z":0.0,"rows":0,"score":0.0,"v":0.0,"v_z":0.0,"v_zz":0.0,"zeros":[]},"rows":0,"score":[0]},'
@@ -44,9 +44,10 @@ TEXT = (
     '"deviations":{},"evaluated":false,"loss":{"high":null,"low":null,"reason":"no labels","value":null},'
     '"reason":"no labels","reference_loss":null,"rows":0},'
     '"reasons":[{"code":"drift","limit":0.1,"sentence":"It moved.","value":0.5},'
-    '{"code":"check","passed":true,"sentence":"It holds."}],"recalibration":null,'
+    '{"code":"check","passed":true,"sentence":"It holds."}],"recalibration":null,"restore":null,'
     '"rows":5,"scheduled_at":"2013-03-02T11:00:00Z",'
-    '"score_reference":null,"start":"2013-03-01T00:00:00Z","trigger":"drift","urgency":"high","version":1}'
+    '"score_reference":null,"start":"2013-03-01T00:00:00Z","trigger":"drift","update":"full","urgency":"high",'
+    '"version":1}'
 )
 """What the registry of an earlier release holds of it."""
 
@@ -60,7 +61,7 @@ def test_it_reads_back_as_it_was() -> None:
 
 
 def test_one_that_an_earlier_release_wrote_lacks_what_came_later() -> None:
-    later = {"not_watched", "score_reference", "left_out_rows", "left_out_reason"}
+    later = {"not_watched", "score_reference", "left_out_rows", "left_out_reason", "money", "update"}
     old = {name: value for name, value in RECORD.to_document().items() if name not in later}
     assert WindowRecord.from_document(old) == replace(RECORD, not_watched={})
 
@@ -70,14 +71,14 @@ def test_one_that_an_earlier_release_wrote_lacks_what_came_later() -> None:
     [
         ({"end": "soon"}, "end: 'soon' is not an ISO 8601 instant"),
         ({"version": "1"}, "version is '1', not a whole number"),
-        ({"decision": "maybe"}, "decision is 'maybe', not 'retrain' or 'held_back' or 'none'"),
+        ({"decision": "maybe"}, "decision is 'maybe', not 'retrain' or 'restore' or 'held_back' or 'none'"),
         ({"quality": {}}, "quality.evaluated is missing"),
         ({"reasons": [{"code": "drift"}]}, "reasons[0].sentence is missing"),
         ({"drift": {"wind": {"days": 7}}}, "drift.wind.effect is missing"),
     ],
 )
 def test_what_is_no_record_is_refused(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(DocumentRefusedError, match="this is no record of a window") as refused:
+    with pytest.raises(DocumentRefusedError, match="this is not a valid record of a window") as refused:
         WindowRecord.from_document({**RECORD.to_document(), **change})
     assert said in str(refused.value)
     assert "everloop audit verify" in str(refused.value)

@@ -9,12 +9,23 @@ import numpy as np
 
 from everloop.evaluation.gate import Expected
 from everloop.evaluation.metrics import estimate
+from everloop.evaluation.money import Pricing
 from everloop.evaluation.refit import Expected as ExpectedRefit
 from everloop.evaluation.refit_report import RefitReport
-from everloop.evaluation.report import AsServed, Latency, MetricValue, ParityFacts, ProbeFacts, Recalibrated, Report
+from everloop.evaluation.report import (
+    AsServed,
+    Latency,
+    MetricValue,
+    Money,
+    MoneyBesideChampion,
+    ParityFacts,
+    ProbeFacts,
+    Recalibrated,
+    Report,
+)
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
 from everloop.instants import parse_instant
-from everloop.model_file.schema import Gate
+from everloop.model_file.schema import Gate, Value
 from everloop.training.refit_check import score_difference
 
 EXPECTED = Expected("delay", "train-0123", "abc", 1000, 3)
@@ -37,6 +48,7 @@ def report_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray | 
     baseline = np.full(len(labels), labels.mean())
     ours, rule = estimate("log_loss", labels, candidate), estimate("log_loss", labels, baseline)
     theirs = None if champion is None else estimate("log_loss", labels, champion)
+    beside = None if champion is None else money_beside_of(labels, candidate, champion)
     report = Report(
         model="delay",
         run_id="train-0123",
@@ -59,8 +71,39 @@ def report_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray | 
         artifact_bytes=500_000,
         code_sha256="c0de",
         files={"model.onnx": "0" * 64},
+        money=money_of(labels, candidate, baseline, beside),
     )
     return replace(report, **changes)
+
+
+PRICING = Pricing(Value(currency="EUR", false_positive_cost=4, false_negative_cost=20, true_positive_value=12), 0.5)
+
+
+def money_of(
+    labels: np.ndarray, candidate: np.ndarray, baseline: np.ndarray, beside: MoneyBesideChampion | None
+) -> Money:
+    """What decisions cost by ``PRICING``."""
+    ours, rule, best = PRICING.estimate(labels, candidate), PRICING.estimate(labels, baseline), PRICING.best
+    assert best is not None
+    return Money(
+        currency="EUR",
+        threshold=0.5,
+        candidate=metric_value(ours, DAYS),
+        baseline=metric_value(rule, DAYS),
+        paired_baseline=paired_difference(ours, rule, DAYS),
+        best_threshold=best.threshold,
+        candidate_at_best=metric_value(best.estimate(labels, candidate), DAYS),
+        champion=beside,
+        as_served=beside,
+    )
+
+
+def money_beside_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray) -> MoneyBesideChampion:
+    """What decisions by both cost by ``PRICING``."""
+    ours, theirs = PRICING.estimate(labels, candidate), PRICING.estimate(labels, champion)
+    return MoneyBesideChampion(
+        metric_value(ours, DAYS), metric_value(theirs, DAYS), paired_difference(ours, theirs, DAYS)
+    )
 
 
 def as_served_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray) -> AsServed:

@@ -3,82 +3,134 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everloop.evaluation import baselines
 from everloop.evaluation.baseline import Baseline, fit_baseline
-from everloop.evaluation.baselines import BASELINES, GO_BY_A_FEATURE
+from everloop.evaluation.baselines import BASELINES, CLASSES_ONLY, KEYS, Asked, Rows
 from everloop.evaluation.exceptions import EvaluationError
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.seams import add
 
 RULES = pytest.mark.parametrize("kind", BASELINES.names)
+NUMBER_RULES = pytest.mark.parametrize("kind", [kind for kind in BASELINES.names if kind not in CLASSES_ONLY])
 GROUPS = st.sampled_from(["", "AA", "ü", "new"])
+NUMBERS = st.one_of(st.just(float("nan")), st.floats(-1e6, 1e6))
+ROW = st.tuples(NUMBERS, GROUPS, st.integers(0, 20), st.booleans())
+"""A number, a category, the day, and what the rule in force says."""
 
 
-def learned(kind: str, target: list[float], groups: list[str]) -> Baseline:
-    goes_by = {"by": "carrier", "groups": groups} if kind in GO_BY_A_FEATURE else {}
-    return fit_baseline(kind, np.array(target, dtype=np.float64), **goes_by)
+def asked(kind: str, *, classification: bool = True) -> Asked:
+    expression = "delay > 0 and carrier != 'AA'" if classification else "abs(delay) + 1"
+    return Asked(
+        classification,
+        by="carrier" if "by" in KEYS.get(kind, {}) else None,
+        expression=expression if "expression" in KEYS.get(kind, {}) else None,
+        numbers=("delay",),
+        categories=("carrier",),
+    )
+
+
+def rows_of(rows: list[tuple[float, str, int, bool]], outcomes: list[float] | None = None) -> Rows:
+    return Rows(
+        features={
+            "delay": np.array([row[0] for row in rows], dtype=np.float64),
+            "carrier": np.array([row[1] for row in rows], dtype=object),
+        },
+        times=np.array([np.datetime64("2024-01-01", "ms") + np.timedelta64(row[2], "D") for row in rows], "M8[ms]"),
+        outcomes=None if outcomes is None else np.array(outcomes, dtype=np.float64),
+        lag=np.timedelta64(36 * 3_600_000, "ms"),
+        answers=np.array([row[3] for row in rows], dtype=np.float64),
+    )
 
 
 @RULES
-@given(st.lists(st.tuples(st.sampled_from([0.0, 1.0]), GROUPS), min_size=1, max_size=40), st.lists(GROUPS, max_size=9))
-def test_rates_are_answered_with_rates_to_any_rows(kind: str, rows: list[tuple[float, str]], asked: list[str]) -> None:
-    rule = learned(kind, [y for y, _ in rows], [g for _, g in rows])
-    answers = rule.scores(len(asked), asked)
-    assert answers.shape == (len(asked),)
-    assert answers.dtype == np.float64
-    assert ((answers >= 0) & (answers <= 1)).all()
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 1.0]), ROW), min_size=1, max_size=40),
+    st.lists(st.tuples(st.sampled_from([0.0, 1.0]), ROW), max_size=9),
+)
+def test_classes_are_answered_with_probabilities_to_any_rows(
+    kind: str, learned: list[tuple[float, tuple]], later: list[tuple[float, tuple]]
+) -> None:
+    rule = fit_baseline(kind, asked(kind), rows_of([r for _, r in learned]), np.array([y for y, _ in learned]))
+    answers = rule.answer(asked(kind), rows_of([r for _, r in later], [y for y, _ in later]))
+    assert answers.scores.shape == (len(later),)
+    assert answers.scores.dtype == np.float64
+    assert ((answers.scores >= 0) & (answers.scores <= 1)).all()
+    assert answers.acts is None or answers.acts.dtype == bool
 
 
-@RULES
-@given(st.lists(st.tuples(st.floats(-1e6, 1e6), GROUPS), min_size=1, max_size=40))
-def test_what_was_learned_travels_as_json_and_the_rule_keeps_nothing(kind: str, rows: list[tuple[float, str]]) -> None:
-    groups = [g for _, g in rows]
-    rule = learned(kind, [y for y, _ in rows], groups)
-    before = rule.scores(len(rows), groups)
-    learned(kind, [1.0], ["AA"])
-    again = Baseline.from_dict(json.loads(json.dumps(rule.as_dict())))
+@NUMBER_RULES
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(-1e6, 1e6), ROW), min_size=1, max_size=40))
+def test_what_was_learned_travels_as_json_and_the_rule_keeps_nothing(
+    kind: str, told: list[tuple[float, tuple]]
+) -> None:
+    of, rows = asked(kind, classification=False), rows_of([r for _, r in told], [y for y, _ in told])
+    rule = fit_baseline(kind, of, rows, np.array([y for y, _ in told]))
+    before = rule.answer(of, rows).scores
+    fit_baseline(kind, of, rows_of([(1.0, "AA", 0, True)]), np.array([1.0]))
+    again = Baseline.from_dict(json.loads(json.dumps(rule.as_dict(), allow_nan=False)))
     assert again == rule
-    assert np.array_equal(again.scores(len(rows), groups), before)
+    assert np.array_equal(again.answer(of, rows).scores, before)
     assert np.isfinite(before).all()
 
 
 @RULES
-def test_no_rows_and_missing_groups_are_refused(kind: str) -> None:
-    with pytest.raises(EvaluationError):
-        learned(kind, [], [])
-    if kind in GO_BY_A_FEATURE:
-        with pytest.raises(EvaluationError):
-            fit_baseline(kind, np.array([1.0]))
-        with pytest.raises(EvaluationError):
-            learned(kind, [1.0], ["AA"]).scores(2)
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([0.0, 1.0]), ROW), min_size=2, max_size=30), st.data())
+def test_no_rule_sees_an_outcome_that_was_not_known_yet(
+    kind: str, told: list[tuple[float, tuple]], data: st.DataObject
+) -> None:
+    # GIVEN rows whose own outcomes, and those of the rows after them, are turned round
+    rows = rows_of([r for _, r in told], [y for y, _ in told])
+    outcomes = np.array([y for y, _ in told])
+    rule = fit_baseline(kind, asked(kind), rows, outcomes)
+    place = data.draw(st.integers(0, len(told) - 1))
+    unknown = rows.times + rows.lag > rows.times[place]
+    other = replace(rows, outcomes=np.where(unknown, 1 - outcomes, outcomes))
+    # THEN its answer is the same
+    assert rule.answer(asked(kind), rows).scores[place] == rule.answer(asked(kind), other).scores[place]
+
+
+@RULES
+def test_no_rows_and_what_lacks_is_refused(kind: str) -> None:
+    with pytest.raises(EvaluationError, match="0 training rows"):
+        fit_baseline(kind, asked(kind), rows_of([]), np.array([]))
+    for key, needed in KEYS.get(kind, {}).items():
+        if needed and key != "script":
+            with pytest.raises(EvaluationError, match=key):
+                fit_baseline(
+                    kind, replace(asked(kind), **{key: None}), rows_of([(1.0, "AA", 0, True)]), np.array([1.0])
+                )
 
 
 def test_one_is_added_by_its_file_and_its_registration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # GIVEN a declaration that names a rule nobody knows
     document = binary_document()
     document["problem"]["baseline"] = {"kind": "median"}
-    with pytest.raises(ValueError, match="'prior' or 'group_mean'"):
+    with pytest.raises(ValueError, match=r"'prior', 'group_mean', .* or 'logistic_regression'"):
         declare(document)
     # WHEN its file and its name are there
     source = """
     import numpy as np
 
-    from everloop.evaluation.baselines import Learned
+    from everloop.evaluation.baselines import Answers, Learned
 
 
     class Median:
-        def fit(self, target, groups):
-            return Learned(float(np.median(target)), {})
+        def fit(self, asked, rows, target):
+            return Learned(float(np.median(target)))
 
-        def scores(self, learned, rows, groups):
-            return np.full(rows, learned.value)
+        def answer(self, asked, learned, rows):
+            return Answers(np.full(len(rows), learned.value))
 
 
     RULE = Median()
@@ -86,8 +138,10 @@ def test_one_is_added_by_its_file_and_its_registration(monkeypatch: pytest.Monke
     add(monkeypatch, tmp_path, baselines.BASELINES, "median", source)
     # THEN the declaration holds, the rule learns, travels and answers
     declared = declare(document).problem.baseline
-    rule = fit_baseline(declared.kind, np.array([0.0, 1.0, 5.0]), by=declared.by)
-    assert Baseline.from_dict(json.loads(json.dumps(rule.as_dict()))).scores(2).tolist() == [1.0, 1.0]
+    rows = rows_of([(1.0, "AA", day, True) for day in range(3)])
+    rule = fit_baseline(declared.kind, asked(declared.kind), rows, np.array([0.0, 1.0, 5.0]))
+    read = Baseline.from_dict(json.loads(json.dumps(rule.as_dict())))
+    assert read.answer(asked(declared.kind), rows).scores.tolist() == [1.0, 1.0, 1.0]
     # AND what is asked of a rule that goes by no feature is asked of it too
     document["problem"]["baseline"] = {"kind": "median", "by": "line"}
     with pytest.raises(ValueError, match="no 'by' with the kind median"):

@@ -46,6 +46,7 @@ def test_a_better_candidate_passes_every_check() -> None:
         "champion_rows",
         "champion_scores",
         "better_than_champion",
+        "money",
     }
     assert all(r.sentence.endswith(".") for r in verdict.reasons)
 
@@ -77,14 +78,14 @@ class TestScoresAsTheyAreServed:
         assert raw is not None
         told = reason(found, "champion_scores", self.SERVED).sentence
         assert told == (
-            "The two are compared by the scores that callers would have got: each recalibrated over 20 windows, from "
-            "what was learned up to 2012-12-31T00:00:00Z, with labels 1 window late. By raw scores the difference in "
-            f"log_loss is {raw.difference:+.4g}."
+            "The two are compared by the scores that callers would have got: each recalibrated over 20 windows,"
+            " starting with what was learned until 2012-12-31T00:00:00Z, with labels 1 window late. By raw scores the"
+            f" difference in log_loss is {raw.difference:+.4g}."
         )
         verdict = reason(found, f"{of}_than_champion", self.SERVED, policy=of)
-        assert verdict.sentence.startswith("On the same rows, as served, the candidate's log_loss less the champion's")
+        assert verdict.sentence.startswith("On the same rows, as served, the candidate's log_loss minus the champion's")
         assert reason(found, f"{of}_than_champion", policy=of).sentence.startswith("On the same rows the candidate's")
-        assert "raw scores, which is what is served" in reason(found, "champion_scores").sentence
+        assert "raw scores, because raw scores are served" in reason(found, "champion_scores").sentence
         assert reason(found, "better_than_baseline", self.SERVED).sentence.startswith("On the same rows the candidate")
 
     def test_a_report_that_does_not_say_it_is_refused(self) -> None:
@@ -121,7 +122,7 @@ def test_failed_reasons_come_first() -> None:
 
 @pytest.mark.parametrize("confidence", [math.nextafter(0.5, 0), 0.05, 0.0, 1.0, math.nan])
 def test_less_confidence_than_a_half_can_not_be_declared(confidence: float) -> None:
-    """With it the bound lies on the candidate's side of the estimate, and `better` would let a worse one pass."""
+    """With it the bound lies on the candidate's side of the estimate, and `better` would let a worse model pass."""
     with pytest.raises(ValidationError, match="confidence"):
         policy(confidence=confidence)
 
@@ -307,7 +308,7 @@ class TestFewOfAClass:
         verdict = decide(replace(GOOD, paired_champion=few), policy(), EXPECTED)
         failed = {r.code: r for r in verdict.reasons if not r.passed}
         assert set(failed) == {"too_few_of_a_class", "better_than_champion"}
-        assert "What the champion is compared on has 3 rows" in failed["too_few_of_a_class"].sentence
+        assert "The part on which the champion is compared has 3 rows" in failed["too_few_of_a_class"].sentence
 
     @pytest.mark.slow
     @pytest.mark.parametrize("rare", [0, 1])
@@ -443,7 +444,7 @@ class TestTailsThatAreTooHeavy:
         assert not heavy.passed
         assert heavy.limit == pytest.approx(2100**-0.25)
         assert "One row alone makes up 71% of the squares of the differences to the champion" in heavy.sentence
-        assert "among 2,100 rows it may be 15%" in heavy.sentence
+        assert "with 2,100 rows at most 15%" in heavy.sentence
         assert "data.target_max" in heavy.sentence
 
     def test_what_is_better_by_far_more_passes_all_the_same(self) -> None:

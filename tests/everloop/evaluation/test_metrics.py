@@ -71,20 +71,20 @@ def test_the_losses_average_to_the_metric() -> None:
         assert row_losses(metric, labels, scores).mean() == pytest.approx(estimate(metric, labels, scores).value)
     squares = row_losses("rmse", labels, scores)
     assert np.sqrt(squares.mean()) == pytest.approx(estimate("rmse", labels, scores).value)
-    with pytest.raises(EvaluationError, match="no mean over rows"):
+    with pytest.raises(EvaluationError, match="not a mean over rows"):
         row_losses("roc_auc", labels, scores)
 
 
 @pytest.mark.parametrize(
     ("metric", "labels", "scores", "said"),
     [
-        ("f1", [1], [1], "no metric"),
+        ("f1", [1], [1], "not a metric"),
         ("mae", [], [], "scores"),
         ("mae", [1, 2], [1], "labels"),
         ("mae", [1], [np.nan], "score of row 0"),
         ("mae", [np.inf], [1], "label of row 0"),
         ("brier", [2], [0.5], "neither 0 nor 1"),
-        ("log_loss", [1], [1.5], "no probability"),
+        ("log_loss", [1], [1.5], "not a probability"),
     ],
 )
 def test_rows_that_mean_nothing_are_refused(metric: str, labels: list, scores: list, said: str) -> None:

@@ -50,9 +50,7 @@ def test_a_refit_beyond_the_bound_does_not_serve_and_says_how_far_it_was() -> No
     decision = decide(far, TRAINING, policy(), REFIT_EXPECTED)
     assert (decision.serves, decision.reasons[0].code) == ("evaluated", "refit_difference")
     assert (decision.reasons[0].value, decision.reasons[0].limit) == (far.difference.relative, 0.25)
-    assert (
-        f"differ from the evaluated sibling's by {far.difference.mean:.4g} on average" in decision.reasons[0].sentence
-    )
+    assert f"differ from the evaluated model's by {far.difference.mean:.4g} on average" in decision.reasons[0].sentence
     # AND within a wider bound the refit does
     assert refused(far, Training(refit_max_difference=1)) == set()
 

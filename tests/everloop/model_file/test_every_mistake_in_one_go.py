@@ -125,6 +125,4 @@ def test_a_file_of_another_encoding_is_told_with_the_line_and_the_byte(tmp_path:
     file.write_bytes("model: a\nowner: Zürich\n".encode("latin-1"))
     with pytest.raises(ModelFileError) as refused:
         read_model_file(file)
-    assert str(refused.value) == (
-        f"{file}:2: found the byte 0xfc, which is no UTF-8; allowed: a file that your editor saved as UTF-8"
-    )
+    assert str(refused.value) == (f"{file}:2: found the byte 0xfc, which is not UTF-8; allowed: a file saved as UTF-8")

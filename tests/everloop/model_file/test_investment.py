@@ -8,8 +8,8 @@ import pytest
 
 from everloop.model_file import ModelFileError
 from everloop.model_file.reader import parse_model_file
-from everloop.model_file.worst_case import probes_in_a_month, probes_usd
-from tests.helpers.declarations import as_yaml, binary_document, declare, regression_document
+from everloop.model_file.worst_case import probes_in_a_month, probes_usd, restorations_in_a_month, restorations_usd
+from tests.helpers.declarations import as_yaml, binary_document, declare
 
 
 def document(investment: dict[str, Any] | None, **sections: Any) -> dict[str, Any]:
@@ -36,17 +36,10 @@ def test_a_retraining_has_one_price() -> None:
     assert "either 'cost' or 'cost_share'" in mistakes(document({"cost": 5.0, "cost_share": 0.1})).popitem()[1]
 
 
-def test_money_needs_prices_of_predictions() -> None:
+def test_a_retraining_has_a_price_only_beside_those_of_predictions() -> None:
     given = document({"cost": 5.0})
     given["problem"]["value"] = {}
-    found = mistakes(given)
-    assert list(found) == ["retraining.investment.cost"]
-    assert "prices in problem.value" in found["retraining.investment.cost"]
-    # Prices of classes are none of a regression's.
-    other = regression_document()
-    other["problem"]["value"] = {"false_positive_cost": 1.0}
-    other["retraining"]["investment"] = {"cost": 5.0}
-    assert list(mistakes(other)) == ["retraining.investment.cost"]
+    assert list(mistakes(given)) == ["problem.value.false_positive_cost", "problem.value.false_negative_cost"]
 
 
 def test_windows_of_probes_are_whole_windows_of_the_monitor() -> None:
@@ -72,8 +65,16 @@ def test_the_months_budget_holds_the_probes_too() -> None:
     # 45 minutes each with the start, at 0.115 USD an hour.
     assert probes_usd(declared) == pytest.approx(93 * 0.115 * 0.75)
     found = mistakes(document({"every_days": 1}, cost={"monthly_budget_usd": 5}))
-    assert "and probes (retraining.investment) up to $8.03" in found["cost.monthly_budget_usd"]
-    assert probes_usd(declare(binary_document())) == 0
+    told = found["cost.monthly_budget_usd"]
+    assert "and probes (retraining.investment) up to $8.03, and evaluations of older versions up to $" in told
+    assert probes_usd(declare(binary_document())) == restorations_usd(declare(binary_document())) == 0
+
+
+def test_the_months_budget_holds_an_evaluation_for_each_cooldown() -> None:
+    declared = declare(document({}, retraining={"cooldown_days": 14}))
+    assert restorations_in_a_month(declared) == 3
+    hours = declared.training.max_minutes / 60 + 0.5
+    assert restorations_usd(declared) == pytest.approx(3 * 0.115 * hours)
 
 
 def test_the_instance_of_probes_needs_a_price() -> None:

@@ -58,7 +58,7 @@ def test_a_valid_declaration_is_read(document):
         ("  seed: 7", "  seed: yes", "training.seed", "yes, which YAML reads as True", "valid integer"),
         ("  seed: 7", "  seed: '7'", "training.seed", "'7'", "valid integer"),
         ("  seed: 7", "  seed: -1", "training.seed", "-1", "greater than or equal to 0"),
-        ("    - north", '    - "\\u3164"', "data.features[2].values[0]", "'\u3164'", "of which something is seen"),
+        ("    - north", '    - "\\u3164"', "data.features[2].values[0]", "'\u3164'", "with a visible character"),
         ("    - north", "    - NO", "data.features[2].values[0]", "NO, which YAML reads as False", "in quotes"),
         ("  email: desk@example.org", "  email: [desk]", "owner.email", "['desk']", "text"),
     ],
@@ -179,7 +179,7 @@ def test_a_script_that_is_left_out_is_missing_from_the_section(tmp_path: Path) -
         read_model_file(file)
     (mistake,) = refused.value.mistakes
     assert file.read_text().splitlines()[mistake.line - 1] == "training:"
-    assert mistake.found == "'train.py', which is meant where the key is left out, which is not there"
+    assert mistake.found == "'train.py', the default when the key is left out, which is not there"
 
 
 def test_a_link_that_leads_out_of_the_folder_is_no_script_of_it(tmp_path: Path) -> None:
@@ -272,3 +272,33 @@ def test_a_section_that_is_wrong_keeps_the_others_from_being_held_against_it(tmp
     with pytest.raises(ModelFileError) as refused:
         parse_model_file(as_yaml(document))
     assert [m.path for m in refused.value.mistakes] == ["problem.type"]
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        (None, "'rule.py', which is not there"),
+        ("def rul(features): return 1", "rule.py, which defines no function rule"),
+        (
+            "def rule(features, target): return 1",
+            "rule.py:1, which defines rule with other arguments than",
+        ),
+        ("def rule(): return 1", "rule.py:1, which defines rule with other arguments"),
+        ("def rule(features) return 1", "rule.py:1, which Python"),
+    ],
+)
+def test_a_rule_in_force_that_can_be_none_is_told_before_it_runs(
+    tmp_path: Path, script: str | None, found: str
+) -> None:
+    baseline = {"kind": "rule_in_force", "script": "rule.py"}
+    file = in_folder(tmp_path / "late_train", binary_document(problem={"baseline": baseline}))
+    (file.parent / "train.py").write_text("def train(features, target, *, seed, parameters): ...")
+    if script is not None:
+        (file.parent / "rule.py").write_text(script)
+    with pytest.raises(ModelFileError) as refused:
+        read_model_file(file)
+    (mistake,) = refused.value.mistakes
+    assert mistake.path == "problem.baseline.script"
+    assert mistake.found.startswith(found)
+    (file.parent / "rule.py").write_text("def rule(features, limit=3): return features['wind'] > limit")
+    assert read_model_file(file).problem.baseline.script == "rule.py"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everloop.model_file.schedule import ScheduleError, due, parse_schedule
+from everloop.model_file.schedule import LONGEST_SPREAD_MINUTES, ScheduleError, due, parse_schedule, spread_minutes
 from localcloud.core.schedule_expression import Expression, ScheduleExpressionError, parse
 
 
@@ -71,8 +71,8 @@ def test_the_days_between_runs(text: str, days: int | None) -> None:
         ("cron(0 6 32W * ? *)", "not '32W'"),
         ("cron(0 6 * * ? ?)", "in the field year, not '?'"),
         ("cron(*/0 6 * * ? *)", "a whole number from 1 after the '/'"),
-        ("cron(5-1 6 * * ? *)", "two rising ends"),
-        ("cron(1-2-3 6 * * ? *)", "two rising ends"),
+        ("cron(5-1 6 * * ? *)", "a range from low to high"),
+        ("cron(1-2-3 6 * * ? *)", "a range from low to high"),
         ("cron(, 6 * * ? *)", "not ''"),
         ("cron(² 6 * * ? *)", "not '²'"),
         (f"cron(0{',0' * 200} 6 * * ? *)", "at most 256"),
@@ -186,3 +186,21 @@ def run_days(expression: Expression, begin: datetime) -> list[datetime]:
         # On from the end of that day: how often it runs on it does not matter.
         moment = days[-1] + timedelta(days=1) - timedelta(seconds=1)
     return days
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [
+        ("cron(0 6 * * ? *)", LONGEST_SPREAD_MINUTES),
+        ("cron(0 6 ? * MON *)", LONGEST_SPREAD_MINUTES),
+        ("rate(1 day)", LONGEST_SPREAD_MINUTES),
+        ("rate(1 hour)", 30),
+        ("cron(0/20 8-17 * * ? *)", 10),
+        ("cron(0,50 6 * * ? *)", 25),
+        ("rate(1 minute)", 0),
+        ("cron(0 6 L * ? *)", 0),
+        ("cron(0 6 1 1 ? 2150)", LONGEST_SPREAD_MINUTES),
+    ],
+)
+def test_runs_are_spread_over_at_most_half_of_the_time_to_the_next(text: str, minutes: int) -> None:
+    assert spread_minutes(text) == minutes

@@ -11,9 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from everloop.dataset.athena import unload_statement
+from everloop.dataset.frozen import Place
 from everloop.dataset.lake_listing import LakeListing
 from everloop.dataset.lake_sql import LONGEST_QUERY_BYTES
-from everloop.dataset.snapshot import LONGEST_SHOWN, MOST_FREQUENT, Snapshot
+from everloop.dataset.row_conditions import row_conditions
+from everloop.dataset.snapshot_counts import count_queries, example_queries
+from everloop.dataset.snapshot_facts import Snapshot
+from everloop.dataset.snapshot_making import content_query, parts_of
+from everloop.dataset.snapshot_profile import LONGEST_SHOWN, MOST_FREQUENT, rank_queries, value_queries
 from everloop.dataset.snapshot_query import snapshot_query
 from everloop.model_file import ModelDeclaration, ModelFileError, parse_model_file, sizes
 from everloop.monitoring import build, profile_queries
@@ -33,7 +39,9 @@ from everloop.registry.records import Window
 from everloop.retraining.decision import Decision
 from everloop.row_key import MAX_KEY_LENGTH
 from everloop.serving.capture import capture_records, encode_record
-from everloop.serving.protocols.predictions import PROTOCOL
+from everloop.serving.contract import ServingContract
+from everloop.serving.protocols import ServedModel
+from everloop.serving.protocols.predictions import Instances
 from everloop.serving.request import MAX_BODY_BYTES, RequestParser
 from everloop.serving.scores import Scores
 from everloop.training.contract import build_contract
@@ -141,14 +149,17 @@ def test_as_many_of_the_longest_rows_as_are_declared_are_taken_and_captured(shap
     longest = max(len(encode_record(record)) for record in records)
     assert longest <= sizes.record_bytes(declaration) <= sizes.MAX_RECORD_BYTES
     # AND the answer is one that Lambda gives
-    answer = PROTOCOL.answer(contract, scores, version=10**9, request_id="r" * 64)
-    assert len(written(answer)) < 6 * 1024 * 1024
+    assert answer_bytes(contract, scores) < 6 * 1024 * 1024
 
 
 def test_the_longest_answer_is_one_that_lambda_gives() -> None:
     contract = contract_of(declare(document(1, 0, 1)))
-    answer = PROTOCOL.answer(contract, both(np.full(5000, 1.2345678901234567e-300)), version=10**9, request_id="r" * 64)
-    assert len(written(answer)) < 6 * 1024 * 1024
+    assert answer_bytes(contract, both(np.full(5000, 1.2345678901234567e-300))) < 6 * 1024 * 1024
+
+
+def answer_bytes(contract: ServingContract, scores: Scores) -> int:
+    question = Instances([], ServedModel(10**9, RequestParser(contract)))
+    return len(question.answer(scores, request_id="r" * 64).body)
 
 
 def test_the_window_is_counted_by_as_many_queries_as_are_said(declaration: ModelDeclaration) -> None:
@@ -163,9 +174,40 @@ def test_the_query_of_a_training_set(declaration: ModelDeclaration) -> None:
     assert found <= sizes.snapshot_query_bytes(declaration) <= 1.2 * found + 2500
 
 
+def test_the_other_queries_of_a_training_set(declaration: ModelDeclaration) -> None:
+    place = Place("b" * 63, declaration.model, "e" * 80 + "-" + "r" * 36)
+    query = snapshot_query(declaration, NOW, LISTING)
+    longest = sizes.training_set_query_bytes(declaration)
+    unload = unload_statement(query, place.uri())
+    assert len(unload.encode()) <= longest <= 1.2 * len(unload.encode()) + 3000
+    broken = [(condition, 1) for condition in row_conditions(declaration)]
+    queries = [
+        content_query(declaration, place, NOW),
+        *parts_of(declaration, place, NOW).values(),
+        *value_queries(declaration, place),
+        *rank_queries(declaration, place, 10**10),
+    ]
+    assert all(len(unload_statement(text, place.uri()).encode()) <= longest for text in queries)
+    for text in (*count_queries(declaration, place), *example_queries(declaration, place, broken)):
+        assert len(text.encode()) <= LONGEST_QUERY_BYTES
+
+
+def test_a_long_list_of_allowed_values_is_told_before_it_is_deployed() -> None:
+    """A list has to stand in the query that looks for other values."""
+    values = [f"{'é' * 30}{i:05}" for i in range(4000)]
+    feature = {"name": "city", "type": "category", "values": values, "unseen": "refuse", "max_length": 64}
+    written = as_yaml(binary_document(data={"features": [feature]}))
+    with pytest.raises(ModelFileError, match=r"the query of a training set could take 2\d\d,\d{3} bytes"):
+        parse_model_file(written)
+    fewer = declare(binary_document(data={"features": [{**feature, "values": values[:3000]}]}))
+    found = max(len(text.encode()) for text in count_queries(fewer, Place("b", "late_train", "a")))
+    assert found <= sizes.training_set_query_bytes(fewer) <= LONGEST_QUERY_BYTES
+
+
 def test_the_record_of_a_training_set(declaration: ModelDeclaration) -> None:
     number = {"missing": COUNT, **dict.fromkeys(("min", "max", "mean"), LONGEST_NUMBER)}
     number["quartiles"] = [LONGEST_NUMBER] * 3
+    uri = f"s3://{'b' * 63}/datasets/{declaration.model}/{'a' * 64}/test_features/{'e' * 80}-{'r' * 36}/"
     frequent = [[ASTRAL * LONGEST_SHOWN + "…", COUNT]] * MOST_FREQUENT
     texts = {"missing": COUNT, "distinct": COUNT, "most_frequent": frequent}
     snapshot = Snapshot(
@@ -178,6 +220,13 @@ def test_the_record_of_a_training_set(declaration: ModelDeclaration) -> None:
         label_mean={"train": LONGEST_NUMBER, "test": LONGEST_NUMBER},
         profile={f.name: number if f.type == "number" else texts for f in declaration.data.features},
         source={"query": snapshot_query(declaration, NOW, LISTING), "as_of": "2013-01-01T00:00:00.000Z"},
+        parts={
+            "train": uri,
+            "test": uri,
+            "test_features": uri,
+            "manifest": f"{uri}.json",
+            "manifest_sha256": "a" * 64,
+        },
     )
     record = SnapshotRecord(declaration.model, "a" * 64, "s3://" + "b" * 200, NOW, snapshot.to_document())
     found = item_bytes(record.to_item())
@@ -226,9 +275,16 @@ def test_the_record_of_a_window(declaration: ModelDeclaration) -> None:
 @pytest.mark.parametrize(
     ("shape", "says"),
     [
-        ((1200, 0, 1), ["the record of a training set could take", "Athena takes 262,144", "DynamoDB takes 409,600"]),
+        (
+            (1200, 0, 1),
+            [
+                "the record of a training set could take",
+                "Athena accepts at most 262,144",
+                "DynamoDB accepts at most 409,600",
+            ],
+        ),
         ((0, 60, 1024), ["more than 10 queries of 262,144 bytes"]),
-        ((0, 260, 1024), ["one row as it is captured could take", "Firehose takes 1,024,000"]),
+        ((0, 260, 1024), ["one captured row could take", "Firehose accepts at most 1,024,000"]),
     ],
 )
 def test_too_wide_a_model_is_refused_with_the_number_and_the_limit(shape, says) -> None:

@@ -87,7 +87,7 @@ def test_every_unreadable_value_is_told_at_once() -> None:
     assert mistakes_of(text) == [
         (1, "model", "0x_"),
         (3, "serving.a[1]", "0b_"),
-        (4, "serving.a", "the key a second time"),
+        (4, "serving.a", "the same key a second time"),
         (5, "serving", "the key '7'"),
     ]
 
@@ -207,14 +207,14 @@ def test_a_file_too_large_to_be_a_declaration_is_not_read() -> None:
 
 
 def test_a_number_too_long_to_mean_one_is_told() -> None:
-    assert mistakes_of(_valued("1" + ":59" * 50)) == [(42, "training.seed", ("1" + ":59" * 50)[:80] + "…")]
+    assert mistakes_of(_valued("1" + ":59" * 50)) == [(44, "training.seed", ("1" + ":59" * 50)[:80] + "…")]
 
 
 def test_of_many_mistakes_the_first_are_told_and_all_are_kept() -> None:
     with pytest.raises(ModelFileError) as refused:
         parse_model_file(GOOD + "".join(f"k{i}: 1\n" for i in range(150)))
     assert len(refused.value.mistakes) == 150
-    assert str(refused.value).splitlines()[-1] == "model.yaml: 50 mistakes more"
+    assert str(refused.value).splitlines()[-1] == "model.yaml: 50 more mistakes"
 
 
 @pytest.mark.parametrize(

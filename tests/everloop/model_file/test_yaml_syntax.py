@@ -33,12 +33,15 @@ from everloop.model_file import ModelFileError, parse_model_file
         ("a: 1\n---\nb: 1\n", "2: found a second document after '---', at column 1; allowed: one document"),
         ("a: |x\n", "1: found a value that begins with '|' or '>', at column 5; allowed: quotes around it"),
         ("a: >=5\n", "1: found a value that begins with '|' or '>', at column 5; allowed: quotes around it"),
-        ("a:\n    b: 1\n  c: 2\n", "3: found something that is no part of what stands before it, at column 3"),
-        ("a: 'it' s\n", "1: found something that is no part of what stands before it, at column 9; allowed: keys of"),
+        ("a:\n    b: 1\n  c: 2\n", "3: found something that does not belong to the line before it, at column 3"),
+        (
+            "a: 'it' s\n",
+            "1: found something that does not belong to the line before it, at column 9; allowed: the keys of",
+        ),
         ("a: }\n", "1: found a value that begins with a bracket or a comma, at column 4; allowed: quotes around it"),
         ("a: [1]]\n", "1: found a ']' that closes nothing, at column 7; allowed: a '[' before it, or quotes"),
-        ("a: 1\n- b\n", "2: found a '-' among keys, at column 1; allowed: keys of one section indented alike"),
-        ("a: 1\nb: \x07\n", "2: found the character U+0007 at column 4; allowed: characters that YAML has"),
+        ("a: 1\n- b\n", "2: found a '-' among keys, at column 1; allowed: the keys of a section indented alike"),
+        ("a: 1\nb: \x07\n", "2: found the character U+0007 at column 4; allowed: characters that YAML allows"),
     ],
 )
 def test_each_slip_of_the_pen_is_told_with_its_place_and_its_remedy(text: str, told: str) -> None:

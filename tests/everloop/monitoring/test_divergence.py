@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from everloop.monitoring.divergence import (
 from everloop.statistics.chi_square import chi_square_tail
 from everloop.statistics.f_distribution import f_tail
 
+SMALL = smallest_share(50)
 CELLS = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 10_000)), min_size=2, max_size=30)
 
 
@@ -36,6 +39,16 @@ def test_index_is_symmetric_and_not_negative(cells: list[tuple[int, int]]) -> No
     assert stability_index(left, right) >= 0
     assert stability_index(left, right) == pytest.approx(stability_index(right, left))
     assert stability_index(left, left) == 0
+
+
+@given(CELLS, st.randoms(use_true_random=False))
+def test_distances_are_rounded_alike_by_every_python(cells: list[tuple[int, int]], order: random.Random) -> None:
+    """``sum`` adds floats one way before Python 3.12 and another from there on; only exact sums have no order."""
+    other = order.sample(cells, len(cells))
+    far = [distance([a for a, _ in found], [b for _, b in found], SMALL) for found in (cells, other)]
+    of_one = [distance_of_one_row([a for a, _ in found], SMALL) for found in (cells, other)]
+    assert far[0] == far[1]
+    assert of_one[0] == of_one[1]
 
 
 def test_index_of_a_known_shift() -> None:

@@ -166,10 +166,12 @@ class TestSmallThings:
     def test_too_few_rows_are_said_to_be(self, reference):
         report = judge_drift(reference, self.profiles(reference, rows=50), POLICY)
         assert not report.evaluated
-        assert report.reason == "the window has 50 rows and needs 100"
+        assert report.reason == "the window has 50 rows and needs 100 (monitoring.minimum_rows)"
 
     def test_no_windows_at_all(self, reference):
-        assert judge_drift(reference, [], POLICY).reason == "the window has 0 rows and needs 100"
+        assert (
+            judge_drift(reference, [], POLICY).reason == "the window has 0 rows and needs 100 (monitoring.minimum_rows)"
+        )
 
     def test_first_days_of_a_champion_are_judged_on_their_own(self, reference):
         report = judge_drift(reference, self.profiles(reference, days=2), POLICY)

@@ -53,8 +53,8 @@ def test_until_there_are_days_enough_it_says_how_many_there_are() -> None:
     found = collected(days(DAYS - 1))
     assert found.score is None
     assert found.sentence == (
-        f"collecting its own score reference, {100 * (DAYS - 1):,} of 500 rows and {DAYS - 1} of {DAYS} days answered "
-        "by it alone"
+        f"collecting its own score reference, {100 * (DAYS - 1):,} of 500 rows and {DAYS - 1} of {DAYS} days that"
+        " it alone answered"
     )
     assert found.judging(REFERENCE).score_unjudged == found.sentence
     assert collected([]).sentence.startswith("collecting its own score reference, 0 of 500 rows and 0 of")

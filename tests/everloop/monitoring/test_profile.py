@@ -79,7 +79,7 @@ def test_profiles_over_other_bins_do_not_add_up() -> None:
 
 @pytest.mark.parametrize("document", [{}, {"bins": "b"}, [], {"bins": 1, "rows": "x", "features": {}}])
 def test_what_is_no_profile_is_refused(document) -> None:
-    with pytest.raises(ProfileFormatError, match="no profile"):
+    with pytest.raises(ProfileFormatError, match="not a profile"):
         Profile.from_dict(document)
 
 
@@ -140,5 +140,5 @@ class TestReference:
         rng = np.random.default_rng(1)
         reference = reference_of([draw(rng, 40) for _ in range(6)], declare(binary_document()))
         rows = draw(rng, 10)
-        with pytest.raises(MonitoringError, match="no mean over rows"):
+        with pytest.raises(MonitoringError, match="not a mean over rows"):
             count_profile(reference, rows.features, rows.scores, rows.labels, metric="roc_auc", classification=True)

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from everloop.dataset.exceptions import QueryFailedError
 from everloop.dataset.lake_sql import LONGEST_QUERY_BYTES
-from everloop.monitoring.exceptions import QueryFailedError, QueryTooLongError
+from everloop.monitoring.exceptions import QueryTooLongError
 from everloop.monitoring.profile_answer import read_counts
 from everloop.monitoring.profile_queries import FEATURES_IN_A_QUERY, MOST_QUERIES, profile_queries
 from everloop.monitoring.profile_query import profile_query, windows_at
@@ -100,5 +101,5 @@ def test_more_than_can_be_counted_is_refused() -> None:
     least = len(profile_query(many, reference, WINDOWS, version=1, features=[]).encode())
     with pytest.raises(QueryTooLongError, match=f"170 features of late_train take more than {MOST_QUERIES} queries"):
         profile_queries(many, reference, WINDOWS, version=1, longest=least)
-    with pytest.raises(QueryTooLongError, match="'sensor_reading_0000' alone takes a query of"):
+    with pytest.raises(QueryTooLongError, match="'sensor_reading_0000' alone needs a query of"):
         profile_queries(many, reference, WINDOWS, version=1, longest=600)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from everloop.dataset.exceptions import QueryFailedError
 from everloop.limits import LARGEST_VALUE
 from everloop.monitoring.counting import count_profile
-from everloop.monitoring.exceptions import QueryFailedError, ReferenceUnusableError
+from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.profile import OUTCOME_SUMS, Profile
 from everloop.monitoring.profile_answer import Counted, read_counts, read_unknown
 from everloop.monitoring.profile_query import profile_query, unknown_labels_query, windows_at
@@ -51,6 +52,7 @@ def in_process(rows: WatchedRows, reference: Reference, lake: WatchedLake) -> Pr
         rows.labels,
         metric=lake.declaration.gate.metric,
         classification=lake.declaration.problem.type == "binary_classification",
+        threshold=lake.declaration.serving.threshold,
     )
 
 
@@ -62,6 +64,11 @@ def assert_same(found: Profile, expected: Profile) -> None:
     assert (found.outcomes.ones, found.outcomes.zeros) == (expected.outcomes.ones, expected.outcomes.zeros)
     for name in OUTCOME_SUMS:
         assert getattr(found.outcomes, name) == pytest.approx(getattr(expected.outcomes, name), rel=1e-9, abs=1e-9)
+    ours, theirs = found.outcomes.decisions, expected.outcomes.decisions
+    assert ours is not None
+    assert theirs is not None
+    assert (ours.hits, ours.false_alarms) == (theirs.hits, theirs.false_alarms)
+    assert ours.absolute_error == pytest.approx(theirs.absolute_error, rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "brier", "mae", "rmse"])

@@ -132,7 +132,7 @@ class TestWhatIsNotJudged:
         assert judge([Outcomes(), *days]).rows == judge(days).rows
 
     def test_few_rows(self):
-        assert "there are 3000 labelled rows and 5000" in judge(self.days(10), minimum_rows=5000).reason
+        assert "there are 3000 labelled rows, and 5000" in judge(self.days(10), minimum_rows=5000).reason
 
     def test_few_rows_of_a_regression_with_rare_large_errors(self):
         """Without one of them among the rows, the level of right answers looks wrong."""

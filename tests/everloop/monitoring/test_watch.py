@@ -95,7 +95,7 @@ def test_a_model_of_hardly_any_rows_is_told_all_of_them() -> None:
     days.record(range(1, 100))
     record = days.watch(100)
     assert (record.decision, record.held_back_by) == ("held_back", "too_little_data")
-    assert record.reasons[1].sentence.startswith("100 labelled rows came since the last training")
+    assert record.reasons[1].sentence.startswith("100 labelled rows arrived since the last training")
 
 
 def test_rows_from_before_the_last_training_do_not_count() -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from everloop.recalibration.calibration import (
     identity,
 )
 from everloop.recalibration.exceptions import CalibrationFormatError, ScoreOutOfRangeError
+from everloop.recalibration.grouped_by import GroupBy
 
 NUMBERS = st.floats(-LARGEST_NUMBER, LARGEST_NUMBER)
 ABOVE_ZERO = st.floats(0, LARGEST_NUMBER, exclude_min=True)
@@ -108,6 +110,35 @@ def test_the_text_is_the_calibration(calibration: Calibration) -> None:
     assert json.loads(text)["parts"] == [[p.weight, p.level, p.slope] for p in calibration.parts]
 
 
+SPREAD = '{"kind":"value","max_shift":3,"parts":[[1,0.25,1.5]],"spread":[0.5,2]}'
+
+
+def test_a_spread_stands_in_the_text_where_it_widens_anything() -> None:
+    made = Calibration.from_text(SPREAD)
+    assert made.spread == (0.5, 2.0)
+    assert made.to_text() == SPREAD
+    assert made.shared.spread == made.spread
+    plain = replace(made, spread=(1.0, 1.0))
+    assert "spread" not in plain.to_text(), "texts of earlier releases stay as they are"
+    assert Calibration.from_text(plain.to_text()) == plain
+    assert plain.apply(np.array([1.0])) == made.apply(np.array([1.0]))
+    grouped = replace(made, by=GroupBy("line", values=("a",)), groups=(None,))
+    assert Calibration.from_text(grouped.to_text()) == grouped
+
+
+@pytest.mark.parametrize(
+    "wrong", ["[1,1]", "[0.124,1]", "[1,8.01]", "[1]", "[1,2,3]", "2", "null", "[true,2]", '["1",2]']
+)
+def test_a_wrong_spread_is_refused(wrong: str) -> None:
+    with pytest.raises(CalibrationFormatError):
+        Calibration.from_text(SPREAD.replace("[0.5,2]", wrong))
+
+
+def test_probabilities_have_no_spread() -> None:
+    with pytest.raises(CalibrationFormatError, match="no interval"):
+        Calibration.from_text(SPREAD.replace('"value"', '"log_odds"'))
+
+
 def test_the_longest_text_fits() -> None:
     part = Part(1 / MOST_PARTS, -1.23456789012e-100, 1.23456789012e-300)
     full = Calibration("log_odds", (part,) * MOST_PARTS, 1.23456789012e-300)
@@ -173,13 +204,13 @@ def test_no_scores_are_calibrated_to_none() -> None:
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -0.1, 1.1])
 def test_what_is_no_probability_is_refused(score: float) -> None:
-    with pytest.raises(ScoreOutOfRangeError, match="no probability"):
+    with pytest.raises(ScoreOutOfRangeError, match="not a probability"):
         Calibration("log_odds", (Part(1.0, 1.0, 1.0),), 2.0).apply(np.array([0.5, score]))
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
 def test_what_is_no_finite_value_is_refused(score: float) -> None:
-    with pytest.raises(ScoreOutOfRangeError, match="no finite number"):
+    with pytest.raises(ScoreOutOfRangeError, match="not a finite number"):
         identity("value").apply(np.array([0.5, score]))
 
 

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from everloop.recalibration.daily import Terms, calibration_for, continued, served_scores
-from everloop.recalibration.learner import learn, start
+from everloop.recalibration.daily import RowsApart, Terms, continued, served_scores
+from everloop.recalibration.grouped_by import GroupBy
+from everloop.recalibration.groups import continued_groups, grouped_calibration_for, learn_groups
+from everloop.recalibration.learner import calibration_for, learn, start
 from everloop.recalibration.state import Limits, State
 from everloop.recalibration.sums import LogOddsSums, Sums, ValueSums
 
@@ -53,6 +55,8 @@ def sums_of(kind: str, scores: np.ndarray, outcomes: np.ndarray, state: State) -
 
 
 KINDS = st.sampled_from(["log_odds", "value"])
+
+LINES = GroupBy("line", values=("a", "b"))
 
 
 @settings(max_examples=40, deadline=None)
@@ -127,3 +131,31 @@ def test_two_models_of_one_answer_are_served_alike() -> None:
 def test_no_rows_are_served_as_none(kind: Any) -> None:
     nothing = np.array([])
     assert len(served_scores(None, Terms(kind, 1, 8.0), nothing.astype(int), nothing, nothing)) == 0
+
+
+@pytest.mark.parametrize("kind", ["log_odds", "value"])
+@pytest.mark.parametrize("minimum", [1, 60])
+def test_groups_are_served_as_a_monitor_would_have_served_them(kind: Any, minimum: int) -> None:
+    """Window by window, with what was made for it; without groups nothing else is served than before."""
+    windows, scores, outcomes = rows_of(kind, 5)
+    places, terms = np.arange(len(scores)) % 3 - 1, Terms(kind, 1, 8.0, 1)
+    outcomes = outcomes + 3.0 * places if kind == "value" else np.where(places == 1, 1.0, outcomes)
+    before = known_before(kind, 1, 9)
+    served = served_scores(before, terms, windows, scores, outcomes, RowsApart(LINES, places, minimum))
+    state, groups, moved = before, continued_groups({}, LINES, before), 0
+    for window in np.unique(windows):
+        rows = windows == window
+        known = sums_of(kind, scores[rows], outcomes[rows], state)
+        state = continued(state, terms, known)
+        groups = continued_groups(groups, LINES, state)
+        made = grouped_calibration_for(state, LINES, groups, int(window), minimum)
+        np.testing.assert_array_equal(served[rows], made.apply(scores[rows], places[rows]))
+        moved += made.by is not None
+        own = {n: (rows & (places == i)) for i, n in enumerate(LINES.names)}
+        counted = {n: sums_of(kind, scores[r], outcomes[r], state) for n, r in own.items() if r.any()}
+        groups = learn_groups(groups, state, int(window), counted)
+        state = learn(state, int(window), known)
+    assert moved > 0
+    shared = served_scores(before, terms, windows, scores, outcomes)
+    nobody = RowsApart(LINES, places, 10**9)
+    np.testing.assert_array_equal(served_scores(before, terms, windows, scores, outcomes, nobody), shared)

@@ -372,7 +372,7 @@ def test_a_successor_takes_its_lines_from_its_own_test_windows() -> None:
 
 def test_sums_of_another_kind_are_refused() -> None:
     values = ValueSums.of_rows(np.array([1.0]), np.array([1.0]), 5.0)
-    with pytest.raises(SumsDifferError, match="sums of value can't be learned from"):
+    with pytest.raises(SumsDifferError, match="can't learn from sums of value"):
         learn(start("log_odds", 0, LIMITS), 1, values)
     with pytest.raises(SumsDifferError, match=r"counted from 5\.0, and the version's from 4\.0"):
         learn(start("value", 0, LIMITS, center=4.0), 1, values)

@@ -138,7 +138,7 @@ def test_the_squared_error_knows_the_limit_of_each_line(
 
 @pytest.mark.parametrize("p", [math.nan, -0.1, 1.5, math.inf])
 def test_rows_without_a_probability_are_refused(p: float) -> None:
-    with pytest.raises(SumsFormatError, match="no probability"):
+    with pytest.raises(SumsFormatError, match="not a probability"):
         LogOddsSums.of_rows(np.array([0.5, p]), np.array([0, 1]))
 
 
@@ -150,7 +150,7 @@ def test_rows_without_a_label_are_refused(y: float) -> None:
 
 @pytest.mark.parametrize(
     ("score", "message"),
-    [(math.nan, "no finite number"), (math.inf, "no finite number"), (1e200, "not numbers within")],
+    [(math.nan, "not a finite number"), (math.inf, "not a finite number"), (1e200, "not numbers within")],
 )
 def test_values_that_have_no_square_are_refused(score: float, message: str) -> None:
     with pytest.raises(SumsFormatError, match=message):
@@ -158,7 +158,7 @@ def test_values_that_have_no_square_are_refused(score: float, message: str) -> N
 
 
 def test_scores_and_outcomes_come_in_pairs() -> None:
-    with pytest.raises(SumsFormatError, match="one of each a row"):
+    with pytest.raises(SumsFormatError, match="one score and one outcome are needed for each row"):
         LogOddsSums.of_rows(np.array([0.5, 0.5]), np.array([1]))
 
 
@@ -171,21 +171,21 @@ def test_scores_and_outcomes_come_in_pairs() -> None:
         ({"kind": "log_odds", "bins": [[math.nan, 1, 0.1, 0, 0]]}, "not .bin from"),
         ({"kind": "log_odds", "bins": [[0.5, 1, 0.1, 0, 0]]}, "not .bin from"),
         ({"kind": "log_odds", "bins": [[49, 1, 12.3, 0, 0]]}, "not .bin from"),
-        ({"kind": "log_odds", "bins": [[0, 1, 0.1, 0, 0], [0, 1, 0.1, 0, 0]]}, "each stands once"),
+        ({"kind": "log_odds", "bins": [[0, 1, 0.1, 0, 0], [0, 1, 0.1, 0, 0]]}, "each bin must occur once"),
         ({"kind": "log_odds", "bins": [[0, -1, 0, 0, 0]]}, "counts -1 rows"),
         ({"kind": "log_odds", "bins": [[0, 1.5, 0.2, 0, 0]]}, "counts 1.5 rows"),
         ({"kind": "log_odds", "bins": [[0, math.nan, 0.2, 0, 0]]}, "counts nan rows"),
         ({"kind": "log_odds", "bins": [[0, 1, 0.3, 0, 0]]}, "sum to 0.3, outside of the bin"),
         ({"kind": "log_odds", "bins": [[0, 0, 0, 2, math.nan]]}, "outside of the bin"),
-        ({**of_values([]).to_document(), "width": 0.0}, "the width above 0"),
+        ({**of_values([]).to_document(), "width": 0.0}, "with a width above 0"),
         ({**of_values([]).to_document(), "center": math.nan}, "center nan"),
         ({**of_values([]).to_document(), "bins": [[0, 1, 0.1, 0, 0]]}, "not .bin from -49 to 48, rows, score"),
         ({**of_values([]).to_document(), "bins": [[50, 1, 0, 0, 0, 0, 0]]}, "not .bin from"),
-        ({**of_values([]).to_document(), "bins": [[0, -1, 0, 0, 0, 0, 0]]}, "rows are whole"),
-        ({**of_values([]).to_document(), "bins": [[0, 1.5, 0, 0, 0, 0, 0]]}, "rows are whole"),
+        ({**of_values([]).to_document(), "bins": [[0, -1, 0, 0, 0, 0, 0]]}, "rows must be whole"),
+        ({**of_values([]).to_document(), "bins": [[0, 1.5, 0, 0, 0, 0, 0]]}, "rows must be whole"),
         ({**of_values([]).to_document(), "bins": [[0, 1, math.nan, 0, 0, 0, 0]]}, "not numbers within"),
-        ({**of_values([]).to_document(), "bins": [[0, 1, 0, 0, 0, -2.0, 0]]}, "not below 0"),
-        ({**of_values([]).to_document(), "bins": [[0, 1, 0, 0, 0, 0, 0]] * 2}, "each stands once"),
+        ({**of_values([]).to_document(), "bins": [[0, 1, 0, 0, 0, -2.0, 0]]}, "at least 0"),
+        ({**of_values([]).to_document(), "bins": [[0, 1, 0, 0, 0, 0, 0]] * 2}, "each bin must occur once"),
     ],
 )
 def test_what_is_no_sums_is_refused(document: Any, message: str) -> None:

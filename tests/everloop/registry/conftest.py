@@ -6,6 +6,8 @@ import pytest
 from moto import mock_aws
 
 from everloop.registry import RegistryStore
+from everloop.registry.locked_audit import LockedAudit
+from tests.fakes.audit_bucket import BUCKET, FakeAuditBucket
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import TABLE, UnreliableClient, dynamodb
 
@@ -20,6 +22,17 @@ def client() -> Iterator[UnreliableClient]:
 def direct(client: UnreliableClient) -> RegistryStore:
     """The store as the registry function has it."""
     return RegistryStore(client, TABLE, "flights", pause=lambda _: None)
+
+
+@pytest.fixture
+def bucket() -> FakeAuditBucket:
+    return FakeAuditBucket()
+
+
+@pytest.fixture
+def locked(bucket: FakeAuditBucket) -> LockedAudit:
+    """Where the registry function locks audit records."""
+    return LockedAudit(bucket, BUCKET, "flights")
 
 
 @pytest.fixture(params=["direct", "remote"])

@@ -55,4 +55,4 @@ def test_what_is_altered_is_found(
 def test_one_that_nobody_asked_for_is_found(client: UnreliableClient, direct: RegistryStore):
     forged = KeptRequest("flights", "asked-9", at(5), ASKED["trigger"], "nothing", "nobody")
     client.put_item(TableName=TABLE, Item=forged.to_item())
-    assert "request asked-9 is in the table, and not on the audit chain" in verify_audit(direct).problems
+    assert "request asked-9 is in the table, but not in the audit chain" in verify_audit(direct).problems

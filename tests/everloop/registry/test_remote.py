@@ -44,7 +44,7 @@ WRITES = {
 }
 READS = {
     "versions": {"all", "champion", "check_place", "expect", "get", "of_snapshot", "place"},
-    "runs": {"active", "all", "check_active", "get"},
+    "runs": {"active", "all", "check_active", "find", "get"},
     "rollouts": {"all", "find", "get"},
 }
 NOT_OFFERED = {"versions": {"transition"}, "runs": set(), "rollouts": set()}
@@ -102,7 +102,7 @@ class TestTheWay:
 
     def test_a_function_that_was_ended_is_busy(self, remote: RemoteRegistry, function: FakeRegistryFunction):
         function.faults = ["ended"]
-        with pytest.raises(ServiceBusyError, match=r"flights-registry:run was ended .* try again"):
+        with pytest.raises(ServiceBusyError, match=r"flights-registry:run was stopped .* try again"):
             open_run(remote, "train-1")
 
     def test_a_function_that_failed_is_not(self, remote: RemoteRegistry, function: FakeRegistryFunction):
@@ -128,7 +128,7 @@ class TestWhatItOffers:
         assert public - sent - READS[room] == NOT_OFFERED[room]
 
     def test_the_ledger_commits_nothing(self, remote: RemoteRegistry):
-        with pytest.raises(CommandRefusedError, match="there is no command for this"):
+        with pytest.raises(CommandRefusedError, match="it has no command for this"):
             remote.ledger.note(Entry(at(1), "noted", "a"), operation="o")
 
     def test_nothing_is_written_from_here(self, remote: RemoteRegistry):
@@ -146,7 +146,7 @@ class TestWhatItOffers:
         with pytest.raises(CommandRefusedError, match="the caller run may send"):
             run.rollouts.promote("train-1", at=at(1), actor="forger")
         unqualified = RemoteRegistry(client, TABLE, "flights", send=invoking(function, "everloop-flights-registry"))
-        with pytest.raises(CommandRefusedError, match="this came to none"):
+        with pytest.raises(CommandRefusedError, match="this one came to none"):
             open_run(unqualified, "train-2")
 
 
@@ -158,7 +158,7 @@ class TestBeginnings:
         register(store, "train-1")
         begun = start_rollout(store, "train-1", 1)
         for change in ({"status": "baking"}, {"step_index": 3}, {"kind": "quietly"}):
-            with pytest.raises(UnknownStatusError, match="a rollout begins"):
+            with pytest.raises(UnknownStatusError, match="a rollout starts"):
                 direct.rollouts.start(type(begun)(**{**begun.to_json(), **change}), at=at(2), actor="a")
 
     def test_a_rollout_that_would_end_as_anything(self, store: RegistryStore):

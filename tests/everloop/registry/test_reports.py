@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from everloop.registry.records import Version
-from everloop.registry.reports import report_problems
+from everloop.evaluation.money_gate import money_document
+from everloop.registry.records import AuditRecord, Version
+from everloop.registry.reports import report_problems, restored_report_problems
+from everloop.registry.restorations import READMITTED
 from everloop.registry.states import State
 from tests.everloop.evaluation.builders import labels_and_truth, report_of
 from tests.helpers.registry_scenes import BEGIN
@@ -28,7 +30,12 @@ VERSION = Version(
     state_since=BEGIN,
     files={"report.json": {"sha256": hashlib.sha256(CONTENT).hexdigest(), "bytes": len(CONTENT)}},
     metrics={name: found.value for name, found in REPORT.candidate.items() if found.value is not None},
-    gate={"verdict": "pass", "reasons": [], "report_sha256": hashlib.sha256(CONTENT).hexdigest()},
+    gate={
+        "verdict": "pass",
+        "reasons": [],
+        "money": money_document(REPORT, "raw"),
+        "report_sha256": hashlib.sha256(CONTENT).hexdigest(),
+    },
 )
 
 
@@ -54,11 +61,11 @@ def test_another_report_than_the_gate_judged_is_told() -> None:
 @pytest.mark.parametrize(
     ("lie", "told"),
     [
-        ({"metrics": {"log_loss": 0.001}}, "the record 0.001"),
+        ({"metrics": {"log_loss": 0.001}}, "the record has 0.001"),
         ({"metrics": {"mae": 1.0}}, "its report has the mae None"),
-        ({"run_id": "train-9"}, "its report is of the run train-0123, and the record of train-9"),
-        ({"snapshot_hash": "x"}, "of the data snapshot abc"),
-        ({"code_sha256": "x"}, "of the training code c0de"),
+        ({"run_id": "train-9"}, "its report has the run train-0123, but the record has train-9"),
+        ({"snapshot_hash": "x"}, "has the data snapshot abc"),
+        ({"code_sha256": "x"}, "has the training code c0de"),
     ],
 )
 def test_what_the_register_function_said_otherwise_is_told(lie: dict[str, object], told: str) -> None:
@@ -66,8 +73,18 @@ def test_what_the_register_function_said_otherwise_is_told(lie: dict[str, object
     assert told in problem
 
 
+def test_money_that_the_report_does_not_say_is_told() -> None:
+    money = money_document(REPORT, "raw")
+    assert money is not None
+    lie = {**money, "candidate": {**money["candidate"], "value": -1000.0}}
+    (problem,) = problems(replace(VERSION, gate={**VERSION.gate, "money": lie}))
+    assert problem == "version 3: its report says that decisions cost something else than the record says"
+    # An older record says nothing of money.
+    assert problems(replace(VERSION, gate={**VERSION.gate, "money": None})) == []
+
+
 def test_a_report_that_is_gone_is_told_once_the_version_was_evaluated() -> None:
-    assert problems(content=None) == ["version 3: artifacts/delay/3/report.json is gone"]
+    assert problems(content=None) == ["version 3: artifacts/delay/3/report.json is missing"]
     assert problems(replace(VERSION, state=State.EXPERIMENTING), None) == []
 
 
@@ -81,3 +98,13 @@ def test_a_report_that_is_none_is_told() -> None:
     version = replace(VERSION, files={"report.json": known}, gate={"verdict": "pass", "reasons": []})
     (problem,) = problems(version, content)
     assert "the report is not JSON" in problem
+
+
+@pytest.mark.parametrize(("kept", "told"), [(b"judged", []), (b"other", ["was judged"]), (None, ["is gone"])])
+def test_the_report_of_a_restoration_is_the_one_that_was_judged(kept: bytes | None, told: list[str]) -> None:
+    gate = {"verdict": "pass", "reasons": [], "report_sha256": hashlib.sha256(b"judged").hexdigest()}
+    judged = AuditRecord("delay", 9, BEGIN, READMITTED, "test", "judge:r", "0", "1", 3, "r", None, {"gate": gate})
+    read = {"artifacts/delay/3/restored/r/report.json": kept}.get
+    found = restored_report_problems([judged], [VERSION], read)
+    assert len(found) == len(told)
+    assert all(words in problem for words, problem in zip(told, found, strict=True))

@@ -60,13 +60,15 @@ class TestRuns:
         """So no training is written down where the quota no longer looks."""
         open_run(store, "train-1", when=at(60))
         close_run(store, "train-1", when=at(70))
-        with pytest.raises(RunOutOfOrderError, match="already, so none opens at"):
+        with pytest.raises(RunOutOfOrderError, match=", so none can be opened at"):
             open_run(store, "train-2", when=at(59))
         assert open_run(store, "train-3", when=at(60)).run_id == "train-3"
 
     def test_nothing_is_recorded_at_an_instant_that_has_not_come(self, store: RegistryStore):
         """A run of the year 2199 would be the newest until then, and no other one would open."""
-        with pytest.raises(InstantAheadError, match="nothing is recorded at 2199-01-01T00:00:00Z, as it is 20"):
+        with pytest.raises(
+            InstantAheadError, match="nothing can be recorded at 2199-01-01T00:00:00Z, because it is 20"
+        ):
             open_run(store, "train-1", when=datetime(2199, 1, 1, tzinfo=UTC))
         assert store.ledger.audit_head() is None
         assert open_run(store, "train-1").run_id == "train-1"
@@ -76,7 +78,7 @@ class TestRuns:
     def test_a_run_that_a_version_came_of_has_trained(self, store: RegistryStore):
         open_run(store, "train-1")
         register(store, "train-1")
-        with pytest.raises(UnknownStatusError, match="version 1 came of run train-1, so it trained"):
+        with pytest.raises(UnknownStatusError, match="version 1 came from run train-1, so the run trained"):
             close_run(store, "train-1", status="failed", trained=False)
         assert close_run(store, "train-1", status="failed").trained
 
@@ -141,8 +143,8 @@ class TestRuns:
             store.runs.release_stale("train-2", reason=" ", at=at(1), actor="ann")
         with pytest.raises(RunNotActiveError, match="train-2 is"):
             store.runs.release_stale("train-7", reason="dead", at=at(1), actor="ann")
-        released = store.runs.release_stale("train-2", reason="its execution is gone", at=at(1), actor="ann")
-        assert (released.status, released.cause) == ("released", "its execution is gone")
+        released = store.runs.release_stale("train-2", reason="its execution is missing", at=at(1), actor="ann")
+        assert (released.status, released.cause) == ("released", "its execution is missing")
         assert not released.trained
         assert store.versions.get(champion).state is State.PRODUCTION
         assert open_run(store, "train-3").status == "open"
@@ -150,7 +152,7 @@ class TestRuns:
     def test_a_released_run_that_came_to_a_version_is_one_of_the_quotas(self, store: RegistryStore):
         open_run(store, "train-1")
         register(store, "train-1")
-        assert store.runs.release_stale("train-1", reason="its execution is gone", at=at(21), actor="ann").trained
+        assert store.runs.release_stale("train-1", reason="its execution is missing", at=at(21), actor="ann").trained
 
     def test_a_released_run_that_lives_on_changes_nothing_that_serves(self, store: RegistryStore):
         open_run(store, "train-1")
@@ -223,7 +225,7 @@ class TestVersions:
     def test_no_transition_moves_the_champion(self, direct: RegistryStore):
         crown(direct, "train-1")
         for to in (State.DEPRECATED, State.EXPERIMENTING, State.RETRAINING):
-            with pytest.raises(InvalidTransitionError, match="moves the champion"):
+            with pytest.raises(InvalidTransitionError, match="would move the champion"):
                 direct.versions.transition(
                     1, to, expected=State.PRODUCTION, operation=f"to {to}", at=at(1), actor="a", reason="why"
                 )
@@ -348,7 +350,7 @@ class TestRollouts:
     def test_what_a_rollout_would_go_back_to_is_not_retired(self, store: RegistryStore):
         crown(store, "train-1")
         crown(store, "train-2", complete=False)
-        with pytest.raises(InvalidTransitionError, match="would go back to version 1"):
+        with pytest.raises(InvalidTransitionError, match="could go back to version 1"):
             store.versions.retire(1, reason="old", at=at(35), actor="test")
         store.rollouts.roll_back("train-2", reasons=[], at=at(36), actor="test")
         champion = store.versions.champion()
@@ -417,7 +419,7 @@ class TestCommit:
             rival.ledger.note(Entry(at(1), "noted", "rival"), operation=f"note {next(notes)}")
 
         client.overtake = disturb
-        with pytest.raises(ContentionError, match="the audit chain ends where it did"):
+        with pytest.raises(ContentionError, match="the audit chain has not changed"):
             close_run(store, "train-1")
 
 

@@ -18,7 +18,9 @@ from moto import mock_aws
 
 from everloop.recalibration.calibration import Calibration, Part
 from everloop.registry import RegistryStore, Snapshot, Window, verify_audit
+from everloop.registry.locked_audit import LockedAudit
 from everloop.registry.writer import answer
+from tests.fakes.audit_bucket import BUCKET, FakeAuditBucket
 from tests.fakes.registry_table import TABLE, dynamodb
 
 STORED = Path(__file__).with_name("stored_bytes.json")
@@ -104,7 +106,8 @@ def carried_out(client: Any) -> dict[str, Any]:
 
     store = store_for("run")
     recorded(store)
-    answers = [answer(document, caller, store_for) for caller, document in commands()]
+    locked = LockedAudit(FakeAuditBucket(), BUCKET, "flights")
+    answers = [answer(document, caller, store_for, locked) for caller, document in commands()]
     return {"items": client.scan(TableName=TABLE, ConsistentRead=True)["Items"], "answers": answers}
 
 

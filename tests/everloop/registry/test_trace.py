@@ -89,7 +89,7 @@ class TestTrace:
         assert found == {("flights", 1), ("flights", 2), ("loans", 1)}
 
     def test_of_nothing(self, store: RegistryStore):
-        with pytest.raises(RegistryError, match="nothing serves"):
+        with pytest.raises(RegistryError, match="has no champion"):
             trace(store)
         with pytest.raises(UnknownVersionError):
             trace(store, 4)
@@ -122,7 +122,7 @@ class TestVerify:
         alter(client, keys.version(2), "state", {"S": "evaluated"})
         alter(client, keys.version(2), "state_pk", {"S": "STATE#evaluated"})
         problems = "\n".join(verify(history).problems)
-        assert "MODEL#flights / VERSION#000001 is no Version" in problems
+        assert "MODEL#flights / VERSION#000001 is not a valid Version" in problems
         assert "version 2: state is evaluated; the audit chain says experimenting" in problems
 
     @pytest.mark.parametrize(
@@ -273,13 +273,13 @@ class TestVerifyWhatDecided:
     def test_a_window_that_was_written_over_is_found(self, decided: RegistryStore, client: UnreliableClient):
         client.put_item(TableName=TABLE, Item=Window("flights", self.END, {"drift": 0.5}).to_item())
         assert verify(decided).problems == [
-            f"window {text_at(0)} is not what was decided on: the audit chain keeps another hash of it"
+            f"window {text_at(0)} was changed after the decision: the audit chain has another hash of it"
         ]
 
     def test_a_snapshot_that_was_written_over_is_found(self, decided: RegistryStore, client: UnreliableClient):
         client.put_item(TableName=TABLE, Item=Snapshot("flights", "s1", "s3://lake/s2/", at(0), {}).to_item())
         assert verify(decided).problems == [
-            "snapshot s1 is not what was decided on: the audit chain keeps another hash of it"
+            "snapshot s1 was changed after the decision: the audit chain has another hash of it"
         ]
 
     def test_one_that_is_gone_or_can_not_be_read_is_found(self, decided: RegistryStore, client: UnreliableClient):
@@ -287,8 +287,8 @@ class TestVerifyWhatDecided:
         client.delete_item(TableName=TABLE, Key={name: window[name] for name in ("pk", "sk")})
         client.put_item(TableName=TABLE, Item=snapshot | {"document": {"S": "{"}})
         gone, unreadable = verify(decided).problems
-        assert gone == f"window {text_at(0)} is on the audit chain, and is not on record any more"
-        assert "is no Snapshot" in unreadable
+        assert gone == f"window {text_at(0)} is in the audit chain, but its record is missing"
+        assert "is not a valid Snapshot" in unreadable
 
     def test_a_window_on_which_nothing_rests_is_its_writers_own(self, decided: RegistryStore, client: UnreliableClient):
         client.put_item(TableName=TABLE, Item=Window("flights", at(1440), {"drift": 0.5}).to_item())

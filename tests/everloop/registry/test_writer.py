@@ -15,6 +15,9 @@ from everloop.registry.calibrations import Calibrations
 from everloop.registry.commands import COMMANDS, MAY_SEND, Command, OpenRun, StartRollout, decoded, encoded
 from everloop.registry.exceptions import CommandRefusedError
 from everloop.registry.kept_requests import KeptRequests
+from everloop.registry.locked_audit import LockedAudit
+from everloop.registry.removals import Removals
+from everloop.registry.restorations import Restorations
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
 from everloop.registry.versions import Versions
@@ -42,7 +45,20 @@ EXAMPLES: dict[str, Any] = {
     "bool": False,
     "float": 0.5,
 }
-EXAMPLES |= {name: {} for name in ("Trigger", "Files", "GateVerdict", "RefitChoice", "GuardrailCheck", "AliasFound")}
+DOCUMENTS = (
+    "Trigger",
+    "TrainingSpan",
+    "Files",
+    "GateVerdict",
+    "RefitChoice",
+    "GuardrailCheck",
+    "AliasFound",
+    "TrainingUpdate",
+    "GroupsLearned",
+    "IntervalLearned",
+    "EnvironmentRecord",
+)
+EXAMPLES |= {name: {} for name in DOCUMENTS}
 
 
 def an_example(kind: type[Command]) -> dict[str, Any]:
@@ -107,21 +123,21 @@ class TestReading:
     @pytest.mark.parametrize(
         ("name", "change", "said"),
         [
-            ("OpenRun", {"at": "yesterday"}, "at is no instant"),
-            ("OpenRun", {"at": "2013-03-12T00:00:00"}, "at is no instant"),
-            ("OpenRun", {"at": "9999-12-31T23:59:59Z"}, "the registry takes the years 1970 to 2199"),
-            ("OpenRun", {"at": "2016-12-31T23:59:60Z"}, "at is no instant"),
+            ("OpenRun", {"at": "yesterday"}, "at is not an instant"),
+            ("OpenRun", {"at": "2013-03-12T00:00:00"}, "at is not an instant"),
+            ("OpenRun", {"at": "9999-12-31T23:59:59Z"}, "the registry accepts the years 1970 to 2199"),
+            ("OpenRun", {"at": "2016-12-31T23:59:60Z"}, "at is not an instant"),
             ("OpenRun", {"run_id": "r" * 257}, "run_id has 257 characters"),
             ("OpenRun", {"run_id": ""}, "run_id has 0 characters"),
             ("OpenRun", {"run_id": "r\n"}, "all of them visible"),
             ("OpenRun", {"run_id": "r\u3164"}, "all of them visible"),
-            ("OpenRun", {"quota_days": 10**12}, "quota_days is 1000000000000: it may be 0 to 1,000,000,000"),
+            ("OpenRun", {"quota_days": 10**12}, "quota_days is 1000000000000: allowed are 0 to 1,000,000,000"),
             ("OpenRun", {"quota_runs": -1}, "quota_runs is -1"),
-            ("OpenRun", {"trigger": {"a": float("nan")}}, "trigger is or has nan"),
+            ("OpenRun", {"trigger": {"a": float("nan")}}, "trigger is or contains nan"),
             ("OpenRun", {"trigger": {"a": 10**5000}}, "trigger has a number of more than 38 digits"),
-            ("OpenRun", {"trigger": {"a": "\ud800"}}, "trigger has half a character"),
-            ("StepRollout", {"percent": 101}, "percent is 101: it may be 0 to 100"),
-            ("StepRollout", {"percent": float("inf")}, "percent is or has inf"),
+            ("OpenRun", {"trigger": {"a": "\ud800"}}, "trigger has a lone surrogate"),
+            ("StepRollout", {"percent": 101}, "percent is 101: allowed are 0 to 100"),
+            ("StepRollout", {"percent": float("inf")}, "percent is or contains inf"),
             ("RecordCheck", {"check": {}}, "check has no phase"),
             ("RollBack", {"reasons": [1]}, "reasons has a reason without a sentence"),
             ("RegisterVersion", {"gate": {"verdict": "excellent", "reasons": []}}, "gate has the verdict 'excellent'"),
@@ -129,7 +145,7 @@ class TestReading:
             (
                 "RegisterVersion",
                 {"gate": {"verdict": "pass", "reasons": [{"code": "parity", "passed": False, "sentence": "No."}]}},
-                "gate passes, with the failed reason 'parity'",
+                "gate passes, but has the failed reason 'parity'",
             ),
             (
                 "RegisterVersion",
@@ -137,9 +153,9 @@ class TestReading:
                     "gate": {"verdict": "pass", "reasons": [], "report_sha256": "a1"},
                     "files": {"report.json": {"sha256": "b2", "bytes": 3}},
                 },
-                "gate judged the report 'a1', and files has report.json with 'b2'",
+                "gate judged the report 'a1', but files has report.json with 'b2'",
             ),
-            ("RegisterVersion", {"files": {"m.onnx": {"sha256": "x"}}}, "files has no sha256 and bytes for 'm.onnx'"),
+            ("RegisterVersion", {"files": {"m.onnx": {"sha256": "x"}}}, "files has no sha256 or no bytes for 'm.onnx'"),
         ],
     )
     def test_values_that_could_not_be_kept_or_read_back(self, name: str, change: dict[str, Any], said: str):
@@ -186,8 +202,10 @@ METHODS = {
     commands.ReleaseStaleRun: Runs.release_stale,
     commands.KeepRequest: KeptRequests.keep,
     commands.KeepRefused: KeptRequests.keep_refused,
+    commands.BeginRemoval: Removals.begin,
     commands.RegisterVersion: Versions.register,
     commands.MarkEvaluated: Versions.mark_evaluated,
+    commands.JudgeRestoration: Restorations.judge,
     commands.Retire: Versions.retire,
     commands.StepRollout: Rollouts.step,
     commands.RecordCheck: Rollouts.record_check,
@@ -222,32 +240,32 @@ class TestFields:
 
 
 class TestAnswering:
-    def test_the_record_comes_back_and_the_audit_says_by_whom(self, direct: RegistryStore):
+    def test_the_record_comes_back_and_the_audit_says_by_whom(self, direct: RegistryStore, locked: LockedAudit):
         def store_for(caller: str) -> RegistryStore:
             return RegistryStore(direct.ledger.client, direct.ledger.table, direct.model, via=caller)
 
-        answered = answer(encoded(OPEN), "run", store_for)
+        answered = answer(encoded(OPEN), "run", store_for, locked)
         assert answered == {"record": direct.runs.get("train-1").to_json()}
         (record,) = direct.ledger.audit_records()
         assert record.details["via"] == "run"
         assert verify_audit(direct).sound
 
-    def test_a_refusal_is_an_answer(self, direct: RegistryStore):
+    def test_a_refusal_is_an_answer(self, direct: RegistryStore, locked: LockedAudit):
         open_run(direct, "train-9", when=at(1))
-        refused = answer(encoded(OPEN), "run", lambda _: direct)["refused"]
+        refused = answer(encoded(OPEN), "run", lambda _: direct, locked)["refused"]
         assert refused["error"] == "RunAlreadyActiveError"
         assert refused["facts"] == {"model": "flights", "run_id": "train-9", "started_at": text_at(1)}
 
-    def test_a_busy_table_is_an_answer_too(self, direct: RegistryStore, client: UnreliableClient):
+    def test_a_busy_table_is_an_answer_too(self, direct: RegistryStore, client: UnreliableClient, locked: LockedAudit):
         client.faults = ["before"]
-        assert answer(encoded(OPEN), "run", lambda _: direct)["refused"]["error"] == ServiceBusyError.__name__
+        assert answer(encoded(OPEN), "run", lambda _: direct, locked)["refused"]["error"] == ServiceBusyError.__name__
 
-    def test_what_is_broken_is_raised(self):
+    def test_what_is_broken_is_raised(self, locked: LockedAudit):
         def store_for(caller: str) -> RegistryStore:
             raise KeyError("EVERLOOP_TABLE")
 
         with pytest.raises(KeyError):
-            answer(encoded(OPEN), "run", store_for)
+            answer(encoded(OPEN), "run", store_for, locked)
 
 
 def test_every_audit_record_of_a_life_says_through_whom_it_came(client: UnreliableClient):

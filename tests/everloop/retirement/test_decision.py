@@ -29,7 +29,7 @@ def test_a_replaced_champion_is_retired_after_the_bake():
     [
         ({"champion": 7}, "is the champion"),
         ({"referred_to": frozenset({7, 8})}, "an open rollout refers"),
-        ({"at": SINCE + timedelta(minutes=59)}, "kept warm until"),
+        ({"at": SINCE + timedelta(minutes=59)}, "kept until"),
         ({"state": State.PRODUCTION}, "is production, not deprecated"),
         ({"state": State.EXPERIMENTING}, "is experimenting, not deprecated"),
         ({"state": State.RETIRED}, "is retired, not deprecated"),

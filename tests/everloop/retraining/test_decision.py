@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everloop.model_file.schema import DriftTrigger, QualityTrigger, Quota, Retraining, VolumeTrigger
-from everloop.retraining.decision import Asked, Facts, FallenQuality, HeldBefore, PastRun, decide
+from everloop.model_file.schema import DriftTrigger, Investment, QualityTrigger, Quota, Retraining, VolumeTrigger
+from everloop.reasons import Reason
+from everloop.retraining.decision import Asked, Facts, FallenQuality, HeldBefore, OlderVersion, PastRun, decide
 
 NOW = datetime(2013, 6, 1, 11, tzinfo=UTC)
 POLICY = Retraining(
@@ -143,7 +145,7 @@ def test_a_cause_that_was_held_back_and_shows_no_more_is_answered_by_saying_so(h
     assert (decision.outcome, codes(decision)) == ("none", ["no_cause", "let_go"])
     told = decision.reasons[1].sentence
     assert told.startswith("The window that ended 2013-05-31T11:00:00Z had the cause drift, held back by ")
-    assert "it shows no more" in told
+    assert "the cause is gone" in told
     # AND where a training has started since, that is the answer
     again = decide(replace(QUIET, held_before=before, runs=[ago(0.5)]), POLICY)
     assert "a training has started since" in again.reasons[1].sentence
@@ -219,3 +221,109 @@ def test_every_decision_has_reasons_and_is_one_of_three(fallen, alarming, ages, 
         assert not active
         assert sum(a < 100 for a in ages) < 3
         assert labelled >= 200
+
+
+WEIGHS = POLICY.model_copy(update={"investment": Investment()})
+OLDER = OlderVersion(2, "Version 2 would have lost 0.1 less.")
+
+
+class TestAnOlderVersion:
+    """GIVEN one that would have lost less than what serves."""
+
+    @pytest.mark.parametrize(
+        ("facts", "outcome", "trigger", "held_back_by", "reasons"),
+        [
+            ({}, "restore", "older_version", None, ["older_version", "no_cause"]),
+            # A training that may start comes first.
+            ({"fallen": [LEVEL]}, "retrain", "quality", None, ["quality_level"]),
+            # While one may not, the version does not wait for it.
+            (
+                {"fallen": [LEVEL], "runs": [ago(5)]},
+                "restore",
+                "older_version",
+                None,
+                ["older_version", "quality_level", "cooldown"],
+            ),
+            (
+                {"fallen": [LEVEL], "runs": [ago(30), ago(60), ago(99)]},
+                "restore",
+                "older_version",
+                None,
+                ["older_version", "quality_level", "quota"],
+            ),
+            ({"active_run": "train-9"}, "held_back", "older_version", "active_run", ["older_version", "active_run"]),
+            (
+                {"restored_at": NOW - timedelta(days=13)},
+                "held_back",
+                "older_version",
+                "cooldown",
+                ["older_version", "restore_cooldown"],
+            ),
+            (
+                {"restored_at": NOW - timedelta(days=14)},
+                "restore",
+                "older_version",
+                None,
+                ["older_version", "no_cause"],
+            ),
+            # The gate could not compare the two yet, and would refuse.
+            (
+                {"comparable_at": NOW + timedelta(hours=1)},
+                "held_back",
+                "older_version",
+                "too_little_data",
+                ["older_version", "restore_too_little_data"],
+            ),
+            ({"comparable_at": NOW}, "restore", "older_version", None, ["older_version", "no_cause"]),
+            # What holds both back is told of both, the training first.
+            (
+                {"fallen": [LEVEL], "runs": [ago(5)], "restored_at": NOW - timedelta(days=1)},
+                "held_back",
+                "quality",
+                "cooldown",
+                ["quality_level", "cooldown", "older_version", "restore_cooldown"],
+            ),
+        ],
+    )
+    def test_it_comes_back_where_no_training_starts_and_not_too_often(
+        self, facts, outcome, trigger, held_back_by, reasons
+    ):
+        found = decide(replace(QUIET, older=OLDER, **facts), WEIGHS)
+        assert (found.outcome, found.trigger, found.held_back_by) == (outcome, trigger, held_back_by)
+        assert codes(found) == reasons
+        assert found.restore == (2 if outcome == "restore" else None)
+
+    def test_it_is_nothing_to_a_policy_without_an_investment(self):
+        assert decide(replace(QUIET, older=OLDER), POLICY).outcome == "none"
+
+    @given(days=st.lists(st.booleans(), min_size=40, max_size=120), cooldown=st.integers(1, 30))
+    def test_versions_do_not_take_turns_within_a_cooldown(self, days: list[bool], cooldown: int):
+        """Whatever probes say from day to day, two restorations lie a cooldown apart."""
+        policy = WEIGHS.model_copy(update={"cooldown_days": cooldown})
+        restored: list[datetime] = []
+        for day, leads in enumerate(days):
+            now = NOW + timedelta(days=day)
+            older = OLDER if leads else None
+            last = restored[-1] if restored else None
+            if decide(replace(QUIET, as_of=now, runs=[], older=older, restored_at=last), policy).restore is not None:
+                restored.append(now)
+        assert all(later - sooner >= timedelta(days=cooldown) for sooner, later in pairwise(restored))
+        assert bool(restored) == any(days)
+
+
+def test_a_training_that_people_asked_for_learns_as_they_asked() -> None:
+    warm = replace(ASKED, update="warm")
+    assert decide(replace(QUIET, asked=warm), POLICY).update == "warm"
+    assert decide(replace(QUIET, asked=ASKED), POLICY).update == "full"
+    assert decide(replace(QUIET, asked=warm, active_run="r"), POLICY).update == "full"
+
+
+def test_by_the_evidence_a_training_is_a_warm_start_whatever_its_cause_unless_people_said_how() -> None:
+    leads = Reason("warm_start_leads", "It leads.")
+    facts, policy = replace(QUIET, fallen=[LEVEL], warm=leads), POLICY.model_copy(update={"investment": Investment()})
+    found = decide(facts, policy)
+    assert (found.update, codes(found)) == ("warm", ["quality_level", "warm_start_leads"])
+    assert decide(replace(facts, asked=ASKED), policy).update == "full"
+    assert decide(replace(facts, active_run="r"), policy).update == "full"
+    assert decide(facts, POLICY).update == "full"
+    assert decide(replace(QUIET, warm=leads), policy).update == "full"

@@ -152,7 +152,7 @@ def test_one_window_is_no_regret() -> None:
 
 @pytest.mark.parametrize("cost", [0.0, -1.0, math.nan, math.inf])
 def test_a_retraining_has_to_cost_something(cost: float) -> None:
-    with pytest.raises(InvestmentError, match="has to cost something"):
+    with pytest.raises(InvestmentError, match="declare a cost above 0"):
         invest(facts(Ageing(np.zeros(1), 0), 1, cost))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from everloop.registry.kept_requests import KeptRequest
 from everloop.registry.records import Run
-from everloop.retraining.kept import DAYS_KEPT, told_waiting, waiting, what_became_of
+from everloop.retraining.kept import DAYS_KEPT, told_waiting, update_asked_for, waiting, what_became_of
 
 CAME = datetime(2013, 6, 1, 11, tzinfo=UTC)
 
@@ -53,7 +54,7 @@ def test_what_became_of_it(runs: list[Run], hours: float, state: str, by: str | 
     assert (found.state, found.answered_by) == (state, by)
     assert found.to_json()["state"] == state
     assert "(new stations)" in found.sentence
-    assert {"waiting": "the monitor starts", "answered": "answered by the run", "expired": "let go"}[state] in (
+    assert {"waiting": "the monitor starts", "answered": "answered by the run", "expired": "so it expired"}[state] in (
         found.sentence
     )
 
@@ -91,3 +92,9 @@ def test_what_waits_is_told_by_the_oldest() -> None:
     kept = waiting([request(3), request(1, "a storm"), request(2)], [], as_of=at(5))
     assert told_waiting(kept) == "since 2013-06-01T12:00:00Z (a storm), and 2 more requests"
     assert told_waiting(kept[:1]) == "since 2013-06-01T12:00:00Z (a storm)"
+
+
+def test_requests_are_answered_by_a_warm_start_if_each_asks_for_one() -> None:
+    full, warm = request(), replace(request(1), trigger={**request().trigger, "update": "warm"})
+    assert update_asked_for(waiting([warm], [], as_of=at(2))) == "warm"
+    assert update_asked_for(waiting([full, warm], [], as_of=at(2))) == "full"

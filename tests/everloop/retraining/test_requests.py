@@ -71,3 +71,12 @@ def test_what_is_no_request_is_refused(detail) -> None:
 def test_a_window_that_asks_for_none_makes_none() -> None:
     with pytest.raises(RequestUnreadableError, match="asks for no training: it says held_back"):
         RetrainingRequest.from_window(replace(WINDOW, decision="held_back"))
+
+
+def test_how_a_training_is_to_learn_travels_with_its_request() -> None:
+    request = RetrainingRequest.from_window(replace(WINDOW, update="warm"))
+    bus = FakeEventBus()
+    send(request, bus, "everloop", at=NOW)
+    (detail,) = bus.details("Retraining Requested")
+    assert RetrainingRequest.from_detail(detail).execution_input["trigger"]["update"] == "warm"
+    assert request.execution_name == RetrainingRequest.from_window(WINDOW).execution_name

@@ -24,7 +24,7 @@ def test_a_candidate_against_a_champion_takes_the_declared_steps():
     plan = plan_rollout(CANARY, has_previous=True, changes_nothing=False)
     assert plan.steps == (Step(10, 300), Step(50, 600))
     assert plan.bake_seconds == 3600
-    assert plan.looks == 3
+    assert plan.phases == 3
     assert [plan.is_last(i) for i in range(2)] == [False, True]
 
 

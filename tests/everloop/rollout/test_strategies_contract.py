@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from everloop.instants import format_instant
 from everloop.model_file.schema import Guardrail, Rollout
 from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
@@ -119,7 +121,8 @@ def test_one_is_added_by_its_file_and_its_registration(monkeypatch: pytest.Monke
         open_run(store, "train-2", when=at(80))
         second = conductor.start("train-2", "train", register(store, "train-2").version, at=at(81))
         shifted = conductor.shift("train-2", -1, at=at(82))
-        assert (shifted["percent"], shifted["wait_seconds"]) == (40, 420)
+        assert (shifted["percent"], shifted["wait_seconds"]) == (40, 60)
+        assert shifted["phase_ends"] == format_instant(at(82) + timedelta(minutes=7))
         assert function.serving()[second["lambda_version"]] == pytest.approx(0.4)
         # The guardrail decides on it: without requests it waits.
         assert conductor.check("train-2", "canary", at=at(90))["decision"] == "hold"

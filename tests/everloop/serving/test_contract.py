@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from everloop.recalibration.interval import Interval
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ContractFormatError
 from tests.helpers.artifacts import small_contract
@@ -45,6 +46,47 @@ def test_a_wrong_value_is_refused(path: tuple[Any, ...], value: object) -> None:
 def test_what_is_no_contract_is_refused(data: bytes) -> None:
     with pytest.raises(ContractFormatError, match=r"contract\.json"):
         ServingContract.from_json(data)
+
+
+INTERVAL = {"coverage": 0.9, "below": 2.0, "above": 3.5}
+
+
+def test_a_regression_may_have_an_interval() -> None:
+    contract = small_contract(problem_type="regression", interval=Interval(**INTERVAL))
+    assert ServingContract.from_json(contract.to_json()) == contract
+    assert contract.to_dict()["interval"] == INTERVAL
+    assert "interval" not in small_contract().to_dict(), "contracts of earlier releases have the same bytes"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"coverage": 1.0},
+        {"coverage": 0.4},
+        {"below": 0.0},
+        {"above": -1.0},
+        {"above": "3"},
+        {"below": True},
+        {"below": 1e101},
+        {"more": 1.0},
+    ],
+)
+def test_a_wrong_interval_is_refused(wrong: dict[str, Any]) -> None:
+    document = {**small_contract(problem_type="regression").to_dict(), "interval": INTERVAL}
+    assert ServingContract.from_dict(document).interval == Interval(**INTERVAL)
+    with pytest.raises(ContractFormatError):
+        ServingContract.from_dict({**document, "interval": {**INTERVAL, **wrong}})
+
+
+@pytest.mark.parametrize("wrong", [None, [], 0.9])
+def test_what_is_no_interval_is_refused(wrong: object) -> None:
+    with pytest.raises(ContractFormatError, match="interval"):
+        ServingContract.from_dict({**small_contract(problem_type="regression").to_dict(), "interval": wrong})
+
+
+def test_a_classification_has_no_interval() -> None:
+    with pytest.raises(ContractFormatError, match="only a regression"):
+        ServingContract.from_dict({**small_contract().to_dict(), "interval": INTERVAL})
 
 
 def test_unknown_and_missing_keys_are_named() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from everloop.limits import shows_nothing
 from everloop.serving.contract import CategoryField, NumberField
 from everloop.serving.exceptions import RequestError
 from everloop.serving.request import MAX_BODY_BYTES, RequestParser, Rows, decode_body
@@ -251,13 +252,23 @@ def test_any_bytes_are_answered_with_a_request_error(body: bytes) -> None:
         rows_in_body(PARSER, body)
 
 
+def test_a_category_of_invisible_characters_alone_is_refused() -> None:
+    for text in ("\xad", "\u200b", " \xad"):  # a soft hyphen, a space of no width
+        with pytest.raises(RequestError, match="without any visible character"):
+            parse({"instances": [row("1", operator=text)]})
+
+
+def is_a_category(text: str) -> bool:
+    return text == "" or not shows_nothing(text)
+
+
 @given(
     st.lists(
         st.tuples(
             st.floats(min_value=0, max_value=5000) | st.integers(min_value=0, max_value=5000),
             st.none() | st.floats(allow_nan=False, allow_infinity=False),
             st.sampled_from(["north", "south"]),
-            st.none() | st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=8),
+            st.none() | st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=8).filter(is_a_category),
         ),
         min_size=1,
         max_size=5,

@@ -70,7 +70,7 @@ def test_arrays_of_another_type_or_shape_are_refused(num: np.ndarray, cat: np.nd
 
 def test_a_score_that_is_no_probability_is_never_answered() -> None:
     scorer = Scorer.from_bytes(linear_model([1.0], sigmoid=False), ONE_NUMBER)
-    with pytest.raises(ScorerError, match=r"3\.0 for row 1, which is no probability"):
+    with pytest.raises(ScorerError, match=r"3\.0 for row 1, which is not a probability"):
         scorer.score(np.array([[0.5], [3.0]]), np.empty((2, 0), dtype=object))
 
 

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from everloop.busy_services import ServiceBusyError
 from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.refit_report import ScoreDifference
+from everloop.evaluation.report import OlderFacts
 from everloop.functions.gate.handler import Services, act
 from everloop.instants import parse_instant
 from tests.everloop.evaluation.builders import as_served_of, labels_and_truth, refit_report_of, report_of
@@ -44,7 +45,8 @@ def report_text(champion: Any = 0.5 * TRUTH + 0.2, **changes: Any) -> str:
 def test_a_good_candidate_passes_with_its_metrics() -> None:
     answer = act(event(), services(report_text()))
     assert answer["verdict"] == "pass"
-    assert set(answer) == {"verdict", "reasons", "metrics", "report_sha256"}
+    assert set(answer) == {"verdict", "reasons", "metrics", "money", "report_sha256"}
+    assert answer["money"]["candidate"]["value"] < answer["money"]["baseline"]["value"]
     assert 0 < answer["metrics"]["log_loss"] < 1
 
 
@@ -152,7 +154,7 @@ def test_a_report_exchanged_since_the_verdict_is_refused() -> None:
     text = report_text()
     using = refit_services(text)
     using.s3.objects[KEY] += b"\n"
-    with pytest.raises(ReportError, match="exchanged in between"):
+    with pytest.raises(ReportError, match="replaced in between"):
         act(refit_event(text), using)
 
 
@@ -174,3 +176,36 @@ def test_a_failed_job_of_a_refit_is_told_by_its_sentence() -> None:
 def test_another_action_is_refused() -> None:
     with pytest.raises(ValueError, match="not 'promote'"):
         act(event(action="promote"), services(report_text()))
+
+
+class TestAnOlderVersion:
+    """GIVEN the report on version 2, which is to come back beside version 3."""
+
+    OLDER = OlderFacts(2, "m" * 64, parse_instant("2012-12-01T00:00:00Z"))
+
+    def older_event(self, **changes: Any) -> dict[str, Any]:
+        older = {"version": 2, "artifact_uri": "s3://a/artifacts/x/2/", "manifest_sha256": "m" * 64, "asked_for": False}
+        run = {**event()["run"], "kind": "restore", "older": {**older, **changes}}
+        return event(action="older", run=run)
+
+    def test_it_passes_where_it_is_better_with_the_report_it_is_about(self) -> None:
+        text = report_text(older=self.OLDER)
+        answer = act(self.older_event(), services(text))
+        assert answer["verdict"] == "pass"
+        assert answer["report_sha256"] == hashlib.sha256(text.encode()).hexdigest()
+        assert "registered_files" in {reason["code"] for reason in answer["reasons"]}
+
+    @pytest.mark.parametrize(
+        ("changes", "code"),
+        [({"version": 1}, "report_mismatch"), ({"manifest_sha256": "x" * 64}, "registered_files")],
+    )
+    def test_a_report_on_another_version_or_other_files_fails(self, changes: dict[str, Any], code: str) -> None:
+        answer = act(self.older_event(**changes), services(report_text(older=self.OLDER)))
+        assert answer["verdict"] == "fail"
+        assert answer["reasons"][0]["code"] == code
+
+    def test_who_asked_decides_whether_not_worse_is_enough(self) -> None:
+        policy = declare(binary_document(gate={**GATE, "policy": "not_worse", "margin": 0.02}))
+        using = Services(services(report_text(champion=TRUTH, older=self.OLDER)).s3, policy)
+        assert act(self.older_event(asked_for=True), using)["verdict"] == "pass"
+        assert act(self.older_event(asked_for=False), using)["verdict"] == "fail"

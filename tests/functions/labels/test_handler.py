@@ -44,7 +44,8 @@ def test_labels_reach_the_stream_with_the_instant_of_the_event(
     ]
     assert {r["time"] for r in stream.taken} == {"2013-03-01 05:00:00.007"}
     metrics = json.loads(capsys.readouterr().out)
-    assert (metrics["LabelsAccepted"], metrics["LabelsNotStored"]) == (2, 0)
+    assert metrics["LabelsAccepted"] == 2
+    assert {"LabelsNotStored", "Faults"}.isdisjoint(metrics), "each costs something in an hour in which it is sent"
     assert metrics["_aws"]["Timestamp"] == EPOCH_MS
 
 
@@ -88,7 +89,7 @@ def test_one_malformed_label_refuses_all(services: Services, stream: FakeFirehos
     assert status == 400
     assert document["error"] == {
         "code": "wrong_type",
-        "message": "'label' is a text; send a number",
+        "message": "'label' is a string; send a number",
         "field": "label",
         "index": 1,
     }
@@ -102,5 +103,6 @@ def test_labels_the_stream_does_not_take_are_not_called_accepted(
     status, document = post(services, {"labels": [{"key": "t1", "label": 1}, {"key": "t2", "label": 1}]})
     assert (status, document["error"]["code"]) == (503, "labels_not_stored")
     assert "1 of 2" in document["error"]["message"]
-    assert json.loads(capsys.readouterr().out)["LabelsNotStored"] == 1
+    metrics = json.loads(capsys.readouterr().out)
+    assert (metrics["LabelsNotStored"], metrics["Faults"]) == (1, 1)
     assert [(entry.levelname, entry.message) for entry in caplog.records] == [("ERROR", "labels_not_stored")]

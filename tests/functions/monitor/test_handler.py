@@ -16,22 +16,26 @@ from moto import mock_aws
 
 from everloop.functions.monitor.handler import Services, act
 from everloop.instants import format_instant
+from everloop.model_file import ModelDeclaration
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.own_scores import DAYS
 from everloop.monitoring.reference import Reference
 from everloop.recalibration.calibration import Calibration
+from everloop.recalibration.interval import Interval
 from everloop.registry import RegistryStore
 from everloop.registry.evidence import record_sha256
 from everloop.registry.records import Probe
 from everloop.retraining.requests import RetrainingRequest
 from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
+from everloop.serving.contract import ServingContract
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.lambda_function import FakeLambda
 from tests.fakes.object_store import FakeS3
 from tests.fakes.registry_table import TABLE, dynamodb
+from tests.helpers.artifacts import small_contract
 from tests.helpers.declarations import binary_document, declare, regression_document
 from tests.helpers.fresh_probes import probe_document
-from tests.helpers.registry_scenes import BEGIN, PASSED, at, close_run, open_run, start_rollout
+from tests.helpers.registry_scenes import BEGIN, PASSED, at, close_run, from_nothing, open_run, start_rollout
 from tests.helpers.watched_lake import WatchedLake, draw, reference_of
 
 DECLARATION = declare(
@@ -58,6 +62,7 @@ class World:
     s3: FakeS3 = field(default_factory=FakeS3)
     function: FakeLambda = field(default_factory=FakeLambda)
     queries: int = 0
+    contract: ServingContract = field(default_factory=small_contract)
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(11)
@@ -78,20 +83,32 @@ class World:
         return self.lake.rows(sql)
 
     def crown(self, run_id: str, *, when: float = 0, reference: Reference | None = None) -> int:
+        """Train, register and promote a version of that reference; by default one that is drawn."""
+        drawn = self.rng.bit_generator
+        state = ("watched", run_id, when, str(drawn.state), reference and reference.to_json(), self.contract)
+
+        def build() -> tuple[int, Any]:
+            return self._crown(run_id, when, reference), drawn.state
+
+        version, drawn.state = from_nothing(self.store, state, build, self.s3, self.function)
+        return version
+
+    def _crown(self, run_id: str, when: float, reference: Reference | None) -> int:
         reference = reference or reference_of([draw(self.rng, 150) for _ in range(42)], DECLARATION)
-        profile = reference.to_json().encode()
+        files = {"profile.json": reference.to_json().encode(), "contract.json": self.contract.to_json()}
         open_run(self.store, run_id, when=at(when))
         version = self.store.versions.register(
             run_id=run_id,
             snapshot_hash="s1",
             code_sha256="c0de",
-            files={"profile.json": {"sha256": hashlib.sha256(profile).hexdigest(), "bytes": len(profile)}},
+            files={n: {"sha256": hashlib.sha256(d).hexdigest(), "bytes": len(d)} for n, d in files.items()},
             metrics={},
             gate=PASSED,
             at=at(when),
             actor="test",
         )
-        self.s3.objects[f"{version.artifact_prefix}profile.json"] = profile
+        for name, data in files.items():
+            self.s3.objects[f"{version.artifact_prefix}{name}"] = data
         self.store.versions.mark_evaluated(version.version, at=at(when), actor="test")
         start_rollout(self.store, run_id, version.version)
         self.store.rollouts.promote(run_id, at=at(when), actor="test")
@@ -106,6 +123,13 @@ class World:
         assert champion is not None
         published = {**copy.deepcopy(self.function.latest), "Version": champion.lambda_version}
         self.function.versions[champion.lambda_version] = published
+
+    def of_values(self, declaration: ModelDeclaration, lake: WatchedLake, interval: Interval | None = None) -> None:
+        """Let it be a regression instead, whose champion answers with ``interval``."""
+        self.lake, self.using = lake, replace(self.using, declaration=declaration)
+        self.contract = small_contract(problem_type="regression", interval=interval)
+        days = [draw(self.rng, 50, classification=False) for _ in range(10)]
+        self.crown("train-1", reference=reference_of(days, declaration))
 
     def live(self, day: int, *, version: int = 1, rows: int = 150, **drawn: float) -> None:
         self.lake.live(draw(self.rng, rows, **drawn), BEGIN + timedelta(days=day), version=version)
@@ -131,7 +155,7 @@ def world() -> Iterator[World]:
 
 def test_without_a_champion_there_is_nothing_to_watch(world: World) -> None:
     answer = world.watch(0)
-    assert answer["reason"] == "no champion serves: there is nothing to watch"
+    assert answer["reason"] == "no champion serves, so there is nothing to monitor"
     assert world.queries == 0
     assert world.store.windows.latest(5) == []
 
@@ -293,7 +317,7 @@ def test_a_model_of_few_rows_a_day_is_trained_when_it_is_due(world: World) -> No
         decisions.append((world.document(day)["decision"], world.document(day)["held_back_by"]))
     # THEN it waits for the sixteenth day, and for no more rows than there have been since the first
     assert decisions[13:] == [("none", None), ("held_back", "too_little_data"), ("retrain", None), ("retrain", None)]
-    assert world.document(14)["reasons"][1]["sentence"].startswith("60 labelled rows came since the last training")
+    assert world.document(14)["reasons"][1]["sentence"].startswith("60 labelled rows arrived since the last training")
 
 
 def test_what_was_asked_for_while_a_run_was_active_is_answered_when_it_has_ended(world: World) -> None:
@@ -355,8 +379,32 @@ def test_what_the_labels_teach_is_sent_and_while_it_is_held_recorded(world: Worl
     world.store.calibrations.freeze(reason="wait", at=at(10), actor="a person")
     world.live(4, bias=1.0)
     assert world.watch(4)["recalibration"] == "held_back"
-    assert "a person holds calibrations still" in world.document(4)["recalibration"]["reasons"][0]["sentence"]
+    assert "a person froze calibrations" in world.document(4)["recalibration"]["reasons"][0]["sentence"]
     assert len(world.bus.details("Calibration Learned")) == 4
+
+
+def test_groups_are_learned_apart_where_they_are_declared_and_sent_with_how_they_fare(world: World) -> None:
+    declaration = declare(binary_document(recalibration={"by": "line", "groups": ["north"], "minimum_group_rows": 100}))
+    world.using = replace(world.using, declaration=declaration)
+    world.crown("train-1")
+    # GIVEN days on which one line is late far more often than its scores say
+    for day in range(5):
+        rows = draw(world.rng, 240)
+        late = world.rng.random(240) < 1 / (1 + np.exp(-(np.log(rows.scores / (1 - rows.scores)) + 2.0)))
+        rows.labels[:] = np.where(np.array(rows.features["line"]) == "north", late, rows.labels)
+        world.lake.live(rows, BEGIN + timedelta(days=day))
+        world.queries = 0
+        assert world.watch(day)["recalibration"] == "publish"
+        # THEN a window takes the query of its profile, of the groups' sums, and of how they fare
+        assert world.queries == 3
+    sent = world.bus.details("Calibration Learned")[-1]
+    made = Calibration.from_text(sent["calibration"])
+    half = np.array([0.5])
+    assert made.apply(half, np.array([0]))[0] > made.apply(half)[0] + 0.1
+    assert (sent["groups"]["by"], sent["groups"]["withheld"]) == ("line", None)
+    fares = sent["groups"]["fairness"]["groups"]["north"]
+    assert fares["before"]["calibration"]["value"] < -0.1 < fares["after"]["calibration"]["value"]
+    assert world.document(4)["recalibration"]["groups"]["groups"]["north"]["losses"]["rows"] > 300
 
 
 def test_while_deployed_code_waits_for_its_rollout_the_record_says_what_to_type_and_the_hold_ends_with_it(
@@ -374,7 +422,7 @@ def test_while_deployed_code_waits_for_its_rollout_the_record_says_what_to_type_
     world.function.deploy_code("code-2")
     decision, sentence = watched()
     assert decision == "held_back"
-    assert sentence.startswith("the function was deployed anew, and what serves is as it was before")
+    assert sentence.startswith("new code was deployed but does not serve yet")
     assert "`everloop rollout start late_train`" in sentence
     assert len(world.bus.details("Calibration Learned")) == 1
     # AND the first window after its rollout, or after the deployment was taken back, publishes
@@ -433,15 +481,43 @@ def test_a_label_beyond_all_sums_costs_its_row_and_not_the_window(world: World) 
     rows.labels[3] = 1e200
     lake = WatchedLake(declaration)
     lake.live(rows, BEGIN)
-    world.lake = lake
-    world.using = replace(world.using, declaration=declaration)
-    reference = reference_of([draw(world.rng, 50, classification=False) for _ in range(10)], declaration)
-    world.crown("train-1", reference=reference)
+    world.of_values(declaration, lake)
     world.watch(0)
     document = world.document(0)
     assert (document["labelled_rows"], document["left_out_rows"]) == (20, 1)
     assert "1 row has a label or an answer beyond 1e+60" in document["left_out_reason"]
     assert document["profile"]["outcomes"]["rows"] == 19
+
+
+def test_how_intervals_did_is_counted_by_a_query_more_and_sent_with_the_calibration(world: World) -> None:
+    declaration = declare({**regression_document(), "model": "late_train"})
+    world.of_values(declaration, WatchedLake(declaration), Interval(0.8, 1.0, 1.0))
+    for day in range(3):
+        rows = draw(world.rng, 100, classification=False)
+        rows.labels[:] = rows.scores + world.rng.normal(0, 3, 100)
+        noon = BEGIN + timedelta(days=day, hours=12)
+        ids = world.lake.capture(rows, noon, bounds=(rows.scores - 1.0, rows.scores + 1.0))
+        world.lake.label(ids, rows.labels, noon + timedelta(hours=22))
+        world.queries = 0
+        world.watch(day)
+        assert world.queries == 3
+    spread = world.document(2)["recalibration"]["spread"]
+    assert spread["interval"] == {"coverage": 0.8, "below": 1.0, "above": 1.0}
+    assert (spread["served"]["rows"], spread["served"]["windows"]) == (300, 3)
+    assert spread["served"]["coverage"] < 0.4
+    sent = world.bus.details("Calibration Learned")[-1]
+    assert sent["interval"]["factors"] == spread["factors"]
+    assert Calibration.from_text(sent["calibration"]).spread == tuple(spread["factors"])
+    assert min(spread["factors"]) > 1.2
+
+
+def test_a_contract_that_is_not_the_registered_one_is_refused(world: World) -> None:
+    declaration = declare({**regression_document(), "model": "late_train"})
+    world.of_values(declaration, WatchedLake(declaration), Interval(0.8, 1.0, 1.0))
+    (key,) = (key for key in world.s3.objects if key.endswith("contract.json"))
+    world.s3.objects[key] = world.s3.objects[key].replace(b"0.8", b"0.9")
+    with pytest.raises(ReferenceUnusableError, match=r"contract\.json has the hash"):
+        world.watch(0)
 
 
 class TestAfterTheDeclarationChanged:
@@ -472,6 +548,7 @@ class TestAfterTheDeclarationChanged:
             moment = BEGIN + timedelta(days=6, hours=12)
             score = float(rows.scores[i])
             record = [f"n{i}", "r", 1, moment.replace(tzinfo=None), f"n{i}", 1.0, score, 1.0, score, None]
+            record += [None, None]
             record += [
                 float(rows.features["distance"][i]),
                 rows.features["line"][i],
@@ -493,7 +570,7 @@ class TestAfterTheDeclarationChanged:
         assert answer["not_watched"] == {
             "wind": "no longer declared",
             "operator": "declared as a number now, and the champion knows it as a category",
-            "seats": "declared since the champion was trained",
+            "seats": "declared after the champion was trained",
         }
         assert json.loads(capsys.readouterr().out.splitlines()[-1])["FeaturesNotWatched"] == 3
 
@@ -585,7 +662,38 @@ class TestAnInvestment:
         assert found["investment"]["regret"]["total"] == pytest.approx(0.3)
         (request,) = world.bus.details("Retraining Requested")
         assert request["trigger"]["kind"] == "investment"
-        assert "Since its training the champion lost 0.3 log_loss of a window" in request["trigger"]["reason"]
+        assert "Since its training version 1 lost 0.3 log_loss of a window" in request["trigger"]["reason"]
+
+    def test_a_version_that_served_before_is_asked_for_where_it_would_have_lost_less(self, world: World) -> None:
+        """GIVEN version 2 serving, AND version 1, which knew the newest window better."""
+        world.crown("train-2")
+        for window in range(4):
+            self.probe(world, window, past={1: 0.5} if window else {}, champion=0.5, version=2, versions={1: 0.4})
+        found = self.weighed(world, 35)
+        assert (found["decision"], found["trigger"], found["restore"]) == ("restore", "older_version", 1)
+        (request,) = world.bus.details("Restore Requested")
+        assert request["trigger"]["version"] == 1
+        assert "Version 1 would have lost 0.1 log_loss of a window less than version 2" in request["trigger"]["reason"]
+        assert world.bus.details("Retraining Requested") == []
+        assert found["investment"]["newest_version"] == 2
+        # Asked again it is the same execution.
+        assert world.watch(35)["execution"] == world.watch(35)["execution"]
+
+    @pytest.mark.parametrize(("days", "decision", "held_back_by"), [(6, "held_back", "cooldown"), (7, "restore", None)])
+    def test_versions_do_not_take_turns(self, world: World, days: int, decision: str, held_back_by: str | None) -> None:
+        """GIVEN a run that was to bring version 1 back some days ago, and was refused."""
+        world.crown("train-2")
+        for window in range(4):
+            self.probe(world, window, past={1: 0.5} if window else {}, champion=0.5, version=2, versions={1: 0.4})
+        asked: Any = {"kind": "manual", "reason": "a person asked", "version": 1}
+        before = world.scheduled(35 - days)
+        world.store.runs.open(
+            "restore-1", kind="restore", trigger=asked, at=before, actor="test", quota_runs=1, quota_days=1
+        )
+        close_run(world.store, "restore-1", when=before, status="rejected")
+        found = self.weighed(world, 35)
+        assert (found["decision"], found["trigger"], found["held_back_by"]) == (decision, "older_version", held_back_by)
+        assert bool(world.bus.details("Restore Requested")) == (decision == "restore")
 
     def test_a_window_that_is_watched_again_knows_no_later_probes(self, world: World) -> None:
         self.probe(world, 0, champion=0.5)

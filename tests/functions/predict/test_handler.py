@@ -16,6 +16,8 @@ from botocore.exceptions import ClientError
 from everloop.environment import MissingSettingError
 from everloop.functions.predict.handler import Environment, Predictor
 from everloop.recalibration.calibration import Calibration, Part
+from everloop.recalibration.grouped_by import GroupBy
+from everloop.recalibration.interval import Interval
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.fakes.object_store import FakeS3
@@ -43,6 +45,12 @@ class Deployed:
         }
         self.declared: tuple[NumberField | CategoryField, ...] = ()
         self.metrics: dict[str, Any] = {}
+        self.start()
+
+    def serve(self, stored: StoredArtifact) -> None:
+        """Bind it to another artefact."""
+        self.stored, self.s3 = stored, FakeS3(stored.objects)
+        self.variables["EVERLOOP_MANIFEST_SHA256"] = stored.manifest_sha256
         self.start()
 
     def start(self) -> None:
@@ -85,7 +93,8 @@ def test_valid_rows_are_answered_captured_and_counted(deployed: Deployed, in_bas
     assert metrics["_aws"]["Timestamp"] == EPOCH_MS
     assert ["model", "lambda_version"] in metrics["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
     assert (metrics["model"], metrics["lambda_version"]) == (MODEL, "4")
-    assert (metrics["Predictions"], metrics["ServerErrors"], metrics["CaptureFallback"]) == (2, 0, 0)
+    assert (metrics["Predictions"], metrics["ServerErrors"]) == (2, 0)
+    assert {"CaptureFallback", "Faults"}.isdisjoint(metrics), "each costs something in an hour in which it is sent"
     assert metrics["UnseenCategories"] == 1
     assert metrics["PredictionLatency"] > 0
 
@@ -173,7 +182,11 @@ class TestAScoreThatIsNotFinite:
         self.serve(deployed, bias=math.inf)
         status, document = deployed.post({"instances": [self.numbers("t1", distance), self.numbers("t2", 100)]})
         assert (status, document["error"]["code"], document["error"]["index"]) == (500, "no_score", 0)
-        assert (deployed.metrics["ServerErrors"], deployed.metrics["UnusableScores"]) == (1, 2)
+        assert (deployed.metrics["ServerErrors"], deployed.metrics["UnusableScores"], deployed.metrics["Faults"]) == (
+            1,
+            2,
+            1,
+        )
         assert deployed.stream.taken == []
 
     def test_is_the_models_fault_where_its_contract_lets_the_value_be_missing(
@@ -191,7 +204,11 @@ class TestAScoreThatIsNotFinite:
         assert "nan for instance 1, where 'wind' is missing, as its contract allows" in message
         assert "the model is at fault" in message
         # AND the version's errors and its owner's log say so
-        assert (deployed.metrics["ServerErrors"], deployed.metrics["UnusableScores"]) == (1, 1)
+        assert (deployed.metrics["ServerErrors"], deployed.metrics["UnusableScores"], deployed.metrics["Faults"]) == (
+            1,
+            1,
+            1,
+        )
         assert vars(caplog.records[-1])["message"] == "no_score"
         assert deployed.stream.taken == []
         # AND what is left is answered
@@ -269,7 +286,11 @@ def test_altered_bytes_are_refused_until_they_are_healed(deployed: Deployed, cap
     for _ in range(2):
         status, document = deployed.post({"instances": [row()]})
         assert (status, document["error"]["code"]) == (503, "artifact_refused")
-        assert (deployed.metrics["ArtifactRefused"], deployed.metrics["ServerErrors"]) == (1, 1)
+        assert (deployed.metrics["ArtifactRefused"], deployed.metrics["ServerErrors"], deployed.metrics["Faults"]) == (
+            1,
+            1,
+            1,
+        )
         log = vars(caplog.records[-1])
         assert (log["levelname"], log["message"], log["file"]) == ("ERROR", "artifact_refused", "model.onnx")
         assert log["expected"].startswith("sha256 ")
@@ -307,9 +328,45 @@ def test_a_calibration_moves_what_is_served_and_leaves_what_the_model_said(deplo
     assert (second["prediction"], second["calibration_sha256"]) == (0.0, CALIBRATED.sha256)
 
 
+OWN = (Part(1.0, 2.0, 1.0),)
+BY_OPERATOR = replace(CALIBRATED, by=GroupBy("operator", values=("a", "b")), groups=(OWN, None))
+BY_WIND = replace(CALIBRATED, by=GroupBy("wind", edges=(5.0,)), groups=(None, OWN))
+
+
+@pytest.mark.parametrize(
+    ("calibration", "own", "shared"),
+    [
+        (BY_OPERATOR, {"operator": "a"}, {"operator": "b"}),
+        (BY_OPERATOR, {"operator": "a"}, {"operator": "unseen"}),
+        (BY_OPERATOR, {"operator": "a"}, {"operator": None}),
+        (BY_WIND, {"wind": 5.0}, {"wind": 4.99}),
+        (BY_WIND, {"wind": 99.0}, {"wind": None}),
+    ],
+)
+def test_a_group_is_served_by_its_own_calibration_and_all_others_by_the_shared_one(
+    deployed: Deployed, calibration: Calibration, own: dict[str, Any], shared: dict[str, Any]
+) -> None:
+    deployed.variables["EVERLOOP_CALIBRATION"] = calibration.to_text()
+    deployed.start()
+    status, document = deployed.post({"instances": [row("t1", **own), row("t2", **shared), row("t3", **own)]})
+    assert (status, document["calibration"]) == (200, calibration.sha256[:12])
+    for place, (answered, captured) in enumerate(zip(document["predictions"], deployed.stream.taken, strict=True)):
+        raw, served = np.array([answered["raw_score"]]), answered["probability"]
+        mine = calibration.by.names.index("a" if calibration is BY_OPERATOR else "5 and above")
+        expected = calibration.apply(raw, np.array([mine])) if place != 1 else CALIBRATED.apply(raw)
+        assert (served, captured["probability"]) == (expected[0], expected[0])
+        assert (served > CALIBRATED.apply(raw)[0]) == (place != 1)
+        assert captured["calibration_sha256"] == calibration.sha256
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("{}", "an object of"), (CALIBRATED.to_text().replace("log_odds", "value"), "kind 'value'")],
+    [
+        ("{}", "an object of"),
+        (BY_OPERATOR.to_text().replace("operator", "platform"), "'platform'"),
+        (BY_OPERATOR.to_text().replace("operator", "wind"), "'wind'"),
+        (CALIBRATED.to_text().replace("log_odds", "value"), "kind 'value'"),
+    ],
 )
 def test_what_is_no_calibration_of_the_model_is_refused(
     deployed: Deployed, caplog: pytest.LogCaptureFixture, text: str, found: str
@@ -324,6 +381,41 @@ def test_what_is_no_calibration_of_the_model_is_refused(
     assert deployed.stream.taken == []
 
 
+VALUES = small_contract(problem_type="regression", interval=Interval(0.9, 0.25, 2.0))
+WIDER = Calibration("value", (Part(1.0, 10.0, 1.0),), 20.0, spread=(0.5, 2.0))
+
+
+def test_a_version_with_an_interval_says_between_what_its_values_lie(deployed: Deployed) -> None:
+    deployed.serve(StoredArtifact(VALUES))
+    _, before = deployed.post({"instances": [row("t1"), row("t2")]})
+    assert before["coverage"] == 0.9
+    for plain in before["predictions"]:
+        assert (plain["low"], plain["high"]) == (plain["prediction"] - 0.25, plain["prediction"] + 2.0)
+    # WHEN it is recalibrated, THEN bounds follow the level, and their distance the spread
+    deployed.variables["EVERLOOP_CALIBRATION"] = WIDER.to_text()
+    deployed.start()
+    _, after = deployed.post({"instances": [row("t1"), row("t2")]})
+    for plain, served in zip(before["predictions"], after["predictions"], strict=True):
+        assert served["prediction"] == plain["raw_score"] + 10.0
+        assert (served["low"], served["high"]) == (served["prediction"] - 0.125, served["prediction"] + 4.0)
+    # AND the lake has what was answered
+    answered = [*before["predictions"], *after["predictions"]]
+    found = [(taken["prediction_low"], taken["prediction_high"]) for taken in deployed.stream.taken]
+    assert found == [(each["low"], each["high"]) for each in answered]
+
+
+def test_a_spread_of_a_version_without_an_interval_is_refused(deployed: Deployed) -> None:
+    deployed.serve(StoredArtifact(replace(VALUES, interval=None)))
+    status, document = deployed.post({"instances": [row("t1")]})
+    assert status == 200
+    assert document.keys() == {"model", "version", "calibration", "predictions"}
+    assert "prediction_low" not in deployed.stream.taken[0]
+    deployed.variables["EVERLOOP_CALIBRATION"] = WIDER.to_text()
+    deployed.start()
+    status, document = deployed.post({"instances": [row("t1")]})
+    assert (status, document["error"]["code"]) == (503, "artifact_refused")
+
+
 def test_another_version_than_the_bound_one_is_refused(deployed: Deployed) -> None:
     deployed.variables["EVERLOOP_VERSION"] = "8"
     deployed.start()
@@ -336,7 +428,7 @@ def test_a_stream_that_is_down_costs_no_answer_and_no_record(
     deployed.stream.down = True
     status, _ = deployed.post({"instances": [row("t1"), row("t2")]})
     assert status == 200
-    assert deployed.metrics["CaptureFallback"] == 2
+    assert (deployed.metrics["CaptureFallback"], deployed.metrics["Faults"]) == (2, 1)
     lost = [vars(entry) for entry in caplog.records if entry.message == "capture_fallback"]
     assert [entry["record"]["key"] for entry in lost] == ["t1", "t2"]
     assert lost[0]["record"]["distance"] == 120.0

@@ -12,12 +12,13 @@ import pytest
 from moto import mock_aws
 
 from everloop.functions.register.handler import Services, act
+from everloop.manifest import ESTIMATOR
 from everloop.registry import ArtifactMismatchError, ArtifactMissingError, State, verify_audit
 from everloop.typed_json import DocumentRefusedError
 from tests.fakes.aws import aws_client
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import dynamodb
-from tests.helpers.registry_scenes import FAILED, PASSED, open_run, text_at
+from tests.helpers.registry_scenes import FAILED, PASSED, at, close_run, crown, open_run, text_at
 
 RUN = "train-1"
 PREFIX = f"runs/flights/{RUN}/evaluation/"
@@ -202,7 +203,7 @@ def test_a_file_that_was_not_evaluated_is_refused(world: World, name: str):
 )
 def test_a_report_about_something_else_is_refused(world: World, changes: dict[str, Any], named: str):
     world.write("report.json", json.dumps(report(**changes)).encode())
-    with pytest.raises(ArtifactMismatchError, match="evaluate again") as refused:
+    with pytest.raises(ArtifactMismatchError, match="start a new run") as refused:
         world.register()
     assert named in str(refused.value)
 
@@ -213,7 +214,7 @@ def test_a_file_exchanged_together_with_its_report_after_the_gate_is_refused(wor
     world.judged = world.report_sha256()
     world.exchange(name, EVALUATED[name] + b" ")
     # THEN it is refused, with both hashes
-    with pytest.raises(ArtifactMismatchError, match="exchanged in between") as refused:
+    with pytest.raises(ArtifactMismatchError, match="replaced in between") as refused:
         world.register()
     assert world.judged in str(refused.value)
     assert world.report_sha256() in str(refused.value)
@@ -256,7 +257,7 @@ def test_a_missing_file_is_named(world: World):
         world.register()
 
 
-REFIT = {name: data + b" again" for name, data in EVALUATED.items()}
+REFIT = {name: data + b"\n" for name, data in EVALUATED.items()}
 
 
 def checked(world: World, *, serves: str, **changes: Any) -> None:
@@ -332,7 +333,7 @@ def test_a_check_exchanged_after_it_was_judged_is_refused(world: World):
     judged = world.refit
     checked(world, serves="refit", another="word")
     world.refit = judged
-    with pytest.raises(ArtifactMismatchError, match="exchanged in between"):
+    with pytest.raises(ArtifactMismatchError, match="replaced in between"):
         world.register()
     assert world.stored() == []
 
@@ -344,3 +345,88 @@ def test_a_check_that_is_no_document_is_refused(world: World, text: bytes):
     world.refit = {**world.refit, "report_sha256": sha256(text)}
     with pytest.raises(ArtifactMismatchError, match=r"refit\.json is n|was checked with sha256"):
         world.register()
+
+
+class TestBringingBack:
+    """GIVEN version 1, which was replaced, and a run that judged it again."""
+
+    def restore(self, world: World, gate: dict[str, Any] = PASSED, **changes: Any) -> dict[str, Any]:
+        event = {
+            "action": "restore",
+            "run": {"run_id": "restore-1", "older": {"version": 1}},
+            "snapshot": {"snapshot_hash": "s1"},
+            "evaluation_uri": "s3://lake/runs/flights/restore-1/evaluation/",
+            "gate": {**gate, "metrics": {"log_loss": 0.41}, "report_sha256": sha256(b"judged")},
+            "at": text_at(70),
+            "execution": "restore-1",
+        }
+        return act({**event, **changes}, world.using)
+
+    @pytest.fixture
+    def replaced(self, world: World) -> World:
+        close_run(world.using.store, RUN)
+        for run in ("train-2", "train-3"):
+            crown(world.using.store, run)
+        world.s3.put_object(Bucket="lake", Key="runs/flights/restore-1/evaluation/report.json", Body=b"judged")
+        trigger: Any = {"kind": "manual", "reason": "the summer is back", "version": 1}
+        world.using.store.runs.open(
+            "restore-1", kind="restore", trigger=trigger, at=at(60), actor="test", quota_runs=1, quota_days=7
+        )
+        return world
+
+    @pytest.mark.parametrize(("gate", "state"), [(PASSED, "evaluated"), (FAILED, "deprecated")])
+    def test_the_report_is_kept_and_the_verdict_recorded(self, replaced: World, gate: dict[str, Any], state: str):
+        for _ in range(2):
+            answer = self.restore(replaced, gate)
+            assert (answer["version"], answer["state"]) == (1, state)
+            assert replaced.read("artifacts/flights/000001/restored/restore-1/report.json") == b"judged"
+        run = replaced.using.store.runs.get("restore-1")
+        assert (run.version, run.verdict) == (1, gate["verdict"])
+
+    def test_another_report_than_the_judged_one_is_refused(self, replaced: World):
+        replaced.s3.put_object(Bucket="lake", Key="runs/flights/restore-1/evaluation/report.json", Body=b"other")
+        with pytest.raises(ArtifactMismatchError, match="and the gate judged one with"):
+            self.restore(replaced)
+        assert replaced.using.store.versions.get(1).state is State.DEPRECATED
+
+
+def kept(world: World, content: bytes) -> None:
+    """The evaluation moved a kept estimator along."""
+    world.write(ESTIMATOR, content)
+    files = {**report()["files"], ESTIMATOR: sha256(content)}
+    world.write("report.json", json.dumps(report(files=files)).encode())
+
+
+class TestKeptEstimator:
+    def test_it_is_registered_as_bytes_with_its_hash(self, world: World):
+        kept(world, b"no archive at all")
+        world.register()
+        prefix = "artifacts/flights/000001/"
+        assert world.read(prefix + ESTIMATOR) == b"no archive at all"
+        files = json.loads(world.read(f"{prefix}manifest.json"))["files"]
+        assert files[ESTIMATOR]["sha256"] == sha256(b"no archive at all")
+
+    def test_one_that_was_exchanged_is_refused(self, world: World):
+        kept(world, b"mine")
+        world.write(ESTIMATOR, b"another")
+        with pytest.raises(ArtifactMismatchError, match=r"estimator\.zip was evaluated with sha256"):
+            world.register()
+        assert world.stored() == []
+
+    def test_one_that_no_report_is_about_is_left_where_it_is(self, world: World):
+        world.write(ESTIMATOR, b"planted")
+        world.register()
+        assert f"artifacts/flights/000001/{ESTIMATOR}" not in world.stored()
+
+    @pytest.mark.parametrize("of_refit", [b"of the refit", None])
+    def test_of_a_refit_that_serves_its_own_is_kept_and_no_other(self, world: World, of_refit: bytes | None):
+        kept(world, b"of the evaluated")
+        files = {name: sha256(data) for name, data in REFIT.items()}
+        if of_refit is not None:
+            world.s3.put_object(Bucket="lake", Key=CHECK + ESTIMATOR, Body=of_refit)
+            files[ESTIMATOR] = sha256(of_refit)
+        checked(world, serves="refit", files=files)
+        world.register()
+        found = [name for name in world.stored() if name.endswith(ESTIMATOR)]
+        assert found == ([] if of_refit is None else [f"artifacts/flights/000001/{ESTIMATOR}"])
+        assert of_refit is None or world.read(found[0]) == of_refit

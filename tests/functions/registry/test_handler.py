@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,9 @@ from everloop.environment import MissingSettingError
 from everloop.functions.registry import handler
 from everloop.registry import RegistryStore
 from everloop.registry.commands import OpenRun, encoded
+from everloop.registry.locked_audit import LockedAudit
+from tests.fakes.audit_bucket import BUCKET
+from tests.fakes.aws import aws_client
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.registry_scenes import TRIGGER, at
 
@@ -32,17 +36,26 @@ def context(alias: str) -> Any:
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[RegistryStore]:
     handler.store_for.cache_clear()
+    handler.locked_audit.cache_clear()
+    handler.environment.cache_clear()
     with mock_aws():
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         monkeypatch.setenv("EVERLOOP_TABLE", TABLE)
         monkeypatch.setenv("EVERLOOP_MODEL", "flights")
+        monkeypatch.setenv("EVERLOOP_AUDIT_BUCKET", BUCKET)
+        aws_client("s3").create_bucket(Bucket=BUCKET)
         yield RegistryStore(dynamodb(), TABLE, "flights")
+    handler.environment.cache_clear()
     handler.store_for.cache_clear()
+    handler.locked_audit.cache_clear()
 
 
 def test_writes_what_its_caller_may_have_written(store: RegistryStore):
     assert handler.handle(OPEN, context("run")) == {"record": store.runs.get("train-1").to_json()}
-    assert [(r.action, r.details["via"]) for r in store.ledger.audit_records()] == [("run_opened", "run")]
+    (record,) = store.ledger.audit_records()
+    assert (record.action, record.details["via"]) == ("run_opened", "run")
+    (locked,) = LockedAudit(aws_client("s3"), BUCKET, "flights").stored()
+    assert json.loads(locked.content) == record.to_json()
 
 
 @pytest.mark.parametrize("alias", ["rollout", "register", "release", "monitor", "$LATEST", "7", ""])

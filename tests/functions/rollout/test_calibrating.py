@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from everloop.instants import format_instant
 from everloop.names import CALIBRATION_LEARNED
 from everloop.recalibration.calibration import Calibration, Part
 from everloop.recalibration.exceptions import CalibrationFormatError
+from everloop.recalibration.grouped_by import GroupBy
 from everloop.registry import verify_audit
 from everloop.registry.exceptions import CalibrationHeldError, UnknownCalibrationError
 from everloop.rollout.announcements import Announcer
@@ -138,6 +140,29 @@ class TestWhatWasLearned:
         assert "everloop rollout start flights" in answer["reason"]
         assert world.serving == ("1", "")
 
+    def test_by_group_it_is_on_record_with_how_groups_fare(self, world: CalibratedWorld):
+        # GIVEN an event of a monitor that recalibrates by group
+        world.learn(-0.5)
+        shared = Calibration.from_text(text(-0.6))
+        own = replace(shared, by=GroupBy("origin", values=("a", "b")), groups=((Part(1.0, 0.3, 1.0),), None))
+        fairness = {"by": "origin", "days": 7, "groups": {}, "gaps": {}}
+        groups = {"by": "origin", "rows": {"a": 300, "b": 3}, "waits_for": {"b": "3 labelled rows so far"}}
+        groups |= {"fairness": fairness, "withheld": None}
+        world.minutes += 60
+        end = format_instant(world.now)
+        world.last["detail"] |= {"calibration": own.to_text(), "groups": groups, "window_end": end}
+        # WHEN it comes, twice
+        assert world.deliver()["published"]
+        assert world.deliver()["published"]
+        # THEN it serves, and record and audit tell of the groups
+        assert world.serving == ("1", own.to_text())
+        record = world.store.calibrations.of(1)[0]
+        assert (record.groups, record.read().by) == (groups, own.by)
+        entry = [e for e in world.store.ledger.audit_records() if e.action == "calibrated"][-1]
+        assert entry.details["groups"] == {"by": "origin", "served_apart": ["a"], "withheld": None}
+        # AND a record of before there were groups has none
+        assert world.store.calibrations.of(1)[1].groups is None
+
     def test_that_is_no_calibration_is_refused(self, world: CalibratedWorld):
         world.learn(-0.5)
         world.last["detail"]["calibration"] = "{}"
@@ -167,7 +192,7 @@ class TestTakingBack:
         assert (answer["calibration"], world.serving) == (None, ("1", ""))
         assert world.store.versions.champion() == first
         # THEN nothing more is published, until a person lets it
-        assert "arn:person holds calibrations still" in world.learn(-0.6)["reason"]
+        assert "arn:person froze calibrations" in world.learn(-0.6)["reason"]
         world.act("resume_calibrations", **PERSON)
         assert world.learn(-0.7)["published"]
 
@@ -217,7 +242,7 @@ class TestRollouts:
     def test_deployed_again_the_champion_keeps_it(self, world: CalibratedWorld):
         world.learn(-0.5)
         world.function.redeploy()
-        assert "deployed anew" in world.learn(-0.6)["reason"]
+        assert "new code was deployed" in world.learn(-0.6)["reason"]
         world.start("train-2", world.train("train-2"))
         assert world.serving == ("1", text(-0.5))
 

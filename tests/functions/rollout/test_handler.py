@@ -228,9 +228,11 @@ class TestASuccessor:
         shifted = started.shift()
         assert (shifted["step_index"], shifted["wait_seconds"], shifted["step_started_at"]) == (
             0,
-            3600,
+            60,
             format_instant(started.now),
         )
+        assert shifted["wait_until"] == format_instant(started.now + timedelta(minutes=1))
+        assert shifted["phase_ends"] == format_instant(started.now + timedelta(hours=1))
         assert started.function.serving() == pytest.approx({old: 0.9, new: 0.1})
         started.traffic(100)
         assert started.check()["decision"] == "advance"
@@ -280,8 +282,11 @@ class TestASuccessor:
         started.shift()
         started.traffic(5)
         answer = started.check()
-        assert (answer["decision"], answer["wait_seconds"]) == ("hold", 3600)
-        assert answer["rollout"]["wait_seconds"] == 3600
+        assert (answer["decision"], answer["reasons"][0]["code"]) == ("hold", "waiting_for_traffic")
+        assert answer["rollout"]["wait_until"] == format_instant(
+            started.now + timedelta(seconds=answer["wait_seconds"])
+        )
+        assert 60 <= answer["wait_seconds"] <= 900
         started.minutes += 60
         assert started.check()["decision"] == "hold"
         started.minutes += 60

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,12 +13,16 @@ from everloop.environment import MissingSettingError
 from everloop.functions.run import handler
 from everloop.functions.run.handler import Services, act
 from everloop.instants import instant_text, parse_instant
+from everloop.manifest import ESTIMATOR, Manifest, file_entries, sha256_hex
 from everloop.registry import QuotaExceededError, RunAlreadyActiveError, State
+from everloop.registry.exceptions import NotRestorableError, ParentRefusedError
+from everloop.registry.records import Probe
 from everloop.registry.trace import verify_audit
-from everloop.typed_json import as_json
+from everloop.typed_json import DocumentRefusedError, as_json
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import dynamodb
 from tests.helpers.declarations import binary_document, declare
+from tests.helpers.fresh_probes import EVERY_DAYS, FIRST, probe_document
 from tests.helpers.registry_scenes import TRIGGER, crown, register, text_at
 
 
@@ -46,6 +52,7 @@ def test_opens_a_run_without_a_champion(using: Services):
         "started_at": text_at(0),
         "champion": None,
         "champion_uri": "none",
+        "training_days": None,
     }
 
 
@@ -56,6 +63,72 @@ def test_names_the_champion_that_the_candidate_has_to_beat(using: Services):
     assert answer["champion"] == {"version": 1, "artifact_uri": uri}
     assert answer["champion_uri"] == uri
     assert using.store.versions.get(1).state is State.RETRAINING
+
+
+SPANS = declare(
+    binary_document(
+        data={"training_spans": [14]},
+        retraining={
+            "investment": {"every_days": EVERY_DAYS},
+            "quota": {"runs": 2, "days": 7},
+            "cooldown_days": 14,
+        },
+    )
+)
+
+
+def probed(using: Services) -> Services:
+    """The same, of a model whose probes of the newest fortnight have lost less in the three windows before."""
+    for window in (-3, -2, -1):
+        document = probe_document(window, spans={14: [0.4, 0.41, 0.39, 0.4, 0.42, 0.38, 0.4]})
+        end = document["window_end"]
+        using.store.probes.put(Probe("flights", end, f"s3://lake/probes/{window}/", end, document))
+    return replace(using, declaration=SPANS)
+
+
+def test_a_training_learns_from_the_span_that_evidence_chose(using: Services):
+    using, when = probed(using), (FIRST - parse_instant(text_at(0))) / timedelta(minutes=1) + 2 * 24 * 60
+    for kind, execution in (("train", "train-1"), ("smoke", "smoke-1")):
+        answer = act(opening(execution, kind=kind, when=when), using)
+        assert answer["training_days"] == 14
+        # THEN the run keeps why, and the chain by which probes
+        run = using.store.runs.get(execution)
+        assert run.training_span is not None
+        assert run.training_span["reason"]["sentence"].startswith("The newest 14 days alone, and no older rows: ")
+        (told,) = [r.details for r in using.store.ledger.audit_records() if r.run_id == execution]
+        assert told["training_span"] == as_json(run.training_span)
+        assert len(told["training_span"]["probes"]) == 3
+        act({**closing(execution, "rejected"), "at": answer["as_of"]}, using)
+    # WHEN a version is only rolled out again, THEN nothing learns
+    rollout = act(opening("rollout-1", kind="rollout", when=when + 1), using)
+    assert rollout["training_days"] is None
+    assert using.store.runs.get("rollout-1").training_span is None
+
+
+def test_the_candidates_manifest_names_the_span(using: Services):
+    using, when = probed(using), (FIRST - parse_instant(text_at(0))) / timedelta(minutes=1) + 2 * 24 * 60
+    act(opening("train-1", when=when), using)
+    version = register(using.store, "train-1")
+    of = Manifest(
+        model="flights",
+        version=1,
+        run_id="train-1",
+        snapshot_hash=version.snapshot_hash,
+        code_sha256=version.code_sha256,
+        created_at=version.created_at,
+        files=file_entries(version.files),
+        training_days=14,
+    )
+    assert version.manifest_sha256 == of.sha256
+    assert verify_audit(using.store).sound
+
+
+def test_without_probes_a_training_learns_from_all_rows(using: Services):
+    answer = act(opening("train-1"), replace(using, declaration=SPANS))
+    assert answer["training_days"] is None
+    span = using.store.runs.get("train-1").training_span
+    assert span is not None
+    assert span["reason"]["code"] == "span_unknown"
 
 
 def test_a_repeated_delivery_gives_the_same_answer(using: Services):
@@ -229,3 +302,138 @@ def test_a_function_without_its_settings_says_which(monkeypatch: pytest.MonkeyPa
     handler.services.cache_clear()
     with pytest.raises(MissingSettingError, match="EVERLOOP_TABLE"):
         handler.services()
+
+
+class TestBringingBack:
+    """GIVEN version 1, which was replaced by version 2."""
+
+    @pytest.fixture
+    def replaced(self, using: Services) -> Services:
+        crown(using.store, "train-1")
+        crown(using.store, "train-2")
+        return using
+
+    def restoring(self, version: int | None, **changes: Any) -> dict[str, Any]:
+        event = opening("restore-1", kind="restore", when=60)
+        asked = {**event["input"]["trigger"], **({} if version is None else {"version": version}), **changes}
+        return {**event, "input": {**event["input"], "trigger": asked}}
+
+    def test_the_run_says_which_version_by_which_files_and_who_asked(self, replaced: Services):
+        answer = act(self.restoring(1), replaced)
+        version = replaced.store.versions.get(1)
+        assert answer["older"] == {
+            "version": 1,
+            "artifact_uri": "s3://artifacts/artifacts/flights/000001/",
+            "manifest_sha256": version.manifest_sha256,
+            "asked_for": True,
+        }
+        assert answer["champion"]["version"] == 2
+        assert act(self.restoring(1), replaced) == answer
+        # Nothing is trained: the champion stays where it is, and the quota of two is used up by the trainings alone.
+        assert replaced.store.versions.get(2).state is State.PRODUCTION
+
+    def test_what_the_monitor_asks_for_names_its_window(self, replaced: Services):
+        answer = act(self.restoring(1, kind="older_version", window_end=text_at(0)), replaced)
+        assert not answer["older"]["asked_for"]
+
+    @pytest.mark.parametrize("version", [2, None])
+    def test_what_may_not_come_back_opens_nothing_and_is_not_kept(self, replaced: Services, version: int | None):
+        with pytest.raises(NotRestorableError):
+            act(self.restoring(version), replaced)
+        assert replaced.store.runs.active() is None
+        assert replaced.store.kept_requests.all() == []
+
+
+WARM = declare(binary_document(training={"warm_start": {}}, retraining={"quota": {"runs": 5, "days": 7}}))
+KEPT = {ESTIMATOR: b"kept"}
+
+
+def asking_warm(execution: str, **changes: Any) -> dict[str, Any]:
+    event = opening(execution, **changes)
+    event["input"]["trigger"]["update"] = "warm"
+    return event
+
+
+class TestWarmStart:
+    def test_a_training_that_is_asked_to_continues_the_champion(self, using: Services):
+        using = replace(using, declaration=WARM)
+        crown(using.store, "train-1", contents=KEPT)
+        answer = act(asking_warm("train-2"), using)
+        assert answer["parent"] == {
+            "version": 1,
+            "estimator_uri": "s3://artifacts/artifacts/flights/000001/estimator.zip",
+            "estimator_sha256": sha256_hex(b"kept"),
+        }
+        # THEN run and chain say so
+        run = using.store.runs.get("train-2")
+        assert run.update is not None
+        assert (run.update["kind"], run.update["parent"]) == ("warm", 1)
+        (told,) = [
+            r.details for r in using.store.ledger.audit_records() if r.run_id == "train-2" and "trigger" in r.details
+        ]
+        assert told["update"] == run.update
+        assert told["trigger"]["update"] == "warm"
+
+    def test_a_training_that_is_not_asked_to_does_not(self, using: Services):
+        using = replace(using, declaration=WARM)
+        crown(using.store, "train-1", contents=KEPT)
+        assert "parent" not in act(opening("train-2"), using)
+        assert using.store.runs.get("train-2").update is None
+
+    @pytest.mark.parametrize(
+        ("declaration", "contents", "code"),
+        [
+            (WARM, {}, "warm_start_no_estimator"),
+            (declare(binary_document()), KEPT, "warm_start_undeclared"),
+            (WARM, None, "warm_start_no_champion"),
+        ],
+    )
+    def test_where_nothing_can_be_continued_it_is_trained_in_full_and_says_why(
+        self, using: Services, declaration: Any, contents: dict[str, bytes] | None, code: str
+    ):
+        if contents is not None:
+            crown(using.store, "train-1", contents=contents)
+        answer = act(asking_warm("train-2"), replace(using, declaration=declaration))
+        assert "parent" not in answer
+        run = using.store.runs.get("train-2")
+        assert run.update is not None
+        assert (run.update["kind"], run.update["reason"]["code"]) == ("full", code)
+
+    def test_another_word_is_refused(self, using: Services):
+        event = opening("train-2")
+        event["input"]["trigger"]["update"] = "lukewarm"
+        with pytest.raises(DocumentRefusedError, match="lukewarm"):
+            act(event, using)
+
+    def test_a_candidate_of_another_parent_is_not_registered(self, using: Services):
+        using = replace(using, declaration=WARM)
+        crown(using.store, "train-1", contents=KEPT)
+        act(asking_warm("train-2"), using)
+        told: Any = {"kind": "warm", "reason": {"code": "warm_start", "sentence": "It continues."}, "rows": 9}
+        right = {**told, "parent": 1, "parent_trees": 5, "estimator_sha256": sha256_hex(b"kept")}
+        for wrong, match in (
+            ({"parent": 2}, "opened to continue version 1"),
+            ({"parent": None}, "continues version None"),
+            ({"estimator_sha256": "ab"}, "continues an estimator with sha256 ab"),
+        ):
+            with pytest.raises(ParentRefusedError, match=match):
+                register(using.store, "train-2", update={**right, **wrong})
+        # WHEN it is the right one, THEN version, chain and check agree
+        version = register(using.store, "train-2", update=right)
+        assert version.parent_version == 1
+        assert using.store.runs.get("train-2").update == right
+        assert verify_audit(using.store).sound
+
+    def test_a_candidate_that_learned_in_full_has_no_parent(self, using: Services):
+        using = replace(using, declaration=WARM)
+        crown(using.store, "train-1", contents=KEPT)
+        act(asking_warm("train-2"), using)
+        told: Any = {
+            "kind": "full",
+            "reason": {"code": "warm_start_few_rows", "sentence": "Few."},
+            "rows": 9,
+            "parent": None,
+        }
+        assert register(using.store, "train-2", update=told).parent_version is None
+        assert using.store.runs.get("train-2").update == told
+        assert verify_audit(using.store).sound

@@ -66,18 +66,18 @@ def test_starts_the_pipeline_with_the_trigger(using: Services) -> None:
 
 def test_event_delivered_twice_starts_one_execution(using: Services) -> None:
     act(event(), using)
-    assert act(event(), using) == {"execution": NAME, "started": False, "reason": "the execution exists"}
+    assert act(event(), using) == {"execution": NAME, "started": False, "reason": "the execution already exists"}
     assert list(using.states.started) == [NAME]
 
 
 def test_run_on_record_is_not_started_again(using: Services) -> None:
     open_run(using.store, NAME)
-    assert act(event(), using)["reason"] == "the run is on record"
+    assert act(event(), using)["reason"] == "the run is already recorded"
     assert using.states.started == {}
 
 
 def test_request_of_another_model_is_refused(using: Services) -> None:
-    with pytest.raises(RequestUnreadableError, match="came to the starter of late_train"):
+    with pytest.raises(RequestUnreadableError, match="was sent to the starter of late_train"):
         act(event("other"), using)
 
 
@@ -94,11 +94,40 @@ def test_a_due_probe_starts_its_own_machine_once(using: Services) -> None:
     name = execution_name(read_request(PROBE))
     assert act(due, using) == {"execution": name, "started": True}
     assert using.states.started[name] == {"arn": PROBES, "input": PROBE}
-    assert act(due, using) == {"execution": name, "started": False, "reason": "the execution exists"}
+    assert act(due, using) == {"execution": name, "started": False, "reason": "the execution already exists"}
 
 
 def test_a_probe_of_another_model_is_refused(using: Services) -> None:
-    with pytest.raises(RequestUnreadableError, match="a probe of model other was asked of the starter of late_train"):
+    with pytest.raises(RequestUnreadableError, match="a probe of model other was sent to the starter of late_train"):
         act({"detail-type": "Probe Due", "detail": {**PROBE, "model": "other"}}, using)
     with pytest.raises(RequestUnreadableError, match="as_of"):
         act({"detail-type": "Probe Due", "detail": {"model": "late_train"}}, using)
+
+
+BRINGS_BACK = {**TRIGGER, "kind": "older_version", "reason": "Version 1 would have lost less.", "version": 1}
+
+
+class TestBringingBack:
+    """GIVEN a window that brings a version back."""
+
+    def event(self, **changes: Any) -> dict[str, Any]:
+        detail = {"model": "late_train", "trigger": {**BRINGS_BACK, **changes}, "reasons": []}
+        return {"detail-type": "Restore Requested", "detail": detail}
+
+    def test_it_starts_the_pipeline_once_with_the_version(self, using: Services) -> None:
+        answer = act(self.event(), using)
+        assert answer["started"]
+        # No longer than a training's: its jobs are called after it.
+        assert answer["execution"].startswith("restore-")
+        assert len(answer["execution"]) == len(NAME)
+        assert using.states.started[answer["execution"]] == {
+            "arn": ARN,
+            "input": {"model": "late_train", "kind": "restore", "trigger": BRINGS_BACK},
+        }
+        assert not act(self.event(), using)["started"]
+
+    def test_without_a_version_it_is_refused(self, using: Services) -> None:
+        event = self.event()
+        del event["detail"]["trigger"]["version"]
+        with pytest.raises(RequestUnreadableError, match=r"trigger\.version is missing"):
+            act(event, using)

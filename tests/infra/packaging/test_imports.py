@@ -85,7 +85,7 @@ def test_who_only_asks_for_the_names_ships_none(root: Path) -> None:
 @pytest.mark.parametrize("names", ["*found", "", '"trunk", other'])
 def test_a_seam_whose_names_are_not_written_out_is_refused(names: str, root: Path) -> None:
     (root / "house" / "attic" / "__init__.py").write_text(f'TRUNKS = Seam(__name__, "trunk", "TRUNK", {names})\n')
-    with pytest.raises(PackagingError, match=r"attic/__init__\.py:1: the names of a seam have to be written out"):
+    with pytest.raises(PackagingError, match=r"attic/__init__\.py:1: write the names of the seam as literals"):
         shipped(root, "import house.attic\n")
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from everloop.infra.exceptions import LayerUnavailableError, SizeLimitError
-from everloop.infra.packaging import layers
-from everloop.infra.packaging.compiled import compile_folder, interpreter
+from everloop.infra.packaging import compiled, layers
+from everloop.infra.packaging.compiled import candidates, compile_folder, interpreter
 from everloop.infra.packaging.layers import build_layer, layer_identity
 from everloop.infra.packaging.requirements import Target, read_lines
 from everloop.infra.packaging.sizes import UNZIPPED_LIMIT_BYTES, check_unzipped_size
@@ -127,6 +127,32 @@ def test_without_the_interpreter_sources_are_shipped(tmp_path: Path) -> None:
     (tmp_path / "module.py").write_text("")
     assert interpreter("3.99") is None
     assert not compile_folder(tmp_path, "3.99", place="/opt/python")
+
+
+def test_with_and_without_the_interpreter_a_layer_is_the_same_and_kept_apart(
+    requirements: Path, constraints: Path, installs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Target(HERE, "x86_64")
+    compiled_one = build_layer(requirements, constraints, here, tmp_path / "cache")
+    for module in (layers, compiled):
+        monkeypatch.setattr(module, "interpreter", lambda version: None)
+    sources = build_layer(requirements, constraints, here, tmp_path / "cache")
+    assert compiled_one is not None
+    assert sources is not None
+    assert (sources.identity, sources.content) == (compiled_one.identity, compiled_one.content)
+    assert sources.archive != compiled_one.archive
+    assert sources.unzipped_bytes < compiled_one.unzipped_bytes
+
+
+def test_what_version_managers_installed_is_found(tmp_path: Path) -> None:
+    for place in (".pyenv/versions/3.13.0", ".pyenv/versions/3.12.1", "uv/python/cpython-3.13.5-linux-x86_64-gnu"):
+        (tmp_path / place / "bin").mkdir(parents=True)
+    found = list(candidates("3.13", {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}))
+    assert found == [
+        "python3.13",
+        f"{tmp_path}/.pyenv/versions/3.13.0/bin/python3.13",
+        f"{tmp_path}/uv/python/cpython-3.13.5-linux-x86_64-gnu/bin/python3.13",
+    ]
 
 
 def test_a_function_at_the_limit_fits_and_one_above_is_refused() -> None:

@@ -18,7 +18,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier, SGDRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -65,6 +65,11 @@ CLASSIFIERS = {
     "hist, one leaf each": (tree_encoding, HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=3000)),
     "logistic": (dense_encoding, LogisticRegression(max_iter=500)),
     "logistic, l1": (dense_encoding, LogisticRegression(solver="saga", l1_ratio=1.0, max_iter=500)),
+    "stochastic gradient": (dense_encoding, SGDClassifier(loss="log_loss", random_state=1)),
+    "stochastic gradient, averaged": (
+        dense_encoding,
+        SGDClassifier(loss="log_loss", average=True, fit_intercept=False, penalty="elasticnet", random_state=1),
+    ),
     "logistic, no intercept": (dense_encoding, LogisticRegression(fit_intercept=False)),
     "forest": (tree_encoding, RandomForestClassifier(40, random_state=0)),
     "forest of even votes": (dense_encoding, RandomForestClassifier(2, random_state=0)),
@@ -83,6 +88,7 @@ REGRESSORS = {
     },
     "linear": (dense_encoding, LinearRegression()),
     "ridge": (dense_encoding, Ridge(alpha=2.0)),
+    "stochastic gradient": (dense_encoding, SGDRegressor(loss="huber", random_state=1)),
     "forest": (tree_encoding, RandomForestRegressor(20, random_state=0)),
     **{
         f"gradient {loss}": (dense_encoding, GradientBoostingRegressor(n_estimators=15, loss=loss))

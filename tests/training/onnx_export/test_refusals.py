@@ -10,7 +10,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -45,11 +45,17 @@ def numbers_through(step: Any) -> Pipeline:
     return Pipeline([("pre", pre), ("model", LogisticRegression())])
 
 
+def with_model(model: Any) -> Pipeline:
+    return Pipeline([("pre", ColumnTransformer([("num", SimpleImputer(), NUMBERS)])), ("model", model)])
+
+
 def categories_through(step: Any) -> Pipeline:
     return Pipeline([("pre", ColumnTransformer([("cat", step, CATEGORIES)])), ("model", LogisticRegression())])
 
 
 REFUSED = {
+    "hinge loss": (with_model(SGDClassifier()), "model", "loss='log_loss'"),
+    "another form of probabilities": (with_model(SGDClassifier(loss="modified_huber")), "model", "of another form"),
     "a function": (numbers_through(FunctionTransformer(np.abs)), "functiontransformer", "known transformer"),
     "an unknown step": (numbers_through(PolynomialFeatures()), "polynomialfeatures", "StandardScaler"),
     "a subclass": (numbers_through(Louder()), "louder", "derives from StandardScaler"),
@@ -202,7 +208,7 @@ def test_an_unfitted_estimator_is_refused() -> None:
 def test_an_estimator_fitted_on_fewer_columns_is_refused() -> None:
     inputs = ModelInputs(columns=INPUTS.numbers, numbers=INPUTS.numbers, categories=())
     estimator = HistGradientBoostingClassifier(max_iter=2).fit(FRAME[["wind"]], LABELS)
-    with pytest.raises(ExportRefusedError, match="fitted on 1 column and is given 3"):
+    with pytest.raises(ExportRefusedError, match="fitted on 1 column, but gets 3"):
         export_onnx(estimator, inputs, "binary_classification")
 
 

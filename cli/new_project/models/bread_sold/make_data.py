@@ -2,7 +2,7 @@
 
 They stand in for real ones, so that the loop has something to turn on: nothing here was ever sold. From the day
 ``FERRY_FROM`` on a ferry lands near the shop at the harbour, and it sells twice as much. No column tells so: only a
-model that learns anew can know.
+model that learns again can know.
 """
 
 from __future__ import annotations
@@ -44,4 +44,4 @@ def _loaves(rows: pd.DataFrame, rng: np.random.Generator) -> pd.Series[float]:
 if __name__ == "__main__":
     file = Path(sys.argv[1] if len(sys.argv) > 1 else "sales.csv")
     build().to_csv(file, index=False)
-    print(f"{file}: made-up sales of {DAYS} days from {BEGIN}")
+    print(f"{file}: generated sales of {DAYS} days from {BEGIN}")

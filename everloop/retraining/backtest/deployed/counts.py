@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,16 @@ import pandas as pd
 from everloop.limits import LARGEST_VALUE
 from everloop.monitoring.bins import Bins, CategoryBins
 from everloop.monitoring.counting import bin_indices, count_outcomes, count_profile, counted
+from everloop.monitoring.fairness_query import Comparison
 from everloop.monitoring.profile import Profile
-from everloop.monitoring.profile_answer import Counted, LabelCounts
+from everloop.monitoring.profile_answer import Counted as CountedWindow
+from everloop.monitoring.profile_answer import LabelCounts
 from everloop.monitoring.profile_query import Windows
 from everloop.monitoring.reference import Reference
+from everloop.recalibration.fairness import Counted, CountedRows
+from everloop.recalibration.grouped_by import OTHERS, GroupBy
+from everloop.recalibration.interval import Interval
+from everloop.recalibration.spread.sums import SpreadSums
 from everloop.recalibration.sums import LogOddsSums, Scale, Sums, ValueSums
 from everloop.retraining.backtest.deployed.rows import LoopRows, instant
 
@@ -59,7 +66,7 @@ class CountedInMemory:
     windows: Windows
     version: int
 
-    def window(self, reference: Reference) -> Counted:
+    def window(self, reference: Reference) -> CountedWindow:
         """The profile of the windows over the reference's bins."""
         inside = self._answered(self.rows.between(self.windows.start, self.windows.end))
         classification = self.declaration.problem.type == "binary_classification"
@@ -78,7 +85,7 @@ class CountedInMemory:
         if bins is not None:
             profile = replace(profile, score=counted(bins, bin_indices(bins, self.answers.raw[own])))
         labelled = self._labelled()
-        return Counted(
+        return CountedWindow(
             self._with_outcomes(profile, reference, labelled, classification),
             labelled_rows=len(labelled),
             labels=LabelCounts(arrived=self._arrived()),
@@ -87,7 +94,40 @@ class CountedInMemory:
 
     def raw_sums(self, scale: Scale) -> Sums:
         """Of the labelled window's rows that the champion answered: outcomes by what its model said."""
+        return self._sums(self._own(self._labelled()), scale)
+
+    def group_sums(self, scale: Scale, by: GroupBy) -> Mapping[int, Sums]:
+        """The same of each group by its place, and of the rows in none."""
         rows = self._own(self._labelled())
+        places = self.rows.places(by, rows)
+        return {place: self._sums(rows[places == place], scale) for place in range(OTHERS, len(by))}
+
+    def compared(self, comparison: Comparison, scale: Scale) -> Counted:
+        """Of the days on which fairness is measured."""
+        days = replace(self, windows=comparison.windows(self.windows))
+        rows = days._own(days._labelled())
+        threshold = self.declaration.serving.threshold
+        compared, own = self.rows.places(comparison.compared, rows), self.rows.places(comparison.by, rows)
+        raw, label = self.answers.raw[rows], self.rows.label[rows]
+        over = {by: made.apply(raw, own) >= threshold for by, made in comparison.calibrations.items()}
+        found = {}
+        for place in range(len(comparison.compared)):
+            for apart in range(OTHERS, len(comparison.by)):
+                chosen = (compared == place) & (own == apart)
+                counts = {by: _by_outcome(label[chosen & reached]) for by, reached in over.items()}
+                if chosen.any():
+                    found[place, apart] = CountedRows(self._sums(rows[chosen], scale), counts)
+        return found
+
+    def intervals(self, interval: Interval) -> SpreadSums:
+        """Of the labelled window's rows that the champion answered, by the interval of its birth: no spread is
+        recalibrated here.
+        """
+        rows = self._own(self._labelled())
+        raw, served, label = self.answers.raw[rows], self.answers.served[rows], self.rows.label[rows]
+        return SpreadSums.of_rows(interval, label, served, raw, served - interval.below, served + interval.above)
+
+    def _sums(self, rows: np.ndarray, scale: Scale) -> Sums:
         raw, label = self.answers.raw[rows], self.rows.label[rows]
         if self.declaration.problem.type == "binary_classification":
             return LogOddsSums.of_rows(raw, label) if len(rows) else LogOddsSums.none()
@@ -99,7 +139,14 @@ class CountedInMemory:
     ) -> Profile:
         own = self._own(labelled)
         label, metric = self.rows.label[own], self.declaration.gate.metric
-        outcomes = count_outcomes(None, self.answers.served[own], label, metric=metric, classification=classification)
+        outcomes = count_outcomes(
+            None,
+            self.answers.served[own],
+            label,
+            metric=metric,
+            classification=classification,
+            threshold=self.declaration.serving.threshold,
+        )
         bins = reference.score_bins
         if classification and bins is not None:
             # By what the model said, as the bins are; the sums are of what was served.
@@ -139,3 +186,8 @@ def _values(column: pd.Series, bins: Bins) -> np.ndarray:
     if isinstance(bins, CategoryBins):
         return column.fillna("").to_numpy(object)
     return column.to_numpy(np.float64)
+
+
+def _by_outcome(labels: np.ndarray) -> tuple[int, int]:
+    """Rows of outcome 0, and of outcome 1."""
+    return int((labels == 0).sum()), int((labels == 1).sum())

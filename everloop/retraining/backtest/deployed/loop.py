@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from everloop.documents.probe import OlderVersion, ProbeRequest
 from everloop.documents.records import Trigger
 from everloop.documents.window import WindowRecord
 from everloop.instants import format_instant
@@ -21,60 +22,19 @@ from everloop.monitoring.profile_query import Windows, windows_at
 from everloop.monitoring.recalibrating import Standing, calibration_event
 from everloop.monitoring.watch import Scene, judge, reach_back
 from everloop.registry.records import Champion, Run
+from everloop.registry.restorations import RESTORE
 from everloop.retraining.backtest.deployed.counts import Answers, CountedInMemory
+from everloop.retraining.backtest.deployed.lived import FIRST, Lived, Promotion, told
+from everloop.retraining.backtest.deployed.probing import Probes
 from everloop.retraining.backtest.deployed.rows import LoopRows
-from everloop.retraining.backtest.deployed.runs import carry_out
+from everloop.retraining.backtest.deployed.runs import Made, bring_back, carry_out
 from everloop.retraining.backtest.deployed.traffic import EvenRouter, Router, Traffic
-from everloop.retraining.backtest.deployed.training import Jobs, Serving
-from everloop.retraining.exceptions import BacktestError
-from everloop.retraining.requests import RetrainingRequest
-from everloop.shown import shortened
+from everloop.retraining.backtest.deployed.training import Jobs, Model, Serving
+from everloop.retraining.probe.plan import scored_versions
+from everloop.retraining.requests import RestoreRequest, RestoreTrigger, RetrainingRequest, WindowTrigger
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
-
-LONGEST_CAUSE = 400
-"""Characters of what a failed run says, in a sentence."""
-
-FIRST = "first"
-"""The kind of trigger of the training for the first champion."""
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """A version that came to serve, and when."""
-
-    at: datetime
-    version: int
-
-
-@dataclass(frozen=True)
-class Lived:
-    """What the loop did.
-
-    Attributes
-    ----------
-    runs : tuple of Run
-        All training runs, oldest first, each with its trigger, verdict and the gate's reasons.
-    promotions : tuple of Promotion
-    windows : tuple of WindowRecord
-        Oldest first.
-    calibrations : int
-        How many were published.
-    answers : Answers
-        Of each row of the history that was asked about.
-    """
-
-    runs: tuple[Run, ...]
-    promotions: tuple[Promotion, ...]
-    windows: tuple[WindowRecord, ...]
-    calibrations: int
-    answers: Answers
-
-    @property
-    def retrainings(self) -> tuple[Run, ...]:
-        """The runs after the first."""
-        return tuple(run for run in self.runs if run.trigger.get("kind") != FIRST)
 
 
 def live(
@@ -99,16 +59,9 @@ def live(
 
     Raises
     ------
-    BacktestError
-        When retraining is declared an investment: its fresh probes are not made here.
     ScheduleError
         When it can't be told when the monitor would run.
     """
-    if declaration.retraining.investment is not None:
-        raise BacktestError(
-            "retraining.investment asks fresh probes after each of its windows, and none are made here: `everloop "
-            "replay` lives through the history with them, and the policy 'investment' is near to it"
-        )
     loop = _Loop(declaration, rows, jobs, router or EvenRouter(), progress)
     loop.train({"kind": FIRST, "reason": "first champion"}, rows.begin, f"{FIRST}-1")
     if loop.traffic.champion is not None:
@@ -130,17 +83,25 @@ class _Loop:
     windows: list[WindowRecord] = field(default_factory=list)
     promotions: list[Promotion] = field(default_factory=list)
     registered: dict[int, datetime] = field(default_factory=dict)
+    models: dict[int, Model] = field(default_factory=dict)
+    served: set[int] = field(default_factory=set)
+    taken_back: set[int] = field(default_factory=set)
     calibrations: int = 0
     traffic: Traffic = field(init=False)
+    probes: Probes = field(init=False)
     _looks: list[tuple[datetime, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         answers = Answers.none(len(self.rows.frame))
         self.traffic = Traffic(self.declaration, self.rows, self.router, answers, self.rows.begin)
+        self.probes = Probes(self.declaration, self.rows)
 
     def until(self, at: datetime) -> None:
-        """Everything that is due by then: requests before it, looks at the rollout up to it."""
-        while self._looks and self._looks[0][0] <= at:
+        """Everything that is due before then: requests, and looks at the rollout.
+
+        At one instant the monitor comes first, then a look at the rollout, then the requests.
+        """
+        while self._looks and self._looks[0][0] < at:
             instant, what = heapq.heappop(self._looks)
             self.traffic.answer_until(instant)
             self._look(instant, what)
@@ -160,23 +121,70 @@ class _Loop:
             self.calibrations += 1
         if record.decision == "retrain":
             request = RetrainingRequest.from_window(record)
-            self.train({**request.trigger}, at, request.execution_name)
+            self.train({**_trigger(request.trigger)}, at, request.execution_name)
+        if record.decision == "restore":
+            restore = RestoreRequest.from_window(record)
+            self.restore(restore.trigger, at, restore.execution_name)
+        probe = self.probes.due(windows, self.runs)
+        if probe is not None:
+            self.probe(probe, at)
 
     def train(self, trigger: Trigger, at: datetime, run_id: str) -> None:
         """One run of the pipeline, up to the first step of its rollout."""
         champion = self.traffic.champion
         version = max(self.registered, default=0) + 1
         standing = None if champion is None else champion.version
-        opened = Run(self.declaration.model, run_id, "train", at, at, trigger=trigger, champion_version=standing)
-        self.progress(f"{format_instant(at)} trains: {trigger['reason']}")
+        span = self.probes.training_span(at)
+        opened = Run(
+            self.declaration.model,
+            run_id,
+            "train",
+            at,
+            at,
+            trigger={**trigger},
+            champion_version=standing,
+            training_span=span,
+        )
+        learns = "" if span is None else f" It learns from: {span['reason']['sentence']}"
+        self.progress(f"{format_instant(at)} trains: {trigger['reason']}{learns}")
         made = carry_out(self.declaration, self.rows, self.jobs, opened, champion, version, self.windows)
-        self.runs.append(made.run)
         if made.run.version is not None:
             self.registered[version] = at
+        if made.serves is not None:
+            self.models[version] = made.serves
+        self._roll_out(made, at)
+
+    def restore(self, trigger: RestoreTrigger, at: datetime, run_id: str) -> None:
+        """One run that is to bring an older version back, up to the first step of its rollout."""
+        champion, number = self.traffic.champion, trigger["version"]
+        assert champion is not None
+        asked: Trigger = {**_trigger(trigger), "version": number}
+        opened = Run(
+            self.declaration.model, run_id, RESTORE, at, at, trigger={**asked}, champion_version=champion.version
+        )
+        self.progress(f"{format_instant(at)} brings version {number} back: {trigger['reason']}")
+        older = Serving(number, self.models[number])
+        self._roll_out(bring_back(self.declaration, self.rows, self.jobs, opened, champion, older, self.windows), at)
+
+    def probe(self, request: ProbeRequest, at: datetime) -> None:
+        """Measure a fresh probe."""
+        champion = self.traffic.champion
+        assert champion is not None
+        versions: list[OlderVersion] = [
+            {"version": number, "uri": str(self.models[number].folder)}
+            for number in scored_versions(self.served, champion.version)
+        ]
+        told = self.probes.measure(
+            request, self.traffic.answers, self.jobs, champion=champion.version, versions=versions, at=at
+        )
+        self.progress(f"{format_instant(at)} {told}")
+
+    def _roll_out(self, made: Made, at: datetime) -> None:
+        self.runs.append(made.run)
         self.progress(f"{format_instant(at)} {told(made.run)}")
-        if made.serves is None:
+        if made.serves is None or made.run.version is None:
             return
-        if self.traffic.begin_rollout(run_id, Serving(version, made.serves), at):
+        if self.traffic.begin_rollout(made.run.run_id, Serving(made.run.version, made.serves), at):
             self._promoted(at)
         else:
             heapq.heappush(self._looks, (at + self.traffic.next_look(), "step"))
@@ -184,7 +192,13 @@ class _Loop:
     def lived(self) -> Lived:
         """All of it."""
         return Lived(
-            tuple(self.runs), tuple(self.promotions), tuple(self.windows), self.calibrations, self.traffic.answers
+            tuple(self.runs),
+            tuple(self.promotions),
+            tuple(self.windows),
+            self.calibrations,
+            self.traffic.answers,
+            tuple(self.probes.records),
+            tuple(self.probes.failures),
         )
 
     def _look(self, at: datetime, what: str) -> None:
@@ -209,11 +223,16 @@ class _Loop:
 
     def _close(self, status: str, at: datetime, cause: str | None = None) -> None:
         self.runs[-1] = replace(self.runs[-1], status=status, ended_at=at, cause=cause)
+        version = self.runs[-1].version
+        if version is not None:
+            (self.served if status == "succeeded" else self.taken_back).add(version)
 
     def _scene(self, windows: Windows, champion: Serving) -> Scene:
         newest_first = list(reversed(self.runs))
         active = next((run.run_id for run in newest_first if run.status == "open"), None)
         since, registered = self.promotions[-1].at, self.registered[champion.version]
+        newest = max(self.served | {champion.version})
+        others = self.served - self.taken_back - {champion.version}
 
         def latest(count: int) -> Sequence[WindowRecord]:
             return self.windows[: -count - 1 : -1]
@@ -225,15 +244,19 @@ class _Loop:
             own=(record for record in self.windows if record.end >= registered),
             runs=newest_first,
             active_run=active,
-            standing=Standing(champion.calibration, None if active is None else f"run {active} is under way"),
+            standing=Standing(champion.calibration, None if active is None else f"run {active} is running"),
+            probes=self.probes.weighed(),
+            newest_version=newest,
+            trained_at=self.registered[newest],
+            restorable=frozenset(() if self.declaration.retraining.investment is None else others),
         )
 
 
-def told(run: Run) -> str:
-    """How a run ended up to its rollout, in a sentence."""
-    if run.verdict is None:
-        return f"failed: {shortened(' '.join((run.cause or 'without a cause').split()), LONGEST_CAUSE)}"
-    if run.verdict == "pass":
-        return f"version {run.version} passed the gate"
-    why = next((r["sentence"] for r in run.gate_reasons if not r.get("passed")), "")
-    return f"version {run.version} was refused: {why}"
+def _trigger(asked: WindowTrigger) -> Trigger:
+    """What a window asks a run with, as the run keeps it."""
+    return {
+        "kind": asked["kind"],
+        "reason": asked["reason"],
+        "requested_at": asked["requested_at"],
+        "window_end": asked["window_end"],
+    }

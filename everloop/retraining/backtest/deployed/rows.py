@@ -12,6 +12,8 @@ import pandas as pd
 
 from everloop.dataset.snapshot import SnapshotParts, build_snapshot
 from everloop.dataset.snapshot_query import snapshot_window
+from everloop.recalibration.calibration import group_places
+from everloop.recalibration.grouped_by import GroupBy
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -74,6 +76,11 @@ class LoopRows:
         order = np.lexsort([moved["key"].to_numpy().astype(str), hours])
         return cls(moved.iloc[order].reset_index(drop=True), known[order], request[order], begin)
 
+    def places(self, by: GroupBy, rows: np.ndarray) -> np.ndarray:
+        """The group of each of these rows, int array as :func:`everloop.recalibration.calibration.group_places`."""
+        column = self.frame[by.feature].iloc[rows]
+        return group_places(by, column.fillna("").to_numpy(object) if by.values else column.to_numpy(np.float64))
+
     @cached_property
     def time(self) -> np.ndarray:
         """When each row was asked about, datetime64[ms]."""
@@ -96,13 +103,21 @@ class LoopRows:
 
     def snapshot(self, declaration: ModelDeclaration, as_of: datetime) -> SnapshotParts:
         """The training set that a run makes at ``as_of``; raises as ``build_snapshot``."""
+        return build_snapshot(self.told(declaration, as_of), declaration, query=SOURCE, as_of=as_of)
+
+    def told(self, declaration: ModelDeclaration, as_of: datetime) -> pd.DataFrame:
+        """The rows of a training set made at ``as_of``, with the labels that were known then.
+
+        Labels of history are known of every row that is old enough, as on the lake: also before the begin.
+        """
         window = snapshot_window(declaration, as_of)
         inside = self.time <= instant(window.newest)
         if window.oldest is not None:
             inside &= self.time > instant(window.oldest)
         told = self.frame[inside].copy()
-        told.loc[~(self.known_at[inside] <= instant(as_of)), "label"] = np.nan
-        return build_snapshot(told, declaration, query=SOURCE, as_of=as_of)
+        known = (self.known_at <= instant(as_of)) | ((self.request < 0) & ~np.isnat(self.known_at))
+        told.loc[~known[inside], "label"] = np.nan
+        return told
 
 
 def instant(at: datetime) -> np.datetime64:

@@ -1,4 +1,4 @@
-"""One run of the pipeline, without a cloud: snapshot, training, evaluation, gate, refit."""
+"""One run of the pipeline, without a cloud: snapshot, training, evaluation, gate, refit; or an older version again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from everloop.dataset.exceptions import ContractViolationError, SplitError
 from everloop.dataset.snapshot import SnapshotParts
+from everloop.dataset.snapshot_query import learning_from
 from everloop.documents.window import WindowRecord
-from everloop.evaluation import gate, refit
+from everloop.evaluation import gate, refit, restoration
 from everloop.recalibration.declared import judged_scores
 from everloop.registry.records import Run
 from everloop.retraining.backtest.deployed.rows import LoopRows
@@ -54,7 +55,7 @@ def carry_out(
         Those recorded so far, oldest first.
     """
     try:
-        parts = rows.snapshot(declaration, run.as_of)
+        parts = rows.snapshot(learning_from(declaration, run.training_days), run.as_of)
     except (ContractViolationError, SplitError) as error:
         return Made(_failed(run, f"{type(error).__name__}: {error}", trained=False))
     try:
@@ -88,10 +89,56 @@ def carry_out(
     return Made(replace(run, refit={"serves": chosen["serves"], "reasons": chosen["reasons"]}), model)
 
 
+def bring_back(
+    declaration: ModelDeclaration,
+    rows: LoopRows,
+    jobs: Jobs,
+    run: Run,
+    champion: Serving,
+    version: Serving,
+    windows: Sequence[WindowRecord],
+) -> Made:
+    """Judge an older version again, in a run that has been opened; nothing is trained.
+
+    Parameters
+    ----------
+    windows : sequence of WindowRecord
+        Those recorded so far, oldest first.
+    """
+    try:
+        parts = rows.snapshot(declaration, run.as_of)
+        found = jobs.older(parts, run.run_id, version, champion, windows)
+    except (ContractViolationError, SplitError, TrainingFailedError) as error:
+        return Made(_failed(run, str(error), trained=False))
+    snapshot = parts.snapshot
+    expected = restoration.Expected(
+        model=declaration.model,
+        run_id=run.run_id,
+        snapshot_hash=snapshot.snapshot_hash,
+        version=version.version,
+        manifest_sha256=version.model.sha256,
+        test_rows=snapshot.rows["test"],
+        champion_version=champion.version,
+        asked_for=False,
+        scores=judged_scores(declaration),
+    )
+    told = restoration.decide(found.report, declaration.gate, expected).as_dict()
+    run = replace(
+        run,
+        version=version.version,
+        verdict=told["verdict"],
+        gate_reasons=told["reasons"],
+        snapshot_hash=snapshot.snapshot_hash,
+    )
+    if told["verdict"] != "pass":
+        return Made(replace(run, status="rejected", ended_at=run.started_at))
+    return Made(run, version.model)
+
+
 def _refit(
     declaration: ModelDeclaration, parts: SnapshotParts, jobs: Jobs, run: Run, candidate: Evaluated
 ) -> tuple[Model, refit.RefitDecision]:
-    """Which of the two siblings serves, and why."""
+    """Whether the refit or the evaluated model serves, and why."""
     try:
         found = jobs.refitted(parts, run.run_id, candidate)
     except TrainingFailedError as error:

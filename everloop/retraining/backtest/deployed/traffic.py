@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from everloop.recalibration.calibration import Calibration
 from everloop.retraining.backtest.deployed.counts import Answers
-from everloop.retraining.backtest.deployed.rows import LoopRows
+from everloop.retraining.backtest.deployed.rows import LoopRows, instant
 from everloop.retraining.backtest.deployed.training import Serving
-from everloop.rollout.guardrails import VersionMetrics, decide_step
+from everloop.rollout.cadence import closest
+from everloop.rollout.guardrails import decide_step
+from everloop.rollout.metrics import whole_minutes
 from everloop.rollout.strategies import Situation, strategy_for
+from everloop.rollout.version_metrics import Minute, VersionMetrics
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -42,7 +45,7 @@ class EvenRouter:
 
 @dataclass
 class Canary:
-    """A rollout under way; ``step`` is the one in effect, ``requests`` what came to the candidate since it began."""
+    """A rollout under way; ``step`` is the one in effect, ``asked`` when requests came to the candidate."""
 
     run_id: str
     candidate: Serving
@@ -50,7 +53,19 @@ class Canary:
     step: int
     since: datetime
     percent: float = 0.0
-    requests: int = 0
+    asked: list[np.datetime64] = field(default_factory=list)
+
+    def metrics(self, at: datetime) -> VersionMetrics:
+        """The candidate's since the step began, as a look at ``at`` counts them: by whole minutes.
+
+        Requests do not fail in a backtest, and none is slow.
+        """
+        first, last = whole_minutes(self.since, at)
+        asked = np.array(self.asked, dtype="datetime64[ms]")
+        within = asked[(asked >= instant(first)) & (asked < instant(last))].astype("datetime64[m]")
+        counted = zip(*np.unique(within, return_counts=True), strict=True)
+        minutes = [Minute(begin.astype(datetime).replace(tzinfo=UTC), int(n), timed=int(n)) for begin, n in counted]
+        return VersionMetrics.of(tuple(minutes), None, last)
 
 
 @dataclass
@@ -84,10 +99,9 @@ class Traffic:
         to_canary = np.zeros(len(places), dtype=bool)
         if self.canary is not None and self.canary.percent > 0:
             request = self.rows.request[places]
-            first = np.flatnonzero(np.concatenate([[True], request[1:] != request[:-1]]))
             numbers, first = np.unique(request, return_index=True)
             chosen = self.router(places[first], self.canary.percent, self.canary.candidate.version)
-            self.canary.requests += int(chosen.sum())
+            self.canary.asked.extend(self.rows.time[places[first[chosen]]])
             to_canary = np.isin(request, numbers[chosen])
             self._fill(places[to_canary], self.canary.candidate)
         self._fill(places[~to_canary], self.champion)
@@ -105,28 +119,29 @@ class Traffic:
     def next_look(self) -> timedelta:
         """How long the first look at a canary's step lies after its begin."""
         assert self.canary is not None
-        return timedelta(seconds=self.canary.plan.step(self.canary.step).seconds)
+        plan = self.canary.plan
+        least = closest(plan, self.declaration.rollout.guardrail)
+        return timedelta(seconds=min(plan.step(self.canary.step).seconds, least))
 
     def look(self, at: datetime) -> tuple[str, timedelta | None, list[str]]:
         """Look at the canary as the guardrail does: its decision, when it looks again, and its reasons.
 
-        Requests do not fail in a backtest, and none is slow.
+        What came before then has been answered.
         """
         canary = self.canary
         assert canary is not None
-        seen = VersionMetrics(canary.requests, 0, None, timed=canary.requests)
         verdict = decide_step(
             canary.plan,
             self.declaration.rollout.guardrail,
             step_index=canary.step,
             elapsed_seconds=(at - canary.since).total_seconds(),
-            metrics=seen,
+            metrics=canary.metrics(at),
         )
         told = [reason.sentence for reason in verdict.reasons]
         if verdict.decision == "hold":
             return "hold", timedelta(seconds=verdict.wait_seconds), told
         if verdict.decision == "advance":
-            canary.step, canary.since, canary.requests = canary.step + 1, at, 0
+            canary.step, canary.since = canary.step + 1, at
             canary.percent = canary.plan.step(canary.step).percent
             return "advance", self.next_look(), told
         if verdict.decision == "promote":
@@ -138,8 +153,14 @@ class Traffic:
         if not len(places):
             return
         raw = self._raw(by, places)
-        served = Calibration.from_text(by.calibration).apply(raw) if by.calibration else raw
+        served = self._served(by.calibration, raw, places)
         self.answers.version[places], self.answers.raw[places], self.answers.served[places] = by.version, raw, served
+
+    def _served(self, text: str, raw: np.ndarray, places: np.ndarray) -> np.ndarray:
+        if not text:
+            return raw
+        made = Calibration.from_text(text)
+        return made.apply(raw, None if made.by is None else self.rows.places(made.by, places))
 
     def _raw(self, by: Serving, places: np.ndarray) -> np.ndarray:
         """A model is asked about all rows that lie ahead at once, when it answers for the first time."""

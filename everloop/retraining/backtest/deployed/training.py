@@ -10,11 +10,13 @@ from typing import Protocol
 import numpy as np
 
 from everloop.dataset.snapshot import SnapshotParts
+from everloop.documents.probe import ProbePlan
 from everloop.documents.window import WindowRecord
 from everloop.evaluation.refit_report import RefitReport
 from everloop.evaluation.report import Report
 from everloop.exceptions import TerminalError
 from everloop.monitoring.reference import Reference
+from everloop.retraining.probe.tables import LearnedRows, ScoredRows
 
 
 class TrainingFailedError(TerminalError):
@@ -33,11 +35,14 @@ class Model:
         What it says of rows, given by their places in the history: int array (rows,) in, float64 array (rows,) out.
     folder : Path
         Where its files are, for whoever made it.
+    sha256 : str
+        Of its file: what stands for the hash of a registered version's manifest.
     """
 
     reference: Reference
     score: Callable[[np.ndarray], np.ndarray]
     folder: Path
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,21 @@ class Refitted:
     report: RefitReport
 
 
+@dataclass(frozen=True)
+class JudgedAgain:
+    """What an evaluation says of a version that has served before."""
+
+    report: Report
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the job of a probe wrote: its document as bytes, and where its files are, with a final slash."""
+
+    result: bytes
+    uri: str
+
+
 class Jobs(Protocol):
     """Trains and evaluates. Each raises :class:`TrainingFailedError` when a job fails."""
 
@@ -74,10 +94,25 @@ class Jobs(Protocol):
     ) -> Evaluated:
         """Train on a snapshot's training part, and evaluate beside the champion on its test part.
 
-        ``windows`` are those recorded so far, oldest first: what was learned of recalibration stands in them.
+        ``windows`` are those recorded so far, oldest first: what was learned of recalibration is in them.
         """
         ...
 
     def refitted(self, parts: SnapshotParts, run_id: str, candidate: Evaluated) -> Refitted:
-        """Train on all of a snapshot, and hold the model against the evaluated one."""
+        """Train on all of a snapshot, and check the model against the evaluated one."""
+        ...
+
+    def older(
+        self,
+        parts: SnapshotParts,
+        run_id: str,
+        version: Serving,
+        champion: Serving,
+        windows: Sequence[WindowRecord],
+    ) -> JudgedAgain:
+        """Evaluate a version that has served before beside the champion, on test rows that it has not learned from."""
+        ...
+
+    def probed(self, plan: ProbePlan, learned: LearnedRows, scored: ScoredRows) -> Measured:
+        """Train a fresh probe and those of other spans, and score them with what the plan names."""
         ...

@@ -18,7 +18,6 @@ from everloop.cli.operations.preflight.findings import Check, Finding
 from everloop.cli.operations.preflight.identity import Identity
 from everloop.cli.operations.preflight.lake_formation import LakeFormation
 from everloop.cli.operations.preflight.needs import Needs
-from everloop.cli.operations.preflight.public_parameters import PublicParameters
 from everloop.cli.operations.preflight.quotas import LambdaConcurrency, LambdaMemory, SageMakerInstances
 from everloop.cli.operations.preflight.region import Region
 from everloop.cli.output import to_plain
@@ -73,10 +72,7 @@ class World:
     def __init__(self, region: str = "eu-central-1") -> None:
         self.region = region
         types = {f"ml.m5.large for {job} job usage": 2.0 for job in ("training", "processing")}
-        self.parameters = {
-            "/cdk-bootstrap/hnb659fds/version": "28",
-            LAYER: "arn:aws:lambda:eu-central-1:1:layer:x:1",
-        }
+        self.parameters = {"/cdk-bootstrap/hnb659fds/version": "28"}
         self.clients: dict[str, Any] = {
             "sts": Client(
                 get_caller_identity={"Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/me", "Account": ACCOUNT},
@@ -101,12 +97,10 @@ class World:
         return {"Parameter": {"Value": self.parameters[Name]}}
 
 
-LAYER = "/aws/service/aws-sdk-pandas/3.17.1/py3.13/x86_64/layer-arn"
 STACK = "EverloopModel-late-train"
 NEEDS = Needs(
     regions=["eu-central-1", "us-east-1"],
     bootstrap_version=6,
-    parameters={LAYER: [STACK]},
     instances={f"ml.m5.large for {job} job usage": [STACK] for job in ("training", "processing")},
     memory_mb={"everloop-late_train-predict": 1024},
     loops=1,
@@ -137,21 +131,19 @@ def test_whatever_is_not_good_says_what_cures_it() -> None:
     assert all(one.remedy for one in found if one.state != "good")
     assert {one.check for one in found if one.state == "unknown"} == {
         "bootstrap",
-        "layers",
         "concurrency",
         "lake formation",
     }
     assert [one.sentence for one in found if one.check == "concurrency"] == [
-        "these credentials may not look: lambda:GetAccountSettings is refused"
+        "these credentials may not read this: lambda:GetAccountSettings is refused"
     ]
 
 
 def test_other_errors_are_not_taken_for_an_answer() -> None:
     world = World()
     world.clients["ssm"] = Client(get_parameter=refusal("InternalServerError", "GetParameter"))
-    for check in (Bootstrap(), PublicParameters()):
-        with pytest.raises(ClientError, match="InternalServerError"):
-            looked(world, check)
+    with pytest.raises(ClientError, match="InternalServerError"):
+        looked(world, Bootstrap())
 
 
 def test_the_root_user_is_told_of() -> None:
@@ -198,16 +190,6 @@ def test_a_role_that_may_not_be_assumed_is_named() -> None:
     deploy, publish = looked(world, DeployRoles())
     assert (deploy.state, publish.state) == ("missing", "good")
     assert f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-deploy-role-{ACCOUNT}-eu-central-1" in str(deploy.remedy)
-
-
-def test_a_region_without_the_layer() -> None:
-    world = World()
-    assert [one.state for one in looked(world, PublicParameters())] == ["good"]
-    (arm,) = looked(
-        world, PublicParameters(), needs=replace(NEEDS, parameters={LAYER.replace("x86_64", "arm64"): [STACK]})
-    )
-    assert arm.state == "missing"
-    assert "arm64/layer-arn" in arm.sentence
 
 
 def test_an_accounts_own_quota_comes_before_the_default() -> None:

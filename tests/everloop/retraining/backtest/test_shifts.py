@@ -51,3 +51,29 @@ def test_a_value_that_history_never_held_is_counted_as_unheard_of() -> None:
     line, columns = scene(0.0)
     columns[1][-200:] = "new"
     assert feature_counts(line, columns)[1, -1, -1] == 200
+
+
+def test_history_is_split_into_parts_as_long_as_windows() -> None:
+    line, columns = scene(1.0)
+    whole, split = feature_counts(line, columns), feature_counts(line, columns, before=2)
+    assert (split[:, 0] + split[:, 1] == whole[:, 0]).all()
+    assert (split[:, 2:] == whole[:, 1:]).all()
+    assert split[0, :2].sum(-1).tolist() == [1000, 1000]
+    # AND the statistics are the same, as models learned from all of it
+    assert (np.nan_to_num(stability(split, before=2)) == np.nan_to_num(stability(whole))).all()
+    assert (np.nan_to_num(least_p_value(split, before=2)) == np.nan_to_num(least_p_value(whole))).all()
+
+
+def test_a_model_of_the_newest_rows_is_held_against_those() -> None:
+    line, columns = scene(1.0)
+    counts = feature_counts(line, columns, before=2)
+    spans = [None, 2, 1, 1, 1, 1, 1, 99]
+    index, p = stability(counts, before=2, spans=spans), least_p_value(counts, before=2, spans=spans)
+    everything = stability(counts, before=2)
+    # Window 4 is the first after the move: the model of window 5 learned from it alone, and nothing is new to it.
+    assert np.nanmax(index[5:7, 5:]) < 0.1 < everything[5, 5]
+    assert np.nanmin(p[5:7, 5:]) > 0.001
+    assert index[4, 4] > 0.25
+    # A span that is longer than what there is holds all of it.
+    assert index[7, 7] == everything[7, 7]
+    assert index[0, 0] == everything[0, 0]

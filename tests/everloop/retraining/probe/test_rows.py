@@ -11,7 +11,7 @@ import pytest
 from everloop.dataset.lake import lake_columns
 from everloop.documents.probe import SERVED, VERSION
 from everloop.retraining.probe.requests import ProbeWindow
-from everloop.retraining.probe.rows import learns_from, sample, window_query
+from everloop.retraining.probe.rows import learns_from, window_query
 from everloop.retraining.probe.tables import training_rows, window_rows
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import lake_table
@@ -38,7 +38,7 @@ def lake() -> WatchedLake:
 
 def test_each_labelled_answer_of_the_window_and_of_the_days_it_learns_from(lake: WatchedLake) -> None:
     frame = asked(lake)
-    assert list(frame.columns) == [*lake_columns(DECLARATION), SERVED, VERSION]
+    assert list(frame.columns) == [*lake_columns(DECLARATION), SERVED, VERSION, "prediction_id"]
     days = pd.to_datetime(frame["time"]).dt.floor("D")
     # Labels come a day later, so two days before the window are needed on its first day.
     assert (
@@ -49,6 +49,13 @@ def test_each_labelled_answer_of_the_window_and_of_the_days_it_learns_from(lake:
     assert dict(zip(days, frame[VERSION], strict=True))[pd.Timestamp("2013-03-03")] == 2
     known = dict(lake.connection.execute('SELECT "key", "probability" FROM late_train_predictions').fetchall())
     assert frame.set_index("key")[SERVED].to_dict() == {key: known[key] for key in frame["key"]}
+
+
+def test_what_can_not_be_summed_is_left_out(lake: WatchedLake) -> None:
+    before = asked(lake)
+    for cell in ("'NaN'::DOUBLE", "'Infinity'::DOUBLE", "1e300", "NULL"):
+        lake.connection.execute(f'UPDATE late_train_predictions SET "probability" = {cell} WHERE "key" = \'k85\'')
+        assert set(before["key"]) - set(asked(lake)["key"]) == {"k85"}
 
 
 def test_what_was_delivered_twice_counts_once(lake: WatchedLake) -> None:
@@ -73,32 +80,26 @@ def test_the_tables_are_typed_and_count_what_lies_inside(lake: WatchedLake) -> N
     assert window_rows(frame, DECLARATION, WINDOW, most=15).inside == found.inside
 
 
-def test_a_sample_is_the_same_whenever_the_same_rows_are_asked_for() -> None:
-    rows = lake_table(200)
-    first, again = (sample(rows, 50, seed=7, window=WINDOW) for _ in range(2))
-    pd.testing.assert_frame_equal(first, again)
-    assert first["key"].is_unique
-    assert first["time"].is_monotonic_increasing
-    later = ProbeWindow(WINDOW.end, WINDOW.end + timedelta(days=4))
-    assert sample(rows, 50, seed=7, window=later)["key"].tolist() != first["key"].tolist()
-    assert sample(rows, 200, seed=7, window=WINDOW) is rows
-
-
 def test_the_rows_to_learn_from_keep_the_contract() -> None:
     rows = lake_table(200).assign(s=0)
     rows.loc[:9, "label"] = np.nan
     found = training_rows(rows, DECLARATION, WINDOW, most=100)
-    assert (found.labelled, len(found.rows)) == (190, 100)
-    assert "s" not in found.rows.columns
+    assert (found.labelled, len(found.rows[None])) == ({None: 190}, 100)
+    assert "s" not in found.rows[None].columns
 
 
-def test_the_second_probe_learns_from_the_newest_days_alone() -> None:
+def test_other_probes_learn_from_the_newest_days_alone() -> None:
     rows = lake_table(240).assign(s=0)
-    found = training_rows(rows, DECLARATION, WINDOW, most=110, recent_days=5).recent
-    assert found is not None
-    assert len(found) == 110
-    assert found["time"].min() > rows["time"].max() - pd.Timedelta(days=5)
-    # Fewer than a hundred rows, or all there are, tell nothing of a shorter memory.
-    for days in (4, 3650):
-        assert training_rows(rows, DECLARATION, WINDOW, most=110, recent_days=days).recent is None
-    assert training_rows(rows, DECLARATION, WINDOW, most=110).recent is None
+    found = training_rows(rows, DECLARATION, WINDOW, most=110, spans=[5, 7])
+    assert found.labelled == {None: 240, 5: 120, 7: 168}
+    assert {days: len(of) for days, of in found.rows.items()} == {None: 110, 5: 110, 7: 110}
+    assert found.rows[5]["time"].min() > rows["time"].max() - pd.Timedelta(days=5)
+
+
+def test_a_span_with_too_few_rows_or_with_all_is_left_out() -> None:
+    rows = lake_table(240).assign(s=0)
+    assert set(training_rows(rows, DECLARATION, WINDOW, most=110, spans=[4, 3650]).labelled) == {None}
+    # Nine ones among the rows of five days: too few of a class to learn from.
+    newest = rows["time"] > rows["time"].max() - pd.Timedelta(days=5)
+    rows["label"] = np.where(newest, (newest.cumsum() <= 9).astype(float), rows["label"])
+    assert set(training_rows(rows, DECLARATION, WINDOW, most=110, spans=[5]).labelled) == {None}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from everloop.functions.monitor.handler import MOST_PROBES
 from everloop.json_text import canonical_json
 from everloop.model_file.sections import LONGEST_PROBE_DAYS
 from everloop.model_file.sizes import INVESTMENT, MAX_ITEM_BYTES
 from everloop.registry.items import item_bytes
 from everloop.registry.records import Probe
 from everloop.retraining.probe.plan import MOST_OLDER_VERSIONS
-from everloop.retraining.probe.weigh import Serving, weigh
+from everloop.retraining.probe.serving import Serving
+from everloop.retraining.probe.weigh import MOST_WEIGHED, weigh
 from everloop.typed_json import as_json
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.fresh_probes import EVERY_DAYS, FIRST, probe_document
@@ -34,7 +34,8 @@ def test_the_longest_window_with_all_probes_has_room_in_a_record() -> None:
         "rows": [10**6] * LONGEST_PROBE_DAYS,
         "fresh": daily,
         "past": [{"window_end": document["window_end"], "age": 1.0, "losses": daily}] * MOST_KEPT,
-        "recent": {"days": 30, "trained_rows": 10**6, "losses": daily},
+        # Four spans and one for the table of remedies, or all rows in place of the one that was chosen.
+        "spans": [{"days": 30, "trained_rows": 10**6, "labelled_rows": 10**8, "losses": daily}] * 5,
         "champion": {
             **champion,
             "rows": [10**6] * LONGEST_PROBE_DAYS,
@@ -63,11 +64,11 @@ def test_what_a_window_records_of_it_is_within_what_check_counts() -> None:
             champion=LONG + w / 3,
             versions=dict.fromkeys((100, 101, 102), LONG),
         )
-        for w in range(MOST_PROBES)
+        for w in range(MOST_WEIGHED)
     ]
     pairs = [(document, "f" * 64) for document in documents]
-    as_of = FIRST + MOST_PROBES * timedelta(days=EVERY_DAYS)
-    found = weigh(declare(binary_document(retraining=retraining)), pairs, Serving(1, FIRST), as_of=as_of)
+    as_of = FIRST + MOST_WEIGHED * timedelta(days=EVERY_DAYS)
+    found = weigh(declare(binary_document(retraining=retraining)), pairs, Serving(1, 1, FIRST), as_of=as_of)
     assert found is not None
     reasons = [reason.as_dict() for reason in found.investment.reasons]
     assert len(canonical_json(as_json(found.document))) + len(canonical_json(reasons)) < INVESTMENT

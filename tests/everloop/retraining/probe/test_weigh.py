@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,22 +12,25 @@ import pytest
 from everloop.documents.investment import REMEDIES, InvestmentDocument
 from everloop.documents.probe import ProbeDocument
 from everloop.retraining.investment import Ageing, Regret
-from everloop.retraining.probe.weigh import Serving, Weighed, forecast, weigh
+from everloop.retraining.probe.serving import Serving
+from everloop.retraining.probe.weigh import Weighed, forecast, weigh
 from everloop.retraining.probe.worth import worth_of
 from everloop.typed_json import as_json, read_as
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.fresh_probes import EVERY_DAYS, FIRST, probe_document
 
 LENGTH = timedelta(days=EVERY_DAYS)
-SERVING = Serving(1, FIRST + timedelta(days=1))
+SERVING = Serving(1, 1, FIRST + timedelta(days=1), frozenset({2, 3}))
 
 
-def weighed(documents: list[ProbeDocument], *, windows: float | None = None, **changes: Any) -> Weighed:
+def weighed(
+    documents: list[ProbeDocument], *, windows: float | None = None, serving: Serving = SERVING, **changes: Any
+) -> Weighed:
     """Weighed a day and a half after the newest window, or ``windows`` after the first one began."""
     found = weigh(
         declaration(**changes),
         [(document, f"sha-{i}") for i, document in enumerate(documents)],
-        SERVING,
+        serving,
         as_of=FIRST + (len(documents) if windows is None else windows) * LENGTH + timedelta(hours=30),
     )
     assert found is not None
@@ -39,7 +43,9 @@ def declaration(*, recalibration: object = None, value: dict[str, Any] | None = 
         "cooldown_days": 14,
         "quota": {"runs": 4, "days": 60},
     }
-    document = binary_document(retraining=retraining)
+    document = binary_document(
+        retraining=retraining, **({} if recalibration is None else {"recalibration": recalibration})
+    )
     if value is not None:
         document["problem"]["value"] = value
     return declare(document)
@@ -68,7 +74,7 @@ def test_what_ages_is_trained_again_and_what_does_not_is_kept() -> None:
     assert found["regret"]["total"] == pytest.approx(0.03 + 0.06 + 0.09 + 0.12)
     assert found["regret"]["windows"] == 5
     assert remedy(found, "retrain")["proposed"]
-    assert "Since its training the champion lost 0.3 log_loss of a window" in found["reasons"][0]["sentence"]
+    assert "Since its training version 1 lost 0.3 log_loss of a window" in found["reasons"][0]["sentence"]
     assert not remedy(stays.document, "retrain")["proposed"]
 
 
@@ -77,6 +83,13 @@ def test_the_document_is_what_its_reader_takes_and_names_what_it_rests_on() -> N
     assert read_as(InvestmentDocument, as_json(found), "investment", "none") == found
     assert [p["sha256"] for p in found["probes"]] == ["sha-0", "sha-1", "sha-2", "sha-3", "sha-4"]
     assert [r["remedy"] for r in found["remedies"]] == list(REMEDIES)
+
+
+def test_that_probes_know_no_groups_is_told_where_some_are_declared() -> None:
+    plain, apart = weighed(ageing_by(0.03)), weighed(ageing_by(0.03), recalibration={"by": "line"})
+    told = "The champion's is by line. Probes and older versions are recalibrated for all rows together"
+    assert told in remedy(apart.document, "recalibrate")["reason"]
+    assert told not in remedy(plain.document, "recalibrate")["reason"]
 
 
 def test_windows_that_another_version_answered_are_no_regret_of_the_champion() -> None:
@@ -138,17 +151,16 @@ def test_with_prices_it_is_weighed_in_money_over_all_rows() -> None:
     threshold = remedy(found, "threshold")
     assert threshold["gain"] == pytest.approx((0.5 - 0.4) * 10 * 1400)
     assert threshold["proposed"]
-    assert "acting from 0.25 on costs least" in threshold["reason"]
+    assert "a threshold of 0.25 costs least" in threshold["reason"]
 
 
 @pytest.mark.parametrize(
     ("value", "investment", "money", "price"),
     [
-        ({"false_positive_cost": 1.0}, {}, True, 2.0),
-        ({"false_positive_cost": 1.0, "currency": "EUR"}, {}, False, 0.1),
-        ({"false_positive_cost": 1.0}, {"cost": 7.0}, True, 7.0),
-        ({"false_positive_cost": 1.0}, {"cost_share": 0.3}, False, 0.3),
-        ({}, {}, False, 0.1),
+        ({"false_positive_cost": 1.0, "false_negative_cost": 2.0}, {}, True, 2.0),
+        ({"false_positive_cost": 1.0, "false_negative_cost": 2.0, "currency": "EUR"}, {}, False, 0.1),
+        ({"false_positive_cost": 1.0, "false_negative_cost": 2.0}, {"cost": 7.0}, True, 7.0),
+        ({"false_positive_cost": 1.0, "false_negative_cost": 2.0}, {"cost_share": 0.3}, False, 0.3),
     ],
 )
 def test_what_a_retraining_costs(value: dict[str, Any], investment: dict[str, Any], money: bool, price: float) -> None:
@@ -173,6 +185,52 @@ def test_an_older_version_whose_lead_may_be_chance_is_not() -> None:
     assert "which may be chance" in found["reason"]
 
 
+def test_a_version_that_may_not_come_back_is_not_proposed() -> None:
+    newest = probe_document(2, fresh=0.6, champion=0.6, versions={3: 0.62, 2: 0.5, 4: 0.4})
+    documents = [*[probe_document(w, champion=0.6) for w in range(2)], newest]
+    older = weighed(documents).older
+    assert older is not None
+    assert older.version == 2
+    found = weighed(documents, serving=replace(SERVING, restorable=frozenset()))
+    assert found.older is None
+    told = remedy(found.document, "older_version")["reason"]
+    assert told.startswith("No other version that has served, and may come back")
+
+
+def test_what_another_champion_answered_says_nothing_of_this_one() -> None:
+    """GIVEN a window that version 1 answered, and version 2 serves since."""
+    documents = [probe_document(w, champion=0.9, versions={3: 0.5}) for w in range(3)]
+    found = weighed(documents, serving=replace(SERVING, version=2, newest=2, restorable=frozenset({1, 3})))
+    assert found.older is None
+    told = remedy(found.document, "older_version")["reason"]
+    assert told == "Version 2 answered less than half of the newest window."
+
+
+def test_where_an_older_version_serves_again_the_newest_one_has_age_and_regret() -> None:
+    """GIVEN version 2, the newest, which ages; AND version 1, which is back and answers as well as a fresh probe."""
+    documents = [
+        probe_document(0, champion=0.5, version=2, versions={1: 0.9}),
+        probe_document(1, champion=0.55, version=2, versions={1: 0.9}),
+        probe_document(2, champion=0.5, version=1, versions={2: 0.58}),
+        probe_document(3, champion=0.5, version=1, versions={2: 0.61}),
+    ]
+    found = weighed(documents, serving=Serving(1, 2, FIRST + timedelta(days=1), frozenset({2})))
+    assert (found.document["newest_version"], found.document["age"]) == (2, 4)
+    assert found.document["regret"]["windows"] == 4
+    assert found.document["regret"]["total"] == pytest.approx(0.05 + 0.08 + 0.11)
+    # What serves is held against the others, the newest among them.
+    assert "Version 2 would have lost 0.11" in remedy(found.document, "older_version")["reason"]
+    assert found.older is None
+
+
+def test_the_newest_version_may_come_back_too() -> None:
+    newest = {"champion": [0.6, 0.61, 0.59, 0.6, 0.62, 0.6, 0.6], "version": 1, "versions": {2: 0.5}}
+    back = Serving(1, 2, FIRST + timedelta(days=1), frozenset({2}))
+    found = weighed([probe_document(w, fresh=0.6, **newest) for w in range(2)], serving=back)
+    assert found.older is not None
+    assert found.older.version == 2
+
+
 def test_where_nothing_is_lost_nothing_can_be_saved() -> None:
     """A tenth of nothing is no price, and the monitor goes on."""
     found = weighed([probe_document(w, fresh=0.0, champion=0.0) for w in range(4)])
@@ -184,13 +242,13 @@ def test_a_shorter_memory_is_proposed_where_it_clearly_lost_less_over_several_wi
     def of(documents: list[ProbeDocument]) -> Any:
         return remedy(weighed(documents, recent_days=30).document, "retrain_on_window")
 
-    better = of([probe_document(w, recent=[0.45, 0.46, 0.44, 0.45, 0.45, 0.46, 0.44]) for w in range(6)])
+    better = of([probe_document(w, spans={30: [0.45, 0.46, 0.44, 0.45, 0.45, 0.46, 0.44]}) for w in range(6)])
     assert better["proposed"]
     assert better["gain"] == pytest.approx(0.05)
-    assert "over 4 windows, beyond chance: declare data.training_window_days" in better["reason"]
-    chance = of([probe_document(w, recent=[0.3, 0.7, 0.4, 0.6, 0.5, 0.45, 0.54]) for w in range(6)])
+    assert "over 4 windows, significantly: declare data.training_window_days" in better["reason"]
+    chance = of([probe_document(w, spans={30: [0.3, 0.7, 0.4, 0.6, 0.5, 0.45, 0.54]}) for w in range(6)])
     assert not chance["proposed"]
-    assert "beyond chance" not in chance["reason"]
-    assert "was measured yet" in of([probe_document(0)])["reason"]
+    assert "significantly" not in chance["reason"]
+    assert "has been measured yet" in of([probe_document(0)])["reason"]
     undeclared = remedy(weighed([probe_document(0)]).document, "retrain_on_window")
-    assert "recent_days has a second probe" in undeclared["reason"]
+    assert "recent_days has probes trained that tell" in undeclared["reason"]

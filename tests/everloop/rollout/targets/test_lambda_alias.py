@@ -65,6 +65,26 @@ class TestPublish:
         }
         assert function.variables(eight.lambda_version)["EVERLOOP_VERSION"] == "8"
 
+    def test_beside_a_version_latest_is_asked_for_once(self, target: LambdaAliasTarget, function: FakeLambda):
+        target.idle()
+        seven = target.publish(SEVEN).lambda_version
+        function.calls.clear()
+        assert target.publish_like(replace(SEVEN, calibration="{}"), seven) is not None
+        before_the_change = function.calls[: function.calls.index("update_function_configuration")]
+        assert before_the_change == [
+            "get_alias",
+            "get_function_configuration",
+            "get_function_configuration",
+            "list_versions_by_function",
+        ]
+
+    def test_beside_a_version_of_other_code_nothing_is_published(self, target: LambdaAliasTarget, function: FakeLambda):
+        target.idle()
+        seven = target.publish(SEVEN).lambda_version
+        function.latest["CodeSha256"] = "code-2"
+        assert target.publish_like(replace(SEVEN, calibration="{}"), seven) is None
+        assert "publish_version" not in function.calls[-3:]
+
     def test_with_its_calibration(self, target: LambdaAliasTarget, function: FakeLambda):
         target.idle()
         plain, calibrated = target.publish(SEVEN), target.publish(replace(SEVEN, calibration="{}"))
@@ -123,8 +143,8 @@ class TestPublish:
 
     def test_a_function_that_failed_to_update(self, target: LambdaAliasTarget, function: FakeLambda):
         target.idle()
-        function.latest |= {"LastUpdateStatus": "Failed", "LastUpdateStatusReason": "the role is gone"}
-        with pytest.raises(FunctionNotReadyError, match="the role is gone"):
+        function.latest |= {"LastUpdateStatus": "Failed", "LastUpdateStatusReason": "the role is missing"}
+        with pytest.raises(FunctionNotReadyError, match="the role is missing"):
             target.publish(SEVEN)
 
     def test_a_change_by_someone_else_in_between_is_not_published(

@@ -14,7 +14,7 @@ from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.exceptions import AliasNotPinnedError
 from everloop.rollout.metrics import CloudWatchMetrics
-from everloop.rollout.targets import TARGETS, RolloutTarget, ServedArtifact
+from everloop.rollout.targets import TARGETS, RolloutTarget, ServedArtifact, lambda_alias
 from tests.fakes.cloudwatch_metrics import FakeCloudWatch
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.lambda_function import FakeLambda
@@ -26,6 +26,12 @@ from tests.helpers.seams import add
 
 SEVEN = ServedArtifact(7, "artifacts/flights/000007/", "hash-7")
 EIGHT = ServedArtifact(8, "artifacts/flights/000008/", "hash-8")
+
+
+@pytest.fixture(autouse=True)
+def _polls_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function here is ready when it was asked often enough."""
+    monkeypatch.setattr(lambda_alias, "_POLL_SECONDS", 0.0)
 
 
 def opened(name: str, clients: dict[str, Any]) -> RolloutTarget:
@@ -93,6 +99,18 @@ def a_calibration_is_served_by_a_version_of_its_own(target: RolloutTarget) -> No
     assert not target.unchanged_since("no-such-version")
 
 
+def what_is_like_a_version_is_published_beside_it(target: RolloutTarget) -> None:
+    assert target.publish_like(SEVEN, "1") is None, "nothing is published"
+    target.idle()
+    seven = target.publish(SEVEN).lambda_version
+    calibrated = replace(SEVEN, calibration="{}")
+    beside = target.publish_like(calibrated, seven)
+    assert beside is not None
+    assert target.holds(beside.lambda_version, calibrated)
+    assert target.publish_like(calibrated, seven) == beside
+    assert target.publish_like(calibrated, "no-such-version") is None
+
+
 def what_serves_or_is_needed_is_kept(target: RolloutTarget) -> None:
     target.idle()
     seven, eight = target.publish(SEVEN).lambda_version, target.publish(EIGHT).lambda_version
@@ -115,6 +133,7 @@ def it_says_what_it_is(target: RolloutTarget, name: str) -> None:
 CONTRACT: list[Callable[[RolloutTarget], None]] = [
     unpinned_is_refused,
     publishing_reaches_nobody_and_is_repeatable,
+    what_is_like_a_version_is_published_beside_it,
     traffic_goes_where_it_is_sent,
     traffic_stays_where_it_may_not_be_moved,
     a_calibration_is_served_by_a_version_of_its_own,
@@ -159,6 +178,9 @@ class Memory:
         if not self.state.pinned:
             raise AliasNotPinnedError("nothing is published; make it idle first")
         return Published(self._number(artifact), "memory")
+
+    def publish_like(self, artifact, lambda_version):
+        return self.publish(artifact) if self.state.pinned and self.holds(lambda_version) else None
 
     def shift(self, *, primary, candidate, percent):
         self.state = TrafficState(primary, candidate, percent)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,26 @@ import numpy as np
 import pandas as pd
 
 from everloop.dataset.snapshot import SnapshotParts
+from everloop.documents.probe import SERVED, VERSION, DailyLosses, ProbeDocument, ProbePlan
 from everloop.documents.window import WindowRecord
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.refit_report import RefitReport, ScoreDifference
-from everloop.evaluation.report import AsServed, Latency, ParityFacts, ProbeFacts, Recalibrated, Report
+from everloop.evaluation.report import AsServed, Latency, OlderFacts, ParityFacts, ProbeFacts, Recalibrated, Report
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
 from everloop.model_file import ModelDeclaration
 from everloop.monitoring.build import build_reference, complete_reference
-from everloop.retraining.backtest.deployed.training import Evaluated, Model, Refitted, Serving, TrainingFailedError
+from everloop.retraining.backtest.deployed.training import (
+    Evaluated,
+    JudgedAgain,
+    Measured,
+    Model,
+    Refitted,
+    Serving,
+    TrainingFailedError,
+)
+from everloop.retraining.backtest.losses import row_losses
+from everloop.retraining.probe.tables import LearnedRows, ScoredRows
+from everloop.typed_json import as_json
 from tests.helpers.declarations import binary_document, declare
 
 BEGIN = datetime(2013, 3, 1, tzinfo=UTC)
@@ -36,7 +49,7 @@ def declaration(**changes: Any) -> ModelDeclaration:
         retraining={"quality": None, "schedule_days": 10, "cooldown_days": 7, "quota": {"runs": 9, "days": 60}},
     )
     for section, value in changes.items():
-        document[section] = {**document[section], **value} if isinstance(value, dict) else value
+        document[section] = {**(document.get(section) or {}), **value} if isinstance(value, dict) else value
     return declare(document)
 
 
@@ -69,6 +82,14 @@ class SaidJobs:
     ----------
     asked : list of tuple
         Of each evaluation: the run, the rows it learned from and was tested on, and the champion beside it.
+    probe_strengths : list of float
+        Those of probes that learn from all rows, in turn; the last one for all later ones.
+    span_strength : float
+        That of the probes which learn from the newest days.
+    probe_fails_at : tuple of int
+        The turns in which the job of a probe fails.
+    plans : list of tuple
+        Of each probe: its plan, and how many rows it learned from and was scored on.
     """
 
     declaration: ModelDeclaration
@@ -77,6 +98,11 @@ class SaidJobs:
     fails_at: int | None = None
     asked: list[tuple[str, int, int, int | None, str]] = field(default_factory=list)
     windows_seen: list[int] = field(default_factory=list)
+    probe_strengths: list[float] = field(default_factory=lambda: [1.0])
+    span_strength: float = 1.0
+    probe_fails_at: tuple[int, ...] = ()
+    plans: list[tuple[ProbePlan, int, int]] = field(default_factory=list)
+    judged_again: list[int] = field(default_factory=list)
 
     def evaluated(
         self, parts: SnapshotParts, run_id: str, champion: Serving | None, windows: Sequence[WindowRecord]
@@ -87,6 +113,11 @@ class SaidJobs:
         if turn == self.fails_at:
             raise TrainingFailedError("train.py line 3: ValueError: no luck")
         strength = self.strengths[min(turn, len(self.strengths) - 1)]
+        report = self._report(parts, run_id, champion, strength)
+        self.windows_seen.append(len(windows))
+        return Evaluated(self._model(parts, strength), report, "5ha")
+
+    def _report(self, parts: SnapshotParts, run_id: str, champion: Serving | None, strength: float) -> Report:
         test = parts.test
         label, days = test["label"].to_numpy().astype(int), test["time"].to_numpy().astype("datetime64[D]")
         ours = estimate("log_loss", label, said(test, strength))
@@ -96,9 +127,8 @@ class SaidJobs:
             place = self.rows.set_index("key").index.get_indexer(test["key"])
             beside = estimate("log_loss", label, champion.model.score(place))
         learned = parts.train["time"].max().to_pydatetime().replace(tzinfo=UTC)
-        self.windows_seen.append(len(windows))
         paired = None if beside is None else paired_difference(ours, beside, days)
-        report = Report(
+        return Report(
             model=self.declaration.model,
             run_id=run_id,
             snapshot_hash=parts.snapshot.snapshot_hash,
@@ -108,7 +138,7 @@ class SaidJobs:
             candidate={"log_loss": metric_value(ours, days)},
             baseline={"log_loss": metric_value(rule, days)},
             champion=None if beside is None else {"log_loss": metric_value(beside, days)},
-            champion_version=standing[0],
+            champion_version=None if champion is None else champion.version,
             champion_rows=None if beside is None else len(test),
             champion_learned_until=None if beside is None else learned,
             classes=class_counts(label, days),
@@ -122,7 +152,6 @@ class SaidJobs:
             code_sha256="c0de",
             files={"model.onnx": f"{strength}"},
         )
-        return Evaluated(self._model(parts, strength), report, "5ha")
 
     def refitted(self, parts: SnapshotParts, run_id: str, candidate: Evaluated) -> Refitted:
         strength = float(candidate.report.files["model.onnx"])
@@ -147,6 +176,92 @@ class SaidJobs:
         )
         return Refitted(self._model(parts, strength), report)
 
+    def older(
+        self,
+        parts: SnapshotParts,
+        run_id: str,
+        version: Serving,
+        champion: Serving,
+        windows: Sequence[WindowRecord],
+    ) -> JudgedAgain:
+        self.judged_again.append(version.version)
+        report = self._report(parts, run_id, champion, float(str(version.model.folder)))
+        learned = parts.train["time"].max().to_pydatetime().replace(tzinfo=UTC)
+        return JudgedAgain(replace(report, older=OlderFacts(version.version, version.model.sha256, learned)))
+
+    def probed(self, plan: ProbePlan, learned: LearnedRows, scored: ScoredRows) -> Measured:
+        turn = len(self.plans)
+        self.plans.append((plan, len(learned.rows[plan["fresh_days"]]), len(scored.rows)))
+        if turn in self.probe_fails_at:
+            raise TrainingFailedError("train.py line 3: ValueError: no luck")
+        of_all = self.probe_strengths[min(turn, len(self.probe_strengths) - 1)]
+        strength = of_all if plan["fresh_days"] is None else self.span_strength
+        rows = scored.rows[scored.rows["time"] >= pd.Timestamp(plan["window_start"]).tz_localize(None)]
+        first = np.datetime64(plan["window_start"].replace(tzinfo=None), "D")
+        days = int((plan["window_end"] - plan["window_start"]).days)
+
+        def by_day(values: np.ndarray, chosen: pd.DataFrame) -> list[float]:
+            day = (chosen["time"].to_numpy().astype("datetime64[D]") - first).astype(int)
+            return [float(total) for total in np.bincount(day, values, minlength=days)]
+
+        def losses(scores: np.ndarray, chosen: pd.DataFrame) -> DailyLosses:
+            lost = row_losses(chosen["label"].to_numpy(np.float64), scores, "log_loss")
+            # In money, an error costs ten times its loss.
+            money = by_day(10 * lost, chosen)
+            return {"loss": by_day(lost, chosen), "money": money}
+
+        def counted(chosen: pd.DataFrame) -> list[int]:
+            return [int(n) for n in by_day(np.ones(len(chosen)), chosen)]
+
+        own = rows[rows[VERSION] == plan["champion"]]
+        document: ProbeDocument = {
+            "model": plan["model"],
+            "metric": "log_loss",
+            "window_start": plan["window_start"],
+            "window_end": plan["window_end"],
+            "as_of": plan["as_of"],
+            "days": [str(first + day) for day in range(days)],
+            "rows": counted(rows),
+            "window_rows": plan["window_rows"],
+            "trained_rows": self.plans[-1][1],
+            "labelled_rows": plan["labelled_rows"],
+            "trained_until": plan["window_start"],
+            "fresh": losses(said(rows, strength), rows),
+            "fresh_days": plan["fresh_days"],
+            "past": [
+                {
+                    "window_end": kept["window_end"],
+                    "age": (plan["window_end"] - kept["window_end"]).days / days,
+                    "losses": losses(said(rows, float(kept["files"]["model.onnx"])), rows),
+                }
+                for kept in plan["kept"]
+            ],
+            "spans": [
+                {
+                    "days": span["days"],
+                    "trained_rows": len(learned.rows[span["days"]]),
+                    "labelled_rows": span["labelled_rows"],
+                    "losses": losses(said(rows, of_all if span["days"] is None else self.span_strength), rows),
+                }
+                for span in plan["spans"]
+            ],
+            "champion": {
+                "version": plan["champion"] or 0,
+                "rows": counted(own),
+                "losses": losses(own[SERVED].to_numpy(np.float64), own),
+                "best_threshold_money": None,
+                "fresh": losses(said(own, strength), own),
+                "versions": [
+                    {"version": older["version"], "losses": losses(said(own, float(older["uri"])), own)}
+                    for older in plan["versions"]
+                ],
+            },
+            "left_out": {},
+            "files": {"model.onnx": f"{strength}"},
+            "code_sha256": "c0de",
+        }
+        return Measured(json.dumps(as_json(document)).encode(), f"probe-{turn}/")
+
     def _model(self, parts: SnapshotParts, strength: float) -> Model:
         train, test = parts.train, parts.test
         numbers = {f.name: train[f.name].to_numpy(np.float64) for f in self.declaration.data.numbers}
@@ -156,7 +271,12 @@ class SaidJobs:
         days = test["time"].to_numpy().astype("datetime64[D]")
         label = test["label"].to_numpy(np.float64)
         reference = complete_reference(reference, said(test, strength), label, days, self.declaration)
-        return Model(reference, lambda places: said(self.rows.iloc[places], strength), Path("nowhere"))
+        return Model(
+            reference,
+            lambda places: said(self.rows.iloc[places], strength),
+            Path(f"{strength}"),
+            f"sha256 of {strength}",
+        )
 
 
 def said(rows: pd.DataFrame, strength: float) -> np.ndarray:

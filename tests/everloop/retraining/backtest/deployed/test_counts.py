@@ -9,9 +9,14 @@ import pandas as pd
 import pytest
 
 from everloop.model_file import ModelDeclaration
+from everloop.monitoring.fairness_query import Comparison
 from everloop.monitoring.profile import OUTCOME_SUMS
 from everloop.monitoring.profile_query import windows_at
 from everloop.monitoring.watch import CountedOnLake
+from everloop.recalibration.calibration import Calibration, Part, identity
+from everloop.recalibration.grouped_by import OTHERS, GroupBy
+from everloop.recalibration.interval import Interval
+from everloop.recalibration.spread.sums import SpreadSums
 from everloop.recalibration.sums import Scale
 from everloop.retraining.backtest.deployed.counts import Answers, CountedInMemory
 from everloop.retraining.backtest.deployed.rows import LoopRows
@@ -21,6 +26,7 @@ from tests.helpers.watched_lake import WatchedLake, WatchedRows, draw, reference
 BEGIN = datetime(2013, 3, 4, tzinfo=UTC)
 DAYS = 4
 HOURS = (0, 7, 12, 23)
+INTERVAL = Interval(0.8, 2.0, 3.5)
 
 
 def declarations() -> dict[str, ModelDeclaration]:
@@ -43,7 +49,8 @@ def lived(declaration: ModelDeclaration, rng: np.random.Generator) -> tuple[Loop
             at, known = BEGIN + timedelta(days=day, hours=hour), BEGIN + timedelta(days=day + 1) + lag
             version = 2 if (day, hour) > (1, 7) and rng.random() < 0.5 else 1
             raw = rows.scores**1.5 if classification else rows.scores + 3.0
-            lake.label(lake.capture(rows, at, version=version, raw=raw), rows.labels, known)
+            bounds = None if classification else (rows.scores - INTERVAL.below, rows.scores + INTERVAL.above)
+            lake.label(lake.capture(rows, at, version=version, raw=raw, bounds=bounds), rows.labels, known)
             frames.append(as_frame(rows, at, len(frames)))
             versions += [version] * len(rows)
             raws += raw.tolist()
@@ -86,8 +93,44 @@ def test_memory_and_lake_count_the_same(metric: str, version: int) -> None:
             assert getattr(outcomes, name) == pytest.approx(getattr(expected, name), rel=1e-9, abs=1e-9)
         scale = Scale(1.5, 0.5)
         assert_same_sums(in_memory.raw_sums(scale).to_document(), on_lake.raw_sums(scale).to_document())
+        assert_same_groups(in_memory, on_lake, scale)
+        if not classification:
+            spread = in_memory.intervals(INTERVAL)
+            assert_same_spread(spread, on_lake.intervals(INTERVAL))
+            assert spread.rows == expected.rows
         seen += expected.rows
     assert seen > 0
+
+
+def assert_same_spread(found: SpreadSums, wanted: SpreadSums) -> None:
+    assert found.counts.tolist() == wanted.counts.tolist()
+    assert found.distances == pytest.approx(wanted.distances)
+    for one, other in ((found.served, wanted.served), (found.raw, wanted.raw)):
+        assert one.inside == other.inside
+        assert (one.width, one.outside) == pytest.approx((other.width, other.outside))
+
+
+LINES = GroupBy("line", values=("south", "o'er"))
+WINDS = GroupBy("wind", edges=(8, 12.5))
+
+
+def assert_same_groups(in_memory: CountedInMemory, on_lake: CountedOnLake, scale: Scale) -> None:
+    for by in (LINES, WINDS):
+        found, wanted = in_memory.group_sums(scale, by), on_lake.group_sums(scale, by)
+        assert list(found) == list(wanted) == list(range(OTHERS, len(by)))
+        for place, sums in wanted.items():
+            assert_same_sums(found[place].to_document(), sums.to_document())
+    kind = found[0].kind
+    own = Calibration(kind, (Part(1, 0.3, 1.2),), 8.0, WINDS, (None, (Part(1, -0.4, 1.0),), (Part(1, 0.4, 0.8),)))
+    made = {"before": identity(kind), "shared": own.shared, "after": own}
+    comparison = Comparison(LINES, WINDS, made, days=2)  # type: ignore[arg-type]  # the names are those
+    counted, expected = in_memory.compared(comparison, scale), on_lake.compared(comparison, scale)
+    assert counted.keys() == expected.keys()
+    for place, rows in expected.items():
+        assert_same_sums(counted[place].sums.to_document(), rows.sums.to_document())
+        assert {name: pair for name, pair in rows.over.items() if any(pair)} == {
+            name: pair for name, pair in counted[place].over.items() if kind == "log_odds" and any(pair)
+        }
 
 
 def assert_same_sums(found: dict, wanted: dict) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from everloop.model_file import ModelDeclaration
 from everloop.recalibration.calibration import Calibration
-from everloop.retraining.backtest.deployed.loop import Lived, live
+from everloop.retraining.backtest.deployed.lived import Lived
+from everloop.retraining.backtest.deployed.loop import live
 from everloop.retraining.backtest.deployed.rows import LoopRows, instant
 from everloop.retraining.backtest.deployed.traffic import EvenRouter
-from everloop.retraining.exceptions import BacktestError
 from tests.everloop.retraining.backtest.deployed.scenes import BEGIN, DAYS, SaidJobs, declaration, history
 
 END = BEGIN + timedelta(days=DAYS)
@@ -60,12 +60,29 @@ def test_a_candidate_has_its_canary_first() -> None:
         assert len(set(found.answers.version[rows.request == request])) == 1
 
 
+@pytest.mark.parametrize("asked_at_the_begin", [True, False])
+def test_a_request_as_a_step_ends_counts_to_the_next_step(asked_at_the_begin: bool) -> None:
+    declared = declaration(rollout={"guardrail": {"max_error_rate": 0.02, "max_p99_latency_ms": 800,
+                                                  "minimum_requests": 1, "max_hold_minutes": 600}})  # fmt: skip
+    rows = LoopRows.of(history(), declared, BEGIN)
+    first, second = (timedelta(minutes=step.minutes) for step in declared.rollout.steps)
+    started = monitored(10)
+    asked = [instant(started + first), *([instant(started)] if asked_at_the_begin else [])]
+
+    def at_those_instants(places: np.ndarray, percent: float, version: int) -> np.ndarray:
+        return np.isin(rows.time[places], asked)
+
+    found = live(declared, rows, SaidJobs(declared, rows.frame), end=END, router=at_those_instants)
+    # THEN each step has had a request; or the first one waits, has the one that came as it ended, and the second none
+    assert [one.at for one in found.promotions[1:]] == ([started + first + second] if asked_at_the_begin else [])
+
+
 def test_too_little_traffic_takes_a_candidate_back() -> None:
     guardrail = {"max_error_rate": 0.02, "max_p99_latency_ms": 800, "minimum_requests": 200, "max_hold_minutes": 120}
     found, _, _ = lived(declaration(rollout={"guardrail": guardrail}))
     taken_back = found.runs[1]
     assert taken_back.status == "rolled_back"
-    assert "requests reached the candidate, 200 are needed" in (taken_back.cause or "")
+    assert "requests reached the candidate; 200 are required" in (taken_back.cause or "")
     assert [promotion.version for promotion in found.promotions] == [1]
 
 
@@ -101,7 +118,7 @@ def test_a_training_that_fails_is_tried_once_more_without_waiting() -> None:
 def test_rows_too_few_for_the_contract_fail_the_run_without_a_training() -> None:
     found, _, jobs = lived(declaration(data={"minimum_rows": 10**6}))
     assert (found.runs[0].status, found.runs[0].trained) == ("failed", False)
-    assert "at least 1000000 are needed" in (found.runs[0].cause or "")
+    assert "at least 1000000 are required" in (found.runs[0].cause or "")
     assert jobs.asked == []
 
 
@@ -167,14 +184,34 @@ def test_requests_are_split_where_an_hour_has_more_rows_than_one_may_have() -> N
     assert all(len(set(hours[asked == request])) == 1 for request in np.unique(asked))
 
 
-def test_an_investment_is_not_lived_through_without_its_probes() -> None:
-    declared = declaration(retraining={"investment": {"cost_share": 0.1}})
-    with pytest.raises(BacktestError, match="everloop replay"):
-        lived(declared)
-
-
 def test_the_same_history_is_lived_through_alike() -> None:
     one, _, _ = lived(declaration())
     other, _, _ = lived(declaration())
     assert [replace(run) for run in one.runs] == list(other.runs)
     assert [w.to_document() for w in one.windows] == [w.to_document() for w in other.windows]
+
+
+def test_groups_are_answered_by_their_own_calibrations() -> None:
+    # GIVEN two lines of which, from the first champion on, one is late more often than it says, and one less often
+    declared = declaration(recalibration={"by": "line", "minimum_group_rows": 300}, retraining={"schedule_days": 90})
+    frame, rng = history(), np.random.default_rng(3)
+    level = np.where(frame["line"] == "north", -1.5, 1.5)
+    late = rng.random(len(frame)) < 1 / (1 + np.exp(-(frame["wind"] + level)))
+    frame["label"] = np.where(frame["time"] < BEGIN.replace(tzinfo=None), frame["label"], late.astype(float))
+    rows = LoopRows.of(frame, declared, BEGIN)
+    found = live(declared, rows, SaidJobs(declared, rows.frame), end=END)
+    # THEN after some days each has a calibration of its own, and its rows are answered by it
+    asked = np.arange(len(rows.frame)) >= rows.between(BEGIN + timedelta(days=30), END).start
+    north = (rows.frame["line"] == "north").to_numpy()
+    moved = np.log(found.answers.served / (1 - found.answers.served)) - np.log(
+        found.answers.raw / (1 - found.answers.raw)
+    )
+    assert moved[asked & north].max() < -0.2 < 0.2 < moved[asked & ~north].min()
+    told = found.windows[-1].recalibration
+    assert told is not None
+    made = Calibration.from_text(told["calibration"] or "")
+    assert made.by is not None
+    assert made.by.names == ("north", "south")
+    fairness = told["groups"]["fairness"]
+    assert fairness is not None
+    assert fairness["groups"]["north"]["rows"] > 100

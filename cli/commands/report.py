@@ -1,0 +1,59 @@
+"""``everloop report``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from everloop.cli.account import Account
+from everloop.cli.operations.money import costs_of
+from everloop.cli.operations.reports import evaluation_of
+from everloop.cli.options import json_option, model_argument
+from everloop.cli.output import Output
+from everloop.evaluation.report import MetricValue
+
+
+@click.command()
+@model_argument
+@click.option("--version", type=int, help="A version's number. [the version that serves]")
+@json_option
+def report(model: str, version: int | None, as_json: bool) -> None:
+    """What the evaluation of a version of MODEL found: metrics and money, with intervals, beside baseline and champion.
+
+    The report's bytes are compared with the hash in the registry first. Intervals are 95%, with days as clusters. Costs
+    are of 1,000 decisions, by the prices of `problem.value`; below 0 they earn.
+    """
+    output, account = Output(as_json), Account()
+    account.model(model)
+    found = evaluation_of(account, model, version)
+    evaluated = found.report
+    output.document({"version": found.version.version, "money": found.money, "report": evaluated})
+    output.table(
+        f"{model}, version {found.version.version}: {evaluated.rows:,} test rows of {evaluated.days:,} days",
+        ["metric", "candidate", "baseline", "champion"],
+        (
+            [name, *(_told(of, name) for of in (evaluated.candidate, evaluated.baseline, evaluated.champion))]
+            for name in evaluated.candidate
+        ),
+    )
+    if found.money is None:
+        output.say("What decisions cost is not in this report: it is of a release that did not count it.")
+    else:
+        acted = found.money["threshold"]
+        how = "" if acted is None else f", acting from a score of {acted:g} on"
+        output.table(f"what 1,000 decisions cost{how}", ["decisions", "cost"], map(list, costs_of(found.money)))
+    output.table(
+        "gate",
+        ["code", "passed", "reason"],
+        ([r["code"], r.get("passed"), r["sentence"]] for r in found.version.gate.get("reasons", [])),
+    )
+
+
+def _told(metrics: Mapping[str, MetricValue] | None, name: str) -> str:
+    found = None if metrics is None else metrics.get(name)
+    if found is None:
+        return ""
+    if found.value is None or found.low is None or found.high is None:
+        return f"{'not defined' if found.value is None else f'{found.value:.4g}'} ({found.reason})"
+    return f"{found.value:.4g} ({found.low:.4g} to {found.high:.4g})"

@@ -1,0 +1,69 @@
+"""``everloop serve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from everloop.cli.operations.serving import CONTAINER_FOLDER, Chosen, running, start
+from everloop.cli.options import json_option
+from everloop.cli.output import Output
+
+
+@click.command()
+@click.argument("artefact", default=CONTAINER_FOLDER)
+@click.option("--version", type=int, help="The version of the model, where ARTEFACT is a model. [the champion]")
+@click.option(
+    "--manifest-sha256",
+    envvar="EVERLOOP_MANIFEST_SHA256",
+    help="The hash of manifest.json, where ARTEFACT is a folder or an S3 address. [$EVERLOOP_MANIFEST_SHA256]",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The calibration to serve with, a file. [the one in use, where ARTEFACT is a model; else none]",
+)
+@click.option(
+    "--host", default="127.0.0.1", envvar="EVERLOOP_HOST", show_default=True, help="The address to listen at."
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, envvar="SAGEMAKER_BIND_TO_PORT", show_default=True,
+    help="The port to listen at; 0 takes a free one.",
+)  # fmt: skip
+@click.option(
+    "--queue", type=click.IntRange(min=1), default=64, show_default=True,
+    help="Requests that may wait; one more is refused with 429.",
+)  # fmt: skip
+@click.option(
+    "--capture", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Append each predicted row to FILE, a JSON line each. [nothing is captured]",
+)  # fmt: skip
+@json_option
+def serve(
+    artefact: str,
+    version: int | None,
+    manifest_sha256: str | None,
+    calibration: Path | None,
+    host: str,
+    port: int,
+    queue: int,
+    capture: Path | None,
+    as_json: bool,
+) -> None:
+    """Serve a version on this machine until it is stopped, by all protocols.
+
+    ARTEFACT is a deployed model (its champion, or --version), a folder with a version's files, or their S3 address. By
+    default it is /opt/ml/model, where SageMaker puts a container's model. Each file is held against its hash before it
+    is served. /metrics has what Prometheus reads. `everloop docs serve` says more.
+    """
+    output = Output(as_json)
+    started = start(
+        Chosen(artefact, version, manifest_sha256, calibration), host=host, port=port, queue=queue, capture=capture
+    )
+    output.document(started.facts)
+    output.say(f"{started.facts['model']}, version {started.facts['version']}, at {started.facts['url']}")
+    output.say(
+        f"calibration: {started.facts['calibration'] or 'none'}; captured: {started.facts['capture'] or 'nothing'}"
+    )
+    running(started)

@@ -1,0 +1,170 @@
+"""Serve a version on this machine."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from everloop.cli.account import Account
+from everloop.cli.exceptions import CommandError
+
+if TYPE_CHECKING:
+    import socket
+
+    from everloop.server.application import Application
+    from everloop.serving.artifact import Artifact
+
+CONTAINER_FOLDER = "/opt/ml/model"
+"""Where SageMaker puts a container's model
+(https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html)."""
+
+INSTALL = "pip install 'everloop[serve]'"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a person wants to be served, as typed."""
+
+    artefact: str
+    version: int | None = None
+    manifest_sha256: str | None = None
+    calibration: Path | None = None
+
+
+@dataclass(frozen=True)
+class Started:
+    """A server that listens and answers nothing yet; ``facts`` say what it serves, and where."""
+
+    application: Application
+    listening: socket.socket
+    facts: dict[str, Any]
+
+
+def start(chosen: Chosen, *, host: str, port: int, queue: int, capture: Path | None) -> Started:
+    """Load and verify what is to be served, and listen.
+
+    Raises
+    ------
+    CommandError
+        When the server is not installed, the artefact is refused, or the address is taken.
+    """
+    try:
+        from everloop.server.application import Application
+        from everloop.server.files import FileWriter
+        from everloop.server.metrics import ServerMetrics
+        from everloop.server.run import listen
+        from everloop.serving.service import PredictionService
+    except ModuleNotFoundError as error:
+        raise CommandError(f"the package {error.name} is missing", INSTALL) from error
+    artifact = _artifact(chosen)
+    model, version = artifact.manifest.model, artifact.manifest.version
+    try:
+        writer = None if capture is None else FileWriter(capture)
+    except OSError as error:
+        raise CommandError(f"{capture} can't be written to: {error.strerror}", "choose another --capture") from error
+    name = "" if artifact.calibration is None else _name_of(artifact)
+    service = PredictionService(model, lambda: artifact, writer, time.perf_counter)
+    metrics = ServerMetrics(model, version, name)
+    application = Application(service, model, metrics, clock=lambda: datetime.now(UTC), queue=queue)
+    try:
+        listening = listen(host, port)
+    except OSError as error:
+        raise CommandError(
+            f"{host}:{port} can't be had: {error.strerror}", "choose another --host or --port"
+        ) from error
+    at = listening.getsockname()[1]
+    facts = {
+        "model": model,
+        "version": version,
+        "calibration": name or None,
+        "capture": None if capture is None else str(capture),
+        "url": f"http://{f'[{host}]' if ':' in host else host}:{at}",
+    }
+    return Started(application, listening, facts)
+
+
+def running(started: Started) -> None:
+    """Answer until the process is told to stop."""
+    from everloop.server.run import serve
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    serve(started.application, started.listening)
+
+
+def _name_of(artifact: Artifact) -> str:
+    from everloop.recalibration.calibration import calibration_name
+
+    return "" if artifact.calibration is None else calibration_name(artifact.calibration.sha256)
+
+
+def _artifact(chosen: Chosen) -> Artifact:
+    from everloop.server.files import files_of
+    from everloop.serving.artifact import load_artifact, verified_artifact
+    from everloop.serving.exceptions import ArtifactRefusedError
+
+    folder = Path(chosen.artefact)
+    try:
+        if chosen.artefact.startswith("s3://"):
+            bucket, _, prefix = chosen.artefact.removeprefix("s3://").partition("/")
+            prefix = f"{prefix.rstrip('/')}/"
+            return load_artifact(
+                Account().client("s3"), bucket, prefix, _hash(chosen), calibration=_calibration(chosen)
+            )
+        if folder.is_dir() or chosen.artefact == CONTAINER_FOLDER or "/" in chosen.artefact:
+            return verified_artifact(files_of(folder), _hash(chosen), calibration=_calibration(chosen))
+        return _of_model(chosen)
+    except ArtifactRefusedError as error:
+        raise CommandError(
+            f"{chosen.artefact} is not served: {error}", "`everloop trace MODEL` has the hashes of its versions"
+        ) from error
+
+
+def _of_model(chosen: Chosen) -> Artifact:
+    from everloop.serving.artifact import load_artifact
+
+    if chosen.manifest_sha256:
+        raise CommandError(
+            f"{chosen.artefact!r} is no folder, and a model's hash is in its registry", "leave --manifest-sha256 out"
+        )
+    account, model = Account(), chosen.artefact
+    account.model(model)
+    store = account.registry(model)
+    champion = store.versions.champion()
+    if champion is None and chosen.version is None:
+        raise CommandError(f"no version of {model} serves", f"`everloop train {model}`, or name one with --version")
+    number = chosen.version if champion is None or chosen.version is not None else champion.version
+    version = store.versions.get(int(number or 0))
+    calibration = _calibration(chosen)
+    if not calibration and champion is not None and champion.version == version.version:
+        in_force = store.calibrations.in_force(champion)
+        calibration = "" if in_force is None else in_force.calibration or ""
+    return load_artifact(
+        account.client("s3"),
+        account.platform.artifact_bucket,
+        version.artifact_prefix,
+        version.manifest_sha256,
+        model=model,
+        version=version.version,
+        calibration=calibration,
+    )
+
+
+def _hash(chosen: Chosen) -> str:
+    if chosen.version is not None:
+        raise CommandError(
+            f"{chosen.artefact} holds one version, and --version chooses among a model's", "leave --version out"
+        )
+    if not chosen.manifest_sha256:
+        raise CommandError(
+            f"nothing says which version {chosen.artefact} must hold",
+            "pass --manifest-sha256 (or $EVERLOOP_MANIFEST_SHA256): `everloop trace MODEL` shows it",
+        )
+    return chosen.manifest_sha256
+
+
+def _calibration(chosen: Chosen) -> str:
+    return "" if chosen.calibration is None else chosen.calibration.read_text(encoding="utf-8")

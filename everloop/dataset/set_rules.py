@@ -1,0 +1,118 @@
+"""The rules that a training set keeps as a whole, told from what was counted of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from everloop.dataset.exceptions import SplitError
+from everloop.dataset.violations import Violation
+from everloop.instants import format_instant
+from everloop.numbers_of import number_of
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import ModelDeclaration
+
+
+def size_violations(declaration: ModelDeclaration, rows: int, missing: Mapping[str, int]) -> list[Violation]:
+    """Too few rows, and features that too many rows lack.
+
+    Parameters
+    ----------
+    rows : int
+        Labelled ones.
+    missing : mapping
+        Of each feature, the rows that lack it.
+    """
+    data, found = declaration.data, []
+    if rows < data.minimum_rows:
+        sentence = f"{number_of(rows, 'labelled row')}; at least {data.minimum_rows} are required (data.minimum_rows)"
+        found.append(Violation("minimum_rows", "", rows, sentence))
+    if not rows:
+        return found
+    for feature in data.features:
+        lacking = missing[feature.name]
+        if feature.missing == "allow" and lacking / rows > feature.max_missing_rate:
+            sentence = f"{lacking / rows:.1%} is missing; at most {feature.max_missing_rate:.1%} may be"
+            found.append(Violation("missing_rate", feature.name, lacking, sentence))
+    return found
+
+
+def alike_violations(
+    count: int, lowest: float | None, highest: float | None, rows: str, *, classification: bool
+) -> list[Violation]:
+    """Told where all of some rows' labels are the same, before a model learns that nothing else happens.
+
+    Parameters
+    ----------
+    count : int
+        How many rows.
+    lowest, highest : float or None
+        Of their finite labels; None where there is none.
+    rows : str
+        Which rows they are, e.g. ``rows to train on``.
+    """
+    if lowest is None or lowest != highest or (classification and lowest not in (0, 1)):
+        return []
+    if not classification:
+        sentence = (
+            f"every label of the {count:,} {rows} is {lowest:.15g}, so there is nothing to learn. Check "
+            "that `data.target` is the column with the outcome, and that the sender of the labels sends real "
+            "outcomes, not a default. If both are right, add older rows, or train again when other values have "
+            "arrived"
+        )
+        return [Violation("one_value", "label", count, sentence)]
+    there, absent = int(lowest), 1 - int(lowest)
+    others = ("zeros", "ones")[absent]
+    sentence = (
+        f"every label of the {count:,} {rows} is {there}, so there is nothing to learn: no label of class "
+        f"{absent} arrived for them. If only outcomes of {there} are sent, send the {others} too. If {others} are "
+        "rare, add older rows, or train again when some have arrived"
+    )
+    return [Violation("one_class", "label", count, sentence)]
+
+
+def balance_violations(positives: int, rows: int, limits: tuple[float, float]) -> list[Violation]:
+    """A share of positive labels that was not declared."""
+    rate = positives / rows
+    if limits[0] <= rate <= limits[1]:
+        return []
+    sentence = f"{rate:.2%} of the labels are 1; declared is {limits[0]:.2%} to {limits[1]:.2%}"
+    return [Violation("label_balance", "label", positives, sentence)]
+
+
+def age_violations(newest: datetime | None, declaration: ModelDeclaration, as_of: datetime) -> list[Violation]:
+    """Whether labelled rows stopped coming: the newest is held against the last whose outcome has to be known.
+
+    Parameters
+    ----------
+    newest : datetime or None
+        The newest labelled row's instant.
+    """
+    limit = declaration.data.max_age_hours
+    if limit is None or newest is None:
+        return []
+    due = as_of.astimezone(UTC) - timedelta(hours=declaration.data.label_lag_hours)
+    age = (due - newest) / timedelta(hours=1)
+    if age <= limit:
+        return []
+    sentence = (
+        f"the newest labelled row, of {format_instant(newest)}, is {age:.1f} hours older than it could be; at most "
+        f"{limit:g} are allowed (data.max_age_hours)"
+    )
+    return [Violation("too_old", "time", 1, sentence)]
+
+
+def all_test(rows: int, oldest: str, newest: str, test_days: int) -> SplitError:
+    """Every row is so young that it is kept for the test."""
+    return SplitError(
+        f"{number_of(rows, 'labelled row')}, {oldest} to {newest}: all are in the last "
+        f"{number_of(test_days, 'day')}, which are kept for the test. Add older rows, or declare fewer "
+        "data.split.test_days"
+    )
+
+
+def no_rows() -> SplitError:
+    """There is nothing to split."""
+    return SplitError("there are no labelled rows to split: send labels, or import rows with a target")

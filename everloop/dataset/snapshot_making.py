@@ -1,0 +1,184 @@
+"""Makes a training set on the query engine: every row stays there, the caller reads a few numbers.
+
+First its rows are frozen, so that whatever is asked afterwards is asked of the same rows; then they are counted and
+held against the contract, split, and named by their content.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from everloop.dataset.athena import AthenaQueries
+from everloop.dataset.content_hash import HASH, SUMS, content_sha256, row_hash, row_sums
+from everloop.dataset.exceptions import ContractViolationError
+from everloop.dataset.frozen import Place, part_query
+from everloop.dataset.lake_sql import timestamp
+from everloop.dataset.set_rules import alike_violations, all_test, no_rows
+from everloop.dataset.snapshot_counts import (
+    Counts,
+    Row,
+    broken_conditions,
+    count_queries,
+    example_queries,
+    number,
+    read_counts,
+    violations,
+)
+from everloop.dataset.snapshot_facts import Snapshot
+from everloop.dataset.snapshot_profile import rank_queries, read_profile, value_queries
+from everloop.documents.snapshot import ColumnDocument
+from everloop.instants import format_instant
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import ModelDeclaration
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one part of the split.
+
+    Attributes
+    ----------
+    lowest, highest, mean : float or None
+        Of their labels.
+    """
+
+    rows: int
+    lowest: float | None
+    highest: float | None
+    mean: float
+
+
+def freeze(queries: AthenaQueries, place: Place, query: str) -> int:
+    """Freeze the rows of a snapshot query; the bytes that were read for it."""
+    (unloaded,) = queries.unload([(query, place.uri())])
+    return unloaded.scanned_bytes
+
+
+def check(queries: AthenaQueries, declaration: ModelDeclaration, place: Place, as_of: datetime) -> Counts:
+    """Hold the labelled frozen rows against the contract; what was counted of them.
+
+    Raises
+    ------
+    ContractViolationError
+        With every violation: columns, counts, example values.
+    """
+    counts = read_counts(declaration, queries.all_rows(count_queries(declaration, place)))
+    broken = broken_conditions(declaration, counts)
+    examples = queries.all_rows(example_queries(declaration, place, broken)) if broken else []
+    found = violations(declaration, counts, as_of, examples)
+    if found:
+        raise ContractViolationError(f"the training set of {declaration.model}", found)
+    return counts
+
+
+def describe(
+    queries: AthenaQueries, declaration: ModelDeclaration, place: Place, *, query: str, as_of: datetime
+) -> Snapshot:
+    """Check, split and name the frozen rows.
+
+    Raises
+    ------
+    ContractViolationError
+        When the labelled rows break the data contract, or those to train on are all of one class or value.
+    SplitError
+        When a part would be empty.
+    """
+    counts = check(queries, declaration, place, as_of)
+    first, last = counts.first, counts.last
+    if first is None or last is None:
+        raise no_rows()
+    boundary = last - timedelta(days=declaration.data.split.test_days)
+    if first > boundary:
+        raise all_test(counts.rows, _plain(first), _plain(last), declaration.data.split.test_days)
+    values, ranks = value_queries(declaration, place), rank_queries(declaration, place, counts.rows)
+    counted, *told = queries.all_rows([content_query(declaration, place, boundary), *values, *ranks])
+    content = counted[0]
+    parts = {name: _part(content, name) for name in ("train", "test")}
+    _require_learnable(declaration, parts["train"])
+    columns = _columns(declaration)
+    header = {
+        "kind": "snapshot",
+        "model": declaration.model,
+        "columns": columns,
+        "boundary": format_instant(boundary),
+    }
+    return Snapshot(
+        model=declaration.model,
+        snapshot_hash=content_sha256(header, counts.rows, (int(content[name] or 0) for name in SUMS)),
+        columns=columns,
+        boundary=boundary,
+        rows={
+            **{name: part.rows for name, part in parts.items()},
+            "unlabelled": counts.unlabelled,
+            "superseded": counts.superseded,
+        },
+        time_range=(first, last),
+        label_mean={name: part.mean for name, part in parts.items()},
+        profile=read_profile(declaration, counts, told[: len(values)], told[len(values) :]),
+        source={"query": query, "as_of": as_of},
+    )
+
+
+def content_query(declaration: ModelDeclaration, place: Place, boundary: datetime) -> str:
+    """The query that sums the rows' hashes, and counts the parts that ``boundary`` makes."""
+    of_part = {"train": f'"time" <= {timestamp(boundary)}', "test": f'"time" > {timestamp(boundary)}'}
+    label = {name: f'CASE WHEN {condition} THEN "label" END' for name, condition in of_part.items()}
+    measures = [
+        f"{sql} AS {name}_{what}"
+        for name, condition in of_part.items()
+        for what, sql in {
+            "rows": f"count_if({condition})",
+            "lowest": f"min({label[name]})",
+            "highest": f"max({label[name]})",
+            "mean": f"avg({label[name]})",
+        }.items()
+    ]
+    return f"""SELECT {", ".join(measures)},
+  {row_sums()}
+FROM (
+  SELECT "time", "label", {row_hash(declaration)} AS {HASH} FROM {place.rows(declaration.data.features)}
+) hashed"""
+
+
+def parts_of(declaration: ModelDeclaration, place: Place, boundary: datetime) -> dict[str, str]:
+    """The queries of a snapshot's parts, by name. Training may see the test rows without their labels."""
+    test = f'"time" > {timestamp(boundary)}'
+    return {
+        "train": part_query(declaration, place, f'"time" <= {timestamp(boundary)}'),
+        "test": part_query(declaration, place, test),
+        "test_features": part_query(declaration, place, test, labels=False),
+    }
+
+
+def _part(content: Row, name: str) -> Part:
+    told = {what: content[f"{name}_{what}"] for what in ("rows", "lowest", "highest", "mean")}
+    return Part(int(told["rows"] or 0), number(told["lowest"]), number(told["highest"]), number(told["mean"]) or 0.0)
+
+
+def _require_learnable(declaration: ModelDeclaration, train: Part) -> None:
+    classification = declaration.problem.type == "binary_classification"
+    alike = alike_violations(train.rows, train.lowest, train.highest, "rows to train on", classification=classification)
+    if alike:
+        raise ContractViolationError(f"the training set of {declaration.model}", alike)
+
+
+def _columns(declaration: ModelDeclaration) -> list[ColumnDocument]:
+    own: list[ColumnDocument] = [
+        {"name": "key", "type": "string"},
+        {"name": "time", "type": "timestamp"},
+        {"name": "label", "type": "double"},
+    ]
+    return [
+        *own,
+        *(
+            ColumnDocument(name=f.name, type="double" if f.type == "number" else "string")
+            for f in declaration.data.features
+        ),
+    ]
+
+
+def _plain(instant: datetime) -> str:
+    return instant.replace(tzinfo=None).isoformat(timespec="milliseconds")

@@ -1,0 +1,118 @@
+"""What decisions cost, in the money that a declaration gives to right and wrong ones.
+
+A decision costs what ``problem.value`` says: a false alarm, a miss and a hit of a classification, a unit of error of a
+regression. The cost of 1,000 decisions is a mean over rows like a loss, below 0 where decisions earn. So its intervals
+and differences are those of :mod:`everloop.evaluation.significance`, with days as clusters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from everloop.evaluation.metrics import Estimate
+from everloop.evaluation.report import COST, MetricValue
+from everloop.evaluation.significance import metric_value
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import ModelDeclaration, Value
+
+PER = 1_000
+"""Decisions that costs are told for."""
+
+
+def best_threshold(value: Value) -> float | None:
+    """The probability from which acting costs less than not acting, where scores are calibrated; None without costs.
+
+    Acting on a row that is positive with probability p saves ``p`` times the cost of missing it and the value of
+    finding it; it costs ``1 - p`` times that of a false alarm.
+    """
+    gain = value.false_negative_cost + value.true_positive_value
+    total = gain + value.false_positive_cost
+    return value.false_positive_cost / total if total > 0 else None
+
+
+def cost_limits(value: Value) -> tuple[float, float]:
+    """What 1,000 decisions of a classification cost if all were the cheapest, and the dearest."""
+    return -PER * value.true_positive_value, PER * max(value.false_positive_cost, value.false_negative_cost)
+
+
+def row_costs(target: np.ndarray, scores: np.ndarray, value: Value, threshold: float | None) -> np.ndarray:
+    """The money that each row costs, below 0 where it earns; NaN where there is no score.
+
+    Parameters
+    ----------
+    scores : float array, shape (..., rows)
+    threshold : float or None
+        A classification acts from it on; None for a regression, whose cost is that of the absolute error.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    if threshold is None:
+        return value.error_cost_per_unit * np.abs(target - values)
+    cost = decision_costs(target, values >= threshold, value)
+    return np.where(np.isnan(values), np.nan, cost)
+
+
+def decision_costs(target: np.ndarray, acts: np.ndarray, value: Value) -> np.ndarray:
+    """The money that each row of a classification costs whose decision is known: True where it is acted on."""
+    positive = target == 1
+    acted = np.where(positive, -value.true_positive_value, value.false_positive_cost)
+    return np.where(acts, acted, np.where(positive, value.false_negative_cost, 0.0))
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """How a declaration turns predictions into money.
+
+    Attributes
+    ----------
+    threshold : float or None
+        A classification acts from it on; None of a regression.
+    """
+
+    value: Value
+    threshold: float | None
+
+    @classmethod
+    def of(cls, declaration: ModelDeclaration) -> Pricing:
+        """By ``problem.value``, with the threshold that serves."""
+        classes = declaration.problem.type == "binary_classification"
+        return cls(declaration.problem.value, declaration.serving.threshold if classes else None)
+
+    @property
+    def best(self) -> Pricing | None:
+        """The same prices with the threshold that costs least where scores are calibrated; None without one."""
+        best = None if self.threshold is None else best_threshold(self.value)
+        return None if best is None else Pricing(self.value, best)
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """What 1,000 decisions of a classification cost at least and at most; a regression has no limits."""
+        return None if self.threshold is None else cost_limits(self.value)
+
+    def cost(self, found: Estimate, days: np.ndarray) -> MetricValue:
+        """The cost with its interval, which no price lets reach beyond the limits."""
+        told, limits = metric_value(found, days), self.limits
+        if limits is None or told.low is None or told.high is None:
+            return told
+        return replace(told, low=max(told.low, limits[0]), high=min(told.high, limits[1]))
+
+    def estimate(self, labels: np.ndarray, scores: np.ndarray) -> Estimate:
+        """The cost of 1,000 decisions taken by ``scores``, with the influence of every row on it."""
+        if self.threshold is not None:
+            return self.estimate_of_decisions(labels, np.asarray(scores) >= self.threshold)
+        return _estimate(PER * row_costs(labels, scores, self.value, None))
+
+    def estimate_of_decisions(self, labels: np.ndarray, acts: np.ndarray) -> Estimate:
+        """The same of a classification's decisions that are known themselves, bool [rows]."""
+        costs = PER * decision_costs(labels, acts, self.value)
+        ones, zeros = np.ones(len(labels)), np.zeros(len(labels))
+        weights = PER * (decision_costs(ones, acts, self.value) - decision_costs(zeros, acts, self.value))
+        return _estimate(costs, np.asarray(labels, dtype=np.float64), weights)
+
+
+def _estimate(costs: np.ndarray, labels: np.ndarray | None = None, weights: np.ndarray | None = None) -> Estimate:
+    mean = float(costs.mean())
+    return Estimate(COST, mean, costs - mean, labels, weights)

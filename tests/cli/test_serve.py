@@ -1,0 +1,109 @@
+"""``everloop serve``: a process that listens, answers every protocol, and ends cleanly when it is told to."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from everloop.cli.exceptions import CommandError
+from everloop.cli.operations.serving import Chosen, start
+from tests.helpers.artifacts import StoredArtifact, row
+from tests.helpers.server import Server, stored_in
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("artefact")
+    stored_in(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    with Server(folder) as server:
+        yield server
+
+
+@pytest.mark.slow
+def test_it_says_what_it_serves_and_where(server: Server) -> None:
+    facts = {name: server.facts[name] for name in ("model", "version", "calibration", "capture")}
+    assert facts == {"model": "late_train", "version": 7, "calibration": None, "capture": None}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/predictions", "/models/late_train/predictions", "/invocations"])
+def test_it_answers(server: Server, path: str) -> None:
+    status, body = server.ask("POST", path, {"instances": [row("t1")]})
+    assert status == 200
+    assert json.loads(body)["predictions"][0]["prediction"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/ping", "/v2/health/ready", "/metrics", "/version"])
+def test_it_has_pages(server: Server, path: str) -> None:
+    assert server.ask("GET", path)[0] == 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_finishes_what_was_asked_and_ends_without_an_error(folder: Path, number: signal.Signals) -> None:
+    server = Server(folder)
+    connection = http.client.HTTPConnection(server.address, timeout=60)
+    body = json.dumps({"instances": [row("t1")]}).encode()
+    # GIVEN a request whose body has not all arrived
+    connection.putrequest("POST", "/predictions")
+    connection.putheader("content-length", str(len(body)))
+    connection.endheaders(body[:10])
+    assert server.ask("GET", "/ping")[0] == 200
+    # WHEN the process is told to stop, and then the rest comes
+    server.process.send_signal(number)
+    rest = threading.Timer(0.5, connection.send, [body[10:]])
+    rest.start()
+    # THEN it is answered
+    assert connection.getresponse().status == 200
+    rest.join()
+    output, errors = server.process.communicate(timeout=60)
+    assert (server.process.returncode, output, errors) == (0, "", "")
+
+
+def refused(artefact: Path | str, **given: Any) -> CommandError:
+    with pytest.raises(CommandError) as caught:
+        start(Chosen(str(artefact), **given), host="127.0.0.1", port=0, queue=1, capture=None)
+    return caught.value
+
+
+def test_without_a_hash_nothing_is_served(folder: Path) -> None:
+    error = refused(folder)
+    assert "which version" in error.message
+    assert "--manifest-sha256" in error.remedy
+
+
+def test_another_hash_or_no_files_are_refused(folder: Path, tmp_path: Path) -> None:
+    assert "expected sha256 0000" in refused(folder, manifest_sha256="0" * 64).message
+    assert "No such file" in refused(tmp_path, manifest_sha256="0" * 64).message
+    assert "No such file" in refused("/opt/ml/model", manifest_sha256="0" * 64).message
+
+
+def test_a_version_is_chosen_of_a_model_only(folder: Path) -> None:
+    assert "--version" in refused(folder, version=3).message
+
+
+def test_a_port_that_is_taken_is_named(folder: Path) -> None:
+    chosen = Chosen(str(folder), manifest_sha256=StoredArtifact().manifest_sha256)
+    options: dict[str, Any] = {"host": "127.0.0.1", "queue": 1, "capture": None}
+    first = start(chosen, port=0, **options)
+    with first.listening, pytest.raises(CommandError, match="can't be had: Address already in use"):
+        start(chosen, port=first.listening.getsockname()[1], **options)
+
+
+def test_a_file_that_can_not_be_written_to_is_named(folder: Path, tmp_path: Path) -> None:
+    chosen = Chosen(str(folder), manifest_sha256=StoredArtifact().manifest_sha256)
+    with pytest.raises(CommandError, match="can't be written to"):
+        start(chosen, host="127.0.0.1", port=0, queue=1, capture=tmp_path / "no" / "rows.jsonl")

@@ -1,0 +1,120 @@
+"""Predictions cost what the declaration says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from everloop.evaluation.metrics import estimate
+from everloop.evaluation.money import Pricing, best_threshold, row_costs
+from everloop.evaluation.significance import metric_value, paired_difference
+from everloop.model_file.schema import Value
+from tests.helpers.declarations import binary_document, declare, regression_document
+
+VALUE = Value(false_positive_cost=4, false_negative_cost=20, true_positive_value=12)
+
+
+def test_each_outcome_has_its_price() -> None:
+    target, scores = np.array([1, 1, 0, 0, 1]), np.array([0.5, 0.4, 0.9, 0.1, np.nan])
+    np.testing.assert_array_equal(row_costs(target, scores, VALUE, 0.5), [-12, 20, 4, 0, np.nan])
+
+
+def test_a_regression_pays_by_the_unit_of_error() -> None:
+    costs = row_costs(
+        np.array([3.0, -1.0]), np.array([[1.0, 0.0], [3.0, np.nan]]), Value(error_cost_per_unit=0.5), None
+    )
+    np.testing.assert_array_equal(costs, [[1.0, 0.5], [0.0, np.nan]])
+
+
+def test_the_best_threshold_is_where_acting_breaks_even() -> None:
+    assert best_threshold(VALUE) == pytest.approx(4 / 36)
+    assert best_threshold(Value()) is None
+
+
+@settings(deadline=None)
+@given(st.floats(0.01, 0.99), st.floats(0.1, 50), st.floats(0.1, 50), st.floats(0, 50))
+def test_no_other_threshold_costs_less_where_scores_are_the_truth(p: float, fp: float, fn: float, tp: float) -> None:
+    # the expected cost of a row that is positive with probability p
+    value = Value(false_positive_cost=fp, false_negative_cost=fn, true_positive_value=tp)
+    best = best_threshold(value)
+    assert best is not None
+
+    def expected(threshold: float) -> float:
+        score = np.array([p, p])
+        positive, negative = row_costs(np.array([1, 0]), score, value, threshold)
+        return float(p * positive + (1 - p) * negative)
+
+    assert expected(best) <= min(expected(0.0), expected(1.0)) + 1e-9
+
+
+@pytest.mark.parametrize("document", [binary_document(), regression_document()], ids=["a class", "a value"])
+def test_a_declaration_prices_what_it_predicts(document: dict[str, Any]) -> None:
+    pricing = Pricing.of(declare(document))
+    assert (row_costs(np.array([0.0]), np.array([1.0]), pricing.value, pricing.threshold) > 0).all()
+
+
+LABELS = st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1), st.integers(0, 6)), min_size=40, max_size=200)
+PRICES = st.floats(0.25, 64)
+
+
+@settings(deadline=None)
+@given(LABELS, PRICES, PRICES, PRICES, st.floats(0.05, 0.95))
+def test_the_cost_of_1000_decisions_is_that_of_its_confusion_and_its_interval_holds_it(
+    rows: list[tuple[int, float, int]], fp: float, fn: float, tp: float, threshold: float
+) -> None:
+    labels, scores, days = (np.array(column) for column in zip(*rows, strict=True))
+    pricing = Pricing(Value(false_positive_cost=fp, false_negative_cost=fn, true_positive_value=tp), threshold)
+    found = pricing.estimate(labels, scores)
+    acts = scores >= threshold
+    hits, alarms, misses = (acts & (labels == 1)).sum(), (acts & (labels == 0)).sum(), (~acts & (labels == 1)).sum()
+    assert found.value == pytest.approx(1000 * (alarms * fp + misses * fn - hits * tp) / len(labels), abs=1e-6)
+    assert found.influence.sum() == pytest.approx(0, abs=1e-6 * len(labels) * 1000)
+    told = metric_value(found, days)
+    assert told.value == found.value
+    if told.low is not None and told.high is not None:
+        assert told.low <= found.value <= told.high
+    # whoever decides alike costs alike, and nothing is known to be between them
+    assert paired_difference(found, pricing.estimate_of_decisions(labels, acts), days).difference == 0
+
+
+@settings(deadline=None)
+@given(LABELS, PRICES)
+def test_money_in_another_currency_is_the_same_money(rows: list[tuple[int, float, int]], rate: float) -> None:
+    labels, scores, days = (np.array(column) for column in zip(*rows, strict=True))
+    dear = Value(
+        false_positive_cost=4 * rate, false_negative_cost=20 * rate, true_positive_value=12 * rate, currency="YEN"
+    )
+    one = metric_value(Pricing(VALUE, 0.5).estimate(labels, scores), days)
+    other = metric_value(Pricing(dear, 0.5).estimate(labels, scores), days)
+    for name in ("value", "low", "high"):
+        amount = getattr(one, name)
+        assert getattr(other, name) == (None if amount is None else pytest.approx(rate * amount, rel=1e-6, abs=1e-6))
+
+
+def test_what_a_regression_pays_is_its_mean_absolute_error() -> None:
+    rng = np.random.default_rng(3)
+    target, days = rng.normal(size=300), np.repeat(np.arange(30), 10)
+    answers = target + rng.normal(size=300)
+    money = metric_value(Pricing(Value(error_cost_per_unit=0.5), None).estimate(target, answers), days)
+    error = metric_value(estimate("mae", target, answers), days)
+    for name in ("value", "low", "high"):
+        assert getattr(money, name) == pytest.approx(500 * getattr(error, name))
+
+
+def test_the_interval_covers_what_many_days_cost() -> None:
+    """GIVEN days that differ: of 400 samples of 20 days at least nine in ten intervals hold the true cost."""
+    rng, covered = np.random.default_rng(5), 0
+    for _ in range(400):
+        rate = np.repeat(np.clip(rng.beta(6, 14, 20), 0.02, 0.98), 40)
+        labels = (rng.random(800) < rate).astype(int)
+        acts = rng.random(800) < 0.3
+        found = metric_value(Pricing(VALUE, 0.5).estimate_of_decisions(labels, acts), np.repeat(np.arange(20), 40))
+        assert found.low is not None
+        assert found.high is not None
+        truth = 1000 * (0.3 * (0.7 * 4 - 0.3 * 12) + 0.7 * 0.3 * 20)
+        covered += found.low <= truth <= found.high
+    assert covered >= 0.9 * 400

@@ -1,0 +1,144 @@
+"""What serves is continued with newer rows, by hand: through job, gate and registry, to serve in its turn."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from everloop.cli.main import everloop
+from everloop.cli.operations.local_cloud import deploy
+from everloop.manifest import ESTIMATOR, Manifest, sha256_hex
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
+from tests.helpers.synthesis import synthesize_models
+from tests.loop.models import BAKERY_DOCUMENT, write_sales
+from tests.loop.standing_cloud import Loop
+
+pytestmark = pytest.mark.xdist_group("loop")
+
+GROWN = "bread_grown"
+BEGIN, DAYS, FIRST_DAYS = "2013-01-20", 40, 25
+TREES, ADDED = 40, 15
+
+SCRIPT = """
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+
+def train(features, target, *, seed, parameters):
+    shops = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    columns = ColumnTransformer([("shops", shops, ["shop"])], remainder="passthrough")
+    trees = HistGradientBoostingRegressor(random_state=seed, **parameters)
+    return Pipeline([("columns", columns), ("trees", trees)]).fit(features, target)
+"""
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bakery as boosted trees, which may be continued."""
+    document: dict[str, Any] = copy.deepcopy(BAKERY_DOCUMENT) | {"model": GROWN}
+    document["training"] = {
+        "seed": 3,
+        "parameters": {"max_iter": TREES},
+        "warm_start": {"added_trees": ADDED, "max_trees": TREES + 2 * ADDED},
+    }
+    folder = tmp_path_factory.mktemp("grown") / "models"
+    (folder / GROWN).mkdir(parents=True)
+    (folder / GROWN / "model.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    (folder / GROWN / "train.py").write_text(SCRIPT, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(loop: Loop, models: Path) -> RegistryStore:
+    """The model, deployed beside the others."""
+    deploy(synthesize_models(models, models.parent), loop.cloud.running.state_directory, print)
+    return loop.account.registry(GROWN)
+
+
+@pytest.fixture(scope="module")
+def files(models: Path) -> tuple[Path, Path]:
+    """The sales of the first days, and those of the days after."""
+    whole = write_sales(models.parent / "sales.csv", begin=BEGIN, days=DAYS)
+    rows = pd.read_csv(whole)
+    later = pd.to_datetime(rows["sold_at"]) >= pd.Timestamp(BEGIN, tz="UTC") + pd.Timedelta(days=FIRST_DAYS)
+    paths = models.parent / "first.csv", models.parent / "later.csv"
+    for path, chosen in zip(paths, (~later, later), strict=True):
+        rows[chosen].to_csv(path, index=False)
+    return paths
+
+
+def typed(*words: str | Path) -> Any:
+    return CliRunner().invoke(everloop, [str(word) for word in words])
+
+
+def well(*words: str | Path) -> str:
+    told = typed(*words)
+    assert told.exit_code == 0, told.output + str(told.exception)
+    return str(told.output)
+
+
+def trained(loop: Loop, store: RegistryStore, *words: str) -> str:
+    """What a training tells whose candidate passes, and serves in the end."""
+    told = well("train", GROWN, *words)
+    (run_id,) = re.findall(r"^run (train-[0-9a-f]+) started", told, re.MULTILINE)
+    for _ in range(60):
+        if store.runs.active() is None:
+            break
+        loop.advance(minutes=61)
+        loop.wait_until(lambda: store.runs.active() is None or store.rollouts.all())
+    assert store.runs.get(run_id).status == "succeeded", store.runs.get(run_id)
+    return told
+
+
+def test_what_serves_is_continued(loop: Loop, store: RegistryStore, models: Path, files: tuple[Path, Path]) -> None:
+    # GIVEN nothing that serves; THEN there is nothing to continue, and nothing is started
+    refused = typed("train", GROWN, "--update", "warm")
+    assert "nothing serves yet" in str(refused.exception)
+    assert store.runs.all() == []
+    # GIVEN a first version; THEN its estimator is kept beside it
+    well("data", "import", GROWN, files[0], "--models-directory", models)
+    trained(loop, store)
+    first = store.versions.get(store.versions.champion().version)
+    assert first.files[ESTIMATOR]["bytes"] > 1000
+    # WHEN it is to be continued, and has learned from all rows that could test it; THEN it is trained in full instead
+    smoke = typed("train", GROWN, "--update", "warm", "--smoke")
+    assert smoke.exit_code == 3, smoke.output
+    assert "Trained in full and not continued: version 1 has learned from 360 of the 360 test rows" in smoke.output
+    assert store.versions.get(2).parent_version is None
+
+    # WHEN newer rows have come
+    well("data", "import", GROWN, files[1], "--models-directory", models)
+    told = trained(loop, store, "--update", "warm")
+    # THEN trees are added from them alone, and what comes of it passes the gate and serves
+    assert f"Version 1 is continued: {ADDED} trees from 720 rows later than 2013-02-13T23:00" in told
+    champion = store.versions.get(store.versions.champion().version)
+    assert (champion.version, champion.parent_version) == (3, 1)
+    (run,) = [run for run in store.runs.all() if run.version == 3]
+    assert (run.update["kind"], run.update["parent"], run.update["parent_trees"]) == ("warm", 1, TREES)
+    # The refit has learned from the test rows too, and continues the same version.
+    rows = 1080 if champion.serves_refit else 720
+    assert (run.update["rows"], run.update["estimator_sha256"]) == (rows, first.files[ESTIMATOR]["sha256"])
+    # AND manifest, trace and audit chain say what it continues
+    s3, bucket = loop.account.client("s3"), loop.account.platform.artifact_bucket
+    body = s3.get_object(Bucket=bucket, Key=f"{champion.artifact_prefix}manifest.json")["Body"].read()
+    assert sha256_hex(body) == champion.manifest_sha256
+    manifest = Manifest.from_bytes(body)
+    assert manifest.parent_version == 1
+    kept = s3.get_object(Bucket=bucket, Key=f"{champion.artifact_prefix}{ESTIMATOR}")["Body"].read()
+    assert manifest.files[ESTIMATOR].sha256 == sha256_hex(kept)
+    assert "version 1" in next(line for line in well("trace", GROWN).splitlines() if " continues " in line)
+    assert json.loads(well("trace", GROWN, "--json"))["version"]["parent_version"] == 1
+    assert "continues version 1" in well("audit", "list", GROWN)
+    assert verify_audit(store).sound, verify_audit(store).problems
+    assert "Version 1 is continued" in well("runs", "list", GROWN)

@@ -1,0 +1,272 @@
+"""Take each statement that was used away, really, and see what breaks: ``python -m tools.roles.ablation``.
+
+One local cloud stands, in which the loop has run. For each statement its role's policy is put without it, the part of
+the loop that the role belongs to is run, and the policy is put back. What the guard refused meanwhile, and how that
+part ended, is kept in ``broken.json`` for the page. It takes an hour or so; ``--roles`` takes some, the others stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import yaml
+from click.testing import CliRunner
+
+from everloop.cli.main import everloop
+from everloop.cli.operations.declarations import find_declaration
+from everloop.cli.operations.training import start_training, verdict_of
+from everloop.cli.replay.stream import load
+from everloop.retraining.requests import RetrainingRequest, WindowTrigger, send
+from tests.helpers.synthesis import synthesize_models
+from tests.loop.models import BAKERY
+from tests.loop.standing_cloud import ACTIVE, Loop, standing_cloud
+from tests.loop.test_investment import HISTORY_ENDS, declared, sales
+from tools.roles import evidence
+from tools.roles.__main__ import BROKEN, EVIDENCE, broken
+from tools.roles.statements import RoleStatement, statements_of
+
+RUNS_WITHIN_A_DAY = 8
+"""Of those that break, fewer than the registry lets start."""
+
+
+Part = Callable[[Loop], str]
+"""Runs a part of the loop, and says how it ended."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A statement where it is deployed."""
+
+    statement: RoleStatement
+    role: str
+    role_arn: str
+    policy: str
+    index: int
+
+
+def main(roles: str) -> int:
+    """Take the statements of the roles that match away, one after the other."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for loop in standing(Path(scratch)):
+            usual: dict[Part, str] = {}
+            wanted = [one for one in placed(loop) if fnmatchcase(one.statement.role, roles)]
+            for number, one in enumerate(wanted):
+                began, part = time.monotonic(), part_of(one.statement)
+                if part not in usual:
+                    usual[part] = part(loop)
+                    print(f"with everything: {usual[part]}", flush=True)
+                said = without(loop, one, part, usual[part])
+                mend(loop, number)
+                keep(one.statement, said)
+                took = f"{time.monotonic() - began:.0f} s"
+                print(f"{one.statement.role} {one.statement.actions}: {said or 'not reached'} ({took})", flush=True)
+    return 0
+
+
+def keep(statement: RoleStatement, said: str | None) -> None:
+    """Record what broke; what was not reached has nothing to tell, and what was told of it before stays."""
+    if said is not None:
+        kept = broken() | {statement.key: said}
+        BROKEN.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n", encoding="utf-8")
+
+
+def standing(folder: Path) -> Iterator[Loop]:
+    """A cloud after a replay of a model that declares all that adds a role, in a world that stays as it is.
+
+    There a training passes the gate until another model has been promoted: what follows that is reached by none after.
+    """
+    models = declared(folder / "models")
+    file = models / BAKERY / "model.yaml"
+    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    document["retraining"]["quota"] = {"runs": 500, "days": 60}
+    document["cost"]["monthly_budget_usd"] = 500
+    file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    declaration = find_declaration(BAKERY, models)
+    data = load(
+        sales(folder / "sales.csv", drift=0.0), declaration, datetime.fromisoformat(HISTORY_ENDS).replace(tzinfo=UTC)
+    )
+    assembly = synthesize_models(models, folder)
+    with standing_cloud(folder, declaration, data, assembly, quiet=True) as loop:
+        yield loop
+
+
+def placed(loop: Loop) -> list[Placed]:
+    """The statements of the model's roles that were used alone, where they are deployed."""
+    used, found = evidence.read(EVIDENCE), []
+    for file in sorted((loop.cloud.running.state_directory / "stacks").glob("EverloopModel-*.json")):
+        stack = json.loads(file.read_text(encoding="utf-8"))
+        resources = stack["resources"]
+        for policy, index, statement in statements_of(json.loads(stack["request"]["template"]), stack["name"]):
+            if "alone" not in evidence.used(used, statement).values():
+                continue
+            properties = resources[policy]["properties"]
+            role = properties["Roles"][0]
+            arn = next(r["attributes"]["Arn"] for r in resources.values() if r["physical_id"] == role)
+            found.append(Placed(statement, role, arn, properties["PolicyName"], index))
+    return found
+
+
+def without(loop: Loop, one: Placed, part: Part, usual: str) -> str | None:
+    """What breaks without a statement, as a sentence; None where nothing was refused: the part ended before."""
+    before = denied(loop, one.role_arn)
+    with taken_away(loop, one):
+        outcome = part(loop)
+    refused = sorted(action for action, calls in denied(loop, one.role_arn).items() if calls > before.get(action, 0))
+    if not refused:
+        return None
+    return f"{', '.join(refused)} refused; {outcome if outcome != usual else 'the rest goes on'}"
+
+
+def part_of(statement: RoleStatement) -> Part:
+    """The part of the loop that a statement's role belongs to."""
+    pattern = next(pattern for pattern in PARTS if fnmatchcase(statement.role, pattern))
+    # Only a run that a window asked for reads it.
+    return ask if "WINDOWS#" in statement.conditions and pattern == "*" else PARTS[pattern]
+
+
+def denied(loop: Loop, role_arn: str) -> dict[str, int]:
+    """How often each action was refused to a role."""
+    usage = json.loads((loop.cloud.running.state_directory / evidence.USAGE).read_text(encoding="utf-8"))
+    return {entry["action"]: entry["calls"] for entry in usage["denied"] if entry["role"] == role_arn}
+
+
+@contextmanager
+def taken_away(loop: Loop, one: Placed) -> Iterator[None]:
+    """The role's policy without the statement."""
+    iam = loop.account.client("iam")
+    document = iam.get_role_policy(RoleName=one.role, PolicyName=one.policy)["PolicyDocument"]
+    less = copy.deepcopy(document)
+    del less["Statement"][one.index]
+    iam.put_role_policy(RoleName=one.role, PolicyName=one.policy, PolicyDocument=json.dumps(less))
+    try:
+        yield
+    finally:
+        iam.put_role_policy(RoleName=one.role, PolicyName=one.policy, PolicyDocument=json.dumps(document))
+
+
+def serve(loop: Loop) -> str:
+    """A request to fresh workers, and what arrives in the lake."""
+    loop.end_workers()
+    before = len(loop.lake_predictions())
+    status, _ = loop.post({"instances": loop.instances(1)})
+    loop.advance(minutes=20)
+    captured = len(loop.lake_predictions()) - before
+    return f"a request is answered with {status}, {'captured' if captured else 'not captured'}"
+
+
+def label(loop: Loop) -> str:
+    """A label, and whether it arrives in the lake."""
+    before = len(loop.lake_labels())
+    body = {"labels": [{"key": f"ablation-{time.monotonic()}", "label": 3.0}]}
+    status, _ = loop.post(body, url=loop.model.labels_url)
+    loop.advance(minutes=20)
+    return f"labels are answered with {status}, {'stored' if len(loop.lake_labels()) > before else 'not stored'}"
+
+
+def watch(loop: Loop) -> str:
+    """The next monitoring."""
+    (before,) = loop.store.windows.latest(1)
+    loop.advance(hours=24)
+    (latest,) = loop.store.windows.latest(1)
+    return "a window is recorded" if latest.end != before.end else "no window is recorded"
+
+
+def ask(loop: Loop) -> str:
+    """A retraining request on the bus."""
+    now = loop.now()
+    trigger: WindowTrigger = {"kind": "drift", "reason": f"ablation at {now}", "requested_at": now, "window_end": now}
+    request = RetrainingRequest(loop.name, trigger, [{"code": "asked", "sentence": "an ablation asks"}])
+    send(request, loop.account.client("events"), loop.account.platform.event_bus, at=now)
+    loop.advance(minutes=15)
+    return _ended(loop, request.execution_name) if request.execution_name in loop.executions() else "no run starts"
+
+
+def train(loop: Loop) -> str:
+    """A whole run."""
+    return _ended(loop, start_training(loop.account, loop.name, reason="ablation"))
+
+
+def _ended(loop: Loop, run_id: str) -> str:
+    """How a run ends, once it has been let go on."""
+    for _ in range(12):
+        if loop.executions().get(run_id) != ACTIVE:
+            break
+        loop.post({"instances": loop.instances(1)})
+        loop.advance(hours=1)
+    arn = f"{loop.model.state_machine_arn.replace(':stateMachine:', ':execution:')}:{run_id}"
+    steps = loop.account.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
+    entered = [
+        event["stateEnteredEventDetails"]["name"]
+        for page in steps
+        for event in page["events"]
+        if "stateEnteredEventDetails" in event
+    ]
+    status = verdict_of(loop.account, loop.name, run_id).status
+    failed = next((entered[i - 1] for i, name in enumerate(entered) if name in _FAILURES and i), None)
+    return f"a run ends {status}" + (f", {failed} failed" if failed else "")
+
+
+_FAILURES = ("CloseFailed", "RollBackAfterFailure", "RefitFailed", "Failed", "CloseUntrained")
+
+
+def probe(loop: Loop) -> str:
+    """The next fresh probes."""
+    before = {one.window_end for one in loop.store.probes.latest(20)}
+    loop.advance(hours=48)
+    return (
+        "a probe is recorded"
+        if {one.window_end for one in loop.store.probes.latest(20)} - before
+        else "no probe is recorded"
+    )
+
+
+PARTS: dict[str, Part] = {
+    "Functions/Predict": serve,
+    "Capture/Predictions": serve,
+    "Functions/Labels": label,
+    "Capture/Labels": label,
+    "Functions/Monitor": watch,
+    "Monitor/ScheduleRole": watch,
+    "Functions/Starter": ask,
+    "Functions/Probe": probe,
+    "Probes": probe,
+    "Pipeline/Jobs/Probe": probe,
+    "*": train,
+}
+
+
+def mend(loop: Loop, number: int) -> None:
+    """Close what broke, and let a day go by now and then: so many runs may break within one."""
+    active = loop.store.runs.active()
+    if active is not None:
+        _end(loop, active.run_id)
+    if number % RUNS_WITHIN_A_DAY == RUNS_WITHIN_A_DAY - 1:
+        loop.advance(hours=25)
+
+
+def _end(loop: Loop, run_id: str) -> None:
+    arn: Any = f"{loop.model.state_machine_arn.replace(':stateMachine:', ':execution:')}:{run_id}"
+    client = loop.account.client("stepfunctions")
+    if client.describe_execution(executionArn=arn)["status"] == ACTIVE:
+        client.stop_execution(executionArn=arn)
+    released = CliRunner().invoke(everloop, ["runs", "release", loop.name, run_id, "--reason", "ablation"])
+    if released.exit_code:
+        print(f"{run_id} is not released: {released.output}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--roles", default="*", help="a pattern, such as Functions/*")
+    sys.exit(main(parser.parse_args().roles))
