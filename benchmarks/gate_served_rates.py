@@ -23,8 +23,8 @@ from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, upper_bound
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.significance import paired_difference
 from everloop.recalibration.calibration import Calibration
-from everloop.recalibration.daily import Terms, calibration_for, continued
-from everloop.recalibration.learner import learn
+from everloop.recalibration.daily import Terms, continued
+from everloop.recalibration.learner import calibration_for, learn
 from everloop.recalibration.state import State
 from everloop.recalibration.sums import LogOddsSums
 

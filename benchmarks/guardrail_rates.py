@@ -12,8 +12,10 @@ import argparse
 import numpy as np
 
 from everloop.model_file.schema import Guardrail
-from everloop.rollout.guardrails import FALSE_ROLLBACK_RATE, VersionMetrics, decide_step
+from everloop.rollout.guardrails import decide_step
+from everloop.rollout.looks import PARTS
 from everloop.rollout.plan import RolloutPlan, Step
+from everloop.rollout.version_metrics import VersionMetrics
 
 PLAN = RolloutPlan((Step(10, 300), Step(50, 300)), 3600)
 
@@ -54,7 +56,8 @@ def followed(fewest: list[int], every: int, rate: float) -> tuple[float, float, 
 def error_table(limit: float) -> None:
     """How often a canary with a given error rate is rolled back."""
     print(f"\nError rate: {limit:.0%} are allowed. Rolled back while it waits / in all, in percent; mean requests.")
-    print(f"Declared for a step: at most {100 * FALSE_ROLLBACK_RATE / PLAN.looks:.2f} at the limit.\n")
+    share = Guardrail(max_error_rate=limit, max_p99_latency_ms=200).false_rollback_rate * PARTS["error_rate"]
+    print(f"Declared for a step: at most {100 * share / PLAN.phases:.2f} at the limit.\n")
     rates = (limit, 2.5 * limit, 5 * limit, 15 * limit, 1.0)
     print(f"{'needed':>7} {'every':>6} " + " ".join(f"{f'at {rate:.0%}':>22}" for rate in rates))
     for needed, every in ((5, 1), (50, 5), (100, 5), (500, 10), (1000, 10)):
