@@ -49,7 +49,7 @@ def local() -> None:
     show_default=True,
     help="The kind of account: a new account has small quotas.",
 )
-@click.option("--cold-starts", is_flag=True, help="Functions start as often as on AWS, and import all by themselves.")
+@click.option("--cold-starts", is_flag=True, help="Functions start, run and wait as on AWS.")
 @click.option("--account-id", default=ACCOUNT_ID, show_default=True, help="The account id: twelve digits.")
 @click.option("--region", default=REGION, show_default=True, help="The region.")
 @json_option
@@ -63,8 +63,9 @@ def up(
     refused here.
 
     Functions start faster than on AWS, and stay for as long as they are used within five minutes of real time. With
-    --cold-starts each start imports everything, a process is frozen between events, and one that is unused for ten
-    minutes is not used again. What it is started with holds until `everloop local down`.
+    --cold-starts each start imports everything, a process is frozen between events, one that is unused for ten
+    minutes is not used again, and on Linux a function's memory sets its share of a processor. What it is started with
+    holds until `everloop local down`.
     """
     output = Output(as_json)
     running = daemon.find(STATE)

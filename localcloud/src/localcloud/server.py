@@ -36,8 +36,9 @@ Stop = SimpleQueue[None]
 survive; this queue's ``put`` may interrupt its own ``get`` (https://docs.python.org/3/library/queue.html#queue.SimpleQueue.put)."""
 
 
-COLD_STARTS = {"preload": [], "idle_minutes": 10, "freeze": True}
-"""What `[lambda]` says where functions start and wait as on AWS, which names no time: 5 to 15 minutes are reported."""
+COLD_STARTS = {"preload": [], "idle_minutes": 10, "freeze": True, "processor_share": True}
+"""What `[lambda]` says where functions start, run and wait as on AWS, which names no time to wait: 5 to 15 minutes are
+reported."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from localcloud.core.settings import Settings, SettingsError
+from localcloud.server import COLD_STARTS
+from localcloud.services.lambda_ import preload
 from localcloud.services.lambda_.managed_layers import ManagedLayer, managed_layers
-from localcloud.services.lambda_.preload import freezes, idle_time, preloaded_modules
+from localcloud.services.lambda_.preload import freezes, idle_time, preloaded_modules, shares_processor
+from localcloud.services.lambda_.runtime.processor import CAN_SHARE
 
 KNOWN = frozenset({"lambda"})
 
@@ -74,6 +77,31 @@ def test_workers_freeze_where_the_settings_say_so(tmp_path: Path) -> None:
     assert not freezes(Settings())
     with pytest.raises(SettingsError, match=r"\[lambda\] freeze = 1: it is true or false"):
         freezes(read(tmp_path, "[lambda]\nfreeze = 1\n"))
+
+
+def test_memory_sets_the_share_of_a_processor_where_the_settings_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = read(tmp_path, "[lambda]\nprocessor_share = true\n")
+    assert shares_processor(asked) == CAN_SHARE
+    assert not shares_processor(Settings())
+    with pytest.raises(SettingsError, match=r"\[lambda\] processor_share = 0.5: it is true or false"):
+        shares_processor(read(tmp_path, "[lambda]\nprocessor_share = 0.5\n"))
+    # AND where the system can't, that is said
+    caplog.clear()
+    monkeypatch.setattr(preload, "CAN_SHARE", False)
+    assert not shares_processor(asked)
+    assert "processor_share needs Linux" in caplog.text
+    caplog.clear()
+    assert not shares_processor(Settings())
+    assert caplog.text == ""
+
+
+def test_the_settings_of_cold_starts_are_all_known() -> None:
+    settings = Settings().but("lambda", COLD_STARTS)
+    assert managed_layers(settings) == managed_layers(Settings())
+    assert (preloaded_modules(settings), idle_time(settings)) == ((), timedelta(minutes=10))
+    assert (freezes(settings), shares_processor(settings)) == (True, CAN_SHARE)
 
 
 def test_values_take_the_place_of_those_in_the_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from localcloud.core.context import CloudContext
 from localcloud.iam.roles import check_trust, role_credentials
 from localcloud.services.lambda_.invocation_log import InvocationLog
 from localcloud.services.lambda_.managed_layers import managed_layers
-from localcloud.services.lambda_.preload import freezes, idle_time, preloaded_modules
+from localcloud.services.lambda_.preload import freezes, idle_time, preloaded_modules, shares_processor
 from localcloud.services.lambda_.runtime.exceptions import InvalidParameterValueError
 from localcloud.services.lambda_.runtime.pool import PoolLimits
 from localcloud.services.lambda_.runtime.service import LambdaService
@@ -88,7 +88,11 @@ def build_service(context: CloudContext) -> LambdaService:
         deliver=lambda role, target, body, attributes: _deliver(context, role, target, body, attributes),
         managed_layers=managed_layers(context.settings),
         preload=preloaded_modules(context.settings),
-        limits=PoolLimits(idle_on_clock=idle_time(context.settings), freezes=freezes(context.settings)),
+        limits=PoolLimits(
+            idle_on_clock=idle_time(context.settings),
+            freezes=freezes(context.settings),
+            shares_processor=shares_processor(context.settings),
+        ),
         account=context.account,
     )
 

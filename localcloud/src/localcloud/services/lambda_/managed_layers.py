@@ -13,7 +13,7 @@ from typing import Any
 
 from localcloud.core.settings import Settings, SettingsError
 
-_TABLE = {"freeze", "idle_minutes", "managed_layers", "preload"}
+_TABLE = {"freeze", "idle_minutes", "managed_layers", "preload", "processor_share"}
 _KEYS = {"arn", "pins", "parameters"}
 
 

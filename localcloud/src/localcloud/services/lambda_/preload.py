@@ -1,10 +1,18 @@
-"""How workers start and wait: ``preload``, ``idle_minutes`` and ``freeze`` of ``[lambda]`` in the settings."""
+"""How workers start, run and wait: keys of ``[lambda]`` in the settings.
+
+``preload``, ``idle_minutes``, ``freeze`` and ``processor_share``.
+"""
 
 from __future__ import annotations
 
+import logging
+import sys
 from datetime import timedelta
 
 from localcloud.core.settings import Settings, SettingsError
+from localcloud.services.lambda_.runtime.processor import CAN_SHARE
+
+log = logging.getLogger(__name__)
 
 _MOST_MINUTES = 525_600
 _CLIENTS = ("awslambdaric", "runtime_client")
@@ -57,7 +65,27 @@ def freezes(settings: Settings) -> bool:
     SettingsError
         When ``freeze`` is neither true nor false.
     """
-    freeze = settings.of("lambda").get("freeze", False)
-    if not isinstance(freeze, bool):
-        raise SettingsError(f"{settings.file}: [lambda] freeze = {freeze!r}: it is true or false")
-    return freeze
+    return _asked_for("freeze", settings)
+
+
+def shares_processor(settings: Settings) -> bool:
+    """Whether a function's memory sets its share of a processor; not unless the settings say so.
+
+    Where the system does not tell the processor time of a process, no share is set, and the log says so.
+
+    Raises
+    ------
+    SettingsError
+        When ``processor_share`` is neither true nor false.
+    """
+    asked = _asked_for("processor_share", settings)
+    if asked and not CAN_SHARE:
+        log.warning("on %s each function has all processors: [lambda] processor_share needs Linux", sys.platform)
+    return asked and CAN_SHARE
+
+
+def _asked_for(name: str, settings: Settings) -> bool:
+    value = settings.of("lambda").get(name, False)
+    if not isinstance(value, bool):
+        raise SettingsError(f"{settings.file}: [lambda] {name} = {value!r}: it is true or false")
+    return value

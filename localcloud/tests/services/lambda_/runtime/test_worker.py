@@ -425,5 +425,5 @@ def test_a_frozen_worker_is_ended_like_another(make_lambda: Any) -> None:
 def test_a_small_function_has_all_processors(aws: Lambda) -> None:
     source = "import os\ndef handle(event, context):\n    return [os.cpu_count(), os.nice(0)]\n"
     aws.create(source, MemorySize=128)
-    # AWS would give it a fourteenth of one.
+    # AWS would give it a fourteenth of one, as --cold-starts does here.
     assert json.loads(aws.invoke(b"{}").payload) == [os.cpu_count(), os.nice(0)]

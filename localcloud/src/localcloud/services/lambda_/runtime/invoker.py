@@ -21,6 +21,7 @@ from localcloud.services.lambda_.runtime.functions import FunctionVersion, Resol
 from localcloud.services.lambda_.runtime.layers import LayerInstaller
 from localcloud.services.lambda_.runtime.pool import WorkerPools
 from localcloud.services.lambda_.runtime.prepared import PreparedWorkers
+from localcloud.services.lambda_.runtime.processor import share_of
 from localcloud.services.lambda_.runtime.store import FunctionStore
 from localcloud.services.lambda_.runtime.worker import Outcome, Worker, WorkerSpec
 
@@ -214,6 +215,7 @@ class Invoker:
             memory_mb=version.memory_size,
             client=self._client,
             preloading=self._prepared.of(path, libraries, environment),
+            processor_share=share_of(version.memory_size) if self._pools.limits.shares_processor else None,
         )
         return Worker(spec)
 

@@ -29,6 +29,8 @@ class PoolLimits:
         Time of the local clock after which an unused worker is not used again.
     freezes : bool
         Whether an idle worker is stopped until its next event.
+    shares_processor : bool
+        Whether a worker has a share of a processor by its function's memory, once it has initialised.
     memory_mb : int
         Idle workers are ended, the longest unused first, while all workers together hold more than this.
     wait_seconds : float
@@ -41,6 +43,7 @@ class PoolLimits:
     wait_seconds: float = 900.0
     idle_on_clock: timedelta | None = None
     freezes: bool = False
+    shares_processor: bool = False
 
 
 @dataclass
@@ -60,6 +63,7 @@ class WorkerPools:
 
     Parameters
     ----------
+    limits : PoolLimits, optional
     now : callable
         The local clock's time.
     """
@@ -67,7 +71,7 @@ class WorkerPools:
     def __init__(
         self, limits: PoolLimits | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        self._limits = limits or PoolLimits()
+        self.limits = limits or PoolLimits()
         self._now = now
         self._pools: dict[str, _Pool] = {}
         self._changed = threading.Condition()
@@ -82,7 +86,7 @@ class WorkerPools:
         TooManyRequestsError
             When none becomes idle in time.
         """
-        deadline = time.monotonic() + self._limits.wait_seconds
+        deadline = time.monotonic() + self.limits.wait_seconds
         with self._changed:
             while True:
                 if self._closed:
@@ -91,7 +95,7 @@ class WorkerPools:
                 worker = self._take_idle(pool)
                 if worker is not None:
                     return worker
-                if pool.size < self._limits.workers_per_version:
+                if pool.size < self.limits.workers_per_version:
                     pool.starting += 1
                     break
                 if not self._changed.wait(max(0.0, deadline - time.monotonic())):
@@ -109,7 +113,7 @@ class WorkerPools:
 
     def give_back(self, key: str, worker: Worker, *, usable: bool) -> None:
         """Return a worker; one that is not usable, or whose version is gone, is ended."""
-        if usable and self._limits.freezes:
+        if usable and self.limits.freezes:
             usable = worker.freeze()
         with self._changed:
             pool = self._pools[key]
@@ -169,7 +173,7 @@ class WorkerPools:
 
     def _is_stale(self, worker: Worker) -> bool:
         """Whether an idle worker was unused for so long that AWS would have ended it."""
-        limit = self._limits.idle_on_clock
+        limit = self.limits.idle_on_clock
         return limit is not None and worker.unused_since is not None and self._now() - worker.unused_since > limit
 
     def _tidy(self) -> None:
@@ -180,8 +184,8 @@ class WorkerPools:
 
     def _pick_superfluous(self) -> list[Worker]:
         """Take out of the pools what is idle for too long, or too much for the memory bound."""
-        horizon = time.monotonic() - self._limits.idle_seconds
-        excess = self.memory_mb() - self._limits.memory_mb
+        horizon = time.monotonic() - self.limits.idle_seconds
+        excess = self.memory_mb() - self.limits.memory_mb
         picked: list[Worker] = []
         with self._changed:
             idle = [(worker, pool) for pool in self._pools.values() for worker in pool.idle]

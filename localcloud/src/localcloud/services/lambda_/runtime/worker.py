@@ -24,6 +24,7 @@ from localcloud.core.processes import HAS_PROC, resident_mb
 from localcloud.services.lambda_.runtime.api import RuntimeApi, RuntimeApiTimeoutError, RuntimeCall, WorkerGoneError
 from localcloud.services.lambda_.runtime.exceptions import WorkerStartError
 from localcloud.services.lambda_.runtime.prepared import FLAGS
+from localcloud.services.lambda_.runtime.processor import ProcessorShare
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ class WorkerSpec:
         ``awslambdaric`` or ``python`` (our own client).
     preloading : Preloading, optional
         What the process starts from where it can.
+    processor_share : float, optional
+        Processors that it has from its first event on; all of the machine's where there is none.
     """
 
     environment: dict[str, str]
@@ -63,6 +66,7 @@ class WorkerSpec:
     memory_mb: int
     client: str = "awslambdaric"
     preloading: Preloading | None = None
+    processor_share: float | None = None
 
     @property
     def program(self) -> Sequence[str]:
@@ -140,6 +144,8 @@ class Worker:
             raise WorkerStartError(f"{sys.executable} could not be started: {error}") from error
         finally:
             os.close(written)
+        share = spec.processor_share
+        self._share = ProcessorShare(self._process.pid, share) if share is not None else None
         os.set_blocking(self._output, False)
         self._api.watch(self._output, self._read_output)
 
@@ -177,6 +183,8 @@ class Worker:
             failed = self._initialise(timeout)
             if failed is not None:
                 return self._finish(request_id, began, failed, error=True)
+            if self._share is not None:
+                self._share.begin()
             began = time.monotonic()
             deadline_ms = int((time.time() + timeout) * 1000)
             assert self._waiting is not None
@@ -211,6 +219,7 @@ class Worker:
                     self._api.answer(call, 403)
                     return False
                 self._waiting = call
+            self._end_share()
             os.killpg(self._process.pid, signal.SIGSTOP)
         except (RuntimeApiTimeoutError, WorkerGoneError, _OutOfMemoryError, ProcessLookupError):
             return False
@@ -223,11 +232,16 @@ class Worker:
             with contextlib.suppress(ProcessLookupError):  # it has ended, which is found when it is asked
                 os.killpg(self._process.pid, signal.SIGCONT)
 
+    def _end_share(self) -> None:
+        if self._share is not None:
+            self._share.end()
+
     def kill(self) -> None:
         """End the process and all that it started."""
         if self._killed:
             return
         self._killed = True
+        self._end_share()
         self.interrupt()
         self._process.wait()
         self._read_output()
