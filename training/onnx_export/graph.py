@@ -41,10 +41,13 @@ class Graph:
         self.initializers.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
-    def finish(self, score: str, inputs: ModelInputs) -> onnx.ModelProto:
-        """The checked model whose output ``score`` [N] is the tensor of that name, [N, 1]."""
-        flat = self.constant(np.array([-1], dtype=np.int64))
-        self.nodes.append(helper.make_node("Reshape", [score, flat], [SCORE_OUTPUT]))
+    def finish(self, score: str, inputs: ModelInputs, classes: int | None = None) -> onnx.ModelProto:
+        """The checked model whose output ``score`` is the tensor of that name.
+
+        It is [N] for a tensor [N, 1]; with ``classes`` [N, classes], as the tensor is.
+        """
+        shape = self.constant(np.array([-1] if classes is None else [-1, classes], dtype=np.int64))
+        self.nodes.append(helper.make_node("Reshape", [score, shape], [SCORE_OUTPUT]))
         declared = [
             (NUMBER_INPUT, TensorProto.DOUBLE, len(inputs.numbers)),
             (CATEGORY_INPUT, TensorProto.STRING, len(inputs.categories)),
@@ -53,7 +56,11 @@ class Graph:
             self.nodes,
             "everloop",
             [helper.make_tensor_value_info(n, t, ["N", width]) for n, t, width in declared if width],
-            [helper.make_tensor_value_info(SCORE_OUTPUT, TensorProto.DOUBLE, ["N"])],
+            [
+                helper.make_tensor_value_info(
+                    SCORE_OUTPUT, TensorProto.DOUBLE, ["N", *([] if classes is None else [classes])]
+                )
+            ],
             self.initializers,
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
@@ -65,3 +72,12 @@ class Graph:
 def row(values: Any) -> np.ndarray:
     """``values`` as float64 [1, k], to be broadcast over rows."""
     return np.asarray(values, dtype=np.float64).reshape(1, -1)
+
+
+def affine(graph: Graph, tensor: str, weights: np.ndarray, intercepts: Any) -> str:
+    """``tensor @ weights + intercepts``.
+
+    As Gemm: onnxruntime folds a division by one number before a MatMul into a factor that it keeps in float32
+    (MatMulScaleFusion), which costs half of the digits.
+    """
+    return graph.add("Gemm", [tensor, graph.constant(weights), graph.constant(row(intercepts))])

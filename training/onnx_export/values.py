@@ -108,3 +108,10 @@ def texts_only(value: Value, graph: Graph, place: Place) -> Texts:
             "category columns (declare the feature as a category to have it encoded)",
         )
     return found
+
+
+def column_of(graph: Graph, numbers: Numbers, index: int) -> str:
+    """One column [N, 1] of a number tensor."""
+    if numbers.width == 1:
+        return numbers.tensor
+    return graph.add("Gather", [numbers.tensor, graph.constant(np.array([index], dtype=np.int64))], axis=1)

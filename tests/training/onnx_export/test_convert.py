@@ -28,36 +28,16 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from everloop.serving.scorer import Scorer
-from everloop.training.onnx_export import ModelInputs, Parity, check_parity, export_onnx, used_inputs
-from tests.training.onnx_export.frames import INPUTS, contract_of, labels_of, random_frame, values_of
-
-NUMBERS, CATEGORIES = list(INPUTS.numbers), list(INPUTS.categories)
-
-
-def dense_encoding(number_steps: Any = None) -> ColumnTransformer:
-    number_steps = number_steps or make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-    category_steps = make_pipeline(
-        SimpleImputer(strategy="most_frequent", missing_values=""), OneHotEncoder(handle_unknown="ignore")
-    )
-    return ColumnTransformer([("num", number_steps, NUMBERS), ("cat", category_steps, CATEGORIES)])
-
-
-def tree_encoding(**options: Any) -> ColumnTransformer:
-    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", **({"unknown_value": np.nan} | options))
-    return ColumnTransformer([("cat", encoder, CATEGORIES)], remainder="passthrough")
-
-
-def scorer_of(estimator: Any, problem_type: str, inputs: ModelInputs = INPUTS) -> Scorer:
-    model = export_onnx(estimator, inputs, problem_type).SerializeToString()
-    return Scorer.from_bytes(model, contract_of(inputs, problem_type))
-
-
-def parity_of(estimator: Any, problem_type: str, *, inputs: ModelInputs = INPUTS, seed: int = 7) -> Parity:
-    frame = random_frame(3000, seed, production=True)[list(inputs.columns)]
-    scorer = scorer_of(estimator, problem_type, inputs)
-    return check_parity(estimator, scorer, frame, inputs=inputs, problem_type=problem_type, threshold=0.5)
-
+from everloop.training.onnx_export import ModelInputs, check_parity, export_onnx, used_inputs
+from tests.training.onnx_export.frames import INPUTS, labels_of, random_frame, values_of
+from tests.training.onnx_export.parities import (
+    CATEGORIES,
+    NUMBERS,
+    dense_encoding,
+    parity_of,
+    scorer_of,
+    tree_encoding,
+)
 
 CLASSIFIERS = {
     "hist": (tree_encoding, HistGradientBoostingClassifier(max_iter=40, random_state=0)),

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.impute import SimpleImputer
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -18,9 +24,11 @@ from sklearn.preprocessing import (
     OneHotEncoder,
     OrdinalEncoder,
     PolynomialFeatures,
+    QuantileTransformer,
     StandardScaler,
 )
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from everloop.training.onnx_export import ExportRefusedError, ModelInputs, export_onnx
 from tests.training.onnx_export.frames import INPUTS, labels_of, random_frame, values_of
@@ -56,32 +64,58 @@ def categories_through(step: Any) -> Pipeline:
 REFUSED = {
     "hinge loss": (with_model(SGDClassifier()), "model", "loss='log_loss'"),
     "another form of probabilities": (with_model(SGDClassifier(loss="modified_huber")), "model", "of another form"),
-    "a function": (numbers_through(FunctionTransformer(np.abs)), "functiontransformer", "known transformer"),
+    "a function": (numbers_through(FunctionTransformer(np.nan_to_num)), "functiontransformer", "func=nan_to_num"),
+    "a function with arguments": (
+        numbers_through(FunctionTransformer(np.abs, kw_args={"dtype": np.float64})),
+        "functiontransformer",
+        "kw_args",
+    ),
+    "a lambda": (numbers_through(FunctionTransformer(lambda x: x * 2)), "functiontransformer", "func=<lambda>"),
+    "normal quantiles": (
+        numbers_through(QuantileTransformer(n_quantiles=9, output_distribution="normal")),
+        "quantiletransformer",
+        "output_distribution='normal'",
+    ),
+    "an indicator that fails": (
+        Pipeline([("pre", ColumnTransformer([("n", MissingIndicator(), NUMBERS)])), ("model", LogisticRegression())]),
+        "pre > n",
+        "error_on_new=True",
+    ),
+    "a hard vote": (
+        with_model(VotingClassifier([("a", LogisticRegression()), ("b", DecisionTreeClassifier())])),
+        "model",
+        "voting='hard'",
+    ),
+    "a vote of what is not known": (
+        with_model(VotingClassifier([("a", LogisticRegression()), ("b", GaussianNB())], voting="soft")),
+        "model > b",
+        "GaussianNB",
+    ),
+    "a stack of labels": (
+        with_model(StackingClassifier([("a", LogisticRegression())], stack_method="predict")),
+        "model > a",
+        "stacked by predict",
+    ),
+    "temperature": (
+        with_model(CalibratedClassifierCV(LogisticRegression(), method="temperature")),
+        "model",
+        "method='temperature'",
+    ),
+    "a calibrated machine without a form": (
+        with_model(CalibratedClassifierCV(GaussianNB())),
+        "model > calibrated 0",
+        "GaussianNB",
+    ),
+    "a support vector machine alone": (with_model(LinearSVC()), "model", "not a known predictor"),
     "an unknown step": (numbers_through(PolynomialFeatures()), "polynomialfeatures", "StandardScaler"),
     "a subclass": (numbers_through(Louder()), "louder", "derives from StandardScaler"),
     "clipping": (numbers_through(MinMaxScaler(clip=True)), "minmaxscaler", "clip=True"),
-    "an indicator": (numbers_through(SimpleImputer(add_indicator=True)), "simpleimputer", "add_indicator"),
     "numbers marked missing": (
         numbers_through(SimpleImputer(missing_values=-1)),
         "simpleimputer",
         "missing_values=-1",
     ),
     "an encoder that fails": (categories_through(OneHotEncoder()), "cat", "handle_unknown='error'"),
-    "a dropped category": (
-        categories_through(OneHotEncoder(handle_unknown="ignore", drop="first")),
-        "cat",
-        "drop='first'",
-    ),
-    "rare categories": (
-        categories_through(OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=5)),
-        "cat",
-        "infrequent_if_exist",
-    ),
-    "rare categories, ignored": (
-        categories_through(OneHotEncoder(handle_unknown="ignore", max_categories=2)),
-        "cat",
-        "max_categories=2",
-    ),
     "float32 codes": (
         categories_through(OneHotEncoder(handle_unknown="ignore", dtype=np.float32)),
         "cat",
@@ -129,11 +163,6 @@ REFUSED = {
         "a list of column names",
     ),
     "another predictor": (numbers_through("passthrough").set_params(model=SVC()), "model", "SVC"),
-    "calibration": (
-        numbers_through("passthrough").set_params(model=CalibratedClassifierCV(LogisticRegression())),
-        "model",
-        "CalibratedClassifierCV",
-    ),
 }
 
 
@@ -146,15 +175,6 @@ def test_refused_with_step_class_and_remedy(name: str) -> None:
     assert step in str(refusal.value)
     assert said in str(refusal.value)
     assert refusal.value.supported
-
-
-def test_native_categories_are_refused() -> None:
-    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
-    pre = ColumnTransformer([("cat", encoder, CATEGORIES)], remainder="passthrough")
-    model = HistGradientBoostingClassifier(max_iter=3, categorical_features=[0, 1])
-    estimator = make_pipeline(pre, model).fit(FRAME, LABELS)
-    with pytest.raises(ExportRefusedError, match=r"categorical_features=\[0, 1\]"):
-        export_onnx(estimator, INPUTS, "binary_classification")
 
 
 def test_a_column_missing_throughout_training_is_refused() -> None:
@@ -170,6 +190,13 @@ def test_three_classes_are_refused() -> None:
     estimator = HistGradientBoostingClassifier(max_iter=2).fit(FRAME[["wind"]], np.arange(len(FRAME)) % 3)
     with pytest.raises(ExportRefusedError, match=r"\[0, 1, 2\]"):
         export_onnx(estimator, inputs, "binary_classification")
+
+
+def test_two_classes_are_refused_where_more_are_declared() -> None:
+    inputs = ModelInputs(columns=("wind",), numbers=("wind",), categories=())
+    estimator = HistGradientBoostingClassifier(max_iter=2).fit(FRAME[["wind"]], LABELS)
+    with pytest.raises(ExportRefusedError, match="three classes or more"):
+        export_onnx(estimator, inputs, "multiclass_classification")
 
 
 def test_named_classes_are_refused() -> None:
