@@ -99,12 +99,8 @@ def test_throttling_is_stored_and_not_enforced(cloud: Cloud) -> None:
         ("lambda", "create_event_source_mapping", {"FunctionName": "f", "EventSourceArn": "arn:aws:sqs:us-east-1:1:q"}),
         ("lambda", "invoke_with_response_stream", {"FunctionName": "f"}),
         ("stepfunctions", "redrive_execution", {"executionArn": "arn:aws:states:us-east-1:1:execution:m:e"}),
-        ("sagemaker", "create_endpoint", {"EndpointName": "e", "EndpointConfigName": "c"}),
-        (
-            "sagemaker",
-            "create_endpoint_config",
-            {"EndpointConfigName": "c", "ProductionVariants": [{"VariantName": "v"}]},
-        ),
+        ("sagemaker", "create_inference_component", {"InferenceComponentName": "i", "EndpointName": "e"}),
+        ("sagemaker-runtime", "invoke_endpoint_async", {"EndpointName": "e", "InputLocation": "s3://b/k"}),
         ("sagemaker", "start_pipeline_execution", {"PipelineName": "p", "ClientRequestToken": "x" * 32}),
         (
             "sagemaker",

@@ -54,6 +54,7 @@ def test_attributes_are_those_that_templates_may_ask_for(resource_type: str) -> 
     also = {"AWS::Events::EventBus": {"Name"}, "AWS::SNS::Topic": {"TopicName"}, "AWS::SQS::Queue": {"QueueName"}}
     also |= {"AWS::S3::Bucket": {"Arn", "DomainName", "DualStackDomainName", "RegionalDomainName"}}
     also |= {"AWS::SSM::Parameter": {"Type", "Value"}, "AWS::IAM::ManagedPolicy": {"PolicyArn", "PolicyId"}}
+    also |= {f"AWS::SageMaker::{kind}": {f"{kind}Name"} for kind in ("Model", "EndpointConfig", "Endpoint")}
 
     assert handlers()[resource_type].attributes <= read_only(resource_type) | also.get(resource_type, set())
 

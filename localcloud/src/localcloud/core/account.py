@@ -54,6 +54,11 @@ def instances_quota(instance_type: str, job: str) -> str:
     return f"{instance_type} for {job} job usage"
 
 
+def endpoint_quota(instance_type: str) -> str:
+    """What Service Quotas calls SageMaker's instances of a type for endpoints."""
+    return f"{instance_type} for endpoint usage"
+
+
 GRANTED_AFTER = timedelta(days=1)
 """How long a request for more waits. On AWS it is minutes for some and days for others, and some are refused."""
 

@@ -428,7 +428,7 @@ class TestPreloaded:
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ({"preloads": []}, "has preloads; it may have preload, preload_environment"),
+        ({"preloads": []}, "has preloads; it may have images, preload, preload_environment"),
         ({"preload": "pandas"}, "preload = 'pandas': it is a list"),
         ({"preload": [1]}, "it is a list of modules' names"),
         ({"preload_environment": {"A": 1}}, "it is a table of texts"),

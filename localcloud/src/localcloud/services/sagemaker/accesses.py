@@ -24,11 +24,24 @@ _ROLE_PARAMETERS = {
 
 def accesses(call: Call) -> Iterable[Access] | None:
     """The accesses of a request, or None where its resource can't be told."""
-    for name, resource_type in _TYPES.items():
+    if call.action == "InvokeEndpoint":
+        return one("sagemaker", call, call.arn("sagemaker", f"endpoint/{call.path.split('/')[2].lower()}"))
+    if call.action in ("CreateEndpoint", "UpdateEndpoint"):
+        # Both resources must be allowed.
+        return [
+            access
+            for name in ("Endpoint", "EndpointConfig")
+            for access in one("sagemaker", call, _arn(call, name, str(call.params.get(f"{name}Name", ""))))
+        ]
+    for name in _TYPES:
         value = call.params.get(f"{name}Name")
         if value and name in call.action:
-            return one("sagemaker", call, call.arn("sagemaker", f"{resource_type}/{value.lower()}"))
+            return one("sagemaker", call, _arn(call, name, value))
     return None
+
+
+def _arn(call: Call, name: str, value: str) -> str:
+    return call.arn("sagemaker", f"{_TYPES[name]}/{value.lower()}")
 
 
 def passed_roles(call: Call) -> Iterator[tuple[str, str]]:

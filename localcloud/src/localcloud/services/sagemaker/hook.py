@@ -45,8 +45,6 @@ _REFUSED = (
     "create_cluster",
     "create_compilation_job",
     "create_data_quality_job_definition",
-    "create_endpoint",
-    "create_endpoint_config",
     "create_hyper_parameter_tuning_job",
     "create_model_bias_job_definition",
     "create_model_explainability_job_definition",
@@ -211,7 +209,8 @@ def _announce(context: CloudContext, job: Job, description: dict[str, Any]) -> N
 
 def _refuse(self: SageMakerResponse) -> ActionResult:
     raise SageMakerError(
-        "ValidationException", f"{self._get_action()}: the local cloud runs training and processing jobs only"
+        "ValidationException",
+        f"{self._get_action()}: the local cloud runs training jobs, processing jobs and endpoints only",
     )
 
 

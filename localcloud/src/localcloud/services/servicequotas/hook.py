@@ -22,7 +22,7 @@ from moto.core.responses import ActionResult
 from moto.core.utils import get_service_model
 from moto.servicequotas.responses import ServiceQuotasResponse
 
-from localcloud.core.account import Account, Increase, instances_quota
+from localcloud.core.account import Account, Increase, endpoint_quota, instances_quota
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import add, replace
 
@@ -152,7 +152,9 @@ def _instance_quotas() -> tuple[str, ...]:
     model = get_service_model("sagemaker")
     shapes = ((job, model.shape_for(shape)) for job, shape in JOBS.items())
     kinds = ((job, kind) for job, shape in shapes if isinstance(shape, StringShape) for kind in shape.enum)
-    return tuple(instances_quota(kind, job) for job, kind in kinds)
+    of_endpoints = model.shape_for("ProductionVariantInstanceType")
+    endpoints = of_endpoints.enum if isinstance(of_endpoints, StringShape) else ()
+    return (*(instances_quota(kind, job) for job, kind in kinds), *(endpoint_quota(kind) for kind in endpoints))
 
 
 def _code(name: str) -> str:

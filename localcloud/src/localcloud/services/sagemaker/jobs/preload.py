@@ -9,7 +9,7 @@ from localcloud.core.preloaded.preloading import Preloading
 from localcloud.core.settings import Settings, SettingsError
 from localcloud.services.sagemaker.jobs.root import INTERPRETER_VARIABLES
 
-_KEYS = {"preload", "preload_environment"}
+_KEYS = {"images", "preload", "preload_environment"}
 
 
 def preloading(settings: Settings, environment: Mapping[str, str] | None = None) -> Preloading:

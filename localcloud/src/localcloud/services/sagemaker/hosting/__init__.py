@@ -1,0 +1,1 @@
+"""Endpoints: containers' processes behind weighted variants."""

@@ -1,0 +1,431 @@
+"""Endpoints through the API: their containers run, requests are shared out, what fails says so as on AWS."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localcloud.core.settings import Settings, SettingsError
+from localcloud.iam.roles import role_credentials
+from localcloud.services.sagemaker.hosting.images import images_of
+from support.in_process import START, allow
+
+SAGEMAKER = "sagemaker.amazonaws.com"
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/served:1"
+
+SERVER = """
+import http.server, json, os, pathlib, sys, time
+sys.stdout.reconfigure(line_buffering=True)
+model = pathlib.Path(sys.argv[1])
+settings = json.loads((model / "settings.json").read_text())
+if settings.get("crash"):
+    sys.exit("no model here")
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status, body, **headers):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer(503 if settings.get("unwell") else 200, b"")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if body == b"die":
+            os._exit(3)
+        if body == b"fail":
+            return self.answer(500, b"broken")
+        if body == b"refuse":
+            return self.answer(400, b"not so")
+        if body == b"wait":
+            time.sleep(0.4)
+        told = {
+            "who": settings["who"], "body": body.decode(), "type": self.headers["Content-Type"],
+            "more": os.environ.get("MORE"), "key": bool(os.environ.get("AWS_SESSION_TOKEN")),
+            "authorization": self.headers["Authorization"],
+            "custom": self.headers["X-Amzn-SageMaker-Custom-Attributes"],
+            "folder": os.environ.get("FOLDER") == str(model),
+        }
+        back = {"Content_Type": "application/json", "X_Amzn_SageMaker_Custom_Attributes": "back"}
+        self.answer(200, json.dumps(told).encode(), **back)
+
+    def log_message(self, *_):
+        pass
+
+print("serving", settings["who"])
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
+"""
+SERVERLESS = {"MemorySizeInMB": 1024, "MaxConcurrency": 1}
+
+
+class Endpoints:
+    def __init__(self, cloud):
+        self.cloud = cloud
+        self.client = cloud.client("sagemaker")
+        self.runtime = cloud.client("sagemaker-runtime")
+        cloud.client("s3").create_bucket(Bucket="models")
+        self.role = cloud.role("served", SAGEMAKER, allow(["s3:GetObject", "s3:ListBucket"]))
+
+    def model(self, name, role=None, **settings):
+        packed = io.BytesIO()
+        text = json.dumps({"who": name, **settings}).encode()
+        with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+            entry = tarfile.TarInfo("settings.json")
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text))
+        self.cloud.client("s3").put_object(Bucket="models", Key=f"{name}.tar.gz", Body=packed.getvalue())
+        container = {
+            "Image": IMAGE,
+            "ModelDataUrl": f"s3://models/{name}.tar.gz",
+            "Environment": {"MORE": "yes", "FOLDER": "/opt/ml/model"},
+        }
+        self.client.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role or self.role)
+
+    def config(self, name, *variants, **each):
+        self.client.create_endpoint_config(
+            EndpointConfigName=name,
+            ProductionVariants=[
+                {
+                    "VariantName": variant,
+                    "ModelName": model,
+                    "InitialVariantWeight": weight,
+                    **(each or {"InstanceType": "ml.t2.medium", "InitialInstanceCount": 1}),
+                }
+                for variant, model, weight in variants
+            ],
+        )
+
+    def create(self, config, name="e"):
+        self.client.create_endpoint(EndpointName=name, EndpointConfigName=config)
+        return self.settled(name)
+
+    def settled(self, name="e"):
+        self.cloud.wait_until_quiet()
+        return self.client.describe_endpoint(EndpointName=name)
+
+    def ask(self, body=b"{}", **more):
+        answer = self.runtime.invoke_endpoint(EndpointName="e", Body=body, ContentType="application/json", **more)
+        return json.loads(answer["Body"].read()), answer
+
+    def answers(self):
+        try:
+            self.ask()
+        except ClientError as error:
+            return error.response["Error"]["Code"] not in ("ServiceUnavailable", "ModelError")
+        return True
+
+    def share(self, times=60):
+        return Counter(self.ask()[1]["InvokedProductionVariant"] for _ in range(times))
+
+    def count(self, metric, variant, statistic="Sum"):
+        found = self.cloud.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName=metric,
+            Dimensions=[{"Name": "EndpointName", "Value": "e"}, {"Name": "VariantName", "Value": variant}],
+            StartTime=START - timedelta(minutes=5),
+            EndTime=START + timedelta(minutes=5),
+            Period=600,
+            Statistics=[statistic],
+        )["Datapoints"]
+        return sum(point[statistic] for point in found)
+
+    def log(self):
+        logs = self.cloud.client("logs")
+        group = "/aws/sagemaker/Endpoints/e"
+        streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
+        pages = (logs.get_log_events(logGroupName=group, logStreamName=s["logStreamName"]) for s in streams)
+        return [event["message"] for page in pages for event in page["events"]]
+
+
+@pytest.fixture
+def endpoints(make_cloud, tmp_path):
+    program = tmp_path / "served.py"
+    program.write_text(SERVER)
+    command = ["python", "-S", str(program), "/opt/ml/model"]
+    settings = Settings(Path("test.toml"), {"sagemaker": {"images": [{"image": "*/served:*", "command": command}]}})
+    return Endpoints(make_cloud(settings=settings))
+
+
+def refused(call, **arguments):
+    with pytest.raises(ClientError) as error:
+        call(**arguments)
+    return error.value.response
+
+
+class TestServing:
+    def test_a_container_answers_under_the_inference_contract(self, endpoints):
+        endpoints.model("one")
+        endpoints.config("c", ("AllTraffic", "one", 1))
+        endpoints.client.create_endpoint(EndpointName="e", EndpointConfigName="c")
+        assert endpoints.client.describe_endpoint(EndpointName="e")["EndpointStatus"] in ("Creating", "InService")
+        described = endpoints.settled()
+        assert described["EndpointStatus"] == "InService"
+        assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+        told, answer = endpoints.ask(b"[1]", CustomAttributes="there")
+        assert told == {
+            "who": "one",
+            "body": "[1]",
+            "type": "application/json",
+            "more": "yes",
+            "key": True,
+            "authorization": None,
+            "custom": "there",
+            "folder": True,
+        }
+        assert (answer["InvokedProductionVariant"], answer["CustomAttributes"]) == ("AllTraffic", "back")
+        assert endpoints.count("Invocations", "AllTraffic") == 1
+        assert endpoints.count("ModelLatency", "AllTraffic", "SampleCount") == 1
+        assert endpoints.count("OverheadLatency", "AllTraffic") > 0
+
+        # What the model answers with an error is the caller's 424, and counted.
+        failed = refused(endpoints.ask, body=b"fail")
+        assert failed["Error"]["Code"] == "ModelError"
+        assert failed["ResponseMetadata"]["HTTPStatusCode"] == 424
+        assert (failed["OriginalStatusCode"], failed["OriginalMessage"]) == (500, "broken")
+        assert 'Received server error (500) from primary with message "broken"' in failed["Error"]["Message"]
+        assert ":log-stream:AllTraffic/i-" in failed["LogStreamArn"]
+        assert refused(endpoints.ask, body=b"refuse")["OriginalStatusCode"] == 400
+        assert endpoints.count("Invocation5XXErrors", "AllTraffic") == 1
+        assert endpoints.count("Invocation4XXErrors", "AllTraffic") == 1
+        assert endpoints.count("Invocations", "AllTraffic") == 3
+
+        # A program that ends is started again.
+        died = refused(endpoints.ask, body=b"die")
+        assert (died["Error"]["Code"], died["OriginalStatusCode"]) == ("ModelError", 0)
+        deadline = time.monotonic() + 20
+        while not endpoints.answers() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert endpoints.answers()
+        assert "the container's program ended with status 3; it is started again" in endpoints.log()
+
+        for parameter in ("TargetModel", "TargetContainerHostname", "InferenceComponentName"):
+            assert refused(endpoints.ask, **{parameter: "a"})["Error"]["Code"] == "ValidationError"
+        unknown = refused(endpoints.runtime.invoke_endpoint, EndpointName="other", Body=b"")
+        assert unknown["Error"]["Code"] == "ValidationError"
+        assert (
+            unknown["Error"]["Message"] == f"Endpoint other of account {endpoints.cloud.context.account_id} not found."
+        )
+
+        endpoints.client.delete_endpoint(EndpointName="e")
+        endpoints.cloud.wait_until_quiet()
+        assert refused(endpoints.ask)["Error"]["Code"] == "ValidationError"
+        assert (
+            "Could not find endpoint"
+            in refused(endpoints.client.describe_endpoint, EndpointName="e")["Error"]["Message"]
+        )
+        assert list((endpoints.cloud.context.state_directory / "endpoints").iterdir()) == []
+
+    def test_weights_are_honoured_and_changed(self, endpoints):
+        endpoints.model("one")
+        endpoints.model("two")
+        endpoints.config("c", ("a", "one", 9), ("b", "two", 1))
+        endpoints.create("c")
+        assert 0 <= endpoints.share(100)["b"] <= 35
+        assert endpoints.ask(TargetVariant="b")[0]["who"] == "two"
+        assert refused(endpoints.ask, TargetVariant="z")["Error"]["Code"] == "ValidationError"
+
+        def weigh(*pairs, **more):
+            endpoints.client.update_endpoint_weights_and_capacities(
+                EndpointName="e",
+                DesiredWeightsAndCapacities=[{"VariantName": v, "DesiredWeight": w, **more} for v, w in pairs],
+            )
+
+        weigh(("a", 0), ("b", 1))
+        settled = endpoints.settled()
+        assert [v["CurrentWeight"] for v in settled["ProductionVariants"]] == [0.0, 1.0]
+        assert endpoints.share(30) == {"b": 30}
+        weigh(("b", 1), DesiredInstanceCount=2)
+        assert endpoints.settled()["ProductionVariants"][1]["CurrentInstanceCount"] == 2
+        with pytest.raises(ClientError, match="not present within endpoint configuration"):
+            weigh(("z", 1))
+        with pytest.raises(ClientError, match="above 0"):
+            weigh(("a", 0), ("b", 0))
+
+
+class TestUpdates:
+    def test_the_old_one_serves_until_the_new_one_is_healthy_and_when_it_never_is(self, endpoints):
+        endpoints.model("one")
+        endpoints.model("two")
+        endpoints.model("bad", crash=True)
+        for name in ("one", "two", "bad"):
+            endpoints.config(f"of-{name}", ("v", name, 1))
+        endpoints.create("of-one")
+        endpoints.client.update_endpoint(EndpointName="e", EndpointConfigName="of-two")
+        with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
+            endpoints.client.update_endpoint(EndpointName="e", EndpointConfigName="of-one")
+        assert endpoints.ask()[0]["who"] in ("one", "two")
+        assert endpoints.settled()["EndpointConfigName"] == "of-two"
+        assert endpoints.ask()[0]["who"] == "two"
+
+        endpoints.client.update_endpoint(EndpointName="e", EndpointConfigName="of-bad")
+        after = endpoints.settled()
+        assert (after["EndpointStatus"], after["EndpointConfigName"]) == ("InService", "of-two")
+        assert "did not pass the ping health check" in after["FailureReason"]
+        assert endpoints.ask()[0]["who"] == "two"
+        assert len(list((endpoints.cloud.context.state_directory / "endpoints").iterdir())) == 1
+
+    def test_an_endpoint_that_is_not_healthy_fails_and_can_only_be_deleted(self, endpoints):
+        endpoints.model("bad", crash=True)
+        endpoints.config("c", ("v", "bad", 1))
+        failed = endpoints.create("c")
+        assert failed["EndpointStatus"] == "Failed"
+        assert failed["FailureReason"].startswith(
+            "The primary container for production variant v did not pass the ping"
+        )
+        assert "no model here" in endpoints.log()
+        assert refused(endpoints.ask)["Error"]["Code"] == "ValidationError"
+        with pytest.raises(ClientError, match="only be deleted"):
+            endpoints.client.update_endpoint(EndpointName="e", EndpointConfigName="c")
+        endpoints.client.delete_endpoint(EndpointName="e")
+        endpoints.cloud.wait_until_quiet()
+        assert endpoints.client.list_endpoints()["Endpoints"] == []
+
+
+class TestRefusals:
+    def test_what_can_not_be_run_is_refused_by_name(self, endpoints):
+        endpoints.model("one")
+        client, role = endpoints.client, endpoints.role
+        container = {"Image": IMAGE}
+        for wrong, said in (
+            ({"PrimaryContainer": {"Image": "other:1"}}, "not an image the local cloud can run"),
+            ({"PrimaryContainer": {**container, "Mode": "MultiModel"}}, "only SingleModel"),
+            ({"Containers": [container]}, "Containers: the local cloud does not execute this"),
+            ({"PrimaryContainer": container, "EnableNetworkIsolation": True}, "EnableNetworkIsolation"),
+            ({"PrimaryContainer": container, "ExecutionRoleArn": "arn:aws:iam::1:role/no"}, "Could not assume role"),
+        ):
+            request = {"ModelName": "m", "ExecutionRoleArn": role, **wrong}
+            assert said in refused(client.create_model, **request)["Error"]["Message"]
+        with pytest.raises(ClientError, match="Cannot create already existing model"):
+            endpoints.model("one")
+        variant = {"VariantName": "v", "ModelName": "one", "InstanceType": "ml.t2.medium", "InitialInstanceCount": 1}
+        capture = {
+            "InitialSamplingPercentage": 1,
+            "DestinationS3Uri": "s3://b/c",
+            "CaptureOptions": [{"CaptureMode": "Input"}],
+        }
+        for wrong, said in (
+            ({"ShadowProductionVariants": [variant]}, "ShadowProductionVariants"),
+            ({"DataCaptureConfig": capture}, "DataCaptureConfig"),
+            ({"ProductionVariants": [variant, variant]}, "is there twice"),
+            ({"ProductionVariants": [{**variant, "ModelName": "none"}]}, "Could not find model"),
+            ({"ProductionVariants": [{**variant, "InitialVariantWeight": 0.0}]}, "all weights are 0"),
+            ({"ProductionVariants": [{**variant, "ServerlessConfig": SERVERLESS}]}, "goes without InstanceType"),
+        ):
+            request = {"EndpointConfigName": "c", "ProductionVariants": [variant], **wrong}
+            assert said in refused(client.create_endpoint_config, **request)["Error"]["Message"]
+        assert (
+            "Could not find endpoint configuration"
+            in refused(client.create_endpoint, EndpointName="e", EndpointConfigName="none")["Error"]["Message"]
+        )
+
+    def test_more_instances_than_the_account_has_are_refused(self, make_cloud):
+        settings = Settings(Path("t"), {"sagemaker": {"images": [{"image": "*", "command": ["true"]}]}})
+        new = Endpoints(make_cloud(account="new", settings=settings))
+        new.model("one")
+        new.config("c", ("v", "one", 1))
+        said = refused(new.client.create_endpoint, EndpointName="e", EndpointConfigName="c")["Error"]
+        assert said["Code"] == "ResourceLimitExceeded"
+        assert "'ml.t2.medium for endpoint usage' is 0 Instances" in said["Message"]
+
+    @pytest.mark.parametrize(
+        ("images", "said"),
+        [
+            ({}, "write one"),
+            ([{"command": ["a"]}], "image = None"),
+            ([{"image": "a", "command": "a"}], "command = 'a'"),
+            ([{"image": "a", "command": ["a"], "port": 1}], "has port"),
+        ],
+    )
+    def test_settings_that_name_no_image_are_refused(self, images, said):
+        with pytest.raises(SettingsError, match=said):
+            images_of(Settings(Path("t"), {"sagemaker": {"images": images}}))
+
+
+class TestRights:
+    def test_callers_and_the_container_have_the_rights_of_their_roles(self, endpoints):
+        cloud = endpoints.cloud
+        blind = cloud.role("blind", SAGEMAKER)
+        endpoints.model("one")
+        endpoints.model("unread", role=blind)
+        endpoints.config("c", ("v", "one", 1))
+        endpoints.config("of-unread", ("v", "unread", 1))
+        endpoints.create("c")
+        failed = endpoints.create("of-unread", name="other")
+        assert failed["EndpointStatus"] == "Failed"
+        assert "Failed to download model data" in failed["FailureReason"]
+
+        arn = endpoints.client.describe_endpoint(EndpointName="e")["EndpointArn"]
+        invoker = cloud.role("invoker", "lambda.amazonaws.com", allow("sagemaker:InvokeEndpoint", arn))
+        runtime = cloud.client(
+            "sagemaker-runtime", **role_credentials(cloud.context, invoker, "t", "lambda.amazonaws.com")
+        )
+        assert runtime.invoke_endpoint(EndpointName="e", Body=b"{}")["InvokedProductionVariant"] == "v"
+        denied = refused(runtime.invoke_endpoint, EndpointName="other", Body=b"{}")
+        assert denied["Error"]["Code"] == "AccessDeniedException"
+        assert "sagemaker:InvokeEndpoint" in denied["Error"]["Message"]
+        client = cloud.role_client("sagemaker", invoker, "lambda.amazonaws.com")
+        assert "not authorized" in refused(client.delete_endpoint, EndpointName="e")["Error"]["Message"]
+
+
+class TestServerless:
+    def test_its_concurrency_is_kept(self, endpoints):
+        endpoints.model("one")
+        endpoints.config("c", ("v", "one", 1), ServerlessConfig=SERVERLESS)
+        described = endpoints.create("c")
+        assert described["ProductionVariants"][0]["CurrentServerlessConfig"] == SERVERLESS
+        with ThreadPoolExecutor(2) as both:
+            first = both.submit(endpoints.ask, b"wait")
+            time.sleep(0.2)
+            assert refused(endpoints.ask)["ResponseMetadata"]["HTTPStatusCode"] == 429
+            assert first.result()[0]["who"] == "one"
+
+
+class TestStacks:
+    def test_a_template_makes_an_endpoint_and_one_that_fails_is_rolled_back(self, endpoints):
+        endpoints.model("one")
+        endpoints.model("bad", crash=True)
+        variant = {"VariantName": "v", "InstanceType": "ml.t2.medium", "InitialInstanceCount": 1}
+
+        def template(model):
+            container = {"Image": IMAGE, "ModelDataUrl": f"s3://models/{model}.tar.gz"}
+            served = {**variant, "ModelName": {"Fn::GetAtt": ["M", "ModelName"]}, "InitialVariantWeight": "1"}
+            config = {"Fn::GetAtt": ["C", "EndpointConfigName"]}
+            resources = {
+                "M": ("Model", {"ExecutionRoleArn": endpoints.role, "PrimaryContainer": container}),
+                "C": ("EndpointConfig", {"ProductionVariants": [served]}),
+                "E": ("Endpoint", {"EndpointName": "e", "EndpointConfigName": config}),
+            }
+            typed = {name: {"Type": f"AWS::SageMaker::{t}", "Properties": p} for name, (t, p) in resources.items()}
+            return json.dumps({"Resources": typed, "Outputs": {"Arn": {"Value": {"Ref": "E"}}}})
+
+        stacks = endpoints.cloud.client("cloudformation")
+        stacks.create_stack(StackName="S", TemplateBody=template("one"))
+        endpoints.cloud.wait_until_quiet()
+        stack = stacks.describe_stacks(StackName="S")["Stacks"][0]
+        assert stack["StackStatus"] == "CREATE_COMPLETE", stack
+        assert stack["Outputs"][0]["OutputValue"].endswith(":endpoint/e")
+        assert endpoints.ask()[0]["who"] == "one"
+
+        stacks.update_stack(StackName="S", TemplateBody=template("bad"))
+        endpoints.cloud.wait_until_quiet()
+        assert stacks.describe_stacks(StackName="S")["Stacks"][0]["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+        assert endpoints.ask()[0]["who"] == "one"
+        stacks.delete_stack(StackName="S")
+        endpoints.cloud.wait_until_quiet()
+        assert endpoints.client.list_endpoints()["Endpoints"] == []
+        assert {m["ModelName"] for m in endpoints.client.list_models()["Models"]} == {"one", "bad"}
