@@ -36,6 +36,10 @@ BY_SNAPSHOT = "by_snapshot"
 ATHENA_RESULTS_PREFIX = "athena-results/"
 ERRORS_PREFIX = "errors/"
 UNLOADED_PREFIX = "unloaded/"
+DATASETS_PREFIX = "datasets/"
+
+ARCHIVED_AFTER_DAYS = 90
+"""After so many days training sets are read by auditors alone, and stand in a storage class that is made for that."""
 """In the lake bucket, beside what belongs to the models."""
 
 TRAINING_JOB_LOGS = "/aws/sagemaker/TrainingJobs"
@@ -135,7 +139,7 @@ class ModelNames:
     @property
     def datasets_prefix(self) -> str:
         """Where the snapshots stand in the lake bucket, ending in a slash."""
-        return f"datasets/{self.model}/"
+        return f"{DATASETS_PREFIX}{self.model}/"
 
     @property
     def unloaded_prefix(self) -> str:

@@ -13,7 +13,15 @@ from constructs import Construct
 
 from everloop.infra.acknowledgments import acknowledge
 from everloop.infra.settings import AuditLock
-from everloop.names import ATHENA_RESULTS_PREFIX, BY_SNAPSHOT, BY_STATE, ERRORS_PREFIX, UNLOADED_PREFIX
+from everloop.names import (
+    ARCHIVED_AFTER_DAYS,
+    ATHENA_RESULTS_PREFIX,
+    BY_SNAPSHOT,
+    BY_STATE,
+    DATASETS_PREFIX,
+    ERRORS_PREFIX,
+    UNLOADED_PREFIX,
+)
 
 ARTIFACT_LOCK = Duration.days(365)
 """How long an artifact can't be overwritten or deleted; a special permission lifts it (governance mode)."""
@@ -71,6 +79,7 @@ class Storage(Construct):
                 _expire("athena-results", Duration.days(14), ATHENA_RESULTS_PREFIX),
                 _expire("unloaded", Duration.days(14), UNLOADED_PREFIX),
                 _expire("errors", Duration.days(90), ERRORS_PREFIX),
+                _ARCHIVE,
                 _ABORT,
             ],
         )
@@ -162,6 +171,20 @@ class Storage(Construct):
 
 
 _ABORT = s3.LifecycleRule(id="abort-unfinished-uploads", abort_incomplete_multipart_upload_after=Duration.days(7))
+
+
+_ARCHIVE = s3.LifecycleRule(
+    id="training-sets",
+    prefix=DATASETS_PREFIX,
+    transitions=[
+        s3.Transition(
+            storage_class=s3.StorageClass.GLACIER_INSTANT_RETRIEVAL,
+            transition_after=Duration.days(ARCHIVED_AFTER_DAYS),
+        )
+    ],
+)
+"""Every version names the training set that it learned from, so none is deleted. Old ones are read as before, at once;
+keeping them costs a sixth, and reading them more."""
 
 
 def _expire(name: str, after: Duration, prefix: str | None = None) -> s3.LifecycleRule:

@@ -99,6 +99,10 @@ def _say(output: Output, model: str, models: int, region: str, costs: Costs) -> 
     output.table(f"Shared by all models: {_usd(costs.shared)} a month", _COLUMNS, _rows(costs.shared))
     for sentence in (*costs.model.unknown, *costs.shared.unknown):
         output.say(f"not in the sum: {sentence}")
+    old = {line.counted: line.read for line in (*costs.model.old, *costs.shared.old)}
+    if old:
+        said = ", ".join(f"{counted} ({read})" for counted, read in old.items())
+        output.say(f"prices that are old, for nothing newer was found (--json has their sources): {said}")
     for sentence in NOT_COUNTED:
         output.say(f"not counted: {sentence}")
 

@@ -50,6 +50,7 @@ NOT_COUNTED = (
     "data that leaves AWS for the internet: the answers to callers",
     "access logs of the buckets, and what they take in S3",
     "S3 requests of jobs and queries that read rows, and Glue's requests: cents for a million",
+    "what moves training sets to the archive, some cents for a thousand objects, and what reading them there takes",
     "the guardrail's reads of metrics: up to 32 a look, $0.01 for a thousand, so $0.60 for a rollout that is looked at"
     " every minute for 30 hours",
     "the CDK's bootstrap: the packages that it keeps in S3",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from everloop.cost.templates import Resource, definition_of, invoked_by, jobs_of, steps
-from everloop.cost.work import ASSUMED, JOB_SECONDS, MONTH_HOURS, MONTH_SECONDS, SECONDS, Measured, Work
+from everloop.cost.work import ASSUMED, JOB_SECONDS, MONTH_DAYS, MONTH_HOURS, MONTH_SECONDS, SECONDS, Measured, Work
 from everloop.model_file.worst_case import PROBE_TRIES
+from everloop.names import ARCHIVED_AFTER_DAYS
 
 MB = 1024.0**2
 FIREHOSE_STEP = 5 * 1024
@@ -290,8 +291,12 @@ def model_wide(model: Model) -> Iterator[Use]:
         work.probes * queries * max(LEAST_SCANNED, training_set),
         f"fresh probes: {work.probes:,.2f} × {queries:g} queries over {work.kept_rows:,.0f} rows",
     )
-    # The set, its parts, and the rows that were unloaded on the way, which are deleted after 14 days.
-    yield Use("S3", "s3 storage", 2 * work.trainings * work.traffic.months * training_set, "training sets")
+    # The parts, and the rows that were unloaded on the way, which are deleted after 14 days.
+    recent = min(work.traffic.months, ARCHIVED_AFTER_DAYS / MONTH_DAYS)
+    sets = 2 * work.trainings * training_set
+    yield Use("S3", "s3 storage", sets * recent, f"training sets of {recent:.3g} months")
+    older = work.traffic.months - recent
+    yield Use("S3", "s3 archive", sets * older, f"training sets of the {older:.3g} months before")
     yield Use("S3", "s3 storage", work.traffic.history_rows * parquet, "imported history")
 
 

@@ -17,6 +17,19 @@ _INFRACOST = (
 )
 
 
+_PAGES_OF_2026_09 = (
+    "https://github.com/deepan-mehta-analytics/aws-clickstream-analytics/blob/main/docs/cost-model.md, read on AWS's"
+    " pages for us-east-1 on 2026-09-25"
+)
+_GATEWAY_PAGE_OF_2026_09 = (
+    "https://raw.githubusercontent.com/api-evangelist/amazon-web-services/refs/heads/main/plans/"
+    "amazon-web-services-plans-pricing.yml, the worked examples of AWS's page on 2026-09-20"
+)
+
+OLD_BEFORE = "2026-01"
+"""What was read before is told as old: this table is of the end of 2026, and AWS may have changed it since."""
+
+
 @dataclass(frozen=True)
 class Price:
     """What one thing that is counted costs.
@@ -45,6 +58,11 @@ class Price:
     read: str
     page: str
 
+    @property
+    def is_old(self) -> bool:
+        """Whether nothing newer than the year before the table's was found."""
+        return self.read < OLD_BEFORE
+
     def usd(self, quantity: float) -> float | None:
         """The cost of a month's ``quantity`` of what is counted; None where the price is unknown."""
         if self.tiers is None:
@@ -71,31 +89,30 @@ _GLUE = "https://aws.amazon.com/glue/pricing/"
 MILLION, THOUSAND, GIGABYTE, TERABYTE = 1e6, 1e3, 1024.0**3, 1024.0**4
 
 _US_EAST_1: Mapping[str, Price] = {
-    "lambda requests": Price(
-        "million requests", MILLION, _flat(0.20), "https://wring.co/blog/aws-lambda-pricing-guide", "2026-03", _LAMBDA
-    ),
+    "lambda requests": Price("million requests", MILLION, _flat(0.20), _PAGES_OF_2026_09, "2026-09", _LAMBDA),
     "lambda x86_64": Price(
         "GB-second",
         1,
         ((6e9, 0.0000166667), (15e9, 0.000015), (math.inf, 0.0000133334)),
-        _INFRACOST.format("lambda_function_test"),
-        "2024-07",
+        f"the first tier: {_PAGES_OF_2026_09}; the others, of 2024-07: {_INFRACOST.format('lambda_function_test')}",
+        "2026-09",
         _LAMBDA,
     ),
     "lambda arm64": Price(
         "GB-second",
         1,
         ((7.5e9, 0.0000133334), (18.75e9, 0.0000120001), (math.inf, 0.0000106667)),
-        _INFRACOST.format("lambda_function_test"),
-        "2024-07",
+        "the first tier: https://git.mcrn.ar/mariano/lambda_local_runner/src/branch/main/docs/lambdas-md/lambda-13-cost.md;"
+        f" the others, of 2024-07: {_INFRACOST.format('lambda_function_test')}",
+        "2026-05",
         _LAMBDA,
     ),
     "http api requests": Price(
         "million requests",
         MILLION,
         ((300, 1.00), (math.inf, 0.90)),
-        _INFRACOST.format("apigatewayv2_api_test"),
-        "2024-07",
+        _GATEWAY_PAGE_OF_2026_09,
+        "2026-09",
         "https://aws.amazon.com/api-gateway/pricing/",
     ),
     "dynamodb writes": Price(
@@ -120,44 +137,44 @@ _US_EAST_1: Mapping[str, Price] = {
     "dynamodb recovery": Price(
         "GB-month", GIGABYTE, _flat(0.20), _INFRACOST.format("dynamodb_table_test"), "2024-11", _DYNAMODB
     ),
-    "s3 storage": Price("GB-month", GIGABYTE, _flat(0.023), _INFRACOST.format("s3_bucket_test"), "2024-07", _S3),
-    "s3 writes": Price(
-        "thousand requests", THOUSAND, _flat(0.005), _INFRACOST.format("s3_bucket_test"), "2024-07", _S3
+    "s3 storage": Price("GB-month", GIGABYTE, _flat(0.023), _PAGES_OF_2026_09, "2026-09", _S3),
+    "s3 archive": Price(
+        "GB-month in Glacier Instant Retrieval",
+        GIGABYTE,
+        _flat(0.004),
+        "https://awsnegotiations.com/s3-storage.html, undated",
+        "2026-11",
+        _S3,
     ),
-    "s3 reads": Price(
-        "thousand requests", THOUSAND, _flat(0.0004), _INFRACOST.format("s3_bucket_test"), "2024-07", _S3
-    ),
+    "s3 writes": Price("thousand requests", THOUSAND, _flat(0.005), _PAGES_OF_2026_09, "2026-09", _S3),
+    "s3 reads": Price("thousand requests", THOUSAND, _flat(0.0004), _PAGES_OF_2026_09, "2026-09", _S3),
     "firehose ingestion": Price(
         "GB, each record rounded up to 5 KB",
         GIGABYTE,
         ((512_000, 0.029), (2_048_000, 0.025), (math.inf, 0.020)),
-        "https://github.com/i05nagai/memorandum/blob/master/cloud/aws/kinesis_firehose.md",
-        "2026-11",
+        f"the first tier: {_PAGES_OF_2026_09}; the others:"
+        " https://github.com/i05nagai/memorandum/blob/master/cloud/aws/kinesis_firehose.md, undated",
+        "2026-09",
         _FIREHOSE,
     ),
     "firehose conversion": Price(
-        "GB, each record rounded up to 5 KB",
-        GIGABYTE,
-        None,
-        "none found for us-east-1; in eu-west-2 it was 0.021 USD a GB, 60% of ingestion's price there: "
-        + _INFRACOST.format("kinesis_firehose_delivery_stream_test").replace("us-east-1", "eu-west-2"),
-        "2024-07",
-        _FIREHOSE,
+        "GB, each record rounded up to 5 KB", GIGABYTE, _flat(0.018), _PAGES_OF_2026_09, "2026-09", _FIREHOSE
     ),
     "athena scans": Price(
         "TB scanned, at least 10 MB a query",
         TERABYTE,
         _flat(5.00),
-        "https://rcpedia.stanford.edu/services/athena.html",
-        "2026-11",
+        _PAGES_OF_2026_09,
+        "2026-09",
         "https://aws.amazon.com/athena/pricing/",
     ),
     "step functions transitions": Price(
         "thousand transitions",
         THOUSAND,
         _flat(0.025),
-        _INFRACOST.format("sfn_state_machine_test"),
-        "2024-07",
+        "https://raw.githubusercontent.com/aws/agent-toolkit-for-aws/main/plugins/aws-startup-advisor/skills/"
+        "architect-for-startups/references/step-functions.md",
+        "2026-11",
         "https://aws.amazon.com/step-functions/pricing/",
     ),
     "custom events": Price(
@@ -226,14 +243,19 @@ _US_EAST_1: Mapping[str, Price] = {
         "https://aws.amazon.com/sqs/pricing/",
     ),
     "keys": Price(
-        "key-month", 1, _flat(1.00), _INFRACOST.format("kms_key_test"), "2024-07", "https://aws.amazon.com/kms/pricing/"
+        "key-month",
+        1,
+        _flat(1.00),
+        "https://cloudburn.io/blog/aws-kms-pricing",
+        "2026-03",
+        "https://aws.amazon.com/kms/pricing/",
     ),
     "catalogue objects": Price(
         "hundred thousand objects, a month",
         1e5,
         _flat(1.00),
-        _INFRACOST.format("glue_catalog_database_test"),
-        "2024-07",
+        _PAGES_OF_2026_09,
+        "2026-09",
         _GLUE,
     ),
     "advanced parameters": Price(

@@ -31,6 +31,10 @@ class Line:
         What it was counted from.
     source : str
         Where the price was read.
+    read : str
+        When, as ``2026-11``; empty where nothing was read.
+    old : bool
+        Whether that is so long ago that it is told.
     """
 
     part: str
@@ -40,6 +44,8 @@ class Line:
     usd: float | None
     why: Sequence[str]
     source: str
+    read: str = ""
+    old: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,11 @@ class Cost:
 
     lines: Sequence[Line]
     unknown: Sequence[str]
+
+    @property
+    def old(self) -> Sequence[Line]:
+        """What is used at a price that was read long ago."""
+        return [line for line in self.lines if line.old and line.quantity]
 
     @property
     def usd(self) -> float:
@@ -105,7 +116,17 @@ def _line(same: Sequence[Use], prices: Mapping[str, Price], models: int) -> Line
     price = prices.get(first.counted)
     if price is not None:
         usd = 0.0 if quantity == 0 else price.usd(quantity)
-        return Line(first.part, first.counted, quantity / price.per, price.unit, usd, why, price.source)
+        return Line(
+            first.part,
+            first.counted,
+            quantity / price.per,
+            price.unit,
+            usd,
+            why,
+            price.source,
+            price.read,
+            price.is_old,
+        )
     if first.part == "SageMaker":
         usd = None if first.usd_each is None else quantity * first.usd_each
         source = "everloop/model_file/prices.py, or cost.instance_usd_per_hour of the declaration"

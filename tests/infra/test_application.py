@@ -283,6 +283,17 @@ def test_lake_tables_have_the_declared_columns(assembly: Assembly) -> None:
     assert json.dumps(frozen["Parameters"]["storage.location.template"]).endswith(f'/{place.prefix()}"]]}}')
 
 
+def test_training_sets_move_to_a_cheaper_class_and_none_is_deleted(assembly: Assembly) -> None:
+    rules = [
+        rule
+        for bucket in assembly.of_type(PLATFORM_STACK, "AWS::S3::Bucket").values()
+        for rule in bucket.get("LifecycleConfiguration", {}).get("Rules", [])
+        if rule.get("Prefix", "").startswith("datasets/")
+    ]
+    moves = [{"StorageClass": "GLACIER_IR", "TransitionInDays": 90}]
+    assert rules == [{"Id": "training-sets", "Prefix": "datasets/", "Status": "Enabled", "Transitions": moves}]
+
+
 @pytest.fixture(scope="module")
 def arm64_assembly(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     """The same app for the other processor. Its layers come from the cache, or are built without Docker."""

@@ -21,6 +21,9 @@ from everloop.numbers_of import number_of
 JOB_LOGS = (TRAINING_JOB_LOGS, PROCESSING_JOB_LOGS)
 """SageMaker makes these groups, for the jobs of the whole account, and keeps what is in them for ever."""
 
+ARCHIVE = "GLACIER_IR"
+"""The storage class of old training sets, as S3 lists it."""
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -81,16 +84,16 @@ def _lake(account: Account, platform: Platform, names: ModelNames) -> Iterator[K
     prefixes += [f"{ERRORS_PREFIX}{prefix}" for prefix in kinds[1:]]
     pages = account.client("s3").get_paginator("list_objects_v2")
     for prefix in prefixes:
-        sizes = [
-            found["Size"]
+        found = [
+            (one["Size"], one.get("StorageClass") == ARCHIVE)
             for page in pages.paginate(Bucket=platform.lake_bucket, Prefix=prefix)
-            for found in page.get("Contents", [])
+            for one in page.get("Contents", [])
         ]
-        if sizes:
+        if found:
             where = f"s3://{platform.lake_bucket}/{prefix}"
-            yield Kept(
-                "rows", where, _size(len(sizes), sum(sizes)), _s3(sum(sizes)), f"`aws s3 rm --recursive {where}`"
-            )
+            size, archived = sum(size for size, _ in found), sum(size for size, archived in found if archived)
+            usd = _s3(size - archived) + _usd(archived, "s3 archive")
+            yield Kept("rows", where, _size(len(found), size), usd, f"`aws s3 rm --recursive {where}`")
 
 
 def _locked(account: Account, what: str, bucket: str, prefix: str) -> Iterator[Kept]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from everloop.cost.parts import Model
-from everloop.cost.prices import PRICES
+from everloop.cost.prices import PRICES, Price
 from everloop.cost.report import Cost, cost_of_model, cost_of_platform
 from everloop.cost.templates import Resource, jobs_of, steps
 from everloop.cost.work import Measured, Traffic, Work, work_of
@@ -43,13 +45,14 @@ def cost(
     *,
     models: int = 1,
     measured: Measured | None = None,
+    prices: Mapping[str, Price] = PRICE,
     **changes: Any,
 ) -> Cost:
     """The cost of a stack that has this resource, beside the tables of the lake."""
     work = work_of(declare(binary_document(**changes)), DAILY, traffic or Traffic(0))
     resources = (*TABLES, Resource("S", "One", kind, properties))
     price_of = {"ml.m5.large": 0.115}.get
-    return cost_of_model(Model("late_train", resources, work, measured or Measured(), price_of), PRICE, models=models)
+    return cost_of_model(Model("late_train", resources, work, measured or Measured(), price_of), prices, models=models)
 
 
 def usd(found: Cost, part: str, counted: str) -> float | None:
@@ -104,9 +107,7 @@ def test_a_stream_bills_each_record_in_steps_of_five_kilobytes() -> None:
     }
     found = cost("AWS::KinesisFirehose::DeliveryStream", stream, Traffic(1_000_000, months=6))
     assert usd(found, "Firehose", "firehose ingestion") == pytest.approx(1_000_000 * 5 * 1024 / 1024**3 * 0.029)
-    # No source was found for the conversion's price: it is told, and no part of the sum.
-    assert usd(found, "Firehose", "firehose conversion") is None
-    assert any("firehose conversion" in sentence for sentence in found.unknown)
+    assert usd(found, "Firehose", "firehose conversion") == pytest.approx(1_000_000 * 5 * 1024 / 1024**3 * 0.018)
     assert usd(found, "S3", "s3 storage") == pytest.approx(6 * 1_000_000 * PARQUET_BYTES / 1024**3 * 0.023)
     (writes,) = (line for line in found.lines if line.counted == "s3 writes")
     buffers = 365 / 12 * 86_400 / 900 + 1_000_000 * JSON_BYTES / (64 * 1024**2)
@@ -234,6 +235,27 @@ def test_history_is_stored_and_read_by_each_training() -> None:
     size = 1e10 * PARQUET_BYTES
     assert usd(found, "S3", "s3 storage") == pytest.approx(size / 1024**3 * 0.023)
     assert usd(found, "Athena", "athena scans") == pytest.approx(10 * size / 1024**4 * 5)
+
+
+def test_training_sets_are_kept_and_archived_after_three_months() -> None:
+    set_bytes = 1e10 * PARQUET_BYTES
+
+    def kept(months: float) -> tuple[float, float]:
+        found = cost("AWS::SQS::Queue", {}, Traffic(0, trainings=1, history_rows=1e10, months=months))
+        history = set_bytes / 1024**3 * 0.023
+        return (usd(found, "S3", "s3 storage") or 0.0) - history, usd(found, "S3", "s3 archive") or 0.0
+
+    each, days = 2 * set_bytes / 1024**3, 365 / 12
+    assert kept(1) == (pytest.approx(each * 0.023), 0.0)
+    recent = 90 / days
+    assert kept(12) == (pytest.approx(each * recent * 0.023), pytest.approx(each * (12 - recent) * 0.004))
+
+
+def test_a_price_that_is_unknown_is_told_and_no_part_of_the_sum() -> None:
+    table = {name: replace(price, tiers=None) for name, price in PRICE.items()}
+    found = cost("AWS::SQS::Queue", {}, Traffic(0, trainings=1, history_rows=1e10), prices=table)
+    assert usd(found, "S3", "s3 storage") is None
+    assert any("s3 storage" in sentence for sentence in found.unknown)
 
 
 def test_a_type_that_is_not_known_is_named_and_never_free() -> None:
