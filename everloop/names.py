@@ -37,10 +37,10 @@ ATHENA_RESULTS_PREFIX = "athena-results/"
 ERRORS_PREFIX = "errors/"
 UNLOADED_PREFIX = "unloaded/"
 DATASETS_PREFIX = "datasets/"
+"""In the lake bucket, beside what belongs to the models."""
 
 ARCHIVED_AFTER_DAYS = 90
 """After so many days training sets are read by auditors alone, and stand in a storage class that is made for that."""
-"""In the lake bucket, beside what belongs to the models."""
 
 TRAINING_JOB_LOGS = "/aws/sagemaker/TrainingJobs"
 PROCESSING_JOB_LOGS = "/aws/sagemaker/ProcessingJobs"

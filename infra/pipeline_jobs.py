@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from everloop.documents.snapshot import channel_variable
 from everloop.documents.training import PARENT_CHANNEL, PARENT_SHA256, PARENT_VERSION
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.worst_case import job_seconds
@@ -47,6 +48,11 @@ _PARENT_IS = {
     f"{PARENT_VERSION}.$": f"States.Format('{{}}', {_PARENT}.version)",
     f"{PARENT_SHA256}.$": f"{_PARENT}.estimator_sha256",
 }
+
+
+def _parts_are(channels: Iterable[str]) -> dict[str, str]:
+    """What the files in the channels that hold parts of the snapshot have to be."""
+    return {f"{channel_variable(channel)}.$": f"$.snapshot.result.part_sha256.{channel}" for channel in channels}
 
 
 def training_job(declaration: ModelDeclaration, *, next_state: str, catch: str, warm: bool = False) -> dict[str, Any]:
@@ -116,7 +122,7 @@ def _training(
             *(_channel(channel, uri) for channel, uri in channels.items()),
             *([_channel(PARENT_CHANNEL, f"{_PARENT}.estimator_uri", "application/zip")] if warm else []),
         ],
-        **({"Environment": _PARENT_IS} if warm else {}),
+        "Environment": {**_parts_are(channels), **(_PARENT_IS if warm else {})},
         "OutputDataConfig": {"S3OutputPath.$": output},
         "ResourceConfig": {
             "InstanceType": declaration.training.instance_type,
@@ -158,6 +164,7 @@ def _processing(
             "ContainerEntrypoint": ["/bin/sh", "-c", UNPACK_AND_EVALUATE, "evaluate", f"{INPUT}/code", CODE],
             "ContainerArguments.$": f"States.Array({', '.join(arguments)})",
         },
+        "Environment": _parts_are(["test"]),
         "ProcessingInputs": [
             *(job_input(kind, {"S3Uri.$": uri}) for kind, uri in inputs.items()),
             job_input("code", {"S3Uri": "${SourceUri}"}),

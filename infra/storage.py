@@ -26,6 +26,11 @@ from everloop.names import (
 ARTIFACT_LOCK = Duration.days(365)
 """How long an artifact can't be overwritten or deleted; a special permission lifts it (governance mode)."""
 
+FORMER = Duration.days(30)
+"""How long rows and results of jobs can be brought back that were written over or deleted."""
+
+_ROWS_AND_RESULTS = ("history", "predictions", "labels", "runs", "probes")
+
 AUDIT_LOCK = Duration.days(7 * 365)
 """How long an audit record can't be deleted: longer than most rules want records of decisions kept."""
 
@@ -75,14 +80,17 @@ class Storage(Construct):
         )
         self.lake = self._bucket(
             "Lake",
+            versioned=True,
             lifecycle_rules=[
-                _expire("athena-results", Duration.days(14), ATHENA_RESULTS_PREFIX),
-                _expire("unloaded", Duration.days(14), UNLOADED_PREFIX),
-                _expire("errors", Duration.days(90), ERRORS_PREFIX),
+                _expire("athena-results", Duration.days(14), ATHENA_RESULTS_PREFIX, versions=_A_DAY),
+                _expire("unloaded", Duration.days(14), UNLOADED_PREFIX, versions=_A_DAY),
+                _expire("errors", Duration.days(90), ERRORS_PREFIX, versions=_A_DAY),
                 _ARCHIVE,
+                *(_forget(f"former-{kind}", FORMER, f"{kind}/") for kind in _ROWS_AND_RESULTS),
                 _ABORT,
             ],
         )
+        self._keep_training_sets()
         self.artifacts = self._bucket(
             "Artifacts",
             versioned=True,
@@ -92,6 +100,23 @@ class Storage(Construct):
         )
         self.audit = self._audit(audit_lock)
         self._log_accesses({"lake/": self.lake, "artifacts/": self.artifacts, "audit/": self.audit})
+
+    def _keep_training_sets(self) -> None:
+        """Nobody deletes a version of a training set's object: what is written over it leaves it where it was.
+
+        By the policy, and not by Object Lock: CloudFormation can give that to a new bucket only, and this one may hold
+        years of rows. An administrator has to take the policy away first, as with a lock in governance mode. Rules that
+        let objects expire are S3's own, which no policy stops.
+        """
+        self.lake.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="NobodyDeletesTrainingSets",
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["s3:DeleteObjectVersion"],
+                resources=[self.lake.arn_for_objects(f"{DATASETS_PREFIX}*")],
+            )
+        )
 
     def _audit(self, lock: AuditLock) -> s3.Bucket:
         """A bucket in which objects are made once, by whoever it is, and stay.
@@ -173,6 +198,21 @@ class Storage(Construct):
 _ABORT = s3.LifecycleRule(id="abort-unfinished-uploads", abort_incomplete_multipart_upload_after=Duration.days(7))
 
 
+_A_DAY = Duration.days(1)
+
+
+def _expire(
+    name: str, after: Duration, prefix: str | None = None, *, versions: Duration | None = None
+) -> s3.LifecycleRule:
+    """Let objects expire; ``versions`` is how much longer one stays that is no longer the current one."""
+    return s3.LifecycleRule(id=name, expiration=after, prefix=prefix, noncurrent_version_expiration=versions)
+
+
+def _forget(name: str, after: Duration, prefix: str) -> s3.LifecycleRule:
+    """Let go of what was written over or deleted, so long after that."""
+    return s3.LifecycleRule(id=name, prefix=prefix, noncurrent_version_expiration=after)
+
+
 _ARCHIVE = s3.LifecycleRule(
     id="training-sets",
     prefix=DATASETS_PREFIX,
@@ -182,10 +222,7 @@ _ARCHIVE = s3.LifecycleRule(
             transition_after=Duration.days(ARCHIVED_AFTER_DAYS),
         )
     ],
+    noncurrent_version_expiration=ARTIFACT_LOCK,
 )
 """Every version names the training set that it learned from, so none is deleted. Old ones are read as before, at once;
 keeping them costs a sixth, and reading them more."""
-
-
-def _expire(name: str, after: Duration, prefix: str | None = None) -> s3.LifecycleRule:
-    return s3.LifecycleRule(id=name, expiration=after, prefix=prefix)

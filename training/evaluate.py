@@ -62,6 +62,7 @@ from everloop.training.contract import with_interval
 from everloop.training.declaration import read_declaration
 from everloop.training.environment import Environment
 from everloop.training.exceptions import JobError
+from everloop.training.held_data import hold_channel
 from everloop.training.money import money_beside, money_of
 from everloop.training.older import fetch_older, unlearned_rows
 from everloop.training.probes import counted
@@ -96,6 +97,7 @@ def run(options: argparse.Namespace) -> None:
         When the rows, the candidate or the champion are refused.
     """
     declaration = read_declaration(options.code)
+    hold_channel(options.test, "test", os.environ)
     test = read_split(options.test, declaration, labelled=True)
     about = Run(options.run_id, options.snapshot_hash)
     older = None

@@ -13,6 +13,10 @@ class ChannelError(JobError):
     """The rows a job was given are not what the declaration says."""
 
 
+class DataDiffersError(ChannelError):
+    """A job was given other files than its run's snapshot has."""
+
+
 class UserScriptError(JobError):
     """The model's own script failed, or returned something that is not a fitted estimator."""
 

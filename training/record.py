@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from everloop.documents.training import TrainingDocument, UpdateDocument
@@ -22,12 +22,13 @@ def training_record(
     code_sha256: str,
     environment: Environment,
     refit: bool,
+    data_sha256: Mapping[str, str],
     update: UpdateDocument | None = None,
 ) -> TrainingDocument:
     """The document ``training.json``.
 
     ``rows.train`` and ``time_range`` are of the rows learned from, which those of the test are among when it is a
-    refit.
+    refit. ``data_sha256`` has, by channel, the SHA-256 of what was read.
     """
     settings = declaration.training
     document: TrainingDocument = {
@@ -44,6 +45,7 @@ def training_record(
         "platform": environment.platform,
         "packages": environment.packages,
         "lock": environment.lock,
+        "data_sha256": dict(data_sha256),
     }
     if update is not None:
         document["update"] = update

@@ -12,7 +12,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from everloop.training.contract import build_contract
 from everloop.training.declaration import read_declaration
 from everloop.training.environment import Environment
 from everloop.training.exceptions import JobError, ParentError
+from everloop.training.held_data import hold_channel
 from everloop.training.kept_estimator import About, KeptEstimator, making_of, pack, read_kept
 from everloop.training.learn_baseline import answers_of_rule, learn_baseline
 from everloop.training.learning import learn
@@ -97,6 +98,8 @@ class Job:
         The role of the job decides which of the two it may read.
     model : Path
         What is written here becomes ``model.tar.gz``.
+    environment : mapping
+        The job's variables: those of the snapshot's hashes are read.
     parent : Asked or None
         The version to continue.
     """
@@ -106,6 +109,7 @@ class Job:
     test_features: Path
     model: Path
     test: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     parent: Asked | None = None
 
     @classmethod
@@ -118,6 +122,7 @@ class Job:
             test_features=Path(environment.get("SM_CHANNEL_TEST_FEATURES", channels / "test_features")),
             model=Path(environment.get("SM_MODEL_DIR", "/opt/ml/model")),
             test=Path(environment["SM_CHANNEL_TEST"]) if "SM_CHANNEL_TEST" in environment else None,
+            environment=environment,
             parent=Asked.read(environment),
         )
 
@@ -153,6 +158,7 @@ def run(job: Job) -> None:
     code_sha256, environment = code_hash(job.code), Environment.of(job.code)
     for pin in environment.lock["unmet"]:
         logger.warning("the lock asks for %s, which is not what is installed", pin)
+    data_sha256 = hold_rows(job)
     part, test = read_rows(job, declaration)
     refit = job.test is not None
     train = part.with_later(test) if refit else part
@@ -200,6 +206,7 @@ def run(job: Job) -> None:
         code_sha256=code_sha256,
         environment=environment,
         refit=refit,
+        data_sha256=data_sha256,
         update=learned.update,
     )
     job.model.mkdir(parents=True, exist_ok=True)
@@ -232,6 +239,14 @@ def keep(estimator: Any, declaration: ModelDeclaration, learned_until: datetime,
         return
     (job.model / ESTIMATOR).write_bytes(packed)
     logger.info("the estimator is kept for a warm start: %d bytes", len(packed))
+
+
+def hold_rows(job: Job) -> dict[str, str]:
+    """Hold the channels' files against the snapshot's, before a row is read; by channel, their SHA-256."""
+    beside = {"test_features": job.test_features} if job.test is None else {"test": job.test}
+    return {
+        name: hold_channel(folder, name, job.environment) for name, folder in {"train": job.train, **beside}.items()
+    }
 
 
 def read_rows(job: Job, declaration: ModelDeclaration) -> tuple[Split, Split]:

@@ -40,6 +40,10 @@ class PartTooLargeError(DatasetError):
     """A file that a query left is larger than what S3 copies at once."""
 
 
+class SnapshotAlteredError(DatasetError):
+    """What is kept of a snapshot is not what was written."""
+
+
 class QueryTooLongError(DatasetError):
     """A query has more bytes than Athena takes."""
 

@@ -12,13 +12,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from everloop.dataset.athena import AthenaQueries
+from everloop.dataset.exceptions import SnapshotAlteredError
 from everloop.dataset.frozen import Place
+from everloop.dataset.part_digest import listed_sha256
 from everloop.dataset.snapshot_facts import Snapshot
 from everloop.dataset.snapshot_making import parts_of
 from everloop.dataset.snapshot_parts import S3Place, keep_part
-from everloop.documents.snapshot import ManifestDocument, SnapshotDocument
+from everloop.documents.snapshot import ManifestDocument, PartHashes, PartsDocument, SnapshotDocument
+from everloop.limits import LARGEST_DOCUMENT_BYTES
 from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ModelNames
+from everloop.objects import read_object
 from everloop.typed_json import read_as
 
 DOCUMENT = "snapshot.json"
@@ -34,10 +38,13 @@ class StoredSnapshot:
         S3 prefix, with a final slash.
     document : dict
         The ``snapshot.json`` that stands there, which may be of an earlier, equal request.
+    part_sha256 : PartHashes
+        What the files of each part are together, by the manifest.
     """
 
     uri: str
     document: SnapshotDocument
+    part_sha256: PartHashes
 
 
 def store_snapshot(
@@ -49,6 +56,8 @@ def store_snapshot(
     ------
     PartsIncompleteError
         When what was unloaded is not what was counted.
+    SnapshotAlteredError
+        When the manifest is not the one that the document names.
     """
     prefix = f"{ModelNames(snapshot.model).datasets_prefix}{snapshot.snapshot_hash}/"
     uri = f"s3://{place.bucket}/{prefix}"
@@ -59,7 +68,8 @@ def store_snapshot(
         _put_once(s3_client, place.bucket, prefix + DOCUMENT, text)
         document = _stored(s3_client, place.bucket, prefix)
     what, remedy = f"snapshot document ({uri}{DOCUMENT})", "restore the object's first version"
-    return StoredSnapshot(uri, read_as(SnapshotDocument, document, what, remedy))
+    stored = read_as(SnapshotDocument, document, what, remedy)
+    return StoredSnapshot(uri, stored, _hashes(s3_client, place.bucket, stored["parts"]))
 
 
 def _write_parts(
@@ -98,6 +108,23 @@ def _write_parts(
             "manifest_sha256": hashlib.sha256(text.encode()).hexdigest(),
         },
     )
+
+
+def _hashes(s3_client: Any, bucket: str, parts: PartsDocument) -> PartHashes:
+    key = parts["manifest"].removeprefix(f"s3://{bucket}/")
+    text = read_object(s3_client, bucket, key, LARGEST_DOCUMENT_BYTES)
+    found = hashlib.sha256(text).hexdigest()
+    if found != parts["manifest_sha256"]:
+        raise SnapshotAlteredError(
+            f"the manifest of a training set, {parts['manifest']}, has sha256 {found}, and its {DOCUMENT} says "
+            f"{parts['manifest_sha256']}: restore the object's first version"
+        )
+    manifest: ManifestDocument = read_as(ManifestDocument, json.loads(text), f"manifest ({parts['manifest']})", "")
+    return {
+        "train": listed_sha256(manifest["train"]),
+        "test": listed_sha256(manifest["test"]),
+        "test_features": listed_sha256(manifest["test_features"]),
+    }
 
 
 def _stored(s3_client: Any, bucket: str, prefix: str) -> object:

@@ -63,6 +63,19 @@ class SnapshotDocument(TypedDict, total=False):
     parts: PartsDocument
 
 
+class PartHashes(TypedDict):
+    """SHA-256 over the files of each part; see :func:`everloop.dataset.part_digest.part_sha256`."""
+
+    train: str
+    test: str
+    test_features: str
+
+
+def channel_variable(channel: str) -> str:
+    """The environment variable by which a job is told the SHA-256 of the part in a channel."""
+    return f"EVERLOOP_SHA256_{channel.upper()}"
+
+
 class PartRows(TypedDict):
     """Rows of the two parts."""
 
@@ -71,12 +84,16 @@ class PartRows(TypedDict):
 
 
 class SnapshotAnswer(TypedDict):
-    """What the pipeline carries of a snapshot: S3 prefixes with a final slash, and the range of its labelled rows."""
+    """What the pipeline carries of a snapshot: S3 prefixes with a final slash, and the range of its labelled rows.
+
+    Jobs hold the files that they read against ``part_sha256``.
+    """
 
     snapshot_hash: str
     snapshot_uri: str
     train_uri: str
     test_uri: str
     test_features_uri: str
+    part_sha256: PartHashes
     rows: PartRows
     time_range: list[str]

@@ -62,7 +62,8 @@ class TrainingDocument(TypedDict):
 
     ``rows.train`` and ``time_range`` are of the rows learned from, which those of the test are among when it is a
     refit. ``update`` is there where a warm start was asked for: from the older rows, the version that it continues had
-    learned.
+    learned. ``data_sha256`` has, by channel, the SHA-256 of the part that was read; a document of an earlier release
+    lacks it.
     """
 
     model: str
@@ -78,6 +79,7 @@ class TrainingDocument(TypedDict):
     platform: str
     packages: dict[str, str]
     lock: NotRequired[LockDocument]
+    data_sha256: NotRequired[dict[str, str]]
     update: NotRequired[UpdateDocument]
 
 

@@ -17,13 +17,14 @@ from aws_lambda_powertools import Logger
 from everloop.busy_services import busy_services_named
 from everloop.dataset.athena import unload_statement
 from everloop.dataset.changes import Change, against_champion, against_lake, require_unchanged
+from everloop.dataset.exceptions import SnapshotAlteredError
 from everloop.dataset.frozen import Place
 from everloop.dataset.lake_listing import LakeListing, list_lake
 from everloop.dataset.recorded_columns import recorded_columns
 from everloop.dataset.snapshot_making import describe, freeze
 from everloop.dataset.snapshot_query import learning_from, require_fitting, snapshot_query
 from everloop.dataset.snapshot_store import store_snapshot
-from everloop.documents.snapshot import SnapshotAnswer
+from everloop.documents.snapshot import PartsDocument, SnapshotAnswer
 from everloop.instants import instant_text
 from everloop.lake_services import LakeServices, LakeSettings
 from everloop.model_file.schema import ModelDeclaration
@@ -47,6 +48,12 @@ class SnapshotEvent(TypedDict):
     run: DatedRun
     execution: str
     at: datetime
+
+
+class RecordedSnapshot(TypedDict):
+    """What is read of a recorded ``snapshot.json``; one of an earlier release lacks it."""
+
+    parts: NotRequired[PartsDocument]
 
 
 @cache
@@ -86,6 +93,8 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
         When Athena does not answer.
     PartsIncompleteError
         When what was unloaded is not what was counted.
+    SnapshotAlteredError
+        When what is kept of an equal earlier request is not what was recorded.
     QueryTooLongError
         When history was imported in so many files that no query can name them all.
     """
@@ -102,6 +111,7 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
     stored = store_snapshot(using.queries, using.s3_client, declaration, place, snapshot)
     logger.info("rows frozen", frozen=place.uri(), scanned_bytes=scanned)
     parts = stored.document["parts"]
+    _require_recorded(using, snapshot.snapshot_hash, parts)
     using.store.snapshots.put(
         SnapshotRecord(
             model=declaration.model,
@@ -117,9 +127,31 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
         "train_uri": parts["train"],
         "test_uri": parts["test"],
         "test_features_uri": parts["test_features"],
+        "part_sha256": stored.part_sha256,
         "rows": {"train": snapshot.rows["train"], "test": snapshot.rows["test"]},
         "time_range": [instant_text(instant) for instant in snapshot.time_range],
     }
+
+
+def _require_recorded(using: LakeServices, snapshot_hash: str, parts: PartsDocument) -> None:
+    """The registry's record of an earlier request for the same rows names the manifest too: it is in another service.
+
+    A set that was deleted and made again has a manifest in another place.
+    """
+    recorded = using.store.snapshots.find(snapshot_hash)
+    if recorded is None:
+        return
+    known = read_as(RecordedSnapshot, recorded.document, f"record of snapshot {snapshot_hash}", "restore it").get(
+        "parts"
+    )
+    if known is None or known["manifest"] != parts["manifest"]:
+        return
+    if known["manifest_sha256"] != parts["manifest_sha256"]:
+        raise SnapshotAlteredError(
+            f"the training set {snapshot_hash} has a snapshot.json that names a manifest with sha256 "
+            f"{parts['manifest_sha256']}, and the registry recorded {known['manifest_sha256']}: restore the first "
+            "version of snapshot.json and of the manifest"
+        )
 
 
 def _changes(using: LakeServices, listing: LakeListing) -> list[Change]:

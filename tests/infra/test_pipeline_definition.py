@@ -227,7 +227,7 @@ def test_a_refit_that_fails_leaves_the_evaluated_model_to_be_registered(name: st
 
 def test_the_refit_is_the_same_training_on_more_rows() -> None:
     train, refit = ({**STATES[name]["Parameters"]} for name in ("Train", "Refit"))
-    for own in ("TrainingJobName.$", "RoleArn", "InputDataConfig", "OutputDataConfig"):
+    for own in ("TrainingJobName.$", "RoleArn", "InputDataConfig", "OutputDataConfig", "Environment"):
         assert train.pop(own) != refit.pop(own), own
     assert train == refit
     channels = {
@@ -240,6 +240,15 @@ def test_the_refit_is_the_same_training_on_more_rows() -> None:
     snapshot = "$.snapshot.result."
     assert channels["Train"] == {"train": f"{snapshot}train_uri", "test_features": f"{snapshot}test_features_uri"}
     assert channels["Refit"] == {"train": f"{snapshot}train_uri", "test": f"{snapshot}test_uri"}
+
+
+def test_every_job_is_told_what_the_files_of_each_part_are() -> None:
+    for name in ("Train", "Refit", "Evaluate", "CheckRefit", "EvaluateOlder"):
+        parameters = STATES[name]["Parameters"]
+        channels = [c["ChannelName"] for c in parameters.get("InputDataConfig", [])] or ["test"]
+        assert parameters["Environment"] == {
+            f"EVERLOOP_SHA256_{channel.upper()}.$": f"$.snapshot.result.part_sha256.{channel}" for channel in channels
+        }
 
 
 def test_without_a_refit_the_gate_is_followed_by_the_registration() -> None:
@@ -399,10 +408,11 @@ class TestWarmStart:
         parameters = dict(continued["Parameters"])
         *rest, parent = parameters.pop("InputDataConfig")
         environment = parameters.pop("Environment")
-        assert {**parameters, "InputDataConfig": rest} == in_full["Parameters"]
+        held = {name: value for name, value in environment.items() if "PARENT" not in name}
+        assert {**parameters, "InputDataConfig": rest, "Environment": held} == in_full["Parameters"]
         assert parent["ChannelName"] == "parent"
         assert parent["DataSource"]["S3DataSource"]["S3Uri.$"] == "$.run.result.parent.estimator_uri"
-        assert environment == {
+        assert environment == held | {
             "EVERLOOP_PARENT_VERSION.$": "States.Format('{}', $.run.result.parent.version)",
             "EVERLOOP_PARENT_SHA256.$": "$.run.result.parent.estimator_sha256",
         }

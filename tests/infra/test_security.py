@@ -11,6 +11,7 @@ import pytest
 
 from everloop.infra.node import start_node
 from everloop.infra.regions import deployable_regions
+from everloop.names import ModelNames
 from everloop.registry.commands import MAY_SEND
 from tests.helpers.synthesis import MODEL_STACK, PLATFORM_STACK, SECOND_STACK, Assembly
 
@@ -274,6 +275,34 @@ def test_buckets_are_closed_and_want_tls(assembly: Assembly) -> None:
     policies = assembly.of_type(PLATFORM_STACK, "AWS::S3::BucketPolicy").values()
     assert len(policies) == 4
     assert all("aws:SecureTransport" in json.dumps(p) for p in policies)
+
+
+def test_what_is_written_over_in_the_lake_can_be_brought_back(assembly: Assembly) -> None:
+    (lake,) = [b for n, b in assembly.of_type(PLATFORM_STACK, "AWS::S3::Bucket").items() if n.startswith("StorageLake")]
+    assert lake["VersioningConfiguration"] == {"Status": "Enabled"}
+    rules = {rule["Prefix"]: rule for rule in lake["LifecycleConfiguration"]["Rules"] if "Prefix" in rule}
+    later = {prefix: rule["NoncurrentVersionExpiration"]["NoncurrentDays"] for prefix, rule in rules.items()}
+    names = ModelNames("late_train")
+    kept = [names.lake_prefix(kind) for kind in ("history", "predictions", "labels")]
+    for prefix in (*kept, names.runs_prefix, names.probes_prefix):
+        assert later[f"{prefix.partition('/')[0]}/"] == 30, "versions of every prefix come to an end"
+    assert later["datasets/"] == 365
+    assert {later[prefix] for prefix in ("athena-results/", "unloaded/", "errors/")} == {1}
+
+
+def test_nobody_deletes_a_version_of_a_training_set(assembly: Assembly) -> None:
+    (policy,) = [
+        p["PolicyDocument"]["Statement"]
+        for n, p in assembly.of_type(PLATFORM_STACK, "AWS::S3::BucketPolicy").items()
+        if n.startswith("StorageLake")
+    ]
+    (denied,) = [s for s in policy if s.get("Sid") == "NobodyDeletesTrainingSets"]
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == (
+        "Deny",
+        {"AWS": "*"},
+        "s3:DeleteObjectVersion",
+    )
+    assert "/datasets/*" in json.dumps(denied["Resource"])
 
 
 def test_audit_records_are_put_once_and_stay(assembly: Assembly) -> None:

@@ -160,6 +160,29 @@ def test_a_crashing_training_script_closes_the_run_with_its_last_lines(loop: Loo
     assert loop.store.versions.get(champion.version).state is State.PRODUCTION
 
 
+def test_a_byte_that_changed_in_a_training_set_stops_the_next_run_on_its_rows(loop: Loop) -> None:
+    # GIVEN the training set of the run before, with another byte in each of its files
+    s3, bucket = loop.account.client("s3"), loop.account.platform.lake_bucket
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"datasets/{loop.name}/")
+    keys = [item["Key"] for page in pages for item in page["Contents"] if "/train/" in item["Key"]]
+    right = {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+    for key, content in right.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=content[:-1] + bytes([content[-1] ^ 1]))
+    try:
+        run_id = start_training(loop.account, loop.name, reason="a byte changed")
+        loop.wait_until(lambda: loop.executions().get(run_id) not in (None, "RUNNING"))
+    finally:
+        for key, content in right.items():
+            s3.put_object(Bucket=bucket, Key=key, Body=content)
+    # THEN nothing is trained, the run says why, and the first version of each file is still there
+    run = loop.store.runs.get(run_id)
+    assert run.status == "failed"
+    assert "the files of channel 'train' are not those of the snapshot" in run.cause
+    versions = s3.list_object_versions(Bucket=bucket, Prefix=keys[0])["Versions"]
+    with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
+        s3.delete_object(Bucket=bucket, Key=keys[0], VersionId=versions[-1]["VersionId"])
+
+
 @pytest.fixture
 def other_settings(loop: Loop) -> Iterator[None]:
     """Settings of the function that are not those which serve: a rollout brings them to traffic."""

@@ -15,7 +15,14 @@ from botocore.exceptions import ClientError
 from everloop.cli.account import Account, Platform
 from everloop.cli.operations.removal.stacks import Resource, Stack
 from everloop.cost.prices import GIGABYTE, PRICES
-from everloop.names import ERRORS_PREFIX, PLATFORM_STACK, PROCESSING_JOB_LOGS, TRAINING_JOB_LOGS, ModelNames
+from everloop.names import (
+    DATASETS_PREFIX,
+    ERRORS_PREFIX,
+    PLATFORM_STACK,
+    PROCESSING_JOB_LOGS,
+    TRAINING_JOB_LOGS,
+    ModelNames,
+)
 from everloop.numbers_of import number_of
 
 JOB_LOGS = (TRAINING_JOB_LOGS, PROCESSING_JOB_LOGS)
@@ -93,7 +100,13 @@ def _lake(account: Account, platform: Platform, names: ModelNames) -> Iterator[K
             where = f"s3://{platform.lake_bucket}/{prefix}"
             size, archived = sum(size for size, _ in found), sum(size for size, archived in found if archived)
             usd = _s3(size - archived) + _usd(archived, "s3 archive")
-            yield Kept("rows", where, _size(len(found), size), usd, f"`aws s3 rm --recursive {where}`")
+            way = f"`aws s3 rm --recursive {where}`; {_versions_of(prefix)}"
+            yield Kept("rows", where, _size(len(found), size), usd, way)
+
+
+def _versions_of(prefix: str) -> str:
+    """How long what is deleted there can be brought back, and costs: the lake bucket's rules say it."""
+    return "its versions go 365 days later" if prefix.startswith(DATASETS_PREFIX) else "its versions go 30 days later"
 
 
 def _locked(account: Account, what: str, bucket: str, prefix: str) -> Iterator[Kept]:

@@ -21,9 +21,11 @@ from everloop.dataset.exceptions import (
     QueryFailedError,
     QueryInterruptedError,
     QueryTooLongError,
+    SnapshotAlteredError,
 )
 from everloop.dataset.lake import in_lake_order, parquet_bytes
 from everloop.dataset.lake_sql import timestamp
+from everloop.dataset.part_digest import part_sha256
 from everloop.dataset.snapshot import build_snapshot
 from everloop.functions.snapshot.handler import act
 from everloop.lake_services import LakeServices
@@ -118,6 +120,15 @@ def test_a_run_gets_its_snapshot(services: LakeServices, athena: FakeAthena) -> 
         "train_uri": f"{base}train/train-1-one/",
         "test_uri": f"{base}test/train-1-one/",
         "test_features_uri": f"{base}test_features/train-1-one/",
+        "part_sha256": {
+            name: part_sha256(
+                {
+                    key.rpartition("/")[2]: hashlib.sha256(content(services, key)).hexdigest()
+                    for key in keys_below(services, answer[f"{name}_uri"])
+                }
+            )
+            for name in ("train", "test", "test_features")
+        },
         "rows": {"train": 72, "test": 168},
         "time_range": ["2013-01-01T00:00:00Z", "2013-01-10T23:00:00Z"],
     }
@@ -148,6 +159,25 @@ def test_the_manifest_names_every_file_with_its_rows_and_hash(services: LakeServ
             body = content(services, item["key"])
             assert (len(body), hashlib.sha256(body).hexdigest()) == (item["bytes"], item["sha256"])
             assert pq.ParquetFile(io.BytesIO(body)).metadata.num_rows == item["rows"]
+
+
+def test_a_manifest_that_was_changed_is_not_believed(services: LakeServices) -> None:
+    """GIVEN a training set whose test part was exchanged, with the manifest for it."""
+    parts = document(services, make(services))["parts"]
+    key = parts["manifest"].removeprefix(f"s3://{BUCKET}/")
+    manifest = json.loads(content(services, key))
+    manifest["test"][0]["sha256"] = "0" * 64
+    changed = json.dumps(manifest).encode()
+    services.s3_client.put_object(Bucket=BUCKET, Key=key, Body=changed)
+    with pytest.raises(SnapshotAlteredError, match=r"its snapshot\.json says"):
+        make(services, request_id="two")
+    # WHEN snapshot.json is written over too, THEN the registry knows better
+    key = parts["manifest"].removeprefix(f"s3://{BUCKET}/").partition("manifest/")[0] + "snapshot.json"
+    kept = json.loads(content(services, key))
+    kept["parts"]["manifest_sha256"] = hashlib.sha256(changed).hexdigest()
+    services.s3_client.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(kept).encode())
+    with pytest.raises(SnapshotAlteredError, match=f"the registry recorded {parts['manifest_sha256']}"):
+        make(services, request_id="three")
 
 
 @pytest.mark.slow
