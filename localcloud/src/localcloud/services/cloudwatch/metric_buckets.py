@@ -58,6 +58,9 @@ class Bucket:
         self.total += other.total
         self.low = min(self.low, other.low)
         self.high = max(self.high, other.high)
+        if not self.values:
+            self.values = dict(other.values)
+            return
         for value, times in other.values.items():
             self._spread(value, times)
 

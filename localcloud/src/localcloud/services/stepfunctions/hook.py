@@ -41,6 +41,7 @@ from localcloud.services.stepfunctions import deleting as stepfunctions_deleting
 from localcloud.services.stepfunctions import ended as stepfunctions_ended
 from localcloud.services.stepfunctions import sagemaker as stepfunctions_sagemaker
 from localcloud.services.stepfunctions import trees as stepfunctions_trees
+from localcloud.services.stepfunctions import values as stepfunctions_values
 from localcloud.services.stepfunctions import waits as stepfunctions_waits
 from localcloud.services.stepfunctions.support import unsupported_features
 from localcloud.services.stepfunctions.tokens import Baton, carrying
@@ -68,6 +69,7 @@ def install(context: CloudContext) -> None:
     stepfunctions_calls.attach(context)
     stepfunctions_deleting.attach(deletions)
     stepfunctions_ended.attach()
+    stepfunctions_values.attach()
     stepfunctions_waits.attach(context)
     stepfunctions_branches.attach(context)
     stepfunctions_sagemaker.attach(context)

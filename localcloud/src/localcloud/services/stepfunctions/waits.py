@@ -9,7 +9,6 @@ Obsolete: once moto's waits take a clock that can be set.
 
 from __future__ import annotations
 
-import copy
 import re
 import threading
 from datetime import UTC, datetime, timedelta
@@ -49,6 +48,7 @@ from localcloud.services.stepfunctions.tokens import (
     run_with_deadline,
     sleep_until,
 )
+from localcloud.services.stepfunctions.values import copied
 
 
 def aws_time(moment: datetime) -> str:
@@ -111,7 +111,7 @@ def _install_timeouts(clock: Clock) -> None:
         seconds = env.stack.pop()
         frame = env.open_frame()
         frame.states.reset(input_value=env.states.get_input())
-        frame.stack = copy.deepcopy(env.stack)
+        frame.stack = copied(env.stack)
         try:
             if self.timeout.is_default_value():
                 self._eval_execution(frame)
