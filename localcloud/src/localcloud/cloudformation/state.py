@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +224,8 @@ class StateDirectory:
 def _write(file: Path, state: StackState) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(".part")
-    temporary.write_text(json.dumps(asdict(state), indent=1))
+    # After each resource of a stack: without copies, and by the encoder that is not written in Python.
+    temporary.write_text(json.dumps(vars(state), default=vars))
     os.replace(temporary, file)
 
 
