@@ -94,6 +94,8 @@ def write_models(folder: Path) -> Path:
     document["gate"].update(minimum_test_rows=500, margin=0.05, confidence=0.6)
     document["serving"]["max_rows"] = 8
     document["rollout"]["steps"] = [{"percent": 25, "minutes": 120}, {"percent": 50, "minutes": 120}]
+    # Long enough for a look each hour of requests, and no longer: each look takes a function and several calls.
+    document["rollout"]["bake_minutes"] = 240
     document["rollout"]["guardrail"]["minimum_requests"] = 3
     document["monitoring"].update(minimum_rows=100, drift_days=3)
     # Without a quality trigger, the one retraining of these weeks is the one that is due by then.

@@ -95,7 +95,7 @@ class Usage:
             "denied": [vars(entry) for entry in self._denied.values()],
         }
         partial = self._file.with_suffix(".partial")
-        partial.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        partial.write_text(json.dumps(found), encoding="utf-8")
         partial.replace(self._file)
 
 
