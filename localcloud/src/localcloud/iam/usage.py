@@ -2,8 +2,7 @@
 
 It is kept in ``iam-usage.json`` of the cloud's state directory, so that a role can be held against what it really used:
 a statement that stands in no entry allowed nothing, and one that stands alone in an entry is needed by those calls.
-What was refused is there too. The file is written when something new is allowed, when anything is refused, and when the
-cloud ends.
+What was refused is there too. The file is written when something new is allowed or refused, and when the cloud ends.
 """
 
 from __future__ import annotations
@@ -80,8 +79,10 @@ class Usage:
         """Count a call that was refused."""
         key = (role, action)
         with self._lock:
+            new = key not in self._denied
             self._denied.setdefault(key, Denied(role, action, resource, session)).calls += 1
-            self._write()
+            if new:
+                self._write()
 
     def write(self) -> None:
         """Write the counts as they are."""
