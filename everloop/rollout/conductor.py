@@ -6,7 +6,7 @@ for. Every method may be repeated, at any time after a crash.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,9 @@ from everloop.rollout.version_metrics import VersionMetrics
 if TYPE_CHECKING:
     from everloop.model_file.schema import Rollout as DeclaredRollout
 
+COUNTED_WITHIN = timedelta(hours=1)
+"""After so long nothing of a stretch is still on its way to CloudWatch."""
+
 
 @dataclass(frozen=True)
 class Conductor:
@@ -45,6 +48,7 @@ class Conductor:
     announcer: Announcer
     declared: DeclaredRollout
     artifact_bucket: str
+    _long_over: dict[tuple[str, datetime], VersionMetrics] = field(default_factory=dict, repr=False, compare=False)
 
     def start(self, run_id: str, run_kind: str, version: int | None, *, at: datetime) -> RolloutState:
         """Publish the version to roll out and stage it. One rollout per run, named after it.
@@ -341,8 +345,7 @@ class Conductor:
             begin = rollout.promoted_at or rollout.started_at
             # In the minute of the promotion the alias sent requests to the version before as well.
             found = self.metrics.read(rollout.lambda_version, first_whole_minute(begin), at, alone=True)
-            as_long = timedelta(seconds=plan.bake_seconds)
-            before = self._before(rollout, rollout.started_at - as_long, rollout.started_at, alone=True)
+            before = self._before_it_began(rollout, timedelta(seconds=plan.bake_seconds), at)
             elapsed = (at - begin).total_seconds()
             return decide_bake(plan, guardrail, found, before, elapsed_seconds=elapsed)
         begin = rollout.step_started_at or rollout.started_at
@@ -355,6 +358,20 @@ class Conductor:
             # In the minute in which the step began, requests came before it as well.
             before=self._before(rollout, first_whole_minute(begin), at),
         )
+
+    def _before_it_began(self, rollout: Rollout, span: timedelta, at: datetime) -> VersionMetrics | None:
+        """What the predecessor did in the last ``span`` before the rollout, which no later look sees otherwise.
+
+        CloudWatch bills each metric of each look, so this is asked for until it is complete, and kept by this process.
+        """
+        over = (rollout.rollout_id, rollout.started_at - span)
+        found = self._long_over.get(over)
+        if found is None:
+            found = self._before(rollout, rollout.started_at - span, rollout.started_at, alone=True)
+            if found is not None and at >= rollout.started_at + COUNTED_WITHIN:
+                self._long_over.clear()
+                self._long_over[over] = found
+        return found
 
     def _before(
         self, rollout: Rollout, begin: datetime, end: datetime, *, alone: bool = False

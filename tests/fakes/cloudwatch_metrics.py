@@ -26,6 +26,7 @@ class FakeCloudWatch:
     def __init__(self) -> None:
         self.samples: list[Sample] = []
         self.status = "Complete"
+        self.asked: list[tuple[datetime, datetime]] = []
 
     def requests(
         self,
@@ -69,6 +70,7 @@ class FakeCloudWatch:
         NextToken: str = "0",
     ) -> dict[str, Any]:
         index = int(NextToken)
+        self.asked += [(StartTime, EndTime)] if not index else []
         query = MetricDataQueries[index]
         found = self._buckets(query["MetricStat"], StartTime, EndTime)
         result = {

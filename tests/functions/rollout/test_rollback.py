@@ -112,3 +112,16 @@ def test_a_look_that_changes_nothing_writes_nothing(started: World) -> None:
     for _ in range(3):
         assert started.check()["decision"] == "hold"
     assert (started.store.ledger.audit_head(), started.client.transactions) == (head, written)
+
+
+def test_what_came_before_the_rollout_is_read_until_it_is_complete_and_then_no_more(started: World) -> None:
+    bake(started)
+    began = started.store.rollouts.get(started.rollout["rollout_id"]).started_at
+    stretches = []
+    for minutes in (58, 61, 62, 63):
+        at, before = began + timedelta(minutes=minutes), len(started.cloudwatch.asked)
+        event = {"action": "check", "at": format_instant(at), "phase": "bake", "rollout": started.rollout}
+        assert act(event, started.conductor)["decision"] == "hold"
+        stretches.append([end <= began + timedelta(minutes=1) for _, end in started.cloudwatch.asked[before:]])
+    # Each look reads the version, and the first two also what was before it.
+    assert stretches == [[False, True], [False, True], [False], [False]]
