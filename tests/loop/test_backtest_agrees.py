@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from everloop.cli.operations.backtest_jobs import JobsHere
+from everloop.cli.operations.jobs_here import jobs_begin_soon
 from everloop.cli.operations.trial import unpack_code
 from everloop.cli.replay import evidence
 from everloop.cli.replay.driver import SETTLE
@@ -37,6 +38,7 @@ class Both:
     """What was lived through without a cloud, beside the evidence of the replay."""
 
     lived: Lived
+    jobs: JobsHere
     rows: LoopRows
     predictions: pd.DataFrame
     windows: pd.DataFrame
@@ -54,9 +56,11 @@ def both(loop: Loop, models_directory: Path, tmp_path_factory: pytest.TempPathFa
     code = unpack_code(models_directory / FLIGHTS, folder / "code")
     jobs = JobsHere(code, folder / "made", rows.frame, print)
     end = loop.data.stream["time"].iloc[-1].to_pydatetime() + SETTLE
-    lived = live(declaration, rows, jobs, end=end, router=same_luck(predictions, rows))
+    with jobs_begin_soon():
+        lived = live(declaration, rows, jobs, end=end, router=same_luck(predictions, rows))
     return Both(
         lived,
+        jobs,
         rows,
         predictions.set_index("key").loc[rows.frame["key"].iloc[rows.first_asked :]],
         pd.read_parquet(loop.evidence / evidence.WINDOWS_FILE),
@@ -160,13 +164,10 @@ def test_both_save_the_same_loss(both: Both) -> None:
     assert loss(raw) == pytest.approx(both.told["raw"]["log_loss"]["value"], abs=1e-9)
 
 
-def test_without_that_luck_the_days_and_the_verdicts_are_the_same(
-    loop: Loop, both: Both, models_directory: Path, tmp_path: Path
-) -> None:
-    code = unpack_code(models_directory / FLIGHTS, tmp_path / "code")
-    jobs = JobsHere(code, tmp_path / "made", both.rows.frame, print)
+def test_without_that_luck_the_days_and_the_verdicts_are_the_same(loop: Loop, both: Both) -> None:
     end = loop.data.stream["time"].iloc[-1].to_pydatetime() + SETTLE
-    lived = live(loop.declaration, both.rows, jobs, end=end)
+    # What is trained on the same rows beside the same windows is taken from before.
+    lived = live(loop.declaration, both.rows, both.jobs, end=end)
     days = [(run.started_at.date(), run.trigger["kind"], run.verdict) for run in lived.runs]
     assert days == [(run.started_at.date(), run.trigger["kind"], run.verdict) for run in recorded(loop, both)]
     for found, wanted in zip(lived.promotions, both.lived.promotions, strict=True):

@@ -16,7 +16,7 @@ from pathlib import Path
 from localcloud.core.preloaded.started import NotStartedError, StartedProgram
 
 _HERE = Path(__file__).parent
-_IDLE_SECONDS = 60.0
+_IDLE_SECONDS = 300.0
 
 
 def _can_preload() -> bool:
