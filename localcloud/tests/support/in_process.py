@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,12 +15,6 @@ from localcloud.core.account import KINDS, Account
 from localcloud.core.settings import Settings
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass
@@ -86,20 +79,20 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
     def make(
         start: datetime | None = START, account: str | Account = "established", settings: Settings | None = None
     ) -> Cloud:
+        # The port is held from now on: another process could take one that is only known to be free.
+        listening = listen(0)
         activity = Activity()
         context = CloudContext(
             clock=Clock(activity, start),
             activity=activity,
-            port=_free_port(),
+            port=listening.getsockname()[1],
             state_directory=tmp_path / "state",
             cache_directory=tmp_path / "cache",
             account=KINDS[account] if isinstance(account, str) else account,
             settings=settings or Settings(),
         )
         hooks.install(context)
-        server = HttpServer(
-            listen(context.port), AwsApi(lambda _: HttpResponse(404), context, services()), name="aws-api"
-        )
+        server = HttpServer(listening, AwsApi(lambda _: HttpResponse(404), context, services()), name="aws-api")
         server.start()
         servers.append(server)
         contexts.append(context)
