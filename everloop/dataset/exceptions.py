@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from everloop.dataset.violations import MOST_TOLD, Violation
+from everloop.documents.snapshot import SuspectDocument
 from everloop.exceptions import TerminalError, TransientError
 
 
@@ -67,6 +68,26 @@ class DeclarationChangedError(DatasetError):
 
 class SplitError(DatasetError):
     """Rows can't be split into a training and a test part."""
+
+
+class LeakageSuspectedError(DatasetError):
+    """Features of a training set may hold what nobody could have known in time.
+
+    Attributes
+    ----------
+    suspects : tuple of SuspectDocument
+    """
+
+    def __init__(self, model: str, suspects: Sequence[SuspectDocument]) -> None:
+        self.suspects = tuple(suspects)
+        lines = [f"  {suspect['feature']}: {suspect['sentence']}" for suspect in self.suspects[:MOST_TOLD]]
+        if len(self.suspects) > MOST_TOLD:
+            lines.append(f"  and {len(self.suspects) - MOST_TOLD:,} more")
+        remedy = (
+            "Take each out of data.features, or, if it is known when the prediction is asked for, say why in "
+            "data.leakage_accepted"
+        )
+        super().__init__("\n".join([f"the training set of {model} may leak the outcome:", *lines, remedy]))
 
 
 class ContractViolationError(DatasetError):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from everloop.documents.snapshot import ColumnDocument, PartsDocument, SourceDocument
+from everloop.documents.snapshot import ColumnDocument, PartsDocument, SourceDocument, SuspectDocument
 from everloop.typed_json import JsonObject, as_json
 
 
@@ -31,6 +32,8 @@ class Snapshot:
     profile : dict
         By feature: missing cells, and what its values are like, over all labelled rows.
     source : SourceDocument
+    leakage : sequence of SuspectDocument
+        The features that may leak the outcome.
     parts : PartsDocument or None
         Where its files stand; None of a set of rows that was not stored.
     """
@@ -45,6 +48,7 @@ class Snapshot:
     profile: dict[str, dict[str, object]]
     source: SourceDocument
     parts: PartsDocument | None = None
+    leakage: Sequence[SuspectDocument] = ()
 
     def to_document(self) -> JsonObject:
         """The document of ``snapshot.json``."""

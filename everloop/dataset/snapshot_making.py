@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from everloop.dataset.athena import AthenaQueries
 from everloop.dataset.content_hash import HASH, SUMS, content_sha256, row_hash, row_sums
-from everloop.dataset.exceptions import ContractViolationError
+from everloop.dataset.exceptions import ContractViolationError, LeakageSuspectedError
 from everloop.dataset.frozen import Place, part_query
 from everloop.dataset.lake_sql import timestamp
+from everloop.dataset.leakage import find_suspects, unaccepted
+from everloop.dataset.leakage_query import count_signs
 from everloop.dataset.set_rules import alike_violations, all_test, no_rows
 from everloop.dataset.snapshot_counts import (
     Counts,
@@ -28,7 +30,7 @@ from everloop.dataset.snapshot_counts import (
 )
 from everloop.dataset.snapshot_facts import Snapshot
 from everloop.dataset.snapshot_profile import rank_queries, read_profile, value_queries
-from everloop.documents.snapshot import ColumnDocument
+from everloop.documents.snapshot import ColumnDocument, SuspectDocument
 from everloop.instants import format_instant
 
 if TYPE_CHECKING:
@@ -85,6 +87,8 @@ def describe(
         When the labelled rows break the data contract, or those to train on are all of one class or value.
     SplitError
         When a part would be empty.
+    LeakageSuspectedError
+        See :func:`look_for_leakage`.
     """
     counts = check(queries, declaration, place, as_of)
     first, last = counts.first, counts.last
@@ -98,6 +102,7 @@ def describe(
     content = counted[0]
     parts = {name: _part(content, name) for name in ("train", "test")}
     _require_learnable(declaration, parts["train"])
+    suspects = look_for_leakage(queries, declaration, place, counts, boundary)
     columns = _columns(declaration)
     header = {
         "kind": "snapshot",
@@ -119,7 +124,26 @@ def describe(
         label_mean={name: part.mean for name, part in parts.items()},
         profile=read_profile(declaration, counts, told[: len(values)], told[len(values) :]),
         source={"query": query, "as_of": as_of},
+        leakage=suspects,
     )
+
+
+def look_for_leakage(
+    queries: AthenaQueries, declaration: ModelDeclaration, place: Place, counts: Counts, boundary: datetime
+) -> list[SuspectDocument]:
+    """The features that may leak the outcome.
+
+    Raises
+    ------
+    LeakageSuspectedError
+        With ``data.leakage: stop``, when one of them is not accepted by ``data.leakage_accepted``.
+    """
+    classification = declaration.problem.type == "binary_classification"
+    suspects = find_suspects(count_signs(queries, declaration, place, counts, boundary), classification=classification)
+    open_ = unaccepted(suspects, declaration.data.leakage_accepted)
+    if open_ and declaration.data.leakage == "stop":
+        raise LeakageSuspectedError(declaration.model, open_)
+    return suspects
 
 
 def content_query(declaration: ModelDeclaration, place: Place, boundary: datetime) -> str:

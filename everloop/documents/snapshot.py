@@ -51,6 +51,14 @@ class ManifestDocument(TypedDict):
     test_features: list[PartObject]
 
 
+class SuspectDocument(TypedDict):
+    """A feature that may leak the outcome: which sign it has, and what was counted."""
+
+    feature: str
+    code: str
+    sentence: str
+
+
 class SnapshotDocument(TypedDict, total=False):
     """What is read of the document that :class:`everloop.dataset.snapshot.Snapshot` wrote.
 
@@ -61,6 +69,7 @@ class SnapshotDocument(TypedDict, total=False):
     rows: dict[str, int]
     time_range: list[datetime]
     parts: PartsDocument
+    leakage: list[SuspectDocument]
 
 
 class PartHashes(TypedDict):

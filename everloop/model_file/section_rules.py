@@ -195,6 +195,13 @@ def _one_choice_of_rows(data: Any) -> Iterator[Misfit]:
         )
 
 
+def _accepted_leaks_are_features(data: Any) -> Iterator[Misfit]:
+    names = [value_of(feature, "name") for _, feature in known(data.features)]
+    for name in data.leakage_accepted:
+        if name not in names and len(names) == len(data.features) and None not in names:
+            yield Misfit(("leakage_accepted", name), data.leakage_accepted[name], "a reason for one of data.features")
+
+
 def _bounds_something(threshold: Any) -> Iterator[Misfit]:
     if threshold.min is None and threshold.max is None:
         yield Misfit((), {}, "'min' or 'max' next to the metric")
@@ -302,7 +309,15 @@ SECTION_RULES: dict[str, tuple[Rule, ...]] = {
         _some_values,
         _each_value,
     ),
-    "Data": (_names_once, _rates_rise, _target_range_rises, _window_beyond_the_test, _spans_rise, _one_choice_of_rows),
+    "Data": (
+        _names_once,
+        _rates_rise,
+        _target_range_rises,
+        _window_beyond_the_test,
+        _spans_rise,
+        _one_choice_of_rows,
+        _accepted_leaks_are_features,
+    ),
     "AbsoluteThreshold": (_bounds_something, _bounds_rise, _least_is_reached, _most_is_reached),
     "Rollout": (_steps_rise,),
     "Monitoring": (_spans_hold_windows,),

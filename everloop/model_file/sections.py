@@ -241,7 +241,8 @@ class Data(Section):
     of them, or all rows, by the evidence of fresh probes (:mod:`everloop.retraining.spans`). With ``max_age_hours`` a
     training set is refused whose newest labelled row is older than that, counted from when its outcome had to be known.
     ``positive_rate`` is between which shares of ones a training set is believed. ``sources`` are where the rows come
-    from.
+    from. With ``leakage: stop`` a feature that may leak the outcome (:mod:`everloop.dataset.leakage`) stops the run,
+    but for those that ``leakage_accepted`` names, each with the reason why it is known in time.
     """
 
     key: Name
@@ -257,6 +258,8 @@ class Data(Section):
     positive_rate: Annotated[tuple[Fraction, Fraction], Strict(False)] = (0.0, 1.0)
     split: Split
     sources: list[Source] = []
+    leakage: Literal["report", "stop"] = "report"
+    leakage_accepted: dict[Name, Text] = {}
     features: list[Feature] = Field(min_length=1)
 
     @property

@@ -109,6 +109,8 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
     scanned = freeze(using.queries, place, query)
     snapshot = describe(using.queries, declaration, place, query=query, as_of=as_of)
     stored = store_snapshot(using.queries, using.s3_client, declaration, place, snapshot)
+    for suspect in snapshot.leakage:
+        logger.warning("a feature may leak the outcome", **suspect)
     logger.info("rows frozen", frozen=place.uri(), scanned_bytes=scanned)
     parts = stored.document["parts"]
     _require_recorded(using, snapshot.snapshot_hash, parts)

@@ -18,6 +18,7 @@ from sqlglot.optimizer.qualify import qualify
 
 from everloop.dataset.frozen import Place
 from everloop.dataset.lake_listing import LakeListing
+from everloop.dataset.leakage_query import sign_queries
 from everloop.dataset.row_conditions import row_conditions
 from everloop.dataset.snapshot_counts import count_queries, example_queries
 from everloop.dataset.snapshot_making import content_query, parts_of
@@ -65,6 +66,8 @@ def queries(declaration: ModelDeclaration) -> Iterator[tuple[str, str]]:
         "examples": example_queries(declaration, place, [(c, 1) for c in row_conditions(declaration)]),
         "values": value_queries(declaration, place),
         "ranks": [*rank_queries(declaration, place, 10), *rank_queries(declaration, place, 10**9)],
+        "leakage": sign_queries(declaration, place, 10, NOW),
+        "leakage, of many": sign_queries(declaration, place, 10**9, NOW),
         "parts": list(parts_of(declaration, place, NOW).values()),
     }
     for name, found in several.items():
