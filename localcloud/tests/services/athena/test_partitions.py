@@ -100,8 +100,9 @@ def test_conditions_leave_the_dates_of_which_they_hold(conditions, java_and_pyth
     found = table({"date": "string"}, {**DATES, **options})
     where = " AND ".join(" ".join((shown(left), op, shown(right))) for left, op, right in conditions) or "true"
     with duckdb.connect(":memory:") as connection:
-        connection.execute("CREATE TABLE days (date VARCHAR, place INTEGER)")
-        connection.executemany("INSERT INTO days VALUES (?, ?)", [[d, n] for n, d in enumerate(wanted(found, "true"))])
+        rows = "SELECT date, place FROM (SELECT unnest(?::VARCHAR[]) AS date, unnest(range(?)) AS place)"
+        days = list(wanted(found, "true"))
+        connection.execute(f"CREATE TABLE days AS {rows}", [days, len(days)])
         left = connection.execute(f"SELECT date FROM days WHERE {where} ORDER BY place").fetchall()
     assert wanted(found, where) == [date for (date,) in left]
 
