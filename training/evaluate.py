@@ -62,6 +62,7 @@ from everloop.training.contract import with_interval
 from everloop.training.declaration import read_declaration
 from everloop.training.environment import Environment
 from everloop.training.exceptions import JobError
+from everloop.training.fairness import fairness_in
 from everloop.training.held_data import hold_channel
 from everloop.training.money import money_beside, money_of
 from everloop.training.older import fetch_older, unlearned_rows
@@ -70,6 +71,7 @@ from everloop.training.reference import full_reference
 from everloop.training.refit_check import Run, check_refit, read_sibling
 from everloop.training.scoring import arrays, measure_latency, score
 from everloop.training.served import History, serving
+from everloop.training.slices import slices_in
 
 logger = logging.getLogger("everloop.evaluation")
 
@@ -226,6 +228,8 @@ def evaluate(
         older=older,
         interval=interval,
         environment=environment,
+        slices=slices_in(declaration, test, scores, baseline.scores, compared.scores),
+        fairness=fairness_in(declaration, test, scores),
     )
     output.mkdir(parents=True, exist_ok=True)
     for name, data in files.items() if older is None else ():
@@ -267,6 +271,8 @@ class _Compared:
     as_served: AsServed | None = None
     money: MoneyBesideChampion | None = None
     money_as_served: MoneyBesideChampion | None = None
+    scores: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    """The compared rows, bool [test rows], and the scores of both there that decide."""
 
 
 def _compare(
@@ -282,7 +288,13 @@ def _compare(
     rows, champion_scores = test.only(unlearned), score(champion.scorer, num, cat)[unlearned]
     raw = scores[unlearned], champion_scores
     _, theirs, paired = _both(declaration, rows, *raw)
-    compared = _Compared(len(rows), _values(theirs, rows), paired, money=money_beside(declaration, rows, *raw))
+    compared = _Compared(
+        len(rows),
+        _values(theirs, rows),
+        paired,
+        money=money_beside(declaration, rows, *raw),
+        scores=(unlearned, *raw),
+    )
     how = serving(declaration, rows, history)
     if how is None:
         return compared
@@ -290,7 +302,8 @@ def _compare(
     served = how.scores(raw[0], outcomes), how.scores(raw[1], outcomes)
     ours, theirs, paired = _both(declaration, rows, *served)
     as_served = AsServed(_values(ours, rows), _values(theirs, rows), paired, how.facts)
-    return replace(compared, as_served=as_served, money_as_served=money_beside(declaration, rows, *served))
+    money = money_beside(declaration, rows, *served)
+    return replace(compared, as_served=as_served, money_as_served=money, scores=(unlearned, *served))
 
 
 def _both(

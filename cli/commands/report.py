@@ -8,6 +8,7 @@ import click
 
 from everloop.cli.account import Account
 from everloop.cli.operations.money import costs_of
+from everloop.cli.operations.report_tables import details, told
 from everloop.cli.operations.reports import evaluation_of
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output
@@ -33,7 +34,7 @@ def report(model: str, version: int | None, as_json: bool) -> None:
         f"{model}, version {found.version.version}: {evaluated.rows:,} test rows of {evaluated.days:,} days",
         ["metric", "candidate", "baseline", "champion"],
         (
-            [name, *(_told(of, name) for of in (evaluated.candidate, evaluated.baseline, evaluated.champion))]
+            [name, *(_of(metrics, name) for metrics in (evaluated.candidate, evaluated.baseline, evaluated.champion))]
             for name in evaluated.candidate
         ),
     )
@@ -43,6 +44,8 @@ def report(model: str, version: int | None, as_json: bool) -> None:
         acted = found.money["threshold"]
         how = "" if acted is None else f", acting from a score of {acted:g} on"
         output.table(f"what 1,000 decisions cost{how}", ["decisions", "cost"], map(list, costs_of(found.money)))
+    for title, headers, rows in details(evaluated):
+        output.table(title, headers, rows)
     output.table(
         "gate",
         ["code", "passed", "reason"],
@@ -50,10 +53,6 @@ def report(model: str, version: int | None, as_json: bool) -> None:
     )
 
 
-def _told(metrics: Mapping[str, MetricValue] | None, name: str) -> str:
+def _of(metrics: Mapping[str, MetricValue] | None, name: str) -> str:
     found = None if metrics is None else metrics.get(name)
-    if found is None:
-        return ""
-    if found.value is None or found.low is None or found.high is None:
-        return f"{'not defined' if found.value is None else f'{found.value:.4g}'} ({found.reason})"
-    return f"{found.value:.4g} ({found.low:.4g} to {found.high:.4g})"
+    return "" if found is None else told(found)

@@ -15,9 +15,11 @@ from everloop.evaluation.advice import threshold_advice
 from everloop.evaluation.bounds import area_bounds, lower_bound, upper_bound
 from everloop.evaluation.compared import ON_THE_SAME_ROWS, Terms, better, enough, not_worse, where_compared
 from everloop.evaluation.enough import enough_to_judge
+from everloop.evaluation.fairness_gate import on_fairness
 from everloop.evaluation.heavy_tails import is_heavy, too_heavy_tails
 from everloop.evaluation.money_gate import in_money
 from everloop.evaluation.report import Latency, MetricValue, ParityFacts, Report
+from everloop.evaluation.slice_gate import on_slices
 from everloop.instants import instant_text
 from everloop.numbers_of import number_of
 from everloop.reasons import Reason, checked
@@ -92,6 +94,8 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *absolute_limits(report, policy),
         *against_champion(report, policy, expected.champion_version, expected.scores),
         *in_money(report, policy, expected.champion_version, expected.scores),
+        *on_slices(report, policy, expected.champion_version),
+        *on_fairness(report, policy),
         *costs(report.latency_ms, report.artifact_bytes, policy),
     ]
     ordered = sorted(reasons, key=lambda reason: bool(reason.passed))

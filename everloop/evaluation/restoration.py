@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from everloop.evaluation.enough import enough_to_judge
+from everloop.evaluation.fairness_gate import on_fairness
 from everloop.evaluation.gate import Verdict, absolute_limits, against_baseline, against_champion, costs, probed
 from everloop.evaluation.money_gate import in_money
 from everloop.evaluation.report import Report
+from everloop.evaluation.slice_gate import on_slices
 from everloop.instants import instant_text
 from everloop.reasons import Reason, checked
 from everloop.recalibration.declared import Scores
@@ -61,6 +63,8 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *absolute_limits(report, judged),
         *against_champion(report, judged, expected.champion_version, expected.scores),
         *in_money(report, judged, expected.champion_version, expected.scores),
+        *on_slices(report, judged, expected.champion_version),
+        *on_fairness(report, judged),
         *costs(report.latency_ms, report.artifact_bytes, judged),
     ]
     ordered = sorted(reasons, key=lambda reason: bool(reason.passed))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from everloop.evaluation.expressions import ExpressionError, check
 from everloop.model_file import sizes, worst_case
-from everloop.model_file.grouped_fit import RATES, grouped_misfits
+from everloop.model_file.grouped_fit import RATES, dimension_misfits, grouped_misfits
 from everloop.model_file.misfit import Location, Misfit
 from everloop.model_file.names import closest_name
 from everloop.model_file.partial import Partial, Rule, all_known, known, value_of, whole_items, written
@@ -90,11 +90,31 @@ def _fair_groups(declaration: AllSections) -> Iterator[Misfit]:
         return
     at = ("recalibration", "fairness")
     yield from grouped_misfits(declaration, fairness, at)
-    if declaration.problem.type == "regression":
-        for key in RATES:
-            limit = value_of(fairness, key)
-            if limit is not None:
-                yield Misfit((*at, key), limit, f"no {key!r}: a regression decides nothing, so it has no such rate")
+    yield from _rates_of_classes(declaration, fairness, at)
+
+
+def _rates_of_classes(declaration: AllSections, fairness: Any, at: Location) -> Iterator[Misfit]:
+    if declaration.problem.type != "regression":
+        return
+    for key in RATES:
+        limit = value_of(fairness, key)
+        if limit is not None:
+            yield Misfit((*at, key), limit, f"no {key!r}: a regression decides nothing, so it has no such rate")
+
+
+def _slices(declaration: AllSections) -> Iterator[Misfit]:
+    slices = value_of(declaration.gate, "slices")
+    for index, by in known(value_of(slices, "by", [])) if slices is not None else ():
+        yield from dimension_misfits(declaration, by, ("gate", "slices", "by", index))
+
+
+def _fair_gate(declaration: AllSections) -> Iterator[Misfit]:
+    fairness, at = value_of(declaration.gate, "fairness"), ("gate", "fairness")
+    if fairness is None:
+        return
+    for index, by in known(value_of(fairness, "by", [])):
+        yield from dimension_misfits(declaration, by, (*at, "by", index))
+    yield from _rates_of_classes(declaration, fairness, at)
 
 
 def _target_range(declaration: AllSections) -> Iterator[Misfit]:
@@ -330,6 +350,8 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _interval_rows,
     _recalibrated_groups,
     _fair_groups,
+    _slices,
+    _fair_gate,
     _target_range,
     _request_size,
     _width,

@@ -11,7 +11,13 @@ from everloop.model_file.partial import is_whole, known, value_of, written
 from everloop.recalibration.exceptions import CalibrationFormatError
 from everloop.recalibration.grouped_by import MOST_GROUPS, GroupBy
 
-RATES = ("max_selection_rate_gap", "max_true_positive_rate_gap", "max_false_positive_rate_gap")
+RATES = (
+    "max_selection_rate_gap",
+    "min_selection_rate_ratio",
+    "max_true_positive_rate_gap",
+    "max_false_positive_rate_gap",
+    "max_equalized_odds_gap",
+)
 """Limits of a fairness that only a classification has."""
 
 
@@ -20,18 +26,48 @@ def grouped_misfits(declaration: Any, section: Any, at: Location) -> Iterator[Mi
     by = section.by
     if by is None:
         return
-    features = [feature for _, feature in known(declaration.data.features)]
-    feature = next((f for f in features if value_of(f, "name") == by), None)
+    feature = _feature(declaration, by)
     if feature is None:
-        names = [written(f, "name") for f in features]
-        # A name that is wrong in itself may be meant.
-        if by not in [closest_name(name) for name in names if isinstance(name, str)]:
-            yield Misfit((*at, "by"), by, f"the name of a feature: {', '.join(map(str, names)) or 'none is declared'}")
+        yield from _no_feature(declaration, by, at)
         return
     if feature.type == "number":
         yield from _of_number(section, by, at)
     else:
         yield from _of_category(section, feature, at)
+
+
+def dimension_misfits(declaration: Any, by: Any, at: Location) -> Iterator[Misfit]:
+    """What is wrong with a feature, at ``at``, that takes the rows of an evaluation apart."""
+    name = value_of(by, "by")
+    if name is None:
+        return
+    feature = _feature(declaration, name)
+    if feature is None:
+        yield from _no_feature(declaration, name, at)
+        return
+    groups, edges, number = value_of(by, "groups"), value_of(by, "edges"), value_of(feature, "type")
+    if number == "number" and groups is not None:
+        yield Misfit((*at, "groups"), groups, f"no 'groups': {name!r} is a number, and 'edges' take it apart")
+    elif number == "category" and edges is not None:
+        yield Misfit((*at, "edges"), edges, f"no 'edges': {name!r} is a category; name its 'groups'")
+    elif number == "category":
+        values, refused = value_of(feature, "values"), value_of(feature, "unseen") == "refuse"
+        for index, value in known(groups or []):
+            if refused and values and value not in values:
+                yield Misfit((*at, "groups", index), value, f"a value that {name!r} may have")
+
+
+def _feature(declaration: Any, name: str) -> Any:
+    features = [feature for _, feature in known(declaration.data.features)]
+    return next((f for f in features if value_of(f, "name") == name), None)
+
+
+def _no_feature(declaration: Any, name: str, at: Location) -> Iterator[Misfit]:
+    names = [written(feature, "name") for _, feature in known(declaration.data.features)]
+    # A name that is wrong in itself may be meant.
+    if name not in [closest_name(other) for other in names if isinstance(other, str)]:
+        told = ", ".join(map(str, names)) or "none is declared"
+        yield Misfit((*at, "by"), name, f"the name of a feature: {told}")
 
 
 def _of_number(section: Any, by: str, at: Location) -> Iterator[Misfit]:

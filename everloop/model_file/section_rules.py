@@ -291,6 +291,48 @@ def _edges_rise(grouped: Any) -> Iterator[Misfit]:
         before = edge
 
 
+def _one_way_apart(by: Any) -> Iterator[Misfit]:
+    if by.groups is not None and by.edges is not None:
+        yield Misfit(("edges",), by.edges, "either 'groups' of a category or 'edges' of a number")
+
+
+def _rising_edges(by: Any) -> Iterator[Misfit]:
+    before = None
+    for index, edge in known(by.edges or []):
+        if before is not None and edge <= before:
+            yield Misfit(("edges", index), edge, f"more than {before:g}, the edge before it")
+        before = edge
+
+
+def _each_dimension_once(section: Any) -> Iterator[Misfit]:
+    seen: set[str] = set()
+    for index, by in known(section.by):
+        name = value_of(by, "by")
+        if name is not None and name in seen:
+            yield Misfit(("by", index, "by"), name, "each feature once")
+        seen.add(name)
+
+
+def _something_to_measure(slices: Any) -> Iterator[Misfit]:
+    if not slices.by and not slices.found:
+        yield Misfit(("by",), [], "one feature or more, e.g. `- {by: origin}`, or `found: true`")
+
+
+_FAIRNESS_LIMITS = (
+    "max_selection_rate_gap",
+    "min_selection_rate_ratio",
+    "max_true_positive_rate_gap",
+    "max_false_positive_rate_gap",
+    "max_equalized_odds_gap",
+    "max_calibration_gap",
+)
+
+
+def _some_limit(fairness: Any) -> Iterator[Misfit]:
+    if all(value_of(fairness, key, "unknown") is None for key in _FAIRNESS_LIMITS):
+        yield Misfit((), {}, f"one limit or more: {', '.join(_FAIRNESS_LIMITS)}")
+
+
 def _fair_by_group(recalibration: Any) -> Iterator[Misfit]:
     if recalibration.fairness is not None and recalibration.by is None:
         yield Misfit(("by",), None, "the feature whose groups are recalibrated apart: 'fairness' says what that may do")
@@ -323,6 +365,9 @@ SECTION_RULES: dict[str, tuple[Rule, ...]] = {
     "Monitoring": (_spans_hold_windows,),
     "Recalibration": (*_GROUPED, _fair_by_group),
     "Fairness": _GROUPED,
+    "By": (_one_way_apart, _groups_once, _rising_edges),
+    "GateFairness": (_each_dimension_once, _some_limit),
+    "GateSlices": (_each_dimension_once, _something_to_measure),
     "Investment": (_one_cost,),
     "WarmStart": (_room_for_trees,),
 }

@@ -131,6 +131,15 @@ def _recalibration(declaration: AllSections) -> Iterator[Misfit]:
         )
 
 
+def _fairness(declaration: AllSections) -> Iterator[Misfit]:
+    fairness = value_of(declaration.gate, "fairness")
+    if fairness is None:
+        example = "{by: [{by: sex}], max_selection_rate_gap: 0.1}"
+        yield Misfit(("gate", "fairness"), None, f"which groups may be how far apart, e.g. `fairness: {example}`")
+    elif value_of(fairness, "too_few") != "refuse":
+        yield Misfit(("gate", "fairness", "too_few"), fairness.too_few, "'refuse': a group that can't be judged")
+
+
 CONTROLS = (
     Control("affected", "who is affected is named (`problem.affected`)", "standard", _affected),
     Control("sources", "each source of data has a licence (`data.sources`)", "standard", _sources),
@@ -141,11 +150,11 @@ CONTROLS = (
     Control("dictionary", "each feature has a description (`data.features`)", "high", _dictionary),
     Control("confidence", f"the gate is {100 * LEAST_CONFIDENCE:g}% sure (`gate.confidence`)", "high", _confidence),
     Control("money", "the gate decides in money as well (`gate.money`)", "high", _money),
+    Control("fairness", "the gate limits differences between groups (`gate.fairness`)", "high", _fairness),
     Control("bake", "the old champion is kept for a day (`rollout.bake_minutes`)", "high", _bake),
     Control("recalibration", "no recalibration, or one within fairness limits", "high", _recalibration),
     Control("approval", "a person approves a version before it serves", "high"),
     Control("four_eyes", "whoever approves is not who asked", "high"),
-    Control("fairness", "the gate limits differences between groups", "high"),
     Control("shadow", "a new version answers beside the old one, unseen, before it serves", "high"),
     Control("explanations", "an answer can be explained on request", "high"),
     Control("retention", "personal data are deleted after a stated time", "high"),

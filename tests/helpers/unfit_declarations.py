@@ -251,4 +251,19 @@ UNFIT = {
         "0.9",
         "at least $1.84, the possible cost of training in a month: with 4 runs in any 60 days",
     ),
+    "a slice by what is no feature": Unfit(
+        "gate.slices",
+        {"by": [{"by": "colour"}]},
+        "- by: colour",
+        "'colour'",
+        "the name of a feature",
+        "gate.slices.by.0.by",
+    ),
+    "fairness without a limit": Unfit(
+        "gate.fairness",
+        {"by": [{"by": "line"}]},
+        "fairness:",
+        "this section",
+        "one limit or more: max_selection_rate_gap",
+    ),
 }

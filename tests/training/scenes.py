@@ -59,7 +59,9 @@ def train(features, target, *, seed, parameters):
 
 def classification() -> ModelDeclaration:
     problem = {"baseline": {"kind": "group_mean", "by": "line"}}
-    return declare(binary_document(training={"seed": 7, "parameters": {"trees": 25}}, problem=problem))
+    gate = {"slices": {"by": [{"by": "line"}, {"by": "wind"}], "pairs": True, "max_worse_than_baseline": 0.1}}
+    gate["fairness"] = {"by": [{"by": "line"}], "max_calibration_gap": 0.5}
+    return declare(binary_document(training={"seed": 7, "parameters": {"trees": 25}}, problem=problem, gate=gate))
 
 
 def regression() -> ModelDeclaration:

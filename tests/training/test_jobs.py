@@ -140,6 +140,26 @@ def test_the_rule_in_force_is_run_by_the_training_and_scored_by_the_evaluation(t
     )
 
 
+def test_the_evaluation_measures_the_declared_slices_and_looks_for_others(trained: tuple[Jobs, Path]) -> None:
+    jobs, model = trained
+    process, output = jobs.evaluate(model, name="by slices")
+    assert process.returncode == 0, process.stdout + process.stderr
+    report = Report.from_json((output / "report.json").read_bytes())
+    slices, fairness = report.slices, report.fairness
+    assert fairness is not None
+    assert [(group.name, group.selection_rate is not None) for group in fairness.by[0].groups] == [
+        ("north", True),
+        ("south", True),
+    ]
+    assert slices is not None
+    kinds = [one.kind for one in slices.slices]
+    assert (kinds.count("declared"), kinds.count("pair")) == (7, 10)
+    assert "found" in kinds
+    assert "the older 5 test days" in slices.search
+    assert sum(one.rows for one in slices.slices if one.name.startswith("line = ") and one.kind == "declared") == 1000
+    assert slices.worst is not None
+
+
 def test_a_rule_in_force_that_fails_says_where(tmp_path: Path) -> None:
     problem = {"baseline": {"kind": "rule_in_force", "script": "rule.py"}}
     jobs = Jobs(tmp_path, declare(binary_document(problem=problem)), CLASSIFIER, count=300)

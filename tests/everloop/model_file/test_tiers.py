@@ -31,7 +31,7 @@ def high() -> dict[str, Any]:
         problem={**STANDARD, "acceptable_latency_ms": 1000},
         owner={"hand_overs": dict.fromkeys(("data", "labels", "promotion", "alerts", "retirement"), "The desk")},
         data={"sources": SOURCES},
-        gate={"money": {}},
+        gate={"money": {}, "fairness": {"by": [{"by": "line"}], "max_selection_rate_gap": 0.3}},
         rollout={"bake_minutes": 1440},
         recalibration="none",
     )
@@ -56,7 +56,13 @@ def test_a_high_model_is_told_all_that_it_lacks_and_all_that_everloop_lacks() ->
     found = mistakes(binary_document(risk={"tier": "high"}, recalibration={}))
     assert {f"risk.done_outside.{c.name}" for c in CONTROLS if not c.built} <= set(found)
     assert "Everloop does not have it yet" in found["risk.done_outside.approval"]
-    assert {"owner.hand_overs.alerts", "data.features.0.description", "gate.money", "recalibration"} <= set(found)
+    assert {
+        "owner.hand_overs.alerts",
+        "data.features.0.description",
+        "gate.money",
+        "gate.fairness",
+        "recalibration",
+    } <= set(found)
     assert {"problem.acceptable_latency_ms", "rollout.bake_minutes", "problem.affected", "data.sources"} <= set(found)
     declare(high())
 

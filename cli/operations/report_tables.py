@@ -1,0 +1,95 @@
+"""The tables of ``everloop report`` beside metrics and money: what the evaluation found on parts of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
+from everloop.evaluation.report import MetricValue, Report
+from everloop.evaluation.slice_report import SliceFacts, Slices
+
+Table = tuple[str, list[str], list[list[object]]]
+"""Title, headers and rows."""
+
+MOST_SLICES = 20
+"""Slices that are shown: the worst ones. `--json` has all."""
+
+
+def details(report: Report) -> Iterator[Table]:
+    """Every table that the report has something for."""
+    if report.slices is not None:
+        yield _slices(report.slices)
+    if report.fairness is not None:
+        for by in report.fairness.by:
+            yield _groups(report.fairness, by)
+            yield _gaps(by)
+
+
+def told(found: MetricValue) -> str:
+    """A metric with its interval, or why it has none."""
+    if found.value is None or found.low is None or found.high is None:
+        return f"{'not defined' if found.value is None else f'{found.value:.4g}'} ({found.reason})"
+    return f"{found.value:.4g} ({found.low:.4g} to {found.high:.4g})"
+
+
+def _slices(slices: Slices) -> Table:
+    ordered = sorted(slices.slices, key=_loss, reverse=True)
+    shown = "" if len(ordered) <= MOST_SLICES else f", the worst {MOST_SLICES} of {len(ordered)}"
+    rows: list[list[object]] = [
+        [one.name, one.rows, *(_measured(one) if not one.reason else (f"not judged: {one.reason}", "", ""))]
+        for one in ordered[:MOST_SLICES]
+    ]
+    headers = ["slice", "rows", slices.metric, "less the baseline's", "less the champion's"]
+    return f"slices{shown}; {slices.search}", headers, rows
+
+
+def _loss(one: SliceFacts) -> float:
+    value = None if one.candidate is None else one.candidate.value
+    return float("-inf") if value is None else value
+
+
+def _measured(one: SliceFacts) -> tuple[str, str, str]:
+    differences = (one.paired_baseline, one.paired_champion)
+    candidate = "" if one.candidate is None else told(one.candidate)
+    baseline, champion = ("" if paired is None else f"{paired.difference:+.4g}" for paired in differences)
+    return candidate, baseline, champion
+
+
+def _groups(fairness: Fairness, by: FairnessBy) -> Table:
+    acted = "" if fairness.threshold is None else f", selected from a score of {fairness.threshold:g} on"
+    headers = ["group", "rows", "selected", "of those of class 1", "of those of class 0", "score less outcome"]
+    rows: list[list[object]] = [
+        [
+            one.name,
+            one.rows,
+            *(_rate(rate) for rate in (one.selection_rate, one.true_positive_rate, one.false_positive_rate)),
+            _rate(one.calibration),
+        ]
+        for one in by.groups
+    ]
+    left_out = f"; {by.left_out}" if by.left_out else ""
+    return f"groups by {by.feature}{acted}{left_out}", headers, rows
+
+
+def _rate(rate: Rate | None) -> str:
+    if rate is None or rate.value is None:
+        return ""
+    if rate.low is None or rate.high is None:
+        return f"{rate.value:.3g}"
+    return f"{rate.value:.3g} ({rate.low:.3g} to {rate.high:.3g})"
+
+
+def _gaps(by: FairnessBy) -> Table:
+    headers = ["measure", "value", "95%", "lowest", "highest", "too few rows"]
+    rows: list[list[object]] = [
+        [
+            gap.measure,
+            "" if gap.value is None else f"{gap.value:.4g}",
+            "" if gap.low is None or gap.high is None else f"{gap.low:.3g} to {gap.high:.3g}",
+            gap.lowest,
+            gap.highest,
+            ", ".join(gap.left_out),
+        ]
+        for gap in by.gaps
+    ]
+    return f"how far apart groups by {by.feature} are", headers, rows

@@ -1,0 +1,64 @@
+"""Slices and groups of people that no evaluation could measure are refused where they stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tests.helpers.declarations import binary_document, declare, regression_document
+
+GAP = {"max_selection_rate_gap": 0.1}
+
+
+def mistakes(document: dict[str, Any]) -> dict[str, str]:
+    with pytest.raises(ValidationError) as refused:
+        declare(document)
+    return {".".join(map(str, e["loc"])): str(e.get("ctx", {}).get("error", e["msg"])) for e in refused.value.errors()}
+
+
+@pytest.mark.parametrize(
+    ("slices", "place", "told"),
+    [
+        ({"by": [{"by": "line", "edges": [1.0]}]}, "by.0.edges", "no 'edges'"),
+        ({"by": [{"by": "wind", "groups": ["a"]}]}, "by.0.groups", "no 'groups'"),
+        ({"by": [{"by": "wind", "edges": [5.0, 2.0]}]}, "by.0.edges.1", "more than 5"),
+        ({"by": [{"by": "line"}, {"by": "line"}]}, "by.1.by", "each feature once"),
+        ({"by": [{"by": "line", "groups": ["north", "north"]}]}, "by.0.groups.1", "each group once"),
+        ({"by": [], "found": False}, "by", "one feature or more"),
+        ({"minimum_rows": 3}, "minimum_rows", "greater than or equal to 30"),
+    ],
+)
+def test_slices_that_can_not_be_measured(slices: dict[str, Any], place: str, told: str) -> None:
+    found = mistakes(binary_document(gate={"slices": slices}))
+    assert list(found) == [f"gate.slices.{place}"]
+    assert told in found[f"gate.slices.{place}"]
+
+
+@pytest.mark.parametrize(
+    ("fairness", "place", "told"),
+    [
+        ({"by": [], **GAP}, "by", "at least 1 item"),
+        ({"by": [{"by": "race"}], **GAP}, "by.0.by", "the name of a feature: distance, wind, line, operator"),
+        ({"by": [{"by": "wind", "groups": ["a"]}], **GAP}, "by.0.groups", "no 'groups'"),
+        ({"by": [{"by": "line"}], "min_selection_rate_ratio": 80}, "min_selection_rate_ratio", "less than or equal"),
+    ],
+)
+def test_groups_that_can_not_be_compared(fairness: dict[str, Any], place: str, told: str) -> None:
+    found = mistakes(binary_document(gate={"fairness": fairness}))
+    assert list(found) == [f"gate.fairness.{place}"]
+    assert told in found[f"gate.fairness.{place}"]
+
+
+def test_a_regression_selects_nobody() -> None:
+    found = mistakes(regression_document(gate={"fairness": {"by": [{"by": "line"}], **GAP}}))
+    assert "a regression decides nothing" in found["gate.fairness.max_selection_rate_gap"]
+    declare(regression_document(gate={"fairness": {"by": [{"by": "line"}], "max_calibration_gap": 3.0}}))
+
+
+def test_a_group_that_the_feature_refuses_can_not_be_asked_for() -> None:
+    document = binary_document(gate={"slices": {"by": [{"by": "line", "groups": ["west"]}]}})
+    declare(document)
+    document["data"]["features"][2]["unseen"] = "refuse"
+    assert "a value that 'line' may have" in mistakes(document)["gate.slices.by.0.groups.0"]
