@@ -74,6 +74,16 @@ def test_no_reason_is_left_of_what_is_gone_or_used(assembly: Assembly) -> None:
     assert [reason.test for reason in KEPT if reason.test and not (ROOT / reason.test).is_file()] == []
 
 
+def test_every_statement_that_was_used_was_really_taken_away(assembly: Assembly) -> None:
+    held, told = evidence.read(EVIDENCE), broken()
+    statements = statements_in(assembly.templates[WITH_EVERYTHING])
+    used = {one.key for one in statements if "alone" in evidence.used(held, one).values()}
+    assert len(used) > 80
+    assert used - set(told) == set(), "type python -m tools.roles.ablation --roles ROLE"
+    assert set(told) - {one.key for one in statements} == set(), "these are in no template: take them out of the file"
+    assert [said for said in told.values() if "refused; " not in said] == [], "what broke is not said"
+
+
 def test_the_page_is_what_the_templates_say(assembly: Assembly) -> None:
     text = page(statements_in(assembly.templates[WITH_EVERYTHING]), evidence.read(EVIDENCE), broken())
     assert PAGE.read_text(encoding="utf-8") == text, f"type {COMMAND}"

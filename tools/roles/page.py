@@ -31,7 +31,7 @@ What is none of these is taken away: the test fails.
 
 *Without it* tells what happened when the statement was really taken away (`python -m tools.roles.ablation`): what the
 guard refused, and how the part of the loop ended that the role belongs to. Some failures are only seen by who reads the
-log or an alarm. Where a statement that is used has no such line, the part ended before it was needed.
+log or an alarm. Each statement that is used has such a line: a test fails where one has none.
 """
 
 
