@@ -143,7 +143,7 @@ def remedy(status: int, model: str, answer: JsonObject | None = None) -> str:
     if status >= 500:
         return (
             f"the request is not the cause; `everloop trace {model}` says what serves, and during its bake"
-            f" `everloop rollout back {model} --reason WHY` restores the previous version"
+            f" `everloop rollback {model} --reason WHY` restores the previous version"
         )
     if status == 404:
         return "`everloop status` lists the deployed models"

@@ -48,7 +48,8 @@ def refuse_while_running(account: Account, model: str, run_id: str) -> None:
     if status == "RUNNING":
         raise CommandError(
             f"the execution of {run_id} is running, and its guardrail decides",
-            f"stop it first: `aws stepfunctions stop-execution --execution-arn {arn}`; then repeat this command",
+            f"`everloop rollback {model} --reason …` rolls back while it runs; this command is for an execution that is"
+            f" dead, or stopped: `aws stepfunctions stop-execution --execution-arn {arn}`",
         )
 
 
@@ -108,6 +109,56 @@ def take_back(account: Account, model: str, run_id: str, *, reason: str, only_ca
         "only_canary": only_canary,
     }
     ask_rollout_function(account, model, event, undone=f"did not roll back the traffic of {run_id}")
+
+
+def open_rollout(account: Account, model: str, *, canary: bool = False) -> Rollout:
+    """The rollout that is under way.
+
+    Parameters
+    ----------
+    canary : bool
+        It must not be promoted yet.
+
+    Raises
+    ------
+    CommandError
+        When there is none.
+    """
+    rollouts = account.registry(model).rollouts.all()
+    found = next((r for r in rollouts if r.is_open), None)
+    if found is None:
+        raise CommandError(
+            f"no version of {model} is being rolled out",
+            f"`everloop rollout show {model}` lists past rollouts; `everloop restore {model} VERSION --reason …` brings"
+            " an older version back",
+        )
+    if canary and found.status != "canary":
+        raise CommandError(
+            f"version {found.version} of {model} is promoted already",
+            f"`everloop rollback {model} --reason …` undoes a promotion while its bake lasts",
+        )
+    return found
+
+
+def hold_or_go_on(account: Account, model: str, rollout_id: str, action: str, *, reason: str) -> JsonObject:
+    """``pause`` or ``resume`` a rollout; its record.
+
+    Raises
+    ------
+    NotDeployedError
+        When the model has no rollout function.
+    CommandError
+        When the reason is empty, or the function refuses; then with its own words.
+    """
+    require_reason(reason)
+    event = {
+        "action": action,
+        "rollout": {"rollout_id": rollout_id},
+        "reason": reason,
+        "at": format_instant(account.now()),
+        "actor": account.client("sts").get_caller_identity()["Arn"],
+    }
+    return ask_rollout_function(account, model, event, undone=f"did not {action} the rollout {rollout_id}")
 
 
 def ask_rollout_function(account: Account, model: str, event: JsonObject, *, undone: str) -> JsonObject:

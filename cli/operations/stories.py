@@ -132,6 +132,8 @@ PHRASES: dict[str, Phrase] = {
     ),
     "traffic_shifted": _traffic,
     "rollout_started": lambda r, _: f"version {r.version}: rollout started",
+    "rollout_paused": lambda r, _: f"version {r.version}: rollout paused: {r.reason}",
+    "rollout_resumed": lambda r, _: f"version {r.version}: rollout resumed: {r.reason}",
     "promoted": lambda r, _: f"version {r.version} promoted: it is now the champion",
     "code_rolled_out": lambda r, _: f"version {r.version} serves under new code",
     "guardrail_decided": _guardrail,

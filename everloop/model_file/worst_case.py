@@ -27,6 +27,10 @@ HISTORY_LOOKS = 2000
 execution at 25,000; the rest is for everything else, and for tries that were repeated."""
 
 
+MOST_PAUSED_HOURS = 24
+"""For how long all pauses of a rollout together may hold it up."""
+
+
 def jobs(declaration: AllSections) -> int:
     """How many jobs one run may start."""
     return JOBS[declaration.training.refit]
@@ -38,10 +42,10 @@ def job_seconds(declaration: AllSections) -> int:
 
 
 def pipeline_seconds(declaration: AllSections) -> int:
-    """How long one execution may take: all jobs, every step held as long as it may be, the bake, and a day."""
+    """How long one execution may take: all jobs, every step held as long as it may be, the bake, pauses, a day."""
     rollout = declaration.rollout
     steps = sum(step.minutes + rollout.guardrail.max_hold_minutes for step in rollout.steps)
-    minutes = steps + rollout.bake_minutes + rollout.guardrail.max_hold_minutes + 24 * 60
+    minutes = steps + rollout.bake_minutes + rollout.guardrail.max_hold_minutes + (MOST_PAUSED_HOURS + 24) * 60
     return jobs(declaration) * job_seconds(declaration) + minutes * 60
 
 

@@ -65,14 +65,15 @@ def free(meaning: str) -> Condition:
     return Condition("attribute_not_exists(pk) OR attribute_exists(#vacant)", meaning, {"#vacant": VACANT}, {})
 
 
-def holds(meaning: str, **expected: str | int) -> Condition:
-    """The item exists and its attributes have the expected values."""
-    clauses = [f"#{name} = :{name}" for name in expected]
+def holds(meaning: str, **expected: str | int | None) -> Condition:
+    """The item exists and its attributes have the expected values; of None, it has no such attribute."""
+    given = {name: value for name, value in expected.items() if value is not None}
+    clauses = [f"#{name} = :{name}" if name in given else f"attribute_not_exists(#{name})" for name in expected]
     return Condition(
         " AND ".join(clauses),
         meaning,
         {f"#{name}": name for name in expected},
-        {f":{name}": attribute(value) for name, value in expected.items()},
+        {f":{name}": attribute(value) for name, value in given.items()},
     )
 
 

@@ -225,6 +225,33 @@ class RecordCheck(Command):
 
 
 @dataclass(frozen=True)
+class PauseRollout(Command):
+    """See :meth:`Rollouts.pause`."""
+
+    rollout_id: str
+    reason: str
+    at: datetime
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.rollouts.pause(**vars(self))
+
+
+@dataclass(frozen=True)
+class ResumeRollout(Command):
+    """See :meth:`Rollouts.resume`."""
+
+    rollout_id: str
+    lasted_seconds: int
+    reason: str
+    at: datetime
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.rollouts.resume(**vars(self))
+
+
+@dataclass(frozen=True)
 class Promote(Command):
     """See :meth:`Rollouts.promote`."""
 
@@ -353,6 +380,8 @@ MAY_SEND: dict[str, frozenset[type[Command]]] = {
             StartRollout,
             StepRollout,
             RecordCheck,
+            PauseRollout,
+            ResumeRollout,
             Promote,
             RollBack,
             EndRollout,

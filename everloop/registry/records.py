@@ -267,6 +267,10 @@ class Rollout(RolloutBeginning, Record):
         The step of the plan that is in effect, from 0; -1 before the first.
     last_check : dict
         The guardrail's last decision that changed anything, with its reasons and numbers.
+    paused_at : datetime, optional
+        When a person paused it, while that lasts.
+    paused_seconds, phase_paused_seconds : int
+        How long earlier pauses held it up: all of them, and those since its step or its bake began.
     """
 
     DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"last_check", "reasons"})
@@ -282,6 +286,9 @@ class Rollout(RolloutBeginning, Record):
     ended_at: datetime | None = None
     last_check: GuardrailCheck = field(default_factory=GuardrailCheck)
     reasons: list[ReasonDocument] = field(default_factory=list)
+    paused_at: datetime | None = None
+    paused_seconds: int = 0
+    phase_paused_seconds: int = 0
 
     @property
     def key(self) -> tuple[str, str]:

@@ -159,6 +159,14 @@ class RemoteRollouts(Rollouts):
         """As :meth:`Rollouts.record_check`."""
         return self._writer.ask(Rollout, commands.RecordCheck(rollout_id, check, **given))
 
+    def pause(self, rollout_id: str, **given: Any) -> Rollout:
+        """As :meth:`Rollouts.pause`."""
+        return self._writer.ask(Rollout, commands.PauseRollout(rollout_id, **given))
+
+    def resume(self, rollout_id: str, **given: Any) -> Rollout:
+        """As :meth:`Rollouts.resume`."""
+        return self._writer.ask(Rollout, commands.ResumeRollout(rollout_id, **given))
+
     def promote(self, rollout_id: str, **given: Any) -> Rollout:
         """As :meth:`Rollouts.promote`."""
         return self._writer.ask(Rollout, commands.Promote(rollout_id, **given))

@@ -122,7 +122,7 @@ class Rollouts:
                     f"rollout {rollout_id} is in step {rollout.step_index}: step {rollout.step_index + 1} follows, not"
                     f" {step_index}"
                 )
-            stepped = replace(rollout, step_index=step_index, percent=percent, step_started_at=at)
+            stepped = replace(_begun(rollout, at), step_index=step_index, percent=percent, step_started_at=at)
             details = {"step_index": step_index, "percent": percent}
             entry = _entry("traffic_shifted", rollout, at, actor, details)
             return Plan((_replaced(rollout, stepped),), (entry,))
@@ -144,6 +144,62 @@ class Rollouts:
         )
         return self.get(rollout_id)
 
+    def pause(self, rollout_id: str, *, reason: str, at: datetime, actor: str) -> Rollout:
+        """Let the rollout stay where it is.
+
+        Raises
+        ------
+        RolloutEndedError
+            When it has ended.
+        UnknownStatusError
+            When it is paused already.
+        """
+
+        def plan() -> Plan:
+            rollout = self._open(rollout_id, "canary", "baking")
+            if rollout.paused_at is not None:
+                raise UnknownStatusError(
+                    f"rollout {rollout_id} is paused since {instant_text(rollout.paused_at)}; resume it first"
+                )
+            entry = _entry("rollout_paused", rollout, at, actor, {"percent": rollout.percent}, reason=reason)
+            return Plan((_replaced(rollout, replace(rollout, paused_at=at)),), (entry,))
+
+        self._ledger.commit(f"pause:{rollout_id}:{instant_text(at)}", f"pause rollout {rollout_id}", plan)
+        return self.get(rollout_id)
+
+    def resume(self, rollout_id: str, *, lasted_seconds: int, reason: str, at: datetime, actor: str) -> Rollout:
+        """Let a paused rollout go on.
+
+        Parameters
+        ----------
+        lasted_seconds : int
+            For how long it was held up.
+
+        Raises
+        ------
+        RolloutEndedError
+            When it has ended.
+        UnknownStatusError
+            When it is not paused.
+        """
+
+        def plan() -> Plan:
+            rollout = self._open(rollout_id, "canary", "baking")
+            if rollout.paused_at is None or lasted_seconds < 0:
+                raise UnknownStatusError(f"rollout {rollout_id} is not paused, so there is nothing to resume")
+            resumed = replace(
+                rollout,
+                paused_at=None,
+                paused_seconds=rollout.paused_seconds + lasted_seconds,
+                phase_paused_seconds=rollout.phase_paused_seconds + lasted_seconds,
+            )
+            details = {"paused_at": instant_text(rollout.paused_at), "lasted_seconds": lasted_seconds}
+            entry = _entry("rollout_resumed", rollout, at, actor, details, reason=reason)
+            return Plan((_replaced(rollout, resumed),), (entry,))
+
+        self._ledger.commit(f"resume:{rollout_id}:{instant_text(at)}", f"resume rollout {rollout_id}", plan)
+        return self.get(rollout_id)
+
     def promote(self, rollout_id: str, *, at: datetime, actor: str) -> Rollout:
         """Make the rolled out version the champion.
 
@@ -161,7 +217,7 @@ class Rollouts:
             self._runs.check_active(rollout.run_id)
             old = self._expect_champion(rollout.previous_version)
             kept = old if rollout.kind == "code" else None
-            promoted = replace(rollout, status="baking", promoted_at=at, percent=100)
+            promoted = replace(_begun(rollout, at), status="baking", promoted_at=at, percent=100)
             champion = Champion(
                 model=self.model,
                 version=rollout.version,
@@ -360,6 +416,7 @@ def _replaced(before: Rollout, after: Rollout) -> Change:
         f"rollout {before.rollout_id} is {before.status} in step {before.step_index}",
         status=before.status,
         step_index=before.step_index,
+        paused_at=None if before.paused_at is None else instant_text(before.paused_at),
     )
     return changes.replace(after, same)
 
@@ -386,3 +443,8 @@ def _entry(
 ) -> Entry:
     named = {"rollout_id": rollout.rollout_id, "kind": rollout.kind, **details}
     return Entry(at, action, actor, rollout.version, rollout.run_id, reason, named)
+
+
+def _begun(rollout: Rollout, at: datetime) -> Rollout:
+    """The rollout as its next phase begins; a pause that lasts goes on in it."""
+    return replace(rollout, phase_paused_seconds=0, paused_at=rollout.paused_at and at)

@@ -22,6 +22,7 @@ from everloop.rollout.cleanup import needed_lambda_versions, retire_versions
 from everloop.rollout.exceptions import NothingServesError
 from everloop.rollout.guardrails import Decision, Verdict, decide_bake, decide_step
 from everloop.rollout.metrics import CloudWatchMetrics, first_whole_minute
+from everloop.rollout.pauses import Pause, lasted_seconds
 from everloop.rollout.plan import RolloutPlan
 from everloop.rollout.state import rollout_state, watched_state
 from everloop.rollout.strategies import Situation, strategy_for
@@ -143,6 +144,16 @@ class Conductor:
             }
             rollout = self.store.rollouts.record_check(rollout.rollout_id, check, at=at, actor=_actor(rollout.run_id))
         return self._answer(rollout, verdict, at)
+
+    def pause(self, rollout_id: str, *, reason: str, at: datetime, actor: str) -> RolloutState:
+        """Let the open rollout stay where it is; the guardrail goes on. What its last look decided is carried out."""
+        return rollout_state(self.store.rollouts.pause(rollout_id, reason=reason, at=at, actor=actor))
+
+    def resume(self, rollout_id: str, *, reason: str, at: datetime, actor: str) -> RolloutState:
+        """Let a paused rollout go on from its next look."""
+        lasted = lasted_seconds(self.store.rollouts.get(rollout_id), at)
+        resumed = self.store.rollouts.resume(rollout_id, lasted_seconds=lasted, reason=reason, at=at, actor=actor)
+        return rollout_state(resumed)
 
     def promote(self, rollout_id: str, *, at: datetime) -> RolloutState:
         """Make the version the champion, give it all the traffic, and announce it."""
@@ -336,6 +347,10 @@ class Conductor:
         return strategy_for(self.declared, _situation(rollout)).plan(self.declared)
 
     def _judge(self, rollout: Rollout, phase: Phase, at: datetime) -> Verdict:
+        pause = Pause.at(rollout, at)
+        return pause.held(self._judged(rollout, phase, at, pause), at)
+
+    def _judged(self, rollout: Rollout, phase: Phase, at: datetime, pause: Pause) -> Verdict:
         guardrail, situation = self.declared.guardrail, _situation(rollout)
         strategy = strategy_for(self.declared, situation)
         plan, unlooked = strategy.plan(self.declared), strategy.unlooked(situation, phase)
@@ -346,14 +361,14 @@ class Conductor:
             # In the minute of the promotion the alias sent requests to the version before as well.
             found = self.metrics.read(rollout.lambda_version, first_whole_minute(begin), at, alone=True)
             before = self._before_it_began(rollout, timedelta(seconds=plan.bake_seconds), at)
-            elapsed = (at - begin).total_seconds()
+            elapsed = pause.elapsed_seconds(begin, at, plan.bake_seconds)
             return decide_bake(plan, guardrail, found, before, elapsed_seconds=elapsed)
         begin = rollout.step_started_at or rollout.started_at
         return decide_step(
             plan,
             guardrail,
             step_index=rollout.step_index,
-            elapsed_seconds=(at - begin).total_seconds(),
+            elapsed_seconds=pause.elapsed_seconds(begin, at, plan.step(rollout.step_index).seconds),
             metrics=self.metrics.read(rollout.lambda_version, begin, at),
             # In the minute in which the step began, requests came before it as well.
             before=self._before(rollout, first_whole_minute(begin), at),

@@ -132,6 +132,15 @@ class RollbackEvent(TypedDict):
     at: datetime
 
 
+class PauseEvent(TypedDict):
+    """The actions ``pause`` and ``resume``, from a person."""
+
+    rollout: RolloutName
+    reason: str
+    actor: str
+    at: datetime
+
+
 class LearnedEvent(TypedDict):
     """What the monitor puts on the bus; its detail is the calibration, its time that of the window's run."""
 
@@ -229,6 +238,18 @@ def _roll_back(event: Event, using: Conductor) -> Answer:
     )
 
 
+def _pause(event: Event, using: Conductor) -> Answer:
+    asked = _read(PauseEvent, event)
+    name = asked["rollout"]["rollout_id"]
+    return using.pause(name, reason=asked["reason"], at=asked["at"], actor=asked["actor"])
+
+
+def _resume(event: Event, using: Conductor) -> Answer:
+    asked = _read(PauseEvent, event)
+    name = asked["rollout"]["rollout_id"]
+    return using.resume(name, reason=asked["reason"], at=asked["at"], actor=asked["actor"])
+
+
 def _calibrate(event: Event, using: Conductor) -> Answer:
     learned = _read(LearnedEvent, event)
     return _calibrator(using).calibrate(learned["detail"], at=learned["time"])
@@ -259,6 +280,8 @@ ACTIONS: dict[str, Callable[[Event, Conductor], Answer]] = {
     "check": _check,
     "promote": _promote,
     "rollback": _roll_back,
+    "pause": _pause,
+    "resume": _resume,
     "retire": _retire,
     "calibrate": _calibrate,
     "revert_calibration": _revert_calibration,

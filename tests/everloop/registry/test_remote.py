@@ -40,7 +40,10 @@ CLASSES = [
 WRITES = {
     "versions": {"register", "mark_evaluated", "retire"},
     "runs": {"open", "close", "release_stale"},
-    "rollouts": {"start", "step", "record_check", "promote", "roll_back", "end", "republish", "note_reconciled"},
+    "rollouts": {
+        *("start", "step", "record_check", "pause", "resume", "promote", "roll_back", "end", "republish"),
+        "note_reconciled",
+    },
 }
 READS = {
     "versions": {"all", "champion", "check_place", "expect", "get", "of_snapshot", "place"},

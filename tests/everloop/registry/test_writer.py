@@ -193,6 +193,9 @@ PROGRESS = {
     "ended_at",
     "last_check",
     "reasons",
+    "paused_at",
+    "paused_seconds",
+    "phase_paused_seconds",
 }
 """The fields of a rollout that its beginning leaves as they are."""
 
@@ -209,6 +212,8 @@ METHODS = {
     commands.Retire: Versions.retire,
     commands.StepRollout: Rollouts.step,
     commands.RecordCheck: Rollouts.record_check,
+    commands.PauseRollout: Rollouts.pause,
+    commands.ResumeRollout: Rollouts.resume,
     commands.Promote: Rollouts.promote,
     commands.RollBack: Rollouts.roll_back,
     commands.EndRollout: Rollouts.end,
