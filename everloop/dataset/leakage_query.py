@@ -79,7 +79,8 @@ def alone_query(place: Place, features: Sequence[Feature], rows: int) -> str:
     sum(CASE WHEN h = 1 THEN q ELSE 0E0 END) AS q1
   FROM celled GROUP BY i, c
 ), meant AS (
-  SELECT i, n1, s1, q1, (s0 + sum(s0) OVER (PARTITION BY i) / greatest(sum(n0) OVER (PARTITION BY i), 1))
+  SELECT i, n1, s1, q1, (s0 + sum(s0) OVER (PARTITION BY i)
+    / CASE WHEN sum(n0) OVER (PARTITION BY i) > 0 THEN sum(n0) OVER (PARTITION BY i) ELSE 1 END)
     / (n0 + 1) AS m
   FROM cells
 ), ordered AS (

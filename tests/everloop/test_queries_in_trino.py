@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+import duckdb
 import pytest
 import sqlglot
 from sqlglot import exp
@@ -33,6 +34,7 @@ from everloop.recalibration.interval import Interval
 from everloop.retraining.probe.making import Answered, answered_query, learned_tables, scored_table, span_query
 from everloop.retraining.probe.requests import ProbeWindow
 from everloop.retraining.probe.rows import window_query
+from localcloud.services.athena.statement import parse
 from tests.helpers.declarations import binary_document, declare, regression_document
 from tests.helpers.worst_reference import worst_reference
 
@@ -108,6 +110,19 @@ DECLARATIONS = {
     ),
 }
 EVERY = [(f"{kind}: {name}", kind, sql) for kind, d in DECLARATIONS.items() for name, sql in queries(d)]
+
+
+@pytest.mark.parametrize("sql", [sql for _, _, sql in EVERY], ids=[name for name, _, _ in EVERY])
+def test_every_query_has_only_functions_that_mean_the_same_in_the_local_cloud(
+    sql: str, connection: duckdb.DuckDBPyConnection
+) -> None:
+    parse(sql, "everloop", connection)
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as opened:
+        yield opened
 
 
 def problems(sql: str, schema: Mapping[str, Any]) -> list[str]:
