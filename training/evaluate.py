@@ -25,6 +25,8 @@ from typing import Any
 import numpy as np
 
 from everloop.evaluation.baseline import Baseline
+from everloop.evaluation.calibration_error import calibration_of
+from everloop.evaluation.calibration_report import Calibrated
 from everloop.evaluation.exceptions import EvaluationError
 from everloop.evaluation.interval_report import IntervalFacts
 from everloop.evaluation.intervals import interval_facts
@@ -230,6 +232,7 @@ def evaluate(
         environment=environment,
         slices=slices_in(declaration, test, scores, baseline.scores, compared.scores),
         fairness=fairness_in(declaration, test, scores),
+        calibration=_calibration(declaration, test, scores),
     )
     output.mkdir(parents=True, exist_ok=True)
     for name, data in files.items() if older is None else ():
@@ -318,6 +321,12 @@ def _both(
 def _metrics_of(declaration: ModelDeclaration) -> tuple[str, ...]:
     classification = declaration.problem.type == "binary_classification"
     return CLASSIFICATION_METRICS if classification else REGRESSION_METRICS
+
+
+def _calibration(declaration: ModelDeclaration, test: Split, scores: np.ndarray) -> Calibrated | None:
+    if declaration.problem.type != "binary_classification":
+        return None
+    return calibration_of(_target(test), scores, test.days, declaration.training.seed)
 
 
 def _classes(declaration: ModelDeclaration, test: Split) -> ClassCounts | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from everloop.evaluation.calibration_report import Calibrated
 from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
 from everloop.evaluation.report import MetricValue, Report
 from everloop.evaluation.slice_report import SliceFacts, Slices
@@ -17,6 +18,8 @@ MOST_SLICES = 20
 
 def details(report: Report) -> Iterator[Table]:
     """Every table that the report has something for."""
+    if report.calibration is not None:
+        yield _calibration(report.calibration)
     if report.slices is not None:
         yield _slices(report.slices)
     if report.fairness is not None:
@@ -30,6 +33,13 @@ def told(found: MetricValue) -> str:
     if found.value is None or found.low is None or found.high is None:
         return f"{'not defined' if found.value is None else f'{found.value:.4g}'} ({found.reason})"
     return f"{found.value:.4g} ({found.low:.4g} to {found.high:.4g})"
+
+
+def _calibration(found: Calibrated) -> Table:
+    interval = "" if found.low is None or found.high is None else f" (95%: {found.low:.3g} to {found.high:.3g})"
+    title = f"calibration: expected error {found.error:.3g}{interval}; true chances would have {found.by_chance:.3g}"
+    rows: list[list[object]] = [[one.rows, f"{one.score:.3g}", f"{one.share:.3g}"] for one in found.bins]
+    return title, ["rows", "mean score", "share of ones"], rows
 
 
 def _slices(slices: Slices) -> Table:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from everloop.evaluation.calibration_report import Calibrated
 from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.fairness_report import Fairness
 from everloop.evaluation.interval_report import IntervalFacts
@@ -272,6 +273,8 @@ class Report:
         None where ``gate.slices`` is not declared.
     fairness : Fairness or None
         None where ``gate.fairness`` is not declared.
+    calibration : Calibrated or None
+        Of the candidate's raw scores; None of a regression, of few rows, and in the reports of earlier releases.
     """
 
     model: str
@@ -303,6 +306,7 @@ class Report:
     environment: EnvironmentFacts | None = field(default=None, metadata=ADDED)
     slices: Slices | None = field(default=None, metadata=ADDED)
     fairness: Fairness | None = field(default=None, metadata=ADDED)
+    calibration: Calibrated | None = field(default=None, metadata=ADDED)
 
     def to_json(self) -> str:
         """The document ``report.json``; an undefined number is null."""

@@ -146,6 +146,8 @@ def test_the_evaluation_measures_the_declared_slices_and_looks_for_others(traine
     assert process.returncode == 0, process.stdout + process.stderr
     report = Report.from_json((output / "report.json").read_bytes())
     slices, fairness = report.slices, report.fairness
+    assert report.calibration is not None
+    assert sum(one.rows for one in report.calibration.bins) == report.rows
     assert fairness is not None
     assert [(group.name, group.selection_rate is not None) for group in fairness.by[0].groups] == [
         ("north", True),
