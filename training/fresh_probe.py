@@ -58,9 +58,8 @@ from everloop.training.onnx_export import (
     ModelInputs,
     ParityError,
     check_parity,
-    export_onnx,
-    used_inputs,
 )
+from everloop.training.own_export import exported, loaded
 from everloop.training.probe_files import FilesOnS3, ProbeFiles, recorded_file
 from everloop.training.probe_window import Losses, Window, day_of, read_window
 from everloop.training.record import code_hash
@@ -372,12 +371,11 @@ def _exported(
     declaration: ModelDeclaration, estimator: Any, train: Split, scored: Split
 ) -> tuple[bytes, ServingContract]:
     problem_type = declaration.problem.type
-    inputs = used_inputs(estimator, ModelInputs.of(declaration), problem_type)
-    model = export_onnx(estimator, inputs, problem_type).SerializeToString()
+    model, inputs = exported(estimator, ModelInputs.of(declaration), problem_type)
     contract = build_contract(declaration, train.features, inputs)
     check_parity(
         estimator,
-        Scorer.from_bytes(model, contract),
+        loaded(estimator, model, contract),
         scored.features,
         inputs=inputs,
         problem_type=problem_type,

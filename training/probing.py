@@ -19,7 +19,7 @@ from everloop.serving.contract import NumberField, ServingContract
 from everloop.serving.exceptions import UnusableScoreError
 from everloop.serving.scorer import Scorer
 from everloop.training.exceptions import ProbeError
-from everloop.training.onnx_export.parity import TOLERANCE
+from everloop.training.onnx_export.parity import tolerance_for
 from everloop.training.probes import Possibility, base_rows, counted, laid_into, possibilities
 
 CELLS_AT_ONCE = 4_000_000
@@ -78,7 +78,7 @@ def check_probes(
     Parameters
     ----------
     trained_scores : callable
-        The fitted estimator's scores float64 [rows] of a features frame.
+        The fitted estimator's scores [rows] of a features frame, in its own type.
     scorer : Scorer
         The exported model, loaded as the prediction function loads it.
     features : DataFrame
@@ -166,7 +166,8 @@ def _largest_difference(
     part: list[Possibility], base: pd.DataFrame, trained: np.ndarray, exported: np.ndarray
 ) -> float:
     """Largest absolute difference; several numbers at their limits may cancel each other out, and are not compared."""
-    rows, largest = len(base), 0.0
+    rows, largest, allowed = len(base), 0.0, tolerance_for(trained)
+    trained = trained.astype(np.float64)
     for index, possibility in enumerate(part):
         if possibility.kind == "together":
             continue
@@ -174,10 +175,10 @@ def _largest_difference(
         difference = np.abs(theirs - ours)
         worst = int((difference / np.maximum(1.0, np.abs(theirs))).argmax())
         # Written so that NaN, which is neither above nor below, is no agreement.
-        if not difference[worst] / max(1.0, abs(theirs[worst])) <= TOLERANCE:
+        if not difference[worst] / max(1.0, abs(theirs[worst])) <= allowed:
             raise ProbeError(
                 f"the exported model differs from the trained one for {possibility.shown}: trained "
-                f"{float(theirs[worst])!r}, exported {float(ours[worst])!r} (allowed is {TOLERANCE:g})"
+                f"{float(theirs[worst])!r}, exported {float(ours[worst])!r} (allowed is {allowed:g})"
             )
         largest = max(largest, float(difference.max()))
     return largest

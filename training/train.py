@@ -23,7 +23,6 @@ from everloop.instants import format_instant
 from everloop.limits import largest_file
 from everloop.manifest import CONTRACT, ESTIMATOR, MODEL, PROFILE, sha256_hex
 from everloop.model_file import ModelDeclaration
-from everloop.serving.scorer import Scorer
 from everloop.training.baseline import ANSWERS, write_answers
 from everloop.training.channels import Split, read_split
 from everloop.training.contract import build_contract
@@ -39,10 +38,9 @@ from everloop.training.onnx_export import (
     ModelInputs,
     ParityError,
     check_parity,
-    export_onnx,
     trained_scores,
-    used_inputs,
 )
+from everloop.training.own_export import exported, loaded
 from everloop.training.probing import check_probes
 from everloop.training.record import code_hash, training_record
 from everloop.training.reference import feature_reference
@@ -168,13 +166,12 @@ def run(job: Job) -> None:
     learned = learn(declaration, job.code / "user_model", part, test, refit=refit, parent=parent)
     estimator = learned.estimator
     problem_type = declaration.problem.type
-    inputs = used_inputs(estimator, ModelInputs.of(declaration), problem_type)
-    model = export_onnx(estimator, inputs, problem_type).SerializeToString()
+    model, inputs = exported(estimator, ModelInputs.of(declaration), problem_type)
     unused = [name for name in inputs.columns if name not in (*inputs.numbers, *inputs.categories)]
     if unused:
         logger.warning("the model does not use %s: requests may leave it out", ", ".join(unused))
     contract = build_contract(declaration, train.features, inputs)
-    scorer = Scorer.from_bytes(model, contract)
+    scorer = loaded(estimator, model, contract)
     parity = check_parity(
         estimator,
         scorer,

@@ -1,8 +1,9 @@
 """Runs the model's own training script, and refuses what is not a fitted estimator.
 
 The script defines ``train(features, target, *, seed, parameters)`` and returns a fitted scikit-learn estimator
-or Pipeline. ``features`` is a DataFrame of the declared features, ``target`` a numpy array, ``seed`` and
-``parameters`` are those of the declaration's section ``training``.
+or Pipeline; or anything, where it defines ``export()`` too (:mod:`everloop.training.own_export`). ``features`` is a
+DataFrame of the declared features, ``target`` a numpy array, ``seed`` and ``parameters`` are those of the declaration's
+section ``training``.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.schema import WarmStart
-from everloop.model_file.script import RULE_FUNCTION, RULE_SIGNATURE, SIGNATURE
+from everloop.model_file.script import EXPORT_FUNCTION, PREDICT_FUNCTION, RULE_FUNCTION, RULE_SIGNATURE, SIGNATURE
 from everloop.shown import shortened
 from everloop.training.channels import Split
 from everloop.training.exceptions import UserScriptError
+from everloop.training.own_export import OwnModel
 from everloop.training.warm_start import learn_on, require_continuable
 
 _TRACEBACK_LINES = 8
@@ -50,7 +52,7 @@ def run_user_script(folder: Path, declaration: ModelDeclaration, split: Split) -
     Returns
     -------
     estimator
-        Fitted, and known to answer in the right shape.
+        Fitted, and known to answer in the right shape; an :class:`OwnModel` where the script exports it itself.
 
     Raises
     ------
@@ -72,8 +74,25 @@ def run_user_script(folder: Path, declaration: ModelDeclaration, split: Split) -
         )
     except UserScriptError as error:
         raise _with_empty_features(error, split) from error
+    export = getattr(module, EXPORT_FUNCTION, None)
+    if callable(export):
+        return _own_model(script, module, estimator, declaration, split)
     _check(estimator, script, declaration, split)
     return estimator
+
+
+def _own_model(script: Path, module: ModuleType, model: Any, declaration: ModelDeclaration, split: Split) -> OwnModel:
+    predict = getattr(module, PREDICT_FUNCTION, None)
+    own = OwnModel(
+        script=script.name,
+        model=model,
+        classification=declaration.problem.type == "binary_classification",
+        call=lambda action: _call(script, action),
+        export=getattr(module, EXPORT_FUNCTION),
+        predict_with=predict if callable(predict) else None,
+    )
+    own.check(split.features.head(16))
+    return own
 
 
 def continue_user_model(

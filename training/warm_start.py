@@ -32,6 +32,7 @@ from sklearn.pipeline import Pipeline
 
 from everloop.model_file.schema import WarmStart
 from everloop.training.exceptions import WarmStartError
+from everloop.training.own_export import OwnModel
 
 _GRADIENT = (GradientBoostingClassifier, GradientBoostingRegressor)
 _HISTOGRAM = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
@@ -48,6 +49,11 @@ def require_continuable(estimator: Any) -> None:
     WarmStartError
         Naming its class and those that can.
     """
+    if isinstance(estimator, OwnModel):
+        raise WarmStartError(
+            f"training.warm_start is declared, but {estimator.script} exports its model itself, and nothing knows how"
+            " such a one is continued. Leave training.warm_start out, or export()"
+        )
     final = _final(estimator)
     if type(final) not in CONTINUED:
         able = ", ".join(kind.__name__ for kind in CONTINUED)

@@ -10,6 +10,9 @@ from pathlib import Path
 SIGNATURE = "train(features, target, *, seed, parameters)"
 SCRIPT_DEFINES = f"a Python file that defines {SIGNATURE}"
 
+EXPORT_FUNCTION, PREDICT_FUNCTION = "export", "predict"
+"""What a script may define beside ``train``: it then writes the model as ONNX itself."""
+
 RULE_FUNCTION = "rule"
 RULE_SIGNATURE = "rule(features)"
 RULE_DEFINES = f"a Python file that defines {RULE_SIGNATURE}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from everloop.infra.exceptions import PackagingError
 from everloop.infra.packaging.files import read_folder, write_folder
 from everloop.infra.packaging.imports import local_modules
+from everloop.infra.packaging.own_packages import with_own_packages
 from everloop.infra.settings import PACKAGE, DeclaredModel
 from everloop.model_file import ModelFileError, read_model_file
 from everloop.model_file.samples import SAMPLES
@@ -25,8 +26,9 @@ def training_source(model: Path, declaration: bytes, *, root: Path = PACKAGE.par
     """What the archive holds.
 
     At its root the programs of ``training/entry/`` (SageMaker's script mode starts ``train_entry.py`` there),
-    ``requirements.txt`` (which script mode installs) and ``declaration.json``; next to them ``everloop/`` with the
-    package ``training`` and the parts that it and the user's code import, and the model's folder as ``user_model/``.
+    ``requirements.txt`` (which script mode installs, the packages of the model's own among them) and
+    ``declaration.json``; next to them ``everloop/`` with the package ``training`` and the parts that it and the user's
+    code import, and the model's folder as ``user_model/``.
     Sample rows in that folder stay behind: they are for trying the model, and would change the code's hash.
 
     Parameters
@@ -41,7 +43,7 @@ def training_source(model: Path, declaration: bytes, *, root: Path = PACKAGE.par
     Raises
     ------
     PackagingError
-        When a job's program or the requirements are missing.
+        When a job's program or the requirements are missing, or the model's own requirements are not locked.
     """
     training = root / "everloop" / "training"
     entry = read_folder(training / ENTRY_FOLDER) if (training / ENTRY_FOLDER).is_dir() else {}
@@ -59,7 +61,7 @@ def training_source(model: Path, declaration: bytes, *, root: Path = PACKAGE.par
     shared = local_modules(entries, root=root, package="everloop")
     return {
         **entry,
-        REQUIREMENTS: own[REQUIREMENTS],
+        REQUIREMENTS: with_own_packages(own[REQUIREMENTS], user.get(REQUIREMENTS), model / REQUIREMENTS),
         "declaration.json": declaration,
         **{f"everloop/training/{name}": data for name, data in package.items()},
         **{path.as_posix(): (root / path).read_bytes() for path in shared},

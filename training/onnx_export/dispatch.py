@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -61,11 +61,13 @@ from everloop.training.onnx_export import (
     forest,
     functions,
     indicators,
+    lightgbm_trees,
     linear,
     perceptron,
     preprocessing,
     stacking,
     voting,
+    xgboost_trees,
 )
 from everloop.training.onnx_export.graph import Graph
 from everloop.training.onnx_export.inner import Inner
@@ -97,10 +99,21 @@ class _Kind:
     on_numbers: Mapping[type, _OnNumbers]
     on_any: Mapping[type, _OnAny]
     of_others: Mapping[type, _OfOthers]
+    foreign: Mapping[str, _OnNumbers] = field(default_factory=dict)
+    """Classes of packages that need not be installed, by module and name."""
+
+    def of(self, estimator: Any) -> _OnNumbers | None:
+        """What writes an estimator that takes numbers; None where nothing does."""
+        kind = type(estimator)
+        return self.on_numbers.get(kind) or self.foreign.get(f"{kind.__module__}.{kind.__name__}")
 
     @property
     def known(self) -> list[type]:
         return [*self.on_any, *self.on_numbers, *self.of_others]
+
+    @property
+    def names(self) -> str:
+        return ", ".join([_names(self.known), *(name.rpartition(".")[2] for name in self.foreign)])
 
 
 _CLASSIFIERS = _Kind(
@@ -118,6 +131,10 @@ _CLASSIFIERS = _Kind(
         CalibratedClassifierCV: calibration.calibrated_classifier,
         VotingClassifier: voting.voting_classifier,
         StackingClassifier: stacking.stacking_classifier,
+    },
+    foreign={
+        "lightgbm.sklearn.LGBMClassifier": lightgbm_trees.lightgbm_classifier,
+        "xgboost.sklearn.XGBClassifier": xgboost_trees.xgboost_classifier,
     },
 )
 _DECISIONS = _Kind(
@@ -148,6 +165,10 @@ _REGRESSORS = _Kind(
     of_others={
         VotingRegressor: voting.voting_regressor,
         StackingRegressor: stacking.stacking_regressor,
+    },
+    foreign={
+        "lightgbm.sklearn.LGBMRegressor": lightgbm_trees.lightgbm_regressor,
+        "xgboost.sklearn.XGBRegressor": xgboost_trees.xgboost_regressor,
     },
 )
 
@@ -200,10 +221,10 @@ class Writer:
 
     def _predicted(self, kind: _Kind, estimator: Any, value: Value, path: tuple[str, ...]) -> str:
         place, found = place_of(path, estimator), type(estimator)
-        if found not in kind.known:
+        if found not in kind.known and kind.of(estimator) is None:
             raise place.refuse(
                 f"it is not a known predictor for {self.problem_type}{_subclass(estimator, kind.known)}",
-                _names(kind.known),
+                f"{kind.names}; or export() of train.py writes it itself",
             )
         _require_fitted(estimator, place)
         if found in kind.of_others:
@@ -212,7 +233,10 @@ class Writer:
             return kind.on_any[found](estimator, _fitting(estimator, value, place), self.graph, place)
         features = numbers_only(value, self.graph, place)
         _fitting(estimator, features, place)
-        return kind.on_numbers[found](estimator, features, self.graph, place)
+        write = kind.of(estimator)
+        if write is None:
+            raise AssertionError("unreachable: a known predictor is of one of the three kinds")
+        return write(estimator, features, self.graph, place)
 
 
 def last_step(estimator: Any) -> tuple[tuple[str, ...], Any]:

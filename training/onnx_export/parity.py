@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-9
 """Largest difference allowed, absolute up to 1 and relative above; sums in another order differ by 1e-15."""
 
+FLOAT32_TOLERANCE = 1e-6
+"""The same for a model whose own answers are float32: they have seven digits, and sums of them fewer."""
+
 
 @dataclass(frozen=True)
 class Parity:
@@ -78,7 +81,7 @@ def check_parity(
     ------
     ParityError
         When there is nothing to compare, a score is not finite, any label flips, or any difference
-        exceeds ``TOLERANCE``; with the worst row, both its scores and its values.
+        exceeds :func:`tolerance_for`; with the worst row, both its scores and its values.
     """
     if features.empty:
         raise ParityError("there are no rows to compare the exported model on")
@@ -88,28 +91,36 @@ def check_parity(
         exported = scorer.score(*inputs.arrays(features))
     except ScorerError as error:
         raise ParityError(f"the exported model fails: {error}") from error
+    allowed = tolerance_for(trained)
+    trained = trained.astype(np.float64)
     difference = np.abs(trained - exported)
     excess = difference / np.maximum(1.0, np.abs(trained))
     flips = np.zeros(len(trained), dtype=bool)
     if problem_type == "binary_classification":
         flips = (trained >= threshold) != (exported >= threshold)
     parity = Parity(len(trained), float(difference.max()), int(flips.sum()))
-    if flips.any() or excess.max() > TOLERANCE:
+    if flips.any() or excess.max() > allowed:
         worst = int(np.flatnonzero(flips)[0]) if flips.any() else int(excess.argmax())
         flipped, rows = number_of(parity.label_flips, "label"), number_of(parity.rows, "row")
         raise ParityError(
             f"the exported model differs from the trained one by up to {parity.max_abs_difference:.3g} (allowed"
-            f" {TOLERANCE:g}) and changes {flipped} in {rows}; the worst is "
+            f" {allowed:g}) and changes {flipped} in {rows}; the worst is "
             + _describe(worst, trained, exported, features)
         )
     return parity
 
 
 def trained_scores(estimator: Any, features: pd.DataFrame, problem_type: ProblemType) -> np.ndarray:
-    """What the fitted estimator answers, float64 [rows]: the probability of class 1, or the value."""
+    """What the fitted estimator answers, [rows], in its own type: the probability of class 1, or the value."""
     if problem_type == "binary_classification":
-        return np.asarray(estimator.predict_proba(features))[:, 1].astype(np.float64)
-    return np.asarray(estimator.predict(features), dtype=np.float64)
+        return np.asarray(estimator.predict_proba(features))[:, 1]
+    return np.asarray(estimator.predict(features))
+
+
+def tolerance_for(trained: np.ndarray) -> float:
+    """Largest difference allowed for a model that gives these answers: of float32 more than of float64."""
+    narrow = trained.dtype.kind == "f" and trained.dtype.itemsize < 8
+    return FLOAT32_TOLERANCE if narrow else TOLERANCE
 
 
 def _refuse_not_finite(trained: np.ndarray, features: pd.DataFrame) -> None:
