@@ -5,7 +5,7 @@ Prices are those of us-east-1, without the first free gigabytes; another region'
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -92,16 +92,15 @@ def _lake(account: Account, platform: Platform, names: ModelNames) -> Iterator[K
     pages = account.client("s3").get_paginator("list_objects_v2")
     for prefix in prefixes:
         found = [
-            (one["Size"], one.get("StorageClass") == ARCHIVE)
+            one
             for page in pages.paginate(Bucket=platform.lake_bucket, Prefix=prefix)
             for one in page.get("Contents", [])
         ]
         if found:
             where = f"s3://{platform.lake_bucket}/{prefix}"
-            size, archived = sum(size for size, _ in found), sum(size for size, archived in found if archived)
-            usd = _s3(size - archived) + _usd(archived, "s3 archive")
+            size = sum(one["Size"] for one in found)
             way = f"`aws s3 rm --recursive {where}`; {_versions_of(prefix)}"
-            yield Kept("rows", where, _size(len(found), size), usd, way)
+            yield Kept("rows", where, _size(len(found), size), usd_of_objects(found), way)
 
 
 def _versions_of(prefix: str) -> str:
@@ -192,6 +191,14 @@ _BOOTSTRAP = Kept(
 
 def _size(count: int, size: int) -> str:
     return f"{number_of(count, 'object')}, {size / GIGABYTE:.3f} GB"
+
+
+def usd_of_objects(found: Iterable[Mapping[str, Any]]) -> float:
+    """What objects cost a month, as S3 lists them with size and storage class."""
+    sizes = {True: 0, False: 0}
+    for one in found:
+        sizes[one.get("StorageClass") == ARCHIVE] += one["Size"]
+    return _s3(sizes[False]) + _usd(sizes[True], "s3 archive")
 
 
 def _s3(size: int) -> float:

@@ -15,7 +15,7 @@ from moto import mock_aws
 from everloop.cli.exceptions import CommandError, NotDeployedError
 from everloop.cli.operations.removal import stacks
 from everloop.cli.operations.removal.carry_out import remove
-from everloop.cli.operations.removal.kept import Kept
+from everloop.cli.operations.removal.kept import ARCHIVE, Kept, usd_of_objects
 from everloop.cli.operations.removal.plan import Removal, does, monthly, refusal
 from everloop.cli.operations.removal.running import Job, jobs_in_progress, stop_jobs
 from everloop.cli.operations.removal.stacks import QUEUE, STATE_MACHINE, Resource, Stack
@@ -131,6 +131,13 @@ class TestPlan:
     def test_what_has_no_price_of_its_own_costs_nothing_here(self) -> None:
         rows = Kept("rows", "s3://lake/history/", "1 object, 2.000 GB", 0.046, "")
         assert monthly([rows, Kept("records", "", "", None, "")]) == 0.046
+
+
+def test_old_training_sets_cost_what_their_storage_class_does() -> None:
+    recent, old = {"Size": 100 * 1024**3, "StorageClass": "STANDARD"}, {"Size": 1000 * 1024**3, "StorageClass": ARCHIVE}
+    assert usd_of_objects([recent]) == pytest.approx(2.30)
+    assert usd_of_objects([recent, old]) == pytest.approx(2.30 + 4.00)
+    assert usd_of_objects([]) == 0.0
 
 
 class Formation:
