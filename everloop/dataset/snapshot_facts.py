@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from everloop.dataset.leakage import FeatureSigns
 from everloop.documents.snapshot import ColumnDocument, PartsDocument, SourceDocument, SuspectDocument
 from everloop.typed_json import JsonObject, as_json
 
@@ -34,6 +35,8 @@ class Snapshot:
     source : SourceDocument
     leakage : sequence of SuspectDocument
         The features that may leak the outcome.
+    signs : sequence of FeatureSigns
+        What was counted to tell; the document leaves it out.
     parts : PartsDocument or None
         Where its files stand; None of a set of rows that was not stored.
     """
@@ -49,8 +52,10 @@ class Snapshot:
     source: SourceDocument
     parts: PartsDocument | None = None
     leakage: Sequence[SuspectDocument] = ()
+    signs: Sequence[FeatureSigns] = ()
 
     def to_document(self) -> JsonObject:
         """The document of ``snapshot.json``."""
-        document: JsonObject = as_json(self)
+        document: JsonObject = as_json(replace(self, signs=()))
+        del document["signs"]
         return document

@@ -15,7 +15,7 @@ from everloop.dataset.content_hash import HASH, SUMS, content_sha256, row_hash, 
 from everloop.dataset.exceptions import ContractViolationError, LeakageSuspectedError
 from everloop.dataset.frozen import Place, part_query
 from everloop.dataset.lake_sql import timestamp
-from everloop.dataset.leakage import find_suspects, unaccepted
+from everloop.dataset.leakage import FeatureSigns, find_suspects, unaccepted
 from everloop.dataset.leakage_query import count_signs
 from everloop.dataset.set_rules import alike_violations, all_test, no_rows
 from everloop.dataset.snapshot_counts import (
@@ -102,7 +102,7 @@ def describe(
     content = counted[0]
     parts = {name: _part(content, name) for name in ("train", "test")}
     _require_learnable(declaration, parts["train"])
-    suspects = look_for_leakage(queries, declaration, place, counts, boundary)
+    signs, suspects = look_for_leakage(queries, declaration, place, counts, boundary)
     columns = _columns(declaration)
     header = {
         "kind": "snapshot",
@@ -125,13 +125,14 @@ def describe(
         profile=read_profile(declaration, counts, told[: len(values)], told[len(values) :]),
         source={"query": query, "as_of": as_of},
         leakage=suspects,
+        signs=signs,
     )
 
 
 def look_for_leakage(
     queries: AthenaQueries, declaration: ModelDeclaration, place: Place, counts: Counts, boundary: datetime
-) -> list[SuspectDocument]:
-    """The features that may leak the outcome.
+) -> tuple[list[FeatureSigns], list[SuspectDocument]]:
+    """What was counted of each feature, and those that may leak the outcome.
 
     Raises
     ------
@@ -139,11 +140,12 @@ def look_for_leakage(
         With ``data.leakage: stop``, when one of them is not accepted by ``data.leakage_accepted``.
     """
     classification = declaration.problem.type == "binary_classification"
-    suspects = find_suspects(count_signs(queries, declaration, place, counts, boundary), classification=classification)
+    signs = count_signs(queries, declaration, place, counts, boundary)
+    suspects = find_suspects(signs, classification=classification)
     open_ = unaccepted(suspects, declaration.data.leakage_accepted)
     if open_ and declaration.data.leakage == "stop":
         raise LeakageSuspectedError(declaration.model, open_)
-    return suspects
+    return signs, suspects
 
 
 def content_query(declaration: ModelDeclaration, place: Place, boundary: datetime) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from everloop.dataset.part_digest import listed_sha256
 from everloop.dataset.snapshot_facts import Snapshot
 from everloop.dataset.snapshot_making import parts_of
 from everloop.dataset.snapshot_parts import S3Place, keep_part
+from everloop.documents.exploration import ExplorationDocument
 from everloop.documents.snapshot import ManifestDocument, PartHashes, PartsDocument, SnapshotDocument
 from everloop.limits import LARGEST_DOCUMENT_BYTES
 from everloop.model_file.schema import ModelDeclaration
@@ -26,6 +28,8 @@ from everloop.objects import read_object
 from everloop.typed_json import read_as
 
 DOCUMENT = "snapshot.json"
+EXPLORATION = "exploration.json"
+"""What the page of ``everloop explore`` is made of, beside it."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,15 @@ def store_snapshot(
     what, remedy = f"snapshot document ({uri}{DOCUMENT})", "restore the object's first version"
     stored = read_as(SnapshotDocument, document, what, remedy)
     return StoredSnapshot(uri, stored, _hashes(s3_client, place.bucket, stored["parts"]))
+
+
+def keep_exploration(
+    s3_client: Any, bucket: str, snapshot: Snapshot, explored: Callable[[], ExplorationDocument]
+) -> None:
+    """Write a stored snapshot's exploration, unless it is there already: then nothing is asked."""
+    key = f"{ModelNames(snapshot.model).datasets_prefix}{snapshot.snapshot_hash}/{EXPLORATION}"
+    if not s3_client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("KeyCount"):
+        _put_once(s3_client, bucket, key, json.dumps(explored(), sort_keys=True, allow_nan=False))
 
 
 def _write_parts(

@@ -17,13 +17,14 @@ from aws_lambda_powertools import Logger
 from everloop.busy_services import busy_services_named
 from everloop.dataset.athena import unload_statement
 from everloop.dataset.changes import Change, against_champion, against_lake, require_unchanged
-from everloop.dataset.exceptions import SnapshotAlteredError
+from everloop.dataset.exceptions import QueryFailedError, SnapshotAlteredError
+from everloop.dataset.exploration_query import explore
 from everloop.dataset.frozen import Place
 from everloop.dataset.lake_listing import LakeListing, list_lake
 from everloop.dataset.recorded_columns import recorded_columns
 from everloop.dataset.snapshot_making import describe, freeze
 from everloop.dataset.snapshot_query import learning_from, require_fitting, snapshot_query
-from everloop.dataset.snapshot_store import store_snapshot
+from everloop.dataset.snapshot_store import keep_exploration, store_snapshot
 from everloop.documents.snapshot import PartsDocument, SnapshotAnswer
 from everloop.instants import instant_text
 from everloop.lake_services import LakeServices, LakeSettings
@@ -111,6 +112,12 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
     stored = store_snapshot(using.queries, using.s3_client, declaration, place, snapshot)
     for suspect in snapshot.leakage:
         logger.warning("a feature may leak the outcome", **suspect)
+    try:
+        keep_exploration(
+            using.s3_client, bucket, snapshot, lambda: explore(using.queries, declaration, place, snapshot.signs)
+        )
+    except QueryFailedError as error:  # no training waits for a page
+        logger.warning("the training set is not explored", error=str(error))
     logger.info("rows frozen", frozen=place.uri(), scanned_bytes=scanned)
     parts = stored.document["parts"]
     _require_recorded(using, snapshot.snapshot_hash, parts)

@@ -17,6 +17,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
+from everloop.dataset.exploration_query import exploration_queries
 from everloop.dataset.frozen import Place
 from everloop.dataset.lake_listing import LakeListing
 from everloop.dataset.leakage_query import sign_queries
@@ -70,6 +71,7 @@ def queries(declaration: ModelDeclaration) -> Iterator[tuple[str, str]]:
         "ranks": [*rank_queries(declaration, place, 10), *rank_queries(declaration, place, 10**9)],
         "leakage": sign_queries(declaration, place, 10, NOW),
         "leakage, of many": sign_queries(declaration, place, 10**9, NOW),
+        "exploration": exploration_queries(declaration, place),
         "parts": list(parts_of(declaration, place, NOW).values()),
     }
     for name, found in several.items():

@@ -197,5 +197,5 @@ class TestADeclaredStop:
 
     def test_lets_pass_what_somebody_gave_a_reason_for(self, engine: Engine) -> None:
         declared, counts = self.leaking(engine, leakage_accepted={"distance": "known a week before"})
-        (found,) = look_for_leakage(engine.queries, declared, PLACE, counts, BOUNDARY)
+        _, (found,) = look_for_leakage(engine.queries, declared, PLACE, counts, BOUNDARY)
         assert unaccepted([found], {}) == [found]

@@ -161,6 +161,29 @@ def test_the_manifest_names_every_file_with_its_rows_and_hash(services: LakeServ
             assert pq.ParquetFile(io.BytesIO(body)).metadata.num_rows == item["rows"]
 
 
+def test_a_training_set_is_explored_once(services: LakeServices, athena: FakeAthena) -> None:
+    answer = make(services)
+    explored = json.loads(content(services, f"{answer['snapshot_uri']}exploration.json"))
+    assert [feature["name"] for feature in explored["features"]] == ["distance", "wind", "line", "operator"]
+    assert sum(day["rows"] for day in explored["days"]) == 240
+    before = len(athena.queries)
+    make(services, request_id="two")
+    again = len(athena.queries) - before
+    assert again < before
+    assert not [query for query in athena.queries[before:] if "AS d, count(*)" in query]
+
+
+def test_a_training_does_not_wait_for_a_page(services: LakeServices, athena: FakeAthena) -> None:
+    athena.failing["AS d, count(*)"] = {"Retryable": False}
+    answer = make(services)
+    assert answer["rows"] == {"train": 72, "test": 168}
+    assert not keys_below(services, f"{answer['snapshot_uri']}exploration.json")
+    # AND the next run on the same rows explores them
+    athena.failing.clear()
+    make(services, request_id="two")
+    assert keys_below(services, f"{answer['snapshot_uri']}exploration.json")
+
+
 def test_a_manifest_that_was_changed_is_not_believed(services: LakeServices) -> None:
     """GIVEN a training set whose test part was exchanged, with the manifest for it."""
     parts = document(services, make(services))["parts"]
