@@ -10,7 +10,7 @@ power prior (Ibrahim and Chen 2000), the normal approximation Laplace's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from everloop.recalibration.sums import Lines, LogOddsSums, Sums, ValueSums
 
 PRIOR = np.array([0.0, 1.0])
 """Level and slope of a line that has learned nothing."""
+
+_ONE = np.eye(2)
 
 PRIOR_ROWS = 5.0
 """Rows that the prior of a line counts as: few, because whether to believe a line is decided by what it then loses."""
@@ -56,14 +58,14 @@ class Posterior:
         """Of which ``keep`` (float array (lines,), 0 to 1) is left, and the rest is prior again."""
         known = keep[:, None, None] * self.precision
         new = (1 - keep[:, None]) * PRIOR_ROWS
-        precision = known + new[:, :, None] * np.eye(2)
+        precision = known + new[:, :, None] * _ONE
         return Posterior(_solved(precision, _times(known, self.mean) + new * PRIOR), precision)
 
     def lines(self, least_slope: float, most_slope: float) -> Lines:
         """Level and slope of each; where the slope would leave its limits, the level that fits best at the limit."""
         slope = np.clip(self.mean[:, 1], least_slope, most_slope)
         follows = self.precision[:, 0, 1] / self.precision[:, 0, 0]
-        return np.column_stack([self.mean[:, 0] - follows * (slope - self.mean[:, 1]), slope])
+        return _pairs(self.mean[:, 0] - follows * (slope - self.mean[:, 1]), slope)
 
 
 def learned(before: Posterior, sums: Sums, spread: float, share: float) -> Posterior:
@@ -96,43 +98,59 @@ def _newton(before: Posterior, sums: LogOddsSums, each: float) -> Posterior:
     z, outcome, rows = sums.cells()
     rows = each * rows
     now = before.mean
-    loss = _penalised(before, now, z, outcome, rows)
+    probability, loss = _sigmoid(_at(now, z)), _penalised(before, now, z, outcome, rows)
     for _ in range(NEWTON_STEPS):
-        probability = _sigmoid(_at(now, z))
         wrong = (probability - outcome) * rows
-        gradient = np.column_stack([wrong.sum(1), (wrong * z).sum(1)]) + _times(before.precision, now - before.mean)
+        gradient = _pairs(_sum(wrong), _sum(wrong * z)) + _times(before.precision, now - before.mean)
         step = _solved(_precision(before, probability, z, rows), gradient)
-        length = np.ones(len(now))
+        length = np.ones((len(now), 1))
         for _ in range(HALVINGS):
-            then = now - length[:, None] * step
+            then = now - length * step
             loss_then = _penalised(before, then, z, outcome, rows)
             worse = loss_then > loss * (1 + ROUNDING)
             if not worse.any():
                 break
             length[worse] /= 2
         now = np.where(worse[:, None], now, then)
-        loss = np.minimum(loss, loss_then)
+        loss, probability = np.minimum(loss, loss_then), _sigmoid(_at(now, z))
         if np.abs(step).max() < CONVERGED:
             break
-    return replace(before, mean=now, precision=_precision(before, _sigmoid(_at(now, z)), z, rows))
+    return Posterior(now, _precision(before, probability, z, rows))
 
 
 def _penalised(before: Posterior, mean: np.ndarray, z: np.ndarray, outcome: np.ndarray, rows: np.ndarray) -> np.ndarray:
     away = mean - before.mean
-    known = 0.5 * (away * _times(before.precision, away)).sum(1)
+    known = 0.5 * _sum(away * _times(before.precision, away))
     x = np.where(outcome, -1.0, 1.0) * _at(mean, z)
-    found: np.ndarray = (np.logaddexp(0.0, x) * rows).sum(1) + known
+    found: np.ndarray = _sum(np.logaddexp(0.0, x) * rows) + known
     return found
 
 
 def _precision(before: Posterior, probability: np.ndarray, z: np.ndarray, rows: np.ndarray) -> np.ndarray:
     weight = probability * (1 - probability) * rows
-    first, second = (weight * z).sum(1), (weight * z * z).sum(1)
+    tilted = weight * z
+    first = _sum(tilted)
     found = before.precision.copy()
-    found[:, 0, 0] += weight.sum(1)
+    found[:, 0, 0] += _sum(weight)
     found[:, 0, 1] += first
     found[:, 1, 0] += first
-    found[:, 1, 1] += second
+    found[:, 1, 1] += _sum(tilted * z)
+    return found
+
+
+# A window has few cells, so what counts is how many operations there are, and what each costs to call.
+
+
+def _sum(each: np.ndarray) -> np.ndarray:
+    """Along the second axis."""
+    found: np.ndarray = np.add.reduce(each, axis=1)
+    return found
+
+
+def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Both as columns."""
+    found = np.empty((len(first), 2))
+    found[:, 0], found[:, 1] = first, second
     return found
 
 
@@ -147,7 +165,7 @@ def _solved(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     a, b, d = matrices[:, 0, 0], matrices[:, 0, 1], matrices[:, 1, 1]
     follows = b / a
     second = (vectors[:, 1] - follows * vectors[:, 0]) / (d - follows * b)
-    return np.column_stack([(vectors[:, 0] - b * second) / a, second])
+    return _pairs((vectors[:, 0] - b * second) / a, second)
 
 
 def _at(lines: Lines, z: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from everloop.recalibration.calibration import Calibration, Kind, Part, identity
+from everloop.recalibration.calibration import SIGNIFICANT_DIGITS, Calibration, Kind, Part, identity
 from everloop.recalibration.declared import LONGEST_DELAY
 from everloop.recalibration.exceptions import StateFormatError, SumsDifferError, WindowOutOfOrderError
 from everloop.recalibration.fit import PRIOR, Posterior, learned
@@ -174,9 +174,9 @@ def calibration(state: State) -> Calibration:
     weights[-1] += leave
     lines = mixed_lines(newest.lines)
     kept = weights > 0
+    shares = weights[kept] / weights[kept].sum()
     parts = tuple(
-        Part(float(weight), float(level), float(slope))
-        for weight, (level, slope) in zip(weights[kept] / weights[kept].sum(), lines[kept], strict=True)
+        Part(weight, level, slope) for weight, (level, slope) in zip(shares.tolist(), lines[kept].tolist(), strict=True)
     )
     return Calibration(state.kind, parts, state.limits.max_shift)
 
@@ -254,9 +254,9 @@ def _forecast(state: State, window: int) -> Forecast:
 def _lines(state: State) -> Lines:
     """Level and slope over the raw score, within the limits."""
     lines = state.posterior.lines(state.limits.least_slope, state.limits.most_slope)
-    level = state.spread * lines[:, 0] + state.center * (1 - lines[:, 1])
-    return np.column_stack([level, lines[:, 1]])
+    lines[:, 0] = state.spread * lines[:, 0] + state.center * (1 - lines[:, 1])
+    return lines
 
 
 def _rounded(number: float) -> float:
-    return float(rounded(np.array(number)))
+    return float(f"{number:.{SIGNIFICANT_DIGITS}g}")

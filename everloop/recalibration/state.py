@@ -203,8 +203,10 @@ class State:
 
 def rounded(numbers: np.ndarray, digits: int = SIGNIFICANT_DIGITS) -> np.ndarray:
     """To so many significant digits, as they stand in a document."""
-    flat = [float(f"{number:.{digits}g}") for number in np.asarray(numbers, dtype=float).ravel()]
-    return np.array(flat).reshape(np.shape(numbers))
+    # Python's numbers are written in half the time of numpy's, and by a ready format in less.
+    found, form = np.array(numbers, dtype=float), f"%.{digits}g"
+    found.flat = [float(form % number) for number in found.ravel().tolist()]
+    return found
 
 
 def _table(name: str, numbers: Any, shape: tuple[int, ...]) -> np.ndarray:

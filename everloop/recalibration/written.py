@@ -220,18 +220,25 @@ def calibration_name(sha256: str) -> str:
 
 
 def _checked_parts(what: str, parts: tuple[Part, ...], digits: int, miss: float) -> tuple[Part, ...]:
-    checked = tuple(
-        Part(
-            _number(f"the weight of part {index}", part.weight, above=0.0, digits=digits),
-            _number(f"the level of part {index}", part.level, digits=digits),
-            _number(f"the slope of part {index}", part.slope, above=0.0, digits=digits),
-        )
-        for index, part in enumerate(parts)
-    )
+    checked = tuple(_checked_part(index, part, digits) for index, part in enumerate(parts))
     total = math.fsum(part.weight for part in checked)
     if abs(total - 1) > miss:
         raise CalibrationFormatError(f"the weights of {what} sum to {total}, not to 1")
     return checked
+
+
+def _checked_part(index: int, part: Part, digits: int) -> Part:
+    weight, level, slope = part.weight, part.level, part.slope
+    if type(weight) is type(level) is type(slope) is float and (
+        0.0 < weight <= LARGEST_NUMBER and -LARGEST_NUMBER <= level <= LARGEST_NUMBER and 0.0 < slope <= LARGEST_NUMBER
+    ):
+        # As nearly all are: a window makes hundreds of them, and to name each number takes longer than to check it.
+        return Part(_rounded(weight, digits), _rounded(level, digits), _rounded(slope, digits))
+    return Part(
+        _number(f"the weight of part {index}", weight, above=0.0, digits=digits),
+        _number(f"the level of part {index}", level, digits=digits),
+        _number(f"the slope of part {index}", slope, above=0.0, digits=digits),
+    )
 
 
 def _checked_spread(kind: str, spread: Any) -> tuple[float, float]:
@@ -254,6 +261,10 @@ def _number(what: str, value: Any, above: float = -math.inf, digits: int = SIGNI
     if not (-LARGEST_NUMBER <= value <= LARGEST_NUMBER and value > above):
         wanted = "" if above == -math.inf else f" above {above:g}"
         raise CalibrationFormatError(f"{what} is {shown(value)}, not a number{wanted} within {LARGEST_NUMBER:g}")
+    return _rounded(value, digits)
+
+
+def _rounded(value: float, digits: int) -> float:
     return float(_digits(value, digits)) + 0.0  # no negative zero
 
 
