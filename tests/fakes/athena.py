@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from localcloud.services.athena.functions import MACROS
 from localcloud.services.athena.results import text
+from tests.helpers.watched_lake import in_one_thread
 
 FEATURES = "distance DOUBLE, wind DOUBLE, line VARCHAR, operator VARCHAR"
 TABLES = {
@@ -49,7 +50,7 @@ class FakeAthena:
     """
 
     s3: Any
-    connection: duckdb.DuckDBPyConnection = field(default_factory=duckdb.connect)
+    connection: duckdb.DuckDBPyConnection = field(default_factory=in_one_thread)
     queries: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     failing: dict[str, dict[str, Any]] = field(default_factory=dict)

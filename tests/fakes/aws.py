@@ -20,6 +20,7 @@ from localcloud.core.actions import remember_actions
 from localcloud.services.dynamodb.answers import read_by_name
 from localcloud.services.dynamodb.queries import narrow
 from localcloud.services.dynamodb.transactions import keep_what_changes
+from tests.fakes.moto_without_http import shorten
 
 # As the local cloud has moto and its DynamoDB: half of the time of these tests.
 remember_actions()
@@ -39,7 +40,8 @@ def aws_client(service: str) -> Any:
     # Nobody reads here which program asks, nor moto's DynamoDB who: to write that is a fifth of a call.
     signature = UNSIGNED if service == "dynamodb" else None
     config = Config(signature_version=signature, user_agent="tests")
-    return _session().client(service, config=config)  # type: ignore[call-overload]  # The service's name is data.
+    client = _session().client(service, config=config)  # type: ignore[call-overload]  # The service's name is data.
+    return shorten(client, REGION) if service == "dynamodb" else client
 
 
 @cache

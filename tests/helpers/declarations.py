@@ -95,4 +95,4 @@ def declare(document: dict[str, Any]) -> ModelDeclaration:
 
 def as_yaml(document: dict[str, Any]) -> str:
     """The document as a person would keep it on disk."""
-    return yaml.safe_dump(document, sort_keys=False)
+    return str(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))

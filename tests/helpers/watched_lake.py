@@ -87,12 +87,17 @@ def reference_of(days: list[WatchedRows], declaration: ModelDeclaration) -> Refe
 DUCKDB_TYPES = {"string": "VARCHAR", "timestamp": "TIMESTAMP", "double": "DOUBLE", "int": "INTEGER"}
 
 
+def in_one_thread() -> duckdb.DuckDBPyConnection:
+    """A database of its own: what a test asks is too little to be shared out."""
+    return duckdb.connect(config={"threads": 1})
+
+
 @dataclass
 class WatchedLake:
     """The tables of one model."""
 
     declaration: ModelDeclaration
-    connection: duckdb.DuckDBPyConnection = field(default_factory=duckdb.connect)
+    connection: duckdb.DuckDBPyConnection = field(default_factory=in_one_thread)
     captured: int = 0
 
     def __post_init__(self) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-import duckdb
 import pandas as pd
 import pytest
 
@@ -16,6 +15,7 @@ from everloop.lake_tables import SUPERSEDED
 from localcloud.services.athena.functions import MACROS
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import START
+from tests.helpers.watched_lake import in_one_thread
 
 FEATURES = "distance DOUBLE, wind DOUBLE, line VARCHAR, operator VARCHAR"
 TABLES = {
@@ -45,7 +45,7 @@ class Lake:
     """
 
     def __init__(self) -> None:
-        self.connection = duckdb.connect()
+        self.connection = in_one_thread()
         self.imports: list[str] = []
         for macro in MACROS:
             self.connection.execute(macro)
@@ -350,7 +350,7 @@ def test_a_feature_may_be_called_like_something_in_the_query(name: str) -> None:
     # GIVEN two imports of five rows, whose first feature has that name and another value in each
     document = binary_document()
     document["data"]["features"][0]["name"] = name
-    with duckdb.connect() as connection:
+    with in_one_thread() as connection:
         for macro in MACROS:
             connection.execute(macro)
         for table, columns in TABLES.items():
