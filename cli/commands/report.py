@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
 from everloop.cli.account import Account
 from everloop.cli.operations.money import costs_of
 from everloop.cli.operations.report_tables import details, told
-from everloop.cli.operations.reports import evaluation_of
+from everloop.cli.operations.reports import evaluation_of, write_page
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output
 from everloop.evaluation.report import MetricValue
@@ -18,8 +19,11 @@ from everloop.evaluation.report import MetricValue
 @click.command()
 @model_argument
 @click.option("--version", type=int, help="A version's number. [the version that serves]")
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Writes the report as one HTML page to this file."
+)
 @json_option
-def report(model: str, version: int | None, as_json: bool) -> None:
+def report(model: str, version: int | None, html: Path | None, as_json: bool) -> None:
     """What the evaluation of a version of MODEL found: metrics and money, with intervals, beside baseline and champion.
 
     The report's bytes are compared with the hash in the registry first. Intervals are 95%, with days as clusters. Costs
@@ -29,6 +33,11 @@ def report(model: str, version: int | None, as_json: bool) -> None:
     account.model(model)
     found = evaluation_of(account, model, version)
     evaluated = found.report
+    if html is not None:
+        size = write_page(found, html)
+        output.document({"version": found.version.version, "html": str(html), "bytes": size})
+        output.say(f"{html} has the report of version {found.version.version}: {size:,} bytes, for any browser")
+        return
     output.document({"version": found.version.version, "money": found.money, "report": evaluated})
     output.table(
         f"{model}, version {found.version.version}: {evaluated.rows:,} test rows of {evaluated.days:,} days",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from botocore.exceptions import ClientError
 
@@ -12,6 +13,7 @@ from everloop.cli.exceptions import CommandError
 from everloop.documents.money import MoneyDocument
 from everloop.evaluation.money_gate import money_document
 from everloop.evaluation.report import Report
+from everloop.evaluation.report_page import About, page
 from everloop.limits import LARGEST_DOCUMENT_BYTES
 from everloop.manifest import REPORT
 from everloop.objects import read_object
@@ -77,6 +79,33 @@ def evaluation_of(account: Account, model: str, number: int | None) -> Evaluatio
         )
     report = Report.from_json(content)
     return Evaluation(version, report, money_document(report, scores_of(version)))
+
+
+def write_page(evaluation: Evaluation, file: Path) -> int:
+    """Write the evaluation as one HTML page; its size in bytes.
+
+    Raises
+    ------
+    CommandError
+        When the file can't be written.
+    """
+    version = evaluation.version
+    gate = version.gate
+    about = About(
+        version=version.version,
+        report_sha256=version.files[REPORT]["sha256"],
+        verdict=gate.get("verdict", "fail"),
+        reasons=gate.get("reasons", []),
+        money=evaluation.money,
+    )
+    content = page(evaluation.report, about).encode("utf-8")
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise CommandError(
+            f"{file} can't be written: {error.strerror}", "name a file in a folder that exists"
+        ) from error
+    return len(content)
 
 
 def scores_of(version: Version) -> Scores:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -100,3 +101,22 @@ def test_a_report_that_is_another_one_is_refused(account: Pretended) -> None:
 
 def test_without_a_champion_a_version_has_to_be_named(account: Pretended) -> None:
     assert isinstance(typed().exception, NoChampionError)
+
+
+def test_the_page_is_of_the_registered_report_alone(account: Pretended, tmp_path: Path) -> None:
+    told = typed("--version", "1", "--html", str(tmp_path / "report.html"))
+    assert told.exit_code == 0
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    key = next(iter(account.s3.objects))
+    assert hashlib.sha256(account.s3.objects[key]).hexdigest() in html
+    assert "1,000 decisions cost something." in html
+    account.s3.objects[key] += b" "
+    refused = typed("--version", "1", "--html", str(tmp_path / "edited.html"))
+    assert isinstance(refused.exception, CommandError)
+    assert not (tmp_path / "edited.html").exists()
+
+
+def test_a_page_in_a_folder_that_is_not_there_is_refused(account: Pretended, tmp_path: Path) -> None:
+    refused = typed("--version", "1", "--html", str(tmp_path / "none" / "report.html")).exception
+    assert isinstance(refused, CommandError)
+    assert "name a file in a folder that exists" in refused.remedy

@@ -1,0 +1,267 @@
+"""An evaluation as one HTML page, for people who are no data scientists: nothing is loaded from elsewhere.
+
+Plots are SVG inside the page. Every text of others (names of features, categories, reasons) is escaped, and the page
+forbids scripts. It names the report's hash, by which it can be held against the registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from everloop.documents.money import CostDocument, MoneyDocument
+from everloop.evaluation.calibration_report import Calibrated
+from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
+from everloop.evaluation.plots import Bar, curve, interval_bars, line
+from everloop.evaluation.report import MetricValue, Report
+from everloop.evaluation.slice_report import SliceFacts, Slices
+from everloop.numbers_of import number_of
+from everloop.reasons import ReasonDocument
+from everloop.shown import on_one_line
+
+MOST_SLICES = 20
+
+_METRICS = {
+    "log_loss": "how surprised the model was by the outcomes; lower is better",
+    "brier": "mean squared distance of the score from the outcome; lower is better",
+    "roc_auc": "how often of two rows, one of each class, the right one has the higher score; 0.5 is guessing",
+    "mae": "mean distance of the answer from the outcome; lower is better",
+    "rmse": "the same with large errors weighing more; lower is better",
+}
+
+_STYLE = """
+:root{color-scheme:light}*{box-sizing:border-box}
+body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:60rem;color:#1c2430;background:#fff}
+h1{font-size:1.6rem;margin:.5rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem;border-bottom:1px solid #d5dae1}
+.verdict{padding:.75rem 1rem;border-left:6px solid;border-radius:4px;margin:1rem 0}
+.pass{background:#e7f5ec;border-color:#1c7c43}.fail{background:#fdecea;border-color:#b3261e}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}
+th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #e3e7ec;vertical-align:top}
+th{font-weight:600;color:#465264}svg{width:100%;height:auto;max-width:34rem;display:block}
+li{margin:.3rem 0}.no{color:#b3261e;font-weight:600}.yes{color:#1c7c43;font-weight:600}
+small,.note{color:#5a6675}code{font-size:.85em;overflow-wrap:anywhere}
+"""
+
+
+@dataclass(frozen=True)
+class About:
+    """The version that a page is about.
+
+    Attributes
+    ----------
+    version : int
+    report_sha256 : str
+        Of the bytes of ``report.json``, as registered.
+    verdict : str
+        ``pass`` or ``fail``.
+    reasons : sequence of ReasonDocument
+        The gate's.
+    money : MoneyDocument or None
+    """
+
+    version: int
+    report_sha256: str
+    verdict: str
+    reasons: Sequence[ReasonDocument]
+    money: MoneyDocument | None
+
+
+def page(report: Report, about: About) -> str:
+    """The page."""
+    title = f"{report.model}, version {about.version}"
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    head = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{_text(title)}: evaluation</title><style>{_STYLE}</style></head><body><h1>{_text(title)}</h1>"
+    )
+    return head + "\n".join(_sections(report, about)) + "</body></html>\n"
+
+
+def _sections(report: Report, about: About) -> Iterator[str]:
+    yield _verdict(report, about)
+    yield from _reasons(about.reasons)
+    yield "<h2>How good the answers are</h2>"
+    yield _metrics(report)
+    if about.money is not None:
+        yield "<h2>What decisions cost</h2>"
+        yield _money(about.money)
+    if len(report.quality_over_days) > 1:
+        yield "<h2>Day by day</h2>"
+        days = [(one.day, one.value) for one in report.quality_over_days]
+        yield line(days, "the candidate's metric on each test day")
+        yield _note("Days differ by themselves. All intervals on this page allow for that.")
+    if report.calibration is not None:
+        yield from _calibration(report.calibration)
+    if report.slices is not None:
+        yield from _slices(report.slices)
+    if report.fairness is not None:
+        for by in report.fairness.by:
+            yield from _groups(report.fairness, by)
+    yield from _facts(report, about)
+
+
+def _verdict(report: Report, about: About) -> str:
+    failed = sum(1 for reason in about.reasons if reason.get("passed") is False)
+    if about.verdict == "pass":
+        told = "The gate let this version pass: every check was kept."
+    else:
+        told = f"The gate refused this version: {number_of(failed, 'check')} of {len(about.reasons)} failed."
+    rows = f"Judged on {number_of(report.rows, 'row')} of {number_of(report.days, 'day')} that it had not learned from."
+    kind = "pass" if about.verdict == "pass" else "fail"
+    return f'<p class="verdict {kind}"><strong>{_text(told)}</strong><br>{_text(rows)}</p>'
+
+
+def _reasons(reasons: Sequence[ReasonDocument]) -> Iterator[str]:
+    yield "<h2>The gate's checks</h2><ul>"
+    for reason in sorted(reasons, key=lambda one: bool(one.get("passed", True))):
+        mark = '<span class="no">refused</span>' if reason.get("passed") is False else '<span class="yes">kept</span>'
+        yield f"<li>{mark} {_text(reason['sentence'])} <small>{_text(reason['code'])}</small></li>"
+    yield "</ul>"
+
+
+def _metrics(report: Report) -> str:
+    columns = (report.candidate, report.baseline, report.champion or {})
+    rows = [[name, *(_metric(column.get(name)) for column in columns)] for name in report.candidate]
+    meanings = "".join(_note(f"{name}: {_METRICS[name]}.") for name in report.candidate if name in _METRICS)
+    return (
+        _table(["metric", "this version", "simple rule", "version in use"], rows)
+        + meanings
+        + _note(
+            "In brackets: the range that has the true value in 95 of 100 cases. The version in use is compared on the"
+            " rows that it has not learned from."
+        )
+    )
+
+
+def _metric(found: MetricValue | None) -> str:
+    if found is None:
+        return ""
+    if found.value is None or found.low is None or found.high is None:
+        return f"{'not defined' if found.value is None else f'{found.value:.4g}'} ({found.reason})"
+    return f"{found.value:.4g} ({found.low:.4g} to {found.high:.4g})"
+
+
+def _money(money: MoneyDocument) -> str:
+    rows = [["this version", _cost(money["candidate"])], ["simple rule", _cost(money["baseline"])]]
+    beside = money["beside_champion"]
+    if beside is not None:
+        rows.append(["version in use, on rows new to it", _cost(beside["champion"])])
+        rows.append(["this version, on the same rows", _cost(beside["candidate"])])
+    head = ["decisions by", f"1,000 decisions cost, {money['currency']}"]
+    return _table(head, rows) + _note("Below 0 they earn.")
+
+
+def _cost(cost: CostDocument) -> str:
+    value, low, high = cost["value"], cost["low"], cost["high"]
+    if value is None:
+        return f"not known ({cost['reason']})"
+    return f"{value:,.2f}" if low is None or high is None else f"{value:,.2f} ({low:,.2f} to {high:,.2f})"
+
+
+def _calibration(found: Calibrated) -> Iterator[str]:
+    yield "<h2>Do scores mean what they say?</h2>"
+    yield curve([(one.score, one.share) for one in found.bins], "mean score", "share that came true")
+    interval = "" if found.low is None or found.high is None else f" ({found.low:.3g} to {found.high:.3g})"
+    yield _note(
+        f"Points on the line: of rows with a score of 0.3, three in ten come true. The mean distance from it is"
+        f" {found.error:.3g}{interval}; perfectly true scores would have {found.by_chance:.3g} on so few rows."
+    )
+
+
+def _slices(slices: Slices) -> Iterator[str]:
+    yield "<h2>Parts of the rows</h2>"
+    judged = sorted(slices.judged, key=_loss, reverse=True)
+    if slices.worst is not None:
+        yield f"<p>The worst part is <strong>{_text(slices.worst)}</strong>.</p>"
+    bars = [
+        Bar(f"{one.name} ({number_of(one.rows, 'row')})", one.candidate.value, one.candidate.low, one.candidate.high)
+        for one in judged[:MOST_SLICES]
+        if one.candidate is not None and one.candidate.value is not None
+    ]
+    if bars:
+        yield interval_bars(bars, f"{slices.metric}, lower is better")
+    if len(judged) > MOST_SLICES:
+        yield _note(f"The worst {MOST_SLICES} of {len(judged)} are shown.")
+    small = [one for one in slices.slices if one.reason]
+    for one in small[:MOST_SLICES]:
+        yield _note(f"Not judged: {one.name}, {one.reason}.")
+    if len(small) > MOST_SLICES:
+        yield _note(f"And {len(small) - MOST_SLICES} more were not judged.")
+    for told in (*slices.left_out, slices.search):
+        yield _note(f"{told}.")
+
+
+def _loss(one: SliceFacts) -> float:
+    value = None if one.candidate is None else one.candidate.value
+    return float("-inf") if value is None else value
+
+
+def _groups(fairness: Fairness, by: FairnessBy) -> Iterator[str]:
+    yield f"<h2>Groups by {_text(by.feature)}</h2>"
+    for what, pick in (("selected", "selection_rate"), ("score less outcome", "calibration")):
+        rates = [(one, getattr(one, pick)) for one in by.groups]
+        bars = [
+            Bar(f"{one.name} ({number_of(rate.rows, 'row')})", rate.value, rate.low, rate.high)
+            for one, rate in rates
+            if rate is not None and rate.value is not None
+        ]
+        if bars:
+            yield interval_bars(bars, what)
+    head = ["group", "rows", "selected", "of those that came true", "of those that did not", "score less outcome"]
+    rows = [
+        [
+            one.name,
+            f"{one.rows:,}",
+            *(_rate(rate) for rate in (one.selection_rate, one.true_positive_rate, one.false_positive_rate)),
+            _rate(one.calibration),
+        ]
+        for one in by.groups
+    ]
+    yield _table(head, rows)
+    if fairness.threshold is not None:
+        yield _note(f"A row is selected from a score of {fairness.threshold:g} on.")
+    if by.left_out:
+        yield _note(f"In no group: {by.left_out}.")
+
+
+def _rate(rate: Rate | None) -> str:
+    if rate is None or rate.value is None:
+        return ""
+    if rate.low is None or rate.high is None:
+        return f"{rate.value:.3g}"
+    return f"{rate.value:.3g} ({rate.low:.3g} to {rate.high:.3g})"
+
+
+def _facts(report: Report, about: About) -> Iterator[str]:
+    yield "<h2>What this page is about</h2>"
+    latency, size = report.latency_ms, report.artifact_bytes
+    facts = [
+        ["model and version", f"{report.model}, {about.version}"],
+        ["training run", report.run_id],
+        ["training data", report.snapshot_hash],
+        ["training code", report.code_sha256],
+        ["SHA-256 of report.json", about.report_sha256],
+        [
+            "time to score one row",
+            "" if latency is None else f"{latency.p50:.3g} ms, 99 in 100 within {latency.p99:.3g}",
+        ],
+        ["size of the model", "" if size is None else f"{size / 1e6:.3g} MB"],
+    ]
+    yield _table(["fact", "value"], facts)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    top = "".join(f"<th>{_text(cell)}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _note(text: str) -> str:
+    return f'<p class="note">{_text(text)}</p>'
+
+
+def _text(text: str) -> str:
+    return escape(on_one_line(text))
