@@ -32,6 +32,8 @@ def gamma_quantile(probability: float, shape: float) -> float:
     if shape >= _LARGE_SHAPE:
         return cube
     low, high, value = 0.0, math.inf, cube if cube > 0 else shape * probability ** (1 / shape)
+    if value < _SMALLEST:
+        return 0.0
     for _ in range(200):
         above = chi_square_tail(2 * value, 2 * shape)
         # The smaller of both tails keeps every digit.
