@@ -37,6 +37,10 @@ class GroupRates:
     day_sums : ndarray, shape (days, groups)
         Of the influence of each row on its group's mean, times all rows.
     day_rows : tuple of int
+    spreads : ndarray, shape (groups,)
+        The standard error of each mean, were rows independent.
+    are_shares : bool
+        Whether the means are shares of rows.
     """
 
     rows: np.ndarray
@@ -45,6 +49,7 @@ class GroupRates:
     day_sums: np.ndarray
     day_rows: tuple[int, ...]
     spreads: np.ndarray
+    are_shares: bool = False
 
 
 def group_rates(
@@ -63,6 +68,7 @@ def group_rates(
     outcomes : ndarray, shape (rows,), or None
         The 0 or 1 whose rate bounds the mean by chance; None where values have no limits.
     """
+    values_are_shares = outcomes is values
     inside = places >= 0
     values, places, days = values[inside].astype(np.float64), places[inside], days[inside]
     rows = np.bincount(places, minlength=groups)
@@ -83,6 +89,7 @@ def group_rates(
         sums.reshape(len(found), groups),
         tuple(np.bincount(day).tolist()) if total else (),
         np.sqrt(squares / np.maximum(rows * np.maximum(rows - 1, 1), 1)),
+        values_are_shares,
     )
 
 
@@ -112,7 +119,9 @@ def _bounds(
     above = math.hypot(
         *(_chance(rates, g, confidence)[1] for g in plus), *(_chance(rates, g, confidence)[0] for g in minus)
     )
-    return value - max(half, below), value + max(half, above)
+    low, high = value - max(half, below), value + max(half, above)
+    # A share lies between 0 and 1, and a difference of two between -1 and 1.
+    return (max(low, -1.0 if minus else 0.0), min(high, 1.0)) if rates.are_shares else (low, high)
 
 
 def _chance(rates: GroupRates, group: int, confidence: float) -> tuple[float, float]:

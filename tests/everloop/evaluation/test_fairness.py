@@ -196,3 +196,17 @@ def test_a_report_without_groups_or_with_other_ones_is_refused() -> None:
 def test_fairness_survives_the_report() -> None:
     found = report(TRUTH, np.where(np.arange(ROWS) < 3, "grey", GROUP).astype(object))
     assert Report.from_json(found.to_json()) == found
+
+
+def test_intervals_of_shares_stay_between_nothing_and_everything() -> None:
+    """GIVEN three days that differ as much as they can THEN no share is told to lie outside of 0 to 1."""
+    days, acts = np.repeat(np.arange(3), [800, 100, 100]), np.repeat([0.0, 1.0, 1.0], [800, 100, 100])
+    dimension = dimension_of_category("group", GROUP, None)
+    [by] = fairness_of([dimension], LABELS, acts, days, TERMS).by
+    for group in by.groups:
+        for rate in (group.selection_rate, group.true_positive_rate, group.false_positive_rate):
+            assert rate is not None
+            assert rate.low is not None
+            assert rate.high is not None
+            assert 0 <= rate.low <= rate.high <= 1
+    assert all(gap.high is None or 0 <= gap.high <= 1 for gap in by.gaps if gap.measure != "calibration_gap")
