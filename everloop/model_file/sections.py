@@ -421,6 +421,28 @@ class RolloutStep(Section):
     minutes: int = Field(ge=1)
 
 
+MOST_STEPS = 20
+LEAST_EVERY = 100 / (MOST_STEPS + 1)
+
+
+def _linear_steps(value: Any) -> Any:
+    """The equal steps that ``every_percent`` and ``minutes`` stand for; a list is what it is."""
+    if not isinstance(value, dict):
+        return value
+    every: Any = value.get("every_percent")
+    minutes: Any = value.get("minutes")
+    # All of it is held to here: the steps have no place in the file that a mistake could name.
+    fits = type(every) in (int, float) and LEAST_EVERY <= every < 100 and type(minutes) is int and minutes >= 1
+    if set(value) != {"every_percent", "minutes"} or not fits:
+        raise ValueError(
+            f"a list of steps, or `every_percent` ({math.ceil(LEAST_EVERY)} or more, below 100) and `minutes`"
+            " (a whole number, 1 or more) for equal ones"
+        )
+    # A last step of all the traffic, but for what is rounded, is none.
+    count = max(1, math.ceil(100 / every - 1e-4) - 1)
+    return [{"percent": round(every * number, 6), "minutes": minutes} for number in range(1, count + 1)]
+
+
 class Guardrail(Section):
     """What the candidate must keep while traffic shifts to it.
 
@@ -439,10 +461,12 @@ class Guardrail(Section):
 class Rollout(Section):
     """How a passed candidate comes to serve: by a canary of ``steps``, or, without any, all at once.
 
+    Equal steps are written as ``every_percent`` and ``minutes``; they are read as the list that they stand for.
+
     ``target`` is what serves versions; see :mod:`everloop.rollout.targets`.
     """
 
-    steps: list[RolloutStep] = Field(max_length=20)
+    steps: Annotated[list[RolloutStep], BeforeValidator(_linear_steps)] = Field(max_length=MOST_STEPS)
     target: Annotated[str, PlainValidator(TARGETS.registered)] = "lambda_alias"
     bake_minutes: int = Field(default=1440, ge=0)
     guardrail: Guardrail
