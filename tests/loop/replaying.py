@@ -1,19 +1,25 @@
-"""``everloop replay`` of the bakery as a process of its own, and the evidence that it leaves."""
+"""Replays of the bakery, by ``everloop replay`` or in the test's process, and the evidence that they leave."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from everloop.cli.operations.declarations import find_declaration
 from everloop.cli.replay import evidence
+from everloop.cli.replay.stream import load
+from tests.helpers.synthesis import synthesize_models
 from tests.loop.models import BAKERY, ROOT
+from tests.loop.standing_cloud import standing_cloud
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,14 @@ def replay(data: Path, until_history: str, models: Path, out: Path, *options: st
 
 
 def replayed(data: Path, until_history: str, models: Path, out: Path) -> Replayed:
-    """The same, where it ends well."""
-    found = replay(data, until_history, models, out)
-    assert found.status == 0, found.said + found.err
-    return found
+    """The same without the command, where it ends well. The CDK is started once a process, and not by each replay."""
+    declaration, environment = find_declaration(BAKERY, models), dict(os.environ)
+    rows = load(data, declaration, datetime.fromisoformat(until_history).replace(tzinfo=UTC))
+    assembly = synthesize_models(models, out.parent)
+    try:
+        with standing_cloud(out.parent, declaration, rows, assembly) as loop:
+            assert loop.evidence == out
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+    return Replayed(0, "", "", out)
