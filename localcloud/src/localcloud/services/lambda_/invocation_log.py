@@ -33,6 +33,8 @@ class InvocationLog:
                 ("Throttles", 0.0, "Count"),
                 ("Duration", record.duration_ms, "Milliseconds"),
             )
+        if record.extensions_ms is not None:
+            values += (("PostRuntimeExtensionsDuration", record.extensions_ms, "Milliseconds"),)
         for metric, value, unit in values:
             for name in self._metric_names(metric, record):
                 self._metrics.put(name, value, at=record.at, unit=unit)

@@ -11,5 +11,5 @@ SERVICE = Service(
     hooks=("hook",),
     settings="lambda",
     resources=("resource", "version_resource"),
-    metrics=metrics_of("AWS/Lambda", "Invocations Errors Throttles Duration"),
+    metrics=metrics_of("AWS/Lambda", "Invocations Errors Throttles Duration PostRuntimeExtensionsDuration"),
 )

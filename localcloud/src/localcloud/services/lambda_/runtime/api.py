@@ -1,4 +1,4 @@
-"""The Lambda Runtime API (version 2018-06-01) of one worker.
+"""The Lambda Runtime API (version 2018-06-01) of one worker, and the Extensions API beside it.
 
 Every worker gets a listener of its own, so that a call needs no name to say whose it is. There is no server
 thread: the thread that invokes waits for the worker's ``next`` call, answers it with the event and reads the
@@ -6,7 +6,8 @@ result, all on the worker's connection. A round trip is two writes and two reads
 
 Nobody but the worker is answered. Where the system tells whose a connection is, those of other users are closed;
 a worker that can send a token has to; and what a web page caused is refused, as on every port. The runtime
-client of AWS takes an address and nothing else, so that there the system's word must do.
+client of AWS takes an address and nothing else, so that there the system's word must do. So it is with the calls of
+extensions, which are the function's own code: they learn when an invocation begins, and nothing that it holds.
 """
 
 from __future__ import annotations
@@ -19,15 +20,22 @@ import re
 import selectors
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, TypeVar, cast
 
 from localcloud.core.peers import owner_of_peer, owners_are_told
 from localcloud.core.visitors import hosts_of, refusal
+from localcloud.services.lambda_.runtime.extensions import OK, Answer, ExtensionFailedError, Extensions, call_of
 
 log = logging.getLogger(__name__)
 
 PREFIX = "/2018-06-01/runtime"
+EXTENSION = "extension "
+"""Before the kinds of calls that extensions make, which :class:`RuntimeApi` answers by itself."""
+
+T = TypeVar("T")
 _INVOCATION = re.compile(rf"{PREFIX}/invocation/([^/]+)/(response|error)$")
 _ANSWERS = {
     202: b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"status":"OK"}\n',
@@ -68,9 +76,12 @@ class RuntimeApi:
     ----------
     token : str, optional
         What every call must carry as ``Authorization: Bearer``; none is asked for without.
+    facts : mapping, optional
+        What extensions are told of the function; see :class:`Extensions`.
     """
 
-    def __init__(self, token: str | None = None) -> None:
+    def __init__(self, token: str | None = None, facts: Mapping[str, str] | None = None) -> None:
+        self.extensions: Extensions[_Connection] = Extensions(facts or {})
         self._token = token
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._listener.bind(("127.0.0.1", 0))
@@ -120,12 +131,31 @@ class RuntimeApi:
         ------
         RuntimeApiTimeoutError
             When the deadline passes.
+        ExtensionFailedError
+            When an extension says that it can't go on.
         """
+        return self._wait(deadline, check, self._parse_any)
+
+    def wait_for_extensions(self, deadline: float, check: Callable[[], None]) -> RuntimeCall | None:
+        """Return once every extension has asked for its next event, or with a call that the runtime made meanwhile.
+
+        Raises
+        ------
+        RuntimeApiTimeoutError, ExtensionFailedError
+        """
+
+        def found() -> RuntimeCall | bool | None:
+            return self._parse_any() or (True if self.extensions.are_ready else None)
+
+        outcome = self._wait(deadline, check, found)
+        return None if outcome is True else cast(RuntimeCall, outcome)
+
+    def _wait(self, deadline: float, check: Callable[[], None], found: Callable[[], T | None]) -> T:
         slice_seconds = 0.02
         while True:
-            call = self._parse_any()
-            if call is not None:
-                return call
+            outcome = found()
+            if outcome is not None:
+                return outcome
             left = deadline - time.monotonic()
             if left <= 0:
                 raise RuntimeApiTimeoutError
@@ -147,6 +177,21 @@ class RuntimeApi:
         lines = ["HTTP/1.1 200 OK", "Content-Type: application/json", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self._send(call.connection, ("\r\n".join(lines) + "\r\n\r\n").encode() + body)
+
+    def begin_invocation(self, event: Mapping[str, Any]) -> None:
+        """Tell the extensions of an invocation.
+
+        Raises
+        ------
+        WorkerGoneError
+        """
+        self.extensions.invoke(self._reply, event)
+
+    def _reply(self, connection: _Connection, answer: Answer) -> None:
+        status, headers, body = answer
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", "Content-Type: application/json"]
+        lines += [f"{name}: {value}" for name, value in {**headers, "Content-Length": str(len(body))}.items()]
+        self._send(connection, ("\r\n".join(lines) + "\r\n\r\n").encode() + body)
 
     def answer(self, call: RuntimeCall, status: int) -> None:
         """Acknowledge any other call."""
@@ -198,16 +243,31 @@ class RuntimeApi:
                 if call.kind == "unknown":
                     self.answer(call, 404)
                     continue
-                refused = self._refusal(call.headers)
+                extension = call.kind.removeprefix(EXTENSION) if call.kind.startswith(EXTENSION) else None
+                refused = self._refusal(call.headers, needs_token=extension is None)
                 if refused is not None:
                     log.warning("a call of a worker's Runtime API is refused: %s", refused)
                     self.answer(call, 403)
                     continue
+                if extension is not None:
+                    self._take_of_extension(extension, call)
+                    continue
+                if call.kind == "next":
+                    self.extensions.close_registration()
                 return call
         return None
 
-    def _refusal(self, headers: dict[str, str]) -> str | None:
-        if self._token is not None:
+    def _take_of_extension(self, kind: str, call: RuntimeCall) -> None:
+        try:
+            answer = self.extensions.take(kind, call.headers, call.body, call.connection)
+        except ExtensionFailedError:
+            self._reply(call.connection, OK)
+            raise
+        if answer is not None:
+            self._reply(call.connection, answer)
+
+    def _refusal(self, headers: dict[str, str], *, needs_token: bool) -> str | None:
+        if self._token is not None and needs_token:
             given = headers.get("authorization", "")
             if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
                 return "the worker's token is missing or wrong"
@@ -271,6 +331,9 @@ def _kind(method: str, path: str) -> tuple[str, str | None]:
         return "next", None
     if method == "POST" and path == f"{PREFIX}/init/error":
         return "init_error", None
+    extension = call_of(method, path)
+    if extension is not None:
+        return f"{EXTENSION}{extension}", None
     match = _INVOCATION.match(path)
     if method == "POST" and match:
         return match[2], match[1]

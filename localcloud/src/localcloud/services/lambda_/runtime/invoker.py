@@ -55,7 +55,7 @@ class InvocationResult:
 
 @dataclass(frozen=True)
 class InvocationRecord:
-    """What the metrics of an invocation are made of."""
+    """What the metrics of an invocation are made of; ``duration_ms`` contains ``extensions_ms``, after the answer."""
 
     function_name: str
     qualifier: str | None
@@ -64,6 +64,18 @@ class InvocationRecord:
     duration_ms: float
     error: bool
     throttled: bool = False
+    extensions_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class _Invocation:
+    """An event on its way."""
+
+    resolved: Resolved
+    worker: Worker
+    request_id: str
+    began_at: datetime
+    first_use: bool
 
 
 class InvocationSink(Protocol):
@@ -152,15 +164,18 @@ class Invoker:
     def run(
         self, resolved: Resolved, event: bytes, request_id: str, client_context: str | None = None
     ) -> InvocationResult:
-        """Run one event on the version that was resolved."""
+        """Run one event on the version that was resolved.
+
+        Returns with the answer. Where the function has extensions, its worker stays busy until they have done, and so
+        does what counts as activity and as concurrency.
+        """
         version = resolved.version
         with self._activity.busy(f"lambda {version.name}"):
             self._count_in(resolved)
             try:
                 return self._run(resolved, event, request_id, client_context)
             finally:
-                with self._running_lock:
-                    self._running[version.name] -= 1
+                self._count_out(version)
 
     def _run(self, resolved: Resolved, event: bytes, request_id: str, client_context: str | None) -> InvocationResult:
         version = resolved.version
@@ -174,22 +189,65 @@ class Invoker:
         }
         if client_context:
             headers["Lambda-Runtime-Client-Context"] = client_context
-        usable = False
+        invocation = _Invocation(resolved, worker, request_id, began_at, first_use)
+        outcome = None
         try:
             outcome = worker.run(request_id, headers, event or b"{}", float(version.timeout))
-            usable = outcome.worker_is_usable
         finally:
-            self._pools.give_back(key, worker, usable=usable)
-        lines = _log_lines(version, request_id, outcome, worker.init_ms if first_use else None)
-        self._sink.write_log(version.log_group, worker.log_stream, lines, began_at)
-        self._sink.count(
-            InvocationRecord(
-                version.name, resolved.qualifier, version.version, began_at, outcome.duration_ms, outcome.error
-            )
-        )
+            if outcome is None:
+                self._pools.give_back(key, worker, usable=False)
+        if outcome.worker_is_usable and worker.works_on:
+            self._finish_later(invocation, outcome)
+            lines = outcome.output
+        else:
+            self._pools.give_back(key, worker, usable=outcome.worker_is_usable)
+            lines = self._report(invocation, outcome)
         tail = "\n".join(lines).encode()[-_LOG_TAIL_BYTES:]
         error = "Unhandled" if outcome.error else None
         return InvocationResult(request_id, version.version, outcome.payload, error, tail)
+
+    def _finish_later(self, invocation: _Invocation, answered: Outcome) -> None:
+        """Wait for the extensions in a thread: the caller has its answer."""
+        version = invocation.resolved.version
+        label = f"lambda {version.name}"
+        self._activity.enter(label)
+        with self._running_lock:
+            self._running[version.name] += 1
+
+        def finish() -> None:
+            outcome = None
+            try:
+                outcome = invocation.worker.finish(invocation.request_id, answered)
+                self._report(invocation, outcome, after=outcome.duration_ms - answered.duration_ms)
+            finally:
+                usable = outcome is not None and outcome.worker_is_usable
+                self._pools.give_back(version.revision_id, invocation.worker, usable=usable)
+                self._count_out(version)
+                self._activity.leave(label)
+
+        threading.Thread(target=finish, name=f"{label} extensions", daemon=True).start()
+
+    def _report(self, invocation: _Invocation, outcome: Outcome, after: float | None = None) -> list[str]:
+        """Write the log of an event and count it; what was written."""
+        version, worker = invocation.resolved.version, invocation.worker
+        lines = _log_lines(version, invocation.request_id, outcome, worker.init_ms if invocation.first_use else None)
+        self._sink.write_log(version.log_group, worker.log_stream, lines, invocation.began_at)
+        self._sink.count(
+            InvocationRecord(
+                version.name,
+                invocation.resolved.qualifier,
+                version.version,
+                invocation.began_at,
+                outcome.duration_ms,
+                outcome.error,
+                extensions_ms=after,
+            )
+        )
+        return lines
+
+    def _count_out(self, version: FunctionVersion) -> None:
+        with self._running_lock:
+            self._running[version.name] -= 1
 
     def _count_in(self, resolved: Resolved) -> None:
         name, limit = resolved.version.name, resolved.reserved_concurrency

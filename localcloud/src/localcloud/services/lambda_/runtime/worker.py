@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from localcloud.core.preloaded.started import NotStartedError, StartedProgram
 from localcloud.core.processes import HAS_PROC, resident_mb
 from localcloud.services.lambda_.runtime.api import RuntimeApi, RuntimeApiTimeoutError, RuntimeCall, WorkerGoneError
 from localcloud.services.lambda_.runtime.exceptions import WorkerStartError
+from localcloud.services.lambda_.runtime.extensions import ExtensionFailedError
 from localcloud.services.lambda_.runtime.prepared import FLAGS
 from localcloud.services.lambda_.runtime.processor import ProcessorShare
 
@@ -123,12 +124,13 @@ class Worker:
         self.unused_since: datetime | None = None
         self.init_ms: float | None = None
         self.max_memory_mb = 0
+        self._began = self._deadline = self.started
         self._killed = False
         self._frozen = False
         self._memory = 0
         self._memory_due = 0.0
         token = secrets.token_urlsafe(24) if spec.client == "python" else None
-        self._api = RuntimeApi(token)
+        self._api = RuntimeApi(token, _told_to_extensions(spec.environment))
         spec.temporary_directory.mkdir(parents=True, exist_ok=True)
         environment = dict(spec.environment)
         environment["AWS_LAMBDA_RUNTIME_API"] = self._api.address
@@ -186,6 +188,7 @@ class Worker:
             if self._share is not None:
                 self._share.begin()
             began = time.monotonic()
+            self._began, self._deadline = began, began + timeout
             deadline_ms = int((time.time() + timeout) * 1000)
             assert self._waiting is not None
             self._api.answer_next(
@@ -198,6 +201,14 @@ class Worker:
                 event,
             )
             self._waiting = None
+            self._api.begin_invocation(
+                {
+                    "deadlineMs": deadline_ms,
+                    "requestId": request_id,
+                    "invokedFunctionArn": headers.get("Lambda-Runtime-Invoked-Function-Arn", ""),
+                    "tracing": {"type": "X-Amzn-Trace-Id", "value": headers.get("Lambda-Runtime-Trace-Id", "")},
+                }
+            )
             return self._collect(request_id, began, began + timeout)
         except RuntimeApiTimeoutError:
             return self._stop(request_id, began, "Sandbox.Timedout", f"Task timed out after {timeout:.2f} seconds")
@@ -206,6 +217,52 @@ class Worker:
             return self._stop(request_id, began, "Runtime.OutOfMemory", message)
         except WorkerGoneError:
             return self._stop(request_id, began, "Runtime.ExitError", self._exit_reason())
+        except ExtensionFailedError as error:
+            return self._stop(request_id, began, error.kind, str(error))
+
+    @property
+    def works_on(self) -> bool:
+        """Whether extensions may have work left when an event is answered: :meth:`finish` waits for them."""
+        return self._api.extensions.want_invocations
+
+    def finish(self, request_id: str, answered: Outcome) -> Outcome:
+        """Wait until the extensions have done with an event that is answered; within the event's own time limit.
+
+        Returns
+        -------
+        Outcome
+            The payload is that of ``answered``. An error means that the worker was ended before they had done: its
+            caller has been answered all the same.
+        """
+        try:
+            self._wait_for_both(self._deadline)
+            done = self._finish(request_id, self._began, answered.payload, error=answered.error)
+        except RuntimeApiTimeoutError:
+            message = f"Task timed out after {self._deadline - self._began:.2f} seconds"
+            done = self._stop(request_id, self._began, "Sandbox.Timedout", message)
+        except _OutOfMemoryError:
+            message = "Runtime exited with error: signal: killed"
+            done = self._stop(request_id, self._began, "Runtime.OutOfMemory", message)
+        except WorkerGoneError:
+            done = self._stop(request_id, self._began, "Runtime.ExitError", self._exit_reason())
+        except ExtensionFailedError as error:
+            done = self._stop(request_id, self._began, error.kind, str(error))
+        return replace(done, payload=answered.payload, output=[*answered.output, *done.output])
+
+    def _wait_for_both(self, deadline: float) -> None:
+        """Until the runtime and all extensions have asked for what is next."""
+        while self._waiting is None or not self._api.extensions.are_ready:
+            call = (
+                self._api.wait(deadline, self._check)
+                if self._waiting is None
+                else self._api.wait_for_extensions(deadline, self._check)
+            )
+            if call is None:
+                return
+            if call.kind == "next" and self._waiting is None:
+                self._waiting = call
+            else:
+                self._api.answer(call, 403)
 
     def freeze(self) -> bool:
         """Stop the process and all that it started until its next event, once its runtime has asked for that.
@@ -221,7 +278,7 @@ class Worker:
                 self._waiting = call
             self._end_share()
             os.killpg(self._process.pid, signal.SIGSTOP)
-        except (RuntimeApiTimeoutError, WorkerGoneError, _OutOfMemoryError, ProcessLookupError):
+        except (RuntimeApiTimeoutError, WorkerGoneError, _OutOfMemoryError, ExtensionFailedError, ProcessLookupError):
             return False
         self._frozen = True
         return True
@@ -275,9 +332,10 @@ class Worker:
         if call.kind != "next":
             self._api.answer(call, 403)
             raise WorkerGoneError(f"the runtime called {call.kind} before it asked for an event")
+        self._waiting = call
+        self._wait_for_both(limit)
         if self.init_ms is None:
             self.init_ms = (time.monotonic() - self.started) * 1000
-        self._waiting = call
         return None
 
     def _collect(self, request_id: str, began: float, deadline: float) -> Outcome:
@@ -352,6 +410,15 @@ class Worker:
     def _lines(self) -> list[str]:
         text, self._pending = self._pending.decode("utf-8", "replace"), bytearray()
         return [line for line in text.split("\n") if line]
+
+
+def _told_to_extensions(environment: dict[str, str]) -> dict[str, str]:
+    variables = {
+        "functionName": "AWS_LAMBDA_FUNCTION_NAME",
+        "functionVersion": "AWS_LAMBDA_FUNCTION_VERSION",
+        "handler": "_HANDLER",
+    }
+    return {key: environment[name] for key, name in variables.items() if name in environment}
 
 
 def _begin(spec: WorkerSpec, environment: dict[str, str], output: int) -> StartedProgram | subprocess.Popen[bytes]:
