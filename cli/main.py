@@ -34,6 +34,7 @@ COMMANDS = {
     "train": Command("train:train", "Start the training pipeline and show its steps."),
     "predict": Command("predict:predict", "Ask a model for predictions."),
     "serve": Command("serve:serve", "Serve a version on this machine, by all protocols."),
+    "recapture": Command("recapture:recapture", "Bring predicted rows into the lake that are not there."),
     "openapi": Command("openapi:openapi", "The OpenAPI document of a model."),
     "labels": Command("labels:labels", "Labels: what really happened."),
     "status": Command("status:status", "Show what serves, what runs, what the monitor found."),

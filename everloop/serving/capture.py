@@ -16,6 +16,9 @@ from everloop.serving.scores import Bounds, Scores
 
 Record = dict[str, object]
 
+CAPTURE_FALLBACK = "capture_fallback"
+"""The message of the log line that has a row which the stream did not take, as ``record``."""
+
 MAX_BATCH_RECORDS = 500
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 """Firehose's limits for one call."""
@@ -118,6 +121,8 @@ class CaptureWriter:
         How often a record is tried that the stream refuses while it takes others.
     pause_seconds : float
         Before the second attempt; twice as long before each one after.
+    has_time : callable
+        Whether another call may begin. What has no call left is handed back.
     """
 
     def __init__(
@@ -128,7 +133,9 @@ class CaptureWriter:
         attempts: int = 3,
         pause_seconds: float = 0.05,
         sleep: Callable[[float], None] = time.sleep,
+        has_time: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._has_time = has_time
         self._firehose = firehose_client
         self._stream = stream
         self._attempts = attempts
@@ -160,6 +167,8 @@ class CaptureWriter:
 
     def _put(self, batch: list[tuple[Record, bytes]]) -> dict[int, str] | str:
         """Reasons by position of what was refused, or one reason why the whole call failed."""
+        if not self._has_time():
+            return "no time is left before the function's timeout"
         try:
             answer = self._firehose.put_record_batch(
                 DeliveryStreamName=self._stream, Records=[{"Data": data} for _, data in batch]

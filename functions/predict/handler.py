@@ -7,20 +7,24 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, Self
 
-import boto3
-from aws_lambda_powertools import Logger
-from botocore.config import Config
-
+from everloop.aws.firehose import FirehoseStreams
+from everloop.aws.s3 import S3Reader
+from everloop.aws.signing import Credentials
+from everloop.aws.transport import Service, endpoint_of
 from everloop.emf import MetricValue, emf_line
 from everloop.environment import Settings, require
 from everloop.instants import from_epoch_ms
+from everloop.log_lines import log_line
 from everloop.names import FAULTS, SERVER_ERRORS, ModelNames
+from everloop.serving.after_answer import AfterAnswer, Deadline, Invocation, follow, registered
 from everloop.serving.artifact import Artifact, load_artifact
-from everloop.serving.capture import CaptureWriter
+from everloop.serving.capture import CAPTURE_FALLBACK, CaptureWriter, RecordFailure, RecordWriter
 from everloop.serving.contract import CategoryField, NumberField
 from everloop.serving.declared import declared_features
 from everloop.serving.exceptions import NoChampionError, UnknownRouteError
@@ -28,13 +32,12 @@ from everloop.serving.exchange import HttpRequest
 from everloop.serving.response import HttpResponse, http_reply
 from everloop.serving.service import Answer, PredictionService
 
-logger = Logger(service="predict")
-
 DIMENSION_SETS = (("model",), ("model", "lambda_version"))
 BY_CAUSE = (*DIMENSION_SETS, ("model", "lambda_version", "cause"))
 
-# A caller is waiting, so a stream that hangs is given up early; the rows then go to the log.
-_CAPTURE_CONFIG = Config(connect_timeout=1, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
+# Registered while the function initialises: afterwards Lambda takes no extension.
+_EXTENSION = registered(os.environ, "everloop-capture")
+_MAKING = Lock()
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,13 @@ class Environment(Settings):
 
 
 class Predictor:
-    """The function's life: its environment, its clients, and the artefact once loaded."""
+    """The function's life: its environment, its clients, and the artefact once loaded.
+
+    Parameters
+    ----------
+    deadline : Deadline, optional
+        Where rows are written after the answer: :meth:`finish` is called for each request then, by another thread.
+    """
 
     def __init__(
         self,
@@ -67,17 +76,38 @@ class Predictor:
         s3_client: Any,
         firehose_client: Any,
         declared: Sequence[NumberField | CategoryField] = (),
+        deadline: Deadline | None = None,
     ) -> None:
         self._environment = environment
         self._base = ModelNames(environment.model).path("")
         self._s3 = s3_client
-        writer = CaptureWriter(firehose_client, environment.predictions_stream)
+        self._lambda_version, self._epoch_ms = "", 0
+        stream = environment.predictions_stream
+        writer: RecordWriter
+        if deadline is None:
+            self._after, writer = None, CaptureWriter(firehose_client, stream)
+        else:
+            direct = CaptureWriter(firehose_client, stream, has_time=deadline.has_time)
+            self._after = writer = AfterAnswer(direct, self._lost, deadline)
         self._service = PredictionService(environment.model, self._load, writer, time.perf_counter, declared)
 
-    def handle(self, event: Mapping[str, Any], lambda_version: str) -> HttpResponse:
+    def finish(self, invocation: Invocation) -> None:
+        """Write the rows of a request once it is answered; nothing to do where they were written before."""
+        if self._after is not None:
+            self._after.finish(invocation)
+
+    def handle(self, event: Mapping[str, Any], lambda_version: str, lambda_request_id: str = "") -> HttpResponse:
         """Answer an HTTP API event; log and count what happened."""
+        self._lambda_version, self._epoch_ms = lambda_version, 0
+        try:
+            return self._answer(event, lambda_version)
+        finally:
+            if self._after is not None:
+                self._after.answered(lambda_request_id, self._epoch_ms)
+
+    def _answer(self, event: Mapping[str, Any], lambda_version: str) -> HttpResponse:
         request = event["requestContext"]
-        epoch_ms = int(request["timeEpoch"])
+        epoch_ms = self._epoch_ms = int(request["timeEpoch"])
         try:
             answer = self._service.answer(
                 self._path(event),
@@ -94,7 +124,7 @@ class Predictor:
             # Counted, then raised: the caller gets API Gateway's 500, and the function's own error count rises.
             self._count([MetricValue(SERVER_ERRORS, 1)], epoch_ms, lambda_version)
             raise
-        self._log(answer, request["requestId"])
+        self._log(answer, request["requestId"], from_epoch_ms(epoch_ms))
         counted = [MetricValue(SERVER_ERRORS, int(answer.status >= 500)), *answer.metrics]
         if answer.is_faulty:
             counted.append(MetricValue(FAULTS, 1))
@@ -132,24 +162,34 @@ class Predictor:
             calibration=environment.calibration,
         )
 
-    def _log(self, answer: Answer, request_id: str) -> None:
-        for failure in answer.lost:
-            logger.error("capture_fallback", extra={"reason": failure.reason, "record": failure.record})
+    def _log(self, answer: Answer, request_id: str, at: datetime) -> None:
+        self._log_lost(answer.lost, at)
         if answer.no_score is not None:
             found = answer.no_score
-            logger.error("no_score", extra={"reason": found.message, "field": found.field, "request_id": request_id})
+            _error("no_score", {"reason": found.message, "field": found.field, "request_id": request_id}, at)
         if answer.refused is not None:
             refused = answer.refused
-            logger.error(
+            _error(
                 "artifact_refused",
-                extra={
+                {
                     "file": refused.file,
                     "expected": refused.expected,
                     "found": refused.found,
                     "artifact": f"s3://{self._environment.artifact_bucket}/{self._environment.artifact_prefix}",
                     "request_id": request_id,
                 },
+                at,
             )
+
+    def _lost(self, failures: list[RecordFailure], epoch_ms: int) -> None:
+        """The rows that the stream did not take after the answer."""
+        self._log_lost(failures, from_epoch_ms(epoch_ms))
+        counted = [MetricValue("CaptureFallback", len(failures)), MetricValue(FAULTS, 1)]
+        self._count(counted, epoch_ms, self._lambda_version)
+
+    def _log_lost(self, failures: Sequence[RecordFailure], at: datetime) -> None:
+        for failure in failures:
+            _error(CAPTURE_FALLBACK, {"reason": failure.reason, "record": failure.record}, at)
 
     def _count(
         self, metrics: list[MetricValue], epoch_ms: int, lambda_version: str, *, cause: str | None = None
@@ -167,18 +207,41 @@ class Predictor:
         print(line)
 
 
-@cache
+def _error(message: str, facts: dict[str, object], at: datetime) -> None:
+    print(log_line("ERROR", "predict", message, facts, at))
+
+
 def predictor() -> Predictor:
-    """The predictor of this process, from its environment; made at the first request."""
+    """The predictor of this process; made at the first request, of which two threads hear."""
+    with _MAKING:
+        return _made()
+
+
+@cache
+def _made() -> Predictor:
     document = json.loads((Path(__file__).parent / "declaration.json").read_text(encoding="utf-8"))
+    variables, region = os.environ, os.environ["AWS_REGION"]
+    credentials = Credentials.read(variables)
+    deadline = None if _EXTENSION is None else Deadline()
+    # Where a caller waits, a stream that hangs is given up early; the rows then go to the log.
+    seconds = (lambda: 3.0) if deadline is None else deadline.call_seconds
+    s3 = Service("s3", region, endpoint_of("s3", region, variables), credentials)
+    firehose = Service(
+        "firehose", region, endpoint_of("firehose", region, variables), credentials, attempts=2, seconds=seconds
+    )
     return Predictor(
-        Environment.read(os.environ),
-        s3_client=boto3.client("s3"),
-        firehose_client=boto3.client("firehose", config=_CAPTURE_CONFIG),
+        Environment.read(variables),
+        s3_client=S3Reader(s3),
+        firehose_client=FirehoseStreams(firehose),
         declared=declared_features(document),
+        deadline=deadline,
     )
 
 
 def handle(event: Mapping[str, Any], context: Any) -> HttpResponse:
     """Lambda's entry point."""
-    return predictor().handle(event, context.function_version)
+    return predictor().handle(event, context.function_version, context.aws_request_id)
+
+
+if _EXTENSION is not None:
+    follow(_EXTENSION, lambda invocation: predictor().finish(invocation))

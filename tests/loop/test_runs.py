@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from click.testing import CliRunner
 
 from everloop.cli.exceptions import RunActiveError
+from everloop.cli.main import everloop
 from everloop.cli.operations.costs import measured_of
 from everloop.cli.operations.training import start_training, verdict_of
 from everloop.retraining.requests import RetrainingRequest, send
@@ -57,9 +61,19 @@ def test_without_the_permission_to_capture_the_answer_stays_and_the_alarm_rises(
     with loop.without_permission(loop.model.predict_function, "firehose:PutRecordBatch"):
         status, answer = loop.post({"instances": loop.instances(1)})
         assert status == 200
+        # The row goes out after the answer, and the role has to stay without the permission until then.
+        loop.wait_until(lambda: not loop.cloud.running.activity())
     assert loop.raises("faults")
     assert loop.counted("CaptureFallback") == 1
-    assert answer["predictions"][0]["prediction_id"] not in set(loop.lake_predictions()["prediction_id"])
+    name = answer["predictions"][0]["prediction_id"]
+    assert name not in set(loop.lake_predictions()["prediction_id"])
+    # AND it comes out of the log into the lake, where sending it twice does no harm
+    run = [CliRunner().invoke(everloop, ["recapture", loop.name, "--json"]) for _ in range(2)]
+    assert [json.loads(one.stdout)["rows"] for one in run] == [1, 1]
+    loop.advance(minutes=20)
+    found = loop.lake_predictions()
+    assert set(found["prediction_id"]).issuperset({name})
+    assert found[found["prediction_id"] == name].drop_duplicates().shape[0] == 1
 
 
 def test_what_functions_and_jobs_took_is_measured_for_the_cost(loop: Loop) -> None:

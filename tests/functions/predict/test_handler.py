@@ -18,6 +18,7 @@ from everloop.functions.predict.handler import Environment, Predictor
 from everloop.recalibration.calibration import Calibration, Part
 from everloop.recalibration.grouped_by import GroupBy
 from everloop.recalibration.interval import Interval
+from everloop.serving.after_answer import Deadline, Invocation
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.fakes.object_store import FakeS3
@@ -44,6 +45,8 @@ class Deployed:
             "EVERLOOP_MANIFEST_SHA256": self.stored.manifest_sha256,
         }
         self.declared: tuple[NumberField | CategoryField, ...] = ()
+        self.deadline: Deadline | None = None
+        self.logged: list[dict[str, Any]] = []
         self.metrics: dict[str, Any] = {}
         self.start()
 
@@ -56,13 +59,25 @@ class Deployed:
     def start(self) -> None:
         """Start a new process."""
         environment = Environment.read(self.variables)
-        self.predictor = Predictor(environment, s3_client=self.s3, firehose_client=self.stream, declared=self.declared)
+        self.predictor = Predictor(
+            environment,
+            s3_client=self.s3,
+            firehose_client=self.stream,
+            declared=self.declared,
+            deadline=self.deadline,
+        )
 
     def post(self, document: Any, **options: Any) -> tuple[int, dict[str, Any]]:
         answer = self.predictor.handle(http_event(document, path=PATH, **options), "4")
-        self.metrics = json.loads(self._capsys.readouterr().out)
+        self.read_log()
         assert answer["headers"] == {"content-type": "application/json"}
         return answer["statusCode"], json.loads(answer["body"])
+
+    def read_log(self) -> None:
+        """What was logged since the last look, and the newest counts."""
+        lines = [json.loads(line) for line in self._capsys.readouterr().out.splitlines()]
+        self.logged = [line for line in lines if "_aws" not in line]
+        self.metrics = next((line for line in reversed(lines) if "_aws" in line), {})
 
 
 @pytest.fixture
@@ -189,9 +204,7 @@ class TestAScoreThatIsNotFinite:
         )
         assert deployed.stream.taken == []
 
-    def test_is_the_models_fault_where_its_contract_lets_the_value_be_missing(
-        self, deployed: Deployed, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_is_the_models_fault_where_its_contract_lets_the_value_be_missing(self, deployed: Deployed) -> None:
         """GIVEN a version from before all that a contract admits was probed."""
         self.serve(deployed, bias=1.0, missing=math.nan)
         rows = [self.numbers("t1", 100), self.numbers("t2", 100, None)]
@@ -209,7 +222,7 @@ class TestAScoreThatIsNotFinite:
             1,
             1,
         )
-        assert vars(caplog.records[-1])["message"] == "no_score"
+        assert deployed.logged[-1]["message"] == "no_score"
         assert deployed.stream.taken == []
         # AND what is left is answered
         assert deployed.post({"instances": rows[:1]})[0] == 200
@@ -278,7 +291,7 @@ def test_without_a_version_there_is_no_champion(deployed: Deployed) -> None:
     assert deployed.metrics["ServerErrors"] == 1
 
 
-def test_altered_bytes_are_refused_until_they_are_healed(deployed: Deployed, caplog: pytest.LogCaptureFixture) -> None:
+def test_altered_bytes_are_refused_until_they_are_healed(deployed: Deployed) -> None:
     # GIVEN a model that is not the evaluated one
     whole = deployed.s3.objects[PREFIX + "model.onnx"]
     deployed.s3.objects[PREFIX + "model.onnx"] = linear_model([9.0, 9.0], [{}, {}, {}])
@@ -291,8 +304,8 @@ def test_altered_bytes_are_refused_until_they_are_healed(deployed: Deployed, cap
             1,
             1,
         )
-        log = vars(caplog.records[-1])
-        assert (log["levelname"], log["message"], log["file"]) == ("ERROR", "artifact_refused", "model.onnx")
+        log = deployed.logged[-1]
+        assert (log["level"], log["message"], log["file"]) == ("ERROR", "artifact_refused", "model.onnx")
         assert log["expected"].startswith("sha256 ")
         assert log["found"].startswith("sha256 ")
     assert deployed.stream.taken == []
@@ -368,14 +381,12 @@ def test_a_group_is_served_by_its_own_calibration_and_all_others_by_the_shared_o
         (CALIBRATED.to_text().replace("log_odds", "value"), "kind 'value'"),
     ],
 )
-def test_what_is_no_calibration_of_the_model_is_refused(
-    deployed: Deployed, caplog: pytest.LogCaptureFixture, text: str, found: str
-) -> None:
+def test_what_is_no_calibration_of_the_model_is_refused(deployed: Deployed, text: str, found: str) -> None:
     deployed.variables["EVERLOOP_CALIBRATION"] = text
     deployed.start()
     status, document = deployed.post({"instances": [row()]})
     assert (status, document["error"]["code"]) == (503, "artifact_refused")
-    log = vars(caplog.records[-1])
+    log = deployed.logged[-1]
     assert "calibration" in log["file"]
     assert found in log["found"]
     assert deployed.stream.taken == []
@@ -422,17 +433,50 @@ def test_another_version_than_the_bound_one_is_refused(deployed: Deployed) -> No
     assert deployed.post({"instances": [row()]})[0] == 503
 
 
-def test_a_stream_that_is_down_costs_no_answer_and_no_record(
-    deployed: Deployed, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_stream_that_is_down_costs_no_answer_and_no_record(deployed: Deployed) -> None:
     deployed.stream.down = True
     status, _ = deployed.post({"instances": [row("t1"), row("t2")]})
     assert status == 200
     assert (deployed.metrics["CaptureFallback"], deployed.metrics["Faults"]) == (2, 1)
-    lost = [vars(entry) for entry in caplog.records if entry.message == "capture_fallback"]
-    assert [entry["record"]["key"] for entry in lost] == ["t1", "t2"]
-    assert lost[0]["record"]["distance"] == 120.0
-    assert lost[0]["levelname"] == "ERROR"
+    assert {entry["message"] for entry in deployed.logged} == {"capture_fallback"}
+    assert [entry["record"]["key"] for entry in deployed.logged] == ["t1", "t2"]
+    assert deployed.logged[0]["record"]["distance"] == 120.0
+    assert (deployed.logged[0]["level"], deployed.logged[0]["timestamp"]) == ("ERROR", "2013-03-01T05:00:00.007+00:00")
+
+
+class TestAfterTheAnswer:
+    """GIVEN a function that Lambda lets work on after its answers."""
+
+    @pytest.fixture
+    def after(self, deployed: Deployed) -> Deployed:
+        deployed.deadline = Deadline(lambda: 0.0)
+        deployed.start()
+        return deployed
+
+    def test_the_answer_waits_for_no_stream(self, after: Deployed) -> None:
+        status, document = after.post({"instances": [row("t1")]})
+        assert (status, after.stream.calls) == (200, [])
+        after.predictor.finish(Invocation("", 10.0))
+        assert [taken["prediction_id"] for taken in after.stream.taken] == [document["predictions"][0]["prediction_id"]]
+        after.read_log()
+        assert (after.logged, after.metrics) == ([], {})
+
+    def test_what_the_stream_does_not_take_is_logged_and_counted(self, after: Deployed) -> None:
+        after.stream.down = True
+        assert after.post({"instances": [row("t1"), row("t2")]})[0] == 200
+        assert "CaptureFallback" not in after.metrics
+        after.predictor.finish(Invocation("", 10.0))
+        after.read_log()
+        assert (after.metrics["CaptureFallback"], after.metrics["Faults"]) == (2, 1)
+        assert (after.metrics["lambda_version"], after.metrics["_aws"]["Timestamp"]) == ("4", EPOCH_MS)
+        assert [entry["record"]["key"] for entry in after.logged] == ["t1", "t2"]
+
+    @pytest.mark.parametrize("event", [{}, {"requestContext": {"timeEpoch": "x"}}])
+    def test_an_event_of_another_kind_holds_nothing_up(self, after: Deployed, event: dict[str, Any]) -> None:
+        with pytest.raises((KeyError, ValueError)):
+            after.predictor.handle(event, "4", "id")
+        after.predictor.finish(Invocation("id", 10.0))
+        assert after.stream.calls == []
 
 
 def test_trouble_in_the_store_is_counted_and_raised(deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
@@ -451,7 +495,19 @@ def test_a_missing_setting_is_named(deployed: Deployed, name: str) -> None:
         Environment.read(deployed.variables)
 
 
-IMPORT_BUDGET = {"awswrangler", "onnx", "pandas", "pyarrow", "pydantic", "scipy", "sklearn", "yaml"}
+IMPORT_BUDGET = {
+    "aws_lambda_powertools",
+    "awswrangler",
+    "boto3",
+    "botocore",
+    "onnx",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "scipy",
+    "sklearn",
+    "yaml",
+}
 
 
 def test_importing_the_handler_brings_in_nothing_heavy() -> None:

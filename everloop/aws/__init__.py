@@ -1,0 +1,1 @@
+"""The few calls of AWS that the request path makes, without the SDK: importing that doubles a cold start."""
