@@ -81,7 +81,7 @@ class Predictor:
         self._environment = environment
         self._base = ModelNames(environment.model).path("")
         self._s3 = s3_client
-        self._lambda_version, self._epoch_ms = "", 0
+        self._lambda_version, self._epoch_ms, self._request_id = "", 0, ""
         stream = environment.predictions_stream
         writer: RecordWriter
         if deadline is None:
@@ -98,7 +98,7 @@ class Predictor:
 
     def handle(self, event: Mapping[str, Any], lambda_version: str, lambda_request_id: str = "") -> HttpResponse:
         """Answer an HTTP API event; log and count what happened."""
-        self._lambda_version, self._epoch_ms = lambda_version, 0
+        self._lambda_version, self._epoch_ms, self._request_id = lambda_version, 0, ""
         try:
             return self._answer(event, lambda_version)
         finally:
@@ -108,6 +108,7 @@ class Predictor:
     def _answer(self, event: Mapping[str, Any], lambda_version: str) -> HttpResponse:
         request = event["requestContext"]
         epoch_ms = self._epoch_ms = int(request["timeEpoch"])
+        self._request_id = request["requestId"]
         try:
             answer = self._service.answer(
                 self._path(event),
@@ -197,6 +198,8 @@ class Predictor:
         dimensions = {"model": self._environment.model, "lambda_version": lambda_version}
         if cause is not None:
             dimensions |= {"cause": cause}
+        # What is in no set of dimensions is a property: found in the log, and counted as no metric.
+        dimensions |= {"request_id": self._request_id, "trace_id": os.environ.get("_X_AMZN_TRACE_ID", "")}
         line = emf_line(
             metrics,
             dimensions=dimensions,

@@ -114,6 +114,18 @@ def test_valid_rows_are_answered_captured_and_counted(deployed: Deployed, in_bas
     assert metrics["PredictionLatency"] > 0
 
 
+def test_one_id_joins_log_trace_capture_and_label(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5-a;Sampled=1")
+    for instances in ([row("t1")], [{}]):
+        deployed.post({"instances": instances})
+        assert (deployed.metrics["request_id"], deployed.metrics["trace_id"]) == ("req-1", "Root=1-5-a;Sampled=1")
+        groups = deployed.metrics["_aws"]["CloudWatchMetrics"]
+        counted = {name for group in groups for names in group["Dimensions"] for name in names}
+        assert counted.isdisjoint({"request_id", "trace_id"})
+    (taken,) = deployed.stream.taken
+    assert (taken["request_id"], taken["prediction_id"]) == ("req-1", "req-1-0")
+
+
 def test_rows_may_come_compressed_and_another_type_is_named(deployed: Deployed) -> None:
     body = zlib.compress(json.dumps({"instances": [row("t1")]}).encode())
     status, document = deployed.post(body, headers={"content-encoding": "deflate"})
