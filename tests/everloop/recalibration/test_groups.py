@@ -122,7 +122,7 @@ def sums_of(kind: Kind, rows: Rows, center: float = 0.0, width: float = 1.0) -> 
 
 
 def lived(
-    nature: Nature, delay: int, seed: int, windows: int = 75, minimum_rows: int = 0
+    nature: Nature, delay: int, seed: int, windows: int = 150, minimum_rows: int = 0
 ) -> Iterator[tuple[Calibration, Rows, Groups]]:
     """What was served on each window, what happened, and what was known. Labels come ``delay`` windows late."""
     rng = np.random.default_rng(seed)
@@ -186,7 +186,7 @@ def test_groups_that_lie_apart_gain_and_groups_that_do_not_lose_nothing() -> Non
         return p, (rng.random(len(p)) < p).astype(int), places
 
     for place in (LARGE, SMALL):
-        gained = [-excess(served, rows, place) for served, rows, _ in lived(apart, 1, 3, 100)]
+        gained = [-excess(served, rows, place) for served, rows, _ in lived(apart, 1, 3)]
         assert sum(gained[20:]) / len(gained[20:]) > 0.06
         lost = [excess(served, rows, place) for served, rows, _ in lived(alike, 1, 3)]
         assert sum(lost) / len(lost) < 0.003
@@ -323,7 +323,7 @@ def bound_of_values(seed: int) -> float:
     rng = np.random.default_rng(seed)
     state = start("value", 0, Limits(1e9), center=100.0)
     groups, served, excesses = continued_groups({}, BY, state), identity("value"), []
-    for window in range(75):
+    for window in range(120):
         s, places = rng.normal(100.0, 20, 120), np.repeat([LARGE, SMALL], 60)
         y = s + rng.normal(0, 10, 120) + np.where(places == SMALL, 15 if window // 12 % 2 else -15, 0)
         own = places == SMALL

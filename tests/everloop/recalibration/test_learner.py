@@ -86,7 +86,7 @@ def wild(rng: np.random.Generator, window: int, served: Calibration) -> Rows:
 NATURES: list[Nature] = [against, alternating, traps, one_class, calibrated, few, wild]
 
 
-def lived(nature: Nature, delay: int, seed: int, windows: int = 75) -> Iterator[tuple[Calibration, Rows]]:
+def lived(nature: Nature, delay: int, seed: int, windows: int = 150) -> Iterator[tuple[Calibration, Rows]]:
     """What was served on each window, and what happened. Labels of a window come ``delay`` windows after its end."""
     rng = np.random.default_rng(seed)
     state, served = start("log_odds", delay, LIMITS), [identity("log_odds")] * (delay + 1)
@@ -310,7 +310,7 @@ def test_the_bound_holds_for_values_with_wild_outcomes(outlier: float) -> None:
         rng = np.random.default_rng(seed)
         state, served = start("value", 0, Limits(max_shift=1e9), center=CENTER), identity("value")
         excesses = []
-        for window in range(75):
+        for window in range(150):
             s = rng.normal(CENTER, 20, 60)
             y = s + rng.normal(0, 10, 60) + (15 if window // 12 % 2 else -15)
             y[rng.random(60) < 0.02] += outlier
