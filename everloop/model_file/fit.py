@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from everloop.evaluation.expressions import ExpressionError, check
 from everloop.model_file import sizes, worst_case
-from everloop.model_file.grouped_fit import RATES, dimension_misfits, grouped_misfits
+from everloop.model_file.grouped_fit import RATES, RECALIBRATED_RATES, dimension_misfits, grouped_misfits
 from everloop.model_file.misfit import Location, Misfit
 from everloop.model_file.names import closest_name
 from everloop.model_file.partial import Partial, Rule, all_known, known, value_of, whole_items, written
@@ -90,13 +90,15 @@ def _fair_groups(declaration: AllSections) -> Iterator[Misfit]:
         return
     at = ("recalibration", "fairness")
     yield from grouped_misfits(declaration, fairness, at)
-    yield from _rates_of_classes(declaration, fairness, at)
+    yield from _rates_of_classes(declaration, fairness, at, RECALIBRATED_RATES)
 
 
-def _rates_of_classes(declaration: AllSections, fairness: Any, at: Location) -> Iterator[Misfit]:
+def _rates_of_classes(
+    declaration: AllSections, fairness: Any, at: Location, rates: tuple[str, ...]
+) -> Iterator[Misfit]:
     if declaration.problem.type != "regression":
         return
-    for key in RATES:
+    for key in rates:
         limit = value_of(fairness, key)
         if limit is not None:
             yield Misfit((*at, key), limit, f"no {key!r}: a regression decides nothing, so it has no such rate")
@@ -114,7 +116,7 @@ def _fair_gate(declaration: AllSections) -> Iterator[Misfit]:
         return
     for index, by in known(value_of(fairness, "by", [])):
         yield from dimension_misfits(declaration, by, (*at, "by", index))
-    yield from _rates_of_classes(declaration, fairness, at)
+    yield from _rates_of_classes(declaration, fairness, at, RATES)
 
 
 def _target_range(declaration: AllSections) -> Iterator[Misfit]:

@@ -11,14 +11,11 @@ from everloop.model_file.partial import is_whole, known, value_of, written
 from everloop.recalibration.exceptions import CalibrationFormatError
 from everloop.recalibration.grouped_by import MOST_GROUPS, GroupBy
 
-RATES = (
-    "max_selection_rate_gap",
-    "min_selection_rate_ratio",
-    "max_true_positive_rate_gap",
-    "max_false_positive_rate_gap",
-    "max_equalized_odds_gap",
-)
-"""Limits of a fairness that only a classification has."""
+RECALIBRATED_RATES = ("max_selection_rate_gap", "max_true_positive_rate_gap", "max_false_positive_rate_gap")
+"""Limits of ``recalibration.fairness`` that only a classification has."""
+
+RATES = (*RECALIBRATED_RATES, "min_selection_rate_ratio", "max_equalized_odds_gap")
+"""Limits of ``gate.fairness`` that only a classification has."""
 
 
 def grouped_misfits(declaration: Any, section: Any, at: Location) -> Iterator[Misfit]:
