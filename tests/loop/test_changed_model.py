@@ -108,7 +108,7 @@ def test_a_candidate_of_the_new_declaration_can_be_rolled_back_within_its_bake(l
     assert loop.statuses(4) == loop.statuses(4, **NEW) == loop.statuses(4, line="east") == {(200, 2)}
     # WHEN it is taken back within its bake, THEN the version before answers what it answered
     arn = loop.model.state_machine_arn.replace(":stateMachine:", ":execution:") + f":{run}"
-    assert f"stop it first: `{typed.STOP.replace('ARN', arn)}`" in loop.refuses(typed.BACK)
+    assert f"or stopped: `{typed.STOP.replace('ARN', arn)}`" in loop.refuses(typed.BACK)
     loop.does(typed.STOP, ARN=arn)
     assert "version 1 has all traffic" in loop.does(typed.BACK)
     loop.does(typed.RELEASE, RUN=run)
