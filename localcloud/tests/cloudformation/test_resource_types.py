@@ -25,7 +25,7 @@ def document(*statements: dict[str, Any]) -> dict[str, Any]:
 def everything(workbench: Any) -> Resources:
     """One stack with a resource of every type, most properties of each given."""
     code = workbench.put_code()
-    services = ("lambda", "firehose", "states", "scheduler", "events")
+    services = ("lambda", "firehose", "states", "scheduler", "events", "sagemaker")
     resources: Resources = {"Role": workbench.role(*(f"{service}.amazonaws.com" for service in services))}
     allow_all = document({"Effect": "Allow", "Action": "*", "Resource": "*"})
     resources["Role"]["Properties"] |= {
@@ -384,6 +384,38 @@ def everything(workbench: Any) -> Resources:
         Statistic="Sum",
         Period=300,
         Threshold=1,
+    )
+    add(
+        "SMo",
+        "AWS::SageMaker::Model",
+        ModelName="model",
+        ExecutionRoleArn=attribute("Role", "Arn"),
+        PrimaryContainer={
+            "Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/served:1",
+            "ModelDataUrl": "s3://code/model.tar.gz",
+            "Environment": {"MORE": "yes"},
+        },
+        Tags=[{"Key": "k", "Value": "v"}],
+    )
+    add(
+        "SEc",
+        "AWS::SageMaker::EndpointConfig",
+        EndpointConfigName="config",
+        ProductionVariants=[
+            {
+                "VariantName": "only",
+                "ModelName": attribute("SMo", "ModelName"),
+                "InitialInstanceCount": "1",
+                "InstanceType": "ml.m5.large",
+                "InitialVariantWeight": "1",
+            }
+        ],
+    )
+    add(
+        "SEn",
+        "AWS::SageMaker::Endpoint",
+        EndpointName="endpoint",
+        EndpointConfigName=attribute("SEc", "EndpointConfigName"),
     )
     add("D", "AWS::CloudWatch::Dashboard", DashboardName="d", DashboardBody={"Fn::Join": ["", ['{"widgets":[]}']]})
     add("DB", "AWS::Glue::Database", CatalogId=ref("AWS::AccountId"), DatabaseInput={"Name": "db", "Description": "x"})
