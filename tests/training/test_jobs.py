@@ -439,6 +439,7 @@ WITHOUT_WIND = CLASSIFIER.replace('remainder="passthrough"', 'remainder="drop"')
 def without_wind() -> ModelDeclaration:
     document = classification().model_dump(mode="json")
     document["data"]["features"] = [f for f in document["data"]["features"] if f["name"] != "wind"]
+    document["gate"]["slices"]["by"] = [d for d in document["gate"]["slices"]["by"] if d["by"] != "wind"]
     return ModelDeclaration.model_validate_json(json.dumps(document))
 
 
