@@ -7,7 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from everloop.aws.transport import Service, ServiceError
+from everloop.aws.exceptions import ServiceError
+from everloop.aws.transport import Service
 
 MOST = 4 * 1024 * 1024
 """Bytes of an answer: one short entry for each of at most 500 records."""

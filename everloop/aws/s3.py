@@ -7,7 +7,8 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from everloop.aws.transport import Answer, Service, ServiceError
+from everloop.aws.exceptions import ServiceError
+from everloop.aws.transport import Answer, Service
 from everloop.limits import LARGEST_MODEL_BYTES
 
 MOST = LARGEST_MODEL_BYTES + 1

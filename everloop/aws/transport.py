@@ -7,25 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 from everloop.aws.signing import Credentials, signed_headers
-from everloop.exceptions import TransientError
 
 REPEATED = frozenset({429, 500, 502, 503, 504})
 THROTTLED = ("ThrottlingException", "Throttling", "RequestLimitExceeded", "SlowDown", "ServiceUnavailableException")
-
-
-class ServiceError(TransientError):
-    """A service answered with an error; ``response`` is shaped as the SDK's, so one handling takes both."""
-
-    def __init__(self, code: str, message: str, status: int) -> None:
-        self.response: dict[str, Any] = {
-            "Error": {"Code": code, "Message": message},
-            "ResponseMetadata": {"HTTPStatusCode": status},
-        }
-        super().__init__(f"{code}: {message}")
 
 
 @dataclass(frozen=True)

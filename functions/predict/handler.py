@@ -233,7 +233,7 @@ def _made() -> Predictor:
         "firehose", region, endpoint_of("firehose", region, variables), credentials, attempts=2, seconds=seconds
     )
     return Predictor(
-        Environment.read(variables),
+        Environment.read(os.environ),
         s3_client=S3Reader(s3),
         firehose_client=FirehoseStreams(firehose),
         declared=declared_features(document),

@@ -14,7 +14,13 @@ import pytest
 from everloop.exceptions import EverloopError, TerminalError, TransientError
 from everloop.infra.function_catalogue import functions_of
 from everloop.infra.packaging.files import write_tar_gz
-from everloop.infra.pipeline_definition import EDGES, TRANSIENT_RETRY, domain_modules, pipeline_definition
+from everloop.infra.pipeline_definition import (
+    EDGES,
+    TRANSIENT_RETRY,
+    domain_modules,
+    pipeline_definition,
+    transient_errors,
+)
 from everloop.model_file import ModelDeclaration
 from tests.helpers.declarations import binary_document, declare
 
@@ -89,6 +95,7 @@ TRANSIENT = {
     "RequestNotAcceptedError",
     "ServedOtherwiseError",
     "ServiceBusyError",
+    "ServiceError",
 }
 LAMBDA = {
     "Lambda.AWSLambdaException",
@@ -112,6 +119,13 @@ def test_what_may_pass_is_tried_again_and_what_is_refused_is_not(name: str) -> N
     """The errors by name: neither a broken contract nor a conflict with the registry passes by waiting."""
     tried_again = [error for retry in TASKS[name]["Retry"] for error in retry["ErrorEquals"]]
     assert sorted(tried_again) == sorted(TRANSIENT | LAMBDA)
+
+
+def test_what_is_tried_again_does_not_depend_on_what_was_imported_before() -> None:
+    """Each transient error stands in a module that the definition imports by its name."""
+    for module in domain_modules():
+        importlib.import_module(module)
+    assert set(transient_errors()) == TRANSIENT
 
 
 @pytest.mark.parametrize("name", sorted(JOBS))

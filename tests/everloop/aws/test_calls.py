@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from everloop.aws.exceptions import ServiceError
 from everloop.aws.firehose import FirehoseStreams
 from everloop.aws.s3 import S3Reader
 from everloop.aws.signing import Credentials
-from everloop.aws.transport import Service, ServiceError, endpoint_of
+from everloop.aws.transport import Service, endpoint_of
 
 
 class Played(ThreadingHTTPServer):
