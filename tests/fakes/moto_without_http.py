@@ -70,7 +70,7 @@ def _answer(model: OperationModel, parameters: dict[str, Any], region: str) -> t
     handler.method, handler.uri, handler.path = "POST", "/", "/"
     handler.region, handler.partition, handler.current_account = region, get_partition(region), DEFAULT_ACCOUNT_ID
     handler.querystring = handler.data = {}
-    handler.body = handler.params = parameters  # type: ignore[attr-defined]
+    handler.body = handler.params = parameters  # type: ignore[attr-defined]  # moto sets them so
     status, headers, body = BaseResponse.call_action(handler)
     said = {"status_code": int(status), "headers": headers, "body": body.encode() if isinstance(body, str) else body}
     answer = _parser.parse(said, model.output_shape)

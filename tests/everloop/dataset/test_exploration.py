@@ -104,7 +104,7 @@ def test_the_page_marks_suspects_and_says_what_moved(engine: Engine) -> None:
     old = explored(engine, rows)
     new = explored(engine, rows.assign(line="south", distance=rows["distance"] + 3))
     suspect = {"feature": "wind", "code": "copies_time", "sentence": "it goes with <time>"}
-    text = page("0b" * 32, {**SNAPSHOT, "leakage": [suspect]}, new, ("0a" * 32, SNAPSHOT, old))  # type: ignore[list-item]
+    text = page("0b" * 32, {**SNAPSHOT, "leakage": [suspect]}, new, ("0a" * 32, SNAPSHOT, old))  # type: ignore[list-item]  # as stored
     assert text.count('class="card suspect"') == 1
     assert "it goes with &lt;time&gt;" in text
     of = [{feature["name"]: feature for feature in each["features"]} for each in (old, new)]

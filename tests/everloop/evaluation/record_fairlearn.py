@@ -28,7 +28,7 @@ def drawn(case: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def main() -> None:
     """Write the figures."""
-    from fairlearn import metrics  # type: ignore[import-not-found,unused-ignore]
+    from fairlearn import metrics  # type: ignore[import-not-found,unused-ignore]  # who renews has it
 
     found = []
     for case in range(CASES):

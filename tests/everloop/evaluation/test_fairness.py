@@ -63,7 +63,7 @@ def test_figures_are_fairlearns(case: int) -> None:
 
 
 def test_calibration_is_the_mean_score_less_the_share_of_ones() -> None:
-    [by] = report(FAVOURED).fairness.by  # type: ignore[union-attr]
+    [by] = report(FAVOURED).fairness.by  # type: ignore[union-attr]  # it is there
     for facts in by.groups:
         rows = facts.name == GROUP
         assert facts.calibration.value == pytest.approx(FAVOURED[rows].mean() - LABELS[rows].mean())
@@ -123,7 +123,7 @@ def test_every_limit_refuses_what_breaks_it(key: str, limit: float, require: str
 
 def test_what_is_not_shown_either_way_depends_on_what_is_declared() -> None:
     few = report(np.where((GROUP == "blue") & (np.arange(ROWS) < 150), TRUTH + 0.2, TRUTH))
-    gap = {gap.measure: gap for gap in few.fairness.by[0].gaps}["selection_rate_gap"]  # type: ignore[union-attr]
+    gap = {gap.measure: gap for gap in few.fairness.by[0].gaps}["selection_rate_gap"]  # type: ignore[union-attr]  # it is there
     assert gap.value is not None
     assert gap.at_least is not None
     limit = (gap.value + gap.at_least) / 2
@@ -160,7 +160,7 @@ def test_a_group_without_positives_has_no_true_positive_rate() -> None:
 
 def test_rows_of_one_day_show_nothing() -> None:
     one_day = report(TRUTH, days=np.zeros(ROWS, dtype=int))
-    gap = one_day.fairness.by[0].gaps[0]  # type: ignore[union-attr]
+    gap = one_day.fairness.by[0].gaps[0]  # type: ignore[union-attr]  # it is there
     assert gap.value is not None
     assert (gap.low, gap.at_most) == (None, None)
     [refused] = reasons(one_day, max_selection_rate_gap=0.9, require="not_broken")
@@ -172,7 +172,7 @@ def test_nobody_selected_is_equal_treatment() -> None:
     found = gaps(LABELS, np.zeros(ROWS), GROUP, DAYS)
     assert found["selection_rate_ratio"].value == 1.0
     assert found["selection_rate_gap"].value == 0.0
-    assert found["selection_rate_gap"].high > 0  # type: ignore[operator]
+    assert found["selection_rate_gap"].high > 0  # type: ignore[operator]  # it has an interval
 
 
 def test_a_regression_has_calibration_alone() -> None:

@@ -42,7 +42,7 @@ def whole(groups: int = 3) -> Report:
 def about(report: Report, verdict: str = "pass") -> About:
     passed = verdict == "pass"
     reasons = [{"code": "slices", "passed": passed, "sentence": f"The worst is {EVIL}."}]
-    return About(4, "ab" * 32, verdict, reasons, money_document(report, "raw"))  # type: ignore[arg-type]
+    return About(4, "ab" * 32, verdict, reasons, money_document(report, "raw"))  # type: ignore[arg-type]  # as stored
 
 
 def test_everything_that_was_measured_is_on_it() -> None:

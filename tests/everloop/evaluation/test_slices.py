@@ -53,7 +53,7 @@ def test_a_slice_on_which_the_model_is_turned_upside_down_is_refused_by_name() -
     assert [r.code for r in refused] == ["slice_worse_than_baseline"]
     assert "On the rows with origin = JFK the candidate's log_loss minus the baseline's is +" in refused[0].sentence
     assert "with 3 comparisons accounted for" in refused[0].sentence
-    assert report(bad).slices.worst == "origin = JFK"  # type: ignore[union-attr]
+    assert report(bad).slices.worst == "origin = JFK"  # type: ignore[union-attr]  # it is there
 
 
 def test_a_slice_that_is_worse_than_the_champions_is_refused() -> None:
@@ -65,7 +65,7 @@ def test_a_slice_that_is_worse_than_the_champions_is_refused() -> None:
 
 def test_a_slice_of_three_rows_is_said_and_not_judged() -> None:
     found = report(TRUTH, RARE)
-    [small] = [one for one in found.slices.slices if one.reason]  # type: ignore[union-attr]
+    [small] = [one for one in found.slices.slices if one.reason]  # type: ignore[union-attr]  # it is there
     assert (small.name, small.rows, small.candidate) == ("origin = XYZ", 3, None)
     assert small.reason == "3 rows, and gate.slices.minimum_rows asks for 100"
     told = reasons(found, max_worse_than_baseline=0.0)[0]

@@ -123,8 +123,8 @@ class Played(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", "0")))
-        status, headers, document = self.server.answers.pop(0)  # type: ignore[attr-defined]
-        self.server.asked.append((self.path, dict(self.headers)))  # type: ignore[attr-defined]
+        status, headers, document = self.server.answers.pop(0)  # type: ignore[attr-defined]  # the test's own
+        self.server.asked.append((self.path, dict(self.headers)))  # type: ignore[attr-defined]  # the test's own
         body = json.dumps(document).encode()
         self.send_response(status)
         for name, value in {**headers, "content-length": str(len(body))}.items():
@@ -141,7 +141,7 @@ class Played(BaseHTTPRequestHandler):
 @pytest.fixture
 def api() -> Any:
     server = HTTPServer(("127.0.0.1", 0), Played)
-    server.answers, server.asked = [], []  # type: ignore[attr-defined]
+    server.answers, server.asked = [], []  # type: ignore[attr-defined]  # the test's own
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield server
     server.shutdown()
