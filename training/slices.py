@@ -16,7 +16,7 @@ from everloop.model_file import ModelDeclaration
 from everloop.training.channels import Split
 
 if TYPE_CHECKING:
-    from everloop.model_file.sections import By
+    from everloop.model_file.sections.gate import By
 
 
 def slices_in(

@@ -13,7 +13,7 @@ from everloop.model_file.tiers import CONTROLS
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Feature, ModelDeclaration
-    from everloop.model_file.sections import Baseline
+    from everloop.model_file.sections.problem import Baseline
 
 DICTIONARY = ("column", "type", "allowed", "missing", "meaning")
 

@@ -16,7 +16,7 @@ from everloop.reasons import Reason, checked
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Gate
-    from everloop.model_file.sections import GateFairness
+    from everloop.model_file.sections.gate import GateFairness
 
 LIMITS: dict[Measure, str] = {
     "selection_rate_gap": "max_selection_rate_gap",

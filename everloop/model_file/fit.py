@@ -19,7 +19,7 @@ from everloop.numbers_of import number_of
 from everloop.recalibration.interval import rows_needed
 
 if TYPE_CHECKING:
-    from everloop.model_file.sections import AllSections
+    from everloop.model_file.sections.all_sections import AllSections
 
 GATE_METRICS = {"binary_classification": ("log_loss", "brier"), "regression": ("mae", "rmse")}
 ABSOLUTE_METRICS = {"binary_classification": ("log_loss", "brier", "roc_auc"), "regression": ("mae", "rmse")}

@@ -12,26 +12,22 @@ from __future__ import annotations
 
 from everloop.model_file.fit import WHOLE_RULES
 from everloop.model_file.partial import Rule
-from everloop.model_file.sections import (
-    ADD,
-    DEFAULT_SCRIPT,
-    READ_BY,
-    AllSections,
+from everloop.model_file.sections.all_sections import AllSections
+from everloop.model_file.sections.base import ADD, READ_BY
+from everloop.model_file.sections.data import Feature
+from everloop.model_file.sections.gate import Gate
+from everloop.model_file.sections.problem import Value
+from everloop.model_file.sections.recalibration import Recalibration
+from everloop.model_file.sections.retraining import (
     DriftTrigger,
-    Feature,
-    Gate,
-    Guardrail,
     Investment,
     QualityTrigger,
     Quota,
-    Recalibration,
     Retraining,
-    Rollout,
-    Training,
-    Value,
     VolumeTrigger,
-    WarmStart,
 )
+from everloop.model_file.sections.rollout import Guardrail, Rollout
+from everloop.model_file.sections.training import DEFAULT_SCRIPT, Training, WarmStart
 
 __all__ = [
     "ADD",

@@ -14,7 +14,8 @@ from everloop.model_file.partial import value_of
 from everloop.recalibration.grouped_by import MOST_GROUPS
 
 if TYPE_CHECKING:
-    from everloop.model_file.sections import AllSections, Feature
+    from everloop.model_file.sections.all_sections import AllSections
+    from everloop.model_file.sections.data import Feature
 
 MAX_BODY_BYTES = 1024 * 1024
 """Largest body of a prediction request, as :mod:`everloop.serving.request` has it. That module needs numpy, which not

@@ -15,7 +15,7 @@ from everloop.model_file.misfit import Misfit
 from everloop.model_file.partial import UnknownError, known, value_of
 
 if TYPE_CHECKING:
-    from everloop.model_file.sections import AllSections
+    from everloop.model_file.sections.all_sections import AllSections
 
 TIERS = ("light", "standard", "high")
 DAY_MINUTES = 1440

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from everloop.model_file.prices import USD_PER_HOUR
 
 if TYPE_CHECKING:
-    from everloop.model_file.sections import AllSections, Investment
+    from everloop.model_file.sections.all_sections import AllSections
+    from everloop.model_file.sections.retraining import Investment
 
 JOBS = {"none": 2, "after_gate": 4}
 """Training and evaluation; with a refit also its training and its check. All are on the same type of instance with the

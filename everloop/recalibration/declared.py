@@ -9,7 +9,7 @@ from everloop.recalibration.grouped_by import GroupBy
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
-    from everloop.model_file.sections import Grouped
+    from everloop.model_file.sections.recalibration import Grouped
 
 LONGEST_DELAY = 31
 """Windows that labels may be late. Each keeps its forecast until it is labelled."""

@@ -67,7 +67,7 @@ class Worth:
 
 
 def worth_of(declaration: ModelDeclaration, investment: Investment) -> Worth:
-    """As the declaration says it; see :class:`everloop.model_file.sections.Investment`."""
+    """As the declaration says it; see :class:`everloop.model_file.sections.retraining.Investment`."""
     value = declaration.problem.value
     if investment.cost is not None:
         return Worth(True, value.currency, investment.cost)

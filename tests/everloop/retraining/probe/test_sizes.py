@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from everloop.json_text import canonical_json
-from everloop.model_file.sections import LONGEST_PROBE_DAYS
+from everloop.model_file.sections.retraining import LONGEST_PROBE_DAYS
 from everloop.model_file.sizes import INVESTMENT, MAX_ITEM_BYTES
 from everloop.registry.items import item_bytes
 from everloop.registry.records import Probe

@@ -1,0 +1,1 @@
+"""The sections of a declaration, a file for each: every key, and what keys of one section ask of each other."""

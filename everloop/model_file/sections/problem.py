@@ -1,0 +1,81 @@
+"""What is predicted, for whom, at what risk, and what it is worth."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainValidator
+
+from everloop.evaluation.baselines import BASELINES
+from everloop.model_file.sections.base import Criterion, Script, Section, Sentence, Text
+
+
+class Baseline(Section):
+    """The rule the model must beat, scored like any candidate.
+
+    ``prior`` answers the training rate (or mean) to everyone; ``group_mean`` the training rate (or mean) of
+    the row's value of the feature ``by``; ``last_value`` what became of the last row that was known, of the same ``by``
+    where it is given; ``expression`` what the ``expression`` over features says; ``rule_in_force`` what the function
+    ``rule(features)`` of the file ``script`` says; ``logistic_regression`` is the model that anybody would try first.
+    """
+
+    kind: Annotated[str, PlainValidator(BASELINES.registered)]
+    by: str | None = None
+    expression: Annotated[str, Field(min_length=1)] | None = None
+    script: Script | None = None
+
+
+class Value(Section):
+    """How money follows from predictions, in ``currency`` (ISO 4217) per row.
+
+    Reports, gate, windows and backtests count with it. A classification has a price of acting wrongly
+    (``false_positive_cost``) and something to gain by acting rightly (``false_negative_cost``, ``true_positive_value``
+    or both): without either, always acting or never acting would cost least, and no model is needed. A regression pays
+    ``error_cost_per_unit`` for each unit of its absolute error.
+    """
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    false_positive_cost: float = Field(default=0, ge=0)
+    false_negative_cost: float = Field(default=0, ge=0)
+    true_positive_value: float = Field(default=0, ge=0)
+    error_cost_per_unit: float = Field(default=0, ge=0)
+
+
+class PredictionInterval(Section):
+    """Of a regression: each answer has a ``low`` and a ``high`` between which the share ``coverage`` of outcomes lies.
+
+    Half of the others is meant to lie below, and half above.
+    """
+
+    coverage: float = Field(ge=0.5, le=0.99)
+
+
+class Risk(Section):
+    """How much harm a wrong or unfair answer can do, and so which controls are mandatory.
+
+    ``light``: nobody is harmed; ``standard``: a mistake costs money or time; ``high``: answers decide about people. See
+    :mod:`everloop.model_file.tiers` for the controls of each. ``done_outside`` says of each control that the tier asks
+    for and Everloop does not have, by its name, who does it and how.
+    """
+
+    tier: Literal["light", "standard", "high"]
+    done_outside: dict[str, Sentence] = Field(default={})
+
+
+class Problem(Section):
+    """What is predicted, for whom, and why a model at all.
+
+    ``affected`` are those whom an answer concerns. A caller has an answer within ``acceptable_latency_ms``: limits of
+    the gate and of the guardrail that are wider are refused.
+    """
+
+    objective: Sentence
+    type: Literal["binary_classification", "regression"]
+    decided_by: Text
+    affected: Text | None = None
+    why_ml: Sentence
+    success_criterion: Criterion
+    acceptable_latency_ms: float | None = Field(default=None, gt=0)
+    baseline: Baseline
+    value: Value
+    interval: PredictionInterval | None = None

@@ -1,0 +1,69 @@
+"""How a passed candidate comes to serve."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainValidator
+
+from everloop.model_file.sections.base import Fraction, OpenFraction, Section
+from everloop.rollout.targets import TARGETS
+
+
+class RolloutStep(Section):
+    """Send ``percent`` of the requests to the candidate for at least ``minutes``."""
+
+    percent: float = Field(gt=0, lt=100)
+    minutes: int = Field(ge=1)
+
+
+MOST_STEPS = 20
+LEAST_EVERY = 100 / (MOST_STEPS + 1)
+
+
+def _linear_steps(value: Any) -> Any:
+    """The equal steps that ``every_percent`` and ``minutes`` stand for; a list is what it is."""
+    if not isinstance(value, dict):
+        return value
+    every: Any = value.get("every_percent")
+    minutes: Any = value.get("minutes")
+    # All of it is held to here: the steps have no place in the file that a mistake could name.
+    fits = type(every) in (int, float) and LEAST_EVERY <= every < 100 and type(minutes) is int and minutes >= 1
+    if set(value) != {"every_percent", "minutes"} or not fits:
+        raise ValueError(
+            f"a list of steps, or `every_percent` ({math.ceil(LEAST_EVERY)} or more, below 100) and `minutes`"
+            " (a whole number, 1 or more) for equal ones"
+        )
+    # A last step of all the traffic, but for what is rounded, is none.
+    count = max(1, math.ceil(100 / every - 1e-4) - 1)
+    return [{"percent": round(every * number, 6), "minutes": minutes} for number in range(1, count + 1)]
+
+
+class Guardrail(Section):
+    """What the candidate must keep while traffic shifts to it.
+
+    ``max_added_error_rate`` is how much more often it may fail than the version before. ``false_rollback_rate`` is how
+    often a version that keeps every limit may be rolled back: over a whole rollout, all measures and looks together.
+    """
+
+    max_error_rate: Fraction
+    max_added_error_rate: Fraction = 0.005
+    max_p99_latency_ms: float = Field(gt=0)
+    false_rollback_rate: OpenFraction = 0.05
+    minimum_requests: int = Field(default=5, ge=1)
+    max_hold_minutes: int = Field(default=1440, ge=0)
+
+
+class Rollout(Section):
+    """How a passed candidate comes to serve: by a canary of ``steps``, or, without any, all at once.
+
+    Equal steps are written as ``every_percent`` and ``minutes``; they are read as the list that they stand for.
+
+    ``target`` is what serves versions; see :mod:`everloop.rollout.targets`.
+    """
+
+    steps: Annotated[list[RolloutStep], BeforeValidator(_linear_steps)] = Field(max_length=MOST_STEPS)
+    target: Annotated[str, PlainValidator(TARGETS.registered)] = "lambda_alias"
+    bake_minutes: int = Field(default=1440, ge=0)
+    guardrail: Guardrail
