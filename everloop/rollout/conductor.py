@@ -218,6 +218,7 @@ class Conductor:
         if rollout.status == "rolled_back":
             self._withdraw(rollout)
             self.announcer.rolled_back(rollout, at=at)
+            self.target.release(rollout.lambda_version)
         return {**rollout_state(rollout), "rolled_back": rollout.status == "rolled_back"}
 
     def retire(self, rollout_id: str, *, at: datetime) -> RolloutState:

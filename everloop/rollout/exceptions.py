@@ -21,6 +21,18 @@ class AliasNotPinnedError(RolloutError, TerminalError):
     """The alias points at ``$LATEST``, where weights and versions mean nothing."""
 
 
+class EndpointNotReadyError(RolloutError, TransientError):
+    """The endpoint is being created or updated, which takes minutes; the same call goes on from where it stands."""
+
+
+class EndpointFailedError(RolloutError, TerminalError):
+    """The endpoint, or a new variant of it, did not come into service."""
+
+
+class EndpointChangedError(RolloutError, TerminalError):
+    """A variant is to take requests that the endpoint does not have."""
+
+
 class StepOutOfPlanError(RolloutError, TerminalError):
     """A step was asked for that the declared plan does not have."""
 

@@ -43,7 +43,7 @@ from everloop.retraining.probe.weigh import MOST_WEIGHED
 from everloop.retraining.probe.windows import due_probe
 from everloop.retraining.requests import RestoreRequest, RetrainingRequest, put, send
 from everloop.rollout.holds import code_waits
-from everloop.rollout.targets import TARGETS, RolloutTarget
+from everloop.rollout.targets import TARGETS, RolloutTarget, TargetPlace
 from everloop.serving.contract import ServingContract
 from everloop.typed_json import Event, read_as
 
@@ -128,7 +128,7 @@ def services() -> Services:
         declaration=declaration,
         store=RegistryStore(boto3.client("dynamodb"), environment.table, environment.model),
         query=queries.rows,
-        target=served_by.open(boto3.client, function=environment.predict_function, alias=ALIAS),
+        target=served_by.open(boto3.client, TargetPlace(environment.predict_function, ALIAS)),
         s3=boto3.client("s3"),
         events=boto3.client("events"),
         artifact_bucket=environment.artifact_bucket,

@@ -26,7 +26,7 @@ from everloop.rollout.announcements import Announcer
 from everloop.rollout.calibrator import Calibrator
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.metrics import CloudWatchMetrics
-from everloop.rollout.targets import TARGETS
+from everloop.rollout.targets import TARGETS, TargetPlace
 from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
 logger = Logger(service="rollout")
@@ -52,7 +52,7 @@ def conductor() -> Conductor:
     declared = ModelDeclaration.model_validate_json(declaration).rollout
     return Conductor(
         store=RemoteRegistry(boto3.client("dynamodb"), environment.table, environment.model, send=send),
-        target=TARGETS.load(declared.target).open(boto3.client, function=environment.predict_function, alias=ALIAS),
+        target=TARGETS.load(declared.target).open(boto3.client, TargetPlace(environment.predict_function, ALIAS)),
         metrics=CloudWatchMetrics(
             boto3.client("cloudwatch"),
             function=environment.predict_function,

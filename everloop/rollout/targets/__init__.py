@@ -10,25 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from everloop.rollout.endpoint_place import EndpointPlace
+from everloop.rollout.served_artifact import ServedArtifact as ServedArtifact
 from everloop.seams import Seam
-
-
-@dataclass(frozen=True)
-class ServedArtifact:
-    """What a version is served with: its files, and its calibration.
-
-    Attributes
-    ----------
-    prefix, manifest_sha256 : str
-        Where the files stand in the artifact bucket, and the manifest's hash.
-    calibration : str
-        The calibration's text; empty for none.
-    """
-
-    version: int
-    prefix: str
-    manifest_sha256: str
-    calibration: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,16 +95,29 @@ class RolloutTarget(Protocol):
         """Delete the versions that rollouts published, but those in ``keep`` and those that serve; which."""
         ...
 
+    def release(self, lambda_version: str) -> None:
+        """Let a version that was rolled back stop running, where one that nobody asks still costs something."""
+        ...
+
     def describe(self, published: Published) -> dict[str, str]:
         """What serves ``published``, for the serving manifest: its ``kind``, and what names it."""
         ...
 
 
+@dataclass(frozen=True)
+class TargetPlace:
+    """Where a deployed model is asked: its prediction function, by an alias; and, where one serves it, its endpoint."""
+
+    function: str
+    alias: str
+    endpoint: EndpointPlace | None = None
+
+
 class TargetKind(Protocol):
     """Makes the target of one deployed model."""
 
-    def open(self, client: Callable[..., Any], *, function: str, alias: str) -> RolloutTarget:
-        """The target behind a function's alias.
+    def open(self, client: Callable[..., Any], place: TargetPlace) -> RolloutTarget:
+        """The target at a place.
 
         Parameters
         ----------
@@ -130,4 +127,4 @@ class TargetKind(Protocol):
         ...
 
 
-TARGETS: Seam[TargetKind] = Seam(__name__, "rollout target", "TARGET", "lambda_alias")
+TARGETS: Seam[TargetKind] = Seam(__name__, "rollout target", "TARGET", "lambda_alias", "sagemaker_endpoint")

@@ -13,7 +13,14 @@ from typing import Any, TypedDict
 from botocore.exceptions import ClientError
 
 from everloop.rollout.exceptions import AliasContendedError, AliasNotPinnedError, FunctionNotReadyError
-from everloop.rollout.targets import Published, RolloutTarget, ServedArtifact, TargetKind, TrafficState
+from everloop.rollout.targets import (
+    Published,
+    RolloutTarget,
+    ServedArtifact,
+    TargetKind,
+    TargetPlace,
+    TrafficState,
+)
 from everloop.typed_json import JsonObject
 
 LATEST = "$LATEST"
@@ -24,6 +31,8 @@ VERSION_VARIABLE = "EVERLOOP_VERSION"
 PREFIX_VARIABLE = "EVERLOOP_ARTIFACT_PREFIX"
 MANIFEST_VARIABLE = "EVERLOOP_MANIFEST_SHA256"
 CALIBRATION_VARIABLE = "EVERLOOP_CALIBRATION"
+ENDPOINT_VARIABLE = "EVERLOOP_ENDPOINT"
+"""Names the SageMaker endpoint that a function version passes its requests to, where it does."""
 
 _FROZEN = (
     "CodeSha256",
@@ -98,6 +107,24 @@ class LambdaAliasTarget:
         self.settle(empty.lambda_version)
         return empty.lambda_version
 
+    def passing_on(self, endpoint: str) -> str:
+        """A published version that passes requests on to that endpoint, or, without a name, serves nothing; its number.
+
+        It reaches nobody yet, and changes nothing for whoever asks the alias.
+
+        Raises
+        ------
+        FunctionNotReadyError
+            When the function does not become ready.
+        """
+        where = f"{MARK}for endpoint {endpoint}" if endpoint else f"{MARK}without a champion"
+        return self._publish({**NO_ARTIFACT, ENDPOINT_VARIABLE: endpoint}, where, self._ready(LATEST)).lambda_version
+
+    def passes_on_to(self, lambda_version: str) -> str:
+        """The endpoint that a published version passes requests on to; empty for none."""
+        found = self._find(lambda_version)
+        return _variables(found).get(ENDPOINT_VARIABLE, "") if found else ""
+
     def publish(self, artifact: ServedArtifact) -> Published:
         """Publish a function version that serves ``artifact`` with the code and layers of ``$LATEST``.
 
@@ -166,6 +193,9 @@ class LambdaAliasTarget:
         published = [v for v in self._published() if v.get("Description", "").startswith(MARK)]
         unused = [v["Version"] for v in published if v["Version"] not in kept]
         return [number for number in unused if self.delete(number)]
+
+    def release(self, lambda_version: str) -> None:
+        """Nothing to do: a function version that nobody asks costs nothing."""
 
     def describe(self, published: Published) -> dict[str, str]:
         """Function, alias and function version."""
@@ -326,7 +356,7 @@ def _identity(configuration: _Configuration, environment: dict[str, str] | None 
 
 def _beside_artifact(configuration: _Configuration) -> dict[str, str]:
     own = _variables(configuration)
-    return {name: value for name, value in own.items() if name not in NO_ARTIFACT}
+    return {name: value for name, value in own.items() if name not in NO_ARTIFACT and name != ENDPOINT_VARIABLE}
 
 
 def _published(configuration: _Configuration) -> Published:
@@ -342,9 +372,9 @@ def _revision(configuration: _Configuration) -> dict[str, str]:
 class LambdaAliases:
     """Makes the target of a Lambda alias."""
 
-    def open(self, client: Callable[..., Any], *, function: str, alias: str) -> RolloutTarget:
-        """The alias of that function."""
-        return LambdaAliasTarget(client("lambda"), function=function, alias=alias)
+    def open(self, client: Callable[..., Any], place: TargetPlace) -> RolloutTarget:
+        """The alias of the place's function."""
+        return LambdaAliasTarget(client("lambda"), function=place.function, alias=place.alias)
 
 
 TARGET: TargetKind = LambdaAliases()

@@ -1,0 +1,229 @@
+"""What a SageMaker endpoint is made of, from a declaration: names, and the requests that make its parts.
+
+A version is a SageMaker model: the image, the version's files, and an environment that names them with their hash. It
+serves as a production variant of the same name. An endpoint configuration lists variants; each change of the list is a
+configuration with the next number, so that a list that did not come into service can be told from one that did.
+
+Sources: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html,
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html and
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
+
+from everloop.rollout.served_artifact import ServedArtifact
+
+LONGEST_VALUE = 1024
+"""Characters of one value in a container's environment."""
+
+_BETWEEN = 1.5
+"""Weights that add up to less stand in the order of their configuration; see :func:`shares`."""
+
+MANIFEST_VARIABLE = "EVERLOOP_MANIFEST_SHA256"
+VERSION_VARIABLE = "EVERLOOP_VERSION"
+CALIBRATION_VARIABLE = "EVERLOOP_CALIBRATION"
+
+
+@dataclass(frozen=True)
+class EndpointPlace:
+    """Where and with what a model's versions serve as variants of an endpoint.
+
+    Attributes
+    ----------
+    name : str
+        The endpoint's; its configurations and models begin with it.
+    model : str
+        The model, as declared.
+    image : str
+        The address of the container image, with its digest.
+    role_arn : str
+        What the containers run as.
+    instance_type, instances : str, int
+        Of each variant.
+    artifact_bucket, stream : str
+        Where registered files stand, and where captured rows go.
+    """
+
+    name: str
+    model: str
+    image: str
+    role_arn: str
+    instance_type: str
+    instances: int
+    artifact_bucket: str
+    stream: str
+
+    @property
+    def code_sha256(self) -> str:
+        """The hash of all that a variant is made of besides what it serves."""
+        return _sha256([self.image, self.role_arn, self.instance_type, self.instances, *self._fixed.items()])
+
+    def model_name(self, artifact: ServedArtifact) -> str:
+        """The name of the SageMaker model and of the variant that serve ``artifact``: the same parts, the same name."""
+        served = _sha256([artifact.version, artifact.prefix, artifact.manifest_sha256, artifact.calibration])
+        return f"{self.name}-v{artifact.version}-{self.code_sha256[:6]}-{served[:6]}"
+
+    def is_model(self, name: str) -> bool:
+        """Whether a name is one that :meth:`model_name` gives, with whatever image."""
+        return re.fullmatch(rf"{re.escape(self.name)}-v\d+-[0-9a-f]{{6}}-[0-9a-f]{{6}}", name) is not None
+
+    def is_current(self, model_name: str) -> bool:
+        """Whether such a model is made of what is declared now, but for what it serves."""
+        return self.is_model(model_name) and model_name.rsplit("-", 2)[1] == self.code_sha256[:6]
+
+    def environment(self, artifact: ServedArtifact) -> dict[str, str]:
+        """The environment of a container that serves ``artifact``."""
+        return {
+            **self._fixed,
+            VERSION_VARIABLE: str(artifact.version),
+            MANIFEST_VARIABLE: artifact.manifest_sha256,
+            **dict(_in_parts(CALIBRATION_VARIABLE, artifact.calibration)),
+        }
+
+    def model_request(self, artifact: ServedArtifact) -> CreateModel:
+        """The request that makes the model. SageMaker puts the version's files, unpacked, into the container."""
+        return {
+            "ModelName": self.model_name(artifact),
+            "ExecutionRoleArn": self.role_arn,
+            "PrimaryContainer": {
+                "Image": self.image,
+                "ModelDataSource": {
+                    "S3DataSource": {
+                        "S3Uri": f"s3://{self.artifact_bucket}/{artifact.prefix}",
+                        "S3DataType": "S3Prefix",
+                        "CompressionType": "None",
+                    }
+                },
+                "Environment": self.environment(artifact),
+            },
+        }
+
+    def variant(self, model_name: str, weight: float) -> ProductionVariant:
+        """A variant as a configuration lists it."""
+        return {
+            "VariantName": model_name,
+            "ModelName": model_name,
+            "InstanceType": self.instance_type,
+            "InitialInstanceCount": self.instances,
+            "InitialVariantWeight": weight,
+        }
+
+    def configuration_name(self, number: int) -> str:
+        """The name of the endpoint configuration with that number."""
+        return f"{self.name}-c{number:06d}"
+
+    def configuration_number(self, name: str) -> int | None:
+        """The number of a configuration; None for one that this gives no name."""
+        found = re.fullmatch(rf"{re.escape(self.name)}-c(\d{{6,}})", name)
+        return int(found[1]) if found else None
+
+    @property
+    def _fixed(self) -> dict[str, str]:
+        return {
+            "EVERLOOP_HOST": "0.0.0.0",  # SageMaker asks the container from outside
+            "EVERLOOP_MODEL": self.model,
+            "EVERLOOP_PREDICTIONS_STREAM": self.stream,
+        }
+
+
+class S3Source(TypedDict):
+    """Where a model's files are."""
+
+    S3Uri: str
+    S3DataType: str
+    CompressionType: str
+
+
+class ModelSource(TypedDict):
+    """The same, as the request has it."""
+
+    S3DataSource: S3Source
+
+
+class ContainerDefinition(TypedDict):
+    """A container of a model."""
+
+    Image: str
+    ModelDataSource: ModelSource
+    Environment: dict[str, str]
+
+
+class CreateModel(TypedDict):
+    """The request that makes a model."""
+
+    ModelName: str
+    ExecutionRoleArn: str
+    PrimaryContainer: ContainerDefinition
+
+
+class ProductionVariant(TypedDict):
+    """A variant of an endpoint configuration."""
+
+    VariantName: str
+    ModelName: str
+    InstanceType: str
+    InitialInstanceCount: int
+    InitialVariantWeight: float
+
+
+class RunningVariant(TypedDict):
+    """What is read of a variant of an endpoint."""
+
+    VariantName: str
+    DesiredWeight: NotRequired[float]
+    CurrentWeight: NotRequired[float]
+    DesiredInstanceCount: NotRequired[int]
+
+
+def joined_calibration(environment: Mapping[str, str]) -> str:
+    """The calibration's text out of a container's environment, where one variable may not hold all of it."""
+    parts = [environment.get(CALIBRATION_VARIABLE, "")]
+    while (part := environment.get(f"{CALIBRATION_VARIABLE}_{len(parts) + 1}")) is not None:
+        parts.append(part)
+    return "".join(parts)
+
+
+def desired_weights(variants: Sequence[RunningVariant]) -> dict[str, float]:
+    """The weight of each variant in the order of the configuration: what was asked for last."""
+    return {v["VariantName"]: float(v.get("DesiredWeight", v.get("CurrentWeight", 0.0))) for v in variants}
+
+
+def shares(order: Sequence[str], primary: str, candidate: str | None, percent: float) -> dict[str, float]:
+    """The weights of all variants of ``order`` that give ``percent`` of the requests to ``candidate``.
+
+    They add up to 1 where the primary stands before the candidate in the order, else to 2: weights say how requests are
+    shared out, not which of two variants is the one that is on trial.
+    """
+    if candidate is None:
+        return {name: float(name == primary) for name in order}
+    total = 1.0 if order.index(primary) < order.index(candidate) else 2.0
+    of_candidate = total * percent / 100
+    weights = {primary: total - of_candidate, candidate: of_candidate}
+    return {name: weights.get(name, 0.0) for name in order}
+
+
+def shared_by(weights: Mapping[str, float]) -> tuple[str, str | None, float]:
+    """The inverse of :func:`shares`: primary, candidate and percent, of weights in the order of the configuration."""
+    taking = [name for name, weight in weights.items() if weight > 0]
+    if len(taking) == 1:
+        return taking[0], None, 0.0
+    total = sum(weights.values())
+    primary, candidate = (taking[0], taking[-1]) if total < _BETWEEN else (taking[-1], taking[0])
+    return primary, candidate, round(100 * weights[candidate] / total, 4)
+
+
+def _in_parts(name: str, text: str) -> Iterator[tuple[str, str]]:
+    """A text as variables, ``NAME``, ``NAME_2`` and so on."""
+    for number, start in enumerate(range(0, max(1, len(text)), LONGEST_VALUE), 1):
+        yield (name if number == 1 else f"{name}_{number}"), text[start : start + LONGEST_VALUE]
+
+
+def _sha256(parts: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

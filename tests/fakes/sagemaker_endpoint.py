@@ -1,0 +1,190 @@
+"""SageMaker's hosting API in memory: models, configurations, and endpoints that take a few looks to change."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.fakes.lambda_function import refusal
+
+
+class FakeSageMaker:
+    """The part of SageMaker's API that rollouts use.
+
+    A change is under way until the endpoint was described ``looks`` times. Variants whose model is in ``unhealthy`` do
+    not come into service: SageMaker goes back to the configuration before, and gives a reason if it ``gives_reasons``.
+    """
+
+    def __init__(self, looks: int = 2, *, gives_reasons: bool = True) -> None:
+        self.looks = looks
+        self.gives_reasons = gives_reasons
+        self.unhealthy: set[str] = set()
+        self.models: dict[str, dict[str, Any]] = {}
+        self.configurations: dict[str, dict[str, Any]] = {}
+        self.endpoints: dict[str, dict[str, Any]] = {}
+        self.calls: list[str] = []
+        self.crash_before: list[str] = []
+        self._now = datetime(2026, 1, 1, tzinfo=UTC)
+        self._next: dict[str, Any] = {}
+        self._left = 0
+
+    def weights(self, endpoint: str) -> dict[str, float]:
+        """Share of the requests by variant."""
+        variants = self.endpoints[endpoint]["ProductionVariants"]
+        total = sum(variant["CurrentWeight"] for variant in variants)
+        return {variant["VariantName"]: variant["CurrentWeight"] / total for variant in variants}
+
+    def create_model(self, **request: Any) -> dict[str, Any]:
+        self._enter("create_model")
+        return {"ModelArn": self._keep(self.models, "model", request["ModelName"], request)}
+
+    def create_endpoint_config(self, **request: Any) -> dict[str, Any]:
+        self._enter("create_endpoint_config")
+        for variant in request["ProductionVariants"]:
+            self._find(self.models, "model", variant["ModelName"])
+        assert sum(variant["InitialVariantWeight"] for variant in request["ProductionVariants"]) > 0
+        kept = self._keep(self.configurations, "endpoint configuration", request["EndpointConfigName"], request)
+        return {"EndpointConfigArn": kept}
+
+    def create_endpoint(self, *, EndpointName: str, EndpointConfigName: str) -> dict[str, Any]:
+        self._enter("create_endpoint")
+        self._find(self.configurations, "endpoint configuration", EndpointConfigName)
+        arn = self._keep(self.endpoints, "endpoint", EndpointName, {"EndpointName": EndpointName})
+        self.endpoints[EndpointName] |= {"EndpointConfigName": EndpointConfigName, "ProductionVariants": []}
+        self._begin(EndpointName, "Creating", {"configuration": EndpointConfigName})
+        return {"EndpointArn": arn}
+
+    def update_endpoint(self, *, EndpointName: str, EndpointConfigName: str) -> dict[str, Any]:
+        self._enter("update_endpoint")
+        self._find(self.configurations, "endpoint configuration", EndpointConfigName)
+        self._check_free(EndpointName, "UpdateEndpoint")
+        self._begin(EndpointName, "Updating", {"configuration": EndpointConfigName})
+        return {}
+
+    def update_endpoint_weights_and_capacities(
+        self, *, EndpointName: str, DesiredWeightsAndCapacities: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        self._enter("update_endpoint_weights_and_capacities")
+        self._check_free(EndpointName, "UpdateEndpointWeightsAndCapacities")
+        asked = {each["VariantName"]: each["DesiredWeight"] for each in DesiredWeightsAndCapacities}
+        variants = self.endpoints[EndpointName]["ProductionVariants"]
+        assert set(asked) <= {variant["VariantName"] for variant in variants}
+        for variant in variants:
+            variant["DesiredWeight"] = asked.get(variant["VariantName"], variant["DesiredWeight"])
+        self._begin(EndpointName, "Updating", {"weights": True})
+        return {}
+
+    def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:
+        self._enter("describe_endpoint")
+        found = self._find(self.endpoints, "endpoint", EndpointName)
+        if self._left:
+            self._left -= 1
+        elif self._next:
+            self._finish(EndpointName)
+            found = self._find(self.endpoints, "endpoint", EndpointName)
+        return copy.deepcopy(found)
+
+    def describe_endpoint_config(self, *, EndpointConfigName: str) -> dict[str, Any]:
+        self._enter("describe_endpoint_config")
+        return copy.deepcopy(self._find(self.configurations, "endpoint configuration", EndpointConfigName))
+
+    def list_endpoint_configs(self, *, NameContains: str, MaxResults: int, NextToken: str = "0") -> dict[str, Any]:
+        return self._page(self.configurations, "EndpointConfig", NameContains, NextToken)
+
+    def list_models(self, *, NameContains: str, MaxResults: int, NextToken: str = "0") -> dict[str, Any]:
+        return self._page(self.models, "Model", NameContains, NextToken)
+
+    def delete_model(self, *, ModelName: str) -> None:
+        self._enter("delete_model")
+        self._find(self.models, "model", ModelName)
+        del self.models[ModelName]
+
+    def delete_endpoint_config(self, *, EndpointConfigName: str) -> None:
+        self._enter("delete_endpoint_config")
+        self._find(self.configurations, "endpoint configuration", EndpointConfigName)
+        used = [e for e in self.endpoints.values() if e["EndpointConfigName"] == EndpointConfigName]
+        assert not used, "a configuration that an endpoint has must stay"
+        assert self._next.get("configuration") != EndpointConfigName, "an update to it is under way"
+        del self.configurations[EndpointConfigName]
+
+    def delete_endpoint(self, *, EndpointName: str) -> None:
+        self._enter("delete_endpoint")
+        self._check_free(EndpointName, "DeleteEndpoint", also=("Failed",))
+        self._begin(EndpointName, "Deleting", {"deleted": True})
+
+    def _begin(self, name: str, status: str, then: dict[str, Any]) -> None:
+        endpoint = self.endpoints[name]
+        endpoint["EndpointStatus"] = status
+        endpoint.pop("FailureReason", None)
+        self._touch(endpoint)
+        self._next, self._left = then, self.looks
+
+    def _finish(self, name: str) -> None:
+        endpoint, then = self.endpoints[name], self._next
+        self._next = {}
+        self._touch(endpoint)
+        if then.get("deleted"):
+            del self.endpoints[name]
+            return
+        if then.get("weights"):
+            for variant in endpoint["ProductionVariants"]:
+                variant["CurrentWeight"] = variant["DesiredWeight"]
+        configuration = then.get("configuration")
+        if configuration is not None:
+            variants = self.configurations[configuration]["ProductionVariants"]
+            unhealthy = [v["VariantName"] for v in variants if v["ModelName"] in self.unhealthy]
+            if unhealthy and self.gives_reasons:
+                endpoint["FailureReason"] = f"variant {unhealthy[0]} did not pass the ping health check"
+            if unhealthy and endpoint["EndpointStatus"] == "Creating":
+                endpoint["EndpointStatus"] = "Failed"
+                return
+            if not unhealthy:
+                endpoint["EndpointConfigName"] = configuration
+                endpoint["ProductionVariants"] = [
+                    {
+                        "VariantName": variant["VariantName"],
+                        "CurrentWeight": variant["InitialVariantWeight"],
+                        "DesiredWeight": variant["InitialVariantWeight"],
+                        "CurrentInstanceCount": variant["InitialInstanceCount"],
+                        "DesiredInstanceCount": variant["InitialInstanceCount"],
+                    }
+                    for variant in variants
+                ]
+        endpoint["EndpointStatus"] = "InService"
+
+    def _check_free(self, name: str, operation: str, also: tuple[str, ...] = ()) -> None:
+        status = self._find(self.endpoints, "endpoint", name)["EndpointStatus"]
+        if status not in ("InService", *also):
+            raise refusal("ValidationException", f'Cannot update in-progress endpoint "{name}".', operation)
+
+    def _page(self, among: dict[str, dict[str, Any]], kind: str, contains: str, token: str) -> dict[str, Any]:
+        """One a page."""
+        self._enter(f"list_{kind}")
+        names = sorted(name for name in among if contains in name)
+        at = int(token)
+        answer: dict[str, Any] = {f"{kind}s": [{f"{kind}Name": name} for name in names[at : at + 1]]}
+        return answer | ({"NextToken": str(at + 1)} if at + 1 < len(names) else {})
+
+    def _keep(self, into: dict[str, dict[str, Any]], kind: str, name: str, request: dict[str, Any]) -> str:
+        if name in into:
+            raise refusal("ValidationException", f'Cannot create already existing {kind} "{name}".', f"Create{kind}")
+        assert len(name) <= 63
+        into[name] = copy.deepcopy(request)
+        self._touch(into[name], "CreationTime")
+        return f"arn:{name}"
+
+    def _find(self, among: dict[str, dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+        if name not in among:
+            raise refusal("ValidationException", f'Could not find {kind} "{name}".', f"Describe{kind}")
+        return among[name]
+
+    def _touch(self, thing: dict[str, Any], key: str = "LastModifiedTime") -> None:
+        self._now += timedelta(seconds=1)
+        thing[key] = self._now
+
+    def _enter(self, call: str) -> None:
+        self.calls.append(call)
+        if self.crash_before and self.crash_before[0] == call:
+            self.crash_before.pop(0)
+            raise ConnectionError(f"crashed before {call}")
