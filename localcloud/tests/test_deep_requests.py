@@ -31,5 +31,8 @@ def test_a_body_of_brackets_is_400(cloud: Cloud, service: str, operation: str, p
         params["body"] = deep.encode()
 
     client.meta.events.register(f"before-call.{service}", swap)
-    with pytest.raises(ClientError, match=r"SerializationException.*nested 20,001 deep"):
-        getattr(client, operation)(**parameters)
+    try:
+        with pytest.raises(ClientError, match=r"SerializationException.*nested 20,001 deep"):
+            getattr(client, operation)(**parameters)
+    finally:  # the next test has the same client
+        client.meta.events.unregister(f"before-call.{service}", swap)

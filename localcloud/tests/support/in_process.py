@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,39 @@ from typing import Any
 import pytest
 
 from localcloud.core.account import KINDS, Account
+from localcloud.core.credentials import Operator
 from localcloud.core.settings import Settings
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the clouds of a process have in common, one after the other, so that one client reaches each of them.
+
+    To make a client takes as long as to start a cloud. Who changes the events of the operator's clients takes it back.
+    """
+
+    port: int
+    operator: Operator = field(default_factory=Operator.random)
+    clients: dict[tuple[str, ...], Any] = field(default_factory=dict)
+
+
+_places: list[Place] = []
+
+
+def _listen() -> tuple[socket.socket, Place]:
+    """At the newest place; at another where somebody listens there, as the first of a test's two clouds does."""
+    from localcloud.core.http_server import PortTakenError, listen
+
+    try:
+        if _places:
+            return listen(_places[-1].port), _places[-1]
+    except PortTakenError:
+        pass
+    listening = listen(0)
+    _places.append(Place(listening.getsockname()[1]))
+    return listening, _places[-1]
 
 
 @dataclass
@@ -70,7 +101,7 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
     from localcloud.core.activity import Activity
     from localcloud.core.clock import Clock
     from localcloud.core.context import CloudContext
-    from localcloud.core.http_server import HttpResponse, HttpServer, listen
+    from localcloud.core.http_server import HttpResponse, HttpServer
     from localcloud.iam import usage
     from localcloud.services.registry import services
 
@@ -80,16 +111,18 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
         start: datetime | None = START, account: str | Account = "established", settings: Settings | None = None
     ) -> Cloud:
         # The port is held from now on: another process could take one that is only known to be free.
-        listening = listen(0)
+        listening, place = _listen()
         activity = Activity()
         context = CloudContext(
             clock=Clock(activity, start),
             activity=activity,
-            port=listening.getsockname()[1],
+            port=place.port,
             state_directory=tmp_path / "state",
             cache_directory=tmp_path / "cache",
             account=KINDS[account] if isinstance(account, str) else account,
             settings=settings or Settings(),
+            operator=place.operator,
+            _clients=place.clients,
         )
         hooks.install(context)
         server = HttpServer(listening, AwsApi(lambda _: HttpResponse(404), context, services()), name="aws-api")
