@@ -131,26 +131,52 @@ def _artifacts(folder: Path, name: str, template: dict[str, Any], before: list[s
     }  # fmt: skip
 
 
-def test_an_app_is_deployed_looked_at_changed_and_taken_down(app: Callable[..., Cdk], cloud: RunningCloud) -> None:
+def test_what_fails_leaves_nothing_and_the_next_is_deployed_looked_at_changed_and_taken_down(
+    app: Callable[..., Cdk], cloud: RunningCloud
+) -> None:
+    # WHEN a template asks for what can't be had THEN that is told, and nothing exists
+    template = producer(QueueName="never")
+    template["Resources"]["Vpc"] = {"Type": "AWS::EC2::VPC"}
+    told = " ".join(app(Producer=template)("deploy", "--all", "--require-approval", "never", status=1).split())
+    assert "resource Vpc (AWS::EC2::VPC): this resource type is not supported" in told
+    assert "QueueUrls" not in cloud.client("sqs").list_queues()
+
+    # WHEN a resource can't be made THEN those before it are taken back
+    template = producer(QueueName="old")
+    policy = {"PolicyName": "p", "PolicyDocument": {"Version": "2012-10-17", "Statement": []}, "Roles": ["nobody"]}
+    template["Resources"]["Bad"] = {"Type": "AWS::IAM::Policy", "DependsOn": "Queue", "Properties": policy}
+    told = app(Producer=template)("deploy", "--all", "--require-approval", "never", status=1)
+    assert "ROLLBACK_COMPLETE" in told
+    assert "nobody" in told
+    assert "QueueUrls" not in cloud.client("sqs").list_queues()
+
+    # AND the next deployment works
     cdk = app(Producer=producer(QueueName="old"), Consumer=consumer(5))
     told = cdk("deploy", "--all", "--require-approval", "never")
-
     assert f"Producer.Arn = arn:aws:sqs:{REGION}:{ACCOUNT}:old" in told
+    assert len(cloud.client("sqs").list_queues()["QueueUrls"]) == 1
     answer = cloud.client("lambda").invoke(FunctionName="speaker", Payload=b'"hello"')
     assert json.loads(answer["Payload"].read()) == {"said": "hello"}
     # The roles of the bootstrap were taken, none of them with the operator's rights.
     assert "Proceeding anyway" not in told
     (stack,) = cloud.client("cloudformation").describe_stacks(StackName="Consumer")["Stacks"]
     assert stack["RoleARN"].endswith(f"cfn-exec-role-{ACCOUNT}-{REGION}")
+
     # WHEN nothing has changed THEN nothing is deployed
     assert "There were no differences" in cdk("diff")
     assert "(no changes)" in cdk("deploy", "--all", "--require-approval", "never")
 
+    # WHEN something would change THEN that is told, and of a queue that it would be replaced
+    told = app(Producer=producer(QueueName="new"), Consumer=consumer(6))("diff")
+    assert "[~] AWS::Lambda::Function Function" in told
+    assert "requires replacement" in told or "replace" in told
+
+    # WHEN something changes THEN it is changed
     cdk = app(Producer=producer(QueueName="old", VisibilityTimeout=45), Consumer=consumer(6))
-    assert "[~] AWS::Lambda::Function Function" in cdk("diff")
     cdk("deploy", "--all", "--require-approval", "never")
     assert cloud.client("lambda").get_function_configuration(FunctionName="speaker")["Timeout"] == 6
 
+    # WHEN all is taken down THEN nothing is left
     assert "destroyed" in cdk("destroy", "--all", "--force")
     left = [stack["StackName"] for stack in cloud.client("cloudformation").describe_stacks()["Stacks"]]
     assert left == ["CDKToolkit"]
@@ -165,42 +191,3 @@ def test_what_localcloud_deployed_is_what_the_cdk_finds(app: Callable[..., Cdk],
     assert "(no changes)" in cdk("deploy", "--all", "--require-approval", "never")
     cdk("destroy", "--all", "--force")
     assert "QueueUrls" not in cloud.client("sqs").list_queues()
-
-
-def test_a_replacement_is_told_before_it_happens(app: Callable[..., Cdk]) -> None:
-    cdk = app(Producer=producer(QueueName="one"))
-    cdk("deploy", "--all", "--require-approval", "never")
-
-    told = app(Producer=producer(QueueName="two"))("diff")
-
-    assert "requires replacement" in told or "replace" in told
-    cdk("destroy", "--all", "--force")
-
-
-def test_what_can_not_be_had_is_told_and_nothing_exists(app: Callable[..., Cdk], cloud: RunningCloud) -> None:
-    template = producer(QueueName="never")
-    template["Resources"]["Vpc"] = {"Type": "AWS::EC2::VPC"}
-
-    told = " ".join(app(Producer=template)("deploy", "--all", "--require-approval", "never", status=1).split())
-
-    assert "resource Vpc (AWS::EC2::VPC): this resource type is not supported" in told
-    assert "QueueUrls" not in cloud.client("sqs").list_queues()
-    app(Producer=producer())("destroy", "--all", "--force")
-
-
-def test_a_deployment_that_fails_is_rolled_back_and_the_next_one_works(
-    app: Callable[..., Cdk], cloud: RunningCloud
-) -> None:
-    template = producer(QueueName="again")
-    policy = {"PolicyName": "p", "PolicyDocument": {"Version": "2012-10-17", "Statement": []}, "Roles": ["nobody"]}
-    template["Resources"]["Bad"] = {"Type": "AWS::IAM::Policy", "DependsOn": "Queue", "Properties": policy}
-
-    told = app(Producer=template)("deploy", "--all", "--require-approval", "never", status=1)
-
-    assert "ROLLBACK_COMPLETE" in told
-    assert "nobody" in told
-    assert "QueueUrls" not in cloud.client("sqs").list_queues()
-    cdk = app(Producer=producer(QueueName="again"))
-    cdk("deploy", "--all", "--require-approval", "never")
-    assert len(cloud.client("sqs").list_queues()["QueueUrls"]) == 1
-    cdk("destroy", "--all", "--force")
