@@ -18,11 +18,12 @@ from support.lambdas import CLIENTS, NEEDS_PRELOADING, Lambda, zipped
 
 pytestmark = NEEDS_PRELOADING
 
-MODULES = ("boto3", "botocore.config", "colorsys", "reads", "no_such_module")
+MODULES = ("jmespath", "jmespath.exceptions", "colorsys", "reads", "no_such_module")
+"""What is imported before; jmespath stands for packages that take longer, such as boto3."""
 SHOWN = """
 import os, signal, sys, time
 before = "colorsys" in sys.modules
-import boto3, reads
+import jmespath, reads
 def handle(event, context):
     main = sys.modules["__main__"]
     varying = ("AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API", "_RUNTIME_API_TOKEN", "TMPDIR")
@@ -30,7 +31,7 @@ def handle(event, context):
     return {
         "prepared": before, "path": sys.path, "flags": repr(sys.flags), "arguments": sys.argv, "zone": time.tzname,
         "main": [main.__name__, main.__file__, main.__spec__ and main.__spec__.name], "directory": os.getcwd(),
-        "boto3": boto3.__file__, "reads": [reads.__file__, reads.MODE], "umask": os.umask(0o22),
+        "jmespath": jmespath.__file__, "reads": [reads.__file__, reads.MODE], "umask": os.umask(0o22),
         "variables": {name: value for name, value in os.environ.items() if name not in varying},
         "signals": [repr(signal.getsignal(n)) for n in (1, 2, 13, 15)], "input": sys.stdin.read(),
         "streams": [(s.encoding, s.errors) for s in (sys.stdin, sys.stdout, sys.stderr)],
@@ -38,7 +39,7 @@ def handle(event, context):
         "home": os.path.expanduser("~"),
     }
 """
-READS = "import os\nMODE = os.environ.get('MODE')\n"
+READS = "import os\nMODE = os.environ.get('MODE')\nHOME = os.path.expanduser('~')\n"
 
 
 @pytest.fixture(params=CLIENTS)
@@ -68,7 +69,7 @@ def test_a_function_sees_what_it_sees_after_a_plain_start(both: list[Lambda], va
     [
         ({"colorsys.py": "mine = 1"}, {}),
         ({"reads/__init__.py": "MODE = 'of the function'"}, {}),
-        ({"boto3.py": ""}, {}),
+        ({"jmespath.py": ""}, {}),
         ({"sitecustomize.py": ""}, {}),
         ({"libmine.so": ""}, {}),
         ({"lib/libmine.so.1": ""}, {}),
@@ -83,6 +84,22 @@ def test_what_would_import_something_else_starts_plainly(both: list[Lambda], fil
     plain, other = (shown(cloud, files, Environment={"Variables": variables}) for cloud in both)
     assert not other["prepared"]
     assert other == plain
+
+
+def test_boto3_is_imported_before_and_is_what_it_is_otherwise(make_lambda: Callable[..., Lambda]) -> None:
+    source = "import sys\nthere = 'boto3' in sys.modules\nimport boto3\n"
+    source += "def handle(event, context):\n    return [there, boto3.__file__, boto3.client('sqs').meta.region_name]\n"
+
+    def told(preload: tuple[str, ...], **variables: str) -> list[object]:
+        cloud = make_lambda(preload=preload)
+        cloud.create(source, Environment={"Variables": variables})
+        return list(json.loads(cloud.invoke().payload))
+
+    before = ("boto3", "botocore.config")
+    plain, prepared, elsewhere = told(()), told(before), told(before, HOME="/nowhere")
+    assert (plain[0], prepared[0]) == (False, True)
+    assert elsewhere[0] is False, "botocore reads HOME where it is imported"
+    assert plain[1:] == prepared[1:] == elsewhere[1:]
 
 
 def test_functions_of_other_layers_get_their_own_packages(make_lambda: Callable[..., Lambda]) -> None:
