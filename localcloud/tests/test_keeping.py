@@ -110,22 +110,21 @@ class TestObjects:
     def test_a_small_object_takes_little_memory(self, cloud: Cloud) -> None:
         s3 = cloud.client("s3")
         s3.create_bucket(Bucket="lake")
-        number = 400
 
-        def put(first: int) -> None:
-            for n in range(first, first + number):
+        def held_after(first: int, last: int) -> int:
+            for n in range(first, last):
                 key = f"predictions/model=m/date=2026-01-05/part-{n:06}.parquet"
                 s3.put_object(Bucket="lake", Key=key, Body=b"x" * 999)
             gc.collect()
+            return tracemalloc.get_traced_memory()[0]
 
-        put(0)  # what is kept once, whatever is put
         tracemalloc.start()
-        put(number)
-        held, _peak = tracemalloc.get_traced_memory()
+        once = held_after(0, 50)  # what is kept once, whatever is put
+        held = (held_after(50, 200) - once) / 150
         tracemalloc.stop()
 
-        # 330 bytes with the name, 3,600 as moto keeps them; what other threads keep meanwhile counts as well.
-        assert held / number < 700
+        # 330 bytes with the name, and what their tables grow by; 3,600 as moto keeps them.
+        assert held < 700
 
     def test_what_an_object_has_of_its_own_is_told(self, cloud: Cloud) -> None:
         s3 = cloud.client("s3")
