@@ -71,6 +71,7 @@ from everloop.training.older import fetch_older, unlearned_rows
 from everloop.training.probes import counted
 from everloop.training.reference import full_reference
 from everloop.training.refit_check import Run, check_refit, read_sibling
+from everloop.training.robustness import robustness_in
 from everloop.training.scoring import arrays, measure_latency, score
 from everloop.training.served import History, serving
 from everloop.training.slices import slices_in
@@ -233,6 +234,7 @@ def evaluate(
         slices=slices_in(declaration, test, scores, baseline.scores, compared.scores),
         fairness=fairness_in(declaration, test, scores),
         calibration=_calibration(declaration, test, scores),
+        robustness=robustness_in(declaration, candidate, test),
     )
     output.mkdir(parents=True, exist_ok=True)
     for name, data in files.items() if older is None else ():

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from everloop.evaluation.calibration_report import Calibrated
 from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
 from everloop.evaluation.report import MetricValue, Report
+from everloop.evaluation.robustness_report import Robustness
+from everloop.evaluation.robustness_table import HEADERS, disturbed
 from everloop.evaluation.slice_report import SliceFacts, Slices
 
 Table = tuple[str, list[str], list[list[object]]]
@@ -26,6 +28,14 @@ def details(report: Report) -> Iterator[Table]:
         for by in report.fairness.by:
             yield _groups(report.fairness, by)
             yield _gaps(by)
+    if report.robustness is not None:
+        yield _robustness(report.robustness)
+
+
+def _robustness(found: Robustness) -> Table:
+    title = f"{found.rows:,} rows, disturbed; undisturbed {found.metric} is {found.loss:.4g}"
+    said = "".join(f"; not tried: {told}" for told in found.left_out)
+    return title + said, HEADERS, [list(row) for row in disturbed(found)]
 
 
 def told(found: MetricValue) -> str:

@@ -19,6 +19,7 @@ from everloop.evaluation.fairness_gate import on_fairness
 from everloop.evaluation.heavy_tails import is_heavy, too_heavy_tails
 from everloop.evaluation.money_gate import in_money
 from everloop.evaluation.report import Latency, MetricValue, ParityFacts, Report
+from everloop.evaluation.robustness_gate import on_robustness
 from everloop.evaluation.slice_gate import on_slices
 from everloop.instants import instant_text
 from everloop.numbers_of import number_of
@@ -96,6 +97,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *in_money(report, policy, expected.champion_version, expected.scores),
         *on_slices(report, policy, expected.champion_version),
         *on_fairness(report, policy),
+        *on_robustness(report, policy),
         *costs(report.latency_ms, report.artifact_bytes, policy),
     ]
     ordered = sorted(reasons, key=lambda reason: bool(reason.passed))

@@ -13,6 +13,7 @@ from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.fairness_report import Fairness
 from everloop.evaluation.interval_report import IntervalFacts
 from everloop.evaluation.measured import MetricValue, PairedDifference, Parts
+from everloop.evaluation.robustness_report import Robustness
 from everloop.evaluation.slice_report import Slices
 from everloop.json_text import read_json
 from everloop.typed_json import ADDED, as_json, read_as
@@ -275,6 +276,8 @@ class Report:
         None where ``gate.fairness`` is not declared.
     calibration : Calibrated or None
         Of the candidate's raw scores; None of a regression, of few rows, and in the reports of earlier releases.
+    robustness : Robustness or None
+        None in the reports of earlier releases.
     """
 
     model: str
@@ -307,6 +310,7 @@ class Report:
     slices: Slices | None = field(default=None, metadata=ADDED)
     fairness: Fairness | None = field(default=None, metadata=ADDED)
     calibration: Calibrated | None = field(default=None, metadata=ADDED)
+    robustness: Robustness | None = field(default=None, metadata=ADDED)
 
     def to_json(self) -> str:
         """The document ``report.json``; an undefined number is null."""

@@ -15,6 +15,8 @@ from everloop.evaluation.calibration_report import Calibrated
 from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
 from everloop.evaluation.plots import Bar, curve, interval_bars, line
 from everloop.evaluation.report import MetricValue, Report
+from everloop.evaluation.robustness_report import Robustness
+from everloop.evaluation.robustness_table import HEADERS, disturbed
 from everloop.evaluation.slice_report import SliceFacts, Slices
 from everloop.numbers_of import number_of
 from everloop.reasons import ReasonDocument
@@ -100,6 +102,8 @@ def _sections(report: Report, about: About) -> Iterator[str]:
     if report.fairness is not None:
         for by in report.fairness.by:
             yield from _groups(report.fairness, by)
+    if report.robustness is not None:
+        yield from _robustness(report.robustness)
     yield from _facts(report, about)
 
 
@@ -233,6 +237,17 @@ def _rate(rate: Rate | None) -> str:
     if rate.low is None or rate.high is None:
         return f"{rate.value:.3g}"
     return f"{rate.value:.3g} ({rate.low:.3g} to {rate.high:.3g})"
+
+
+def _robustness(found: Robustness) -> Iterator[str]:
+    yield "<h2>When rows are not as they were</h2>"
+    yield _note(
+        f"{number_of(found.rows, 'test row')} changed on purpose. Of each kind, the changes that hurt most."
+        f" Undisturbed, {found.metric} is {found.loss:.4g}; more is worse."
+    )
+    yield _table(HEADERS, disturbed(found))
+    for told in found.left_out:
+        yield _note(f"Not tried: {told}.")
 
 
 def _facts(report: Report, about: About) -> Iterator[str]:

@@ -15,6 +15,7 @@ from everloop.evaluation.fairness_gate import on_fairness
 from everloop.evaluation.gate import Verdict, absolute_limits, against_baseline, against_champion, costs, probed
 from everloop.evaluation.money_gate import in_money
 from everloop.evaluation.report import Report
+from everloop.evaluation.robustness_gate import on_robustness
 from everloop.evaluation.slice_gate import on_slices
 from everloop.instants import instant_text
 from everloop.reasons import Reason, checked
@@ -65,6 +66,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *in_money(report, judged, expected.champion_version, expected.scores),
         *on_slices(report, judged, expected.champion_version),
         *on_fairness(report, judged),
+        *on_robustness(report, judged),
         *costs(report.latency_ms, report.artifact_bytes, judged),
     ]
     ordered = sorted(reasons, key=lambda reason: bool(reason.passed))

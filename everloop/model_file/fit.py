@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from everloop.model_file.sections.all_sections import AllSections
 
 GATE_METRICS = {"binary_classification": ("log_loss", "brier"), "regression": ("mae", "rmse")}
+FLIPS = ("max_noise_flips", "max_search_flips")
+"""Limits of ``gate.robustness`` that only a classification has."""
+
 ABSOLUTE_METRICS = {"binary_classification": ("log_loss", "brier", "roc_auc"), "regression": ("mae", "rmse")}
 
 
@@ -117,6 +120,12 @@ def _fair_gate(declaration: AllSections) -> Iterator[Misfit]:
     for index, by in known(value_of(fairness, "by", [])):
         yield from dimension_misfits(declaration, by, (*at, "by", index))
     yield from _rates_of_classes(declaration, fairness, at, RATES)
+
+
+def _flips(declaration: AllSections) -> Iterator[Misfit]:
+    robustness = value_of(declaration.gate, "robustness")
+    if robustness is not None:
+        yield from _rates_of_classes(declaration, robustness, ("gate", "robustness"), FLIPS)
 
 
 def _target_range(declaration: AllSections) -> Iterator[Misfit]:
@@ -354,6 +363,7 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _fair_groups,
     _slices,
     _fair_gate,
+    _flips,
     _target_range,
     _request_size,
     _width,

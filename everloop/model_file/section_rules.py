@@ -333,6 +333,23 @@ def _some_limit(fairness: Any) -> Iterator[Misfit]:
         yield Misfit((), {}, f"one limit or more: {', '.join(_FAIRNESS_LIMITS)}")
 
 
+_ROBUSTNESS_LIMITS = (
+    "max_missing_increase",
+    "max_unseen_increase",
+    "max_extreme_increase",
+    "max_noise_increase",
+    "max_unit_increase",
+    "max_search_increase",
+    "max_noise_flips",
+    "max_search_flips",
+)
+
+
+def _some_robustness_limit(robustness: Any) -> Iterator[Misfit]:
+    if all(value_of(robustness, key, "unknown") is None for key in _ROBUSTNESS_LIMITS):
+        yield Misfit((), {}, f"one limit or more: {', '.join(_ROBUSTNESS_LIMITS)}")
+
+
 def _fair_by_group(recalibration: Any) -> Iterator[Misfit]:
     if recalibration.fairness is not None and recalibration.by is None:
         yield Misfit(("by",), None, "the feature whose groups are recalibrated apart: 'fairness' says what that may do")
@@ -367,6 +384,7 @@ SECTION_RULES: dict[str, tuple[Rule, ...]] = {
     "Fairness": _GROUPED,
     "By": (_one_way_apart, _groups_once, _rising_edges),
     "GateFairness": (_each_dimension_once, _some_limit),
+    "GateRobustness": (_some_robustness_limit,),
     "GateSlices": (_each_dimension_once, _something_to_measure),
     "Investment": (_one_cost,),
     "WarmStart": (_room_for_trees,),

@@ -259,6 +259,13 @@ UNFIT = {
         "the name of a feature",
         "gate.slices.by.0.by",
     ),
+    "robustness without a limit": Unfit(
+        "gate.robustness",
+        {},
+        "robustness: {}",
+        "this section",
+        "one limit or more: max_missing_increase",
+    ),
     "fairness without a limit": Unfit(
         "gate.fairness",
         {"by": [{"by": "line"}]},

@@ -88,6 +88,26 @@ class GateFairness(Section):
     require: Require = "estimate"
 
 
+class GateRobustness(Section):
+    """How much worse a candidate may answer when the test rows are disturbed.
+
+    Each ``max_…_increase`` is in units of ``gate.metric`` and limits the worst disturbance of its kind:
+    ``missing``, a feature that may be missing is; ``unseen``, a category is new; ``extreme``, a number is at an end of
+    its declared range; ``noise``, all numbers move a little; ``unit``, a number comes in another unit and the contract
+    takes it; ``search``, the worst of many small moves. ``max_noise_flips`` and ``max_search_flips`` limit the share of
+    rows that get the other decision.
+    """
+
+    max_missing_increase: float | None = None
+    max_unseen_increase: float | None = None
+    max_extreme_increase: float | None = None
+    max_noise_increase: float | None = None
+    max_unit_increase: float | None = None
+    max_search_increase: float | None = None
+    max_noise_flips: Fraction | None = None
+    max_search_flips: Fraction | None = None
+
+
 class Gate(Section):
     """What a candidate must show on the locked test rows.
 
@@ -109,5 +129,6 @@ class Gate(Section):
     money: MoneyGate | None = None
     slices: GateSlices | None = None
     fairness: GateFairness | None = None
+    robustness: GateRobustness | None = None
     max_latency_ms: float | None = Field(default=None, gt=0)
     max_artifact_mb: float | None = Field(default=None, gt=0)

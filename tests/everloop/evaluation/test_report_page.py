@@ -16,6 +16,7 @@ from everloop.evaluation.money_gate import money_document
 from everloop.evaluation.plots import Bar, curve, interval_bars, line
 from everloop.evaluation.report import DayQuality, Report
 from everloop.evaluation.report_page import About, page
+from everloop.evaluation.robustness_report import Disturbance, Robustness
 from everloop.evaluation.slices import Measured, parts_of, slices_of
 from tests.everloop.evaluation.builders import DAYS, labels_and_truth, report_of
 
@@ -36,6 +37,16 @@ def whole(groups: int = 3) -> Report:
         slices=slices_of(rows, list(parts_of([dimension], pairs=False)), 100, search="no search"),
         fairness=fairness_of([dimension], LABELS, TRUTH, DAYS, terms),
         calibration=calibration_of(LABELS, TRUTH, DAYS, 7),
+        robustness=Robustness(
+            "log_loss",
+            1000,
+            0.5,
+            (
+                Disturbance("missing", "wind", f"{EVIL} is missing", 1000, 0.0, 0.1, 0.05, 0.15, 0.2, 0.3),
+                Disturbance("unit", "wind", "wind comes times 1,000", 0, 1.0, None, None, None, None, None),
+            ),
+            ("extremes of free: no range is declared",),
+        ),
     )
 
 
@@ -56,6 +67,8 @@ def test_everything_that_was_measured_is_on_it() -> None:
         "Do scores mean what they say?",
         "Parts of the rows",
         "Groups by origin",
+        "+0.1 (+0.05 to +0.15)",
+        "Not tried: extremes of free",
         "ab" * 32,
     ):
         assert told in html
