@@ -63,6 +63,7 @@ from everloop.training.channels import Split, read_split
 from everloop.training.contract import with_interval
 from everloop.training.declaration import read_declaration
 from everloop.training.environment import Environment
+from everloop.training.errors import errors_in
 from everloop.training.exceptions import JobError
 from everloop.training.fairness import fairness_in
 from everloop.training.held_data import hold_channel
@@ -235,6 +236,8 @@ def evaluate(
         fairness=fairness_in(declaration, test, scores),
         calibration=_calibration(declaration, test, scores),
         robustness=robustness_in(declaration, candidate, test),
+        errors=errors_in(declaration, candidate, test, scores),
+        learning_curve=candidate.training.get("learning_curve"),
     )
     output.mkdir(parents=True, exist_ok=True)
     for name, data in files.items() if older is None else ():

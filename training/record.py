@@ -8,6 +8,7 @@ from pathlib import Path
 
 from everloop.documents.training import TrainingDocument, UpdateDocument
 from everloop.evaluation.baseline import Baseline
+from everloop.evaluation.learning_report import LearningCurve
 from everloop.model_file import ModelDeclaration
 from everloop.training.channels import Split
 from everloop.training.environment import Environment
@@ -23,6 +24,7 @@ def training_record(
     environment: Environment,
     refit: bool,
     data_sha256: Mapping[str, str],
+    curve: LearningCurve | None = None,
     update: UpdateDocument | None = None,
 ) -> TrainingDocument:
     """The document ``training.json``.
@@ -47,6 +49,8 @@ def training_record(
         "lock": environment.lock,
         "data_sha256": dict(data_sha256),
     }
+    if curve is not None:
+        document["learning_curve"] = curve
     if update is not None:
         document["update"] = update
     return document

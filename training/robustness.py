@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from everloop.evaluation.robustness import Rows, robustness_of
+from everloop.evaluation.robustness import Rows, Score, robustness_of
 from everloop.evaluation.robustness_report import Robustness
 from everloop.model_file import ModelDeclaration
 from everloop.training.candidate import Candidate
@@ -14,16 +14,24 @@ from everloop.training.scoring import arrays, score
 
 def robustness_in(declaration: ModelDeclaration, candidate: Candidate, test: Split) -> Robustness:
     """Measured in ``gate.metric``, with the declared seed."""
-    num, cat = arrays(candidate.contract, test)
-    scorer = candidate.scorer
-
-    def scored(numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
-        return score(scorer, np.ascontiguousarray(numbers), np.ascontiguousarray(categories))
-
     return robustness_of(
         candidate.contract,
-        scored,
-        Rows(num, cat, test.labels, test.days),
+        answering(candidate),
+        taken(candidate, test),
         metric=declaration.gate.metric,
         seed=declaration.training.seed,
     )
+
+
+def answering(candidate: Candidate) -> Score:
+    """How the candidate scores rows."""
+
+    def scored(numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        return score(candidate.scorer, np.ascontiguousarray(numbers), np.ascontiguousarray(categories))
+
+    return scored
+
+
+def taken(candidate: Candidate, test: Split) -> Rows:
+    """The labelled rows as the candidate takes them."""
+    return Rows(*arrays(candidate.contract, test), test.labels, test.days)

@@ -33,6 +33,7 @@ from everloop.training.held_data import hold_channel
 from everloop.training.kept_estimator import About, KeptEstimator, making_of, pack, read_kept
 from everloop.training.learn_baseline import answers_of_rule, learn_baseline
 from everloop.training.learning import learn
+from everloop.training.learning_curve import learning_curve
 from everloop.training.onnx_export import (
     ExportRefusedError,
     ModelInputs,
@@ -202,6 +203,7 @@ def run(job: Job) -> None:
         baseline=baseline,
         code_sha256=code_sha256,
         environment=environment,
+        curve=None if refit else learning_curve(declaration, folder, train),
         refit=refit,
         data_sha256=data_sha256,
         update=learned.update,

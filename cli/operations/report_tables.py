@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from everloop.evaluation.calibration_report import Calibrated
+from everloop.evaluation.error_report import Errors
 from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
+from everloop.evaluation.learning_report import LearningCurve, more_rows
 from everloop.evaluation.report import MetricValue, Report
 from everloop.evaluation.robustness_report import Robustness
 from everloop.evaluation.robustness_table import HEADERS, disturbed
@@ -13,6 +15,9 @@ from everloop.evaluation.slice_report import SliceFacts, Slices
 
 Table = tuple[str, list[str], list[list[object]]]
 """Title, headers and rows."""
+
+MOST_FEATURES = 15
+"""Features that are shown: the most important ones."""
 
 MOST_SLICES = 20
 """Slices that are shown: the worst ones. `--json` has all."""
@@ -30,12 +35,30 @@ def details(report: Report) -> Iterator[Table]:
             yield _gaps(by)
     if report.robustness is not None:
         yield _robustness(report.robustness)
+    if report.errors is not None:
+        yield _importance(report.errors)
+    if report.learning_curve is not None:
+        yield _learning(report.learning_curve)
 
 
 def _robustness(found: Robustness) -> Table:
     title = f"{found.rows:,} rows, disturbed; undisturbed {found.metric} is {found.loss:.4g}"
     said = "".join(f"; not tried: {told}" for told in found.left_out)
     return title + said, HEADERS, [list(row) for row in disturbed(found)]
+
+
+def _importance(found: Errors) -> Table:
+    title = f"what answers depend on: {found.metric} grows by, if a feature is dealt out to other rows"
+    rows: list[list[object]] = [
+        [one.feature, f"{one.increase:+.3g}", "" if one.low is None else f"{one.low:+.3g} to {one.high:+.3g}"]
+        for one in found.importance[:MOST_FEATURES]
+    ]
+    return title, ["feature", "loss", "95%"], rows
+
+
+def _learning(found: LearningCurve) -> Table:
+    rows: list[list[object]] = [[one.rows, f"{one.loss:.4g}"] for one in found.points]
+    return more_rows(found).rstrip("."), ["rows learned from", found.metric], rows
 
 
 def told(found: MetricValue) -> str:

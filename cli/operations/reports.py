@@ -89,16 +89,31 @@ def write_page(evaluation: Evaluation, file: Path) -> int:
     CommandError
         When the file can't be written.
     """
+    return write_html(page(evaluation.report, about(evaluation)), file)
+
+
+def about(evaluation: Evaluation) -> About:
+    """What a page says of the version, beside its report."""
     version = evaluation.version
     gate = version.gate
-    about = About(
+    return About(
         version=version.version,
         report_sha256=version.files[REPORT]["sha256"],
         verdict=gate.get("verdict", "fail"),
         reasons=gate.get("reasons", []),
         money=evaluation.money,
     )
-    content = page(evaluation.report, about).encode("utf-8")
+
+
+def write_html(html: str, file: Path) -> int:
+    """Write a page; its size in bytes.
+
+    Raises
+    ------
+    CommandError
+        When the file can't be written.
+    """
+    content = html.encode("utf-8")
     try:
         file.write_bytes(content)
     except OSError as error:

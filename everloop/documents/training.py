@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, NotRequired, TypedDict
 
 from everloop.documents.snapshot import PartRows
+from everloop.evaluation.learning_report import LearningCurve
 from everloop.reasons import ReasonDocument
 
 PARENT_CHANNEL = "parent"
@@ -80,6 +81,7 @@ class TrainingDocument(TypedDict):
     packages: dict[str, str]
     lock: NotRequired[LockDocument]
     data_sha256: NotRequired[dict[str, str]]
+    learning_curve: NotRequired[LearningCurve]
     update: NotRequired[UpdateDocument]
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from everloop.model_file.schema import Feature, ModelDeclaration
     from everloop.model_file.sections.problem import Baseline
 
+NOTHING = "Nothing is declared."
 DICTIONARY = ("column", "type", "allowed", "missing", "meaning")
 
 
@@ -36,10 +37,15 @@ def dictionary(declaration: ModelDeclaration) -> list[tuple[str, str, str, str, 
     ]
 
 
-def _lines(declaration: ModelDeclaration) -> Iterator[str]:
+def facts(declaration: ModelDeclaration) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """The sections before the dictionary: a title, and what is declared, each with its name."""
+    for title, found in _facts(declaration):
+        yield title, [(what, " ".join(text.split())) for what, text in found if text]
+
+
+def _facts(declaration: ModelDeclaration) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
     problem, owner, risk = declaration.problem, declaration.owner, declaration.risk
-    yield f"# {declaration.model}"
-    yield from _section(
+    yield (
         "Purpose",
         [
             ("objective", problem.objective),
@@ -52,8 +58,8 @@ def _lines(declaration: ModelDeclaration) -> Iterator[str]:
             ("interval", _coverage(declaration)),
         ],
     )
-    yield from _section("What decisions are worth", list(_prices(declaration)))
-    yield from _section(
+    yield "What decisions are worth", list(_prices(declaration))
+    yield (
         "Who is responsible",
         [
             ("team", f"{owner.team} ({owner.email})"),
@@ -63,18 +69,23 @@ def _lines(declaration: ModelDeclaration) -> Iterator[str]:
             ("consumers are told", f"{declaration.retirement.notify_days} days before"),
         ],
     )
-    yield from _section(f"Controls (risk tier {risk.tier})", list(_controls(declaration)))
-    yield from _section("Sources of data", [(source.name, source.licence) for source in declaration.data.sources])
+    yield f"Controls (risk tier {risk.tier})", list(_controls(declaration))
+    yield "Sources of data", [(source.name, source.licence) for source in declaration.data.sources]
+
+
+def _lines(declaration: ModelDeclaration) -> Iterator[str]:
+    yield f"# {declaration.model}"
+    for title, found in facts(declaration):
+        yield from _section(title, found)
     yield from ("", "## Data dictionary", "", _row(DICTIONARY), _row(["---"] * len(DICTIONARY)))
     yield from map(_row, dictionary(declaration))
 
 
-def _section(title: str, facts: list[tuple[str, str | None]]) -> Iterator[str]:
+def _section(title: str, found: list[tuple[str, str]]) -> Iterator[str]:
     yield from ("", f"## {title}", "")
-    said = [(what, text) for what, text in facts if text]
-    yield from (f"- {what}: {' '.join(text.split())}" for what, text in said)
-    if not said:
-        yield "Nothing is declared."
+    yield from (f"- {what}: {text}" for what, text in found)
+    if not found:
+        yield NOTHING
 
 
 def _baseline(declared: Baseline) -> str:

@@ -9,9 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from everloop.evaluation.calibration_report import Calibrated
+from everloop.evaluation.error_report import Errors
 from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.fairness_report import Fairness
 from everloop.evaluation.interval_report import IntervalFacts
+from everloop.evaluation.learning_report import LearningCurve
 from everloop.evaluation.measured import MetricValue, PairedDifference, Parts
 from everloop.evaluation.robustness_report import Robustness
 from everloop.evaluation.slice_report import Slices
@@ -278,6 +280,10 @@ class Report:
         Of the candidate's raw scores; None of a regression, of few rows, and in the reports of earlier releases.
     robustness : Robustness or None
         None in the reports of earlier releases.
+    errors : Errors or None
+        None in the reports of earlier releases.
+    learning_curve : LearningCurve or None
+        None where ``training.learning_curve`` is not declared.
     """
 
     model: str
@@ -311,6 +317,8 @@ class Report:
     fairness: Fairness | None = field(default=None, metadata=ADDED)
     calibration: Calibrated | None = field(default=None, metadata=ADDED)
     robustness: Robustness | None = field(default=None, metadata=ADDED)
+    errors: Errors | None = field(default=None, metadata=ADDED)
+    learning_curve: LearningCurve | None = field(default=None, metadata=ADDED)
 
     def to_json(self) -> str:
         """The document ``report.json``; an undefined number is null."""

@@ -6,13 +6,14 @@ forbids scripts. It names the report's hash, by which it can be held against the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from everloop.documents.money import CostDocument, MoneyDocument
 from everloop.evaluation.calibration_report import Calibrated
+from everloop.evaluation.error_page import errors_told, learning_told
 from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
+from everloop.evaluation.page_parts import note, page_of, table, text
 from everloop.evaluation.plots import Bar, curve, interval_bars, line
 from everloop.evaluation.report import MetricValue, Report
 from everloop.evaluation.robustness_report import Robustness
@@ -20,7 +21,6 @@ from everloop.evaluation.robustness_table import HEADERS, disturbed
 from everloop.evaluation.slice_report import SliceFacts, Slices
 from everloop.numbers_of import number_of
 from everloop.reasons import ReasonDocument
-from everloop.shown import on_one_line
 
 MOST_SLICES = 20
 
@@ -31,19 +31,6 @@ _METRICS = {
     "mae": "mean distance of the answer from the outcome; lower is better",
     "rmse": "the same with large errors weighing more; lower is better",
 }
-
-_STYLE = """
-:root{color-scheme:light}*{box-sizing:border-box}
-body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:60rem;color:#1c2430;background:#fff}
-h1{font-size:1.6rem;margin:.5rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem;border-bottom:1px solid #d5dae1}
-.verdict{padding:.75rem 1rem;border-left:6px solid;border-radius:4px;margin:1rem 0}
-.pass{background:#e7f5ec;border-color:#1c7c43}.fail{background:#fdecea;border-color:#b3261e}
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}
-th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #e3e7ec;vertical-align:top}
-th{font-weight:600;color:#465264}svg{width:100%;height:auto;max-width:34rem;display:block}
-li{margin:.3rem 0}.no{color:#b3261e;font-weight:600}.yes{color:#1c7c43;font-weight:600}
-small,.note{color:#5a6675}code{font-size:.85em;overflow-wrap:anywhere}
-"""
 
 
 @dataclass(frozen=True)
@@ -72,17 +59,11 @@ class About:
 def page(report: Report, about: About) -> str:
     """The page."""
     title = f"{report.model}, version {about.version}"
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    head = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{_text(title)}: evaluation</title><style>{_STYLE}</style></head><body><h1>{_text(title)}</h1>"
-    )
-    return head + "\n".join(_sections(report, about)) + "</body></html>\n"
+    return page_of(title, "evaluation", sections_of(report, about))
 
 
-def _sections(report: Report, about: About) -> Iterator[str]:
+def sections_of(report: Report, about: About) -> Iterator[str]:
+    """The sections of a report, as HTML."""
     yield _verdict(report, about)
     yield from _reasons(about.reasons)
     yield "<h2>How good the answers are</h2>"
@@ -94,7 +75,7 @@ def _sections(report: Report, about: About) -> Iterator[str]:
         yield "<h2>Day by day</h2>"
         days = [(one.day, one.value) for one in report.quality_over_days]
         yield line(days, "the candidate's metric on each test day")
-        yield _note("Days differ by themselves. All intervals on this page allow for that.")
+        yield note("Days differ by themselves. All intervals on this page allow for that.")
     if report.calibration is not None:
         yield from _calibration(report.calibration)
     if report.slices is not None:
@@ -104,6 +85,10 @@ def _sections(report: Report, about: About) -> Iterator[str]:
             yield from _groups(report.fairness, by)
     if report.robustness is not None:
         yield from _robustness(report.robustness)
+    if report.errors is not None:
+        yield from errors_told(report.errors)
+    if report.learning_curve is not None:
+        yield from learning_told(report.learning_curve)
     yield from _facts(report, about)
 
 
@@ -115,25 +100,25 @@ def _verdict(report: Report, about: About) -> str:
         told = f"The gate refused this version: {number_of(failed, 'check')} of {len(about.reasons)} failed."
     rows = f"Judged on {number_of(report.rows, 'row')} of {number_of(report.days, 'day')} that it had not learned from."
     kind = "pass" if about.verdict == "pass" else "fail"
-    return f'<p class="verdict {kind}"><strong>{_text(told)}</strong><br>{_text(rows)}</p>'
+    return f'<p class="verdict {kind}"><strong>{text(told)}</strong><br>{text(rows)}</p>'
 
 
 def _reasons(reasons: Sequence[ReasonDocument]) -> Iterator[str]:
     yield "<h2>The gate's checks</h2><ul>"
     for reason in sorted(reasons, key=lambda one: bool(one.get("passed", True))):
         mark = '<span class="no">refused</span>' if reason.get("passed") is False else '<span class="yes">kept</span>'
-        yield f"<li>{mark} {_text(reason['sentence'])} <small>{_text(reason['code'])}</small></li>"
+        yield f"<li>{mark} {text(reason['sentence'])} <small>{text(reason['code'])}</small></li>"
     yield "</ul>"
 
 
 def _metrics(report: Report) -> str:
     columns = (report.candidate, report.baseline, report.champion or {})
     rows = [[name, *(_metric(column.get(name)) for column in columns)] for name in report.candidate]
-    meanings = "".join(_note(f"{name}: {_METRICS[name]}.") for name in report.candidate if name in _METRICS)
+    meanings = "".join(note(f"{name}: {_METRICS[name]}.") for name in report.candidate if name in _METRICS)
     return (
-        _table(["metric", "this version", "simple rule", "version in use"], rows)
+        table(["metric", "this version", "simple rule", "version in use"], rows)
         + meanings
-        + _note(
+        + note(
             "In brackets: the range that has the true value in 95 of 100 cases. The version in use is compared on the"
             " rows that it has not learned from."
         )
@@ -155,7 +140,7 @@ def _money(money: MoneyDocument) -> str:
         rows.append(["version in use, on rows new to it", _cost(beside["champion"])])
         rows.append(["this version, on the same rows", _cost(beside["candidate"])])
     head = ["decisions by", f"1,000 decisions cost, {money['currency']}"]
-    return _table(head, rows) + _note("Below 0 they earn.")
+    return table(head, rows) + note("Below 0 they earn.")
 
 
 def _cost(cost: CostDocument) -> str:
@@ -169,7 +154,7 @@ def _calibration(found: Calibrated) -> Iterator[str]:
     yield "<h2>Do scores mean what they say?</h2>"
     yield curve([(one.score, one.share) for one in found.bins], "mean score", "share that came true")
     interval = "" if found.low is None or found.high is None else f" ({found.low:.3g} to {found.high:.3g})"
-    yield _note(
+    yield note(
         f"Points on the line: of rows with a score of 0.3, three in ten come true. The mean distance from it is"
         f" {found.error:.3g}{interval}; perfectly true scores would have {found.by_chance:.3g} on so few rows."
     )
@@ -179,7 +164,7 @@ def _slices(slices: Slices) -> Iterator[str]:
     yield "<h2>Parts of the rows</h2>"
     judged = sorted(slices.judged, key=_loss, reverse=True)
     if slices.worst is not None:
-        yield f"<p>The worst part is <strong>{_text(slices.worst)}</strong>.</p>"
+        yield f"<p>The worst part is <strong>{text(slices.worst)}</strong>.</p>"
     bars = [
         Bar(f"{one.name} ({number_of(one.rows, 'row')})", one.candidate.value, one.candidate.low, one.candidate.high)
         for one in judged[:MOST_SLICES]
@@ -188,14 +173,14 @@ def _slices(slices: Slices) -> Iterator[str]:
     if bars:
         yield interval_bars(bars, f"{slices.metric}, lower is better")
     if len(judged) > MOST_SLICES:
-        yield _note(f"The worst {MOST_SLICES} of {len(judged)} are shown.")
+        yield note(f"The worst {MOST_SLICES} of {len(judged)} are shown.")
     small = [one for one in slices.slices if one.reason]
     for one in small[:MOST_SLICES]:
-        yield _note(f"Not judged: {one.name}, {one.reason}.")
+        yield note(f"Not judged: {one.name}, {one.reason}.")
     if len(small) > MOST_SLICES:
-        yield _note(f"And {len(small) - MOST_SLICES} more were not judged.")
+        yield note(f"And {len(small) - MOST_SLICES} more were not judged.")
     for told in (*slices.left_out, slices.search):
-        yield _note(f"{told}.")
+        yield note(f"{told}.")
 
 
 def _loss(one: SliceFacts) -> float:
@@ -204,7 +189,7 @@ def _loss(one: SliceFacts) -> float:
 
 
 def _groups(fairness: Fairness, by: FairnessBy) -> Iterator[str]:
-    yield f"<h2>Groups by {_text(by.feature)}</h2>"
+    yield f"<h2>Groups by {text(by.feature)}</h2>"
     for what, pick in (("selected", "selection_rate"), ("score less outcome", "calibration")):
         rates = [(one, getattr(one, pick)) for one in by.groups]
         bars = [
@@ -224,11 +209,11 @@ def _groups(fairness: Fairness, by: FairnessBy) -> Iterator[str]:
         ]
         for one in by.groups
     ]
-    yield _table(head, rows)
+    yield table(head, rows)
     if fairness.threshold is not None:
-        yield _note(f"A row is selected from a score of {fairness.threshold:g} on.")
+        yield note(f"A row is selected from a score of {fairness.threshold:g} on.")
     if by.left_out:
-        yield _note(f"In no group: {by.left_out}.")
+        yield note(f"In no group: {by.left_out}.")
 
 
 def _rate(rate: Rate | None) -> str:
@@ -241,13 +226,13 @@ def _rate(rate: Rate | None) -> str:
 
 def _robustness(found: Robustness) -> Iterator[str]:
     yield "<h2>When rows are not as they were</h2>"
-    yield _note(
+    yield note(
         f"{number_of(found.rows, 'test row')} changed on purpose. Of each kind, the changes that hurt most."
         f" Undisturbed, {found.metric} is {found.loss:.4g}; more is worse."
     )
-    yield _table(HEADERS, disturbed(found))
+    yield table(HEADERS, disturbed(found))
     for told in found.left_out:
-        yield _note(f"Not tried: {told}.")
+        yield note(f"Not tried: {told}.")
 
 
 def _facts(report: Report, about: About) -> Iterator[str]:
@@ -265,18 +250,4 @@ def _facts(report: Report, about: About) -> Iterator[str]:
         ],
         ["size of the model", "" if size is None else f"{size / 1e6:.3g} MB"],
     ]
-    yield _table(["fact", "value"], facts)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    top = "".join(f"<th>{_text(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _note(text: str) -> str:
-    return f'<p class="note">{_text(text)}</p>'
-
-
-def _text(text: str) -> str:
-    return escape(on_one_line(text))
+    yield table(["fact", "value"], facts)

@@ -21,7 +21,8 @@ class Feature(Section):
 
     ``number`` features are float64; ``category`` features strings. ``missing: allow`` admits null, which
     reaches the model as NaN or as the empty string. ``unseen: accept`` lets a category that training never
-    saw through to the model (it is counted), ``unseen: refuse`` answers 400.
+    saw through to the model (it is counted), ``unseen: refuse`` answers 400. ``personal``: its values are not shown in
+    reports.
     """
 
     name: Name
@@ -34,6 +35,7 @@ class Feature(Section):
     values: list[str] | None = None
     unseen: Literal["accept", "refuse"] = "accept"
     max_length: int = Field(default=64, ge=1, le=1024)
+    personal: bool = False
 
 
 class Split(Section):

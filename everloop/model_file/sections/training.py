@@ -40,7 +40,8 @@ class Training(Section):
     """How a candidate is trained: the user's script and the job that runs it.
 
     The evaluation runs on the same type of instance, with the same time limit. ``seed`` is one that numpy and
-    scikit-learn take.
+    scikit-learn take. ``learning_curve`` is how many models learn from fewer rows besides, each from half as many, to
+    see whether more would help.
 
     ``refit: after_gate``: once the gate has passed, the same code, seed and parameters learn from all labelled rows,
     the test part's included, and that model serves. Its scores on the test rows may differ from the evaluated model's
@@ -53,6 +54,7 @@ class Training(Section):
     script: Script = DEFAULT_SCRIPT
     instance_type: InstanceType = "ml.m5.large"
     max_minutes: int = Field(default=30, ge=1, le=1440)
+    learning_curve: int | None = Field(default=None, ge=2, le=6)
     seed: int = Field(default=0, ge=0, lt=2**32)
     parameters: dict[str, Parameter] = Field(default={})
     refit: Literal["after_gate", "none"] = "after_gate"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from hypothesis import strategies as st
 
 from everloop.cli.main import everloop
 from everloop.evaluation.card import card, dictionary
+from everloop.evaluation.card_page import card_page
+from everloop.evaluation.report_page import sections_of
 from everloop.model_file import read_model_file
+from tests.everloop.evaluation.test_report_page import about, whole
 from tests.everloop.model_file.test_tiers import high
 from tests.helpers.declarations import binary_document, declare, regression_document
 
@@ -72,3 +76,34 @@ def test_each_worked_example_has_one(model: str) -> None:
     assert [row["column"] for row in found["dictionary"]][3:] == [f.name for f in declared.data.features]
     page = CliRunner().invoke(everloop, ["card", model, "--models-directory", str(ROOT / "models")])
     assert page.output == card(declared).rstrip("\n") + "\n"
+
+
+def test_the_page_of_a_card_stands_alone_and_escapes_what_is_declared() -> None:
+    document = high()
+    document["data"]["features"][0]["description"] = "<script>alert(1)</script>"
+    html = card_page(declare(document))
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+    assert not re.search(r"(src|href)\s*=|url\(|@import|https?:", html)
+    for told in ("Purpose", "Controls (risk tier high)", "Data dictionary", "made from the declaration alone"):
+        assert told in html
+
+
+def test_the_page_has_the_evaluation_of_a_version_by_the_code_of_the_report() -> None:
+    report = whole()
+    html = card_page(declare(binary_document()), (report, about(report)))
+    assert "\n".join(sections_of(report, about(report))) in html
+    assert "Evaluation of version 4" in html
+    assert "made from the declaration alone" not in html
+    assert len(html.encode()) < 2_000_000
+
+
+def test_a_page_is_written_and_its_options_need_it(tmp_path: Path) -> None:
+    arguments = ["card", "mortgage_approval", "--models-directory", str(ROOT / "models")]
+    done = CliRunner().invoke(everloop, [*arguments, "--html", str(tmp_path / "card.html"), "--json"])
+    assert json.loads(done.output)["bytes"] == len((tmp_path / "card.html").read_bytes())
+    refused = CliRunner().invoke(everloop, [*arguments, "--evaluated"])
+    assert refused.exit_code == 1
+    assert "--html FILE --evaluated" in str(refused.exception)
+    gone = CliRunner().invoke(everloop, [*arguments, "--html", str(tmp_path / "no" / "card.html")])
+    assert gone.exit_code == 1

@@ -11,7 +11,9 @@ import pytest
 
 from everloop.evaluation.calibration_error import calibration_of
 from everloop.evaluation.dimensions import dimension_of_category
+from everloop.evaluation.error_report import Confusion, Dependence, Errors, Importance, WorstRow
 from everloop.evaluation.fairness import Terms, fairness_of
+from everloop.evaluation.learning_report import LearningCurve, LearningPoint
 from everloop.evaluation.money_gate import money_document
 from everloop.evaluation.plots import Bar, curve, interval_bars, line
 from everloop.evaluation.report import DayQuality, Report
@@ -47,6 +49,21 @@ def whole(groups: int = 3) -> Report:
             ),
             ("extremes of free: no range is declared",),
         ),
+        errors=Errors(
+            "log_loss",
+            1000,
+            Confusion(0.5, 1, 2, 3, 4),
+            (WorstRow("2013-01-01", 1.0, 0.01, 4.6, {EVIL: EVIL}),),
+            (Importance(EVIL, 0.2, 0.1, 0.3), Importance("wind", 0.0, None, None)),
+            (Dependence(EVIL, ("a", EVIL), (0.1, 0.2)),),
+        ),
+        learning_curve=LearningCurve(
+            "log_loss",
+            200,
+            (LearningPoint(400, 0.5, 0.4, 0.6), LearningPoint(800, 0.4, 0.3, 0.5)),
+            *(-0.1, -0.2, -0.02),
+            (EVIL,),
+        ),
     )
 
 
@@ -69,10 +86,13 @@ def test_everything_that_was_measured_is_on_it() -> None:
         "Groups by origin",
         "+0.1 (+0.05 to +0.15)",
         "Not tried: extremes of free",
+        "What the answers depend on",
+        "Right and wrong decisions",
+        "Would more rows help?",
         "ab" * 32,
     ):
         assert told in html
-    assert html.count("<svg") == 5
+    assert html.count("<svg") == 8
     assert len(html.encode()) < 100_000
 
 
