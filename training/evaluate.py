@@ -67,7 +67,7 @@ from everloop.training.errors import errors_in
 from everloop.training.exceptions import JobError
 from everloop.training.fairness import fairness_in
 from everloop.training.held_data import hold_channel
-from everloop.training.money import money_beside, money_of
+from everloop.training.money import money_beside, money_of, threshold_choice_in
 from everloop.training.older import fetch_older, unlearned_rows
 from everloop.training.probes import counted
 from everloop.training.reference import full_reference
@@ -238,6 +238,7 @@ def evaluate(
         robustness=robustness_in(declaration, candidate, test),
         errors=errors_in(declaration, candidate, test, scores),
         learning_curve=candidate.training.get("learning_curve"),
+        threshold_choice=threshold_choice_in(declaration, candidate.training, test, scores),
     )
     output.mkdir(parents=True, exist_ok=True)
     for name, data in files.items() if older is None else ():

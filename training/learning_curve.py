@@ -13,6 +13,7 @@ import numpy as np
 
 from everloop.evaluation.learning_report import LearningCurve, LearningPoint
 from everloop.evaluation.metrics import Estimate, estimate
+from everloop.evaluation.money import cheapest_threshold
 from everloop.evaluation.significance import metric_value, paired_difference
 from everloop.model_file import ModelDeclaration
 from everloop.numbers_of import number_of
@@ -49,30 +50,36 @@ def learning_curve(declaration: ModelDeclaration, folder: Path, train: Split) ->
         return LearningCurve(metric, 0, (), None, None, None, ("all training rows are of one day",))
     validation, before = train.only(newest), train.only(~newest)
     order = np.random.default_rng(declaration.training.seed).permutation(len(before))
-    points, found, left_out = [], [], []
+    points: list[LearningPoint] = []
+    found: list[tuple[int, Estimate]] = []
+    left_out: list[str] = []
+    threshold = None
     for halvings in reversed(range(count)):
         rows = len(before) >> halvings
         chosen = np.zeros(len(before), dtype=bool)
         chosen[order[:rows]] = True
-        learned = _loss(declaration, folder, before, chosen, validation)
-        if isinstance(learned, str):
-            left_out.append(f"from {number_of(rows, 'row')}: {learned}")
+        made = _loss(declaration, folder, before, chosen, validation)
+        if isinstance(made, str):
+            left_out.append(f"from {number_of(rows, 'row')}: {made}")
             continue
+        learned, scores = made
         value = metric_value(learned, validation.days)
         points.append(LearningPoint(rows, learned.value, value.low, value.high))
         found.append((halvings, learned))
+        if not halvings and declaration.problem.type == "binary_classification":
+            threshold = cheapest_threshold(validation.labels, scores, declaration.problem.value)
         logger.info("learned from %d rows: %s %.4f on %d later ones", rows, metric, learned.value, len(validation))
     change = low = high = None
     if [halvings for halvings, _ in found[-2:]] == [1, 0]:
         difference = paired_difference(found[-1][1], found[-2][1], validation.days)
         change, low, high = difference.difference, difference.low, difference.high
-    return LearningCurve(metric, len(validation), tuple(points), change, low, high, tuple(left_out))
+    return LearningCurve(metric, len(validation), tuple(points), change, low, high, tuple(left_out), threshold)
 
 
 def _loss(
     declaration: ModelDeclaration, folder: Path, before: Split, chosen: np.ndarray, validation: Split
-) -> Estimate | str:
-    """The loss of the model that learns from the chosen rows, or why there is none."""
+) -> tuple[Estimate, np.ndarray] | str:
+    """The loss of the model that learns from the chosen rows, with its scores, or why there is none."""
     if chosen.sum() < FEWEST_ROWS:
         return f"fewer than {FEWEST_ROWS}"
     part, problem_type = before.only(chosen), declaration.problem.type
@@ -84,4 +91,5 @@ def _loss(
         scores = trained_scores(run_user_script(folder, declaration, part), validation.features, problem_type)
     except UserScriptError as error:
         return str(error).splitlines()[0]
-    return estimate(declaration.gate.metric, validation.labels, scores.astype(np.float64))
+    scores = scores.astype(np.float64)
+    return estimate(declaration.gate.metric, validation.labels, scores), scores

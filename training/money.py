@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from everloop.documents.training import TrainingDocument
 from everloop.evaluation.baselines import Answers
 from everloop.evaluation.money import Pricing
 from everloop.evaluation.report import Money, MoneyBesideChampion
 from everloop.evaluation.significance import paired_difference
+from everloop.evaluation.threshold_report import ThresholdChoice
 from everloop.model_file import ModelDeclaration
 from everloop.training.channels import Split
 
@@ -62,3 +64,17 @@ def money_beside(
     return MoneyBesideChampion(
         pricing.cost(ours, rows.days), pricing.cost(theirs, rows.days), paired_difference(ours, theirs, rows.days)
     )
+
+
+def threshold_choice_in(
+    declaration: ModelDeclaration, training: TrainingDocument, test: Split, candidate: np.ndarray
+) -> ThresholdChoice | None:
+    """The threshold that the training job found cheapest, beside the one that serves; None where it found none."""
+    curve, pricing = training.get("learning_curve"), Pricing.of(declaration)
+    if curve is None or curve.threshold is None or pricing.threshold is None:
+        return None
+    chosen = Pricing(pricing.value, curve.threshold)
+    difference = paired_difference(
+        chosen.estimate(test.labels, candidate), pricing.estimate(test.labels, candidate), test.days
+    )
+    return ThresholdChoice(pricing.threshold, curve.threshold, curve.validation_rows, difference)

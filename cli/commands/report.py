@@ -14,6 +14,7 @@ from everloop.cli.operations.reports import evaluation_of, write_page
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output
 from everloop.evaluation.report import MetricValue
+from everloop.evaluation.threshold_report import told as threshold_told
 
 
 @click.command()
@@ -53,6 +54,8 @@ def report(model: str, version: int | None, html: Path | None, as_json: bool) ->
         acted = found.money["threshold"]
         how = "" if acted is None else f", acting from a score of {acted:g} on"
         output.table(f"what 1,000 decisions cost{how}", ["decisions", "cost"], map(list, costs_of(found.money)))
+        if evaluated.threshold_choice is not None:
+            output.say(threshold_told(evaluated.threshold_choice, found.money["currency"]))
     for title, headers, rows in details(evaluated):
         output.table(title, headers, rows)
     output.table(

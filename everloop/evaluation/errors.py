@@ -62,7 +62,7 @@ def errors_of(
     personal : collection of str
         Features whose values are not shown.
     """
-    names = [field.name for field in (*contract.numbers, *contract.categories)]
+    names = [*(field.name for field in contract.numbers), *(field.name for field in contract.categories)]
     rng = np.random.default_rng(seed)
     count = int(np.clip(MOST_SCORED // max(1, DEALS * len(names)), FEWEST_ROWS, MOST_ROWS))
     some, before = rows, scores

@@ -32,6 +32,8 @@ class LearningCurve:
         Its 95% interval, with days as clusters.
     left_out : tuple of str
         What could not be learned, as sentences without a full stop.
+    threshold : float or None
+        Of a classification: whose decisions by the last model cost least on the validation rows.
     """
 
     metric: str
@@ -41,6 +43,7 @@ class LearningCurve:
     low: float | None
     high: float | None
     left_out: tuple[str, ...] = ()
+    threshold: float | None = None
 
 
 def more_rows(curve: LearningCurve) -> str:

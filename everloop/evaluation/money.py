@@ -15,6 +15,7 @@ import numpy as np
 from everloop.evaluation.metrics import Estimate
 from everloop.evaluation.report import COST, MetricValue
 from everloop.evaluation.significance import metric_value
+from everloop.model_file.cost_threshold import threshold_of_prices
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration, Value
@@ -26,12 +27,41 @@ PER = 1_000
 def best_threshold(value: Value) -> float | None:
     """The probability from which acting costs less than not acting, where scores are calibrated; None without costs.
 
-    Acting on a row that is positive with probability p saves ``p`` times the cost of missing it and the value of
-    finding it; it costs ``1 - p`` times that of a false alarm.
+    See :func:`~everloop.model_file.cost_threshold.threshold_of_prices`.
     """
-    gain = value.false_negative_cost + value.true_positive_value
-    total = gain + value.false_positive_cost
-    return value.false_positive_cost / total if total > 0 else None
+    return threshold_of_prices(value.false_positive_cost, value.false_negative_cost, value.true_positive_value)
+
+
+def cheapest_threshold(target: np.ndarray, scores: np.ndarray, value: Value) -> float | None:
+    """The threshold whose decisions on labelled rows cost least; None without costs.
+
+    Between two neighbouring scores all thresholds decide alike: the one nearest to that of calibrated scores is taken,
+    also among several that cost the same.
+
+    Parameters
+    ----------
+    target, scores : ndarray, shape (rows,)
+        Outcomes 0 and 1, and probabilities that the model did not learn from these rows.
+    """
+    ideal = best_threshold(value)
+    if ideal is None or not len(scores):
+        return None
+    order = np.argsort(scores, kind="stable")
+    ones, ordered = np.asarray(target)[order] == 1, np.asarray(scores, dtype=np.float64)[order]
+    acting = decision_costs(ones.astype(float), np.ones(len(ones), dtype=bool), value)
+    passing = decision_costs(ones.astype(float), np.zeros(len(ones), dtype=bool), value)
+    # costs[k]: the k rows with the lowest scores are left alone.
+    costs = np.concatenate([[0.0], np.cumsum(passing - acting)]) + acting.sum()
+    ends = np.concatenate([[0.0], ordered, [1.0]])
+    low, high = ends[:-1], ends[1:]
+    # A row is acted on from the threshold on, so its own score still acts on it, and the one below must not.
+    possible = high > low
+    above = np.nextafter(low, 1.0)
+    near = np.clip(ideal, above, high)
+    costs = np.where(possible, costs, np.inf)
+    cheapest = np.flatnonzero(costs <= costs.min() + 1e-9 * max(1.0, float(np.abs(acting).sum())))
+    found = near[cheapest[np.argmin(np.abs(near[cheapest] - ideal))]]
+    return float(np.clip(found, np.nextafter(0.0, 1.0), np.nextafter(1.0, 0.0)))
 
 
 def cost_limits(value: Value) -> tuple[float, float]:

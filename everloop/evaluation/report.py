@@ -17,6 +17,7 @@ from everloop.evaluation.learning_report import LearningCurve
 from everloop.evaluation.measured import MetricValue, PairedDifference, Parts
 from everloop.evaluation.robustness_report import Robustness
 from everloop.evaluation.slice_report import Slices
+from everloop.evaluation.threshold_report import ThresholdChoice
 from everloop.json_text import read_json
 from everloop.typed_json import ADDED, as_json, read_as
 
@@ -284,6 +285,8 @@ class Report:
         None in the reports of earlier releases.
     learning_curve : LearningCurve or None
         None where ``training.learning_curve`` is not declared.
+    threshold_choice : ThresholdChoice or None
+        None where ``training.learning_curve`` is not declared, and of a regression.
     """
 
     model: str
@@ -319,6 +322,7 @@ class Report:
     robustness: Robustness | None = field(default=None, metadata=ADDED)
     errors: Errors | None = field(default=None, metadata=ADDED)
     learning_curve: LearningCurve | None = field(default=None, metadata=ADDED)
+    threshold_choice: ThresholdChoice | None = field(default=None, metadata=ADDED)
 
     def to_json(self) -> str:
         """The document ``report.json``; an undefined number is null."""

@@ -19,6 +19,7 @@ from everloop.evaluation.report import MetricValue, Report
 from everloop.evaluation.robustness_report import Robustness
 from everloop.evaluation.robustness_table import HEADERS, disturbed
 from everloop.evaluation.slice_report import SliceFacts, Slices
+from everloop.evaluation.threshold_report import told as threshold_told
 from everloop.numbers_of import number_of
 from everloop.reasons import ReasonDocument
 
@@ -71,6 +72,8 @@ def sections_of(report: Report, about: About) -> Iterator[str]:
     if about.money is not None:
         yield "<h2>What decisions cost</h2>"
         yield _money(about.money)
+        if report.threshold_choice is not None:
+            yield note(threshold_told(report.threshold_choice, about.money["currency"]))
     if len(report.quality_over_days) > 1:
         yield "<h2>Day by day</h2>"
         days = [(one.day, one.value) for one in report.quality_over_days]

@@ -289,7 +289,7 @@ def _inside(num: np.ndarray, contract: ServingContract) -> np.ndarray:
     """The rows, moved to the ends of the declared ranges where they lie beyond."""
     low = np.array([-np.inf if field.min is None else field.min for field in contract.numbers])
     high = np.array([np.inf if field.max is None else field.max for field in contract.numbers])
-    return np.clip(num, low, high)
+    return np.asarray(np.clip(num, low, high))
 
 
 def _beyond(column: np.ndarray, field: NumberField) -> np.ndarray:

@@ -10,6 +10,11 @@ back from there the same.
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import model_validator
+
+from everloop.model_file.cost_threshold import with_threshold
 from everloop.model_file.fit import WHOLE_RULES
 from everloop.model_file.partial import Rule
 from everloop.model_file.sections.all_sections import AllSections
@@ -53,6 +58,11 @@ __all__ = [
 
 class ModelDeclaration(AllSections):
     """One model, declared."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _threshold_of_prices(cls, document: Any) -> Any:
+        return with_threshold(document)
 
     @classmethod
     def rules(cls) -> tuple[Rule, ...]:

@@ -46,6 +46,7 @@ def test_each_model_learns_from_twice_as_many_rows_as_the_one_before(folder: Pat
     assert [one.rows for one in curve.points] == [200, 400, 800]
     assert curve.change == pytest.approx(curve.points[2].loss - curve.points[1].loss)
     assert curve.low <= curve.change <= curve.high
+    assert 0 < curve.threshold < 1
     assert learned(folder, 3) == curve
 
 

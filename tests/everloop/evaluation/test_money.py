@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everloop.evaluation.metrics import estimate
-from everloop.evaluation.money import Pricing, best_threshold, row_costs
+from everloop.evaluation.money import Pricing, best_threshold, cheapest_threshold, row_costs
 from everloop.evaluation.significance import metric_value, paired_difference
 from everloop.model_file.schema import Value
 from tests.helpers.declarations import binary_document, declare, regression_document
@@ -118,3 +118,26 @@ def test_the_interval_covers_what_many_days_cost() -> None:
         truth = 1000 * (0.3 * (0.7 * 4 - 0.3 * 12) + 0.7 * 0.3 * 20)
         covered += found.low <= truth <= found.high
     assert covered >= 0.9 * 400
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0, 1]), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.7, 1.0])), min_size=1, max_size=12
+    )
+)
+def test_no_threshold_costs_less_than_the_cheapest(rows: list[tuple[int, float]]) -> None:
+    target, scores = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    value = Value(false_positive_cost=4, false_negative_cost=20, true_positive_value=12)
+    found = cheapest_threshold(target, scores, value)
+    assert found is not None
+    assert 0 < found < 1
+    least = min(row_costs(target, scores, value, other).sum() for other in (1e-9, 0.05, 0.2, 0.3, 0.6, 0.8, 1 - 1e-9))
+    assert row_costs(target, scores, value, found).sum() <= least + 1e-9
+
+
+def test_among_equal_thresholds_the_nearest_to_that_of_true_chances_is_taken() -> None:
+    value = Value(false_positive_cost=1, false_negative_cost=3)
+    assert cheapest_threshold(np.array([0.0, 1.0]), np.array([0.1, 0.9]), value) == 0.25
+    assert cheapest_threshold(np.array([0.0, 1.0]), np.array([0.5, 0.9]), value) == pytest.approx(0.5)
+    assert cheapest_threshold(np.array([]), np.array([]), value) is None
+    assert cheapest_threshold(np.array([1.0]), np.array([0.5]), Value()) is None
