@@ -13,8 +13,9 @@ from localcloud.core.settings import Settings
 from localcloud.services.sagemaker.jobs.preload import preloading
 from localcloud.services.sagemaker.jobs.root import JobRoot
 
-VARIABLES = {"OMP_NUM_THREADS": "1"}
-"""Those of the interpreter that jobs of the tests have: small fits are quicker on one thread."""
+VARIABLES = {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+"""Those of the interpreter that jobs of the tests have: small fits are quicker on one thread. As in the local cloud no
+bytecode is written: what one job compiled the next ones read, wherever their code is."""
 
 
 @cache

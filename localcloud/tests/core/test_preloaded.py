@@ -295,3 +295,63 @@ def test_when_the_server_is_ended_its_programs_end(folder) -> None:
         assert process.wait() == 1
         until_gone(pids)
     server.close()
+
+
+COUNTS = """
+import sys
+compiled = []
+sys.addaudithook(lambda event, args: compiled.append(str(args[1])) if event == "compile" else None)
+import shared
+print(len([name for name in compiled if "shared" in name]), shared.VALUE, shared.f.__code__.co_filename)
+"""
+
+
+@pytest.fixture(scope="module")
+def writes_nothing() -> Iterator[Preloading]:
+    """A server of programs that write no bytecode beside their modules, as jobs are."""
+    server = Preloading(["colorsys"], {**VARIABLES, "PYTHONDONTWRITEBYTECODE": "1"})
+    with server.interpreter():
+        yield server
+    server.close()
+
+
+def said(preloading: Preloading, folder: Path, text: str, *, plainly: bool = False) -> tuple[str, str]:
+    """What ``counts.py`` in a folder with such a module prints, and its errors; the folder's name is left out."""
+    folder.mkdir(exist_ok=True)
+    (folder / "shared.py").write_text(text)
+    (folder / "counts.py").write_text(COUNTS)
+    environment = {**VARIABLES, "PYTHONDONTWRITEBYTECODE": "1"}
+    with preloading.interpreter() as words:
+        start = [sys.executable] if plainly else words
+        ran = subprocess.run([*start, "counts.py"], env=environment, cwd=folder, capture_output=True, text=True)
+    assert not (folder / "__pycache__").exists()
+    return ran.stdout.replace(f"{folder}/", ""), ran.stderr.replace(f"{folder}/", "")
+
+
+def test_what_one_program_compiled_the_next_ones_only_read(writes_nothing, tmp_path) -> None:
+    first = "def f(): pass\nVALUE = 1\n"
+    assert said(writes_nothing, tmp_path / "a", first) == ("1 1 shared.py\n", "")
+    # THEN the same text is not compiled again, wherever it stands, and another one is, also where it has the same size
+    assert said(writes_nothing, tmp_path / "a", first) == ("0 1 shared.py\n", "")
+    assert said(writes_nothing, tmp_path / "b", first) == ("0 1 shared.py\n", "")
+    assert said(writes_nothing, tmp_path / "a", first.replace("1", "2")) == ("1 2 shared.py\n", "")
+    assert said(writes_nothing, tmp_path / "a", first) == ("0 1 shared.py\n", "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(): pass\nVALUE = 1 is 1\n",
+        "def f(): pass\nVALUE = (\n",
+        "VALUE = '\0'\n",
+        "# coding: nowhere\nVALUE = 1\n",
+        "def f(): pass\n\n\nVALUE = 1 / 0\n",
+    ],
+)
+def test_warnings_and_errors_are_those_of_a_plain_start_each_time(writes_nothing, tmp_path, text) -> None:
+    plain = said(writes_nothing, tmp_path / "a", text, plainly=True)
+    assert plain[1]
+    for _ in range(2):
+        out, errors = said(writes_nothing, tmp_path / "a", text)
+        assert errors == plain[1]
+        assert out[2:] == plain[0][2:]

@@ -399,7 +399,10 @@ def become() -> Program | None:
     if not sys.flags.safe_path:
         del sys.path[0]  # the folder of this file, which no program has
     prepared = Prepared(_begun_with(), filter(None, preset.split(",")), filter(None, own.split(",")))
+    share_compiled = _beside("compiled.py")["share_compiled"]
     prepared.load(modules)
+    kept = os.path.join(os.getcwd(), "compiled")
+    os.mkdir(kept, 0o700)
     gc.collect()
     gc.freeze()
     found = Server(socket.socket(fileno=int(listener)), prepared).serve()
@@ -408,7 +411,17 @@ def become() -> Program | None:
     program, streams = found
     by_imports = {name: value for name, value in os.environ.items() if name not in prepared.variables}
     take_place(program, streams, by_imports, prepared.added_path(program))
+    share_compiled(kept)
     return program
+
+
+def _beside(name: str) -> dict[str, Any]:
+    """What a file of this folder defines; it is no module here, for none of this project's is there in a program."""
+    path = os.path.join(os.path.dirname(__file__), name)
+    names: dict[str, Any] = {"__name__": name, "__file__": path}
+    with io.open_code(path) as file:
+        exec(compile(file.read(), path, "exec"), names)
+    return names
 
 
 if __name__ == "__main__":
