@@ -26,6 +26,11 @@ _GATEWAY_PAGE_OF_2026_09 = (
     "amazon-web-services-plans-pricing.yml, the worked examples of AWS's page on 2026-09-20"
 )
 
+_LIST_PRICES_OF_2026_08 = (
+    "https://github.com/TomBennett-Lloyd/cumulo/blob/main/docs/adr/0006-demo-abuse-protection.md, list prices of"
+    " us-east-1 on AWS's pages of DynamoDB and CloudWatch on 2026-08-01"
+)
+
 OLD_BEFORE = "2026-01"
 """What was read before is told as old: this table is of the end of 2026, and AWS may have changed it since."""
 
@@ -119,16 +124,16 @@ _US_EAST_1: Mapping[str, Price] = {
         "million write request units",
         MILLION,
         _flat(0.625),
-        "https://airbyte.com/data-engineering-resources/dynamodb-pricing",
-        "2025-07",
+        _LIST_PRICES_OF_2026_08,
+        "2026-08",
         _DYNAMODB,
     ),
     "dynamodb reads": Price(
         "million read request units",
         MILLION,
         _flat(0.125),
-        "https://airbyte.com/data-engineering-resources/dynamodb-pricing",
-        "2025-07",
+        _LIST_PRICES_OF_2026_08,
+        "2026-08",
         _DYNAMODB,
     ),
     "dynamodb storage": Price(
@@ -181,8 +186,8 @@ _US_EAST_1: Mapping[str, Price] = {
         "million events of 64 KB",
         MILLION,
         _flat(1.00),
-        _INFRACOST.format("cloudwatch_event_bus_test"),
-        "2024-07",
+        "https://www.factualminds.com/blog/amazon-eventbridge-pricing-events-pipes-schema-archive/",
+        "2026-06",
         _EVENTBRIDGE,
     ),
     "scheduled invocations": Price(
@@ -197,8 +202,8 @@ _US_EAST_1: Mapping[str, Price] = {
         "metric that an alarm watches, a month",
         1,
         _flat(0.10),
-        _INFRACOST.format("cloudwatch_metric_alarm_test"),
-        "2024-07",
+        _LIST_PRICES_OF_2026_08,
+        "2026-08",
         _CLOUDWATCH,
     ),
     "custom metrics": Price(

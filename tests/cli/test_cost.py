@@ -64,11 +64,12 @@ def test_people_see_what_is_used_and_what_is_not_in_the_sum(models: Path) -> Non
 def test_prices_that_are_old_are_named_with_their_date(models: Path) -> None:
     found = costed(models, "--predictions", "0")
     (said,) = (line for line in found.output.splitlines() if line.startswith("prices that are old"))
-    assert "alarm metrics (2024-07)" in said
-    assert "keys" not in said, "its price was read in 2026"
+    assert "dynamodb storage (2024-11)" in said
+    assert "alarm metrics" not in said, "its price was read in 2026"
     document = json.loads(costed(models, "--predictions", "0", "--json").stdout)
-    (alarm,) = (line for line in document["own"]["lines"] if line["counted"] == "alarm metrics")
-    assert (alarm["read"], alarm["old"]) == ("2024-07", True)
+    found_on = {line["counted"]: (line["read"], line["old"]) for line in document["own"]["lines"]}
+    assert found_on["dynamodb storage"] == ("2024-11", True)
+    assert found_on["alarm metrics"] == ("2026-08", False)
 
 
 def test_machines_get_every_line_with_its_source(models: Path) -> None:
