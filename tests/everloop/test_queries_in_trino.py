@@ -5,8 +5,10 @@ They are run on DuckDB elsewhere. Athena is Trino; sqlglot knows the grammar and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,6 +19,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
+from everloop import lake_tables
 from everloop.dataset.exploration_query import exploration_queries
 from everloop.dataset.frozen import Place
 from everloop.dataset.lake_listing import LakeListing
@@ -28,10 +31,15 @@ from everloop.dataset.snapshot_profile import rank_queries, value_queries
 from everloop.dataset.snapshot_query import snapshot_query
 from everloop.lake_tables import DATE, FROZEN, TABLES, UNLOAD
 from everloop.model_file import ModelDeclaration
+from everloop.monitoring.fairness_query import Comparison, fairness_query
 from everloop.monitoring.interval_query import interval_query
 from everloop.monitoring.profile_query import features_query, profile_query, unknown_labels_query, windows_at
-from everloop.monitoring.raw_scores_query import raw_scores_query
+from everloop.monitoring.raw_scores_query import RowsApart, raw_scores_query
+from everloop.recalibration.calibration import identity
+from everloop.recalibration.fairness import BY
+from everloop.recalibration.grouped_by import GroupBy
 from everloop.recalibration.interval import Interval
+from everloop.recalibration.written import Kind
 from everloop.retraining.probe.making import Answered, answered_query, learned_tables, scored_table, span_query
 from everloop.retraining.probe.requests import ProbeWindow
 from everloop.retraining.probe.rows import window_query
@@ -82,6 +90,13 @@ def queries(declaration: ModelDeclaration) -> Iterator[tuple[str, str]]:
     yield "features", features_query(declaration, reference, windows, reference.features)
     yield "unknown labels", unknown_labels_query(declaration, windows)
     yield "raw scores", raw_scores_query(declaration, windows, version=1)
+    kind: Kind = "log_odds" if declaration.problem.type == "binary_classification" else "value"
+    by_values, by_edges = GroupBy("line", values=("no'rth", "south")), GroupBy("distance", edges=(100.0, 2500.5))
+    for name, by in {"values": by_values, "spans": by_edges}.items():
+        apart = RowsApart.of(by)
+        yield f"raw scores, by {name}", raw_scores_query(declaration, windows, version=1, apart=apart)
+    comparison = Comparison(by_values, by_edges, dict.fromkeys(BY, identity(kind)), days=7)
+    yield "fairness", fairness_query(declaration, windows, comparison, version=1)
     if declaration.problem.type == "regression":
         yield "intervals", interval_query(declaration, windows, Interval(0.9, 2.5, 4.0), version=1)
     window = ProbeWindow(datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 3, 4, tzinfo=UTC))
@@ -95,6 +110,13 @@ def queries(declaration: ModelDeclaration) -> Iterator[tuple[str, str]]:
         yield from ((f"probe's rows of {days} days, of {rows}", table.query) for days, table in learned.items())
     yield "probe's spans", span_query(place, NOW, [5, 56])
 
+
+WITHIN = {
+    "alone_query": "sign_queries",
+    "part_query": "parts_of",
+    "profile_queries": "profile_query",
+}
+"""What makes a part of another one's query, or shares it out."""
 
 DECLARATIONS = {
     "classification": declare(binary_document()),
@@ -119,6 +141,16 @@ def test_every_query_has_only_functions_that_mean_the_same_in_the_local_cloud(
     sql: str, connection: duckdb.DuckDBPyConnection
 ) -> None:
     parse(sql, "everloop", connection)
+
+
+def test_whatever_makes_a_query_is_tried_here() -> None:
+    """By its name, which ends as all of them do; a new one is found."""
+    made = re.compile(r"^def ([a-z]\w*_quer(?:y|ies))\(", re.MULTILINE)
+    package = Path(lake_tables.__file__).parent
+    found = {name for file in package.rglob("*.py") for name in made.findall(file.read_text(encoding="utf-8"))}
+    here = Path(__file__).read_text(encoding="utf-8")
+    assert len(found) > 15
+    assert {name for name in found if f"{WITHIN.get(name, name)}(" not in here} == set()
 
 
 @pytest.fixture(scope="module")
