@@ -80,6 +80,7 @@ def test_stopping_ends_the_workers(tmp_path: Path) -> None:
     with running_cloud(tmp_path / "state", tmp_path / "cache") as cloud:
         worker = worker_pid(cloud)
         assert cloud.daemon.memory()["rss_mb"]["workers"] > 0
+        assert cloud.daemon.usage() == {"allowed": [], "denied": []}, "only the operator has called"
 
     assert not is_alive(worker)
 

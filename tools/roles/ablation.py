@@ -134,8 +134,10 @@ def without(loop: Loop, one: Placed, part: Part, usual: str) -> str | None:
 
 def denied(loop: Loop, role_arn: str) -> dict[str, int]:
     """How often each action was refused to a role."""
-    usage = json.loads((loop.cloud.running.state_directory / evidence.USAGE).read_text(encoding="utf-8"))
-    return {entry["action"]: entry["calls"] for entry in usage["denied"] if entry["role"] == role_arn}
+    # Not from the file: it is written at the first refusal of a kind, and these are often the second.
+    return {
+        entry["action"]: entry["calls"] for entry in loop.cloud.running.usage()["denied"] if entry["role"] == role_arn
+    }
 
 
 @contextmanager

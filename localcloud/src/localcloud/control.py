@@ -16,6 +16,7 @@ from localcloud.core.context import CloudContext
 from localcloud.core.http_server import HttpRequest, HttpResponse
 from localcloud.core.json_text import read_json
 from localcloud.core.processes import resident_mb
+from localcloud.iam.usage import usage_of
 
 _JSON = (("Content-Type", "application/json"),)
 _SAMPLE_SECONDS = 2.0
@@ -54,8 +55,9 @@ class Control:
     """Answers what is under the control path.
 
     ``GET clock``, ``POST clock {"to": iso}`` of a moved clock, ``POST pass {"to": iso}`` of any, ``GET activity``,
-    ``GET memory``, ``POST shutdown``. Each needs ``Authorization: Bearer`` with the control token of the operator's
-    file: other users of this computer reach the port, too.
+    ``GET memory``, ``GET usage`` (of the roles' statements, as it is now), ``POST shutdown``. Each needs
+    ``Authorization: Bearer`` with the control token of the operator's file: other users of this computer reach the
+    port, too.
     """
 
     def __init__(self, context: CloudContext, memory: MemoryWatch, shut_down: Callable[[], None]) -> None:
@@ -79,6 +81,8 @@ class Control:
             return _answer({"busy": self._context.activity.snapshot()})
         if place == ("GET", "memory"):
             return _answer(self._memory.sample())
+        if place == ("GET", "usage"):
+            return _answer(usage_of(self._context).counts())
         if place == ("POST", "shutdown"):
             threading.Thread(target=self._shut_down, name="shutdown").start()
             return _answer({"stopping": True})

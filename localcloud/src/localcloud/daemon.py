@@ -93,6 +93,10 @@ class RunningCloud:
         """Resident memory by part and the peak, in MB."""
         return self._call("GET", "memory")
 
+    def usage(self) -> dict[str, list[dict[str, Any]]]:
+        """What ``iam-usage.json`` tells, with the counts as they are now."""
+        return self._call("GET", "usage")
+
     def stop(self) -> None:
         """End it and all its children; returns when the process is gone."""
         try:

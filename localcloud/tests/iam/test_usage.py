@@ -50,6 +50,15 @@ def test_the_statement_that_allowed_a_call_is_named_with_the_first_call(cloud, b
     assert [entry["calls"] for entry in entries(cloud)] == [3]
 
 
+def test_a_second_refusal_of_a_kind_is_counted_though_the_file_is_not_written_for_it(cloud, bucket):
+    s3 = as_role(cloud, allow("s3:ListBucket", "arn:aws:s3:::lake"))
+    for _ in range(2):
+        with pytest.raises(ClientError):
+            s3.get_object(Bucket="lake", Key="in/a")
+    assert [entry["calls"] for entry in entries(cloud, "denied")] == [1]
+    assert [entry["calls"] for entry in usage.usage_of(cloud.context).counts()["denied"]] == [2]
+
+
 def test_every_statement_that_would_do_is_named(cloud, bucket):
     both = [allow("s3:GetObject", "arn:aws:s3:::lake/*"), allow(["s3:GetObject", "s3:ListBucket"])]
     as_role(cloud, *both).get_object(Bucket="lake", Key="in/a")

@@ -11,6 +11,7 @@ import json
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from localcloud.core.context import CloudContext
 
@@ -90,13 +91,20 @@ class Usage:
             if self._allowed or self._denied:
                 self._write()
 
-    def _write(self) -> None:
-        found = {
+    def counts(self) -> dict[str, list[dict[str, Any]]]:
+        """The counts as they are now, with the calls of a known kind that the file does not have yet."""
+        with self._lock:
+            return self._counts()
+
+    def _counts(self) -> dict[str, list[dict[str, Any]]]:
+        return {
             "allowed": [vars(entry) | {"statements": list(entry.statements)} for entry in self._allowed.values()],
-            "denied": [vars(entry) for entry in self._denied.values()],
+            "denied": [dict(vars(entry)) for entry in self._denied.values()],
         }
+
+    def _write(self) -> None:
         partial = self._file.with_suffix(".partial")
-        partial.write_text(json.dumps(found), encoding="utf-8")
+        partial.write_text(json.dumps(self._counts()), encoding="utf-8")
         partial.replace(self._file)
 
 
