@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import IO, Any
 
@@ -15,6 +16,8 @@ from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output
 from everloop.cli.signed_http import SignedHttpClient
 from everloop.json_text import read_json
+
+COLUMNS = ("prediction", "probability", "low", "high")
 
 
 @click.command()
@@ -34,11 +37,17 @@ def predict(model: str, instances: IO[str], as_json: bool) -> None:
     with closing(SignedHttpClient(account, deployed)) as http:
         answer = ask(http, deployed, rows_of(given))
     output.document(answer)
+    columns = columns_of(answer["predictions"])
     output.table(
         f"{model}, version {answer['version']}",
-        ["prediction id", "prediction", "probability"],
-        ([p["prediction_id"], p["prediction"], p.get("probability")] for p in answer["predictions"]),
+        ["prediction id", *columns],
+        ([one["prediction_id"], *(one.get(name) for name in columns)] for one in answer["predictions"]),
     )
+
+
+def columns_of(predictions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What of the predictions is shown: a regression has no probability, and bounds only where it declares them."""
+    return [name for name in COLUMNS if any(name in one for one in predictions)]
 
 
 def rows_of(given: Any) -> list[Any]:

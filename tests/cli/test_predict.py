@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from everloop.cli.commands.predict import rows_of
+from everloop.cli.commands.predict import columns_of, rows_of
 
 ROW = {"train_id": "t1", "distance": 3.0}
 
@@ -19,3 +19,15 @@ def test_a_body_a_list_and_a_row_ask_the_same(given: Any) -> None:
 def test_a_row_may_have_a_field_named_like_the_body() -> None:
     row = {"train_id": "t1", "instances": 4.0}
     assert rows_of(row) == [row]
+
+
+@pytest.mark.parametrize(
+    ("prediction", "columns"),
+    [
+        ({"prediction": 24.1, "raw_score": 24.0}, ["prediction"]),
+        ({"prediction": 24.1, "low": 20.0, "high": 29.5}, ["prediction", "low", "high"]),
+        ({"prediction": 1, "probability": 0.8}, ["prediction", "probability"]),
+    ],
+)
+def test_a_column_is_shown_where_the_answer_has_it(prediction: dict[str, float], columns: list[str]) -> None:
+    assert columns_of([prediction | {"prediction_id": "p-0"}]) == columns
