@@ -98,7 +98,7 @@ def does(removal: Removal) -> list[tuple[str, str]]:
     lines = [("stops", f"the execution {arn.rsplit(':', 1)[1]}") for arn in removal.executions]
     lines += [("stops", f"the {job.kind} job {job.name}") for job in removal.jobs]
     if removal.active_run is not None:
-        lines.append(("closes", f"the run {removal.active_run.run_id}, as released"))
+        lines.append(("closes", f"the run {removal.active_run.run_id}, as released{_or_later(removal)}"))
     lines += [_ending(rollout) for rollout in removal.rollouts]
     lines.append(
         (
@@ -118,6 +118,14 @@ def does(removal: Removal) -> list[tuple[str, str]]:
 def monthly(kept: Sequence[Kept]) -> float:
     """What all that stays costs a month, as far as that can be told."""
     return sum(one.usd_per_month or 0.0 for one in kept)
+
+
+def _or_later(removal: Removal) -> str:
+    """What is said of a run of a model whose stack is half there: the function that closes it may be gone."""
+    if removal.active_run is None or not removal.is_half_there:
+        return ""
+    typed = f"`everloop runs release {removal.model} {removal.active_run.run_id} --reason WHY`"
+    return f", if its functions are there still; else {typed} does it, should the model be deployed again"
 
 
 def _ending(rollout: Rollout) -> tuple[str, str]:

@@ -121,6 +121,13 @@ class TestPlan:
             ("may lose", "rows of 12 requests of the last 20 minutes that are on their way to the lake"),
         ]
 
+    def test_of_a_run_that_nobody_may_close_any_more_it_is_said_how_it_is_closed_later(self) -> None:
+        stack = dataclasses.replace(STACK, status="DELETE_FAILED")
+        half = dataclasses.replace(QUIET, stack=stack, active_run=ActiveRun("flights", "train-3", "train", NOW))
+        (closes,) = (sentence for what, sentence in does(half) if what == "closes")
+        assert closes.startswith("the run train-3, as released, if its functions are there still; else")
+        assert "`everloop runs release flights train-3 --reason WHY`" in closes
+
     def test_of_a_removed_model_nothing_is_done(self) -> None:
         gone = dataclasses.replace(QUIET, stack=None)
         assert does(gone) == []
