@@ -68,7 +68,7 @@ def list_(model: str, as_json: bool) -> None:
 @runs.command(short_help="What the jobs of a run wrote.")
 @model_argument
 @click.argument("run_id")
-@click.option("--follow", is_flag=True, help="Go on until the run has ended.")
+@click.option("--follow", is_flag=True, help="Go on until its last job has ended.")
 @json_option
 def logs(model: str, run_id: str, follow: bool, as_json: bool) -> None:
     """What the SageMaker jobs of RUN_ID of MODEL wrote: training, evaluation, refit and its check, in their order.

@@ -65,7 +65,7 @@ def train(model: str, reason: str, update: UpdateMode, smoke: bool, logs: bool, 
         sys.exit(1)
     if verdict.cause:
         output.say(f"run {run_id} failed: {verdict.cause}")
-        output.say(f"  → `everloop runs logs {model} {run_id}` shows what its jobs wrote")
+        output.say(f"  → {remedy_of(verdict.cause, model, run_id)}")
         sys.exit(1)
     serves = is_first and not smoke and verdict.verdict == "pass" and wait_until_it_serves(account, model, run_id)
     served = ", which serves" if serves else ""
@@ -107,6 +107,13 @@ def shown_verdict(
         mark = "passed" if reason_given.get("passed") else "FAILED"
         output.say(f"  {mark}  {reason_given['code']}: {reason_given['sentence']}")
     return verdict
+
+
+def remedy_of(cause: str, model: str, run_id: str) -> str:
+    """Where to look after a run that failed."""
+    if "ResourceLimitExceeded" in cause:  # no job began, so none has written
+        return "`everloop preflight` names each quota that is too small, with the request that raises it"
+    return f"`everloop runs logs {model} {run_id}` shows what its jobs wrote"
 
 
 def _version(version: int | None) -> str:

@@ -112,7 +112,9 @@ class JobLogs:
 
 
 def run_logs(account: Account, model: str, run_id: str, *, follow: bool) -> Iterator[LogLine]:
-    """Yield what the jobs of a run have written; with ``follow`` go on until its execution has ended.
+    """Yield what the jobs of a run have written; with ``follow`` go on until its last job has ended.
+
+    That is when a version has come of the run: its rollout may go on for days, and no job writes in it.
 
     Raises
     ------
@@ -122,10 +124,17 @@ def run_logs(account: Account, model: str, run_id: str, *, follow: bool) -> Iter
     client, arn = account.client("stepfunctions"), execution_arn(account, model, run_id)
     logs = JobLogs(account.client("logs"), jobs_of(model, run_id))
     # Asked before each look, so that what was written before the end is read.
-    while follow and execution_status(client, arn) == "RUNNING":
+    while follow and execution_status(client, arn) == "RUNNING" and not _is_judged(account, model, run_id):
         yield from logs.new_lines()
         time.sleep(LOOK_SECONDS)
     yield from logs.new_lines(at_once=True)
+
+
+def _is_judged(account: Account, model: str, run_id: str) -> bool:
+    try:
+        return account.registry(model).runs.get(run_id).version is not None
+    except UnknownRunError:  # its first step has not been taken yet
+        return False
 
 
 def require_run(account: Account, model: str, run_id: str) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -14,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from everloop.cli.operations.job_logs import JobLogs, RunJob, jobs_of
+from everloop.cli.operations import job_logs
+from everloop.cli.operations.job_logs import JobLogs, RunJob, jobs_of, run_logs
+from everloop.registry.exceptions import UnknownRunError
 
 MODEL, RUN = "late_train", "train-1"
 BEGIN = round(time.time() * 1000) - 60_000
@@ -91,6 +94,32 @@ def test_a_look_waits_for_its_time(client: Any) -> None:
     write(client, training, (1, "learns"))
     assert list(logs.new_lines()) == []
     assert texts(logs) == ["training: learns"]
+
+
+def test_who_follows_a_run_waits_for_its_jobs_and_not_for_its_bake(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = f"train-x{next(RUNS)}"
+    training, evaluation, *_ = jobs_of(MODEL, run)
+    looks: list[str] = []
+
+    def record(_: str) -> Any:
+        """The registry's record at each look: none, one without a version, one with it; the execution goes on."""
+        looks.append(run)
+        write(client, training if len(looks) < 3 else evaluation, (len(looks), f"look {len(looks)}"))
+        if len(looks) == 1:
+            raise UnknownRunError(MODEL, run)
+        return SimpleNamespace(version=None if len(looks) < 3 else 7)
+
+    bakes = SimpleNamespace(describe_execution=lambda executionArn: {"status": "RUNNING"})
+    account: Any = SimpleNamespace(
+        client=lambda service: {"logs": client, "stepfunctions": bakes}[service],
+        model=lambda _: SimpleNamespace(state_machine_arn="arn:aws:states:us-east-1:1:stateMachine:m"),
+        registry=lambda _: SimpleNamespace(runs=SimpleNamespace(get=record)),
+    )
+    monkeypatch.setattr(job_logs, "LOOK_SECONDS", 0.0)
+    told = [f"{line.purpose}: {line.text}" for line in run_logs(account, MODEL, run, follow=True)]
+    assert told == ["training: look 1", "training: look 2", "evaluation: look 3"]
 
 
 @settings(max_examples=20, deadline=None)
