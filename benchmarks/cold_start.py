@@ -1,0 +1,159 @@
+"""How much processor time the prediction function's cold start and requests cost, beside a bare handler.
+
+``python -m benchmarks.cold_start [--turns 15]``. Bare means: the same model in onnxruntime with one thread, JSON read
+and written, and nothing else. All are measured in turn, and the least of the turns counts: what else the machine does
+only adds. A cold start is a fresh process, from its beginning to the first answer, with the modules' compiled caches
+and without them; a request is one of a process that answers already. Reads of the artefact come from this disk, and
+the captured rows go nowhere: no network is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from tests.helpers.artifacts import MODEL, PREFIX, StoredArtifact, row
+from tests.helpers.http_events import http_event
+
+ROOT = Path(__file__).resolve().parent.parent
+ROWS = (1, 100)
+"""Of one request."""
+
+BARE = """
+import json, os, sys
+import numpy as np, onnxruntime as ort
+FOLDER = sys.argv[1]
+options = ort.SessionOptions()
+options.intra_op_num_threads = options.inter_op_num_threads = 1
+session = ort.InferenceSession(FOLDER + "/model.onnx", options, providers=["CPUExecutionProvider"])
+NUMBERS, CATEGORIES = %r
+def answer(event):
+    rows = json.loads(event["body"])["instances"]
+    numbers = np.array([[r.get(name) for name in NUMBERS] for r in rows], dtype=float)
+    texts = np.array([[r.get(name) or "" for name in CATEGORIES] for r in rows], dtype=object)
+    scores = session.run(["score"], {"num": numbers, "cat": texts})[0]
+    return {"statusCode": 200, "body": json.dumps({"predictions": scores.ravel().tolist()})}
+"""
+
+OURS = """
+import io, json, sys
+from pathlib import Path
+from everloop.functions.predict.handler import Environment, Predictor
+FOLDER = sys.argv[1]
+class Objects:
+    def get_object(self, *, Bucket, Key):
+        return {"Body": io.BytesIO(Path(FOLDER, Key.rsplit("/", 1)[1]).read_bytes())}
+class Stream:
+    def put_record_batch(self, **given):
+        return {"FailedPutCount": 0}
+environment = Environment(
+    model=%r, artifact_bucket="a", predictions_stream="p", version=7, artifact_prefix=%r, manifest_sha256=%r
+)
+predictor = Predictor(environment, s3_client=Objects(), firehose_client=Stream())
+def answer(event):
+    return predictor.handle(event, "4")
+"""
+
+ONCE = """
+event = json.load(open(FOLDER + "/1.json"))
+assert answer(event)["statusCode"] == 200
+"""
+
+MANY = """
+import time
+for count in %r:
+    event, times = json.load(open(f"{FOLDER}/{count}.json")), []
+    for _ in range(300):
+        begun = time.thread_time_ns()
+        assert answer(event)["statusCode"] == 200
+        times.append(time.thread_time_ns() - begun)
+    print(json.dumps([count, sorted(times)[30] / 1e3]), file=sys.stderr)
+"""
+"""The time that a tenth of the answers stay below: the first ones, and those that something interrupts, are slower."""
+
+
+def main(turns: int) -> None:
+    """Print the ratios."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        artifact = _written(folder)
+        contract = artifact.contract
+        names = tuple(tuple(field.name for field in fields) for fields in (contract.numbers, contract.categories))
+        bare, ours = BARE % (names,), OURS % (MODEL, PREFIX, artifact.manifest_sha256)
+        kinds = {"bare handler": (bare, True), "prediction function": (ours, True)}
+        kinds |= {f"{name}, no caches": (code, False) for name, (code, _) in kinds.items()}
+        caches = _caches_of_the_standard_library(folder, bare + ONCE, ours + ONCE)
+        starts = dict.fromkeys(kinds, math.inf)
+        for _ in range(turns):
+            for name, (code, with_caches) in kinds.items():
+                took = _processor_seconds(code + ONCE, folder, None if with_caches else caches)
+                starts[name] = min(starts[name], took)
+        print("| a cold start, to the first answer | seconds of the processor | ÷ bare |\n|---|---|---|")
+        for name, seconds in starts.items():
+            print(f"| {name} | {seconds:.3f} | {seconds / starts['bare handler']:.2f} |")
+        requests = {code: dict.fromkeys(ROWS, math.inf) for code in (bare, ours)}
+        for _ in range(max(1, turns // 3)):
+            for code, least in requests.items():
+                least |= {count: min(least[count], took) for count, took in _requests(code, folder).items()}
+    print("\n| rows of a request | bare, µs | prediction function, µs | ÷ bare |\n|---|---|---|---|")
+    for count in ROWS:
+        least, own = requests[bare][count], requests[ours][count]
+        print(f"| {count} | {least:.0f} | {own:.0f} | {own / least:.2f} |")
+
+
+def _written(folder: Path) -> StoredArtifact:
+    artifact = StoredArtifact()
+    for key, data in artifact.objects.items():
+        (folder / key.removeprefix(PREFIX)).write_bytes(data)
+    for count in ROWS:
+        body = {"instances": [row(f"t{number}") for number in range(count)]}
+        event = http_event(body, path=f"/models/{MODEL}/predictions")
+        (folder / f"{count}.json").write_text(json.dumps(event), encoding="utf-8")
+    return artifact
+
+
+def _caches_of_the_standard_library(folder: Path, *codes: str) -> Path:
+    """A folder of compiled caches that lacks those of the packages and of this project: AWS's image has the others."""
+    caches = folder / "caches"
+    for code in codes:
+        _run(code, folder, {"PYTHONPYCACHEPREFIX": str(caches)})
+    for place in (str(ROOT), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
+        shutil.rmtree(f"{caches}{place}", ignore_errors=True)
+    return caches
+
+
+def _processor_seconds(code: str, folder: Path, caches: Path | None) -> float:
+    """What a process costs from its beginning to its end."""
+    variables = {} if caches is None else {"PYTHONPYCACHEPREFIX": str(caches), "PYTHONDONTWRITEBYTECODE": "1"}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    _run(code, folder, variables)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _requests(code: str, folder: Path) -> dict[int, float]:
+    """Microseconds of the processor that a request of each size takes."""
+    told = _run(code + MANY % (ROWS,), folder, {}).stderr
+    return dict(json.loads(line) for line in told.splitlines() if line.startswith("["))
+
+
+def _run(code: str, folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"ORT_DISABLE_TELEMETRY": "1"} | variables
+    return subprocess.run(
+        [sys.executable, "-c", code, str(folder)], check=True, cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=15, help="how often each is measured")
+    main(parser.parse_args().turns)
