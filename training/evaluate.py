@@ -49,6 +49,7 @@ from everloop.evaluation.report import (
     ProbeFacts,
     Report,
 )
+from everloop.evaluation.serving_cost import serving_cost
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
 from everloop.manifest import CONTRACT, MODEL, PROFILE, sha256_hex
 from everloop.model_file import ModelDeclaration
@@ -200,6 +201,7 @@ def evaluate(
             CONTRACT: with_interval(candidate.contract, files[CONTRACT], made),
             PROFILE: full_reference(files[PROFILE], test, scores, declaration),
         }
+    latency = measure_latency(candidate.scorer, num, cat)
     report = Report(
         model=declaration.model,
         run_id=run.run_id,
@@ -221,7 +223,8 @@ def evaluate(
             candidate.parity["rows"], candidate.parity["max_abs_difference"], candidate.parity["label_flips"]
         ),
         probes=_probe_facts(candidate),
-        latency_ms=measure_latency(candidate.scorer, num, cat),
+        latency_ms=latency,
+        serving_cost=serving_cost(latency.p50, declaration.serving.memory_mb),
         artifact_bytes=len(files[MODEL]),
         code_sha256=candidate.training["code_sha256"],
         files={name: sha256_hex(data) for name, data in files.items()},

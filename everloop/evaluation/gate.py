@@ -99,6 +99,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *on_fairness(report, policy),
         *on_robustness(report, policy),
         *costs(report.latency_ms, report.artifact_bytes, policy),
+        *on_serving_cost(report, policy),
     ]
     ordered = sorted(reasons, key=lambda reason: bool(reason.passed))
     return Verdict(all(reason.passed for reason in reasons), tuple(ordered))
@@ -305,6 +306,15 @@ def costs(latency: Latency | None, artifact_bytes: int | None, policy: Gate) -> 
     if policy.max_artifact_mb is not None:
         size = None if artifact_bytes is None else artifact_bytes / BYTES_PER_MB
         yield _at_most("artifact_size", "The artefact has", "MB", size, policy.max_artifact_mb)
+
+
+def on_serving_cost(report: Report, policy: Gate) -> Iterator[Reason]:
+    """Whether a million answers cost no more than is declared."""
+    if policy.max_usd_per_million is None:
+        return
+    found = report.serving_cost
+    cost = None if found is None else found.usd_per_million
+    yield _at_most("serving_cost", "A million answers cost", "USD", cost, policy.max_usd_per_million)
 
 
 def _at_most(code: str, what: str, unit: str, value: float | None, limit: float) -> Reason:

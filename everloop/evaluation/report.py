@@ -16,6 +16,7 @@ from everloop.evaluation.interval_report import IntervalFacts
 from everloop.evaluation.learning_report import LearningCurve
 from everloop.evaluation.measured import MetricValue, PairedDifference, Parts
 from everloop.evaluation.robustness_report import Robustness
+from everloop.evaluation.serving_cost_report import ServingCost
 from everloop.evaluation.slice_report import Slices
 from everloop.evaluation.threshold_report import ThresholdChoice
 from everloop.json_text import read_json
@@ -269,6 +270,8 @@ class Report:
         None in the reports of earlier releases, whose declarations needed no prices.
     older : OlderFacts or None
         Of a version that was registered before; None of a new candidate. Parity and probes are those of its training.
+    serving_cost : ServingCost or None
+        None in the reports of earlier releases.
     interval : IntervalFacts or None
         None where no interval is declared, or of a version that was registered before: it keeps its own.
     environment : EnvironmentFacts or None
@@ -314,6 +317,7 @@ class Report:
     quality_over_days: tuple[DayQuality, ...] = ()
     money: Money | None = field(default=None, metadata=ADDED)
     older: OlderFacts | None = field(default=None, metadata=ADDED)
+    serving_cost: ServingCost | None = field(default=None, metadata=ADDED)
     interval: IntervalFacts | None = field(default=None, metadata=ADDED)
     environment: EnvironmentFacts | None = field(default=None, metadata=ADDED)
     slices: Slices | None = field(default=None, metadata=ADDED)

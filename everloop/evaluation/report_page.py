@@ -240,7 +240,7 @@ def _robustness(found: Robustness) -> Iterator[str]:
 
 def _facts(report: Report, about: About) -> Iterator[str]:
     yield "<h2>What this page is about</h2>"
-    latency, size = report.latency_ms, report.artifact_bytes
+    latency, size, cost = report.latency_ms, report.artifact_bytes, report.serving_cost
     facts = [
         ["model and version", f"{report.model}, {about.version}"],
         ["training run", report.run_id],
@@ -252,5 +252,6 @@ def _facts(report: Report, about: About) -> Iterator[str]:
             "" if latency is None else f"{latency.p50:.3g} ms, 99 in 100 within {latency.p99:.3g}",
         ],
         ["size of the model", "" if size is None else f"{size / 1e6:.3g} MB"],
+        ["a million answers cost", "" if cost is None else f"{cost.usd_per_million:.2f} USD ({cost.region})"],
     ]
     yield table(["fact", "value"], facts)

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 from everloop.evaluation.enough import enough_to_judge
 from everloop.evaluation.fairness_gate import on_fairness
-from everloop.evaluation.gate import Verdict, absolute_limits, against_baseline, against_champion, costs, probed
+from everloop.evaluation.gate import (
+    Verdict,
+    absolute_limits,
+    against_baseline,
+    against_champion,
+    costs,
+    on_serving_cost,
+    probed,
+)
 from everloop.evaluation.money_gate import in_money
 from everloop.evaluation.report import Report
 from everloop.evaluation.robustness_gate import on_robustness
@@ -68,6 +76,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *on_fairness(report, judged),
         *on_robustness(report, judged),
         *costs(report.latency_ms, report.artifact_bytes, judged),
+        *on_serving_cost(report, judged),
     ]
     ordered = sorted(reasons, key=lambda reason: bool(reason.passed))
     return Verdict(all(reason.passed for reason in reasons), tuple(ordered))

@@ -132,3 +132,4 @@ class Gate(Section):
     robustness: GateRobustness | None = None
     max_latency_ms: float | None = Field(default=None, gt=0)
     max_artifact_mb: float | None = Field(default=None, gt=0)
+    max_usd_per_million: float | None = Field(default=None, gt=0)
