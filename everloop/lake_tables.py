@@ -5,6 +5,7 @@ The request path reads this, so nothing is imported that it does not have.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -83,6 +84,7 @@ PREDICTIONS = LakeTable(
         ("calibration_sha256", "string"),
         ("prediction_low", "double"),
         ("prediction_high", "double"),
+        ("probabilities", "array<double>"),
     ),
     has_features=True,
     daily=True,
@@ -134,3 +136,11 @@ KEY_OF_ROWS = "everloop.key"
 """Under this name the footer of a history object has what the declaration called the key when it was imported."""
 
 TARGET_OF_ROWS = "everloop.target"
+
+CLASSES_OF_ROWS = "everloop.classes"
+"""The same of the declared classes, as JSON: a label in the lake is the place of its class among them."""
+
+
+def classes_text(classes: Iterable[str | int]) -> str:
+    """The declared classes as one text, as footers have it."""
+    return json.dumps(list(classes), ensure_ascii=False)

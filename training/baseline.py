@@ -16,6 +16,7 @@ from everloop.evaluation.baseline import Baseline
 from everloop.evaluation.baselines import Answers, Asked, Rows
 from everloop.json_text import read_json
 from everloop.model_file import ModelDeclaration
+from everloop.problem_types import BINARY
 from everloop.training.channels import Split
 from everloop.training.exceptions import CandidateError
 from everloop.typed_json import read_as
@@ -57,11 +58,12 @@ def asked(declaration: ModelDeclaration) -> Asked:
     """What the declaration asks of its baseline."""
     declared, data = declaration.problem.baseline, declaration.data
     return Asked(
-        classification=declaration.problem.type == "binary_classification",
+        classification=declaration.problem.type == BINARY,
         by=declared.by,
         expression=declared.expression,
         numbers=tuple(f.name for f in data.numbers),
         categories=tuple(f.name for f in data.categories),
+        classes=len(declaration.problem.classes or ()),
     )
 
 

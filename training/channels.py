@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from everloop.model_file import ModelDeclaration
 from everloop.numbers_of import number_of
+from everloop.problem_types import REGRESSION
 from everloop.shown import listed
 from everloop.training.exceptions import ChannelError
 
@@ -30,7 +31,7 @@ class Split:
         The declared features in declared order: numbers float64 with NaN where missing, categories strings
         with ``""`` where missing.
     target : ndarray or None
-        int64 of 0 and 1, or float64; None where the channel carries no labels.
+        int64 of 0 and 1, or of places of classes, or float64; None where the channel carries no labels.
     times : ndarray of datetime64[ms]
         The instant of each row, UTC.
     first, last : datetime
@@ -198,8 +199,17 @@ def _target(column: pa.ChunkedArray, declaration: ModelDeclaration, folder: Path
     missing = int(np.isnan(values).sum())
     if missing:
         raise ChannelError(f"{folder}: {number_of(missing, 'row has', 'rows have')} no label")
-    if declaration.problem.type == "regression":
+    if declaration.problem.type == REGRESSION:
         return values
+    classes = declaration.problem.classes
+    if classes:
+        odd = np.flatnonzero(~np.isin(values, np.arange(len(classes))))
+        if len(odd):
+            names = ", ".join(map(str, classes))
+            raise ChannelError(
+                f"{folder}: the label of row {odd[0]} is {values[odd[0]]:g}, not the place of one of {names}"
+            )
+        return values.astype(np.int64)
     odd = np.flatnonzero((values != 0) & (values != 1))
     if len(odd):
         raise ChannelError(f"{folder}: the label of row {odd[0]} is {values[odd[0]]:g}, neither 0 nor 1")

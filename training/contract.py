@@ -39,6 +39,7 @@ def build_contract(declaration: ModelDeclaration, features: pd.DataFrame, inputs
         categories=tuple(
             _category(f, features[f.name]) for f in declaration.data.categories if f.name in inputs.categories
         ),
+        classes=tuple(declaration.problem.classes or ()),
     )
 
 

@@ -36,6 +36,7 @@ from everloop.evaluation.metrics import (
     Estimate,
     estimate,
 )
+from everloop.evaluation.multiclass_metrics import MULTICLASS_METRICS
 from everloop.evaluation.report import (
     AsServed,
     ClassCounts,
@@ -53,6 +54,7 @@ from everloop.evaluation.serving_cost import serving_cost
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
 from everloop.manifest import CONTRACT, MODEL, PROFILE, sha256_hex
 from everloop.model_file import ModelDeclaration
+from everloop.problem_types import BINARY, MULTICLASS
 from everloop.recalibration.interval import Interval
 from everloop.registry.evidence import Windows
 from everloop.registry.ledger import Ledger
@@ -69,6 +71,7 @@ from everloop.training.exceptions import JobError
 from everloop.training.fairness import fairness_in
 from everloop.training.held_data import hold_channel
 from everloop.training.money import money_beside, money_of, threshold_choice_in
+from everloop.training.multiclass import likeliest, multiclass_of
 from everloop.training.older import fetch_older, unlearned_rows
 from everloop.training.probes import counted
 from everloop.training.reference import full_reference
@@ -202,6 +205,8 @@ def evaluate(
             PROFILE: full_reference(files[PROFILE], test, scores, declaration),
         }
     latency = measure_latency(candidate.scorer, num, cat)
+    # Money, disturbances and errors by column are of one score a row.
+    several = declaration.problem.type == MULTICLASS
     report = Report(
         model=declaration.model,
         run_id=run.run_id,
@@ -229,7 +234,9 @@ def evaluate(
         code_sha256=candidate.training["code_sha256"],
         files={name: sha256_hex(data) for name, data in files.items()},
         quality_over_days=_over_days(gate_metric, test, scores),
-        money=money_of(
+        money=None
+        if several
+        else money_of(
             declaration, test, scores, baseline, beside=compared.money, beside_as_served=compared.money_as_served
         ),
         older=older,
@@ -238,10 +245,11 @@ def evaluate(
         slices=slices_in(declaration, test, scores, baseline.scores, compared.scores),
         fairness=fairness_in(declaration, test, scores),
         calibration=_calibration(declaration, test, scores),
-        robustness=robustness_in(declaration, candidate, test),
-        errors=errors_in(declaration, candidate, test, scores),
+        robustness=None if several else robustness_in(declaration, candidate, test),
+        errors=None if several else errors_in(declaration, candidate, test, scores),
         learning_curve=candidate.training.get("learning_curve"),
-        threshold_choice=threshold_choice_in(declaration, candidate.training, test, scores),
+        threshold_choice=None if several else threshold_choice_in(declaration, candidate.training, test, scores),
+        multiclass=multiclass_of(declaration.problem.classes, test, scores, compared.scores),
     )
     output.mkdir(parents=True, exist_ok=True)
     for name, data in files.items() if older is None else ():
@@ -304,7 +312,7 @@ def _compare(
         len(rows),
         _values(theirs, rows),
         paired,
-        money=money_beside(declaration, rows, *raw),
+        money=None if declaration.problem.type == MULTICLASS else money_beside(declaration, rows, *raw),
         scores=(unlearned, *raw),
     )
     how = serving(declaration, rows, history)
@@ -328,18 +336,22 @@ def _both(
 
 
 def _metrics_of(declaration: ModelDeclaration) -> tuple[str, ...]:
-    classification = declaration.problem.type == "binary_classification"
-    return CLASSIFICATION_METRICS if classification else REGRESSION_METRICS
+    kind = declaration.problem.type
+    if kind == MULTICLASS:
+        return MULTICLASS_METRICS
+    return CLASSIFICATION_METRICS if kind == BINARY else REGRESSION_METRICS
 
 
 def _calibration(declaration: ModelDeclaration, test: Split, scores: np.ndarray) -> Calibrated | None:
-    if declaration.problem.type != "binary_classification":
+    if declaration.problem.type == MULTICLASS:
+        return calibration_of(*likeliest(_target(test), scores), test.days, declaration.training.seed)
+    if declaration.problem.type != BINARY:
         return None
     return calibration_of(_target(test), scores, test.days, declaration.training.seed)
 
 
 def _classes(declaration: ModelDeclaration, test: Split) -> ClassCounts | None:
-    classification = declaration.problem.type == "binary_classification"
+    classification = declaration.problem.type == BINARY
     return class_counts(_target(test), test.days) if classification else None
 
 

@@ -124,6 +124,8 @@ def facts_of(
     if declaration.problem.type == "binary_classification":
         positive = int(train.labels[newer].sum())
         rarest = min(positive, int(newer.sum()) - positive)
+    elif declaration.problem.classes:
+        rarest = int(np.bincount(train.labels[newer], minlength=len(declaration.problem.classes)).min())
     unlike = difference(about["making"], making_of(declaration, folder))
     parent = Parent(kept.version, about["trees"], about["learned_until"], unlike)
     return parent, Rows(int(newer.sum()), rarest, len(test), len(test) - int(_after(test, kept).sum()))

@@ -76,6 +76,7 @@ def _require_fitting(declaration: ModelDeclaration, contract: ServingContract, v
         ("key", declaration.data.key, contract.key),
         ("target", declaration.data.target, contract.target),
         ("problem type", declaration.problem.type, contract.problem_type),
+        ("classes", list(declaration.problem.classes or ()), list(contract.classes)),
     ):
         if now != then:
             wrong.append(f"the {what} {then!r}")

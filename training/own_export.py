@@ -17,7 +17,7 @@ from onnx import TensorProto
 
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ScorerError
-from everloop.serving.scorer import Scorer
+from everloop.serving.scorer import SUM_TOLERANCE, Scorer
 from everloop.training.exceptions import UserScriptError
 from everloop.training.onnx_export import ModelInputs, export_onnx, used_inputs
 from everloop.training.onnx_export.convert import ProblemType
@@ -25,7 +25,8 @@ from everloop.training.onnx_export.inputs import CATEGORY_INPUT, NUMBER_INPUT, S
 
 _PROMISE = (
     f"the inputs {NUMBER_INPUT!r} (double, [N, number features]) and {CATEGORY_INPUT!r} (string, [N, category"
-    f" features]), each only where it is used, and the output {SCORE_OUTPUT!r} (double, [N])"
+    f" features]), each only where it is used, and the output {SCORE_OUTPUT!r} (double, [N]; of several classes"
+    " [N, classes])"
 )
 
 
@@ -42,7 +43,9 @@ class OwnModel:
     export : callable
         ``export(model, inputs)``: an ``onnx.ModelProto``, or its bytes.
     predict : callable or None
-        ``predict(model, features)``: the probability of 1, or the value, of each row.
+        ``predict(model, features)``: the probability of 1, that of each class, or the value, of each row.
+    classes : int
+        Of a multiclass classification; else 0.
     """
 
     script: str
@@ -51,6 +54,7 @@ class OwnModel:
     call: Callable[[Callable[[], Any]], Any]
     export: Callable[..., Any]
     predict_with: Callable[..., Any] | None
+    classes: int = 0
 
     def predict(self, features: pd.DataFrame) -> np.ndarray:
         """The probability of 1, or the value, of each row, in the type that the model answers in.
@@ -61,16 +65,19 @@ class OwnModel:
             When the model has no answer, or one of another shape.
         """
         answer = np.asarray(self._asked(features))
-        if answer.shape != (len(features),) or answer.dtype.kind not in "fiu":
+        shape = (len(features), self.classes) if self.classes else (len(features),)
+        if answer.shape != shape or answer.dtype.kind not in "fiu":
             raise UserScriptError(
                 f"{self.script}: {self._asked_how} answers {len(features)} rows with {answer.dtype} of the shape"
-                f" {answer.shape}; expected: numbers of the shape {(len(features),)}"
+                f" {answer.shape}; expected: numbers of the shape {shape}"
             )
         return answer
 
     def predict_proba(self, features: pd.DataFrame) -> np.ndarray:
-        """The probabilities of 0 and 1, [rows, 2]."""
+        """The probabilities of 0 and 1 [rows, 2], or of several classes [rows, classes]."""
         positive = self.predict(features)
+        if self.classes:
+            return positive
         return np.column_stack([1 - positive, positive])
 
     def check(self, rows: pd.DataFrame) -> None:
@@ -83,6 +90,8 @@ class OwnModel:
         """
         answer = self.predict(rows).astype(np.float64)
         odd = ~np.isfinite(answer) | (((answer < 0) | (answer > 1)) if self.classification else False)
+        if self.classes and not odd.any() and (np.abs(answer.sum(axis=1) - 1) > SUM_TOLERANCE).any():
+            raise UserScriptError(f"{self.script}: {self._asked_how} answers probabilities that are not 1 together")
         if odd.any():
             wanted = "a probability" if self.classification else "a finite number"
             raise UserScriptError(f"{self.script}: {self._asked_how} answers {answer[odd][0]}, which is not {wanted}")
@@ -148,7 +157,8 @@ class OwnModel:
                 " predict(model, features) beside export()"
             )
         answer = self.call(lambda: np.asarray(method(given)))
-        return answer[:, 1] if self.classification and answer.ndim == 2 and answer.shape[1] == 2 else answer
+        two = self.classification and not self.classes and answer.ndim == 2 and answer.shape[1] == 2
+        return answer[:, 1] if two else answer
 
     @property
     def _method(self) -> str:

@@ -17,7 +17,7 @@ from everloop.limits import LARGEST_VALUE
 from everloop.numbers_of import number_of
 from everloop.serving.contract import NumberField, ServingContract
 from everloop.serving.exceptions import UnusableScoreError
-from everloop.serving.scorer import Scorer
+from everloop.serving.scorer import SUM_TOLERANCE, Scorer
 from everloop.training.exceptions import ProbeError
 from everloop.training.onnx_export.parity import tolerance_for
 from everloop.training.probes import Possibility, base_rows, counted, laid_into, possibilities
@@ -103,6 +103,8 @@ def check_probes(
         largest = max(largest, _largest_difference(part, base, trained, scores))
     low, high = target_range
     scores = np.concatenate(exported)
+    if contract.is_multiclass:
+        return Probed(counted(contract), len(base), len(scores), largest, 0)
     beyond = (scores < (-np.inf if low is None else low)) | (scores > (np.inf if high is None else high))
     return Probed(counted(contract), len(base), len(scores), largest, int(beyond.sum()))
 
@@ -132,14 +134,18 @@ def _unusable(
     parts: list[list[Possibility]], exported: list[np.ndarray], rows: int, contract: ServingContract
 ) -> Iterator[_Refusal]:
     for part, scores in zip(parts, exported, strict=True):
-        for possibility, own in zip(part, scores.reshape(-1, rows), strict=True):
+        for possibility, own in zip(part, scores.reshape(-1, rows, *scores.shape[1:]), strict=True):
             usable = np.isfinite(own) & (np.abs(own) <= LARGEST_VALUE)
-            if contract.is_classification:
+            if contract.is_classification or contract.is_multiclass:
                 usable &= (own >= 0) & (own <= 1)
+            if contract.is_multiclass:
+                with np.errstate(invalid="ignore"):
+                    usable = usable.all(axis=1) & (np.abs(own.sum(axis=1) - 1) <= SUM_TOLERANCE)
             if not usable.all():
                 first = own[~usable][0]
+                told = f"{first:g}" if np.ndim(first) == 0 else str([float(f"{chance:g}") for chance in first])
                 yield _Refusal(
-                    possibility, f"the model answers {first:g} in {(~usable).sum()} of {number_of(rows, 'row')}"
+                    possibility, f"the model answers {told} in {(~usable).sum()} of {number_of(rows, 'row')}"
                 )
 
 
@@ -172,6 +178,8 @@ def _largest_difference(
         if possibility.kind == "together":
             continue
         ours, theirs = (scores[index * rows : (index + 1) * rows] for scores in (exported, trained))
+        # Of several classes, one probability after another.
+        ours, theirs = ours.ravel(), theirs.ravel()
         difference = np.abs(theirs - ours)
         worst = int((difference / np.maximum(1.0, np.abs(theirs))).argmax())
         # Written so that NaN, which is neither above nor below, is no agreement.

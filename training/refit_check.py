@@ -136,14 +136,20 @@ def check_refit(
 
 
 def score_difference(evaluated: np.ndarray, refit: np.ndarray, outcomes: np.ndarray) -> ScoreDifference:
-    """How far two models' scores of the same rows are apart, float64 [rows], beside the rows' outcomes."""
+    """How far two models' scores of the same rows are apart, float64 [rows] or [rows, classes], beside the outcomes."""
+    deviation = float(np.std(outcomes))
     apart = np.abs(refit - evaluated)
+    if apart.ndim == 2:
+        # The same of two classes: half of what all probabilities are apart, and the root of half of Gini's impurity.
+        apart = apart.sum(axis=1) / 2
+        shares = np.bincount(outcomes.astype(np.int64), minlength=evaluated.shape[1]) / len(outcomes)
+        deviation = float(np.sqrt((shares * (1 - shares)).sum() / 2))
     return ScoreDifference(
         mean=float(apart.mean()),
         median=float(np.median(apart)),
         p95=float(np.quantile(apart, 0.95)),
         largest=float(apart.max()),
-        outcome_deviation=float(np.std(outcomes)),
+        outcome_deviation=deviation,
     )
 
 

@@ -2,8 +2,8 @@
 
 The script defines ``train(features, target, *, seed, parameters)`` and returns a fitted scikit-learn estimator
 or Pipeline; or anything, where it defines ``export()`` too (:mod:`everloop.training.own_export`). ``features`` is a
-DataFrame of the declared features, ``target`` a numpy array, ``seed`` and ``parameters`` are those of the declaration's
-section ``training``.
+DataFrame of the declared features, ``target`` a numpy array (of several classes, of their places in
+``problem.classes``), ``seed`` and ``parameters`` are those of the declaration's section ``training``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.schema import WarmStart
 from everloop.model_file.script import EXPORT_FUNCTION, PREDICT_FUNCTION, RULE_FUNCTION, RULE_SIGNATURE, SIGNATURE
+from everloop.problem_types import REGRESSION
 from everloop.shown import shortened
 from everloop.training.channels import Split
 from everloop.training.exceptions import UserScriptError
@@ -86,7 +87,8 @@ def _own_model(script: Path, module: ModuleType, model: Any, declaration: ModelD
     own = OwnModel(
         script=script.name,
         model=model,
-        classification=declaration.problem.type == "binary_classification",
+        classification=declaration.problem.type != REGRESSION,
+        classes=len(declaration.problem.classes or ()),
         call=lambda action: _call(script, action),
         export=getattr(module, EXPORT_FUNCTION),
         predict_with=predict if callable(predict) else None,
@@ -217,7 +219,8 @@ def _with_empty_features(error: UserScriptError, split: Split) -> UserScriptErro
 
 
 def _check(estimator: Any, script: Path, declaration: ModelDeclaration, split: Split) -> None:
-    classification = declaration.problem.type == "binary_classification"
+    classification = declaration.problem.type != REGRESSION
+    places = [*range(len(declaration.problem.classes or (0, 1)))]
     method = "predict_proba" if classification else "predict"
     wanted = f"a fitted scikit-learn {'classifier' if classification else 'regressor'} or Pipeline"
     returned = f"{script.name}: train() returned {type(estimator).__name__}"
@@ -229,13 +232,14 @@ def _check(estimator: Any, script: Path, declaration: ModelDeclaration, split: S
         raise UserScriptError(f"{returned}, which is not fitted; expected: {wanted}") from error
     rows = split.features.head(16)
     answer = np.asarray(_call(script, lambda: getattr(estimator, method)(rows)))
-    shape = (len(rows), 2) if classification else (len(rows),)
+    shape = (len(rows), len(places)) if classification else (len(rows),)
     if answer.shape != shape:
         raise UserScriptError(
             f"{returned}, whose {method} answers {len(rows)} rows with the shape {answer.shape}; expected: {shape}"
         )
     if answer.dtype.kind not in "fiu" or not np.isfinite(answer.astype(np.float64)).all():
         raise UserScriptError(f"{returned}, whose {method} gives values that are not finite numbers")
-    classes = np.asarray(estimator.classes_).tolist() if classification else [0, 1]
-    if classes != [0, 1]:
-        raise UserScriptError(f"{returned} with the classes {classes}; expected: 0 and 1")
+    classes = np.asarray(estimator.classes_).tolist() if classification else places
+    if classes != places:
+        expected = f"{', '.join(map(str, places[:-1]))} and {places[-1]}"
+        raise UserScriptError(f"{returned} with the classes {classes}; expected: {expected}")

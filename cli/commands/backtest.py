@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.backtest import backtest_file
 from everloop.cli.operations.backtest_advice import amount
 from everloop.cli.operations.backtest_loop_told import Deployed, candidate_told, probes_told, why_told
@@ -18,6 +19,7 @@ from everloop.cli.options import file_format_options, json_option, model_argumen
 from everloop.cli.output import Output
 from everloop.dataset.file_format import FileFormat
 from everloop.numbers_of import number_of
+from everloop.problem_types import MULTICLASS
 
 
 @click.command("backtest")
@@ -110,6 +112,11 @@ def backtest(
     """
     output = Output(as_json)
     declaration = find_declaration(model, models_directory)
+    if declaration.problem.type == MULTICLASS:
+        raise CommandError(
+            f"{model} is a {MULTICLASS}, and a backtest compares one score a row",
+            remedy=f"everloop replay {model} --data FILE: the loop beside its frozen first model",
+        )
     knobs = Knobs(
         window_days,
         history_days,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from everloop.dataset.hints import hint
 from everloop.dataset.row_rules import shown_cell
 from everloop.dataset.table_file import PARQUET_SUFFIXES, read_table
 from everloop.numbers_of import number_of
+from everloop.problem_types import Class
 from everloop.serving.exceptions import RequestError
 from everloop.serving.labels import LabelRules, LabelsAnswer, parse_labels
 from everloop.typed_json import JsonObject, read_as
@@ -87,7 +88,7 @@ def import_labels(
     CommandError
         The API stopped taking labels on the way; the message says up to which row it took them.
     """
-    read = read_labels(file, file_format, note=note)
+    read = read_labels(file, file_format, classes=rules.classes, note=note)
     require_allowed(file, read, rules)
     accepted = 0
     for start in range(0, len(read.labels), BATCH):
@@ -103,7 +104,11 @@ def import_labels(
 
 
 def read_labels(
-    file: Path, file_format: FileFormat | None = None, *, note: Callable[[str], None] = lambda sentence: None
+    file: Path,
+    file_format: FileFormat | None = None,
+    *,
+    classes: Sequence[Class] = (),
+    note: Callable[[str], None] = lambda sentence: None,
 ) -> LabelsFile:
     """The labels of a file.
 
@@ -111,6 +116,8 @@ def read_labels(
     ----------
     file_format : FileFormat, optional
         What is said about the file.
+    classes : sequence of str, or of int
+        Of a multiclass classification; its labels are read as their names.
     note : callable
         Told each sentence about how cells were read that a person should know.
 
@@ -121,19 +128,24 @@ def read_labels(
     """
     said = file_format or FileFormat()
     try:
-        table = read_table(file, said, WantedColumns("a file of labels", ["label"], ("label",), one_of=REFERENCES))
+        named = bool(classes) and isinstance(classes[0], str)
+        numeric = () if named else ("label",)
+        table = read_table(file, said, WantedColumns("a file of labels", ["label"], numeric, one_of=REFERENCES))
         reference = next(name for name in REFERENCES if name in table)
         cells = Cells(said, is_text=not file.name.lower().endswith(PARQUET_SUFFIXES))
         references = convert(file, reference, lambda: cells.keys(reference, table[reference]))
-        values = convert(file, "label", lambda: cells.numbers("label", table["label"], truths=True))
+        if named:
+            values = convert(file, "label", lambda: cells.texts("label", table["label"], list(map(str, classes))))
+        else:
+            values = convert(file, "label", lambda: cells.numbers("label", table["label"], truths=not classes))
     except DatasetError as error:
         remedy = f"{_MEND}, or give its format: `everloop docs data-formats`"
         raise RefusedDataError(f"{error}; nothing was sent", remedy) from error
     for sentence in cells.notes:
         note(sentence)
     _refuse_rows(file, _is_empty(references) | _is_empty(values), "no value where one is required")
-    numbers = as_numbers(values)
-    if numbers.mistyped.any():
+    numbers = as_texts(values) if named else as_numbers(values)
+    if numbers.mistyped.any() and not named:
         wrong = values[numbers.mistyped].iloc[0]
         what = f"{shown_cell(wrong)}, a label that is not a number{hint('number', wrong)}"
         _refuse_rows(file, pd.Series(numbers.mistyped), what)

@@ -8,6 +8,7 @@ from everloop.evaluation.calibration_report import Calibrated
 from everloop.evaluation.error_report import Errors
 from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
 from everloop.evaluation.learning_report import LearningCurve, more_rows
+from everloop.evaluation.multiclass_report import Multiclass
 from everloop.evaluation.report import MetricValue, Report
 from everloop.evaluation.robustness_report import Robustness
 from everloop.evaluation.robustness_table import HEADERS, disturbed
@@ -27,6 +28,8 @@ def details(report: Report) -> Iterator[Table]:
     """Every table that the report has something for."""
     if report.calibration is not None:
         yield _calibration(report.calibration)
+    if report.multiclass is not None:
+        yield from _classes(report.multiclass)
     if report.slices is not None:
         yield _slices(report.slices)
     if report.fairness is not None:
@@ -72,7 +75,31 @@ def _calibration(found: Calibrated) -> Table:
     interval = "" if found.low is None or found.high is None else f" (95%: {found.low:.3g} to {found.high:.3g})"
     title = f"calibration: expected error {found.error:.3g}{interval}; true chances would have {found.by_chance:.3g}"
     rows: list[list[object]] = [[one.rows, f"{one.score:.3g}", f"{one.share:.3g}"] for one in found.bins]
-    return title, ["rows", "mean score", "share of ones"], rows
+    return title, ["rows", "mean score", "share that came true"], rows
+
+
+def _classes(found: Multiclass) -> Iterator[Table]:
+    rows: list[list[object]] = [
+        [
+            one.name,
+            one.rows,
+            one.days,
+            one.answered,
+            _share(one.precision),
+            _share(one.recall),
+            f"{one.mean_probability:.3g}",
+        ]
+        for one in found.classes
+    ]
+    headers = ["class", "rows", "days", "answered", "of them right", "of its rows found", "mean probability"]
+    yield "the classes", headers, rows
+    names = [one.name for one in found.classes]
+    confused: list[list[object]] = [[name, *row] for name, row in zip(names, found.confusion, strict=True)]
+    yield "what came (rows), by what was answered", ["", *names], confused
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
 
 
 def _slices(slices: Slices) -> Table:

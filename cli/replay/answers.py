@@ -11,9 +11,17 @@ import pandas as pd
 from everloop.serving.protocols.predictions import PredictionsDocument
 
 
+def chance_column(model: str, place: int) -> str:
+    """The column with what ``model``, ``loop`` or ``frozen``, said of the class at this place."""
+    return f"probability_{place}" if model == "loop" else f"{model}_probability_{place}"
+
+
 @dataclass
 class Answers:
-    """The answers so far, in the order they came."""
+    """The answers so far, in the order they came.
+
+    Of several ``classes`` the prediction, like the label, is the place of one of them; each has its probabilities.
+    """
 
     asked_at: list[datetime] = field(default_factory=list)
     key: list[str] = field(default_factory=list)
@@ -25,6 +33,8 @@ class Answers:
     calibration: list[str | None] = field(default_factory=list)
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
+    probabilities: list[list[float]] = field(default_factory=list)
+    classes: tuple[str, ...] = ()
     _position: dict[str, int] = field(default_factory=dict)
     _label_at: dict[int, datetime] = field(default_factory=dict)
     _label: dict[int, float] = field(default_factory=dict)
@@ -37,9 +47,12 @@ class Answers:
             self.key.append(key)
             self.prediction_id.append(row["prediction_id"])
             self.version.append(int(answer["version"]))
-            self.prediction.append(float(row["prediction"]))
+            said = row["prediction"]
+            self.prediction.append(float(self.classes.index(str(said)) if self.classes else said))
             self.probability.append(float(row.get("probability", np.nan)))
-            self.raw_score.append(float(row["raw_score"]))
+            self.raw_score.append(float(row.get("raw_score", np.nan)))
+            if self.classes:
+                self.probabilities.append([row["probabilities"][name] for name in self.classes])
             self.calibration.append(answer["calibration"])
             self.low.append(float(row.get("low", np.nan)))
             self.high.append(float(row.get("high", np.nan)))
@@ -60,6 +73,10 @@ class Answers:
     def to_frame(self) -> pd.DataFrame:
         """All of it: one row an answer, the label and its instant missing where none ever came."""
         rows = range(len(self.key))
+        of_classes = {
+            chance_column("loop", place): [each[place] for each in self.probabilities]
+            for place, _ in enumerate(self.classes)
+        }
         return pd.DataFrame(
             {
                 "time": pd.to_datetime(pd.Series(self.asked_at), utc=True),
@@ -72,6 +89,7 @@ class Answers:
                 "calibration": pd.Series(self.calibration, dtype="str"),
                 "low": self.low,
                 "high": self.high,
+                **of_classes,
                 "label": [self._label.get(i, np.nan) for i in rows],
                 "label_time": pd.to_datetime(pd.Series([self._label_at.get(i) for i in rows]), utc=True),
             }

@@ -21,6 +21,7 @@ from everloop.cli.replay.stream import Outcomes, Questions, ReplayData, timeline
 from everloop.cli.signed_http import SignedHttpClient
 from everloop.model_file import ModelDeclaration
 from everloop.serving.protocols.predictions import PredictionsDocument
+from everloop.typed_json import JsonObject
 
 SETTLE = timedelta(days=2)
 """How long the clock runs on after the last outcome, so that the last windows are monitored."""
@@ -57,6 +58,7 @@ class Drive:
     _alarms: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.answers.classes = tuple(map(str, self.declaration.problem.classes or ()))
         self.first = FirstChampion(
             self.account, self.declaration, self.data, self._move, self.progress, self.train_again_every
         )
@@ -118,7 +120,14 @@ class Drive:
         pairs = [(str(k), float(v)) for k, v in zip(known[data.key], known[data.target], strict=True)]
         # A row that was refused has no prediction whose outcome could be sent.
         pairs = [(key, label) for key, label in pairs if self.answers.has(key)]
-        labels = [{"prediction_id": self.answers.prediction_id_of(key), "label": label} for key, label in pairs]
+        classes = self.declaration.problem.classes
+        labels: list[JsonObject] = [
+            {
+                "prediction_id": self.answers.prediction_id_of(key),
+                "label": classes[int(label)] if classes else label,
+            }
+            for key, label in pairs
+        ]
         self.labels_sent += send_labels(http, model, labels)
         for key, label in pairs:
             self.answers.add_label(key, label, at)

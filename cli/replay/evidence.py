@@ -12,7 +12,7 @@ import pandas as pd
 
 from everloop.cli.account import Account
 from everloop.cli.replay.exceptions import LoopNotClosedError
-from everloop.cli.replay.summary import FrozenModel, score_column
+from everloop.cli.replay.summary import FrozenModel, scores_of
 from everloop.documents.window import WindowRecord
 from everloop.evaluation.metrics import row_losses
 from everloop.model_file import ModelDeclaration
@@ -33,6 +33,7 @@ POLLING_SECONDS = 0.1
 
 def frozen_scores(account: Account, declaration: ModelDeclaration, stream: pd.DataFrame) -> np.ndarray:
     """What the first champion would have answered to every row of the stream, in its order; NaN without a champion.
+    Scores of several classes have the shape (rows, classes).
 
     The champion is the bytes that served: where a refit did, the refit. :func:`frozen_model` names them. The artefact
     is loaded from the store and verified as the endpoint does it.
@@ -40,7 +41,8 @@ def frozen_scores(account: Account, declaration: ModelDeclaration, stream: pd.Da
     store = account.registry(declaration.model)
     number = first_champion(store)
     if number is None:
-        return np.full(len(stream), np.nan)
+        classes = declaration.problem.classes
+        return np.full((len(stream), len(classes)) if classes else len(stream), np.nan)
     first = store.versions.get(number)
     artifact = load_artifact(
         account.client("s3"), account.platform.artifact_bucket, first.artifact_prefix, first.manifest_sha256
@@ -150,7 +152,7 @@ def with_losses(windows: pd.DataFrame, predictions: pd.DataFrame, declaration: M
     times = labelled["time"].dt.tz_localize(None).to_numpy()
     labels = labelled["label"].to_numpy()
     losses = {
-        model: row_losses(declaration.gate.metric, labels, labelled[score_column(model, kind)].to_numpy())
+        model: row_losses(declaration.gate.metric, labels, scores_of(labelled, model, kind))
         if len(labels)
         else np.empty(0)
         for model in ("loop", "frozen")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from everloop.cli.replay.summary import MODELS, MoneyFacts, score_column
+from everloop.cli.replay.summary import MODELS, MoneyFacts, scores_of
 from everloop.evaluation.money import PER, best_threshold, row_costs
 from everloop.model_file import ModelDeclaration
+from everloop.problem_types import MULTICLASS
 
 
 def money(predictions: pd.DataFrame, declaration: ModelDeclaration) -> MoneyFacts | None:
-    """What the labelled decisions cost; None where no answer has a label."""
+    """What the labelled decisions cost; None where no answer has a label, and of several classes."""
     labelled = predictions[predictions["label"].notna()]
-    if labelled.empty:
+    if labelled.empty or declaration.problem.type == MULTICLASS:
         return None
     threshold = _threshold(declaration)
     best = None if threshold is None else best_threshold(declaration.problem.value)
@@ -33,7 +34,7 @@ def money_saved(predictions: pd.DataFrame, declaration: ModelDeclaration) -> pd.
     Columns are ``date`` (UTC midnight), ``raw`` and ``loop``.
     """
     labelled = predictions[predictions["label"].notna()]
-    if labelled.empty:
+    if labelled.empty or declaration.problem.type == MULTICLASS:
         return None
     costs = {model: _costs(labelled, declaration, model, _threshold(declaration)) for model in MODELS}
     days = labelled["time"].dt.floor("D").dt.tz_localize(None)
@@ -51,5 +52,5 @@ def _of_a_thousand(labelled: pd.DataFrame, declaration: ModelDeclaration, thresh
 
 
 def _costs(labelled: pd.DataFrame, declaration: ModelDeclaration, model: str, threshold: float | None) -> np.ndarray:
-    scores = labelled[score_column(model, declaration.problem.type)].to_numpy()
+    scores = scores_of(labelled, model, declaration.problem.type)
     return row_costs(labelled["label"].to_numpy(), scores, declaration.problem.value, threshold)

@@ -16,6 +16,7 @@ from everloop.cli.operations.history import import_rows
 from everloop.cli.operations.local_cloud import LocalCloud
 from everloop.cli.operations.locked_records import verify_locked
 from everloop.cli.replay import evidence, summary
+from everloop.cli.replay.answers import chance_column
 from everloop.cli.replay.driver import SETTLE, Drive
 from everloop.cli.replay.memory import own_peak_mb
 from everloop.cli.replay.money import money, money_saved
@@ -24,6 +25,7 @@ from everloop.cli.replay.progress import Progress
 from everloop.cli.replay.stream import ReplayData
 from everloop.model_file import ModelDeclaration
 from everloop.numbers_of import number_of
+from everloop.problem_types import BINARY, MULTICLASS
 from everloop.registry.trace import verify_audit
 
 
@@ -139,9 +141,15 @@ def _write(
 
 def _predictions(account: Account, declaration: ModelDeclaration, data: ReplayData, drive: Drive) -> pd.DataFrame:
     frame = drive.answers.to_frame()
-    scores = pd.Series(evidence.frozen_scores(account, declaration, data.stream), data.stream[declaration.data.key])
+    scores = pd.DataFrame(evidence.frozen_scores(account, declaration, data.stream), data.stream[declaration.data.key])
     frozen = scores.loc[frame["key"]].to_numpy()
-    if declaration.problem.type == "binary_classification":
+    if declaration.problem.type == MULTICLASS:
+        frame["frozen_prediction"] = frozen.argmax(axis=1).astype(float)
+        for place in range(frozen.shape[1]):
+            frame[chance_column("frozen", place)] = frozen[:, place]
+        return frame
+    frozen = frozen[:, 0]
+    if declaration.problem.type == BINARY:
         frame["frozen_prediction"] = (frozen >= declaration.serving.threshold).astype(float)
         frame["frozen_probability"] = frozen
     else:

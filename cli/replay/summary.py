@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from itertools import count, takewhile
 from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 
+from everloop.cli.replay.answers import chance_column
 from everloop.cli.replay.asking import Refusal
 from everloop.cli.replay.first_champion import FIRST
 from everloop.documents.records import TrainingSpan, TrainingUpdate
@@ -18,16 +20,21 @@ from everloop.evaluation.metrics import estimate
 from everloop.evaluation.report import MetricValue
 from everloop.evaluation.significance import metric_value
 from everloop.numbers_of import number_of
+from everloop.problem_types import BINARY, MULTICLASS, REGRESSION
 from everloop.reasons import ReasonDocument
 from everloop.registry.records import AuditRecord, Run, Version
 from everloop.registry.restorations import RESTORE
 from everloop.registry.states import SERVING
 from everloop.typed_json import JsonObject, as_json
 
-METRICS = {"binary_classification": ("roc_auc", "log_loss"), "regression": ("mae",)}
+METRICS: dict[str, tuple[str, ...]] = {
+    BINARY: ("roc_auc", "log_loss"),
+    MULTICLASS: ("macro_f1", "log_loss"),
+    REGRESSION: ("mae",),
+}
 """What is told of each problem type, the one that is drawn first."""
 
-HIGHER_IS_BETTER = frozenset({"roc_auc"})
+HIGHER_IS_BETTER = frozenset({"roc_auc", "macro_f1"})
 MODELS = ("frozen", "raw", "loop")
 """The first model for ever; the loop's models without recalibration; what the loop served."""
 
@@ -163,8 +170,20 @@ class Summary:
 
 def score_column(model: str, problem_type: str) -> str:
     """The column of the predictions file that holds a model's score."""
-    answer = "probability" if problem_type == "binary_classification" else "prediction"
+    answer = "probability" if problem_type == BINARY else "prediction"
     return {"loop": answer, "raw": "raw_score", "frozen": f"frozen_{answer}"}[model]
+
+
+def scores_of(answers: pd.DataFrame, model: str, problem_type: str) -> np.ndarray:
+    """A model's scores in the predictions file, float64 [rows]; of several classes [rows, classes].
+
+    Nothing is calibrated there: what the loop served is what its models said.
+    """
+    if problem_type != MULTICLASS:
+        return answers[score_column(model, problem_type)].to_numpy()
+    said = "loop" if model == "raw" else model
+    places = (chance_column(said, place) for place in count())
+    return answers[list(takewhile(lambda name: name in answers.columns, places))].to_numpy(np.float64)
 
 
 def quality(predictions: pd.DataFrame, problem_type: str) -> dict[str, ModelQuality]:
@@ -197,7 +216,7 @@ def by_day(predictions: pd.DataFrame, problem_type: str) -> pd.DataFrame:
     rows = []
     for day, of_day in labelled.groupby(labelled["time"].dt.floor("D"), sort=True):
         label = of_day["label"].to_numpy()
-        values = {m: estimate(metric, label, of_day[score_column(m, problem_type)].to_numpy()).value for m in MODELS}
+        values = {m: estimate(metric, label, scores_of(of_day, m, problem_type)).value for m in MODELS}
         if all(np.isfinite(value) for value in values.values()):
             rows.append({"date": day.tz_localize(None), **values, "rows": len(of_day)})
     return pd.DataFrame(rows, columns=["date", *MODELS, "rows"])
@@ -213,7 +232,7 @@ def saved(predictions: pd.DataFrame, problem_type: str) -> pd.DataFrame:
     rows = []
     for day, of_day in labelled.groupby(labelled["time"].dt.floor("D"), sort=True):
         label = of_day["label"].to_numpy()
-        lost = {m: estimate(metric, label, of_day[score_column(m, problem_type)].to_numpy()).value for m in MODELS}
+        lost = {m: estimate(metric, label, scores_of(of_day, m, problem_type)).value for m in MODELS}
         less = {m: len(of_day) * (lost["frozen"] - lost[m]) for m in ("raw", "loop")}
         rows.append({"date": day.tz_localize(None), **less})
     found = pd.DataFrame(rows, columns=["date", "raw", "loop"])
@@ -370,5 +389,5 @@ def _interval(
 ) -> dict[str, float | None]:
     if labelled.empty:
         return asdict(MetricValue(None, None, None, reason="no answer has a label"))
-    scores = labelled[score_column(model, problem_type)].to_numpy()
+    scores = scores_of(labelled, model, problem_type)
     return asdict(metric_value(estimate(metric, labelled["label"].to_numpy(), scores), days))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from everloop.dataset.exceptions import DeclarationChangedError
-from everloop.lake_tables import KEY_OF_ROWS, TARGET_OF_ROWS
+from everloop.lake_tables import CLASSES_OF_ROWS, KEY_OF_ROWS, TARGET_OF_ROWS, classes_text
 from everloop.serving.contract import ServingContract
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Change:
 
     Attributes
     ----------
-    code : {"key", "target", "problem_type", "feature_needed", "feature_type", "column_type"}
+    code : {"key", "target", "problem_type", "classes", "feature_needed", "feature_type", "column_type"}
     name : str
         The feature, or the name that was declared.
     sentence : str
@@ -88,6 +88,7 @@ def against_lake(declaration: ModelDeclaration, recorded: Mapping[str, Sequence[
 
 
 def _other_rows(declaration: ModelDeclaration, recorded: Mapping[str, Sequence[RecordedColumn]]) -> Iterator[Change]:
+    yield from _other_classes(declaration, recorded)
     for code, name, now in (
         ("key", KEY_OF_ROWS, declaration.data.key),
         ("target", TARGET_OF_ROWS, declaration.data.target),
@@ -104,6 +105,20 @@ def _other_rows(declaration: ModelDeclaration, recorded: Mapping[str, Sequence[R
                 "under a new name; or, if no version was trained on these rows, move each import aside, e.g. `aws "
                 f"s3 mv {places[0]} {_aside(places[0])}` ({GUIDE})",
             )
+
+
+def _other_classes(declaration: ModelDeclaration, recorded: Mapping[str, Sequence[RecordedColumn]]) -> Iterator[Change]:
+    """A label in the lake is the place of its class: among other classes it would be another one."""
+    classes = declaration.problem.classes
+    others = [c for c in recorded.get(CLASSES_OF_ROWS, ()) if classes and c.kind != classes_text(classes)]
+    if classes and others:
+        yield Change(
+            "classes",
+            classes_text(classes),
+            f"problem.classes is {classes_text(classes)}, and rows in the lake were imported with {others[0].kind} (the"
+            f" oldest {others[0].place}): a label there is the place of its class, and would become another class."
+            f" Declare these again, in this order; for other classes, make another model under a new name ({GUIDE})",
+        )
 
 
 def require_unchanged(model: str, changes: Sequence[Change]) -> None:
@@ -125,11 +140,12 @@ def against_identity(declaration: ModelDeclaration, contract: ServingContract, v
         ("key", "data.key", data.key, contract.key),
         ("target", "data.target", data.target, contract.target),
         ("problem_type", "problem.type", problem.type, contract.problem_type),
+        ("classes", "problem.classes", problem.classes or [], list(contract.classes)),
     ):
         if now != before:
             yield Change(
                 code,
-                now,
+                str(now),
                 f"{what} is {now!r}, and {before!r} for the champion, version {version}: the lake can't "
                 f"distinguish the rows, labels and answers of the two. Declare {before!r} again; for another "
                 f"{what.split('.')[1]}, make another model under a new name ({GUIDE})",

@@ -19,6 +19,7 @@ from everloop.dataset.leakage_query import FEATURES_IN_A_QUERY, LARGEST
 from everloop.dataset.snapshot_counts import Measure, Row, in_chunks, number
 from everloop.dataset.snapshot_profile import LONGEST_SHOWN
 from everloop.documents.exploration import CellDocument, DayDocument, ExplorationDocument, FeatureDocument
+from everloop.problem_types import REGRESSION
 from everloop.shown import shortened
 
 if TYPE_CHECKING:
@@ -33,7 +34,13 @@ MOST_CORRELATED = 24
 def explore(
     queries: AthenaQueries, declaration: ModelDeclaration, place: Place, signs: Sequence[FeatureSigns]
 ) -> ExplorationDocument:
-    """Everything that a training set's page shows and its ``snapshot.json`` does not have."""
+    """Everything that a training set's page shows and its ``snapshot.json`` does not have.
+
+    Of several classes the page is about one of them against all others: that of ``place``, which the signs are of.
+    """
+    target, classes = declaration.data.target, declaration.problem.classes
+    if classes and place.one_class is not None:
+        target = f"{target}: {classes[place.one_class]}"
     groups = _feature_groups(declaration)
     asked = exploration_queries(declaration, place)
     answers = queries.all_rows(asked)
@@ -44,11 +51,11 @@ def explore(
     days, ((repeated,)), *pairs = answers[len(groups) :]
     told = {name: value for ((row),) in pairs for name, value in row.items()}
     names = [f.name for f in _correlated(declaration)]
-    classification = declaration.problem.type == "binary_classification"
+    classification = declaration.problem.type != REGRESSION
     return {
         "model": declaration.model,
         "classification": classification,
-        "target": declaration.data.target,
+        "target": target,
         "features": [_feature(each, cells.get(each.name, []), classification=classification) for each in signs],
         "days": [_day(row) for row in sorted(days, key=lambda row: int(row["d"] or 0))],
         "repeated": int(repeated["n"] or 0),

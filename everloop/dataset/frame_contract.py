@@ -11,15 +11,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from everloop.dataset import rule_words
 from everloop.dataset.columns import as_keys, as_numbers, as_texts, as_times
 from everloop.dataset.exceptions import ContractViolationError
 from everloop.dataset.hints import hint
 from everloop.dataset.row_rules import Finding, row_findings
-from everloop.dataset.set_rules import age_violations, alike_violations, balance_violations, size_violations
+from everloop.dataset.set_rules import (
+    age_violations,
+    alike_violations,
+    balance_violations,
+    class_violations,
+    size_violations,
+)
 from everloop.dataset.violations import RefusedRow, Violation
 from everloop.instants import format_instant
 from everloop.limits import EARLIEST_TIME, LATEST_TIME
 from everloop.numbers_of import number_of
+from everloop.problem_types import BINARY, MULTICLASS
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -161,7 +169,11 @@ def _typed(
         typed = _CONVERT[kinds[name]](frame[name])
         columns[name] = typed.values
         if typed.mistyped.any():
-            findings.append(_mistyped(frame[name], kinds[name], typed.mistyped))
+            if roles.get(str(name)) == "label" and declaration.problem.type == MULTICLASS:
+                rule = rule_words.no_class(declaration.problem.classes or [])
+                findings.append(Finding("label_no_class", str(name), typed.mistyped, rule, frame[name]))
+            else:
+                findings.append(_mistyped(frame[name], kinds[name], typed.mistyped))
     return pd.DataFrame(columns), findings
 
 
@@ -245,13 +257,20 @@ def _whole_set_violations(typed: pd.DataFrame, declaration: ModelDeclaration) ->
         found.append(
             Violation("unlabelled", "label", unlabelled, number_of(unlabelled, "row has", "rows have") + " no label")
         )
-    classification = declaration.problem.type == "binary_classification"
+    classification = declaration.problem.type == BINARY
     labels = typed["label"].to_numpy()
+    if declaration.problem.type == MULTICLASS:
+        return found + class_violations(declaration, class_rows(labels, declaration), "labelled rows")
     alike = labels_alike(labels, "labelled rows", classification=classification)
     found += alike
     if classification and not alike:
         found += balance_violations(int((labels == 1).sum()), rows, data.positive_rate)
     return found
+
+
+def class_rows(labels: np.ndarray, declaration: ModelDeclaration) -> list[int]:
+    """How many of the labels [rows] name each declared class."""
+    return [int((labels == place).sum()) for place in range(len(declaration.problem.classes or []))]
 
 
 def labels_alike(labels: np.ndarray, rows: str, *, classification: bool) -> list[Violation]:

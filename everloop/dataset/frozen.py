@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from everloop.dataset.lake_sql import quoted
+from everloop.dataset.lake_sql import double, quoted
 from everloop.lake_tables import FROZEN, SUPERSEDED, UNLOAD
 from everloop.names import ModelNames
 
@@ -29,11 +29,15 @@ class Place:
     ----------
     attempt : str
         Letters, digits and ``-``; no other attempt has the same one.
+    one_class : int or None
+        Of several classes, the place of the one whose rows have the label 1, and all others 0; None for labels as
+        they are.
     """
 
     bucket: str
     model: str
     attempt: str
+    one_class: int | None = None
 
     def prefix(self, part: str = ROWS) -> str:
         """The key prefix of a part, with a final slash."""
@@ -53,7 +57,10 @@ class Place:
         labelled : bool
             Whether those alone whose outcome is known; else :data:`everloop.lake_tables.SUPERSEDED` is there as well.
         """
-        columns = [text_column("key"), '"time"', number_column("label"), *([] if labelled else [SUPERSEDED])]
+        label = number_column("label")
+        if self.one_class is not None:
+            label = f'CASE WHEN "label" = {double(float(self.one_class))} THEN 1E0 ELSE 0E0 * "label" END AS "label"'
+        columns = [text_column("key"), '"time"', label, *([] if labelled else [SUPERSEDED])]
         columns += [number_column(f.name) if f.type == "number" else text_column(f.name) for f in features]
         known = ' AND "label" IS NOT NULL AND NOT is_nan("label")' if labelled else ""
         table = ModelNames(self.model).table(FROZEN.kind)

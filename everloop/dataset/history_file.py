@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from everloop.dataset.cells import Cells, convert
+from everloop.dataset.class_places import class_places
 from everloop.dataset.columns import as_times
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.file_sniff import WantedColumns
 from everloop.dataset.table_file import PARQUET_SUFFIXES, read_table
+from everloop.problem_types import BINARY
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -28,8 +30,9 @@ def read_history_file(
 ) -> pd.DataFrame:
     """Read ``path`` into the declared columns, in declared order: key, time, target, features.
 
-    Times become UTC instants, numbers float64, texts objects with None for missing. A cell that is not of its
-    column's type is left as it stands, for :func:`everloop.dataset.frame_contract.check_history` to name.
+    Times become UTC instants, numbers float64, texts objects with None for missing, classes their places. A cell
+    that is not of its column's type is left as it stands, for
+    :func:`everloop.dataset.frame_contract.check_history` to name.
 
     The rows come oldest first, whatever their order in the file; the index is the place that each has there, from 0.
 
@@ -46,14 +49,19 @@ def read_history_file(
         When the file can't be read, has no rows, or its columns are not the declared ones.
     """
     said, data = file_format or FileFormat(), declaration.data
+    classes = declaration.problem.classes or []
     numbers = {data.target, *(f.name for f in data.numbers)}
+    named = bool(classes) and isinstance(classes[0], str)
+    if named:
+        numbers.discard(data.target)
     names = [data.key, data.time, data.target, *(f.name for f in data.features)]
     wanted = WantedColumns(declaration.model, names, tuple(n for n in names if n in numbers), data.time)
     table = read_table(path, said, wanted)
     cells = Cells(said, is_text=not path.name.lower().endswith(PARQUET_SUFFIXES))
     # True as an amount is a mistake; as a flag, or as one of two outcomes, it is 1.
-    is_binary = declaration.problem.type == "binary_classification"
+    is_binary = declaration.problem.type == BINARY
     declared = {f.name: f.values or [] for f in data.categories}
+    declared |= {data.target: list(map(str, classes))} if named else {}
     columns = {}
     for name in names:
         array = table[name]
@@ -66,6 +74,8 @@ def read_history_file(
             columns[name] = convert(path, name, partial(cells.numbers, name, array, truths=truths))
         else:
             columns[name] = convert(path, name, partial(cells.texts, name, array, declared[name]))
+    if classes:
+        columns[data.target] = class_places(columns[data.target], classes)
     for sentence in cells.notes:
         note(sentence)
     return _oldest_first(pd.DataFrame(columns), data.time)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from everloop.dataset.digest import table_sha256
-from everloop.lake_tables import HISTORY, KEY_OF_ROWS, TARGET_OF_ROWS
+from everloop.lake_tables import CLASSES_OF_ROWS, HISTORY, KEY_OF_ROWS, TARGET_OF_ROWS, classes_text
 from everloop.names import lake_prefix
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ def history_object_key(declaration: ModelDeclaration, sha256: str) -> str:
 
 def history_bytes(lake_frame: pd.DataFrame, declaration: ModelDeclaration) -> bytes:
     """Rows of history as their object. Its columns are called alike for all models: the footer says what they were."""
-    data = declaration.data
-    return parquet_bytes(lake_frame, {KEY_OF_ROWS: data.key, TARGET_OF_ROWS: data.target})
+    data, classes = declaration.data, declaration.problem.classes
+    named = {CLASSES_OF_ROWS: classes_text(classes)} if classes else {}
+    return parquet_bytes(lake_frame, {KEY_OF_ROWS: data.key, TARGET_OF_ROWS: data.target, **named})
 
 
 def parquet_bytes(frame: pd.DataFrame, footer: Mapping[str, str] | None = None) -> bytes:

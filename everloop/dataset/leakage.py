@@ -88,9 +88,9 @@ class FeatureSigns:
         return max(0.0, 1 - self.unexplained / self.spread) if self.spread > 0 else None
 
 
-def find_suspects(signs: Sequence[FeatureSigns], *, classification: bool) -> list[SuspectDocument]:
-    """Every suspect, in the order of the features."""
-    looks = SIGNS * max(1, len(signs))
+def find_suspects(signs: Sequence[FeatureSigns], *, classification: bool, sets: int = 1) -> list[SuspectDocument]:
+    """Every suspect, in the order of the features; ``sets`` says among how many such looks the rate is shared."""
+    looks = SIGNS * max(1, len(signs)) * sets
     return [found for each in signs for found in _of_feature(each, FALSE_ALARM_RATE / looks, classification)]
 
 

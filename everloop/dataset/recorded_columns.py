@@ -10,7 +10,7 @@ from typing import Any
 from everloop.dataset.changes import RecordedColumn
 from everloop.dataset.lake_listing import LakeListing
 from everloop.dataset.parquet_footer import FooterError, read_footer
-from everloop.lake_tables import DATE, HISTORY, KEY_OF_ROWS, PREDICTIONS, TARGET_OF_ROWS
+from everloop.lake_tables import CLASSES_OF_ROWS, DATE, HISTORY, KEY_OF_ROWS, PREDICTIONS, TARGET_OF_ROWS
 from everloop.names import lake_prefix
 from everloop.objects import tail_of
 
@@ -35,7 +35,8 @@ AT_A_TIME = 8
 def recorded_columns(s3_client: Any, bucket: str, model: str, listing: LakeListing) -> dict[str, list[RecordedColumn]]:
     """Every type that each column has in the model's history and in what was captured, by column, the oldest first.
 
-    Under ``KEY_OF_ROWS`` and ``TARGET_OF_ROWS`` stand the columns that imports took key and target from.
+    Under ``KEY_OF_ROWS`` and ``TARGET_OF_ROWS`` stand the columns that imports took key and target from, under
+    ``CLASSES_OF_ROWS`` the classes that were declared.
 
     An object that is no Parquet file says nothing here: the query that reads it fails with its own words.
     """
@@ -78,7 +79,7 @@ def _kinds(s3_client: Any, bucket: str, key: str) -> Iterator[tuple[str, str]]:
         footer = read_footer(lambda count: tail_of(s3_client, bucket, key, count))
     except FooterError:
         return
-    for name in (KEY_OF_ROWS, TARGET_OF_ROWS):
+    for name in (KEY_OF_ROWS, TARGET_OF_ROWS, CLASSES_OF_ROWS):
         if name in footer.metadata:
             yield name, footer.metadata[name]
     yield from footer.kinds.items()

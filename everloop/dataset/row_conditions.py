@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from everloop.dataset import rule_words
 from everloop.dataset.lake_sql import double, quoted
 from everloop.limits import INVISIBLE_CHARACTERS, JOINERS, SELECTORS, UNUSABLE_CHARACTERS, value_range
+from everloop.problem_types import BINARY, MULTICLASS
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Feature, ModelDeclaration
@@ -68,9 +69,15 @@ def _own_conditions(declaration: ModelDeclaration) -> Iterator[RowCondition]:
     yield RowCondition("duplicate_key", "key", rule_words.DUPLICATE_KEY, "")
     yield _missing("time")
     yield _infinite("label")
-    if declaration.problem.type == "binary_classification":
+    if declaration.problem.type == BINARY:
         # What to write instead follows from what is there; see everloop.dataset.snapshot_counts.
         yield RowCondition("label_not_binary", "label", "", 'is_finite("label") AND "label" NOT IN (0E0, 1E0)')
+        return
+    if declaration.problem.type == MULTICLASS:
+        classes = declaration.problem.classes or []
+        places = ", ".join(double(float(place)) for place in range(len(classes)))
+        broken = f'is_finite("label") AND "label" NOT IN ({places})'
+        yield RowCondition("label_no_class", "label", rule_words.no_class(classes), broken)
         return
     low, high = value_range(declaration.data.target_min, declaration.data.target_max)
     yield _outside("label", low, high)

@@ -14,6 +14,7 @@ import pandas as pd
 from everloop.dataset import rule_words
 from everloop.dataset.violations import MAX_EXAMPLES, Violation
 from everloop.limits import UNUSABLE_CHARACTERS, shows_nothing, value_range
+from everloop.problem_types import BINARY, MULTICLASS
 from everloop.shown import shown
 
 if TYPE_CHECKING:
@@ -116,10 +117,15 @@ def _key_findings(keys: pd.Series) -> Iterator[Finding]:
 def _label_findings(labels: pd.Series, declaration: ModelDeclaration) -> Iterator[Finding]:
     values, name = labels.to_numpy(), str(labels.name)
     yield _infinite(labels)
-    if declaration.problem.type == "binary_classification":
+    if declaration.problem.type == BINARY:
         wrong = ~np.isnan(values) & (values != 0) & (values != 1)
         rule = rule_words.not_binary(np.unique(values[np.isfinite(values)])[:3].tolist())
         yield Finding("label_not_binary", name, wrong & np.isfinite(values), rule, labels)
+        return
+    if declaration.problem.type == MULTICLASS:
+        classes = declaration.problem.classes or []
+        wrong = np.isfinite(values) & ~np.isin(values, np.arange(len(classes)))
+        yield Finding("label_no_class", name, wrong, rule_words.no_class(classes), labels)
         return
     low, high = value_range(declaration.data.target_min, declaration.data.target_max)
     rule = rule_words.out_of_range(low, high)

@@ -51,6 +51,11 @@ def not_binary(there: Sequence[float]) -> str:
     return f"neither 0 nor 1; write 1 for the outcome that is predicted (pandas: .map({{{low}: 0, {high}: 1}}))"
 
 
+def no_class(classes: Sequence[object]) -> str:
+    """The rule for labels that are none of the declared classes."""
+    return f"not one of problem.classes: {', '.join(map(str, classes))}"
+
+
 def in_rows(count: int, rule: str) -> str:
     """That so many rows break a rule."""
     return f"in {count} {'row' if count == 1 else 'rows'} it is {rule}"

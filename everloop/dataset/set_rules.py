@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from everloop.dataset.exceptions import SplitError
 from everloop.dataset.violations import Violation
+from everloop.evaluation.bounds import FEWEST_OF_A_CLASS
 from everloop.instants import format_instant
 from everloop.numbers_of import number_of
 
@@ -80,6 +81,33 @@ def balance_violations(positives: int, rows: int, limits: tuple[float, float]) -
         return []
     sentence = f"{rate:.2%} of the labels are 1; declared is {limits[0]:.2%} to {limits[1]:.2%}"
     return [Violation("label_balance", "label", positives, sentence)]
+
+
+def class_violations(declaration: ModelDeclaration, counts: Sequence[int], rows: str) -> list[Violation]:
+    """Classes that have too few rows, or another share of them than is declared.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Of each declared class, its rows.
+    rows : str
+        Which rows they are, e.g. ``rows to train on``.
+    """
+    found, total = [], sum(counts)
+    for name, count in zip(declaration.problem.classes or [], counts, strict=True):
+        if count < FEWEST_OF_A_CLASS:
+            sentence = (
+                f"{number_of(count, 'row')} of the {total:,} {rows} {'is' if count == 1 else 'are'} of class {name}; at"
+                f" least {FEWEST_OF_A_CLASS} are required. Add older rows, train again when more have arrived, or join"
+                " the class with another one in problem.classes"
+            )
+            found.append(Violation("class_too_small", "label", count, sentence))
+            continue
+        low, high = declaration.data.class_shares.get(str(name), (0.0, 1.0))
+        if not low <= count / total <= high:
+            sentence = f"{count / total:.2%} of the {rows} are of class {name}; declared is {low:.2%} to {high:.2%}"
+            found.append(Violation("label_balance", "label", count, sentence))
+    return found
 
 
 def age_violations(newest: datetime | None, declaration: ModelDeclaration, as_of: datetime) -> list[Violation]:

@@ -11,15 +11,17 @@ import pandas as pd
 
 from everloop.dataset.content_hash import content_sha256
 from everloop.dataset.exceptions import ContractViolationError
-from everloop.dataset.frame_contract import check_snapshot, labels_alike
+from everloop.dataset.frame_contract import check_snapshot, class_rows, labels_alike
 from everloop.dataset.frame_hash import frame_sums
 from everloop.dataset.lake import in_lake_order
+from everloop.dataset.set_rules import class_violations
 from everloop.dataset.snapshot_facts import Snapshot
 from everloop.dataset.snapshot_profile import LONGEST_SHOWN, MOST_FREQUENT
 from everloop.dataset.splits import TimeSplit, time_split
 from everloop.documents.snapshot import ColumnDocument
 from everloop.instants import format_instant
 from everloop.lake_tables import SUPERSEDED
+from everloop.problem_types import BINARY, MULTICLASS
 from everloop.shown import shortened
 
 if TYPE_CHECKING:
@@ -67,8 +69,12 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
     labelled = frame[frame["label"].notna()] if "label" in frame.columns else frame
     rows = in_lake_order(check_snapshot(labelled, declaration, as_of))
     split = time_split(rows["time"].to_numpy(), declaration.data.split.test_days)
-    classification = declaration.problem.type == "binary_classification"
-    alike = labels_alike(rows["label"].to_numpy()[split.train], "rows to train on", classification=classification)
+    to_learn = rows["label"].to_numpy()[split.train]
+    if declaration.problem.type == MULTICLASS:
+        alike = class_violations(declaration, class_rows(to_learn, declaration), "rows to train on")
+    else:
+        classification = declaration.problem.type == BINARY
+        alike = labels_alike(to_learn, "rows to train on", classification=classification)
     if alike:
         raise ContractViolationError(f"the training set of {declaration.model}", alike)
     boundary = _instant(split.boundary)
@@ -94,6 +100,7 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
         },
         time_range=(_instant(rows["time"].iloc[0]), _instant(rows["time"].iloc[-1])),
         label_mean=_label_means(rows, split),
+        class_rows=_class_rows(rows, split, declaration),
         profile={f.name: _profile(rows[f.name]) for f in declaration.data.features},
         source={"query": query, "as_of": as_of},
     )
@@ -106,6 +113,16 @@ _TYPES = {"f": "double", "M": "timestamp", "O": "string"}
 def _label_means(rows: pd.DataFrame, split: TimeSplit) -> dict[str, float]:
     labels = rows["label"].to_numpy()
     return {"train": float(labels[split.train].mean()), "test": float(labels[split.test].mean())}
+
+
+def _class_rows(rows: pd.DataFrame, split: TimeSplit, declaration: ModelDeclaration) -> dict[str, dict[str, int]]:
+    names, labels = list(map(str, declaration.problem.classes or [])), rows["label"].to_numpy()
+    if not names:
+        return {}
+    parts = {"train": split.train, "test": split.test}
+    return {
+        part: dict(zip(names, class_rows(labels[inside], declaration), strict=True)) for part, inside in parts.items()
+    }
 
 
 def _profile(column: pd.Series) -> dict[str, object]:

@@ -14,10 +14,18 @@ from typing import TYPE_CHECKING
 from everloop.dataset import rule_words
 from everloop.dataset.content_hash import milliseconds
 from everloop.dataset.frozen import Place
+from everloop.dataset.lake_sql import double
 from everloop.dataset.row_conditions import RowCondition, row_conditions
-from everloop.dataset.set_rules import age_violations, alike_violations, balance_violations, size_violations
+from everloop.dataset.set_rules import (
+    age_violations,
+    alike_violations,
+    balance_violations,
+    class_violations,
+    size_violations,
+)
 from everloop.dataset.violations import MAX_EXAMPLES, MOST_TOLD, Violation
 from everloop.lake_tables import SUPERSEDED
+from everloop.problem_types import BINARY, MULTICLASS
 from everloop.shown import shown
 
 if TYPE_CHECKING:
@@ -54,6 +62,8 @@ class Counts:
         Of the finite labels.
     positives : int
         Labels that are 1.
+    classes : tuple of int
+        Of several classes, the rows of each.
     broken : dict
         By the place of each condition in :func:`everloop.dataset.row_conditions.row_conditions`, the rows that meet it.
     missing : dict
@@ -74,6 +84,7 @@ class Counts:
     missing: dict[str, int]
     numbers: dict[str, NumberFacts]
     distinct: dict[str, int]
+    classes: tuple[int, ...] = ()
 
 
 def count_queries(declaration: ModelDeclaration, place: Place) -> list[str]:
@@ -137,6 +148,7 @@ def read_counts(declaration: ModelDeclaration, answers: Sequence[Sequence[Row]])
             if f.type == "number"
         },
         distinct={f.name: _whole(told[f"distinct_{i}"]) for i, f in enumerate(data.features) if f.type != "number"},
+        classes=tuple(_whole(told[f"class_{i}"]) for i, _ in enumerate(declaration.problem.classes or [])),
     )
 
 
@@ -148,6 +160,8 @@ def _measures(declaration: ModelDeclaration) -> Iterator[Measure]:
     yield Measure("lowest", f"min({finite})")
     yield Measure("highest", f"max({finite})")
     yield Measure("positives", 'count_if("label" = 1E0)')
+    for place, _ in enumerate(declaration.problem.classes or []):
+        yield Measure(f"class_{place}", f'count_if("label" = {double(float(place))})')
     for place, condition in enumerate(row_conditions(declaration)):
         yield Measure(f"broken_{place}", condition.count, condition.column)
     for place, feature in enumerate(declaration.data.features):
@@ -220,8 +234,10 @@ def violations(
         for place, (condition, count) in enumerate(broken_conditions(declaration, counts))
     ]
     found += size_violations(declaration, counts.rows, counts.missing)
-    if counts.rows:
-        classification = declaration.problem.type == "binary_classification"
+    if counts.rows and declaration.problem.type == MULTICLASS:
+        found += class_violations(declaration, counts.classes, "labelled rows")
+    elif counts.rows:
+        classification = declaration.problem.type == BINARY
         alike = alike_violations(
             counts.rows, counts.lowest, counts.highest, "labelled rows", classification=classification
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from everloop.dataset.leakage import FeatureSigns
@@ -29,7 +29,10 @@ class Snapshot:
     time_range : (datetime, datetime)
         Of all labelled rows.
     label_mean : dict
-        Of each part: the positive rate, or the mean of the target.
+        Of each part: the positive rate, or the mean of the target (of several classes, of their places).
+    class_rows : dict
+        Of several classes: how many rows of each part each has, by name. Empty otherwise, and the document leaves
+        it out.
     profile : dict
         By feature: missing cells, and what its values are like, over all labelled rows.
     source : SourceDocument
@@ -53,9 +56,18 @@ class Snapshot:
     parts: PartsDocument | None = None
     leakage: Sequence[SuspectDocument] = ()
     signs: Sequence[FeatureSigns] = ()
+    class_rows: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def rarest_class(self) -> int | None:
+        """Of several classes, the place of the one with the fewest rows: that which ``signs`` are about."""
+        counts = [sum(part[name] for part in self.class_rows.values()) for name in self.class_rows.get("train", ())]
+        return counts.index(min(counts)) if counts else None
 
     def to_document(self) -> JsonObject:
         """The document of ``snapshot.json``."""
         document: JsonObject = as_json(replace(self, signs=()))
         del document["signs"]
+        if not self.class_rows:
+            del document["class_rows"]
         return document

@@ -6,7 +6,7 @@ held against the contract, split, and named by their content.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,10 @@ from everloop.dataset.athena import AthenaQueries
 from everloop.dataset.content_hash import HASH, SUMS, content_sha256, row_hash, row_sums
 from everloop.dataset.exceptions import ContractViolationError, LeakageSuspectedError
 from everloop.dataset.frozen import Place, part_query
-from everloop.dataset.lake_sql import timestamp
+from everloop.dataset.lake_sql import double, timestamp
 from everloop.dataset.leakage import FeatureSigns, find_suspects, unaccepted
 from everloop.dataset.leakage_query import count_signs
-from everloop.dataset.set_rules import alike_violations, all_test, no_rows
+from everloop.dataset.set_rules import alike_violations, all_test, class_violations, no_rows
 from everloop.dataset.snapshot_counts import (
     Counts,
     Row,
@@ -32,6 +32,7 @@ from everloop.dataset.snapshot_facts import Snapshot
 from everloop.dataset.snapshot_profile import rank_queries, read_profile, value_queries
 from everloop.documents.snapshot import ColumnDocument, SuspectDocument
 from everloop.instants import format_instant
+from everloop.problem_types import BINARY, MULTICLASS
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -45,12 +46,15 @@ class Part:
     ----------
     lowest, highest, mean : float or None
         Of their labels.
+    classes : tuple of int
+        Of several classes, the rows of each.
     """
 
     rows: int
     lowest: float | None
     highest: float | None
     mean: float
+    classes: tuple[int, ...] = ()
 
 
 def freeze(queries: AthenaQueries, place: Place, query: str) -> int:
@@ -100,7 +104,8 @@ def describe(
     values, ranks = value_queries(declaration, place), rank_queries(declaration, place, counts.rows)
     counted, *told = queries.all_rows([content_query(declaration, place, boundary), *values, *ranks])
     content = counted[0]
-    parts = {name: _part(content, name) for name in ("train", "test")}
+    names = [str(name) for name in declaration.problem.classes or []]
+    parts = {name: _part(content, name, len(names)) for name in ("train", "test")}
     _require_learnable(declaration, parts["train"])
     signs, suspects = look_for_leakage(queries, declaration, place, counts, boundary)
     columns = _columns(declaration)
@@ -122,6 +127,7 @@ def describe(
         },
         time_range=(first, last),
         label_mean={name: part.mean for name, part in parts.items()},
+        class_rows={name: dict(zip(names, part.classes, strict=True)) for name, part in parts.items()} if names else {},
         profile=read_profile(declaration, counts, told[: len(values)], told[len(values) :]),
         source={"query": query, "as_of": as_of},
         leakage=suspects,
@@ -139,13 +145,34 @@ def look_for_leakage(
     LeakageSuspectedError
         With ``data.leakage: stop``, when one of them is not accepted by ``data.leakage_accepted``.
     """
-    classification = declaration.problem.type == "binary_classification"
-    signs = count_signs(queries, declaration, place, counts, boundary)
-    suspects = find_suspects(signs, classification=classification)
+    if declaration.problem.type == MULTICLASS:
+        signs, suspects = _of_each_class(queries, declaration, place, counts, boundary)
+    else:
+        signs = count_signs(queries, declaration, place, counts, boundary)
+        suspects = find_suspects(signs, classification=declaration.problem.type == BINARY)
     open_ = unaccepted(suspects, declaration.data.leakage_accepted)
     if open_ and declaration.data.leakage == "stop":
         raise LeakageSuspectedError(declaration.model, open_)
     return signs, suspects
+
+
+def _of_each_class(
+    queries: AthenaQueries, declaration: ModelDeclaration, place: Place, counts: Counts, boundary: datetime
+) -> tuple[list[FeatureSigns], list[SuspectDocument]]:
+    """The signs of the rarest class, and the suspects of each class against all others; each feature and sign once.
+
+    The classes share the false alarm rate of a training set.
+    """
+    names = declaration.problem.classes or []
+    every = [
+        count_signs(queries, declaration, replace(place, one_class=k), counts, boundary) for k in range(len(names))
+    ]
+    found: dict[tuple[str, str], SuspectDocument] = {}
+    for name, signs in zip(names, every, strict=True):
+        for suspect in find_suspects(signs, classification=True, sets=len(names)):
+            told: SuspectDocument = {**suspect, "sentence": f"class {name} against all others: {suspect['sentence']}"}
+            found.setdefault((suspect["feature"], suspect["code"]), told)
+    return every[counts.classes.index(min(counts.classes))], list(found.values())
 
 
 def content_query(declaration: ModelDeclaration, place: Place, boundary: datetime) -> str:
@@ -160,6 +187,10 @@ def content_query(declaration: ModelDeclaration, place: Place, boundary: datetim
             "lowest": f"min({label[name]})",
             "highest": f"max({label[name]})",
             "mean": f"avg({label[name]})",
+            **{
+                f"class_{k}": f'count_if({condition} AND "label" = {double(float(k))})'
+                for k, _ in enumerate(declaration.problem.classes or [])
+            },
         }.items()
     ]
     return f"""SELECT {", ".join(measures)},
@@ -179,14 +210,25 @@ def parts_of(declaration: ModelDeclaration, place: Place, boundary: datetime) ->
     }
 
 
-def _part(content: Row, name: str) -> Part:
+def _part(content: Row, name: str, classes: int) -> Part:
     told = {what: content[f"{name}_{what}"] for what in ("rows", "lowest", "highest", "mean")}
-    return Part(int(told["rows"] or 0), number(told["lowest"]), number(told["highest"]), number(told["mean"]) or 0.0)
+    return Part(
+        int(told["rows"] or 0),
+        number(told["lowest"]),
+        number(told["highest"]),
+        number(told["mean"]) or 0.0,
+        tuple(int(content[f"{name}_class_{place}"] or 0) for place in range(classes)),
+    )
 
 
 def _require_learnable(declaration: ModelDeclaration, train: Part) -> None:
-    classification = declaration.problem.type == "binary_classification"
-    alike = alike_violations(train.rows, train.lowest, train.highest, "rows to train on", classification=classification)
+    if declaration.problem.type == MULTICLASS:
+        alike = class_violations(declaration, train.classes, "rows to train on")
+    else:
+        classification = declaration.problem.type == BINARY
+        alike = alike_violations(
+            train.rows, train.lowest, train.highest, "rows to train on", classification=classification
+        )
     if alike:
         raise ContractViolationError(f"the training set of {declaration.model}", alike)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,7 +21,8 @@ class Baseline:
     kind : str
         The rule, one of :data:`BASELINES`.
     value : float
-        The training mean of the target: the rate of 1, or the mean value. It is the answer where nothing else holds.
+        The training mean of the target: the rate of 1, or the mean value. It is the answer where nothing else holds. Of
+        several classes the share of the commonest.
     by : str or None
         The category feature that groups rows.
     groups, numbers : dict of str to float
@@ -39,7 +40,7 @@ class Baseline:
 
     def answer(self, asked: Asked, rows: Rows) -> Answers:
         """The rule's answers; ``asked`` says what features and target are, and of the rule what was learned counts."""
-        own = Asked(asked.classification, self.by, self.expression, asked.numbers, asked.categories)
+        own = replace(asked, by=self.by, expression=self.expression)
         _require_columns(own, rows)
         learned = Learned(self.value, self.groups, self.numbers)
         return BASELINES.load(self.kind).answer(own, learned, rows)

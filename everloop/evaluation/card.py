@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from everloop.evaluation.baselines import ALL_KEYS
 from everloop.model_file.tiers import CONTROLS
+from everloop.problem_types import BINARY, MULTICLASS, REGRESSION
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Feature, ModelDeclaration
@@ -27,8 +28,11 @@ def card(declaration: ModelDeclaration) -> str:
 def dictionary(declaration: ModelDeclaration) -> list[tuple[str, str, str, str, str]]:
     """The data dictionary, a row for each column, as ``DICTIONARY`` names its cells."""
     data = declaration.data
-    classes = declaration.problem.type == "binary_classification"
-    target = "0 or 1" if classes else _range(data.target_min, data.target_max)
+    target = _range(data.target_min, data.target_max)
+    if declaration.problem.type == BINARY:
+        target = "0 or 1"
+    elif declaration.problem.classes:
+        target = "one of " + ", ".join(map(str, declaration.problem.classes))
     return [
         (data.key, "key", "a unique name for each row", "refused", "The row's key."),
         (data.time, "time", "an instant", "refused", "When the answer is needed."),
@@ -100,7 +104,9 @@ def _coverage(declaration: ModelDeclaration) -> str | None:
 
 def _prices(declaration: ModelDeclaration) -> Iterator[tuple[str, str]]:
     value = declaration.problem.value
-    if declaration.problem.type == "regression":
+    if declaration.problem.type == MULTICLASS:
+        return
+    if declaration.problem.type == REGRESSION:
         yield "a unit of error costs", f"{value.error_cost_per_unit:g} {value.currency}"
         return
     yield "a false positive costs", f"{value.false_positive_cost:g} {value.currency}"

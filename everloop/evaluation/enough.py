@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, days_needed, rarest_seen, rows_needed
 from everloop.evaluation.report import Report
 from everloop.numbers_of import number_of
+from everloop.problem_types import BINARY, MULTICLASS
 from everloop.reasons import Reason, checked
 
 if TYPE_CHECKING:
@@ -106,7 +107,10 @@ def _in_a_thousand(share: float) -> str:
 
 def _classes(report: Report, champion_version: int | None) -> Iterator[Reason]:
     """Whether there are rows enough of each class: what a model does to positives is not seen without any."""
-    if report.problem_type != "binary_classification":
+    if report.problem_type == MULTICLASS:
+        yield from _several_classes(report, champion_version)
+        return
+    if report.problem_type != BINARY:
         return
     if report.classes is None:
         yield checked("rows_of_each_class", False, "The report does not say how many test rows each class has.")
@@ -123,6 +127,19 @@ def _classes(report: Report, champion_version: int | None) -> Iterator[Reason]:
     if champion_version is not None and champion is not None and champion.counted < min(rows, FEWEST_OF_A_CLASS):
         told = f"{told_rows(champion.counted)} of the rarer class"
         yield _rows_of_a_class(told, champion.counted, "The part on which the champion is compared")
+
+
+def _several_classes(report: Report, champion_version: int | None) -> Iterator[Reason]:
+    if report.multiclass is None:
+        yield checked("rows_of_each_class", False, "The report does not say how many test rows each class has.")
+        return
+    rarest = min(report.multiclass.classes, key=lambda one: one.rows)
+    told = f"{told_rows(rarest.rows)} of class {rarest.name}, on {rarest.days} of {number_of(report.days, 'day')}"
+    yield _rows_of_a_class(told, rarest.rows, "The test part")
+    compared = report.multiclass.compared_rows
+    if champion_version is not None and compared is not None and compared < min(rarest.rows, FEWEST_OF_A_CLASS):
+        told = f"{told_rows(compared)} of the rarest class"
+        yield _rows_of_a_class(told, compared, "The part on which the champion is compared")
 
 
 def _rows_of_a_class(told: str, rows: int, where: str) -> Reason:

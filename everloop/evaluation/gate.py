@@ -17,6 +17,7 @@ from everloop.evaluation.compared import ON_THE_SAME_ROWS, Terms, better, enough
 from everloop.evaluation.enough import enough_to_judge
 from everloop.evaluation.fairness_gate import on_fairness
 from everloop.evaluation.heavy_tails import is_heavy, too_heavy_tails
+from everloop.evaluation.measured import AREAS
 from everloop.evaluation.money_gate import in_money
 from everloop.evaluation.report import Latency, MetricValue, ParityFacts, Report
 from everloop.evaluation.robustness_gate import on_robustness
@@ -287,7 +288,7 @@ def _bounds(name: str, metric: MetricValue | None, confidence: float) -> tuple[f
     value, error, freedom, parts = metric.value, metric.standard_error, metric.degrees_of_freedom, metric.parts
     if error is None or freedom < 1 or not error >= 0:
         return None, None
-    if name == "roc_auc":
+    if name in AREAS:
         return area_bounds(value, error, freedom, confidence)
     if not enough(parts):
         return None, None

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SHARES = frozenset({"accuracy", "balanced_accuracy", "macro_f1", "roc_auc_ovr"})
+"""Metrics of several classes from 0 to 1, of which the highest is the best."""
+
+AREAS = frozenset({"roc_auc"}) | SHARES
+"""Metrics from 0 to 1, whose bounds stay there; but accuracy none is a mean over rows."""
+
 
 @dataclass(frozen=True)
 class Parts:

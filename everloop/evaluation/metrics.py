@@ -19,10 +19,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from everloop.evaluation.exceptions import EvaluationError
+from everloop.evaluation.measured import SHARES
+from everloop.evaluation.multiclass_metrics import class_rows, losses, measured
+from everloop.evaluation.rank_area import roc_auc
 
 CLASSIFICATION_METRICS = ("log_loss", "brier", "roc_auc")
 REGRESSION_METRICS = ("mae", "rmse")
-HIGHER_IS_BETTER = frozenset({"roc_auc"})
+HIGHER_IS_BETTER = frozenset({"roc_auc"}) | SHARES
 
 _EPSILON = float(np.finfo(np.float64).eps)
 
@@ -43,6 +46,10 @@ class Estimate:
         Of a classification: 0 or 1.
     weights : ndarray of float64, shape (rows,), or None
         Of a classification's mean loss: what each row loses with the label 1, less what it loses with 0.
+    class_rows : tuple of int, or None
+        Of several classes: how many rows each has. Their estimates have neither labels nor weights.
+    least_error : float
+        The standard error that it has at least, however alike days are; 0 where that is told otherwise.
     """
 
     metric: str
@@ -50,6 +57,8 @@ class Estimate:
     influence: np.ndarray
     labels: np.ndarray | None = None
     weights: np.ndarray | None = None
+    class_rows: tuple[int, ...] | None = None
+    least_error: float = 0.0
 
 
 def estimate(metric: str, labels: np.ndarray, scores: np.ndarray) -> Estimate:
@@ -58,11 +67,11 @@ def estimate(metric: str, labels: np.ndarray, scores: np.ndarray) -> Estimate:
     Parameters
     ----------
     metric : str
-        One of ``CLASSIFICATION_METRICS`` or ``REGRESSION_METRICS``.
+        One of ``CLASSIFICATION_METRICS``, ``REGRESSION_METRICS``, or of several classes ``MULTICLASS_METRICS``.
     labels : ndarray, shape (rows,)
-        0 or 1, or the true values.
-    scores : ndarray, shape (rows,)
-        Probabilities of 1, or the predicted values.
+        0 or 1, the places of classes, or the true values.
+    scores : ndarray, shape (rows,), or (rows, classes) of several classes
+        Probabilities of 1, of each class, or the predicted values.
 
     Raises
     ------
@@ -70,6 +79,10 @@ def estimate(metric: str, labels: np.ndarray, scores: np.ndarray) -> Estimate:
         When there are no rows, the arrays differ in length, or a value is not finite, no class or no
         probability.
     """
+    if np.ndim(scores) == 2:
+        value, influence, least = measured(metric, labels, scores)
+        rows = class_rows(np.asarray(labels).astype(np.int64), np.shape(scores)[1])
+        return Estimate(metric, value, influence, class_rows=tuple(rows.tolist()), least_error=least)
     labels, scores = _checked(metric, labels, scores)
     value, influence = _METRICS[metric](labels, scores)
     if metric not in CLASSIFICATION_METRICS:
@@ -88,6 +101,8 @@ def row_losses(metric: str, labels: np.ndarray, scores: np.ndarray) -> np.ndarra
     EvaluationError
         As :func:`estimate`, and for ``roc_auc``, which is not a mean over rows.
     """
+    if np.ndim(scores) == 2:
+        return losses(metric, labels, scores)
     if metric not in _LOSSES:
         raise EvaluationError(f"{metric} is not a mean over rows; use one of {', '.join(_LOSSES)}")
     labels, scores = _checked(metric, labels, scores)
@@ -152,30 +167,10 @@ def _rmse(labels: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
     return root, (squares - mean) / (2 * root) if root else np.zeros_like(squares)
 
 
-def _roc_auc(labels: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
-    positive = labels == 1
-    ones, zeros = int(positive.sum()), int((~positive).sum())
-    if not ones or not zeros:
-        return float("nan"), np.full(len(labels), np.nan)
-    share = np.empty(len(labels))
-    share[positive] = _share_below(np.sort(scores[~positive]), scores[positive])
-    share[~positive] = 1 - _share_below(np.sort(scores[positive]), scores[~positive])
-    value = float(share[positive].mean())
-    weight = np.where(positive, len(labels) / ones, len(labels) / zeros)
-    return value, weight * (share - value)
-
-
-def _share_below(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The share of ``ordered`` below each value, ties counting half."""
-    below = np.searchsorted(ordered, values, side="left")
-    up_to = np.searchsorted(ordered, values, side="right")
-    return (below + up_to) / (2 * len(ordered))
-
-
 _METRICS: dict[str, Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]] = {
     "log_loss": _mean_of(_log_losses),
     "brier": _mean_of(_squared_errors),
-    "roc_auc": _roc_auc,
+    "roc_auc": roc_auc,
     "mae": _mean_of(_absolute_errors),
     "rmse": _rmse,
 }

@@ -15,6 +15,7 @@ from everloop.evaluation.fairness_report import Fairness
 from everloop.evaluation.interval_report import IntervalFacts
 from everloop.evaluation.learning_report import LearningCurve
 from everloop.evaluation.measured import MetricValue, PairedDifference, Parts
+from everloop.evaluation.multiclass_report import Multiclass
 from everloop.evaluation.robustness_report import Robustness
 from everloop.evaluation.serving_cost_report import ServingCost
 from everloop.evaluation.slice_report import Slices
@@ -255,7 +256,7 @@ class Report:
     as_served : AsServed or None
         None where nothing is recalibrated, there is no champion, or no row to compare on.
     classes : ClassCounts or None
-        None for a regression.
+        None for a regression, and of several classes.
     paired_baseline, paired_champion : PairedDifference or None
         In the gate's metric.
     parity, probes, latency_ms
@@ -281,7 +282,8 @@ class Report:
     fairness : Fairness or None
         None where ``gate.fairness`` is not declared.
     calibration : Calibrated or None
-        Of the candidate's raw scores; None of a regression, of few rows, and in the reports of earlier releases.
+        Of the candidate's raw scores; None of a regression, of few rows, and in the reports of earlier releases. Of
+        several classes it is of the likeliest one of each row: its probability, and whether it came.
     robustness : Robustness or None
         None in the reports of earlier releases.
     errors : Errors or None
@@ -290,6 +292,8 @@ class Report:
         None where ``training.learning_curve`` is not declared.
     threshold_choice : ThresholdChoice or None
         None where ``training.learning_curve`` is not declared, and of a regression.
+    multiclass : Multiclass or None
+        Of several classes alone.
     """
 
     model: str
@@ -327,6 +331,7 @@ class Report:
     errors: Errors | None = field(default=None, metadata=ADDED)
     learning_curve: LearningCurve | None = field(default=None, metadata=ADDED)
     threshold_choice: ThresholdChoice | None = field(default=None, metadata=ADDED)
+    multiclass: Multiclass | None = field(default=None, metadata=ADDED)
 
     def to_json(self) -> str:
         """The document ``report.json``; an undefined number is null."""

@@ -13,6 +13,7 @@ from everloop.documents.money import CostDocument, MoneyDocument
 from everloop.evaluation.calibration_report import Calibrated
 from everloop.evaluation.error_page import errors_told, learning_told
 from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
+from everloop.evaluation.multiclass_report import Multiclass
 from everloop.evaluation.page_parts import note, page_of, table, text
 from everloop.evaluation.plots import Bar, curve, interval_bars, line
 from everloop.evaluation.report import MetricValue, Report
@@ -29,6 +30,12 @@ _METRICS = {
     "log_loss": "how surprised the model was by the outcomes; lower is better",
     "brier": "mean squared distance of the score from the outcome; lower is better",
     "roc_auc": "how often of two rows, one of each class, the right one has the higher score; 0.5 is guessing",
+    "accuracy": "share of rows for which the answered class came; higher is better",
+    "balanced_accuracy": "the same as a mean over classes, so that rare ones count as much as common ones",
+    "macro_f1": "of each class, how many of its rows are found and how many of its answers are right; the mean over"
+    " classes, higher is better",
+    "roc_auc_ovr": "how often of a row of a class and another row the right one has the higher probability of it; the"
+    " mean over classes, 0.5 is guessing",
     "mae": "mean distance of the answer from the outcome; lower is better",
     "rmse": "the same with large errors weighing more; lower is better",
 }
@@ -80,7 +87,9 @@ def sections_of(report: Report, about: About) -> Iterator[str]:
         yield line(days, "the candidate's metric on each test day")
         yield note("Days differ by themselves. All intervals on this page allow for that.")
     if report.calibration is not None:
-        yield from _calibration(report.calibration)
+        yield from _calibration(report.calibration, several=report.multiclass is not None)
+    if report.multiclass is not None:
+        yield from _classes(report.multiclass)
     if report.slices is not None:
         yield from _slices(report.slices)
     if report.fairness is not None:
@@ -153,14 +162,43 @@ def _cost(cost: CostDocument) -> str:
     return f"{value:,.2f}" if low is None or high is None else f"{value:,.2f} ({low:,.2f} to {high:,.2f})"
 
 
-def _calibration(found: Calibrated) -> Iterator[str]:
+def _calibration(found: Calibrated, *, several: bool) -> Iterator[str]:
     yield "<h2>Do scores mean what they say?</h2>"
     yield curve([(one.score, one.share) for one in found.bins], "mean score", "share that came true")
     interval = "" if found.low is None or found.high is None else f" ({found.low:.3g} to {found.high:.3g})"
+    of_classes = " (the score is the answered class's probability)" if several else ""
     yield note(
-        f"Points on the line: of rows with a score of 0.3, three in ten come true. The mean distance from it is"
-        f" {found.error:.3g}{interval}; perfectly true scores would have {found.by_chance:.3g} on so few rows."
+        f"Points on the line: of rows with a score of 0.3, three in ten come true{of_classes}. The mean distance"
+        f" from it is {found.error:.3g}{interval}; perfectly true scores would have {found.by_chance:.3g} on so few"
+        " rows."
     )
+
+
+def _classes(found: Multiclass) -> Iterator[str]:
+    yield "<h2>Which class is taken for which?</h2>"
+    names = [one.name for one in found.classes]
+    rows = [
+        [name, *(f"{count:,} ({_percent(count, one.rows)})" for count in row)]
+        for name, one, row in zip(names, found.classes, found.confusion, strict=True)
+    ]
+    yield table(["what came", *(f"answered: {name}" for name in names)], rows)
+    yield note("In brackets: of 100 rows of that class, how many got this answer.")
+    facts = [
+        [
+            one.name,
+            f"{one.rows:,}",
+            f"{one.answered:,}",
+            _percent(one.right, one.answered),
+            _percent(one.right, one.rows),
+            f"{100 * one.mean_probability:.3g}%",
+        ]
+        for one in found.classes
+    ]
+    yield table(["class", "rows", "answered", "of these right", "of its rows found", "mean probability"], facts)
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.3g}%" if whole else "none"
 
 
 def _slices(slices: Slices) -> Iterator[str]:

@@ -36,6 +36,7 @@ from everloop.evaluation.bounds import (
     upper_bound,
 )
 from everloop.evaluation.exceptions import EvaluationError
+from everloop.evaluation.measured import AREAS
 from everloop.evaluation.metrics import Estimate
 from everloop.evaluation.report import ClassCounts, MetricValue, PairedDifference, Parts
 from everloop.numbers_of import number_of
@@ -44,10 +45,6 @@ from everloop.statistics.student_t import t_cdf, t_quantile
 
 CONFIDENCE = 0.95
 """Of the two-sided intervals that are reported. The gate takes its own, declared, from the standard error."""
-
-
-AREAS = frozenset({"roc_auc"})
-"""Metrics that are no mean over rows."""
 
 
 def standard_error(influence: np.ndarray, days: np.ndarray) -> tuple[float, int]:
@@ -80,7 +77,7 @@ def class_counts(labels: np.ndarray, days: np.ndarray) -> ClassCounts:
 def metric_value(estimate: Estimate, days: np.ndarray) -> MetricValue:
     """The metric with its two-sided interval at ``CONFIDENCE``; None, with a reason, where something is not defined."""
     if not math.isfinite(estimate.value):
-        return MetricValue(None, None, None, reason="all rows are of one class, so it is not defined")
+        return MetricValue(None, None, None, reason=_not_defined(estimate))
     error, freedom = standard_error(estimate.influence, days)
     if not freedom:
         return MetricValue(estimate.value, None, None, reason=_ONE_DAY)
@@ -115,7 +112,7 @@ def paired_difference(candidate: Estimate, other: Estimate, days: np.ndarray) ->
     error, freedom = standard_error(influence, days)
     groups = len(np.unique(days))
     if not freedom or not math.isfinite(difference):
-        why = _ONE_DAY if not freedom else "all rows are of one class, so it is not defined"
+        why = _ONE_DAY if not freedom else _not_defined(candidate)
         return PairedDifference(candidate.metric, difference, None, 0, None, None, None, reason=why, days=groups)
     found = PairedDifference(candidate.metric, difference, error, freedom, None, None, None, days=groups)
     few = _too_few(candidate)
@@ -136,7 +133,20 @@ def paired_difference(candidate: Estimate, other: Estimate, days: np.ndarray) ->
 _ONE_DAY = "all rows are of one day, which says nothing about other days"
 
 
+def _not_defined(estimate: Estimate) -> str:
+    if estimate.class_rows is None:
+        return "all rows are of one class, so it is not defined"
+    absent = number_of(estimate.class_rows.count(0), "class has", "classes have")
+    return f"{absent} no row, so it is not defined"
+
+
 def _too_few(estimate: Estimate) -> str:
+    if estimate.class_rows is not None:
+        fewest = min(estimate.class_rows)
+        if fewest >= FEWEST_OF_A_CLASS:
+            return ""
+        told = number_of(fewest, "row of the rarest class is", "rows of the rarest class are")
+        return f"{told} too few: {FEWEST_OF_A_CLASS} are needed"
     if estimate.labels is None:
         return ""
     ones = int(estimate.labels.sum())
@@ -218,6 +228,8 @@ def _next(weights: np.ndarray) -> float:
 
 def _area_error(estimate: Estimate, error: float, freedom: int) -> tuple[float, int]:
     """The error of an AUC, and its degrees of freedom; never less than independent rows have."""
+    if estimate.class_rows is not None:
+        return max(error, estimate.least_error), min(freedom, max(1, min(estimate.class_rows) - 1))
     assert estimate.labels is not None
     ones = int(estimate.labels.sum())
     zeros = len(estimate.labels) - ones

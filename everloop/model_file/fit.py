@@ -10,22 +10,32 @@ from everloop.evaluation.expressions import ExpressionError, check
 from everloop.model_file import sizes, worst_case
 from everloop.model_file.grouped_fit import RATES, RECALIBRATED_RATES, dimension_misfits, grouped_misfits
 from everloop.model_file.misfit import Location, Misfit
+from everloop.model_file.multiclass_fit import (
+    shares_of_classes,
+    tier_of_several_classes,
+    what_several_classes_lack,
+)
 from everloop.model_file.names import closest_name
 from everloop.model_file.partial import Partial, Rule, all_known, known, value_of, whole_items, written
 from everloop.model_file.prices import PRICES_REGION, USD_PER_HOUR
 from everloop.model_file.schedule import parse_schedule
 from everloop.model_file.tiers import tier_misfits
 from everloop.numbers_of import number_of
+from everloop.problem_types import BINARY, MULTICLASS, REGRESSION
 from everloop.recalibration.interval import rows_needed
 
 if TYPE_CHECKING:
     from everloop.model_file.sections.all_sections import AllSections
 
-GATE_METRICS = {"binary_classification": ("log_loss", "brier"), "regression": ("mae", "rmse")}
 FLIPS = ("max_noise_flips", "max_search_flips")
 """Limits of ``gate.robustness`` that only a classification has."""
 
-ABSOLUTE_METRICS = {"binary_classification": ("log_loss", "brier", "roc_auc"), "regression": ("mae", "rmse")}
+GATE_METRICS = {BINARY: ("log_loss", "brier"), MULTICLASS: ("log_loss", "brier"), REGRESSION: ("mae", "rmse")}
+ABSOLUTE_METRICS = {
+    BINARY: ("log_loss", "brier", "roc_auc"),
+    MULTICLASS: ("log_loss", "brier", "accuracy", "balanced_accuracy", "macro_f1", "roc_auc_ovr"),
+    REGRESSION: ("mae", "rmse"),
+}
 
 
 def _gate_metric(declaration: AllSections) -> Iterator[Misfit]:
@@ -134,7 +144,8 @@ def _target_range(declaration: AllSections) -> Iterator[Misfit]:
     for key in ("target_min", "target_max"):
         limit = value_of(declaration.data, key)
         if limit is not None:
-            yield Misfit(("data", key), limit, f"no {key!r}: the target of a binary_classification is 0 or 1")
+            target = "0 or 1" if declaration.problem.type == BINARY else "one of problem.classes"
+            yield Misfit(("data", key), limit, f"no {key!r}: the target of a {declaration.problem.type} is {target}")
 
 
 def _request_size(declaration: AllSections) -> Iterator[Misfit]:
@@ -376,6 +387,9 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _training_run_cost,
     _monthly_cost,
     _acceptable_latency,
+    what_several_classes_lack,
+    shares_of_classes,
+    tier_of_several_classes,
     tier_misfits,
 )
 """Of the whole declaration."""

@@ -10,7 +10,9 @@ from everloop.evaluation.baselines import ALL_KEYS, CLASSES_ONLY, KEYS
 from everloop.lake_tables import RESERVED_COLUMNS
 from everloop.limits import shows_nothing
 from everloop.model_file.misfit import Misfit
+from everloop.model_file.multiclass_fit import classes_of_the_type, no_prices, rule_of_several_classes
 from everloop.model_file.partial import Rule, all_known, known, value_of
+from everloop.problem_types import MULTICLASS, REGRESSION
 from everloop.recalibration.grouped_by import EDGE_DIGITS, MOST_GROUPS
 
 CLOCK_WORDS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
@@ -41,13 +43,16 @@ def _keys_of_the_rule(baseline: Any) -> Iterator[Misfit]:
 
 def _probabilities_of_classes(problem: Any) -> Iterator[Misfit]:
     kind = problem.baseline.kind
+    if problem.type == MULTICLASS:
+        yield from rule_of_several_classes(problem)
+        return
     if problem.type == "regression" and kind in CLASSES_ONLY:
         yield Misfit(("baseline", "kind"), kind, "a baseline that answers numbers, because problem.type is regression")
 
 
 def _interval_of_a_value(problem: Any) -> Iterator[Misfit]:
-    if problem.type == "binary_classification" and problem.interval is not None:
-        yield Misfit(("interval",), {}, "no 'interval' with the type binary_classification, whose answers are chances")
+    if problem.type != REGRESSION and problem.interval is not None:
+        yield Misfit(("interval",), {}, f"no 'interval' with the type {problem.type}, whose answers are chances")
 
 
 CLASS_PRICES = ("false_positive_cost", "false_negative_cost", "true_positive_value")
@@ -56,6 +61,9 @@ UNIT_PRICE = "error_cost_per_unit"
 
 def _prices_of_the_type(problem: Any) -> Iterator[Misfit]:
     """A price that nothing is paid by would be believed to count."""
+    if problem.type == MULTICLASS:
+        yield from no_prices(problem)
+        return
     kind, value = problem.type, problem.value
     for key in (UNIT_PRICE,) if kind == "binary_classification" else CLASS_PRICES:
         price = value_of(value, key)
@@ -67,6 +75,8 @@ def _prices_of_the_type(problem: Any) -> Iterator[Misfit]:
 def _priced(problem: Any) -> Iterator[Misfit]:
     """Whether predictions come to money; of a classification, whether both ways to be wrong do."""
     kind, value = problem.type, problem.value
+    if kind == MULTICLASS:
+        return
     if kind == "regression":
         if not value.error_cost_per_unit:
             yield Misfit(("value", UNIT_PRICE), 0, "more than 0: what a unit of error costs in value.currency")
@@ -212,8 +222,11 @@ def _bounds_rise(threshold: Any) -> Iterator[Misfit]:
         yield Misfit(("max",), threshold.max, f"at least {threshold.min:g}, the 'min'")
 
 
+_UP_TO_ONE = frozenset({"roc_auc", "brier", "accuracy", "balanced_accuracy", "macro_f1", "roc_auc_ovr"})
+
+
 def _least_is_reached(threshold: Any) -> Iterator[Misfit]:
-    if threshold.min is not None and threshold.metric in ("roc_auc", "brier") and threshold.min > 1:
+    if threshold.min is not None and threshold.metric in _UP_TO_ONE and threshold.min > 1:
         yield Misfit(("min",), threshold.min, f"at most 1, as every {threshold.metric} is")
 
 
@@ -359,7 +372,13 @@ _GROUPED: tuple[Rule, ...] = (_groups_of_something, _values_or_spans, _some_grou
 
 SECTION_RULES: dict[str, tuple[Rule, ...]] = {
     "Baseline": (_keys_of_the_rule,),
-    "Problem": (_interval_of_a_value, _prices_of_the_type, _priced, _probabilities_of_classes),
+    "Problem": (
+        classes_of_the_type,
+        _interval_of_a_value,
+        _prices_of_the_type,
+        _priced,
+        _probabilities_of_classes,
+    ),
     "Feature": (
         _numbers_without_values,
         _numbers_without_unseen,

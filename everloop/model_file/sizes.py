@@ -78,12 +78,18 @@ def body_bytes(declaration: AllSections) -> int:
 
 def record_bytes(declaration: AllSections) -> int:
     """Of a captured row: its inputs, and what is kept beside them (ids, version, calibration, time, scores)."""
-    return row_bytes(declaration) + 730
+    return row_bytes(declaration) + 730 + len('"probabilities":[],') + len(_classes(declaration)) * (NUMBER + 1)
+
+
+def _classes(declaration: AllSections) -> list[str | int]:
+    problem = value_of(declaration, "problem")
+    return [] if problem is None else value_of(problem, "classes") or []
 
 
 def profile_queries(declaration: AllSections) -> int:
     """How many queries count a window; more than ``MAX_QUERIES`` where a feature alone is too long."""
-    queries, used, features = 1, 7000 + 4 * len(declaration.model), 0
+    names = sum(len(str(name).encode()) + 60 for name in _classes(declaration))
+    queries, used, features = 1, 7000 + 4 * len(declaration.model) + 2 * names, 0
     for feature in declaration.data.features:
         size = _place_bytes(feature)
         if size + 2000 > MAX_QUERY_BYTES:

@@ -14,6 +14,8 @@ from everloop.monitoring.counting import bin_indices, count_outcomes, counted, c
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.natural import natural_variation
 from everloop.monitoring.reference import FeatureReference, Reference
+from everloop.monitoring.several_classes import answered, class_bins, class_outcomes
+from everloop.problem_types import BINARY
 
 NUMBER_BINS = 10
 SCORE_BINS = 50
@@ -69,15 +71,24 @@ def complete_reference(
 
     Parameters
     ----------
-    scores, labels : float64 array, shape (rows,)
+    scores, labels : float64 array, shape (rows,); scores of several classes have the shape (rows, classes)
     days : datetime64[D] array, shape (rows,)
     """
     if not len(scores) or len(scores) != len(labels) or len(scores) != len(days):
         raise ReferenceUnusableError(f"{len(scores)} scores, {len(labels)} labels and {len(days)} days")
-    bins = number_bins(scores, SCORE_BINS)
-    classification = declaration.problem.type == "binary_classification"
+    classification = declaration.problem.type == BINARY
     metric = declaration.gate.metric
     distinct, day = np.unique(days, return_inverse=True)
+    classes = declaration.problem.classes
+    if classes:
+        return replace(
+            reference,
+            score=_feature(class_bins(classes), answered(classes, scores), day, declaration.monitoring.drift_days),
+            metric=metric,
+            outcomes=class_outcomes(classes, scores, labels, metric=metric),
+            outcome_days=len(distinct),
+        )
+    bins = number_bins(scores, SCORE_BINS)
     return replace(
         reference,
         score=_feature(bins, scores, day, declaration.monitoring.drift_days),

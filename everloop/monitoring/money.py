@@ -15,6 +15,7 @@ from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, lower_bound, upper_bou
 from everloop.evaluation.report import Parts
 from everloop.monitoring.profile import Outcomes
 from everloop.numbers_of import number_of
+from everloop.problem_types import MULTICLASS
 from everloop.statistics.clusters import error_of_mean
 from everloop.statistics.student_t import t_quantile
 
@@ -27,13 +28,15 @@ ONE_SIDED = 0.975
 
 
 def window_money(declaration: ModelDeclaration, windows: Sequence[Outcomes]) -> WindowMoneyDocument | None:
-    """What decisions cost in the latest labelled windows; None where none has counted them.
+    """What decisions cost in the latest labelled windows; None where none has counted them, and of several classes.
 
     Parameters
     ----------
     windows : sequence of Outcomes
         Newest first: of each window the rows that this champion answered. As many are taken as quality is judged on.
     """
+    if declaration.problem.type == MULTICLASS:
+        return None
     trigger, days = declaration.retraining.quality, declaration.monitoring.window_hours // 24
     wanted = max(1, math.ceil((trigger.days if trigger else 7) / days))
     latest = [w for w in windows if w.rows and w.decisions is not None][:wanted]

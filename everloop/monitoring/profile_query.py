@@ -24,6 +24,7 @@ from everloop.monitoring.bins import Bins, CategoryBins
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.profile import DECISION_SUMS, OUTCOME_SUMS
 from everloop.monitoring.reference import SCORE, Reference
+from everloop.problem_types import BINARY, REGRESSION
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
@@ -102,15 +103,16 @@ def profile_query(
     chosen = reference.features if features is None else features
     bins = {name: every[name] for name in [*chosen, SCORE]}
     places = _places(bins, "0")
-    classification = declaration.problem.type == "binary_classification"
+    classification = declaration.problem.type != REGRESSION
+    classes = declaration.problem.classes or []
     return f"""{joined_rows(declaration, windows, version=version, columns=_columns(bins))}, scored AS (
-  SELECT *, CASE WHEN l = 1 AND "_own" = 1 AND {_countable(classification)} THEN 1E0 ELSE 0E0 END AS t,
+  SELECT *, CASE WHEN l = 1 AND "_own" = 1 AND {_countable(classification, len(classes))} THEN 1E0 ELSE 0E0 END AS t,
     {_scale(classification)}
   FROM joined
 ), rated AS (
   SELECT w, w * "_own" AS o, CASE WHEN l = 1 AND y IS NOT NULL THEN 1 ELSE 0 END AS k, t,
     CASE WHEN l = 1 AND "_own" = 1 AND y IS NOT NULL AND t = 0E0 THEN 1 ELSE 0 END AS x,
-    {_terms(declaration.gate.metric)},
+    {_terms(declaration.gate.metric, len(classes))},
     {_decisions(declaration)},
     ARRAY[
       {places}
@@ -142,6 +144,9 @@ def joined_rows(
 ) -> str:
     """How a query begins that looks at the windows' rows: ``joined``, each captured row once, with what became of it.
 
+    Of several classes, ``s`` is the answered one's probability, ``"_raw"`` its name, ``y`` whether it came (1) or
+    another one (0); ``"_label"`` is the place of the one that came, and ``"_each"`` has all probabilities.
+
     Its columns: ``s`` the served score and ``"_raw"`` what the model said (rows captured before both were kept have one
     score), ``y`` the label that arrived last, ``w`` and ``l`` whether the row is in the window and in the labelled one,
     ``"_own"`` whether ``version`` answered it.
@@ -154,10 +159,20 @@ def joined_rows(
         A condition of key, time and prediction id that captured rows have to meet; all do where it is empty.
     """
     begin, until = min(windows.start, windows.labelled_start), max(windows.end, windows.labelled_end)
-    classification = declaration.problem.type == "binary_classification"
-    score = '"probability"' if classification else '"prediction"'
+    score = '"prediction"' if declaration.problem.type == REGRESSION else '"probability"'
+    raw = f'coalesce("raw_score", {score})'
+    label = """CASE WHEN k."time" IS NOT NULL AND (p."time" IS NULL OR k."time" > p."time") THEN k."label"
+      ELSE p."label" END"""
+    outcome = f"{label} AS y"
+    classes = declaration.problem.classes
+    if classes:
+        names = " ".join(f"WHEN {double(float(place))} THEN {quoted(str(name))}" for place, name in enumerate(classes))
+        raw = f'CASE "prediction" {names} END'
+        columns = f'"prediction" AS "_answered", "probabilities" AS "_each", {columns}'
+        outcome = f"""{label} AS "_label",
+    CASE WHEN ({label}) IS NULL THEN NULL WHEN ({label}) = c."_answered" THEN 1E0 ELSE 0E0 END AS y"""
     return f"""WITH captured AS (
-  SELECT "prediction_id", "key", "time", "version", {score} AS s, coalesce("raw_score", {score}) AS "_raw", {columns}
+  SELECT "prediction_id", "key", "time", "version", {score} AS s, {raw} AS "_raw", {columns}
     row_number() OVER (PARTITION BY "prediction_id" ORDER BY "time") AS "_copy"
   FROM "{declaration.model}_predictions"
   WHERE {partitions(begin, windows.as_of)}
@@ -178,8 +193,7 @@ def joined_rows(
   SELECT "key", "label", "time" FROM arrived WHERE place = 1 AND "prediction_id" IS NULL
 ), joined AS (
   SELECT c.*,
-    CASE WHEN k."time" IS NOT NULL AND (p."time" IS NULL OR k."time" > p."time") THEN k."label"
-      ELSE p."label" END AS y,
+    {outcome},
     {_inside("c", windows.start, windows.end)} AS w,
     CASE WHEN c."version" = {version} THEN 1 ELSE 0 END AS "_own",
     {_inside("c", windows.labelled_start, windows.labelled_end)} AS l
@@ -302,8 +316,11 @@ def _labels_from(windows: Windows) -> datetime:
     return windows.as_of - (windows.end - windows.start)
 
 
-def _countable(classification: bool) -> str:
+def _countable(classification: bool, classes: int) -> str:
     """Whether a row's outcome can be summed; see :func:`everloop.monitoring.counting.count_outcomes`."""
+    if classes:
+        places = ", ".join(double(float(place)) for place in range(classes))
+        return f'"_each" IS NOT NULL AND "_label" IN ({places})'
     if classification:
         return "y IS NOT NULL"
     limit = double(LARGEST_VALUE)
@@ -324,9 +341,20 @@ def _deviance(classification: bool) -> str:
     return "CASE WHEN y = 1E0 THEN -ln(p) ELSE -ln(1E0 - p) END"
 
 
-def _terms(metric: str) -> str:
+def _class_loss(metric: str, classes: int) -> str:
+    """The loss of a row over all classes; see :mod:`everloop.evaluation.multiclass_metrics`."""
+    own = '"_each"[CAST("_label" AS integer) + 1]'
+    if metric == "log_loss":
+        return f"-ln(CASE WHEN {own} < {CLIP} THEN {CLIP} WHEN {own} > 1E0 - {CLIP} THEN 1E0 - {CLIP} ELSE {own} END)"
+    squares = " + ".join(f'"_each"[{place}] * "_each"[{place}]' for place in range(1, classes + 1))
+    return f"{squares} - 2E0 * {own} + 1E0"
+
+
+def _terms(metric: str, classes: int) -> str:
     """What a row adds to each sum; null where its outcome does not count."""
     loss = {"log_loss": "d", "mae": "abs(y - s)"}.get(metric, "(y - s) * (y - s)")
+    if classes:
+        loss = _class_loss(metric, classes)
     terms = {
         "loss": loss,
         "loss_squares": f"({loss}) * ({loss})",
@@ -344,11 +372,11 @@ def _terms(metric: str) -> str:
 def _decisions(declaration: ModelDeclaration) -> str:
     """What a row adds to each sum of decisions, by the served score."""
     terms = dict.fromkeys(DECISION_SUMS, "0E0")
-    if declaration.problem.type == "binary_classification":
+    if declaration.problem.type == BINARY:
         acts = f"s >= {double(declaration.serving.threshold)}"
         terms["hits"] = f"CASE WHEN {acts} AND y = 1E0 THEN 1E0 ELSE 0E0 END"
         terms["false_alarms"] = f"CASE WHEN {acts} AND y = 0E0 THEN 1E0 ELSE 0E0 END"
-    else:
+    elif declaration.problem.type == REGRESSION:
         terms["absolute_error"] = "abs(y - s)"
     return ",\n    ".join(f'CASE WHEN t = 1E0 THEN {terms[name]} END AS "_{name}"' for name in DECISION_SUMS)
 

@@ -18,6 +18,9 @@ p-values counts; the spread's variance is never taken for less than the scores s
 that of a single look: looks at overlapping days are not independent, and over many the chance of one adds up.
 ``benchmarks/quality_rates.py`` shows the rates.
 
+Of several classes the outcome is whether the answered one came, and the score its probability
+(:mod:`everloop.monitoring.several_classes`).
+
 What such a deviation costs is the part of the deviance that a recalibration of the same scores would save, to
 second order U^2 / 2I with the sum U and its information I: a lower bound to what a freshly trained model would
 answer better, known without training one.
@@ -40,6 +43,7 @@ from typing import TYPE_CHECKING
 
 from everloop.documents.window import DeviationDocument, IntervalDocument, QualityDocument
 from everloop.evaluation.bounds import FEWEST_OF_A_CLASS, area_bounds, least_area_error, rows_needed
+from everloop.monitoring.bins import CategoryBins
 from everloop.monitoring.profile import Outcomes
 from everloop.monitoring.reference import Reference
 from everloop.numbers_of import number_of
@@ -174,6 +178,7 @@ def judge_quality(
     wanted = max(1, math.ceil((trigger.days if trigger else 1) / window_days))
     latest = [w for w in windows if w.rows][:wanted]
     total = reduce(add, latest, Outcomes())
+    several = reference.score is not None and isinstance(reference.score.bins, CategoryBins)
     deviations: tuple[Deviation, ...] = ()
     reason = ""
     if trigger is None:
@@ -194,8 +199,8 @@ def judge_quality(
         days=len(latest) * window_days,
         rows=total.rows,
         loss=_loss(latest, total),
-        auc=_auc_interval(latest, total),
-        auc_error=binning_error(total),
+        auc=Interval(None, reason=_NO_ONE_CURVE) if several else _auc_interval(latest, total),
+        auc_error=None if several else binning_error(total),
         reference_loss=None if reference.outcomes is None else reference.outcomes.mean_loss,
         deviations=deviations,
         reason=reason,
@@ -330,6 +335,7 @@ def _loss(windows: Sequence[Outcomes], total: Outcomes) -> Interval:
     return Interval(value, value - half, value + half)
 
 
+_NO_ONE_CURVE = "several classes have no one curve"
 _ONE_WINDOW = "one window does not show how days differ"
 
 

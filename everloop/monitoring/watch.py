@@ -27,6 +27,7 @@ from everloop.monitoring.recalibrating_spread import Spread
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watchable import watchable
 from everloop.monitoring.window import Watched, watched_before, window_record, without_gaps
+from everloop.problem_types import MULTICLASS, REGRESSION
 from everloop.recalibration.fairness import Counted as CountedGroups
 from everloop.recalibration.grouped_by import GroupBy
 from everloop.recalibration.interval import Interval
@@ -182,7 +183,7 @@ class CountedOnLake:
         declaration, windows = self.declaration, self.windows
         queries = profile_queries(declaration, reference, windows, version=self.version)
         answer = [row for text in queries for row in self.query(text)]
-        classification = declaration.problem.type == "binary_classification"
+        classification = declaration.problem.type != REGRESSION
         counted = read_counts(answer, reference, classification=classification)
         if counted.labels.unmatched:
             unknown = read_unknown(self.query(unknown_labels_query(declaration, windows)))
@@ -267,10 +268,10 @@ def judge(declaration: ModelDeclaration, windows: Windows, scene: Scene, counts:
 
 
 def _weighed(
-    declaration: ModelDeclaration, windows: Windows, scene: Scene, recalibration: RecalibrationDocument
+    declaration: ModelDeclaration, windows: Windows, scene: Scene, recalibration: RecalibrationDocument | None
 ) -> Weighed | None:
     """Whether a retraining pays, by the probes whose windows had ended; a window watched again knows no later ones."""
-    if scene.trained_at is None:
+    if scene.trained_at is None or recalibration is None:
         return None
     known = [probe for probe in scene.probes if probe[0]["as_of"] < windows.as_of]
     told = recalibration["losses"]
@@ -283,8 +284,10 @@ def _weighed(
 
 def _recalibrated(
     declaration: ModelDeclaration, windows: Windows, scene: Scene, counts: Counts
-) -> RecalibrationDocument:
-    """What the labelled window teaches of how scores should be served."""
+) -> RecalibrationDocument | None:
+    """What the labelled window teaches of how scores should be served; None of several classes."""
+    if declaration.problem.type == MULTICLASS:
+        return None
     version = scene.champion.version
     learned = learned_before(scene.earlier, version=version, windows=windows)
     scale = scale_of(learned, scene.reference)

@@ -143,6 +143,8 @@ def verified_artifact(
 def _calibration(text: str, contract: ServingContract) -> Calibration | None:
     if not text:
         return None
+    if contract.is_multiclass:
+        raise ArtifactRefusedError(CALIBRATION, expected="none, since the version has several classes", found="one")
     wanted = "log_odds" if contract.is_classification else "value"
     try:
         calibration = Calibration.from_text(text)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from everloop.problem_types import REGRESSION
 from everloop.serving.contract import ServingContract
 from everloop.serving.request import Rows
 from everloop.serving.response import decide, prediction_id
@@ -49,6 +50,9 @@ def capture_records(
 ) -> list[Record]:
     """What is kept of a request: every input, used by this version or not, the output, version, time and latency.
 
+    Of several classes ``prediction`` is the place of the answered one, ``probability`` its own, and ``probabilities``
+    has that of each class in the declared order.
+
     Parameters
     ----------
     scores : Scores
@@ -63,6 +67,10 @@ def capture_records(
     values = decide(contract, scores.served)
     numbers, categories = rows.num.tolist(), rows.cat.tolist()
     probabilities, raw = scores.served.tolist(), scores.raw.tolist()
+    every: list[Record] = [{} for _ in raw]
+    if contract.is_multiclass:
+        every = [{"probabilities": row} for row in probabilities]
+        probabilities = raw = [row[int(place)] for row, place in zip(probabilities, values, strict=True)]
     # A key that is left out is null in the lake.
     bounds: list[Record] = [{} for _ in raw] if scores.bounds is None else _bounds(scores.bounds)
     common = {
@@ -78,8 +86,9 @@ def capture_records(
             **common,
             "key": key,
             "prediction": float(values[i]),
-            "probability": probabilities[i] if contract.is_classification else None,
+            "probability": None if contract.problem_type == REGRESSION else probabilities[i],
             "raw_score": raw[i],
+            **every[i],
             **bounds[i],
             # NaN is the one number that differs from itself, and it is null in the lake.
             **{name: v if v == v else None for name, v in zip(number_names, numbers[i], strict=True)},

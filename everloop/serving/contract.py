@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from everloop.json_text import read_json
+from everloop.problem_types import BINARY, FEWEST_CLASSES, MULTICLASS, PROBLEM_TYPES, Class, ProblemType
 from everloop.recalibration.exceptions import IntervalFormatError
 from everloop.recalibration.interval import Interval
 from everloop.serving.exceptions import ContractFormatError
@@ -18,8 +19,6 @@ from everloop.typed_json import JsonObject
 
 Missing = Literal["allow", "refuse"]
 Unseen = Literal["accept", "refuse"]
-
-PROBLEM_TYPES = ("binary_classification", "regression")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class ServingContract:
     ----------
     model : str
         The model's name.
-    problem_type : {"binary_classification", "regression"}
+    problem_type : {"binary_classification", "multiclass_classification", "regression"}
     key : str
         Name of the column that identifies a row to the caller.
     target : str
@@ -88,10 +87,13 @@ class ServingContract:
     interval : Interval or None
         Of a regression: how far outcomes lay from what the model said on rows it had not learned from. The document has
         no such key where it is None.
+    classes : tuple of str, or of int
+        Of a multiclass classification: what each class is called, in the order of the model's probabilities. The
+        document has no such key where it is empty.
     """
 
     model: str
-    problem_type: Literal["binary_classification", "regression"]
+    problem_type: ProblemType
     key: str
     target: str
     threshold: float
@@ -99,11 +101,17 @@ class ServingContract:
     numbers: tuple[NumberField, ...]
     categories: tuple[CategoryField, ...]
     interval: Interval | None = None
+    classes: tuple[Class, ...] = ()
 
     @property
     def is_classification(self) -> bool:
-        """Whether scores are probabilities."""
-        return self.problem_type == "binary_classification"
+        """Whether a score is one probability: that of 1."""
+        return self.problem_type == BINARY
+
+    @property
+    def is_multiclass(self) -> bool:
+        """Whether a score has a probability for each of ``classes``."""
+        return self.problem_type == MULTICLASS
 
     @classmethod
     def from_json(cls, data: bytes | str) -> ServingContract:
@@ -124,7 +132,7 @@ class ServingContract:
     def from_dict(cls, document: Any) -> ServingContract:
         """Read the parsed ``contract.json``; see :meth:`from_json`."""
         names = ("model", "problem_type", "key", "target", "threshold", "max_rows", "numbers", "categories")
-        _require_keys("contract.json", document, required=names, optional=("interval",))
+        _require_keys("contract.json", document, required=names, optional=("interval", "classes"))
         contract = cls(
             model=_text(document, "model"),
             problem_type=_one_of(document, "problem_type", PROBLEM_TYPES),
@@ -135,8 +143,13 @@ class ServingContract:
             numbers=tuple(_number_field(f) for f in _list(document, "numbers")),
             categories=tuple(_category_field(f) for f in _list(document, "categories")),
             interval=_interval(document["interval"]) if "interval" in document else None,
+            classes=_classes(document) if "classes" in document else (),
         )
-        if contract.interval is not None and contract.is_classification:
+        if contract.is_multiclass != bool(contract.classes):
+            raise ContractFormatError(
+                f"contract.json has the problem type {contract.problem_type} and {len(contract.classes)} classes"
+            )
+        if contract.interval is not None and (contract.is_classification or contract.is_multiclass):
             raise ContractFormatError("contract.json has an 'interval', which only a regression may have")
         columns = [contract.key, *(f.name for f in contract.numbers), *(f.name for f in contract.categories)]
         if len(set(columns)) != len(columns):
@@ -150,6 +163,10 @@ class ServingContract:
         document = asdict(self)
         if self.interval is None:
             del document["interval"]
+        if self.classes:
+            document["classes"] = list(self.classes)
+        else:
+            del document["classes"]
         document["numbers"] = list(document["numbers"])
         document["categories"] = [{**f, "values": list(f["values"])} for f in document["categories"]]
         return document
@@ -187,6 +204,16 @@ def _category_field(document: Any) -> CategoryField:
         max_length=_positive_whole(document, "max_length"),
         values=tuple(values),
     )
+
+
+def _classes(document: Mapping[str, object]) -> tuple[Class, ...]:
+    found = _list(document, "classes")
+    kinds = {type(name) for name in found}
+    if len(found) < FEWEST_CLASSES or kinds not in ({str}, {int}) or len(set(found)) != len(found):
+        raise ContractFormatError(
+            f"'classes' is {shown(found)}, not {FEWEST_CLASSES} or more different strings, or as many whole numbers"
+        )
+    return tuple(found)
 
 
 def _interval(document: Any) -> Interval:

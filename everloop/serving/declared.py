@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
+from everloop.problem_types import Class
 from everloop.serving.contract import CategoryField, NumberField
 
 
@@ -38,6 +39,7 @@ class DeclaredProblem(TypedDict):
     """The section ``problem``."""
 
     type: str
+    classes: NotRequired[list[Class] | None]
 
 
 class Declared(TypedDict):

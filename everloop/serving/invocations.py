@@ -21,7 +21,7 @@ from everloop.serving.exceptions import RequestError
 from everloop.serving.exchange import JSON, Reply, json_reply
 from everloop.serving.protocols import ServedModel
 from everloop.serving.request import LONGEST_NAME, kind_of, parse_json
-from everloop.serving.response import STATUS_OF_CODE, about_scores, output_rows, outputs
+from everloop.serving.response import PROBABILITIES, STATUS_OF_CODE, about_scores, output_rows, outputs
 from everloop.serving.scores import Scores
 from everloop.shown import shortened, shown
 
@@ -153,6 +153,11 @@ def answer(served: ServedModel, scores: Scores, request_id: str, media: str, *, 
     columns = outputs(contract, scores, request_id)
     # What is decided comes first, as readers of SageMaker's CSV take it; what names the row comes last.
     ids = columns.pop("prediction_id")
+    # A cell has one value: each class has a column of its own.
+    for row_of_each in columns.pop(PROBABILITIES, []):
+        assert isinstance(row_of_each, dict)
+        for name, value in row_of_each.items():
+            columns.setdefault(f"{PROBABILITIES}.{name}", []).append(value)
     columns |= {"prediction_id": ids, **{name: [value] * len(ids) for name, value in facts.items()}}
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")

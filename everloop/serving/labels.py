@@ -10,10 +10,12 @@ from datetime import datetime
 from typing import Any, TypedDict
 
 from everloop.limits import value_range
+from everloop.problem_types import BINARY, Class
 from everloop.serving.capture import Record, lake_timestamp
 from everloop.serving.declared import Declared
 from everloop.serving.exceptions import RequestError
 from everloop.serving.request import kind_of, parse_json, read_key
+from everloop.shown import shown
 
 MAX_LABELS = 500
 """Labels in one request."""
@@ -31,18 +33,22 @@ class LabelRules:
         Only 0 and 1.
     low, high : float or None
         Inclusive limits otherwise, where they are declared; :mod:`everloop.limits` has those of every label.
+    classes : tuple of str, or of int
+        Only these, of a multiclass classification. The lake keeps the place of a label among them, from 0.
     """
 
     is_binary: bool
     low: float | None = None
     high: float | None = None
+    classes: tuple[Class, ...] = ()
 
     @classmethod
     def from_declaration(cls, document: Declared) -> LabelRules:
         """The rules in a model's declaration."""
         data = document["data"]
-        is_binary = document["problem"]["type"] == "binary_classification"
-        return cls(is_binary, data.get("target_min"), data.get("target_max"))
+        is_binary = document["problem"]["type"] == BINARY
+        classes = document["problem"].get("classes") or ()
+        return cls(is_binary, data.get("target_min"), data.get("target_max"), tuple(classes))
 
 
 class LabelsAnswer(TypedDict):
@@ -144,6 +150,8 @@ def _value(entry: Mapping[str, object], rules: LabelRules, index: int) -> float:
     if "label" not in entry:
         raise RequestError("missing_field", "the field 'label' is missing", field="label", index=index)
     value = entry["label"]
+    if rules.classes:
+        return _place(value, rules.classes, index)
     if type(value) is not int and type(value) is not float:  # a bool is an int to isinstance
         raise RequestError("wrong_type", f"'label' is {kind_of(value)}; send a number", field="label", index=index)
     try:
@@ -159,3 +167,14 @@ def _value(entry: Mapping[str, object], rules: LabelRules, index: int) -> float:
         message = f"'label' is {number:g}; allowed is {low:g} to {high:g}"
         raise RequestError("out_of_range", message, field="label", index=index)
     return number + 0.0  # -0.0 is 0.0
+
+
+def _place(value: object, classes: tuple[Class, ...], index: int) -> float:
+    """The place of a class by its name. A whole number written as 3.0 names the class 3."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, str | int) and not isinstance(value, bool) and value in classes:
+        return float(classes.index(value))
+    found = shown(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else kind_of(value)
+    message = f"'label' is {found}, which is not one of the classes {', '.join(map(str, classes))}"
+    raise RequestError("unknown_class", message, field="label", index=index)

@@ -32,6 +32,7 @@ STATUS_OF_CODE = {
     "missing_field": 400,
     "unknown_field": 400,
     "label_not_binary": 400,
+    "unknown_class": 400,
     "conflicting_labels": 400,
     "wrong_shape": 400,
     "unknown_output": 400,
@@ -51,6 +52,9 @@ STATUS_OF_CODE = {
     "labels_not_stored": 503,
 }
 """HTTP status of every error code that an answer can carry."""
+
+PROBABILITIES = "probabilities"
+"""The output that has a probability of each class; each protocol lays it out in its own way."""
 
 CONTRACT_CODES = frozenset(
     {
@@ -73,7 +77,12 @@ def prediction_id(request_id: str, index: int) -> str:
 
 
 def decide(contract: ServingContract, scores: np.ndarray) -> list[int] | list[float]:
-    """What is answered for each score: 0 or 1 from the threshold up, or the value itself (regression)."""
+    """What is answered for each score: 0 or 1 from the threshold up, the place of the likeliest class (of equally
+    likely ones the first), or the value itself (regression).
+    """
+    if contract.is_multiclass:
+        places: list[int] = scores.argmax(axis=1).tolist()
+        return places
     if contract.is_classification:
         labels: list[int] = (scores >= contract.threshold).astype(int).tolist()
         return labels
@@ -86,8 +95,11 @@ def outputs(contract: ServingContract, scores: Scores, request_id: str) -> dict[
 
     ``prediction_id`` is the name that labels use; ``prediction`` what is decided; ``raw_score`` what the model said
     before its calibration; ``probability`` (classification) what is served; ``low`` and ``high``, where the version has
-    an interval, its bounds.
+    an interval, its bounds. Of several classes ``prediction`` is the likeliest one's name, ``probability`` how likely
+    it is, and ``probabilities`` has that of each class by name; nothing is calibrated, so there is no ``raw_score``.
     """
+    if contract.is_multiclass:
+        return _of_classes(contract, scores, request_id)
     served = scores.served.tolist()
     columns: dict[str, list[object]] = {
         "prediction_id": [prediction_id(request_id, i) for i in range(len(served))],
@@ -99,6 +111,17 @@ def outputs(contract: ServingContract, scores: Scores, request_id: str) -> dict[
     if scores.bounds is not None:
         columns |= {"low": scores.bounds.low.tolist(), "high": scores.bounds.high.tolist()}
     return columns
+
+
+def _of_classes(contract: ServingContract, scores: Scores, request_id: str) -> dict[str, list[object]]:
+    places, served = decide(contract, scores.served), scores.served.tolist()
+    names = [str(name) for name in contract.classes]
+    return {
+        "prediction_id": [prediction_id(request_id, i) for i in range(len(served))],
+        "prediction": [contract.classes[int(place)] for place in places],
+        "probability": [row[int(place)] for row, place in zip(served, places, strict=True)],
+        PROBABILITIES: [dict(zip(names, row, strict=True)) for row in served],
+    }
 
 
 def output_rows(contract: ServingContract, scores: Scores, request_id: str) -> list[dict[str, object]]:

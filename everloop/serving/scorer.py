@@ -17,6 +17,9 @@ NUMBERS_INPUT = "num"
 CATEGORIES_INPUT = "cat"
 SCORE_OUTPUT = "score"
 
+SUM_TOLERANCE = 1e-6
+"""How far the probabilities of all classes may add up to something else than 1: float32 has seven digits."""
+
 
 class Scorer:
     """A loaded model whose inputs and output are those of its serving contract.
@@ -36,7 +39,8 @@ class Scorer:
 
     def __init__(self, session: onnxruntime.InferenceSession, contract: ServingContract) -> None:
         self._session = session
-        self._is_probability = contract.is_classification
+        self._is_probability = contract.is_classification or contract.is_multiclass
+        self._classes = len(contract.classes)
         self._widths = _widths(contract)
         self._check_signature()
 
@@ -76,13 +80,13 @@ class Scorer:
 
         Returns
         -------
-        float64 array, shape (rows,)
-            The probability of 1, or the predicted value.
+        float64 array, shape (rows,), or (rows, classes) of a multiclass classification
+            The probability of 1, that of each class, or the predicted value.
 
         Raises
         ------
         UnusableScoreError
-            When a score is not a finite number, or no probability.
+            When a score is not a finite number, or no probability; of several classes when they do not add up to 1.
         ScorerError
             When an array has another type or shape.
         """
@@ -91,6 +95,8 @@ class Scorer:
         if not usable.all():
             rows = tuple(np.flatnonzero(~usable).tolist())
             wanted = "a probability" if self._is_probability else "a finite number"
+            if self._classes:
+                wanted = "a probability of each class, 1 together"
             message = f"the model gave {scores[rows[0]]} for row {rows[0]}, which is not {wanted}"
             raise UnusableScoreError(rows, scores, message)
         return scores
@@ -117,7 +123,7 @@ class Scorer:
             if width:
                 feed[name] = array
         scores: np.ndarray = self._session.run([SCORE_OUTPUT], feed)[0]
-        if scores.shape != (num.shape[0],):
+        if scores.shape != ((num.shape[0], self._classes) if self._classes else (num.shape[0],)):
             raise ScorerError(f"the model gave shape {scores.shape} for {num.shape[0]} rows")
         return scores
 
@@ -125,6 +131,10 @@ class Scorer:
         usable: np.ndarray = np.isfinite(scores)
         if self._is_probability:
             usable &= (scores >= 0) & (scores <= 1)
+        if self._classes:
+            with np.errstate(invalid="ignore"):  # infinities of either sign have no sum
+                together = np.abs(scores.sum(axis=1) - 1) <= SUM_TOLERANCE
+            return np.asarray(usable.all(axis=1) & together)
         return usable
 
     def _check_signature(self) -> None:
@@ -133,8 +143,12 @@ class Scorer:
         if found != wanted:
             raise ScorerError(f"model.onnx takes {found}; its contract needs {wanted}")
         outputs = {o.name: (o.type, len(o.shape)) for o in self._session.get_outputs()}
-        if outputs.get(SCORE_OUTPUT) != ("tensor(double)", 1):
-            raise ScorerError(f"model.onnx gives {outputs}; needed is {SCORE_OUTPUT!r}, tensor(double) of 1 axis")
+        axes = 2 if self._classes else 1
+        if outputs.get(SCORE_OUTPUT) != ("tensor(double)", axes):
+            word = "axes" if self._classes else "axis"
+            raise ScorerError(
+                f"model.onnx gives {outputs}; needed is {SCORE_OUTPUT!r}, tensor(double) of {axes} {word}"
+            )
 
 
 def _widths(contract: ServingContract) -> dict[str, int]:

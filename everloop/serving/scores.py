@@ -37,9 +37,9 @@ class Scores:
 
     Attributes
     ----------
-    raw : float64 array, shape (rows,)
+    raw : float64 array, shape (rows,), or (rows, classes) of a multiclass classification
         As the model gave them.
-    served : float64 array, shape (rows,)
+    served : float64 array, of the same shape
         As they are answered and decided on; the raw ones where nothing is calibrated.
     calibration_sha256 : str or None
         The hash of the calibration between the two; None where there is none.

@@ -6,6 +6,7 @@ The rows stay with Athena and S3; what comes here are a few numbers, however man
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -112,9 +113,10 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
     stored = store_snapshot(using.queries, using.s3_client, declaration, place, snapshot)
     for suspect in snapshot.leakage:
         logger.warning("a feature may leak the outcome", **suspect)
+    explored = replace(place, one_class=snapshot.rarest_class)
     try:
         keep_exploration(
-            using.s3_client, bucket, snapshot, lambda: explore(using.queries, declaration, place, snapshot.signs)
+            using.s3_client, bucket, snapshot, lambda: explore(using.queries, declaration, explored, snapshot.signs)
         )
     except QueryFailedError as error:  # no training waits for a page
         logger.warning("the training set is not explored", error=str(error))

@@ -44,12 +44,19 @@ from everloop.retraining.probe.making import Answered, answered_query, learned_t
 from everloop.retraining.probe.requests import ProbeWindow
 from everloop.retraining.probe.rows import window_query
 from localcloud.services.athena.statement import parse
-from tests.helpers.declarations import binary_document, declare, regression_document
+from tests.helpers.declarations import binary_document, declare, multiclass_document, regression_document
 from tests.helpers.worst_reference import worst_reference
 
 NOW = datetime(2013, 3, 5, 12, tzinfo=UTC)
 FIRST = date(2013, 1, 1)
-TYPES = {"string": "varchar", "timestamp": "timestamp", "double": "double", "int": "int", "bigint": "bigint"}
+TYPES = {
+    "string": "varchar",
+    "timestamp": "timestamp",
+    "double": "double",
+    "int": "int",
+    "bigint": "bigint",
+    "array<double>": "array(double)",
+}
 NUMBERS = frozenset({"INT", "BIGINT", "DOUBLE", "DECIMAL"})
 
 
@@ -89,6 +96,8 @@ def queries(declaration: ModelDeclaration) -> Iterator[tuple[str, str]]:
     yield "profile", profile_query(declaration, reference, windows, version=1)
     yield "features", features_query(declaration, reference, windows, reference.features)
     yield "unknown labels", unknown_labels_query(declaration, windows)
+    if declaration.problem.classes:
+        return  # neither recalibrated nor probed
     yield "raw scores", raw_scores_query(declaration, windows, version=1)
     kind: Kind = "log_odds" if declaration.problem.type == "binary_classification" else "value"
     by_values, by_edges = GroupBy("line", values=("no'rth", "south")), GroupBy("distance", edges=(100.0, 2500.5))
@@ -120,6 +129,8 @@ WITHIN = {
 
 DECLARATIONS = {
     "classification": declare(binary_document()),
+    "several classes": declare(multiclass_document()),
+    "several classes, Brier": declare(multiclass_document(gate={"metric": "brier"})),
     "regression": declare(regression_document(data={"target_min": 0})),
     "every rule": declare(
         binary_document(

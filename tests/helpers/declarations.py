@@ -88,6 +88,18 @@ def regression_document(**changes: Any) -> dict[str, Any]:
     return document
 
 
+CLASSES = ["on_time", "late", "cancelled"]
+
+
+def multiclass_document(**changes: Any) -> dict[str, Any]:
+    """A declaration of three classes as a document."""
+    document = binary_document()
+    document["problem"].update(type="multiclass_classification", classes=[*CLASSES], value={})
+    for section, value in changes.items():
+        document[section].update(value)
+    return document
+
+
 def declare(document: dict[str, Any]) -> ModelDeclaration:
     """The declaration that a document makes."""
     return ModelDeclaration.model_validate(document)

@@ -84,7 +84,13 @@ def reference_of(days: list[WatchedRows], declaration: ModelDeclaration) -> Refe
     return complete_reference(reference, rows.scores[known], rows.labels[known], day[known], declaration)
 
 
-DUCKDB_TYPES = {"string": "VARCHAR", "timestamp": "TIMESTAMP", "double": "DOUBLE", "int": "INTEGER"}
+DUCKDB_TYPES = {
+    "string": "VARCHAR",
+    "timestamp": "TIMESTAMP",
+    "double": "DOUBLE",
+    "int": "INTEGER",
+    "array<double>": "DOUBLE[]",
+}
 
 
 def in_one_thread() -> duckdb.DuckDBPyConnection:
@@ -121,16 +127,20 @@ class WatchedLake:
         ``bounds`` are, they were answered.
         """
         binary = self.declaration.problem.type == "binary_classification"
+        several = self.declaration.problem.classes
         records, ids = [], []
         for i in range(len(rows)):
             self.captured += 1
             ids.append(f"p{self.captured}")
-            score = float(rows.scores[i])
+            each = rows.scores[i].tolist() if several else None
+            score = float(np.max(rows.scores[i]))
             answer = [float(score >= 0.5), score] if binary else [score, None]
+            if several:
+                answer = [float(np.argmax(rows.scores[i])), score]
             features = [_cell(rows.features[f.name][i]) for f in self.declaration.data.features]
             said = score if raw is None else float(raw[i])
             between = [None, None] if bounds is None else [float(bounds[0][i]), float(bounds[1][i])]
-            ours = [ids[-1], "r", version, _naive(at), f"k{self.captured}", *answer, 1.0, said, None, *between]
+            ours = [ids[-1], "r", version, _naive(at), f"k{self.captured}", *answer, 1.0, said, None, *between, each]
             records.append([*ours, *features, _day(at)])
         self._insert("predictions", records)
         return ids

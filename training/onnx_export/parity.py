@@ -37,7 +37,7 @@ class Parity:
     max_abs_difference : float
         Largest absolute difference of the scores.
     label_flips : int
-        Rows on different sides of the decision threshold; always 0 for a regression.
+        Rows on different sides of the decision threshold, or with another likeliest class; always 0 for a regression.
     """
 
     rows: int
@@ -93,11 +93,16 @@ def check_parity(
         raise ParityError(f"the exported model fails: {error}") from error
     allowed = tolerance_for(trained)
     trained = trained.astype(np.float64)
+    if trained.shape != exported.shape:
+        raise ParityError(f"the trained model answers {trained.shape} and the exported one {exported.shape}")
     difference = np.abs(trained - exported)
     excess = difference / np.maximum(1.0, np.abs(trained))
     flips = np.zeros(len(trained), dtype=bool)
     if problem_type == "binary_classification":
         flips = (trained >= threshold) != (exported >= threshold)
+    if problem_type == "multiclass_classification":
+        flips = _other_class(trained, exported, allowed)
+        difference, excess = difference.max(axis=1), excess.max(axis=1)
     parity = Parity(len(trained), float(difference.max()), int(flips.sum()))
     if flips.any() or excess.max() > allowed:
         worst = int(np.flatnonzero(flips)[0]) if flips.any() else int(excess.argmax())
@@ -111,10 +116,23 @@ def check_parity(
 
 
 def trained_scores(estimator: Any, features: pd.DataFrame, problem_type: ProblemType) -> np.ndarray:
-    """What the fitted estimator answers, [rows], in its own type: the probability of class 1, or the value."""
+    """What the fitted estimator answers, in its own type: the probability of class 1 or the value [rows], or of several
+    classes that of each [rows, classes].
+    """
+    if problem_type == "multiclass_classification":
+        return np.asarray(estimator.predict_proba(features))
     if problem_type == "binary_classification":
         return np.asarray(estimator.predict_proba(features))[:, 1]
     return np.asarray(estimator.predict(features))
+
+
+def _other_class(trained: np.ndarray, exported: np.ndarray, allowed: float) -> np.ndarray:
+    """Whether the likeliest class of each row is another one. Two that are equally likely are no flip: which of them
+    comes first in a sum of floats says nothing.
+    """
+    rows = np.arange(len(trained))
+    ours, theirs = exported.argmax(axis=1), trained.argmax(axis=1)
+    return np.asarray((ours != theirs) & (trained[rows, theirs] - trained[rows, ours] > allowed))
 
 
 def tolerance_for(trained: np.ndarray) -> float:
@@ -124,7 +142,7 @@ def tolerance_for(trained: np.ndarray) -> float:
 
 
 def _refuse_not_finite(trained: np.ndarray, features: pd.DataFrame) -> None:
-    odd = np.flatnonzero(~np.isfinite(trained))
+    odd = np.flatnonzero(~np.isfinite(trained).reshape(len(trained), -1).all(axis=1))
     if len(odd):
         where = _values(int(odd[0]), features)
         raise ParityError(
@@ -133,7 +151,7 @@ def _refuse_not_finite(trained: np.ndarray, features: pd.DataFrame) -> None:
 
 
 def _describe(index: int, trained: np.ndarray, exported: np.ndarray, features: pd.DataFrame) -> str:
-    scores = f"trained {float(trained[index])!r}, exported {float(exported[index])!r}"
+    scores = f"trained {trained[index].tolist()!r}, exported {exported[index].tolist()!r}"
     return f"{_values(index, features)}: {scores}"
 
 

@@ -23,13 +23,15 @@ class Asked:
     Attributes
     ----------
     classification : bool
-        Whether rows are of the classes 0 and 1; else the target is a number.
+        Whether rows are of the classes 0 and 1; else the target is a number, or the place of one of ``classes``.
     by : str or None
         The category feature that groups rows.
     expression : str or None
         A heuristic over features.
     numbers, categories : tuple of str
         The declared features.
+    classes : int
+        Of a multiclass classification: how many there are; else 0.
     """
 
     classification: bool
@@ -37,6 +39,7 @@ class Asked:
     expression: str | None = None
     numbers: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ class Learned:
     Attributes
     ----------
     value : float
-        The training mean of the target, the answer where nothing else holds.
+        The training mean of the target, the answer where nothing else holds; of several classes the share of the
+        commonest.
     groups : mapping of str to float
         A number for each group.
     numbers : mapping of str to float
@@ -93,7 +97,7 @@ class Answers:
 
     Attributes
     ----------
-    scores : float64 array, shape (rows,)
+    scores : float64 array, shape (rows,), or (rows, classes) of several classes
         Finite; for classes from 0 to 1.
     acts : bool array, shape (rows,), or None
         Its decisions, of a rule that decides by itself; None where the served threshold decides by the scores.
@@ -146,6 +150,9 @@ KEYS: Mapping[str, Mapping[str, bool]] = {
     "rule_in_force": {"script": True},
 }
 """The keys that each rule takes, and whether it needs them; rules that are not here take none."""
+
+OF_SEVERAL_CLASSES = frozenset({"prior"})
+"""Rules that answer a probability of each class."""
 
 CLASSES_ONLY = frozenset({"logistic_regression"})
 """Rules that answer probabilities alone."""

@@ -22,6 +22,7 @@ from everloop.model_file.sections.retraining import Retraining
 from everloop.model_file.sections.rollout import Rollout
 from everloop.model_file.sections.serving import Serving
 from everloop.model_file.sections.training import Training
+from everloop.problem_types import MULTICLASS
 
 
 def _none_as_null(value: object) -> object:
@@ -58,9 +59,13 @@ class AllSections(Section):
     def completed(cls, document: Any) -> Any:
         """The document with what depends on other sections where it says nothing.
 
-        A model that decides about people is not recalibrated: its scores stay as they were judged.
+        A model that decides about people is not recalibrated: its scores stay as they were judged. Nor is one of
+        several classes, which recalibration does not know yet.
         """
-        risk = document.get("risk") if isinstance(document, dict) else None
-        if isinstance(risk, dict) and risk.get("tier") == "high":
+        if not isinstance(document, dict):
+            return document
+        risk, problem = document.get("risk"), document.get("problem")
+        high = isinstance(risk, dict) and risk.get("tier") == "high"
+        if high or (isinstance(problem, dict) and problem.get("type") == MULTICLASS):
             return {"recalibration": "none", **document}
         return document

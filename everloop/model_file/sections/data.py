@@ -48,13 +48,14 @@ class Split(Section):
 class Data(Section):
     """The data contract.
 
-    ``label_lag_hours`` is how long outcomes may take to arrive. With ``training_window_days`` only the newest days
-    are trained on and tested with; with ``training_spans``, lengths in days, each training takes the newest days of one
-    of them, or all rows, by the evidence of fresh probes (:mod:`everloop.retraining.spans`). With ``max_age_hours`` a
+    ``label_lag_hours`` is how long outcomes may take to arrive. With ``training_window_days`` only the newest days are
+    trained on and tested with; with ``training_spans``, lengths in days, each training takes the newest days of one of
+    them, or all rows, by the evidence of fresh probes (:mod:`everloop.retraining.spans`). With ``max_age_hours`` a
     training set is refused whose newest labelled row is older than that, counted from when its outcome had to be known.
-    ``positive_rate`` is between which shares of ones a training set is believed. ``sources`` are where the rows come
-    from. With ``leakage: stop`` a feature that may leak the outcome (:mod:`everloop.dataset.leakage`) stops the run,
-    but for those that ``leakage_accepted`` names, each with the reason why it is known in time.
+    ``positive_rate`` is between which shares of ones a training set is believed, ``class_shares`` the same of each
+    class of a multiclass classification that it names. ``sources`` are where the rows come from. With ``leakage: stop``
+    a feature that may leak the outcome (:mod:`everloop.dataset.leakage`) stops the run, but for those that
+    ``leakage_accepted`` names, each with the reason why it is known in time.
     """
 
     key: Name
@@ -68,6 +69,7 @@ class Data(Section):
     target_min: float | None = None
     target_max: float | None = None
     positive_rate: Annotated[tuple[Fraction, Fraction], Strict(False)] = (0.0, 1.0)
+    class_shares: dict[str, Annotated[tuple[Fraction, Fraction], Strict(False)]] = Field(default={})
     split: Split
     sources: list[Source] = Field(default=[])
     leakage: Literal["report", "stop"] = "report"

@@ -12,7 +12,9 @@ from everloop.model_file.sections.base import Confidence, Fraction, Name, Sectio
 class AbsoluteThreshold(Section):
     """A bound every candidate keeps, whatever the champion does."""
 
-    metric: Literal["roc_auc", "log_loss", "brier", "mae", "rmse"]
+    metric: Literal[
+        "roc_auc", "log_loss", "brier", "accuracy", "balanced_accuracy", "macro_f1", "roc_auc_ovr", "mae", "rmse"
+    ]
     min: float | None = None
     max: float | None = None
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
 
 from everloop.evaluation.baselines import BASELINES
+from everloop.limits import UNUSABLE_CHARACTERS, hidden_in_key
 from everloop.model_file.sections.base import Criterion, Script, Section, Sentence, Text
+from everloop.problem_types import FEWEST_CLASSES, MOST_CLASSES
 
 
 class Baseline(Section):
@@ -31,7 +33,7 @@ class Value(Section):
     Reports, gate, windows and backtests count with it. A classification has a price of acting wrongly
     (``false_positive_cost``) and something to gain by acting rightly (``false_negative_cost``, ``true_positive_value``
     or both): without either, always acting or never acting would cost least, and no model is needed. A regression pays
-    ``error_cost_per_unit`` for each unit of its absolute error.
+    ``error_cost_per_unit`` for each unit of its absolute error. A multiclass classification has no prices yet.
     """
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
@@ -62,15 +64,37 @@ class Risk(Section):
     done_outside: dict[str, Sentence] = Field(default={})
 
 
+def _class(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("a string or a whole number")
+    if isinstance(value, str) and (not value.strip() or value != value.strip() or len(value) > LONGEST_CLASS):
+        raise ValueError(f"a string of 1 to {LONGEST_CLASS} characters, without space at its ends")
+    if isinstance(value, str) and (UNUSABLE_CHARACTERS.search(value) or hidden_in_key(value)):
+        raise ValueError("a string without control characters and hidden ones")
+    if isinstance(value, int) and abs(value) > LARGEST_CLASS:
+        raise ValueError(f"a whole number from {-LARGEST_CLASS} to {LARGEST_CLASS}")
+    return value
+
+
+LONGEST_CLASS = 64
+LARGEST_CLASS = 2**53 - 1
+"""Beyond, files of doubles hold no whole number exactly."""
+
+# One validator and not a union of types, which would tell one wrong value as a mistake of each type.
+Class = Annotated[str | int, PlainValidator(_class)]
+
+
 class Problem(Section):
     """What is predicted, for whom, and why a model at all.
 
     ``affected`` are those whom an answer concerns. A caller has an answer within ``acceptable_latency_ms``: limits of
-    the gate and of the guardrail that are wider are refused.
+    the gate and of the guardrail that are wider are refused. ``classes`` are those of a multiclass classification, by
+    the names that labels and answers have: strings or whole numbers. Inside, a class is its place among them, from 0.
     """
 
     objective: Sentence
-    type: Literal["binary_classification", "regression"]
+    type: Literal["binary_classification", "multiclass_classification", "regression"]
+    classes: Annotated[list[Class], Field(min_length=FEWEST_CLASSES, max_length=MOST_CLASSES)] | None = None
     decided_by: Text
     affected: Text | None = None
     why_ml: Sentence

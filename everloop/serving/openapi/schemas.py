@@ -71,6 +71,18 @@ def rows(contract: ServingContract, of: Schema | None = None) -> Schema:
 def output_row(contract: ServingContract) -> Schema:
     """The outputs of a row."""
     number: Schema = {"type": "number"}
+    if contract.is_multiclass:
+        chance = {"type": "number", "minimum": 0, "maximum": 1}
+        of_classes = {
+            "prediction_id": {"type": "string"},
+            "prediction": {"enum": [*contract.classes]},
+            "probability": chance,
+            "probabilities": {
+                **document({str(name): chance for name in contract.classes}),
+                "additionalProperties": False,
+            },
+        }
+        return document(of_classes)
     prediction = {"type": "integer", "enum": [0, 1]} if contract.is_classification else number
     properties = {"prediction_id": {"type": "string"}, "prediction": prediction, "raw_score": number}
     if contract.is_classification:

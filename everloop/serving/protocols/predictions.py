@@ -19,13 +19,15 @@ class Prediction(TypedDict):
     """The answer to one row; a classification's has the probability.
 
     ``raw_score`` is what the model said, before its calibration: a probability, or a value. ``low`` and ``high`` are
-    there where the version has an interval.
+    there where the version has an interval. Of several classes ``prediction`` is the likeliest one's name, and
+    ``probabilities`` has that of each in place of a raw score.
     """
 
     prediction_id: str
-    prediction: float
+    prediction: float | str
     probability: NotRequired[float]
-    raw_score: float
+    probabilities: NotRequired[dict[str, float]]
+    raw_score: NotRequired[float]
     low: NotRequired[float]
     high: NotRequired[float]
 

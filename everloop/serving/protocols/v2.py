@@ -10,6 +10,7 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from everloop.serving.exceptions import RequestError
 from everloop.serving.exchange import JSON, HttpRequest, Reply, json_reply
 from everloop.serving.protocols import DataPlaneProtocol, ServedModel, refuse_method
 from everloop.serving.request import LONGEST_NAME, kind_of, parse_json
-from everloop.serving.response import about_scores, outputs
+from everloop.serving.response import PROBABILITIES, about_scores, outputs
 from everloop.serving.scores import Scores
 from everloop.serving.tensors import BYTES, datatype_for, datatype_of, from_bytes, from_json, rows_of, to_bytes
 from everloop.shown import shortened, shown
@@ -61,9 +62,16 @@ class Tensors:
         for name in columns if self.wanted.names is None else self.wanted.names:
             values = columns[name]
             tensor: dict[str, object] = {"name": name, "shape": [len(values)], "datatype": datatype_for(values)}
+            if name == PROBABILITIES:
+                tensor["shape"] = [len(values), len(contract.classes)]
+                values = [chance for row in values for chance in row.values()]  # type: ignore[attr-defined]  # by class
+                tensor["datatype"] = "FP64"
+                # Names in the order of the second axis.
+                tensor["parameters"] = {"classes": json.dumps(contract.classes, ensure_ascii=False)}
             if self.wanted.in_bytes.get(name, self.wanted.others_in_bytes):
                 data.append(to_bytes(values, str(tensor["datatype"])))
-                tensor["parameters"] = {"binary_data_size": len(data[-1])}
+                known = tensor.get("parameters", {})
+                tensor["parameters"] = {**known, "binary_data_size": len(data[-1])}  # type: ignore[dict-item]  # one of ours
             else:
                 tensor["data"] = values
             described.append(tensor)
@@ -155,7 +163,10 @@ class OpenInference:
                 "versions": [str(served.version)],
                 "platform": "onnxruntime_onnx",
                 "inputs": [_described(name, _input_type(served, name)) for name in served.parser.fields],
-                "outputs": [_described(name, kind) for name, kind in output_types(contract).items()],
+                "outputs": [
+                    _described(name, kind, *([len(contract.classes)] if name == PROBABILITIES else []))
+                    for name, kind in output_types(contract).items()
+                ],
             }
         )
 
@@ -168,8 +179,9 @@ class OpenInference:
 
 def output_types(contract: ServingContract) -> dict[str, str]:
     """The datatype of each output."""
-    example = outputs(contract, Scores.of(np.zeros(1), None, interval=contract.interval), "")
-    return {name: datatype_for(values) for name, values in example.items()}
+    one_row = np.zeros((1, len(contract.classes))) if contract.is_multiclass else np.zeros(1)
+    example = outputs(contract, Scores.of(one_row, None, interval=contract.interval), "")
+    return {name: "FP64" if name == PROBABILITIES else datatype_for(values) for name, values in example.items()}
 
 
 class _Data:
@@ -309,8 +321,8 @@ def _input_type(served: ServedModel, name: str) -> str:
     return "FP64" if name in served.parser.numbers else BYTES
 
 
-def _described(name: str, datatype: str) -> dict[str, object]:
-    return {"name": name, "datatype": datatype, "shape": [-1]}
+def _described(name: str, datatype: str, *more: int) -> dict[str, object]:
+    return {"name": name, "datatype": datatype, "shape": [-1, *more]}
 
 
 PROTOCOL: DataPlaneProtocol = OpenInference()
