@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -25,12 +26,30 @@ from localcloud.core.preloaded.preloading import CAN_PRELOAD
 from localcloud.core.processes import HAS_PROC
 from support.running_cloud import RunningCloud, free_port, running_cloud
 
+pytestmark = pytest.mark.xdist_group("daemon")  # two clouds for all that ends none
+
 START = datetime(2013, 1, 1, tzinfo=UTC)
 PID = "import os\ndef handle(event, context):\n    return os.getpid()\n"
 PREPARED = (
     "import os, sys\nthere = 'colorsys' in sys.modules\n"
     "def handle(event, context):\n    return [there, os.getpid(), os.getppid()]\n"
 )
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+    """A cloud whose clock is moved: each test does so from where it stands."""
+    folder = tmp_path_factory.mktemp("moved")
+    with running_cloud(folder / "state", folder / "cache", START) as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+    """A cloud on real time."""
+    folder = tmp_path_factory.mktemp("real")
+    with running_cloud(folder / "state", folder / "cache") as cloud:
+        yield cloud
 
 
 def wait_until_stopped(pid: int) -> None:
@@ -61,27 +80,23 @@ def wait_until_gone(*pids: int) -> None:
     raise AssertionError(f"still alive: {[pid for pid in pids if is_alive(pid)]}")
 
 
-def test_a_cloud_writes_a_notice_while_it_runs(tmp_path: Path) -> None:
+def test_a_cloud_writes_a_notice_while_it_runs_and_ends_its_workers(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with running_cloud(state, tmp_path / "cache", START) as cloud:
         notice = json.loads((state / "cloud.json").read_text())
         assert notice["pid"] == cloud.daemon.pid
         assert notice["endpoint"] == cloud.daemon.endpoint
         assert daemon.find(state) == cloud.daemon
+        assert cloud.daemon.control_path == "/_localcloud/"
         with pytest.raises(daemon.CloudAlreadyRunningError, match=str(cloud.daemon.pid)):
             daemon.start(free_port(), state, tmp_path / "cache")
-
-    assert not (state / "cloud.json").exists()
-    assert daemon.find(state) is None
-    assert not is_alive(cloud.daemon.pid)
-
-
-def test_stopping_ends_the_workers(tmp_path: Path) -> None:
-    with running_cloud(tmp_path / "state", tmp_path / "cache") as cloud:
         worker = worker_pid(cloud)
         assert cloud.daemon.memory()["rss_mb"]["workers"] > 0
         assert cloud.daemon.usage() == {"allowed": [], "denied": []}, "only the operator has called"
 
+    assert not (state / "cloud.json").exists()
+    assert daemon.find(state) is None
+    assert not is_alive(cloud.daemon.pid)
     assert not is_alive(worker)
 
 
@@ -163,19 +178,20 @@ def test_a_taken_port_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     assert not (tmp_path / "state" / "cloud.json").exists()
 
 
-def test_the_clock_is_moved_while_other_requests_are_answered(tmp_path: Path) -> None:
-    with running_cloud(tmp_path / "state", tmp_path / "cache", START) as cloud:
-        assert cloud.daemon.clock() == {"now": START.isoformat(), "moved": True}
+def test_the_clock_is_moved_while_other_requests_are_answered(moved: RunningCloud) -> None:
+    before = moved.daemon.clock()
+    assert before["moved"] is True
+    assert START <= datetime.fromisoformat(before["now"]) < START + timedelta(days=1)
 
-        moved = cloud.daemon.advance(START + timedelta(days=1))
+    told = moved.daemon.advance(START + timedelta(days=1))
 
-        assert moved == {"now": (START + timedelta(days=1)).isoformat(), "moved": True, "ran": []}
-        with pytest.raises(daemon.ControlError, match="can't go back"):
-            cloud.daemon.advance(START)
-        assert cloud.daemon.activity() == {}
+    assert told == {"now": (START + timedelta(days=1)).isoformat(), "moved": True, "ran": []}
+    with pytest.raises(daemon.ControlError, match="can't go back"):
+        moved.daemon.advance(START)
+    assert moved.daemon.activity() == {}
 
 
-def test_a_long_advance_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+def test_a_long_advance_keeps_nobody_else_waiting(moved: RunningCloud, tmp_path: Path) -> None:
     # GIVEN a function that runs until a file is there, invoked asynchronously
     gate = tmp_path / "gate"
     source = (
@@ -184,68 +200,65 @@ def test_a_long_advance_keeps_nobody_else_waiting(tmp_path: Path) -> None:
         "    while not pathlib.Path(event).exists():\n"
         "        time.sleep(0.01)\n"
     )
-    with running_cloud(tmp_path / "state", tmp_path / "cache", START) as cloud:
-        cloud.function("f", source)
-        payload = json.dumps(str(gate)).encode()
-        cloud.client("lambda").invoke(FunctionName="f", InvocationType="Event", Payload=payload)
+    moved.function("f", source)
+    payload = json.dumps(str(gate)).encode()
+    before = datetime.fromisoformat(moved.daemon.clock()["now"])
+    moved.client("lambda").invoke(FunctionName="f", InvocationType="Event", Payload=payload)
 
-        # WHEN the clock is to be moved while it runs
-        moved = []
-        driver = threading.Thread(target=lambda: moved.append(cloud.daemon.advance(START + timedelta(hours=1))))
-        driver.start()
+    # WHEN the clock is to be moved while it runs
+    told = []
+    driver = threading.Thread(target=lambda: told.append(moved.daemon.advance(before + timedelta(hours=1))))
+    driver.start()
 
-        # THEN others are answered, the clock stands still, and moves once the function is done
-        assert cloud.daemon.activity()
-        assert cloud.client("sts").get_caller_identity()["Account"] == "123456789012"
-        assert cloud.daemon.clock()["now"] == START.isoformat()
-        gate.touch()
-        driver.join()
-        assert moved[0]["now"] == (START + timedelta(hours=1)).isoformat()
-
-
-def test_a_cloud_on_real_time_can_not_be_moved(tmp_path: Path) -> None:
-    with running_cloud(tmp_path / "state", tmp_path / "cache") as cloud:
-        assert cloud.daemon.clock()["moved"] is False
-        with pytest.raises(daemon.ControlError, match="follows real time"):
-            cloud.daemon.advance(datetime.now(UTC) + timedelta(days=1))
+    # THEN others are answered, the clock stands still, and moves once the function is done
+    assert moved.daemon.activity()
+    assert moved.client("sts").get_caller_identity()["Account"] == "123456789012"
+    assert moved.daemon.clock()["now"] == before.isoformat()
+    gate.touch()
+    driver.join()
+    assert told[0]["now"] == (before + timedelta(hours=1)).isoformat()
 
 
-def test_time_passes_in_a_cloud_on_real_time_and_its_answers_say_so(tmp_path: Path) -> None:
-    with running_cloud(tmp_path / "state", tmp_path / "cache") as cloud:
-        to = datetime.now(UTC) + timedelta(days=2)
-        passed = cloud.daemon.pass_time(to)
-        assert passed["moved"] is False
-        assert datetime.fromisoformat(passed["now"]) >= to
-        answer = cloud.client("sts").get_caller_identity()
-        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-        assert date >= to.replace(microsecond=0)
-        with pytest.raises(daemon.ControlError, match="can't go back"):
-            cloud.daemon.pass_time(to - timedelta(hours=1))
+def test_a_cloud_on_real_time_can_not_be_moved(real: RunningCloud) -> None:
+    assert real.daemon.clock()["moved"] is False
+    with pytest.raises(daemon.ControlError, match="follows real time"):
+        real.daemon.advance(datetime.now(UTC) + timedelta(days=9))
 
 
-def test_the_doors_that_stay_shut(tmp_path: Path) -> None:
-    with running_cloud(tmp_path / "state", tmp_path / "cache") as cloud:
-        # a service that the local cloud does not execute is refused, in either format
-        for service, call in (
-            ("ec2", "describe_instances"),
-            ("kinesis", "list_streams"),
-            ("apigateway", "get_rest_apis"),
-        ):
-            with pytest.raises(Exception, match=r"NotExecutedLocally.*does not execute"):
-                getattr(cloud.client(service), call)()
-        # nor is there a region of this name
-        with pytest.raises(ClientError, match=r"InvalidSignatureException.*valid region"):
-            cloud.client("ssm", region_name="eu-wst-1").describe_parameters()
-        # nobody signs for these
-        for path in ("/", "/moto-api/reset", "/_localcloud/nothing"):
-            with pytest.raises(urllib.error.HTTPError):
-                urllib.request.urlopen(urllib.request.Request(cloud.daemon.endpoint + path, method="POST"))
-        # a web page can not move the clock
-        request = urllib.request.Request(
-            f"{cloud.daemon.endpoint}/_localcloud/shutdown", method="POST", headers={"Origin": "https://example.org"}
-        )
-        with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(request)
+def test_the_doors_that_stay_shut(real: RunningCloud) -> None:
+    # a service that the local cloud does not execute is refused, in either format
+    for service, call in (
+        ("ec2", "describe_instances"),
+        ("kinesis", "list_streams"),
+        ("apigateway", "get_rest_apis"),
+    ):
+        with pytest.raises(Exception, match=r"NotExecutedLocally.*does not execute"):
+            getattr(real.client(service), call)()
+    # nor is there a region of this name
+    with pytest.raises(ClientError, match=r"InvalidSignatureException.*valid region"):
+        real.client("ssm", region_name="eu-wst-1").describe_parameters()
+    # nobody signs for these
+    for path in ("/", "/moto-api/reset", "/_localcloud/nothing"):
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(urllib.request.Request(real.daemon.endpoint + path, method="POST"))
+    # a web page can not move the clock
+    request = urllib.request.Request(
+        f"{real.daemon.endpoint}/_localcloud/shutdown", method="POST", headers={"Origin": "https://example.org"}
+    )
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request)
+
+
+def test_time_passes_in_a_cloud_on_real_time_and_its_answers_say_so(real: RunningCloud) -> None:
+    to = datetime.now(UTC) + timedelta(days=2)
+    passed = real.daemon.pass_time(to)
+    assert passed["moved"] is False
+    assert datetime.fromisoformat(passed["now"]) >= to
+    answer = real.client("sts").get_caller_identity()
+    date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    assert date >= to.replace(microsecond=0)
+    with pytest.raises(daemon.ControlError, match="can't go back"):
+        real.daemon.pass_time(to - timedelta(hours=1))
 
 
 def test_the_daemon_module_brings_no_moto() -> None:
