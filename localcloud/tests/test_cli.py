@@ -63,28 +63,10 @@ def localcloud(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=clean)
 
 
-def test_after_a_cloud_is_down_the_next_begins_anew(assembly: Path, state: Path) -> None:
-    # GIVEN a cloud that was up and is down, and its cache
-    localcloud("up", assembly, "--state", state, "--port", free_port())
-    localcloud("down", "--state", state)
-    (state / "cache" / "layers").mkdir(parents=True, exist_ok=True)
-    (state / "objects" / "left").mkdir(parents=True, exist_ok=True)
-    # WHEN the next is brought up
-    up = localcloud("up", assembly, "--state", state, "--port", free_port())
-    # THEN all is made again, nothing of the one before is there, and the cache is
-    assert up.returncode == 0, up.stderr
-    assert "Post: create Letters (AWS::SQS::Queue)" in up.stderr
-    assert not (state / "objects" / "left").exists()
-    assert (state / "cache" / "layers").is_dir()
-
-
-def test_a_directory_that_was_no_clouds_keeps_what_is_in_it(assembly: Path, state: Path) -> None:
+def test_an_assembly_comes_up_with_one_command_is_there_and_begins_anew(assembly: Path, state: Path) -> None:
+    # GIVEN a directory that was no cloud's, with something in it
     (state / "letters").mkdir(parents=True)
-    assert localcloud("up", assembly, "--state", state, "--port", free_port()).returncode == 0
-    assert (state / "letters").is_dir()
 
-
-def test_an_assembly_comes_up_with_one_command_and_is_there(assembly: Path, state: Path) -> None:
     # WHEN it is brought up, twice
     up = localcloud("up", assembly, "--state", state, "--port", free_port())
     again = localcloud("up", assembly, "--state", state)
@@ -95,6 +77,7 @@ def test_an_assembly_comes_up_with_one_command_and_is_there(assembly: Path, stat
     assert "Post.Address = http://" in up.stdout
     assert again.returncode == 0, again.stderr
     assert "create" not in again.stderr
+    assert (state / "letters").is_dir()
 
     # AND where the API of an address that is AWS's answers
     spelled = re.search(r"Post\.Url = (https://\S+)/", up.stdout)
@@ -118,22 +101,46 @@ def test_an_assembly_comes_up_with_one_command_and_is_there(assembly: Path, stat
     assert daemon.find(state) is None
     assert localcloud("env", "--state", state).returncode == 1
 
+    # AND the next begins anew: nothing of the one before is there, and the cache is
+    (state / "cache" / "layers").mkdir(parents=True, exist_ok=True)
+    (state / "objects" / "left").mkdir(parents=True, exist_ok=True)
+    up = localcloud("up", assembly, "--state", state, "--port", free_port())
+    assert up.returncode == 0, up.stderr
+    assert "Post: create Letters (AWS::SQS::Queue)" in up.stderr
+    assert not (state / "objects" / "left").exists()
+    assert (state / "cache" / "layers").is_dir()
 
-def test_without_an_assembly_it_starts_empty_and_who_deploys_is_the_cdk(assembly: Path, state: Path) -> None:
-    up = localcloud("up", "--state", state, "--port", free_port())
+
+def test_without_an_assembly_it_starts_empty_where_it_is_asked_for_and_who_deploys_is_the_cdk(
+    assembly: Path, state: Path
+) -> None:
+    where = ("--account-id", "210987654321", "--region", "eu-central-1")
+    up = localcloud("up", "--state", state, "--port", free_port(), *where)
 
     assert up.returncode == 0, up.stderr
     running = daemon.find(state)
     assert running is not None
-    client = boto3.client(
-        "cloudformation",
-        region_name="us-east-1",
-        endpoint_url=running.endpoint,
-        **running.operator.client_arguments(),
-    )
+    variables = running.environment()
+    assert variables["AWS_REGION"] == "eu-central-1"
+    told = {
+        "region_name": variables["AWS_REGION"],
+        "endpoint_url": variables["AWS_ENDPOINT_URL"],
+        "aws_access_key_id": variables["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": variables["AWS_SECRET_ACCESS_KEY"],
+    }
+    client = boto3.client("cloudformation", **told)
     assert client.describe_stacks()["Stacks"] == []
-    # What the command deploys is in the API, and the other way round.
-    assert localcloud("up", assembly, "--state", state).returncode == 0
+    # What the command deploys is in the API, and the other way round: in the account and region that were asked for.
+    template = json.loads(json.dumps(TEMPLATE))
+    template["Outputs"]["Arn"] = {"Value": {"Fn::GetAtt": ["Letters", "Arn"]}}
+    template["Outputs"]["Name"] = {"Value": {"Fn::Sub": "${AWS::AccountId} ${AWS::Region}"}}
+    (assembly / "Post.template.json").write_text(json.dumps(template))
+    up = localcloud("up", assembly, "--state", state)
+    assert up.returncode == 0, up.stderr
+    assert "Post.Arn = arn:aws:sqs:eu-central-1:210987654321:letters" in up.stdout
+    assert "Post.Name = 210987654321 eu-central-1" in up.stdout
+    buckets = boto3.client("s3", **told).list_buckets()["Buckets"]
+    assert [bucket["Name"] for bucket in buckets] == ["cdk-hnb659fds-assets-210987654321-eu-central-1"]
     found = {stack["StackName"]: stack["StackStatus"] for stack in client.describe_stacks()["Stacks"]}
     assert found == {"CDKToolkit": "CREATE_COMPLETE", "Post": "CREATE_COMPLETE"}
 
@@ -163,32 +170,6 @@ def test_stacks_are_taken_down_in_order(assembly: Path, state: Path) -> None:
 
     assert (gone.returncode, gone.stdout) == (0, "deleted: Reader, Post\n"), gone.stderr
     assert localcloud("destroy", "--state", state).stdout == "no stack was deployed\n"
-
-
-def test_account_and_region_are_those_that_are_asked_for(assembly: Path, state: Path) -> None:
-    template = json.loads(json.dumps(TEMPLATE))
-    template["Outputs"]["Arn"] = {"Value": {"Fn::GetAtt": ["Letters", "Arn"]}}
-    template["Outputs"]["Name"] = {"Value": {"Fn::Sub": "${AWS::AccountId} ${AWS::Region}"}}
-    (assembly / "Post.template.json").write_text(json.dumps(template))
-    where = ("--account-id", "210987654321", "--region", "eu-central-1")
-
-    up = localcloud("up", assembly, "--state", state, "--port", free_port(), *where)
-
-    assert up.returncode == 0, up.stderr
-    assert "Post.Arn = arn:aws:sqs:eu-central-1:210987654321:letters" in up.stdout
-    assert "Post.Name = 210987654321 eu-central-1" in up.stdout
-    running = daemon.find(state)
-    assert running is not None
-    variables = running.environment()
-    assert variables["AWS_REGION"] == "eu-central-1"
-    buckets = boto3.client(
-        "s3",
-        region_name=variables["AWS_REGION"],
-        endpoint_url=variables["AWS_ENDPOINT_URL"],
-        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-    ).list_buckets()["Buckets"]
-    assert [bucket["Name"] for bucket in buckets] == ["cdk-hnb659fds-assets-210987654321-eu-central-1"]
 
 
 @pytest.mark.parametrize(
@@ -234,8 +215,8 @@ def test_what_is_no_assembly_is_refused_with_a_remedy(tmp_path: Path, state: Pat
     assert "cdk synth" in up.stderr
 
 
-@pytest.mark.parametrize("path", ["/_localcloud/", "/_mine/"])
-def test_the_control_path_is_where_it_was_put(tmp_path: Path, path: str) -> None:
+def test_the_control_path_is_where_it_was_put(tmp_path: Path) -> None:
+    path = "/_mine/"
     started = daemon.start(
         free_port(), tmp_path / "state", tmp_path / "cache", control_path=path, stop_with_parent=True
     )
