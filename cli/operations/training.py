@@ -32,6 +32,9 @@ KEPT = "kept"
 POLL_SECONDS = 0.25
 """How often a person's terminal asks for the execution's history."""
 
+EVENTS_A_PAGE = 20
+"""Of the history, newest first: more than come between two looks."""
+
 MANUAL = "manual"
 """The trigger of a run that a person starts."""
 
@@ -191,15 +194,15 @@ def follow(
     seen = 0
     while True:
         status = _describe(client, arn)["status"]
-        steps = [_step(event) for event in _history(client, arn)]
+        events = _events_after(client, arn, seen)
         if at_each_look is not None:
             at_each_look()
-        for step in steps[seen:]:
+        for event in events:
+            seen, step = event["id"], _step(event)
             if step is not None:
                 yield step
                 if step.state == until_state and step.event == "done":
                     return
-        seen = len(steps)
         if status != "RUNNING":
             return
         time.sleep(POLL_SECONDS)
@@ -250,9 +253,22 @@ def _describe(client: Any, arn: str) -> Execution:
         raise
 
 
-def _history(client: Any, arn: str) -> Iterator[HistoryEvent]:
-    for page in client.get_paginator("get_execution_history").paginate(executionArn=arn):
-        yield from page["events"]
+def _events_after(client: Any, arn: str, seen: int) -> list[HistoryEvent]:
+    """The events after the one of that number, oldest first. The newest are asked for, not the whole history again: it
+    grows, and each event has what went into its state or came out of it.
+    """
+    found: list[HistoryEvent] = []
+    pages = client.get_paginator("get_execution_history").paginate(
+        executionArn=arn, reverseOrder=True, PaginationConfig={"PageSize": EVENTS_A_PAGE}
+    )
+    for page in pages:
+        for event in page["events"]:
+            if event["id"] <= seen:
+                return found[::-1]
+            # Where events came meanwhile, a page may begin with some that the one before had.
+            if not found or event["id"] < found[-1]["id"]:
+                found.append(event)
+    return found[::-1]
 
 
 def _step(event: HistoryEvent) -> Step | None:

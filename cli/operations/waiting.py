@@ -27,6 +27,7 @@ class StateEvent(TypedDict):
 class HistoryEvent(TypedDict):
     """What is read of an event in an execution's history. A failure's details stand under a key of its type."""
 
+    id: int
     type: str
     timestamp: datetime
     stateEnteredEventDetails: NotRequired[StateEvent]
@@ -43,15 +44,13 @@ class Waiting:
 
 def waiting_of(stepfunctions: Any, execution_arn: str) -> Waiting | None:
     """What an execution waits for; None when it works, or is not there any more."""
-    pages = stepfunctions.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
-    last: HistoryEvent | None = None
     try:
-        for page in pages:
-            last = page["events"][-1] if page["events"] else last
+        newest = stepfunctions.get_execution_history(executionArn=execution_arn, reverseOrder=True, maxResults=1)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
             raise
         return None
+    last: HistoryEvent | None = next(iter(newest["events"]), None)
     if last is None or last["type"] != "WaitStateEntered":
         return None
     entered = last["stateEnteredEventDetails"]

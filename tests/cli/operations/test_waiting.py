@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,21 +18,17 @@ ACTIVE = ActiveRun(model="late_train", run_id="train-1", kind="train", started_a
 
 
 class StepFunctions:
-    """An execution's history, in pages."""
+    """An execution's history."""
 
-    def __init__(self, *pages: list[dict[str, Any]], failing: str = "") -> None:
-        self._pages, self._failing = pages, failing
+    def __init__(self, *events: dict[str, Any], failing: str = "") -> None:
+        self._events, self._failing = events, failing
 
-    def get_paginator(self, operation: str) -> StepFunctions:
-        assert operation == "get_execution_history"
-        return self
-
-    def paginate(self, **_execution: str) -> Iterator[dict[str, Any]]:
-        # Page by page, as boto3 does it: what fails, fails on the way.
+    def get_execution_history(
+        self, *, executionArn: str, reverseOrder: bool = False, maxResults: int = 100
+    ) -> dict[str, Any]:
         if self._failing:
             raise ClientError({"Error": {"Code": self._failing, "Message": "as told"}}, "GetExecutionHistory")
-        for page in self._pages:
-            yield {"events": page}
+        return {"events": [*(reversed(self._events) if reverseOrder else self._events)][:maxResults]}
 
 
 def entered(name: str, answer: dict[str, Any], kind: str = "WaitStateEntered") -> dict[str, Any]:
@@ -64,7 +59,7 @@ def test_a_run_that_waits_says_until_when(state: str) -> None:
     """Until its step or its bake ends, not until the next look at it."""
     ends = AT + timedelta(hours=3)
     answer = {"wait_until": "2026-03-01T12:01:00Z", "phase_ends": format_instant(ends)}
-    history = StepFunctions([{"type": "ExecutionStarted"}], [entered(state, answer)], [])
+    history = StepFunctions({"type": "ExecutionStarted"}, entered(state, answer))
     assert waiting_of(history, "arn") == Waiting(state, ends)
 
 
@@ -80,7 +75,7 @@ def test_a_run_that_waits_says_until_when(state: str) -> None:
     ],
 )
 def test_a_run_that_works_waits_for_nothing(events: list[dict[str, Any]]) -> None:
-    assert waiting_of(StepFunctions(events), "arn") is None
+    assert waiting_of(StepFunctions(*events), "arn") is None
 
 
 def test_an_execution_that_is_forgotten_waits_for_nothing() -> None:
