@@ -211,7 +211,7 @@ class Jobs:
                 continue
             place = places.pop(kind)
             place.mkdir(parents=True)
-            with tarfile.open(place / archive, "w:gz") as tar:
+            with tarfile.open(place / archive, "w:gz", compresslevel=1) as tar:
                 for path in sorted(folder.iterdir()):
                     tar.add(path, arcname=path.name)
         assert places == {}, "the pipeline hands over what nobody made here"
