@@ -9,7 +9,7 @@ from everloop.evaluation.robustness_report import Robustness
 from everloop.model_file import ModelDeclaration
 from everloop.training.candidate import Candidate
 from everloop.training.channels import Split
-from everloop.training.scoring import arrays, score
+from everloop.training.scoring import arrays, score_or_nan
 
 
 def robustness_in(declaration: ModelDeclaration, candidate: Candidate, test: Split) -> Robustness:
@@ -24,10 +24,10 @@ def robustness_in(declaration: ModelDeclaration, candidate: Candidate, test: Spl
 
 
 def answering(candidate: Candidate) -> Score:
-    """How the candidate scores rows."""
+    """How the candidate scores rows that were changed: NaN where it has no score that can be answered."""
 
     def scored(numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
-        return score(candidate.scorer, np.ascontiguousarray(numbers), np.ascontiguousarray(categories))
+        return score_or_nan(candidate.scorer, np.ascontiguousarray(numbers), np.ascontiguousarray(categories))
 
     return scored
 

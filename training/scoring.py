@@ -8,6 +8,7 @@ import numpy as np
 
 from everloop.evaluation.report import Latency
 from everloop.serving.contract import ServingContract
+from everloop.serving.exceptions import UnusableScoreError
 from everloop.serving.scorer import Scorer
 from everloop.training.channels import Split
 from everloop.training.exceptions import ChampionError
@@ -43,6 +44,19 @@ def score(scorer: Scorer, num: np.ndarray, cat: np.ndarray) -> np.ndarray:
     parts = [
         scorer.score(num[start : start + BATCH], cat[start : start + BATCH]) for start in range(0, len(num), BATCH)
     ]
+    return np.concatenate(parts)
+
+
+def score_or_nan(scorer: Scorer, num: np.ndarray, cat: np.ndarray) -> np.ndarray:
+    """The same of rows that nobody sent: NaN where a score can't be answered."""
+    parts = []
+    for start in range(0, len(num), BATCH):
+        try:
+            parts.append(scorer.score(num[start : start + BATCH], cat[start : start + BATCH]))
+        except UnusableScoreError as error:
+            scores = np.array(error.scores, dtype=np.float64)
+            scores[list(error.rows)] = np.nan
+            parts.append(scores)
     return np.concatenate(parts)
 
 

@@ -64,7 +64,7 @@ def _confusion(found: Confusion) -> str:
 
 
 def _dependence(found: Dependence) -> Iterator[str]:
-    points: list[tuple[str, float | None]] = list(zip(found.values, found.scores, strict=True))
+    points = list(zip(found.values, found.scores, strict=True))
     if len(points) > 1:
         yield f"<h3>{text(found.feature)}</h3>"
         yield line(points, f"mean score if all rows had this {found.feature}")

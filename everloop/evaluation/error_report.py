@@ -62,12 +62,13 @@ class Dependence:
     ----------
     values : tuple of str
         Quantiles of a number, or the commonest values of a category; rising, as text.
-    scores : tuple of float
+    scores : tuple of float or None
+        None where no row has a score.
     """
 
     feature: str
     values: tuple[str, ...]
-    scores: tuple[float, ...]
+    scores: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)

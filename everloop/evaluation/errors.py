@@ -138,6 +138,8 @@ def _importance(
     for _ in range(DEALS):
         order = rng.permutation(len(rows.labels))
         after = score(*_set(contract, rows, place, order))
+        # A dealt row that has no score is one that never occurs: it keeps its own.
+        after = np.where(np.isfinite(after), after, before)
         differences.append(paired_difference(estimate(metric, rows.labels, after), undealt, rows.days))
     mean = float(np.mean([one.difference for one in differences]))
     return Importance(name, mean, differences[0].low, differences[0].high)
@@ -170,5 +172,6 @@ def _dependence(contract: ServingContract, score: Score, rows: Rows, place: int,
         counted = Counter(str(value) for value in rows.cat[:, at])
         values = sorted(value for value, _ in counted.most_common(COMMONEST))
         texts = [value or MISSING for value in values]
-    scores = [float(score(*_set(contract, rows, place, value)).mean()) for value in values]
-    return Dependence(name, tuple(texts), tuple(scores))
+    scores = [score(*_set(contract, rows, place, value)) for value in values]
+    means = [float(found[np.isfinite(found)].mean()) if np.isfinite(found).any() else None for found in scores]
+    return Dependence(name, tuple(texts), tuple(means))

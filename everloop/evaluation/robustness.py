@@ -50,7 +50,7 @@ UNITS: tuple[tuple[str, float, float], ...] = (
 _FAHRENHEIT, _CELSIUS = ("_f", "fahrenheit"), ("_c", "celsius")
 
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Scores of ``num`` float64 [rows, numbers] and ``cat`` object [rows, categories]."""
+"""Scores of ``num`` float64 [rows, numbers] and ``cat`` object [rows, categories]; NaN where there is none."""
 
 
 @dataclass(frozen=True)
@@ -145,34 +145,29 @@ class _Bench:
         share = float(1 - kept.mean())
         if not kept.any():
             return Disturbance(kind, feature, told, 0, 1.0, None, None, None, None, None)
-        after = self.score(num[kept], cat[kept])
+        after = np.full(len(num), np.nan)
+        after[kept] = self.score(num[kept], cat[kept])
         return self.compared(kind, feature, told, kept, after, share)
 
     def compared(
         self, kind: Kind, feature: str, told: str, kept: np.ndarray, after: np.ndarray, refused: float
     ) -> Disturbance:
-        """The scores of the ``kept`` rows before and after, told as a disturbance."""
-        rows, before = self.rows.at(np.flatnonzero(kept)), self.before[kept]
+        """The scores of the ``kept`` rows before and after (of all rows), told as a disturbance."""
+        answered = kept & np.isfinite(after)
+        unanswered = float(1 - answered.sum() / kept.sum())
+        if not answered.any():
+            return Disturbance(kind, feature, told, 0, refused, None, None, None, None, None, unanswered)
+        rows, before, after = self.rows.at(np.flatnonzero(answered)), self.before[answered], after[answered]
         difference = paired_difference(
             estimate(self.metric, rows.labels, after), estimate(self.metric, rows.labels, before), rows.days
         )
+        increase, low, high = difference.difference, difference.low, difference.high
         flipped = None
         if self.contract.is_classification:
             threshold = self.contract.threshold
             flipped = float(((after >= threshold) != (before >= threshold)).mean())
         moved = float(np.abs(after - before).mean())
-        return Disturbance(
-            kind,
-            feature,
-            told,
-            len(after),
-            refused,
-            difference.difference,
-            difference.low,
-            difference.high,
-            moved,
-            flipped,
-        )
+        return Disturbance(kind, feature, told, len(after), refused, increase, low, high, moved, flipped, unanswered)
 
 
 def _missing(bench: _Bench, numbers: Sequence[int], categories: Sequence[int]) -> Iterator[Disturbance]:
@@ -261,13 +256,17 @@ def _search(bench: _Bench, rng: np.random.Generator) -> Iterator[Disturbance]:
     tried = rows.at(np.repeat(chosen, TRIES))
     steps = rng.uniform(-NOISE, NOISE, size=tried.num.shape) * spread
     after = bench.score(_inside(tried.num + steps, bench.contract), tried.cat).reshape(len(chosen), TRIES)
-    losses = row_losses(bench.metric, tried.labels, after.ravel()).reshape(after.shape)
-    # The row as it was is one more try: a move that helps is none that an attacker makes.
+    # The row as it was is one more try: a move that helps is none that an attacker makes. One without a score is the
+    # worst there is.
     before = bench.before[chosen]
+    answered = np.where(np.isfinite(after), after, before[:, None])
+    losses = row_losses(bench.metric, tried.labels, answered.ravel()).reshape(after.shape)
     own = row_losses(bench.metric, rows.labels[chosen], before)
     worst = losses.argmax(axis=1)
     hurt = losses.max(axis=1) > own
-    scores = np.where(hurt, np.take_along_axis(after, worst[:, None], axis=1)[:, 0], before)
+    scores = np.full(len(rows.labels), np.nan)
+    scores[chosen] = np.where(hurt, np.take_along_axis(answered, worst[:, None], axis=1)[:, 0], before)
+    scores[chosen[np.isnan(after).any(axis=1)]] = np.nan
     kept = np.zeros(len(rows.labels), dtype=bool)
     kept[chosen] = True
     told = f"each row gets the worst of {TRIES} random moves of all numbers, by at most {NOISE:g} standard deviations"

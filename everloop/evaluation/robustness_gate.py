@@ -53,6 +53,13 @@ def on_robustness(report: Report, policy: Gate) -> Iterator[Reason]:
 def _of_kind(found: Robustness, asked: GateRobustness, kind: Kind) -> Iterator[Reason]:
     limit = getattr(asked, LIMITS[kind])
     code = f"robustness_{kind}"
+    limited = limit is not None or (kind in FLIPS and getattr(asked, FLIPS[kind]) is not None)
+    silent = [one for one in found.disturbances if one.kind == kind and one.unanswered] if limited else []
+    if silent:
+        most = max(silent, key=lambda one: one.unanswered)
+        share = f"{100 * most.unanswered:.3g}%"
+        told = f"If {most.told}, the model has no score that can be answered for {share} of the rows."
+        yield checked(f"{code}_unanswered", False, told, most.unanswered, 0.0)
     worst = found.worst(kind)
     if limit is not None:
         yield _nothing(found, kind, code) if worst is None else _increase(found, worst, limit, code)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from everloop.typed_json import ADDED
 
 Kind = Literal["missing", "unseen", "extreme", "noise", "unit", "search"]
 
@@ -37,6 +39,9 @@ class Disturbance:
         Mean absolute change of the score.
     flipped : float or None
         Share of scored rows that get the other decision; None of a regression.
+    unanswered : float
+        Share of the rows that the contract takes for which the model has no score that can be answered. They are left
+        out of the figures.
     """
 
     kind: Kind
@@ -49,6 +54,7 @@ class Disturbance:
     high: float | None
     moved: float | None
     flipped: float | None
+    unanswered: float = field(default=0.0, metadata=ADDED)
 
 
 @dataclass(frozen=True)

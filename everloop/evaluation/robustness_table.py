@@ -25,6 +25,8 @@ def _increase(one: Disturbance) -> float:
 
 def _row(one: Disturbance) -> list[str]:
     refused = f"{100 * one.refused:.3g}%" if one.refused else ""
+    if one.unanswered:
+        refused += f"{'; ' if refused else ''}no score for {100 * one.unanswered:.3g}%"
     if one.increase is None or one.moved is None:
         return [one.told, "", "", "", refused]
     interval = "" if one.low is None or one.high is None else f" ({one.low:+.3g} to {one.high:+.3g})"

@@ -125,6 +125,23 @@ def test_the_same_seed_gives_the_same_figures_and_another_one_others() -> None:
     assert by_name(measured())["noise", ""] != by_name(measured(8))["noise", ""]
 
 
+def test_a_row_without_a_score_is_counted_and_refused_where_its_kind_is_limited() -> None:
+    def gaps(num: np.ndarray, cat: np.ndarray) -> np.ndarray:
+        return np.where(num[:, 0] > 39.9999, np.nan, score(np.where(num > 1e9, 0, num), cat))
+
+    rows = replace(labelled(), num=np.where(ROWS.num > 39, 39, ROWS.num))
+    found = robustness_of(CONTRACT, gaps, rows, metric="log_loss", seed=7)
+    least, most = by_name(found)["extreme", "wind"]
+    assert (least.unanswered, most.unanswered, most.increase) == (0, 1, None)
+    # A row at 39 may be moved to 40 by the search, which has the worst outcome there is.
+    [search] = by_name(found)["search", ""]
+    assert 0 < search.unanswered < 0.2
+    [reason, kept] = judged(found, max_extreme_increase=100.0)
+    assert (reason.code, reason.passed, kept.passed) == ("robustness_extreme_unanswered", False, True)
+    [other] = judged(found, max_missing_increase=100.0)
+    assert other.passed
+
+
 @pytest.mark.parametrize("rows", [1, 2, 49])
 def test_few_rows_have_figures_without_intervals_that_they_do_not_give(rows: int) -> None:
     some = labelled().at(np.arange(rows))
