@@ -154,9 +154,9 @@ class Account:
             pages = self.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=MODEL_PARAMETERS)
             return sorted(p["Name"].rsplit("/", 1)[1] for page in pages for p in page["Parameters"])
 
-    def registry(self, model: str) -> RegistryStore:
-        """The registry of a model: read directly, and written by its own function, as the caller ``release``."""
-        function = ModelNames(model).registry_writer("release")
+    def registry(self, model: str, *, caller: str = "release") -> RegistryStore:
+        """The registry of a model: read directly, and written by its own function, as the caller that is named."""
+        function = ModelNames(model).registry_writer(caller)
 
         def send(command: CommandDocument) -> WriterAnswer:
             client = self.client("lambda")

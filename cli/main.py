@@ -45,6 +45,7 @@ COMMANDS = {
     "rollout": Command("rollout:rollout", "Show, start, pause and end rollouts."),
     "rollback": Command("rollout:rollback", "Give the traffic back to the version before, at once."),
     "restore": Command("restore:restore", "Bring an older version back, if the gate lets it."),
+    "waive": Command("waive:waive", "Let a reason of the gate pass, for a time."),
     "retraining": Command("retraining:retraining", "Show the last retraining decision and its reasons."),
     "calibration": Command("calibration:calibration", "How scores follow the labels between trainings."),
     "audit": Command("audit:audit", "Who did what, when and why."),

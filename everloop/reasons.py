@@ -17,6 +17,7 @@ class ReasonDocument(TypedDict):
     value: NotRequired[float]
     limit: NotRequired[float]
     passed: NotRequired[bool]
+    waived: NotRequired[bool]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Reason:
         What was found and what it was held against, where these are numbers.
     passed : bool or None
         The outcome, where the reason is a check; None where it is a cause.
+    waived : bool
+        It failed, and passes by a person's waiver (:mod:`everloop.evaluation.waivers`).
     """
 
     code: str
@@ -40,6 +43,7 @@ class Reason:
     value: float | None = field(default=None, metadata=ADDED)
     limit: float | None = field(default=None, metadata=ADDED)
     passed: bool | None = field(default=None, metadata=ADDED)
+    waived: bool = field(default=False, metadata=ADDED)
 
     def as_dict(self) -> ReasonDocument:
         """The reason as JSON values, without what it does not say."""
@@ -50,6 +54,8 @@ class Reason:
             document["value"] = self.value
         if self.limit is not None and math.isfinite(self.limit):
             document["limit"] = self.limit
+        if self.waived:
+            document["waived"] = True
         return document
 
     @classmethod

@@ -24,6 +24,8 @@ from everloop.registry.restorations import RESTORE
 def restore(model: str, version: int, reason: str, detach: bool, as_json: bool) -> None:
     """Judge VERSION of MODEL, which has served before, beside what serves now, on the newest labelled rows.
 
+    A version that the gate refused may come too, if others have waived its reasons: `everloop waive`.
+
     Nothing is trained. Where the gate lets it, the version comes to serve by the steps of a new one: canary, guardrail,
     bake. `everloop status MODEL` shows it. Exit status 0 when it passed, 3 when the gate refused it, 1 when the run
     failed, or none could start.
@@ -32,7 +34,8 @@ def restore(model: str, version: int, reason: str, detach: bool, as_json: bool) 
     output, account = Output(as_json), Account()
     account.model(model)
     # Told here before anything starts; the run looks again as it opens.
-    account.registry(model).restorations.check(version)
+    person = account.client("sts").get_caller_identity()["Arn"]
+    account.registry(model).restorations.check(version, at=account.now(), asked_by=person)
     run_id = start_training(account, model, reason=reason, kind=RESTORE, version=version)
     output.note(f"run {run_id} started")
     if detach:

@@ -6,7 +6,7 @@ import click
 
 from everloop.cli.account import Account
 from everloop.cli.operations.money import money_sentence
-from everloop.cli.operations.stories import calibration_sentence, describe, environment_sentence
+from everloop.cli.operations.stories import calibration_sentence, describe, environment_sentence, waiver_cells
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output, minute
 from everloop.numbers_of import number_of
@@ -68,6 +68,8 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
             ["code", "passed", "reason"],
             ([r["code"], r.get("passed"), r["sentence"]] for r in found.version.refit["reasons"]),
         )
+    if found.waivers:
+        output.table("waivers", ["of", "by", "until", "why"], map(waiver_cells, found.waivers))
     output.table("history", ["at", "by", "what"], ([minute(r.at), r.actor, describe(r)] for r in found.history))
 
 

@@ -14,6 +14,7 @@ from everloop.registry.kept_requests import KeptRequest
 from everloop.registry.maturity import maturity
 from everloop.registry.store import RegistryStore
 from everloop.registry.trace import Status, status
+from everloop.registry.waivers import Waiver
 from everloop.retraining.kept import Kept, what_became_of
 from everloop.typed_json import JsonObject
 
@@ -34,6 +35,8 @@ class ModelStatus:
         What became of the requests to train that came while nothing could start, newest first.
     declared : bool or None
         The project has a folder of that name; None where no project was looked at.
+    waived : list of Waiver
+        The waivers that are in force.
     """
 
     registry: Status
@@ -43,6 +46,7 @@ class ModelStatus:
     alarms: list[str]
     kept_requests: list[Kept] = field(default_factory=list)
     declared: bool | None = None
+    waived: list[Waiver] = field(default_factory=list)
 
     def to_json(self) -> JsonObject:
         """The status as JSON values."""
@@ -52,6 +56,7 @@ class ModelStatus:
         found = maturity(self.registry)
         extra["maturity"] = {"level": found.level, "steps": [asdict(step) for step in found.steps]}
         extra["kept_requests"] = [kept.to_json() for kept in self.kept_requests]
+        extra["waived"] = [one.to_json() for one in self.waived]
         return {**self.registry.to_json(), **extra}
 
     @property
@@ -120,7 +125,13 @@ def model_status(account: Account, model: str, declared: Collection[str] | None 
         alarms=model_alarms(account, model),
         kept_requests=kept_of(store, account.now(), found.kept_requests),
         declared=None if declared is None else model in declared,
+        waived=_in_force(account, found.waivers),
     )
+
+
+def _in_force(account: Account, waivers: Sequence[Waiver]) -> list[Waiver]:
+    now = account.now() if waivers else None
+    return [one for one in waivers if now is not None and now < one.until]
 
 
 def kept_of(store: RegistryStore, now: datetime, requests: Sequence[KeptRequest]) -> list[Kept]:

@@ -12,6 +12,7 @@ from everloop.numbers_of import number_of
 from everloop.recalibration.written import calibration_name
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord, ServedApart, served_apart
 from everloop.registry.records import AuditRecord
+from everloop.registry.waivers import WAIVED, Waiver
 
 Phrase = Callable[[AuditRecord, AuditDetails], str]
 
@@ -36,6 +37,16 @@ def calibration_sentence(in_force: CalibrationRecord | None, freeze: Calibration
             said += f"; their loss is {in_force.loss_raw:.4g} raw and {in_force.loss_recalibrated:.4g} recalibrated"
         said += _apart(served_apart(in_force))
     return said if freeze is None else f"{said}; frozen by {freeze.actor}: {freeze.reason}"
+
+
+def waiver_sentence(found: Waiver) -> str:
+    """What is waived, by whom and until when, in a line."""
+    return f"{found.code} of version {found.version}, by {found.by} until {instant_text(found.until)}: {found.why}"
+
+
+def waiver_cells(found: Waiver) -> list[str]:
+    """A waiver as a row of a table: code, who, until when, why."""
+    return [found.code, found.by, instant_text(found.until), found.why]
 
 
 def environment_sentence(found: EnvironmentRecord) -> str:
@@ -129,6 +140,10 @@ PHRASES: dict[str, Phrase] = {
     ),
     "restore_refused": lambda r, d: (
         f"version {r.version}: the gate refuses its return, compared with version {d.get('compared_with')}: {r.reason}"
+    ),
+    WAIVED: lambda r, d: (
+        f"version {r.version}: {d.get('code')}, for which the gate refused it, is waived until {d.get('until')}:"
+        f" {r.reason}"
     ),
     "traffic_shifted": _traffic,
     "rollout_started": lambda r, _: f"version {r.version}: rollout started",

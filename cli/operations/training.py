@@ -115,7 +115,14 @@ def start_training(
             message = f"{message}. {kept}"
         raise RunActiveError(message, remedy)
     now = format_instant(account.now())
-    asked: JsonObject = {"kind": trigger, "reason": reason, "requested_at": now, "window_end": None}
+    person = account.client("sts").get_caller_identity()["Arn"]
+    asked: JsonObject = {
+        "kind": trigger,
+        "reason": reason,
+        "requested_at": now,
+        "window_end": None,
+        "started_by": person,
+    }
     if update != "full":
         asked["update"] = update
     run_input: JsonObject = {"model": model, "kind": kind, "trigger": asked}
@@ -151,7 +158,13 @@ def _keep(account: Account, model: str, active: ActiveRun, reason: str, update: 
     """Keep the request; what a person is told of it."""
     identity = f"{model}|{active.run_id}|{reason}" + ("" if update == "full" else f"|{update}")
     person, now = account.client("sts").get_caller_identity()["Arn"], account.now()
-    trigger: Trigger = {"kind": MANUAL, "reason": reason, "requested_at": now, "window_end": None}
+    trigger: Trigger = {
+        "kind": MANUAL,
+        "reason": reason,
+        "requested_at": now,
+        "window_end": None,
+        "started_by": person,
+    }
     if update != "full":
         trigger["update"] = update
     kept = account.registry(model).kept_requests.keep(

@@ -20,13 +20,23 @@ class ServingChampion(TypedDict):
     artifact_uri: str
 
 
+class WaivedState(TypedDict):
+    """A waiver in force; see :class:`everloop.evaluation.waivers.Waived`."""
+
+    code: str
+    until: str
+    by: str
+    why: str
+
+
 class OlderVersionState(TypedDict):
-    """The version that a restore brings back, where its files stand, and whether a person asked for it."""
+    """The version that a restore brings back, its files' place, whether a person asked for it, and what is waived."""
 
     version: int
     artifact_uri: str
     manifest_sha256: str
     asked_for: bool
+    waived: NotRequired[list[WaivedState]]
 
 
 class ParentState(TypedDict):

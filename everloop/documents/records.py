@@ -32,13 +32,15 @@ UpdateMode = Literal["full", "warm"]
 class Cause(TypedDict, total=False):
     """Why a run was started, by a person or a monitored window. ``version`` is the one that a restore brings back.
 
-    ``update`` is how a training is to learn; without it, in full.
+    ``update`` is how a training is to learn; without it, in full. ``started_by`` is the identity (ARN, from STS) of the
+    person who started it; runs of earlier releases have none, and those that a rule started.
     """
 
     kind: str
     reason: str
     version: int
     update: UpdateMode
+    started_by: str
 
 
 class Trigger(Cause, total=False):

@@ -24,8 +24,8 @@ MAX_DEPTH = 32
 MAX_DIGITS = 38
 YEARS = (1970, 2199)
 
-_INSTANTS = frozenset({"at", "started_at", "window_end", "learned_until", "to"})
-_TEXTS = frozenset({"reason", "cause", "actor", "held_by"})
+_INSTANTS = frozenset({"at", "started_at", "window_end", "learned_until", "to", "until"})
+_TEXTS = frozenset({"reason", "cause", "actor", "held_by", "why"})
 
 
 def value_problems(given: Mapping[str, object]) -> list[str]:

@@ -60,7 +60,7 @@ class OpenRun(Command):
     def carry_out(self, store: RegistryStore) -> Record | None:
         # Once it is open the version moves on, and the same command may come again.
         if self.kind == RESTORE and store.runs.find(self.run_id) is None:
-            store.restorations.check(asked_version(self.trigger))
+            store.restorations.check(asked_version(self.trigger), at=self.at, asked_by=self.trigger.get("started_by"))
         return store.runs.open(**vars(self))
 
 
@@ -123,6 +123,21 @@ class BeginRemoval(Command):
     def carry_out(self, store: RegistryStore) -> Record | None:
         store.removals.begin(**vars(self))
         return None
+
+
+@dataclass(frozen=True)
+class Waive(Command):
+    """See :meth:`Waivers.grant`."""
+
+    run_id: str
+    code: str
+    why: str
+    until: datetime
+    at: datetime
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.waivers.grant(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -395,9 +410,10 @@ MAY_SEND: dict[str, frozenset[type[Command]]] = {
         }
     ),
     "release": frozenset({ReleaseStaleRun, KeepRequest, BeginRemoval}),
+    "waive": frozenset({Waive}),
 }
-"""The commands of each caller: functions, and ``release``, the person who types `everloop runs release`, `everloop
-remove`, or `everloop train` while nothing can start."""
+"""The commands of each caller: functions, ``release``, the person who types `everloop runs release`, `everloop
+remove`, or `everloop train` while nothing can start, and ``waive``, the person who types `everloop waive`."""
 
 COMMANDS = {kind.__name__: kind for kinds in MAY_SEND.values() for kind in kinds}
 

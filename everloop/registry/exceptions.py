@@ -26,6 +26,10 @@ class ReasonMissingError(RegistryError, TerminalError):
     """What a person does by hand needs a reason."""
 
 
+class NotWaivableError(RegistryError, TerminalError):
+    """A reason of the gate is not waived: nobody may, this person may not, or the waiver lacks something."""
+
+
 class UnknownRefusalError(RegistryError, TerminalError):
     """A registry function that is newer than this code refused for a reason that is not known here."""
 

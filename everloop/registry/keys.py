@@ -24,6 +24,7 @@ WINDOWS = "WINDOW#"
 CALIBRATIONS = "CALIBRATION#"
 PROBES = "PROBE#"
 KEPT_REQUESTS = "REQUEST#"
+WAIVERS = "WAIVER#"
 
 
 def partition(model: str) -> str:
@@ -100,6 +101,16 @@ def _sorted(instant: datetime) -> str:
     """Always in UTC with milliseconds: with an optional fraction the text would not sort as the time does."""
     utc = instant.astimezone(UTC).replace(tzinfo=None)
     return f"{utc.isoformat(timespec='milliseconds')}Z"
+
+
+def waivers(number: int) -> str:
+    """What the waivers of a version begin with."""
+    return f"{WAIVERS}{number:06d}#"
+
+
+def waiver(number: int, code: str, until: datetime) -> str:
+    """A waiver by its version, the code of the reason, and when it ends."""
+    return f"{waivers(number)}{code}#{_sorted(until)}"
 
 
 def place(state: str) -> str:

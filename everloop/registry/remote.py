@@ -27,6 +27,7 @@ from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
 from everloop.registry.store import RegistryStore
 from everloop.registry.versions import Versions
+from everloop.registry.waivers import Waiver, Waivers
 from everloop.typed_json import read_as
 
 R = TypeVar("R", bound=Record)
@@ -91,8 +92,9 @@ class RemoteRegistry(RegistryStore):
         self.versions = RemoteVersions(self.ledger, self.snapshots, writer)
         self.runs = RemoteRuns(self.ledger, self.versions, self.windows, writer)
         self.rollouts = RemoteRollouts(self.ledger, self.versions, self.runs, writer)
+        self.waivers = RemoteWaivers(self.ledger, self.versions, self.runs, writer)
         self.restorations = RemoteRestorations(
-            self.ledger, self.versions, self.runs, self.rollouts, self.snapshots, writer
+            self.ledger, self.versions, self.runs, self.rollouts, self.snapshots, self.waivers, writer
         )
         self.calibrations = RemoteCalibrations(self.ledger, self.versions, writer)
         self.kept_requests = RemoteKeptRequests(self.ledger, writer)
@@ -198,14 +200,27 @@ class RemoteRestorations(Restorations):
         runs: Runs,
         rollouts: Rollouts,
         snapshots: Snapshots,
+        waivers: Waivers,
         writer: _Writer,
     ) -> None:
-        super().__init__(ledger, versions, runs, rollouts, snapshots)
+        super().__init__(ledger, versions, runs, rollouts, snapshots, waivers)
         self._writer = writer
 
     def judge(self, number: int, **given: Any) -> Version:
         """As :meth:`Restorations.judge`."""
         return self._writer.ask(Version, commands.JudgeRestoration(number, **given))
+
+
+class RemoteWaivers(Waivers):
+    """The waivers of a model, written by the registry function."""
+
+    def __init__(self, ledger: Ledger, versions: Versions, runs: Runs, writer: _Writer) -> None:
+        super().__init__(ledger, versions, runs)
+        self._writer = writer
+
+    def grant(self, run_id: str, **given: Any) -> Waiver:
+        """As :meth:`Waivers.grant`."""
+        return self._writer.ask(Waiver, commands.Waive(run_id, **given))
 
 
 class RemoteCalibrations(Calibrations):

@@ -23,6 +23,7 @@ from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs, fence
 from everloop.registry.states import State
 from everloop.registry.versions import Versions
+from everloop.registry.waivers import Waivers
 
 RESTORE = "restore"
 """The kind of a run that brings an older version back."""
@@ -33,6 +34,8 @@ JUDGED_AGAIN = frozenset({READMITTED, REFUSED})
 
 LEFT = frozenset({State.DEPRECATED, State.RETIRED, State.EVALUATED})
 """Where versions are that served to the end, and one whose restoration passed the gate and came no further."""
+
+_NEVER_SERVED = "it has never served to the end of its rollout; train again"
 
 _SERVED = frozenset({"completed", "superseded"})
 """How the rollouts end of versions that came to serve and were not rolled back."""
@@ -66,19 +69,27 @@ class Restorations:
     """Brings older versions of a model back."""
 
     def __init__(
-        self, ledger: Ledger, versions: Versions, runs: Runs, rollouts: Rollouts, snapshots: Snapshots
+        self,
+        ledger: Ledger,
+        versions: Versions,
+        runs: Runs,
+        rollouts: Rollouts,
+        snapshots: Snapshots,
+        waivers: Waivers,
     ) -> None:
         self._ledger = ledger
         self._versions = versions
         self._runs = runs
         self._rollouts = rollouts
         self._snapshots = snapshots
+        self._waivers = waivers
         self.model = ledger.model
 
-    def check(self, number: int) -> Version:
+    def check(self, number: int, *, at: datetime | None = None, asked_by: str | None = None) -> Version:
         """The version, which may be brought back: it has served to the end of its rollout, and does not serve now.
 
-        One that was rolled back later may too, where a person asks for it: the gate judges it again.
+        One that was rolled back later may too, where a person asks for it: the gate judges it again. So may one that
+        never served, if waivers of others than ``asked_by`` are in force ``at`` for every reason that refused it.
 
         Raises
         ------
@@ -89,6 +100,9 @@ class Restorations:
         version, champion = self._versions.get(number), self._versions.champion()
         rollouts = self._rollouts.all()
         why = _against(version, champion, rollouts)
+        if why == _NEVER_SERVED and at is not None and asked_by is not None:
+            lacking = self._waivers.lacking(version, at, not_by=asked_by)
+            why = f"{why}, or have these reasons waived: {', '.join(lacking)}" if lacking else None
         if why is not None:
             raise NotRestorableError(f"model {self.model}: version {number} is not brought back: {why}")
         return version
@@ -109,6 +123,8 @@ class Restorations:
             When another version serves than the one it was compared with.
         RunNotActiveError
             When the run is not the active one.
+        NotWaivableError
+            When a reason passes by a waiver that is not in force.
         """
 
         def plan() -> Plan:
@@ -118,7 +134,9 @@ class Restorations:
             if run.kind != RESTORE or asked != number:
                 what = f"version {asked}" if run.kind == RESTORE else f"a run of the kind {run.kind}"
                 raise NotRestorableError(f"model {self.model}: run {run_id} was opened for {what}, not for {number}")
-            version, champion = self.check(number), self._versions.champion()
+            version = self.check(number, at=at, asked_by=run.trigger.get("started_by"))
+            champion = self._versions.champion()
+            self._waivers.check(number, gate, at, not_by=run.trigger.get("started_by"))
             if champion is None or champion.version != run.champion_version:
                 raise ChampionChangedError(
                     f"model {self.model}: version {number} was compared with version {run.champion_version}, and"
@@ -171,7 +189,7 @@ def _against(version: Version, champion: Champion | None, rollouts: Iterable[Rol
     if champion.version == number:
         return "it serves"
     if number not in served_versions(rollouts):
-        return "it has never served to the end of its rollout; train again"
+        return _NEVER_SERVED
     waits = next((r for r in rollouts if r.is_open and r.previous_version == number), None)
     if waits is not None:
         return (

@@ -15,6 +15,7 @@ from everloop.registry.restorations import Restorations
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
 from everloop.registry.versions import Versions
+from everloop.registry.waivers import Waivers
 
 
 class RegistryStore:
@@ -61,7 +62,10 @@ class RegistryStore:
         self.versions = Versions(self.ledger, self.snapshots)
         self.runs = Runs(self.ledger, self.versions, self.windows)
         self.rollouts = Rollouts(self.ledger, self.versions, self.runs)
-        self.restorations = Restorations(self.ledger, self.versions, self.runs, self.rollouts, self.snapshots)
+        self.waivers = Waivers(self.ledger, self.versions, self.runs)
+        self.restorations = Restorations(
+            self.ledger, self.versions, self.runs, self.rollouts, self.snapshots, self.waivers
+        )
         self.calibrations = Calibrations(self.ledger, self.versions)
         self.kept_requests = KeptRequests(self.ledger)
         self.removals = Removals(self.ledger, self.runs, self.rollouts)

@@ -11,6 +11,7 @@ from everloop.documents.records import Trigger
 from everloop.instants import WrittenInstant
 from everloop.registry.records import AuditRecord
 from everloop.registry.restorations import JUDGED_AGAIN, READMITTED
+from everloop.registry.waivers import WAIVED
 from everloop.typed_json import with_instants_read
 
 _REGISTERED = (
@@ -142,6 +143,20 @@ def told_requests(records: Sequence[AuditRecord]) -> dict[str, Facts]:
         }
         for record in records
         if record.action == "request_kept"
+    }
+
+
+def told_waivers(records: Sequence[AuditRecord]) -> dict[tuple[object, ...], Facts]:
+    """What every waiver says, by version, code and end."""
+    return {
+        (record.version, record.details.get("code"), _instant(record.details.get("until"))): {
+            "run_id": record.run_id,
+            "why": record.reason,
+            "by": record.actor,
+            "at": record.at,
+        }
+        for record in records
+        if record.action == WAIVED
     }
 
 

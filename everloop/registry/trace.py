@@ -39,7 +39,9 @@ from everloop.registry.told import (
     told_freeze,
     told_requests,
     told_versions,
+    told_waivers,
 )
+from everloop.registry.waivers import Waiver
 from everloop.typed_json import JsonObject
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ class Status:
         The version a rollout is bringing to serve.
     kept_requests : list of KeptRequest
         Every request to train that came while nothing could start, newest first.
+    waivers : list of Waiver
+        The latest that were granted, newest first, in force or not.
     runs, rollouts, windows : list
         The latest, newest first.
     """
@@ -83,6 +87,7 @@ class Status:
     rollouts: list[Rollout]
     windows: list[Window]
     kept_requests: list[KeptRequest] = field(default_factory=list)
+    waivers: list[Waiver] = field(default_factory=list)
 
     def to_json(self) -> JsonObject:
         """The status as JSON values."""
@@ -153,6 +158,8 @@ class Trace:
         taken on it.
     history : list of AuditRecord
         Every audit record about it, oldest first.
+    waivers : list of Waiver
+        Reasons of the gate that persons let pass for it, newest first, in force or not.
     same_snapshot : list of (str, int)
         Model and number of every other version trained on the same snapshot.
     """
@@ -170,6 +177,7 @@ class Trace:
     decided_by: list[DecidedBy]
     history: list[AuditRecord]
     same_snapshot: list[tuple[str, int]]
+    waivers: list[Waiver] = field(default_factory=list)
 
     def to_json(self) -> JsonObject:
         """The trace as JSON values."""
@@ -217,6 +225,7 @@ def status(store: RegistryStore, *, latest: int = 10) -> Status:
         staging=store.versions.place(State.STAGING),
         active_run=store.runs.active(),
         kept_requests=store.kept_requests.all()[:latest],
+        waivers=store.waivers.all()[:latest],
         versions=versions,
         runs=store.runs.all()[:latest],
         rollouts=store.rollouts.all()[:latest],
@@ -260,6 +269,7 @@ def trace(store: RegistryStore, version: int | None = None) -> Trace:
         decided_by=[_decision(r) for r in history if r.action != "traffic_shifted"],
         history=history,
         same_snapshot=[s for s in siblings if s != (store.model, number)],
+        waivers=[one for one in store.waivers.all() if one.version == number],
     )
 
 
@@ -288,7 +298,7 @@ def _sha256(files: Mapping[str, FileFacts], name: str) -> str | None:
 
 
 def verify_audit(store: RegistryStore) -> AuditVerdict:
-    """Check the audit chain, that versions, champion, calibrations and kept requests are what the chain says they
+    """Check the audit chain, that versions, champion, calibrations, requests and waivers are what the chain says they
     became, and that the windows and snapshots which runs and versions rest on are still what they were.
 
     A record that can't be read is a problem among the others, never an end of the check. While others write, the
@@ -301,9 +311,10 @@ def verify_audit(store: RegistryStore) -> AuditVerdict:
     versions, refused_versions = store.ledger.readable(Version, keys.VERSIONS)
     calibrations, refused_calibrations = store.ledger.readable(CalibrationRecord, keys.CALIBRATIONS)
     requests, refused_requests = store.ledger.readable(KeptRequest, keys.KEPT_REQUESTS)
+    waivers, refused_waivers = store.ledger.readable(Waiver, keys.WAIVERS)
     champion = _readable(store.versions.champion, unreadable)
     now, before = _readable(store.ledger.audit_head, []), head.sequence if head else 0
-    refused = [*refused_records, *refused_versions, *refused_calibrations, *refused_requests]
+    refused = [*refused_records, *refused_versions, *refused_calibrations, *refused_requests, *refused_waivers]
     unreadable += [*refused, *_evidence_contradictions(store, records)]
     if now is not None and now.sequence > before:
         chain = verify_chain([r for r in records if r.sequence <= before], head)
@@ -313,6 +324,7 @@ def verify_audit(store: RegistryStore) -> AuditVerdict:
         *_champion_contradictions(champion, records),
         *_calibration_contradictions(store, calibrations, records),
         *_request_contradictions(requests, records),
+        *_waiver_contradictions(waivers, records),
     ]
     return AuditVerdict(verify_chain(records, head), (*unreadable, *contradictions))
 
@@ -394,6 +406,21 @@ def _request_contradictions(requests: list[KeptRequest], records: list[AuditReco
     problems += [f"request {name} is in the table, but not in the audit chain" for name in found.keys() - told.keys()]
     for name in found.keys() & told.keys():
         problems += _contradictions(f"request {name}", found[name], told[name])
+    return problems
+
+
+def _waiver_contradictions(waivers: list[Waiver], records: list[AuditRecord]) -> list[str]:
+    told, found = told_waivers(records), {(one.version, one.code, one.until): one for one in waivers}
+
+    def named(key: tuple[object, ...]) -> str:
+        return f"the waiver of {key[1]} for version {key[0]} until {_text(key[2])}"
+
+    problems = [
+        f"{named(key)} is in the audit chain, but the table has no readable record of it" for key in told.keys() - found
+    ]
+    problems += [f"{named(key)} is in the table, but not in the audit chain" for key in found.keys() - told]
+    for key in found.keys() & told.keys():
+        problems += _contradictions(named(key), found[key], told[key])
     return problems
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 from urllib.parse import urlsplit
 
 import boto3
@@ -30,6 +30,7 @@ from everloop.evaluation.gate import Expected, Verdict, decide
 from everloop.evaluation.money_gate import money_document
 from everloop.evaluation.refit_report import RefitReport
 from everloop.evaluation.report import Report
+from everloop.evaluation.waivers import Waived, with_waivers
 from everloop.limits import LARGEST_DOCUMENT_BYTES
 from everloop.manifest import REFIT
 from everloop.model_file.schema import ModelDeclaration
@@ -74,12 +75,22 @@ class JudgedSnapshot(TypedDict):
     rows: PartRows
 
 
+class JudgedWaiver(TypedDict):
+    """What is read of a waiver."""
+
+    code: str
+    until: datetime
+    by: str
+    why: str
+
+
 class JudgedOlder(TypedDict):
     """What is read of the version that is to come back."""
 
     version: int
     manifest_sha256: str
     asked_for: bool
+    waived: NotRequired[list[JudgedWaiver]]
 
 
 class RestoringRun(TypedDict):
@@ -211,7 +222,8 @@ def _judge_older(event: OlderEvent, using: Services) -> GateState:
         asked_for=older["asked_for"],
         scores=judged_scores(using.declaration),
     )
-    verdict = restoration.decide(report, using.declaration.gate, expected)
+    waived = [Waived(**one) for one in older.get("waived", [])]
+    verdict = with_waivers(restoration.decide(report, using.declaration.gate, expected), waived)
     return _gate_state(verdict, report, content, expected.scores)
 
 

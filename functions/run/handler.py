@@ -215,4 +215,9 @@ def _described(run: Run, using: Services) -> RunState:
             # What the monitor asks for names its window.
             "asked_for": run.trigger.get("window_end") is None,
         }
+        waivers = using.store.waivers.in_force(older.version, run.started_at, not_by=run.trigger.get("started_by"))
+        if waivers:
+            state["older"]["waived"] = [
+                {"code": one.code, "until": instant_text(one.until), "by": one.by, "why": one.why} for one in waivers
+            ]
     return state

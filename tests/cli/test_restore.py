@@ -41,7 +41,10 @@ class Pretended:
         return at(60)
 
     def client(self, service: str) -> SimpleNamespace:
-        return SimpleNamespace(start_execution=lambda **given: self.started.append(given))
+        return SimpleNamespace(
+            start_execution=lambda **given: self.started.append(given),
+            get_caller_identity=lambda: {"Arn": "arn:aws:iam::123456789012:user/cleo"},
+        )
 
 
 @pytest.fixture
@@ -71,6 +74,7 @@ def test_the_pipeline_is_started_for_that_version_with_the_reason(account: Prete
         "version": 1,
         "window_end": None,
         "requested_at": format_instant(at(60)),
+        "started_by": "arn:aws:iam::123456789012:user/cleo",
     }
     # SageMaker takes 63 characters, with the longest name that a model may have.
     assert len(ModelNames("m" * 31).job_prefix + started["name"]) <= 63

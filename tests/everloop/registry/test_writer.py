@@ -21,6 +21,7 @@ from everloop.registry.restorations import Restorations
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
 from everloop.registry.versions import Versions
+from everloop.registry.waivers import Waivers
 from everloop.registry.writer import answer, caller_of
 from tests.fakes.registry_function import ARN, FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import TABLE, UnreliableClient
@@ -209,6 +210,7 @@ METHODS = {
     commands.RegisterVersion: Versions.register,
     commands.MarkEvaluated: Versions.mark_evaluated,
     commands.JudgeRestoration: Restorations.judge,
+    commands.Waive: Waivers.grant,
     commands.Retire: Versions.retire,
     commands.StepRollout: Rollouts.step,
     commands.RecordCheck: Rollouts.record_check,

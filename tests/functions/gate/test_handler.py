@@ -209,3 +209,13 @@ class TestAnOlderVersion:
         using = Services(services(report_text(champion=TRUTH, older=self.OLDER)).s3, policy)
         assert act(self.older_event(asked_for=True), using)["verdict"] == "pass"
         assert act(self.older_event(asked_for=False), using)["verdict"] == "fail"
+
+    def test_what_is_waived_does_not_refuse_and_says_so(self) -> None:
+        policy = declare(binary_document(gate={**GATE, "policy": "not_worse", "margin": 0.02}))
+        using = Services(services(report_text(champion=TRUTH, older=self.OLDER)).s3, policy)
+        waived = {"code": "better_than_champion", "until": "2013-09-01T00:00:00Z", "by": "bob", "why": "for the summer"}
+        answer = act(self.older_event(waived=[waived]), using)
+        assert answer["verdict"] == "pass"
+        (told,) = [reason for reason in answer["reasons"] if reason.get("waived")]
+        assert told["sentence"].startswith("Waived until 2013-09-01T00:00:00Z by bob: for the summer — ")
+        assert act(self.older_event(waived=[{**waived, "code": "latency"}]), using)["verdict"] == "fail"

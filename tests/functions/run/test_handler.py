@@ -19,11 +19,12 @@ from everloop.registry.exceptions import NotRestorableError, ParentRefusedError
 from everloop.registry.records import Probe
 from everloop.registry.trace import verify_audit
 from everloop.typed_json import DocumentRefusedError, as_json
+from tests.everloop.registry.test_waivers import BOB, CLEO, NOT_BETTER, WHY, refused
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import dynamodb
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.fresh_probes import EVERY_DAYS, FIRST, probe_document
-from tests.helpers.registry_scenes import TRIGGER, crown, register, text_at
+from tests.helpers.registry_scenes import TRIGGER, at, crown, register, text_at
 
 
 @pytest.fixture
@@ -335,6 +336,16 @@ class TestBringingBack:
     def test_what_the_monitor_asks_for_names_its_window(self, replaced: Services):
         answer = act(self.restoring(1, kind="older_version", window_end=text_at(0)), replaced)
         assert not answer["older"]["asked_for"]
+
+    def test_a_version_that_the_gate_refused_comes_with_its_waivers(self, using: Services):
+        refused(using.store, NOT_BETTER)
+        restoring = {**self.restoring(2, started_by=CLEO), "at": text_at(90)}
+        with pytest.raises(NotRestorableError, match="have these reasons waived"):
+            act(restoring, using)
+        using.store.waivers.grant("train-2", code="better_than_champion", why=WHY, until=at(100), at=at(80), actor=BOB)
+        answer = act(restoring, using)
+        told = {"code": "better_than_champion", "until": text_at(100), "by": BOB, "why": WHY}
+        assert answer["older"]["waived"] == [told]
 
     @pytest.mark.parametrize("version", [2, None])
     def test_what_may_not_come_back_opens_nothing_and_is_not_kept(self, replaced: Services, version: int | None):
