@@ -87,7 +87,7 @@ def metric_value(estimate: Estimate, days: np.ndarray) -> MetricValue:
         low, high = area_bounds(estimate.value, error, freedom, (1 + CONFIDENCE) / 2)
         parts = None
     else:
-        parts = _parts(estimate, None, estimate.influence, days)
+        parts = parts_of(estimate, None, estimate.influence, days)
         low, high = _interval(estimate.value, error, freedom, parts, estimate)
     if few:
         return MetricValue(estimate.value, None, None, error, freedom, parts, few)
@@ -122,7 +122,7 @@ def paired_difference(candidate: Estimate, other: Estimate, days: np.ndarray) ->
             return replace(found, reason=few)
         p_value = _two_sided(difference, error, freedom)
         return replace(found, low=difference - half, high=difference + half, p_value=p_value)
-    parts = _parts(candidate, other, influence, days)
+    parts = parts_of(candidate, other, influence, days)
     if few:
         return replace(found, parts=parts, reason=few)
     low, high = _interval(difference, error, freedom, parts, candidate)
@@ -167,8 +167,11 @@ def _seen(estimate: Estimate) -> int:
     return 0 if estimate.labels is None else FEWEST_OF_A_CLASS
 
 
-def _parts(candidate: Estimate, other: Estimate | None, influence: np.ndarray, days: np.ndarray) -> Parts:
-    """What the mean, or with ``other`` the difference, is made of; see :class:`Parts`."""
+def parts_of(candidate: Estimate, other: Estimate | None, influence: np.ndarray, days: np.ndarray) -> Parts:
+    """What the mean of a loss, or with ``other`` the difference of two, is made of; see :class:`Parts`.
+
+    ``influence``, float array (rows,), is that of the mean or of the difference; ``days``, array (rows,), each row's.
+    """
     rows = len(influence)
     if candidate.labels is None or candidate.weights is None:
         return _by_row(influence, bounded=False)
