@@ -40,6 +40,7 @@ COMMANDS = {
     "status": Command("status:status", "Show what serves, what runs, what the monitor found."),
     "trace": Command("trace:trace", "Show how the serving version was made, with all hashes."),
     "report": Command("report:report", "Show what the evaluation found, in metrics and in money."),
+    "score": Command("score:score", "The ML Test Score: 28 tests, each with its evidence."),
     "explore": Command("explore:explore", "A training set as a page: features, leaks, drift."),
     "runs": Command("runs:runs", "Runs of the training pipeline."),
     "rollout": Command("rollout:rollout", "Show, start, pause and end rollouts."),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from everloop.evaluation.robustness_report import KINDS
 from everloop.instants import instant_text
 from everloop.reasons import Reason, ReasonDocument
 
@@ -36,6 +37,8 @@ WAIVABLE = frozenset(
         "money_better_than_champion",
         "money_not_worse_than_champion",
         "not_worse_than_champion",
+        *(f"robustness_{kind}{of}" for kind in KINDS for of in ("", "_flips")),
+        "serving_cost",
         "slice_loss",
         "slice_worse_than_baseline",
         "slice_worse_than_champion",

@@ -1,0 +1,143 @@
+"""The ML Test Score is what is on record: each test has its evidence, or an honest zero."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from everloop.evaluation.error_report import Errors, Importance
+from everloop.evaluation.report import EnvironmentFacts, Latency
+from everloop.registry.ml_test_score import Facts, Finding, score_of
+from everloop.registry.records import Champion, Rollout, Run, Snapshot, Version
+from everloop.registry.states import State
+from everloop.registry.trace import Status
+from tests.everloop.evaluation.builders import labels_and_truth, report_of
+from tests.helpers.declarations import binary_document, declare
+from tests.helpers.window_records import registered, window_record
+
+END = datetime(2013, 3, 22, tzinfo=UTC)
+NOTHING = Status("late_train", None, None, None, None, None, None, None, {}, [], [], [])
+DECLARED = declare(binary_document())
+BARE = Facts(DECLARED, NOTHING, None, None, None, None, (), (), 0, None, ())
+LABELS, TRUTH = labels_and_truth(1)
+REPORT = replace(
+    report_of(LABELS, TRUTH, 0.5 * TRUTH + 0.2),
+    environment=EnvironmentFacts("3.12.11", "Linux", 40, "l" * 64, (), ()),
+    latency_ms=Latency(1.0, 2.0),
+)
+BETTER: dict[str, Any] = {"code": "better_than_baseline", "passed": True, "sentence": "It is better.", "value": -0.1}
+VERSION = Version(
+    "late_train", 3, State.PRODUCTION, "train-1", "s1", "artifacts/3/", "m", "c" * 64, END, END,
+    gate={"verdict": "pass", "reasons": [BETTER], "report_sha256": "r" * 64},
+)  # fmt: skip
+SERVING = replace(
+    NOTHING,
+    champion=Champion("late_train", 3, END, "7", "hash", "r1"),
+    champion_version=VERSION,
+    windows=[registered("late_train", END, window_record(rows=50, labelled_rows=40, version=3))],
+)
+
+
+def run(run_id: str, kind: str, status: str) -> Run:
+    trigger: Any = {"kind": kind, "reason": "as told", "requested_at": END, "window_end": None}
+    return Run("late_train", run_id, "train", END, END, status, trigger, verdict="pass")
+
+
+def rollout(**changes: Any) -> Rollout:
+    given: dict[str, Any] = {"previous_version": 2, "last_check": {"decision": "advance", "reasons": []}, **changes}
+    return Rollout(
+        model="late_train", rollout_id="r1", run_id="train-1", kind="version", version=3, lambda_version="7",
+        code_sha256="hash", previous_lambda_version="6", fallback_lambda_version="6", started_at=END,
+        **given,
+    )  # fmt: skip
+
+
+def found(facts: Facts) -> dict[str, Finding]:
+    return {one.test: one for findings in score_of(facts).groups.values() for one in findings}
+
+
+def test_there_are_28_in_four_groups_of_seven() -> None:
+    score = score_of(BARE)
+    assert [len(findings) for findings in score.groups.values()] == [7, 7, 7, 7]
+    names = [f"{group} {n}" for group in ("Data", "Model", "Infra", "Monitor") for n in range(1, 8)]
+    assert list(found(BARE)) == names
+
+
+def test_with_nothing_on_record_every_test_is_zero_and_says_what_would_earn_it() -> None:
+    score = score_of(BARE)
+    assert (score.score, set(score.sums.values())) == (0.0, {0.0})
+    assert score.meaning.startswith("more of a research project")
+    assert all(one.points == 0 and one.evidence and not one.link for one in found(BARE).values())
+
+
+def test_whatever_earns_points_has_a_link() -> None:
+    facts = replace(
+        BARE,
+        status=SERVING,
+        version=VERSION,
+        report=REPORT,
+        snapshot=Snapshot("late_train", "s1", "s3://x/", END),
+        rollouts=(rollout(),),
+        runs=(run("train-9", "quality", "rejected"),),
+        probes=4,
+        checked_in=True,
+        test_files=("models/late_train/test_train.py",),
+    )
+    told = found(facts)
+    assert all(bool(one.link) == (one.points > 0) for one in told.values())
+    earned = {one.test: one.points for one in told.values() if one.points}
+    assert earned["Model 1"] == earned["Infra 2"] == 0.5
+    for test in ("Data 1", "Data 7", "Model 4", "Model 5", "Infra 3", "Infra 4", "Monitor 1", "Monitor 5", "Monitor 7"):
+        assert earned[test] == 1.0, test
+    score = score_of(facts)
+    assert score.score == min(score.sums.values()) > 0
+    assert score.sums[score.weakest] == score.score
+
+
+@pytest.mark.parametrize(
+    ("rollouts", "points"),
+    [
+        ((), 0.0),
+        ((rollout(),), 0.0),
+        ((rollout(status="rolled_back"),), 0.5),
+        ((rollout(status="rolled_back", last_check={"decision": "rollback", "reasons": []}),), 1.0),
+    ],
+)
+def test_a_rollback_counts_once_it_happened(rollouts: tuple[Rollout, ...], points: float) -> None:
+    assert found(replace(BARE, rollouts=rollouts))["Infra 7"].points == points
+
+
+def test_a_person_who_starts_the_pipeline_is_half_a_point_and_a_rule_a_whole_one() -> None:
+    by_hand = replace(BARE, runs=(run("train-1", "manual", "succeeded"),))
+    assert found(by_hand)["Infra 3"].points == 0.5
+    assert found(replace(BARE, runs=(run("train-1", "manual", "failed"),)))["Infra 3"].points == 0.0
+    assert found(replace(BARE, runs=(run("train-1", "drift", "rejected"),)))["Infra 3"].points == 1.0
+
+
+def test_importance_is_what_features_are_worth() -> None:
+    errors = Errors(
+        "log_loss", 9, None, (), (Importance("wind", 0.1, 0.05, 0.2), Importance("line", 0.0, -0.1, 0.1)), ()
+    )
+    told = found(replace(BARE, version=VERSION, report=replace(REPORT, errors=errors)))["Data 2"]
+    assert (told.points, told.evidence.partition(":")[0]) == (1.0, "1 of 2 features are shown to help")
+
+
+def test_a_waived_comparison_is_no_evidence() -> None:
+    waived: Any = {"verdict": "pass", "reasons": [{**BETTER, "waived": True}]}
+    assert found(replace(BARE, version=replace(VERSION, gate=waived), report=REPORT))["Model 5"].points == 0.0
+    assert found(replace(BARE, version=VERSION, report=REPORT))["Model 5"].points == 1.0
+
+
+def test_a_limit_that_is_not_declared_earns_nothing() -> None:
+    limited = declare(binary_document(gate={**binary_document()["gate"], "max_latency_ms": 50}))
+    assert found(replace(BARE, version=VERSION, report=REPORT))["Monitor 6"].points == 0.0
+    assert found(replace(BARE, declaration=limited, version=VERSION, report=REPORT))["Monitor 6"].points == 0.5
+
+
+def test_it_travels_as_json() -> None:
+    document = score_of(BARE).to_json()
+    assert document["score"] == 0.0
+    assert set(document["groups"]) == set(document["sums"])
