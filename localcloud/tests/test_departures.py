@@ -153,6 +153,13 @@ def test_a_session_never_expires(cloud: Cloud) -> None:
     theirs.list_queues()  # AWS: ExpiredToken, after 12 hours at most
 
 
+def test_the_operator_assumes_a_role_that_is_not_there(cloud: Cloud) -> None:
+    """As the CDK does with the bootstrap's roles, which a deployment without it leaves out."""
+    absent = f"arn:aws:iam::{cloud.context.account_id}:role/cdk-hnb659fds-deploy-role"
+    # AWS: AccessDenied
+    assert cloud.client("sts").assume_role(RoleArn=absent, RoleSessionName="cdk")["Credentials"]
+
+
 def test_the_policy_of_a_key_is_not_read(cloud: Cloud) -> None:
     kms = cloud.client("kms")
     key = kms.create_key()["KeyMetadata"]["KeyId"]
