@@ -73,6 +73,8 @@ class DeployedModel:
     labels_stream: str
     authorization: str
     declaration_sha256: str
+    endpoint_image: str = ""
+    """Of the declared SageMaker endpoint; empty where none is."""
 
 
 def default_session() -> boto3.Session:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Self, get_args, get_type_hints
 
@@ -56,6 +56,20 @@ class Settings:
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return f"{PREFIX}{name.upper()}"
+
+
+def in_parts(name: str, text: str, most: int) -> Iterator[tuple[str, str]]:
+    """A text as variables of at most so many characters each: ``NAME``, ``NAME_2`` and so on."""
+    for number, start in enumerate(range(0, max(1, len(text)), most), 1):
+        yield (name if number == 1 else f"{name}_{number}"), text[start : start + most]
+
+
+def joined(variables: Mapping[str, str], name: str) -> str:
+    """The inverse of :func:`in_parts`; empty where the first is absent."""
+    parts = [variables.get(name, "")]
+    while (part := variables.get(f"{name}_{len(parts) + 1}")) is not None:
+        parts.append(part)
+    return "".join(parts)
 
 
 def require(variables: Mapping[str, str], *names: str) -> None:

@@ -119,6 +119,11 @@ class ModelNames:
         """What the names of the jobs of a refit begin with. They are no longer than the others."""
         return f"refit-{self.dashed}-"
 
+    @property
+    def endpoint(self) -> str:
+        """The SageMaker endpoint, where one serves the model; its models and configurations begin with its name."""
+        return f"everloop-{self.dashed}"
+
     def stream(self, kind: str) -> str:
         """The stream of ``predictions`` or ``labels``."""
         return f"{self.prefix}{kind}"

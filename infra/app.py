@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 from everloop.infra.exceptions import SynthesisError
+from everloop.infra.leaving_endpoint import refuse_lost_endpoints
 from everloop.infra.node import start_node
+from everloop.infra.settings import read_models
 from everloop.infra.undeclared import lines_about_undeclared, make_client
 from everloop.shown import visible
 
@@ -29,6 +31,8 @@ def main(project: Path) -> int:
         settings = settings_of(app, project, region=os.environ.get("CDK_DEFAULT_REGION"))
         add_stacks(app, settings)
         app.synth()
+        without = {m.declaration.model for m in read_models(settings.models) if m.declaration.serving.endpoint is None}
+        refuse_lost_endpoints(without, os.environ, make_client)
         declared = {path.name for path in settings.models.iterdir()}
         for line in lines_about_undeclared(declared, os.environ, make_client):
             print(visible(line), file=sys.stderr)

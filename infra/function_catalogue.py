@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from everloop.model_file import ModelDeclaration
 from everloop.names import PROBE_FUNCTION
@@ -54,12 +54,20 @@ PIPELINE_FUNCTIONS: Mapping[str, FunctionFacts] = {
         "Publishes versions, shifts and rolls back traffic, and calibrates the serving version",
         512,
         180,
-        ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET", "EVENT_BUS", "PREDICT_FUNCTION"),
+        ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET", "EVENT_BUS"),
         # By the pipeline it is not, and by what the monitor learned it is.
         asynchronous=True,
     ),
 }
 """What the pipeline invokes. Its steps wait by these limits."""
+
+
+def _of_an_endpoint(rollout: FunctionFacts) -> FunctionFacts:
+    """What the rollout function of a model on an endpoint is: it may wait for a calibration's variant to come up.
+
+    The pipeline still waits by the shorter limit: what takes minutes is refused there, and tried again.
+    """
+    return replace(rollout, timeout_seconds=900, variables=(*rollout.variables, "ENDPOINT_ROLE_ARN"))
 
 
 PROBE_FACTS = FunctionFacts(
@@ -74,6 +82,7 @@ PROBE_FACTS = FunctionFacts(
 def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
     """The facts by function name."""
     serving = declaration.serving
+    endpoint = ("ENDPOINT_ROLE_ARN",) if serving.endpoint is not None else ()
     return {
         "predict": FunctionFacts(
             "Answers prediction requests",
@@ -87,11 +96,12 @@ def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
             "Writes the model's registry; no other function may", 512, 45, ("TABLE", "AUDIT_BUCKET")
         ),
         **PIPELINE_FUNCTIONS,
+        **({"rollout": _of_an_endpoint(PIPELINE_FUNCTIONS["rollout"])} if endpoint else {}),
         "monitor": FunctionFacts(
             "Monitors drift and quality, and requests retraining",
             2048,
             600,
-            ("TABLE", *_QUERIES, "ARTIFACT_BUCKET", "EVENT_BUS", "PREDICT_FUNCTION"),
+            ("TABLE", *_QUERIES, "ARTIFACT_BUCKET", "EVENT_BUS", *endpoint),
             asynchronous=True,
         ),
         "starter": FunctionFacts(

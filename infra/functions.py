@@ -47,13 +47,17 @@ class ModelFunctions(Construct):
         settings: Settings,
         platform: Platform,
         dead_letters: sqs.IQueue,
+        endpoint_role_arn: str = "",
     ) -> None:
         super().__init__(scope, construct_id)
+        self._endpoint_role_arn = endpoint_role_arn
         self._model, self._settings, self._platform = model, settings, platform
         self._names = ModelNames(model.declaration.model)
         probes = model.declaration.retraining.investment is not None
         spans = model.declaration.data.training_spans is not None
-        self._permissions = ModelPermissions(Stack.of(self), platform, self._names, probes=probes, spans=spans)
+        self._permissions = ModelPermissions(
+            Stack.of(self), platform, self._names, probes=probes, spans=spans, endpoint_role_arn=endpoint_role_arn
+        )
         self._dead_letters = dead_letters
         self._layers: dict[str, lambda_.ILayerVersion] = {}
         facts = functions_of(model.declaration)
@@ -171,7 +175,7 @@ class ModelFunctions(Construct):
             "GLUE_DATABASE": GLUE_DATABASE,
             "PREDICTIONS_STREAM": self._names.stream("predictions"),
             "LABELS_STREAM": self._names.stream("labels"),
-            "PREDICT_FUNCTION": self._names.function("predict"),
+            "ENDPOINT_ROLE_ARN": self._endpoint_role_arn,
             "STATE_MACHINE_ARN": self._permissions.state_machine_arn,
             "PROBE_MACHINE_ARN": self._permissions.probe_machine_arn,
         }

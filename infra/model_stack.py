@@ -10,6 +10,7 @@ from constructs import Construct
 
 from everloop.infra.alarms import Alarms
 from everloop.infra.capture import Capture
+from everloop.infra.endpoint_role import EndpointRole
 from everloop.infra.functions import ModelFunctions
 from everloop.infra.monitor import DeadLetters, Monitor
 from everloop.infra.pipeline import Pipeline
@@ -38,8 +39,18 @@ class ModelStack(Stack):
         names = ModelNames(declaration.model)
         dead_letters = DeadLetters(self, "DeadLetters").queue
         Capture(self, "Capture", declaration=declaration, platform=platform)
+        endpoint, role_arn = declaration.serving.endpoint, ""
+        if endpoint is not None:
+            role = EndpointRole(self, "Endpoint", names=names, image=endpoint.image, platform=platform).role
+            role_arn = role.role_arn
         functions = ModelFunctions(
-            self, "Functions", model=model, settings=settings, platform=platform, dead_letters=dead_letters
+            self,
+            "Functions",
+            model=model,
+            settings=settings,
+            platform=platform,
+            dead_letters=dead_letters,
+            endpoint_role_arn=role_arn,
         ).by_name
         serving = Serving(
             self,
@@ -97,6 +108,7 @@ class ModelStack(Stack):
                     "labels_stream": names.stream("labels"),
                     "authorization": declaration.serving.authorization,
                     "declaration_sha256": model.sha256,
+                    **({"endpoint_image": endpoint.image} if endpoint is not None else {}),
                 }
             ),
         )

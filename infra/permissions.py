@@ -31,7 +31,7 @@ OBJECTS = "The objects below the model's own prefix; their names follow from run
 @dataclass(frozen=True)
 class ModelPermissions:
     """The grants of one model's functions; ``probes`` says whether it has fresh probes, and ``spans`` whether they
-    choose what trainings learn from.
+    choose what trainings learn from. ``endpoint_role_arn`` is what its endpoint runs as; empty where it has none.
     """
 
     stack: Stack
@@ -39,6 +39,7 @@ class ModelPermissions:
     names: ModelNames
     probes: bool = False
     spans: bool = False
+    endpoint_role_arn: str = ""
 
     def of(self, function: str) -> list[Grant]:
         """The grants of ``everloop-<m>-<function>`` beyond its logs and traces."""
@@ -61,6 +62,11 @@ class ModelPermissions:
     def predict_arn(self) -> str:
         """The prediction function, without a version."""
         return self.arn("lambda", f"function:{self.names.function('predict')}")
+
+    @property
+    def endpoint_arn(self) -> str:
+        """The model's SageMaker endpoint."""
+        return self.arn("sagemaker", f"endpoint/{self.names.endpoint}")
 
     @property
     def state_machine_arn(self) -> str:
@@ -101,10 +107,15 @@ class ModelPermissions:
         return [self._table("dynamodb:Query", partition=keys.probes_partition(self.names.model))] if self.probes else []
 
     def _predict(self) -> list[Grant]:
-        return [self.artifact_objects(("s3:GetObject",)), self._put_records(self.names.stream("predictions"))]
+        invoke = Grant(("sagemaker:InvokeEndpoint",), (self.endpoint_arn,))
+        return [
+            self.artifact_objects(("s3:GetObject",)),
+            self.put_records("predictions"),
+            *([invoke] if self.endpoint_role_arn else []),
+        ]
 
     def _labels(self) -> list[Grant]:
-        return [self._put_records(self.names.stream("labels"))]
+        return [self.put_records("labels")]
 
     def _registry(self) -> list[Grant]:
         """The one writer. Windows and snapshots it reads: the audit keeps the hash of those that decide something."""
@@ -183,6 +194,48 @@ class ModelPermissions:
             self._put_events(),
             self._table(*READ),
             self._send_commands("rollout"),
+            *(self._endpoint() if self.endpoint_role_arn else []),
+        ]
+
+    def _endpoint(self) -> list[Grant]:
+        """Make, change and delete the model's endpoint, with the configurations and models that begin with its name."""
+        name = self.names.endpoint
+        parts = "Models and configurations of the model's endpoint are named after it, and each has a name of its own."
+        models, configurations = self.arn("sagemaker", f"model/{name}-*"), f"endpoint-config/{name}-*"
+        return [
+            Grant(
+                (
+                    "sagemaker:CreateEndpoint",
+                    "sagemaker:DeleteEndpoint",
+                    "sagemaker:DescribeEndpoint",
+                    "sagemaker:UpdateEndpoint",
+                    "sagemaker:UpdateEndpointWeightsAndCapacities",
+                ),
+                (self.endpoint_arn,),
+            ),
+            # Creating and updating an endpoint is decided by its configuration as well.
+            Grant(
+                (
+                    "sagemaker:CreateEndpoint",
+                    "sagemaker:CreateEndpointConfig",
+                    "sagemaker:DeleteEndpointConfig",
+                    "sagemaker:DescribeEndpointConfig",
+                    "sagemaker:UpdateEndpoint",
+                ),
+                (self.arn("sagemaker", configurations),),
+                parts,
+            ),
+            Grant(("sagemaker:CreateModel", "sagemaker:DeleteModel"), (models,), parts),
+            Grant(
+                ("sagemaker:ListEndpointConfigs", "sagemaker:ListModels"),
+                ("*",),
+                "SageMaker has no resource-level permissions for listing; a listing has names and times only.",
+            ),
+            Grant(
+                ("iam:PassRole",),
+                (self.endpoint_role_arn,),
+                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            ),
         ]
 
     def _monitor(self) -> list[Grant]:
@@ -198,6 +251,17 @@ class ModelPermissions:
             self._table(*READ),
             self._table(*READ, PUT, partition=keys.windows_partition(self.names.model)),
             *self._read_probes(),
+            *self._look_at_endpoint(),
+        ]
+
+    def _look_at_endpoint(self) -> list[Grant]:
+        """Compare what an endpoint runs, and the function before it, with what is declared."""
+        if not self.endpoint_role_arn:
+            return []
+        predict = self.predict_arn
+        return [
+            Grant(("sagemaker:DescribeEndpoint",), (self.endpoint_arn,)),
+            Grant(("lambda:GetAlias",), (predict, f"{predict}:*"), "The alias of the model's one prediction function."),
         ]
 
     def _starter(self) -> list[Grant]:
@@ -271,8 +335,10 @@ class ModelPermissions:
         own = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [partition or keys.partition(self.names.model)]}}
         return Grant(actions, (self.platform.table.table_arn,), conditions=own)
 
-    def _put_records(self, stream: str) -> Grant:
-        return Grant(("firehose:PutRecordBatch",), (self.arn("firehose", f"deliverystream/{stream}"),))
+    def put_records(self, kind: str) -> Grant:
+        """Put rows on the stream of ``predictions`` or ``labels``."""
+        stream = self.arn("firehose", f"deliverystream/{self.names.stream(kind)}")
+        return Grant(("firehose:PutRecordBatch",), (stream,))
 
     def _put_events(self) -> Grant:
         return Grant(("events:PutEvents",), (self.platform.bus_arn(self.stack),))

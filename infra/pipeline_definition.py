@@ -88,8 +88,19 @@ def _below(kind: type[Exception]) -> Iterator[type[Exception]]:
         yield from _below(sub)
 
 
+ENDPOINT_RETRY: dict[str, Any] = {
+    "ErrorEquals": ["EndpointNotReadyError"],
+    "IntervalSeconds": 20,
+    "MaxAttempts": 120,
+    "BackoffRate": 1.1,
+    "MaxDelaySeconds": 30,
+    "JitterStrategy": "FULL",
+}
+"""An endpoint takes minutes to bring a variant up, and the function does not sleep through them. Each try looks for
+20 s itself, so all of them together wait for an hour; a container may take 8 minutes to its first ping."""
+
 TRANSIENT_RETRY = {
-    "ErrorEquals": transient_errors(),
+    "ErrorEquals": [error for error in transient_errors() if error not in ENDPOINT_RETRY["ErrorEquals"]],
     "IntervalSeconds": 5,
     "MaxAttempts": 5,
     "BackoffRate": 2,
@@ -425,7 +436,7 @@ def _invoke(
         "ResultSelector": {"result.$": "$.Payload"},
         "ResultPath": result,
         "TimeoutSeconds": PIPELINE_FUNCTIONS[function].timeout_seconds + MARGIN_SECONDS,
-        "Retry": [LAMBDA_RETRY, TRANSIENT_RETRY, CRASH_RETRY],
+        "Retry": [*([ENDPOINT_RETRY] if function == "rollout" else []), LAMBDA_RETRY, TRANSIENT_RETRY, CRASH_RETRY],
         "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": catch}],
         "Next": next_state,
     }

@@ -9,6 +9,7 @@ import click
 from everloop.cli.operations.serving import CONTAINER_FOLDER, Chosen, running, start
 from everloop.cli.options import json_option
 from everloop.cli.output import Output
+from everloop.server.container import container_variables
 
 
 @click.command()
@@ -39,6 +40,10 @@ from everloop.cli.output import Output
     "--capture", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Append each predicted row to FILE, a JSON line each. [nothing is captured]",
 )  # fmt: skip
+@click.option(
+    "--stream", envvar="EVERLOOP_PREDICTIONS_STREAM", metavar="NAME",
+    help="Put each predicted row on a Firehose stream before it is answered. [$EVERLOOP_PREDICTIONS_STREAM]",
+)  # fmt: skip
 @json_option
 def serve(
     artefact: str,
@@ -49,6 +54,7 @@ def serve(
     port: int,
     queue: int,
     capture: Path | None,
+    stream: str | None,
     as_json: bool,
 ) -> None:
     """Serve a version on this machine until it is stopped, by all protocols.
@@ -58,9 +64,10 @@ def serve(
     is served. /metrics has what Prometheus reads. `everloop docs serve` says more.
     """
     output = Output(as_json)
-    started = start(
-        Chosen(artefact, version, manifest_sha256, calibration), host=host, port=port, queue=queue, capture=capture
-    )
+    if capture is not None and stream:
+        raise click.UsageError("rows are captured in one place: leave --capture or --stream out")
+    chosen = Chosen(artefact, version, manifest_sha256, calibration, container_variables())
+    started = start(chosen, host=host, port=port, queue=queue, capture=capture, stream=stream)
     output.document(started.facts)
     output.say(f"{started.facts['model']}, version {started.facts['version']}, at {started.facts['url']}")
     output.say(

@@ -37,7 +37,7 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
     output.document(found.to_json())
     facts = [
         ["state", f"{found.version.state} since {minute(found.version.state_since)}"],
-        ["serves", f"yes, as function version {found.champion.lambda_version}" if found.champion else "no"],
+        ["serves", f"yes, as {_served_as(found.champion.lambda_version)}" if found.champion else "no"],
         ["serving bytes", _serving(found.origin)],
         ["evaluated bytes", _evaluated(found.origin)],
         *([["calibration", calibration_sentence(found.calibration, None)]] if found.serves else []),
@@ -84,3 +84,7 @@ def _evaluated(origin: Origin) -> str:
     on = "" if origin.evaluated_rows is None else f", on {number_of(origin.evaluated_rows, 'test row')}"
     after = "" if origin.evaluated_after is None else f" after {minute(origin.evaluated_after)}"
     return f"{origin.evaluated_file} sha256 {origin.evaluated_sha256}{on}{after}"
+
+
+def _served_as(name: str) -> str:
+    return f"function version {name}" if name.isdecimal() else f"variant {name}"

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
+from everloop.environment import joined
+from everloop.rollout.endpoint_place import CALIBRATION_VARIABLE, DECLARED_VARIABLE
 
 if TYPE_CHECKING:
     import socket
 
     from everloop.server.application import Application
     from everloop.serving.artifact import Artifact
+    from everloop.serving.capture import RecordWriter
 
 CONTAINER_FOLDER = "/opt/ml/model"
 """Where SageMaker puts a container's model
@@ -33,6 +38,8 @@ class Chosen:
     version: int | None = None
     manifest_sha256: str | None = None
     calibration: Path | None = None
+    container: Mapping[str, str] = field(default_factory=dict)
+    """The variables of a container of SageMaker's: a calibration and the declared features may be among them."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,9 @@ class Started:
     facts: dict[str, Any]
 
 
-def start(chosen: Chosen, *, host: str, port: int, queue: int, capture: Path | None) -> Started:
+def start(
+    chosen: Chosen, *, host: str, port: int, queue: int, capture: Path | None, stream: str | None = None
+) -> Started:
     """Load and verify what is to be served, and listen.
 
     Raises
@@ -57,17 +66,23 @@ def start(chosen: Chosen, *, host: str, port: int, queue: int, capture: Path | N
         from everloop.server.files import FileWriter
         from everloop.server.metrics import ServerMetrics
         from everloop.server.run import listen
+        from everloop.serving.capture import CaptureWriter
+        from everloop.serving.declared import declared_features
         from everloop.serving.service import PredictionService
     except ModuleNotFoundError as error:
         raise CommandError(f"the package {error.name} is missing", INSTALL) from error
     artifact = _artifact(chosen)
     model, version = artifact.manifest.model, artifact.manifest.version
     try:
-        writer = None if capture is None else FileWriter(capture)
+        writer: RecordWriter | None = None if capture is None else FileWriter(capture)
     except OSError as error:
         raise CommandError(f"{capture} can't be written to: {error.strerror}", "choose another --capture") from error
+    if stream:
+        writer = CaptureWriter(Account().client("firehose"), stream)
     name = "" if artifact.calibration is None else _name_of(artifact)
-    service = PredictionService(model, lambda: artifact, writer, time.perf_counter)
+    declared = joined(chosen.container, DECLARED_VARIABLE)
+    features = declared_features(json.loads(declared)) if declared else ()
+    service = PredictionService(model, lambda: artifact, writer, time.perf_counter, features)
     metrics = ServerMetrics(model, version, name)
     application = Application(service, model, metrics, clock=lambda: datetime.now(UTC), queue=queue)
     try:
@@ -81,7 +96,7 @@ def start(chosen: Chosen, *, host: str, port: int, queue: int, capture: Path | N
         "model": model,
         "version": version,
         "calibration": name or None,
-        "capture": None if capture is None else str(capture),
+        "capture": stream or (None if capture is None else str(capture)),
         "url": f"http://{f'[{host}]' if ':' in host else host}:{at}",
     }
     return Started(application, listening, facts)
@@ -167,4 +182,6 @@ def _hash(chosen: Chosen) -> str:
 
 
 def _calibration(chosen: Chosen) -> str:
-    return "" if chosen.calibration is None else chosen.calibration.read_text(encoding="utf-8")
+    if chosen.calibration is None:
+        return joined(chosen.container, CALIBRATION_VARIABLE)
+    return chosen.calibration.read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from everloop.cli.account import Account, DeployedModel
+from everloop.cli.operations.endpoints import endpoint_of, image_of
 from everloop.documents.recalibration import RecalibrationDecision, RecalibrationDocument
 from everloop.monitoring.coverage import coverage_sentence
 from everloop.names import ModelNames
@@ -143,6 +144,9 @@ def kept_of(store: RegistryStore, now: datetime, requests: Sequence[KeptRequest]
 def _code_waits(account: Account, deployed: DeployedModel, found: Status) -> bool:
     if found.champion is None:
         return False
+    variant = found.champion.lambda_version
+    if not variant.isdecimal():
+        return image_of(account, variant) != (deployed.endpoint_image or None)
     latest = account.client("lambda").get_function_configuration(FunctionName=deployed.predict_function)
     return bool(latest["CodeSha256"] != found.champion.code_sha256)
 
@@ -151,6 +155,9 @@ def _champion_gone(account: Account, deployed: DeployedModel, found: Status) -> 
     if found.champion is None:
         return False
     client, number = account.client("lambda"), found.champion.lambda_version
+    if not number.isdecimal():
+        endpoint = endpoint_of(account, deployed.model)
+        return endpoint is None or number not in endpoint.variants
     try:
         client.get_function_configuration(FunctionName=deployed.predict_function, Qualifier=number)
     except client.exceptions.ResourceNotFoundException:

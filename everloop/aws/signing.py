@@ -73,7 +73,7 @@ def signed_headers(
     values = {name.lower(): " ".join(value.split()) for name, value in given.items()}
     names = ";".join(sorted(values))
     lines = "".join(f"{name}:{values[name]}\n" for name in sorted(values))
-    # Only S3 takes a path as it is; the other services' only path is the root here, which has nothing to encode.
+    # Only S3 takes a path as it is; in the other services' paths here there is nothing to encode a second time.
     canonical = f"{method}\n{path}\n\n{lines}\n{names}\n{digest}"
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     text = f"{ALGORITHM}\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"

@@ -257,6 +257,15 @@ def _comparable_rows(declaration: AllSections) -> Iterator[Misfit]:
         yield Misfit(("retraining", "schedule_days"), schedule, why.format(number_of(max(schedule, cooldown), "day")))
 
 
+def _endpoint_of_the_target(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether a target that needs an endpoint has one. Beside another target it stays until a rollout has left it."""
+    target, endpoint = declaration.rollout.target, declaration.serving.endpoint
+    if target == "sagemaker_endpoint" and endpoint is None:
+        yield Misfit(
+            ("rollout", "target"), target, "a serving.endpoint beside it, with image, instance_type and usd_per_hour"
+        )
+
+
 def _probe_windows(declaration: AllSections) -> Iterator[Misfit]:
     """Whether the windows of probes are whole windows of the monitor."""
     investment, days = declaration.retraining.investment, declaration.monitoring.window_hours // 24
@@ -311,9 +320,11 @@ def _monthly_cost(declaration: AllSections) -> Iterator[Misfit]:
     if worst is None:
         return
     probes, older = worst_case.probes_usd(declaration), worst_case.restorations_usd(declaration)
-    total = runs * worst + probes + older
+    endpoint = worst_case.endpoint_usd(declaration)
+    total = runs * worst + probes + older + endpoint
     if _rounded_up(total) > cost.monthly_budget_usd:
         also = f", and probes (retraining.investment) up to {_usd(probes)}" if probes else ""
+        also += f", and the endpoint's instances, which run all the time, {_usd(endpoint)}" if endpoint else ""
         also += f", and evaluations of older versions up to {_usd(older)}" if older else ""
         yield Misfit(
             ("cost", "monthly_budget_usd"),
@@ -381,6 +392,7 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _execution,
     _windows,
     _comparable_rows,
+    _endpoint_of_the_target,
     _probe_windows,
     _measured_spans,
     _probe_price,

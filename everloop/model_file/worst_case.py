@@ -112,6 +112,21 @@ def restorations_usd(declaration: AllSections) -> float:
     return 0.0 if price is None else price * restorations_in_a_month(declaration) * job_seconds(declaration) / 3600
 
 
+def endpoint_usd(declaration: AllSections) -> float:
+    """What the endpoint's instances cost in one month; 0 where there is none.
+
+    Those of the champion run all the time, and those of a candidate through its steps and its bake: the old champion
+    is kept warm as long.
+    """
+    endpoint, rollout = declaration.serving.endpoint, declaration.rollout
+    if endpoint is None:
+        return 0.0
+    month = LONGEST_MONTH_DAYS * 24
+    minutes = sum(step.minutes for step in rollout.steps) + rollout.bake_minutes
+    beside = min(month, runs_in_a_month(declaration) * minutes / 60)
+    return endpoint.usd_per_hour * endpoint.instances * (month + beside)
+
+
 def runs_in_a_month(declaration: AllSections) -> int:
     """The most training runs that the quota lets start in one month."""
     quota = declaration.retraining.quota

@@ -14,10 +14,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
+from everloop.environment import in_parts
 from everloop.rollout.served_artifact import ServedArtifact
 
 LONGEST_VALUE = 1024
@@ -29,6 +30,7 @@ _BETWEEN = 1.5
 MANIFEST_VARIABLE = "EVERLOOP_MANIFEST_SHA256"
 VERSION_VARIABLE = "EVERLOOP_VERSION"
 CALIBRATION_VARIABLE = "EVERLOOP_CALIBRATION"
+DECLARED_VARIABLE = "EVERLOOP_DECLARED"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class EndpointPlace:
         Of each variant.
     artifact_bucket, stream : str
         Where registered files stand, and where captured rows go.
+    declared : str
+        The declared features as JSON, as :func:`everloop.serving.declared.declared_features` reads them.
     """
 
     name: str
@@ -59,6 +63,7 @@ class EndpointPlace:
     instances: int
     artifact_bucket: str
     stream: str
+    declared: str = ""
 
     @property
     def code_sha256(self) -> str:
@@ -72,7 +77,7 @@ class EndpointPlace:
 
     def is_model(self, name: str) -> bool:
         """Whether a name is one that :meth:`model_name` gives, with whatever image."""
-        return re.fullmatch(rf"{re.escape(self.name)}-v\d+-[0-9a-f]{{6}}-[0-9a-f]{{6}}", name) is not None
+        return is_model_of(self.name, name)
 
     def is_current(self, model_name: str) -> bool:
         """Whether such a model is made of what is declared now, but for what it serves."""
@@ -84,7 +89,7 @@ class EndpointPlace:
             **self._fixed,
             VERSION_VARIABLE: str(artifact.version),
             MANIFEST_VARIABLE: artifact.manifest_sha256,
-            **dict(_in_parts(CALIBRATION_VARIABLE, artifact.calibration)),
+            **dict(in_parts(CALIBRATION_VARIABLE, artifact.calibration, LONGEST_VALUE)),
         }
 
     def model_request(self, artifact: ServedArtifact) -> CreateModel:
@@ -121,15 +126,14 @@ class EndpointPlace:
 
     def configuration_number(self, name: str) -> int | None:
         """The number of a configuration; None for one that this gives no name."""
-        found = re.fullmatch(rf"{re.escape(self.name)}-c(\d{{6,}})", name)
-        return int(found[1]) if found else None
+        return configuration_number(self.name, name)
 
     @property
     def _fixed(self) -> dict[str, str]:
         return {
-            "EVERLOOP_HOST": "0.0.0.0",  # SageMaker asks the container from outside
             "EVERLOOP_MODEL": self.model,
             "EVERLOOP_PREDICTIONS_STREAM": self.stream,
+            **dict(in_parts(DECLARED_VARIABLE, self.declared, LONGEST_VALUE)),
         }
 
 
@@ -182,12 +186,15 @@ class RunningVariant(TypedDict):
     DesiredInstanceCount: NotRequired[int]
 
 
-def joined_calibration(environment: Mapping[str, str]) -> str:
-    """The calibration's text out of a container's environment, where one variable may not hold all of it."""
-    parts = [environment.get(CALIBRATION_VARIABLE, "")]
-    while (part := environment.get(f"{CALIBRATION_VARIABLE}_{len(parts) + 1}")) is not None:
-        parts.append(part)
-    return "".join(parts)
+def is_model_of(endpoint: str, name: str) -> bool:
+    """Whether a SageMaker model is named as those of an endpoint are. What names begin with tells no models apart."""
+    return re.fullmatch(rf"{re.escape(endpoint)}-v\d+-[0-9a-f]{{6}}-[0-9a-f]{{6}}", name) is not None
+
+
+def configuration_number(endpoint: str, name: str) -> int | None:
+    """The number in the name of an endpoint's configuration; None for any other name."""
+    found = re.fullmatch(rf"{re.escape(endpoint)}-c(\d{{6,}})", name)
+    return int(found[1]) if found else None
 
 
 def desired_weights(variants: Sequence[RunningVariant]) -> dict[str, float]:
@@ -217,12 +224,6 @@ def shared_by(weights: Mapping[str, float]) -> tuple[str, str | None, float]:
     total = sum(weights.values())
     primary, candidate = (taking[0], taking[-1]) if total < _BETWEEN else (taking[-1], taking[0])
     return primary, candidate, round(100 * weights[candidate] / total, 4)
-
-
-def _in_parts(name: str, text: str) -> Iterator[tuple[str, str]]:
-    """A text as variables, ``NAME``, ``NAME_2`` and so on."""
-    for number, start in enumerate(range(0, max(1, len(text)), LONGEST_VALUE), 1):
-        yield (name if number == 1 else f"{name}_{number}"), text[start : start + LONGEST_VALUE]
 
 
 def _sha256(parts: Sequence[object]) -> str:

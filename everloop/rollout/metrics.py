@@ -13,6 +13,10 @@ from everloop.rollout.version_metrics import Minute, VersionMetrics
 from everloop.typed_json import JsonObject
 
 _PERCENTILE = "p99"
+_SAGEMAKER = "AWS/SageMaker"
+
+_Wanted = dict[str, tuple[str, str, list[dict[str, str]], str]]
+"""Namespace, metric, dimensions and statistic by the name of a query."""
 
 _LONGEST_PERIOD_SECONDS = 86_400
 
@@ -22,7 +26,7 @@ _PERIODS = ((timedelta(days=14), 60), (timedelta(days=62), 300))
 
 
 class CloudWatchMetrics:
-    """The metrics of an alias of a function, by executed version.
+    """The metrics of an alias of a function by executed version, and of an endpoint by variant.
 
     Failures are counted twice over, and the larger count is taken: Lambda's ``Errors`` (it crashed, or was stopped
     for time or memory) and the function's own ``ServerErrors`` (it crashed, or answered in the 500s, as it does when
@@ -38,14 +42,19 @@ class CloudWatchMetrics:
     slow_ms : float
         Invocations that took longer are counted as slow. CloudWatch counts them by their percentile rank (``PR``,
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html).
+    endpoint : str
+        The SageMaker endpoint whose variants serve versions as well; empty for none.
     """
 
-    def __init__(self, client: Any, *, function: str, alias: str, model: str, slow_ms: float) -> None:
+    def __init__(
+        self, client: Any, *, function: str, alias: str, model: str, slow_ms: float, endpoint: str = ""
+    ) -> None:
         self.client = client
         self.function = function
         self.alias = alias
         self.model = model
         self.slow_ms = slow_ms
+        self.endpoint = endpoint
 
     def read(self, lambda_version: str, begin: datetime, end: datetime, *, alone: bool = False) -> VersionMetrics:
         """What ``lambda_version`` did from ``begin`` to ``end``.
@@ -62,34 +71,62 @@ class CloudWatchMetrics:
         MetricsIncompleteError
             When CloudWatch gives partial data.
         """
-        resource = [
-            {"Name": "FunctionName", "Value": self.function},
-            {"Name": "Resource", "Value": f"{self.function}:{self.alias}"},
-        ]
-        by_version = [*resource, {"Name": "ExecutedVersion", "Value": lambda_version}]
         own = [{"Name": "model", "Value": self.model}, {"Name": "lambda_version", "Value": lambda_version}]
-        wanted = {}
+        wanted: _Wanted = {}
         for name, dimensions in {"own": own, **({"model": own[:1]} if alone else {})}.items():
             wanted[f"{name}_answered"] = (METRIC_NAMESPACE, SERVER_ERRORS, dimensions, "SampleCount")
             wanted[f"{name}_answered_5xx"] = (METRIC_NAMESPACE, SERVER_ERRORS, dimensions, "Sum")
             wanted[f"{name}_refused"] = (METRIC_NAMESPACE, REQUESTS_REFUSED, dimensions, "Sum")
+        if self.endpoint and not lambda_version.isdecimal():
+            wanted |= self._of_variant(lambda_version)
+        else:
+            wanted |= self._of_function(lambda_version, alone=alone)
+        start, stop = whole_minutes(begin, end)
+        values = self._values(wanted, start, stop)
+        instants = sorted({at for name, found in values.items() if not name.endswith("_p99") for at in found})
+        minutes = tuple(_minute(values, at) for at in instants)
+        p99 = max(
+            (_ms(name, v) for name, found in values.items() if name.endswith("_p99") for v in found.values()),
+            default=0.0,
+        )
+        requests = any(minute.requests for minute in minutes)
+        return VersionMetrics.of(minutes, p99 if requests and p99 else None, stop)
+
+    def _of_function(self, number: str, *, alone: bool) -> _Wanted:
+        """What Lambda counts of a function version."""
+        resource = [
+            {"Name": "FunctionName", "Value": self.function},
+            {"Name": "Resource", "Value": f"{self.function}:{self.alias}"},
+        ]
+        by_version = [*resource, {"Name": "ExecutedVersion", "Value": number}]
+        wanted: _Wanted = {}
         for name, dimensions in {"version": by_version, **({"alias": resource} if alone else {})}.items():
             wanted[f"{name}_requests"] = ("AWS/Lambda", "Invocations", dimensions, "Sum")
             wanted[f"{name}_errors"] = ("AWS/Lambda", "Errors", dimensions, "Sum")
             wanted[f"{name}_p99"] = ("AWS/Lambda", "Duration", dimensions, _PERCENTILE)
             wanted[f"{name}_timed"] = ("AWS/Lambda", "Duration", dimensions, "SampleCount")
             wanted[f"{name}_within"] = ("AWS/Lambda", "Duration", dimensions, f"PR(:{self.slow_ms:.10g})")
-        start, stop = whole_minutes(begin, end)
-        values = self._values(wanted, start, stop)
-        instants = sorted({at for name, found in values.items() if not name.endswith("_p99") for at in found})
-        minutes = tuple(_minute(values, at) for at in instants)
-        p99 = max((v for name, found in values.items() if name.endswith("_p99") for v in found.values()), default=0.0)
-        requests = any(minute.requests for minute in minutes)
-        return VersionMetrics.of(minutes, p99 if requests and p99 else None, stop)
+        return wanted
 
-    def _values(
-        self, wanted: dict[str, tuple[str, str, list[dict[str, str]], str]], start: datetime, stop: datetime
-    ) -> dict[str, dict[datetime, float]]:
+    def _of_variant(self, variant: str) -> _Wanted:
+        """What SageMaker counts of a variant, however it was asked; its latency is in microseconds.
+
+        Source: https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
+        """
+        dimensions = [
+            {"Name": "EndpointName", "Value": self.endpoint},
+            {"Name": "VariantName", "Value": variant},
+        ]
+        within = f"PR(:{self.slow_ms * 1000:.10g})"
+        return {
+            "variant_requests": (_SAGEMAKER, "Invocations", dimensions, "Sum"),
+            "variant_errors": (_SAGEMAKER, "Invocation5XXErrors", dimensions, "Sum"),
+            "variant_microseconds_p99": (_SAGEMAKER, "ModelLatency", dimensions, _PERCENTILE),
+            "variant_timed": (_SAGEMAKER, "ModelLatency", dimensions, "SampleCount"),
+            "variant_within": (_SAGEMAKER, "ModelLatency", dimensions, within),
+        }
+
+    def _values(self, wanted: _Wanted, start: datetime, stop: datetime) -> dict[str, dict[datetime, float]]:
         """The values of each query by the beginning of their period."""
         minutes = max(1, math.ceil((stop - start).total_seconds() / 60))
         # Counts by the minute: a period begins at a multiple of its length, so a longer one may begin before the
@@ -136,6 +173,10 @@ class _Result(TypedDict):
     StatusCode: NotRequired[str]
     Timestamps: list[datetime]
     Values: list[float]
+
+
+def _ms(name: str, value: float) -> float:
+    return value / 1000 if "_microseconds_" in name else value
 
 
 def whole_minutes(begin: datetime, end: datetime) -> tuple[datetime, datetime]:

@@ -14,6 +14,7 @@ from everloop.exceptions import TerminalError
 from everloop.server.addresses import data_plane_path
 from everloop.server.metrics import ServerMetrics
 from everloop.serving.exchange import HttpRequest, Reply
+from everloop.serving.passed_on import PASSED_ON, decode_request, encode_answer
 from everloop.serving.protocols import PROTOCOLS, protocol_at
 from everloop.serving.request import MAX_BODY_BYTES
 from everloop.serving.response import STATUS_OF_CODE
@@ -98,24 +99,42 @@ class Application:
         self._waiting += 1
         try:
             async with self._turn:
-                await self._answer(send, path, HttpRequest(method, headers=headers, body=body), request_id)
+                if headers.get("content-type") == PASSED_ON:
+                    await self._answer_passed_on(send, path, body, request_id)
+                else:
+                    await self._answer(send, path, HttpRequest(method, headers=headers, body=body), request_id)
                 # What has arrived meanwhile is read, and refused if it is too much, before the next one's turn.
                 await asyncio.sleep(0)
         finally:
             self._waiting -= 1
 
     async def _answer(self, send: Send, path: str, request: HttpRequest, request_id: str) -> None:
+        answer = self._answered(path, request, request_id, self._clock())
+        await _send(send, answer.status, answer.reply, request_id)
+
+    async def _answer_passed_on(self, send: Send, path: str, body: bytes, request_id: str) -> None:
+        """Answer what the prediction function passes on, by the path, the name and the time that it says."""
+        try:
+            passed = decode_request(body)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            message = f"this is no request that the prediction function passes on: {type(error).__name__}: {error}"
+            await self._refuse(send, path, "malformed_json", message, request_id)
+            return
+        answer = self._answered(passed.path, passed.request, passed.request_id, passed.at)
+        await _send(send, 200, Reply(encode_answer(answer), PASSED_ON), passed.request_id)
+
+    def _answered(self, path: str, request: HttpRequest, request_id: str, at: datetime) -> Answer:
         started = time.perf_counter()
         name, _ = protocol_at(path)
         try:
-            answer = self._service.answer(path, request, request_id=request_id, at=self._clock())
+            answer = self._service.answer(path, request, request_id=request_id, at=at)
         except Exception:
             logger.exception("request %s to %s failed", request_id, path)
             reply = PROTOCOLS.load(name).refusal("internal_error", f"the server failed; its log has {request_id}")
             answer = Answer(500, reply)
         self._metrics.count(name, answer, time.perf_counter() - started)
         _log(answer, request_id)
-        await _send(send, answer.status, answer.reply, request_id)
+        return answer
 
     async def _refuse(self, send: Send, path: str, code: str, message: str, request_id: str) -> None:
         name, _ = protocol_at(path)

@@ -40,6 +40,10 @@ class Answer:
         Which row the model had no score for.
     cause : str or None
         Why the request was refused: the code of its error.
+    variant : str or None
+        The variant of an endpoint that answered, where one was asked.
+    failed : str
+        What the endpoint said that gave no answer; empty where it gave one.
     """
 
     status: int
@@ -49,11 +53,13 @@ class Answer:
     refused: ArtifactRefusedError | None = None
     no_score: NoScoreError | None = None
     cause: str | None = None
+    variant: str | None = None
+    failed: str = ""
 
     @property
     def is_faulty(self) -> bool:
         """Whether the model's owner must look at it: nothing the caller did is at fault."""
-        return bool(self.lost) or self.refused is not None or self.no_score is not None
+        return bool(self.lost or self.failed) or self.refused is not None or self.no_score is not None
 
 
 class PredictionService:

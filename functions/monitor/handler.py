@@ -30,7 +30,7 @@ from everloop.monitoring.profile_query import Windows, windows_at
 from everloop.monitoring.recalibrating import Standing, calibration_event
 from everloop.monitoring.reference import Reference
 from everloop.monitoring.watch import Rows, Scene, reach_back, watch
-from everloop.names import ALIAS, ATHENA_RESULTS_PREFIX, CALIBRATION_LEARNED, PROBE_DUE, RESTORE_REQUESTED
+from everloop.names import ATHENA_RESULTS_PREFIX, CALIBRATION_LEARNED, PROBE_DUE, RESTORE_REQUESTED
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.reasons import ReasonDocument
 from everloop.recalibration.interval import Interval
@@ -42,8 +42,9 @@ from everloop.retraining.probe.requests import execution_name
 from everloop.retraining.probe.weigh import MOST_WEIGHED
 from everloop.retraining.probe.windows import due_probe
 from everloop.retraining.requests import RestoreRequest, RetrainingRequest, put, send
+from everloop.rollout.declared_place import declared_place
 from everloop.rollout.holds import code_waits
-from everloop.rollout.targets import TARGETS, RolloutTarget, TargetPlace
+from everloop.rollout.targets import TARGETS, RolloutTarget
 from everloop.serving.contract import ServingContract
 from everloop.typed_json import Event, read_as
 
@@ -60,7 +61,7 @@ class Environment(Settings):
     glue_database: str
     artifact_bucket: str
     event_bus: str
-    predict_function: str
+    endpoint_role_arn: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,14 @@ def services() -> Services:
     )
     declaration = ModelDeclaration.model_validate_json(declared)
     served_by = TARGETS.load(declaration.rollout.target)
+    place = declared_place(
+        declaration, role_arn=environment.endpoint_role_arn, artifact_bucket=environment.artifact_bucket
+    )
     return Services(
         declaration=declaration,
         store=RegistryStore(boto3.client("dynamodb"), environment.table, environment.model),
         query=queries.rows,
-        target=served_by.open(boto3.client, TargetPlace(environment.predict_function, ALIAS)),
+        target=served_by.open(boto3.client, place),
         s3=boto3.client("s3"),
         events=boto3.client("events"),
         artifact_bucket=environment.artifact_bucket,

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from everloop.aws.firehose import FirehoseStreams
 from everloop.aws.s3 import S3Reader
@@ -32,6 +32,9 @@ from everloop.serving.exchange import HttpRequest
 from everloop.serving.response import HttpResponse, http_reply
 from everloop.serving.service import Answer, PredictionService
 
+if TYPE_CHECKING:
+    from everloop.serving.passed_on import PassingOn
+
 DIMENSION_SETS = (("model",), ("model", "lambda_version"))
 BY_CAUSE = (*DIMENSION_SETS, ("model", "lambda_version", "cause"))
 
@@ -42,7 +45,10 @@ _MAKING = Lock()
 
 @dataclass(frozen=True)
 class Environment(Settings):
-    """What the stack and the rollout set; ``version`` is None while no model version is bound."""
+    """What the stack and the rollout set; ``version`` is None while no model version is bound.
+
+    With an ``endpoint`` and no version, requests are passed on to that endpoint.
+    """
 
     artifact_bucket: str
     predictions_stream: str
@@ -50,6 +56,7 @@ class Environment(Settings):
     artifact_prefix: str = ""
     manifest_sha256: str = ""
     calibration: str = ""
+    endpoint: str = ""
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> Self:
@@ -65,6 +72,8 @@ class Predictor:
 
     Parameters
     ----------
+    passing_on : PassingOn, optional
+        Answers in place of an artefact of this function's own.
     deadline : Deadline, optional
         Where rows are written after the answer: :meth:`finish` is called for each request then, by another thread.
     """
@@ -77,6 +86,7 @@ class Predictor:
         firehose_client: Any,
         declared: Sequence[NumberField | CategoryField] = (),
         deadline: Deadline | None = None,
+        passing_on: PassingOn | None = None,
     ) -> None:
         self._environment = environment
         self._base = ModelNames(environment.model).path("")
@@ -89,7 +99,9 @@ class Predictor:
         else:
             direct = CaptureWriter(firehose_client, stream, has_time=deadline.has_time)
             self._after = writer = AfterAnswer(direct, self._lost, deadline)
-        self._service = PredictionService(environment.model, self._load, writer, time.perf_counter, declared)
+        self._service: PredictionService | PassingOn = passing_on or PredictionService(
+            environment.model, self._load, writer, time.perf_counter, declared
+        )
 
     def finish(self, invocation: Invocation) -> None:
         """Write the rows of a request once it is answered; nothing to do where they were written before."""
@@ -129,7 +141,7 @@ class Predictor:
         counted = [MetricValue(SERVER_ERRORS, int(answer.status >= 500)), *answer.metrics]
         if answer.is_faulty:
             counted.append(MetricValue(FAULTS, 1))
-        self._count(counted, epoch_ms, lambda_version, cause=answer.cause)
+        self._count(counted, epoch_ms, answer.variant or lambda_version, cause=answer.cause)
         return http_reply(answer.status, answer.reply)
 
     def _path(self, event: Mapping[str, Any]) -> str:
@@ -168,6 +180,8 @@ class Predictor:
         if answer.no_score is not None:
             found = answer.no_score
             _error("no_score", {"reason": found.message, "field": found.field, "request_id": request_id}, at)
+        if answer.failed:
+            _error("endpoint_failed", {"answer": answer.failed, "request_id": request_id}, at)
         if answer.refused is not None:
             refused = answer.refused
             _error(
@@ -232,12 +246,22 @@ def _made() -> Predictor:
     firehose = Service(
         "firehose", region, endpoint_of("firehose", region, variables), credentials, attempts=2, seconds=seconds
     )
+    environment = Environment.read(os.environ)
+    passing_on = None
+    if environment.endpoint and environment.version is None:
+        # Only a function that passes requests on needs them.
+        from everloop.aws.endpoint_runtime import SIGNED_AS, SageMakerEndpoint, address
+        from everloop.serving.passed_on import PassingOn
+
+        runtime = Service(SIGNED_AS, region, address(region, variables), credentials, seconds=lambda: 25.0)
+        passing_on = PassingOn(SageMakerEndpoint(runtime, environment.endpoint))
     return Predictor(
-        Environment.read(os.environ),
+        environment,
         s3_client=S3Reader(s3),
         firehose_client=FirehoseStreams(firehose),
         declared=declared_features(document),
         deadline=deadline,
+        passing_on=passing_on,
     )
 
 

@@ -19,17 +19,22 @@ from everloop.documents.pipeline import CheckState, NothingRolledBack, RolloutSt
 from everloop.documents.records import Phase
 from everloop.environment import Settings
 from everloop.model_file.schema import ModelDeclaration
-from everloop.names import ALIAS, CALIBRATION_LEARNED
+from everloop.names import CALIBRATION_LEARNED
 from everloop.reasons import ReasonDocument
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.rollout.announcements import Announcer
 from everloop.rollout.calibrator import Calibrator
 from everloop.rollout.conductor import Conductor
+from everloop.rollout.declared_place import declared_place
+from everloop.rollout.exceptions import EndpointNotReadyError
 from everloop.rollout.metrics import CloudWatchMetrics
-from everloop.rollout.targets import TARGETS, TargetPlace
+from everloop.rollout.targets import TARGETS
 from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
 logger = Logger(service="rollout")
+
+PATIENT_TRIES = 40
+"""How often a calibration is tried while its variant comes up: each try looks for 20 s, as no pipeline does for it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Environment(Settings):
     registry_writer: str
     artifact_bucket: str
     event_bus: str
-    predict_function: str
+    endpoint_role_arn: str = ""
 
 
 @cache
@@ -49,16 +54,19 @@ def conductor() -> Conductor:
     environment = Environment.read(os.environ)
     send = invoking(boto3.client("lambda"), environment.registry_writer)
     declaration = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
-    declared = ModelDeclaration.model_validate_json(declaration).rollout
+    model = ModelDeclaration.model_validate_json(declaration)
+    declared = model.rollout
+    place = declared_place(model, role_arn=environment.endpoint_role_arn, artifact_bucket=environment.artifact_bucket)
     return Conductor(
         store=RemoteRegistry(boto3.client("dynamodb"), environment.table, environment.model, send=send),
-        target=TARGETS.load(declared.target).open(boto3.client, TargetPlace(environment.predict_function, ALIAS)),
+        target=TARGETS.load(declared.target).open(boto3.client, place),
         metrics=CloudWatchMetrics(
             boto3.client("cloudwatch"),
-            function=environment.predict_function,
-            alias=ALIAS,
+            function=place.function,
+            alias=place.alias,
             model=environment.model,
             slow_ms=declared.guardrail.max_p99_latency_ms,
+            endpoint=place.endpoint.name if place.endpoint else "",
         ),
         announcer=Announcer(boto3.client("events"), environment.event_bus),
         declared=declared,
@@ -251,8 +259,14 @@ def _resume(event: Event, using: Conductor) -> Answer:
 
 
 def _calibrate(event: Event, using: Conductor) -> Answer:
-    learned = _read(LearnedEvent, event)
-    return _calibrator(using).calibrate(learned["detail"], at=learned["time"])
+    learned, last = _read(LearnedEvent, event), PATIENT_TRIES - 1
+    for attempt in range(PATIENT_TRIES):
+        try:
+            return _calibrator(using).calibrate(learned["detail"], at=learned["time"])
+        except EndpointNotReadyError:
+            if attempt == last:
+                raise
+    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def _revert_calibration(event: Event, using: Conductor) -> Answer:

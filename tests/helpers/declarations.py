@@ -108,3 +108,20 @@ def declare(document: dict[str, Any]) -> ModelDeclaration:
 def as_yaml(document: dict[str, Any]) -> str:
     """The document as a person would keep it on disk."""
     return str(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
+
+
+ENDPOINT = {
+    "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/everloop-serve@sha256:" + 64 * "a",
+    "instance_type": "ml.m5.large",
+    "usd_per_hour": 0.115,
+}
+
+
+def with_endpoint(document: dict[str, Any]) -> dict[str, Any]:
+    """The same model, served by a SageMaker endpoint, with a budget for it."""
+    return {
+        **document,
+        "serving": {**document.get("serving", {}), "endpoint": dict(ENDPOINT)},
+        "rollout": {**document["rollout"], "target": "sagemaker_endpoint"},
+        "cost": {**document["cost"], "monthly_budget_usd": 1000},
+    }

@@ -12,10 +12,10 @@ import pytest
 from everloop.environment import Settings, variable
 from everloop.infra.function_catalogue import functions_of
 from everloop.names import FUNCTIONS, PROBE_FUNCTION
-from tests.helpers.declarations import binary_document, declare
+from tests.helpers.declarations import binary_document, declare, with_endpoint
 from tests.helpers.synthesis import ROOT
 
-SET_BY_ROLLOUT = {"version", "artifact_prefix", "manifest_sha256", "calibration"}
+SET_BY_ROLLOUT = {"version", "artifact_prefix", "manifest_sha256", "calibration", "endpoint"}
 """Of the prediction function; each published version has its own."""
 
 OF_THE_PLATFORM = {"AWS_REGION", "_X_AMZN_TRACE_ID"}
@@ -35,6 +35,7 @@ def test_the_catalogue_agrees_with_the_handler(name: str) -> None:
     assert (read & SET_BY_ROLLOUT == SET_BY_ROLLOUT) is (name == "predict")
     document = binary_document()
     document["retraining"]["investment"] = {}
+    document = with_endpoint(document)
     facts = functions_of(declare(document))[name]
     assert {variable(field) for field in read - SET_BY_ROLLOUT} == {f"EVERLOOP_{v}" for v in facts.variables}
 

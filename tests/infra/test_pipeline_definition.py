@@ -16,6 +16,7 @@ from everloop.infra.function_catalogue import functions_of
 from everloop.infra.packaging.files import write_tar_gz
 from everloop.infra.pipeline_definition import (
     EDGES,
+    ENDPOINT_RETRY,
     TRANSIENT_RETRY,
     domain_modules,
     pipeline_definition,
@@ -118,14 +119,15 @@ def test_the_calls_of_functions_are_known() -> None:
 def test_what_may_pass_is_tried_again_and_what_is_refused_is_not(name: str) -> None:
     """The errors by name: neither a broken contract nor a conflict with the registry passes by waiting."""
     tried_again = [error for retry in TASKS[name]["Retry"] for error in retry["ErrorEquals"]]
-    assert sorted(tried_again) == sorted(TRANSIENT | LAMBDA)
+    waits = {"EndpointNotReadyError"} if "Rollout" in TASKS[name]["Parameters"]["FunctionName"] else set()
+    assert sorted(tried_again) == sorted(TRANSIENT | LAMBDA | waits)
 
 
 def test_what_is_tried_again_does_not_depend_on_what_was_imported_before() -> None:
     """Each transient error stands in a module that the definition imports by its name."""
     for module in domain_modules():
         importlib.import_module(module)
-    assert set(transient_errors()) == TRANSIENT
+    assert set(transient_errors()) == TRANSIENT | {"EndpointNotReadyError"}
 
 
 @pytest.mark.parametrize("name", sorted(JOBS))
@@ -316,7 +318,8 @@ def test_what_is_transient_by_its_class_is_tried_again_and_nothing_else() -> Non
     kinds = {TerminalError, TransientError}
     errors = {e for e in _below(EverloopError) if _of_the_domain(e)} - kinds
     assert len(errors) > 60
-    assert TRANSIENT_RETRY["ErrorEquals"] == sorted(e.__name__ for e in errors if issubclass(e, TransientError))
+    tried_again = sorted([*TRANSIENT_RETRY["ErrorEquals"], *ENDPOINT_RETRY["ErrorEquals"]])
+    assert tried_again == sorted(e.__name__ for e in errors if issubclass(e, TransientError))
     leaves = {e for e in errors if not e.__subclasses__()}
     assert {e for e in leaves if issubclass(e, TransientError) == issubclass(e, TerminalError)} == set()
 

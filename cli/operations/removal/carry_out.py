@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError, NotDeployedError
+from everloop.cli.operations.endpoints import delete_endpoint, endpoint_of
 from everloop.cli.operations.removal import stacks
 from everloop.cli.operations.removal.kept import kept_of_model
 from everloop.cli.operations.removal.plan import Removal, refusal
@@ -55,6 +56,7 @@ def look_at(account: Account, model: str) -> Removal:
         requests=requests,
         dead_letters=letters,
         kept=kept_of_model(account, model),
+        endpoint=endpoint_of(account, model),
     )
     if not found.is_known:
         there = ", ".join(account.model_names()) or "none"
@@ -76,6 +78,7 @@ def remove(account: Account, found: Removal, *, reason: str, now: bool, say: Cal
     require_reason(reason)
     stack = found.stack
     if stack is None:
+        _end_endpoint(account, found, say)
         return
     refused = refusal(stack, found.requests, now=now)
     if refused is not None:
@@ -83,10 +86,17 @@ def remove(account: Account, found: Removal, *, reason: str, now: bool, say: Cal
     person = account.client("sts").get_caller_identity()["Arn"]
     cause = f"{person} removes the model {found.model}: {reason}"
     _end_runs(account, found, stack, reason=reason, cause=cause, person=person, say=say)
+    _end_endpoint(account, found, say)
     say(f"deleting the stack {stack.name}")
     # What began since would hold the deletion: a state machine goes once its executions have ended.
     stacks.delete(account, stack, lambda: _stop(account, stack, cause=cause))
     say(f"the stack {stack.name} is deleted")
+
+
+def _end_endpoint(account: Account, found: Removal, say: Callable[[str], None]) -> None:
+    """Before the stack goes: with it goes the role that the endpoint's containers run as."""
+    if found.endpoint is not None and delete_endpoint(account, found.model):
+        say(f"the endpoint {found.endpoint.name} is deleted")
 
 
 def remove_platform(account: Account, stack: Stack, *, say: Callable[[str], None]) -> None:

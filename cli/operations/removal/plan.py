@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from everloop.cli.operations.endpoints import RunningEndpoint
 from everloop.cli.operations.removal.kept import Kept
 from everloop.cli.operations.removal.running import DELIVERY, Job
 from everloop.cli.operations.removal.stacks import Stack
@@ -35,6 +36,8 @@ class Removal:
     dead_letters : int
         Events that wait in the dead-letter queue, which goes.
     kept : list of Kept
+    endpoint : RunningEndpoint or None
+        No resource of the stack: rollouts made it.
     """
 
     model: str
@@ -46,11 +49,12 @@ class Removal:
     requests: int
     dead_letters: int
     kept: list[Kept]
+    endpoint: RunningEndpoint | None = None
 
     @property
     def is_known(self) -> bool:
         """Whether there is, or was, a model of that name."""
-        return self.stack is not None or bool(self.kept)
+        return self.stack is not None or bool(self.kept) or self.endpoint is not None
 
     @property
     def is_half_there(self) -> bool:
@@ -94,12 +98,14 @@ def does(removal: Removal) -> list[tuple[str, str]]:
     """What the removal of a model ends and deletes, as (what, sentence)."""
     stack = removal.stack
     if stack is None:
-        return []
+        return [_ending_endpoint(removal.endpoint)] if removal.endpoint is not None else []
     lines = [("stops", f"the execution {arn.rsplit(':', 1)[1]}") for arn in removal.executions]
     lines += [("stops", f"the {job.kind} job {job.name}") for job in removal.jobs]
     if removal.active_run is not None:
         lines.append(("closes", f"the run {removal.active_run.run_id}, as released{_or_later(removal)}"))
     lines += [_ending(rollout) for rollout in removal.rollouts]
+    if removal.endpoint is not None:
+        lines.append(_ending_endpoint(removal.endpoint))
     lines.append(
         (
             "deletes",
@@ -126,6 +132,11 @@ def _or_later(removal: Removal) -> str:
         return ""
     typed = f"`everloop runs release {removal.model} {removal.active_run.run_id} --reason WHY`"
     return f", if its functions are there still; else {typed} does it, should the model be deployed again"
+
+
+def _ending_endpoint(endpoint: RunningEndpoint) -> tuple[str, str]:
+    instances = number_of(endpoint.instances, "instance")
+    return ("deletes", f"the endpoint {endpoint.name} ({instances}), with its configurations and models")
 
 
 def _ending(rollout: Rollout) -> tuple[str, str]:

@@ -55,15 +55,6 @@ class Guardrail(Section):
     max_hold_minutes: int = Field(default=1440, ge=0)
 
 
-def _deployable(value: Any) -> str:
-    """A registered target that a stack can be made for; an endpoint's is not made yet."""
-    name = TARGETS.registered(value)
-    if name == "sagemaker_endpoint":
-        others = " or ".join(repr(known) for known in TARGETS.names if known != name)
-        raise ValueError(f"{others}: no stack has an endpoint yet")
-    return name
-
-
 class Rollout(Section):
     """How a passed candidate comes to serve: by a canary of ``steps``, or, without any, all at once.
 
@@ -73,6 +64,6 @@ class Rollout(Section):
     """
 
     steps: Annotated[list[RolloutStep], BeforeValidator(_linear_steps)] = Field(max_length=MOST_STEPS)
-    target: Annotated[str, PlainValidator(_deployable)] = "lambda_alias"
+    target: Annotated[str, PlainValidator(TARGETS.registered)] = "lambda_alias"
     bake_minutes: int = Field(default=1440, ge=0)
     guardrail: Guardrail

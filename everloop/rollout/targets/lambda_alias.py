@@ -103,7 +103,10 @@ class LambdaAliasTarget:
         A fresh alias points at ``$LATEST``, which would serve a candidate the moment its environment is set, and
         takes no weights.
         """
-        empty = self._publish(NO_ARTIFACT, f"{MARK}without a champion", self._ready(LATEST))
+        latest = self._ready(LATEST)
+        # Of a model that was on an endpoint the code still knows where that was.
+        left = {ENDPOINT_VARIABLE: ""} if ENDPOINT_VARIABLE in _variables(latest) else {}
+        empty = self._publish({**NO_ARTIFACT, **left}, f"{MARK}without a champion", latest)
         self.settle(empty.lambda_version)
         return empty.lambda_version
 
@@ -123,7 +126,8 @@ class LambdaAliasTarget:
     def passes_on_to(self, lambda_version: str) -> str:
         """The endpoint that a published version passes requests on to; empty for none."""
         found = self._find(lambda_version)
-        return _variables(found).get(ENDPOINT_VARIABLE, "") if found else ""
+        own = _variables(found) if found else {}
+        return "" if own.get(VERSION_VARIABLE) else own.get(ENDPOINT_VARIABLE, "")
 
     def publish(self, artifact: ServedArtifact) -> Published:
         """Publish a function version that serves ``artifact`` with the code and layers of ``$LATEST``.

@@ -117,3 +117,30 @@ def test_counts_what_a_version_refused(metrics: CloudWatchMetrics, cloudwatch: F
     cloudwatch.requests(40, at=BEGIN, version="3", refused=7)
     cloudwatch.requests(40, at=BEGIN, version="2", refused=9)
     assert metrics.read("3", BEGIN, END) == VersionMetrics(40, 0, 20, refused=7, timed=40)
+
+
+class TestOfAnEndpoint:
+    @pytest.fixture
+    def metrics(self, cloudwatch: FakeCloudWatch) -> CloudWatchMetrics:
+        return CloudWatchMetrics(
+            cloudwatch, function="predict", alias="live", model="flights", slow_ms=50, endpoint="everloop-flights"
+        )
+
+    def test_counts_a_variant_however_it_was_asked(self, metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+        dimensions = {"EndpointName": "everloop-flights", "VariantName": "v8"}
+        for index in range(10):
+            cloudwatch.add("AWS/SageMaker", "Invocations", dimensions, BEGIN, 1)
+            cloudwatch.add("AWS/SageMaker", "Invocation5XXErrors", dimensions, BEGIN, int(index < 2))
+            cloudwatch.add("AWS/SageMaker", "ModelLatency", dimensions, BEGIN, 90_000 if index < 3 else 20_000)
+        own = {"model": "flights", "lambda_version": "v8"}
+        # Of those the function passed on, which are successes for SageMaker, it knows what became of them.
+        for index in range(6):
+            cloudwatch.add("Everloop", "ServerErrors", own, BEGIN, int(index < 3))
+        cloudwatch.add("Everloop", "RequestsRefused", own, BEGIN, 1)
+        found = metrics.read("v8", BEGIN, END)
+        assert found == VersionMetrics(requests=10, errors=3, p99_ms=90, refused=1, timed=10, slow=3)
+        assert metrics.read("v7", BEGIN, END).requests == 0
+
+    def test_counts_a_function_version_before_it_moved(self, metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+        cloudwatch.requests(40, at=BEGIN, version="3", errors=2)
+        assert metrics.read("3", BEGIN, END).errors == 2

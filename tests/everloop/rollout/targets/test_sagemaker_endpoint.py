@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everloop.rollout.endpoint_place import EndpointPlace, joined_calibration, shared_by, shares
+from everloop.environment import joined
+from everloop.rollout.endpoint_place import EndpointPlace, shared_by, shares
 from everloop.rollout.exceptions import EndpointChangedError, EndpointFailedError, EndpointNotReadyError
 from everloop.rollout.targets import ServedArtifact
 from everloop.rollout.targets.lambda_alias import ENDPOINT_VARIABLE, LambdaAliasTarget
@@ -93,7 +94,7 @@ class TestAVariant:
     def test_a_long_calibration_is_in_parts(self, text: str):
         environment = PLACE.environment(replace(SEVEN, calibration=text))
         assert max(map(len, environment.values())) <= 1024
-        assert joined_calibration(environment) == text
+        assert joined(environment, "EVERLOOP_CALIBRATION") == text
 
     def test_other_models_names_are_not_its_own(self):
         assert PLACE.is_model(SEVENS)

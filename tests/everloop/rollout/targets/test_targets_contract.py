@@ -267,13 +267,6 @@ TARGET = Memories()
 """
 
 
-def test_a_target_without_a_stack_is_refused_at_the_door() -> None:
-    document = binary_document()
-    document["rollout"]["target"] = "sagemaker_endpoint"
-    with pytest.raises(ValueError, match="no stack has an endpoint yet"):
-        declare(document)
-
-
 def test_one_is_added_by_its_file_and_its_registration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # GIVEN a declaration that names a target nobody knows
     document = binary_document()

@@ -1,0 +1,51 @@
+"""Where the versions of a declared model serve."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from everloop.names import ALIAS, ModelNames
+from everloop.rollout.endpoint_place import EndpointPlace
+from everloop.rollout.targets import TargetPlace
+
+if TYPE_CHECKING:
+    from everloop.model_file.schema import ModelDeclaration
+
+FEATURE_KEYS = {"name", "type", "min", "max", "values", "unseen", "max_length"}
+"""What the data plane reads of a declared feature."""
+
+
+def declared_place(declaration: ModelDeclaration, *, role_arn: str, artifact_bucket: str) -> TargetPlace:
+    """The place of the declaration's rollout target.
+
+    Parameters
+    ----------
+    role_arn : str
+        What the endpoint's containers run as; empty where none is declared.
+    """
+    names, endpoint = ModelNames(declaration.model), declaration.serving.endpoint
+    function = names.function("predict")
+    if endpoint is None:
+        return TargetPlace(function, ALIAS)
+    return TargetPlace(
+        function,
+        ALIAS,
+        EndpointPlace(
+            name=names.endpoint,
+            model=names.model,
+            image=endpoint.image,
+            role_arn=role_arn,
+            instance_type=endpoint.instance_type,
+            instances=endpoint.instances,
+            artifact_bucket=artifact_bucket,
+            stream=names.stream("predictions"),
+            declared=_features(declaration),
+        ),
+    )
+
+
+def _features(declaration: ModelDeclaration) -> str:
+    features = [feature.model_dump(mode="json", include=FEATURE_KEYS) for feature in declaration.data.features]
+    document = {"problem": {"type": declaration.problem.type}, "data": {"features": features}}
+    return json.dumps(document, separators=(",", ":"))

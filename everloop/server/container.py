@@ -1,0 +1,13 @@
+"""What a rollout tells a container of an endpoint, by the variables of its process."""
+
+from __future__ import annotations
+
+import os
+
+from everloop.rollout.endpoint_place import CALIBRATION_VARIABLE, DECLARED_VARIABLE
+
+
+def container_variables() -> dict[str, str]:
+    """The variables of this process that belong to the version it serves; none elsewhere."""
+    own = (CALIBRATION_VARIABLE, DECLARED_VARIABLE)
+    return {name: value for name, value in os.environ.items() if name.startswith(own)}

@@ -1,0 +1,167 @@
+"""Requests that the prediction function passes on to a container, and the answers on their way back.
+
+The container has the data plane: it validates, scores and captures. The function keeps what only it can do: the
+caller's status and headers, the log and the metrics. So a request crosses as a document with its path, headers, name
+and time, and an answer with everything that is to be logged and counted. SageMaker's own status is that of the
+transport, for which a refused request is a success.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from everloop.emf import MetricValue
+from everloop.instants import from_epoch_ms, to_epoch_ms
+from everloop.serving.capture import RecordFailure
+from everloop.serving.exceptions import ArtifactRefusedError, NoScoreError
+from everloop.serving.exchange import HttpRequest, Reply
+from everloop.serving.protocols import PROTOCOLS, protocol_at
+from everloop.serving.response import STATUS_OF_CODE
+from everloop.serving.service import Answer
+
+PASSED_ON = "application/vnd.everloop.request+json"
+"""The content type of a request that is passed on, and of its answer."""
+
+HEADERS = ("content-type", "content-encoding", "accept", "inference-header-content-length")
+"""Headers that the data plane reads. Others, those with credentials among them, stay with the function."""
+
+
+@dataclass(frozen=True)
+class PassedRequest:
+    """A request as it came to the function: below the data plane's address, with its name and its time."""
+
+    path: str
+    request: HttpRequest
+    request_id: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Invoked:
+    """What an endpoint said: its status, the body, and, as far as it is known, the variant."""
+
+    status: int
+    body: bytes
+    variant: str | None
+
+
+class Endpoint(Protocol):
+    """Something that answers invocations."""
+
+    def invoke(self, body: bytes, content_type: str) -> Invoked:
+        """The answer to one invocation, whatever its status."""
+        ...
+
+
+class PassingOn:
+    """Answers by passing each request on to an endpoint: in place of a :class:`PredictionService`."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._asked = endpoint
+
+    def answer(self, path: str, request: HttpRequest, *, request_id: str, at: datetime) -> Answer:
+        """The container's answer; where there is none, one that says so in the protocol's form."""
+        invoked = self._asked.invoke(encode_request(PassedRequest(path, request, request_id, at)), PASSED_ON)
+        if invoked.status == 200:
+            return decode_answer(invoked.body, invoked.variant)
+        code, message = _failure(invoked)
+        protocol = PROTOCOLS.load(protocol_at(path)[0])
+        return Answer(
+            STATUS_OF_CODE[code],
+            protocol.refusal(code, message),
+            cause="overloaded" if code == "overloaded" else None,
+            variant=invoked.variant,
+            failed="" if code == "overloaded" else invoked.body[:1000].decode("utf-8", "replace"),
+        )
+
+
+def _failure(invoked: Invoked) -> tuple[str, str]:
+    """The code and the message of an invocation without an answer."""
+    told = _document(invoked.body)
+    if invoked.status == 429 or told.get("OriginalStatusCode") == 429 or invoked.status == 503:
+        return "overloaded", "the endpoint has no instance free; try again in a moment"
+    return "internal_error", "the endpoint gave no answer; the owner has been notified"
+
+
+def encode_request(passed: PassedRequest) -> bytes:
+    """The document of a request."""
+    body, is_base64 = passed.request.body, passed.request.is_base64
+    if isinstance(body, bytes):
+        body, is_base64 = base64.b64encode(body).decode(), True
+    document = {
+        "path": passed.path,
+        "method": passed.request.method,
+        "headers": {name: value for name, value in passed.request.headers.items() if name in HEADERS},
+        "body": body,
+        "is_base64": is_base64,
+        "request_id": passed.request_id,
+        "epoch_ms": to_epoch_ms(passed.at),
+    }
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def decode_request(body: bytes) -> PassedRequest:
+    """The inverse.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        For a document that :func:`encode_request` did not make.
+    """
+    document = json.loads(body)
+    request = HttpRequest(
+        method=str(document["method"]),
+        headers={str(name): str(value) for name, value in document["headers"].items()},
+        body=document["body"],
+        is_base64=bool(document["is_base64"]),
+    )
+    at = from_epoch_ms(int(document["epoch_ms"]))
+    return PassedRequest(str(document["path"]), request, str(document["request_id"]), at)
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """The document of an answer."""
+    refused, no_score = answer.refused, answer.no_score
+    document = {
+        "status": answer.status,
+        "body": base64.b64encode(answer.reply.body).decode(),
+        "content_type": answer.reply.content_type,
+        "headers": dict(answer.reply.headers),
+        "metrics": [[metric.name, metric.value, metric.unit] for metric in answer.metrics],
+        "lost": [[failure.record, failure.reason] for failure in answer.lost],
+        "refused": None if refused is None else [refused.file, refused.expected, refused.found],
+        "no_score": None if no_score is None else [no_score.message, no_score.field, no_score.index, no_score.rows],
+        "cause": answer.cause,
+    }
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def decode_answer(body: bytes, variant: str | None) -> Answer:
+    """The inverse, with the variant that gave the answer."""
+    document = json.loads(body)
+    refused, no_score = document["refused"], document["no_score"]
+    return Answer(
+        status=int(document["status"]),
+        reply=Reply(base64.b64decode(document["body"]), document["content_type"], document["headers"]),
+        metrics=[MetricValue(name, value, unit) for name, value, unit in document["metrics"]],
+        lost=[RecordFailure(record, reason) for record, reason in document["lost"]],
+        refused=None if refused is None else ArtifactRefusedError(refused[0], expected=refused[1], found=refused[2]),
+        no_score=None
+        if no_score is None
+        else NoScoreError(no_score[0], field=no_score[1], index=no_score[2], rows=no_score[3]),
+        cause=document["cause"],
+        variant=variant,
+    )
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}

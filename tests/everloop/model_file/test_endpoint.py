@@ -1,0 +1,71 @@
+"""A declared endpoint: it and its target go together, its image is fixed, and what it costs is named at the door."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from everloop.model_file import worst_case
+from everloop.rollout.declared_place import declared_place
+from everloop.serving.declared import declared_features
+from tests.helpers.declarations import ENDPOINT, binary_document, declare, with_endpoint
+
+
+def refusal(document: dict[str, Any]) -> str:
+    with pytest.raises(ValidationError) as caught:
+        declare(document)
+    return str(caught.value)
+
+
+def test_its_target_needs_it_and_another_may_be_left_for() -> None:
+    document = with_endpoint(binary_document())
+    document["rollout"]["target"] = "lambda_alias"
+    assert declare(document).serving.endpoint is not None
+    document["rollout"]["target"] = "sagemaker_endpoint"
+    del document["serving"]["endpoint"]
+    assert "a serving.endpoint beside it, with image, instance_type and usd_per_hour" in refusal(document)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/everloop-serve:latest"},
+        {"image": "everloop-serve@sha256:" + 64 * "a"},
+        {"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/everloop-serve@sha256:abc"},
+        {"image": ""},
+        {"instance_type": "m5.large"},
+        {"instance_type": "ml.m5"},
+        {"instances": 0},
+        {"usd_per_hour": 0},
+        {"usd_per_hour": float("nan")},
+        {"serverless": {"memory_mb": 2048}},
+    ],
+)
+def test_what_can_not_be_run_is_refused(change: dict[str, Any]) -> None:
+    document = with_endpoint(binary_document())
+    document["serving"]["endpoint"] |= change
+    assert f"serving.endpoint.{next(iter(change))}" in refusal(document)
+
+
+def test_what_it_costs_is_in_the_months_budget() -> None:
+    document = with_endpoint(binary_document())
+    document["serving"]["endpoint"] |= {"instances": 2}
+    month = 31 * 24 * 2 * 0.115
+    assert month < worst_case.endpoint_usd(declare(document)) <= 2 * month
+    document["cost"]["monthly_budget_usd"] = 100
+    assert "and the endpoint's instances, which run all the time" in refusal(document)
+    assert worst_case.endpoint_usd(declare(binary_document())) == 0
+
+
+def test_its_place_has_all_that_containers_must_know() -> None:
+    declaration = declare(with_endpoint(binary_document()))
+    place = declared_place(declaration, role_arn="arn:aws:iam::1:role/r", artifact_bucket="artifacts")
+    endpoint = place.endpoint
+    assert endpoint is not None
+    assert (endpoint.name, endpoint.image) == ("everloop-late-train", ENDPOINT["image"])
+    names = [field.name for field in declared_features(json.loads(endpoint.declared))]
+    assert names == [feature.name for feature in declaration.data.features]
+    assert declared_place(declare(binary_document()), role_arn="", artifact_bucket="").endpoint is None

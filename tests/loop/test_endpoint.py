@@ -1,0 +1,196 @@
+"""A model on a SageMaker endpoint: a good challenger comes to serve under requests, a bad one is taken back.
+
+Versions are registered as they stand, without a training: what is proved here is how they come to serve.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port
+from everloop.instants import instant_text
+from everloop.registry import RegistryStore
+from tests.helpers.artifacts import row, small_contract, small_model
+from tests.helpers.declarations import binary_document, with_endpoint
+from tests.helpers.registry_scenes import close_run, manifest_of, open_run, register
+from tests.helpers.synthesis import synthesize_models, write_model
+from tests.loop.standing_cloud import Loop
+
+pytestmark = [pytest.mark.xdist_group("loop on an endpoint"), pytest.mark.slow]
+
+MODEL = "late_train"
+BEGIN = datetime(2013, 3, 1, 6, tzinfo=UTC)
+ENDPOINT = "everloop-late-train"
+
+Seen = Counter[tuple[int, str]]
+"""What callers got, by status and version or code."""
+
+
+@dataclass
+class Cloud:
+    """The deployed model, whose clock stands until it is moved."""
+
+    cloud: LocalCloud
+
+    def __post_init__(self) -> None:
+        self.account = self.cloud.account()
+        self.store = RegistryStore(self.account.client("dynamodb"), self.account.platform.table, MODEL)
+        self.url = self.account.model(MODEL).predictions_url
+
+    def register(self, run_id: str, model: bytes) -> int:
+        """Register a version with its files, as the pipeline would; its number. Its run stays open."""
+        open_run(self.store, run_id, when=self.now())
+        contents = {"model.onnx": model, "contract.json": small_contract().to_json(), "report.json": b"{}"}
+        version = register(self.store, run_id, contents=contents)
+        for name, data in {**contents, "manifest.json": manifest_of(version).content}.items():
+            bucket, key = self.account.platform.artifact_bucket, f"{version.artifact_prefix}{name}"
+            self.account.client("s3").put_object(Bucket=bucket, Key=key, Body=data)
+        return version.version
+
+    def act(self, action: str, **event: Any) -> dict[str, Any]:
+        """Have the rollout function do something, as the pipeline does: again while the endpoint is not ready."""
+        payload = json.dumps({"action": action, "at": instant_text(self.now()), **event})
+        while True:
+            answer = self.account.client("lambda").invoke(FunctionName=f"everloop-{MODEL}-rollout", Payload=payload)
+            document: dict[str, Any] = json.loads(answer["Payload"].read())
+            if document.get("errorType") != "EndpointNotReadyError":
+                assert "FunctionError" not in answer, document
+                return document
+
+    def now(self) -> datetime:
+        return datetime.fromisoformat(self.cloud.running.clock()["now"])
+
+    def advance(self, minutes: float) -> None:
+        self.cloud.running.advance(self.now() + timedelta(minutes=minutes))
+
+    def weights(self) -> dict[int, float]:
+        """Weight of each variant, by version."""
+        found = self.account.client("sagemaker").describe_endpoint(EndpointName=ENDPOINT)
+        return {
+            int(v["VariantName"].removeprefix(f"{ENDPOINT}-v").partition("-")[0]): v["CurrentWeight"]
+            for v in found["ProductionVariants"]
+        }
+
+    def ask(self, key: str) -> tuple[int, Any]:
+        # A loop's account is all that a request needs.
+        body = json.dumps({"instances": [row(key)]}).encode()
+        return Loop.send(cast("Loop", self), "POST", self.url, body)
+
+    @contextmanager
+    def under_requests(self) -> Iterator[Seen]:
+        """Callers who ask all the time."""
+        seen: Seen = Counter()
+        ended = threading.Event()
+
+        def caller(name: str) -> None:
+            number = 0
+            while not ended.is_set():
+                number += 1
+                status, answer = self.ask(f"{name}-{number}")
+                ended.wait(0.1)
+                seen[status, str(answer["version"]) if status == 200 else answer["error"]["code"]] += 1
+
+        callers = [threading.Thread(target=caller, args=(f"caller{i}",)) for i in range(2)]
+        for each in callers:
+            each.start()
+        try:
+            yield seen
+        finally:
+            ended.set()
+            for each in callers:
+                each.join()
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    before, folder = dict(os.environ), tmp_path_factory.mktemp("endpoint")
+    guardrail = {"max_error_rate": 0.05, "max_p99_latency_ms": 10_000, "minimum_requests": 3}
+    rollout = {"steps": [{"percent": 50, "minutes": 10}], "bake_minutes": 60, "guardrail": guardrail}
+    write_model(folder / "models", with_endpoint(binary_document(rollout=rollout)))
+    brought = bring_up(
+        port=free_port(),
+        state_directory=folder / "state",
+        say=print,
+        start_at=BEGIN,
+        stop_with_parent=True,
+        synthesize=lambda _: synthesize_models(folder / "models", folder),
+    )
+    try:
+        yield Cloud(brought)
+    finally:
+        brought.running.stop()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def roll_out(cloud: Cloud, run_id: str, version: int) -> dict[str, Any]:
+    """As far as the first step."""
+    rollout = cloud.act("start", run={"run_id": run_id, "kind": "train"}, version=version)
+    return cloud.act("shift", rollout={"rollout_id": rollout["rollout_id"], "step_index": -1})
+
+
+def complete(cloud: Cloud, rollout: dict[str, Any]) -> None:
+    named = {"rollout_id": rollout["rollout_id"]}
+    cloud.act("promote", rollout=named)
+    cloud.advance(61)
+    cloud.act("retire", rollout=named)
+    close_run(cloud.store, rollout["rollout_id"], when=cloud.now())
+
+
+def wait_for(seen: Seen, kind: tuple[int, str], count: int) -> None:
+    deadline = time.monotonic() + 120
+    while seen[kind] < count:
+        assert time.monotonic() < deadline, dict(seen)
+        time.sleep(0.05)
+
+
+def test_versions_come_to_serve_and_are_taken_back_under_requests(cloud: Cloud) -> None:
+    # GIVEN a model nothing serves yet, and says so
+    status, answer = cloud.ask("t0")
+    assert (status, answer["error"]["code"]) == (503, "no_champion")
+    # WHEN its first version is rolled out
+    first = cloud.register("train-1", small_model())
+    complete(cloud, roll_out(cloud, "train-1", first))
+    assert cloud.weights() == {first: 1}
+    with cloud.under_requests() as seen:
+        # AND a good one follows, step by step
+        good = cloud.register("train-2", small_model(bias=1.0))
+        rollout = roll_out(cloud, "train-2", good)
+        wait_for(seen, (200, str(good)), 5)
+        cloud.advance(11)
+        wait_for(seen, (200, str(good)), 10)
+        decided = cloud.act("check", rollout={"rollout_id": rollout["rollout_id"]}, phase="canary")
+        assert decided["decision"] == "promote", decided
+        complete(cloud, rollout)
+        wait_for(seen, (200, str(good)), 20)
+        # THEN nobody saw an error
+        assert {status for status, _ in seen} == {200}
+        # WHEN one follows whose model has no score for anybody
+        bad = cloud.register("train-3", small_model(bias=float("nan")))
+        rollout = roll_out(cloud, "train-3", bad)
+        wait_for(seen, (500, "no_score"), 10)
+        cloud.advance(2)
+        decided = cloud.act("check", rollout={"rollout_id": rollout["rollout_id"]}, phase="canary")
+        # THEN the guardrail takes it back, and its variant goes
+        assert decided["decision"] == "rollback", decided
+        named = {"rollout_id": rollout["rollout_id"]}
+        assert cloud.act("rollback", rollout=named, reasons=decided["reasons"])["rolled_back"]
+        failed = seen[500, "no_score"]
+        wait_for(seen, (200, str(good)), seen[200, str(good)] + 20)
+        assert seen[500, "no_score"] <= failed + 2, "those that were on their way"
+        assert {kind for kind in seen if kind[0] != 200} == {(500, "no_score")}
+    assert cloud.weights().get(good) == 1
+    champion = cloud.store.versions.champion()
+    assert champion is not None
+    assert champion.version == good
