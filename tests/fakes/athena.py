@@ -17,9 +17,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from localcloud.services.athena.functions import MACROS
 from localcloud.services.athena.results import text
-from tests.helpers.watched_lake import in_one_thread
+from tests.helpers.watched_lake import own_database
 
 FEATURES = "distance DOUBLE, wind DOUBLE, line VARCHAR, operator VARCHAR"
 TABLES = {
@@ -50,7 +49,7 @@ class FakeAthena:
     """
 
     s3: Any
-    connection: duckdb.DuckDBPyConnection = field(default_factory=in_one_thread)
+    connection: duckdb.DuckDBPyConnection = field(default_factory=own_database)
     queries: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     failing: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -60,8 +59,6 @@ class FakeAthena:
     def __post_init__(self) -> None:
         self.connection.execute("SET TimeZone = 'UTC'")
         self.connection.execute("SET integer_division = true")
-        for macro in MACROS:
-            self.connection.execute(macro)
         for name, columns in TABLES.items():
             self.connection.execute(f"CREATE TABLE late_train_{name} ({columns})")
 

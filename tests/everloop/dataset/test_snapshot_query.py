@@ -12,10 +12,9 @@ from everloop.dataset.lake_listing import LakeListing
 from everloop.dataset.lake_sql import LONGEST_ARRAY
 from everloop.dataset.snapshot_query import snapshot_query
 from everloop.lake_tables import SUPERSEDED
-from localcloud.services.athena.functions import MACROS
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import START
-from tests.helpers.watched_lake import in_one_thread
+from tests.helpers.watched_lake import own_database
 
 FEATURES = "distance DOUBLE, wind DOUBLE, line VARCHAR, operator VARCHAR"
 TABLES = {
@@ -45,10 +44,8 @@ class Lake:
     """
 
     def __init__(self) -> None:
-        self.connection = in_one_thread()
+        self.connection = own_database()
         self.imports: list[str] = []
-        for macro in MACROS:
-            self.connection.execute(macro)
         for name, columns in TABLES.items():
             self.connection.execute(f"CREATE TABLE late_train_{name} ({columns})")
 
@@ -350,9 +347,7 @@ def test_a_feature_may_be_called_like_something_in_the_query(name: str) -> None:
     # GIVEN two imports of five rows, whose first feature has that name and another value in each
     document = binary_document()
     document["data"]["features"][0]["name"] = name
-    with in_one_thread() as connection:
-        for macro in MACROS:
-            connection.execute(macro)
+    with own_database() as connection:
         for table, columns in TABLES.items():
             connection.execute(f"CREATE TABLE late_train_{table} ({columns.replace('distance', name)})")
         for place in range(10):
