@@ -43,6 +43,7 @@ COMMANDS = {
     "score": Command("score:score", "The ML Test Score: 28 tests, each with its evidence."),
     "explore": Command("explore:explore", "A training set as a page: features, leaks, drift."),
     "runs": Command("runs:runs", "Runs of the training pipeline."),
+    "reproduce": Command("reproduce:reproduce_", "Train a version again, and compare it byte for byte."),
     "rollout": Command("rollout:rollout", "Show, start, pause and end rollouts."),
     "rollback": Command("rollout:rollback", "Give the traffic back to the version before, at once."),
     "restore": Command("restore:restore", "Bring an older version back, if the gate lets it."),

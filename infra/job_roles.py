@@ -43,6 +43,7 @@ class JobRoles(Construct):
         source: s3_assets.Asset,
         images: CfnMapping,
         refit: bool,
+        tuned: bool,
         warm: bool,
         probe: bool,
         as_served: bool,
@@ -70,7 +71,7 @@ class JobRoles(Construct):
         self.refit: iam.Role | None = None
         self.check_refit: iam.Role | None = None
         if refit:
-            self.refit, self.check_refit = self._refit_roles(evaluated, warm=warm)
+            self.refit, self.check_refit = self._refit_roles(evaluated, trained if tuned else None, warm=warm)
         self.probe = self._probe_role(listed) if probe else None
 
     @property
@@ -89,12 +90,13 @@ class JobRoles(Construct):
             Grant(("s3:ListBucket",), (bucket.bucket_arn,), conditions={"StringLike": {"s3:prefix": [kept]}}),
         ]
 
-    def _refit_roles(self, evaluated: str, *, warm: bool) -> tuple[iam.Role, iam.Role]:
+    def _refit_roles(self, evaluated: str, tuned: str | None, *, warm: bool) -> tuple[iam.Role, iam.Role]:
+        """``tuned`` is where the trainings stand whose parameters a refit takes."""
         permissions, names = self._permissions, self._permissions.names
         datasets = names.datasets_prefix
         trained, checked = f"{names.runs_prefix}*/refit/", f"{names.runs_prefix}*/refit_check/"
         refit = [
-            permissions.lake_objects(READ, f"{datasets}*/train/", f"{datasets}*/test/"),
+            permissions.lake_objects(READ, f"{datasets}*/train/", f"{datasets}*/test/", *([tuned] if tuned else [])),
             permissions.lake_objects(WRITE, trained),
             *self._kept_estimators(warm),
         ]

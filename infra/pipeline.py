@@ -61,6 +61,7 @@ class Pipeline(Construct):
             source=source,
             images=images,
             refit=refits(declaration),
+            tuned=declaration.training.tuning is not None,
             warm=declaration.training.warm_start is not None,
             probe=declaration.retraining.investment is not None,
             as_served=judged_scores(declaration) == "served",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from everloop.documents.snapshot import channel_variable
-from everloop.documents.training import PARENT_CHANNEL, PARENT_SHA256, PARENT_VERSION
+from everloop.documents.training import PARENT_CHANNEL, PARENT_SHA256, PARENT_VERSION, TUNED_CHANNEL
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.worst_case import job_seconds
 from everloop.recalibration.declared import judged_scores
@@ -63,8 +63,13 @@ def training_job(declaration: ModelDeclaration, *, next_state: str, catch: str, 
 
 
 def refit_job(declaration: ModelDeclaration, *, next_state: str, catch: str, warm: bool = False) -> dict[str, Any]:
-    """Trains once more, on the train and the test split: the same program, which finds the test rows' labels."""
+    """Trains once more, on the train and the test split: the same program, which finds the test rows' labels.
+
+    Parameters that the training before it chose are handed on: labels of the test split choose none.
+    """
     channels = {"train": "$.snapshot.result.train_uri", "test": "$.snapshot.result.test_uri"}
+    if declaration.training.tuning is not None:
+        channels[TUNED_CHANNEL] = "$.training.model_data"
     parameters = _training(declaration, _REFIT_NAME, "${RefitRole}", channels, "$.places.refit", warm=warm)
     return _job("createTrainingJob", declaration, parameters, next_state, catch) | _trained("$.refitting")
 
@@ -119,10 +124,16 @@ def _training(
             "sagemaker_container_log_level": "20",
         },
         "InputDataConfig": [
-            *(_channel(channel, uri) for channel, uri in channels.items()),
+            *(
+                _channel(channel, uri, "application/gzip" if channel == TUNED_CHANNEL else "application/x-parquet")
+                for channel, uri in channels.items()
+            ),
             *([_channel(PARENT_CHANNEL, f"{_PARENT}.estimator_uri", "application/zip")] if warm else []),
         ],
-        "Environment": {**_parts_are(channels), **(_PARENT_IS if warm else {})},
+        "Environment": {
+            **_parts_are(channel for channel in channels if channel != TUNED_CHANNEL),
+            **(_PARENT_IS if warm else {}),
+        },
         "OutputDataConfig": {"S3OutputPath.$": output},
         "ResourceConfig": {
             "InstanceType": declaration.training.instance_type,

@@ -64,7 +64,8 @@ def run(options: argparse.Namespace) -> None:
     test = read_split(options.test, declaration, labelled=True)
     about = Run(options.run_id, options.snapshot_hash)
     if options.evaluated is not None:
-        refit = trained(code, options, test, refit=True)
+        tuned = None if declaration.training.tuning is None else options.evaluated
+        refit = trained(code, options, test, refit=True, tuned=tuned)
         check_refit(declaration, refit, read_sibling(options.evaluated), test, about, options.output)
         return
     champion = None if options.champion is None else version_in(options.champion, options.champion_version)
@@ -79,8 +80,10 @@ def run(options: argparse.Namespace) -> None:
     evaluate(declaration, candidate, champion, test, about, options.output, history=history, older=facts)
 
 
-def trained(code: Path, options: argparse.Namespace, test: Split, *, refit: bool) -> Candidate:
-    """What the training job makes of the rows."""
+def trained(
+    code: Path, options: argparse.Namespace, test: Split, *, refit: bool, tuned: Path | None = None
+) -> Candidate:
+    """What the training job makes of the rows; a refit takes the parameters that ``tuned`` has."""
     with tempfile.TemporaryDirectory(prefix="everloop-candidate-") as scratch:
         folder = Path(scratch)
         train.run(
@@ -90,6 +93,7 @@ def trained(code: Path, options: argparse.Namespace, test: Split, *, refit: bool
                 test_features=options.test_features,
                 model=folder / "model",
                 test=options.test if refit else None,
+                tuned=tuned,
             )
         )
         with tarfile.open(folder / "model.tar.gz", "w:gz", compresslevel=1) as archive:

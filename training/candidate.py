@@ -66,7 +66,7 @@ def read_candidate(folder: Path, test_rows: int) -> Candidate:
         When a file is absent or unreadable, parity was shown for other bytes or other rows, labels flipped, or not
         all that the contract admits was probed.
     """
-    files = _unpack(folder / "model.tar.gz")
+    files = unpacked(folder / "model.tar.gz")
     told = files.pop(ANSWERS, None)
     candidate = candidate_of(files)
     if told is not None:
@@ -100,13 +100,20 @@ def candidate_of(files: dict[str, bytes]) -> Candidate:
     return Candidate(files, contract, scorer, parity, training)
 
 
-def _unpack(archive: Path) -> dict[str, bytes]:
+def unpacked(archive: Path) -> dict[str, bytes]:
+    """The candidate's files in a training job's ``model.tar.gz``, by name.
+
+    Raises
+    ------
+    CandidateError
+        When it is no archive that a training job writes, or lacks a file.
+    """
     files: dict[str, bytes] = {}
     try:
         # As a stream: what is not read is not kept either, and an archive of a few bytes may unpack to any number.
         with (
             gzip.open(archive) as packed,
-            _streamed(unpacked := _Limited(packed, archive)) as tar,
+            _streamed(stream := _Limited(packed, archive)) as tar,
         ):
             for count, member in enumerate(tar, start=1):
                 if count > MOST_MEMBERS:
@@ -116,7 +123,7 @@ def _unpack(archive: Path) -> dict[str, bytes]:
                     if name in files:
                         raise CandidateError(f"{archive} has {name} twice; {_MADE_BY}")
                     files[name] = _content(tar, member, name)
-            unpacked.read_to_end()  # where gzip checks the sum against what came
+            stream.read_to_end()  # where gzip checks the sum against what came
     except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError) as error:
         raise CandidateError(f"{archive} is not a readable archive: {shortened(str(error), 200)}") from error
     missing = next((name for name in FILES if name not in files), None)

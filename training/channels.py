@@ -67,8 +67,8 @@ class Split:
             features=pd.concat([self.features, other.features], ignore_index=True),
             target=np.concatenate([self.labels, other.labels]),
             times=times,
-            first=_moment(times.min()),
-            last=_moment(times.max()),
+            first=moment(times.min()),
+            last=moment(times.max()),
         )
 
     def only(self, rows: np.ndarray) -> Split:
@@ -78,8 +78,8 @@ class Split:
             features=self.features[rows].reset_index(drop=True),
             target=None if self.target is None else self.target[rows],
             times=times,
-            first=_moment(times.min()),
-            last=_moment(times.max()),
+            first=moment(times.min()),
+            last=moment(times.max()),
         )
 
     def after(self, instant: datetime) -> np.ndarray:
@@ -128,8 +128,8 @@ def read_split_with(
         features=pd.DataFrame(frame),
         target=_target(table.column("label"), declaration, folder) if labelled else None,
         times=instants,
-        first=_moment(instants.min()),
-        last=_moment(instants.max()),
+        first=moment(instants.min()),
+        last=moment(instants.max()),
     )
     return split, {name: _numbers(table.column(name)) for name in numbers}
 
@@ -216,6 +216,7 @@ def _target(column: pa.ChunkedArray, declaration: ModelDeclaration, folder: Path
     return values.astype(np.int64)
 
 
-def _moment(instant: np.datetime64) -> datetime:
+def moment(instant: np.datetime64) -> datetime:
+    """An instant of a row, in UTC."""
     moment: datetime = instant.astype("datetime64[ms]").astype(datetime)
     return moment.replace(tzinfo=UTC)

@@ -21,6 +21,10 @@ class UserScriptError(JobError):
     """The model's own script failed, or returned something that is not a fitted estimator."""
 
 
+class TuningError(JobError):
+    """Parameters can't be chosen: too few rows for the validation parts, or no trial that came to an end."""
+
+
 class WarmStartError(JobError):
     """A training can't continue an estimator, or would return one that the next can't."""
 

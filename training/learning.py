@@ -14,8 +14,9 @@ from everloop.model_file import ModelDeclaration
 from everloop.reasons import Reason
 from everloop.retraining.update import Parent, Rows, decide, trained_in_full
 from everloop.training.channels import Split
-from everloop.training.exceptions import ParentError, WarmStartError
+from everloop.training.exceptions import ParentError, TuningError, WarmStartError
 from everloop.training.kept_estimator import KeptEstimator, difference, making_of, told
+from everloop.training.tuning import Chosen, choose_parameters
 from everloop.training.user_script import continue_user_model, run_user_script
 from everloop.training.warm_start import require_continuable
 
@@ -30,10 +31,13 @@ class Learned:
     ----------
     update : UpdateDocument or None
         Of a training that was asked to continue a version.
+    chosen : Chosen or None
+        The parameters it was fitted with; None of one that continues a version.
     """
 
     estimator: Any
     update: UpdateDocument | None = None
+    chosen: Chosen | None = None
 
 
 def learn(
@@ -44,6 +48,7 @@ def learn(
     *,
     refit: bool = False,
     parent: KeptEstimator | None = None,
+    tuned: Path | None = None,
 ) -> Learned:
     """Learn from ``train``, and of a refit from ``test`` as well.
 
@@ -53,26 +58,33 @@ def learn(
     ----------
     folder : Path
         The model's folder.
+    tuned : Path, optional
+        What an earlier training made, whose parameters this one takes (:func:`choose_parameters`). A refit has to:
+        the labels of the test part choose no parameter.
 
     Raises
     ------
-    UserScriptError, WarmStartError
-        When the script gives no estimator that can be used, or kept in its turn.
+    TuningError, UserScriptError, WarmStartError
+        When no parameters can be chosen, or the script gives no estimator that can be used, or kept in its turn.
     """
     whole = train.with_later(test) if refit else train
     warm = declaration.training.warm_start
     if parent is None or warm is None:
-        estimator = run_user_script(folder, declaration, whole)
+        if refit and declaration.training.tuning is not None and tuned is None:
+            raise TuningError("a refit takes the parameters that the training before it chose, and was not handed them")
+        chosen = choose_parameters(declaration, folder, whole, tuned)
+        estimator = run_user_script(folder, declaration, whole, parameters=chosen.parameters)
         if warm is not None:
             require_continuable(estimator)
-        return Learned(estimator)
+        return Learned(estimator, chosen=chosen)
     logger.info("asked to continue: %s", told(parent))
     estimator, reason = continued_or_not(declaration, folder, train, test, parent, refit=refit)
     if estimator is None:
         why = trained_in_full(reason)
         logger.info("%s", why.sentence)
-        estimator = learn(declaration, folder, train, test, refit=refit).estimator
-        return Learned(estimator, {"kind": "full", "reason": why.as_dict(), "rows": len(whole), "parent": None})
+        full = learn(declaration, folder, train, test, refit=refit, tuned=tuned)
+        update: UpdateDocument = {"kind": "full", "reason": why.as_dict(), "rows": len(whole), "parent": None}
+        return Learned(full.estimator, update, full.chosen)
     logger.info("%s", reason.sentence)
     continued: ParentDocument = {
         "version": parent.version,

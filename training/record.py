@@ -12,6 +12,7 @@ from everloop.evaluation.learning_report import LearningCurve
 from everloop.model_file import ModelDeclaration
 from everloop.training.channels import Split
 from everloop.training.environment import Environment
+from everloop.training.tuning import Chosen
 
 
 def training_record(
@@ -26,6 +27,7 @@ def training_record(
     data_sha256: Mapping[str, str],
     curve: LearningCurve | None = None,
     update: UpdateDocument | None = None,
+    chosen: Chosen | None = None,
 ) -> TrainingDocument:
     """The document ``training.json``.
 
@@ -40,7 +42,7 @@ def training_record(
         "time_range": [train.first, train.last],
         "script": settings.script,
         "seed": settings.seed,
-        "parameters": dict(settings.parameters),
+        "parameters": dict(settings.parameters if chosen is None else chosen.parameters),
         "baseline": baseline.as_dict(),
         "code_sha256": code_sha256,
         "python": environment.python,
@@ -53,6 +55,10 @@ def training_record(
         document["learning_curve"] = curve
     if update is not None:
         document["update"] = update
+    if chosen is not None and chosen.tuning is not None:
+        document["tuning"] = chosen.tuning
+    if chosen is not None and chosen.tuned_by is not None:
+        document["tuned_by"] = chosen.tuned_by
     return document
 
 

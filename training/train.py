@@ -17,7 +17,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from everloop.documents.training import PARENT_CHANNEL, PARENT_SHA256, PARENT_VERSION, ParityDocument
+from everloop.documents.training import (
+    PARENT_CHANNEL,
+    PARENT_SHA256,
+    PARENT_VERSION,
+    TUNED_CHANNEL,
+    ParityDocument,
+)
 from everloop.evaluation.exceptions import EvaluationError
 from everloop.instants import format_instant
 from everloop.limits import largest_file
@@ -101,6 +107,8 @@ class Job:
         The job's variables: those of the snapshot's hashes are read.
     parent : Asked or None
         The version to continue.
+    tuned : Path or None
+        What an earlier training made, whose parameters this one takes.
     """
 
     code: Path
@@ -110,11 +118,12 @@ class Job:
     test: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     parent: Asked | None = None
+    tuned: Path | None = None
 
     @classmethod
     def read(cls, code: Path, environment: Mapping[str, str]) -> Job:
         """From SageMaker's variables; its fixed paths where they are not set."""
-        channels = Path("/opt/ml/input/data")
+        channels, tuned = Path("/opt/ml/input/data"), environment.get(f"SM_CHANNEL_{TUNED_CHANNEL.upper()}")
         return cls(
             code=code,
             train=Path(environment.get("SM_CHANNEL_TRAIN", channels / "train")),
@@ -123,6 +132,7 @@ class Job:
             test=Path(environment["SM_CHANNEL_TEST"]) if "SM_CHANNEL_TEST" in environment else None,
             environment=environment,
             parent=Asked.read(environment),
+            tuned=None if tuned is None else Path(tuned),
         )
 
 
@@ -164,7 +174,7 @@ def run(job: Job) -> None:
     first, last = format_instant(train.first), format_instant(train.last)
     logger.info("training on %d rows of %s to %s", len(train), first, last)
     parent = None if job.parent is None else job.parent.kept(declaration.model)
-    learned = learn(declaration, job.code / "user_model", part, test, refit=refit, parent=parent)
+    learned = learn(declaration, job.code / "user_model", part, test, refit=refit, parent=parent, tuned=job.tuned)
     estimator = learned.estimator
     problem_type = declaration.problem.type
     model, inputs = exported(estimator, ModelInputs.of(declaration), problem_type)
@@ -207,6 +217,7 @@ def run(job: Job) -> None:
         refit=refit,
         data_sha256=data_sha256,
         update=learned.update,
+        chosen=learned.chosen,
     )
     job.model.mkdir(parents=True, exist_ok=True)
     (job.model / MODEL).write_bytes(model)

@@ -12,7 +12,7 @@ import importlib.util
 import random
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,7 +37,13 @@ _LONGEST_SUMMARY = 400
 """Characters of what an exception says, before its traceback."""
 
 
-def run_user_script(folder: Path, declaration: ModelDeclaration, split: Split) -> Any:
+def run_user_script(
+    folder: Path,
+    declaration: ModelDeclaration,
+    split: Split,
+    *,
+    parameters: Mapping[str, str | float | int | bool] | None = None,
+) -> Any:
     """Train.
 
     Numpy's and Python's own generators are seeded first, so that a script that forgets to hand on ``seed`` still
@@ -49,6 +55,8 @@ def run_user_script(folder: Path, declaration: ModelDeclaration, split: Split) -
         The model's folder; the script may import what lies beside it.
     split : Split
         The training rows.
+    parameters : mapping, optional
+        In place of the declared ones.
 
     Returns
     -------
@@ -68,10 +76,11 @@ def run_user_script(folder: Path, declaration: ModelDeclaration, split: Split) -
         raise UserScriptError(f"{script.name} defines no function {SIGNATURE}")
     _seed(settings.seed)
     features, target = split.features.copy(), np.array(split.target)
+    handed = dict(settings.parameters if parameters is None else parameters)
     try:
         estimator = _call(
             script,
-            lambda: train(features, target, seed=settings.seed, parameters=dict(settings.parameters)),
+            lambda: train(features, target, seed=settings.seed, parameters=handed),
         )
     except UserScriptError as error:
         raise _with_empty_features(error, split) from error

@@ -40,7 +40,7 @@ def report(model: str, version: int | None, html: Path | None, as_json: bool) ->
         output.document({"version": found.version.version, "html": str(html), "bytes": size})
         output.say(f"{html} has the report of version {found.version.version}: {size:,} bytes, for any browser")
         return
-    output.document({"version": found.version.version, "money": found.money, "report": evaluated})
+    output.document({"version": found.version.version, "money": found.money, "looks": found.looks, "report": evaluated})
     output.table(
         f"{model}, version {found.version.version}: {evaluated.rows:,} test rows of {evaluated.days:,} days",
         ["metric", "candidate", "baseline", "champion"],
@@ -49,6 +49,8 @@ def report(model: str, version: int | None, html: Path | None, as_json: bool) ->
             for name in evaluated.candidate
         ),
     )
+    if found.looks is not None:
+        output.say(f"{found.looks.sentence}.")
     if found.money is None:
         output.say("What decisions cost is not in this report: it is of a release that did not count it.")
     else:

@@ -6,10 +6,14 @@ import click
 
 from everloop.cli.account import Account
 from everloop.cli.operations.job_logs import require_run, run_logs
+from everloop.cli.operations.run_compare import compare
+from everloop.cli.operations.run_facts import facts_of
+from everloop.cli.operations.run_tables import shown_value, told_of, trials_of
 from everloop.cli.operations.runs import release_run, why_no_refit
 from everloop.cli.operations.status import kept_of
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output, minute
+from everloop.numbers_of import number_of
 
 
 @click.group()
@@ -63,6 +67,59 @@ def list_(model: str, as_json: bool) -> None:
     ]
     if kept:
         output.story("why the evaluated model was registered, not a refit", kept)
+
+
+@runs.command(short_help="What a run was made of, and what it took.")
+@model_argument
+@click.argument("run_id")
+@json_option
+def show(model: str, run_id: str, as_json: bool) -> None:
+    """RUN_ID of MODEL: who started it, parameters, data, code, packages, metrics, trials, and what its jobs cost.
+
+    Also of a run that failed: what its jobs were, and what they cost until then. Costs are at us-east-1's list prices.
+    """
+    output, account = Output(as_json), Account()
+    account.model(model)
+    found = facts_of(account, model, run_id)
+    output.document(found.to_json())
+    output.table(f"{model}, run {run_id}", ["", ""], told_of(found))
+    output.table(
+        "jobs",
+        ["job", "status", "instance", "seconds", "USD", "image"],
+        (
+            [
+                job.purpose,
+                job.status,
+                job.instance_type,
+                "" if job.seconds is None else f"{job.seconds:g}",
+                "" if job.usd is None else f"{job.usd:.4f}",
+                job.image,
+            ]
+            for job in found.jobs
+        ),
+    )
+    trials = list(trials_of(found))
+    if trials:
+        output.table("trials", ["trial", "state", "value", "seconds", "parameters", "best"], trials)
+
+
+@runs.command("compare", short_help="What differs between two runs.")
+@model_argument
+@click.argument("run_a")
+@click.argument("run_b")
+@json_option
+def compare_(model: str, run_a: str, run_b: str, as_json: bool) -> None:
+    """What differs between RUN_A and RUN_B of MODEL, side by side: data, code, packages, parameters, metrics, cost."""
+    output, account = Output(as_json), Account()
+    account.model(model)
+    found = compare(facts_of(account, model, run_a), facts_of(account, model, run_b))
+    differences = [vars(one) for one in found.differences]
+    output.document({"a": run_a, "b": run_b, "differences": differences, "equal": found.equal})
+    output.table(
+        f"{model}: {number_of(found.equal, 'fact is', 'facts are')} equal",
+        ["", run_a, run_b],
+        ([one.what, shown_value(one.a), shown_value(one.b)] for one in found.differences),
+    )
 
 
 @runs.command(short_help="What the jobs of a run wrote.")

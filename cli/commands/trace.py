@@ -49,6 +49,7 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
         *([["environment", environment_sentence(found.version.environment)]] if found.version.environment else []),
         ["function code", f"sha256 {found.champion.code_sha256}" if found.champion else ""],
         ["snapshot", found.version.snapshot_hash],
+        *([["looks", found.looks.sentence]] if found.looks else []),
         ["run", f"{found.run.run_id} ({found.run.trigger.get('kind')}: {found.run.trigger.get('reason')})"],
         *([["learned from", found.run.training_span["reason"]["sentence"]]] if found.run.training_span else []),
         *([["continues", f"version {found.version.parent_version}"]] if found.version.parent_version else []),

@@ -19,6 +19,7 @@ from everloop.manifest import REPORT
 from everloop.objects import read_object
 from everloop.recalibration.declared import Scores
 from everloop.registry.exceptions import NoChampionError
+from everloop.registry.looks import LookCounts
 from everloop.registry.records import Version
 from everloop.registry.reports import Reader
 
@@ -46,11 +47,14 @@ class Evaluation:
     ----------
     money : MoneyDocument or None
         None where the report says nothing of money.
+    looks : LookCounts or None
+        How often its test part was looked at by now; None where that was not recorded.
     """
 
     version: Version
     report: Report
     money: MoneyDocument | None
+    looks: LookCounts | None = None
 
 
 def evaluation_of(account: Account, model: str, number: int | None) -> Evaluation:
@@ -78,7 +82,8 @@ def evaluation_of(account: Account, model: str, number: int | None) -> Evaluatio
             f"restore the object's registered version; `everloop audit verify {model}` names all that differs",
         )
     report = Report.from_json(content)
-    return Evaluation(version, report, money_document(report, scores_of(version)))
+    looks = store.looks.counts(report.snapshot_hash)
+    return Evaluation(version, report, money_document(report, scores_of(version)), looks)
 
 
 def write_page(evaluation: Evaluation, file: Path) -> int:
@@ -102,6 +107,7 @@ def about(evaluation: Evaluation) -> About:
         verdict=gate.get("verdict", "fail"),
         reasons=gate.get("reasons", []),
         money=evaluation.money,
+        looks="" if evaluation.looks is None else evaluation.looks.sentence,
     )
 
 

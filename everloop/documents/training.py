@@ -13,6 +13,9 @@ PARENT_CHANNEL = "parent"
 PARENT_VERSION, PARENT_SHA256 = "EVERLOOP_PARENT_VERSION", "EVERLOOP_PARENT_SHA256"
 """How a training job is told which version to continue: a channel with its kept estimator, and what that has to be."""
 
+TUNED_CHANNEL = "tuned"
+"""The channel with what a training before this one made, whose parameters this one takes."""
+
 
 class BaselineDocument(TypedDict):
     """A learned rule; see :class:`everloop.evaluation.baseline.Baseline`."""
@@ -45,6 +48,48 @@ class UpdateDocument(TypedDict):
     parent: ParentDocument | None
 
 
+class FoldDocument(TypedDict):
+    """A validation part: its rows are later than ``after`` and not later than ``until``; fitted on all earlier ones."""
+
+    after: datetime
+    until: datetime
+    rows: int
+    fitted_on: int
+
+
+class TrialDocument(TypedDict):
+    """One set of parameters that was tried.
+
+    ``state`` is ``complete``, ``failed`` (``error`` says why), or ``cut_off`` where the time was up. ``folds`` has the
+    metric on each validation part that was scored, ``value`` their mean, and of a complete trial alone.
+    """
+
+    number: int
+    state: Literal["complete", "failed", "cut_off"]
+    parameters: dict[str, str | float | int | bool]
+    value: float | None
+    folds: list[float]
+    seconds: float
+    error: NotRequired[str]
+
+
+class TuningDocument(TypedDict):
+    """How a training chose parameters: each trial, which was the best, and what ended the search.
+
+    ``declared`` is the trial with the parameters as declared, where they lie within the space.
+    """
+
+    metric: str
+    seed: int
+    optuna: str
+    folds: list[FoldDocument]
+    trials: list[TrialDocument]
+    best: int
+    declared: int | None
+    ended_by: Literal["trials", "minutes", "space"]
+    seconds: float
+
+
 class LockDocument(TypedDict):
     """The lock of the jobs' packages: its SHA-256, and which of its pins the environment does not meet.
 
@@ -64,7 +109,9 @@ class TrainingDocument(TypedDict):
     ``rows.train`` and ``time_range`` are of the rows learned from, which those of the test are among when it is a
     refit. ``update`` is there where a warm start was asked for: from the older rows, the version that it continues had
     learned. ``data_sha256`` has, by channel, the SHA-256 of the part that was read; a document of an earlier release
-    lacks it.
+    lacks it. ``parameters`` are those that were handed to the script. ``tuning`` is there where the training chose some
+    of them; ``tuned_by`` in its place where it took those that the training before it had chosen: the SHA-256 of that
+    one's ``training.json``.
     """
 
     model: str
@@ -83,6 +130,8 @@ class TrainingDocument(TypedDict):
     data_sha256: NotRequired[dict[str, str]]
     learning_curve: NotRequired[LearningCurve]
     update: NotRequired[UpdateDocument]
+    tuning: NotRequired[TuningDocument]
+    tuned_by: NotRequired[str]
 
 
 class ComparedDocument(TypedDict):

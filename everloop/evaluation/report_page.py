@@ -55,6 +55,8 @@ class About:
     reasons : sequence of ReasonDocument
         The gate's.
     money : MoneyDocument or None
+    looks : str
+        How often the test part was looked at, in a sentence; empty where that is not known.
     """
 
     version: int
@@ -62,6 +64,7 @@ class About:
     verdict: str
     reasons: Sequence[ReasonDocument]
     money: MoneyDocument | None
+    looks: str = ""
 
 
 def page(report: Report, about: About) -> str:
@@ -283,6 +286,7 @@ def _facts(report: Report, about: About) -> Iterator[str]:
         ["model and version", f"{report.model}, {about.version}"],
         ["training run", report.run_id],
         ["training data", report.snapshot_hash],
+        *([["looks at the test part", about.looks]] if about.looks else []),
         ["training code", report.code_sha256],
         ["SHA-256 of report.json", about.report_sha256],
         [

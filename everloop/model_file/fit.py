@@ -266,6 +266,21 @@ def _endpoint_of_the_target(declaration: AllSections) -> Iterator[Misfit]:
         )
 
 
+def _days_to_tune_on(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether the shortest declared span has days before the validation parts."""
+    tuning, data = value_of(declaration.training, "tuning"), declaration.data
+    spans = [days for days in (data.training_window_days, *(data.training_spans or ())) if days is not None]
+    if tuning is None or not spans:
+        return
+    taken, room = tuning.folds * tuning.fold_days, min(spans) - data.split.test_days
+    if taken >= room:
+        allowed = (
+            f"with fold_days {tuning.fold_days} fewer than {room / tuning.fold_days:g}: the declared rows to learn from"
+            f" have {number_of(room, 'day')} before the test part, and the first fold learns from what precedes it"
+        )
+        yield Misfit(("training", "tuning", "folds"), tuning.folds, allowed)
+
+
 def _probe_windows(declaration: AllSections) -> Iterator[Misfit]:
     """Whether the windows of probes are whole windows of the monitor."""
     investment, days = declaration.retraining.investment, declaration.monitoring.window_hours // 24
@@ -393,6 +408,7 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _windows,
     _comparable_rows,
     _endpoint_of_the_target,
+    _days_to_tune_on,
     _probe_windows,
     _measured_spans,
     _probe_price,

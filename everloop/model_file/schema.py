@@ -32,7 +32,7 @@ from everloop.model_file.sections.retraining import (
     VolumeTrigger,
 )
 from everloop.model_file.sections.rollout import Guardrail, Rollout
-from everloop.model_file.sections.training import DEFAULT_SCRIPT, Training, WarmStart
+from everloop.model_file.sections.training import DEFAULT_SCRIPT, SearchRange, Training, Tuning, WarmStart
 
 __all__ = [
     "ADD",
@@ -49,7 +49,9 @@ __all__ = [
     "Recalibration",
     "Retraining",
     "Rollout",
+    "SearchRange",
     "Training",
+    "Tuning",
     "Value",
     "VolumeTrigger",
     "WarmStart",

@@ -368,6 +368,37 @@ def _fair_by_group(recalibration: Any) -> Iterator[Misfit]:
         yield Misfit(("by",), None, "the feature whose groups are recalibrated apart: 'fairness' says what that may do")
 
 
+def _limits_or_values(searched: Any) -> Iterator[Misfit]:
+    limits = {key: value_of(searched, key) for key in ("low", "high")}
+    if searched.values is not None:
+        for key in ("low", "high", "log"):
+            found = value_of(searched, key)
+            if found not in (None, False):
+                yield Misfit((key,), found, f"no {key!r} beside 'values'")
+        return
+    for key, found in limits.items():
+        if found is None:
+            yield Misfit((key,), None, "a number, as {low: 0.01, high: 0.3}; or a list of `values`")
+
+
+def _limits_of_a_search(searched: Any) -> Iterator[Misfit]:
+    low, high = searched.low, searched.high
+    if low is None or high is None:
+        return
+    if not low < high:
+        yield Misfit(("high",), high, f"more than {low:g}, the low")
+    if searched.log and low <= 0:
+        yield Misfit(("low",), low, "more than 0, because log is true")
+    if isinstance(low, int) != isinstance(high, int):
+        yield Misfit(("high",), high, "of the same kind as low: both whole numbers, or both with a decimal point")
+
+
+def _time_beside_tuning(training: Any) -> Iterator[Misfit]:
+    if training.tuning is not None and training.tuning.minutes >= training.max_minutes:
+        allowed = f"less than {training.max_minutes}, the training.max_minutes: the model is made in the rest of them"
+        yield Misfit(("tuning", "minutes"), training.tuning.minutes, allowed)
+
+
 _GROUPED: tuple[Rule, ...] = (_groups_of_something, _values_or_spans, _some_groups, _groups_once, _edges_rise)
 
 SECTION_RULES: dict[str, tuple[Rule, ...]] = {
@@ -407,5 +438,7 @@ SECTION_RULES: dict[str, tuple[Rule, ...]] = {
     "GateSlices": (_each_dimension_once, _something_to_measure),
     "Investment": (_one_cost,),
     "WarmStart": (_room_for_trees,),
+    "SearchRange": (_limits_or_values, _limits_of_a_search),
+    "Training": (_time_beside_tuning,),
 }
 """By the name of the section's class."""

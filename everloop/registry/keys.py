@@ -19,6 +19,7 @@ VERSIONS = "VERSION#"
 RUNS = "RUN#"
 ROLLOUTS = "ROLLOUT#"
 SNAPSHOTS = "SNAPSHOT#"
+LOOKS = "LOOK#"
 AUDIT = "AUDIT#"
 WINDOWS = "WINDOW#"
 CALIBRATIONS = "CALIBRATION#"
@@ -70,6 +71,11 @@ def kept_request(request_id: str) -> str:
 def snapshot(content_hash: str) -> str:
     """A data snapshot."""
     return f"{SNAPSHOTS}{content_hash}"
+
+
+def look(run_id: str) -> str:
+    """A run's look at a test part."""
+    return f"{LOOKS}{run_id}"
 
 
 def audit(sequence: int) -> str:

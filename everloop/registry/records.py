@@ -325,6 +325,23 @@ class Snapshot(Record):
 
 
 @dataclass(frozen=True)
+class Look(Record):
+    """A test part was handed to the evaluation of a run: its rows are later than ``after``, up to ``until``."""
+
+    model: str
+    run_id: str
+    snapshot_hash: str
+    after: datetime
+    until: datetime
+    at: datetime
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Its place in the partition of the model's snapshots, under its run."""
+        return keys.snapshots_partition(self.model), keys.look(self.run_id)
+
+
+@dataclass(frozen=True)
 class Window(Record):
     """What the monitor found in one window, which ends at ``end``: its document, not read yet."""
 

@@ -10,6 +10,7 @@ from everloop.registry.calibrations import Calibrations
 from everloop.registry.evidence import Probes, Snapshots, Windows
 from everloop.registry.kept_requests import KeptRequests
 from everloop.registry.ledger import Ledger
+from everloop.registry.looks import Looks
 from everloop.registry.removals import Removals
 from everloop.registry.restorations import Restorations
 from everloop.registry.rollouts import Rollouts
@@ -19,7 +20,7 @@ from everloop.registry.waivers import Waivers
 
 
 class RegistryStore:
-    """Versions, runs, rollouts, calibrations, kept requests, snapshots, windows, probes and the audit chain of a model.
+    """Versions, runs, rollouts, calibrations, kept requests, snapshots, looks, windows, probes, and the audit chain.
 
     It writes itself. State and audit may be written by the registry function alone: everybody else reads by this, and
     writes by :class:`everloop.registry.remote.RemoteRegistry`, which sends its commands to that function.
@@ -57,6 +58,7 @@ class RegistryStore:
         self.model = model
         self.ledger = Ledger(client, table, model, via=via, pause=pause)
         self.snapshots = Snapshots(self.ledger)
+        self.looks = Looks(self.ledger)
         self.windows = Windows(self.ledger)
         self.probes = Probes(self.ledger)
         self.versions = Versions(self.ledger, self.snapshots)

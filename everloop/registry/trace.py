@@ -18,6 +18,7 @@ from everloop.registry.evidence import record_sha256
 from everloop.registry.exceptions import CorruptRecordError, NoChampionError, UnknownRunError
 from everloop.registry.items import Record
 from everloop.registry.kept_requests import KeptRequest
+from everloop.registry.looks import LookCounts
 from everloop.registry.own_labels import OwnLabels, own_labels_of
 from everloop.registry.records import (
     ActiveRun,
@@ -162,6 +163,8 @@ class Trace:
         Reasons of the gate that persons let pass for it, newest first, in force or not.
     same_snapshot : list of (str, int)
         Model and number of every other version trained on the same snapshot.
+    looks : LookCounts or None
+        How often its test part was looked at; None where that was not recorded.
     """
 
     version: Version
@@ -178,6 +181,7 @@ class Trace:
     history: list[AuditRecord]
     same_snapshot: list[tuple[str, int]]
     waivers: list[Waiver] = field(default_factory=list)
+    looks: LookCounts | None = None
 
     def to_json(self) -> JsonObject:
         """The trace as JSON values."""
@@ -270,6 +274,7 @@ def trace(store: RegistryStore, version: int | None = None) -> Trace:
         history=history,
         same_snapshot=[s for s in siblings if s != (store.model, number)],
         waivers=[one for one in store.waivers.all() if one.version == number],
+        looks=store.looks.counts(found.snapshot_hash),
     )
 
 

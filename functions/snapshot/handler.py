@@ -31,6 +31,7 @@ from everloop.instants import instant_text
 from everloop.lake_services import LakeServices, LakeSettings
 from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.champion_contract import champion_contract
+from everloop.registry.records import Look
 from everloop.registry.records import Snapshot as SnapshotRecord
 from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
@@ -130,6 +131,17 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
             uri=stored.uri,
             created_at=asked["at"],
             document=stored.document,
+        )
+    )
+    # Before anyone evaluates on it: an evaluation that fails halfway has looked as well.
+    using.store.looks.put(
+        Look(
+            model=declaration.model,
+            run_id=asked["execution"],
+            snapshot_hash=snapshot.snapshot_hash,
+            after=snapshot.boundary,
+            until=snapshot.time_range[1],
+            at=asked["at"],
         )
     )
     return {

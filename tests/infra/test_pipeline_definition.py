@@ -267,6 +267,18 @@ def test_every_job_is_told_what_the_files_of_each_part_are() -> None:
         }
 
 
+def test_a_refit_is_handed_the_parameters_that_were_chosen_without_its_labels() -> None:
+    tuning = {"space": {"trees": {"low": 10, "high": 50}}}
+    states = pipeline_definition(declare(binary_document(training={"tuning": tuning})))["States"]
+    train, refit = (
+        {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri.$"] for c in parameters["InputDataConfig"]}
+        for parameters in (states["Train"]["Parameters"], states["Refit"]["Parameters"])
+    )
+    assert set(train) == {"train", "test_features"}
+    assert (set(refit), refit["tuned"]) == ({"train", "test", "tuned"}, "$.training.model_data")
+    assert states["Refit"]["Parameters"]["Environment"].keys() == {"EVERLOOP_SHA256_TRAIN.$", "EVERLOOP_SHA256_TEST.$"}
+
+
 def test_without_a_refit_the_gate_is_followed_by_the_registration() -> None:
     declaration = declare(binary_document(training={"refit": "none"}))
     states = pipeline_definition(declaration)["States"]

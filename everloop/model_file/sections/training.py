@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
 
-from everloop.model_file.sections.base import InstanceType, Script, Section
+from everloop.model_file.sections.base import Days, InstanceType, Script, Section
 
 DEFAULT_SCRIPT = "train.py"
 
@@ -19,8 +19,43 @@ def _parameter(value: Any) -> Any:
     return value
 
 
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("a finite number")
+    return value
+
+
+# Not a union either, which might make a whole number of a fractional one: the limits' kind decides the parameter's.
+Number = Annotated[int | float, PlainValidator(_number)]
 # One validator and not a union of types, which would tell one wrong value as a mistake of each type.
 Parameter = Annotated[str | float | int | bool, PlainValidator(_parameter)]
+
+
+class SearchRange(Section):
+    """Where a parameter is looked for: between ``low`` and ``high``, or among ``values``.
+
+    Whole limits give whole numbers. ``log: true`` looks on a logarithmic scale.
+    """
+
+    low: Number | None = None
+    high: Number | None = None
+    log: bool = False
+    values: list[Parameter] | None = Field(default=None, min_length=1, max_length=100)
+
+
+class Tuning(Section):
+    """Which parameters a training chooses by itself, and within which budget.
+
+    Up to ``trials`` sets of parameters are tried within ``minutes``: the script's ``train()`` gets
+    ``training.parameters`` with those of ``space`` in their place. Each is judged by ``gate.metric`` on ``folds``
+    stretches of ``fold_days`` days, the newest before the test part; it is fitted on all rows before the stretch.
+    """
+
+    trials: int = Field(default=20, ge=2, le=1000)
+    minutes: float = Field(default=10, gt=0, le=1440)
+    folds: int = Field(default=3, ge=1, le=20)
+    fold_days: Days = 7
+    space: dict[str, SearchRange] = Field(min_length=1, max_length=50)
 
 
 class WarmStart(Section):
@@ -48,7 +83,8 @@ class Training(Section):
     by ``refit_max_difference`` on average, in units of the outcomes' standard deviation there; when they differ by
     more, the evaluated model serves. ``refit: none``: the served bytes are the evaluated bytes.
 
-    With ``warm_start`` a training may continue the champion instead of beginning anew.
+    With ``warm_start`` a training may continue the champion instead of beginning anew. With ``tuning`` it chooses some
+    of its parameters by itself.
     """
 
     script: Script = DEFAULT_SCRIPT
@@ -60,3 +96,4 @@ class Training(Section):
     refit: Literal["after_gate", "none"] = "after_gate"
     refit_max_difference: float = Field(default=0.5, gt=0, le=10)
     warm_start: WarmStart | None = None
+    tuning: Tuning | None = None

@@ -31,6 +31,7 @@ from everloop.functions.snapshot.handler import act
 from everloop.lake_services import LakeServices
 from everloop.registry import RegistryStore
 from everloop.registry.exceptions import ArtifactMismatchError
+from everloop.registry.looks import LookCounts
 from everloop.serving.contract import NumberField, ServingContract
 from tests.fakes.athena import FakeAthena
 from tests.fakes.aws import aws_client
@@ -139,6 +140,10 @@ def test_a_run_gets_its_snapshot(services: LakeServices, athena: FakeAthena) -> 
         found = rows(services, answer[f"{name}_uri"])
         assert list(found.columns) == list(part.columns)
         assert cells(found) == cells(part)
+
+    # AND the run's look at the test part is counted, as often as it is made again
+    make(services, request_id="two")
+    assert services.store.looks.counts(answer["snapshot_hash"]) == LookCounts(same=1, overlapping=1)
 
     # AND the record tells the same
     record = services.store.snapshots.find(answer["snapshot_hash"])
