@@ -36,7 +36,6 @@ LOCAL_MODULES |= {"everloop.cli.commands.replay"}
 ALLOWED = {
     "cli/commands/serve.py": ["holds '127.0.0.1'"],
     "everloop/server/container.py": ["reads .environ"],
-    "everloop/rollout/endpoint_place.py": ["holds '0.0.0.0'"],
     "everloop/aws/transport.py": [
         "holds 'amazonaws.com.cn'",
         "holds 'amazonaws.com'",
