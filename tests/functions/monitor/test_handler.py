@@ -544,19 +544,15 @@ class TestAfterTheDeclarationChanged:
         self.changed(world, kept, 'DROP "wind"', 'ADD "seats" DOUBLE', 'DROP "operator"', 'ADD "operator" DOUBLE')
         # WHEN the next window is watched
         rows = draw(world.rng, 150)
+        moment = BEGIN + timedelta(days=6, hours=12)
+        records = []
         for i in range(150):
-            moment = BEGIN + timedelta(days=6, hours=12)
             score = float(rows.scores[i])
-            record = [f"n{i}", "r", 1, moment.replace(tzinfo=None), f"n{i}", 1.0, score, 1.0, score, None]
-            record += [None, None]
-            record += [
-                float(rows.features["distance"][i]),
-                rows.features["line"][i],
-                moment.date().isoformat(),
-                5.0,
-                1.0,
-            ]
-            world.lake._insert("predictions", [record])
+            answered = [f"n{i}", "r", 1, moment.replace(tzinfo=None), f"n{i}", 1.0, score, 1.0, score, None]
+            between, each = [None, None], [None]
+            features = [float(rows.features["distance"][i]), rows.features["line"][i]]
+            records.append([*answered, *between, *each, *features, moment.date().isoformat(), 5.0, 1.0])
+        world.lake._insert("predictions", records)
         answer = world.watch(6)
         # THEN it is judged together with the windows before the change
         document = world.document(6)
