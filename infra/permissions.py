@@ -139,8 +139,9 @@ class ModelPermissions:
         ]
 
     def _run(self) -> list[Grant]:
+        # Waivers of an older version are a query. Windows and snapshots stand in partitions of their own.
         probes = self._read_probes() if self.spans else []
-        return [self._table(*GET), *probes, self._send_commands("run")]
+        return [self._table(*READ), *probes, self._send_commands("run")]
 
     def _snapshot(self) -> list[Grant]:
         datasets = self.names.datasets_prefix
