@@ -36,6 +36,7 @@ LOCAL_MODULES |= {"everloop.cli.commands.replay"}
 ALLOWED = {
     "cli/commands/serve.py": ["holds '127.0.0.1'"],
     "everloop/server/container.py": ["reads .environ"],
+    "cli/operations/reproduce.py": ["reads .environ", "reads .environ"],
     "everloop/aws/transport.py": [
         "holds 'amazonaws.com.cn'",
         "holds 'amazonaws.com'",
@@ -43,8 +44,8 @@ ALLOWED = {
         "holds 'AWS_ENDPOINT_URL_'",
     ],
 }
-"""What serves people on this machine, and where; what a container is told of its version; and what stands in for the
-SDK, so it finds services as that does."""
+"""What serves people on this machine, and where; what a container is told of its version; what runs a training again with
+four variables of this machine and no others; and what stands in for the SDK, so it finds services as that does."""
 
 READABLE_VARIABLES = {"AWS_REGION", "COLUMNS", "MPLCONFIGDIR", "ORT_DISABLE_TELEMETRY"}
 """What a command may ask the environment itself; boto3 reads the rest of AWS's, and does not tell."""
