@@ -18,6 +18,7 @@ GROUPS = (
     "going on",
     "loop of a restoration",
     "loop of another model",
+    "loop on an endpoint",
     "backtest",
     "toolkit",
     "loop in real time",
