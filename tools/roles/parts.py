@@ -7,9 +7,13 @@ import json
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
+import pandas as pd
+
+from everloop.cli.operations.history import import_rows
 from everloop.cli.operations.training import start_training, verdict_of
 from everloop.names import ModelNames
 from everloop.registry import keys
@@ -23,12 +27,16 @@ Part = Callable[[Loop], str]
 KEPT_ESTIMATOR = "estimator.zip"
 """What only a training reads that continues a version."""
 
+NEWER_DAYS = 2
+
 
 def part_of(statement: RoleStatement) -> Part:
     """The part of the loop that comes to a statement."""
     role, conditions = statement.role, statement.conditions
     if role == "Functions/Registry" and "WINDOWS#" in conditions:
         return ask  # only a run that a window asked for reads it
+    if role == "Pipeline/Jobs/Evaluate" and "WINDOWS#" in conditions:
+        return train_on_newer  # only a champion that has not learned from all test rows is compared as it serves
     if KEPT_ESTIMATOR in conditions:
         return continue_refit if role.endswith("/Refit") else continue_training
     return next(part for pattern, part in PARTS.items() if fnmatchcase(role, pattern))
@@ -79,6 +87,28 @@ def train(loop: Loop) -> str:
 def continue_training(loop: Loop) -> str:
     """A whole run that continues what serves."""
     return _ended(loop, start_training(loop.account, loop.name, reason="ablation", update="warm"))
+
+
+def train_on_newer(loop: Loop) -> str:
+    """A whole run after days that nothing has learned from, so that candidate and champion are compared there."""
+    loop.advance(hours=24 * NEWER_DAYS + 1)
+    for _ in range(12):
+        if loop.store.runs.active() is None:
+            break
+        loop.advance(hours=1)
+    import_rows(loop.account, loop.declaration, _newer(loop), place="the days that have passed")
+    return train(loop)
+
+
+def _newer(loop: Loop) -> pd.DataFrame:
+    """The last days of the stream once more, as rows of the days before yesterday's end, labelled by now."""
+    stream, declared = loop.data.stream, loop.declaration.data
+    after = stream["time"].max().floor("D") + pd.Timedelta(days=1)
+    later = pd.Timestamp(loop.now() - timedelta(days=1)).floor("D") - after
+    rows = stream[stream["time"] >= after - pd.Timedelta(days=NEWER_DAYS)]
+    keys = rows[declared.key].astype(str) + f"-{later.days}"
+    newer: pd.DataFrame = rows.assign(**{"time": rows["time"] + later, declared.key: keys})
+    return newer.rename(columns={"time": declared.time})
 
 
 def roll_out(loop: Loop) -> str:
@@ -169,6 +199,11 @@ def refit(loop: Loop) -> str:
     return _again(loop, "Refit", _request(loop, "Refit"))
 
 
+def check_refit(loop: Loop) -> str:
+    """The job that checks a refit, with the request that a run sent."""
+    return _again(loop, "CheckRefit", _request(loop, "CheckRefit"))
+
+
 def continue_refit(loop: Loop) -> str:
     """The job of a refit that continues a version: a refit's request, with what such a training has beyond another."""
     try:
@@ -180,8 +215,9 @@ def continue_refit(loop: Loop) -> str:
     usual = {channel["ChannelName"] for channel in train["InputDataConfig"]}
     channels = [channel for channel in continued["InputDataConfig"] if channel["ChannelName"] not in usual]
     request["InputDataConfig"] += channels
-    # A training that continues nothing has no variable of its own.
-    request["Environment"] = request.get("Environment", {}) | continued["Environment"]
+    # Both name the hashes of their rows; those of the refit's own stand in its request.
+    of_parent = {name: value for name, value in continued["Environment"].items() if name not in train["Environment"]}
+    request["Environment"] |= of_parent
     return _again(loop, "ContinueInRefit", request)
 
 
@@ -199,11 +235,13 @@ def _request(loop: Loop, state: str) -> dict[str, Any]:
 
 
 def _again(loop: Loop, state: str, request: dict[str, Any]) -> str:
+    """Ask for a job once more, under another name."""
     client, name = loop.account.client("sagemaker"), f"refit-{time.time_ns():x}"
-    client.create_training_job(**{**request, "TrainingJobName": name})
-    ended = loop.wait_until(
-        lambda: (s := client.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]) != "InProgress" and s
-    )
+    kind = "Training" if "TrainingJobName" in request else "Processing"
+    create, describe = (getattr(client, f"{verb}_{kind.lower()}_job") for verb in ("create", "describe"))
+    named = {f"{kind}JobName": name}
+    create(**{**request, **named})
+    ended = loop.wait_until(lambda: (s := describe(**named)[f"{kind}JobStatus"]) != "InProgress" and s)
     return f"the job of {state}, asked for once more, ends {ended.lower()}"
 
 
@@ -220,5 +258,6 @@ PARTS: dict[str, Part] = {
     "Probes": probe,
     "Pipeline/Jobs/Probe": probe,
     "Pipeline/Jobs/Refit": refit,
+    "Pipeline/Jobs/CheckRefit": check_refit,
     "*": train,
 }
