@@ -125,3 +125,8 @@ def with_endpoint(document: dict[str, Any]) -> dict[str, Any]:
         "rollout": {**document["rollout"], "target": "sagemaker_endpoint"},
         "cost": {**document["cost"], "monthly_budget_usd": 1000},
     }
+
+
+def everything_document(**changes: Any) -> dict[str, Any]:
+    """A declaration of all that adds a role, a function or a statement to a model's stack."""
+    return with_endpoint(regression_document(**changes, **PROBING))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from everloop.infra.settings import Settings
-from tests.helpers.declarations import PROBING, binary_document, regression_document
+from tests.helpers.declarations import binary_document, everything_document
 from tests.helpers.synthesis import ROOT, Assembly, synthesize, write_model
 
 FOLDER = Path(__file__).parent
@@ -26,10 +26,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The project's own functions and training code, with two small models, one with fresh probes."""
+    """The project's own functions and training code, with two small models, one that declares everything."""
     models = tmp_path_factory.mktemp("project") / "models"
     write_model(models, binary_document())
-    write_model(models, regression_document(serving={"authorization": "none"}, **PROBING))
+    write_model(models, everything_document(serving={"authorization": "none"}))
     return replace(Settings.of(ROOT, models=str(models)))
 
 

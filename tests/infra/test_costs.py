@@ -10,7 +10,7 @@ from everloop.cost.parts import PLATFORM, USES
 from everloop.cost.work import SECONDS, Traffic
 from everloop.model_file import ModelDeclaration
 from everloop.names import FUNCTIONS, PROBE_FUNCTION
-from tests.helpers.declarations import PROBING, binary_document, declare, regression_document
+from tests.helpers.declarations import binary_document, declare, everything_document
 from tests.helpers.synthesis import Assembly
 
 IDLE_USD = 1.00
@@ -18,7 +18,7 @@ IDLE_USD = 1.00
 
 DECLARED = {
     "late_train": binary_document(),
-    "delay_minutes": regression_document(serving={"authorization": "none"}, **PROBING),
+    "delay_minutes": everything_document(serving={"authorization": "none"}),
 }
 
 

@@ -39,6 +39,7 @@ APIS = {
 
 ACCEPTED_IN_POLICIES = {
     ("RESOURCE_MISMATCH", "glue:GetDatabase"): "on the database default; the statement beside it names the catalogue",
+    ("RESOURCE_MISMATCH", "sagemaker:CreateEndpoint"): "on a configuration; the statement before it names the endpoint",
 }
 ACCEPTED_IN_MACHINES = {
     r"\.BackoffRate is 2 but should be a Float$": "JSON has one kind of number, and 2 is 2.0",
@@ -53,6 +54,7 @@ PLACEHOLDERS = {
     "<Repository>": "sagemaker-scikit-learn",
     "<RegistryTable>": "arn:aws:dynamodb:us-east-1:123456789012:table/registry",
     "<DeadLettersQueue>": "arn:aws:sqs:us-east-1:123456789012:dead-letters",
+    "<EndpointRole>": "arn:aws:iam::123456789012:role/endpoint",
 }
 ENDINGS = {
     r"<Storage(\w+)>": r"arn:aws:s3:::\1",

@@ -14,17 +14,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
+from everloop.cli.operations.endpoints import delete_endpoint
 from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port
 from everloop.instants import instant_text
 from everloop.registry import RegistryStore
 from tests.helpers.artifacts import row, small_contract, small_model
-from tests.helpers.declarations import binary_document, with_endpoint
+from tests.helpers.declarations import binary_document, declare, with_endpoint
 from tests.helpers.registry_scenes import close_run, manifest_of, open_run, register
 from tests.helpers.synthesis import synthesize_models, write_model
+from tests.helpers.watched_lake import draw, reference_of
 from tests.loop.standing_cloud import Loop
 
 pytestmark = [pytest.mark.xdist_group("loop on an endpoint"), pytest.mark.slow]
@@ -51,7 +56,12 @@ class Cloud:
     def register(self, run_id: str, model: bytes) -> int:
         """Register a version with its files, as the pipeline would; its number. Its run stays open."""
         open_run(self.store, run_id, when=self.now())
-        contents = {"model.onnx": model, "contract.json": small_contract().to_json(), "report.json": b"{}"}
+        contents = {
+            "model.onnx": model,
+            "contract.json": small_contract().to_json(),
+            "profile.json": _profile(),
+            "report.json": b"{}",
+        }
         version = register(self.store, run_id, contents=contents)
         for name, data in {**contents, "manifest.json": manifest_of(version).content}.items():
             bucket, key = self.account.platform.artifact_bucket, f"{version.artifact_prefix}{name}"
@@ -59,20 +69,30 @@ class Cloud:
         return version.version
 
     def act(self, action: str, **event: Any) -> dict[str, Any]:
-        """Have the rollout function do something, as the pipeline does: again while the endpoint is not ready."""
+        """Have the rollout function do something."""
+        document, failed = self.asked(action, **event)
+        assert not failed, document
+        return document
+
+    def asked(self, action: str, **event: Any) -> tuple[dict[str, Any], bool]:
+        """What it says, and whether that is an error. As the pipeline does: again while the endpoint is not ready."""
         payload = json.dumps({"action": action, "at": instant_text(self.now()), **event})
         while True:
             answer = self.account.client("lambda").invoke(FunctionName=f"everloop-{MODEL}-rollout", Payload=payload)
             document: dict[str, Any] = json.loads(answer["Payload"].read())
             if document.get("errorType") != "EndpointNotReadyError":
-                assert "FunctionError" not in answer, document
-                return document
+                return document, "FunctionError" in answer
 
     def now(self) -> datetime:
         return datetime.fromisoformat(self.cloud.running.clock()["now"])
 
     def advance(self, minutes: float) -> None:
         self.cloud.running.advance(self.now() + timedelta(minutes=minutes))
+
+    def advance_to_monitoring(self) -> None:
+        """Let the next monitoring come, which is at 6:00."""
+        due = self.now().replace(hour=6, minute=5)
+        self.cloud.running.advance(due + timedelta(days=1) if due <= self.now() else due)
 
     def weights(self) -> dict[int, float]:
         """Weight of each variant, by version."""
@@ -81,6 +101,11 @@ class Cloud:
             int(v["VariantName"].removeprefix(f"{ENDPOINT}-v").partition("-")[0]): v["CurrentWeight"]
             for v in found["ProductionVariants"]
         }
+
+    def models(self) -> str:
+        """The names of the SageMaker models that there are."""
+        found = self.account.client("sagemaker").list_models(NameContains=ENDPOINT)
+        return " ".join(each["ModelName"] for each in found["Models"])
 
     def ask(self, key: str) -> tuple[int, Any]:
         # A loop's account is all that a request needs.
@@ -112,12 +137,31 @@ class Cloud:
                 each.join()
 
 
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    before, folder = dict(os.environ), tmp_path_factory.mktemp("endpoint")
+@cache
+def _document() -> dict[str, Any]:
     guardrail = {"max_error_rate": 0.05, "max_p99_latency_ms": 10_000, "minimum_requests": 3}
     rollout = {"steps": [{"percent": 50, "minutes": 10}], "bake_minutes": 60, "guardrail": guardrail}
-    write_model(folder / "models", with_endpoint(binary_document(rollout=rollout)))
+    return with_endpoint(binary_document(rollout=rollout))
+
+
+@cache
+def _profile() -> bytes:
+    """What the monitor compares windows with: a few drawn days."""
+    rng = np.random.default_rng(5)
+    return reference_of([draw(rng, 50) for _ in range(10)], declare(_document())).to_json().encode()
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with deployed(tmp_path_factory.mktemp("endpoint")) as cloud:
+        yield cloud
+
+
+@contextmanager
+def deployed(folder: Path) -> Iterator[Cloud]:
+    """A local cloud with the model in it, whose state is below ``folder``; nothing serves yet."""
+    before = dict(os.environ)
+    write_model(folder / "models", _document())
     brought = bring_up(
         port=free_port(),
         state_directory=folder / "state",
@@ -190,7 +234,37 @@ def test_versions_come_to_serve_and_are_taken_back_under_requests(cloud: Cloud) 
         wait_for(seen, (200, str(good)), seen[200, str(good)] + 20)
         assert seen[500, "no_score"] <= failed + 2, "those that were on their way"
         assert {kind for kind in seen if kind[0] != 200} == {(500, "no_score")}
+    # AND its model goes with the next retirement, once the variant is gone
+    deadline = time.monotonic() + 120
+    while f"-v{bad}-" in cloud.models():
+        assert time.monotonic() < deadline, cloud.models()
+        cloud.act("retire", rollout={"rollout_id": "train-2"})
     assert cloud.weights().get(good) == 1
     champion = cloud.store.versions.champion()
     assert champion is not None
     assert champion.version == good
+
+
+def test_the_monitor_records_what_an_endpoint_served(cloud: Cloud) -> None:
+    # GIVEN a version that serves, and what its container captured
+    champion = cloud.store.versions.champion()
+    assert champion is not None, "this test comes after the one that rolls versions out"
+    assert cloud.ask("watched")[0] == 200
+    # WHEN the monitor's schedule is due, under the monitor's own role
+    cloud.advance_to_monitoring()
+    # THEN there is a window of that version, with the rows of the day before
+    (window,) = cloud.store.windows.latest(1)
+    assert window.record.version == champion.version
+    assert window.record.rows > 0
+
+
+def test_what_is_deleted_with_the_model_runs_no_more(cloud: Cloud) -> None:
+    # GIVEN an endpoint, WHEN a person removes the model
+    client, named = cloud.account.client("sagemaker"), {"NameContains": ENDPOINT}
+    assert delete_endpoint(cloud.account, MODEL)
+    # THEN nothing of it is left that runs and costs
+    assert client.list_endpoints(**named)["Endpoints"] == []
+    assert client.list_endpoint_configs(**named)["EndpointConfigs"] == []
+    assert client.list_models(**named)["Models"] == []
+    # AND there is nothing to delete again
+    assert not delete_endpoint(cloud.account, MODEL)

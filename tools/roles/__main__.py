@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.helpers.declarations import PROBING, binary_document, regression_document
+from tests.helpers.declarations import binary_document, everything_document
 from tests.helpers.synthesis import ROOT, synthesize, write_model
 from tools.roles import evidence
 from tools.roles.page import page
@@ -28,7 +28,7 @@ def main(folders: list[Path]) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         models = Path(scratch) / "models"
         write_model(models, binary_document())
-        write_model(models, regression_document(**PROBING))
+        write_model(models, everything_document())
         templates = synthesize(Settings.of(ROOT, models=str(models)), Path(scratch) / "out").templates
     known = statements_in(templates[WITH_EVERYTHING])
     found = evidence.read(EVIDENCE)

@@ -3,6 +3,7 @@
 One local cloud stands, in which the loop has run. For each statement its role's policy is put without it, the part of
 the loop that the role belongs to is run, and the policy is put back. What the guard refused meanwhile, and how that
 part ended, is kept in ``broken.json`` for the page. It takes an hour or so; ``--roles`` takes some, the others stay.
+``--endpoint`` takes those that only a model on a SageMaker endpoint has, in a cloud with such a model.
 """
 
 from __future__ import annotations
@@ -13,32 +14,44 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import yaml
 from click.testing import CliRunner
 
+from everloop.cli.account import Account
 from everloop.cli.main import everloop
 from everloop.cli.operations.declarations import find_declaration
+from everloop.cli.operations.local_cloud import LocalCloud
 from everloop.cli.replay.stream import load
 from tests.helpers.synthesis import synthesize_models
 from tests.loop.models import BAKERY
 from tests.loop.standing_cloud import ACTIVE, Loop, standing_cloud
 from tests.loop.test_investment import HISTORY_ENDS, declared, sales
 from tests.loop.test_warm_start import SCRIPT
-from tools.roles import evidence
+from tools.roles import endpoint_parts, evidence
 from tools.roles.__main__ import BROKEN, EVIDENCE, broken
-from tools.roles.parts import Part, part_of
+from tools.roles.parts import part_of
 from tools.roles.statements import RoleStatement, statements_of
 
 RUNS_WITHIN_A_DAY = 8
 """Of those that break, fewer than the registry lets start."""
+
+
+class Standing(Protocol):
+    """A cloud whose roles lose statements."""
+
+    cloud: LocalCloud
+    account: Account
+
+
+Where = TypeVar("Where", bound=Standing)
 
 
 @dataclass(frozen=True)
@@ -52,24 +65,40 @@ class Placed:
     index: int
 
 
-def main(roles: str) -> int:
+def main(roles: str, *, endpoint: bool) -> int:
     """Take the statements of the roles that match away, one after the other."""
     with tempfile.TemporaryDirectory() as scratch:
+        if endpoint:
+            for cloud in endpoint_parts.standing(Path(scratch)):
+                theirs = [one for one in placed(cloud) if endpoint_parts.is_of_endpoint(one.statement)]
+                wanted = [one for one in theirs if fnmatchcase(one.statement.role, roles)]
+                take_away(cloud, wanted, endpoint_parts.part_of, lambda cloud, _: endpoint_parts.mend(cloud))
+            return 0
         for loop in standing(Path(scratch)):
-            usual: dict[Part, str] = {}
             wanted = [one for one in placed(loop) if fnmatchcase(one.statement.role, roles)]
-            for number, one in enumerate(wanted):
-                began, part = time.monotonic(), part_of(one.statement)
-                if part not in usual:
-                    usual[part] = part(loop)
-                    print(f"with everything: {usual[part]}", flush=True)
-                    mend(loop, number)
-                said = without(loop, one, part, usual[part])
-                mend(loop, number)
-                keep(one.statement, said)
-                took = f"{time.monotonic() - began:.0f} s"
-                print(f"{one.statement.role} {one.statement.actions}: {said or 'not reached'} ({took})", flush=True)
+            take_away(loop, wanted, part_of, mend)
     return 0
+
+
+def take_away(
+    loop: Where,
+    wanted: list[Placed],
+    part_of: Callable[[RoleStatement], Callable[[Where], str]],
+    mend: Callable[[Where, int], None],
+) -> None:
+    """Take these statements away, one after the other; ``mend`` closes what broke, and is told how many came before."""
+    usual: dict[Callable[[Where], str], str] = {}
+    for number, one in enumerate(wanted):
+        began, part = time.monotonic(), part_of(one.statement)
+        if part not in usual:
+            usual[part] = part(loop)
+            print(f"with everything: {usual[part]}", flush=True)
+            mend(loop, number)
+        said = without(loop, one, part, usual[part])
+        mend(loop, number)
+        keep(one.statement, said)
+        took = f"{time.monotonic() - began:.0f} s"
+        print(f"{one.statement.role} {one.statement.actions}: {said or 'not reached'} ({took})", flush=True)
 
 
 def keep(statement: RoleStatement, said: str | None) -> None:
@@ -105,7 +134,7 @@ def standing(folder: Path) -> Iterator[Loop]:
         yield loop
 
 
-def placed(loop: Loop) -> list[Placed]:
+def placed(loop: Standing) -> list[Placed]:
     """The statements of the model's roles that were used alone, where they are deployed."""
     used, found = evidence.read(EVIDENCE), []
     for file in sorted((loop.cloud.running.state_directory / "stacks").glob("EverloopModel-*.json")):
@@ -121,7 +150,7 @@ def placed(loop: Loop) -> list[Placed]:
     return found
 
 
-def without(loop: Loop, one: Placed, part: Part, usual: str) -> str | None:
+def without(loop: Where, one: Placed, part: Callable[[Where], str], usual: str) -> str | None:
     """What breaks without a statement, as a sentence; None where nothing was refused: the part does not come to it."""
     before = denied(loop, one.role_arn)
     with taken_away(loop, one):
@@ -132,7 +161,7 @@ def without(loop: Loop, one: Placed, part: Part, usual: str) -> str | None:
     return f"{', '.join(refused)} refused; {outcome if outcome != usual else 'the rest goes on'}"
 
 
-def denied(loop: Loop, role_arn: str) -> dict[str, int]:
+def denied(loop: Standing, role_arn: str) -> dict[str, int]:
     """How often each action was refused to a role."""
     # Not from the file: it is written at the first refusal of a kind, and these are often the second.
     return {
@@ -141,7 +170,7 @@ def denied(loop: Loop, role_arn: str) -> dict[str, int]:
 
 
 @contextmanager
-def taken_away(loop: Loop, one: Placed) -> Iterator[None]:
+def taken_away(loop: Standing, one: Placed) -> Iterator[None]:
     """The role's policy without the statement."""
     iam = loop.account.client("iam")
     document = iam.get_role_policy(RoleName=one.role, PolicyName=one.policy)["PolicyDocument"]
@@ -176,4 +205,6 @@ def _end(loop: Loop, run_id: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--roles", default="*", help="a pattern, such as Functions/*")
-    sys.exit(main(parser.parse_args().roles))
+    parser.add_argument("--endpoint", action="store_true", help="what only a model on a SageMaker endpoint has")
+    arguments = parser.parse_args()
+    sys.exit(main(arguments.roles, endpoint=arguments.endpoint))

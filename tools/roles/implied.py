@@ -18,6 +18,7 @@ GLUE = "arn:aws:glue:<region>:<account>:"
 ASSETS = "arn:aws:s3:::cdk-hnb659fds-assets-<account>-<region>"
 QUERIES = ("Functions/Snapshot", "Functions/Monitor", "Functions/Probe")
 JOBS = "Pipeline/Jobs/*"
+ENDPOINT = "Endpoint"
 MACHINES = ("Pipeline", "Probes")
 STREAMS = "Capture/*"
 
@@ -163,6 +164,32 @@ IMPLIED: tuple[Implied, ...] = (
         (
             Need(("s3:GetObject",), f"{ASSETS}/<code>.gz"),
             Need(("s3:ListBucket",), ASSETS, {"s3:prefix": "<code>.gz"}),
+        ),
+        GUIDE + "sagemaker/latest/dg/sagemaker-roles.html",
+    ),
+    Implied(
+        "SageMaker",
+        "pulls an endpoint's image",
+        (ENDPOINT,),
+        (
+            Need(("ecr:GetAuthorizationToken",)),
+            Need(
+                ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"),
+                "arn:aws:ecr:us-east-1:123456789012:repository/everloop-serve",
+            ),
+        ),
+        GUIDE + "sagemaker/latest/dg/sagemaker-roles.html",
+    ),
+    Implied(
+        "SageMaker",
+        "writes the logs of an endpoint's containers and the measures of their instances",
+        (ENDPOINT,),
+        (
+            Need(
+                ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+                "arn:aws:logs:<region>:<account>:log-group:/aws/sagemaker/Endpoints/everloop-<model>:log-stream:one",
+            ),
+            Need(("cloudwatch:PutMetricData",), "*", {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}),
         ),
         GUIDE + "sagemaker/latest/dg/sagemaker-roles.html",
     ),

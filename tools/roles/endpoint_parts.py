@@ -1,0 +1,93 @@
+"""The parts of the loop that only a model on a SageMaker endpoint has, in the cloud of the tests of endpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.helpers.artifacts import small_model
+from tests.helpers.registry_scenes import close_run
+from tests.loop.test_endpoint import MODEL, Cloud, deployed
+from tools.roles.statements import RoleStatement
+
+EndpointPart = Callable[[Cloud], str]
+
+CAUSE = "ablation"
+
+
+def is_of_endpoint(statement: RoleStatement) -> bool:
+    """Whether no model has the statement but one on an endpoint."""
+    if statement.role == "Endpoint":
+        return True
+    of_sagemaker = all(action.startswith("sagemaker:") for action in statement.actions)
+    return statement.role.startswith("Functions/") and (of_sagemaker or "<EndpointRole>" in statement.resources)
+
+
+def part_of(statement: RoleStatement) -> EndpointPart:
+    """The part that comes to a statement."""
+    if statement.role == "Functions/Predict" or "firehose:PutRecordBatch" in statement.actions:
+        return serve
+    return watch if statement.role == "Functions/Monitor" else roll_out
+
+
+def standing(folder: Path) -> Iterator[Cloud]:
+    """A cloud in which a version serves."""
+    with deployed(folder) as cloud:
+        print(roll_out(cloud))
+        yield cloud
+
+
+def serve(cloud: Cloud) -> str:
+    """A request, and whether what the container captured arrives in the lake."""
+    before = _captured(cloud)
+    status, _ = cloud.ask(f"ablation-{time.time_ns()}")
+    cloud.advance(20)
+    return f"a request is answered with {status}, {'captured' if _captured(cloud) > before else 'not captured'}"
+
+
+def _captured(cloud: Cloud) -> int:
+    s3, bucket = cloud.account.client("s3"), cloud.account.platform.lake_bucket
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"predictions/model={MODEL}/")
+    return sum(page.get("KeyCount", 0) for page in pages)
+
+
+def watch(cloud: Cloud) -> str:
+    """The next monitoring."""
+    before = [window.end for window in cloud.store.windows.latest(1)]
+    cloud.advance_to_monitoring()
+    after = [window.end for window in cloud.store.windows.latest(1)]
+    return "a window is recorded" if after != before else "no window is recorded"
+
+
+def roll_out(cloud: Cloud) -> str:
+    """A fresh version comes to serve, as far as it gets."""
+    run_id = f"train-{time.time_ns():x}"
+    version, named = cloud.register(run_id, small_model()), {"rollout": {"rollout_id": run_id}}
+    actions: dict[str, dict[str, Any]] = {
+        "start": {"run": {"run_id": run_id, "kind": "train"}, "version": version},
+        "shift": {"rollout": {"rollout_id": run_id, "step_index": -1}},
+        "promote": named,
+        "retire": named,
+    }
+    for action, event in actions.items():
+        if action == "retire":
+            cloud.advance(61)
+        said, failed = cloud.asked(action, **event)
+        if failed:
+            return f"a rollout ends failed, its action {action} failed ({said['errorType']})"
+    close_run(cloud.store, run_id, when=cloud.now())
+    return "a rollout ends succeeded"
+
+
+def mend(cloud: Cloud) -> None:
+    """Take a rollout back that broke, and close its run."""
+    active = cloud.store.runs.active()
+    if active is None:
+        return
+    reasons = [{"code": CAUSE, "sentence": "a statement was taken away"}]
+    said, failed = cloud.asked("rollback", run={"run_id": active.run_id}, reasons=reasons)
+    if failed:
+        print(f"{active.run_id} is not rolled back: {said}")
+    close_run(cloud.store, active.run_id, when=cloud.now(), status="failed")
