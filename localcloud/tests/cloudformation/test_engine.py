@@ -208,6 +208,17 @@ def test_a_name_that_is_taken_outside_the_stack_is_an_error(workbench: Any) -> N
     assert len(workbench.client("sns").list_topics()["Topics"]) == 1
 
 
+def test_what_is_taken_is_named_where_its_service_does_not(workbench: Any) -> None:
+    workbench.deploy({"Queue": resource("AWS::SQS::Queue")})
+    workbench.client("logs").create_log_group(logGroupName="/left/over")
+    group = resource("AWS::Logs::LogGroup", LogGroupName="/left/over")
+    with pytest.raises(StackRolledBackError, match="/left/over already exists; delete it or give"):
+        workbench.deploy({"Queue": resource("AWS::SQS::Queue"), "Logs": group})
+    assert len(workbench.client("logs").describe_log_groups()["logGroups"]) == 1
+    reasons = [event.reason for event in workbench.states.events.of(workbench.state().stack_id)]
+    assert any("The following resource(s) failed to create: [Logs]" in reason for reason in reasons)
+
+
 def test_exports_can_be_imported_and_not_taken_away_while_they_are(workbench: Any) -> None:
     export = {"Name": {"Value": {"Ref": "Queue"}, "Export": {"Name": "Queue:Url"}}}
     workbench.deploy({"Queue": resource("AWS::SQS::Queue")}, "Producer", Outputs=export)

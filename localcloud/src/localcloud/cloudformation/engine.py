@@ -233,7 +233,8 @@ class StackEngine:
     def _roll_back(self, run: StackRun, cause: Exception, *, is_new: bool) -> DeployError:
         """Take everything back that a run did; returns the error to raise."""
         state, begun = run.state, "ROLLBACK" if is_new else "UPDATE_ROLLBACK"
-        failed = f"The following resource(s) failed to {'create' if is_new else 'update'}: [{run.failed}]. "
+        verb = "update" if run.failed in state.resources else "create"
+        failed = f"The following resource(s) failed to {verb}: [{run.failed}]. "
         why = failed if run.failed else f"{cause}. "
         self.set_status(state, f"{begun}_IN_PROGRESS", f"{why}Rollback requested by user.")
         outcome = run.undo(cause, existed=not is_new)

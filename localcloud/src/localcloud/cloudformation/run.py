@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -47,6 +48,18 @@ class Deployer(Protocol):
 
     def dispose(self, state: StackState, logical_id: str, resource: DeployedResource, policy: str) -> str | None:
         """Delete a resource unless its policy retains it; returns what went wrong, if anything did."""
+
+
+@contextmanager
+def _names_what_is_taken(handler: Handler, place: Place, properties: Mapping[str, Any]) -> Iterator[None]:
+    """A service's "already exists" often leaves out what does."""
+    try:
+        yield
+    except ClientError as error:
+        name = properties.get(handler.name_property) if handler.name_property else None
+        if name is None or "already exist" not in error.response["Error"].get("Message", ""):
+            raise
+        raise place.exists_already(str(name)) from error
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,8 @@ class StackRun:
         try:
             properties = resolve(dict(declaration.properties), self.scope, f"Resources.{logical_id}.Properties")
             handler.validate(place.where, properties)
-            deployed = self._act(handler, place, declaration, current, properties)
+            with _names_what_is_taken(handler, place, properties):
+                deployed = self._act(handler, place, declaration, current, properties)
         except Exception as error:
             self.failed = logical_id
             self.engine.record(place, f"{verb}_FAILED", current.physical_id if current else "", str(error))
