@@ -27,8 +27,8 @@ from support.census import stores
 from support.in_process import allow
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
-WARM_DAYS = 12
-DAYS = 20
+WARM_DAYS = 16
+DAYS = 30
 KEPT_DAYS = 5
 SERVICES = ["events", "lambda", "states", "firehose", "scheduler"]
 
