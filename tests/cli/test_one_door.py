@@ -44,8 +44,8 @@ ALLOWED = {
         "holds 'AWS_ENDPOINT_URL_'",
     ],
 }
-"""What serves people on this machine, and where; what a container is told of its version; what runs a training again with
-four variables of this machine and no others; and what stands in for the SDK, so it finds services as that does."""
+"""What serves people on this machine, and where; what a container is told of its version; what runs a training again
+with four variables of this machine and no others; and what stands in for the SDK, so it finds services as it does."""
 
 READABLE_VARIABLES = {"AWS_REGION", "COLUMNS", "MPLCONFIGDIR", "ORT_DISABLE_TELEMETRY"}
 """What a command may ask the environment itself; boto3 reads the rest of AWS's, and does not tell."""
