@@ -14,7 +14,7 @@ import click
 
 from everloop.cli.operations.declarations import find_declaration
 from everloop.cli.operations.local_cloud import bring_up, free_port
-from everloop.cli.operations.project import project_folder, synthesize_project
+from everloop.cli.operations.project import project_folder, synthesize_model
 from everloop.cli.options import file_format_options, json_option, model_argument, models_directory_option
 from everloop.cli.output import Output
 from everloop.cli.replay.report import tell
@@ -74,7 +74,7 @@ def replay(
         say=output.note,
         start_at=rows.starts_at,
         stop_with_parent=True,
-        synthesize=partial(synthesize_project, models_directory=models_directory),
+        synthesize=partial(synthesize_model, model=model, models_directory=models_directory),
     )
     try:
         result = run_replay(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.assembly_cache import MODELS_CONTEXT, SynthesisFailedError, synthesize_if_changed
@@ -27,6 +29,20 @@ def project_folder() -> Path:
             "go to the project's folder; `everloop init` makes a new one",
         )
     return folder
+
+
+def synthesize_model(say: Callable[[str], None], model: str, models_directory: Path) -> Path:
+    """The assembly of this project as if it had one model: what is tried alone waits for no other.
+
+    Parameters
+    ----------
+    model : str
+        The name of its folder in ``models_directory``.
+    """
+    with TemporaryDirectory() as scratch:
+        alone = Path(scratch) / "models"
+        shutil.copytree(models_directory / model, alone / model)
+        return synthesize_project(say, alone)
 
 
 def synthesize_project(say: Callable[[str], None], models_directory: Path | None = None) -> Path:
