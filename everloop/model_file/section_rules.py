@@ -341,11 +341,6 @@ _FAIRNESS_LIMITS = (
 )
 
 
-def _some_limit(fairness: Any) -> Iterator[Misfit]:
-    if all(value_of(fairness, key, "unknown") is None for key in _FAIRNESS_LIMITS):
-        yield Misfit((), {}, f"one limit or more: {', '.join(_FAIRNESS_LIMITS)}")
-
-
 _ROBUSTNESS_LIMITS = (
     "max_missing_increase",
     "max_unseen_increase",
@@ -358,9 +353,14 @@ _ROBUSTNESS_LIMITS = (
 )
 
 
-def _some_robustness_limit(robustness: Any) -> Iterator[Misfit]:
-    if all(value_of(robustness, key, "unknown") is None for key in _ROBUSTNESS_LIMITS):
-        yield Misfit((), {}, f"one limit or more: {', '.join(_ROBUSTNESS_LIMITS)}")
+def _some_limit(keys: tuple[str, ...]) -> Rule:
+    """At least one of the keys is declared."""
+
+    def check(section: Any) -> Iterator[Misfit]:
+        if all(value_of(section, key, "unknown") is None for key in keys):
+            yield Misfit((), {}, f"one limit or more: {', '.join(keys)}")
+
+    return check
 
 
 def _fair_by_group(recalibration: Any) -> Iterator[Misfit]:
@@ -433,8 +433,8 @@ SECTION_RULES: dict[str, tuple[Rule, ...]] = {
     "Recalibration": (*_GROUPED, _fair_by_group),
     "Fairness": _GROUPED,
     "By": (_one_way_apart, _groups_once, _rising_edges),
-    "GateFairness": (_each_dimension_once, _some_limit),
-    "GateRobustness": (_some_robustness_limit,),
+    "GateFairness": (_each_dimension_once, _some_limit(_FAIRNESS_LIMITS)),
+    "GateRobustness": (_some_limit(_ROBUSTNESS_LIMITS),),
     "GateSlices": (_each_dimension_once, _something_to_measure),
     "Investment": (_one_cost,),
     "WarmStart": (_room_for_trees,),
