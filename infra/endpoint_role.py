@@ -7,7 +7,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from everloop.infra.grants import Grant, give
-from everloop.infra.job_roles import IMAGE, LOG
+from everloop.infra.job_roles import LOG, run_image
 from everloop.infra.permissions import ModelPermissions
 from everloop.infra.platform_reference import Platform
 from everloop.names import ModelNames
@@ -42,19 +42,7 @@ class EndpointRole(Construct):
                 (permissions.arn("logs", f"log-group:{group}/{names.endpoint}:*"),),
                 "SageMaker logs to a stream for each instance in the endpoint's one group, which it creates.",
             ),
-            Grant(IMAGE, (_repository(image, Stack.of(self)),)),
-            Grant(
-                ("ecr:GetAuthorizationToken",),
-                ("*",),
-                "A registry token is not limited to one repository; it only reads.",
-            ),
-            Grant(
-                ("cloudwatch:PutMetricData",),
-                ("*",),
-                "CloudWatch has no resource-level permissions for writing metrics; a condition restricts the"
-                " namespace.",
-                {"StringEquals": {"cloudwatch:namespace": group}},
-            ),
+            *run_image(_repository(image, Stack.of(self)), group),
         ]
         give(self.role, grants, platform.exports)
 

@@ -15,8 +15,26 @@ from everloop.infra.permissions import ModelPermissions
 from everloop.manifest import ESTIMATOR
 from everloop.names import PROCESSING_JOB_LOGS, TRAINING_JOB_LOGS
 
-IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+_IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 LOG = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
+
+
+def run_image(repository: str, namespace: str) -> list[Grant]:
+    """What SageMaker does under a role to run a container: pull its image, and write its metrics to a namespace."""
+    return [
+        Grant(_IMAGE, (repository,)),
+        Grant(
+            ("ecr:GetAuthorizationToken",), ("*",), "A registry token is not limited to one repository; it only reads."
+        ),
+        Grant(
+            ("cloudwatch:PutMetricData",),
+            ("*",),
+            "CloudWatch has no resource-level permissions for writing metrics; a condition restricts the namespace.",
+            {"StringEquals": {"cloudwatch:namespace": namespace}},
+        ),
+    ]
+
+
 READ = ("s3:GetObject",)
 WRITE = ("s3:PutObject", "s3:AbortMultipartUpload")
 
@@ -124,26 +142,13 @@ class JobRoles(Construct):
         names, lake = permissions.names, permissions.platform.lake
         role = iam.Role(self, construct_id, assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
         logs = permissions.arn("logs", f"log-group:{log_group}:*")
-        namespaces = {"StringEquals": {"cloudwatch:namespace": log_group}}
         grants = [
             *inputs,
             permissions.list_lake(*(listed or (names.datasets_prefix, names.runs_prefix))),
             Grant(("s3:GetBucketLocation",), (lake.bucket_arn,)),
             *self._reads_source(),
             Grant(LOG, (logs,), "SageMaker's jobs log to a stream each in one group, which they create."),
-            Grant(IMAGE, (self._repository(),)),
-            Grant(
-                ("ecr:GetAuthorizationToken",),
-                ("*",),
-                "A registry token is not limited to one repository; it only reads.",
-            ),
-            Grant(
-                ("cloudwatch:PutMetricData",),
-                ("*",),
-                "CloudWatch has no resource-level permissions for writing metrics; a condition restricts the"
-                " namespace.",
-                namespaces,
-            ),
+            *run_image(self._repository(), log_group),
         ]
         give(role, grants, permissions.platform.exports)
         return role
