@@ -7,12 +7,12 @@ endpoint by a rollout first.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from everloop.infra.exceptions import SynthesisError
-from everloop.infra.undeclared import MakeClient
-from everloop.names import ALIAS, MODEL_PARAMETERS, ModelNames
+from everloop.infra.undeclared import MakeClient, deployed_models
+from everloop.names import ALIAS, ModelNames
 from everloop.rollout.targets.lambda_alias import ENDPOINT_VARIABLE, VERSION_VARIABLE
 
 
@@ -33,14 +33,12 @@ def refuse_lost_endpoints(
     SynthesisError
         Naming the models, and the way on.
     """
-    region = environment.get("CDK_DEFAULT_REGION")
-    if not environment.get("CDK_DEFAULT_ACCOUNT") or not region:
-        return
     try:
-        had = _with_endpoint(make_client("ssm", region))
-        client = make_client("lambda", region) if had & set(without_endpoint) else None
-        serving = [model for model in sorted(had & set(without_endpoint)) if _passes_on(client, model)]
-    except Exception:
+        deployed = deployed_models(environment, make_client)
+        left = sorted(_with_endpoint(deployed.values()) & set(without_endpoint))
+        client = make_client("lambda", environment["CDK_DEFAULT_REGION"]) if left else None
+        serving = [model for model in left if _passes_on(client, model)]
+    except Exception:  # why nobody could look is told by lines_about_undeclared
         return
     if serving:
         raise SynthesisError(
@@ -53,10 +51,9 @@ def refuse_lost_endpoints(
         )
 
 
-def _with_endpoint(client: Any) -> set[str]:
+def _with_endpoint(deployed: Iterable[str]) -> set[str]:
     """The deployed models that were declared with an endpoint."""
-    pages = client.get_paginator("get_parameters_by_path").paginate(Path=MODEL_PARAMETERS)
-    told = [json.loads(parameter["Value"]) for page in pages for parameter in page["Parameters"]]
+    told = [json.loads(value) for value in deployed]
     return {str(one["model"]) for one in told if one.get("endpoint_image")}
 
 

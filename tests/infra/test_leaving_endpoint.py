@@ -19,15 +19,18 @@ DEPLOYS = {"CDK_DEFAULT_ACCOUNT": "1", "CDK_DEFAULT_REGION": "eu-west-1"}
 class Deployed:
     """A model that was declared with an endpoint, and its function."""
 
-    def __init__(self, *, image: str = "an image") -> None:
+    def __init__(self, *, image: str = "an image", account: str = "1") -> None:
+        self.sts = SimpleNamespace(get_caller_identity=lambda: {"Account": account})
         self.function = FakeLambda()
         self.alias = LambdaAliasTarget(self.function, function="predict", alias="live", pause=lambda _: None)
         value = json.dumps({"model": "flights", "endpoint_image": image})
-        pages = SimpleNamespace(paginate=lambda Path: [{"Parameters": [{"Name": "flights", "Value": value}]}])
+        pages = SimpleNamespace(
+            paginate=lambda Path: [{"Parameters": [{"Name": "/everloop/models/flights", "Value": value}]}]
+        )
         self.ssm = SimpleNamespace(get_paginator=lambda _: pages)
 
     def client(self, service: str, region: str) -> Any:
-        return {"ssm": self.ssm, "lambda": self.function}[service]
+        return {"sts": self.sts, "ssm": self.ssm, "lambda": self.function}[service]
 
 
 def test_while_it_serves_it_is_kept() -> None:
@@ -59,3 +62,9 @@ def test_nobody_is_asked_who_has_none_or_keeps_it_or_is_nowhere() -> None:
     refuse_lost_endpoints(set(), DEPLOYS, deployed.client)
     refuse_lost_endpoints({"flights"}, {}, deployed.client)
     refuse_lost_endpoints({"flights"}, DEPLOYS, lambda service, region: SimpleNamespace())
+
+
+def test_another_account_says_nothing_of_the_one_deployed_to() -> None:
+    deployed = Deployed(account="2")
+    deployed.alias.settle(deployed.alias.passing_on("everloop-flights"))
+    refuse_lost_endpoints({"flights"}, DEPLOYS, deployed.client)

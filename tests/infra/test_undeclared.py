@@ -13,7 +13,7 @@ DEPLOYS = {"CDK_DEFAULT_ACCOUNT": "1", "CDK_DEFAULT_REGION": "eu-west-1"}
 
 
 def clients(*deployed: str, account: str = "1", fails: str | None = None) -> Any:
-    parameters = [{"Name": f"/everloop/models/{name}"} for name in deployed]
+    parameters = [{"Name": f"/everloop/models/{name}", "Value": "{}"} for name in deployed]
 
     def make(service: str, region: str) -> Any:
         assert region == "eu-west-1"
