@@ -129,7 +129,8 @@ class _Search:
 
     @classmethod
     def of(cls, declaration: ModelDeclaration, folder: Path, train: Split, tuning: Tuning) -> _Search:
-        classes = declaration.problem.type == "binary_classification"
+        problem = declaration.problem
+        classes = 2 if problem.type == "binary_classification" else len(problem.classes or ())
         folds = time_folds(train, folds=tuning.folds, days=tuning.fold_days, classes=classes)
         return cls(declaration, folder, tuning, folds, ends_at=time.monotonic() + tuning.minutes * 60)
 

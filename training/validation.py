@@ -35,7 +35,7 @@ class Fold:
     validate: Split
 
 
-def time_folds(train: Split, *, folds: int, days: int, classes: bool) -> tuple[Fold, ...]:
+def time_folds(train: Split, *, folds: int, days: int, classes: int) -> tuple[Fold, ...]:
     """The newest ``folds`` stretches of ``days`` days, oldest first, each with all rows before it.
 
     Days are counted back from the newest row, as those of the test part are.
@@ -44,13 +44,14 @@ def time_folds(train: Split, *, folds: int, days: int, classes: bool) -> tuple[F
     ----------
     train : Split
         Labelled rows.
-    classes : bool
-        Whether the labels are 0 and 1: then each part needs both.
+    classes : int
+        How many classes the labels are of: what is fitted needs them all, what is judged two of them. 0 where
+        labels are numbers.
 
     Raises
     ------
     TuningError
-        When a part, or what precedes it, has too few rows or one class only: with the part's days and counts.
+        When a part, or what precedes it, has too few rows or lacks a class: with the part's days and counts.
     """
     newest = train.times.max()
     made = []
@@ -60,18 +61,19 @@ def time_folds(train: Split, *, folds: int, days: int, classes: bool) -> tuple[F
         earlier = train.times <= after
         chosen = ~earlier & (train.times <= until)
         _require(train, earlier, f"the rows before {name}", folds, days, classes=classes)
-        _require(train, chosen, name, folds, days, classes=classes)
+        _require(train, chosen, name, folds, days, classes=min(classes, 2))
         made.append(Fold(after, until, train.only(earlier), train.only(chosen)))
     return tuple(made)
 
 
-def _require(train: Split, rows: np.ndarray, name: str, folds: int, days: int, *, classes: bool) -> None:
+def _require(train: Split, rows: np.ndarray, name: str, folds: int, days: int, *, classes: int) -> None:
     count = int(rows.sum())
     lack = ""
     if count < LEAST_ROWS:
         lack = f"{number_of(count, 'row')}, and needs {LEAST_ROWS}"
-    elif classes and len(np.unique(train.labels[rows])) < 2:
-        lack = f"{number_of(count, 'row')} of one class only"
+    elif classes and (there := len(np.unique(train.labels[rows]))) < classes:
+        of = "one class only" if there == 1 else f"{there} of {classes} classes"
+        lack = f"{number_of(count, 'row')} of {of}"
     if lack:
         span = int((train.times.max() - train.times.min()) / np.timedelta64(1, "D")) + 1
         raise TuningError(

@@ -45,7 +45,7 @@ def test_every_trial_is_recorded_and_the_best_one_is_what_its_parameters_give(fo
     assert chosen.parameters == best["parameters"]
     assert best["value"] == min(t["value"] for t in trials if t["value"] is not None)
     scores = []
-    for fold in time_folds(train, folds=2, days=4, classes=True):
+    for fold in time_folds(train, folds=2, days=4, classes=2):
         model = run_user_script(folder, declaration, fold.fit, parameters=chosen.parameters)
         answers = model.predict_proba(fold.validate.features)[:, 1]
         scores.append(estimate("log_loss", fold.validate.labels, answers).value)

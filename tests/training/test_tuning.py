@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_validation_parts_are_the_newest_days_each_behind_all_that_it_is_judged_by() -> None:
     train = rows(20)
-    old, new = time_folds(train, folds=2, days=4, classes=True)
+    old, new = time_folds(train, folds=2, days=4, classes=2)
     assert (len(old.fit), len(old.validate), len(new.fit), len(new.validate)) == (360, 120, 480, 120)
     for fold in (old, new):
         assert fold.fit.last < fold.validate.first
@@ -49,15 +49,24 @@ def test_validation_parts_are_the_newest_days_each_behind_all_that_it_is_judged_
 )
 def test_too_few_days_or_rows_are_refused_with_the_part_and_its_count(train: Split, folds: int, says: str) -> None:
     with pytest.raises(TuningError, match=says):
-        time_folds(train, folds=folds, days=4, classes=True)
+        time_folds(train, folds=folds, days=4, classes=2)
 
 
 def test_a_validation_part_of_one_class_is_refused_and_of_one_value_is_not() -> None:
     train = rows(20)
     train.labels[train.times > np.datetime64("2013-01-16T06:00")] = 0
     with pytest.raises(TuningError, match=r"after 2013-01-16T06:00:00.000 up to .* has 120 rows of one class only"):
-        time_folds(train, folds=2, days=4, classes=True)
-    assert len(time_folds(train, folds=2, days=4, classes=False)) == 2
+        time_folds(train, folds=2, days=4, classes=2)
+    assert len(time_folds(train, folds=2, days=4, classes=0)) == 2
+
+
+def test_rows_to_fit_on_have_every_class_or_the_answers_columns_would_be_of_others() -> None:
+    train = rows(20)
+    train.labels[(train.labels == 1) & (train.times > np.datetime64("2013-01-16T06:00"))] = 2
+    with pytest.raises(TuningError, match=r"the rows before the validation part .* has 360 rows of 2 of 3 classes"):
+        time_folds(train, folds=2, days=4, classes=3)
+    train.labels[:2] = 2
+    assert len(time_folds(train, folds=2, days=4, classes=3)) == 2
 
 
 def test_a_refit_takes_the_parameters_that_were_chosen_before_and_searches_none(folder: Path, tmp_path: Path) -> None:
