@@ -252,7 +252,7 @@ def test_a_deployment_that_fails_half_way_or_meets_another_changes_nothing(loop:
     template["Resources"]["Taken"] = {"Type": "AWS::SSM::Parameter", "Properties": taken, "DependsOn": before_it}
     file.write_text(json.dumps(template), encoding="utf-8")
     # WHEN it is deployed, THEN it is told what failed, and all is put back
-    with pytest.raises(CommandError, match=r"resource Taken .*The parameter already exists") as caught:
+    with pytest.raises(CommandError, match=r"resource Taken .*: /everloop/platform already exists; delete") as caught:
         deploy(assembly, state, print)
     assert "then deploy again" in caught.value.remedy
     functions = loop.account.client("lambda")
