@@ -1,5 +1,11 @@
 """Loaded before any test."""
 
+import os
+
+# Each worker has a core of its own: two threads of one training would wait for each other, actively. The library reads
+# this when it is loaded, so it stands before any import.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from hypothesis import HealthCheck, settings
 
 # The folder localcloud/ has the package's name: pytest would take it for a namespace when it names the tests in it.
