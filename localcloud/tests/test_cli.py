@@ -11,10 +11,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 
 from localcloud import daemon
+from localcloud.core.clients import make_client
 from support.running_cloud import free_port
 
 TEMPLATE = {
@@ -87,7 +87,7 @@ def test_an_assembly_comes_up_with_one_command_is_there_and_begins_anew(assembly
     # AND a shell that is pointed at it finds the queue
     printed = localcloud("env", "--state", state).stdout
     variables = dict(shlex.split(line)[1].split("=", 1) for line in printed.splitlines() if line.startswith("export "))
-    client = boto3.client(
+    client = make_client(
         "sqs",
         region_name=variables["AWS_REGION"],
         endpoint_url=variables["AWS_ENDPOINT_URL"],
@@ -128,7 +128,7 @@ def test_without_an_assembly_it_starts_empty_where_it_is_asked_for_and_who_deplo
         "aws_access_key_id": variables["AWS_ACCESS_KEY_ID"],
         "aws_secret_access_key": variables["AWS_SECRET_ACCESS_KEY"],
     }
-    client = boto3.client("cloudformation", **told)
+    client = make_client("cloudformation", **told)
     assert client.describe_stacks()["Stacks"] == []
     # What the command deploys is in the API, and the other way round: in the account and region that were asked for.
     template = json.loads(json.dumps(TEMPLATE))
@@ -139,7 +139,7 @@ def test_without_an_assembly_it_starts_empty_where_it_is_asked_for_and_who_deplo
     assert up.returncode == 0, up.stderr
     assert "Post.Arn = arn:aws:sqs:eu-central-1:210987654321:letters" in up.stdout
     assert "Post.Name = 210987654321 eu-central-1" in up.stdout
-    buckets = boto3.client("s3", **told).list_buckets()["Buckets"]
+    buckets = make_client("s3", **told).list_buckets()["Buckets"]
     assert [bucket["Name"] for bucket in buckets] == ["cdk-hnb659fds-assets-210987654321-eu-central-1"]
     found = {stack["StackName"]: stack["StackStatus"] for stack in client.describe_stacks()["Stacks"]}
     assert found == {"CDKToolkit": "CREATE_COMPLETE", "Post": "CREATE_COMPLETE"}

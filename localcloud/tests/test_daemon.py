@@ -21,7 +21,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud import daemon
-from localcloud.core.context import CloudContext
 from localcloud.core.preloaded.preloading import CAN_PRELOAD
 from localcloud.core.processes import HAS_PROC
 from support.running_cloud import RunningCloud, free_port, running_cloud
@@ -270,4 +269,3 @@ def test_the_daemon_module_brings_no_moto() -> None:
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
     assert shown.strip() == "[]"
-    assert CloudContext  # the context is another module: it needs boto3

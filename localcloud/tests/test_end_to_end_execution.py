@@ -7,8 +7,9 @@ import json
 import tarfile
 import time
 from datetime import timedelta
+from typing import Any
 
-from support.in_process import START, allow
+from support.in_process import START, Cloud, allow
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 SCRIPT = """
@@ -19,7 +20,7 @@ pathlib.Path(os.environ["SM_MODEL_DIR"], "model.txt").write_text("ok")
 """
 
 
-def code():
+def code() -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         info = tarfile.TarInfo("train.py")
@@ -28,7 +29,7 @@ def code():
     return buffer.getvalue()
 
 
-def train(role, suffix, hyperparameters, **more):
+def train(role: str, suffix: str, hyperparameters: dict[str, str], **more: Any) -> dict[str, Any]:
     return {
         "Type": "Task",
         "Resource": "arn:aws:states:::sagemaker:createTrainingJob.sync",
@@ -49,7 +50,7 @@ def train(role, suffix, hyperparameters, **more):
     }
 
 
-def test_a_schedule_drives_a_pipeline(cloud):
+def test_a_schedule_drives_a_pipeline(cloud: Cloud) -> None:
     cloud.client("s3").create_bucket(Bucket="lake")
     cloud.client("s3").put_object(Bucket="lake", Key="code.tar.gz", Body=code())
     cloud.client("dynamodb").create_table(
@@ -68,7 +69,7 @@ def test_a_schedule_drives_a_pipeline(cloud):
         allow(["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob"], "arn:aws:sagemaker:*:*:training-job/*"),
         allow("iam:PassRole", job_role, Condition={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}),
     )
-    put = {
+    put: dict[str, Any] = {
         "Type": "Task",
         "Resource": "arn:aws:states:::dynamodb:putItem",
         "Parameters": {
@@ -134,7 +135,7 @@ def test_a_schedule_drives_a_pipeline(cloud):
     assert ran[0] == "schedule daily"
 
 
-def test_stopping_an_execution_stops_its_job(cloud):
+def test_stopping_an_execution_stops_its_job(cloud: Cloud) -> None:
     cloud.client("s3").create_bucket(Bucket="lake")
     slow = SCRIPT + "\nimport time\nprint('started', flush=True)\ntime.sleep(60)\n"
     buffer = io.BytesIO()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from pathlib import Path
+from types import ModuleType
+from typing import cast
 
 import pytest
 
@@ -32,7 +35,9 @@ HOOKS = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.p
 
 
 def test_no_hook_is_overlooked() -> None:
-    installed = {Path(str(hook.__file__)).relative_to(SOURCE).as_posix() for hook in service_hooks()}
+    installed = {
+        Path(inspect.getfile(cast(ModuleType, hook))).relative_to(SOURCE).as_posix() for hook in service_hooks()
+    }
     assert installed <= set(HOOKS)
 
 

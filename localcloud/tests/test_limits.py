@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from support.in_process import Client, Cloud
+
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -19,7 +21,7 @@ def code(refused: pytest.ExceptionInfo[ClientError]) -> str:
 
 
 @pytest.fixture
-def table(cloud: Any) -> Any:
+def table(cloud: Cloud) -> Client:
     client = cloud.client("dynamodb")
     client.create_table(
         TableName="records",
@@ -37,7 +39,7 @@ def item(size: int, key: str = "k") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("way", ["put", "transaction"])
-def test_an_item_has_400_kilobytes(table: Any, way: str) -> None:
+def test_an_item_has_400_kilobytes(table: Client, way: str) -> None:
     def write(size: int) -> None:
         if way == "put":
             table.put_item(TableName="records", Item=item(size))
@@ -50,7 +52,7 @@ def test_an_item_has_400_kilobytes(table: Any, way: str) -> None:
     assert code(refused) == "ValidationException"
 
 
-def test_a_transaction_has_100_items_and_4_megabytes(table: Any) -> None:
+def test_a_transaction_has_100_items_and_4_megabytes(table: Client) -> None:
     def write(count: int, size: int, more: int = 0) -> None:
         sizes = [size + (more if i == 0 else 0) for i in range(count)]
         puts = [{"Put": {"TableName": "records", "Item": item(s, f"key-{i:03}")}} for i, s in enumerate(sizes)]
@@ -66,7 +68,7 @@ def test_a_transaction_has_100_items_and_4_megabytes(table: Any) -> None:
         write(16, each, 1)
 
 
-def test_a_query_has_262144_bytes(cloud: Any) -> None:
+def test_a_query_has_262144_bytes(cloud: Cloud) -> None:
     """Bytes, not characters: an umlaut is two."""
     athena = cloud.client("athena")
     athena.create_work_group(Name="work")
@@ -85,13 +87,14 @@ def test_a_query_has_262144_bytes(cloud: Any) -> None:
     assert code(refused) == "InvalidRequestException"
 
 
-def test_events_of_a_request_have_a_megabyte_together(cloud: Any) -> None:
+def test_events_of_a_request_have_a_megabyte_together(cloud: Cloud) -> None:
     events = cloud.client("events")
 
-    def put(size: int) -> Any:
+    def put(size: int) -> dict[str, Any]:
         frame = len("app") + len("Said") + len('{"a":""}')
         detail = json.dumps({"a": "x" * (size // 2 - frame)}, separators=(",", ":"))
-        return events.put_events(Entries=[{"Source": "app", "DetailType": "Said", "Detail": detail}] * 2)
+        entry = {"Source": "app", "DetailType": "Said", "Detail": detail}
+        return dict(events.put_events(Entries=[entry] * 2))
 
     assert put(1_048_576)["FailedEntryCount"] == 0
     with pytest.raises(ClientError, match="over the limit: 1048578 bytes") as refused:
@@ -99,7 +102,7 @@ def test_events_of_a_request_have_a_megabyte_together(cloud: Any) -> None:
     assert code(refused) == "ValidationException"
 
 
-def test_a_key_has_1024_bytes(cloud: Any) -> None:
+def test_a_key_has_1024_bytes(cloud: Cloud) -> None:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="things")
     s3.put_object(Bucket="things", Key="é" * 512, Body=b"")
@@ -121,7 +124,7 @@ def policy(size: int) -> str:
     return text
 
 
-def test_a_roles_inline_policies_have_10240_characters_together(cloud: Any) -> None:
+def test_a_roles_inline_policies_have_10240_characters_together(cloud: Cloud) -> None:
     iam = cloud.client("iam")
     iam.create_role(RoleName="worker", AssumeRolePolicyDocument=json.dumps(TRUST))
     iam.put_role_policy(RoleName="worker", PolicyName="one", PolicyDocument=policy(5120))
@@ -133,7 +136,7 @@ def test_a_roles_inline_policies_have_10240_characters_together(cloud: Any) -> N
     assert code(refused) == "LimitExceeded"
 
 
-def test_a_managed_policy_has_6144_characters(cloud: Any) -> None:
+def test_a_managed_policy_has_6144_characters(cloud: Cloud) -> None:
     iam = cloud.client("iam")
     iam.create_policy(PolicyName="fits", PolicyDocument=policy(6144))
     with pytest.raises(ClientError, match="6144") as refused:
@@ -141,7 +144,7 @@ def test_a_managed_policy_has_6144_characters(cloud: Any) -> None:
     assert code(refused) == "LimitExceeded"
 
 
-def test_a_parameter_has_4096_characters(cloud: Any) -> None:
+def test_a_parameter_has_4096_characters(cloud: Cloud) -> None:
     ssm = cloud.client("ssm")
     ssm.put_parameter(Name="/a", Value="x" * 4096, Type="String")
     with pytest.raises(ClientError, match="4096 characters") as refused:
@@ -149,7 +152,7 @@ def test_a_parameter_has_4096_characters(cloud: Any) -> None:
     assert code(refused) == "ValidationException"
 
 
-def test_a_notification_has_256_kilobytes(cloud: Any) -> None:
+def test_a_notification_has_256_kilobytes(cloud: Cloud) -> None:
     sns = cloud.client("sns")
     topic = sns.create_topic(Name="alerts")["TopicArn"]
     sns.publish(TopicArn=topic, Message="é" * 131_072)
@@ -158,7 +161,7 @@ def test_a_notification_has_256_kilobytes(cloud: Any) -> None:
     assert code(refused) == "InvalidParameter"
 
 
-def test_a_schedule_has_its_limits(cloud: Any) -> None:
+def test_a_schedule_has_its_limits(cloud: Cloud) -> None:
     scheduler = cloud.client("scheduler")
     role = cloud.role("schedules", "scheduler.amazonaws.com")
     queue = cloud.client("sqs").create_queue(QueueName="q")["QueueUrl"]
@@ -186,7 +189,7 @@ def test_a_schedule_has_its_limits(cloud: Any) -> None:
     [("k" * 257, "v"), ("k", "v" * 2501)],
     ids=["a name of 257 characters", "a value of 2501 characters"],
 )
-def test_hyperparameters_have_the_lengths_of_the_service(cloud: Any, name: str, value: str) -> None:
+def test_hyperparameters_have_the_lengths_of_the_service(cloud: Cloud, name: str, value: str) -> None:
     with pytest.raises(ClientError, match="Member must have length less than or equal to") as refused:
         cloud.client("sagemaker").create_training_job(
             TrainingJobName="job",
@@ -201,7 +204,7 @@ def test_hyperparameters_have_the_lengths_of_the_service(cloud: Any, name: str, 
 
 
 @pytest.mark.parametrize("length", [64, 65])
-def test_a_rules_name_has_64_characters(cloud: Any, length: int) -> None:
+def test_a_rules_name_has_64_characters(cloud: Cloud, length: int) -> None:
     put = cloud.client("events").put_rule
     if length == 64:
         put(Name="r" * length, ScheduleExpression="rate(1 day)")
@@ -210,7 +213,7 @@ def test_a_rules_name_has_64_characters(cloud: Any, length: int) -> None:
             put(Name="r" * length, ScheduleExpression="rate(1 day)")
 
 
-def test_an_execution_takes_an_input_of_262144_characters(cloud: Any) -> None:
+def test_an_execution_takes_an_input_of_262144_characters(cloud: Cloud) -> None:
     role = cloud.role("machine", "states.amazonaws.com")
     states = cloud.client("stepfunctions")
     definition = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})

@@ -25,6 +25,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from localcloud.core.clients import make_client
 from localcloud.core.credentials import Operator
 from localcloud.core.peers import owners_are_told
 from localcloud.services.lambda_.runtime.api import PREFIX, RuntimeApi
@@ -245,7 +246,7 @@ CALLS = [
 
 
 def code_of(scene: Scene, service: str, call: str, key: str, secret: str, token: str | None = None) -> str:
-    client = boto3.client(
+    client = make_client(
         service,
         region_name="us-east-1",
         endpoint_url=scene.cloud.daemon.endpoint,

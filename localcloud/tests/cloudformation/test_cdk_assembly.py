@@ -15,6 +15,7 @@ from localcloud.cloudformation.assembly import archive, read_assembly
 from localcloud.cloudformation.exceptions import AssemblyError, DeployError
 from localcloud.cloudformation.state import StateDirectory
 from localcloud.deploy import deploy_assembly, destroy, destroy_stack
+from support.workbench import ClientFactory
 
 BOOTSTRAP = {
     "Parameters": {
@@ -111,7 +112,7 @@ def change(directory: Path, name: str, **changes: Any) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
-def test_deployed_twice_and_destroyed(assembly: Path, clients: Any, tmp_path: Path) -> None:
+def test_deployed_twice_and_destroyed(assembly: Path, clients: ClientFactory, tmp_path: Path) -> None:
     events: list[Any] = []
     deployment = deploy_assembly(assembly, clients, tmp_path / "stacks", events.append)
 
@@ -131,7 +132,9 @@ def test_deployed_twice_and_destroyed(assembly: Path, clients: Any, tmp_path: Pa
     assert lake in buckets, "it is retained"
 
 
-def test_a_qualifier_of_ones_own_has_a_bootstrap_of_its_own(assembly: Path, clients: Any, tmp_path: Path) -> None:
+def test_a_qualifier_of_ones_own_has_a_bootstrap_of_its_own(
+    assembly: Path, clients: ClientFactory, tmp_path: Path
+) -> None:
     for name in ("Platform.template.json", "Model.template.json", "Platform.assets.json", "Model.assets.json"):
         file = assembly / name
         file.write_text(file.read_text().replace("hnb659fds", "mine"))
@@ -149,7 +152,7 @@ def test_a_qualifier_of_ones_own_has_a_bootstrap_of_its_own(assembly: Path, clie
     assert sorted(stack.name for stack in stacks) == ["CDKToolkit-mine", "Model", "Platform"]
 
 
-def test_a_protected_stack_is_not_destroyed_by_its_name(assembly: Path, clients: Any, tmp_path: Path) -> None:
+def test_a_protected_stack_is_not_destroyed_by_its_name(assembly: Path, clients: ClientFactory, tmp_path: Path) -> None:
     deploy_assembly(assembly, clients, tmp_path / "stacks")
     states = StateDirectory(tmp_path / "stacks")
     state = states.load("Model")
@@ -162,7 +165,7 @@ def test_a_protected_stack_is_not_destroyed_by_its_name(assembly: Path, clients:
 
 
 def test_the_state_of_a_cloud_that_is_gone_is_refused(
-    assembly: Path, clients: Any, moto_endpoint: str, tmp_path: Path
+    assembly: Path, clients: ClientFactory, moto_endpoint: str, tmp_path: Path
 ) -> None:
     """Otherwise a new cloud would stay empty: its stacks would seem unchanged."""
     deploy_assembly(assembly, clients, tmp_path / "stacks")
@@ -184,7 +187,7 @@ def test_the_zip_of_a_directory_is_always_the_same(assembly: Path, tmp_path: Pat
     assert zipped.bucket == "cdk-hnb659fds-assets-123456789012-us-east-1"
 
 
-def test_a_stack_of_another_account_is_refused(assembly: Path, clients: Any, tmp_path: Path) -> None:
+def test_a_stack_of_another_account_is_refused(assembly: Path, clients: ClientFactory, tmp_path: Path) -> None:
     manifest = json.loads((assembly / "manifest.json").read_text())
     manifest["artifacts"]["Model"]["environment"] = "aws://999999999999/us-east-1"
     (assembly / "manifest.json").write_text(json.dumps(manifest))
@@ -192,12 +195,12 @@ def test_a_stack_of_another_account_is_refused(assembly: Path, clients: Any, tmp
         deploy_assembly(assembly, clients, tmp_path / "stacks")
 
 
-def test_container_images_are_refused(assembly: Path, clients: Any, tmp_path: Path) -> None:
+def test_container_images_are_refused(assembly: Path, clients: ClientFactory, tmp_path: Path) -> None:
     change(assembly, "Model.assets.json", dockerImages={"x": {}})
     with pytest.raises(AssemblyError, match="container images"):
         deploy_assembly(assembly, clients, tmp_path / "stacks")
 
 
-def test_a_directory_that_is_no_assembly(clients: Any, tmp_path: Path) -> None:
+def test_a_directory_that_is_no_assembly(clients: ClientFactory, tmp_path: Path) -> None:
     with pytest.raises(AssemblyError, match="synthesize the app first"):
         deploy_assembly(tmp_path, clients, tmp_path / "stacks")

@@ -14,6 +14,7 @@ from localcloud.cloudformation.exceptions import (
     TemplateError,
     UnsupportedResourceError,
 )
+from support.workbench import Workbench
 
 REF_QUEUE = {"Fn::GetAtt": ["Queue", "Arn"]}
 
@@ -26,7 +27,7 @@ def parameter(value: Any, **more: Any) -> dict[str, Any]:
     return resource("AWS::SSM::Parameter", Type="String", Value=value, **more)
 
 
-def function(workbench: Any, **properties: Any) -> dict[str, Any]:
+def function(workbench: Workbench, **properties: Any) -> dict[str, Any]:
     """A function with its role and an alias on $LATEST."""
     return {
         "Role": workbench.role("lambda.amazonaws.com"),
@@ -44,7 +45,7 @@ def function(workbench: Any, **properties: Any) -> dict[str, Any]:
     }
 
 
-def test_a_second_deployment_of_the_same_template_does_nothing(workbench: Any) -> None:
+def test_a_second_deployment_of_the_same_template_does_nothing(workbench: Workbench) -> None:
     resources = {"Queue": resource("AWS::SQS::Queue"), "Parameter": parameter(REF_QUEUE, Name="/queue")}
     first = workbench.deploy(resources)
     assert first.actions == {"Queue": "create", "Parameter": "create"}
@@ -56,7 +57,7 @@ def test_a_second_deployment_of_the_same_template_does_nothing(workbench: Any) -
     assert workbench.client("ssm").get_parameter(Name="/queue")["Parameter"]["Value"] == "by hand"
 
 
-def test_an_update_leaves_resources_alone_whose_properties_did_not_change(workbench: Any) -> None:
+def test_an_update_leaves_resources_alone_whose_properties_did_not_change(workbench: Workbench) -> None:
     """GIVEN an alias that was moved by hand WHEN its function changes THEN the alias stays where it is."""
     workbench.deploy(function(workbench))
     name = workbench.physical_id("Function")
@@ -71,7 +72,7 @@ def test_an_update_leaves_resources_alone_whose_properties_did_not_change(workbe
     assert client.get_alias(FunctionName=name, Name="live")["FunctionVersion"] == version
 
 
-def test_new_code_leaves_the_environment_alone(workbench: Any) -> None:
+def test_new_code_leaves_the_environment_alone(workbench: Workbench) -> None:
     """A rollout sets variables of $LATEST by hand: only a changed configuration may write them again."""
     workbench.deploy(function(workbench, Environment={"Variables": {"A": "1"}}))
     name = workbench.physical_id("Function")
@@ -86,7 +87,7 @@ def test_new_code_leaves_the_environment_alone(workbench: Any) -> None:
     assert environment == {"A": "1", "B": "2"}
 
 
-def test_a_replaced_resource_comes_first_and_the_old_one_goes_last(workbench: Any) -> None:
+def test_a_replaced_resource_comes_first_and_the_old_one_goes_last(workbench: Workbench) -> None:
     table = resource(
         "AWS::DynamoDB::Table",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -111,14 +112,14 @@ def test_a_replaced_resource_comes_first_and_the_old_one_goes_last(workbench: An
     assert workbench.client("ssm").get_parameter(Name="/table")["Parameter"]["Value"] == new
 
 
-def test_a_named_resource_can_not_be_replaced_under_its_name(workbench: Any) -> None:
+def test_a_named_resource_can_not_be_replaced_under_its_name(workbench: Workbench) -> None:
     queue = resource("AWS::SQS::Queue", QueueName="q.fifo", FifoQueue=True)
     workbench.deploy({"Queue": queue})
     with pytest.raises(StackRolledBackError, match=r"its name 'q\.fifo' is taken by the old one"):
         workbench.deploy({"Queue": resource("AWS::SQS::Queue", QueueName="q.fifo")})
 
 
-def test_what_the_template_no_longer_has_is_deleted_unless_it_is_retained(workbench: Any) -> None:
+def test_what_the_template_no_longer_has_is_deleted_unless_it_is_retained(workbench: Workbench) -> None:
     keep = {**resource("AWS::SQS::Queue", QueueName="keep"), "DeletionPolicy": "Retain"}
     anchor = parameter("x", Name="/anchor")
     workbench.deploy({"Keep": keep, "Drop": resource("AWS::SQS::Queue", QueueName="drop"), "Anchor": anchor})
@@ -130,15 +131,15 @@ def test_what_the_template_no_longer_has_is_deleted_unless_it_is_retained(workbe
     assert [url.rsplit("/", 1)[-1] for url in urls] == ["keep"]
 
 
-def test_a_failed_creation_takes_everything_back(workbench: Any) -> None:
+def test_a_failed_creation_takes_everything_back(workbench: Workbench) -> None:
     bad = resource("AWS::IAM::Policy", PolicyName="p", PolicyDocument={"Statement": []}, Roles=["nobody"])
     with pytest.raises(StackRolledBackError, match=r"resource Bad \(AWS::IAM::Policy\).*nobody.*rolled back"):
         workbench.deploy({"Queue": resource("AWS::SQS::Queue"), "Bad": {**bad, "DependsOn": "Queue"}})
-    assert (workbench.state().status, workbench.state().resources) == ("ROLLBACK_COMPLETE", {})
+    assert (workbench.deployed().status, workbench.deployed().resources) == ("ROLLBACK_COMPLETE", {})
     assert "QueueUrls" not in workbench.client("sqs").list_queues()
 
 
-def test_a_creation_that_fails_half_way_leaves_nothing(workbench: Any) -> None:
+def test_a_creation_that_fails_half_way_leaves_nothing(workbench: Workbench) -> None:
     wrong = resource(
         "AWS::S3::Bucket", BucketName="half", LoggingConfiguration={"DestinationBucketName": "nobodys-bucket"}
     )
@@ -147,7 +148,7 @@ def test_a_creation_that_fails_half_way_leaves_nothing(workbench: Any) -> None:
     assert "half" not in [bucket["Name"] for bucket in workbench.client("s3").list_buckets()["Buckets"]]
 
 
-def test_a_failed_update_puts_everything_back(workbench: Any) -> None:
+def test_a_failed_update_puts_everything_back(workbench: Workbench) -> None:
     def policy(action: str, *roles: Any) -> dict[str, Any]:
         statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
         document = {"Version": "2012-10-17", "Statement": [statement]}
@@ -195,31 +196,31 @@ def test_a_failed_update_puts_everything_back(workbench: Any) -> None:
         (resource("AWS::SNS::Subscription", TopicArn="x"), "property Protocol is missing"),
     ],
 )
-def test_what_is_not_understood_is_refused(workbench: Any, bad: dict[str, Any], message: str) -> None:
+def test_what_is_not_understood_is_refused(workbench: Workbench, bad: dict[str, Any], message: str) -> None:
     with pytest.raises(UnsupportedResourceError, match=message):
         workbench.deploy({"Queue": resource("AWS::SQS::Queue"), "X": bad})
     assert "QueueUrls" not in workbench.client("sqs").list_queues()
 
 
-def test_a_name_that_is_taken_outside_the_stack_is_an_error(workbench: Any) -> None:
+def test_a_name_that_is_taken_outside_the_stack_is_an_error(workbench: Workbench) -> None:
     workbench.client("sns").create_topic(Name="taken")
     with pytest.raises(StackRolledBackError, match="topic taken already exists"):
         workbench.deploy({"Topic": resource("AWS::SNS::Topic", TopicName="taken")})
     assert len(workbench.client("sns").list_topics()["Topics"]) == 1
 
 
-def test_what_is_taken_is_named_where_its_service_does_not(workbench: Any) -> None:
+def test_what_is_taken_is_named_where_its_service_does_not(workbench: Workbench) -> None:
     workbench.deploy({"Queue": resource("AWS::SQS::Queue")})
     workbench.client("logs").create_log_group(logGroupName="/left/over")
     group = resource("AWS::Logs::LogGroup", LogGroupName="/left/over")
     with pytest.raises(StackRolledBackError, match="/left/over already exists; delete it or give"):
         workbench.deploy({"Queue": resource("AWS::SQS::Queue"), "Logs": group})
     assert len(workbench.client("logs").describe_log_groups()["logGroups"]) == 1
-    reasons = [event.reason for event in workbench.states.events.of(workbench.state().stack_id)]
+    reasons = [event.reason for event in workbench.states.events.of(workbench.deployed().stack_id)]
     assert any("The following resource(s) failed to create: [Logs]" in reason for reason in reasons)
 
 
-def test_exports_can_be_imported_and_not_taken_away_while_they_are(workbench: Any) -> None:
+def test_exports_can_be_imported_and_not_taken_away_while_they_are(workbench: Workbench) -> None:
     export = {"Name": {"Value": {"Ref": "Queue"}, "Export": {"Name": "Queue:Url"}}}
     workbench.deploy({"Queue": resource("AWS::SQS::Queue")}, "Producer", Outputs=export)
     consumer = {"Parameter": parameter({"Fn::ImportValue": "Queue:Url"}, Name="/url")}
@@ -236,18 +237,18 @@ def test_exports_can_be_imported_and_not_taken_away_while_they_are(workbench: An
     assert workbench.states.load_all() == []
 
 
-def test_an_unknown_import_is_refused(workbench: Any) -> None:
+def test_an_unknown_import_is_refused(workbench: Workbench) -> None:
     with pytest.raises(TemplateError, match="no deployed stack exports 'nothing'"):
         workbench.deploy({"Parameter": parameter({"Fn::ImportValue": "nothing"})})
 
 
-def test_a_deletion_that_fails_can_be_repeated(workbench: Any) -> None:
+def test_a_deletion_that_fails_can_be_repeated(workbench: Workbench) -> None:
     workbench.deploy({"Bucket": resource("AWS::S3::Bucket", BucketName="full"), "Queue": resource("AWS::SQS::Queue")})
     s3 = workbench.client("s3")
     s3.put_object(Bucket="full", Key="x", Body=b"x")
     with pytest.raises(DeletionFailedError, match="bucket full is not empty"):
         workbench.destroy()
-    assert list(workbench.state().resources) == ["Bucket"]
+    assert list(workbench.deployed().resources) == ["Bucket"]
     s3.delete_object(Bucket="full", Key="x")
     workbench.destroy()
     assert workbench.state() is None

@@ -11,6 +11,7 @@ import pytest
 from localcloud.cloudformation.examination import MOST_PROBLEMS
 from localcloud.cloudformation.exceptions import TemplateError, UnsupportedResourceError
 from localcloud.deploy import deploy_assembly
+from support.workbench import ClientFactory, Workbench
 
 QUEUE = {"Type": "AWS::SQS::Queue"}
 
@@ -39,7 +40,7 @@ def write_assembly(directory: Path, **stacks: dict[str, Any]) -> Path:
     return directory
 
 
-def test_all_stacks_are_looked_through_before_the_first_is_touched(clients: Any, tmp_path: Path) -> None:
+def test_all_stacks_are_looked_through_before_the_first_is_touched(clients: ClientFactory, tmp_path: Path) -> None:
     good = {"Resources": {"Queue": QUEUE}}
     bad = {
         "Resources": {
@@ -77,7 +78,7 @@ def test_all_stacks_are_looked_through_before_the_first_is_touched(clients: Any,
     assert clients("s3").list_buckets()["Buckets"] == []
 
 
-def test_a_stack_may_use_what_one_before_it_makes(clients: Any, tmp_path: Path) -> None:
+def test_a_stack_may_use_what_one_before_it_makes(clients: ClientFactory, tmp_path: Path) -> None:
     first = {
         "Resources": {"Queue": QUEUE, "Name": of("AWS::SSM::Parameter", Type="String", Value="x", Name="/name")},
         "Outputs": {"Arn": {"Value": attribute("Queue"), "Export": {"Name": "First:Queue"}}},
@@ -145,13 +146,15 @@ def test_a_stack_may_use_what_one_before_it_makes(clients: Any, tmp_path: Path) 
         ),
     ],
 )
-def test_values_are_looked_at_as_far_as_they_are_known(workbench: Any, resource: dict[str, Any], message: str) -> None:
+def test_values_are_looked_at_as_far_as_they_are_known(
+    workbench: Workbench, resource: dict[str, Any], message: str
+) -> None:
     with pytest.raises(TemplateError, match=message):
         workbench.deploy({"Queue": QUEUE, "X": resource})
     assert "QueueUrls" not in workbench.client("sqs").list_queues()
 
 
-def test_what_is_not_known_yet_is_no_problem(workbench: Any) -> None:
+def test_what_is_not_known_yet_is_no_problem(workbench: Workbench) -> None:
     """Parts of an ARN that does not exist yet, as the CDK takes them apart."""
     part = {"Fn::Select": [5, {"Fn::Split": [":", attribute("Queue")]}]}
     workbench.deploy({"Queue": QUEUE, "P": of("AWS::SSM::Parameter", Type="String", Value=part, Name="/p")})
@@ -159,7 +162,7 @@ def test_what_is_not_known_yet_is_no_problem(workbench: Any) -> None:
     assert workbench.client("ssm").get_parameter(Name="/p")["Parameter"]["Value"].startswith("Stack-Queue")
 
 
-def test_very_many_problems_are_not_all_told(workbench: Any) -> None:
+def test_very_many_problems_are_not_all_told(workbench: Workbench) -> None:
     resources = {f"R{number}": of("AWS::EC2::VPC") for number in range(MOST_PROBLEMS + 5)}
     with pytest.raises(UnsupportedResourceError, match="and 5 more"):
         workbench.deploy(resources)

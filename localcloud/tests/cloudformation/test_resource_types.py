@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from moto.iam.models import iam_backends
+from moto.iam.models import Role, iam_backends
 
 from localcloud.services.registry import handlers
+from support.workbench import Workbench
 
 Resources = dict[str, Any]
 EXPIRE_UNTAGGED = {
@@ -22,7 +23,7 @@ def document(*statements: dict[str, Any]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def everything(workbench: Any) -> Resources:
+def everything(workbench: Workbench) -> Resources:
     """One stack with a resource of every type, most properties of each given."""
     code = workbench.put_code()
     services = ("lambda", "firehose", "states", "scheduler", "events", "sagemaker")
@@ -608,19 +609,19 @@ def change(resources: Resources) -> None:
 
 
 @pytest.fixture
-def deployed(workbench: Any) -> tuple[Any, Resources]:
+def deployed(workbench: Workbench) -> tuple[Workbench, Resources]:
     """Everything, deployed, for a test that changes it."""
     resources = everything(workbench)
     workbench.deploy(resources)
     return workbench, resources
 
 
-_looked_at: list[tuple[Any, Any]] = []
+_looked_at: list[tuple[Workbench, Role]] = []
 """The workbench that was deployed for tests that only look, and moto's own record of its role."""
 
 
 @pytest.fixture
-def there(request: pytest.FixtureRequest) -> Any:
+def there(request: pytest.FixtureRequest) -> Workbench:
     """Everything, deployed, for tests that only look: deployed again where another test has emptied the cloud."""
     if not (_looked_at and any(role is _looked_at[0][1] for role in _roles())):
         workbench = request.getfixturevalue("workbench")
@@ -630,25 +631,25 @@ def there(request: pytest.FixtureRequest) -> Any:
     return _looked_at[0][0]
 
 
-def _roles() -> list[Any]:
+def _roles() -> list[Role]:
     return list(iam_backends["123456789012"]["aws"].roles.values())
 
 
-def test_there_is_one_of_every_type(workbench: Any) -> None:
+def test_there_is_one_of_every_type(workbench: Workbench) -> None:
     assert {body["Type"] for body in everything(workbench).values()} == set(handlers())
 
 
-def test_templates_may_ask_for_what_a_type_says_it_answers(there: Any) -> None:
-    for logical_id, resource in there.state().resources.items():
+def test_templates_may_ask_for_what_a_type_says_it_answers(there: Workbench) -> None:
+    for logical_id, resource in there.deployed().resources.items():
         assert set(resource.attributes) == set(handlers()[resource.type].attributes), logical_id
 
 
-def test_everything_deploys_once(deployed: tuple[Any, Resources]) -> None:
+def test_everything_deploys_once(deployed: tuple[Workbench, Resources]) -> None:
     workbench, resources = deployed
     assert workbench.deploy(resources).actions == {}
 
 
-def test_buckets_are_configured(there: Any) -> None:
+def test_buckets_are_configured(there: Workbench) -> None:
     s3, bucket = there.client("s3"), there.physical_id("B")
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
     lock = s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
@@ -668,7 +669,7 @@ def test_buckets_are_configured(there: Any) -> None:
     assert set(block.values()) == {True}
 
 
-def test_tables_have_keys_indexes_and_streams(there: Any) -> None:
+def test_tables_have_keys_indexes_and_streams(there: Workbench) -> None:
     dynamodb = there.client("dynamodb")
     table = dynamodb.describe_table(TableName=there.physical_id("T"))["Table"]
     assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
@@ -680,7 +681,7 @@ def test_tables_have_keys_indexes_and_streams(there: Any) -> None:
     assert index["IndexName"] == "ggg"
 
 
-def test_functions_have_all_of_their_configuration(there: Any) -> None:
+def test_functions_have_all_of_their_configuration(there: Workbench) -> None:
     client = there.client("lambda")
     function = client.get_function(FunctionName="x")
     configuration = function["Configuration"]
@@ -698,7 +699,7 @@ def test_functions_have_all_of_their_configuration(there: Any) -> None:
     assert "events.amazonaws.com" in json.dumps(policy)
 
 
-def test_events_reach_their_targets_with_everything_the_template_says(there: Any) -> None:
+def test_events_reach_their_targets_with_everything_the_template_says(there: Workbench) -> None:
     events = there.client("events")
     bus, name = there.physical_id("Rule").split("|")
     assert bus == "everloop"
@@ -713,14 +714,14 @@ def test_events_reach_their_targets_with_everything_the_template_says(there: Any
     assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 1
 
 
-def test_state_machines_have_their_substitutions_and_log(there: Any) -> None:
+def test_state_machines_have_their_substitutions_and_log(there: Workbench) -> None:
     machine = there.client("stepfunctions").describe_state_machine(stateMachineArn=there.physical_id("SM"))
     assert json.loads(machine["definition"])["States"]["A"]["Result"] == "x"
     assert machine["loggingConfiguration"]["level"] == "ALL"
     assert machine["tracingConfiguration"] == {"enabled": True}
 
 
-def test_apis_have_routes_with_integrations(there: Any) -> None:
+def test_apis_have_routes_with_integrations(there: Workbench) -> None:
     client, api = there.client("apigatewayv2"), there.physical_id("Api")
     (route,) = client.get_routes(ApiId=api)["Items"]
     assert (route["RouteKey"], route["AuthorizationType"]) == ("POST /x", "AWS_IAM")
@@ -729,7 +730,7 @@ def test_apis_have_routes_with_integrations(there: Any) -> None:
     assert stage["DefaultRouteSettings"]["ThrottlingBurstLimit"] == 100
 
 
-def test_streams_and_catalogue(there: Any) -> None:
+def test_streams_and_catalogue(there: Workbench) -> None:
     stream = there.client("firehose").describe_delivery_stream(DeliveryStreamName="ds")
     destination = stream["DeliveryStreamDescription"]["Destinations"][0]["ExtendedS3DestinationDescription"]
     assert destination["BufferingHints"] == {"IntervalInSeconds": 60, "SizeInMBs": 64}
@@ -741,7 +742,7 @@ def test_streams_and_catalogue(there: Any) -> None:
     assert group["BytesScannedCutoffPerQuery"] == 10737418240
 
 
-def test_alarms_and_notifications(there: Any) -> None:
+def test_alarms_and_notifications(there: Workbench) -> None:
     alarms = there.client("cloudwatch").describe_alarms()["MetricAlarms"]
     by_name = {alarm["AlarmName"]: alarm for alarm in alarms}
     alarm = by_name[there.physical_id("Al")]
@@ -754,7 +755,7 @@ def test_alarms_and_notifications(there: Any) -> None:
     assert "sqs:SendMessage" in queue["Attributes"]["Policy"]
 
 
-def test_everything_can_change_and_go(deployed: tuple[Any, Resources]) -> None:
+def test_everything_can_change_and_go(deployed: tuple[Workbench, Resources]) -> None:
     workbench, resources = deployed
     change(resources)
     result = workbench.deploy(resources)

@@ -114,7 +114,7 @@ def test_parameters_that_are_refused(declared: dict[str, Any], given: dict[str, 
 def test_the_bootstrap_rule_is_checked() -> None:
     """What every CDK template carries: its rule refuses bootstrap stacks that are too old."""
     too_old = {"Fn::Not": [{"Fn::Contains": [["1", "2", "3", "4", "5"], {"Ref": "BootstrapVersion"}]}]}
-    sections = {
+    sections: dict[str, Any] = {
         "Parameters": {"BootstrapVersion": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/version"}},
         "Rules": {"Check": {"Assertions": [{"Assert": too_old, "AssertDescription": "bootstrap again"}]}},
     }

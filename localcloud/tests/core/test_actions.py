@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import boto3
 import pytest
@@ -19,8 +19,8 @@ def looked_up() -> Iterator[list[object]]:
     """The classes whose members were looked through."""
     classes: list[object] = []
 
-    def noting(original):
-        def method_names(clazz: object) -> list[str]:
+    def noting(original: Callable[[type], list[str]]) -> Callable[[type], list[str]]:
+        def method_names(clazz: type) -> list[str]:
             classes.append(clazz)
             return original(clazz)
 

@@ -14,7 +14,7 @@ import pytest
 
 from localcloud import control
 from localcloud.core import allocator
-from localcloud.services.lambda_.runtime.worker import resident_mb
+from localcloud.core.processes import resident_mb
 
 BLOCKS, BYTES, EVERY = 100_000, 2_000, 100
 ON_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what is free")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,21 +15,21 @@ START = datetime(2013, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def clock():
+def clock() -> Clock:
     return Clock(Activity(), START)
 
 
-def test_timers_run_in_order_each_at_its_own_instant(clock):
+def test_timers_run_in_order_each_at_its_own_instant(clock: Clock) -> None:
     # GIVEN timers set out of order, and one that sets another on its way
-    seen = []
+    seen: list[tuple[str, datetime]] = []
 
-    def note(label):
+    def note(label: str) -> Callable[[], None]:
         return lambda: seen.append((label, clock.now()))
 
     clock.call_at(START + timedelta(hours=3), note("c"), label="c")
     clock.call_at(START + timedelta(hours=1), note("a"), label="a")
 
-    def set_another():
+    def set_another() -> None:
         clock.call_at(clock.now() + timedelta(minutes=30), note("b2"), label="b2")
 
     clock.call_at(START + timedelta(hours=2), set_another, label="b")
@@ -40,23 +41,23 @@ def test_timers_run_in_order_each_at_its_own_instant(clock):
     assert clock.now() == START + timedelta(hours=4)
 
 
-def test_a_cancelled_timer_never_runs(clock):
+def test_a_cancelled_timer_never_runs(clock: Clock) -> None:
     timer = clock.call_at(START + timedelta(hours=1), lambda: pytest.fail("ran"), label="x")
     timer.cancel()
     assert clock.advance(START + timedelta(hours=2)) == []
 
 
-def test_the_clock_stands_while_somebody_is_busy(clock):
+def test_the_clock_stands_while_somebody_is_busy(clock: Clock) -> None:
     # GIVEN work that a timer sets off, and a later timer
     done = threading.Event()
-    order = []
+    order: list[str] = []
 
-    def work():
+    def work() -> None:
         done.wait(5)
         order.append("work")
         clock.activity.leave("job")
 
-    def set_off():
+    def set_off() -> None:
         clock.activity.enter("job")
         threading.Thread(target=work).start()
 
@@ -69,11 +70,11 @@ def test_the_clock_stands_while_somebody_is_busy(clock):
     assert order == ["work", "later"]
 
 
-def test_a_sleeper_wakes_at_its_instant_before_any_later_timer(clock):
-    order = []
+def test_a_sleeper_wakes_at_its_instant_before_any_later_timer(clock: Clock) -> None:
+    order: list[tuple[str, datetime]] = []
     asleep = threading.Event()
 
-    def sleeper():
+    def sleeper() -> None:
         asleep.set()
         clock.sleep(3600, label="wait")
         order.append(("sleeper", clock.now()))
@@ -88,7 +89,7 @@ def test_a_sleeper_wakes_at_its_instant_before_any_later_timer(clock):
     assert {at for _, at in order} == {START + timedelta(hours=1)}
 
 
-def test_what_never_ends_is_named():
+def test_what_never_ends_is_named() -> None:
     activity = Activity()
     clock = Clock(activity, START)
     activity.enter("job train-1")
@@ -96,26 +97,26 @@ def test_what_never_ends_is_named():
         clock.advance(START + timedelta(hours=1), quiet_timeout_seconds=0.05)
 
 
-def test_the_clock_never_goes_back_and_real_time_is_not_moved(clock):
+def test_the_clock_never_goes_back_and_real_time_is_not_moved(clock: Clock) -> None:
     with pytest.raises(RuntimeError, match="back"):
         clock.advance(START - timedelta(seconds=1))
     with pytest.raises(RuntimeError, match="real time"):
         Clock(Activity()).advance(START)
 
 
-def test_in_real_time_a_timer_runs_by_itself():
+def test_in_real_time_a_timer_runs_by_itself() -> None:
     clock = Clock(Activity())
     ran = threading.Event()
     clock.call_at(datetime.now(UTC) + timedelta(milliseconds=20), ran.set, label="soon")
     assert ran.wait(5)
 
 
-def test_time_is_passed_at_once_and_goes_on_from_there():
+def test_time_is_passed_at_once_and_goes_on_from_there() -> None:
     # GIVEN a clock on real time with something due in hours, which sets off something later
     clock = Clock(Activity())
-    begin, seen = clock.now(), []
+    begin, seen = clock.now(), list[tuple[str, datetime]]()
 
-    def set_another():
+    def set_another() -> None:
         seen.append(("first", clock.now()))
         clock.call_at(begin + timedelta(hours=2), lambda: seen.append(("second", clock.now())), label="second")
 
@@ -132,21 +133,21 @@ def test_time_is_passed_at_once_and_goes_on_from_there():
     assert not clock.is_moved
 
 
-def test_nobody_else_runs_a_timer_while_time_is_passed():
+def test_nobody_else_runs_a_timer_while_time_is_passed() -> None:
     # GIVEN timers that are due now and later, and note which thread runs them
     clock = Clock(Activity())
-    begin, threads = clock.now(), []
-    clock.call_at(
-        begin + timedelta(hours=1),
-        lambda: clock.call_at(begin, lambda: threads.append(threading.current_thread().name), label="overdue"),
-        label="sets an overdue one",
-    )
+    begin, threads = clock.now(), list[str]()
+
+    def set_overdue() -> None:
+        clock.call_at(begin, lambda: threads.append(threading.current_thread().name), label="overdue")
+
+    clock.call_at(begin + timedelta(hours=1), set_overdue, label="sets an overdue one")
     clock.pass_time(begin + timedelta(hours=2))
     # THEN the passing thread ran them, also the overdue one, which the clock's own thread would take
     assert threads == [threading.current_thread().name]
 
 
-def test_what_never_ends_keeps_time_from_passing_and_real_time_goes_on():
+def test_what_never_ends_keeps_time_from_passing_and_real_time_goes_on() -> None:
     activity = Activity()
     clock = Clock(activity)
     begin = clock.now()
@@ -160,12 +161,12 @@ def test_what_never_ends_keeps_time_from_passing_and_real_time_goes_on():
         clock.pass_time(begin)
 
 
-def test_a_moved_clock_passes_time_as_it_is_moved(clock):
+def test_a_moved_clock_passes_time_as_it_is_moved(clock: Clock) -> None:
     assert clock.pass_time(START + timedelta(hours=1)) == []
     assert clock.now() == START + timedelta(hours=1)
 
 
-def test_a_token_can_not_be_given_back_twice():
+def test_a_token_can_not_be_given_back_twice() -> None:
     activity = Activity()
     activity.enter("x")
     activity.leave("x")

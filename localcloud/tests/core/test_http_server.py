@@ -47,7 +47,9 @@ def connection(server: HttpServer) -> Iterator[http.client.HTTPConnection]:
     opened.close()
 
 
-def ask(connection: http.client.HTTPConnection, method: str, target: str, body: bytes | None = None) -> tuple:
+def ask(
+    connection: http.client.HTTPConnection, method: str, target: str, body: bytes | None = None
+) -> tuple[int, bytes, http.client.HTTPResponse]:
     connection.request(method, target, body)
     response = connection.getresponse()
     return response.status, response.read(), response

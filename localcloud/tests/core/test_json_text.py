@@ -13,7 +13,8 @@ from localcloud.cloudformation.intrinsics import _DYNAMIC_REFERENCE, SUBSTITUTIO
 from localcloud.core.json_text import nesting, read_json
 from localcloud.iam.policy import PolicyError, parse_policy
 from localcloud.services.apigatewayv2.payload import response_of
-from localcloud.services.lambda_.responses import InvalidRequestContentError, _check_json
+from localcloud.services.lambda_.responses import _check_json
+from localcloud.services.lambda_.runtime.exceptions import InvalidRequestContentError
 from support.growth import assert_linear
 
 DEEP = "[" * 100_000 + "]" * 100_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from localcloud.core import patching
 from localcloud.core.patching import HookConflictError, MotoChangedError, add, replace, restore, wrap
+from support.in_process import MakeCloud
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +128,7 @@ def test_every_module_that_holds_a_helper_gets_the_change(monkeypatch: pytest.Mo
     other = types.ModuleType("a_package_of_another_name")
     for module in (*holders, other):
         module.helper = lambda: "moto"  # type: ignore[attr-defined]  # a module of this test, made at run time
-        monkeypatch.setitem(patching.sys.modules, module.__name__, module)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
 
     patching.wrap_in_holders("a_package", "helper", saying("changed"))
 
@@ -138,7 +140,7 @@ def test_every_module_that_holds_a_helper_gets_the_change(monkeypatch: pytest.Mo
         patching.wrap_in_holders("a_package", "none", saying("x"))
 
 
-def test_a_second_cloud_in_a_process_changes_moto_anew(make_cloud: Any) -> None:
+def test_a_second_cloud_in_a_process_changes_moto_anew(make_cloud: MakeCloud) -> None:
     """Its hooks take the place of the first one's; none is left when both are gone."""
     from moto.dynamodb.responses import DynamoHandler
 

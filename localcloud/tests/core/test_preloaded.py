@@ -85,13 +85,15 @@ STARTS = [
 
 
 @pytest.mark.parametrize(("arguments", "variables"), STARTS, ids=str)
-def test_a_program_sees_what_it_sees_after_a_plain_start(preloading, folder, arguments, variables) -> None:
+def test_a_program_sees_what_it_sees_after_a_plain_start(
+    preloading: Preloading, folder: Path, arguments: list[str], variables: dict[str, str]
+) -> None:
     plain, other = (json.loads(ran.stdout) for ran in both(preloading, arguments, folder, variables))
     assert (plain.pop("preloaded"), other.pop("preloaded")) == (False, True)
     assert other == plain
 
 
-def test_what_whoever_starts_it_ignores_the_program_ignores(preloading, folder) -> None:
+def test_what_whoever_starts_it_ignores_the_program_ignores(preloading: Preloading, folder: Path) -> None:
     """As in a job that a shell put into the background."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -122,13 +124,13 @@ ENDS = [
 
 
 @pytest.mark.parametrize("code", ENDS)
-def test_it_ends_as_after_a_plain_start(preloading, folder, code) -> None:
+def test_it_ends_as_after_a_plain_start(preloading: Preloading, folder: Path, code: str) -> None:
     (folder / "code.py").write_text(f"{code}\n")
     plain, other = both(preloading, ["code.py"], folder)
     assert (other.returncode, other.stdout, other.stderr) == (plain.returncode, plain.stdout, plain.stderr)
 
 
-def test_a_module_that_is_not_there_is_told(preloading, folder) -> None:
+def test_a_module_that_is_not_there_is_told(preloading: Preloading, folder: Path) -> None:
     plain, other = both(preloading, ["-m", "no_such_module_either"], folder)
     assert (other.returncode, other.stdout, other.stderr) == (plain.returncode, plain.stdout, plain.stderr)
     assert "No module named no_such_module_either" in other.stderr
@@ -150,7 +152,9 @@ def test_a_module_that_is_not_there_is_told(preloading, folder) -> None:
     ],
     ids=str,
 )
-def test_what_would_import_something_else_starts_plainly(preloading, folder, files, arguments, variables) -> None:
+def test_what_would_import_something_else_starts_plainly(
+    preloading: Preloading, folder: Path, files: dict[str, str], arguments: list[str], variables: dict[str, str]
+) -> None:
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -160,7 +164,7 @@ def test_what_would_import_something_else_starts_plainly(preloading, folder, fil
 
 
 @pytest.mark.parametrize("locale", [{}, {"LANG": "no_such.UTF-8"}, {"LC_ALL": "C"}], ids=str)
-def test_where_the_system_has_no_locale_too(folder, locale) -> None:
+def test_where_the_system_has_no_locale_too(folder: Path, locale: dict[str, str]) -> None:
     """The interpreter chooses one then, and sets a variable."""
     variables = {"PATH": VARIABLES["PATH"], **locale}
     server = Preloading(["colorsys"], variables)
@@ -178,12 +182,12 @@ def test_where_the_system_has_no_locale_too(folder, locale) -> None:
     assert other == plain
 
 
-def test_what_a_program_sets_before_it_imports_may_be_set_already(preloading, folder) -> None:
+def test_what_a_program_sets_before_it_imports_may_be_set_already(preloading: Preloading, folder: Path) -> None:
     _, other = both(preloading, ["shown.py"], folder, {"OMP_WAIT_POLICY": "PASSIVE"})
     assert json.loads(other.stdout)["preloaded"]
 
 
-def test_no_two_programs_draw_the_same_numbers(preloading, folder) -> None:
+def test_no_two_programs_draw_the_same_numbers(preloading: Preloading, folder: Path) -> None:
     (folder / "drawn.py").write_text("import random, tempfile; print(random.random(), tempfile.gettempdir())")
     drawn = [both(preloading, ["drawn.py"], folder)[1].stdout.split() for _ in range(2)]
     assert drawn[0][0] != drawn[1][0]
@@ -233,7 +237,7 @@ def started(words: list[str], folder: Path, *more: str) -> tuple[subprocess.Pope
     return process, [int(word) for word in process.stdout.readline().split()]
 
 
-def test_signals_reach_the_program(preloading, folder) -> None:
+def test_signals_reach_the_program(preloading: Preloading, folder: Path) -> None:
     with preloading.interpreter() as words:
         process, pids = started(words, folder)
         process.send_signal(signal.SIGTERM)
@@ -244,7 +248,9 @@ def test_signals_reach_the_program(preloading, folder) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_program_ends_with_who_started_it_and_what_it_started_too(preloading, folder, number) -> None:
+def test_a_program_ends_with_who_started_it_and_what_it_started_too(
+    preloading: Preloading, folder: Path, number: signal.Signals
+) -> None:
     with preloading.interpreter() as words:
         process, pids = started(words, folder, "deaf")
         process.send_signal(number)
@@ -252,7 +258,7 @@ def test_a_program_ends_with_who_started_it_and_what_it_started_too(preloading, 
         until_gone(pids)
 
 
-def test_programs_run_at_once(preloading, folder) -> None:
+def test_programs_run_at_once(preloading: Preloading, folder: Path) -> None:
     with preloading.interpreter() as words:
         many = [started(words, folder) for _ in range(4)]
         assert len({pids[0] for _, pids in many}) == 4
@@ -261,7 +267,7 @@ def test_programs_run_at_once(preloading, folder) -> None:
         assert [process.wait() for process, _ in many] == [4] * 4
 
 
-def test_the_server_goes_when_nobody_uses_it_and_comes_again(folder) -> None:
+def test_the_server_goes_when_nobody_uses_it_and_comes_again(folder: Path) -> None:
     server = Preloading(["colorsys"], VARIABLES, idle_seconds=0.0)
     assert server.session() is None
     for _ in range(2):
@@ -276,7 +282,7 @@ def test_the_server_goes_when_nobody_uses_it_and_comes_again(folder) -> None:
     server.close()
 
 
-def test_without_a_server_programs_start_plainly(preloading, folder) -> None:
+def test_without_a_server_programs_start_plainly(preloading: Preloading, folder: Path) -> None:
     server = Preloading(["colorsys"], VARIABLES)
     with server.interpreter() as words:
         server.close()
@@ -287,7 +293,7 @@ def test_without_a_server_programs_start_plainly(preloading, folder) -> None:
         assert words == [sys.executable]
 
 
-def test_when_the_server_is_ended_its_programs_end(folder) -> None:
+def test_when_the_server_is_ended_its_programs_end(folder: Path) -> None:
     server = Preloading(["colorsys"], VARIABLES)
     with server.interpreter() as words:
         process, pids = started(words, folder)
@@ -328,7 +334,7 @@ def said(preloading: Preloading, folder: Path, text: str, *, plainly: bool = Fal
     return ran.stdout.replace(f"{folder}/", ""), ran.stderr.replace(f"{folder}/", "")
 
 
-def test_what_one_program_compiled_the_next_ones_only_read(writes_nothing, tmp_path) -> None:
+def test_what_one_program_compiled_the_next_ones_only_read(writes_nothing: Preloading, tmp_path: Path) -> None:
     first = "def f(): pass\nVALUE = 1\n"
     assert said(writes_nothing, tmp_path / "a", first) == ("1 1 shared.py\n", "")
     # THEN the same text is not compiled again, wherever it stands, and another one is, also where it has the same size
@@ -348,7 +354,9 @@ def test_what_one_program_compiled_the_next_ones_only_read(writes_nothing, tmp_p
         "def f(): pass\n\n\nVALUE = 1 / 0\n",
     ],
 )
-def test_warnings_and_errors_are_those_of_a_plain_start_each_time(writes_nothing, tmp_path, text) -> None:
+def test_warnings_and_errors_are_those_of_a_plain_start_each_time(
+    writes_nothing: Preloading, tmp_path: Path, text: str
+) -> None:
     plain = said(writes_nothing, tmp_path / "a", text, plainly=True)
     assert plain[1]
     for _ in range(2):

@@ -13,17 +13,18 @@ from localcloud.core.schedule_expression import ScheduleExpressionError, parse
 CREATED = datetime(2026, 1, 5, 0, 0, 30, tzinfo=UTC)
 
 
-def due(text, count=3, timezone="UTC", after=CREATED):
-    expression, moment, found = parse(text, timezone), after, []
+def due(text: str, count: int = 3, timezone: str = "UTC", after: datetime = CREATED) -> list[str]:
+    expression, moment, found = parse(text, timezone), after, list[str]()
     for _ in range(count):
-        moment = expression.next_after(moment, CREATED)
-        if moment is None:
+        following = expression.next_after(moment, CREATED)
+        if following is None:
             break
-        found.append(moment.strftime("%Y-%m-%d %H:%M:%S"))
+        found.append(following.strftime("%Y-%m-%d %H:%M:%S"))
+        moment = following
     return found
 
 
-def test_rates_count_from_their_anchor():
+def test_rates_count_from_their_anchor() -> None:
     assert due("rate(5 minutes)", 2) == ["2026-01-05 00:05:30", "2026-01-05 00:10:30"]
     assert due("rate(1 day)", 1) == ["2026-01-06 00:00:30"]
     before = CREATED - timedelta(seconds=1)
@@ -49,21 +50,21 @@ def test_rates_count_from_their_anchor():
         ("cron(0 0 ? * SAT-SUN *)", ["2026-01-10 00:00:00", "2026-01-11 00:00:00"]),
     ],
 )
-def test_cron_fields(text, expected):
+def test_cron_fields(text: str, expected: list[str]) -> None:
     assert due(text, 2) == expected
 
 
-def test_cron_ends_with_its_years():
+def test_cron_ends_with_its_years() -> None:
     assert due("cron(0 0 1 1 ? 2025)") == []
     assert due("cron(0 0 30 2 ? *)") == []
 
 
-def test_at_is_due_once_in_its_zone():
+def test_at_is_due_once_in_its_zone() -> None:
     assert due("at(2026-02-01T09:00:00)", timezone="Europe/Berlin") == ["2026-02-01 08:00:00"]
     assert due("at(2020-02-01T09:00:00)") == []
 
 
-def test_a_skipped_local_time_is_skipped_and_a_repeated_one_comes_once():
+def test_a_skipped_local_time_is_skipped_and_a_repeated_one_comes_once() -> None:
     spring = datetime(2026, 3, 28, 12, tzinfo=UTC)
     assert due("cron(30 2 * * ? *)", 2, "Europe/Berlin", spring) == ["2026-03-30 00:30:00", "2026-03-31 00:30:00"]
     autumn = datetime(2026, 10, 24, 12, tzinfo=UTC)
@@ -88,12 +89,12 @@ def test_a_skipped_local_time_is_skipped_and_a_repeated_one_comes_once():
         ("at(2026-13-01T00:00:00)", "at"),
     ],
 )
-def test_what_is_no_expression_is_refused(text, named):
+def test_what_is_no_expression_is_refused(text: str, named: str) -> None:
     with pytest.raises(ScheduleExpressionError, match=named):
         parse(text)
 
 
-def test_an_unknown_zone_is_refused():
+def test_an_unknown_zone_is_refused() -> None:
     with pytest.raises(ScheduleExpressionError, match="time zone"):
         parse("cron(0 12 * * ? *)", "Mars/Base")
 
@@ -103,9 +104,10 @@ def test_an_unknown_zone_is_refused():
     st.sampled_from(["cron(7 3 ? * TUE *)", "cron(0/7 * 1,L * ? *)", "rate(37 minutes)", "cron(0 0 15W * ? *)"]),
     st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata"]),
 )
-def test_next_is_always_later_and_nothing_lies_between(moment, text, timezone):
+def test_next_is_always_later_and_nothing_lies_between(moment: datetime, text: str, timezone: str) -> None:
     expression = parse(text, timezone)
     following = expression.next_after(moment, CREATED)
+    assert following is not None
     assert following > moment
     halfway = moment + (following - moment) / 2
     assert expression.next_after(halfway, CREATED) == following

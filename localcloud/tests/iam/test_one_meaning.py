@@ -19,6 +19,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from localcloud.iam.roles import role_credentials
+from support.in_process import Client, Cloud
+
+State = Callable[[], list[Any]]
+"""Tells what a role without the right must not change."""
 
 LAMBDA, SCHEDULER = "lambda.amazonaws.com", "scheduler.amazonaws.com"
 HERE = "us-east-1:123456789012"
@@ -41,7 +45,7 @@ class Attempt:
         return self.right.split(":")[0]
 
 
-def sent(cloud: Any, attempt: Attempt) -> tuple[int, str]:
+def sent(cloud: Cloud, attempt: Attempt) -> tuple[int, str]:
     """Status and body of the answer to the attempt, made by a role with its right alone."""
     rights = {"Effect": "Allow", "Action": attempt.right, "Resource": attempt.resource}
     role = cloud.role("caller", LAMBDA, rights, *attempt.more_rights)
@@ -66,7 +70,7 @@ def json_call(right: str, resource: Any, target: str, body: dict[str, Any], **mo
     return Attempt(right, resource, body=json.dumps(body), headers=headers, **more)
 
 
-def unchanged(cloud: Any, attempt: Attempt, state: Callable[[], Any]) -> str:
+def unchanged(cloud: Cloud, attempt: Attempt, state: State) -> str:
     """Assert that the attempt is refused and changes nothing; the answer."""
     before = state()
     status, said = sent(cloud, attempt)
@@ -79,7 +83,7 @@ class TestSchedules:
     """GIVEN schedules mine and yours in two groups, and a role with a right on those that are mine."""
 
     @pytest.fixture
-    def state(self, cloud):
+    def state(self, cloud: Cloud) -> State:
         runner = cloud.role("runner", SCHEDULER)
         scheduler = cloud.client("scheduler")
         scheduler.create_schedule_group(Name="mine")
@@ -89,7 +93,7 @@ class TestSchedules:
             scheduler.create_schedule(Name=name, GroupName=group, **given)
         self.body = json.dumps(given)
 
-        def state():
+        def state() -> list[Any]:
             found = scheduler.list_schedules()["Schedules"]
             return sorted((s["GroupName"], s["Name"], str(s["LastModificationDate"])) for s in found)
 
@@ -108,7 +112,9 @@ class TestSchedules:
             ("GetSchedule", "*", "GET", "/schedules/yours", {"X-Amz-Target": "Scheduler.DeleteSchedule"}),
         ],
     )
-    def test_are_those_that_the_right_is_on(self, cloud, state, right, resource, method, target, headers):
+    def test_are_those_that_the_right_is_on(
+        self, cloud: Cloud, state: State, right: str, resource: str, method: str, target: str, headers: dict[str, str]
+    ) -> None:
         more = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"}
         body = self.body if method in ("POST", "PUT") else ""
         attempt = Attempt(
@@ -127,7 +133,9 @@ class TestHttpApis:
     @pytest.mark.parametrize(
         ("target", "headers"), [("?Action=DeleteApi", {}), ("", {"X-Amz-Target": "ApiGatewayV2.DeleteApi"})]
     )
-    def test_the_operation_is_that_of_the_method_and_path(self, cloud, target, headers):
+    def test_the_operation_is_that_of_the_method_and_path(
+        self, cloud: Cloud, target: str, headers: dict[str, str]
+    ) -> None:
         gateway = cloud.client("apigatewayv2")
         api = gateway.create_api(Name="yours", ProtocolType="HTTP")["ApiId"]
         attempt = Attempt(
@@ -139,7 +147,7 @@ class TestHttpApis:
 class TestJsonServices:
     """A parameter that the operation does not have is refused: the right was decided on it, and it was not used."""
 
-    def test_a_parameter(self, cloud):
+    def test_a_parameter(self, cloud: Cloud) -> None:
         ssm = cloud.client("ssm")
         for name in ("mine", "yours"):
             ssm.put_parameter(Name=f"/{name}/a", Value=f"of {name}", Type="String")
@@ -150,7 +158,7 @@ class TestJsonServices:
         assert "of yours" not in said
         assert "GetParameter takes no 'Names' from the body; it takes Name, WithDecryption" in said
 
-    def test_a_rule(self, cloud):
+    def test_a_rule(self, cloud: Cloud) -> None:
         events = cloud.client("events")
         events.put_rule(Name="yours", ScheduleExpression="rate(1 day)")
         body = {"Name": "yours", "Rule": "mine"}
@@ -158,7 +166,7 @@ class TestJsonServices:
         attempt = json_call("events:DeleteRule", mine, "AWSEvents.DeleteRule", body)
         unchanged(cloud, attempt, lambda: [rule["Name"] for rule in events.list_rules()["Rules"]])
 
-    def test_a_query_of_athena(self, cloud):
+    def test_a_query_of_athena(self, cloud: Cloud) -> None:
         body = {"QueryExecutionId": "yours", "WorkGroup": "mine"}
         mine = f"arn:aws:athena:{HERE}:workgroup/mine"
         attempt = json_call("athena:StopQueryExecution", mine, "AmazonAthena.StopQueryExecution", body)
@@ -175,7 +183,9 @@ class TestJsonServices:
             ("DeleteTable", "/?Action=DeleteTable&Name=mine", {"DatabaseName": "lake", "Name": "there"}, None),
         ],
     )
-    def test_a_table_of_glue(self, cloud, operation, target, body, headers):
+    def test_a_table_of_glue(
+        self, cloud: Cloud, operation: str, target: str, body: dict[str, Any], headers: dict[str, str] | None
+    ) -> None:
         glue = cloud.client("glue")
         glue.create_database(DatabaseInput={"Name": "lake"})
         glue.create_table(DatabaseName="lake", TableInput={"Name": "there"})
@@ -183,13 +193,13 @@ class TestJsonServices:
         kind = {"X-Amz-Target": f"AWSGlue.{operation}"} if headers is not None else {}
         attempt = Attempt(f"glue:{operation}", of_table, "POST", target, json.dumps(body), kind)
 
-        def state():
+        def state() -> list[Any]:
             tables = glue.get_tables(DatabaseName="lake")["TableList"]
             return [(table["Name"], table["VersionId"]) for table in tables]
 
         unchanged(cloud, attempt, state)
 
-    def test_a_log_group(self, cloud):
+    def test_a_log_group(self, cloud: Cloud) -> None:
         logs = cloud.client("logs")
         for name in ("mine", "yours"):
             logs.create_log_group(logGroupName=name)
@@ -199,7 +209,7 @@ class TestJsonServices:
         assert status == 400
         assert "accepts only one of logGroupName and logGroupIdentifier" in said
 
-    def test_a_parameter_of_another_region(self, cloud):
+    def test_a_parameter_of_another_region(self, cloud: Cloud) -> None:
         """Moto would take the region from what a client says of itself."""
         here = f"arn:aws:ssm:{HERE}:parameter/a"
         cloud.client("ssm").put_parameter(Name="/a", Value="of here", Type="String")
@@ -212,7 +222,7 @@ class TestJsonServices:
 
 class TestTopics:
     @pytest.mark.parametrize("other", ["TargetArn", "PhoneNumber"])
-    def test_one_of_two_places_is_not_chosen(self, cloud, other):
+    def test_one_of_two_places_is_not_chosen(self, cloud: Cloud, other: str) -> None:
         sns = cloud.client("sns")
         mine, yours = (sns.create_topic(Name=name)["TopicArn"] for name in ("mine", "yours"))
         queue = cloud.client("sqs").create_queue(QueueName="q")["QueueUrl"]
@@ -230,7 +240,7 @@ class TestObjects:
     """GIVEN a bucket of mine and one of yours, versions kept."""
 
     @pytest.fixture
-    def s3(self, cloud):
+    def s3(self, cloud: Cloud) -> Client:
         s3 = cloud.client("s3")
         for name in ("mine", "yours"):
             s3.create_bucket(Bucket=name)
@@ -238,7 +248,7 @@ class TestObjects:
             s3.put_object(Bucket=name, Key="yours/a", Body=b"of " + name.encode())
         return s3
 
-    def test_a_form_in_the_body_is_no_query(self, cloud, s3):
+    def test_a_form_in_the_body_is_no_query(self, cloud: Cloud, s3: Client) -> None:
         version = s3.list_object_versions(Bucket="mine")["Versions"][0]["VersionId"]
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         sent(
@@ -248,7 +258,7 @@ class TestObjects:
         assert [v["VersionId"] for v in s3.list_object_versions(Bucket="mine")["Versions"]] == [version]
 
     @pytest.mark.parametrize("source", ["//mine/yours/a", "http://mine/yours/a", "//mine/yours/yours/a"])
-    def test_a_copy_is_of_what_was_decided_on(self, cloud, s3, source):
+    def test_a_copy_is_of_what_was_decided_on(self, cloud: Cloud, s3: Client, source: str) -> None:
         attempt = Attempt("s3:*Object", "arn:aws:s3:::mine/*", "PUT", "/mine/b", "", {"x-amz-copy-source": source})
         unchanged(cloud, attempt, lambda: [found["Key"] for found in s3.list_objects_v2(Bucket="mine")["Contents"]])
 
@@ -257,7 +267,7 @@ class TestFunctions:
     @pytest.mark.parametrize(
         "name", ["x:function:yours:function:mine", "arn:aws:lambda:eu-west-1:123456789012:function:yours"]
     )
-    def test_the_name_is_read_as_it_is_looked_up(self, name):
+    def test_the_name_is_read_as_it_is_looked_up(self, name: str) -> None:
         from localcloud.iam.calls import Call, UnclearRequestError
         from localcloud.services.lambda_.accesses import accesses
 

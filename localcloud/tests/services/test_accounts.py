@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import time
 import zipfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.core.account import Account
-from support.in_process import Cloud, allow
+from support.in_process import Cloud, MakeCloud, allow
 
 CONCURRENCY = {"ServiceCode": "lambda", "QuotaCode": "L-B99A9384"}
 BY_IAM = [{"Principal": {"DataLakePrincipalIdentifier": "IAM_ALLOWED_PRINCIPALS"}, "Permissions": ["ALL"]}]
@@ -58,7 +57,7 @@ def quotas(cloud: Cloud, operation: str = "list_service_quotas") -> dict[str, fl
     return {quota["QuotaName"]: quota["Value"] for quota in pages.build_full_result()["Quotas"]}
 
 
-def test_a_new_account_has_no_large_functions(make_cloud: Callable[..., Cloud]) -> None:
+def test_a_new_account_has_no_large_functions(make_cloud: MakeCloud) -> None:
     cloud = make_cloud(account="new")
     with pytest.raises(ClientError, match="less than or equal to 3008"):
         create_function(cloud, 3009)
@@ -67,7 +66,7 @@ def test_a_new_account_has_no_large_functions(make_cloud: Callable[..., Cloud]) 
         cloud.client("lambda").update_function_configuration(FunctionName="any", MemorySize=4096)
 
 
-def test_a_new_account_has_nothing_to_reserve(make_cloud: Callable[..., Cloud]) -> None:
+def test_a_new_account_has_nothing_to_reserve(make_cloud: MakeCloud) -> None:
     cloud = make_cloud(account="new")
     create_function(cloud, 128)
     with pytest.raises(ClientError, match=r"below its minimum value of \[10\]"):
@@ -87,7 +86,7 @@ def test_what_is_reserved_is_no_longer_free(cloud: Cloud) -> None:
     assert client.get_account_settings()["AccountUsage"]["FunctionCount"] == 1
 
 
-def test_beyond_its_concurrency_an_account_is_throttled(make_cloud: Callable[..., Cloud]) -> None:
+def test_beyond_its_concurrency_an_account_is_throttled(make_cloud: MakeCloud) -> None:
     cloud = make_cloud(account=Account(lambda_concurrency=1))
     for name in ("slow", "other"):
         create_function(cloud, 128, name)
@@ -102,7 +101,7 @@ def test_beyond_its_concurrency_an_account_is_throttled(make_cloud: Callable[...
     assert client.invoke(FunctionName="other", Payload=b"{}")["StatusCode"] == 200
 
 
-def test_a_new_account_has_no_instances_though_the_default_says_so(make_cloud: Callable[..., Cloud]) -> None:
+def test_a_new_account_has_no_instances_though_the_default_says_so(make_cloud: MakeCloud) -> None:
     cloud = make_cloud(account="new")
     name = "ml.m5.large for training job usage"
     assert quotas(cloud)[name] == 0
@@ -124,7 +123,7 @@ def test_a_quota_that_nothing_is_held_to_is_not_invented(cloud: Cloud, asked: di
         cloud.client("service-quotas").get_service_quota(**asked)
 
 
-def test_lake_formation_refuses_what_iam_allows(make_cloud: Callable[..., Cloud]) -> None:
+def test_lake_formation_refuses_what_iam_allows(make_cloud: MakeCloud) -> None:
     cloud = make_cloud(account="lake-formation")
     role = cloud.role("deploy", "cloudformation.amazonaws.com", allow("*"))
     glue = cloud.role_client("glue", role, "cloudformation.amazonaws.com")
@@ -158,7 +157,7 @@ def test_roles_need_permission_to_ask(cloud: Cloud) -> None:
         cloud.role_client("lakeformation", role, "lambda.amazonaws.com").get_data_lake_settings()
 
 
-def test_more_instances_are_granted_after_a_day_and_then_a_job_starts(make_cloud: Callable[..., Cloud]) -> None:
+def test_more_instances_are_granted_after_a_day_and_then_a_job_starts(make_cloud: MakeCloud) -> None:
     cloud = make_cloud(account="new")
     client, name = cloud.client("service-quotas"), "ml.m5.large for training job usage"
     pages = client.get_paginator("list_service_quotas").paginate(ServiceCode="sagemaker").build_full_result()

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.services import registry
 from localcloud.services.service import Service
-from support.in_process import Cloud, allow
+from support.in_process import MakeCloud, allow
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent.name for path in (ROOT / "src" / "localcloud" / "services").glob("*/service.py"))
 
 
+class Name(Protocol):
+    """Lets the installed distributions name these services, each with its place."""
+
+    def __call__(self, **values: str) -> None:
+        """Let them."""
+
+
 @pytest.fixture
-def named(monkeypatch: pytest.MonkeyPatch):
+def named(monkeypatch: pytest.MonkeyPatch) -> Iterator[Name]:
     """Let the installed distributions name these services."""
 
     def name(**values: str) -> None:
@@ -72,7 +80,7 @@ def test_a_service_leaves_no_module_unnamed(service: Service) -> None:
 
 def test_every_hook_says_what_it_replaces_and_until_when() -> None:
     silent = [
-        f"{hook.__name__}"
+        repr(hook)
         for service in registry.services()
         for hook in service.hook_modules()
         if "moto" not in (hook.__doc__ or "") or "bsolete" not in (hook.__doc__ or "")
@@ -81,7 +89,7 @@ def test_every_hook_says_what_it_replaces_and_until_when() -> None:
     assert silent == []
 
 
-def test_one_is_added_by_its_folder_and_its_entry_point(named, make_cloud: Callable[..., Cloud]) -> None:
+def test_one_is_added_by_its_folder_and_its_entry_point(named: Name, make_cloud: MakeCloud) -> None:
     # GIVEN a cloud without it, which refuses its requests and its resource type by name
     template = json.dumps({"Resources": {"S": {"Type": "AWS::Kinesis::Stream", "Properties": {"Name": "s"}}}})
     without = make_cloud()
@@ -108,28 +116,28 @@ def test_one_is_added_by_its_folder_and_its_entry_point(named, make_cloud: Calla
         cloud.role_client("kinesis", may_not, "x.amazonaws.com").list_streams()
 
 
-def test_two_that_answer_the_same_requests_are_refused(named) -> None:
+def test_two_that_answer_the_same_requests_are_refused(named: Name) -> None:
     named(s3="localcloud.services.s3.service:SERVICE", mine="support.second_s3:SERVICE")
 
     with pytest.raises(registry.ServiceRegistrationError, match=r"localcloud\.services\.s3 both answer .* s3"):
         registry.services()
 
 
-def test_what_is_no_service_is_refused(named) -> None:
+def test_what_is_no_service_is_refused(named: Name) -> None:
     named(mine="localcloud.services.registry:GROUP")
 
     with pytest.raises(registry.ServiceRegistrationError, match="is not a Service"):
         registry.services()
 
 
-def test_what_can_not_be_loaded_is_refused_by_name(named) -> None:
+def test_what_can_not_be_loaded_is_refused_by_name(named: Name) -> None:
     named(mine="no_such_module:SERVICE")
 
     with pytest.raises(registry.ServiceRegistrationError, match="mine = no_such_module:SERVICE"):
         registry.services()
 
 
-def test_without_any_the_remedy_is_told(named) -> None:
+def test_without_any_the_remedy_is_told(named: Name) -> None:
     named()
 
     with pytest.raises(registry.ServiceRegistrationError, match="pip install -e localcloud"):

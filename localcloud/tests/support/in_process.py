@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from localcloud.core.account import KINDS, Account
+from localcloud.core.context import CloudContext
 from localcloud.core.credentials import Operator
 from localcloud.core.settings import Settings
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
+
+Client = Any
+"""A boto3 client. The service's name is data, and boto3's types have a class for each service that they know."""
+
+Statement = dict[str, Any]
+"""A statement of a policy, as IAM writes it in JSON."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +59,9 @@ def _listen() -> tuple[socket.socket, Place]:
 class Cloud:
     """A running local cloud, and what tests do with it again and again."""
 
-    context: Any
+    context: CloudContext
 
-    def client(self, service: str, **credentials: str) -> Any:
+    def client(self, service: str, **credentials: str) -> Client:
         """A boto3 client, the operator's unless credentials are given."""
         return self.context.client(service, **credentials)
 
@@ -66,46 +73,55 @@ class Cloud:
         """Return once nothing is under way."""
         self.context.activity.wait_until_quiet(60)
 
-    def role(self, name: str, service: str, *statements: dict[str, Any]) -> str:
+    def role(self, name: str, service: str, *statements: Statement) -> str:
         """Create a role that ``service`` may assume, with one inline policy; its ARN."""
         iam = self.client("iam")
         trust = {
             "Version": "2012-10-17",
             "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
         }
-        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
         if statements:
             policy = {"Version": "2012-10-17", "Statement": list(statements)}
             iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=json.dumps(policy))
         return arn
 
-    def role_client(self, service: str, role_arn: str, principal: str) -> Any:
+    def role_client(self, service: str, role_arn: str, principal: str) -> Client:
         """A client with the credentials ``principal`` gets for a role."""
         from localcloud.iam.roles import role_credentials
 
         return self.client(service, **role_credentials(self.context, role_arn, "test", principal))
 
 
-def allow(actions: str | list[str], resources: str | list[str] = "*", **more: Any) -> dict[str, Any]:
+def allow(actions: str | list[str], resources: str | list[str] = "*", **more: Any) -> Statement:
     """An Allow statement."""
     return {"Effect": "Allow", "Action": actions, "Resource": resources, **more}
 
 
+class MakeCloud(Protocol):
+    """Starts local clouds, one at a time."""
+
+    def __call__(
+        self, start: datetime | None = START, account: str | Account = "established", settings: Settings | None = None
+    ) -> Cloud:
+        """Start one with ``start`` as the clock's time (None: real time)."""
+
+
 @pytest.fixture
-def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
-    """Start local clouds, one at a time, with ``start`` as the clock's time (None: real time)."""
+def make_cloud(tmp_path: Path) -> Iterator[MakeCloud]:
+    """Starts local clouds; they end with the test."""
     from moto.moto_api._internal.models import moto_api_backend
 
     from localcloud import hooks
     from localcloud.aws_api import AwsApi
     from localcloud.core.activity import Activity
     from localcloud.core.clock import Clock
-    from localcloud.core.context import CloudContext
     from localcloud.core.http_server import HttpResponse, HttpServer
     from localcloud.iam import usage
     from localcloud.services.registry import services
 
-    servers, contexts = [], []
+    servers: list[HttpServer] = []
+    contexts: list[CloudContext] = []
 
     def make(
         start: datetime | None = START, account: str | Account = "established", settings: Settings | None = None
@@ -141,6 +157,6 @@ def make_cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
 
 
 @pytest.fixture
-def cloud(make_cloud: Callable[..., Cloud]) -> Cloud:
+def cloud(make_cloud: MakeCloud) -> Cloud:
     """A local cloud whose clock stands at the first Monday of 2026."""
     return make_cloud()

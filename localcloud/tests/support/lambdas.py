@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -16,7 +16,7 @@ from localcloud.core.activity import Activity
 from localcloud.core.clock import Clock
 from localcloud.core.preloaded.preloading import CAN_PRELOAD
 from localcloud.services.lambda_.runtime.functions import FunctionVersion
-from localcloud.services.lambda_.runtime.invoker import InvocationRecord, available_client
+from localcloud.services.lambda_.runtime.invoker import InvocationRecord, InvocationResult, available_client
 from localcloud.services.lambda_.runtime.service import LambdaService
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -77,9 +77,16 @@ class Lambda:
             {"FunctionName": name, "Role": "arn:aws:iam::123456789012:role/f", "Layers": list(layers), **given}, code
         )
 
-    def invoke(self, event: bytes = b"{}", qualifier: str | None = None, name: str = "f") -> Any:
+    def invoke(self, event: bytes = b"{}", qualifier: str | None = None, name: str = "f") -> InvocationResult:
         """Invoke synchronously."""
         return self.service.invoker.invoke(name, qualifier, event)
+
+
+class MakeLambda(Protocol):
+    """Builds Lambda services; they end with the test."""
+
+    def __call__(self, client: str = ..., **more: Any) -> Lambda:
+        """Build one with this runtime client; ``more`` are arguments of :class:`LambdaService`."""
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +96,7 @@ def layer_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_lambda(tmp_path: Path, layer_cache: Path) -> Iterator[Callable[..., Lambda]]:
+def make_lambda(tmp_path: Path, layer_cache: Path) -> Iterator[MakeLambda]:
     """Build Lambda services with the given runtime client."""
     services: list[LambdaService] = []
 
@@ -124,7 +131,7 @@ def make_lambda(tmp_path: Path, layer_cache: Path) -> Iterator[Callable[..., Lam
 
 
 @pytest.fixture(params=[*CLIENTS, pytest.param("prepared", marks=NEEDS_PRELOADING)])
-def aws(request: pytest.FixtureRequest, make_lambda: Callable[..., Lambda]) -> Lambda:
+def aws(request: pytest.FixtureRequest, make_lambda: MakeLambda) -> Lambda:
     """A Lambda service, once with each runtime client, and once with workers that start from what has imported."""
     if request.param == "prepared":
         return make_lambda(preload=("colorsys", "simplejson"))
@@ -132,6 +139,6 @@ def aws(request: pytest.FixtureRequest, make_lambda: Callable[..., Lambda]) -> L
 
 
 @pytest.fixture
-def lambda_(make_lambda: Callable[..., Lambda]) -> Lambda:
+def lambda_(make_lambda: MakeLambda) -> Lambda:
     """A Lambda service with the runtime client that is installed."""
     return make_lambda()

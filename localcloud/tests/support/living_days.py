@@ -17,14 +17,15 @@ import zipfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from localcloud.core.context import CloudContext
 from localcloud.services.logs.events import LogEvents
 from support.census import stores
 from support.in_process import allow
+from support.state_machines import State
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 WARM_DAYS = 16
@@ -36,7 +37,7 @@ SERVICES = ["events", "lambda", "states", "firehose", "scheduler"]
 class Account:
     """A cloud in this process with something of every service in it, and a day of its life."""
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context: CloudContext) -> None:
         self.context = context
         clients = ("athena", "cloudwatch", "dynamodb", "events", "firehose", "glue", "iam", "lambda", "logs", "s3")
         more = ("scheduler", "sns", "sqs", "stepfunctions")
@@ -98,7 +99,7 @@ class Account:
         That is what urllib remembers of the last hundred addresses, and the newest events of each log stream: up to
         ``IN_MEMORY`` of them wait for their file, and how many do at one moment is chance.
         """
-        urllib.parse.clear_cache()
+        urllib.parse.clear_cache()  # type: ignore[attr-defined]  # undocumented, and what empties it
         gc.collect()
         for found in gc.get_objects():
             if type(found) is LogEvents:
@@ -176,7 +177,7 @@ class Account:
         )
 
     def _machine(self, role: str) -> None:
-        call = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Next": "Choose"}
+        call: State = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Next": "Choose"}
         call |= {"Parameters": {"FunctionName": self.function, "Payload.$": "$"}, "OutputPath": "$.Payload"}
         rule = {"Variable": "$.n", "NumericEquals": 1, "Next": "Both"}
         branch = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}

@@ -7,18 +7,19 @@ import json
 import socket
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
 from localcloud import daemon
+from localcloud.core.clients import make_client
 from localcloud.core.credentials import ACCOUNT_ID, REGION
+from support.in_process import Client, Statement
 
 
 def free_port() -> int:
@@ -34,11 +35,10 @@ class RunningCloud:
 
     daemon: daemon.RunningCloud
 
-    def client(self, service: str, *, region_name: str | None = None, **credentials: str) -> Any:
+    def client(self, service: str, *, region_name: str | None = None, **credentials: str) -> Client:
         """A boto3 client, the operator's unless credentials are given."""
-        identity: dict[str, Any] = credentials or self.daemon.operator.client_arguments()
-        connect: Callable[..., Any] = boto3.client
-        return connect(
+        identity = credentials or self.daemon.operator.client_arguments()
+        return make_client(
             service,
             region_name=region_name or self.daemon.region,
             endpoint_url=self.daemon.endpoint,
@@ -51,7 +51,7 @@ class RunningCloud:
         while self.daemon.activity():
             time.sleep(0.02)
 
-    def role(self, name: str, service: str = "lambda.amazonaws.com", *statements: dict[str, Any]) -> str:
+    def role(self, name: str, service: str = "lambda.amazonaws.com", *statements: Statement) -> str:
         """A role that ``service`` (and the account) may assume, with one inline policy; its ARN."""
         iam = self.client("iam")
         principal = {"Service": service, "AWS": f"arn:aws:iam::{self.daemon.account_id}:root"}

@@ -27,7 +27,7 @@ ARRIVAL = Arrival(
 )
 
 
-def event(body: bytes = b"", target: str = "/m/a%20b", arrival: Arrival = ARRIVAL, **headers: str) -> dict[str, Any]:
+def event(body: bytes = b"", target: str = "/m/a%20b", *, arrival: Arrival = ARRIVAL, **headers: str) -> dict[str, Any]:
     pairs = tuple((name.replace("_", "-"), value) for name, value in headers.items())
     return event_of(HttpRequest("POST", target, (*pairs, ("X-Many", "1"), ("X-MANY", "2")), body), arrival)
 
@@ -77,7 +77,7 @@ def test_a_signed_caller_is_in_the_authorizer() -> None:
     ],
 )
 def test_what_is_no_text_comes_in_base64(body: bytes, headers: dict[str, str], is_base64: bool) -> None:
-    made = event(body, **headers)
+    made = event(body, arrival=ARRIVAL, **headers)
 
     assert made["isBase64Encoded"] is is_base64
     assert (base64.b64decode(made["body"]) if is_base64 else made["body"].encode()) == body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import ClientError
 
+from support.in_process import Client, Cloud
+
 SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
-COLUMNS = [
+Column = dict[str, str]
+"""A column of a table, as Glue writes it."""
+
+COLUMNS: list[Column] = [
     {"Name": "key", "Type": "string"},
     {"Name": "version", "Type": "int"},
     {"Name": "time", "Type": "timestamp"},
@@ -30,7 +36,7 @@ PROJECTION = {
 
 
 @pytest.fixture
-def lake(cloud: Any) -> Any:
+def lake(cloud: Cloud) -> Cloud:
     """A cloud with Athena, a projected and a plain table, and three days of objects."""
     cloud.client("s3").create_bucket(Bucket="lake")
     glue = cloud.client("glue")
@@ -54,7 +60,12 @@ def lake(cloud: Any) -> Any:
 
 
 def create_table(
-    cloud: Any, name: str, location: str, keys: Any = (), parameters: Any = None, columns: Any = COLUMNS
+    cloud: Cloud,
+    name: str,
+    location: str,
+    keys: Sequence[Column] = (),
+    parameters: dict[str, str] | None = None,
+    columns: Sequence[Column] = COLUMNS,
 ) -> None:
     cloud.client("glue").create_table(
         DatabaseName="everloop",
@@ -86,36 +97,36 @@ SCHEMA = pa.schema(
 )
 
 
-def put(cloud: Any, key: str, rows: list[dict[str, Any]], schema: pa.Schema = SCHEMA) -> None:
+def put(cloud: Cloud, key: str, rows: list[dict[str, Any]], schema: pa.Schema = SCHEMA) -> None:
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
     cloud.client("s3").put_object(Bucket="lake", Key=key, Body=buffer.getvalue())
 
 
-def start(client: Any, sql: str, **more: Any) -> dict[str, Any]:
+def start(client: Client, sql: str, **more: Any) -> dict[str, Any]:
     arguments = {"WorkGroup": "everloop", "QueryExecutionContext": {"Database": "everloop"}, **more}
     identifier = client.start_query_execution(QueryString=sql, **arguments)["QueryExecutionId"]
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        execution = client.get_query_execution(QueryExecutionId=identifier)["QueryExecution"]
+        execution: dict[str, Any] = client.get_query_execution(QueryExecutionId=identifier)["QueryExecution"]
         if execution["Status"]["State"] not in ("QUEUED", "RUNNING"):
             return execution
     raise TimeoutError(sql)
 
 
-def rows_of(client: Any, execution: dict[str, Any]) -> list[list[str | None]]:
+def rows_of(client: Client, execution: dict[str, Any]) -> list[list[str | None]]:
     assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"]
     answer = client.get_query_results(QueryExecutionId=execution["QueryExecutionId"])
     return [[datum.get("VarCharValue") for datum in line["Data"]] for line in answer["ResultSet"]["Rows"]]
 
 
-def query(cloud: Any, sql: str) -> list[list[str | None]]:
+def query(cloud: Cloud, sql: str) -> list[list[str | None]]:
     """The rows of a query, without the header."""
     client = cloud.client("athena")
     return rows_of(client, start(client, sql))[1:]
 
 
-def test_rows_types_and_the_csv_are_athenas(lake: Any) -> None:
+def test_rows_types_and_the_csv_are_athenas(lake: Cloud) -> None:
     client = lake.client("athena")
     execution = start(
         client,
@@ -149,7 +160,7 @@ CONDITIONS = [
 ]
 
 
-def test_only_the_partitions_asked_for_are_read(lake: Any) -> None:
+def test_only_the_partitions_asked_for_are_read(lake: Cloud) -> None:
     listed = lake.client("s3").list_objects_v2(Bucket="lake", Prefix="predictions/")["Contents"]
     day_bytes = sum(item["Size"] for item in listed) / 3
     client = lake.client("athena")
@@ -161,14 +172,14 @@ def test_only_the_partitions_asked_for_are_read(lake: Any) -> None:
         assert rows_of(client, execution)[1:] == [[str(expected)]], condition
 
 
-def test_partitions_end_with_the_clock(lake: Any) -> None:
+def test_partitions_end_with_the_clock(lake: Cloud) -> None:
     put(lake, "predictions/model=m/date=2026-01-06/part-0.parquet", [row(6, 0)])
     assert query(lake, "SELECT count(*) FROM m_predictions WHERE date > '2026-01-03'") == [["0"]]
     lake.advance(days=1)
     assert query(lake, "SELECT count(*) FROM m_predictions WHERE date > '2026-01-03'") == [["1"]]
 
 
-def test_new_objects_of_a_known_partition_are_seen(lake: Any) -> None:
+def test_new_objects_of_a_known_partition_are_seen(lake: Cloud) -> None:
     sql = "SELECT count(*) FROM m_predictions WHERE date = '2026-01-01'"
     assert query(lake, sql) == [["4"]]
     put(lake, "predictions/model=m/date=2026-01-01/part-9.parquet", [row(1, 9)])
@@ -177,7 +188,7 @@ def test_new_objects_of_a_known_partition_are_seen(lake: Any) -> None:
     assert query(lake, sql) == [["4"]]
 
 
-def test_older_objects_may_lack_a_column_and_have_another_order(lake: Any) -> None:
+def test_older_objects_may_lack_a_column_and_have_another_order(lake: Cloud) -> None:
     older = pa.schema([("time", pa.timestamp("ms", "UTC")), ("KEY", pa.string())])
     rows = [{"KEY": "old", "time": datetime(2025, 12, 1)}]
     put(lake, "history/model=m/old.parquet", rows, older)
@@ -187,7 +198,7 @@ def test_older_objects_may_lack_a_column_and_have_another_order(lake: Any) -> No
     ]
 
 
-def test_the_hidden_column_is_the_address_of_a_rows_object(lake: Any) -> None:
+def test_the_hidden_column_is_the_address_of_a_rows_object(lake: Cloud) -> None:
     put(lake, "history/model=m/b.parquet", [row(2, 0)])
     addresses = [["1-0", "s3://lake/history/model=m/a.parquet"], ["2-0", "s3://lake/history/model=m/b.parquet"]]
     assert query(lake, 'SELECT key, "$path" FROM m_history ORDER BY key') == addresses
@@ -198,7 +209,7 @@ def test_the_hidden_column_is_the_address_of_a_rows_object(lake: Any) -> None:
     assert rows_of(lake.client("athena"), execution)[0] == ["key", "version", "time", "delay"]
 
 
-def test_a_column_of_another_type_is_bad_data(lake: Any) -> None:
+def test_a_column_of_another_type_is_bad_data(lake: Cloud) -> None:
     wrong = pa.schema([("key", pa.string()), ("delay", pa.int64())])
     put(lake, "history/model=m/wrong.parquet", [{"key": "x", "delay": 1}], wrong)
     for reading in (
@@ -245,14 +256,14 @@ EXPRESSIONS: list[tuple[str, str | None]] = [
 ]
 
 
-def test_expressions_mean_what_they_mean_in_trino(lake: Any) -> None:
+def test_expressions_mean_what_they_mean_in_trino(lake: Cloud) -> None:
     told = [
         (expression, query(lake, f"SELECT {expression} AS x FROM m_predictions").pop()) for expression, _ in EXPRESSIONS
     ]
     assert told == [(expression, [value]) for expression, value in EXPRESSIONS]
 
 
-def test_joins_common_tables_and_windows(lake: Any) -> None:
+def test_joins_common_tables_and_windows(lake: Cloud) -> None:
     sql = """
         WITH ranked AS (
             SELECT key, delay, row_number() OVER (PARTITION BY date ORDER BY time DESC) AS position
@@ -278,7 +289,7 @@ NOT_RUN = [
 ]
 
 
-def test_what_the_local_athena_does_not_run_is_refused(lake: Any) -> None:
+def test_what_the_local_athena_does_not_run_is_refused(lake: Cloud) -> None:
     for sql, message in NOT_RUN:
         with pytest.raises(ClientError) as caught:
             print(sql, start(lake.client("athena"), sql))
@@ -297,7 +308,7 @@ FAILING = [
 ]
 
 
-def test_queries_that_fail_say_why(lake: Any) -> None:
+def test_queries_that_fail_say_why(lake: Cloud) -> None:
     client = lake.client("athena")
     for sql, reason in FAILING:
         execution = start(client, sql)
@@ -307,7 +318,7 @@ def test_queries_that_fail_say_why(lake: Any) -> None:
             client.get_query_results(QueryExecutionId=execution["QueryExecutionId"])
 
 
-def test_the_workgroups_limit_stops_a_query(lake: Any) -> None:
+def test_the_workgroups_limit_stops_a_query(lake: Cloud) -> None:
     client = lake.client("athena")
     client.update_work_group(WorkGroup="everloop", ConfigurationUpdates={"BytesScannedCutoffPerQuery": 10_000_000})
     noise = pa.table({"delay": pc.random(1_400_000, initializer=7)})
@@ -318,7 +329,7 @@ def test_the_workgroups_limit_stops_a_query(lake: Any) -> None:
     assert "Bytes scanned limit was exceeded" in execution["Status"]["StateChangeReason"]
 
 
-def test_the_caller_needs_the_rights_to_what_is_read(lake: Any) -> None:
+def test_the_caller_needs_the_rights_to_what_is_read(lake: Cloud) -> None:
     statements: list[dict[str, Any]] = [
         {"Effect": "Allow", "Action": "athena:*", "Resource": "*"},
         {"Effect": "Allow", "Action": "glue:GetTable", "Resource": "*"},
@@ -342,7 +353,7 @@ def test_the_caller_needs_the_rights_to_what_is_read(lake: Any) -> None:
         assert f"perform: {action} " in refused["Status"]["StateChangeReason"]
 
 
-def test_unload_writes_parquet_and_a_manifest(lake: Any) -> None:
+def test_unload_writes_parquet_and_a_manifest(lake: Cloud) -> None:
     client = lake.client("athena")
     sql = (
         "UNLOAD (SELECT key, sum(version) AS n FROM m_predictions GROUP BY key) TO 's3://lake/out/' "
@@ -364,7 +375,7 @@ def test_unload_writes_parquet_and_a_manifest(lake: Any) -> None:
     assert again["Status"]["StateChangeReason"].startswith("HIVE_PATH_ALREADY_EXISTS")
 
 
-def test_unloaded_times_are_written_as_trinos_hive_connector_does(lake: Any) -> None:
+def test_unloaded_times_are_written_as_trinos_hive_connector_does(lake: Cloud) -> None:
     client, s3 = lake.client("athena"), lake.client("s3")
     start(client, "UNLOAD (SELECT time FROM m_predictions) TO 's3://lake/times/' WITH (format='PARQUET')")
     key = s3.list_objects_v2(Bucket="lake", Prefix="times/")["Contents"][0]["Key"]
@@ -382,14 +393,14 @@ NOT_UNLOADED = [
 ]
 
 
-def test_what_unload_does_not_take_leaves_nothing(lake: Any) -> None:
+def test_what_unload_does_not_take_leaves_nothing(lake: Cloud) -> None:
     for select, reason in NOT_UNLOADED:
         failed = start(lake.client("athena"), f"UNLOAD ({select}) TO 's3://lake/none/' WITH (format='PARQUET')")
         assert (failed["Status"]["State"], failed["Status"]["StateChangeReason"]) == ("FAILED", reason), select
         assert "Contents" not in lake.client("s3").list_objects_v2(Bucket="lake", Prefix="none/"), select
 
 
-def test_results_come_in_pages(lake: Any) -> None:
+def test_results_come_in_pages(lake: Cloud) -> None:
     client = lake.client("athena")
     execution = start(client, "SELECT x FROM unnest(ARRAY[1, 2, 3]) AS t(x)")
     first = client.get_query_results(QueryExecutionId=execution["QueryExecutionId"], MaxResults=2)
@@ -401,14 +412,14 @@ def test_results_come_in_pages(lake: Any) -> None:
     assert "NextToken" not in second
 
 
-def test_the_same_request_token_is_the_same_query(lake: Any) -> None:
+def test_the_same_request_token_is_the_same_query(lake: Cloud) -> None:
     client = lake.client("athena")
     token = "0123456789abcdef0123456789abcdef"
     first, second = (start(client, "SELECT 1", ClientRequestToken=token)["QueryExecutionId"] for _ in range(2))
     assert first == second
 
 
-def test_registered_partitions_and_permissions_for_them(lake: Any) -> None:
+def test_registered_partitions_and_permissions_for_them(lake: Cloud) -> None:
     create_table(lake, "registered", "s3://lake/registered/", [{"Name": "year", "Type": "int"}])
     for year in (2024, 2025):
         lake.client("glue").create_partition(
@@ -423,12 +434,13 @@ def test_registered_partitions_and_permissions_for_them(lake: Any) -> None:
     assert query(lake, "SELECT key, year FROM registered WHERE year >= 2025") == [["1-0", "2025"]]
 
 
-def test_awswrangler_reads_by_unload_and_by_csv(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_awswrangler_reads_by_unload_and_by_csv(lake: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     wr = pytest.importorskip("awswrangler")
     import boto3
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", lake.context.endpoint)
-    session = boto3.Session(**lake.context.operator.client_arguments(), region_name="us-east-1")
+    operator = lake.context.operator
+    session = boto3.Session(operator.access_key_id, operator.secret_access_key, region_name="us-east-1")
     sql = "SELECT key, \"time\", delay, version FROM m_predictions WHERE date = '2026-01-02' ORDER BY key"
     arguments = {
         "database": "everloop",

@@ -82,7 +82,9 @@ CONDITIONS = st.one_of(
     interval=st.integers(1, 3),
 )
 @settings(deadline=None, max_examples=40)
-def test_conditions_leave_the_dates_of_which_they_hold(conditions, java_and_python, interval) -> None:
+def test_conditions_leave_the_dates_of_which_they_hold(
+    conditions: list[tuple[Any, str, Any]], java_and_python: tuple[str, str], interval: int
+) -> None:
     """Whatever order their texts have."""
     pattern, directives = java_and_python
     first, last = datetime(2012, 11, 20), datetime(2013, 2, 20)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from support.in_process import Client, Cloud
+
 
 @pytest.fixture
-def dynamodb(cloud):
+def dynamodb(cloud: Cloud) -> Client:
     client = cloud.client("dynamodb")
     client.create_table(
         TableName="records",
@@ -20,7 +23,7 @@ def dynamodb(cloud):
     return client
 
 
-def add(pk="counter"):
+def add(pk: str = "counter") -> dict[str, Any]:
     return {
         "TableName": "records",
         "Key": {"pk": {"S": pk}},
@@ -29,13 +32,13 @@ def add(pk="counter"):
     }
 
 
-def count(dynamodb, pk="counter"):
+def count(dynamodb: Client, pk: str = "counter") -> int:
     return int(dynamodb.get_item(TableName="records", Key={"pk": {"S": pk}})["Item"]["n"]["N"])
 
 
 @pytest.mark.parametrize("way", ["update", "transaction"])
-def test_no_update_is_lost_under_threads(dynamodb, way):
-    def once(_):
+def test_no_update_is_lost_under_threads(dynamodb: Client, way: str) -> None:
+    def once(_: int) -> None:
         if way == "update":
             dynamodb.update_item(**add())
         else:
@@ -46,8 +49,8 @@ def test_no_update_is_lost_under_threads(dynamodb, way):
     assert count(dynamodb) == 160
 
 
-def test_one_of_many_conditional_writes_wins(dynamodb):
-    def claim(number):
+def test_one_of_many_conditional_writes_wins(dynamodb: Client) -> None:
+    def claim(number: int) -> int:
         try:
             dynamodb.put_item(
                 TableName="records",
@@ -62,7 +65,7 @@ def test_one_of_many_conditional_writes_wins(dynamodb):
         assert sum(threads.map(claim, range(48))) == 1
 
 
-def test_a_transaction_with_the_same_token_happens_once(cloud, dynamodb):
+def test_a_transaction_with_the_same_token_happens_once(cloud: Cloud, dynamodb: Client) -> None:
     transaction = {"TransactItems": [{"Update": add()}], "ClientRequestToken": "one"}
     dynamodb.transact_write_items(**transaction)
     dynamodb.transact_write_items(**transaction)
@@ -72,13 +75,13 @@ def test_a_transaction_with_the_same_token_happens_once(cloud, dynamodb):
     assert count(dynamodb) == 2
 
 
-def test_the_same_token_with_other_items_is_refused(dynamodb):
+def test_the_same_token_with_other_items_is_refused(dynamodb: Client) -> None:
     dynamodb.transact_write_items(TransactItems=[{"Update": add()}], ClientRequestToken="one")
     with pytest.raises(dynamodb.exceptions.IdempotentParameterMismatchException):
         dynamodb.transact_write_items(TransactItems=[{"Update": add("other")}], ClientRequestToken="one")
 
 
-def test_a_refused_transaction_can_be_tried_again_with_its_token(dynamodb):
+def test_a_refused_transaction_can_be_tried_again_with_its_token(dynamodb: Client) -> None:
     condition = {
         "Put": {
             "TableName": "records",
@@ -91,7 +94,7 @@ def test_a_refused_transaction_can_be_tried_again_with_its_token(dynamodb):
             dynamodb.transact_write_items(TransactItems=[condition], ClientRequestToken="one")
 
 
-def test_streams_are_refused_by_name(cloud):
+def test_streams_are_refused_by_name(cloud: Cloud) -> None:
     with pytest.raises(ClientError, match=r"UnknownOperationException.*does not execute ListStreams of dynamodb"):
         cloud.client("dynamodbstreams").list_streams()
     keys = {

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import pytest
 from moto.backends import get_backend
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 
 from support.growth import calls
+from support.in_process import Client, Cloud
 
 ITEMS = [("a", "x#1"), ("a", "x#2"), ("a", "x#3"), ("a", "y#1"), ("a", "x"), ("b", "x#1"), ("b", "y#2")]
 
 
 @pytest.fixture
-def client(cloud):
+def client(cloud: Cloud) -> Client:
     client = cloud.client("dynamodb")
     client.create_table(
         TableName="records",
@@ -40,19 +42,20 @@ def client(cloud):
     return client
 
 
-def put(client, partition, name, **attributes):
+def put(client: Client, partition: str, name: str, **attributes: dict[str, str]) -> None:
     client.put_item(TableName="records", Item={"pk": {"S": partition}, "sk": {"S": name}, **attributes})
 
 
-def query(client, condition, values, **more):
+def query(client: Client, condition: str, values: dict[str, str], **more: Any) -> tuple[list[tuple[str, str]], int]:
     """All pages of it, and how many items were looked at."""
-    arguments = {
+    arguments: dict[str, Any] = {
         "TableName": "records",
         "KeyConditionExpression": condition,
         "ExpressionAttributeValues": {f":{name}": {"S": value} for name, value in values.items()},
         **more,
     }
-    items, scanned = [], 0
+    items: list[tuple[str, str]] = []
+    scanned = 0
     while True:
         page = client.query(**arguments)
         items += [(item["pk"]["S"], item["sk"]["S"]) for item in page["Items"]]
@@ -77,7 +80,9 @@ def query(client, condition, values, **more):
         ("#s = :s", {"s": "nobody's"}, "by_state"),
     ],
 )
-def test_it_finds_what_moto_finds(client, monkeypatch, condition, values, index):
+def test_it_finds_what_moto_finds(
+    client: Client, monkeypatch: pytest.MonkeyPatch, condition: str, values: dict[str, str], index: str | None
+) -> None:
     indexed = {"IndexName": index, "ExpressionAttributeNames": {"#s": "state"}} if index is not None else {}
     # From either end, and on pages of any size.
     ways = [
@@ -91,29 +96,24 @@ def test_it_finds_what_moto_finds(client, monkeypatch, condition, values, index)
     assert found == [query(client, condition, values, **way) for way in ways]
 
 
-def test_a_filter_sees_what_the_keys_name(client):
+def test_a_filter_sees_what_the_keys_name(client: Client) -> None:
     more = {"FilterExpression": "sk <> :y"}
     assert query(client, "pk = :p", {"p": "b", "y": "y#2"}, **more) == ([("b", "x#1")], 2)
 
 
-def test_an_index_that_is_not_there_is_refused(client):
+def test_an_index_that_is_not_there_is_refused(client: Client) -> None:
     with pytest.raises(client.exceptions.ClientError, match="Invalid index"):
         query(client, "#s = :s", {"s": "bad"}, IndexName="by_name", ExpressionAttributeNames={"#s": "state"})
 
 
-def test_other_items_cost_it_nothing(client):
+def test_other_items_cost_it_nothing(client: Client) -> None:
     """Those of the partition are looked at, once each; those of others are not."""
     table = get_backend("dynamodb")[DEFAULT_ACCOUNT_ID]["us-east-1"].get_table("records")
 
-    def cost():
-        request = ("S", "a"), "BEGINS_WITH", [("S", "x#")]
-
-        (kind, value), comparison, bounds = request
-        return calls(
-            lambda: table.query(
-                DynamoType({kind: value}), comparison, [DynamoType({k: v}) for k, v in bounds], 10, None, True, None
-            )
-        )
+    def cost() -> float:
+        key, bound = DynamoType({"S": "a"}), DynamoType({"S": "x#"})
+        start: Any = None  # what moto hands on where a request has none
+        return calls(lambda: table.query(key, "BEGINS_WITH", [bound], 10, start, True, None))
 
     before = cost()
     for number in range(200):

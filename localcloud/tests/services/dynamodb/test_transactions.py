@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from moto.backends import get_backend
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from support.growth import calls
+from support.in_process import Client, Cloud
+
+Value = dict[str, Any]
+"""A typed value, as DynamoDB writes it."""
+
+Item = dict[str, Value]
+
+Operation = dict[str, dict[str, Any]]
+"""A part of a transaction: a Put, Update or Delete."""
 
 KEYS = {"pk": "HASH", "sk": "RANGE"}
 
 
 @pytest.fixture(params=[("pk",), ("pk", "sk")], ids=["hash key", "hash and range key"])
-def table(cloud, request):
+def table(cloud: Cloud, request: pytest.FixtureRequest) -> Records:
     client = cloud.client("dynamodb")
     client.create_table(
         TableName="records",
@@ -26,25 +37,25 @@ def table(cloud, request):
 class Records:
     """A table with items of one partition, or of one each."""
 
-    def __init__(self, client, names):
+    def __init__(self, client: Client, names: tuple[str, ...]) -> None:
         self.client, self.names = client, names
 
-    def key(self, name):
+    def key(self, name: str) -> Item:
         return {
             "pk": {"S": name if len(self.names) == 1 else "all"},
             **({"sk": {"S": name}} if len(self.names) > 1 else {}),
         }
 
-    def put(self, name, **attributes):
+    def put(self, name: str, **attributes: Value) -> None:
         self.client.put_item(TableName="records", Item={**self.key(name), **attributes})
 
-    def all(self):
+    def all(self) -> list[Item]:
         return sorted(self.client.scan(TableName="records")["Items"], key=str)
 
-    def write(self, *operations):
+    def write(self, *operations: Operation) -> None:
         self.client.transact_write_items(TransactItems=list(operations))
 
-    def updating(self, name, **more):
+    def updating(self, name: str, **more: Any) -> Operation:
         update = {"UpdateExpression": "SET #v.#k = :v, n = :v", "ExpressionAttributeValues": {":v": {"N": "9"}}}
         names = {"#v": "value", "#k": "kept"}
         return {
@@ -57,21 +68,21 @@ class Records:
             }
         }
 
-    def creating(self, name):
+    def creating(self, name: str) -> Operation:
         update = {"UpdateExpression": "ADD n :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}
         return {"Update": {"TableName": "records", "Key": self.key(name), **update}}
 
-    def putting(self, name, **more):
+    def putting(self, name: str, **more: Any) -> Operation:
         return {"Put": {"TableName": "records", "Item": {**self.key(name), "n": {"N": "9"}}, **more}}
 
-    def deleting(self, name):
+    def deleting(self, name: str) -> Operation:
         return {"Delete": {"TableName": "records", "Key": self.key(name)}}
 
 
-VALUE = {"value": {"M": {"kept": {"N": "1"}, "list": {"L": [{"S": "a"}]}}}, "n": {"N": "1"}}
+VALUE: dict[str, Value] = {"value": {"M": {"kept": {"N": "1"}, "list": {"L": [{"S": "a"}]}}}, "n": {"N": "1"}}
 
 
-def test_of_one_that_is_refused_nothing_stays(table):
+def test_of_one_that_is_refused_nothing_stays(table: Records) -> None:
     # GIVEN items; WHEN a transaction changes, replaces, removes and adds some, and its last condition does not hold
     for name in ("updated", "replaced", "removed"):
         table.put(name, **VALUE)
@@ -94,10 +105,10 @@ def test_of_one_that_is_refused_nothing_stays(table):
     assert sorted(item["n"]["N"] for item in after.values()) == ["1", "9", "9", "9"]
 
 
-def test_it_costs_what_it_changes_however_much_the_table_holds(table):
+def test_it_costs_what_it_changes_however_much_the_table_holds(table: Records) -> None:
     backend = get_backend("dynamodb")[DEFAULT_ACCOUNT_ID]["us-east-1"]
 
-    def cost(held):
+    def cost(held: int) -> float:
         for number in range(held):
             table.put(str(number), **VALUE)
         return calls(lambda: backend.transact_write_items([table.updating("0")]))
@@ -106,8 +117,8 @@ def test_it_costs_what_it_changes_however_much_the_table_holds(table):
     assert many < 2 * few
 
 
-def test_every_type_of_value_comes_back_as_it_was_put(table):
-    values = {
+def test_every_type_of_value_comes_back_as_it_was_put(table: Records) -> None:
+    values: dict[str, Value] = {
         "a": {"S": "text"},
         "b": {"N": "1.50"},
         "c": {"B": b"\x00\xff"},

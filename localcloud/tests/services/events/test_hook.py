@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from support.in_process import START, allow
+from support.in_process import START, Cloud, allow
 
 EVENTS = "events.amazonaws.com"
 HERE = "us-east-1:123456789012"
 
 
 class Bus:
-    def __init__(self, cloud):
+    def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.events = cloud.client("events")
         self.sqs = cloud.client("sqs")
         self.events.create_event_bus(Name="app")
 
-    def queue(self, name="inbox", principal=EVENTS):
+    def queue(self, name: str = "inbox", principal: str | None = EVENTS) -> str:
         url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
         if principal:
             statement = {
@@ -34,36 +35,38 @@ class Bus:
             self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
         return f"arn:aws:sqs:{HERE}:{name}"
 
-    def rule(self, *targets, name="rule", pattern=None, **more):
+    def rule(
+        self, *targets: dict[str, Any], name: str = "rule", pattern: dict[str, Any] | None = None, **more: Any
+    ) -> None:
         if "ScheduleExpression" not in more:
             more |= {"EventBusName": "app", "EventPattern": json.dumps(pattern or {"source": ["app"]})}
         self.events.put_rule(Name=name, **more)
         where = {"EventBusName": "app"} if "EventBusName" in more else {}
-        return self.events.put_targets(Rule=name, Targets=[{"Id": "1", **t} for t in targets], **where)
+        self.events.put_targets(Rule=name, Targets=[{"Id": "1", **t} for t in targets], **where)
 
-    def put(self, detail=None, source="app"):
+    def put(self, detail: dict[str, Any] | None = None, source: str = "app") -> str:
         entry = {"Source": source, "DetailType": "Went", "Detail": json.dumps(detail or {}), "EventBusName": "app"}
         answer = self.events.put_events(Entries=[entry])
         assert answer["FailedEntryCount"] == 0
         self.cloud.wait_until_quiet()
-        return answer["Entries"][0]["EventId"]
+        return str(answer["Entries"][0]["EventId"])
 
-    def received(self, name="inbox"):
+    def received(self, name: str = "inbox") -> list[dict[str, Any]]:
         url = self.sqs.get_queue_url(QueueName=name)["QueueUrl"]
         answer = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
-        return answer.get("Messages", [])
+        return list(answer.get("Messages", []))
 
-    def bodies(self, name="inbox"):
+    def bodies(self, name: str = "inbox") -> list[dict[str, Any]]:
         return [json.loads(message["Body"]) for message in self.received(name)]
 
 
 @pytest.fixture
-def bus(cloud):
+def bus(cloud: Cloud) -> Bus:
     return Bus(cloud)
 
 
 class TestDelivery:
-    def test_a_queue_gets_the_event(self, bus):
+    def test_a_queue_gets_the_event(self, bus: Bus) -> None:
         bus.rule({"Arn": bus.queue()})
         event_id = bus.put({"n": 1})
         assert bus.bodies() == [
@@ -80,14 +83,14 @@ class TestDelivery:
             }
         ]
 
-    def test_only_what_matches_is_delivered(self, bus):
+    def test_only_what_matches_is_delivered(self, bus: Bus) -> None:
         bus.rule({"Arn": bus.queue()}, pattern={"source": ["app"], "detail": {"n": [{"numeric": [">", 3]}]}})
         bus.put({"n": 1})
         bus.put({"n": 5})
         bus.put({"n": 5}, source="other")
         assert [body["detail"] for body in bus.bodies()] == [{"n": 5}]
 
-    def test_a_disabled_rule_delivers_nothing(self, bus):
+    def test_a_disabled_rule_delivers_nothing(self, bus: Bus) -> None:
         bus.rule({"Arn": bus.queue()}, State="DISABLED")
         bus.put()
         assert bus.bodies() == []
@@ -116,12 +119,12 @@ class TestDelivery:
             ),
         ],
     )
-    def test_input_is_shaped(self, bus, shape, expected):
+    def test_input_is_shaped(self, bus: Bus, shape: dict[str, Any], expected: dict[str, Any]) -> None:
         bus.rule({"Arn": bus.queue(), **shape})
         bus.put({"who": 'Ann "A"', "n": 2})
         assert bus.bodies() == [expected]
 
-    def test_a_state_machine_is_started_under_the_targets_role(self, bus):
+    def test_a_state_machine_is_started_under_the_targets_role(self, bus: Bus) -> None:
         cloud = bus.cloud
         states = cloud.client("stepfunctions")
         machine = states.create_state_machine(
@@ -145,14 +148,14 @@ class TestDelivery:
         assert attributes["ERROR_CODE"] == "AccessDeniedException"
         assert attributes["RULE_ARN"].endswith("rule/app/second")
 
-    def test_a_queue_whose_policy_does_not_let_events_in_gets_nothing(self, bus):
+    def test_a_queue_whose_policy_does_not_let_events_in_gets_nothing(self, bus: Bus) -> None:
         bus.rule({"Arn": bus.queue(principal=None), "DeadLetterConfig": {"Arn": bus.queue("dead")}})
         bus.put({"n": 1})
         assert bus.bodies() == []
         (buried,) = bus.received("dead")
         assert buried["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
 
-    def test_a_bus_hands_on_to_another(self, bus):
+    def test_a_bus_hands_on_to_another(self, bus: Bus) -> None:
         bus.events.create_event_bus(Name="second")
         target = f"arn:aws:events:{HERE}:event-bus/second"
         role = bus.cloud.role("forward", EVENTS, allow("events:PutEvents", target))
@@ -162,7 +165,7 @@ class TestDelivery:
         bus.put({"n": 1})
         assert [body["detail"] for body in bus.bodies()] == [{"n": 1}]
 
-    def test_topics_and_log_groups_are_targets(self, bus):
+    def test_topics_and_log_groups_are_targets(self, bus: Bus) -> None:
         cloud = bus.cloud
         topic = cloud.client("sns").create_topic(Name="news")["TopicArn"]
         statement = {
@@ -198,30 +201,30 @@ class TestDelivery:
 
 
 class TestRefusals:
-    def test_targets_that_nothing_is_delivered_to(self, bus):
+    def test_targets_that_nothing_is_delivered_to(self, bus: Bus) -> None:
         with pytest.raises(ClientError, match="not a target the local cloud delivers to"):
             bus.rule({"Arn": f"arn:aws:kinesis:{HERE}:stream/x"})
 
-    def test_a_state_machine_without_a_role(self, bus):
+    def test_a_state_machine_without_a_role(self, bus: Bus) -> None:
         with pytest.raises(ClientError, match="RoleArn is required"):
             bus.rule({"Arn": f"arn:aws:states:{HERE}:stateMachine:x"})
 
-    def test_patterns_that_would_match_anything(self, bus):
+    def test_patterns_that_would_match_anything(self, bus: Bus) -> None:
         with pytest.raises(ClientError, match="Unrecognized match type"):
             bus.rule(pattern={"detail": {"n": [{"regex": "x"}]}})
 
-    def test_sources_that_belong_to_aws(self, bus):
+    def test_sources_that_belong_to_aws(self, bus: Bus) -> None:
         with pytest.raises(ClientError, match="Not authorized for the source"):
             bus.put(source="aws.s3")
 
 
 class TestScheduledRules:
-    def test_fire_on_the_local_clock(self, bus):
+    def test_fire_on_the_local_clock(self, bus: Bus) -> None:
         bus.rule({"Arn": bus.queue()}, ScheduleExpression="rate(6 hours)")
         bus.cloud.advance(hours=13)
         assert [body["time"] for body in bus.bodies()] == ["2026-01-05T06:00:00Z", "2026-01-05T12:00:00Z"]
 
-    def test_are_switched_and_deleted(self, bus):
+    def test_are_switched_and_deleted(self, bus: Bus) -> None:
         bus.rule({"Arn": bus.queue()}, ScheduleExpression="cron(0 * * * ? *)")
         bus.events.disable_rule(Name="rule")
         assert bus.cloud.advance(hours=3) == []
@@ -231,7 +234,7 @@ class TestScheduledRules:
         bus.events.delete_rule(Name="rule")
         assert "rule rule" not in bus.cloud.advance(hours=3)
 
-    def test_a_rule_put_again_unchanged_keeps_its_beat(self, bus):
+    def test_a_rule_put_again_unchanged_keeps_its_beat(self, bus: Bus) -> None:
         bus.rule({"Arn": bus.queue()}, ScheduleExpression="rate(6 hours)")
         bus.cloud.advance(hours=4)
         bus.rule({"Arn": bus.queue()}, ScheduleExpression="rate(6 hours)")

@@ -47,7 +47,7 @@ def run(*records: Any, **changes: Any) -> Converted:
 
 def rows(converted: Converted) -> list[dict[str, Any]]:
     assert converted.parquet is not None
-    return pq.read_table(io.BytesIO(converted.parquet)).to_pylist()
+    return list(pq.read_table(io.BytesIO(converted.parquet)).to_pylist())
 
 
 FULL = {"id": "a", "count": 5, "small": 1, "ratio": 0.5, "ok": True, "time": "2013-03-09 04:05:06.789"}

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import ClientError
 
+from support.in_process import Client, Cloud
+
 ACCOUNT = "123456789012"
 COLUMNS = [
     {"Name": "prediction_id", "Type": "string"},
@@ -21,7 +23,7 @@ COLUMNS = [
 
 
 @pytest.fixture
-def lake(cloud: Any) -> Any:
+def lake(cloud: Cloud) -> Cloud:
     """A cloud with Firehose, a bucket, a table, and a role that may deliver."""
     cloud.client("s3").create_bucket(Bucket="lake")
     glue = cloud.client("glue")
@@ -65,7 +67,7 @@ def destination(**changes: Any) -> dict[str, Any]:
     return configuration | changes
 
 
-def create(cloud: Any, **changes: Any) -> Any:
+def create(cloud: Cloud, **changes: Any) -> Client:
     client = cloud.client("firehose")
     client.create_delivery_stream(
         DeliveryStreamName="predictions", ExtendedS3DestinationConfiguration=destination(**changes)
@@ -83,20 +85,20 @@ def record(index: int = 0, **changes: Any) -> dict[str, bytes]:
     return {"Data": (json.dumps(value | changes) + "\n").encode()}
 
 
-def put(client: Any, *records: dict[str, bytes]) -> dict[str, Any]:
-    return client.put_record_batch(DeliveryStreamName="predictions", Records=list(records))
+def put(client: Client, *records: dict[str, bytes]) -> dict[str, Any]:
+    return dict(client.put_record_batch(DeliveryStreamName="predictions", Records=list(records)))
 
 
-def keys(cloud: Any) -> list[str]:
+def keys(cloud: Cloud) -> list[str]:
     listed = cloud.client("s3").list_objects_v2(Bucket="lake").get("Contents", [])
     return [item["Key"] for item in listed]
 
 
-def body(cloud: Any, key: str) -> bytes:
-    return cloud.client("s3").get_object(Bucket="lake", Key=key)["Body"].read()
+def body(cloud: Cloud, key: str) -> bytes:
+    return bytes(cloud.client("s3").get_object(Bucket="lake", Key=key)["Body"].read())
 
 
-def test_records_wait_for_the_interval_then_arrive_as_parquet(lake: Any) -> None:
+def test_records_wait_for_the_interval_then_arrive_as_parquet(lake: Cloud) -> None:
     client = create(lake)
     answer = put(client, record(0), record(1, probability=None))
     assert answer["FailedPutCount"] == 0
@@ -123,7 +125,7 @@ def test_records_wait_for_the_interval_then_arrive_as_parquet(lake: Any) -> None
     ]
 
 
-def test_the_interval_starts_with_the_first_record_of_a_buffer(lake: Any) -> None:
+def test_the_interval_starts_with_the_first_record_of_a_buffer(lake: Cloud) -> None:
     client = create(lake)
     lake.advance(seconds=1000)
     put(client, record())
@@ -134,7 +136,7 @@ def test_the_interval_starts_with_the_first_record_of_a_buffer(lake: Any) -> Non
     assert lake.advance(seconds=1000) == []
 
 
-def test_a_full_buffer_does_not_wait(lake: Any) -> None:
+def test_a_full_buffer_does_not_wait(lake: Cloud) -> None:
     client = create(lake, DataFormatConversionConfiguration={"Enabled": False}, BufferingHints={"SizeInMBs": 1})
     for _ in range(2):
         client.put_record(DeliveryStreamName="predictions", Record={"Data": b"x" * 600_000})
@@ -143,7 +145,7 @@ def test_a_full_buffer_does_not_wait(lake: Any) -> None:
     assert body(lake, key) == b"x" * 1_200_000
 
 
-def test_records_that_do_not_convert_go_to_the_error_prefix(lake: Any) -> None:
+def test_records_that_do_not_convert_go_to_the_error_prefix(lake: Cloud) -> None:
     client = create(lake)
     put(client, record(0), {"Data": b"{not json"}, record(1, version="seven"), record(2, version="8"))
     lake.advance(seconds=60)
@@ -154,7 +156,7 @@ def test_records_that_do_not_convert_go_to_the_error_prefix(lake: Any) -> None:
     assert [failure["lastErrorCode"] for failure in failures] == ["DataFormatConversion.MalformedData"] * 2
 
 
-def test_the_stream_can_only_do_what_its_role_allows(lake: Any) -> None:
+def test_the_stream_can_only_do_what_its_role_allows(lake: Cloud) -> None:
     client = create(lake)
     put(client, record())
     lake.client("iam").delete_role_policy(RoleName="delivery", PolicyName="inline")
@@ -168,7 +170,7 @@ def test_the_stream_can_only_do_what_its_role_allows(lake: Any) -> None:
     assert len(keys(lake)) == 1
 
 
-def test_a_failure_is_told_to_the_streams_log(lake: Any) -> None:
+def test_a_failure_is_told_to_the_streams_log(lake: Cloud) -> None:
     logs = lake.client("logs")
     logs.create_log_group(logGroupName="firehose")
     logs.create_log_stream(logGroupName="firehose", logStreamName="delivery")
@@ -185,7 +187,7 @@ def test_a_failure_is_told_to_the_streams_log(lake: Any) -> None:
     assert json.loads(event["message"])["errorCode"] == "S3.AccessDenied"
 
 
-def test_a_role_that_firehose_may_not_assume_is_refused(lake: Any) -> None:
+def test_a_role_that_firehose_may_not_assume_is_refused(lake: Cloud) -> None:
     other = lake.role("other", "lambda.amazonaws.com")
     with pytest.raises(ClientError, match=r"can't assume this role"):
         create(lake, RoleARN=other)
@@ -202,7 +204,7 @@ def test_a_role_that_firehose_may_not_assume_is_refused(lake: Any) -> None:
         ({"CompressionFormat": "GZIP"}, "must be UNCOMPRESSED"),
     ],
 )
-def test_what_would_be_left_out_is_refused(lake: Any, change: dict[str, Any], message: str) -> None:
+def test_what_would_be_left_out_is_refused(lake: Cloud, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ClientError, match=message):
         create(lake, **change)
 
@@ -216,20 +218,20 @@ def test_what_would_be_left_out_is_refused(lake: Any, change: dict[str, Any], me
     ],
     ids=["too many", "too large", "too large together"],
 )
-def test_the_limits_of_a_batch(lake: Any, records: list[dict[str, bytes]]) -> None:
+def test_the_limits_of_a_batch(lake: Cloud, records: list[dict[str, bytes]]) -> None:
     client = create(lake)
     with pytest.raises(ClientError, match="InvalidArgumentException"):
         put(client, *records)
 
 
-def test_deleting_a_stream_delivers_first(lake: Any) -> None:
+def test_deleting_a_stream_delivers_first(lake: Cloud) -> None:
     client = create(lake)
     put(client, record())
     client.delete_delivery_stream(DeliveryStreamName="predictions")
     assert len(keys(lake)) == 1
 
 
-def test_closing_the_cloud_delivers_first(lake: Any) -> None:
+def test_closing_the_cloud_delivers_first(lake: Cloud) -> None:
     from localcloud.services.firehose import hook as firehose
 
     client = create(lake)
@@ -238,7 +240,7 @@ def test_closing_the_cloud_delivers_first(lake: Any) -> None:
     assert len(keys(lake)) == 1
 
 
-def test_an_update_applies_to_what_is_delivered_next(lake: Any) -> None:
+def test_an_update_applies_to_what_is_delivered_next(lake: Cloud) -> None:
     client = create(lake)
     put(client, record())
     described = client.describe_delivery_stream(DeliveryStreamName="predictions")["DeliveryStreamDescription"]
@@ -254,7 +256,7 @@ def test_an_update_applies_to_what_is_delivered_next(lake: Any) -> None:
     assert key.endswith(".parquet")
 
 
-def test_putting_needs_permission(lake: Any) -> None:
+def test_putting_needs_permission(lake: Cloud) -> None:
     create(lake)
     role = lake.role(
         "writer",
@@ -271,6 +273,6 @@ def test_putting_needs_permission(lake: Any) -> None:
         client.put_record(DeliveryStreamName="predictions", Record=record())
 
 
-def test_an_unknown_stream(lake: Any) -> None:
+def test_an_unknown_stream(lake: Cloud) -> None:
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         put(lake.client("firehose"), record())

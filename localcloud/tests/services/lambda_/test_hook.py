@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.core.credentials import REGION
+from support.in_process import Client
 from support.running_cloud import RunningCloud, running_cloud
 
 pytestmark = pytest.mark.xdist_group("lambda")  # one cloud for all of them
@@ -42,7 +43,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
 
 
 @pytest.fixture(scope="module")
-def aws(cloud: RunningCloud) -> Any:
+def aws(cloud: RunningCloud) -> Client:
     return cloud.client("lambda")
 
 
@@ -52,7 +53,7 @@ def refused(call: Any, **parameters: Any) -> str:
     return str(caught.value.response["Error"]["Code"])
 
 
-def test_a_function_from_s3_is_created_published_and_invoked_by_alias(cloud: RunningCloud, aws: Any) -> None:
+def test_a_function_from_s3_is_created_published_and_invoked_by_alias(cloud: RunningCloud, aws: Client) -> None:
     # GIVEN a package in S3
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -83,7 +84,7 @@ def test_a_function_from_s3_is_created_published_and_invoked_by_alias(cloud: Run
     assert log[1] == "seen"
 
 
-def test_qualifiers_are_honoured_when_reading(cloud: RunningCloud, aws: Any) -> None:
+def test_qualifiers_are_honoured_when_reading(cloud: RunningCloud, aws: Client) -> None:
     cloud.function("read", ECHO, Environment={"Variables": {"N": "one"}})
     aws.publish_version(FunctionName="read", Description="first")
     aws.update_function_configuration(FunctionName="read", Environment={"Variables": {"N": "two"}})
@@ -98,7 +99,7 @@ def test_qualifiers_are_honoured_when_reading(cloud: RunningCloud, aws: Any) -> 
     assert aws.get_waiter("function_updated_v2").wait(FunctionName="read") is None
 
 
-def test_a_failing_function_says_unhandled(cloud: RunningCloud, aws: Any) -> None:
+def test_a_failing_function_says_unhandled(cloud: RunningCloud, aws: Client) -> None:
     cloud.function("failing", "def handle(event, context):\n    raise ValueError('no')\n")
 
     answer = aws.invoke(FunctionName="failing")
@@ -107,7 +108,7 @@ def test_a_failing_function_says_unhandled(cloud: RunningCloud, aws: Any) -> Non
     assert json.loads(answer["Payload"].read())["errorType"] == "ValueError"
 
 
-def test_the_three_ways_to_invoke(cloud: RunningCloud, aws: Any) -> None:
+def test_the_three_ways_to_invoke(cloud: RunningCloud, aws: Client) -> None:
     cloud.function("ways", ECHO)
 
     assert aws.invoke(FunctionName="ways", InvocationType="DryRun")["StatusCode"] == 204
@@ -115,7 +116,7 @@ def test_the_three_ways_to_invoke(cloud: RunningCloud, aws: Any) -> None:
     assert aws.invoke(FunctionName="ways")["StatusCode"] == 200
 
 
-def test_the_functions_log_is_in_cloudwatch(cloud: RunningCloud, aws: Any) -> None:
+def test_the_functions_log_is_in_cloudwatch(cloud: RunningCloud, aws: Client) -> None:
     cloud.function("logging", ECHO)
     aws.invoke(FunctionName="logging")
 
@@ -126,7 +127,7 @@ def test_the_functions_log_is_in_cloudwatch(cloud: RunningCloud, aws: Any) -> No
     assert "[$LATEST]" in events[0]["logStreamName"]
 
 
-def test_a_function_acts_as_its_role_and_no_more(cloud: RunningCloud, aws: Any) -> None:
+def test_a_function_acts_as_its_role_and_no_more(cloud: RunningCloud, aws: Client) -> None:
     # GIVEN a function whose role may write to one bucket
     for bucket in ("mine", "other"):
         cloud.client("s3").create_bucket(Bucket=bucket)
@@ -149,7 +150,7 @@ def test_a_function_acts_as_its_role_and_no_more(cloud: RunningCloud, aws: Any) 
     assert "AccessDenied" in json.loads(denied["Payload"].read())["errorMessage"]
 
 
-def test_invoking_needs_a_permission(cloud: RunningCloud, aws: Any) -> None:
+def test_invoking_needs_a_permission(cloud: RunningCloud, aws: Client) -> None:
     arn = cloud.function("guarded", ECHO)
     aws.publish_version(FunctionName="guarded")
     aws.create_alias(FunctionName="guarded", Name="live", FunctionVersion="1")
@@ -160,7 +161,7 @@ def test_invoking_needs_a_permission(cloud: RunningCloud, aws: Any) -> None:
     assert refused(caller.invoke, FunctionName="guarded") == "AccessDeniedException"
 
 
-def test_errors_have_the_codes_of_lambda(cloud: RunningCloud, aws: Any) -> None:
+def test_errors_have_the_codes_of_lambda(cloud: RunningCloud, aws: Client) -> None:
     cloud.function("codes", ECHO)
 
     assert refused(aws.invoke, FunctionName="nowhere") == "ResourceNotFoundException"
@@ -176,14 +177,14 @@ def test_errors_have_the_codes_of_lambda(cloud: RunningCloud, aws: Any) -> None:
     assert refused(aws.create_function_url_config, FunctionName="codes", AuthType="NONE") == "NotExecutedLocally"
 
 
-def test_a_role_that_lambda_can_not_assume_is_refused(cloud: RunningCloud, aws: Any) -> None:
+def test_a_role_that_lambda_can_not_assume_is_refused(cloud: RunningCloud, aws: Client) -> None:
     role = cloud.role("not-for-lambda", "states.amazonaws.com")
 
     with pytest.raises(ClientError, match="cannot be assumed by Lambda"):
         cloud.function("unassumable", ECHO, role=role)
 
 
-def test_permissions_and_policies(cloud: RunningCloud, aws: Any) -> None:
+def test_permissions_and_policies(cloud: RunningCloud, aws: Client) -> None:
     cloud.function("allowed", ECHO, Publish=True)
     aws.add_permission(
         FunctionName="allowed",
@@ -201,7 +202,7 @@ def test_permissions_and_policies(cloud: RunningCloud, aws: Any) -> None:
     assert refused(aws.get_policy, FunctionName="allowed", Qualifier="1") == "ResourceNotFoundException"
 
 
-def test_layers_and_asynchronous_configuration_and_tags(cloud: RunningCloud, aws: Any) -> None:
+def test_layers_and_asynchronous_configuration_and_tags(cloud: RunningCloud, aws: Client) -> None:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("python/from_layer.py", "VALUE = 5\n")
@@ -217,7 +218,7 @@ def test_layers_and_asynchronous_configuration_and_tags(cloud: RunningCloud, aws
 
 
 def test_a_managed_layer_is_found_by_its_public_parameter_and_stands_for_its_pins(
-    cloud: RunningCloud, aws: Any
+    cloud: RunningCloud, aws: Client
 ) -> None:
     name = "/aws/service/packaging/1/layer-arn"
     arn = cloud.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
@@ -229,7 +230,7 @@ def test_a_managed_layer_is_found_by_its_public_parameter_and_stands_for_its_pin
     assert json.loads(aws.invoke(FunctionName="uses-it")["Payload"].read()) == version("packaging")
 
 
-def test_a_topic_invokes_a_function(cloud: RunningCloud, aws: Any) -> None:
+def test_a_topic_invokes_a_function(cloud: RunningCloud, aws: Client) -> None:
     # GIVEN a function that subscribes to a topic and writes what it gets
     cloud.client("s3").create_bucket(Bucket="from-sns")
     allow = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}

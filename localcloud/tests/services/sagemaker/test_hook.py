@@ -7,6 +7,8 @@ import json
 import re
 import tarfile
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -15,7 +17,7 @@ from localcloud.core.preloaded.preloading import CAN_PRELOAD
 from localcloud.core.settings import Settings, SettingsError
 from localcloud.services.sagemaker import hook
 from localcloud.services.sagemaker.jobs.preload import preloading
-from support.in_process import START, allow
+from support.in_process import START, Cloud, MakeCloud, allow
 
 SAGEMAKER = "sagemaker.amazonaws.com"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
@@ -40,7 +42,7 @@ print("trained")
 """
 
 
-def tarball(**files):
+def tarball(**files: str) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name, text in files.items():
@@ -51,7 +53,7 @@ def tarball(**files):
 
 
 class Jobs:
-    def __init__(self, cloud):
+    def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.client = cloud.client("sagemaker")
         self.s3 = cloud.client("s3")
@@ -59,7 +61,9 @@ class Jobs:
         self.s3.put_object(Bucket="lake", Key="train/part/a.csv", Body=b"1,2,3")
         self.role = cloud.role("job", SAGEMAKER, allow("*"))
 
-    def train(self, script, name="job-1", run=True, role=None, **more):
+    def train(
+        self, script: str, name: str = "job-1", run: bool = True, role: str | None = None, **more: Any
+    ) -> dict[str, Any]:
         self.s3.put_object(Bucket="lake", Key="code.tar.gz", Body=tarball(train__py=script))
         hyperparameters = {
             "sagemaker_program": "train.py",
@@ -81,9 +85,18 @@ class Jobs:
         self.client.create_training_job(**request)
         if run:
             self.cloud.wait_until_quiet()
-        return self.client.describe_training_job(TrainingJobName=name)
+        return dict(self.client.describe_training_job(TrainingJobName=name))
 
-    def process(self, script, *arguments, name="job-1", entrypoint=None, role=None, outputs=True, **more):
+    def process(
+        self,
+        script: str,
+        *arguments: str,
+        name: str = "job-1",
+        entrypoint: list[str] | None = None,
+        role: str | None = None,
+        outputs: bool = True,
+        **more: Any,
+    ) -> dict[str, Any]:
         self.s3.put_object(Bucket="lake", Key="scripts/run.py", Body=script.encode())
         code = {"S3Uri": "s3://lake/scripts/run.py", "LocalPath": "/opt/ml/processing/input/code"}
         data = {"S3Uri": "s3://lake/train", "LocalPath": "/opt/ml/processing/input/data"}
@@ -110,14 +123,15 @@ class Jobs:
             **more,
         )
         self.cloud.wait_until_quiet()
-        return self.client.describe_processing_job(ProcessingJobName=name)
+        return dict(self.client.describe_processing_job(ProcessingJobName=name))
 
-    def unpacked(self, key):
+    def unpacked(self, key: str) -> dict[str, str]:
         body = self.s3.get_object(Bucket="lake", Key=key)["Body"].read()
         with tarfile.open(fileobj=io.BytesIO(body)) as tar:
-            return {m.name: tar.extractfile(m).read().decode() for m in tar.getmembers() if m.isfile()}
+            opened = {member.name: tar.extractfile(member) for member in tar.getmembers()}  # None for a directory
+            return {name: file.read().decode() for name, file in opened.items() if file is not None}
 
-    def log(self, group, job):
+    def log(self, group: str, job: str) -> list[str]:
         logs = self.cloud.client("logs")
         streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
         events = logs.get_log_events(logGroupName=group, logStreamName=streams[0]["logStreamName"])["events"]
@@ -125,12 +139,12 @@ class Jobs:
 
 
 @pytest.fixture
-def jobs(cloud):
+def jobs(cloud: Cloud) -> Jobs:
     return Jobs(cloud)
 
 
 class TestTraining:
-    def test_runs_the_script_under_the_container_contract(self, jobs):
+    def test_runs_the_script_under_the_container_contract(self, jobs: Jobs) -> None:
         job = jobs.train(
             TRAIN, hyperparameters={"depth": "3", "model-dir": "/opt/ml/model"}, Environment={"EXTRA": "yes"}
         )
@@ -161,7 +175,7 @@ class TestTraining:
             "Completed",
         ]
 
-    def test_a_crash_is_told_with_the_end_of_the_output(self, jobs):
+    def test_a_crash_is_told_with_the_end_of_the_output(self, jobs: Jobs) -> None:
         job = jobs.train("raise ValueError('no such column: age')")
         assert job["TrainingJobStatus"] == "Failed"
         reason = job["FailureReason"]
@@ -169,7 +183,7 @@ class TestTraining:
         assert "ValueError: no such column: age" in reason
         assert reason.endswith("exit code: 1")
 
-    def test_the_outputs_of_a_failed_job_are_not_uploaded(self, jobs):
+    def test_the_outputs_of_a_failed_job_are_not_uploaded(self, jobs: Jobs) -> None:
         job = jobs.train(
             "import os, pathlib\n"
             "for name in ('SM_MODEL_DIR', 'SM_OUTPUT_DATA_DIR'):\n"
@@ -180,7 +194,7 @@ class TestTraining:
         # AWS uploads what such a job left.
         assert jobs.s3.list_objects_v2(Bucket="lake", Prefix="runs/job-1/").get("Contents", []) == []
 
-    def test_the_failure_file_is_the_reason(self, jobs):
+    def test_the_failure_file_is_the_reason(self, jobs: Jobs) -> None:
         script = """
 import os, pathlib, sys
 (pathlib.Path(os.environ["SM_OUTPUT_DIR"]) / "failure").write_text("the labels are all zero")
@@ -188,7 +202,7 @@ sys.exit(3)
 """
         assert jobs.train(script)["FailureReason"] == "AlgorithmError: the labels are all zero, exit code: 3"
 
-    def test_the_script_calls_aws_as_its_role(self, jobs):
+    def test_the_script_calls_aws_as_its_role(self, jobs: Jobs) -> None:
         role = jobs.cloud.role("narrow", SAGEMAKER, allow(["s3:GetObject", "s3:ListBucket", "s3:PutObject"]))
         script = """
 import boto3
@@ -201,17 +215,17 @@ boto3.client("dynamodb").list_tables()
             "/aws/sagemaker/TrainingJobs", "job-1"
         )
 
-    def test_data_the_role_may_not_read_fails_the_job(self, jobs):
+    def test_data_the_role_may_not_read_fails_the_job(self, jobs: Jobs) -> None:
         role = jobs.cloud.role("blind", SAGEMAKER, allow("s3:ListBucket"))
         reason = jobs.train("print()", role=role)["FailureReason"]
         assert reason.startswith("ClientError: Data download failed for s3://lake/train/part/a.csv: AccessDenied")
 
-    def test_a_prefix_without_objects_fails_the_job(self, jobs):
+    def test_a_prefix_without_objects_fails_the_job(self, jobs: Jobs) -> None:
         channel = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://lake/nothing/"}}
         job = jobs.train("print()", InputDataConfig=[{"ChannelName": "train", "DataSource": channel}])
         assert "No S3 objects found" in job["FailureReason"]
 
-    def test_state_changes_are_events(self, jobs):
+    def test_state_changes_are_events(self, jobs: Jobs) -> None:
         queue = jobs.cloud.client("sqs").create_queue(QueueName="changes")["QueueUrl"]
         arn = "arn:aws:sqs:us-east-1:123456789012:changes"
         statement = {
@@ -231,12 +245,12 @@ boto3.client("dynamodb").list_tables()
         assert event["detail-type"] == "SageMaker Training Job State Change"
         assert event["detail"]["TrainingJobName"] == "job-1"
 
-    def test_a_name_is_used_once(self, jobs):
+    def test_a_name_is_used_once(self, jobs: Jobs) -> None:
         jobs.train(TRAIN)
         with pytest.raises(jobs.client.exceptions.ResourceInUse):
             jobs.train(TRAIN)
 
-    def test_a_job_can_be_stopped(self, jobs):
+    def test_a_job_can_be_stopped(self, jobs: Jobs) -> None:
         jobs.train("import time; print('on', flush=True); time.sleep(60)", run=False)
         deadline = time.monotonic() + 20
         while jobs.client.describe_training_job(TrainingJobName="job-1")["SecondaryStatus"] != "Training":
@@ -245,7 +259,7 @@ boto3.client("dynamodb").list_tables()
         jobs.cloud.wait_until_quiet()
         assert jobs.client.describe_training_job(TrainingJobName="job-1")["TrainingJobStatus"] == "Stopped"
 
-    def test_the_time_limit_is_kept(self, jobs):
+    def test_the_time_limit_is_kept(self, jobs: Jobs) -> None:
         job = jobs.train("import time; time.sleep(60)", StoppingCondition={"MaxRuntimeInSeconds": 1})
         assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
 
@@ -260,18 +274,18 @@ boto3.client("dynamodb").list_tables()
             ({"role": "arn:aws:iam::123456789012:role/gone"}, "Could not assume role"),
         ],
     )
-    def test_what_can_not_be_run_is_refused(self, jobs, change, named):
+    def test_what_can_not_be_run_is_refused(self, jobs: Jobs, change: dict[str, Any], named: str) -> None:
         with pytest.raises(ClientError, match=named) as caught:
             jobs.train(TRAIN, **change)
         assert caught.value.response["Error"]["Code"] == "ValidationException"
 
     @pytest.mark.parametrize("name", ["..", "a/b", "."])
-    def test_a_channel_has_the_name_of_a_directory(self, jobs, name):
+    def test_a_channel_has_the_name_of_a_directory(self, jobs: Jobs, name: str) -> None:
         source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://lake/train/"}}
         with pytest.raises(ClientError, match=r"InputDataConfig\[0\].ChannelName"):
             jobs.train(TRAIN, InputDataConfig=[{"ChannelName": name, "DataSource": source}])
 
-    def test_code_that_leads_out_of_its_directory_is_not_unpacked(self, jobs, tmp_path):
+    def test_code_that_leads_out_of_its_directory_is_not_unpacked(self, jobs: Jobs, tmp_path: Path) -> None:
         jobs.train(TRAIN, name="first")
         jobs.s3.put_object(Bucket="lake", Key="bad.tar.gz", Body=tarball(**{"../../escaped": "x"}))
         job = jobs.train(TRAIN, hyperparameters={"sagemaker_submit_directory": "s3://lake/bad.tar.gz"})
@@ -280,11 +294,13 @@ boto3.client("dynamodb").list_tables()
         assert "'../../escaped' has a part '..'" in job["FailureReason"]
         assert not list(tmp_path.rglob("escaped"))
 
-    def test_the_program_is_one_of_the_codes(self, jobs):
+    def test_the_program_is_one_of_the_codes(self, jobs: Jobs) -> None:
         job = jobs.train(TRAIN, hyperparameters={"sagemaker_program": "../bin/python"})
         assert "sagemaker_program: '../bin/python' is not in" in job["FailureReason"]
 
-    def test_what_does_not_fit_on_the_volume_is_said_with_its_size(self, jobs, monkeypatch):
+    def test_what_does_not_fit_on_the_volume_is_said_with_its_size(
+        self, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("localcloud.services.sagemaker.jobs.transfer.GIB", 1000)
         jobs.s3.put_object(Bucket="lake", Key="train/large.csv", Body=b"x" * 1200)
         job = jobs.train(TRAIN)
@@ -296,7 +312,7 @@ boto3.client("dynamodb").list_tables()
 
 class TestContainment:
     @pytest.mark.parametrize("key", ["../escaped", "a/../../../../escaped", "/escaped", "a\\..\\escaped", "a/"])
-    def test_a_key_that_leads_out_of_the_input_is_not_written(self, jobs, tmp_path, key):
+    def test_a_key_that_leads_out_of_the_input_is_not_written(self, jobs: Jobs, tmp_path: Path, key: str) -> None:
         jobs.s3.put_object(Bucket="lake", Key=f"train/{key}", Body=b"x")
         stored = [item["Key"] for item in jobs.s3.list_objects_v2(Bucket="lake", Prefix="train/")["Contents"]]
         assert f"train/{key}" in stored
@@ -312,7 +328,7 @@ class TestContainment:
             assert job["ProcessingJobStatus"] == "Failed"
             assert f"s3://lake/train/{key}: it can't be a file of the job" in job["FailureReason"]
 
-    def test_a_key_that_is_a_file_and_a_folder_is_said_so(self, jobs):
+    def test_a_key_that_is_a_file_and_a_folder_is_said_so(self, jobs: Jobs) -> None:
         jobs.s3.put_object(Bucket="lake", Key="train/part", Body=b"x")
         assert "it can't be a file of the job" in jobs.process("print('ran')")["FailureReason"]
 
@@ -325,7 +341,7 @@ source, target = map(pathlib.Path, sys.argv[1:3])
 (target / "sub" / "out.txt").write_text((source / "part/a.csv").read_text() + os.environ["WHERE"])
 """
 
-    def test_moves_inputs_and_outputs_around_the_command(self, jobs):
+    def test_moves_inputs_and_outputs_around_the_command(self, jobs: Jobs) -> None:
         job = jobs.process(
             self.SCRIPT,
             "/opt/ml/processing/input/data",
@@ -337,11 +353,11 @@ source, target = map(pathlib.Path, sys.argv[1:3])
         assert text.startswith("1,2,3/")
         assert text.endswith("/x")
 
-    def test_a_shell_entrypoint_finds_python(self, jobs):
+    def test_a_shell_entrypoint_finds_python(self, jobs: Jobs) -> None:
         job = jobs.process("import numpy", entrypoint=["/bin/sh", "-c", 'python3 -c "import sys; print(sys.version)"'])
         assert job["ProcessingJobStatus"] == "Completed", job.get("FailureReason")
 
-    def test_a_failure_that_leaves_no_message_says_only_its_exit_code(self, jobs):
+    def test_a_failure_that_leaves_no_message_says_only_its_exit_code(self, jobs: Jobs) -> None:
         job = jobs.process("raise SystemExit('quality too low')")
         assert job["ProcessingJobStatus"] == "Failed"
         assert "ExitMessage" not in job
@@ -357,18 +373,18 @@ sys.exit(int(sys.argv[3]))
 """
 
     @pytest.mark.parametrize(("status", "ends"), [("3", "Failed"), ("0", "Completed")])
-    def test_the_message_is_the_first_kilobyte_of_its_file(self, jobs, status, ends):
+    def test_the_message_is_the_first_kilobyte_of_its_file(self, jobs: Jobs, status: str, ends: str) -> None:
         job = jobs.process(self.LEAVE, "/opt/ml/output/message", "('quality too low ' + 'é' * 600).encode()", status)
         assert job["ProcessingJobStatus"] == ends
         assert job["ExitMessage"] == "quality too low " + "é" * 504
         assert job.get("FailureReason") == ("AlgorithmError: , exit code: 3" if ends == "Failed" else None)
 
-    def test_a_message_that_is_no_text_fails_the_job(self, jobs):
+    def test_a_message_that_is_no_text_fails_the_job(self, jobs: Jobs) -> None:
         job = jobs.process(self.LEAVE, "/opt/ml/output/message", "b'\\xff'", "0")
         assert job["ProcessingJobStatus"] == "Failed"
         assert job["FailureReason"].startswith("ClientError: /opt/ml/output/message is not UTF-8")
 
-    def test_outputs_need_the_right_to_write(self, jobs):
+    def test_outputs_need_the_right_to_write(self, jobs: Jobs) -> None:
         role = jobs.cloud.role("reader", SAGEMAKER, allow(["s3:GetObject", "s3:ListBucket"]))
         job = jobs.process(
             self.SCRIPT,
@@ -385,11 +401,11 @@ class TestPreloaded:
     """Jobs that start from a process which has imported are jobs as all others."""
 
     @pytest.fixture
-    def jobs(self, make_cloud):
+    def jobs(self, make_cloud: MakeCloud) -> Jobs:
         table = {"preload": ["colorsys"], "preload_environment": {"OMP_WAIT_POLICY": "PASSIVE"}}
         return Jobs(make_cloud(settings=Settings(tables={"sagemaker": table})))
 
-    def test_under_the_same_contract(self, jobs):
+    def test_under_the_same_contract(self, jobs: Jobs) -> None:
         models = {}
         for name, variables in {"job-1": {}, "job-2": {"OMP_NUM_THREADS": "1"}}.items():
             job = jobs.train(
@@ -404,22 +420,22 @@ class TestPreloaded:
         assert jobs.log("/aws/sagemaker/TrainingJobs", "job-1")[-1] == "preloaded"
         assert jobs.log("/aws/sagemaker/TrainingJobs", "job-2")[-1] == "plain"
 
-    def test_a_shell_entrypoint_starts_from_it(self, jobs):
+    def test_a_shell_entrypoint_starts_from_it(self, jobs: Jobs) -> None:
         script = "import sys, os; sys.exit(0 if 'colorsys' in sys.modules and os.getcwd().endswith('tmp') else 1)"
         command = ["/bin/sh", "-c", "cd tmp; python3 ../processing/input/code/run.py"]
         assert jobs.process(script, entrypoint=command)["ProcessingJobStatus"] == "Completed"
 
-    def test_a_crash_is_told_with_the_end_of_the_output(self, jobs):
+    def test_a_crash_is_told_with_the_end_of_the_output(self, jobs: Jobs) -> None:
         job = jobs.train("print('begun')\nraise ValueError('no such column')")
         assert job["TrainingJobStatus"] == "Failed"
         assert "no such column" in job["FailureReason"]
         assert job["FailureReason"].endswith("exit code: 1")
 
-    def test_the_time_limit_is_kept(self, jobs):
+    def test_the_time_limit_is_kept(self, jobs: Jobs) -> None:
         job = jobs.train("import time; time.sleep(60)", StoppingCondition={"MaxRuntimeInSeconds": 1})
         assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
 
-    def test_what_they_hold_is_counted(self, jobs):
+    def test_what_they_hold_is_counted(self, jobs: Jobs) -> None:
         before = hook.MEMORY_SOURCES["jobs"]()
         jobs.train("pass")
         assert (before, hook.MEMORY_SOURCES["jobs"]() > 0) == (0, True)
@@ -434,6 +450,6 @@ class TestPreloaded:
         ({"preload_environment": {"A": 1}}, "it is a table of texts"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(table, said):
+def test_settings_that_mean_nothing_are_refused(table: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(said)):
         preloading(Settings(tables={"sagemaker": table}))

@@ -7,9 +7,11 @@ import json
 import tarfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -17,7 +19,8 @@ from botocore.exceptions import ClientError
 from localcloud.core.settings import Settings, SettingsError
 from localcloud.iam.roles import role_credentials
 from localcloud.services.sagemaker.hosting.images import images_of
-from support.in_process import START, allow
+from support.in_process import START, Cloud, MakeCloud, allow
+from support.refusals import refused
 
 SAGEMAKER = "sagemaker.amazonaws.com"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/served:1"
@@ -74,14 +77,14 @@ SERVERLESS = {"MemorySizeInMB": 1024, "MaxConcurrency": 1}
 
 
 class Endpoints:
-    def __init__(self, cloud):
+    def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.client = cloud.client("sagemaker")
         self.runtime = cloud.client("sagemaker-runtime")
         cloud.client("s3").create_bucket(Bucket="models")
         self.role = cloud.role("served", SAGEMAKER, allow(["s3:GetObject", "s3:ListBucket"]))
 
-    def model(self, name, role=None, **settings):
+    def model(self, name: str, role: str | None = None, **settings: object) -> None:
         packed = io.BytesIO()
         text = json.dumps({"who": name, **settings}).encode()
         with tarfile.open(fileobj=packed, mode="w:gz") as tar:
@@ -96,7 +99,7 @@ class Endpoints:
         }
         self.client.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role or self.role)
 
-    def config(self, name, *variants, **each):
+    def config(self, name: str, *variants: tuple[str, str, float], **each: Any) -> None:
         self.client.create_endpoint_config(
             EndpointConfigName=name,
             ProductionVariants=[
@@ -110,29 +113,29 @@ class Endpoints:
             ],
         )
 
-    def create(self, config, name="e"):
+    def create(self, config: str, name: str = "e") -> dict[str, Any]:
         self.client.create_endpoint(EndpointName=name, EndpointConfigName=config)
         return self.settled(name)
 
-    def settled(self, name="e"):
+    def settled(self, name: str = "e") -> dict[str, Any]:
         self.cloud.wait_until_quiet()
-        return self.client.describe_endpoint(EndpointName=name)
+        return dict(self.client.describe_endpoint(EndpointName=name))
 
-    def ask(self, body=b"{}", **more):
+    def ask(self, body: bytes = b"{}", **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         answer = self.runtime.invoke_endpoint(EndpointName="e", Body=body, ContentType="application/json", **more)
         return json.loads(answer["Body"].read()), answer
 
-    def answers(self):
+    def answers(self) -> bool:
         try:
             self.ask()
         except ClientError as error:
             return error.response["Error"]["Code"] not in ("ServiceUnavailable", "ModelError")
         return True
 
-    def share(self, times=60):
+    def share(self, times: int = 60) -> Counter[str]:
         return Counter(self.ask()[1]["InvokedProductionVariant"] for _ in range(times))
 
-    def count(self, metric, variant, statistic="Sum"):
+    def count(self, metric: str, variant: str, statistic: str = "Sum") -> float:
         found = self.cloud.client("cloudwatch").get_metric_statistics(
             Namespace="AWS/SageMaker",
             MetricName=metric,
@@ -142,9 +145,9 @@ class Endpoints:
             Period=600,
             Statistics=[statistic],
         )["Datapoints"]
-        return sum(point[statistic] for point in found)
+        return float(sum(point[statistic] for point in found))
 
-    def log(self):
+    def log(self) -> list[str]:
         logs = self.cloud.client("logs")
         group = "/aws/sagemaker/Endpoints/e"
         streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
@@ -153,7 +156,7 @@ class Endpoints:
 
 
 @pytest.fixture
-def endpoints(make_cloud, tmp_path):
+def endpoints(make_cloud: MakeCloud, tmp_path: Path) -> Endpoints:
     program = tmp_path / "served.py"
     program.write_text(SERVER)
     command = ["python", "-S", str(program), "/opt/ml/model"]
@@ -161,14 +164,15 @@ def endpoints(make_cloud, tmp_path):
     return Endpoints(make_cloud(settings=settings))
 
 
-def refused(call, **arguments):
-    with pytest.raises(ClientError) as error:
+def error_answer(call: Callable[..., object], **arguments: Any) -> dict[str, Any]:
+    """The whole answer to a request that must fail: the model's own error is told beside the service's."""
+    with pytest.raises(ClientError) as caught:
         call(**arguments)
-    return error.value.response
+    return dict(caught.value.response)
 
 
 class TestServing:
-    def test_a_container_answers_under_the_inference_contract(self, endpoints):
+    def test_a_container_answers_under_the_inference_contract(self, endpoints: Endpoints) -> None:
         endpoints.model("one")
         endpoints.config("c", ("AllTraffic", "one", 1))
         endpoints.client.create_endpoint(EndpointName="e", EndpointConfigName="c")
@@ -193,19 +197,19 @@ class TestServing:
         assert endpoints.count("OverheadLatency", "AllTraffic") > 0
 
         # What the model answers with an error is the caller's 424, and counted.
-        failed = refused(endpoints.ask, body=b"fail")
+        failed = error_answer(endpoints.ask, body=b"fail")
         assert failed["Error"]["Code"] == "ModelError"
         assert failed["ResponseMetadata"]["HTTPStatusCode"] == 424
         assert (failed["OriginalStatusCode"], failed["OriginalMessage"]) == (500, "broken")
         assert 'Received server error (500) from primary with message "broken"' in failed["Error"]["Message"]
         assert ":log-stream:AllTraffic/i-" in failed["LogStreamArn"]
-        assert refused(endpoints.ask, body=b"refuse")["OriginalStatusCode"] == 400
+        assert error_answer(endpoints.ask, body=b"refuse")["OriginalStatusCode"] == 400
         assert endpoints.count("Invocation5XXErrors", "AllTraffic") == 1
         assert endpoints.count("Invocation4XXErrors", "AllTraffic") == 1
         assert endpoints.count("Invocations", "AllTraffic") == 3
 
         # A program that ends is started again.
-        died = refused(endpoints.ask, body=b"die")
+        died = error_answer(endpoints.ask, body=b"die")
         assert (died["Error"]["Code"], died["OriginalStatusCode"]) == ("ModelError", 0)
         deadline = time.monotonic() + 20
         while not endpoints.answers() and time.monotonic() < deadline:
@@ -214,32 +218,27 @@ class TestServing:
         assert "the container's program ended with status 3; it is started again" in endpoints.log()
 
         for parameter in ("TargetModel", "TargetContainerHostname", "InferenceComponentName"):
-            assert refused(endpoints.ask, **{parameter: "a"})["Error"]["Code"] == "ValidationError"
+            assert refused(endpoints.ask, **{parameter: "a"})["Code"] == "ValidationError"
         unknown = refused(endpoints.runtime.invoke_endpoint, EndpointName="other", Body=b"")
-        assert unknown["Error"]["Code"] == "ValidationError"
-        assert (
-            unknown["Error"]["Message"] == f"Endpoint other of account {endpoints.cloud.context.account_id} not found."
-        )
+        assert unknown["Code"] == "ValidationError"
+        assert unknown["Message"] == f"Endpoint other of account {endpoints.cloud.context.account_id} not found."
 
         endpoints.client.delete_endpoint(EndpointName="e")
         endpoints.cloud.wait_until_quiet()
-        assert refused(endpoints.ask)["Error"]["Code"] == "ValidationError"
-        assert (
-            "Could not find endpoint"
-            in refused(endpoints.client.describe_endpoint, EndpointName="e")["Error"]["Message"]
-        )
+        assert refused(endpoints.ask)["Code"] == "ValidationError"
+        assert "Could not find endpoint" in refused(endpoints.client.describe_endpoint, EndpointName="e")["Message"]
         assert list((endpoints.cloud.context.state_directory / "endpoints").iterdir()) == []
 
-    def test_weights_are_honoured_and_changed(self, endpoints):
+    def test_weights_are_honoured_and_changed(self, endpoints: Endpoints) -> None:
         endpoints.model("one")
         endpoints.model("two")
         endpoints.config("c", ("a", "one", 9), ("b", "two", 1))
         endpoints.create("c")
         assert 0 <= endpoints.share(100)["b"] <= 35
         assert endpoints.ask(TargetVariant="b")[0]["who"] == "two"
-        assert refused(endpoints.ask, TargetVariant="z")["Error"]["Code"] == "ValidationError"
+        assert refused(endpoints.ask, TargetVariant="z")["Code"] == "ValidationError"
 
-        def weigh(*pairs, **more):
+        def weigh(*pairs: tuple[str, float], **more: Any) -> None:
             endpoints.client.update_endpoint_weights_and_capacities(
                 EndpointName="e",
                 DesiredWeightsAndCapacities=[{"VariantName": v, "DesiredWeight": w, **more} for v, w in pairs],
@@ -258,7 +257,7 @@ class TestServing:
 
 
 class TestUpdates:
-    def test_the_old_one_serves_until_the_new_one_is_healthy_and_when_it_never_is(self, endpoints):
+    def test_the_old_one_serves_until_the_new_one_is_healthy_and_when_it_never_is(self, endpoints: Endpoints) -> None:
         endpoints.model("one")
         endpoints.model("two")
         endpoints.model("bad", crash=True)
@@ -279,7 +278,7 @@ class TestUpdates:
         assert endpoints.ask()[0]["who"] == "two"
         assert len(list((endpoints.cloud.context.state_directory / "endpoints").iterdir())) == 1
 
-    def test_an_endpoint_that_is_not_healthy_fails_and_can_only_be_deleted(self, endpoints):
+    def test_an_endpoint_that_is_not_healthy_fails_and_can_only_be_deleted(self, endpoints: Endpoints) -> None:
         endpoints.model("bad", crash=True)
         endpoints.config("c", ("v", "bad", 1))
         failed = endpoints.create("c")
@@ -288,7 +287,7 @@ class TestUpdates:
             "The primary container for production variant v did not pass the ping"
         )
         assert "no model here" in endpoints.log()
-        assert refused(endpoints.ask)["Error"]["Code"] == "ValidationError"
+        assert refused(endpoints.ask)["Code"] == "ValidationError"
         with pytest.raises(ClientError, match="only be deleted"):
             endpoints.client.update_endpoint(EndpointName="e", EndpointConfigName="c")
         endpoints.client.delete_endpoint(EndpointName="e")
@@ -297,10 +296,11 @@ class TestUpdates:
 
 
 class TestRefusals:
-    def test_what_can_not_be_run_is_refused_by_name(self, endpoints):
+    def test_what_can_not_be_run_is_refused_by_name(self, endpoints: Endpoints) -> None:
         endpoints.model("one")
         client, role = endpoints.client, endpoints.role
         container = {"Image": IMAGE}
+        wrong: dict[str, Any]
         for wrong, said in (
             ({"PrimaryContainer": {"Image": "other:1"}}, "not an image the local cloud can run"),
             ({"PrimaryContainer": {**container, "Mode": "MultiModel"}}, "only SingleModel"),
@@ -309,7 +309,7 @@ class TestRefusals:
             ({"PrimaryContainer": container, "ExecutionRoleArn": "arn:aws:iam::1:role/no"}, "Could not assume role"),
         ):
             request = {"ModelName": "m", "ExecutionRoleArn": role, **wrong}
-            assert said in refused(client.create_model, **request)["Error"]["Message"]
+            assert said in refused(client.create_model, **request)["Message"]
         with pytest.raises(ClientError, match="Cannot create already existing model"):
             endpoints.model("one")
         variant = {"VariantName": "v", "ModelName": "one", "InstanceType": "ml.t2.medium", "InitialInstanceCount": 1}
@@ -327,18 +327,18 @@ class TestRefusals:
             ({"ProductionVariants": [{**variant, "ServerlessConfig": SERVERLESS}]}, "goes without InstanceType"),
         ):
             request = {"EndpointConfigName": "c", "ProductionVariants": [variant], **wrong}
-            assert said in refused(client.create_endpoint_config, **request)["Error"]["Message"]
+            assert said in refused(client.create_endpoint_config, **request)["Message"]
         assert (
             "Could not find endpoint configuration"
-            in refused(client.create_endpoint, EndpointName="e", EndpointConfigName="none")["Error"]["Message"]
+            in refused(client.create_endpoint, EndpointName="e", EndpointConfigName="none")["Message"]
         )
 
-    def test_more_instances_than_the_account_has_are_refused(self, make_cloud):
+    def test_more_instances_than_the_account_has_are_refused(self, make_cloud: MakeCloud) -> None:
         settings = Settings(Path("t"), {"sagemaker": {"images": [{"image": "*", "command": ["true"]}]}})
         new = Endpoints(make_cloud(account="new", settings=settings))
         new.model("one")
         new.config("c", ("v", "one", 1))
-        said = refused(new.client.create_endpoint, EndpointName="e", EndpointConfigName="c")["Error"]
+        said = refused(new.client.create_endpoint, EndpointName="e", EndpointConfigName="c")
         assert said["Code"] == "ResourceLimitExceeded"
         assert "'ml.t2.medium for endpoint usage' is 0 Instances" in said["Message"]
 
@@ -351,13 +351,13 @@ class TestRefusals:
             ([{"image": "a", "command": ["a"], "port": 1}], "has port"),
         ],
     )
-    def test_settings_that_name_no_image_are_refused(self, images, said):
+    def test_settings_that_name_no_image_are_refused(self, images: object, said: str) -> None:
         with pytest.raises(SettingsError, match=said):
             images_of(Settings(Path("t"), {"sagemaker": {"images": images}}))
 
 
 class TestRights:
-    def test_callers_and_the_container_have_the_rights_of_their_roles(self, endpoints):
+    def test_callers_and_the_container_have_the_rights_of_their_roles(self, endpoints: Endpoints) -> None:
         cloud = endpoints.cloud
         blind = cloud.role("blind", SAGEMAKER)
         endpoints.model("one")
@@ -376,14 +376,14 @@ class TestRights:
         )
         assert runtime.invoke_endpoint(EndpointName="e", Body=b"{}")["InvokedProductionVariant"] == "v"
         denied = refused(runtime.invoke_endpoint, EndpointName="other", Body=b"{}")
-        assert denied["Error"]["Code"] == "AccessDeniedException"
-        assert "sagemaker:InvokeEndpoint" in denied["Error"]["Message"]
+        assert denied["Code"] == "AccessDeniedException"
+        assert "sagemaker:InvokeEndpoint" in denied["Message"]
         client = cloud.role_client("sagemaker", invoker, "lambda.amazonaws.com")
-        assert "not authorized" in refused(client.delete_endpoint, EndpointName="e")["Error"]["Message"]
+        assert "not authorized" in refused(client.delete_endpoint, EndpointName="e")["Message"]
 
 
 class TestServerless:
-    def test_its_concurrency_is_kept(self, endpoints):
+    def test_its_concurrency_is_kept(self, endpoints: Endpoints) -> None:
         endpoints.model("one")
         endpoints.config("c", ("v", "one", 1), ServerlessConfig=SERVERLESS)
         described = endpoints.create("c")
@@ -391,17 +391,17 @@ class TestServerless:
         with ThreadPoolExecutor(2) as both:
             first = both.submit(endpoints.ask, b"wait")
             time.sleep(0.2)
-            assert refused(endpoints.ask)["ResponseMetadata"]["HTTPStatusCode"] == 429
+            assert error_answer(endpoints.ask)["ResponseMetadata"]["HTTPStatusCode"] == 429
             assert first.result()[0]["who"] == "one"
 
 
 class TestStacks:
-    def test_a_template_makes_an_endpoint_and_one_that_fails_is_rolled_back(self, endpoints):
+    def test_a_template_makes_an_endpoint_and_one_that_fails_is_rolled_back(self, endpoints: Endpoints) -> None:
         endpoints.model("one")
         endpoints.model("bad", crash=True)
         variant = {"VariantName": "v", "InstanceType": "ml.t2.medium", "InitialInstanceCount": 1}
 
-        def template(model):
+        def template(model: str) -> str:
             container = {"Image": IMAGE, "ModelDataUrl": f"s3://models/{model}.tar.gz"}
             served = {**variant, "ModelName": {"Fn::GetAtt": ["M", "ModelName"]}, "InitialVariantWeight": "1"}
             config = {"Fn::GetAtt": ["C", "EndpointConfigName"]}

@@ -5,77 +5,24 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError
 
-from support.in_process import START, allow
-
-STATES = "states.amazonaws.com"
-
-
-@pytest.fixture
-def table(cloud):
-    cloud.client("dynamodb").create_table(
-        TableName="records",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-
-
-def chain(**states):
-    """States in the order given, each leading to the next unless it says otherwise."""
-    names = list(states)
-    for name, following in zip(names, [*names[1:], None], strict=True):
-        state = states[name]
-        if state["Type"] in ("Succeed", "Fail", "Choice") or "Next" in state or "End" in state:
-            continue
-        state.update({"Next": following} if following else {"End": True})
-    return {"StartAt": names[0], "States": states}
-
-
-def put(pk="$.pk", **more):
-    return {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::dynamodb:putItem",
-        "Parameters": {"TableName": "records", "Item": {"pk": {"S.$": pk}}},
-        **more,
-    }
-
-
-class Machine:
-    def __init__(self, cloud, definition, *statements, name="machine"):
-        self.cloud = cloud
-        self.states = cloud.client("stepfunctions")
-        self.role = cloud.role(f"{name}-role", STATES, *(statements or (allow("*"),)))
-        self.arn = self.states.create_state_machine(name=name, definition=json.dumps(definition), roleArn=self.role)[
-            "stateMachineArn"
-        ]
-
-    def start(self, document=None, **more):
-        return self.states.start_execution(stateMachineArn=self.arn, input=json.dumps(document or {}), **more)[
-            "executionArn"
-        ]
-
-    def describe(self, execution):
-        return self.states.describe_execution(executionArn=execution)
-
-    def run(self, document=None, **more):
-        execution = self.start(document, **more)
-        self.cloud.wait_until_quiet()
-        return self.describe(execution)
+from support.in_process import START, Cloud, MakeCloud, allow
+from support.state_machines import STATES, Definition, Machine, State, chain, put
+from support.state_machines import table as table
 
 
 class TestStarting:
-    def test_unnamed_executions_get_a_name_each(self, cloud):
+    def test_unnamed_executions_get_a_name_each(self, cloud: Cloud) -> None:
         machine = Machine(cloud, chain(A={"Type": "Succeed"}))
         one, two = machine.run(), machine.run()
         assert one["status"] == two["status"] == "SUCCEEDED"
         assert one["name"] != two["name"]
 
-    def test_the_same_name_and_input_is_the_same_execution_while_it_runs(self, cloud):
+    def test_the_same_name_and_input_is_the_same_execution_while_it_runs(self, cloud: Cloud) -> None:
         machine = Machine(cloud, chain(A={"Type": "Wait", "Seconds": 60}))
         first = machine.start({"a": 1}, name="one")
         assert machine.start({"a": 1}, name="one") == first
@@ -85,14 +32,14 @@ class TestStarting:
         with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
             machine.start({"a": 1}, name="one")
 
-    def test_machines_are_updated(self, cloud):
+    def test_machines_are_updated(self, cloud: Cloud) -> None:
         machine = Machine(cloud, chain(A={"Type": "Pass", "Result": 1}))
         assert machine.run()["output"] == "1"
         changed = json.dumps(chain(A={"Type": "Pass", "Result": 2}))
         machine.states.update_state_machine(stateMachineArn=machine.arn, definition=changed)
         assert machine.run()["output"] == "2"
 
-    def test_logging_and_tracing_are_kept(self, cloud):
+    def test_logging_and_tracing_are_kept(self, cloud: Cloud) -> None:
         role = cloud.role("m", STATES)
         states = cloud.client("stepfunctions")
         logging = {
@@ -134,14 +81,14 @@ class TestRefusals:
             ),
         ],
     )
-    def test_what_would_run_wrongly_is_not_created(self, cloud, definition, named):
+    def test_what_would_run_wrongly_is_not_created(self, cloud: Cloud, definition: Definition, named: str) -> None:
         with pytest.raises(ClientError, match=named) as caught:
             Machine(cloud, definition)
         assert caught.value.response["Error"]["Code"] == "InvalidDefinition"
 
 
 class TestCalls:
-    def test_tasks_run_under_the_machines_role(self, cloud, table):
+    def test_tasks_run_under_the_machines_role(self, cloud: Cloud, table: None) -> None:
         resource = "arn:aws:dynamodb:us-east-1:123456789012:table/records"
         machine = Machine(cloud, chain(A=put()), allow("dynamodb:PutItem", resource))
         assert machine.run({"pk": "1"})["status"] == "SUCCEEDED"
@@ -150,7 +97,7 @@ class TestCalls:
         assert failed["error"] == "DynamoDB.AccessDeniedException"
         assert "assumed-role/denied-role/states is not authorized to perform: dynamodb:PutItem" in failed["cause"]
 
-    def test_a_role_that_does_not_trust_states_fails_the_task(self, cloud, table):
+    def test_a_role_that_does_not_trust_states_fails_the_task(self, cloud: Cloud, table: None) -> None:
         machine = Machine(cloud, chain(A=put()))
         trust = {
             "Version": "2012-10-17",
@@ -164,7 +111,7 @@ class TestCalls:
         )
         assert "trust policy" in machine.run({"pk": "1"})["cause"]
 
-    def test_names_of_parameters_and_answers_are_those_of_the_integration(self, cloud, table):
+    def test_names_of_parameters_and_answers_are_those_of_the_integration(self, cloud: Cloud, table: None) -> None:
         get = {
             "Type": "Task",
             "Resource": "arn:aws:states:::aws-sdk:dynamodb:getItem",
@@ -183,7 +130,7 @@ class TestCalls:
 
 
 class TestTime:
-    def test_waits_stand_on_the_local_clock(self, cloud, table):
+    def test_waits_stand_on_the_local_clock(self, cloud: Cloud, table: None) -> None:
         machine = Machine(
             cloud,
             chain(
@@ -206,13 +153,13 @@ class TestTime:
         assert described["startDate"] == START
         assert described["stopDate"] == START + timedelta(days=1)
 
-    def test_waits_until_a_timestamp(self, cloud):
+    def test_waits_until_a_timestamp(self, cloud: Cloud) -> None:
         machine = Machine(cloud, chain(A={"Type": "Wait", "TimestampPath": "$.until"}, B={"Type": "Succeed"}))
         execution = machine.start({"until": "2026-01-05T06:00:00+00:00"})
         cloud.advance(hours=7)
         assert machine.describe(execution)["stopDate"] == START + timedelta(hours=6)
 
-    def test_retries_wait_on_the_local_clock(self, cloud):
+    def test_retries_wait_on_the_local_clock(self, cloud: Cloud) -> None:
         retry = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 60, "MaxAttempts": 2, "BackoffRate": 2}]
         machine = Machine(cloud, chain(A=put("$.pk", Retry=retry)))
         execution = machine.start({"pk": "1"})
@@ -223,7 +170,7 @@ class TestTime:
         assert described["status"] == "FAILED"
         assert described["stopDate"] == START + timedelta(seconds=180)
 
-    def test_a_wait_can_be_stopped(self, cloud):
+    def test_a_wait_can_be_stopped(self, cloud: Cloud) -> None:
         machine = Machine(cloud, chain(A={"Type": "Wait", "Seconds": 60}))
         execution = machine.start()
         machine.states.stop_execution(executionArn=execution, error="E", cause="enough")
@@ -232,7 +179,7 @@ class TestTime:
         assert (described["status"], described["error"], described["cause"]) == ("ABORTED", "E", "enough")
         assert cloud.advance(seconds=61) == []
 
-    def test_a_machines_own_timeout_is_on_the_local_clock(self, cloud):
+    def test_a_machines_own_timeout_is_on_the_local_clock(self, cloud: Cloud) -> None:
         definition = {**chain(A={"Type": "Wait", "Seconds": 600}), "TimeoutSeconds": 60}
         machine = Machine(cloud, definition)
         execution = machine.start()
@@ -243,7 +190,7 @@ class TestTime:
 
 
 class TestTaskTokens:
-    def machine(self, cloud, **more):
+    def machine(self, cloud: Cloud, **more: Any) -> tuple[Machine, str]:
         queue = cloud.client("sqs").create_queue(QueueName="work")["QueueUrl"]
         task = {
             "Type": "Task",
@@ -253,11 +200,11 @@ class TestTaskTokens:
         }
         return Machine(cloud, chain(A=task)), queue
 
-    def token(self, cloud, queue):
+    def token(self, cloud: Cloud, queue: str) -> str:
         message = cloud.client("sqs").receive_message(QueueUrl=queue)["Messages"][0]
-        return json.loads(message["Body"])["token"]
+        return str(json.loads(message["Body"])["token"])
 
-    def test_a_waiting_execution_is_quiet_and_goes_on_with_the_answer(self, cloud):
+    def test_a_waiting_execution_is_quiet_and_goes_on_with_the_answer(self, cloud: Cloud) -> None:
         machine, queue = self.machine(cloud)
         execution = machine.start()
         cloud.wait_until_quiet()
@@ -268,7 +215,7 @@ class TestTaskTokens:
         assert json.loads(described["output"]) == {"ok": True}
         assert described["stopDate"] == START + timedelta(days=3)
 
-    def test_failures_keep_error_and_cause(self, cloud):
+    def test_failures_keep_error_and_cause(self, cloud: Cloud) -> None:
         machine, queue = self.machine(cloud)
         execution = machine.start()
         cloud.wait_until_quiet()
@@ -277,7 +224,7 @@ class TestTaskTokens:
         described = machine.describe(execution)
         assert (described["error"], described["cause"]) == ("No", "because")
 
-    def test_a_timeout_is_measured_on_the_local_clock(self, cloud):
+    def test_a_timeout_is_measured_on_the_local_clock(self, cloud: Cloud) -> None:
         catch = [{"ErrorEquals": ["States.Timeout"], "Next": "Late"}]
         machine, _queue = self.machine(cloud, TimeoutSeconds=3600, Catch=catch, End=True)
         definition = json.loads(machine.states.describe_state_machine(stateMachineArn=machine.arn)["definition"])
@@ -291,7 +238,7 @@ class TestTaskTokens:
         assert described["output"] == '"late"'
         assert described["stopDate"] == START + timedelta(hours=1)
 
-    def test_a_heartbeat_that_stays_away_fails_the_task(self, cloud):
+    def test_a_heartbeat_that_stays_away_fails_the_task(self, cloud: Cloud) -> None:
         machine, queue = self.machine(cloud, HeartbeatSeconds=60, TimeoutSeconds=3600)
         execution = machine.start()
         cloud.advance(seconds=50)
@@ -303,7 +250,7 @@ class TestTaskTokens:
 
 
 class TestBranches:
-    def test_parallel_branches_wait_each_for_themselves(self, cloud):
+    def test_parallel_branches_wait_each_for_themselves(self, cloud: Cloud) -> None:
         branches = [chain(W={"Type": "Wait", "Seconds": s}, P={"Type": "Pass", "Result": s}) for s in (10, 30)]
         machine = Machine(cloud, chain(A={"Type": "Parallel", "Branches": branches}))
         execution = machine.start()
@@ -314,7 +261,7 @@ class TestBranches:
         assert described["output"] == "[10, 30]"
         assert described["stopDate"] == START + timedelta(seconds=30)
 
-    def test_a_failing_branch_ends_the_others(self, cloud):
+    def test_a_failing_branch_ends_the_others(self, cloud: Cloud) -> None:
         branches = [
             chain(W={"Type": "Wait", "Seconds": 3600}),
             chain(F={"Type": "Fail", "Error": "No", "Cause": "c"}),
@@ -326,7 +273,7 @@ class TestBranches:
         )
         assert json.loads(machine.run()["output"])["caught"] == {"Error": "No", "Cause": "c"}
 
-    def test_maps_run_their_items(self, cloud):
+    def test_maps_run_their_items(self, cloud: Cloud) -> None:
         item = chain(W={"Type": "Wait", "SecondsPath": "$.s"})
         machine = Machine(cloud, chain(A={"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": item}))
         execution = machine.start({"items": [{"s": 5}, {"s": 15}]})
@@ -337,7 +284,7 @@ class TestBranches:
 
 
 class TestHistory:
-    def test_comes_in_pages_either_way(self, cloud):
+    def test_comes_in_pages_either_way(self, cloud: Cloud) -> None:
         machine = Machine(cloud, chain(A={"Type": "Pass"}, B={"Type": "Wait", "Seconds": 60}, C={"Type": "Pass"}))
         execution = machine.start()
         cloud.advance(seconds=61)
@@ -357,7 +304,7 @@ class TestHistory:
 
 
 class TestMetrics:
-    def test_ends_are_counted(self, cloud):
+    def test_ends_are_counted(self, cloud: Cloud) -> None:
         machine = Machine(cloud, chain(A={"Type": "Fail", "Error": "No"}))
         machine.run()
         statistics = cloud.client("cloudwatch").get_metric_statistics(
@@ -372,7 +319,7 @@ class TestMetrics:
         assert [point["Sum"] for point in statistics["Datapoints"]] == [1.0]
 
 
-def test_executions_also_run_in_real_time(make_cloud):
+def test_executions_also_run_in_real_time(make_cloud: MakeCloud) -> None:
     cloud = make_cloud(start=None)
     machine = Machine(cloud, chain(A={"Type": "Wait", "Seconds": 1}))
     execution = machine.start()
@@ -388,7 +335,7 @@ def test_executions_also_run_in_real_time(make_cloud):
 class TestFailingBranches:
     """A branch hands its error on under its name, the language's own errors as well."""
 
-    FAILING: ClassVar = {
+    FAILING: ClassVar[dict[str, State]] = {
         "Mine": {"Type": "Fail", "Error": "Mine", "Cause": "c"},
         "States.Timeout": {
             "Type": "Task",
@@ -398,7 +345,7 @@ class TestFailingBranches:
         },
     }
 
-    def caught(self, cloud, state, error):
+    def caught(self, cloud: Cloud, state: State, error: str) -> dict[str, Any]:
         state |= {"Catch": [{"ErrorEquals": [error], "ResultPath": "$.failed", "Next": "Caught"}], "End": True}
         queue = cloud.client("sqs").create_queue(QueueName="q")["QueueUrl"]
         machine = Machine(cloud, chain(S=state, Caught={"Type": "Succeed"}))
@@ -407,13 +354,13 @@ class TestFailingBranches:
         return machine.describe(execution)
 
     @pytest.mark.parametrize("error", FAILING)
-    def test_of_a_parallel_state(self, cloud, error):
+    def test_of_a_parallel_state(self, cloud: Cloud, error: str) -> None:
         ended = self.caught(cloud, {"Type": "Parallel", "Branches": [chain(B=dict(self.FAILING[error]))]}, error)
         assert ended["status"] == "SUCCEEDED"
         assert json.loads(ended["output"])["failed"]["Error"] == error
 
     @pytest.mark.parametrize("error", FAILING)
-    def test_of_a_map_state(self, cloud, error):
+    def test_of_a_map_state(self, cloud: Cloud, error: str) -> None:
         state = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": chain(B=dict(self.FAILING[error]))}
         ended = self.caught(cloud, state, error)
         assert ended["status"] == "SUCCEEDED"

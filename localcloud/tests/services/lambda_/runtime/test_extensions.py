@@ -11,7 +11,7 @@ import pytest
 
 from localcloud.services.lambda_.runtime.extensions import OK, ExtensionFailedError, Extensions
 from localcloud.services.lambda_.runtime.pool import PoolLimits
-from support.lambdas import Lambda, zipped
+from support.lambdas import Lambda, MakeLambda, zipped
 
 EXTENDED = """
 import http.client, json, os, queue, threading, time
@@ -58,7 +58,7 @@ def handle(event, context):
 
 def ask(aws: Lambda, **event: Any) -> dict[str, Any]:
     result = aws.invoke(json.dumps(event).encode())
-    return json.loads(result.payload)
+    return dict(json.loads(result.payload))
 
 
 def test_the_answer_does_not_wait_for_an_extension_and_the_next_event_does(aws: Lambda, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_second_event_meanwhile_starts_another_worker(lambda_: Lambda) -> None
     assert ask(lambda_, seconds=1)["pid"] != ask(lambda_)["pid"]
 
 
-def test_one_that_works_on_is_not_frozen_before_it_has_done(make_lambda: Any, tmp_path: Path) -> None:
+def test_one_that_works_on_is_not_frozen_before_it_has_done(make_lambda: MakeLambda, tmp_path: Path) -> None:
     aws = make_lambda(limits=PoolLimits(freezes=True))
     aws.create(EXTENDED)
     done = tmp_path / "done"
@@ -155,7 +155,7 @@ class TestCalls:
     def refused(self, answer: Any) -> str:
         status, _, body = answer
         assert status == 403
-        return json.loads(body)["errorType"]
+        return str(json.loads(body)["errorType"])
 
     def register(self, extensions: Extensions[str], name: str, events: Any) -> Any:
         body = json.dumps({"events": events}).encode()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from localcloud.services.lambda_.managed_layers import ManagedLayer
 from localcloud.services.lambda_.runtime.exceptions import InvalidParameterValueError, LayerNotMaterialisedError
 from localcloud.services.lambda_.runtime.layers import LayerInstaller, link_from_environment, parse_lock
-from support.lambdas import Lambda, zipped
+from support.lambdas import Lambda, MakeLambda, zipped
 
 IMPORTER = (
     "import importlib\n"
@@ -90,7 +89,7 @@ def test_a_published_version_keeps_its_layer_when_it_is_deleted(lambda_: Lambda)
     assert json.loads(lambda_.invoke(b'["own_module"]', "1").payload) == {"own_module": "7"}
 
 
-def test_a_managed_layer_stands_for_its_pins(make_lambda: Callable[..., Lambda], tmp_path: Path) -> None:
+def test_a_managed_layer_stands_for_its_pins(make_lambda: MakeLambda, tmp_path: Path) -> None:
     pins = tmp_path / "pins.txt"
     pins.write_text(f"packaging=={importlib.metadata.version('packaging')}\n")
     lambda_ = make_lambda(managed_layers=(ManagedLayer(":111122223333:layer:Packaging", pins),))

@@ -13,7 +13,7 @@ import pytest
 
 from localcloud.services.lambda_.runtime.exceptions import InvalidParameterValueError
 from localcloud.services.lambda_.runtime.packages import PackageStore
-from support.lambdas import Lambda, zipped
+from support.lambdas import MakeLambda, zipped
 
 CONTENT = zipped({"handler.py": "import inner\n", "inner/__init__.py": "one = 1\n", "data/big.txt": "x" * 1000})
 
@@ -137,15 +137,14 @@ def test_what_is_no_package_leaves_nothing(folder: Path) -> None:
     assert names(folder) == []
 
 
-def test_functions_of_two_clouds_share_their_code_and_nothing_else(make_lambda: Callable[..., Lambda]) -> None:
+def test_functions_of_two_clouds_share_their_code_and_nothing_else(make_lambda: MakeLambda) -> None:
     """A second cloud does not even compile it again."""
     source = "import os, inner\ndef handle(event, context):\n    return [os.getcwd(), inner.__cached__]\n"
     files = {"handler.py": source, "inner.py": ""}
-    ran = []
+    ran: list[object] = []
     for _ in range(2):
         cloud = make_lambda()
         cloud.create(files)
-        ran.append(cloud.invoke().payload)
-        cached = Path(json.loads(ran[-1])[1])
-        ran.append(cached.stat().st_mtime_ns)
+        payload = cloud.invoke().payload
+        ran += [payload, Path(json.loads(payload)[1]).stat().st_mtime_ns]
     assert ran[:2] == ran[2:]

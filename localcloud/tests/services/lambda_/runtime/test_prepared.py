@@ -14,7 +14,7 @@ import pytest
 
 from localcloud.services.lambda_.runtime.pool import PoolLimits
 from localcloud.services.lambda_.runtime.prepared import MOST_SERVERS, PreparedWorkers
-from support.lambdas import CLIENTS, NEEDS_PRELOADING, Lambda, zipped
+from support.lambdas import CLIENTS, NEEDS_PRELOADING, Lambda, MakeLambda, zipped
 
 pytestmark = NEEDS_PRELOADING
 
@@ -43,7 +43,7 @@ READS = "import os\nMODE = os.environ.get('MODE')\nHOME = os.path.expanduser('~'
 
 
 @pytest.fixture(params=CLIENTS)
-def both(request: pytest.FixtureRequest, make_lambda: Callable[..., Lambda]) -> list[Lambda]:
+def both(request: pytest.FixtureRequest, make_lambda: MakeLambda) -> list[Lambda]:
     """A cloud without preparation, and one with it."""
     return [make_lambda(request.param), make_lambda(request.param, preload=MODULES)]
 
@@ -53,7 +53,7 @@ def shown(cloud: Lambda, files: dict[str, str], **parameters: Any) -> dict[str, 
     cloud.create({"handler.py": SHOWN, **files}, layers=(layer.arn,), **parameters)
     result = cloud.invoke()
     assert result.function_error is None, [result.payload, cloud.sink.lines]
-    return json.loads(result.payload)
+    return dict(json.loads(result.payload))
 
 
 @pytest.mark.parametrize("variables", [{}, {"MINE": "ü", "AWS_MINE": "1"}, {"TZ": "Europe/Berlin"}], ids=str)
@@ -80,13 +80,15 @@ def test_a_function_sees_what_it_sees_after_a_plain_start(both: list[Lambda], va
     ],
     ids=str,
 )
-def test_what_would_import_something_else_starts_plainly(both: list[Lambda], files: Any, variables: Any) -> None:
+def test_what_would_import_something_else_starts_plainly(
+    both: list[Lambda], files: dict[str, str], variables: dict[str, str]
+) -> None:
     plain, other = (shown(cloud, files, Environment={"Variables": variables}) for cloud in both)
     assert not other["prepared"]
     assert other == plain
 
 
-def test_boto3_is_imported_before_and_is_what_it_is_otherwise(make_lambda: Callable[..., Lambda]) -> None:
+def test_boto3_is_imported_before_and_is_what_it_is_otherwise(make_lambda: MakeLambda) -> None:
     source = "import sys\nthere = 'boto3' in sys.modules\nimport boto3\n"
     source += "def handle(event, context):\n    return [there, boto3.__file__, boto3.client('sqs').meta.region_name]\n"
 
@@ -102,7 +104,7 @@ def test_boto3_is_imported_before_and_is_what_it_is_otherwise(make_lambda: Calla
     assert plain[1:] == prepared[1:] == elsewhere[1:]
 
 
-def test_functions_of_other_layers_get_their_own_packages(make_lambda: Callable[..., Lambda]) -> None:
+def test_functions_of_other_layers_get_their_own_packages(make_lambda: MakeLambda) -> None:
     cloud = make_lambda(preload=("shared",))
     for name in ("one", "two"):
         content = {"ZipFile": zipped({"python/shared.py": f"NAME = {name!r}"})}
@@ -113,7 +115,7 @@ def test_functions_of_other_layers_get_their_own_packages(make_lambda: Callable[
     assert [json.loads(cloud.invoke(name=name).payload) for name in ("one", "two")] == [[True, "one"], [True, "two"]]
 
 
-def test_two_workers_share_no_state(make_lambda: Callable[..., Lambda]) -> None:
+def test_two_workers_share_no_state(make_lambda: MakeLambda) -> None:
     cloud = make_lambda(preload=("colorsys", "random"))
     source = (
         "import colorsys, os, random\n"
@@ -153,7 +155,7 @@ def until(holds: Callable[[], bool]) -> None:
     raise AssertionError("it does not come to be so")
 
 
-def test_a_function_that_takes_too_long_ends_with_all_it_started(make_lambda: Callable[..., Lambda]) -> None:
+def test_a_function_that_takes_too_long_ends_with_all_it_started(make_lambda: MakeLambda) -> None:
     cloud = make_lambda(preload=("colorsys",))
     cloud.create(CHILD, Timeout=1)
     assert b"Sandbox.Timedout" in cloud.invoke().payload
@@ -161,7 +163,7 @@ def test_a_function_that_takes_too_long_ends_with_all_it_started(make_lambda: Ca
     until(lambda: all(gone(int(pid)) for pid in started.split()))
 
 
-def test_a_worker_whose_server_was_killed_is_an_error_and_the_next_one_starts(make_lambda) -> None:
+def test_a_worker_whose_server_was_killed_is_an_error_and_the_next_one_starts(make_lambda: MakeLambda) -> None:
     cloud = make_lambda(preload=("colorsys",))
     cloud.create("import os\ndef handle(event, context):\n    return os.getppid()\n")
     server = json.loads(cloud.invoke().payload)
@@ -172,7 +174,7 @@ def test_a_worker_whose_server_was_killed_is_an_error_and_the_next_one_starts(ma
     assert json.loads(again.payload) != server
 
 
-def test_memory_is_the_workers_own(make_lambda: Callable[..., Lambda]) -> None:
+def test_memory_is_the_workers_own(make_lambda: MakeLambda) -> None:
     """What the server holds besides is not counted for it, but told with the workers'."""
     cloud = make_lambda(preload=("colorsys",))
     cloud.create(
@@ -193,7 +195,7 @@ def test_servers_are_few_and_go_when_nobody_uses_them(tmp_path: Path) -> None:
     assert PreparedWorkers().of([tmp_path], [], {}) is None
 
 
-def test_the_pool_ends_workers_that_stay_unused(make_lambda: Callable[..., Lambda]) -> None:
+def test_the_pool_ends_workers_that_stay_unused(make_lambda: MakeLambda) -> None:
     cloud = make_lambda(preload=("colorsys",), limits=PoolLimits(idle_seconds=0.0))
     cloud.create("import os\ndef handle(event, context):\n    return os.getpid()\n")
     pid = json.loads(cloud.invoke().payload)

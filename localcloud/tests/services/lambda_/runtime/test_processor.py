@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +20,7 @@ from localcloud.services.lambda_.runtime.processor import (
     share_of,
     used_seconds,
 )
-from support.lambdas import CLIENTS
+from support.lambdas import CLIENTS, MakeLambda
 
 LINUX = pytest.mark.skipif(not CAN_SHARE, reason="other systems do not tell the processor time of a process")
 SHARES = st.floats(0.07, 6)
@@ -109,24 +108,26 @@ BURNS = (
 
 @LINUX
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_function_has_the_share_of_its_memory_once_it_has_initialised(make_lambda: Any, client: str) -> None:
+def test_a_function_has_the_share_of_its_memory_once_it_has_initialised(make_lambda: MakeLambda, client: str) -> None:
     aws = make_lambda(client, limits=PoolLimits(freezes=True, shares_processor=True))
     aws.create(BURNS, MemorySize=256)
+    share = share_of(256)
+    assert share is not None
     asked = time.monotonic()
     for _ in range(2):
         in_init, stops, used, took = json.loads(aws.invoke(b'{"seconds": 0.03}').payload)
         # THEN it was not stopped while it initialised, and its event took as long as a seventh of a vCPU takes
         assert in_init == 0
         assert stops > 0
-        assert took > 0.5 * used / share_of(256)
+        assert took > 0.5 * used / share
     # AND the log and the metrics say what it took
     durations = [record.duration_ms / 1000 for record in aws.sink.records]
-    assert min(durations) > 0.5 * 0.03 / share_of(256)
+    assert min(durations) > 0.5 * 0.03 / share
     assert sum(durations) < time.monotonic() - asked
 
 
 @LINUX
-def test_what_a_function_starts_does_not_count(make_lambda: Any) -> None:
+def test_what_a_function_starts_does_not_count(make_lambda: MakeLambda) -> None:
     aws = make_lambda(limits=PoolLimits(shares_processor=True))
     program = "import time\nwhile time.process_time() < 0.05: pass"
     aws.create(
@@ -142,7 +143,7 @@ def test_what_a_function_starts_does_not_count(make_lambda: Any) -> None:
 
 
 @LINUX
-def test_a_function_that_is_out_of_time_is_ended_while_it_is_stopped(make_lambda: Any) -> None:
+def test_a_function_that_is_out_of_time_is_ended_while_it_is_stopped(make_lambda: MakeLambda) -> None:
     aws = make_lambda(limits=PoolLimits(freezes=True, shares_processor=True))
     aws.create(BURNS, MemorySize=128, Timeout=1)
     result = aws.invoke(b'{"seconds": 5}')

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from localcloud.core.processes import HAS_PROC
+from localcloud.services.lambda_.runtime.invoker import InvocationResult
 from localcloud.services.lambda_.runtime.pool import PoolLimits
-from support.lambdas import NEEDS_PRELOADING, START, Lambda
+from support.lambdas import NEEDS_PRELOADING, START, Lambda, MakeLambda
 
 
-def error_of(result: Any) -> dict[str, Any]:
+def error_of(result: InvocationResult) -> dict[str, Any]:
     assert result.function_error == "Unhandled"
-    return json.loads(result.payload)
+    return dict(json.loads(result.payload))
 
 
 def test_returns_what_the_handler_returns(aws: Lambda) -> None:
@@ -82,7 +83,7 @@ def test_the_context_is_the_documented_one(aws: Lambda) -> None:
     assert 0 < remaining <= 7000
 
 
-def test_the_environment_is_the_functions_own(aws: Lambda, monkeypatch: Any) -> None:
+def test_the_environment_is_the_functions_own(aws: Lambda, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a variable that only the parent has
     monkeypatch.setenv("SECRET_OF_THE_PARENT", "1")
     aws.create(
@@ -243,7 +244,7 @@ def _report(line: str) -> dict[str, float]:
     return {name: float(value.split()[0]) for name, _, value in parts}
 
 
-def test_a_worker_that_was_unused_for_long_on_the_clock_is_not_used_again(make_lambda: Any) -> None:
+def test_a_worker_that_was_unused_for_long_on_the_clock_is_not_used_again(make_lambda: MakeLambda) -> None:
     aws = make_lambda(limits=PoolLimits(idle_on_clock=timedelta(minutes=10)))
     aws.create("import os\ndef handle(event, context):\n    return os.getpid()\n")
     first = aws.invoke().payload
@@ -388,7 +389,7 @@ def time_used(pid: int) -> tuple[str, ...]:
 
 @LINUX
 @pytest.mark.parametrize("more", FREEZING)
-def test_a_worker_is_frozen_between_events(make_lambda: Any, more: dict[str, Any]) -> None:
+def test_a_worker_is_frozen_between_events(make_lambda: MakeLambda, more: dict[str, Any]) -> None:
     # GIVEN a function that was asked once
     aws = make_lambda(limits=PoolLimits(freezes=True), **more)
     aws.create(COUNTS)
@@ -407,7 +408,7 @@ def test_a_worker_is_frozen_between_events(make_lambda: Any, more: dict[str, Any
 
 
 @LINUX
-def test_a_frozen_worker_is_ended_like_another(make_lambda: Any) -> None:
+def test_a_frozen_worker_is_ended_like_another(make_lambda: MakeLambda) -> None:
     aws = make_lambda(limits=PoolLimits(freezes=True, idle_on_clock=timedelta(minutes=10)))
     aws.create(COUNTS)
     first, _ = json.loads(aws.invoke(b'{"pid": 1}').payload)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from localcloud.services.sagemaker.jobs.exceptions import ClientFailureError
@@ -11,24 +13,24 @@ from localcloud.services.sagemaker.jobs.training import unmet_requirements
 NAMES = {"sagemaker_program": "train.py", "sagemaker_submit_directory": "s3://b/c.tar.gz"}
 
 
-def test_user_hyperparameters_become_arguments_by_name():
+def test_user_hyperparameters_become_arguments_by_name() -> None:
     script = Script.from_hyperparameters({**NAMES, "depth": "3", "a": "x", "name": '"quoted"', "flag": "true"})
     assert script.arguments() == ["-a", "x", "--depth", "3", "--flag", "True", "--name", "quoted"]
     assert script.user_hyperparameters == {"depth": 3, "a": "x", "name": "quoted", "flag": True}
 
 
-def test_the_sdk_quotes_the_program_and_step_functions_does_not():
+def test_the_sdk_quotes_the_program_and_step_functions_does_not() -> None:
     quoted = Script.from_hyperparameters({name: f'"{value}"' for name, value in NAMES.items()})
     assert quoted == Script.from_hyperparameters(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_job_without_a_script_is_refused(name):
+def test_a_job_without_a_script_is_refused(name: str) -> None:
     with pytest.raises(ClientFailureError, match=name):
         Script.from_hyperparameters({key: value for key, value in NAMES.items() if key != name})
 
 
-def test_requirements_that_are_not_met_are_remarked(tmp_path):
+def test_requirements_that_are_not_met_are_remarked(tmp_path: Path) -> None:
     file = tmp_path / "requirements.txt"
     file.write_text(
         "# comment\n-r other.txt\npytest\npytest==0.0.1 \\\n    --hash=sha256:00\nno-such-package-here>=1\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tarfile
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -19,7 +20,7 @@ class Bucket:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
 
-    def put_object(self, *, Bucket: str, Key: str, Body) -> None:
+    def put_object(self, *, Bucket: str, Key: str, Body: IO[bytes]) -> None:
         self.objects[f"{Bucket}/{Key}"] = Body.read()
 
 
