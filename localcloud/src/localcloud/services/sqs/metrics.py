@@ -102,8 +102,8 @@ class QueueMetrics:
         self.count(queue, "ApproximateNumberOfMessagesVisible", queue.approximate_number_of_messages)
         self.count(queue, "ApproximateNumberOfMessagesNotVisible", queue.approximate_number_of_messages_not_visible)
         self.count(queue, "ApproximateNumberOfMessagesDelayed", queue.approximate_number_of_messages_delayed)
-        # By the clock that moto dates messages with.
-        ages = [unix_time_millis() - (message.sent_timestamp or 0) for message in messages]
+        now = unix_time_millis()  # of the clock that moto dates messages with
+        ages = [now - (message.sent_timestamp or 0) for message in messages]
         self.count(queue, "ApproximateAgeOfOldestMessage", max(ages, default=0) // 1000, "Seconds")
 
     def _plan(self, queue: Queue) -> None:
