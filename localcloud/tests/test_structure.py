@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 import tomllib
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -30,7 +31,8 @@ def module_of(path: Path) -> str:
 MODULES = {module_of(path): path for path in sorted((SOURCE / "localcloud").rglob("*.py"))}
 
 
-def imports_of(source: str, module: str) -> set[str]:
+@cache
+def imports_of(source: str, module: str) -> frozenset[str]:
     """Every module that is imported anywhere in a source, in functions and under TYPE_CHECKING as well."""
     package = module if MODULES.get(module, Path()).name == "__init__.py" else module.rpartition(".")[0]
     found: set[str] = set()
@@ -43,7 +45,7 @@ def imports_of(source: str, module: str) -> set[str]:
             for alias in node.names:
                 whole = f"{name}.{alias.name}"
                 found.add(whole if whole in MODULES else name)
-    return found
+    return frozenset(found)
 
 
 def floor_of(module: str) -> int:

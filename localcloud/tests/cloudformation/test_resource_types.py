@@ -11,6 +11,8 @@ from moto.iam.models import Role, iam_backends
 from localcloud.services.registry import handlers
 from support.workbench import Workbench
 
+pytestmark = pytest.mark.xdist_group("resource types")  # all is deployed once for nearly all of them
+
 Resources = dict[str, Any]
 EXPIRE_UNTAGGED = {
     "rulePriority": 1,
@@ -608,27 +610,26 @@ def change(resources: Resources) -> None:
     of("P")["Value"] = "x"
 
 
-@pytest.fixture
-def deployed(workbench: Workbench) -> tuple[Workbench, Resources]:
-    """Everything, deployed, for a test that changes it."""
-    resources = everything(workbench)
-    workbench.deploy(resources)
-    return workbench, resources
-
-
-_looked_at: list[tuple[Workbench, Role]] = []
-"""The workbench that was deployed for tests that only look, and moto's own record of its role."""
+_deployed: list[tuple[Workbench, Resources, Role]] = []
+"""The workbench that deployed everything, what it deployed, and moto's own record of its role."""
 
 
 @pytest.fixture
-def there(request: pytest.FixtureRequest) -> Workbench:
-    """Everything, deployed, for tests that only look: deployed again where another test has emptied the cloud."""
-    if not (_looked_at and any(role is _looked_at[0][1] for role in _roles())):
-        workbench = request.getfixturevalue("workbench")
-        workbench.deploy(everything(workbench))
+def deployed(request: pytest.FixtureRequest) -> tuple[Workbench, Resources]:
+    """Everything, deployed: anew where another test has emptied the cloud. A test that changes it takes it down."""
+    if not (_deployed and any(role is _deployed[0][2] for role in _roles())):
+        workbench: Workbench = request.getfixturevalue("workbench")
+        resources = everything(workbench)
+        workbench.deploy(resources)
         name = workbench.physical_id("Role")
-        _looked_at[:] = [(workbench, next(role for role in _roles() if role.name == name))]
-    return _looked_at[0][0]
+        _deployed[:] = [(workbench, resources, next(role for role in _roles() if role.name == name))]
+    return _deployed[0][:2]
+
+
+@pytest.fixture
+def there(deployed: tuple[Workbench, Resources]) -> Workbench:
+    """Everything, deployed, for tests that only look."""
+    return deployed[0]
 
 
 def _roles() -> list[Role]:

@@ -41,7 +41,7 @@ def table(keys: dict[str, str], parameters: dict[str, str], partitions: Any = ()
 
 
 def wanted(found: CatalogueTable, where: str, source: str = "t") -> list[str]:
-    with duckdb.connect(":memory:") as connection:
+    with duckdb.cursor() as connection:
         (use,) = parse(f"SELECT 1 FROM {source} WHERE {where}", "d", connection).uses
     return [",".join(partition.values) for partition in partitions_of(found, use, NOW)]
 
@@ -101,10 +101,10 @@ def test_conditions_leave_the_dates_of_which_they_hold(
     }
     found = table({"date": "string"}, {**DATES, **options})
     where = " AND ".join(" ".join((shown(left), op, shown(right))) for left, op, right in conditions) or "true"
-    with duckdb.connect(":memory:") as connection:
-        rows = "SELECT date, place FROM (SELECT unnest(?::VARCHAR[]) AS date, unnest(range(?)) AS place)"
-        days = list(wanted(found, "true"))
-        connection.execute(f"CREATE TABLE days AS {rows}", [days, len(days)])
+    rows = "SELECT date, place FROM (SELECT unnest(?::VARCHAR[]) AS date, unnest(range(?)) AS place)"
+    days = list(wanted(found, "true"))
+    with duckdb.cursor() as connection:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE days AS {rows}", [days, len(days)])
         left = connection.execute(f"SELECT date FROM days WHERE {where} ORDER BY place").fetchall()
     assert wanted(found, where) == [date for (date,) in left]
 

@@ -78,7 +78,7 @@ def test_all_are_listed_and_only_those_named_are_kept(cloud: Cloud) -> None:
     cloud.role("r", "lambda.amazonaws.com")
     iam.attach_role_policy(RoleName="r", PolicyArn=BASIC)
 
-    pages = iam.get_paginator("list_policies").paginate(Scope="AWS")
+    pages = iam.get_paginator("list_policies").paginate(Scope="AWS", PaginationConfig={"PageSize": 1000})
     listed: list[dict[str, Any]] = [policy for page in pages for policy in page["Policies"]]
 
     assert len({policy["Arn"] for policy in listed}) == len(listed) > 1000
