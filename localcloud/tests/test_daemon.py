@@ -45,9 +45,9 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
-    """A cloud on real time."""
+    """A cloud on real time, whose control path is elsewhere."""
     folder = tmp_path_factory.mktemp("real")
-    with running_cloud(folder / "state", folder / "cache") as cloud:
+    with running_cloud(folder / "state", folder / "cache", control_path="/_mine/") as cloud:
         yield cloud
 
 
@@ -99,17 +99,6 @@ def test_a_cloud_writes_a_notice_while_it_runs_and_ends_its_workers(tmp_path: Pa
     assert not is_alive(worker)
 
 
-def test_a_terminated_cloud_ends_its_workers_and_takes_its_notice_away(tmp_path: Path) -> None:
-    started = daemon.start(free_port(), tmp_path / "state", tmp_path / "cache")
-    worker = worker_pid(RunningCloud(started))
-
-    os.kill(started.pid, signal.SIGTERM)
-    started.stop()
-
-    wait_until_gone(worker)
-    assert not (tmp_path / "state" / "cloud.json").exists()
-
-
 def prepared(folder: Path) -> Path:
     """Settings with which workers start from a process that has imported."""
     settings = folder / "settings.toml"
@@ -148,7 +137,14 @@ def test_functions_start_as_often_as_on_aws_where_that_is_asked_for(tmp_path: Pa
         cloud.daemon.advance(START + timedelta(minutes=9))
         assert process() == first
         cloud.daemon.advance(START + timedelta(minutes=20))
-        assert process() != first
+        second = process()
+        assert second != first
+
+        # WHEN it is terminated THEN its workers end, frozen as they are, and its notice is taken away
+        os.kill(cloud.daemon.pid, signal.SIGTERM)
+        cloud.daemon.stop()
+        wait_until_gone(first, second)
+        assert not (tmp_path / "state" / "cloud.json").exists()
 
 
 def test_a_cloud_ends_with_its_parent_when_asked_to(tmp_path: Path) -> None:
@@ -218,6 +214,13 @@ def test_a_long_advance_keeps_nobody_else_waiting(moved: RunningCloud, tmp_path:
     assert told[0]["now"] == (before + timedelta(hours=1)).isoformat()
 
 
+def test_the_control_path_is_where_it_was_put(real: RunningCloud) -> None:
+    found = daemon.find(real.daemon.state_directory)
+    assert found == real.daemon
+    assert found.control_path == "/_mine/"
+    assert not found.clock()["moved"]
+
+
 def test_a_cloud_on_real_time_can_not_be_moved(real: RunningCloud) -> None:
     assert real.daemon.clock()["moved"] is False
     with pytest.raises(daemon.ControlError, match="follows real time"):
@@ -237,12 +240,12 @@ def test_the_doors_that_stay_shut(real: RunningCloud) -> None:
     with pytest.raises(ClientError, match=r"InvalidSignatureException.*valid region"):
         real.client("ssm", region_name="eu-wst-1").describe_parameters()
     # nobody signs for these
-    for path in ("/", "/moto-api/reset", "/_localcloud/nothing"):
+    for path in ("/", "/moto-api/reset", "/_mine/nothing", "/_localcloud/clock"):
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(urllib.request.Request(real.daemon.endpoint + path, method="POST"))
     # a web page can not move the clock
     request = urllib.request.Request(
-        f"{real.daemon.endpoint}/_localcloud/shutdown", method="POST", headers={"Origin": "https://example.org"}
+        f"{real.daemon.endpoint}/_mine/shutdown", method="POST", headers={"Origin": "https://example.org"}
     )
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(request)

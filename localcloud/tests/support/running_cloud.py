@@ -18,7 +18,7 @@ from botocore.config import Config
 
 from localcloud import daemon
 from localcloud.core.clients import make_client
-from localcloud.core.credentials import ACCOUNT_ID, REGION
+from localcloud.core.credentials import ACCOUNT_ID, CONTROL_PATH, REGION
 from support.in_process import Client, Statement
 
 
@@ -97,6 +97,7 @@ def running_cloud(
     cold_starts: bool = False,
     account_id: str = ACCOUNT_ID,
     region: str = REGION,
+    control_path: str = CONTROL_PATH,
 ) -> Iterator[RunningCloud]:
     """Run a local cloud while the block runs."""
     started = daemon.start(
@@ -108,6 +109,7 @@ def running_cloud(
         cold_starts=cold_starts,
         account_id=account_id,
         region=region,
+        control_path=control_path,
         stop_with_parent=True,
     )
     try:
