@@ -18,6 +18,10 @@ FIREHOSE_STEP = 5 * 1024
 LEAST_SCANNED = 10 * MB
 """Of one query of Athena's."""
 
+OF_JOBS = "everloop/model_file/prices.py, or cost.instance_usd_per_hour of the declaration"
+OF_ENDPOINT = "serving.endpoint.usd_per_hour of the declaration"
+"""Where the prices of instances are from."""
+
 RESTORATION = frozenset({"NewestRows"})
 """Where a run branches off that brings an older version back: it is none of the trainings."""
 
@@ -37,6 +41,8 @@ class Use:
         How it was counted, for people.
     usd_each : float or None
         The price of one, where no table of prices has it.
+    source : str
+        Where that price is from.
     """
 
     part: str
@@ -44,6 +50,7 @@ class Use:
     quantity: float
     why: str
     usd_each: float | None = None
+    source: str = "no price is known here"
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,7 @@ def _machine(resource: Resource, model: Model) -> Iterator[Use]:
             runs * tries * job.instances * seconds / 3600,
             f"{job.state}: {runs * tries:,.2f} jobs × {seconds:g} s",
             usd_each=model.instance_usd(job.instance_type),
+            source=OF_JOBS,
         )
 
 
@@ -263,8 +271,12 @@ def _parameter(resource: Resource, model: Model) -> Iterator[Use]:
 
 
 def model_wide(model: Model) -> Iterator[Use]:
-    """What a model uses of the platform's resources: the table, the lake, the artefacts."""
+    """What a model uses beside its stack: the platform's table, lake and artefacts, and an endpoint's instances."""
     work = model.work
+    if work.endpoint is not None:
+        runs = work.endpoint
+        part, each = "SageMaker endpoint", runs.usd_per_hour
+        yield Use(part, runs.instance_type, runs.hours, runs.why, usd_each=each, source=OF_ENDPOINT)
     yield Use(
         "DynamoDB", "dynamodb writes", work.calibrations * ASSUMED["writes of a calibration"].value, "calibrations"
     )

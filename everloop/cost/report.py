@@ -127,11 +127,9 @@ def _line(same: Sequence[Use], prices: Mapping[str, Price], models: int) -> Line
             price.read,
             price.is_old,
         )
-    if first.part == "SageMaker":
-        usd = None if first.usd_each is None else quantity * first.usd_each
-        source = "everloop/model_file/prices.py, or cost.instance_usd_per_hour of the declaration"
-        return Line(first.part, first.counted, quantity, "hour", usd, why, source)
-    return Line(first.part, first.counted, quantity, "", None if quantity else 0.0, why, "no price is known here")
+    unit = "hour" if first.part.startswith("SageMaker") else ""
+    usd = 0.0 if quantity == 0 else None if first.usd_each is None else quantity * first.usd_each
+    return Line(first.part, first.counted, quantity, unit, usd, why, first.source)
 
 
 def _untold(resources: Sequence[Resource], known: set[str]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from everloop.model_file.schedule import due
 from everloop.model_file.schema import ModelDeclaration, Rollout
+from everloop.numbers_of import number_of
 from everloop.rollout.cadence import FARTHEST_SECONDS, closest_seconds
 
 MONTH_DAYS = 365 / 12
@@ -82,6 +83,7 @@ ASSUMED: Mapping[str, Assumption] = {
     "metrics of a monitor run": Assumption(10, "metrics", "functions/monitor/handler.py"),
     "metrics of a request": Assumption(6, "metrics", "three, by model and by function version"),
     "metrics of a labels request": Assumption(1, "metrics", "functions/labels/handler.py"),
+    "minutes of an endpoint's change": Assumption(10, "minutes", "AWS says minutes; no account was measured"),
     "objects of a training": Assumption(60, "objects", "snapshot, jobs' results, artefacts, audit records"),
 }
 """By name. What is counted elsewhere says where."""
@@ -131,8 +133,29 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class EndpointWork:
+    """What runs in a month on a model's SageMaker endpoint.
+
+    Attributes
+    ----------
+    instance_type : str
+    hours : float
+        Of instances.
+    usd_per_hour : float
+        Of one, as declared.
+    why : str
+        How the hours were counted.
+    """
+
+    instance_type: str
+    hours: float
+    usd_per_hour: float
+    why: str
+
+
+@dataclass(frozen=True)
 class Work:
-    """How often things happen in a month."""
+    """How often things happen in a month; ``endpoint`` is None for a model that declares none."""
 
     traffic: Traffic
     requests: float
@@ -143,6 +166,7 @@ class Work:
     probes: float
     steps: int
     looks: float
+    endpoint: EndpointWork | None = None
 
     @property
     def kept_rows(self) -> float:
@@ -175,16 +199,39 @@ def work_of(declaration: ModelDeclaration, schedule: str, traffic: Traffic) -> W
     trainings = traffic.trainings
     if trainings is None:
         trainings = MONTH_DAYS / retraining.schedule_days if retraining.schedule_days else 0.0
+    calibrations = runs if learns else 0.0
     return Work(
         traffic=traffic,
         requests=traffic.predictions / traffic.rows_per_request,
         label_requests=labels / LABELS_IN_A_REQUEST,
         monitor_runs=runs,
-        calibrations=runs if learns else 0.0,
+        calibrations=calibrations,
         trainings=trainings,
         probes=MONTH_DAYS / investment.every_days if investment is not None and labels > 0 else 0.0,
         steps=len(declaration.rollout.steps),
         looks=_looks(declaration.rollout, traffic.predictions / traffic.rows_per_request),
+        endpoint=_on_endpoint(declaration, trainings, calibrations),
+    )
+
+
+def _on_endpoint(declaration: ModelDeclaration, trainings: float, calibrations: float) -> EndpointWork | None:
+    """The instances of the version that serves, of those on trial and kept warm, and of lists that change.
+
+    A rollout changes the list of variants twice, and so does a calibration: each time the old list runs beside the new
+    one, which is of one version and of two in turn (:mod:`everloop.rollout.targets.sagemaker_endpoint`).
+    """
+    endpoint, rollout = declaration.serving.endpoint, declaration.rollout
+    if endpoint is None:
+        return None
+    beside = min(1.0, trainings * (sum(s.minutes for s in rollout.steps) + rollout.bake_minutes) / 60 / MONTH_HOURS)
+    changing = 4 * (trainings + calibrations) * ASSUMED["minutes of an endpoint's change"].value / 60 / MONTH_HOURS
+    of_one = endpoint.instances * MONTH_HOURS
+    return EndpointWork(
+        endpoint.instance_type,
+        of_one * (1 + beside + changing),
+        endpoint.usd_per_hour,
+        f"{number_of(endpoint.instances, 'instance')} all the time, as many beside them for {beside:.1%} of it, through"
+        f" rollouts, and {changing:.1%} more while the endpoint changes",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from moto import mock_aws
 
 from everloop.cli.account import Account
 from everloop.cli.commands import cost as command
+from everloop.cli.operations import costs
 from everloop.cli.operations.costs import measured_of
 from tests.fakes.aws import REGION
-from tests.helpers.declarations import binary_document
+from tests.helpers.declarations import binary_document, with_endpoint
 from tests.helpers.synthesis import write_model
 
 COLUMNS = [{"Name": "prediction_id", "Type": "string"}]
@@ -61,7 +63,10 @@ def test_people_see_what_is_used_and_what_is_not_in_the_sum(models: Path) -> Non
     assert "lambda requests" not in found.output, "nothing was asked"
 
 
-def test_prices_that_are_old_are_named_with_their_date(models: Path) -> None:
+def test_prices_that_are_old_are_named_with_their_date(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = costs.PRICES["us-east-1"]
+    old = {**here, "dynamodb storage": replace(here["dynamodb storage"], read="2024-11")}
+    monkeypatch.setattr(costs, "PRICES", {"us-east-1": old})
     found = costed(models, "--predictions", "0")
     (said,) = (line for line in found.output.splitlines() if line.startswith("prices that are old"))
     assert "dynamodb storage (2024-11)" in said
@@ -70,6 +75,16 @@ def test_prices_that_are_old_are_named_with_their_date(models: Path) -> None:
     found_on = {line["counted"]: (line["read"], line["old"]) for line in document["own"]["lines"]}
     assert found_on["dynamodb storage"] == ("2024-11", True)
     assert found_on["alarm metrics"] == ("2026-08", False)
+
+
+def test_an_endpoints_instances_are_a_part_of_their_own(models: Path) -> None:
+    write_model(models.parent / "on_endpoint", with_endpoint(binary_document()))
+    found = costed(models.parent / "on_endpoint", "--predictions", "0", "--json")
+    (line,) = (line for line in json.loads(found.stdout)["own"]["lines"] if line["part"] == "SageMaker endpoint")
+    assert (line["counted"], line["unit"]) == ("ml.m5.large", "hour")
+    assert line["source"] == "serving.endpoint.usd_per_hour of the declaration"
+    assert line["usd"] == pytest.approx(0.115 * line["quantity"])
+    assert 730 <= line["quantity"] < 760
 
 
 def test_machines_get_every_line_with_its_source(models: Path) -> None:

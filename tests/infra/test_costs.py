@@ -50,8 +50,13 @@ def test_nothing_of_a_busy_model_is_unknown(assembly: Assembly, model: str) -> N
 
 
 @pytest.mark.parametrize("model", DECLARED)
-def test_an_idle_model_costs_at_most_a_dollar(assembly: Assembly, model: str) -> None:
-    assert costs(assembly, model, Traffic(0)).model.usd <= IDLE_USD
+def test_an_idle_model_costs_at_most_a_dollar_beside_the_instances_of_an_endpoint(
+    assembly: Assembly, model: str
+) -> None:
+    found = costs(assembly, model, Traffic(0)).model
+    on_endpoint = found.usd_by_part().get("SageMaker endpoint", 0.0)
+    assert found.usd - on_endpoint <= IDLE_USD
+    assert on_endpoint == pytest.approx(0 if model == "late_train" else 84, abs=1)
 
 
 def test_what_all_models_share_costs_a_key(assembly: Assembly) -> None:

@@ -16,7 +16,7 @@ from everloop.cost.report import Cost, cost_of_model, cost_of_platform
 from everloop.cost.templates import Resource, jobs_of, steps
 from everloop.cost.work import Measured, Traffic, Work, work_of
 from everloop.model_file.schedule import ScheduleError
-from tests.helpers.declarations import binary_document, declare
+from tests.helpers.declarations import binary_document, declare, with_endpoint
 
 PRICE = PRICES["us-east-1"]
 DAILY = "cron(0 6 * * ? *)"
@@ -286,6 +286,27 @@ def test_only_what_comes_without_a_failure_is_a_step() -> None:
     found = steps(DEFINITION, without=frozenset({"NewestRows"}))
     assert set(found) == {"Kind", "Train", "Evaluate", "Close"}
     assert [job.kind for job in jobs_of(found.items())] == ["training", "processing"]
+
+
+def test_an_endpoint_costs_what_serves_what_is_on_trial_and_what_changes() -> None:
+    """Two instances all the time; two more for 2 h and a bake of 1 h, ten times; eight times 10 min for each change."""
+    steps = [{"percent": 10, "minutes": 60}, {"percent": 50, "minutes": 60}]
+    document = with_endpoint(binary_document(rollout={"steps": steps, "bake_minutes": 60}))
+    document["serving"]["endpoint"]["instances"] = 2
+    work = work_of(declare(document), DAILY, Traffic(0, trainings=10))
+    assert work.endpoint is not None
+    assert work.endpoint.hours == pytest.approx(2 * (730 + 10 * 3 + 10 * 4 * 10 / 60))
+    found = cost_of_model(Model("late_train", tuple(TABLES), work, Measured(), lambda _: None), PRICE, models=3)
+    assert usd(found, "SageMaker endpoint", "ml.m5.large") == pytest.approx(3 * 0.115 * work.endpoint.hours)
+
+
+def test_each_calibration_changes_an_endpoint() -> None:
+    document = with_endpoint(binary_document())
+    document["recalibration"] = {}
+    idle, busy = (work_of(declare(document), DAILY, Traffic(rows)).endpoint for rows in (0, 1000))
+    assert idle is not None
+    assert busy is not None
+    assert busy.hours - idle.hours == pytest.approx(4 * (365 / 12) * 10 / 60)
 
 
 def test_traces_never_exceed_requests() -> None:
