@@ -31,6 +31,11 @@ _LIST_PRICES_OF_2026_08 = (
     " us-east-1 on AWS's pages of DynamoDB and CloudWatch on 2026-08-01"
 )
 
+_LIST_PRICES_OF_2026_07 = (
+    "https://github.com/TomBennett-Lloyd/cumulo/blob/main/docs/adr/0002-storage-split.md, list prices of us-east-1 on"
+    " AWS's pages on 2026-07-30"
+)
+
 OLD_BEFORE = "2026-01"
 """What was read before is told as old: this table is of the end of 2026, and AWS may have changed it since."""
 
@@ -136,12 +141,8 @@ _US_EAST_1: Mapping[str, Price] = {
         "2026-08",
         _DYNAMODB,
     ),
-    "dynamodb storage": Price(
-        "GB-month", GIGABYTE, _flat(0.25), _INFRACOST.format("dynamodb_table_test"), "2024-11", _DYNAMODB
-    ),
-    "dynamodb recovery": Price(
-        "GB-month", GIGABYTE, _flat(0.20), _INFRACOST.format("dynamodb_table_test"), "2024-11", _DYNAMODB
-    ),
+    "dynamodb storage": Price("GB-month", GIGABYTE, _flat(0.25), _LIST_PRICES_OF_2026_07, "2026-07", _DYNAMODB),
+    "dynamodb recovery": Price("GB-month", GIGABYTE, _flat(0.20), _LIST_PRICES_OF_2026_07, "2026-07", _DYNAMODB),
     "s3 storage": Price("GB-month", GIGABYTE, _flat(0.023), _PAGES_OF_2026_09, "2026-09", _S3),
     "s3 archive": Price(
         "GB-month in Glacier Instant Retrieval",
@@ -227,8 +228,8 @@ _US_EAST_1: Mapping[str, Price] = {
         "GB-month, compressed",
         GIGABYTE,
         _flat(0.03),
-        _INFRACOST.format("cloudwatch_log_group_test"),
-        "2024-07",
+        "https://c3x.dev/blog/cloudwatch-logs-cost-optimization, of us-east-1 in June 2026",
+        "2026-06",
         _CLOUDWATCH,
     ),
     "traces": Price(
@@ -267,8 +268,9 @@ _US_EAST_1: Mapping[str, Price] = {
         "parameter-month",
         1,
         _flat(0.05),
-        _INFRACOST.format("ssm_parameter_test"),
-        "2024-07",
+        "https://github.com/criyoo/corpershub-infrastructure/blob/main/docs/Cloud_Deployment_Cost_Estimate.md, on AWS's"
+        " page on 2026-03-23, beside prices of eu-west-1",
+        "2026-03",
         "https://aws.amazon.com/systems-manager/pricing/",
     ),
 }
