@@ -22,7 +22,7 @@ from everloop.numbers_of import number_of
 from everloop.reasons import Reason, ReasonDocument
 from everloop.rollout.cadence import next_look
 from everloop.rollout.looks import Look
-from everloop.rollout.measures import IN_A_STEP, IN_THE_BAKE, NOT_JUDGED, SLOW_SHARE, Measure, Seen
+from everloop.rollout.measures import IN_A_STEP, IN_THE_BAKE, NOT_JUDGED, SLOW_SHARE, UNCOUNTED, Measure, Seen
 from everloop.rollout.plan import RolloutPlan
 from everloop.rollout.version_metrics import VersionMetrics
 
@@ -155,7 +155,8 @@ def _too_little_traffic(guardrail: Guardrail, metrics: VersionMetrics) -> Reason
 
 
 def _kept(guardrail: Guardrail, metrics: VersionMetrics) -> Reason:
-    slow = f"{metrics.slow:,} of {metrics.timed:,} took longer than {guardrail.max_p99_latency_ms:.0f} ms"
+    limit = f"{guardrail.max_p99_latency_ms:.0f} ms ({UNCOUNTED})"
+    slow = f"{metrics.slow:,} of {metrics.timed:,} took longer than {limit}"
     p99 = "" if metrics.p99_ms is None else f"; the 99th percentile was {metrics.p99_ms:.0f} ms"
     sentence = (
         f"{metrics.errors:,} of {number_of(metrics.requests, 'request')} failed and {slow}: no evidence of more"

@@ -29,6 +29,9 @@ from everloop.statistics.evidence import Evidence, above, gathered, more_often
 if TYPE_CHECKING:
     from everloop.model_file.schema import Guardrail
 
+UNCOUNTED = "a cold start's initialisation is not counted"
+"""What is said beside each latency: the measures that are judged begin when a worker is ready."""
+
 SLOW_SHARE = 0.01
 """The share of requests that may take longer than the 99th percentile is allowed to."""
 
@@ -90,8 +93,8 @@ def p99_latency(seen: Seen) -> Reason | None:
     p99 = "" if metrics.p99_ms is None else f"; the 99th percentile was {metrics.p99_ms:.0f} ms"
     return Reason(
         "p99_latency",
-        f"{share.count:,} of {number_of(share.of, 'request')} took longer than {guardrail.max_p99_latency_ms:.0f} ms,"
-        f" allowed is {SLOW_SHARE:.0%}: {chance}{p99}",
+        f"{share.count:,} of {number_of(share.of, 'request')} took longer than {guardrail.max_p99_latency_ms:.0f} ms"
+        f" ({UNCOUNTED}), allowed is {SLOW_SHARE:.0%}: {chance}{p99}",
         share.rate,
         SLOW_SHARE,
     )
