@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import App, DefaultStackSynthesizer, Stack
+from aws_cdk import App, DefaultStackSynthesizer
 
 from everloop.infra.exceptions import SynthesisError
 from everloop.infra.model_stack import ModelStack
 from everloop.infra.platform_stack import PlatformStack
-from everloop.infra.regions import deployable_regions, why_not
+from everloop.infra.regions import deployable_regions, regions_of, why_not, why_not_of
 from everloop.infra.settings import Settings, read_models
+from everloop.model_file import ModelDeclaration
 from everloop.names import PLATFORM_STACK, ModelNames
+
+REGIONS, ENDPOINT = "everloop:regions", "everloop:endpoint"
+"""Entries of a template's metadata: where it can be deployed, and the instances of the model's endpoint."""
 
 FIXED_CONTEXT: Mapping[str, Any] = {
     "aws:cdk:enable-path-metadata": True,
@@ -73,6 +77,9 @@ def add_stacks(app: App, settings: Settings) -> None:
     if refused:
         raise SynthesisError(f"{refused}; set AWS_REGION to one of {', '.join(deployable_regions())}")
     models = read_models(settings.models)
+    elsewhere = [reason for m in models if (reason := why_not_of(m.declaration, settings.region))]
+    if elsewhere:
+        raise SynthesisError("\n".join(elsewhere))
     platform = PlatformStack(
         app,
         PLATFORM_STACK,
@@ -81,6 +88,7 @@ def add_stacks(app: App, settings: Settings) -> None:
         synthesizer=_synthesizer(),
         tags={"everloop:part": "platform"},
     )
+    platform.template_options.metadata = {REGIONS: list(deployable_regions())}
     for model in models:
         names = ModelNames(model.declaration.model)
         stack = ModelStack(
@@ -95,9 +103,14 @@ def add_stacks(app: App, settings: Settings) -> None:
         )
         # The bus, the database and the workgroup are found by name, so the order must be said.
         stack.add_stack_dependency(platform, "found by name")
-    for made in app.node.children:
-        if isinstance(made, Stack):
-            made.template_options.metadata = {"everloop:regions": list(deployable_regions())}
+        stack.template_options.metadata = _metadata(model.declaration)
+
+
+def _metadata(declaration: ModelDeclaration) -> dict[str, Any]:
+    """What is asked of an account before a deployment and stands in no resource: an endpoint is made by rollouts."""
+    endpoint = declaration.serving.endpoint
+    runs_on = {ENDPOINT: {"instance_type": endpoint.instance_type, "instances": endpoint.instances}} if endpoint else {}
+    return {REGIONS: list(regions_of(declaration)), **runs_on}
 
 
 def _synthesizer() -> DefaultStackSynthesizer:

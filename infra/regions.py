@@ -7,6 +7,7 @@ from functools import lru_cache
 from botocore.session import Session
 
 from everloop.infra.container_image import FRAMEWORK, VERSION, images_by_region
+from everloop.model_file import ModelDeclaration
 
 SERVICES = (
     "apigatewayv2",
@@ -46,6 +47,35 @@ def why_not(region: str) -> str | None:
         return f"region {region}: SageMaker has no {FRAMEWORK} {VERSION} image there"
     lacking = _lacking(region)
     return f"region {region}: there is no {', '.join(lacking)} there" if lacking else None
+
+
+def regions_of(declaration: ModelDeclaration) -> tuple[str, ...]:
+    """Those in which a model can be deployed: one that has an endpoint only where its image is.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
+    """
+    endpoint = declaration.serving.endpoint
+    return deployable_regions() if endpoint is None else (image_region(endpoint.image),)
+
+
+def why_not_of(declaration: ModelDeclaration, region: str | None) -> str | None:
+    """Why a model can't be deployed in a region, or in any where none is named; None where it can be."""
+    endpoint = declaration.serving.endpoint
+    if endpoint is None:
+        return None
+    own, place = image_region(endpoint.image), f"models/{declaration.model}/model.yaml: serving.endpoint.image"
+    if region not in (None, own):
+        return (
+            f"{place} is in {own}, and SageMaker takes the image of an endpoint in {region} from {region} alone: push"
+            f" it to a repository there, or set AWS_REGION={own}"
+        )
+    refused = why_not(own)
+    return f"{place} is in a region in which nothing can be deployed; {refused}" if refused else None
+
+
+def image_region(image: str) -> str:
+    """The region in the address of an image: ``ACCOUNT.dkr.ecr.REGION.…``."""
+    return image.split(".")[3]
 
 
 def _lacking(region: str) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from everloop.cli.operations.preflight.needs import needs_of
+from everloop.cli.operations.preflight.needs import EndpointNeeds, needs_of
 from everloop.cli.operations.preflight.quotas import NEW_ACCOUNT_MB
 from everloop.dataset.frozen import Place
 from everloop.infra.exceptions import LayerUnavailableError
@@ -55,8 +55,10 @@ def test_a_models_stack_holds_nothing_that_has_to_outlive_it(assembly: Assembly)
 
 
 def test_the_templates_name_the_regions_that_have_what_they_need(assembly: Assembly) -> None:
-    for template in assembly.templates.values():
-        assert template["Metadata"]["everloop:regions"] == list(deployable_regions())
+    named = {stack: template["Metadata"]["everloop:regions"] for stack, template in assembly.templates.items()}
+    # The second model's endpoint has its image in one region.
+    assert named.pop(SECOND_STACK) == ["us-east-1"]
+    assert set(map(tuple, named.values())) == {deployable_regions()}
     images = [m for n, m in assembly.templates[MODEL_STACK]["Mappings"].items() if "Images" in n]
     assert [list(image) for image in images] == [list(deployable_regions())]
 
@@ -73,7 +75,8 @@ def test_no_template_reads_a_parameter_that_a_region_may_lack(assembly: Assembly
 
 def test_what_a_deployment_needs_is_read_from_the_templates(assembly: Assembly) -> None:
     needs = needs_of(assembly.folder)
-    assert needs.regions == list(deployable_regions())
+    assert needs.regions == ["us-east-1"]
+    assert needs.endpoints == [EndpointNeeds(SECOND_STACK, "ml.m5.large", 1)]
     assert needs.bootstrap_version == 6
     models = sorted([MODEL_STACK, SECOND_STACK])
     assert {name: sorted(stacks) for name, stacks in needs.instances.items()} == {

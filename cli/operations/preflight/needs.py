@@ -11,8 +11,17 @@ from typing import Any
 
 from everloop.cost.templates import all_states, definition_of, jobs_of
 
-REGIONS = "everloop:regions"
-"""Where a template's metadata names the regions that have all it needs."""
+REGIONS, ENDPOINT = "everloop:regions", "everloop:endpoint"
+"""Where a template's metadata names the regions that have all it needs, and the instances of the model's endpoint."""
+
+
+@dataclass(frozen=True)
+class EndpointNeeds:
+    """The SageMaker endpoint of a stack's model: so many instances of a type serve one version."""
+
+    stack: str
+    instance_type: str
+    instances: int
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,8 @@ class Needs:
         The oldest bootstrap of the CDK's that will do.
     instances : mapping of str to sequence of str
         The quotas of SageMaker for the jobs' instances, by the name that Service Quotas gives them, with the stacks.
+    endpoints : sequence of EndpointNeeds
+        Of the models that declare one.
     memory_mb : mapping of str to int
         Of each function, by its name.
     loops : int
@@ -38,6 +49,7 @@ class Needs:
     regions: Sequence[str]
     bootstrap_version: int
     instances: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    endpoints: Sequence[EndpointNeeds] = ()
     memory_mb: Mapping[str, int] = field(default_factory=dict)
     loops: int = 0
     qualifier: str = "hnb659fds"
@@ -56,6 +68,11 @@ def needs_of(assembly: Path, *, qualifier: str = "hnb659fds") -> Needs:
         regions=sorted(set.intersection(*regions)),
         bootstrap_version=max(made["properties"].get("requiresBootstrapStackVersion", 0) for made in stacks.values()),
         instances=_by_stack(templates, _instances),
+        endpoints=[
+            EndpointNeeds(name, told["instance_type"], told["instances"])
+            for name, template in templates.items()
+            if (told := template["Metadata"].get(ENDPOINT))
+        ],
         memory_mb={
             function.get("FunctionName", "?"): function.get("MemorySize", 128)
             for template in templates.values()

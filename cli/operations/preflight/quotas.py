@@ -1,16 +1,18 @@
 """Quotas that a new account often has at 0, or low.
 
 Service Quotas answers what an account has. Sources: https://docs.aws.amazon.com/general/latest/gr/sagemaker.html,
-https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, and for what an endpoint's change takes
+https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green.html.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from everloop.cli.account import Account
 from everloop.cli.operations.preflight.findings import Finding, asked
-from everloop.cli.operations.preflight.needs import Needs
+from everloop.cli.operations.preflight.needs import EndpointNeeds, Needs
 from everloop.numbers_of import number_of
 
 CONCURRENCY = "L-B99A9384"
@@ -19,6 +21,13 @@ CONCURRENCY = "L-B99A9384"
 OWN_FUNCTIONS = 3
 """Functions of one model that run at once for the loop itself: the monitor or a pipeline's step, what it asks of the
 registry function, and the starter. The rest of the quota is for predictions and labels."""
+
+OF_ALL_ENDPOINTS = "Number of instances across active endpoints"
+"""SageMaker's quota of all types together. None counts endpoints themselves."""
+
+WHILE_IT_CHANGES = 3
+"""So many times the instances of one version run while a rollout changes an endpoint: the version that serves, and
+beside it that version and the candidate anew. SageMaker brings the new list up before it ends the old one."""
 
 NEW_ACCOUNT_MB = 3008
 """The largest function of a new account. No quota tells it, and AWS raises it on request."""
@@ -31,28 +40,38 @@ def _request(service: str, code: str, value: float) -> str:
     )
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """A quota, the least that will do, what to request where there is less, and whom it is for."""
+
+    name: str
+    least: int
+    request: int
+    why: str
+
+
 class SageMakerInstances:
-    """The account may start the declared instance types, for training and for processing jobs."""
+    """The account may start the declared instance types, for training and processing jobs and for endpoints."""
 
     name = "instances"
 
     def look(self, account: Account, needs: Needs) -> Iterator[Finding]:
         """Read the quotas of SageMaker by their names: their codes differ for each type."""
-        found = dict(self._quotas(account, set(needs.instances)))
-        for name, stacks in needs.instances.items():
-            quota = found.get(name)
-            of = f"of {', '.join(stacks)}"
+        wanted = [*_of_jobs(needs), *_of_endpoints(needs.endpoints)]
+        found = dict(self._quotas(account, {one.name for one in wanted}))
+        for one in wanted:
+            quota = found.get(one.name)
             if quota is None:
                 remedy = (
                     "look it up in the Service Quotas console, or start a smoke run:  `everloop train MODEL --smoke`"
                 )
-                yield Finding(self.name, "unknown", f"Service Quotas names no {name!r} ({of})", remedy)
-            elif quota[0] < 1:
-                yield Finding(
-                    self.name, "missing", f"{name}: {quota[0]:.0f} ({of})", _request("sagemaker", quota[1], len(stacks))
-                )
+                yield Finding(self.name, "unknown", f"Service Quotas names no {one.name!r} ({one.why})", remedy)
+                continue
+            sentence = f"{one.name}: {quota[0]:.0f} ({one.why})"
+            if quota[0] < one.least:
+                yield Finding(self.name, "missing", sentence, _request("sagemaker", quota[1], one.request))
             else:
-                yield Finding(self.name, "good", f"{name}: {quota[0]:.0f} ({of})")
+                yield Finding(self.name, "good", sentence)
 
     def _quotas(self, account: Account, names: set[str]) -> Iterator[tuple[str, tuple[float, str]]]:
         """Value and code of the quotas that have these names: the account's own before the default."""
@@ -63,6 +82,24 @@ class SageMakerInstances:
             for quota in asked(f"servicequotas:{camel}", pages.build_full_result)["Quotas"]:
                 if quota["QuotaName"] in names:
                     yield quota["QuotaName"], (quota["Value"], quota["QuotaCode"])
+
+
+def _of_jobs(needs: Needs) -> Iterator[_Wanted]:
+    for name, stacks in needs.instances.items():
+        yield _Wanted(name, 1, len(stacks), f"of {', '.join(stacks)}")
+
+
+def _of_endpoints(endpoints: Sequence[EndpointNeeds]) -> Iterator[_Wanted]:
+    """By type and of all types: every model's endpoint as it serves, and one of them while a rollout changes it."""
+    by_type = {
+        f"{kind} for endpoint usage": [one for one in endpoints if one.instance_type == kind]
+        for kind in sorted({one.instance_type for one in endpoints})
+    }
+    for name, its in {**by_type, **({OF_ALL_ENDPOINTS: list(endpoints)} if endpoints else {})}.items():
+        serving, largest = sum(one.instances for one in its), max(one.instances for one in its)
+        least = serving + (WHILE_IT_CHANGES - 1) * largest
+        of = ", ".join(one.stack for one in its)
+        yield _Wanted(name, least, least, f"{serving} serve {of}, and {least} run while a rollout changes an endpoint")
 
 
 class LambdaConcurrency:

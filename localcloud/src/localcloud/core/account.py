@@ -25,7 +25,8 @@ class Account:
     lambda_concurrency : int
         Functions that run at once; 10 in many a new account.
     sagemaker_instances : int
-        Instances of each type that the jobs of one kind have at once; often 0 in a new account.
+        Instances of each type that the jobs of one kind have at once, that endpoints have, and that all endpoints have
+        together; often 0 in a new account.
     lake_formation : bool
         Whether Lake Formation governs new databases and tables, rather than IAM alone.
     managed_layers : bool
@@ -58,6 +59,9 @@ def endpoint_quota(instance_type: str) -> str:
     """What Service Quotas calls SageMaker's instances of a type for endpoints."""
     return f"{instance_type} for endpoint usage"
 
+
+OF_ALL_ENDPOINTS = "Number of instances across active endpoints"
+"""What Service Quotas calls SageMaker's instances of all types for endpoints."""
 
 GRANTED_AFTER = timedelta(days=1)
 """How long a request for more waits. On AWS it is minutes for some and days for others, and some are refused."""

@@ -17,8 +17,13 @@ from everloop.cli.operations.preflight.checks import CHECKS, findings
 from everloop.cli.operations.preflight.findings import Check, Finding
 from everloop.cli.operations.preflight.identity import Identity
 from everloop.cli.operations.preflight.lake_formation import LakeFormation
-from everloop.cli.operations.preflight.needs import Needs
-from everloop.cli.operations.preflight.quotas import LambdaConcurrency, LambdaMemory, SageMakerInstances
+from everloop.cli.operations.preflight.needs import EndpointNeeds, Needs
+from everloop.cli.operations.preflight.quotas import (
+    OF_ALL_ENDPOINTS,
+    LambdaConcurrency,
+    LambdaMemory,
+    SageMakerInstances,
+)
 from everloop.cli.operations.preflight.region import Region
 from everloop.cli.output import to_plain
 
@@ -200,6 +205,38 @@ def test_an_accounts_own_quota_comes_before_the_default() -> None:
     training, processing = looked(world, SageMakerInstances())
     assert (training.state, processing.state) == ("missing", "good")
     assert "--service-code sagemaker --quota-code L-34 --desired-value 1`" in str(training.remedy)
+
+
+ON_ENDPOINTS = replace(
+    NEEDS,
+    instances={},
+    endpoints=[
+        EndpointNeeds("A", "ml.m5.large", 1),
+        EndpointNeeds("B", "ml.m5.large", 2),
+        EndpointNeeds("C", "ml.c5.large", 1),
+    ],
+)
+
+
+@pytest.mark.parametrize(("large", "state"), [(0, "missing"), (6, "missing"), (7, "good")])
+def test_an_endpoint_needs_instances_for_a_rollout_beside_those_that_serve(large: int, state: str) -> None:
+    """Three of the type serve two models. The larger endpoint's list of two variants comes up beside its old one."""
+    world = World()
+    quotas = {"ml.m5.large for endpoint usage": large, "ml.c5.large for endpoint usage": 3.0, OF_ALL_ENDPOINTS: 8.0}
+    world.clients["service-quotas"] = Quotas(quotas, {})
+    found = {one.sentence.partition(":")[0]: one for one in looked(world, SageMakerInstances(), needs=ON_ENDPOINTS)}
+    assert [one.state for one in found.values()] == ["good", state, "good"]
+    of_type = found["ml.m5.large for endpoint usage"]
+    assert "3 serve A, B, and 7 run while a rollout changes an endpoint" in of_type.sentence
+    assert state == "good" or "--desired-value 7`" in str(of_type.remedy)
+
+
+def test_all_endpoints_together_have_a_quota_of_their_own() -> None:
+    world = World()
+    types = {f"ml.{kind}.large for endpoint usage": 20.0 for kind in ("m5", "c5")}
+    world.clients["service-quotas"] = Quotas({}, {**types, OF_ALL_ENDPOINTS: 4.0})
+    states = [one.state for one in looked(world, SageMakerInstances(), needs=ON_ENDPOINTS)]
+    assert states == ["good", "good", "missing"]
 
 
 def test_a_quota_that_has_no_name_is_unknown_and_not_missing() -> None:

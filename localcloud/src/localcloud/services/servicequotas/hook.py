@@ -1,8 +1,8 @@
 """What Service Quotas answers: the quotas that the local cloud holds requests to.
 
-Those are Lambda's concurrent executions and SageMaker's instances by type, for training and for processing. Of other
-services it knows nothing, and says so. A request for more instances is granted after a day; for more of Lambda's it is
-refused.
+Those are Lambda's concurrent executions and SageMaker's instances by type, for training, for processing and for
+endpoints, and of all endpoints together. Of other services it knows nothing, and says so. A request for more instances
+is granted after a day; for more of Lambda's it is refused.
 
 Replaces: moto's answers, which know quotas of Amazon VPC alone.
 Why: who asks what an account may do before a deployment must hear what the deployment would meet.
@@ -22,7 +22,7 @@ from moto.core.responses import ActionResult
 from moto.core.utils import get_service_model
 from moto.servicequotas.responses import ServiceQuotasResponse
 
-from localcloud.core.account import Account, Increase, endpoint_quota, instances_quota
+from localcloud.core.account import OF_ALL_ENDPOINTS, Account, Increase, endpoint_quota, instances_quota
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import add, replace
 
@@ -154,7 +154,8 @@ def _instance_quotas() -> tuple[str, ...]:
     kinds = ((job, kind) for job, shape in shapes if isinstance(shape, StringShape) for kind in shape.enum)
     of_endpoints = model.shape_for("ProductionVariantInstanceType")
     endpoints = of_endpoints.enum if isinstance(of_endpoints, StringShape) else ()
-    return (*(instances_quota(kind, job) for job, kind in kinds), *(endpoint_quota(kind) for kind in endpoints))
+    of_jobs = (instances_quota(kind, job) for job, kind in kinds)
+    return (*of_jobs, *(endpoint_quota(kind) for kind in endpoints), OF_ALL_ENDPOINTS)
 
 
 def _code(name: str) -> str:

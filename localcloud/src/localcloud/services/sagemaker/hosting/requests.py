@@ -12,6 +12,8 @@ from localcloud.services.sagemaker.hosting.images import Image, image_for
 NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 MOST_VARIANTS = 10
 
+_REGISTRY = re.compile(r"[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.")
+
 _MODEL = {"ModelName", "PrimaryContainer", "ExecutionRoleArn", "Tags"}
 _CONTAINER = {"Image", "ModelDataUrl", "ModelDataSource", "Environment", "Mode", "ContainerHostname"}
 _CONFIG = {"EndpointConfigName", "ProductionVariants", "Tags", "KmsKeyId"}
@@ -41,15 +43,16 @@ _REMEDIES = {
 }
 
 
-def check_model(request: Mapping[str, Any], images: Sequence[Image]) -> None:
-    """Check CreateModel's parameters.
+def check_model(request: Mapping[str, Any], images: Sequence[Image], region: str) -> None:
+    """Check CreateModel's parameters, in a region: its image is there
+    (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html).
 
     Raises
     ------
     HostingRefusedError
         With everything that is wrong, each with its place and the remedy.
     """
-    _raise_for([*_name(request, "ModelName"), *_model_problems(request, images)])
+    _raise_for([*_name(request, "ModelName"), *_model_problems(request, images, region)])
 
 
 def check_configuration(request: Mapping[str, Any]) -> None:
@@ -99,7 +102,7 @@ def check_creation(request: Mapping[str, Any]) -> None:
     _raise_for([*_name(request, "EndpointName"), *_unknown(request, allowed, "")])
 
 
-def _model_problems(request: Mapping[str, Any], images: Sequence[Image]) -> Iterator[str]:
+def _model_problems(request: Mapping[str, Any], images: Sequence[Image], region: str) -> Iterator[str]:
     yield from _unknown(request, _MODEL, "")
     container = request.get("PrimaryContainer")
     if not container:
@@ -117,6 +120,9 @@ def _model_problems(request: Mapping[str, Any], images: Sequence[Image]) -> Iter
             f"PrimaryContainer.Image: {address!r} is not an image the local cloud can run: images that stand for a"
             f" program of this machine are {known}; add [[sagemaker.images]] to its settings"
         )
+    registry = _REGISTRY.match(address)
+    if registry and registry[1] != region:
+        yield f"PrimaryContainer.Image: {address!r} must be in the same region as the model, {region}"
     for name, value in (container.get("Environment") or {}).items():
         if not isinstance(value, str):
             yield f"PrimaryContainer.Environment.{name}: {value!r} must be a string"

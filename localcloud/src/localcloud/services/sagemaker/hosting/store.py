@@ -6,12 +6,12 @@ import re
 import shutil
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from localcloud.core.account import endpoint_quota
+from localcloud.core.account import OF_ALL_ENDPOINTS, endpoint_quota
 from localcloud.core.context import CloudContext
 from localcloud.iam.identities import UnknownRoleError
 from localcloud.iam.roles import RoleNotAssumableError, check_trust, role_credentials
@@ -68,7 +68,7 @@ class Hosting:
 
     def create_model(self, request: Mapping[str, Any]) -> str:
         """Keep a model; its ARN."""
-        check_model(request, self._images)
+        check_model(request, self._images, self._context.region)
         name = str(request["ModelName"])
         role = str(request["ExecutionRoleArn"])
         try:
@@ -96,7 +96,7 @@ class Hosting:
             if name in self.endpoints:
                 raise HostingRefusedError(f'Cannot create already existing endpoint "{self.endpoints[name].arn}".')
             fleet = self._fleet(name, str(request["EndpointConfigName"]))
-            self._check_quota(fleet, None)
+            self._check_quota(fleet)
             endpoint = Endpoint(
                 self._context, name, self.arn("endpoint", name), fleet, lambda: self._forget(name, endpoint)
             )
@@ -110,7 +110,7 @@ class Hosting:
         with self._lock:
             endpoint = self.endpoint(str(request["EndpointName"]))
             fleet = self._fleet(endpoint.name, str(request["EndpointConfigName"]))
-            self._check_quota(fleet, endpoint)
+            self._check_quota(fleet)
             endpoint.update(fleet, retain=bool(request.get("RetainAllVariantProperties")))
         return endpoint.arn
 
@@ -238,30 +238,32 @@ class Hosting:
         log = LogStream(self._context, f"/aws/sagemaker/Endpoints/{endpoint}", f"{variant['VariantName']}/{instance}")
         return Container(command, environment, root.path, log, name=f"{endpoint}/{variant['VariantName']}/{instance}")
 
-    def _check_quota(self, fleet: Fleet, updated: Endpoint | None) -> None:
+    def _check_quota(self, fleet: Fleet) -> None:
         """Refuse instances that the account has not; an endpoint that is updated has its old ones beside the new."""
-        wanted: dict[str, int] = {}
-        for variant in fleet.variants:
-            if variant.most_at_once is None:
-                kind = str(variant.configured["InstanceType"])
-                wanted[kind] = wanted.get(kind, 0) + variant.count
-        for kind, delta in wanted.items():
-            name = endpoint_quota(kind)
+        running = [endpoint.fleet.variants for endpoint in self.endpoints.values() if endpoint.status != "Failed"]
+        wanted, used = _by_type(fleet.variants), _by_type(variant for its in running for variant in its)
+        limits = [(endpoint_quota(kind), used.get(kind, 0), delta) for kind, delta in wanted.items()]
+        if wanted:
+            limits.append((OF_ALL_ENDPOINTS, sum(used.values()), sum(wanted.values())))
+        for name, now, delta in limits:
             given = self._context.account.sagemaker_instances
             quota = int(self._context.increases.value("sagemaker", name, given, self._context.clock.now()))
-            used = sum(
-                variant.count
-                for endpoint in self.endpoints.values()
-                if endpoint.status != "Failed"
-                for variant in endpoint.fleet.variants
-                if variant.configured.get("InstanceType") == kind
-            )
-            if used + delta > quota:
+            if now + delta > quota:
                 raise BeyondQuotaError(
                     f"The account-level service limit '{name}' is {quota} Instances, with current utilization of"
-                    f" {used} Instances and a request delta of {delta} Instances. Please use AWS Service Quotas to"
+                    f" {now} Instances and a request delta of {delta} Instances. Please use AWS Service Quotas to"
                     " request an increase for this quota."
                 )
+
+
+def _by_type(variants: Iterable[Variant]) -> dict[str, int]:
+    """The instances of variants, by their type; serverless ones have none."""
+    found: dict[str, int] = {}
+    for variant in variants:
+        if variant.most_at_once is None:
+            kind = str(variant.configured["InstanceType"])
+            found[kind] = found.get(kind, 0) + variant.count
+    return found
 
 
 def _fetch_model(definition: Mapping[str, Any], s3: S3Transfer, root: JobRoot) -> None:
