@@ -15,13 +15,14 @@ from everloop.infra.pipeline_definition import pipeline_definition
 from everloop.infra.probe_definition import probe_definition
 from everloop.model_file.schema import Investment
 from tests.helpers.asl import filled
-from tests.helpers.declarations import binary_document, declare
+from tests.helpers.declarations import binary_document, declare, everything_document
 from tests.helpers.synthesis import SECOND_STACK, Assembly
 from tools.roles.statements import statements_of
 
 DECLARATION = declare(binary_document())
 MACHINES: dict[str, dict[str, Any]] = {
     "pipeline": pipeline_definition(DECLARATION),
+    "pipeline with everything": pipeline_definition(declare(everything_document())),
     "probe": probe_definition(DECLARATION, Investment()),
 }
 TASKS = {
