@@ -303,6 +303,7 @@ class TestRefusals:
         wrong: dict[str, Any]
         for wrong, said in (
             ({"PrimaryContainer": {"Image": "other:1"}}, "not an image the local cloud can run"),
+            ({"PrimaryContainer": {"Image": IMAGE.replace("us-east-1", "eu-central-1")}}, "must be in the same region"),
             ({"PrimaryContainer": {**container, "Mode": "MultiModel"}}, "only SingleModel"),
             ({"Containers": [container]}, "Containers: the local cloud does not execute this"),
             ({"PrimaryContainer": container, "EnableNetworkIsolation": True}, "EnableNetworkIsolation"),
@@ -341,6 +342,21 @@ class TestRefusals:
         said = refused(new.client.create_endpoint, EndpointName="e", EndpointConfigName="c")
         assert said["Code"] == "ResourceLimitExceeded"
         assert "'ml.t2.medium for endpoint usage' is 0 Instances" in said["Message"]
+
+    def test_all_endpoints_together_have_a_limit_of_their_own(self, make_cloud):
+        settings = Settings(Path("t"), {"sagemaker": {"images": [{"image": "*", "command": ["true"]}]}})
+        account = Endpoints(make_cloud(settings=settings))
+        account.model("one")
+        kinds = {f"v{i}": f"ml.m{i}.large" for i in (4, 5)}
+        variants = [
+            {"VariantName": name, "ModelName": "one", "InstanceType": kind, "InitialInstanceCount": 11}
+            for name, kind in kinds.items()
+        ]
+        account.client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=variants)
+        said = refused(account.client.create_endpoint, EndpointName="e", EndpointConfigName="c")["Error"]
+        assert said["Code"] == "ResourceLimitExceeded"
+        assert "'Number of instances across active endpoints' is 20 Instances" in said["Message"]
+        assert "a request delta of 22 Instances" in said["Message"]
 
     @pytest.mark.parametrize(
         ("images", "said"),
