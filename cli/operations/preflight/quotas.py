@@ -99,7 +99,7 @@ def _of_endpoints(endpoints: Sequence[EndpointNeeds]) -> Iterator[_Wanted]:
         serving, largest = sum(one.instances for one in its), max(one.instances for one in its)
         least = serving + (WHILE_IT_CHANGES - 1) * largest
         of = ", ".join(one.stack for one in its)
-        yield _Wanted(name, least, least, f"{serving} serve {of}, and {least} run while a rollout changes an endpoint")
+        yield _Wanted(name, least, least, f"of {of}: {serving} at rest, {least} while a rollout changes an endpoint")
 
 
 class LambdaConcurrency:

@@ -18,11 +18,12 @@ class Region:
         """Compare; nothing is asked of the account."""
         if account.region in needs.regions:
             count = len(needs.regions)
-            yield Finding(self.name, "good", f"{account.region} is one of the {count} regions that have all it needs")
+            which = f"one of the {count} regions that have" if count > 1 else "the one region that has"
+            yield Finding(self.name, "good", f"{account.region} is {which} all it needs")
         else:
             yield Finding(
                 self.name,
                 "missing",
-                f"{account.region} lacks a service, or the image of the jobs",
+                f"{account.region} lacks a service, the image of the jobs, or that of an endpoint",
                 f"AWS_REGION=… one of {', '.join(needs.regions)}",
             )

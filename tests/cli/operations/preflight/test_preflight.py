@@ -227,7 +227,7 @@ def test_an_endpoint_needs_instances_for_a_rollout_beside_those_that_serve(large
     found = {one.sentence.partition(":")[0]: one for one in looked(world, SageMakerInstances(), needs=ON_ENDPOINTS)}
     assert [one.state for one in found.values()] == ["good", state, "good"]
     of_type = found["ml.m5.large for endpoint usage"]
-    assert "3 serve A, B, and 7 run while a rollout changes an endpoint" in of_type.sentence
+    assert "of A, B: 3 at rest, 7 while a rollout changes an endpoint" in of_type.sentence
     assert state == "good" or "--desired-value 7`" in str(of_type.remedy)
 
 
