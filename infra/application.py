@@ -17,7 +17,7 @@ from everloop.model_file import ModelDeclaration
 from everloop.names import PLATFORM_STACK, ModelNames
 
 REGIONS, ENDPOINT = "everloop:regions", "everloop:endpoint"
-"""Entries of a template's metadata: where it can be deployed, and the instances of the model's endpoint."""
+"""Entries of a template's metadata: where it can be deployed, and what the model's endpoint runs."""
 
 FIXED_CONTEXT: Mapping[str, Any] = {
     "aws:cdk:enable-path-metadata": True,
@@ -109,8 +109,8 @@ def add_stacks(app: App, settings: Settings) -> None:
 def _metadata(declaration: ModelDeclaration) -> dict[str, Any]:
     """What is asked of an account before a deployment and stands in no resource: an endpoint is made by rollouts."""
     endpoint = declaration.serving.endpoint
-    runs_on = {ENDPOINT: {"instance_type": endpoint.instance_type, "instances": endpoint.instances}} if endpoint else {}
-    return {REGIONS: list(regions_of(declaration)), **runs_on}
+    runs = endpoint.model_dump(include={"image", "instance_type", "instances"}) if endpoint else None
+    return {REGIONS: list(regions_of(declaration)), **({ENDPOINT: runs} if runs else {})}
 
 
 def _synthesizer() -> DefaultStackSynthesizer:

@@ -22,9 +22,9 @@ from everloop.numbers_of import number_of
 def preflight(qualifier: str, as_json: bool) -> None:
     """What the account lacks that the project's templates need: type it before `cdk deploy`.
 
-    It reads credentials, region, bootstrap, quotas of SageMaker and Lambda, and Lake Formation's
-    settings. It changes nothing. Each line that is not good says which command or request cures it. Where these
-    credentials may not look, it says so, and which permission it would need.
+    It reads credentials, region, bootstrap, quotas of SageMaker and Lambda, the images of endpoints, and Lake
+    Formation's settings. It changes nothing. Each line that is not good says which command or request cures it. Where
+    these credentials may not look, it says so, and which permission it would need.
 
     Exit status 1 when something is missing. What is unknown is no reason to stop.
     """

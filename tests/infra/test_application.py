@@ -21,6 +21,7 @@ from everloop.infra.regions import deployable_regions
 from everloop.infra.settings import Settings
 from everloop.names import FUNCTIONS
 from localcloud.services.registry import handlers
+from tests.helpers.declarations import ENDPOINT
 from tests.helpers.synthesis import (
     MODEL_STACK,
     PLATFORM_STACK,
@@ -76,7 +77,7 @@ def test_no_template_reads_a_parameter_that_a_region_may_lack(assembly: Assembly
 def test_what_a_deployment_needs_is_read_from_the_templates(assembly: Assembly) -> None:
     needs = needs_of(assembly.folder)
     assert needs.regions == ["us-east-1"]
-    assert needs.endpoints == [EndpointNeeds(SECOND_STACK, "ml.m5.large", 1)]
+    assert needs.endpoints == [EndpointNeeds(SECOND_STACK, ENDPOINT["image"], "ml.m5.large", 1)]
     assert needs.bootstrap_version == 6
     models = sorted([MODEL_STACK, SECOND_STACK])
     assert {name: sorted(stacks) for name, stacks in needs.instances.items()} == {
@@ -92,6 +93,7 @@ SYNTHESES = """
 import sys
 from pathlib import Path
 from everloop.infra.settings import Settings
+from tests.helpers.declarations import ENDPOINT
 from tests.helpers.synthesis import ROOT, synthesize
 synthesize(Settings.of(ROOT, models=sys.argv[1]), Path(sys.argv[2]))
 from aws_cdk import App, CfnResource, Stack

@@ -8,6 +8,7 @@ from everloop.cli.account import Account
 from everloop.cli.operations.preflight.bootstrap import Bootstrap, DeployRoles
 from everloop.cli.operations.preflight.findings import Check, Finding, MayNotLook
 from everloop.cli.operations.preflight.identity import Identity
+from everloop.cli.operations.preflight.images import EndpointImages
 from everloop.cli.operations.preflight.lake_formation import LakeFormation
 from everloop.cli.operations.preflight.needs import Needs
 from everloop.cli.operations.preflight.quotas import LambdaConcurrency, LambdaMemory, SageMakerInstances
@@ -19,6 +20,7 @@ CHECKS: Sequence[Check] = (
     Bootstrap(),
     DeployRoles(),
     SageMakerInstances(),
+    EndpointImages(),
     LambdaConcurrency(),
     LambdaMemory(),
     LakeFormation(),

@@ -12,14 +12,15 @@ from typing import Any
 from everloop.cost.templates import all_states, definition_of, jobs_of
 
 REGIONS, ENDPOINT = "everloop:regions", "everloop:endpoint"
-"""Where a template's metadata names the regions that have all it needs, and the instances of the model's endpoint."""
+"""Where a template's metadata names the regions that have all it needs, and what the model's endpoint runs."""
 
 
 @dataclass(frozen=True)
 class EndpointNeeds:
-    """The SageMaker endpoint of a stack's model: so many instances of a type serve one version."""
+    """The SageMaker endpoint of a stack's model: so many instances of a type run the image for one version."""
 
     stack: str
+    image: str
     instance_type: str
     instances: int
 
@@ -69,7 +70,7 @@ def needs_of(assembly: Path, *, qualifier: str = "hnb659fds") -> Needs:
         bootstrap_version=max(made["properties"].get("requiresBootstrapStackVersion", 0) for made in stacks.values()),
         instances=_by_stack(templates, _instances),
         endpoints=[
-            EndpointNeeds(name, told["instance_type"], told["instances"])
+            EndpointNeeds(name, told["image"], told["instance_type"], told["instances"])
             for name, template in templates.items()
             if (told := template["Metadata"].get(ENDPOINT))
         ],

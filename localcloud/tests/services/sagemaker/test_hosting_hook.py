@@ -343,6 +343,16 @@ class TestRefusals:
         assert said["Code"] == "ResourceLimitExceeded"
         assert "'ml.t2.medium for endpoint usage' is 0 Instances" in said["Message"]
 
+    def test_an_image_that_can_be_run_is_in_the_registry(self, make_cloud):
+        settings = Settings(Path("t"), {"sagemaker": {"images": [{"image": "*/served@*", "command": ["true"]}]}})
+        ecr = make_cloud(settings=settings).client("ecr")
+        asked = {"registryId": "123456789012", "imageIds": [{"imageDigest": f"sha256:{64 * 'a'}"}]}
+        (found,) = ecr.describe_images(repositoryName="served", **asked)["imageDetails"]
+        assert found["imageDigest"] == asked["imageIds"][0]["imageDigest"]
+        assert refused(ecr.describe_images, repositoryName="other", **asked)["Error"]["Code"] == (
+            "RepositoryNotFoundException"
+        )
+
     def test_all_endpoints_together_have_a_limit_of_their_own(self, make_cloud):
         settings = Settings(Path("t"), {"sagemaker": {"images": [{"image": "*", "command": ["true"]}]}})
         account = Endpoints(make_cloud(settings=settings))

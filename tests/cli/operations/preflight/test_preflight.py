@@ -16,6 +16,7 @@ from everloop.cli.operations.preflight.bootstrap import Bootstrap, DeployRoles
 from everloop.cli.operations.preflight.checks import CHECKS, findings
 from everloop.cli.operations.preflight.findings import Check, Finding
 from everloop.cli.operations.preflight.identity import Identity
+from everloop.cli.operations.preflight.images import EndpointImages
 from everloop.cli.operations.preflight.lake_formation import LakeFormation
 from everloop.cli.operations.preflight.needs import EndpointNeeds, Needs
 from everloop.cli.operations.preflight.quotas import (
@@ -76,7 +77,7 @@ class World:
 
     def __init__(self, region: str = "eu-central-1") -> None:
         self.region = region
-        types = {f"ml.m5.large for {job} job usage": 2.0 for job in ("training", "processing")}
+        types = {f"ml.m5.large for {use} usage": 3.0 for use in ("training job", "processing job", "endpoint")}
         self.parameters = {"/cdk-bootstrap/hnb659fds/version": "28"}
         self.clients: dict[str, Any] = {
             "sts": Client(
@@ -84,8 +85,9 @@ class World:
                 assume_role={"Credentials": {}},
             ),
             "ssm": Client(get_parameter=self._parameter),
-            "service-quotas": Quotas({}, types),
+            "service-quotas": Quotas({}, {**types, OF_ALL_ENDPOINTS: 3.0}),
             "lambda": Client(get_account_settings={"AccountLimit": {"UnreservedConcurrentExecutions": 1000}}),
+            "ecr": Client(describe_images={"imageDetails": [{}]}),
             "lakeformation": Client(
                 get_data_lake_settings={
                     "DataLakeSettings": {
@@ -103,10 +105,12 @@ class World:
 
 
 STACK = "EverloopModel-late-train"
+IMAGE = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/serve@sha256:{64 * 'a'}"
 NEEDS = Needs(
     regions=["eu-central-1", "us-east-1"],
     bootstrap_version=6,
     instances={f"ml.m5.large for {job} job usage": [STACK] for job in ("training", "processing")},
+    endpoints=[EndpointNeeds(STACK, IMAGE, "ml.m5.large", 1)],
     memory_mb={"everloop-late_train-predict": 1024},
     loops=1,
 )
@@ -202,7 +206,7 @@ def test_an_accounts_own_quota_comes_before_the_default() -> None:
     world = World()
     defaults = {f"ml.m5.large for {job} job usage": 2.0 for job in ("training", "processing")}
     world.clients["service-quotas"] = Quotas({"ml.m5.large for training job usage": 0.0}, defaults)
-    training, processing = looked(world, SageMakerInstances())
+    training, processing = looked(world, SageMakerInstances(), needs=replace(NEEDS, endpoints=[]))
     assert (training.state, processing.state) == ("missing", "good")
     assert "--service-code sagemaker --quota-code L-34 --desired-value 1`" in str(training.remedy)
 
@@ -211,9 +215,9 @@ ON_ENDPOINTS = replace(
     NEEDS,
     instances={},
     endpoints=[
-        EndpointNeeds("A", "ml.m5.large", 1),
-        EndpointNeeds("B", "ml.m5.large", 2),
-        EndpointNeeds("C", "ml.c5.large", 1),
+        EndpointNeeds("A", IMAGE, "ml.m5.large", 1),
+        EndpointNeeds("B", IMAGE, "ml.m5.large", 2),
+        EndpointNeeds("C", IMAGE, "ml.c5.large", 1),
     ],
 )
 
@@ -231,6 +235,27 @@ def test_an_endpoint_needs_instances_for_a_rollout_beside_those_that_serve(large
     assert state == "good" or "--desired-value 7`" in str(of_type.remedy)
 
 
+@pytest.mark.parametrize("code", ["RepositoryNotFoundException", "ImageNotFoundException"])
+def test_an_image_that_nobody_pushed_is_missing(code: str) -> None:
+    world = World()
+    asked: list[dict[str, Any]] = []
+
+    def describe_images(**given: Any) -> Any:
+        asked.append(given)
+        return {} if given["repositoryName"] == "there" else refusal(code, "DescribeImages")
+
+    world.clients["ecr"] = Client(describe_images=describe_images)
+    images = [IMAGE, IMAGE.replace("serve@", "there@"), IMAGE.replace("eu-central-1", "us-east-1")]
+    endpoints = [EndpointNeeds("S", image, "ml.m5.large", 1) for image in images]
+    found = looked(world, EndpointImages(), needs=replace(NEEDS, endpoints=endpoints))
+    assert [(one.state, images[0] in one.sentence) for one in found] == [("missing", True), ("good", False)]
+    assert asked[0] == {
+        "registryId": ACCOUNT,
+        "repositoryName": "serve",
+        "imageIds": [{"imageDigest": f"sha256:{64 * 'a'}"}],
+    }
+
+
 def test_all_endpoints_together_have_a_quota_of_their_own() -> None:
     world = World()
     types = {f"ml.{kind}.large for endpoint usage": 20.0 for kind in ("m5", "c5")}
@@ -242,7 +267,7 @@ def test_all_endpoints_together_have_a_quota_of_their_own() -> None:
 def test_a_quota_that_has_no_name_is_unknown_and_not_missing() -> None:
     world = World()
     world.clients["service-quotas"] = Quotas({}, {})
-    assert [one.state for one in looked(world, SageMakerInstances())] == ["unknown", "unknown"]
+    assert [one.state for one in looked(world, SageMakerInstances())] == 4 * ["unknown"]
 
 
 @pytest.mark.parametrize(("free", "state"), [(3, "missing"), (4, "good"), (10, "good")])
