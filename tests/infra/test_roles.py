@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.helpers.synthesis import MODEL_STACK, ROOT, SECOND_STACK, Assembly
-from tools.roles import cdk_own, evidence
+from tools.roles import cdk_own, endpoint_parts, evidence
 from tools.roles.__main__ import EVIDENCE, PAGE, WITH_EVERYTHING, broken, statements_in
 from tools.roles.implied import IMPLIED
 from tools.roles.kept import KEPT
@@ -79,8 +79,17 @@ def test_every_statement_that_was_used_was_really_taken_away(assembly: Assembly)
     statements = statements_in(assembly.templates[WITH_EVERYTHING])
     used = {one.key for one in statements if "alone" in evidence.used(held, one).values()}
     assert len(used) > 80
+    of_endpoint = [
+        one.action_key(action)
+        for one in statements
+        for action in endpoint_parts.own_actions(one)
+        if evidence.used(held, one).get(action) == "alone"
+    ]
+    assert len(of_endpoint) > 12
+    assert set(of_endpoint) - set(told) == set(), "type python -m tools.roles.ablation --endpoint"
     assert used - set(told) == set(), "type python -m tools.roles.ablation --roles ROLE"
-    assert set(told) - {one.key for one in statements} == set(), "these are in no template: take them out of the file"
+    keys = {key for one in statements for key in (one.key, *map(one.action_key, one.actions))}
+    assert set(told) - keys == set(), "these are in no template: take them out of the file"
     assert [said for said in told.values() if "refused; " not in said] == [], "what broke is not said"
 
 

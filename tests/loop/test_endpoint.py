@@ -178,6 +178,14 @@ def deployed(folder: Path) -> Iterator[Cloud]:
         os.environ.update(before)
 
 
+def try_broken(cloud: Cloud, run_id: str) -> tuple[dict[str, Any], bool]:
+    """Begin the rollout of a version whose model is not the one that was registered: no container serves it."""
+    version = cloud.register(run_id, small_model())
+    key = f"{cloud.store.versions.get(version).artifact_prefix}model.onnx"
+    cloud.account.client("s3").put_object(Bucket=cloud.account.platform.artifact_bucket, Key=key, Body=b"another")
+    return cloud.asked("start", run={"run_id": run_id, "kind": "train"}, version=version)
+
+
 def roll_out(cloud: Cloud, run_id: str, version: int) -> dict[str, Any]:
     """As far as the first step."""
     rollout = cloud.act("start", run={"run_id": run_id, "kind": "train"}, version=version)
@@ -197,6 +205,16 @@ def wait_for(seen: Seen, kind: tuple[int, str], count: int) -> None:
     while seen[kind] < count:
         assert time.monotonic() < deadline, dict(seen)
         time.sleep(0.05)
+
+
+def test_an_endpoint_that_can_not_be_created_is_deleted(cloud: Cloud) -> None:
+    # GIVEN a model nothing serves yet, WHEN its first version can't be served by any container
+    said, failed = try_broken(cloud, "train-0")
+    # THEN the rollout says so and ends, and nothing is left that runs
+    assert (failed, said["errorType"]) == (True, "EndpointFailedError"), said
+    assert cloud.account.client("sagemaker").list_endpoints(NameContains=ENDPOINT)["Endpoints"] == []
+    cloud.act("rollback", run={"run_id": "train-0"}, reasons=[{"code": "failed", "sentence": "it did not start"}])
+    close_run(cloud.store, "train-0", when=cloud.now(), status="failed")
 
 
 def test_versions_come_to_serve_and_are_taken_back_under_requests(cloud: Cloud) -> None:

@@ -3,7 +3,8 @@
 One local cloud stands, in which the loop has run. For each statement its role's policy is put without it, the part of
 the loop that the role belongs to is run, and the policy is put back. What the guard refused meanwhile, and how that
 part ended, is kept in ``broken.json`` for the page. It takes an hour or so; ``--roles`` takes some, the others stay.
-``--endpoint`` takes those that only a model on a SageMaker endpoint has, in a cloud with such a model.
+``--endpoint`` takes those that only a model on a SageMaker endpoint has, in a cloud with such a model; where a
+statement has several such actions, or others too, each of them is taken away alone as well (``--actions``: only these).
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -33,12 +34,15 @@ from everloop.cli.replay.stream import load
 from tests.helpers.synthesis import synthesize_models
 from tests.loop.models import BAKERY
 from tests.loop.standing_cloud import ACTIVE, Loop, standing_cloud
+from tests.loop.test_endpoint import deployed
 from tests.loop.test_investment import HISTORY_ENDS, declared, sales
 from tests.loop.test_warm_start import SCRIPT
 from tools.roles import endpoint_parts, evidence
 from tools.roles.__main__ import BROKEN, EVIDENCE, broken
 from tools.roles.parts import part_of
 from tools.roles.statements import RoleStatement, statements_of
+
+BEGIN = endpoint_parts.begin
 
 RUNS_WITHIN_A_DAY = 8
 """Of those that break, fewer than the registry lets start."""
@@ -56,55 +60,91 @@ Where = TypeVar("Where", bound=Standing)
 
 @dataclass(frozen=True)
 class Placed:
-    """A statement where it is deployed."""
+    """A statement where it is deployed, or one action of it."""
 
     statement: RoleStatement
     role: str
     role_arn: str
     policy: str
     index: int
+    action: str = ""
+
+    @property
+    def key(self) -> str:
+        """What names it in the record of what broke."""
+        return self.statement.action_key(self.action) if self.action else self.statement.key
+
+    def taken_from(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """A policy without it."""
+        less = copy.deepcopy(dict(document))
+        if not self.action:
+            del less["Statement"][self.index]
+            return less
+        held = less["Statement"][self.index]
+        held["Action"] = [action for action in held["Action"] if action != self.action]
+        return less
 
 
-def main(roles: str, *, endpoint: bool) -> int:
+def main(roles: str, *, endpoint: bool, actions: bool) -> int:
     """Take the statements of the roles that match away, one after the other."""
     with tempfile.TemporaryDirectory() as scratch:
         if endpoint:
-            for cloud in endpoint_parts.standing(Path(scratch)):
-                theirs = [one for one in placed(cloud) if endpoint_parts.is_of_endpoint(one.statement)]
-                wanted = [one for one in theirs if fnmatchcase(one.statement.role, roles)]
-                take_away(cloud, wanted, endpoint_parts.part_of, lambda cloud, _: endpoint_parts.mend(cloud))
+            with deployed(Path(scratch)) as cloud:
+                found = [one for one in of_endpoint(cloud) if fnmatchcase(one.statement.role, roles)]
+                wanted = [one for one in found if one.action or not actions]
+                # A first version comes before any other: what makes and deletes the endpoint is taken away then.
+                first = [one for one in wanted if endpoint_parts.part_of(one.statement, one.action) is BEGIN]
+                take_away(cloud, first, endpoint_parts.part_of, lambda cloud, _: endpoint_parts.mend(cloud))
+                print(endpoint_parts.roll_out(cloud), flush=True)
+                others = [one for one in wanted if one not in first]
+                take_away(cloud, others, endpoint_parts.part_of, lambda cloud, _: endpoint_parts.mend(cloud))
             return 0
         for loop in standing(Path(scratch)):
             wanted = [one for one in placed(loop) if fnmatchcase(one.statement.role, roles)]
-            take_away(loop, wanted, part_of, mend)
+            take_away(loop, wanted, lambda statement, _: part_of(statement), mend)
     return 0
+
+
+def of_endpoint(cloud: Standing) -> list[Placed]:
+    """The statements that only a model on an endpoint has, and each action that only such a model has."""
+    found = placed(cloud)
+    whole = [one for one in found if endpoint_parts.is_of_endpoint(one.statement)]
+    held = evidence.read(EVIDENCE)
+    alone = (
+        replace(one, action=action)
+        for one in found
+        for action in endpoint_parts.own_actions(one.statement)
+        if evidence.used(held, one.statement).get(action) == "alone"
+    )
+    return [*whole, *alone]
 
 
 def take_away(
     loop: Where,
     wanted: list[Placed],
-    part_of: Callable[[RoleStatement], Callable[[Where], str]],
+    part_of: Callable[[RoleStatement, str], Callable[[Where], str]],
     mend: Callable[[Where, int], None],
 ) -> None:
     """Take these statements away, one after the other; ``mend`` closes what broke, and is told how many came before."""
     usual: dict[Callable[[Where], str], str] = {}
     for number, one in enumerate(wanted):
-        began, part = time.monotonic(), part_of(one.statement)
+        began, part = time.monotonic(), part_of(one.statement, one.action)
         if part not in usual:
             usual[part] = part(loop)
             print(f"with everything: {usual[part]}", flush=True)
             mend(loop, number)
         said = without(loop, one, part, usual[part])
         mend(loop, number)
-        keep(one.statement, said)
+        keep(one, said)
         took = f"{time.monotonic() - began:.0f} s"
-        print(f"{one.statement.role} {one.statement.actions}: {said or 'not reached'} ({took})", flush=True)
+        what = one.action or one.statement.actions
+        print(f"{one.statement.role} {what}: {said or 'not reached'} ({took})", flush=True)
 
 
-def keep(statement: RoleStatement, said: str | None) -> None:
+def keep(one: Placed, said: str | None) -> None:
     """Record what broke; what was not reached has nothing to tell, and what was told of it before stays."""
     if said is not None:
-        kept = broken() | {statement.key: said}
+        kept = broken() | {one.key: said}
         BROKEN.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n", encoding="utf-8")
 
 
@@ -151,7 +191,7 @@ def placed(loop: Standing) -> list[Placed]:
 
 
 def without(loop: Where, one: Placed, part: Callable[[Where], str], usual: str) -> str | None:
-    """What breaks without a statement, as a sentence; None where nothing was refused: the part does not come to it."""
+    """What breaks without it, as a sentence; None where nothing was refused: the part does not come to it."""
     before = denied(loop, one.role_arn)
     with taken_away(loop, one):
         outcome = part(loop)
@@ -171,12 +211,11 @@ def denied(loop: Standing, role_arn: str) -> dict[str, int]:
 
 @contextmanager
 def taken_away(loop: Standing, one: Placed) -> Iterator[None]:
-    """The role's policy without the statement."""
+    """The role's policy without it."""
     iam = loop.account.client("iam")
     document = iam.get_role_policy(RoleName=one.role, PolicyName=one.policy)["PolicyDocument"]
-    less = copy.deepcopy(document)
-    del less["Statement"][one.index]
-    iam.put_role_policy(RoleName=one.role, PolicyName=one.policy, PolicyDocument=json.dumps(less))
+    less = json.dumps(one.taken_from(document))
+    iam.put_role_policy(RoleName=one.role, PolicyName=one.policy, PolicyDocument=less)
     try:
         yield
     finally:
@@ -206,5 +245,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--roles", default="*", help="a pattern, such as Functions/*")
     parser.add_argument("--endpoint", action="store_true", help="what only a model on a SageMaker endpoint has")
+    parser.add_argument("--actions", action="store_true", help="with --endpoint: single actions, and no statements")
     arguments = parser.parse_args()
-    sys.exit(main(arguments.roles, endpoint=arguments.endpoint))
+    sys.exit(main(arguments.roles, endpoint=arguments.endpoint, actions=arguments.actions))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
+from everloop.cli.operations.endpoints import delete_endpoint
 from tests.helpers.artifacts import small_model
 from tests.helpers.registry_scenes import close_run
-from tests.loop.test_endpoint import MODEL, Cloud, deployed
+from tests.loop.test_endpoint import ENDPOINT, MODEL, Cloud, try_broken
 from tools.roles.statements import RoleStatement
 
 EndpointPart = Callable[[Cloud], str]
@@ -25,18 +25,21 @@ def is_of_endpoint(statement: RoleStatement) -> bool:
     return statement.role.startswith("Functions/") and (of_sagemaker or "<EndpointRole>" in statement.resources)
 
 
-def part_of(statement: RoleStatement) -> EndpointPart:
-    """The part that comes to a statement."""
+def own_actions(statement: RoleStatement) -> tuple[str, ...]:
+    """The actions of a statement that only a model on an endpoint has, where it is not one action alone."""
+    if not statement.role.startswith("Functions/") or len(statement.actions) == 1:
+        return ()
+    to_look = ("lambda:GetAlias",) if statement.role == "Functions/Monitor" else ()
+    return tuple(a for a in statement.actions if a.startswith("sagemaker:") or a in to_look)
+
+
+def part_of(statement: RoleStatement, action: str = "") -> EndpointPart:
+    """The part that comes to a statement, or to one action of it."""
+    if action in ("sagemaker:CreateEndpoint", "sagemaker:DeleteEndpoint"):
+        return begin
     if statement.role == "Functions/Predict" or "firehose:PutRecordBatch" in statement.actions:
         return serve
     return watch if statement.role == "Functions/Monitor" else roll_out
-
-
-def standing(folder: Path) -> Iterator[Cloud]:
-    """A cloud in which a version serves."""
-    with deployed(folder) as cloud:
-        print(roll_out(cloud))
-        yield cloud
 
 
 def serve(cloud: Cloud) -> str:
@@ -59,6 +62,15 @@ def watch(cloud: Cloud) -> str:
     cloud.advance_to_monitoring()
     after = [window.end for window in cloud.store.windows.latest(1)]
     return "a window is recorded" if after != before else "no window is recorded"
+
+
+def begin(cloud: Cloud) -> str:
+    """A first version, whose files are not what they were registered as: its endpoint can't be created."""
+    delete_endpoint(cloud.account, MODEL)
+    said, failed = try_broken(cloud, f"train-{time.time_ns():x}")
+    left = cloud.account.client("sagemaker").list_endpoints(NameContains=ENDPOINT)["Endpoints"]
+    how = f"ends failed, its action start failed ({said['errorType']})" if failed else "goes on"
+    return f"the first rollout of a broken version {how}, and {'its endpoint' if left else 'nothing'} is left"
 
 
 def roll_out(cloud: Cloud) -> str:

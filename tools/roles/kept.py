@@ -51,13 +51,6 @@ KEPT: tuple[Kept, ...] = (
         test="tests/everloop/dataset/test_athena.py",
     ),
     Kept(
-        ("Functions/Rollout",),
-        ("sagemaker:DeleteEndpoint",),
-        "an endpoint that could not be created, or none of whose variants is needed, is deleted",
-        on=":endpoint/",
-        test="tests/everloop/rollout/targets/test_sagemaker_endpoint.py",
-    ),
-    Kept(
         ("Pipeline/Jobs/*",),
         ("s3:AbortMultipartUpload", "s3:GetBucketLocation"),
         "AmazonSageMakerFullAccess has it; whether a job of this kind asks for it shows in an account alone",

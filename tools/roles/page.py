@@ -32,8 +32,8 @@ What is none of these is taken away: the test fails.
 
 *Without it* tells what happened when the statement was really taken away (`python -m tools.roles.ablation`, and the
 same with `--endpoint`): what the guard refused, and how the part of the loop ended that the role belongs to. Some
-failures are only seen by who reads the log or an alarm. Each statement that is used has such a line: a test fails where
-one has none.
+failures are only seen by who reads the log or an alarm. Each statement that is used has such a line, and so has each
+action that only a model on a SageMaker endpoint has: a test fails where one has none.
 """
 
 
@@ -81,6 +81,8 @@ def _rows(statements: list[RoleStatement], evidence: Evidence, broken: dict[str,
         ]
         if one.key in broken:
             lines.append(f"without it: {broken[one.key]}")
+        of_actions = ((action, broken.get(one.action_key(action))) for action in one.actions)
+        lines += [f"without {_code(action.split(':')[1])}: {said}" for action, said in of_actions if said]
         cells = (
             ", ".join(map(_code, one.actions)),
             ", ".join(map(_code, one.resources)),

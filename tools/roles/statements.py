@@ -44,6 +44,10 @@ class RoleStatement:
         """What names the statement among its role's: all but its actions."""
         return json.dumps([self.role, self.resources, self.conditions])
 
+    def action_key(self, action: str) -> str:
+        """What names one action of the statement among those of its role."""
+        return json.dumps([self.role, self.resources, self.conditions, action])
+
     def as_policy(self) -> dict[str, Any]:
         """The statement as a policy writes it."""
         written: dict[str, Any] = {"Effect": "Allow", "Action": list(self.actions), "Resource": list(self.resources)}
