@@ -21,9 +21,11 @@ class Region:
             which = f"one of the {count} regions that have" if count > 1 else "the one region that has"
             yield Finding(self.name, "good", f"{account.region} is {which} all it needs")
         else:
+            others = ", ".join(needs.regions)
+            remedy = f"AWS_REGION=… one of {others}" if others else "push the images of all endpoints to one region"
             yield Finding(
                 self.name,
                 "missing",
                 f"{account.region} lacks a service, the image of the jobs, or that of an endpoint",
-                f"AWS_REGION=… one of {', '.join(needs.regions)}",
+                remedy,
             )

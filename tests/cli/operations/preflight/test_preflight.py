@@ -170,6 +170,11 @@ def test_another_region_is_refused_with_those_that_do() -> None:
     assert "eu-central-1" in str(found.remedy)
 
 
+def test_images_in_two_regions_leave_none() -> None:
+    (found,) = looked(World(), Region(), needs=replace(NEEDS, regions=[]))
+    assert (found.state, found.remedy) == ("missing", "push the images of all endpoints to one region")
+
+
 @pytest.mark.parametrize("version", [None, "5", "x"])
 def test_a_bootstrap_that_is_not_there_or_too_old(version: str | None) -> None:
     world = World()
