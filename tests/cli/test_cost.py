@@ -16,6 +16,7 @@ from everloop.cli.account import Account
 from everloop.cli.commands import cost as command
 from everloop.cli.operations import costs
 from everloop.cli.operations.costs import measured_of
+from everloop.cost.prices import PRICES
 from tests.fakes.aws import REGION
 from tests.helpers.declarations import binary_document, with_endpoint
 from tests.helpers.synthesis import write_model
@@ -64,7 +65,7 @@ def test_people_see_what_is_used_and_what_is_not_in_the_sum(models: Path) -> Non
 
 
 def test_prices_that_are_old_are_named_with_their_date(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = costs.PRICES["us-east-1"]
+    here = PRICES["us-east-1"]
     old = {**here, "dynamodb storage": replace(here["dynamodb storage"], read="2024-11")}
     monkeypatch.setattr(costs, "PRICES", {"us-east-1": old})
     found = costed(models, "--predictions", "0")
