@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from everloop.documents.snapshot import channel_variable
+from everloop.documents.snapshot import HELD_OUT, channel_variable
 from everloop.documents.training import PARENT_CHANNEL, PARENT_SHA256, PARENT_VERSION, TUNED_CHANNEL
 from everloop.model_file import ModelDeclaration
 from everloop.model_file.worst_case import job_seconds
@@ -48,6 +48,8 @@ _PARENT_IS = {
     f"{PARENT_VERSION}.$": f"States.Format('{{}}', {_PARENT}.version)",
     f"{PARENT_SHA256}.$": f"{_PARENT}.estimator_sha256",
 }
+
+_HELD_OUT_IS = {f"{HELD_OUT}.$": "$.snapshot.result.standing.held_out"}
 
 
 def _parts_are(channels: Iterable[str]) -> dict[str, str]:
@@ -92,6 +94,9 @@ def _evaluation(
     beside: tuple[str, ...] = (*judged, "'--champion'", "$.run.result.champion_uri")
     if judged_scores(declaration) == "served":
         beside = (*beside, "'--registry'", "'${Table}'")
+    if declaration.gate.standing is not None:
+        kept = "$.snapshot.result.standing"
+        beside = (*beside, "'--standing'", f"{kept}.uri", "'--standing-sha256'", f"{kept}.sha256")
     parameters = _processing(declaration, _JOB_NAME, "${EvaluateRole}", beside, inputs, "$.places.evaluation")
     state = _job("createProcessingJob", declaration, parameters, next_state, catch)
     return {**state, "ResultSelector": {"job_arn.$": "$.ProcessingJobArn"}, "ResultPath": "$.evaluation"}
@@ -133,6 +138,7 @@ def _training(
         "Environment": {
             **_parts_are(channel for channel in channels if channel != TUNED_CHANNEL),
             **(_PARENT_IS if warm else {}),
+            **(_HELD_OUT_IS if declaration.gate.standing is not None else {}),
         },
         "OutputDataConfig": {"S3OutputPath.$": output},
         "ResourceConfig": {

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from everloop.dataset.standing import Period
 from everloop.instants import parse_instant
 from everloop.json_text import read_json
 from everloop.limits import largest_file
@@ -40,12 +41,15 @@ class Champion:
     ----------
     learned_until : datetime
         The newest row it learned from: rows up to then say nothing about how it answers new ones.
+    held_out : Period or None
+        Of which it has learned nothing, though it is older.
     """
 
     version: int
     contract: ServingContract
     scorer: Scorer
     learned_until: datetime
+    held_out: Period | None = None
 
     def has_not_learned(self, times: np.ndarray) -> np.ndarray:
         """Which of the rows at these instants (datetime64[ms]) it can't have learned from, bool [rows]."""
@@ -103,7 +107,11 @@ def fetch_registered(
         contract = ServingContract.from_json(files[CONTRACT])
         scorer = Scorer.from_bytes(files[MODEL], contract)
         learned_until = _learned_until(manifest, files.get(RECORD), uri)
-        return Champion(manifest.version, contract, scorer, learned_until), manifest, files
+        return (
+            Champion(manifest.version, contract, scorer, learned_until, _held_out(files.get(RECORD))),
+            manifest,
+            files,
+        )
     except (ArtifactRefusedError, ContractFormatError, ManifestFormatError, ScorerError) as error:
         raise ChampionError(f"the champion {uri} is refused: {error}") from error
 
@@ -116,6 +124,11 @@ def _learned_until(manifest: Manifest, record: bytes | None, uri: str) -> dateti
         raise ChampionError(
             f"{uri}training.json does not say until which row the champion learned: {shown(error)}"
         ) from (error)
+
+
+def _held_out(record: bytes | None) -> Period | None:
+    found = None if record is None else read_json(record).get("held_out")
+    return None if found is None else Period(parse_instant(found["after"]), parse_instant(found["until"]))
 
 
 def _read(s3_client: Any, bucket: str, key: str) -> bytes:

@@ -80,6 +80,7 @@ from everloop.training.robustness import robustness_in
 from everloop.training.scoring import arrays, measure_latency, score
 from everloop.training.served import History, serving
 from everloop.training.slices import slices_in
+from everloop.training.standing import StandingRows, fetch_standing, standing_of
 
 logger = logging.getLogger("everloop.evaluation")
 
@@ -130,6 +131,11 @@ def run(options: argparse.Namespace) -> None:
         if options.registry != NONE:
             windows = Windows(Ledger(boto3.client("dynamodb"), options.registry, declaration.model))
             history = windows.newest_first
+    standing = None
+    if options.standing != NONE:
+        import boto3
+
+        standing = fetch_standing(options.standing, options.standing_sha256, boto3.client("s3"), declaration)
     facts = None if older is None else older.facts
     evaluate(
         declaration,
@@ -141,6 +147,7 @@ def run(options: argparse.Namespace) -> None:
         history=history,
         older=facts,
         environment=environment,
+        standing=standing,
     )
 
 
@@ -175,6 +182,7 @@ def evaluate(
     history: History = _no_history,
     older: OlderFacts | None = None,
     environment: EnvironmentFacts | None = None,
+    standing: StandingRows | None = None,
 ) -> Report:
     """Score, compare, and write the job's files.
 
@@ -186,6 +194,8 @@ def evaluate(
         Of a version that is registered already: its files stay as they are, and the report alone is written.
     environment : EnvironmentFacts, optional
         Where this runs, beside where the model was trained.
+    standing : StandingRows, optional
+        The older rows on which both are scored as well.
     """
     num, cat = arrays(candidate.contract, test)
     scores = score(candidate.scorer, num, cat)
@@ -250,6 +260,7 @@ def evaluate(
         learning_curve=candidate.training.get("learning_curve"),
         threshold_choice=None if several else threshold_choice_in(declaration, candidate.training, test, scores),
         multiclass=multiclass_of(declaration.problem.classes, test, scores, compared.scores),
+        standing=standing_of(declaration, standing, candidate, champion),
     )
     output.mkdir(parents=True, exist_ok=True)
     for name, data in files.items() if older is None else ():
@@ -391,6 +402,8 @@ def _parser() -> argparse.ArgumentParser:
     beside.add_argument("--evaluated", type=Path, help="the folder that the evaluation wrote, to check a refit")
     windows = f"the table with the monitored windows, or {NONE}"
     parser.add_argument("--registry", default=NONE, help=windows)
+    parser.add_argument("--standing", default=NONE, help=f"s3://bucket/… of the standing set, or {NONE}")
+    parser.add_argument("--standing-sha256", default=NONE, help="what its files have to be")
     for option, variable in (("--run-id", "EVERLOOP_RUN_ID"), ("--snapshot-hash", "EVERLOOP_SNAPSHOT_HASH")):
         known = os.environ.get(variable)
         parser.add_argument(option, default=known, required=not known, help=f"default: the variable {variable}")

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from everloop.dataset.standing import Period
 from everloop.documents.training import TrainingDocument, UpdateDocument
 from everloop.evaluation.baseline import Baseline
 from everloop.evaluation.learning_report import LearningCurve
@@ -28,6 +29,7 @@ def training_record(
     curve: LearningCurve | None = None,
     update: UpdateDocument | None = None,
     chosen: Chosen | None = None,
+    held_out: Period | None = None,
 ) -> TrainingDocument:
     """The document ``training.json``.
 
@@ -51,6 +53,8 @@ def training_record(
         "lock": environment.lock,
         "data_sha256": dict(data_sha256),
     }
+    if held_out is not None:
+        document["held_out"] = {"after": held_out.after, "until": held_out.until}
     if curve is not None:
         document["learning_curve"] = curve
     if update is not None:

@@ -51,6 +51,7 @@ from everloop.training.own_export import exported, loaded
 from everloop.training.probing import check_probes
 from everloop.training.record import code_hash, training_record
 from everloop.training.reference import feature_reference
+from everloop.training.standing import require_held_out
 from everloop.training.warm_start import trees_of
 from everloop.typed_json import as_json
 
@@ -171,6 +172,7 @@ def run(job: Job) -> None:
     part, test = read_rows(job, declaration)
     refit = job.test is not None
     train = part.with_later(test) if refit else part
+    held_out = require_held_out(train, job.environment)
     first, last = format_instant(train.first), format_instant(train.last)
     logger.info("training on %d rows of %s to %s", len(train), first, last)
     parent = None if job.parent is None else job.parent.kept(declaration.model)
@@ -218,6 +220,7 @@ def run(job: Job) -> None:
         data_sha256=data_sha256,
         update=learned.update,
         chosen=learned.chosen,
+        held_out=held_out,
     )
     job.model.mkdir(parents=True, exist_ok=True)
     (job.model / MODEL).write_bytes(model)

@@ -10,6 +10,7 @@ from everloop.cli.operations.stories import calibration_sentence, describe, envi
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output, minute
 from everloop.numbers_of import number_of
+from everloop.registry.records import StandingSet
 from everloop.registry.trace import Origin
 from everloop.registry.trace import trace as trace_version
 
@@ -50,6 +51,7 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
         ["function code", f"sha256 {found.champion.code_sha256}" if found.champion else ""],
         ["snapshot", found.version.snapshot_hash],
         *([["looks", found.looks.sentence]] if found.looks else []),
+        *([["standing set", _standing(found.standing)]] if found.standing else []),
         ["run", f"{found.run.run_id} ({found.run.trigger.get('kind')}: {found.run.trigger.get('reason')})"],
         *([["learned from", found.run.training_span["reason"]["sentence"]]] if found.run.training_span else []),
         *([["continues", f"version {found.version.parent_version}"]] if found.version.parent_version else []),
@@ -85,6 +87,11 @@ def _evaluated(origin: Origin) -> str:
     on = "" if origin.evaluated_rows is None else f", on {number_of(origin.evaluated_rows, 'test row')}"
     after = "" if origin.evaluated_after is None else f" after {minute(origin.evaluated_after)}"
     return f"{origin.evaluated_file} sha256 {origin.evaluated_sha256}{on}{after}"
+
+
+def _standing(found: StandingSet) -> str:
+    rows = number_of(found.rows, "row")
+    return f"{rows} after {minute(found.after)}, up to {minute(found.until)}, sha256 {found.sha256}: {found.uri}"
 
 
 def _served_as(name: str) -> str:

@@ -13,6 +13,7 @@ from everloop.evaluation.report import MetricValue, Report
 from everloop.evaluation.robustness_report import Robustness
 from everloop.evaluation.robustness_table import HEADERS, disturbed
 from everloop.evaluation.slice_report import SliceFacts, Slices
+from everloop.evaluation.standing_report import StandingFacts
 
 Table = tuple[str, list[str], list[list[object]]]
 """Title, headers and rows."""
@@ -36,12 +37,24 @@ def details(report: Report) -> Iterator[Table]:
         for by in report.fairness.by:
             yield _groups(report.fairness, by)
             yield _gaps(by)
+    if report.standing is not None:
+        yield _standing(report.standing)
     if report.robustness is not None:
         yield _robustness(report.robustness)
     if report.errors is not None:
         yield _importance(report.errors)
     if report.learning_curve is not None:
         yield _learning(report.learning_curve)
+
+
+def _standing(found: StandingFacts) -> Table:
+    title = f"{found.metric} on {found.told}"
+    paired = found.paired
+    difference = "" if paired is None else f"{paired.difference:+.4g}"
+    if paired is not None and paired.low is not None and paired.high is not None:
+        difference += f" ({paired.low:+.4g} to {paired.high:+.4g})"
+    cells = ["" if one is None else told(one) for one in (found.candidate, found.champion)]
+    return title, ["candidate", "champion", "difference"], [[*cells, difference or found.why]]
 
 
 def _robustness(found: Robustness) -> Table:

@@ -24,6 +24,7 @@ from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.job_logs import RunJob, jobs_of
 from everloop.cli.operations.run_facts import describe, registered_file
+from everloop.documents.snapshot import HELD_OUT
 from everloop.documents.training import (
     PARENT_CHANNEL,
     PARENT_SHA256,
@@ -188,6 +189,8 @@ class _Scene:
         for name, digest in record.get("data_sha256", {}).items():
             variables[f"SM_CHANNEL_{name.upper()}"] = str(self._part(channels / name, name))
             variables[f"EVERLOOP_SHA256_{name.upper()}"] = digest
+        if "held_out" in record:
+            variables[HELD_OUT] = f"{record['held_out']['after']}/{record['held_out']['until']}"
         if "tuning" in record or "tuned_by" in record:
             tuned = self.folder / what / TUNED_CHANNEL
             tuned.mkdir(parents=True)

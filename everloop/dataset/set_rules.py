@@ -144,3 +144,20 @@ def all_test(rows: int, oldest: str, newest: str, test_days: int) -> SplitError:
 def no_rows() -> SplitError:
     """There is nothing to split."""
     return SplitError("there are no labelled rows to split: send labels, or import rows with a target")
+
+
+def none_standing(period: str, days: int) -> SplitError:
+    """The period of the standing set has no row."""
+    return SplitError(
+        f"no labelled row is of the {number_of(days, 'day')} before the test part ({period}), which the standing set is"
+        " to be made of: declare more gate.standing.days, or add rows of these days"
+    )
+
+
+def all_held_out(period: str, days: int, rows: int) -> SplitError:
+    """Every row before the test part is of the standing set."""
+    return SplitError(
+        f"{number_of(rows, 'labelled row')} before the test part, and all are of the standing set's period ({period}),"
+        f" which no training learns from: add older rows, or declare fewer than {days} gate.standing.days before the"
+        " set is chosen, or a longer data.training_window_days afterwards"
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from everloop.dataset.leakage import FeatureSigns
+from everloop.dataset.standing import Period
 from everloop.documents.snapshot import ColumnDocument, PartsDocument, SourceDocument, SuspectDocument
 from everloop.typed_json import JsonObject, as_json
 
@@ -25,7 +26,7 @@ class Snapshot:
         Rows up to this instant are trained on, later ones test.
     rows : dict
         ``train`` and ``test``, and what was left out: ``unlabelled`` without a label, ``superseded`` for another row
-        of their key.
+        of their key, and ``standing`` where rows of the standing set's period are.
     time_range : (datetime, datetime)
         Of all labelled rows.
     label_mean : dict
@@ -42,6 +43,8 @@ class Snapshot:
         What was counted to tell; the document leaves it out.
     parts : PartsDocument or None
         Where its files stand; None of a set of rows that was not stored.
+    standing : Period or None
+        Whose rows are in no part that is learned from; the document leaves it out where there is none.
     """
 
     model: str
@@ -57,6 +60,7 @@ class Snapshot:
     leakage: Sequence[SuspectDocument] = ()
     signs: Sequence[FeatureSigns] = ()
     class_rows: dict[str, dict[str, int]] = field(default_factory=dict)
+    standing: Period | None = None
 
     @property
     def rarest_class(self) -> int | None:
@@ -70,4 +74,6 @@ class Snapshot:
         del document["signs"]
         if not self.class_rows:
             del document["class_rows"]
+        if self.standing is None:
+            del document["standing"]
         return document

@@ -17,7 +17,14 @@ from everloop.dataset.frozen import Place, part_query
 from everloop.dataset.lake_sql import double, timestamp
 from everloop.dataset.leakage import FeatureSigns, find_suspects, unaccepted
 from everloop.dataset.leakage_query import count_signs
-from everloop.dataset.set_rules import alike_violations, all_test, class_violations, no_rows
+from everloop.dataset.set_rules import (
+    alike_violations,
+    all_held_out,
+    all_test,
+    class_violations,
+    no_rows,
+    none_standing,
+)
 from everloop.dataset.snapshot_counts import (
     Counts,
     Row,
@@ -30,12 +37,16 @@ from everloop.dataset.snapshot_counts import (
 )
 from everloop.dataset.snapshot_facts import Snapshot
 from everloop.dataset.snapshot_profile import rank_queries, read_profile, value_queries
+from everloop.dataset.standing import Period, Standing
 from everloop.documents.snapshot import ColumnDocument, SuspectDocument
 from everloop.instants import format_instant
 from everloop.problem_types import BINARY, MULTICLASS
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
+
+
+STANDING = "standing"
 
 
 @dataclass(frozen=True)
@@ -81,16 +92,27 @@ def check(queries: AthenaQueries, declaration: ModelDeclaration, place: Place, a
 
 
 def describe(
-    queries: AthenaQueries, declaration: ModelDeclaration, place: Place, *, query: str, as_of: datetime
+    queries: AthenaQueries,
+    declaration: ModelDeclaration,
+    place: Place,
+    *,
+    query: str,
+    as_of: datetime,
+    standing: Standing | None = None,
 ) -> Snapshot:
     """Check, split and name the frozen rows.
+
+    Parameters
+    ----------
+    standing : Standing, optional
+        What is left out of the rows to train on.
 
     Raises
     ------
     ContractViolationError
         When the labelled rows break the data contract, or those to train on are all of one class or value.
     SplitError
-        When a part would be empty.
+        When a part would be empty, or the standing set that is chosen here.
     LeakageSuspectedError
         See :func:`look_for_leakage`.
     """
@@ -101,11 +123,18 @@ def describe(
     boundary = last - timedelta(days=declaration.data.split.test_days)
     if first > boundary:
         raise all_test(counts.rows, _plain(first), _plain(last), declaration.data.split.test_days)
+    period = None if standing is None else standing.period(boundary)
     values, ranks = value_queries(declaration, place), rank_queries(declaration, place, counts.rows)
-    counted, *told = queries.all_rows([content_query(declaration, place, boundary), *values, *ranks])
+    counted, *told = queries.all_rows([content_query(declaration, place, boundary, period), *values, *ranks])
     content = counted[0]
     names = [str(name) for name in declaration.problem.classes or []]
     parts = {name: _part(content, name, len(names)) for name in ("train", "test")}
+    aside = 0 if period is None else _part(content, STANDING, len(names)).rows
+    if standing is not None and period is not None:
+        if standing.chosen is None and not aside:
+            raise none_standing(str(period), standing.days)
+        if not parts["train"].rows:
+            raise all_held_out(str(period), standing.days, aside)
     _require_learnable(declaration, parts["train"])
     signs, suspects = look_for_leakage(queries, declaration, place, counts, boundary)
     columns = _columns(declaration)
@@ -114,6 +143,7 @@ def describe(
         "model": declaration.model,
         "columns": columns,
         "boundary": format_instant(boundary),
+        **({} if period is None else {STANDING: str(period)}),
     }
     return Snapshot(
         model=declaration.model,
@@ -124,6 +154,7 @@ def describe(
             **{name: part.rows for name, part in parts.items()},
             "unlabelled": counts.unlabelled,
             "superseded": counts.superseded,
+            **({} if period is None else {STANDING: aside}),
         },
         time_range=(first, last),
         label_mean={name: part.mean for name, part in parts.items()},
@@ -132,6 +163,7 @@ def describe(
         source={"query": query, "as_of": as_of},
         leakage=suspects,
         signs=signs,
+        standing=period,
     )
 
 
@@ -175,9 +207,11 @@ def _of_each_class(
     return every[counts.classes.index(min(counts.classes))], list(found.values())
 
 
-def content_query(declaration: ModelDeclaration, place: Place, boundary: datetime) -> str:
-    """The query that sums the rows' hashes, and counts the parts that ``boundary`` makes."""
-    of_part = {"train": f'"time" <= {timestamp(boundary)}', "test": f'"time" > {timestamp(boundary)}'}
+def content_query(
+    declaration: ModelDeclaration, place: Place, boundary: datetime, standing: Period | None = None
+) -> str:
+    """The query that sums the rows' hashes, and counts the parts that ``boundary`` and ``standing`` make."""
+    of_part = _conditions(boundary, standing)
     label = {name: f'CASE WHEN {condition} THEN "label" END' for name, condition in of_part.items()}
     measures = [
         f"{sql} AS {name}_{what}"
@@ -200,14 +234,33 @@ FROM (
 ) hashed"""
 
 
-def parts_of(declaration: ModelDeclaration, place: Place, boundary: datetime) -> dict[str, str]:
-    """The queries of a snapshot's parts, by name. Training may see the test rows without their labels."""
-    test = f'"time" > {timestamp(boundary)}'
-    return {
-        "train": part_query(declaration, place, f'"time" <= {timestamp(boundary)}'),
-        "test": part_query(declaration, place, test),
-        "test_features": part_query(declaration, place, test, labels=False),
+def parts_of(
+    declaration: ModelDeclaration, place: Place, snapshot: Snapshot, *, standing: bool = False
+) -> dict[str, str]:
+    """The queries of a snapshot's parts, by name. Training may see the test rows without their labels.
+
+    Parameters
+    ----------
+    standing : bool
+        Whether the rows that are left out are a part too: this snapshot chooses the standing set.
+    """
+    of_part = _conditions(snapshot.boundary, snapshot.standing)
+    parts = {
+        "train": part_query(declaration, place, of_part["train"]),
+        "test": part_query(declaration, place, of_part["test"]),
+        "test_features": part_query(declaration, place, of_part["test"], labels=False),
     }
+    return {**parts, STANDING: part_query(declaration, place, of_part[STANDING])} if standing else parts
+
+
+def _conditions(boundary: datetime, standing: Period | None) -> dict[str, str]:
+    """Which rows are in a part, by its name."""
+    of_part = {"train": f'"time" <= {timestamp(boundary)}', "test": f'"time" > {timestamp(boundary)}'}
+    if standing is None:
+        return of_part
+    inside = f'"time" > {timestamp(standing.after)} AND "time" <= {timestamp(standing.until)}'
+    # A test part as of an earlier instant may reach into the period: its rows are not learned from either.
+    return {**of_part, "train": f"{of_part['train']} AND NOT ({inside})", STANDING: f"{inside} AND {of_part['train']}"}
 
 
 def _part(content: Row, name: str, classes: int) -> Part:

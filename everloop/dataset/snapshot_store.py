@@ -17,7 +17,7 @@ from everloop.dataset.exceptions import SnapshotAlteredError
 from everloop.dataset.frozen import Place
 from everloop.dataset.part_digest import listed_sha256
 from everloop.dataset.snapshot_facts import Snapshot
-from everloop.dataset.snapshot_making import parts_of
+from everloop.dataset.snapshot_making import STANDING, parts_of
 from everloop.dataset.snapshot_parts import S3Place, keep_part
 from everloop.documents.exploration import ExplorationDocument
 from everloop.documents.snapshot import ManifestDocument, PartHashes, PartsDocument, SnapshotDocument
@@ -52,9 +52,20 @@ class StoredSnapshot:
 
 
 def store_snapshot(
-    queries: AthenaQueries, s3_client: Any, declaration: ModelDeclaration, place: Place, snapshot: Snapshot
+    queries: AthenaQueries,
+    s3_client: Any,
+    declaration: ModelDeclaration,
+    place: Place,
+    snapshot: Snapshot,
+    *,
+    standing: bool = False,
 ) -> StoredSnapshot:
     """Write a snapshot under its hash, unless it is there already.
+
+    Parameters
+    ----------
+    standing : bool
+        Whether it chooses the standing set, and so keeps the rows that it leaves out.
 
     Raises
     ------
@@ -67,7 +78,7 @@ def store_snapshot(
     uri = f"s3://{place.bucket}/{prefix}"
     document = _stored(s3_client, place.bucket, prefix)
     if document is None:
-        whole = _write_parts(queries, s3_client, declaration, place, snapshot, prefix)
+        whole = _write_parts(queries, s3_client, declaration, place, snapshot, prefix, standing=standing)
         text = json.dumps(whole.to_document(), sort_keys=True, indent=2, allow_nan=False)
         _put_once(s3_client, place.bucket, prefix + DOCUMENT, text)
         document = _stored(s3_client, place.bucket, prefix)
@@ -92,9 +103,11 @@ def _write_parts(
     place: Place,
     snapshot: Snapshot,
     prefix: str,
+    *,
+    standing: bool,
 ) -> Snapshot:
     """Unload the parts, and keep them with a manifest."""
-    selects = parts_of(declaration, place, snapshot.boundary)
+    selects = parts_of(declaration, place, snapshot, standing=standing)
     unloaded = queries.unload([(query, place.uri(name)) for name, query in selects.items()])
     rows = {**snapshot.rows, "test_features": snapshot.rows["test"]}
     folders = {name: f"{prefix}{name}/{place.attempt}/" for name in selects}
@@ -107,20 +120,22 @@ def _write_parts(
         "test": kept["test"],
         "test_features": kept["test_features"],
     }
+    if standing:
+        manifest["standing"] = kept[STANDING]
     text = json.dumps(manifest, sort_keys=True, indent=1)
     key = f"{prefix}manifest/{place.attempt}.json"
     _put_once(s3_client, place.bucket, key, text)
     uris = {name: f"s3://{place.bucket}/{folder}" for name, folder in folders.items()}
-    return replace(
-        snapshot,
-        parts={
-            "train": uris["train"],
-            "test": uris["test"],
-            "test_features": uris["test_features"],
-            "manifest": f"s3://{place.bucket}/{key}",
-            "manifest_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        },
-    )
+    parts: PartsDocument = {
+        "train": uris["train"],
+        "test": uris["test"],
+        "test_features": uris["test_features"],
+        "manifest": f"s3://{place.bucket}/{key}",
+        "manifest_sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+    if standing:
+        parts["standing"] = uris[STANDING]
+    return replace(snapshot, parts=parts)
 
 
 def _hashes(s3_client: Any, bucket: str, parts: PartsDocument) -> PartHashes:
@@ -133,11 +148,14 @@ def _hashes(s3_client: Any, bucket: str, parts: PartsDocument) -> PartHashes:
             f"{parts['manifest_sha256']}: restore the object's first version"
         )
     manifest: ManifestDocument = read_as(ManifestDocument, json.loads(text), f"manifest ({parts['manifest']})", "")
-    return {
+    hashes: PartHashes = {
         "train": listed_sha256(manifest["train"]),
         "test": listed_sha256(manifest["test"]),
         "test_features": listed_sha256(manifest["test_features"]),
     }
+    if "standing" in manifest:
+        hashes["standing"] = listed_sha256(manifest["standing"])
+    return hashes
 
 
 def _stored(s3_client: Any, bucket: str, prefix: str) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class ColumnDocument(TypedDict):
@@ -33,12 +33,13 @@ class PartsDocument(TypedDict):
     """Where a snapshot's parts stand: S3 prefixes with a final slash.
 
     The manifest names every file below them. It is an object of its own: the registry's record, which keeps this
-    document, has a limit.
+    document, has a limit. ``standing`` is there where this snapshot chose the standing set.
     """
 
     train: str
     test: str
     test_features: str
+    standing: NotRequired[str]
     manifest: str
     manifest_sha256: str
 
@@ -49,6 +50,14 @@ class ManifestDocument(TypedDict):
     train: list[PartObject]
     test: list[PartObject]
     test_features: list[PartObject]
+    standing: NotRequired[list[PartObject]]
+
+
+class PeriodDocument(TypedDict):
+    """Instants later than ``after``, up to ``until``; see :class:`everloop.dataset.standing.Period`."""
+
+    after: datetime
+    until: datetime
 
 
 class SuspectDocument(TypedDict):
@@ -78,6 +87,11 @@ class PartHashes(TypedDict):
     train: str
     test: str
     test_features: str
+    standing: NotRequired[str]
+
+
+HELD_OUT = "EVERLOOP_HELD_OUT"
+"""The environment variable by which a training job is told of which period it may see no row."""
 
 
 def channel_variable(channel: str) -> str:
@@ -92,10 +106,22 @@ class PartRows(TypedDict):
     test: int
 
 
+class StandingState(TypedDict):
+    """The standing set: its S3 prefix with a final slash, SHA-256 over its files, and the period of its rows.
+
+    Each is the word ``none`` where no set has been chosen yet.
+    """
+
+    uri: str
+    sha256: str
+    held_out: str
+
+
 class SnapshotAnswer(TypedDict):
     """What the pipeline carries of a snapshot: S3 prefixes with a final slash, and the range of its labelled rows.
 
-    Jobs hold the files that they read against ``part_sha256``.
+    Jobs hold the files that they read against ``part_sha256``. ``standing`` is there where ``gate.standing`` is
+    declared.
     """
 
     snapshot_hash: str
@@ -106,3 +132,4 @@ class SnapshotAnswer(TypedDict):
     part_sha256: PartHashes
     rows: PartRows
     time_range: list[str]
+    standing: NotRequired[StandingState]

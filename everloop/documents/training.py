@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, NotRequired, TypedDict
 
-from everloop.documents.snapshot import PartRows
+from everloop.documents.snapshot import PartRows, PeriodDocument
 from everloop.evaluation.learning_report import LearningCurve
 from everloop.reasons import ReasonDocument
 
@@ -111,7 +111,8 @@ class TrainingDocument(TypedDict):
     learned. ``data_sha256`` has, by channel, the SHA-256 of the part that was read; a document of an earlier release
     lacks it. ``parameters`` are those that were handed to the script. ``tuning`` is there where the training chose some
     of them; ``tuned_by`` in its place where it took those that the training before it had chosen: the SHA-256 of that
-    one's ``training.json``.
+    one's ``training.json``. ``held_out`` is there where the training was told of a period to learn nothing from, and
+    found none of its rows.
     """
 
     model: str
@@ -132,6 +133,7 @@ class TrainingDocument(TypedDict):
     update: NotRequired[UpdateDocument]
     tuning: NotRequired[TuningDocument]
     tuned_by: NotRequired[str]
+    held_out: NotRequired[PeriodDocument]
 
 
 class ComparedDocument(TypedDict):

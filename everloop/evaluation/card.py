@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from everloop.evaluation.baselines import ALL_KEYS
 from everloop.model_file.tiers import CONTROLS
+from everloop.numbers_of import number_of
 from everloop.problem_types import BINARY, MULTICLASS, REGRESSION
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def _facts(declaration: ModelDeclaration) -> Iterator[tuple[str, list[tuple[str,
             ("answers within", _milliseconds(problem.acceptable_latency_ms)),
             ("baseline", _baseline(problem.baseline)),
             ("interval", _coverage(declaration)),
+            ("standing set", _standing(declaration)),
         ],
     )
     yield "What decisions are worth", list(_prices(declaration))
@@ -100,6 +102,16 @@ def _baseline(declared: Baseline) -> str:
 def _coverage(declaration: ModelDeclaration) -> str | None:
     interval = declaration.problem.interval
     return None if interval is None else f"{interval.coverage:.3g} of the outcomes lie between low and high"
+
+
+def _standing(declaration: ModelDeclaration) -> str | None:
+    standing, metric = declaration.gate.standing, declaration.gate.metric
+    if standing is None:
+        return None
+    return (
+        f"{number_of(standing.days, 'day')} of older rows that no training learns from; on them a new version's"
+        f" {metric} is at most {standing.max_increase:g} worse than that of the version in use"
+    )
 
 
 def _prices(declaration: ModelDeclaration) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ from everloop.evaluation.money_gate import in_money
 from everloop.evaluation.report import Latency, MetricValue, ParityFacts, Report
 from everloop.evaluation.robustness_gate import on_robustness
 from everloop.evaluation.slice_gate import on_slices
+from everloop.evaluation.standing_gate import on_standing
 from everloop.instants import instant_text
 from everloop.numbers_of import number_of
 from everloop.reasons import Reason, checked
@@ -45,6 +46,8 @@ class Expected:
         The version that was champion when the run began; None when there was none.
     scores : {"raw", "served"}
         Whether candidate and champion are compared by what they say, or by what their callers would have got.
+    standing_sha256 : str or None
+        Over the files of the standing set; None where none has been chosen yet.
     """
 
     model: str
@@ -53,6 +56,7 @@ class Expected:
     test_rows: int
     champion_version: int | None
     scores: Scores = "raw"
+    standing_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *against_champion(report, policy, expected.champion_version, expected.scores),
         *in_money(report, policy, expected.champion_version, expected.scores),
         *on_slices(report, policy, expected.champion_version),
+        *on_standing(report, policy, expected.standing_sha256, expected.champion_version),
         *on_fairness(report, policy),
         *on_robustness(report, policy),
         *costs(report.latency_ms, report.artifact_bytes, policy),

@@ -19,6 +19,7 @@ from everloop.evaluation.multiclass_report import Multiclass
 from everloop.evaluation.robustness_report import Robustness
 from everloop.evaluation.serving_cost_report import ServingCost
 from everloop.evaluation.slice_report import Slices
+from everloop.evaluation.standing_report import StandingFacts
 from everloop.evaluation.threshold_report import ThresholdChoice
 from everloop.json_text import read_json
 from everloop.typed_json import ADDED, as_json, read_as
@@ -294,6 +295,8 @@ class Report:
         None where ``training.learning_curve`` is not declared, and of a regression.
     multiclass : Multiclass or None
         Of several classes alone.
+    standing : StandingFacts or None
+        None where ``gate.standing`` is not declared, or no set was chosen yet.
     """
 
     model: str
@@ -332,6 +335,7 @@ class Report:
     learning_curve: LearningCurve | None = field(default=None, metadata=ADDED)
     threshold_choice: ThresholdChoice | None = field(default=None, metadata=ADDED)
     multiclass: Multiclass | None = field(default=None, metadata=ADDED)
+    standing: StandingFacts | None = field(default=None, metadata=ADDED)
 
     def to_json(self) -> str:
         """The document ``report.json``; an undefined number is null."""

@@ -20,6 +20,7 @@ from everloop.evaluation.report import MetricValue, Report
 from everloop.evaluation.robustness_report import Robustness
 from everloop.evaluation.robustness_table import HEADERS, disturbed
 from everloop.evaluation.slice_report import SliceFacts, Slices
+from everloop.evaluation.standing_report import StandingFacts
 from everloop.evaluation.threshold_report import told as threshold_told
 from everloop.numbers_of import number_of
 from everloop.reasons import ReasonDocument
@@ -98,6 +99,8 @@ def sections_of(report: Report, about: About) -> Iterator[str]:
     if report.fairness is not None:
         for by in report.fairness.by:
             yield from _groups(report.fairness, by)
+    if report.standing is not None:
+        yield from _standing(report.standing)
     if report.robustness is not None:
         yield from _robustness(report.robustness)
     if report.errors is not None:
@@ -266,6 +269,21 @@ def _rate(rate: Rate | None) -> str:
     if rate.low is None or rate.high is None:
         return f"{rate.value:.3g}"
     return f"{rate.value:.3g} ({rate.low:.3g} to {rate.high:.3g})"
+
+
+def _standing(found: StandingFacts) -> Iterator[str]:
+    yield "<h2>Has it forgotten older rows?</h2>"
+    paired = found.paired
+    rows = [["this version", _metric(found.candidate)]]
+    if found.champion is not None:
+        rows.append([f"version in use ({found.champion_version})", _metric(found.champion)])
+    if paired is not None:
+        interval = "" if paired.low is None or paired.high is None else f" ({paired.low:+.4g} to {paired.high:+.4g})"
+        rows.append(["difference", f"{paired.difference:+.4g}{interval or f' ({paired.reason})'}"])
+    yield table(["", found.metric], rows)
+    yield note(f"On {found.told}, which was chosen once and which no version learns from. Lower is better.")
+    if found.why:
+        yield note(f"The two are not compared: {found.why}.")
 
 
 def _robustness(found: Robustness) -> Iterator[str]:

@@ -25,6 +25,7 @@ from everloop.evaluation.money_gate import in_money
 from everloop.evaluation.report import Report
 from everloop.evaluation.robustness_gate import on_robustness
 from everloop.evaluation.slice_gate import on_slices
+from everloop.evaluation.standing_gate import on_standing
 from everloop.instants import instant_text
 from everloop.reasons import Reason, checked
 from everloop.recalibration.declared import Scores
@@ -47,6 +48,8 @@ class Expected:
         The version that served when the run began.
     asked_for : bool
         Whether a person did.
+    standing_sha256 : str or None
+        Over the files of the standing set; None where none has been chosen yet.
     """
 
     model: str
@@ -58,6 +61,7 @@ class Expected:
     champion_version: int
     asked_for: bool
     scores: Scores = "raw"
+    standing_sha256: str | None = None
 
 
 def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
@@ -73,6 +77,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *against_champion(report, judged, expected.champion_version, expected.scores),
         *in_money(report, judged, expected.champion_version, expected.scores),
         *on_slices(report, judged, expected.champion_version),
+        *on_standing(report, judged, expected.standing_sha256, expected.champion_version),
         *on_fairness(report, judged),
         *on_robustness(report, judged),
         *costs(report.latency_ms, report.artifact_bytes, judged),

@@ -42,6 +42,7 @@ WAIVABLE = frozenset(
         "slice_loss",
         "slice_worse_than_baseline",
         "slice_worse_than_champion",
+        "standing_worse_than_champion",
         "too_few_days",
         "too_few_of_a_class",
         "too_few_rows",

@@ -236,6 +236,17 @@ def _windows(declaration: AllSections) -> Iterator[Misfit]:
         yield Misfit(("retraining", "quality", "days"), quality.days, allowed)
 
 
+def _unlearned_standing_set(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether no training learns from the standing set, though it does not read its rows."""
+    if declaration.gate.standing is not None and declaration.training.warm_start is not None:
+        yield Misfit(
+            ("gate", "standing"),
+            {},
+            "no 'standing' with training.warm_start: a version that is continued may have learned from the rows that"
+            " are put aside",
+        )
+
+
 def _comparable_rows(declaration: AllSections) -> Iterator[Misfit]:
     """Whether a training that starts by itself has a whole test part that its champion has not learned from.
 
@@ -406,6 +417,7 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _width,
     _execution,
     _windows,
+    _unlearned_standing_set,
     _comparable_rows,
     _endpoint_of_the_target,
     _days_to_tune_on,

@@ -152,6 +152,10 @@ class OperationMismatchError(RegistryError, TerminalError):
     """An operation key was used before, for something else."""
 
 
+class StandingSetChosenError(RegistryError, TransientError):
+    """Another standing set was chosen meanwhile: the snapshot is made again, without its rows."""
+
+
 class ContentionError(RegistryError, TransientError):
     """A transaction lost against concurrent writers as often as it may."""
 

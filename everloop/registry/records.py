@@ -342,6 +342,29 @@ class Look(Record):
 
 
 @dataclass(frozen=True)
+class StandingSet(Record):
+    """The rows that no training learns from: those of ``snapshot_hash`` later than ``after``, up to ``until``.
+
+    They stand at ``uri``, an S3 prefix with a final slash; ``sha256`` is over their files
+    (:func:`everloop.dataset.part_digest.part_sha256`).
+    """
+
+    model: str
+    snapshot_hash: str
+    uri: str
+    sha256: str
+    rows: int
+    after: datetime
+    until: datetime
+    chosen_at: datetime
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Its place in the partition of the model's snapshots: there is one."""
+        return keys.snapshots_partition(self.model), keys.STANDING
+
+
+@dataclass(frozen=True)
 class Window(Record):
     """What the monitor found in one window, which ends at ``end``: its document, not read yet."""
 

@@ -15,12 +15,14 @@ from everloop.registry.removals import Removals
 from everloop.registry.restorations import Restorations
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
+from everloop.registry.standing import StandingSets
 from everloop.registry.versions import Versions
 from everloop.registry.waivers import Waivers
 
 
 class RegistryStore:
-    """Versions, runs, rollouts, calibrations, kept requests, snapshots, looks, windows, probes, and the audit chain.
+    """Versions, runs, rollouts, calibrations, kept requests, snapshots, looks, the standing set, windows, probes, and
+    the audit chain.
 
     It writes itself. State and audit may be written by the registry function alone: everybody else reads by this, and
     writes by :class:`everloop.registry.remote.RemoteRegistry`, which sends its commands to that function.
@@ -59,6 +61,7 @@ class RegistryStore:
         self.ledger = Ledger(client, table, model, via=via, pause=pause)
         self.snapshots = Snapshots(self.ledger)
         self.looks = Looks(self.ledger)
+        self.standing = StandingSets(self.ledger)
         self.windows = Windows(self.ledger)
         self.probes = Probes(self.ledger)
         self.versions = Versions(self.ledger, self.snapshots)

@@ -27,6 +27,7 @@ from everloop.registry.records import (
     Rollout,
     Run,
     Snapshot,
+    StandingSet,
     Version,
     Window,
 )
@@ -165,6 +166,8 @@ class Trace:
         Model and number of every other version trained on the same snapshot.
     looks : LookCounts or None
         How often its test part was looked at; None where that was not recorded.
+    standing : StandingSet or None
+        The rows that the model's trainings learn nothing from; None where none were chosen.
     """
 
     version: Version
@@ -182,6 +185,7 @@ class Trace:
     same_snapshot: list[tuple[str, int]]
     waivers: list[Waiver] = field(default_factory=list)
     looks: LookCounts | None = None
+    standing: StandingSet | None = None
 
     def to_json(self) -> JsonObject:
         """The trace as JSON values."""
@@ -275,6 +279,7 @@ def trace(store: RegistryStore, version: int | None = None) -> Trace:
         same_snapshot=[s for s in siblings if s != (store.model, number)],
         waivers=[one for one in store.waivers.all() if one.version == number],
         looks=store.looks.counts(found.snapshot_hash),
+        standing=store.standing.chosen(),
     )
 
 

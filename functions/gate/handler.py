@@ -21,8 +21,9 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from everloop.busy_services import busy_services_named
+from everloop.dataset.standing import NONE
 from everloop.documents.pipeline import GateState, RefitState
-from everloop.documents.snapshot import PartRows
+from everloop.documents.snapshot import PartRows, StandingState
 from everloop.environment import REMEDY, Settings, WrongSettingError
 from everloop.evaluation import refit, restoration
 from everloop.evaluation.exceptions import ReportError
@@ -73,6 +74,7 @@ class JudgedSnapshot(TypedDict):
 
     snapshot_hash: str
     rows: PartRows
+    standing: NotRequired[StandingState]
 
 
 class JudgedWaiver(TypedDict):
@@ -201,6 +203,7 @@ def _judge_candidate(event: CandidateEvent, using: Services) -> GateState:
         test_rows=snapshot["rows"]["test"],
         champion_version=None if champion is None else champion["version"],
         scores=judged_scores(using.declaration),
+        standing_sha256=_standing_sha256(snapshot),
     )
     return _gate_state(decide(report, using.declaration.gate, expected), report, content, expected.scores)
 
@@ -221,10 +224,17 @@ def _judge_older(event: OlderEvent, using: Services) -> GateState:
         champion_version=run["champion"]["version"],
         asked_for=older["asked_for"],
         scores=judged_scores(using.declaration),
+        standing_sha256=_standing_sha256(snapshot),
     )
     waived = [Waived(**one) for one in older.get("waived", [])]
     verdict = with_waivers(restoration.decide(report, using.declaration.gate, expected), waived)
     return _gate_state(verdict, report, content, expected.scores)
+
+
+def _standing_sha256(snapshot: JudgedSnapshot) -> str | None:
+    """Over the files of the set that the snapshot function has on record."""
+    found = snapshot.get("standing")
+    return None if found is None or found["sha256"] == NONE else found["sha256"]
 
 
 def _gate_state(verdict: Verdict, report: Report, content: bytes, scores: Scores) -> GateState:

@@ -23,15 +23,17 @@ from everloop.dataset.exploration_query import explore
 from everloop.dataset.frozen import Place
 from everloop.dataset.lake_listing import LakeListing, list_lake
 from everloop.dataset.recorded_columns import recorded_columns
+from everloop.dataset.snapshot_facts import Snapshot
 from everloop.dataset.snapshot_making import describe, freeze
 from everloop.dataset.snapshot_query import learning_from, require_fitting, snapshot_query
-from everloop.dataset.snapshot_store import keep_exploration, store_snapshot
-from everloop.documents.snapshot import PartsDocument, SnapshotAnswer
+from everloop.dataset.snapshot_store import StoredSnapshot, keep_exploration, store_snapshot
+from everloop.dataset.standing import NONE, Period, Standing
+from everloop.documents.snapshot import PartsDocument, SnapshotAnswer, StandingState
 from everloop.instants import instant_text
 from everloop.lake_services import LakeServices, LakeSettings
 from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.champion_contract import champion_contract
-from everloop.registry.records import Look
+from everloop.registry.records import Look, StandingSet
 from everloop.registry.records import Snapshot as SnapshotRecord
 from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
@@ -42,6 +44,7 @@ class DatedRun(TypedDict):
     """What is read of the run: the instant as of which it learns, and the newest days, where evidence chose them."""
 
     as_of: datetime
+    kind: NotRequired[str]
     training_days: NotRequired[int | None]
 
 
@@ -100,6 +103,8 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
         When what is kept of an equal earlier request is not what was recorded.
     QueryTooLongError
         When history was imported in so many files that no query can name them all.
+    StandingSetChosenError
+        When another request has chosen the standing set meanwhile.
     """
     asked = read_as(SnapshotEvent, event, "event of the snapshot function", PIPELINE_SENDS)
     declaration, bucket = learning_from(using.declaration, asked["run"].get("training_days")), using.lake_bucket
@@ -110,8 +115,11 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
     require_fitting(unload_statement(query, place.uri()))
     require_unchanged(declaration.model, _changes(using, listing))
     scanned = freeze(using.queries, place, query)
-    snapshot = describe(using.queries, declaration, place, query=query, as_of=as_of)
-    stored = store_snapshot(using.queries, using.s3_client, declaration, place, snapshot)
+    kept = using.store.standing.chosen()
+    standing = _standing(declaration, kept, asked["run"].get("kind"))
+    chooses = standing is not None and standing.chosen is None
+    snapshot = describe(using.queries, declaration, place, query=query, as_of=as_of, standing=standing)
+    stored = store_snapshot(using.queries, using.s3_client, declaration, place, snapshot, standing=chooses)
     for suspect in snapshot.leakage:
         logger.warning("a feature may leak the outcome", **suspect)
     explored = replace(place, one_class=snapshot.rarest_class)
@@ -133,6 +141,9 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
             document=stored.document,
         )
     )
+    if chooses:
+        kept = using.store.standing.choose(_chosen_of(snapshot, stored, asked["at"]))
+        logger.info("standing set chosen", standing=kept.to_json())
     # Before anyone evaluates on it: an evaluation that fails halfway has looked as well.
     using.store.looks.put(
         Look(
@@ -144,7 +155,7 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
             at=asked["at"],
         )
     )
-    return {
+    answer: SnapshotAnswer = {
         "snapshot_hash": snapshot.snapshot_hash,
         "snapshot_uri": stored.uri,
         "train_uri": parts["train"],
@@ -154,6 +165,47 @@ def act(event: Event, using: LakeServices, *, request_id: str) -> SnapshotAnswer
         "rows": {"train": snapshot.rows["train"], "test": snapshot.rows["test"]},
         "time_range": [instant_text(instant) for instant in snapshot.time_range],
     }
+    if declaration.gate.standing is not None:
+        answer["standing"] = _standing_state(kept)
+    return answer
+
+
+def _standing(declaration: ModelDeclaration, kept: StandingSet | None, kind: str | None) -> Standing | None:
+    """What is left out of the training set: the set on record, or one that a training chooses; a trial chooses none."""
+    declared = declaration.gate.standing
+    if declared is None or (kept is None and kind != "train"):
+        return None
+    return Standing(declared.days, None if kept is None else Period(kept.after, kept.until))
+
+
+def _chosen_of(snapshot: Snapshot, stored: StoredSnapshot, at: datetime) -> StandingSet:
+    """The set that a stored snapshot put aside."""
+    period, uri, sha256 = (
+        snapshot.standing,
+        stored.document["parts"].get("standing"),
+        stored.part_sha256.get("standing"),
+    )
+    if period is None or uri is None or sha256 is None:
+        raise SnapshotAlteredError(
+            f"{stored.uri}snapshot.json names no standing part, and no standing set is on record: restore the record,"
+            " or the object's first version"
+        )
+    return StandingSet(
+        model=snapshot.model,
+        snapshot_hash=snapshot.snapshot_hash,
+        uri=uri,
+        sha256=sha256,
+        rows=snapshot.rows["standing"],
+        after=period.after,
+        until=period.until,
+        chosen_at=at,
+    )
+
+
+def _standing_state(kept: StandingSet | None) -> StandingState:
+    if kept is None:
+        return {"uri": NONE, "sha256": NONE, "held_out": NONE}
+    return {"uri": kept.uri, "sha256": kept.sha256, "held_out": str(Period(kept.after, kept.until))}
 
 
 def _require_recorded(using: LakeServices, snapshot_hash: str, parts: PartsDocument) -> None:

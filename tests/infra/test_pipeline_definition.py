@@ -97,6 +97,7 @@ TRANSIENT = {
     "ServedOtherwiseError",
     "ServiceBusyError",
     "ServiceError",
+    "StandingSetChosenError",
 }
 LAMBDA = {
     "Lambda.AWSLambdaException",
@@ -277,6 +278,18 @@ def test_a_refit_is_handed_the_parameters_that_were_chosen_without_its_labels() 
     assert set(train) == {"train", "test_features"}
     assert (set(refit), refit["tuned"]) == ({"train", "test", "tuned"}, "$.training.model_data")
     assert states["Refit"]["Parameters"]["Environment"].keys() == {"EVERLOOP_SHA256_TRAIN.$", "EVERLOOP_SHA256_TEST.$"}
+
+
+def test_a_standing_set_is_kept_off_trainings_and_handed_to_evaluations() -> None:
+    declared = declare(binary_document(gate={"standing": {"max_increase": 0.02}}))
+    states = pipeline_definition(declared)["States"]
+    for name in ("Train", "Refit"):
+        environment = states[name]["Parameters"]["Environment"]
+        assert environment["EVERLOOP_HELD_OUT.$"] == "$.snapshot.result.standing.held_out"
+    for name in ("Evaluate", "EvaluateOlder"):
+        arguments = states[name]["Parameters"]["AppSpecification"]["ContainerArguments.$"]
+        assert "'--standing', $.snapshot.result.standing.uri, '--standing-sha256', $.snapshot" in arguments
+    assert "standing" not in states["CheckRefit"]["Parameters"]["AppSpecification"]["ContainerArguments.$"]
 
 
 def test_without_a_refit_the_gate_is_followed_by_the_registration() -> None:

@@ -29,6 +29,8 @@ def declared(folder: Path) -> Path:
     document["data"]["split"] = {"test_days": 5}
     document["data"]["minimum_rows"] = 300
     document["training"] = {"seed": 3, "parameters": {"alpha": 1.0}}
+    # What was right before is wrong in between, so this much is allowed: the set is compared, and refuses nobody.
+    document["gate"]["standing"] = {"days": 3, "max_increase": 100}
     document["rollout"]["steps"] = [{"percent": 50, "minutes": 120}]
     document["rollout"]["guardrail"]["minimum_requests"] = 1
     document["retraining"] = {
@@ -75,3 +77,7 @@ def test_a_version_comes_back_with_what_it_knows(tmp_path: Path) -> None:
     restored = told["restorations"][0]
     assert restored["reason"].startswith("Version 1 would have lost ")
     assert {"registered_files", "better_than_champion"} <= {reason["code"] for reason in restored["reasons"]}
+    # Both were compared on the rows that were put aside before the first one learned.
+    (forgot,) = (r for r in told["retrainings"][0]["reasons"] if r["code"] == "standing_worse_than_champion")
+    (knows,) = (r for r in restored["reasons"] if r["code"] == "standing_worse_than_champion")
+    assert (forgot["passed"], knows["passed"]) == (True, True)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from everloop.model_file.sections.base import Confidence, Fraction, Name, Section
+from everloop.model_file.sections.base import Confidence, Days, Fraction, Name, Section
 
 
 class AbsoluteThreshold(Section):
@@ -110,6 +110,17 @@ class GateRobustness(Section):
     max_search_flips: Fraction | None = None
 
 
+class GateStanding(Section):
+    """What a candidate must not forget: older rows that are chosen once, kept, and learned from by no training.
+
+    The first training puts the newest ``days`` before its test part aside. A candidate is refused if on these rows its
+    ``gate.metric`` is worse than the champion's by more than ``max_increase``, at ``gate.confidence``.
+    """
+
+    days: Days = 14
+    max_increase: float = Field(ge=0)
+
+
 class Gate(Section):
     """What a candidate must show on the locked test rows.
 
@@ -132,6 +143,7 @@ class Gate(Section):
     slices: GateSlices | None = None
     fairness: GateFairness | None = None
     robustness: GateRobustness | None = None
+    standing: GateStanding | None = None
     max_latency_ms: float | None = Field(default=None, gt=0)
     max_artifact_mb: float | None = Field(default=None, gt=0)
     max_usd_per_million: float | None = Field(default=None, gt=0)

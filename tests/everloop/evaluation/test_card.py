@@ -107,3 +107,9 @@ def test_a_page_is_written_and_its_options_need_it(tmp_path: Path) -> None:
     assert "--html FILE --evaluated" in str(refused.exception)
     gone = CliRunner().invoke(everloop, [*arguments, "--html", str(tmp_path / "no" / "card.html")])
     assert gone.exit_code == 1
+
+
+def test_what_must_not_be_forgotten_is_in_it() -> None:
+    told = card(declare(binary_document(gate={"standing": {"days": 7, "max_increase": 0.02}})))
+    assert "- standing set: 7 days of older rows that no training learns from; on them a new version's log_loss" in told
+    assert "standing set" not in card(declare(binary_document()))

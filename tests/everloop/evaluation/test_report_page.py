@@ -21,6 +21,7 @@ from everloop.evaluation.report_page import About, page
 from everloop.evaluation.robustness_report import Disturbance, Robustness
 from everloop.evaluation.slices import Measured, parts_of, slices_of
 from tests.everloop.evaluation.builders import DAYS, labels_and_truth, report_of
+from tests.everloop.evaluation.test_standing_gate import facts
 
 LABELS, TRUTH = labels_and_truth(1)
 EVIL = "<script>alert('x')</script>\u202e & \"more\""
@@ -64,6 +65,7 @@ def whole(groups: int = 3) -> Report:
             *(-0.1, -0.2, -0.02),
             (EVIL,),
         ),
+        standing=facts(0.5 * TRUTH + 0.2).with_why(EVIL),
     )
 
 
@@ -89,6 +91,9 @@ def test_everything_that_was_measured_is_on_it() -> None:
         "What the answers depend on",
         "Right and wrong decisions",
         "Would more rows help?",
+        "Has it forgotten older rows?",
+        "version in use (3)",
+        "On the standing set (1,000 rows of 20 days",
         "ab" * 32,
     ):
         assert told in html

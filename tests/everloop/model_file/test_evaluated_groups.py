@@ -62,3 +62,16 @@ def test_a_group_that_the_feature_refuses_can_not_be_asked_for() -> None:
     declare(document)
     document["data"]["features"][2]["unseen"] = "refuse"
     assert "a value that 'line' may have" in mistakes(document)["gate.slices.by.0.groups.0"]
+
+
+def test_a_standing_set_beside_a_warm_start_is_refused() -> None:
+    found = mistakes(binary_document(gate={"standing": {"max_increase": 0.1}}, training={"warm_start": {}}))
+    assert list(found) == ["gate.standing"]
+    assert "may have learned from the rows that are put aside" in found["gate.standing"]
+
+
+@pytest.mark.parametrize("standing", [{}, {"max_increase": -0.1}, {"max_increase": 0.1, "days": 0}])
+def test_a_standing_set_needs_days_and_a_limit(standing: dict[str, Any]) -> None:
+    assert [place.rpartition(".")[0] for place in mistakes(binary_document(gate={"standing": standing}))] == [
+        "gate.standing"
+    ]

@@ -30,8 +30,9 @@ from everloop.dataset.snapshot import build_snapshot
 from everloop.functions.snapshot.handler import act
 from everloop.lake_services import LakeServices
 from everloop.registry import RegistryStore
-from everloop.registry.exceptions import ArtifactMismatchError
+from everloop.registry.exceptions import ArtifactMismatchError, StandingSetChosenError
 from everloop.registry.looks import LookCounts
+from everloop.registry.records import StandingSet
 from everloop.serving.contract import NumberField, ServingContract
 from tests.fakes.athena import FakeAthena
 from tests.fakes.aws import aws_client
@@ -42,6 +43,7 @@ from tests.helpers.registry_scenes import crown
 from tests.helpers.rows import lake_table
 
 BUCKET, ARTIFACTS = "lake", "artifacts"
+AS_OF = datetime(2013, 1, 5, tzinfo=UTC)
 OLD = [datetime(2012, 6, 1) + timedelta(hours=i) for i in range(240)]
 
 
@@ -151,6 +153,46 @@ def test_a_run_gets_its_snapshot(services: LakeServices, athena: FakeAthena) -> 
     assert (record.uri, record.created_at) == (base, datetime(2013, 2, 1, 0, 0, 7, tzinfo=UTC))
     assert record.to_json()["document"] == document(services, answer)
     assert record.document["source"]["query"] in athena.queries[0]
+
+
+def test_the_first_training_chooses_the_standing_set_and_later_ones_keep_off_it(services: LakeServices) -> None:
+    document_ = binary_document(gate={"standing": {"days": 1, "max_increase": 0.02}})
+    using = replace(services, declaration=declare(document_))
+    nothing = {"uri": "none", "sha256": "none", "held_out": "none"}
+    # GIVEN a trial, THEN it chooses none
+    assert make(using, kind="smoke", request_id="zero")["standing"] == nothing
+    # WHEN a training follows
+    answer = make(using)
+    held = "2013-01-02T23:00:00Z/2013-01-03T23:00:00Z"
+    place = f"{answer['snapshot_uri']}standing/train-1-one/"
+    assert answer["standing"] == {"uri": place, "sha256": answer["part_sha256"]["standing"], "held_out": held}
+    assert answer["rows"] == {"train": 48, "test": 168}
+    put_aside = rows(using, place)
+    assert len(put_aside) == 24
+    assert not set(put_aside["key"]) & set(rows(using, answer["train_uri"])["key"])
+    # THEN it is on record, and is what a repeated request, a later training and a restore answer
+    chosen = using.store.standing.chosen()
+    assert chosen is not None
+    assert (chosen.snapshot_hash, chosen.uri, chosen.rows) == (answer["snapshot_hash"], place, 24)
+    assert make(using, request_id="two") == answer
+    later = make(using, kind="restore", as_of="2013-01-11T00:00:00Z", request_id="three")
+    assert later["standing"] == answer["standing"]
+    # AND another number of days moves nothing
+    moved = replace(using, declaration=declare(binary_document(gate={"standing": {"days": 2, "max_increase": 0.02}})))
+    assert make(moved, request_id="four")["standing"] == answer["standing"]
+
+
+def test_a_standing_set_that_was_chosen_meanwhile_is_not_replaced(services: LakeServices) -> None:
+    using = replace(
+        services, declaration=declare(binary_document(gate={"standing": {"days": 1, "max_increase": 0.02}}))
+    )
+    chosen = StandingSet(
+        "late_train", "f" * 64, "s3://lake/other/", "0" * 64, 1, datetime(2013, 1, 1, tzinfo=UTC), AS_OF, AS_OF
+    )
+    using.store.standing.choose(chosen)
+    assert using.store.standing.choose(chosen) == chosen
+    with pytest.raises(StandingSetChosenError, match="was chosen meanwhile, of snapshot ffff"):
+        using.store.standing.choose(replace(chosen, sha256="1" * 64))
 
 
 def test_the_manifest_names_every_file_with_its_rows_and_hash(services: LakeServices) -> None:
