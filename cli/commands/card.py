@@ -89,5 +89,5 @@ def _on_record(model: str, models_directory: Path) -> str:
     version = status.champion_version
     if version is not None and (money := version.gate.get("money")):
         lines.append(f"- version {version.version}, by its evaluation: {money_sentence(money)}")
-    lines += [f"- waived: {waiver_sentence(one)}" for one in status.waivers if now < one.until]
+    lines += [f"- waived: {waiver_sentence(one)}" for one in status.waivers if one.holds(now)]
     return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ import click
 from everloop.cli.account import Account
 from everloop.cli.operations.money import costs_of
 from everloop.cli.operations.report_tables import details, told
-from everloop.cli.operations.reports import Evaluation, evaluation_of, write_page
+from everloop.cli.operations.reports import evaluation_of, write_page
 from everloop.cli.operations.stories import waiver_cells
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output
@@ -66,15 +66,8 @@ def report(model: str, version: int | None, html: Path | None, as_json: bool) ->
         ["code", "passed", "reason"],
         ([r["code"], r.get("passed"), r["sentence"]] for r in found.version.gate.get("reasons", [])),
     )
-    _waivers(output, account, found)
-
-
-def _waivers(output: Output, account: Account, found: Evaluation) -> None:
-    """Which of the gate's reasons persons have let pass."""
-    version = found.version
-    granted = [one for one in account.registry(version.model).waivers.all() if one.version == version.version]
-    if granted:
-        output.table("waivers", ["of", "by", "until", "why"], map(waiver_cells, granted))
+    if found.waivers:
+        output.table("waivers", ["of", "by", "until", "why"], map(waiver_cells, found.waivers))
 
 
 def _of(metrics: Mapping[str, MetricValue] | None, name: str) -> str:

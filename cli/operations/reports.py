@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
+from everloop.cli.operations.stories import waiver_cells
 from everloop.documents.money import MoneyDocument
 from everloop.evaluation.money_gate import money_document
 from everloop.evaluation.report import Report
@@ -22,6 +23,7 @@ from everloop.registry.exceptions import NoChampionError
 from everloop.registry.looks import LookCounts
 from everloop.registry.records import Version
 from everloop.registry.reports import Reader
+from everloop.registry.waivers import Waiver
 
 
 def reports_in(account: Account) -> Reader:
@@ -49,12 +51,15 @@ class Evaluation:
         None where the report says nothing of money.
     looks : LookCounts or None
         How often its test part was looked at by now; None where that was not recorded.
+    waivers : tuple of Waiver
+        Which of the gate's reasons persons let pass, newest first, in force or not.
     """
 
     version: Version
     report: Report
     money: MoneyDocument | None
     looks: LookCounts | None = None
+    waivers: tuple[Waiver, ...] = ()
 
 
 def evaluation_of(account: Account, model: str, number: int | None) -> Evaluation:
@@ -83,7 +88,8 @@ def evaluation_of(account: Account, model: str, number: int | None) -> Evaluatio
         )
     report = Report.from_json(content)
     looks = store.looks.counts(report.snapshot_hash)
-    return Evaluation(version, report, money_document(report, scores_of(version)), looks)
+    granted = tuple(one for one in store.waivers.all() if one.version == version.version)
+    return Evaluation(version, report, money_document(report, scores_of(version)), looks, granted)
 
 
 def write_page(evaluation: Evaluation, file: Path) -> int:
@@ -108,6 +114,7 @@ def about(evaluation: Evaluation) -> About:
         reasons=gate.get("reasons", []),
         money=evaluation.money,
         looks="" if evaluation.looks is None else evaluation.looks.sentence,
+        waivers=[waiver_cells(one) for one in evaluation.waivers],
     )
 
 

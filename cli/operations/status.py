@@ -132,7 +132,7 @@ def model_status(account: Account, model: str, declared: Collection[str] | None 
 
 def _in_force(account: Account, waivers: Sequence[Waiver]) -> list[Waiver]:
     now = account.now() if waivers else None
-    return [one for one in waivers if now is not None and now < one.until]
+    return [one for one in waivers if now is not None and one.holds(now)]
 
 
 def kept_of(store: RegistryStore, now: datetime, requests: Sequence[KeptRequest]) -> list[Kept]:

@@ -12,7 +12,7 @@ from everloop.numbers_of import number_of
 from everloop.recalibration.written import calibration_name
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord, ServedApart, served_apart
 from everloop.registry.records import AuditRecord
-from everloop.registry.waivers import WAIVED, Waiver
+from everloop.registry.waivers import REVOKED, WAIVED, Waiver
 
 Phrase = Callable[[AuditRecord, AuditDetails], str]
 
@@ -46,7 +46,10 @@ def waiver_sentence(found: Waiver) -> str:
 
 def waiver_cells(found: Waiver) -> list[str]:
     """A waiver as a row of a table: code, who, until when, why."""
-    return [found.code, found.by, instant_text(found.until), found.why]
+    until = instant_text(found.until)
+    if found.revoked_at is not None:
+        until = f"revoked {instant_text(found.revoked_at)} by {found.revoked_by}: {found.revoked_why}"
+    return [found.code, found.by, until, found.why]
 
 
 def environment_sentence(found: EnvironmentRecord) -> str:
@@ -144,6 +147,9 @@ PHRASES: dict[str, Phrase] = {
     WAIVED: lambda r, d: (
         f"version {r.version}: {d.get('code')}, for which the gate refused it, is waived until {d.get('until')}:"
         f" {r.reason}"
+    ),
+    REVOKED: lambda r, d: (
+        f"version {r.version}: the waiver of {d.get('code')} until {d.get('until')} is revoked: {r.reason}"
     ),
     "traffic_shifted": _traffic,
     "rollout_started": lambda r, _: f"version {r.version}: rollout started",

@@ -58,6 +58,8 @@ class About:
     money : MoneyDocument or None
     looks : str
         How often the test part was looked at, in a sentence; empty where that is not known.
+    waivers : sequence of sequence of str
+        Of each waiver the code, who granted it, until when, and why.
     """
 
     version: int
@@ -66,6 +68,7 @@ class About:
     reasons: Sequence[ReasonDocument]
     money: MoneyDocument | None
     looks: str = ""
+    waivers: Sequence[Sequence[str]] = ()
 
 
 def page(report: Report, about: About) -> str:
@@ -78,6 +81,9 @@ def sections_of(report: Report, about: About) -> Iterator[str]:
     """The sections of a report, as HTML."""
     yield _verdict(report, about)
     yield from _reasons(about.reasons)
+    if about.waivers:
+        yield "<h3>Checks that a person let pass</h3>"
+        yield table(["check", "by", "until", "why"], about.waivers)
     yield "<h2>How good the answers are</h2>"
     yield _metrics(report)
     if about.money is not None:

@@ -141,6 +141,20 @@ class Waive(Command):
 
 
 @dataclass(frozen=True)
+class RevokeWaiver(Command):
+    """See :meth:`Waivers.revoke`."""
+
+    number: int
+    code: str
+    why: str
+    at: datetime
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.waivers.revoke(**vars(self))
+
+
+@dataclass(frozen=True)
 class RegisterVersion(Command):
     """See :meth:`Versions.register`."""
 
@@ -410,7 +424,7 @@ MAY_SEND: dict[str, frozenset[type[Command]]] = {
         }
     ),
     "release": frozenset({ReleaseStaleRun, KeepRequest, BeginRemoval}),
-    "waive": frozenset({Waive}),
+    "waive": frozenset({Waive, RevokeWaiver}),
 }
 """The commands of each caller: functions, ``release``, the person who types `everloop runs release`, `everloop
 remove`, or `everloop train` while nothing can start, and ``waive``, the person who types `everloop waive`."""

@@ -222,6 +222,10 @@ class RemoteWaivers(Waivers):
         """As :meth:`Waivers.grant`."""
         return self._writer.ask(Waiver, commands.Waive(run_id, **given))
 
+    def revoke(self, number: int, **given: Any) -> Waiver:
+        """As :meth:`Waivers.revoke`."""
+        return self._writer.ask(Waiver, commands.RevokeWaiver(number, **given))
+
 
 class RemoteCalibrations(Calibrations):
     """The calibrations of a model, written by the registry function."""

@@ -11,7 +11,7 @@ from everloop.documents.records import Trigger
 from everloop.instants import WrittenInstant
 from everloop.registry.records import AuditRecord
 from everloop.registry.restorations import JUDGED_AGAIN, READMITTED
-from everloop.registry.waivers import WAIVED
+from everloop.registry.waivers import REVOKED, WAIVED
 from everloop.typed_json import with_instants_read
 
 _REGISTERED = (
@@ -148,16 +148,15 @@ def told_requests(records: Sequence[AuditRecord]) -> dict[str, Facts]:
 
 def told_waivers(records: Sequence[AuditRecord]) -> dict[tuple[object, ...], Facts]:
     """What every waiver says, by version, code and end."""
-    return {
-        (record.version, record.details.get("code"), _instant(record.details.get("until"))): {
-            "run_id": record.run_id,
-            "why": record.reason,
-            "by": record.actor,
-            "at": record.at,
-        }
-        for record in records
-        if record.action == WAIVED
-    }
+    told: dict[tuple[object, ...], Facts] = {}
+    for record in records:
+        place = (record.version, record.details.get("code"), _instant(record.details.get("until")))
+        if record.action == WAIVED:
+            granted = {"run_id": record.run_id, "why": record.reason, "by": record.actor, "at": record.at}
+            told[place] = {**granted, **dict.fromkeys(("revoked_at", "revoked_by", "revoked_why"))}
+        elif record.action == REVOKED and place in told:
+            told[place] |= {"revoked_at": record.at, "revoked_by": record.actor, "revoked_why": record.reason}
+    return told
 
 
 def _trigger(told: object) -> object:

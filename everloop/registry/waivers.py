@@ -7,7 +7,7 @@ Neither who started the run nor who asks for the version may have granted them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from everloop.documents.records import GateVerdict
@@ -23,8 +23,8 @@ from everloop.registry.records import Run, Version
 from everloop.registry.runs import Runs
 from everloop.registry.versions import Versions
 
-WAIVED = "waived"
-"""What the audit chain calls it."""
+WAIVED, REVOKED = "waived", "waiver_revoked"
+"""What the audit chain calls them."""
 
 LONGEST_DAYS = 90
 """A waiver that holds for longer would be another limit: that belongs into the declaration."""
@@ -47,6 +47,8 @@ class Waiver(Record):
         From then on it counts for nothing.
     by : str
         Who granted it: an ARN, from STS.
+    revoked_at, revoked_by, revoked_why : datetime or None, str or None, str or None
+        Who took it back before its end; it counts for nothing from then on.
     """
 
     model: str
@@ -57,6 +59,13 @@ class Waiver(Record):
     until: datetime
     by: str
     at: datetime
+    revoked_at: datetime | None = None
+    revoked_by: str | None = None
+    revoked_why: str | None = None
+
+    def holds(self, at: datetime) -> bool:
+        """Whether it is in force."""
+        return self.at <= at < self.until and (self.revoked_at is None or at < self.revoked_at)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -80,7 +89,7 @@ class Waivers:
     def in_force(self, number: int, at: datetime, *, not_by: str | None = None) -> list[Waiver]:
         """Those of a version that hold ``at``, and were granted by somebody else than ``not_by``; one for each code."""
         found = self._ledger.all(Waiver, keys.waivers(number))
-        held = [one for one in found if one.at <= at < one.until and one.by != not_by]
+        held = [one for one in found if one.holds(at) and one.by != not_by]
         return list({one.code: one for one in sorted(held, key=lambda one: one.until)}.values())
 
     def lacking(self, version: Version, at: datetime, *, not_by: str | None) -> list[str]:
@@ -113,7 +122,7 @@ class Waivers:
         UnknownRunError
         NotWaivableError
             When the run's gate did not refuse for it, nobody may waive it, ``actor`` started the run, it is not known
-            who did, or ``until`` or ``why`` will not do.
+            who did, ``until`` or ``why`` will not do, or that very waiver was revoked.
         """
         run = self._runs.get(run_id)
         number = self._refused(run, code)
@@ -132,7 +141,55 @@ class Waivers:
         self._ledger.commit(operation, f"waive {code} of version {number}", plan)
         found = self._ledger.read(Waiver, waiver.key[1])
         assert found is not None  # it was just written, or before
+        if found.revoked_at is not None:
+            raise NotWaivableError(
+                f"model {self.model}: the waiver of {code} for version {number} until {instant_text(until)} was revoked"
+                f" at {instant_text(found.revoked_at)} ({found.revoked_why}): grant one with another end"
+            )
         return found
+
+    def revoke(self, number: int, *, code: str, why: str, at: datetime, actor: str) -> Waiver:
+        """Take back what is in force ``at`` for the reason ``code`` of version ``number``; the longest of them.
+
+        Anybody may who may grant: a check that counts again harms nobody. A version that serves by then goes on.
+
+        Raises
+        ------
+        NotWaivableError
+            When none is in force, or ``why`` will not do.
+        """
+        self._require_words(f"why the waiver of {code} is revoked", why)
+        operation = f"revoke:{number}:{code}:{instant_text(at)}"
+
+        def plan() -> Plan:
+            held = [one for one in self._granted(number, code) if one.holds(at)]
+            if not held:
+                raise NotWaivableError(
+                    f"model {self.model}: no waiver of {code} for version {number} is in force at {instant_text(at)}:"
+                    f" `everloop trace {self.model} --version {number}` shows all that were granted"
+                )
+            revoked = [replace(one, revoked_at=at, revoked_by=actor, revoked_why=why.strip()) for one in held]
+            entries = [
+                Entry(
+                    at,
+                    REVOKED,
+                    actor,
+                    number,
+                    one.run_id,
+                    why.strip(),
+                    {"code": code, "until": instant_text(one.until)},
+                )
+                for one in revoked
+            ]
+            meaning = f"{code} of version {number} is waived"
+            overwritten = [changes.replace(one, holds(meaning, by=one.by, revoked_by=None)) for one in revoked]
+            return Plan(tuple(overwritten), tuple(entries))
+
+        self._ledger.commit(operation, f"revoke the waiver of {code} for version {number}", plan)
+        return max((one for one in self._granted(number, code) if one.revoked_at == at), key=lambda one: one.until)
+
+    def _granted(self, number: int, code: str) -> list[Waiver]:
+        return [one for one in self._ledger.all(Waiver, keys.waivers(number)) if one.code == code]
 
     def _refused(self, run: Run, code: str) -> int:
         """The version that the run's gate refused, for this reason among others."""
@@ -167,10 +224,13 @@ class Waivers:
                 f"model {self.model}: run {run.run_id} does not say who started it, so nobody can be told to be"
                 " somebody else: start a new run"
             )
-        if len(why.split()) < LEAST_WORDS:
-            raise NotWaivableError(f"why {code} is waived takes a sentence that others understand, not {why.strip()!r}")
+        self._require_words(f"why {code} is waived", why)
         if not at < until <= at + timedelta(days=LONGEST_DAYS):
             raise NotWaivableError(
                 f"a waiver holds for at most {LONGEST_DAYS} days from {instant_text(at)} on, not until"
                 f" {instant_text(until)}; a limit that is to change for good is changed in the declaration"
             )
+
+    def _require_words(self, what: str, why: str) -> None:
+        if len(why.split()) < LEAST_WORDS:
+            raise NotWaivableError(f"{what} takes a sentence that others understand, not {why.strip()!r}")

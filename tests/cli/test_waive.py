@@ -15,6 +15,7 @@ from moto import mock_aws
 from everloop.cli.commands import waive as command
 from everloop.cli.exceptions import CommandError
 from everloop.cli.main import everloop
+from everloop.cli.operations.stories import describe, waiver_cells
 from everloop.registry import RegistryStore
 from everloop.registry.exceptions import NotWaivableError, UnknownVersionError
 from tests.everloop.registry.test_waivers import ANN, BOB, NOT_BETTER, WHY, refused
@@ -77,3 +78,27 @@ def test_what_can_not_be_is_refused(account: Pretended) -> None:
     assert isinstance(typed("9").exception, UnknownVersionError)
     assert typed("2", until="tomorrow").exit_code == 2
     assert isinstance(typed("2", reason="Latenz ⏱").exception, NotWaivableError)
+
+
+def test_it_is_taken_back(account: Pretended, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert typed("2").exit_code == 0
+    words = ["waive", "flights", "2", "--reason", "better_than_champion", "--why", "the regulator waits after all"]
+    told = CliRunner().invoke(everloop, [*words, "--revoke"])
+    assert told.exit_code == 0, told.output
+    assert f"is not waived any more: the waiver of {BOB} is revoked" in told.output
+    assert not account.stores["waive"].waivers.in_force(2, at(80))
+    monkeypatch.setattr(account, "now", lambda: at(81))
+    assert isinstance(CliRunner().invoke(everloop, [*words, "--revoke"]).exception, NotWaivableError)
+    # AND it is one or the other
+    for both in ([], ["--revoke", "--until", "2013-03-20"]):
+        assert CliRunner().invoke(everloop, [*words, *both]).exit_code == 2
+
+
+def test_what_was_revoked_is_told_so(account: Pretended) -> None:
+    store = account.stores["waive"]
+    granted = store.waivers.grant("train-2", code="better_than_champion", why=WHY, until=at(999), at=at(80), actor=BOB)
+    assert waiver_cells(granted) == ["better_than_champion", BOB, "2013-03-01T16:39:00Z", WHY]
+    revoked = store.waivers.revoke(2, code="better_than_champion", why="it is no longer needed", at=at(81), actor=ANN)
+    assert waiver_cells(revoked)[2] == f"revoked 2013-03-01T01:21:00Z by {ANN}: it is no longer needed"
+    (record,) = [r for r in store.ledger.audit_records() if r.action == "waiver_revoked"]
+    assert describe(record).endswith("is revoked: it is no longer needed")

@@ -118,6 +118,15 @@ def test_a_refusal_says_so_first() -> None:
     assert html.index("refused this version") < html.index("How good the answers are")
 
 
+def test_what_persons_let_pass_is_on_it() -> None:
+    report = whole()
+    waived = [["latency", "arn:aws:iam::123456789012:user/bob", "revoked 2013-03-01T06:21:00Z by ann: gone", EVIL]]
+    html = page(report, replace(about(report), waivers=waived))
+    assert "Checks that a person let pass" in html
+    assert "<td>revoked 2013-03-01T06:21:00Z by ann: gone</td>" in html
+    assert "Checks that a person let pass" not in page(report, about(report))
+
+
 def test_a_report_of_an_earlier_release_has_a_page_too() -> None:
     report = replace(report_of(LABELS, TRUTH, None), money=None)
     html = page(report, replace(about(report), money=None))

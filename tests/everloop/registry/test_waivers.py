@@ -150,3 +150,60 @@ def test_a_verdict_that_claims_a_waiver_nobody_granted_is_refused(store: Registr
     gate: Any = {"verdict": "pass", "reasons": [{**SLOW, "code": "slice_loss", "passed": True, "waived": True}]}
     with pytest.raises(NotWaivableError, match="no waiver of slice_loss"):
         store.restorations.judge(2, run_id="restore-1", snapshot_hash="s1", gate=gate, at=at(91), actor="p")
+
+
+def revoke(store: RegistryStore, **given: Any) -> Waiver:
+    told: dict[str, Any] = {"why": "the regulator waits after all", "at": at(85), "actor": CLEO, **given}
+    return store.waivers.revoke(2, code="better_than_champion", **told)
+
+
+def test_a_revoked_waiver_counts_for_nothing_from_then_on(store: RegistryStore):
+    refused(store, NOT_BETTER)
+    granted = waive(store)
+    longer = waive(store, until=at(60 * 24 * 9))
+    found = revoke(store)
+    assert (found.until, found.by, found.revoked_by, found.revoked_at) == (longer.until, BOB, CLEO, at(85))
+    assert store.waivers.in_force(2, at(84.9))
+    assert not store.waivers.in_force(2, at(85))
+    with pytest.raises(NotRestorableError, match="have these reasons waived: better_than_champion"):
+        store.restorations.check(2, at=at(86), asked_by=CLEO)
+    # AND both are on record with who ended them, and are granted again with another end alone
+    ended = [r for r in store.ledger.audit_records() if r.action == "waiver_revoked"]
+    assert [(r.actor, r.reason) for r in ended] == 2 * [(CLEO, "the regulator waits after all")]
+    assert verify_audit(store).sound
+    assert revoke(store) == found
+    with pytest.raises(NotWaivableError, match=r"was revoked at .*: grant one with another end"):
+        waive(store, until=granted.until)
+    assert waive(store, until=at(60 * 24 * 4), at=at(87)).revoked_at is None
+    assert store.waivers.in_force(2, at(88))
+    assert verify_audit(store).sound
+
+
+def test_a_restore_that_is_under_way_ends_with_the_waiver(store: RegistryStore):
+    refused(store, NOT_BETTER)
+    waive(store)
+    open_restore(store)
+    revoke(store, at=at(92))
+    with pytest.raises(NotRestorableError, match="have these reasons waived: better_than_champion"):
+        judge(store, when=95)
+
+
+def test_a_revocation_that_is_taken_out_of_the_table_is_found(store: RegistryStore):
+    refused(store, NOT_BETTER)
+    granted = waive(store)
+    revoke(store)
+    store.ledger.client.put_item(TableName=store.ledger.table, Item=granted.to_item())
+    (told, *_) = verify_audit(store).problems
+    assert "the waiver of better_than_champion for version 2 until" in told
+    assert "revoked_at is None; the audit chain says 2013-03-01T01:25:00Z" in told
+
+
+def test_there_is_nothing_to_revoke_where_nothing_is_in_force(store: RegistryStore):
+    refused(store, NOT_BETTER)
+    with pytest.raises(NotWaivableError, match="no waiver of better_than_champion for version 2 is in force"):
+        revoke(store)
+    waive(store, until=at(84))
+    with pytest.raises(NotWaivableError, match="is in force at"):
+        revoke(store)
+    with pytest.raises(NotWaivableError, match="takes a sentence that others understand"):
+        revoke(store, why="no")
