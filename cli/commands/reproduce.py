@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from everloop.cli.account import Account
-from everloop.cli.operations.reproduce import Reproduced, Where, reproduce
+from everloop.cli.operations.reproduce import Reproduced, Reproduction, Where, reproduce
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output
 
@@ -26,8 +26,9 @@ from everloop.cli.output import Output
     show_default=True,
     help="Installs the version's packages by its lock, or takes those of this machine.",
 )
+@click.option("--record", is_flag=True, help="Writes what came out into the audit chain, under your identity.")
 @json_option
-def reproduce_(model: str, version: int, keep: Path | None, environment: str, as_json: bool) -> None:
+def reproduce_(model: str, version: int, keep: Path | None, environment: str, record: bool, as_json: bool) -> None:
     """Train VERSION of MODEL again, from its record alone, and compare what comes out.
 
     The snapshot's files, the code archive, the lock, seed and parameters are those of the record. Exit status 0 when
@@ -38,6 +39,8 @@ def reproduce_(model: str, version: int, keep: Path | None, environment: str, as
     with nullcontext(str(keep)) if keep else tempfile.TemporaryDirectory(prefix="everloop-") as folder:
         where: Where = "here" if environment == "here" else "lock"
         found = reproduce(account, model, version, Path(folder), environment=where, say=output.note)
+    if record:
+        _record(account, found)
     output.document(found.to_json())
     for one in found.models:
         _show(output, one)
@@ -45,6 +48,17 @@ def reproduce_(model: str, version: int, keep: Path | None, environment: str, as
         output.say(f"The environment was not rebuilt: {found.environment.reason}.")
     if not found.identical:
         sys.exit(3)
+
+
+def _record(account: Account, found: Reproduction) -> None:
+    """Under the identity of whoever types it."""
+    account.registry(found.model, caller="release").reproductions.record(
+        found.version,
+        identical=found.identical,
+        whole=found.environment.whole,
+        at=account.now(),
+        actor=account.client("sts").get_caller_identity()["Arn"],
+    )
 
 
 def _show(output: Output, one: Reproduced) -> None:

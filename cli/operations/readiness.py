@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 from everloop.cli.account import Account
 from everloop.cli.operations.declarations import find_declaration
 from everloop.cli.operations.reports import evaluation_of
+from everloop.cli.operations.run_facts import registered_file
+from everloop.documents.training import TuningDocument
+from everloop.json_text import read_json
+from everloop.manifest import SIBLING, TRAINING
 from everloop.registry.ml_test_score import Facts, TestScore, score_of
 from everloop.registry.records import Version
 from everloop.registry.store import RegistryStore
 from everloop.registry.trace import Status, status
+from everloop.typed_json import read_as
 
 PROBES = 10
 """Of the latest fresh probes so many are counted."""
+
+
+class ChosenParameters(TypedDict):
+    """What is read of a training's record."""
+
+    tuning: NotRequired[TuningDocument]
 
 
 def readiness_of(account: Account, model: str, models_directory: Path) -> tuple[TestScore, Status]:
@@ -43,8 +55,20 @@ def readiness_of(account: Account, model: str, models_directory: Path) -> tuple[
         probes=len(store.probes.latest(PROBES)),
         checked_in=checked_in(models_directory / model),
         test_files=found_tests(models_directory / model),
+        tuning=None if version is None else _tuning(account, version),
+        reproduced=None if version is None else next(iter(store.reproductions.of(version.version)), None),
     )
     return score_of(facts), found
+
+
+def _tuning(account: Account, version: Version) -> TuningDocument | None:
+    """How the parameters of a version were chosen, by the record of the training that chose them."""
+    names = (f"{SIBLING}{TRAINING}", TRAINING)
+    name = next((name for name in names if name in version.files), None)
+    if name is None:
+        return None
+    record = read_json(registered_file(account, version, name))
+    return read_as(ChosenParameters, record, name, "train again").get("tuning")
 
 
 def _version(store: RegistryStore, found: Status) -> Version | None:

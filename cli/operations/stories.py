@@ -12,6 +12,7 @@ from everloop.numbers_of import number_of
 from everloop.recalibration.written import calibration_name
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord, ServedApart, served_apart
 from everloop.registry.records import AuditRecord
+from everloop.registry.reproductions import REPRODUCED
 from everloop.registry.waivers import REVOKED, WAIVED, Waiver
 
 Phrase = Callable[[AuditRecord, AuditDetails], str]
@@ -148,6 +149,7 @@ PHRASES: dict[str, Phrase] = {
         f"version {r.version}: {d.get('code')}, for which the gate refused it, is waived until {d.get('until')}:"
         f" {r.reason}"
     ),
+    REPRODUCED: lambda r, _: f"version {r.version} was trained again: {r.reason}",
     REVOKED: lambda r, d: (
         f"version {r.version}: the waiver of {d.get('code')} until {d.get('until')} is revoked: {r.reason}"
     ),

@@ -126,6 +126,21 @@ class BeginRemoval(Command):
 
 
 @dataclass(frozen=True)
+class RecordReproduction(Command):
+    """See :meth:`Reproductions.record`."""
+
+    number: int
+    identical: bool
+    whole: bool
+    at: datetime
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        store.reproductions.record(**vars(self))
+        return None
+
+
+@dataclass(frozen=True)
 class Waive(Command):
     """See :meth:`Waivers.grant`."""
 
@@ -423,11 +438,12 @@ MAY_SEND: dict[str, frozenset[type[Command]]] = {
             ResumeCalibrations,
         }
     ),
-    "release": frozenset({ReleaseStaleRun, KeepRequest, BeginRemoval}),
+    "release": frozenset({ReleaseStaleRun, KeepRequest, BeginRemoval, RecordReproduction}),
     "waive": frozenset({Waive, RevokeWaiver}),
 }
 """The commands of each caller: functions, ``release``, the person who types `everloop runs release`, `everloop
-remove`, or `everloop train` while nothing can start, and ``waive``, the person who types `everloop waive`."""
+remove`, `everloop reproduce --record`, or `everloop train` while nothing can start, and ``waive``, the person who types
+`everloop waive`."""
 
 COMMANDS = {kind.__name__: kind for kinds in MAY_SEND.values() for kind in kinds}
 

@@ -22,6 +22,7 @@ from everloop.registry.ledger import Ledger, Plan
 from everloop.registry.records import Rollout, RolloutBeginning, Run, Version
 from everloop.registry.refusals import WriterAnswer, refusal_from
 from everloop.registry.removals import Removals
+from everloop.registry.reproductions import Reproductions
 from everloop.registry.restorations import Restorations
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
@@ -93,6 +94,7 @@ class RemoteRegistry(RegistryStore):
         self.runs = RemoteRuns(self.ledger, self.versions, self.windows, writer)
         self.rollouts = RemoteRollouts(self.ledger, self.versions, self.runs, writer)
         self.waivers = RemoteWaivers(self.ledger, self.versions, self.runs, writer)
+        self.reproductions = RemoteReproductions(self.ledger, self.versions, writer)
         self.restorations = RemoteRestorations(
             self.ledger, self.versions, self.runs, self.rollouts, self.snapshots, self.waivers, writer
         )
@@ -225,6 +227,18 @@ class RemoteWaivers(Waivers):
     def revoke(self, number: int, **given: Any) -> Waiver:
         """As :meth:`Waivers.revoke`."""
         return self._writer.ask(Waiver, commands.RevokeWaiver(number, **given))
+
+
+class RemoteReproductions(Reproductions):
+    """The repeated trainings of a model's versions, recorded by the registry function."""
+
+    def __init__(self, ledger: Ledger, versions: Versions, writer: _Writer) -> None:
+        super().__init__(ledger, versions)
+        self._writer = writer
+
+    def record(self, number: int, **given: Any) -> None:
+        """As :meth:`Reproductions.record`."""
+        self._writer.answered(commands.RecordReproduction(number, **given))
 
 
 class RemoteCalibrations(Calibrations):

@@ -12,6 +12,7 @@ from everloop.registry.kept_requests import KeptRequests
 from everloop.registry.ledger import Ledger
 from everloop.registry.looks import Looks
 from everloop.registry.removals import Removals
+from everloop.registry.reproductions import Reproductions
 from everloop.registry.restorations import Restorations
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
@@ -73,4 +74,5 @@ class RegistryStore:
         )
         self.calibrations = Calibrations(self.ledger, self.versions)
         self.kept_requests = KeptRequests(self.ledger)
+        self.reproductions = Reproductions(self.ledger, self.versions)
         self.removals = Removals(self.ledger, self.runs, self.rollouts)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from everloop.documents.training import TuningDocument
 from everloop.evaluation.report import Report
 from everloop.reasons import ReasonDocument
-from everloop.registry.records import Rollout, Run, Snapshot, Version, Window
+from everloop.registry.records import AuditRecord, Rollout, Run, Snapshot, Version, Window
 from everloop.registry.trace import Status
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ class Facts:
     ----------
     version : Version or None
         The one that serves, or the newest where nothing does; ``report``, ``run`` and ``snapshot`` are its own.
+    tuning : TuningDocument or None
+        How its parameters were chosen; None where they are those that are declared.
+    reproduced : AuditRecord or None
+        What came out when it was last trained again.
     rollouts, runs : tuple
         All, newest first.
     probes : int
@@ -43,6 +48,8 @@ class Facts:
     probes: int
     checked_in: bool | None
     test_files: tuple[str, ...]
+    tuning: TuningDocument | None = None
+    reproduced: AuditRecord | None = None
 
     @property
     def model(self) -> str:

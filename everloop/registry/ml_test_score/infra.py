@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from everloop.instants import instant_text
 from everloop.numbers_of import number_of
 from everloop.registry.maturity import MANUAL
 from everloop.registry.ml_test_score.facts import Facts, Finding, Test
@@ -11,9 +12,7 @@ from everloop.registry.ml_test_score.facts import Facts, Finding, Test
 
 def infra_tests(facts: Facts) -> Iterator[Finding]:
     """Infra 1 to 7."""
-    yield Test("Infra 1", "Training is reproducible.").not_done(
-        "no training on record was repeated and compared, bit by bit, with what is registered"
-    )
+    yield _reproduced(Test("Infra 1", "Training is reproducible."), facts)
     yield _unit_tested(Test("Infra 2", "The model's specification is unit tested."), facts)
     yield _integrated(Test("Infra 3", "The whole pipeline is integration tested."), facts)
     yield _validated(Test("Infra 4", "Quality is validated before a model serves."), facts)
@@ -22,6 +21,17 @@ def infra_tests(facts: Facts) -> Iterator[Finding]:
     )
     yield _canary(Test("Infra 6", "Models pass a canary before they serve."), facts)
     yield _rolled_back(Test("Infra 7", "Models can be rolled back quickly and safely."), facts)
+
+
+def _reproduced(test: Test, facts: Facts) -> Finding:
+    found, version = facts.reproduced, facts.version
+    if found is None or version is None:
+        number = 1 if version is None else version.version
+        return test.not_done(
+            f"train it again and keep what comes out: everloop reproduce {facts.model} {number} --record"
+        )
+    told = f"{found.actor} trained version {version.version} again at {instant_text(found.at)}: {found.reason}"
+    return test.by_hand(told, facts.trace_link) if found.details.get("identical") is True else test.not_done(told)
 
 
 def _unit_tested(test: Test, facts: Facts) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from everloop.numbers_of import number_of
 from everloop.registry.ml_test_score.facts import Facts, Finding, Test
 
 
@@ -11,9 +12,7 @@ def model_tests(facts: Facts) -> Iterator[Finding]:
     """Model 1 to 7."""
     yield _reviewed(Test("Model 1", "The model's specification is reviewed and in a repository."), facts)
     yield _online(Test("Model 2", "Offline metrics correlate with the online impact."), facts)
-    yield Test("Model 3", "All hyperparameters are tuned.").not_done(
-        "no search on validation data is on record for this version"
-    )
+    yield _tuned(Test("Model 3", "All hyperparameters are tuned."), facts)
     yield _staleness(Test("Model 4", "What a stale model costs is known."), facts)
     yield _simpler(Test("Model 5", "A simpler model is not better."), facts)
     yield _slices(Test("Model 6", "Quality suffices on all important slices."), facts)
@@ -35,6 +34,27 @@ def _online(test: Test, facts: Facts) -> Finding:
         f"the report and {measured.money['windows']} labelled windows say what 1,000 decisions cost, by the same prices"
     )
     return test.done(told, facts.status_link)
+
+
+def _tuned(test: Test, facts: Facts) -> Finding:
+    tuning = facts.tuning
+    if tuning is None or facts.version is None:
+        return test.not_done("declare training.tuning: each training then searches on validation data")
+    scored = [trial for trial in tuning["trials"] if trial["value"] is not None]
+    best = next((trial for trial in scored if trial["number"] == tuning["best"]), None)
+    if best is None:
+        return test.not_done("the search that is on record for this version has no trial that was scored")
+    # A trial has all that its script was handed: what was searched is what differs between them.
+    tried = best["parameters"].items()
+    searched = sorted(
+        name for name, value in tried if any(t["parameters"].get(name) != value for t in tuning["trials"])
+    )
+    named = f" ({', '.join(searched)})" if searched else ""
+    told = (
+        f"{number_of(len(scored), 'set')} of parameters{named} were compared on"
+        f" {number_of(len(tuning['folds']), 'validation part')}; the best {tuning['metric']} is {best['value']:.4g}"
+    )
+    return test.done(told, f"everloop runs show {facts.model} {facts.version.run_id}")
 
 
 def _staleness(test: Test, facts: Facts) -> Finding:

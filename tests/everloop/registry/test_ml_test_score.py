@@ -7,15 +7,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from moto import mock_aws
 
 from everloop.evaluation.error_report import Errors, Importance
 from everloop.evaluation.report import EnvironmentFacts, Latency
+from everloop.registry import RegistryStore, verify_audit
+from everloop.registry.exceptions import UnknownVersionError
 from everloop.registry.ml_test_score import Facts, Finding, score_of
 from everloop.registry.records import Champion, Rollout, Run, Snapshot, Version
 from everloop.registry.states import State
 from everloop.registry.trace import Status
 from tests.everloop.evaluation.builders import labels_and_truth, report_of
+from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.declarations import binary_document, declare
+from tests.helpers.registry_scenes import at, crown
 from tests.helpers.window_records import registered, window_record
 
 END = datetime(2013, 3, 22, tzinfo=UTC)
@@ -141,3 +146,63 @@ def test_it_travels_as_json() -> None:
     document = score_of(BARE).to_json()
     assert document["score"] == 0.0
     assert set(document["groups"]) == set(document["sums"])
+
+
+TUNING: Any = {
+    "metric": "log_loss",
+    "folds": [{"after": END, "until": END, "rows": 100, "fitted_on": 900}] * 3,
+    "trials": [
+        {
+            "number": 0,
+            "state": "complete",
+            "parameters": {"c": 1.0, "depth": 3},
+            "value": 0.5,
+            "folds": [0.5],
+            "seconds": 1.0,
+        },
+        {
+            "number": 1,
+            "state": "failed",
+            "parameters": {"c": 9.0, "depth": 3},
+            "value": None,
+            "folds": [],
+            "seconds": 1.0,
+        },
+        {
+            "number": 2,
+            "state": "complete",
+            "parameters": {"c": 2.0, "depth": 3},
+            "value": 0.41,
+            "folds": [0.4],
+            "seconds": 1.0,
+        },
+    ],
+    "best": 2,
+}
+
+
+def test_a_search_on_validation_data_is_evidence() -> None:
+    assert found(replace(BARE, version=VERSION))["Model 3"].points == 0.0
+    told = found(replace(BARE, version=VERSION, tuning=TUNING))["Model 3"]
+    assert (told.points, told.link) == (1.0, "everloop runs show late_train train-1")
+    assert told.evidence == ("2 sets of parameters (c) were compared on 3 validation parts; the best log_loss is 0.41")
+    assert found(replace(BARE, version=VERSION, tuning={**TUNING, "best": 1}))["Model 3"].points == 0.0
+
+
+@pytest.mark.parametrize(("identical", "points"), [(True, 0.5), (False, 0.0)])
+def test_a_repeated_training_counts_where_the_same_bytes_came_out(identical: bool, points: float) -> None:
+    assert "everloop reproduce late_train 3 --record" in found(replace(BARE, version=VERSION))["Infra 1"].evidence
+    with mock_aws():
+        store = RegistryStore(dynamodb(), TABLE, "flights", pause=lambda _: None)
+        crown(store, "train-1")
+        assert store.reproductions.of(1) == []
+        for minute in (80, 81):
+            store.reproductions.record(1, identical=minute == 81 and identical, whole=True, at=at(minute), actor="ann")
+        records = store.reproductions.of(1)
+        assert verify_audit(store).sound
+        with pytest.raises(UnknownVersionError):
+            store.reproductions.record(9, identical=True, whole=True, at=at(82), actor="ann")
+    told = found(replace(BARE, version=VERSION, reproduced=records[0]))["Infra 1"]
+    assert told.points == points
+    assert told.evidence.startswith("ann trained version 3 again at ")
+    assert ("the same bytes" if identical else "other bytes") in told.evidence
