@@ -41,6 +41,9 @@ LOCK = "requirements.txt"
 _SETTLED = ("packages", "python", "platform", "lock", "tuning", "tuned_by")
 """Of ``training.json``: what is told of the environment apart, and how parameters were found, which are compared."""
 
+_PASSED_ON = ("PATH", "LANG", "TMPDIR", "SYSTEMROOT", "OMP_NUM_THREADS", "PYTHONDONTWRITEBYTECODE")
+"""Variables of this process that the jobs have too: none of them changes what a training learns."""
+
 Say = Callable[[str], None]
 Where = Literal["lock", "here"]
 
@@ -248,8 +251,7 @@ class _Scene:
             "--message": str(self.folder / "evaluated" / "message"),
         }
         words = [word for option in options.items() for word in option]
-        variables = {"PYTHONPATH": str(self.code)}
-        self._run(["-m", "everloop.training.evaluate", *words], variables, "the evaluation of the new model")
+        self._run(["-m", "everloop.training.evaluate", *words], {}, "the evaluation of the new model")
         then = read_json(registered_file(self.account, self.version, REPORT))["candidate"]
         now = read_json((output / REPORT).read_bytes())["candidate"]
         return {
@@ -257,10 +259,10 @@ class _Scene:
         }
 
     def _run(self, words: list[str], variables: Mapping[str, str], what: str) -> None:
-        bare = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "SYSTEMROOT") if name in os.environ}
+        bare = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         ran = subprocess.run(
             [self.environment.python, *words],
-            cwd=self.folder,
+            cwd=self.code,
             env={**bare, "HOME": str(self.folder), **variables},
             capture_output=True,
             text=True,

@@ -30,6 +30,7 @@ from everloop.names import TRAINING_JOB_LOGS
 from everloop.registry.records import Run, Snapshot, Version
 from everloop.registry.states import State
 from tests.fakes.aws import aws_client
+from tests.helpers.job_python import VARIABLES, job_path
 from tests.helpers.registry_scenes import at
 from tests.training.scenes import REGRESSOR, Jobs, regression
 
@@ -111,6 +112,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Jobs, Path]:
 def account(trained: tuple[Jobs, Path]) -> Iterator[Recorded]:
     with mock_aws():
         yield Recorded(*trained)
+
+
+@pytest.fixture(autouse=True)
+def interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The jobs are those of this machine: an interpreter that has imported the packages already."""
+    python = shutil.which("python3", path=job_path())
+    monkeypatch.setattr("everloop.cli.operations.reproduce.sys.executable", python)
+    monkeypatch.delenv("LANG", raising=False)
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
 
 
 def again(account: Any, folder: Path) -> Reproduction:
