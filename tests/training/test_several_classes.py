@@ -14,6 +14,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from everloop.evaluation.gate import Expected, decide
+from everloop.evaluation.metrics import estimate
 from everloop.evaluation.report import Report
 from everloop.evaluation.report_page import About, page
 from everloop.model_file import ModelDeclaration
@@ -37,7 +38,8 @@ ROWS, TEST = 3600, 1200
 
 def declaration() -> ModelDeclaration:
     gate = {"absolute": [{"metric": "macro_f1", "min": 0.2}], "slices": {"by": [{"by": "line"}]}, "confidence": 0.9}
-    document = multiclass_document(training={"seed": 7, "parameters": {"trees": 15}}, gate=gate)
+    problem = {"baseline": {"kind": "group_mean", "by": "line"}}
+    document = multiclass_document(training={"seed": 7, "parameters": {"trees": 15}}, gate=gate, problem=problem)
     return declare(document)
 
 
@@ -97,6 +99,10 @@ def test_the_report_knows_every_class_and_what_is_taken_for_what(made) -> None:
     assert made.report.calibration is not None
     assert made.report.money is None
     assert made.report.baseline["macro_f1"].value < made.report.candidate["macro_f1"].value
+    # AND the rule knows what each line's shares are, which is more than those of all rows, and less than the model
+    of_all = np.full((TEST, 3), np.bincount(labels, minlength=3) / TEST)
+    ours, rule = (found["log_loss"].value for found in (made.report.candidate, made.report.baseline))
+    assert ours < rule < estimate("log_loss", labels, of_all).value
     assert Report.from_json(made.report.to_json()) == made.report
 
 

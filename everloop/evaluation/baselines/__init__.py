@@ -151,7 +151,7 @@ KEYS: Mapping[str, Mapping[str, bool]] = {
 }
 """The keys that each rule takes, and whether it needs them; rules that are not here take none."""
 
-OF_SEVERAL_CLASSES = frozenset({"prior"})
+OF_SEVERAL_CLASSES = frozenset({"prior", "group_mean"})
 """Rules that answer a probability of each class."""
 
 CLASSES_ONLY = frozenset({"logistic_regression"})

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from everloop.evaluation import baselines
 from everloop.evaluation.baseline import Baseline, fit_baseline
-from everloop.evaluation.baselines import BASELINES, CLASSES_ONLY, KEYS, Asked, Rows
+from everloop.evaluation.baselines import BASELINES, CLASSES_ONLY, KEYS, OF_SEVERAL_CLASSES, Asked, Rows
 from everloop.evaluation.exceptions import EvaluationError
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.seams import add
@@ -67,6 +67,27 @@ def test_classes_are_answered_with_probabilities_to_any_rows(
     assert answers.acts is None or answers.acts.dtype == bool
 
 
+@pytest.mark.parametrize("kind", sorted(OF_SEVERAL_CLASSES))
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), ROW), min_size=1, max_size=40),
+    st.lists(ROW, max_size=9),
+)
+def test_of_several_classes_each_row_is_answered_with_shares_that_add_up(
+    kind: str, learned: list[tuple[int, tuple]], later: list[tuple]
+) -> None:
+    of = replace(asked(kind, classification=False), classes=4)
+    target = np.array([float(y) for y, _ in learned])
+    rule = fit_baseline(kind, of, rows_of([r for _, r in learned]), target)
+    again = Baseline.from_dict(json.loads(json.dumps(rule.as_dict(), allow_nan=False)))
+    scores = again.answer(of, rows_of(later)).scores
+    assert (scores.shape, scores.dtype) == ((len(later), 4), np.float64)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert scores.sum(axis=1) == pytest.approx(np.ones(len(later)))
+    # AND a class that training had is never ruled out
+    assert (scores[:, np.unique(target.astype(int))] > 0).all()
+
+
 @NUMBER_RULES
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), ROW), min_size=1, max_size=40))
@@ -81,6 +102,17 @@ def test_what_was_learned_travels_as_json_and_the_rule_keeps_nothing(
     assert again == rule
     assert np.array_equal(again.answer(of, rows).scores, before)
     assert np.isfinite(before).all()
+
+
+def test_a_group_is_answered_with_its_own_shares_of_each_class() -> None:
+    rows = rows_of([(0.0, "AA", 0, True)] * 3 + [(0.0, "ü", 0, True)])
+    of = replace(asked("group_mean", classification=False), classes=3)
+    rule = fit_baseline("group_mean", of, rows, np.array([0.0, 0.0, 1.0, 2.0]))
+    scores = rule.answer(of, rows_of([(0.0, group, 9, True) for group in ("AA", "ü", "new")])).scores
+    # one row more at the overall shares: a half, a quarter and a quarter
+    assert scores == pytest.approx(
+        np.array([[2.5 / 4, 1.25 / 4, 0.25 / 4], [0.5 / 2, 0.25 / 2, 1.25 / 2], [0.5, 0.25, 0.25]])
+    )
 
 
 @RULES

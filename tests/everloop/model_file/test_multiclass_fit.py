@@ -53,7 +53,7 @@ def test_classes_of_another_type_are_refused() -> None:
 @pytest.mark.parametrize(
     ("section", "keys", "place"),
     [
-        ("problem", {"baseline": {"kind": "group_mean", "by": "line"}}, "problem.baseline.kind"),
+        ("problem", {"baseline": {"kind": "last_value"}}, "problem.baseline.kind"),
         ("problem", {"value": {"false_positive_cost": 1.0}}, "problem.value.false_positive_cost"),
         ("problem", {"value": {"error_cost_per_unit": 1.0}}, "problem.value.error_cost_per_unit"),
         ("problem", {"interval": {"coverage": 0.9}}, "problem.interval"),
