@@ -46,6 +46,7 @@ COMMANDS = {
     "reproduce": Command("reproduce:reproduce_", "Train a version again, and compare it byte for byte."),
     "rollout": Command("rollout:rollout", "Show, start, pause and end rollouts."),
     "rollback": Command("rollout:rollback", "Give the traffic back to the version before, at once."),
+    "reconcile": Command("reconcile:reconcile", "Is what is deployed what the registry says?"),
     "restore": Command("restore:restore", "Bring an older version back, if the gate lets it."),
     "waive": Command("waive:waive", "Let a reason of the gate pass, for a time."),
     "retraining": Command("retraining:retraining", "Show the last retraining decision and its reasons."),
@@ -90,8 +91,8 @@ def everloop() -> None:
     environment, as for every AWS tool.
 
     Exit status: 0 when all went well; 1 when not, and standard error says what to do next; 2 for a wrong command line;
-    3 when the gate refuses a candidate (`train`, `restore`, `try`); 130 when interrupted. With --json, standard output
-    is one JSON document, or empty after an error.
+    3 when the gate refuses a candidate (`train`, `restore`, `try`), or `reconcile` finds a difference; 130 when
+    interrupted. With --json, standard output is one JSON document, or empty after an error.
     """
 
 

@@ -50,6 +50,9 @@ PROCESSING_JOB_LOGS = "/aws/sagemaker/ProcessingJobs"
 FUNCTIONS = ("predict", "labels", "registry", "run", "snapshot", "gate", "register", "rollout", "monitor", "starter")
 """Every model has these."""
 
+RECONCILE_SCHEDULE = "reconcile"
+"""The schedule on which what is deployed is held against the registry, named as a function would be."""
+
 PROBE_FUNCTION = "probe"
 """What a model has as well that declares ``retraining.investment``."""
 

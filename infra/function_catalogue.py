@@ -51,11 +51,11 @@ PIPELINE_FUNCTIONS: Mapping[str, FunctionFacts] = {
         "Registers a candidate's artifacts", 2048, 120, ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET")
     ),
     "rollout": FunctionFacts(
-        "Publishes versions, shifts and rolls back traffic, and calibrates the serving version",
+        "Publishes versions, shifts, rolls back and reconciles traffic, and calibrates the serving version",
         512,
         180,
         ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET", "EVENT_BUS"),
-        # By the pipeline it is not, and by what the monitor learned it is.
+        # By the pipeline it is not, and by what the monitor learned, and to reconcile, it is.
         asynchronous=True,
     ),
 }

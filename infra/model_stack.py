@@ -16,6 +16,7 @@ from everloop.infra.monitor import DeadLetters, Monitor
 from everloop.infra.pipeline import Pipeline
 from everloop.infra.platform_reference import Platform
 from everloop.infra.probes import Probes
+from everloop.infra.reconciliation import Reconciliation
 from everloop.infra.serving import Serving
 from everloop.infra.settings import DeclaredModel, Settings
 from everloop.names import ALIAS, PROBE_FUNCTION, ModelNames
@@ -79,6 +80,14 @@ class ModelStack(Stack):
             platform=platform,
             monitor=functions["monitor"],
             starter=functions["starter"],
+            rollout=functions["rollout"],
+            dead_letters=dead_letters,
+        )
+        Reconciliation(
+            self,
+            "Reconciliation",
+            declaration=declaration,
+            platform=platform,
             rollout=functions["rollout"],
             dead_letters=dead_letters,
         )

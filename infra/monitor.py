@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from everloop.infra.acknowledgments import acknowledge
-from everloop.infra.grants import Grant, give
 from everloop.infra.platform_reference import Platform
+from everloop.infra.schedules import MAXIMUM_AGE_SECONDS, RETRIES, Occasion, invoke_on_schedule
 from everloop.model_file import ModelDeclaration
-from everloop.model_file.schedule import spread_minutes
 from everloop.names import (
     CALIBRATION_LEARNED,
     EVENT_BUS,
@@ -24,17 +22,6 @@ from everloop.names import (
     RETRAINING_REQUESTED,
     ModelNames,
 )
-
-RETRIES = 3
-MAXIMUM_AGE_SECONDS = 6 * 3600
-
-
-def _spread(schedule: str) -> scheduler.CfnSchedule.FlexibleTimeWindowProperty:
-    """When a run begins, at the latest. The window that it watches is that of the time it is due."""
-    minutes = spread_minutes(schedule)
-    if not minutes:
-        return scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF")
-    return scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="FLEXIBLE", maximum_window_in_minutes=minutes)
 
 
 class DeadLetters(Construct):
@@ -114,39 +101,18 @@ class Monitor(Construct):
         monitor: lambda_.IFunction,
         dead_letters: sqs.Queue,
     ) -> None:
-        stack = Stack.of(self)
-        role = iam.Role(
+        invoke_on_schedule(
             self,
-            "ScheduleRole",
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
+            monitor,
+            Occasion(
+                name=self._names.function("monitor"),
+                description=f"Monitors each window of {declaration.model}",
+                expression=declaration.monitoring.schedule,
+                event='{"scheduled_time": "<aws.scheduler.scheduled-time>"}',
             ),
+            platform=platform,
+            dead_letters=dead_letters,
         )
-        grants = [
-            Grant(("lambda:InvokeFunction",), (monitor.function_arn,)),
-            Grant(("sqs:SendMessage",), (dead_letters.queue_arn,)),
-        ]
-        give(role, grants, platform.exports)
-        schedule = scheduler.CfnSchedule(
-            self,
-            "Schedule",
-            name=self._names.function("monitor"),
-            description=f"Monitors each window of {declaration.model}",
-            schedule_expression=declaration.monitoring.schedule,
-            schedule_expression_timezone="UTC",
-            flexible_time_window=_spread(declaration.monitoring.schedule),
-            target=scheduler.CfnSchedule.TargetProperty(
-                arn=monitor.function_arn,
-                role_arn=role.role_arn,
-                input='{"scheduled_time": "<aws.scheduler.scheduled-time>"}',
-                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
-                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
-                    maximum_event_age_in_seconds=MAXIMUM_AGE_SECONDS, maximum_retry_attempts=RETRIES
-                ),
-            ),
-        )
-        schedule.node.add_dependency(role.node.find_child("DefaultPolicy"))
 
     def _rule(
         self,

@@ -195,7 +195,16 @@ class ModelPermissions:
             self._put_events(),
             self._table(*READ),
             self._send_commands("rollout"),
+            *self._look_at_deployed(),
             *(self._endpoint() if self.endpoint_role_arn else []),
+        ]
+
+    def _look_at_deployed(self) -> list[Grant]:
+        """Hold what is deployed against the registry: aliases, registered files, and an endpoint, declared or not."""
+        return [
+            Grant(("lambda:ListAliases",), (self.predict_arn,)),
+            self.artifact_objects(("s3:GetObject",)),
+            *([] if self.endpoint_role_arn else [Grant(("sagemaker:DescribeEndpoint",), (self.endpoint_arn,))]),
         ]
 
     def _endpoint(self) -> list[Grant]:

@@ -101,10 +101,19 @@ def _of_any(found: ModelStatus) -> list[list[Any]]:
         *([["not declared", f"it {undeclared_sentence(registry.model)}"]] if found.declared is False else []),
         *(["asked for", kept.sentence] for kept in found.kept_requests if kept.state == "waiting"),
         *(["waived", waiver_sentence(one)] for one in found.waived),
+        *([["differs", differs]] if (differs := _differs(found)) else []),
         ["alarms", ", ".join(found.alarms) or "none"],
         ["predictions", found.deployed.predictions_url],
         ["labels", found.deployed.labels_url],
     ]
+
+
+def _differs(found: ModelStatus) -> str:
+    """What is deployed otherwise than the registry says, by the last reconciliation; empty for nothing."""
+    last = found.registry.reconciliation
+    if last is None or not last.reasons:
+        return ""
+    return f"since {minute(last.since)}: {'; '.join(reason['sentence'] for reason in last.reasons)}"
 
 
 def _calibration(found: ModelStatus) -> str:

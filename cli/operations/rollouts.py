@@ -19,7 +19,8 @@ from everloop.registry.causes import readable_cause
 from everloop.registry.own_labels import OwnLabels, own_labels, windows_since
 from everloop.registry.records import Rollout
 from everloop.registry.store import RegistryStore
-from everloop.typed_json import JsonObject
+from everloop.rollout.reconciler import Reconciled
+from everloop.typed_json import JsonObject, read_as
 
 
 def own_labels_by_version(store: RegistryStore, numbers: set[int]) -> dict[int, OwnLabels]:
@@ -159,6 +160,22 @@ def hold_or_go_on(account: Account, model: str, rollout_id: str, action: str, *,
         "actor": account.client("sts").get_caller_identity()["Arn"],
     }
     return ask_rollout_function(account, model, event, undone=f"did not {action} the rollout {rollout_id}")
+
+
+def reconcile(account: Account, model: str) -> Reconciled:
+    """Have what is deployed held against the registry now.
+
+    Raises
+    ------
+    NotDeployedError
+        When the model has no rollout function.
+    CommandError
+        When it fails; with its own words.
+    """
+    person = account.client("sts").get_caller_identity()["Arn"]
+    event = {"action": "reconcile", "at": format_instant(account.now()), "actor": person}
+    answer = ask_rollout_function(account, model, event, undone="did not look at what is deployed")
+    return read_as(Reconciled, answer, "answer of the rollout function", DEPLOY_REMEDY)
 
 
 def ask_rollout_function(account: Account, model: str, event: JsonObject, *, undone: str) -> JsonObject:

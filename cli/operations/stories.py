@@ -11,6 +11,7 @@ from everloop.instants import instant_text
 from everloop.numbers_of import number_of
 from everloop.recalibration.written import calibration_name
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord, ServedApart, served_apart
+from everloop.registry.reconciliations import AGREES, DIFFERS, PUT_RIGHT
 from everloop.registry.records import AuditRecord
 from everloop.registry.reproductions import REPRODUCED
 from everloop.registry.waivers import REVOKED, WAIVED, Waiver
@@ -167,6 +168,9 @@ PHRASES: dict[str, Phrase] = {
         " longer exists"
     ),
     "alias_reconciled": lambda r, _: f"the alias was set back to the version in the registry: {r.reason}",
+    DIFFERS: lambda r, _: f"what is deployed is not what the registry says: {r.reason}",
+    PUT_RIGHT: lambda r, _: f"what is deployed was not what the registry says, and is being put right: {r.reason}",
+    AGREES: lambda r, _: "what is deployed is what the registry says again",
     "calibrated": _calibrated,
     "calibration_reverted": _calibration_reverted,
     "calibration_frozen": lambda r, _: f"calibrations frozen: {r.reason}",

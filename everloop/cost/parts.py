@@ -10,7 +10,7 @@ from typing import Any
 from everloop.cost.templates import Resource, definition_of, invoked_by, jobs_of, steps
 from everloop.cost.work import ASSUMED, JOB_SECONDS, MONTH_DAYS, MONTH_HOURS, MONTH_SECONDS, SECONDS, Measured, Work
 from everloop.model_file.worst_case import PROBE_TRIES
-from everloop.names import ARCHIVED_AFTER_DAYS
+from everloop.names import ARCHIVED_AFTER_DAYS, RECONCILE_SCHEDULE, ModelNames
 
 MB = 1024.0**2
 FIREHOSE_STEP = 5 * 1024
@@ -110,7 +110,7 @@ def invocations(model: Model) -> Mapping[str, float]:
         "labels": work.label_requests,
         "monitor": work.monitor_runs,
         "starter": work.trainings + work.probes,
-        "rollout": work.calibrations,
+        "rollout": work.calibrations + work.reconciliations,
         "registry": work.calibrations,
     }
     for machine in model.of("AWS::StepFunctions::StateMachine"):
@@ -204,9 +204,20 @@ def _alarm(resource: Resource, model: Model) -> Iterator[Use]:
 
 
 def _schedule(resource: Resource, model: Model) -> Iterator[Use]:
-    work = model.work
-    yield Use("EventBridge", "scheduled invocations", work.monitor_runs, str(resource.properties["Name"]))
-    yield from _monitor_runs(model)
+    name, work = str(resource.properties["Name"]), model.work
+    reconciles = name == ModelNames(model.name).function(RECONCILE_SCHEDULE)
+    runs = work.reconciliations if reconciles else work.monitor_runs
+    yield Use("EventBridge", "scheduled invocations", runs, name)
+    yield from _reconciliations(runs) if reconciles else _monitor_runs(model)
+
+
+def _reconciliations(runs: float) -> Iterator[Use]:
+    """What a look at what is deployed uses beside its function: the registry's records, and a metric."""
+    reads = runs * ASSUMED["reads of a reconciliation"].value
+    yield Use("DynamoDB", "dynamodb reads", reads, "reconciliations")
+    hours = min(runs, MONTH_HOURS)
+    what = f"reconciliations: a metric in {hours:,.0f} hours of {MONTH_HOURS:,.0f}"
+    yield Use("CloudWatch metrics", "custom metrics", hours / MONTH_HOURS, what)
 
 
 def _monitor_runs(model: Model) -> Iterator[Use]:

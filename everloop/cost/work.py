@@ -79,6 +79,7 @@ ASSUMED: Mapping[str, Assumption] = {
     "reads of a calibration": Assumption(26, "read units", _COUNTED),
     "writes of a calibration": Assumption(12, "write units", _COUNTED),
     "writes of a training": Assumption(400, "write units", _ESTIMATED),
+    "reads of a reconciliation": Assumption(30, "read units", _ESTIMATED),
     "bytes of a window": Assumption(10_000, "bytes", f"{_COUNTED}: 6,436 for four features; here for 22"),
     "metrics of a monitor run": Assumption(10, "metrics", "functions/monitor/handler.py"),
     "metrics of a request": Assumption(6, "metrics", "three, by model and by function version"),
@@ -161,6 +162,7 @@ class Work:
     requests: float
     label_requests: float
     monitor_runs: float
+    reconciliations: float
     calibrations: float
     trainings: float
     probes: float
@@ -205,6 +207,7 @@ def work_of(declaration: ModelDeclaration, schedule: str, traffic: Traffic) -> W
         requests=traffic.predictions / traffic.rows_per_request,
         label_requests=labels / LABELS_IN_A_REQUEST,
         monitor_runs=runs,
+        reconciliations=sum(1 for _ in due(declaration.rollout.reconcile.schedule, *_A_YEAR)) / 12,
         calibrations=calibrations,
         trainings=trainings,
         probes=MONTH_DAYS / investment.every_days if investment is not None and labels > 0 else 0.0,

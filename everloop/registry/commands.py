@@ -350,6 +350,20 @@ class NoteReconciled(Command):
 
 
 @dataclass(frozen=True)
+class NoteDeployment(Command):
+    """See :meth:`Reconciliations.note`."""
+
+    reasons: list[ReasonDocument]
+    putting_right: bool
+    version: int | None
+    at: datetime
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.reconciliations.note(**vars(self))
+
+
+@dataclass(frozen=True)
 class Republish(Command):
     """See :meth:`Rollouts.republish`."""
 
@@ -431,6 +445,7 @@ MAY_SEND: dict[str, frozenset[type[Command]]] = {
             EndRollout,
             Retire,
             NoteReconciled,
+            NoteDeployment,
             Republish,
             PublishCalibration,
             RevertCalibration,

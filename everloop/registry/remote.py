@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from everloop.busy_services import ServiceBusyError
 from everloop.documents.records import GuardrailCheck, RefitChoice
 from everloop.json_text import canonical_json
+from everloop.reasons import ReasonDocument
 from everloop.registry import commands
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord, PublishedFacts
 from everloop.registry.calibrations import Calibrations
@@ -19,6 +20,7 @@ from everloop.registry.exceptions import CommandRefusedError, WriterFailedError
 from everloop.registry.items import Record
 from everloop.registry.kept_requests import KeptRequest, KeptRequests
 from everloop.registry.ledger import Ledger, Plan
+from everloop.registry.reconciliations import Reconciliation, Reconciliations
 from everloop.registry.records import Rollout, RolloutBeginning, Run, Version
 from everloop.registry.refusals import WriterAnswer, refusal_from
 from everloop.registry.removals import Removals
@@ -101,6 +103,7 @@ class RemoteRegistry(RegistryStore):
         self.calibrations = RemoteCalibrations(self.ledger, self.versions, writer)
         self.kept_requests = RemoteKeptRequests(self.ledger, writer)
         self.removals = RemoteRemovals(self.ledger, self.runs, self.rollouts, writer)
+        self.reconciliations = RemoteReconciliations(self.ledger, writer)
 
 
 class RemoteVersions(Versions):
@@ -264,6 +267,21 @@ class RemoteCalibrations(Calibrations):
     def resume(self, **given: Any) -> None:
         """As :meth:`Calibrations.resume`."""
         self._writer.answered(commands.ResumeCalibrations(**given))
+
+
+class RemoteReconciliations(Reconciliations):
+    """What reconciliations found, written by the registry function."""
+
+    def __init__(self, ledger: Ledger, writer: _Writer) -> None:
+        super().__init__(ledger)
+        self._writer = writer
+
+    def note(self, reasons: list[ReasonDocument], **given: Any) -> Reconciliation:
+        """As :meth:`Reconciliations.note`; what is on record already is not sent."""
+        standing = self.latest()
+        if (standing.reasons if standing else []) == reasons:
+            return standing or Reconciliation(self.model, given["at"])
+        return self._writer.ask(Reconciliation, commands.NoteDeployment(reasons, **given))
 
 
 class RemoteKeptRequests(KeptRequests):

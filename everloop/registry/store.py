@@ -11,6 +11,7 @@ from everloop.registry.evidence import Probes, Snapshots, Windows
 from everloop.registry.kept_requests import KeptRequests
 from everloop.registry.ledger import Ledger
 from everloop.registry.looks import Looks
+from everloop.registry.reconciliations import Reconciliations
 from everloop.registry.removals import Removals
 from everloop.registry.reproductions import Reproductions
 from everloop.registry.restorations import Restorations
@@ -22,8 +23,8 @@ from everloop.registry.waivers import Waivers
 
 
 class RegistryStore:
-    """Versions, runs, rollouts, calibrations, kept requests, snapshots, looks, the standing set, windows, probes, and
-    the audit chain.
+    """Versions, runs, rollouts, calibrations, reconciliations, kept requests, snapshots, looks, the standing set,
+    windows, probes, and the audit chain.
 
     It writes itself. State and audit may be written by the registry function alone: everybody else reads by this, and
     writes by :class:`everloop.registry.remote.RemoteRegistry`, which sends its commands to that function.
@@ -76,3 +77,4 @@ class RegistryStore:
         self.kept_requests = KeptRequests(self.ledger)
         self.reproductions = Reproductions(self.ledger, self.versions)
         self.removals = Removals(self.ledger, self.runs, self.rollouts)
+        self.reconciliations = Reconciliations(self.ledger)

@@ -20,6 +20,7 @@ from everloop.registry.items import Record
 from everloop.registry.kept_requests import KeptRequest
 from everloop.registry.looks import LookCounts
 from everloop.registry.own_labels import OwnLabels, own_labels_of
+from everloop.registry.reconciliations import Reconciliation, told_reconciliation
 from everloop.registry.records import (
     ActiveRun,
     AuditRecord,
@@ -74,6 +75,8 @@ class Status:
         The latest that were granted, newest first, in force or not.
     runs, rollouts, windows : list
         The latest, newest first.
+    reconciliation : Reconciliation or None
+        What is deployed otherwise than the registry says; None where nothing ever was.
     """
 
     model: str
@@ -90,6 +93,7 @@ class Status:
     windows: list[Window]
     kept_requests: list[KeptRequest] = field(default_factory=list)
     waivers: list[Waiver] = field(default_factory=list)
+    reconciliation: Reconciliation | None = None
 
     def to_json(self) -> JsonObject:
         """The status as JSON values."""
@@ -238,6 +242,7 @@ def status(store: RegistryStore, *, latest: int = 10) -> Status:
         runs=store.runs.all()[:latest],
         rollouts=store.rollouts.all()[:latest],
         windows=store.windows.latest(latest),
+        reconciliation=store.reconciliations.latest(),
     )
 
 
@@ -335,6 +340,7 @@ def verify_audit(store: RegistryStore) -> AuditVerdict:
         *_calibration_contradictions(store, calibrations, records),
         *_request_contradictions(requests, records),
         *_waiver_contradictions(waivers, records),
+        *_reconciliation_contradictions(store, records),
     ]
     return AuditVerdict(verify_chain(records, head), (*unreadable, *contradictions))
 
@@ -432,6 +438,17 @@ def _waiver_contradictions(waivers: list[Waiver], records: list[AuditRecord]) ->
     for key in found.keys() & told.keys():
         problems += _contradictions(named(key), found[key], told[key])
     return problems
+
+
+def _reconciliation_contradictions(store: RegistryStore, records: list[AuditRecord]) -> list[str]:
+    problems: list[str] = []
+    found, told = _readable(store.reconciliations.latest, problems), told_reconciliation(records)
+    if problems or (found is None and told is None):
+        return problems
+    if found is None or told is None:
+        where = ("audit chain", "table") if found is None else ("table", "audit chain")
+        return [f"what the last reconciliation found is in the {where[0]}, but not in the {where[1]}"]
+    return _contradictions("what the last reconciliation found", found, told)
 
 
 def _by_window(calibrations: list[CalibrationRecord]) -> dict[tuple[int, object], CalibrationRecord]:

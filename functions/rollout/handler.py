@@ -1,4 +1,4 @@
-"""Rolls a version out: start, shift, check, promote, roll back, retire; and calibrates the one that serves."""
+"""Rolls a version out: start, shift, check, promote, roll back, retire; calibrates and reconciles what serves."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from everloop.busy_services import busy_services_named
 from everloop.documents.calibration import CalibrationAnswer, LearnedCalibration
 from everloop.documents.pipeline import CheckState, NothingRolledBack, RolloutState
 from everloop.documents.records import Phase
+from everloop.emf import MetricValue, emf_line
 from everloop.environment import Settings
+from everloop.instants import to_epoch_ms
 from everloop.model_file.schema import ModelDeclaration
-from everloop.names import CALIBRATION_LEARNED
+from everloop.names import CALIBRATION_LEARNED, FAULTS
 from everloop.reasons import ReasonDocument
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.rollout.announcements import Announcer
@@ -28,6 +30,8 @@ from everloop.rollout.conductor import Conductor
 from everloop.rollout.declared_place import declared_place
 from everloop.rollout.exceptions import EndpointNotReadyError
 from everloop.rollout.metrics import CloudWatchMetrics
+from everloop.rollout.observed import Observer
+from everloop.rollout.reconciler import ACTOR, Reconciled, Reconciler
 from everloop.rollout.targets import TARGETS
 from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
@@ -49,12 +53,28 @@ class Environment(Settings):
 
 
 @cache
+def _environment() -> Environment:
+    return Environment.read(os.environ)
+
+
+@cache
+def _declaration() -> ModelDeclaration:
+    text = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
+    return ModelDeclaration.model_validate_json(text)
+
+
+@cache
+def observer() -> Observer:
+    """What looks at what is deployed; made when it is first asked for."""
+    environment = _environment()
+    return Observer(cache(boto3.client), environment.model, environment.artifact_bucket)
+
+
+@cache
 def conductor() -> Conductor:
     """The conductor of this process, from its environment; made at the first invocation."""
-    environment = Environment.read(os.environ)
+    environment, model = _environment(), _declaration()
     send = invoking(boto3.client("lambda"), environment.registry_writer)
-    declaration = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
-    model = ModelDeclaration.model_validate_json(declaration)
     declared = model.rollout
     place = declared_place(model, role_arn=environment.endpoint_role_arn, artifact_bucket=environment.artifact_bucket)
     return Conductor(
@@ -165,6 +185,13 @@ class RevertEvent(TypedDict):
     at: datetime
 
 
+class ReconcileEvent(TypedDict):
+    """The action ``reconcile``, from the schedule, or from a person, the actor."""
+
+    at: datetime
+    actor: NotRequired[str | None]
+
+
 class HoldEvent(TypedDict):
     """The actions ``freeze_calibrations`` and ``resume_calibrations``, from a person."""
 
@@ -173,7 +200,7 @@ class HoldEvent(TypedDict):
     at: datetime
 
 
-Answer = RolloutState | CheckState | NothingRolledBack | CalibrationAnswer
+Answer = RolloutState | CheckState | NothingRolledBack | CalibrationAnswer | Reconciled
 
 T = TypeVar("T")
 
@@ -284,6 +311,22 @@ def _resume_calibrations(event: Event, using: Conductor) -> Answer:
     return _calibrator(using).resume(reason=asked["reason"], at=asked["at"], actor=asked["actor"])
 
 
+def _reconcile(event: Event, using: Conductor) -> Answer:
+    asked = _read(ReconcileEvent, event)
+    mending = using.declared.reconcile.put_right
+    reconciler = Reconciler(using.store, using.target, observer(), put_right=mending)
+    answer = reconciler.reconcile(at=asked["at"], actor=asked.get("actor") or ACTOR)
+    print(_differences_line(using.store.model, answer, asked["at"]), flush=True)
+    return answer
+
+
+def _differences_line(model: str, answer: Reconciled, at: datetime) -> str:
+    """The metrics of a look. What differs must be looked at by somebody, also where it was put right."""
+    count = len(answer["differences"])
+    metrics = [MetricValue("DeploymentDiffers", count), *([MetricValue(FAULTS, count)] if count else [])]
+    return emf_line(metrics, dimensions={"model": model}, dimension_sets=[["model"]], epoch_ms=to_epoch_ms(at))
+
+
 def _calibrator(using: Conductor) -> Calibrator:
     return Calibrator(using.store, using.target)
 
@@ -301,6 +344,7 @@ ACTIONS: dict[str, Callable[[Event, Conductor], Answer]] = {
     "revert_calibration": _revert_calibration,
     "freeze_calibrations": _freeze_calibrations,
     "resume_calibrations": _resume_calibrations,
+    "reconcile": _reconcile,
 }
 
 

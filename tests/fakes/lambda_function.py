@@ -25,6 +25,7 @@ class FakeLambda:
         self.versions: dict[str, dict[str, Any]] = {}
         self.crash_before: list[str] = []
         self.calls: list[str] = []
+        self.other_aliases: list[str] = []
         self._revision = 0
         self._last_number = 0
         self._pending = 0
@@ -139,7 +140,9 @@ class FakeLambda:
             raise refusal("ResourceConflictException", "an alias points at it", "DeleteFunction")
         del self.versions[Qualifier]
 
-    def get_paginator(self, operation: str) -> FakeLambda:
+    def get_paginator(self, operation: str) -> FakeLambda | _Aliases:
+        if operation == "list_aliases":
+            return _Aliases([self.alias["Name"], *self.other_aliases])
         assert operation == "list_versions_by_function"
         return self
 
@@ -168,6 +171,16 @@ class FakeLambda:
     def _touch(self, thing: dict[str, Any]) -> None:
         self._revision += 1
         thing["RevisionId"] = f"revision-{self._revision}"
+
+
+class _Aliases:
+    """The aliases of the function, a page each."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+
+    def paginate(self, *, FunctionName: str) -> Iterator[dict[str, Any]]:
+        yield from ({"Aliases": [{"Name": name}]} for name in self.names)
 
 
 def _frozen(configuration: dict[str, Any]) -> dict[str, Any]:

@@ -92,7 +92,13 @@ def register(
 
 
 def start_rollout(
-    store: RegistryStore, run_id: str, number: int, *, kind: str = "version", code: str = "fc1"
+    store: RegistryStore,
+    run_id: str,
+    number: int,
+    *,
+    kind: str = "version",
+    code: str = "fc1",
+    lambda_version: str = "",
 ) -> Rollout:
     """Start a rollout against the present champion."""
     champion = store.versions.champion()
@@ -102,7 +108,7 @@ def start_rollout(
         run_id=run_id,
         kind=kind,
         version=number,
-        lambda_version=f"{number}0" if kind == "version" else f"{number}1",
+        lambda_version=lambda_version or (f"{number}0" if kind == "version" else f"{number}1"),
         code_sha256=code,
         fallback_lambda_version=champion.lambda_version if champion else "0",
         started_at=at(20),

@@ -224,7 +224,10 @@ def test_the_stacks_share_few_exports(assembly: Assembly) -> None:
 
 
 def test_a_model_can_not_be_had_without_its_monitoring(assembly: Assembly) -> None:
-    schedule = next(iter(assembly.of_type(MODEL_STACK, "AWS::Scheduler::Schedule").values()))
+    schedules = {s["Name"]: s for s in assembly.of_type(MODEL_STACK, "AWS::Scheduler::Schedule").values()}
+    schedule, reconciles = (schedules[f"everloop-late_train-{name}"] for name in ("monitor", "reconcile"))
+    assert reconciles["ScheduleExpression"] == "rate(1 day)"
+    assert json.loads(reconciles["Target"]["Input"])["action"] == "reconcile"
     assert schedule["ScheduleExpression"] == "cron(0 6 * * ? *)"
     # Monitors of a thousand models are not all due in the same second; the window is that of the time they are due.
     assert schedule["FlexibleTimeWindow"] == {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 60}
@@ -245,7 +248,7 @@ def test_a_model_can_not_be_had_without_its_monitoring(assembly: Assembly) -> No
     alarms = assembly.of_type(MODEL_STACK, "AWS::CloudWatch::Alarm").values()
     assert all(alarm["AlarmActions"] for alarm in alarms)
     (faults,) = (a for a in alarms if a["MetricName"] == "Faults")
-    for metric in ("ArtifactRefused", "CaptureFallback", "LabelsNotStored", "UnusableScores"):
+    for metric in ("ArtifactRefused", "CaptureFallback", "DeploymentDiffers", "LabelsNotStored", "UnusableScores"):
         assert metric in faults["AlarmDescription"]
     # A failed event is in the dead-letter queue, which one alarm watches for all that take events.
     functions = {d["Value"] for a in alarms if a["MetricName"] == "Errors" for d in a["Dimensions"]}

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from everloop.infra.alarms import _alarms
-from everloop.names import FUNCTIONS, PROBE_FUNCTION, ModelNames
+from everloop.names import FUNCTIONS, PROBE_FUNCTION, RECONCILE_SCHEDULE, ModelNames
 from everloop.recalibration.written import LONGEST_GROUPED_TEXT
 from everloop.rollout.targets import ServedArtifact
 from everloop.rollout.targets.lambda_alias import variables
@@ -26,6 +26,7 @@ def test_the_longest_model_name_gives_names_that_every_service_takes() -> None:
         for name in (
             *FUNCTIONS,
             PROBE_FUNCTION,
+            RECONCILE_SCHEDULE,
             "retraining-requested",
             "calibration-learned",
             "probe-due",

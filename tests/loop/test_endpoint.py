@@ -141,6 +141,7 @@ class Cloud:
 def _document() -> dict[str, Any]:
     guardrail = {"max_error_rate": 0.05, "max_p99_latency_ms": 10_000, "minimum_requests": 3}
     rollout = {"steps": [{"percent": 50, "minutes": 10}], "bake_minutes": 60, "guardrail": guardrail}
+    rollout["reconcile"] = {"schedule": "cron(30 7 * * ? *)", "put_right": True}
     return with_endpoint(binary_document(rollout=rollout))
 
 
@@ -274,6 +275,31 @@ def test_the_monitor_records_what_an_endpoint_served(cloud: Cloud) -> None:
     (window,) = cloud.store.windows.latest(1)
     assert window.record.version == champion.version
     assert window.record.rows > 0
+
+
+def test_what_was_changed_by_hand_is_put_right_or_reported(cloud: Cloud) -> None:
+    # GIVEN the alias taken to what no rollout published, and a registered file written over
+    champion = cloud.store.versions.champion()
+    assert champion is not None, "this test comes after the one that rolls versions out"
+    client, function, s3 = cloud.account.client("lambda"), f"everloop-{MODEL}-predict", cloud.account.client("s3")
+    before = client.get_alias(FunctionName=function, Name="live")["FunctionVersion"]
+    client.update_alias(FunctionName=function, Name="live", FunctionVersion="$LATEST", RoutingConfig={})
+    prefix = cloud.store.versions.get(champion.version).artifact_prefix
+    place = {"Bucket": cloud.account.platform.artifact_bucket, "Key": f"{prefix}profile.json"}
+    s3.put_object(**place, Body=b"{}")
+    # WHEN the schedule is due
+    due = cloud.now().replace(hour=7, minute=35)
+    cloud.cloud.running.advance(due + timedelta(days=1) if due <= cloud.now() else due)
+    # THEN the alias is where it was, and the file, which nobody may put right, stays reported
+    assert client.get_alias(FunctionName=function, Name="live")["FunctionVersion"] == before
+    assert cloud.ask("back")[1]["version"] == champion.version
+    found = cloud.store.reconciliations.latest()
+    assert found is not None
+    assert [reason["code"] for reason in found.reasons] == ["artifact_changed"]
+    s3.put_object(**place, Body=_profile())
+    assert cloud.act("reconcile") == {"settled": True, "differences": [], "put_right": False}
+    noted = [r.action for r in cloud.store.ledger.audit_records() if r.action.startswith("deployment_")]
+    assert noted == ["deployment_put_right", "deployment_differs", "deployment_agrees"]
 
 
 def test_what_is_deleted_with_the_model_runs_no_more(cloud: Cloud) -> None:

@@ -312,6 +312,16 @@ IMPLIED: tuple[Implied, ...] = (
         GUIDE + "scheduler/latest/UserGuide/setting-up.html",
     ),
     Implied(
+        "EventBridge Scheduler",
+        "starts a reconciliation, and keeps an event that it could not deliver",
+        ("Reconciliation/ScheduleRole",),
+        (
+            Need(("lambda:InvokeFunction",), "<FunctionsRolloutFunction>"),
+            Need(("sqs:SendMessage",), "<DeadLettersQueue>"),
+        ),
+        GUIDE + "scheduler/latest/UserGuide/setting-up.html",
+    ),
+    Implied(
         "DynamoDB",
         "decides a transaction part by part",
         ("Functions/Registry",),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
+from everloop.model_file.schedule import parse_schedule
 from everloop.model_file.sections.base import Fraction, OpenFraction, Section
+from everloop.model_file.sections.monitoring import ScheduleExpression
 from everloop.rollout.targets import TARGETS
 
 
@@ -55,6 +57,23 @@ class Guardrail(Section):
     max_hold_minutes: int = Field(default=1440, ge=0)
 
 
+def _regular(text: str) -> str:
+    """A schedule with a fixed number of days between its days, so that its runs, and what they cost, can be counted."""
+    if parse_schedule(text).days_between is None:
+        raise ValueError("a schedule that runs every day, every week, or each so many whole days, e.g. rate(1 hour)")
+    return text
+
+
+class Reconcile(Section):
+    """When what is deployed is held against the registry, and whether traffic that was moved by hand is moved back.
+
+    Everything else that differs is reported, and left to people. ``schedule`` is in UTC.
+    """
+
+    schedule: Annotated[ScheduleExpression, AfterValidator(_regular)] = "rate(1 day)"
+    put_right: bool = False
+
+
 class Rollout(Section):
     """How a passed candidate comes to serve: by a canary of ``steps``, or, without any, all at once.
 
@@ -67,3 +86,4 @@ class Rollout(Section):
     target: Annotated[str, PlainValidator(TARGETS.registered)] = "lambda_alias"
     bake_minutes: int = Field(default=1440, ge=0)
     guardrail: Guardrail
+    reconcile: Reconcile = Field(default_factory=Reconcile)

@@ -310,7 +310,7 @@ def test_each_calibration_changes_an_endpoint() -> None:
 
 
 def test_traces_never_exceed_requests() -> None:
-    work = Work(Traffic(0), 0, 0, 0, 0, 0, 0, 0, 0)
+    work = Work(Traffic(0), 0, 0, 0, 0, 0, 0, 0, 0, 0)
     for times in (0.0, 1.0, 1e3, 1e6, 1e9):
         assert 0 <= work.traced(times) <= times + 1e-9
         assert math.isfinite(work.traced(times))

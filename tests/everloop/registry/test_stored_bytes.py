@@ -45,6 +45,7 @@ def commands() -> list[tuple[str, dict[str, Any]]]:
     learned = {"window_end": "2013-03-03T00:00:00Z", "learned_until": "2013-03-01T00:00:00.000Z", "max_shift": 3.0,
                "calibration": calibration.to_text(), "calibration_sha256": calibration.sha256, "days": 3, "rows": 300,
                "loss_raw": 0.5, "loss_recalibrated": 0.4, "lambda_version": "3", "code_sha256": "fc"}  # fmt: skip
+    moved = [{"code": "traffic_moved", "sentence": "requests go to 7"}]
     found = {"found": "7", "candidate": None, "percent": 0, "settled": "1"}
     return [
         ("run", {"command": "OpenRun", "run_id": "a", "kind": "train", "trigger": trigger,
@@ -73,6 +74,10 @@ def commands() -> list[tuple[str, dict[str, Any]]]:
         ("register", {"command": "MarkEvaluated", "number": 2, "at": "2013-03-02T05:31:00.000Z", **second}),
         ("rollout", {"command": "NoteReconciled", "rollout_run": "b", "version": 1, "details": found,
                      "at": "2013-03-02T05:32:00.000Z", **second}),
+        ("rollout", {"command": "NoteDeployment", "reasons": moved, "putting_right": True, "version": 1,
+                     "at": "2013-03-02T05:32:00.005Z", "actor": "reconciliation"}),
+        ("rollout", {"command": "NoteDeployment", "reasons": [], "putting_right": False, "version": 1,
+                     "at": "2013-03-02T05:32:00.005Z", "actor": "reconciliation"}),
         ("rollout", {"command": "Republish", "run_id": "b", "version": 1, "lambda_version": "1", "code_sha256": "fc",
                      "at": "2013-03-02T05:32:00.010Z", **second}),
         ("rollout", {"command": "StartRollout", "rollout_id": "b", "run_id": "b", "version": 2, "lambda_version": "2",

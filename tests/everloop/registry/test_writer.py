@@ -16,6 +16,7 @@ from everloop.registry.commands import COMMANDS, MAY_SEND, Command, OpenRun, Sta
 from everloop.registry.exceptions import CommandRefusedError
 from everloop.registry.kept_requests import KeptRequests
 from everloop.registry.locked_audit import LockedAudit
+from everloop.registry.reconciliations import Reconciliations
 from everloop.registry.removals import Removals
 from everloop.registry.restorations import Restorations
 from everloop.registry.rollouts import Rollouts
@@ -221,6 +222,7 @@ METHODS = {
     commands.EndRollout: Rollouts.end,
     commands.NoteReconciled: Rollouts.note_reconciled,
     commands.Republish: Rollouts.republish,
+    commands.NoteDeployment: Reconciliations.note,
     commands.RevertCalibration: Calibrations.revert,
     commands.FreezeCalibrations: Calibrations.freeze,
     commands.ResumeCalibrations: Calibrations.resume,

@@ -1,0 +1,146 @@
+"""Holds what is deployed against the registry, notes what differs, and puts the traffic right where that is declared.
+
+While a rollout moves the traffic, registry and target differ for a moment: a difference counts when a second look finds
+it again, and the registry has not moved in between.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypedDict
+
+from everloop.reasons import Reason, ReasonDocument
+from everloop.registry.records import Champion, Version
+from everloop.registry.store import RegistryStore
+from everloop.rollout.differences import (
+    TRAFFIC_MOVED,
+    Seen,
+    Told,
+    differences,
+    expected_traffic,
+    registered_files,
+)
+from everloop.rollout.observed import Observer
+from everloop.rollout.targets import RolloutTarget, ServedArtifact
+
+LOOKS = 5
+"""So often it is looked before nothing is said: somebody moves traffic all the time."""
+
+LOOK_AGAIN_SECONDS = 3.0
+ACTOR = "reconciliation"
+
+
+class Reconciled(TypedDict):
+    """What a look found. ``settled`` is False where nothing could be said, because traffic moved meanwhile."""
+
+    settled: bool
+    differences: list[ReasonDocument]
+    put_right: bool
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    """What a model is reconciled with; ``put_right`` is what is declared."""
+
+    store: RegistryStore
+    target: RolloutTarget
+    observer: Observer
+    put_right: bool = False
+    pause: Callable[[float], None] = field(default=time.sleep, compare=False)
+
+    def reconcile(self, *, at: datetime, actor: str = ACTOR) -> Reconciled:
+        """Look once. What differs is in the audit chain before anything is moved.
+
+        May be repeated: what is noted already is not noted again.
+        """
+        looked = self._look()
+        if looked is None:
+            return {"settled": False, "differences": [], "put_right": False}
+        found, champion = looked
+        version = champion.version if champion else None
+        mending = self.put_right and any(one.code == TRAFFIC_MOVED for one in found)
+        documents = [one.as_dict() for one in found]
+        self.store.reconciliations.note(documents, putting_right=mending, version=version, at=at, actor=actor)
+        if mending:
+            self._move_back()
+            left = [one.as_dict() for one in found if one.code != TRAFFIC_MOVED]
+            self.store.reconciliations.note(left, putting_right=False, version=version, at=at, actor=actor)
+        return {"settled": True, "differences": documents, "put_right": mending}
+
+    def _look(self) -> tuple[tuple[Reason, ...], Champion | None] | None:
+        files: dict[str, str | None] = {}
+        last: tuple[Reason, ...] | None = None
+        for attempt in range(LOOKS):
+            if attempt:
+                self.pause(LOOK_AGAIN_SECONDS)
+            before = self.store.ledger.audit_head()
+            told = self._told()
+            found = differences(told, self._seen(told, files))
+            unmoved = before == self.store.ledger.audit_head()
+            if unmoved and (not found or found == last):
+                return found, told.champion
+            last = found if unmoved else None
+        return None
+
+    def _told(self) -> Told:
+        champion, rollouts = self.store.versions.champion(), tuple(self.store.rollouts.all())
+        reached = {r.version for r in rollouts if r.is_open} | ({champion.version} if champion else set())
+        return Told(
+            champion=champion,
+            rollouts=rollouts,
+            serving=tuple(self.store.versions.get(number) for number in sorted(reached)),
+            calibrated=frozenset(c.lambda_version for c in self.store.calibrations.of(champion.version))
+            if champion
+            else frozenset(),
+            running=self.store.runs.active() is not None,
+        )
+
+    def _seen(self, told: Told, files: dict[str, str | None]) -> Seen:
+        """What is deployed; ``files`` keeps the hashes that were read."""
+        for key in registered_files(told.serving):
+            if key not in files:
+                files[key] = self.observer.sha256(key)
+        champion, variants, there, elsewhere, as_registered = told.champion, self.observer.variants(), True, False, True
+        if champion is not None:
+            there = self.target.holds(champion.lambda_version)
+            elsewhere = not there and champion.lambda_version in (variants or ())
+            version = next(one for one in told.serving if one.version == champion.version)
+            as_registered = there and self.target.holds(champion.lambda_version, self._artifact(version, champion))
+        return Seen(
+            traffic=self.target.current(),
+            champion_there=there or elsewhere,
+            champion_elsewhere=elsewhere,
+            champion_as_registered=as_registered,
+            aliases=self.observer.aliases(),
+            endpoint=self.observer.endpoint,
+            variants=variants,
+            files=dict(files),
+        )
+
+    def _artifact(self, version: Version, champion: Champion) -> ServedArtifact:
+        record = self.store.calibrations.in_force(champion)
+        calibration = record.calibration if record else ""
+        return ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256, calibration)
+
+    def _move_back(self) -> None:
+        """Send requests where the registry says, and where it says by then if it moved meanwhile.
+
+        A rollback between reading and moving must win: its version is bad.
+        """
+        for _ in range(LOOKS):
+            head = self.store.ledger.audit_head()
+            self._move(head)
+            if self.store.ledger.audit_head() == head:
+                return
+
+    def _move(self, head: object) -> None:
+        wanted = expected_traffic(self._told())
+        if wanted.primary is None:
+            self.target.idle()
+        elif wanted.candidate is None:
+            self.target.settle(wanted.primary, only_if=lambda: self.store.ledger.audit_head() == head)
+        else:
+            self.target.shift(primary=wanted.primary, candidate=wanted.candidate, percent=wanted.percent)

@@ -1,0 +1,224 @@
+"""What is deployed is held against the registry: noted once, put right where declared, never against a rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from everloop.registry import RegistryStore, verify_audit
+from everloop.rollout.observed import Observer
+from everloop.rollout.reconciler import Reconciled, Reconciler
+from everloop.rollout.targets import ServedArtifact
+from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
+from tests.fakes.lambda_function import FakeLambda
+from tests.fakes.object_store import FakeS3
+from tests.fakes.registry_function import remote_registry
+from tests.fakes.registry_table import dynamodb
+from tests.fakes.sagemaker_endpoint import FakeSageMaker
+from tests.helpers.registry_scenes import at, close_run, manifest_of, open_run, register, start_rollout
+
+
+@dataclass
+class World:
+    """A champion that serves, and what looks at it."""
+
+    store: RegistryStore
+    function: FakeLambda = field(default_factory=FakeLambda)
+    s3: FakeS3 = field(default_factory=FakeS3)
+    minutes: int = 100
+    pauses: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.target = LambdaAliasTarget(self.function, function="predict", alias="live", pause=lambda _: None)
+        clients = {"lambda": self.function, "s3": self.s3, "sagemaker": FakeSageMaker()}
+        self.reconciler = Reconciler(
+            self.store, self.target, Observer(clients.__getitem__, "flights", "artifacts"), pause=self.pauses.append
+        )
+
+    def crown(self, run_id: str) -> str:
+        """A version to serve, as a rollout would bring it; the function version that does."""
+        open_run(self.store, run_id)
+        version = register(self.store, run_id, contents={"model.onnx": run_id.encode()})
+        self.s3.objects[f"{version.artifact_prefix}model.onnx"] = run_id.encode()
+        self.s3.objects[f"{version.artifact_prefix}manifest.json"] = manifest_of(version).content
+        self.target.idle()
+        artifact = ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256)
+        published = self.target.publish(artifact).lambda_version
+        start_rollout(self.store, run_id, version.version, lambda_version=published)
+        self.store.rollouts.promote(run_id, at=at(30), actor="test")
+        self.store.rollouts.end(run_id, status="completed", at=at(40), actor="test")
+        self.target.settle(published)
+        close_run(self.store, run_id)
+        return published
+
+    def look(self, *, put_right: bool = False, **given: Any) -> Reconciled:
+        self.minutes += 1
+        return replace(self.reconciler, put_right=put_right).reconcile(at=at(self.minutes), **given)
+
+    def actions(self) -> list[str]:
+        """What the audit chain says of deployments."""
+        return [r.action for r in self.store.ledger.audit_records() if r.action.startswith("deployment_")]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with mock_aws():
+        yield World(remote_registry(dynamodb(), "flights"))
+
+
+def codes(answer: Reconciled) -> list[str]:
+    return [one["code"] for one in answer["differences"]]
+
+
+def test_what_agrees_leaves_no_trace(world: World) -> None:
+    assert world.look() == {"settled": True, "differences": [], "put_right": False}
+    world.crown("train-1")
+    assert world.look()["differences"] == []
+    assert (world.actions(), world.pauses) == ([], [])
+    assert world.store.reconciliations.latest() is None
+
+
+def test_a_moved_alias_is_noted_once_and_left_where_nothing_is_declared(world: World) -> None:
+    # GIVEN a champion, and an alias that a person points elsewhere
+    serving = world.crown("train-1")
+    stray = world.target.idle()
+    # WHEN it is looked at twice
+    assert codes(world.look()) == ["traffic_moved"]
+    assert codes(world.look(actor="cleo")) == ["traffic_moved"]
+    # THEN it is on record once, with both places, and where it was put
+    (noted,) = [r for r in world.store.ledger.audit_records() if r.action == "deployment_differs"]
+    assert (noted.actor, noted.version) == ("reconciliation", 1)
+    assert f"requests go to {stray} (which no rollout published)" in str(noted.reason)
+    assert f"they go to {serving} (version 1)" in str(noted.reason)
+    assert world.function.serving() == {stray: 1}
+    # WHEN the person points it back
+    world.target.settle(serving)
+    assert world.look()["differences"] == []
+    # THEN that is on record too, and the registry is sound
+    assert world.actions() == ["deployment_differs", "deployment_agrees"]
+    assert verify_audit(world.store).problems == []
+
+
+def test_where_it_is_declared_the_traffic_goes_back_and_the_rest_stays_reported(world: World) -> None:
+    serving = world.crown("train-1")
+    world.target.idle()
+    world.function.other_aliases = ["mine"]
+    answer = world.look(put_right=True)
+    assert (codes(answer), answer["put_right"]) == (["traffic_moved", "unknown_alias"], True)
+    assert world.function.serving() == {serving: 1}
+    assert world.actions() == ["deployment_put_right", "deployment_differs"]
+    assert codes(world.look(put_right=True)) == ["unknown_alias"]
+    world.function.other_aliases = []
+    world.look(put_right=True)
+    assert world.actions() == ["deployment_put_right", "deployment_differs", "deployment_agrees"]
+    assert verify_audit(world.store).problems == []
+
+
+def test_crashed_between_note_and_move_a_repetition_moves(world: World) -> None:
+    serving = world.crown("train-1")
+    world.target.idle()
+    world.function.crash_before = ["update_alias"]
+    with pytest.raises(ConnectionError):
+        world.look(put_right=True)
+    world.minutes -= 1  # the same event again
+    assert world.look(put_right=True)["put_right"]
+    assert world.function.serving() == {serving: 1}
+    assert world.actions() == ["deployment_put_right", "deployment_agrees"]
+
+
+def test_a_version_that_was_deleted_or_a_file_written_over_is_left_to_people(world: World) -> None:
+    world.crown("train-1")
+    world.s3.objects["artifacts/flights/000001/model.onnx"] = b"another"
+    del world.s3.objects["artifacts/flights/000001/manifest.json"]
+    assert sorted(codes(world.look(put_right=True))) == ["artifact_changed", "artifact_gone"]
+    world.s3.failing = "AccessDenied"
+    assert codes(world.look(put_right=True)) == ["artifact_gone", "artifact_gone"]
+    world.function.redeploy()
+    answer = world.look(put_right=True)
+    assert (codes(answer)[0], answer["put_right"]) == ("champion_gone", False)
+
+
+def test_a_serving_version_with_another_environment_is_not_the_registered_one(world: World) -> None:
+    serving = world.crown("train-1")
+    world.function.versions[serving]["Environment"]["Variables"]["EVERLOOP_MANIFEST_SHA256"] = "f" * 64
+    assert codes(world.look()) == ["other_artifact"]
+
+
+def test_a_canary_that_was_moved_by_hand_goes_back_to_its_step(world: World) -> None:
+    serving = world.crown("train-1")
+    _canary(world)
+    world.target.shift(primary=serving, candidate="3", percent=80)
+    answer = world.look(put_right=True)
+    assert codes(answer) == ["traffic_moved"]
+    assert world.function.serving() == pytest.approx({serving: 0.95, "3": 0.05})
+
+
+def test_a_rollback_that_comes_while_the_traffic_is_put_right_wins(world: World) -> None:
+    # GIVEN a canary whose share was moved by hand, and a rollback that begins as that is put right
+    serving = world.crown("train-1")
+    _canary(world)
+    world.target.shift(primary=serving, candidate="3", percent=80)
+    shift = world.target.shift
+
+    def rolled_back_meanwhile(**given: Any) -> None:
+        if world.store.rollouts.get("train-2").is_open:
+            world.target.settle(serving)
+            world.store.rollouts.roll_back("train-2", reasons=[{"code": "x", "sentence": "bad"}], at=at(90), actor="p")
+        shift(**given)
+
+    world.target.shift = rolled_back_meanwhile  # type: ignore[method-assign]  # it is the moment that matters
+    # WHEN it is put right
+    world.look(put_right=True)
+    # THEN the bad version gets nothing
+    assert world.function.serving() == {serving: 1}
+
+
+def test_traffic_that_a_rollout_moves_right_now_is_no_difference(world: World) -> None:
+    """The alias is moved first, the record follows: by the second look it has."""
+    serving = world.crown("train-1")
+    _canary(world)
+    world.target.settle(serving)
+
+    def by_the_second_look(seconds: float) -> None:
+        world.store.rollouts.roll_back("train-2", reasons=[{"code": "x", "sentence": "bad"}], at=at(90), actor="p")
+
+    world.reconciler = replace(world.reconciler, pause=by_the_second_look)
+    assert world.look(put_right=True) == {"settled": True, "differences": [], "put_right": False}
+    assert world.actions() == []
+
+
+def test_while_the_registry_moves_at_every_look_nothing_is_said(world: World) -> None:
+    world.crown("train-1")
+    world.target.idle()
+    number = count()
+    holds = world.target.holds
+
+    def moves_the_registry(*given: Any) -> bool:
+        run = f"smoke-{next(number)}"
+        open_run(world.store, run, kind="smoke")
+        close_run(world.store, run, status="smoke_passed")
+        return holds(*given)
+
+    world.target.holds = moves_the_registry  # type: ignore[method-assign]  # other runs come and go meanwhile
+    assert world.look(put_right=True) == {"settled": False, "differences": [], "put_right": False}
+
+
+def _canary(world: World) -> None:
+    """Version 2 on its first step, with 5% of the requests, served by function version 3."""
+    open_run(world.store, "train-2")
+    version = register(world.store, "train-2", contents={"model.onnx": b"2"})
+    world.s3.objects[f"{version.artifact_prefix}model.onnx"] = b"2"
+    world.s3.objects[f"{version.artifact_prefix}manifest.json"] = manifest_of(version).content
+    artifact = ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256)
+    published = world.target.publish(artifact).lambda_version
+    assert published == "3"
+    start_rollout(world.store, "train-2", version.version, lambda_version=published)
+    world.store.rollouts.step("train-2", step_index=0, percent=5.0, at=at(60), actor="test")
+    champion = world.store.versions.champion()
+    assert champion is not None
+    world.target.shift(primary=champion.lambda_version, candidate=published, percent=5.0)
