@@ -39,6 +39,7 @@ COMMANDS = {
     "labels": Command("labels:labels", "Labels: what really happened."),
     "status": Command("status:status", "Show what serves, what runs, what the monitor found."),
     "trace": Command("trace:trace", "Show how the serving version was made, with all hashes."),
+    "manifest": Command("manifest:manifest", "What serves, as a file; --commit keeps it in git."),
     "report": Command("report:report", "Show what the evaluation found, in metrics and in money."),
     "score": Command("score:score", "The ML Test Score: 28 tests, each with its evidence."),
     "explore": Command("explore:explore", "A training set as a page: features, leaks, drift."),

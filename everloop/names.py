@@ -28,6 +28,9 @@ CALIBRATION_LEARNED = "Calibration Learned"
 PROBE_DUE = "Probe Due"
 CHAMPION_PROMOTED = "Champion Promoted"
 VERSION_ROLLED_BACK = "Version Rolled Back"
+CHAMPION_CALIBRATED = "Champion Calibrated"
+SERVING_CHANGES = (CHAMPION_PROMOTED, VERSION_ROLLED_BACK, CHAMPION_CALIBRATED)
+"""Those that carry a serving manifest."""
 
 BY_STATE = "by_state"
 BY_SNAPSHOT = "by_snapshot"
@@ -52,6 +55,9 @@ FUNCTIONS = ("predict", "labels", "registry", "run", "snapshot", "gate", "regist
 
 RECONCILE_SCHEDULE = "reconcile"
 """The schedule on which what is deployed is held against the registry, named as a function would be."""
+
+ARCHIVE_RULE = "serving-changed"
+"""The rule by which manifests of what serves are archived, named as a function would be."""
 
 PROBE_FUNCTION = "probe"
 """What a model has as well that declares ``retraining.investment``."""
@@ -168,6 +174,11 @@ class ModelNames:
     def artifacts_prefix(self) -> str:
         """Where the versions' files stand in the artifact bucket, ending in a slash."""
         return f"artifacts/{self.model}/"
+
+    @property
+    def serving_prefix(self) -> str:
+        """Where the serving manifests stand in the artifact bucket, ending in a slash."""
+        return f"serving/{self.model}/"
 
     def alarm(self, name: str) -> str:
         """The CloudWatch alarm, e.g. of ``monitor-failed``."""

@@ -12,6 +12,7 @@ from everloop.infra.alarms import Alarms
 from everloop.infra.capture import Capture
 from everloop.infra.endpoint_role import EndpointRole
 from everloop.infra.functions import ModelFunctions
+from everloop.infra.manifests import Manifests
 from everloop.infra.monitor import DeadLetters, Monitor
 from everloop.infra.pipeline import Pipeline
 from everloop.infra.platform_reference import Platform
@@ -83,6 +84,7 @@ class ModelStack(Stack):
             rollout=functions["rollout"],
             dead_letters=dead_letters,
         )
+        Manifests(self, "Manifests", names=names, rollout=functions["rollout"], dead_letters=dead_letters)
         Reconciliation(
             self,
             "Reconciliation",

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from aws_cdk import Duration
-from aws_cdk import aws_events as events
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from everloop.infra.acknowledgments import acknowledge
 from everloop.infra.platform_reference import Platform
-from everloop.infra.schedules import MAXIMUM_AGE_SECONDS, RETRIES, Occasion, invoke_on_schedule
+from everloop.infra.rules import Said, invoke_on_event
+from everloop.infra.schedules import Occasion, invoke_on_schedule
 from everloop.model_file import ModelDeclaration
 from everloop.names import (
     CALIBRATION_LEARNED,
-    EVENT_BUS,
     MONITORING_SOURCE,
     PROBE_DUE,
     RESTORE_REQUESTED,
@@ -124,42 +122,5 @@ class Monitor(Construct):
         description: str,
     ) -> None:
         """What the monitor says of this model invokes a function."""
-        dead_letters = self._dead_letters
-        rule = events.CfnRule(
-            self,
-            construct_id,
-            name=self._names.function(name),
-            description=description,
-            event_bus_name=EVENT_BUS,
-            event_pattern={
-                "source": [MONITORING_SOURCE],
-                "detail-type": [detail_type],
-                "detail": {"model": [self._names.model]},
-            },
-            targets=[
-                events.CfnRule.TargetProperty(
-                    arn=function.function_arn,
-                    id=target,
-                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
-                    retry_policy=events.CfnRule.RetryPolicyProperty(
-                        maximum_event_age_in_seconds=MAXIMUM_AGE_SECONDS, maximum_retry_attempts=RETRIES
-                    ),
-                )
-            ],
-        )
-        lambda_.CfnPermission(
-            self,
-            f"{construct_id}MayInvoke",
-            action="lambda:InvokeFunction",
-            function_name=function.function_arn,
-            principal="events.amazonaws.com",
-            source_arn=rule.attr_arn,
-        )
-        dead_letters.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("events.amazonaws.com")],
-                actions=["sqs:SendMessage"],
-                resources=[dead_letters.queue_arn],
-                conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}},
-            )
-        )
+        said = Said(name, description, MONITORING_SOURCE, [detail_type], target)
+        invoke_on_event(self, construct_id, function, said, names=self._names, dead_letters=self._dead_letters)

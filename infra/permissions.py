@@ -196,6 +196,7 @@ class ModelPermissions:
             self._table(*READ),
             self._send_commands("rollout"),
             *self._look_at_deployed(),
+            *self._archive_manifests(),
             *(self._endpoint() if self.endpoint_role_arn else []),
         ]
 
@@ -205,6 +206,14 @@ class ModelPermissions:
             Grant(("lambda:ListAliases",), (self.predict_arn,)),
             self.artifact_objects(("s3:GetObject",)),
             *([] if self.endpoint_role_arn else [Grant(("sagemaker:DescribeEndpoint",), (self.endpoint_arn,))]),
+        ]
+
+    def _archive_manifests(self) -> list[Grant]:
+        """Put serving manifests where none is."""
+        bucket = self.platform.artifacts
+        once = {"Null": {"s3:if-none-match": "false"}}
+        return [
+            Grant(("s3:PutObject",), (bucket.arn_for_objects(f"{self.names.serving_prefix}*"),), OBJECTS, once),
         ]
 
     def _endpoint(self) -> list[Grant]:

@@ -59,9 +59,10 @@ def serve(
 ) -> None:
     """Serve a version on this machine until it is stopped, by all protocols.
 
-    ARTEFACT is a deployed model (its champion, or --version), a folder with a version's files, or their S3 address. By
-    default it is /opt/ml/model, where SageMaker puts a container's model. Each file is held against its hash before it
-    is served. /metrics has what Prometheus reads. `everloop docs serve` says more.
+    ARTEFACT is a deployed model (its champion, or --version), a folder with a version's files, their S3 address, or a
+    file with a serving manifest (`everloop manifest`). By default it is /opt/ml/model, where SageMaker puts a
+    container's model. Each file is held against its hash before it is served. /metrics has what Prometheus reads.
+    `everloop docs serve` says more.
     """
     output = Output(as_json)
     if capture is not None and stream:

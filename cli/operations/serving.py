@@ -129,6 +129,8 @@ def _artifact(chosen: Chosen) -> Artifact:
             return load_artifact(
                 Account().client("s3"), bucket, prefix, _hash(chosen), calibration=_calibration(chosen)
             )
+        if folder.suffix == ".json" and folder.is_file():
+            return _of_manifest(folder, chosen)
         if folder.is_dir() or chosen.artefact == CONTAINER_FOLDER or "/" in chosen.artefact:
             return verified_artifact(files_of(folder), _hash(chosen), calibration=_calibration(chosen))
         return _of_model(chosen)
@@ -136,6 +138,30 @@ def _artifact(chosen: Chosen) -> Artifact:
         raise CommandError(
             f"{chosen.artefact} is not served: {error}", "`everloop trace MODEL` has the hashes of its versions"
         ) from error
+
+
+def _of_manifest(path: Path, chosen: Chosen) -> Artifact:
+    """The version that a serving manifest names, with its calibration."""
+    from everloop.serving.artifact import load_artifact
+
+    if chosen.manifest_sha256 or chosen.calibration or chosen.version is not None:
+        raise CommandError(
+            f"{path} says which version is served, and with what calibration",
+            "leave --version, --manifest-sha256 and --calibration out",
+        )
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        manifest = document.get("manifest", document)
+        served, calibration = manifest["artifact"], manifest["calibration"]
+        bucket, prefix, sha256 = (str(served[name]) for name in ("bucket", "prefix", "manifest_sha256"))
+        model, version = str(manifest["model"]), int(manifest["version"])
+        text = "" if calibration is None else str(calibration["text"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CommandError(
+            f"{path} is no serving manifest: {error!r}", "`everloop manifest MODEL --json` writes one"
+        ) from error
+    s3 = Account().client("s3")
+    return load_artifact(s3, bucket, prefix, sha256, model=model, version=version, calibration=text)
 
 
 def _of_model(chosen: Chosen) -> Artifact:

@@ -10,7 +10,7 @@ from typing import Any
 from everloop.cost.templates import Resource, definition_of, invoked_by, jobs_of, steps
 from everloop.cost.work import ASSUMED, JOB_SECONDS, MONTH_DAYS, MONTH_HOURS, MONTH_SECONDS, SECONDS, Measured, Work
 from everloop.model_file.worst_case import PROBE_TRIES
-from everloop.names import ARCHIVED_AFTER_DAYS, RECONCILE_SCHEDULE, ModelNames
+from everloop.names import ARCHIVE_RULE, ARCHIVED_AFTER_DAYS, RECONCILE_SCHEDULE, ModelNames
 
 MB = 1024.0**2
 FIREHOSE_STEP = 5 * 1024
@@ -110,7 +110,8 @@ def invocations(model: Model) -> Mapping[str, float]:
         "labels": work.label_requests,
         "monitor": work.monitor_runs,
         "starter": work.trainings + work.probes,
-        "rollout": work.calibrations + work.reconciliations,
+        # Each calibration, and each training, changes what serves, and that is archived.
+        "rollout": 2 * work.calibrations + work.trainings + work.reconciliations,
         "registry": work.calibrations,
     }
     for machine in model.of("AWS::StepFunctions::StateMachine"):
@@ -247,7 +248,12 @@ def _table(resource: Resource, model: Model) -> Iterator[Use]:
 
 def _rule(resource: Resource, model: Model) -> Iterator[Use]:
     work = model.work
-    asked = {"calibration-learned": work.calibrations, "retraining-requested": work.trainings, "probe-due": work.probes}
+    asked = {
+        "calibration-learned": work.calibrations,
+        "retraining-requested": work.trainings,
+        "probe-due": work.probes,
+        ARCHIVE_RULE: work.trainings + work.calibrations,
+    }
     name = str(resource.properties["Name"]).removeprefix(f"everloop-{model.name}-")
     yield Use("EventBridge", "custom events", asked.get(name, 0.0), f"{name}: each event is paid for once")
 

@@ -6,10 +6,11 @@ import json
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
+from everloop import __version__
 from everloop.documents.records import Files
-from everloop.names import CHAMPION_PROMOTED, REGISTRY_SOURCE, VERSION_ROLLED_BACK
+from everloop.names import CHAMPION_CALIBRATED, CHAMPION_PROMOTED, REGISTRY_SOURCE, VERSION_ROLLED_BACK
 from everloop.reasons import ReasonDocument
-from everloop.registry.records import Rollout, Version
+from everloop.registry.records import Champion, Rollout, Version
 from everloop.rollout.exceptions import EventNotAcceptedError
 
 
@@ -30,20 +31,34 @@ class TrainedBy(TypedDict):
     code_sha256: str
 
 
+class ServedWith(TypedDict):
+    """The calibration between raw and served scores: its hash and its text, which is a file for `everloop serve`."""
+
+    sha256: str
+    text: str
+
+
 class ServingManifest(TypedDict):
-    """What serves, declared so that a repository can take it over."""
+    """What serves, declared so that a repository can take it over, and another place serve the same.
+
+    ``calibration`` is None where what the model says is served. ``declaration_sha256`` is the hash of the normalised
+    declaration, which stands beside the archived manifest; ``release`` that of Everloop.
+    """
 
     apiVersion: str
     kind: str
     model: str
     version: int
     artifact: ServedFrom
+    calibration: ServedWith | None
+    declaration_sha256: str
+    release: str
     target: dict[str, str]
     trained_by: TrainedBy
 
 
 class RolloutDetail(TypedDict):
-    """The detail of an event: a promotion has the manifest, a rollback the reasons."""
+    """The detail of an event: what serves from now on, if anything does; of a rollback also the reasons."""
 
     model: str
     version: int
@@ -54,7 +69,14 @@ class RolloutDetail(TypedDict):
     reasons: NotRequired[list[ReasonDocument]]
 
 
-def serving_manifest(version: Version, *, bucket: str, target: dict[str, str]) -> ServingManifest:
+def serving_manifest(
+    version: Version,
+    *,
+    bucket: str,
+    target: dict[str, str],
+    calibration: ServedWith | None = None,
+    declaration_sha256: str = "",
+) -> ServingManifest:
     """What serves, declared so that a repository can take it over."""
     return {
         "apiVersion": "everloop/v1",
@@ -67,6 +89,9 @@ def serving_manifest(version: Version, *, bucket: str, target: dict[str, str]) -
             "manifest_sha256": version.manifest_sha256,
             "files": version.files,
         },
+        "calibration": calibration,
+        "declaration_sha256": declaration_sha256,
+        "release": __version__,
         "target": target,
         "trained_by": {
             "run_id": version.run_id,
@@ -95,9 +120,24 @@ class Announcer:
         """Say that a champion was promoted, or serves under new code."""
         self._put(CHAMPION_PROMOTED, {**_about(rollout), "manifest": manifest}, at)
 
-    def rolled_back(self, rollout: Rollout, *, at: datetime) -> None:
-        """Say that a version was rolled back, and why."""
-        self._put(VERSION_ROLLED_BACK, {**_about(rollout), "reasons": rollout.reasons}, at)
+    def rolled_back(self, rollout: Rollout, manifest: ServingManifest | None, *, at: datetime) -> None:
+        """Say that a version was rolled back, why, and what serves now, if anything does."""
+        detail: RolloutDetail = {**_about(rollout), "reasons": rollout.reasons}
+        if manifest is not None:
+            detail["manifest"] = manifest
+        self._put(VERSION_ROLLED_BACK, detail, at)
+
+    def calibrated(self, champion: Champion, manifest: ServingManifest, *, at: datetime) -> None:
+        """Say that the champion serves with another calibration, or with none."""
+        detail: RolloutDetail = {
+            "model": champion.model,
+            "version": champion.version,
+            "previous": champion.version,
+            "kind": "calibration",
+            "rollout_id": champion.rollout_id,
+            "manifest": manifest,
+        }
+        self._put(CHAMPION_CALIBRATED, detail, at)
 
     def _put(self, detail_type: str, detail: RolloutDetail, at: datetime) -> None:
         entry = {

@@ -40,7 +40,8 @@ COUNTED_WITHIN = timedelta(hours=1)
 class Conductor:
     """What a rollout is carried out with.
 
-    ``declared`` is the declaration's ``rollout`` section, ``artifact_bucket`` where registered files stand.
+    ``declared`` is the declaration's ``rollout`` section, ``declaration_sha256`` the hash of the whole,
+    ``artifact_bucket`` where registered files stand.
     """
 
     store: RegistryStore
@@ -49,6 +50,7 @@ class Conductor:
     announcer: Announcer
     declared: DeclaredRollout
     artifact_bucket: str
+    declaration_sha256: str = ""
     _long_over: dict[tuple[str, datetime], VersionMetrics] = field(default_factory=dict, repr=False, compare=False)
 
     def start(self, run_id: str, run_kind: str, version: int | None, *, at: datetime) -> RolloutState:
@@ -169,7 +171,8 @@ class Conductor:
             if rollout.status == "rolled_back":
                 self._withdraw(rollout)
             elif not rollout.changes_nothing:
-                self.announcer.promoted(rollout, self._manifest(rollout), at=at)
+                serving = self._manifest(rollout.version, rollout.lambda_version, rollout.code_sha256)
+                self.announcer.promoted(rollout, serving, at=at)
         return {**self._watched(rollout, plan, plan.bake_seconds, at), "bake_seconds": plan.bake_seconds}
 
     def roll_back(
@@ -217,7 +220,7 @@ class Conductor:
                 raise
         if rollout.status == "rolled_back":
             self._withdraw(rollout)
-            self.announcer.rolled_back(rollout, at=at)
+            self.announcer.rolled_back(rollout, self._serving(), at=at)
             self.target.release(rollout.lambda_version)
         return {**rollout_state(rollout), "rolled_back": rollout.status == "rolled_back"}
 
@@ -397,11 +400,29 @@ class Conductor:
             return None
         return self.metrics.read(rollout.previous_lambda_version, begin, end, alone=alone)
 
-    def _manifest(self, rollout: Rollout) -> ServingManifest:
+    def announce_calibrated(self, *, at: datetime) -> None:
+        """Say with what calibration the champion serves now."""
+        champion, serving = self.store.versions.champion(), self._serving()
+        if champion is not None and serving is not None:
+            self.announcer.calibrated(champion, serving, at=at)
+
+    def _serving(self) -> ServingManifest | None:
+        """The manifest of the champion; None where nothing serves."""
+        champion = self.store.versions.champion()
+        if champion is None:
+            return None
+        return self._manifest(champion.version, champion.lambda_version, champion.code_sha256)
+
+    def _manifest(self, number: int, lambda_version: str, code_sha256: str) -> ServingManifest:
+        champion = self.store.versions.champion()
+        # Another version than the champion's begins without one.
+        record = self.store.calibrations.in_force(champion) if champion and champion.version == number else None
         return serving_manifest(
-            self.store.versions.get(rollout.version),
+            self.store.versions.get(number),
             bucket=self.artifact_bucket,
-            target=self.target.describe(Published(rollout.lambda_version, rollout.code_sha256)),
+            target=self.target.describe(Published(lambda_version, code_sha256)),
+            calibration={"sha256": record.calibration_sha256, "text": record.calibration} if record else None,
+            declaration_sha256=self.declaration_sha256,
         )
 
     def _watched(self, rollout: Rollout, plan: RolloutPlan, seconds: int, at: datetime) -> RolloutState:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -21,7 +22,7 @@ from everloop.emf import MetricValue, emf_line
 from everloop.environment import Settings
 from everloop.instants import to_epoch_ms
 from everloop.model_file.schema import ModelDeclaration
-from everloop.names import CALIBRATION_LEARNED, FAULTS
+from everloop.names import CALIBRATION_LEARNED, FAULTS, SERVING_CHANGES
 from everloop.reasons import ReasonDocument
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.rollout.announcements import Announcer
@@ -29,6 +30,7 @@ from everloop.rollout.calibrator import Calibrator
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.declared_place import declared_place
 from everloop.rollout.exceptions import EndpointNotReadyError
+from everloop.rollout.manifest_archive import ManifestArchive
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.observed import Observer
 from everloop.rollout.reconciler import ACTOR, Reconciled, Reconciler
@@ -58,9 +60,15 @@ def _environment() -> Environment:
 
 
 @cache
-def _declaration() -> ModelDeclaration:
-    text = (Path(__file__).parent / "declaration.json").read_text(encoding="utf-8")
-    return ModelDeclaration.model_validate_json(text)
+def _document() -> bytes:
+    return (Path(__file__).parent / "declaration.json").read_bytes()
+
+
+@cache
+def archive() -> ManifestArchive:
+    """Where serving manifests are kept; made when it is first asked for."""
+    environment = _environment()
+    return ManifestArchive(boto3.client("s3"), environment.artifact_bucket, environment.model)
 
 
 @cache
@@ -73,7 +81,7 @@ def observer() -> Observer:
 @cache
 def conductor() -> Conductor:
     """The conductor of this process, from its environment; made at the first invocation."""
-    environment, model = _environment(), _declaration()
+    environment, model = _environment(), ModelDeclaration.model_validate_json(_document())
     send = invoking(boto3.client("lambda"), environment.registry_writer)
     declared = model.rollout
     place = declared_place(model, role_arn=environment.endpoint_role_arn, artifact_bucket=environment.artifact_bucket)
@@ -91,6 +99,7 @@ def conductor() -> Conductor:
         announcer=Announcer(boto3.client("events"), environment.event_bus),
         declared=declared,
         artifact_bucket=environment.artifact_bucket,
+        declaration_sha256=hashlib.sha256(_document()).hexdigest(),
     )
 
 
@@ -192,6 +201,23 @@ class ReconcileEvent(TypedDict):
     actor: NotRequired[str | None]
 
 
+class ServingChange(TypedDict):
+    """What is read of the detail of an event that carries a serving manifest; all of it is kept."""
+
+    model: str
+    version: int
+
+
+ServingEvent = TypedDict("ServingEvent", {"detail-type": str, "detail": ServingChange, "time": datetime})
+"""An event of the registry's that says what serves from now on."""
+
+
+class Archived(TypedDict):
+    """Where a serving manifest was kept."""
+
+    archived: str
+
+
 class HoldEvent(TypedDict):
     """The actions ``freeze_calibrations`` and ``resume_calibrations``, from a person."""
 
@@ -200,7 +226,7 @@ class HoldEvent(TypedDict):
     at: datetime
 
 
-Answer = RolloutState | CheckState | NothingRolledBack | CalibrationAnswer | Reconciled
+Answer = RolloutState | CheckState | NothingRolledBack | CalibrationAnswer | Reconciled | Archived
 
 T = TypeVar("T")
 
@@ -232,7 +258,10 @@ def act(event: Event, using: Conductor) -> Answer:
 
 
 def _action(event: Event) -> object:
-    return "calibrate" if event.get("detail-type") == CALIBRATION_LEARNED else event.get("action")
+    kind = event.get("detail-type")
+    if kind in SERVING_CHANGES:
+        return "archive"
+    return "calibrate" if kind == CALIBRATION_LEARNED else event.get("action")
 
 
 def _start(event: Event, using: Conductor) -> Answer:
@@ -289,7 +318,8 @@ def _calibrate(event: Event, using: Conductor) -> Answer:
     learned, last = _read(LearnedEvent, event), PATIENT_TRIES - 1
     for attempt in range(PATIENT_TRIES):
         try:
-            return _calibrator(using).calibrate(learned["detail"], at=learned["time"])
+            answer = _calibrator(using).calibrate(learned["detail"], at=learned["time"])
+            return _announced(using, answer, learned["time"])
         except EndpointNotReadyError:
             if attempt == last:
                 raise
@@ -298,7 +328,15 @@ def _calibrate(event: Event, using: Conductor) -> Answer:
 
 def _revert_calibration(event: Event, using: Conductor) -> Answer:
     asked = _read(RevertEvent, event)
-    return _calibrator(using).revert(to=asked["to"], reason=asked["reason"], at=asked["at"], actor=asked["actor"])
+    answer = _calibrator(using).revert(to=asked["to"], reason=asked["reason"], at=asked["at"], actor=asked["actor"])
+    return _announced(using, answer, asked["at"])
+
+
+def _announced(using: Conductor, answer: CalibrationAnswer, at: datetime) -> Answer:
+    """Tell the world where another calibration serves."""
+    if answer["published"]:
+        using.announce_calibrated(at=at)
+    return answer
 
 
 def _freeze_calibrations(event: Event, using: Conductor) -> Answer:
@@ -309,6 +347,13 @@ def _freeze_calibrations(event: Event, using: Conductor) -> Answer:
 def _resume_calibrations(event: Event, using: Conductor) -> Answer:
     asked = _read(HoldEvent, event)
     return _calibrator(using).resume(reason=asked["reason"], at=asked["at"], actor=asked["actor"])
+
+
+def _archive(event: Event, using: Conductor) -> Answer:
+    read = _read(ServingEvent, event)
+    detail = event["detail"]
+    assert isinstance(detail, Mapping)  # it was just read
+    return {"archived": archive().keep(read["detail-type"], detail, _document(), at=read["time"])}
 
 
 def _reconcile(event: Event, using: Conductor) -> Answer:
@@ -345,6 +390,7 @@ ACTIONS: dict[str, Callable[[Event, Conductor], Answer]] = {
     "freeze_calibrations": _freeze_calibrations,
     "resume_calibrations": _resume_calibrations,
     "reconcile": _reconcile,
+    "archive": _archive,
 }
 
 

@@ -24,11 +24,18 @@ def stored_in(folder: Path) -> StoredArtifact:
 
 
 class Server:
-    """The process, which listens once this is made; ``facts`` are what it says of itself."""
+    """The process, which listens once this is made; ``facts`` are what it says of itself.
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        command = [sys.executable, "-m", "everloop.cli.main", "serve", str(folder), "--port", "0", "--json"]
-        command += ["--manifest-sha256", StoredArtifact().manifest_sha256, *options]
+    Parameters
+    ----------
+    artefact : Path
+        A folder of :func:`stored_in`, or, where it ``says_which``, a file that names a version with its hash.
+    """
+
+    def __init__(self, artefact: Path, *options: str, says_which: bool = False) -> None:
+        command = [sys.executable, "-m", "everloop.cli.main", "serve", str(artefact), "--port", "0", "--json"]
+        named = [] if says_which else ["--manifest-sha256", StoredArtifact().manifest_sha256]
+        command += [*named, *options]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         told = self.process.stdout
         assert told is not None

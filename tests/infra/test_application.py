@@ -245,6 +245,9 @@ def test_a_model_can_not_be_had_without_its_monitoring(assembly: Assembly) -> No
             "detail": {"model": ["late_train"]},
         }
         assert rule["Targets"][0]["DeadLetterConfig"]
+    archives = rules["everloop-late_train-serving-changed"]["EventPattern"]
+    assert archives["source"] == ["everloop.registry"]
+    assert archives["detail-type"] == ["Champion Promoted", "Version Rolled Back", "Champion Calibrated"]
     alarms = assembly.of_type(MODEL_STACK, "AWS::CloudWatch::Alarm").values()
     assert all(alarm["AlarmActions"] for alarm in alarms)
     (faults,) = (a for a in alarms if a["MetricName"] == "Faults")

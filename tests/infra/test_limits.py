@@ -7,7 +7,7 @@ import json
 import pytest
 
 from everloop.infra.alarms import _alarms
-from everloop.names import FUNCTIONS, PROBE_FUNCTION, RECONCILE_SCHEDULE, ModelNames
+from everloop.names import ARCHIVE_RULE, FUNCTIONS, PROBE_FUNCTION, RECONCILE_SCHEDULE, ModelNames
 from everloop.recalibration.written import LONGEST_GROUPED_TEXT
 from everloop.rollout.targets import ServedArtifact
 from everloop.rollout.targets.lambda_alias import variables
@@ -27,6 +27,7 @@ def test_the_longest_model_name_gives_names_that_every_service_takes() -> None:
             *FUNCTIONS,
             PROBE_FUNCTION,
             RECONCILE_SCHEDULE,
+            ARCHIVE_RULE,
             "retraining-requested",
             "calibration-learned",
             "probe-due",

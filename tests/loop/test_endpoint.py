@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -23,11 +24,13 @@ import pytest
 
 from everloop.cli.operations.endpoints import delete_endpoint
 from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port
+from everloop.cli.operations.manifests import commit_new
 from everloop.instants import instant_text
 from everloop.registry import RegistryStore
 from tests.helpers.artifacts import row, small_contract, small_model
 from tests.helpers.declarations import binary_document, declare, with_endpoint
 from tests.helpers.registry_scenes import close_run, manifest_of, open_run, register
+from tests.helpers.server import Server
 from tests.helpers.synthesis import synthesize_models, write_model
 from tests.helpers.watched_lake import draw, reference_of
 from tests.loop.standing_cloud import Loop
@@ -300,6 +303,26 @@ def test_what_was_changed_by_hand_is_put_right_or_reported(cloud: Cloud) -> None
     assert cloud.act("reconcile") == {"settled": True, "differences": [], "put_right": False}
     noted = [r.action for r in cloud.store.ledger.audit_records() if r.action.startswith("deployment_")]
     assert noted == ["deployment_put_right", "deployment_differs", "deployment_agrees"]
+
+
+def test_what_serves_is_in_git_and_served_elsewhere_from_there(cloud: Cloud, tmp_path: Path) -> None:
+    # GIVEN a repository of one's own
+    for words in (["init", "-q"], ["config", "user.name", "Cleo"], ["config", "user.email", "cleo@example.org"]):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    # WHEN what came to serve, and what was taken back, is committed there
+    done = commit_new(cloud.account, MODEL, tmp_path)
+    # THEN each change is there once, as the rule had it archived
+    said = [one.message.partition("\n")[0].removeprefix(f"{MODEL}: ") for one in done]
+    assert said == ["version 1 serves", "version 2 serves", "version 2 serves"]
+    assert commit_new(cloud.account, MODEL, tmp_path) == []
+    # AND a server elsewhere, which has that file, answers as the deployed model does
+    question = {"instances": [row("elsewhere")]}
+    with Server(tmp_path / MODEL / "serving.json", says_which=True) as server:
+        assert server.facts["version"] == 2
+        status, body = server.ask("POST", f"/models/{MODEL}/predictions", question)
+    assert status == 200, body
+    here, there = cloud.ask("elsewhere")[1]["predictions"][0], json.loads(body)["predictions"][0]
+    assert {**here, "prediction_id": ""} == {**there, "prediction_id": ""}
 
 
 def test_what_is_deleted_with_the_model_runs_no_more(cloud: Cloud) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from everloop.cli.operations.history import import_rows
 from everloop.cli.operations.training import start_training, verdict_of
-from everloop.names import ModelNames
+from everloop.names import CHAMPION_PROMOTED, REGISTRY_SOURCE, ModelNames
 from everloop.registry import keys
 from everloop.retraining.requests import RetrainingRequest, WindowTrigger, send
 from tests.loop.standing_cloud import ACTIVE, Loop
@@ -37,6 +37,10 @@ def part_of(statement: RoleStatement) -> Part:
         return ask  # only a run that a window asked for reads it
     if role == "Pipeline/Jobs/Evaluate" and "WINDOWS#" in conditions:
         return train_on_newer  # only a champion that has not learned from all test rows is compared as it serves
+    if role == "Functions/Rollout" and any("/serving/" in one for one in statement.resources):
+        return archive
+    if role == "Functions/Rollout" and {"lambda:ListAliases", "s3:GetObject"} & set(statement.actions):
+        return reconcile
     if KEPT_ESTIMATOR in conditions:
         return continue_refit if role.endswith("/Refit") else continue_training
     return next(part for pattern, part in PARTS.items() if fnmatchcase(role, pattern))
@@ -119,6 +123,31 @@ def roll_out(loop: Loop) -> str:
     assert champion is not None
     run = start_training(loop.account, loop.name, reason="ablation", kind="rollout", version=champion.version)
     return _ended(loop, run)
+
+
+def reconcile(loop: Loop) -> str:
+    """A look at what is deployed, on its schedule: an alias that somebody made is there to be found."""
+    client, named = loop.account.client("lambda"), {"FunctionName": ModelNames(loop.name).function("predict")}
+    client.create_alias(**named, Name="ablation", FunctionVersion="$LATEST")
+    loop.cloud.running.advance(loop.now() + timedelta(hours=24))
+    client.delete_alias(**named, Name="ablation")
+    last = loop.store.reconciliations.latest()
+    found = last is not None and any(reason["code"] == "unknown_alias" for reason in last.reasons)
+    loop.cloud.running.advance(loop.now() + timedelta(hours=24))
+    return f"an alias made by hand is {'noted' if found else 'not noted'}"
+
+
+def archive(loop: Loop) -> str:
+    """The event of a change of what serves, and whether its manifest is archived."""
+    bucket, prefix = loop.account.platform.artifact_bucket, ModelNames(loop.name).serving_prefix
+    s3, named = loop.account.client("s3"), {"Bucket": bucket, "Prefix": prefix}
+    before = s3.list_objects_v2(**named)["KeyCount"]
+    detail = {"model": loop.name, "version": 1, "kind": "version", "rollout_id": f"ablation-{time.time_ns():x}"}
+    entry = {"Source": REGISTRY_SOURCE, "DetailType": CHAMPION_PROMOTED, "Detail": json.dumps(detail)}
+    bus = loop.account.platform.event_bus
+    loop.account.client("events").put_events(Entries=[{**entry, "Time": loop.now(), "EventBusName": bus}])
+    loop.cloud.running.advance(loop.now() + timedelta(minutes=20))
+    return f"a manifest is {'archived' if s3.list_objects_v2(**named)['KeyCount'] > before else 'not archived'}"
 
 
 def _deployed_code(loop: Loop, function: str) -> dict[str, str]:
@@ -252,6 +281,7 @@ PARTS: dict[str, Part] = {
     "Capture/Labels": label,
     "Functions/Monitor": watch,
     "Monitor/ScheduleRole": watch,
+    "Reconciliation/ScheduleRole": reconcile,
     "Functions/Starter": ask,
     "Functions/Rollout": roll_out,
     "Functions/Probe": probe,

@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from everloop.functions.rollout.handler import act
 from everloop.instants import format_instant
-from everloop.names import CALIBRATION_LEARNED
+from everloop.names import CALIBRATION_LEARNED, CHAMPION_CALIBRATED
 from everloop.recalibration.calibration import Calibration, Part
 from everloop.recalibration.exceptions import CalibrationFormatError
 from everloop.recalibration.grouped_by import GroupBy
@@ -84,6 +84,9 @@ class TestWhatWasLearned:
         assert (answer["published"], answer["reason"]) == (True, None)
         assert world.serving == ("1", text(-0.5))
         assert answer["lambda_version"] == world.store.versions.champion().lambda_version
+        # AND the world hears of it
+        (detail,) = world.events.details(CHAMPION_CALIBRATED)
+        assert (detail["version"], detail["manifest"]["calibration"]["text"]) == (1, text(-0.5))
         # AND the next one after it
         world.learn(-0.7)
         assert world.serving == ("1", text(-0.7))

@@ -201,6 +201,7 @@ class TestTheFirstChampion:
         assert (detail["model"], detail["version"], detail["previous"]) == ("flights", 1, None)
         assert detail["manifest"]["artifact"]["manifest_sha256"] == manifest_of(world.store.versions.get(1)).sha256
         assert detail["manifest"]["target"]["lambda_version"] == world.store.versions.champion().lambda_version
+        assert detail["manifest"]["calibration"] is None
 
     def test_rolled_back_in_the_bake_leaves_nothing_serving(self, world: World):
         version = world.train("train-1")
@@ -214,6 +215,7 @@ class TestTheFirstChampion:
         assert served_version(world) == ""
         assert world.store.versions.champion() is None
         assert "100 of 200" in world.store.versions.get(1).reason
+        assert "manifest" not in world.events.details(VERSION_ROLLED_BACK)[0]
 
 
 class TestASuccessor:
@@ -277,6 +279,7 @@ class TestASuccessor:
         assert started.store.versions.champion().version == 1
         (detail,) = started.events.details(VERSION_ROLLED_BACK)
         assert detail["reasons"][0]["code"] == code
+        assert detail["manifest"]["version"] == 1
 
     def test_without_traffic_waits_and_is_rolled_back_in_the_end(self, started: World):
         started.shift()
