@@ -35,6 +35,7 @@ COMMANDS = {
     "predict": Command("predict:predict", "Ask a model for predictions."),
     "serve": Command("serve:serve", "Serve a version on this machine, by all protocols."),
     "recapture": Command("recapture:recapture", "Bring predicted rows into the lake that are not there."),
+    "load": Command("load:load", "A load test at twice the declared peak."),
     "openapi": Command("openapi:openapi", "The OpenAPI document of a model."),
     "labels": Command("labels:labels", "Labels: what really happened."),
     "status": Command("status:status", "Show what serves, what runs, what the monitor found."),
@@ -92,8 +93,9 @@ def everloop() -> None:
     environment, as for every AWS tool.
 
     Exit status: 0 when all went well; 1 when not, and standard error says what to do next; 2 for a wrong command line;
-    3 when the gate refuses a candidate (`train`, `restore`, `try`), or `reconcile` finds a difference; 130 when
-    interrupted. With --json, standard output is one JSON document, or empty after an error.
+    3 when the gate refuses a candidate (`train`, `restore`, `try`), `reconcile` finds a difference, or `load` a
+    limit that is not kept; 130 when interrupted. With --json, standard output is one JSON document, or empty after an
+    error.
     """
 
 

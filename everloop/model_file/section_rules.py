@@ -237,6 +237,13 @@ def _most_is_reached(threshold: Any) -> Iterator[Misfit]:
         yield Misfit(("max",), threshold.max, f"at least 0, as every {value_of(threshold, 'metric', 'metric')} is")
 
 
+def _peak_fits(serving: Any) -> Iterator[Misfit]:
+    peak, most = value_of(serving, "peak"), value_of(serving, "max_rows")
+    rows = None if peak is None else value_of(peak, "rows")
+    if rows is not None and most is not None and rows > most:
+        yield Misfit(("peak", "rows"), rows, f"at most {most}, the 'max_rows' of a request")
+
+
 def _steps_rise(rollout: Any) -> Iterator[Misfit]:
     before = None
     for index, step in known(rollout.steps):
@@ -429,6 +436,7 @@ SECTION_RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "AbsoluteThreshold": (_bounds_something, _bounds_rise, _least_is_reached, _most_is_reached),
     "Rollout": (_steps_rise,),
+    "Serving": (_peak_fits,),
     "Monitoring": (_spans_hold_windows,),
     "Recalibration": (*_GROUPED, _fair_by_group),
     "Fairness": _GROUPED,

@@ -26,6 +26,16 @@ class Endpoint(Section):
     usd_per_hour: float = Field(gt=0)
 
 
+class Peak(Section):
+    """The most that callers are expected to ask: requests a second, with so many rows each.
+
+    `everloop load` tries twice as many.
+    """
+
+    requests_per_second: float = Field(gt=0, le=1000)
+    rows: int = Field(default=1, ge=1)
+
+
 class Serving(Section):
     """The prediction endpoint.
 
@@ -39,3 +49,4 @@ class Serving(Section):
     max_rows: int = Field(default=500, ge=1, le=5000)
     authorization: Literal["iam", "none"] = "iam"
     endpoint: Endpoint | None = None
+    peak: Peak | None = None
