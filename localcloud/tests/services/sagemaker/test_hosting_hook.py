@@ -343,17 +343,17 @@ class TestRefusals:
         assert said["Code"] == "ResourceLimitExceeded"
         assert "'ml.t2.medium for endpoint usage' is 0 Instances" in said["Message"]
 
-    def test_an_image_that_can_be_run_is_in_the_registry(self, make_cloud):
+    def test_an_image_that_can_be_run_is_in_the_registry(self, make_cloud: MakeCloud) -> None:
         settings = Settings(Path("t"), {"sagemaker": {"images": [{"image": "*/served@*", "command": ["true"]}]}})
         ecr = make_cloud(settings=settings).client("ecr")
-        asked = {"registryId": "123456789012", "imageIds": [{"imageDigest": f"sha256:{64 * 'a'}"}]}
+        digest = f"sha256:{64 * 'a'}"
+        asked = {"registryId": "123456789012", "imageIds": [{"imageDigest": digest}]}
         (found,) = ecr.describe_images(repositoryName="served", **asked)["imageDetails"]
-        assert found["imageDigest"] == asked["imageIds"][0]["imageDigest"]
-        assert refused(ecr.describe_images, repositoryName="other", **asked)["Error"]["Code"] == (
-            "RepositoryNotFoundException"
-        )
+        assert found["imageDigest"] == digest
+        said = refused(ecr.describe_images, repositoryName="other", **asked)
+        assert said["Code"] == "RepositoryNotFoundException"
 
-    def test_all_endpoints_together_have_a_limit_of_their_own(self, make_cloud):
+    def test_all_endpoints_together_have_a_limit_of_their_own(self, make_cloud: MakeCloud) -> None:
         settings = Settings(Path("t"), {"sagemaker": {"images": [{"image": "*", "command": ["true"]}]}})
         account = Endpoints(make_cloud(settings=settings))
         account.model("one")
@@ -363,7 +363,7 @@ class TestRefusals:
             for name, kind in kinds.items()
         ]
         account.client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=variants)
-        said = refused(account.client.create_endpoint, EndpointName="e", EndpointConfigName="c")["Error"]
+        said = refused(account.client.create_endpoint, EndpointName="e", EndpointConfigName="c")
         assert said["Code"] == "ResourceLimitExceeded"
         assert "'Number of instances across active endpoints' is 20 Instances" in said["Message"]
         assert "a request delta of 22 Instances" in said["Message"]
