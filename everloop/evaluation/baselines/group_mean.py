@@ -19,7 +19,8 @@ class GroupMean:
         groups = rows.features[asked.by or ""]
         if not asked.classes:
             return Learned(*means_by_group(target, groups))
-        shares, by_group = {}, {}
+        shares: dict[str, float] = {}
+        by_group: dict[str, float] = {}
         for place in range(asked.classes):
             shares[str(place)], means = means_by_group((target == place).astype(np.float64), groups)
             by_group |= {_name(place, group): mean for group, mean in means.items()}
