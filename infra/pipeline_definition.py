@@ -99,7 +99,7 @@ ENDPOINT_RETRY: dict[str, Any] = {
 """An endpoint takes minutes to bring a variant up, and the function does not sleep through them. Each try looks for
 20 s itself, so all of them together wait for an hour; a container may take 8 minutes to its first ping."""
 
-TRANSIENT_RETRY = {
+TRANSIENT_RETRY: dict[str, Any] = {
     "ErrorEquals": [error for error in transient_errors() if error not in ENDPOINT_RETRY["ErrorEquals"]],
     "IntervalSeconds": 5,
     "MaxAttempts": 5,

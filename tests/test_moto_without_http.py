@@ -110,7 +110,8 @@ def test_every_action_is_tried_and_each_is_refused_or_answered() -> None:
 
 
 def test_what_was_given_and_answered_is_nobodys_but_the_callers() -> None:
-    client, given = aws_client("dynamodb"), {**KEY, "l": {"L": [{"S": "a"}]}}
+    client = aws_client("dynamodb")
+    given: dict[str, Any] = {**KEY, "l": {"L": [{"S": "a"}]}}
     with mock_aws():
         create_table(client)
         client.put_item(TableName=TABLE, Item=given)

@@ -115,7 +115,7 @@ def mlflow(url: str, model: str) -> dict[str, Any]:
     place = urlsplit(url)
     client = ScoringServerClient(place.hostname, place.port)
     client.ping()
-    frame = pd.DataFrame(columns()).replace({"day": {"": None}})
+    frame = pd.DataFrame(columns()).replace({"day": {"": None}})  # type: ignore[arg-type]  # pandas takes a value for each of a column, and its stubs do not
     told: dict[str, Any] = {"version": client.get_version()}
     answered = client.invoke(frame).get_predictions()
     told["frame"] = [answered[name].tolist() for name in ("prediction", "probability")]

@@ -80,29 +80,29 @@ def names(pins: list[str]) -> list[str]:
     return [pin.split("==")[0].lower() for pin in pins]
 
 
-def test_the_deployed_python_is_among_them():
+def test_the_deployed_python_is_among_them() -> None:
     assert PYTHON_VERSION in PYTHONS
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_what_is_written_each_of_them_understands(room):
+def test_what_is_written_each_of_them_understands(room: str) -> None:
     assert complaints(ROOT / room) == []
 
 
 @pytest.mark.parametrize("sample", REFUSED)
-def test_what_one_of_them_does_not_understand_is_found(sample, tmp_path):
+def test_what_one_of_them_does_not_understand_is_found(sample: str, tmp_path: Path) -> None:
     source, named = REFUSED[sample]
     (tmp_path / "sample.py").write_text(source + "\n")
     said = complaints(tmp_path)
     assert named in "\n".join(said)
 
 
-def test_what_all_of_them_understand_is_not(tmp_path):
+def test_what_all_of_them_understand_is_not(tmp_path: Path) -> None:
     (tmp_path / "sample.py").write_text(ADMITTED)
     assert complaints(tmp_path / "sample.py") == []
 
 
-def test_the_linter_judges_by_the_oldest():
+def test_the_linter_judges_by_the_oldest() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["tool"]["ruff"]["target-version"] == RUFF_TARGET
     assert project["project"]["requires-python"] == f">={OLDEST},<3.14"
@@ -110,7 +110,7 @@ def test_the_linter_judges_by_the_oldest():
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
-def test_its_requirements_name_each_package_once_on_each(function, architecture):
+def test_its_requirements_name_each_package_once_on_each(function: str, architecture: str) -> None:
     """The same packages everywhere, each pinned, and pinned as the environment of the tools pins it."""
     lines = read_lines(ROOT / "functions" / function / "requirements.txt")
     constraints = read_lines(ROOT / "constraints.txt")

@@ -76,12 +76,12 @@ class Pipeline:
         now = datetime.fromisoformat(self.cloud.daemon.clock()["now"])
         self.cloud.daemon.advance(now + timedelta(hours=1))
         self.cloud.wait_until_quiet()
-        return states.describe_execution(executionArn=execution)
+        return dict(states.describe_execution(executionArn=execution))
 
     def calls(self) -> list[dict[str, Any]]:
         """What the function was asked, in order."""
         answer = self.cloud.client("lambda").invoke(FunctionName=self.name, Payload=b'{"action": "calls"}')
-        return json.loads(answer["Payload"].read())
+        return list(json.loads(answer["Payload"].read()))
 
     def actions(self) -> list[str]:
         return [call["action"] for call in self.calls()]

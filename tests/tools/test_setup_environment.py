@@ -73,7 +73,7 @@ class Clone:
 
     def set_up(self) -> int:
         (self.folder / "calls").write_text("")
-        return self.script.main()
+        return int(self.script.main())
 
     def refuse(self, *parts: str) -> None:
         """Let every command fail that holds one of these."""
@@ -93,7 +93,7 @@ class Clone:
 
     @property
     def record(self) -> dict[str, object]:
-        return json.loads((self.folder / ".venv" / "setup.json").read_text())
+        return dict(json.loads((self.folder / ".venv" / "setup.json").read_text()))
 
 
 def write_project(folder: Path) -> Path:

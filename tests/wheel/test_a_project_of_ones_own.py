@@ -198,7 +198,7 @@ def test_its_metadata_has_the_pins(wheels: Path) -> None:
     assert plain == {
         line.requirement.name: str(line.requirement.specifier) for line in read_lines(ROOT / "requirements.txt")
     }
-    assert told.get_payload().strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
+    assert str(told.get_payload()).strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
     assert told["License-Expression"] == "Apache-2.0"
 
 

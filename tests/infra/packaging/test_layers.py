@@ -10,7 +10,7 @@ import pytest
 from everloop.infra.exceptions import LayerUnavailableError, SizeLimitError
 from everloop.infra.packaging import compiled, layers
 from everloop.infra.packaging.compiled import candidates, compile_folder, interpreter
-from everloop.infra.packaging.layers import build_layer, layer_identity
+from everloop.infra.packaging.layers import Layer, build_layer, layer_identity
 from everloop.infra.packaging.requirements import Target, read_lines
 from everloop.infra.packaging.sizes import UNZIPPED_LIMIT_BYTES, check_unzipped_size
 
@@ -171,7 +171,8 @@ def test_two_processes_that_build_a_layer_at_once_both_get_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # GIVEN a second process that begins and ends while the first one installs
-    cache, install, others = tmp_path / "cache", vars(layers)["install_wheels"], []
+    cache, install = tmp_path / "cache", vars(layers)["install_wheels"]
+    others: list[Layer | None] = []
     files: list[int] = []
     identity = layer_identity(read_lines(requirements), read_lines(constraints), X86)
     if left:
@@ -181,14 +182,16 @@ def test_two_processes_that_build_a_layer_at_once_both_get_it(
     def met(*arguments: Any) -> None:
         if not others:
             others.append(None)
-            others[0] = build_layer(requirements, constraints, X86, cache)
-            files.append(others[0].archive.stat().st_ino)
+            others[0] = second = build_layer(requirements, constraints, X86, cache)
+            assert second is not None
+            files.append(second.archive.stat().st_ino)
         install(*arguments)
 
     monkeypatch.setattr(layers, "install_wheels", met)
     # WHEN the first one builds it as well; THEN both have the layer of the second, which may be reading it already
     mine = build_layer(requirements, constraints, X86, cache)
     assert mine == others[0]
+    assert mine is not None
     assert files == [mine.archive.stat().st_ino]
     assert zipfile.is_zipfile(mine.archive)
     assert [p.name for p in cache.iterdir()] == [identity]

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from everloop.infra.exceptions import PackagingError
-from everloop.infra.packaging.requirements import Target, lock_lines, plain_pins, read_lines
+from everloop.infra.packaging.requirements import Line, Target, lock_lines, plain_pins, read_lines
 
 ARM = Target("3.13", "arm64")
 
 
-def lines(tmp_path: Path, text: str):
+def lines(tmp_path: Path, text: str) -> list[Line]:
     file = tmp_path / "requirements.txt"
     file.write_text(text)
     return read_lines(file)
