@@ -110,7 +110,7 @@ def as_yaml(document: dict[str, Any]) -> str:
     return str(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
 
 
-ENDPOINT = {
+ENDPOINT: dict[str, Any] = {
     "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/everloop-serve@sha256:" + 64 * "a",
     "instance_type": "ml.m5.large",
     "usd_per_hour": 0.115,
