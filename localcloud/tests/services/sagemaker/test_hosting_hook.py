@@ -319,6 +319,7 @@ class TestRefusals:
             "DestinationS3Uri": "s3://b/c",
             "CaptureOptions": [{"CaptureMode": "Input"}],
         }
+        two_serverless = [{"VariantName": n, "ModelName": "one", "ServerlessConfig": SERVERLESS} for n in "ab"]
         for wrong, said in (
             ({"ShadowProductionVariants": [variant]}, "ShadowProductionVariants"),
             ({"DataCaptureConfig": capture}, "DataCaptureConfig"),
@@ -326,6 +327,7 @@ class TestRefusals:
             ({"ProductionVariants": [{**variant, "ModelName": "none"}]}, "Could not find model"),
             ({"ProductionVariants": [{**variant, "InitialVariantWeight": 0.0}]}, "all weights are 0"),
             ({"ProductionVariants": [{**variant, "ServerlessConfig": SERVERLESS}]}, "goes without InstanceType"),
+            ({"ProductionVariants": two_serverless}, "a serverless endpoint has one variant"),
         ):
             request = {"EndpointConfigName": "c", "ProductionVariants": [variant], **wrong}
             assert said in refused(client.create_endpoint_config, **request)["Message"]

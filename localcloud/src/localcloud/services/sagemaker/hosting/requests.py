@@ -73,6 +73,9 @@ def check_configuration(request: Mapping[str, Any]) -> None:
         problems += _variant_problems(f"ProductionVariants[{index}]", variant)
     if variants and not problems and sum(float(v.get("InitialVariantWeight", 1.0)) for v in variants) <= 0:
         problems.append("ProductionVariants: all weights are 0, so no variant would get a request")
+    if len(variants) > 1 and any("ServerlessConfig" in variant for variant in variants):
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html, feature exclusions
+        problems.append("ProductionVariants: a serverless endpoint has one variant")
     kinds = {"ServerlessConfig" in variant for variant in variants}
     if len(kinds) > 1:
         problems.append("ProductionVariants: instances and serverless variants do not go together")
