@@ -16,6 +16,7 @@ from everloop.cli.operations.stories import calibration_sentence, waiver_sentenc
 from everloop.cli.options import json_option, models_directory_option
 from everloop.cli.output import Output, minute
 from everloop.documents.window import WindowRecord
+from everloop.numbers_of import number_of
 from everloop.registry.maturity import maturity
 from everloop.registry.records import Window
 from everloop.undeclared import undeclared_sentence
@@ -97,6 +98,7 @@ def _of_any(found: ModelStatus) -> list[list[Any]]:
     return [
         ["maturity", maturity(registry).sentence],
         ["staging", f"version {registry.staging}" if registry.staging else "nothing"],
+        *([["endpoint", _hosted(found)]] if found.endpoint else []),
         ["active run", f"{active.run_id} since {minute(active.started_at)}" if active else "none"],
         *([["not declared", f"it {undeclared_sentence(registry.model)}"]] if found.declared is False else []),
         *(["asked for", kept.sentence] for kept in found.kept_requests if kept.state == "waiting"),
@@ -114,6 +116,18 @@ def _differs(found: ModelStatus) -> str:
     if last is None or not last.reasons:
         return ""
     return f"since {minute(last.since)}: {'; '.join(reason['sentence'] for reason in last.reasons)}"
+
+
+def _hosted(found: ModelStatus) -> str:
+    """What the SageMaker endpoint runs, and so costs; and that nobody asks it, where a function version serves."""
+    endpoint, champion = found.endpoint, found.registry.champion
+    if endpoint is None:
+        return ""
+    runs = ", ".join(f"{name} on {number_of(count, 'instance')}" for name, count in endpoint.variants.items())
+    said = f"{endpoint.name} is {endpoint.status}: {runs or 'no variant'}"
+    if champion is not None and champion.lambda_version.isdecimal() and not found.registry.staging:
+        return f"{said}; a function version serves: `aws sagemaker delete-endpoint --endpoint-name {endpoint.name}`"
+    return said
 
 
 def _calibration(found: ModelStatus) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from everloop.cli.account import Account, DeployedModel
-from everloop.cli.operations.endpoints import endpoint_of, image_of
+from everloop.cli.operations.endpoints import RunningEndpoint, endpoint_of, image_of
 from everloop.documents.recalibration import RecalibrationDecision, RecalibrationDocument
 from everloop.monitoring.coverage import coverage_sentence
 from everloop.names import ModelNames
@@ -38,6 +38,8 @@ class ModelStatus:
         The project has a folder of that name; None where no project was looked at.
     waived : list of Waiver
         The waivers that are in force.
+    endpoint : RunningEndpoint or None
+        The SageMaker endpoint, where one is declared and runs.
     """
 
     registry: Status
@@ -48,6 +50,7 @@ class ModelStatus:
     kept_requests: list[Kept] = field(default_factory=list)
     declared: bool | None = None
     waived: list[Waiver] = field(default_factory=list)
+    endpoint: RunningEndpoint | None = None
 
     def to_json(self) -> JsonObject:
         """The status as JSON values."""
@@ -58,6 +61,7 @@ class ModelStatus:
         extra["maturity"] = {"level": found.level, "steps": [asdict(step) for step in found.steps]}
         extra["kept_requests"] = [kept.to_json() for kept in self.kept_requests]
         extra["waived"] = [one.to_json() for one in self.waived]
+        extra["endpoint"] = asdict(self.endpoint) if self.endpoint else None
         return {**self.registry.to_json(), **extra}
 
     @property
@@ -117,7 +121,11 @@ def model_status(account: Account, model: str, declared: Collection[str] | None 
     """Where ``model`` stands now; ``declared`` are the models of a project, where one is at hand."""
     deployed, store = account.model(model), account.registry(model)
     found = status(store)
-    waits, gone = _code_waits(account, deployed, found), _champion_gone(account, deployed, found)
+    champion = found.champion.lambda_version if found.champion else ""
+    # Who has no endpoint declared needs no permission to look at one.
+    declares_one = bool(deployed.endpoint_image) or (champion != "" and not champion.isdecimal())
+    endpoint = endpoint_of(account, model) if declares_one else None
+    waits, gone = _code_waits(account, deployed, found), _champion_gone(account, deployed, found, endpoint)
     return ModelStatus(
         registry=found,
         deployed=deployed,
@@ -127,6 +135,7 @@ def model_status(account: Account, model: str, declared: Collection[str] | None 
         kept_requests=kept_of(store, account.now(), found.kept_requests),
         declared=None if declared is None else model in declared,
         waived=_in_force(account, found.waivers),
+        endpoint=endpoint,
     )
 
 
@@ -151,12 +160,11 @@ def _code_waits(account: Account, deployed: DeployedModel, found: Status) -> boo
     return bool(latest["CodeSha256"] != found.champion.code_sha256)
 
 
-def _champion_gone(account: Account, deployed: DeployedModel, found: Status) -> bool:
+def _champion_gone(account: Account, deployed: DeployedModel, found: Status, endpoint: RunningEndpoint | None) -> bool:
     if found.champion is None:
         return False
     client, number = account.client("lambda"), found.champion.lambda_version
     if not number.isdecimal():
-        endpoint = endpoint_of(account, deployed.model)
         return endpoint is None or number not in endpoint.variants
     try:
         client.get_function_configuration(FunctionName=deployed.predict_function, Qualifier=number)

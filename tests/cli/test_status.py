@@ -9,6 +9,7 @@ import pytest
 
 from everloop.cli.account import DeployedModel
 from everloop.cli.commands.status import _facts
+from everloop.cli.operations.endpoints import RunningEndpoint
 from everloop.cli.operations.status import ModelStatus
 from everloop.monitoring.bins import NumberBins
 from everloop.monitoring.own_scores import OwnScores
@@ -172,3 +173,16 @@ def test_how_intervals_did_is_said_in_a_line() -> None:
     assert found.to_json()["recalibration"]["intervals"] == facts["intervals"]
     plain = champion_with(recalibrated("publish", "learned", "over 3 windows"))
     assert "intervals" not in dict(_facts(plain))
+
+
+@pytest.mark.parametrize(("served_by", "asked"), [("7", False), ("everloop-late-train-v3-aaaaaa-bbbbbb", True)])
+def test_what_an_endpoint_runs_is_told_and_that_nobody_asks_it(served_by: str, asked: bool) -> None:
+    champion = Champion("late_train", 3, END, served_by, "hash", "r1")
+    registry = Status("late_train", champion, None, None, None, None, None, None, {}, [], [], [])
+    deployed = DeployedModel("late_train", *[""] * 9)
+    endpoint = RunningEndpoint("everloop-late-train", "InService", {"everloop-late-train-v3-aaaaaa-bbbbbb": 2})
+    found = ModelStatus(registry, deployed, code_waits=False, champion_gone=False, alarms=[], endpoint=endpoint)
+    told = dict(_facts(found))["endpoint"]
+    assert told.startswith("everloop-late-train is InService: everloop-late-train-v3-aaaaaa-bbbbbb on 2 instances")
+    assert ("aws sagemaker delete-endpoint" in told) is not asked
+    assert found.to_json()["endpoint"]["status"] == "InService"
