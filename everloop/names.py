@@ -66,6 +66,10 @@ SERVER_ERRORS = "ServerErrors"
 REQUESTS_REFUSED = "RequestsRefused"
 """Metrics of the prediction function that the guardrail reads: answered with 5xx, and with 4xx."""
 
+UNSEEN = "unseen"
+"""Of an event, and of a request that is passed on: that no caller asked it, so nothing is captured or counted. No
+request of the HTTP API can say so: this stands beside the request and not in it."""
+
 FAULTS = "Faults"
 """Counts what somebody must look at, beside the metric that says what it is; one alarm watches it."""
 

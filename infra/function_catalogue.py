@@ -81,7 +81,11 @@ PROBE_FACTS = FunctionFacts(
 
 def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
     """The facts by function name."""
-    serving = declaration.serving
+    serving, rollout = declaration.serving, PIPELINE_FUNCTIONS["rollout"]
+    if serving.endpoint is not None:
+        rollout = _of_an_endpoint(rollout)
+    if declaration.rollout.shadow is not None:
+        rollout = replace(rollout, variables=(*rollout.variables, *_QUERIES))
     endpoint = ("ENDPOINT_ROLE_ARN",) if serving.endpoint is not None else ()
     return {
         "predict": FunctionFacts(
@@ -96,7 +100,7 @@ def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
             "Writes the model's registry; no other function may", 512, 45, ("TABLE", "AUDIT_BUCKET")
         ),
         **PIPELINE_FUNCTIONS,
-        **({"rollout": _of_an_endpoint(PIPELINE_FUNCTIONS["rollout"])} if endpoint else {}),
+        "rollout": rollout,
         "monitor": FunctionFacts(
             "Monitors drift and quality, and requests retraining",
             2048,

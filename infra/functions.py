@@ -56,7 +56,13 @@ class ModelFunctions(Construct):
         probes = model.declaration.retraining.investment is not None
         spans = model.declaration.data.training_spans is not None
         self._permissions = ModelPermissions(
-            Stack.of(self), platform, self._names, probes=probes, spans=spans, endpoint_role_arn=endpoint_role_arn
+            Stack.of(self),
+            platform,
+            self._names,
+            probes=probes,
+            spans=spans,
+            shadow=model.declaration.rollout.shadow is not None,
+            endpoint_role_arn=endpoint_role_arn,
         )
         self._dead_letters = dead_letters
         self._layers: dict[str, lambda_.ILayerVersion] = {}

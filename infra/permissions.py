@@ -30,8 +30,15 @@ OBJECTS = "The objects below the model's own prefix; their names follow from run
 
 @dataclass(frozen=True)
 class ModelPermissions:
-    """The grants of one model's functions; ``probes`` says whether it has fresh probes, and ``spans`` whether they
-    choose what trainings learn from. ``endpoint_role_arn`` is what its endpoint runs as; empty where it has none.
+    """The grants of one model's functions.
+
+    Attributes
+    ----------
+    probes, spans, shadow : bool
+        Whether it has fresh probes, whether they choose what trainings learn from, and whether candidates are asked
+        unseen.
+    endpoint_role_arn : str
+        What its endpoint runs as; empty where it has none.
     """
 
     stack: Stack
@@ -39,6 +46,7 @@ class ModelPermissions:
     names: ModelNames
     probes: bool = False
     spans: bool = False
+    shadow: bool = False
     endpoint_role_arn: str = ""
 
     def of(self, function: str) -> list[Grant]:
@@ -198,6 +206,16 @@ class ModelPermissions:
             *self._look_at_deployed(),
             *self._archive_manifests(),
             *(self._endpoint() if self.endpoint_role_arn else []),
+            *(self._shadow() if self.shadow else []),
+        ]
+
+    def _shadow(self) -> list[Grant]:
+        """Ask a candidate, by the number of its function version or the name of its variant, what the lake has."""
+        versions = "The versions of the model's one prediction function: the function itself is not asked."
+        return [
+            *self._lake_queries(),
+            Grant(("lambda:InvokeFunction",), (f"{self.predict_arn}:*",), versions),
+            *([Grant(("sagemaker:InvokeEndpoint",), (self.endpoint_arn,))] if self.endpoint_role_arn else []),
         ]
 
     def _look_at_deployed(self) -> list[Grant]:

@@ -47,7 +47,7 @@ def show(model: str, as_json: bool) -> None:
                 r.kind,
                 r.version,
                 r.status if r.paused_at is None or not r.is_open else f"{r.status}, paused",
-                "" if r.percent is None else f"{r.percent:g}%",
+                "" if r.percent is None else f"{r.percent:g}%" if r.percent else "unseen",
                 own[r.version].sentence,
                 "; ".join(reason["sentence"] for reason in r.last_check.get("reasons", [])),
             ]
@@ -172,4 +172,6 @@ def _roll_back(output: Output, account: Account, model: str, found: Rollout, *, 
 def _share(found: Rollout) -> str:
     if found.status == "baking":
         return "it has all traffic, and the version before stays warm"
+    if found.percent == 0:
+        return "no caller meets it, and requests go on being captured"
     return f"it keeps {found.percent or 0:g}% of the traffic"

@@ -93,6 +93,8 @@ def _registered(record: AuditRecord, details: AuditDetails) -> str:
 
 def _traffic(record: AuditRecord, details: AuditDetails) -> str:
     percent = details.get("percent")
+    if percent == 0:
+        return f"version {record.version}: answers unseen"
     return f"version {record.version}: {100 if percent is None else percent:g}% of the traffic"
 
 

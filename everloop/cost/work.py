@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from everloop.model_file.schedule import due
 from everloop.model_file.schema import ModelDeclaration, Rollout
+from everloop.model_file.worst_case import step_minutes
 from everloop.numbers_of import number_of
 from everloop.rollout.cadence import FARTHEST_SECONDS, closest_seconds
 
@@ -211,7 +212,7 @@ def work_of(declaration: ModelDeclaration, schedule: str, traffic: Traffic) -> W
         calibrations=calibrations,
         trainings=trainings,
         probes=MONTH_DAYS / investment.every_days if investment is not None and labels > 0 else 0.0,
-        steps=len(declaration.rollout.steps),
+        steps=len(declaration.rollout.steps) + (declaration.rollout.shadow is not None),
         looks=_looks(declaration.rollout, traffic.predictions / traffic.rows_per_request),
         endpoint=_on_endpoint(declaration, trainings, calibrations),
     )
@@ -226,7 +227,7 @@ def _on_endpoint(declaration: ModelDeclaration, trainings: float, calibrations: 
     endpoint, rollout = declaration.serving.endpoint, declaration.rollout
     if endpoint is None:
         return None
-    beside = min(1.0, trainings * (sum(s.minutes for s in rollout.steps) + rollout.bake_minutes) / 60 / MONTH_HOURS)
+    beside = min(1.0, trainings * (sum(step_minutes(rollout)) + rollout.bake_minutes) / 60 / MONTH_HOURS)
     changing = 4 * (trainings + calibrations) * ASSUMED["minutes of an endpoint's change"].value / 60 / MONTH_HOURS
     of_one = endpoint.instances * MONTH_HOURS
     return EndpointWork(

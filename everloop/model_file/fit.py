@@ -205,10 +205,12 @@ def _execution(declaration: AllSections) -> Iterator[Misfit]:
 def _too_long(declaration: AllSections) -> Misfit:
     rollout, seconds = declaration.rollout, worst_case.pipeline_seconds(declaration)
     hold = rollout.guardrail.max_hold_minutes
+    unseen = 0 if rollout.shadow is None else value_of(rollout.shadow, "minutes") or 0
     # What takes longest is what there is to shorten: a hold comes with every step, and once more.
     shares: list[tuple[int, Location, int]] = [
         (rollout.bake_minutes, ("rollout", "bake_minutes"), rollout.bake_minutes),
-        (hold * (len(rollout.steps) + 1), ("rollout", "guardrail", "max_hold_minutes"), hold),
+        (hold * (len(rollout.steps) + 2), ("rollout", "guardrail", "max_hold_minutes"), hold),
+        (unseen, ("rollout", "shadow", "minutes"), unseen),
         *((step.minutes, ("rollout", "steps", i, "minutes"), step.minutes) for i, step in enumerate(rollout.steps)),
     ]
     _, place, found = max(shares, key=lambda share: share[0])
@@ -266,6 +268,25 @@ def _comparable_rows(declaration: AllSections) -> Iterator[Misfit]:
         yield Misfit(("retraining", "cooldown_days"), cooldown, why.format(number_of(cooldown, "day")))
     if schedule is not None and max(schedule, cooldown) < test_days:
         yield Misfit(("retraining", "schedule_days"), schedule, why.format(number_of(max(schedule, cooldown), "day")))
+
+
+def _judged_in_a_shadow(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether a shadow has a limit for what it finds, and one that answers of this type have."""
+    shadow, kind = value_of(declaration.rollout, "shadow"), declaration.problem.type
+    if shadow is None:
+        return
+    disagreement, shift = value_of(shadow, "max_disagreement"), value_of(shadow, "max_score_shift")
+    if kind == REGRESSION and disagreement is not None:
+        yield Misfit(
+            ("rollout", "shadow", "max_disagreement"), disagreement, "max_score_shift alone: values are not decisions"
+        )
+    elif kind == MULTICLASS and shift is not None:
+        yield Misfit(
+            ("rollout", "shadow", "max_score_shift"), shift, "max_disagreement alone: scores of other classes differ"
+        )
+    elif disagreement is None and shift is None:
+        lacks = "max_score_shift" if kind == REGRESSION else "max_disagreement"
+        yield Misfit(("rollout", "shadow", lacks), None, "a limit: without one every answer would do, e.g. 0.05")
 
 
 def _endpoint_of_the_target(declaration: AllSections) -> Iterator[Misfit]:
@@ -420,6 +441,7 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _unlearned_standing_set,
     _comparable_rows,
     _endpoint_of_the_target,
+    _judged_in_a_shadow,
     _days_to_tune_on,
     _probe_windows,
     _measured_spans,

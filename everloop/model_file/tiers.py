@@ -69,6 +69,12 @@ def _canary(declaration: AllSections) -> Iterator[Misfit]:
         yield Misfit(("rollout", "steps"), [], f"one step or more of a canary, e.g. `- {example}`")
 
 
+def _shadow(declaration: AllSections) -> Iterator[Misfit]:
+    if declaration.rollout.shadow is None:
+        example = "{minutes: 1440, minimum_rows: 200, max_disagreement: 0.1}"
+        yield Misfit(("rollout", "shadow"), None, f"what a candidate keeps before anybody meets it, e.g. `{example}`")
+
+
 def _callers(declaration: AllSections) -> Iterator[Misfit]:
     if declaration.serving.authorization != "iam":
         yield Misfit(("serving", "authorization"), declaration.serving.authorization, "'iam'")
@@ -151,11 +157,11 @@ CONTROLS = (
     Control("confidence", f"the gate is {100 * LEAST_CONFIDENCE:g}% sure (`gate.confidence`)", "high", _confidence),
     Control("money", "the gate decides in money as well (`gate.money`)", "high", _money),
     Control("fairness", "the gate limits differences between groups (`gate.fairness`)", "high", _fairness),
+    Control("shadow", "a new version first answers unseen (`rollout.shadow`)", "high", _shadow),
     Control("bake", "the old champion is kept for a day (`rollout.bake_minutes`)", "high", _bake),
     Control("recalibration", "no recalibration, or one within fairness limits", "high", _recalibration),
     Control("approval", "a person approves a version before it serves", "high"),
     Control("four_eyes", "whoever approves is not who asked", "high"),
-    Control("shadow", "a new version answers beside the old one, unseen, before it serves", "high"),
     Control("explanations", "an answer can be explained on request", "high"),
     Control("retention", "personal data are deleted after a stated time", "high"),
 )

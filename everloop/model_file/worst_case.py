@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from everloop.model_file.partial import value_of
 from everloop.model_file.prices import USD_PER_HOUR
 
 if TYPE_CHECKING:
     from everloop.model_file.sections.all_sections import AllSections
     from everloop.model_file.sections.retraining import Investment
+    from everloop.model_file.sections.rollout import Rollout
 
 JOBS = {"none": 2, "after_gate": 4}
 """Training and evaluation; with a refit also its training and its check. All are on the same type of instance with the
@@ -45,9 +47,15 @@ def job_seconds(declaration: AllSections) -> int:
 def pipeline_seconds(declaration: AllSections) -> int:
     """How long one execution may take: all jobs, every step held as long as it may be, the bake, pauses, a day."""
     rollout = declaration.rollout
-    steps = sum(step.minutes + rollout.guardrail.max_hold_minutes for step in rollout.steps)
+    steps = sum(minutes + rollout.guardrail.max_hold_minutes for minutes in step_minutes(rollout))
     minutes = steps + rollout.bake_minutes + rollout.guardrail.max_hold_minutes + (MOST_PAUSED_HOURS + 24) * 60
     return jobs(declaration) * job_seconds(declaration) + minutes * 60
+
+
+def step_minutes(rollout: Rollout) -> list[int]:
+    """How long each step lasts, the shadow among them."""
+    unseen = [] if rollout.shadow is None else [value_of(rollout.shadow, "minutes") or 0]
+    return [*unseen, *(step.minutes for step in rollout.steps)]
 
 
 def instance_usd_per_hour(declaration: AllSections) -> float | None:
@@ -122,7 +130,7 @@ def endpoint_usd(declaration: AllSections) -> float:
     if endpoint is None:
         return 0.0
     month = LONGEST_MONTH_DAYS * 24
-    minutes = sum(step.minutes for step in rollout.steps) + rollout.bake_minutes
+    minutes = sum(step_minutes(rollout)) + rollout.bake_minutes
     beside = min(month, runs_in_a_month(declaration) * minutes / 60)
     return endpoint.usd_per_hour * endpoint.instances * (month + beside)
 

@@ -24,6 +24,8 @@ from everloop.rollout.guardrails import Decision, Verdict, decide_bake, decide_s
 from everloop.rollout.metrics import CloudWatchMetrics, first_whole_minute
 from everloop.rollout.pauses import Pause, lasted_seconds
 from everloop.rollout.plan import RolloutPlan
+from everloop.rollout.shadow import decide_shadow, wait_in_shadow
+from everloop.rollout.shadowing import Shadowing
 from everloop.rollout.state import rollout_state, watched_state
 from everloop.rollout.strategies import Situation, strategy_for
 from everloop.rollout.targets import Published, RolloutTarget, ServedArtifact
@@ -41,7 +43,7 @@ class Conductor:
     """What a rollout is carried out with.
 
     ``declared`` is the declaration's ``rollout`` section, ``declaration_sha256`` the hash of the whole,
-    ``artifact_bucket`` where registered files stand.
+    ``artifact_bucket`` where registered files stand, and ``shadowing`` asks candidates unseen, where that is declared.
     """
 
     store: RegistryStore
@@ -51,6 +53,7 @@ class Conductor:
     declared: DeclaredRollout
     artifact_bucket: str
     declaration_sha256: str = ""
+    shadowing: Shadowing | None = None
     _long_over: dict[tuple[str, datetime], VersionMetrics] = field(default_factory=dict, repr=False, compare=False)
 
     def start(self, run_id: str, run_kind: str, version: int | None, *, at: datetime) -> RolloutState:
@@ -109,7 +112,7 @@ class Conductor:
         self.store.runs.check_active(rollout.run_id)
         plan = self._plan(rollout)
         step = plan.step(index) if plan.steps else None
-        if step is not None:
+        if step is not None and not step.is_shadow:
             self.target.shift(
                 primary=rollout.fallback_lambda_version, candidate=rollout.lambda_version, percent=step.percent
             )
@@ -368,15 +371,40 @@ class Conductor:
             elapsed = pause.elapsed_seconds(begin, at, plan.bake_seconds)
             return decide_bake(plan, guardrail, found, before, elapsed_seconds=elapsed)
         begin = rollout.step_started_at or rollout.started_at
+        index = rollout.step_index
+        elapsed = pause.elapsed_seconds(begin, at, plan.step(index).seconds)
+        if plan.step(index).is_shadow:
+            return self._judged_unseen(rollout, plan, elapsed, at)
+        # In the minute in which a shadow ended the candidate was asked by no caller.
+        counted_from = first_whole_minute(begin) if plan.follows_shadow(index) else begin
         return decide_step(
             plan,
             guardrail,
-            step_index=rollout.step_index,
-            elapsed_seconds=pause.elapsed_seconds(begin, at, plan.step(rollout.step_index).seconds),
-            metrics=self.metrics.read(rollout.lambda_version, begin, at),
+            step_index=index,
+            elapsed_seconds=elapsed,
+            metrics=self.metrics.read(rollout.lambda_version, counted_from, at),
             # In the minute in which the step began, requests came before it as well.
             before=self._before(rollout, first_whole_minute(begin), at),
         )
+
+    def _judged_unseen(self, rollout: Rollout, plan: RolloutPlan, elapsed: float, at: datetime) -> Verdict:
+        """The verdict on a shadow, once its time is over."""
+        index, declared = rollout.step_index, self.declared.shadow
+        overtime = elapsed - plan.step(index).seconds
+        if overtime < 0:
+            return wait_in_shadow(self.declared, plan, left_seconds=-overtime)
+        assert self.shadowing is not None, "where a shadow is declared there is what asks"
+        assert declared is not None, "a step without callers comes of a declared shadow"
+        assert rollout.previous_version is not None, "the first champion has no shadow"
+        seen = self.shadowing.seen(
+            self.target,
+            rollout.lambda_version,
+            champion=rollout.previous_version,
+            least=declared.minimum_rows,
+            begin=rollout.step_started_at or rollout.started_at,
+            end=at,
+        )
+        return decide_shadow(self.declared, plan, step_index=index, overtime_seconds=overtime, seen=seen)
 
     def _before_it_began(self, rollout: Rollout, span: timedelta, at: datetime) -> VersionMetrics | None:
         """What the predecessor did in the last ``span`` before the rollout, which no later look sees otherwise.

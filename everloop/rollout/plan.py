@@ -10,10 +10,15 @@ from everloop.rollout.exceptions import StepOutOfPlanError
 
 @dataclass(frozen=True)
 class Step:
-    """``percent`` of the requests for at least ``seconds``."""
+    """``percent`` of the requests for at least ``seconds``; none at all is a shadow."""
 
     percent: float
     seconds: int
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whether the candidate answers captured rows instead of callers."""
+        return self.percent == 0
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class RolloutPlan:
         if not 0 <= index < len(self.steps):
             raise StepOutOfPlanError(f"the plan has {number_of(len(self.steps), 'step')}; there is no step {index}")
         return self.steps[index]
+
+    def follows_shadow(self, index: int) -> bool:
+        """Whether the step of that index comes right after a shadow, in whose last minute the candidate was asked."""
+        return index > 0 and self.step(index - 1).is_shadow
 
     def is_last(self, index: int) -> bool:
         """Whether promotion follows the step of that index."""

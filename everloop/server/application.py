@@ -14,7 +14,8 @@ from everloop.exceptions import TerminalError
 from everloop.server.addresses import data_plane_path
 from everloop.server.metrics import ServerMetrics
 from everloop.serving.exchange import HttpRequest, Reply
-from everloop.serving.passed_on import PASSED_ON, decode_request, encode_answer
+from everloop.serving.passed_on import encode_answer
+from everloop.serving.passed_request import PASSED_ON, decode_request
 from everloop.serving.protocols import PROTOCOLS, protocol_at
 from everloop.serving.request import MAX_BODY_BYTES
 from everloop.serving.response import STATUS_OF_CODE
@@ -120,14 +121,16 @@ class Application:
             message = f"this is no request that the prediction function passes on: {type(error).__name__}: {error}"
             await self._refuse(send, path, "malformed_json", message, request_id)
             return
-        answer = self._answered(passed.path, passed.request, passed.request_id, passed.at)
+        answer = self._answered(passed.path, passed.request, passed.request_id, passed.at, unseen=passed.unseen)
         await _send(send, 200, Reply(encode_answer(answer), PASSED_ON), passed.request_id)
 
-    def _answered(self, path: str, request: HttpRequest, request_id: str, at: datetime) -> Answer:
+    def _answered(
+        self, path: str, request: HttpRequest, request_id: str, at: datetime, *, unseen: bool = False
+    ) -> Answer:
         started = time.perf_counter()
         name, _ = protocol_at(path)
         try:
-            answer = self._service.answer(path, request, request_id=request_id, at=at)
+            answer = self._service.answer(path, request, request_id=request_id, at=at, unseen=unseen)
         except Exception:
             logger.exception("request %s to %s failed", request_id, path)
             reply = PROTOCOLS.load(name).refusal("internal_error", f"the server failed; its log has {request_id}")

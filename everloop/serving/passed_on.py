@@ -16,29 +16,13 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from everloop.emf import MetricValue
-from everloop.instants import from_epoch_ms, to_epoch_ms
 from everloop.serving.capture import RecordFailure
 from everloop.serving.exceptions import ArtifactRefusedError, NoScoreError
 from everloop.serving.exchange import HttpRequest, Reply
+from everloop.serving.passed_request import PASSED_ON, PassedRequest, encode_request
 from everloop.serving.protocols import PROTOCOLS, protocol_at
 from everloop.serving.response import STATUS_OF_CODE
 from everloop.serving.service import Answer
-
-PASSED_ON = "application/vnd.everloop.request+json"
-"""The content type of a request that is passed on, and of its answer."""
-
-HEADERS = ("content-type", "content-encoding", "accept", "inference-header-content-length")
-"""Headers that the data plane reads. Others, those with credentials among them, stay with the function."""
-
-
-@dataclass(frozen=True)
-class PassedRequest:
-    """A request as it came to the function: below the data plane's address, with its name and its time."""
-
-    path: str
-    request: HttpRequest
-    request_id: str
-    at: datetime
 
 
 @dataclass(frozen=True)
@@ -64,9 +48,10 @@ class PassingOn:
     def __init__(self, endpoint: Endpoint) -> None:
         self._asked = endpoint
 
-    def answer(self, path: str, request: HttpRequest, *, request_id: str, at: datetime) -> Answer:
+    def answer(self, path: str, request: HttpRequest, *, request_id: str, at: datetime, unseen: bool = False) -> Answer:
         """The container's answer; where there is none, one that says so in the protocol's form."""
-        invoked = self._asked.invoke(encode_request(PassedRequest(path, request, request_id, at)), PASSED_ON)
+        passed = PassedRequest(path, request, request_id, at, unseen)
+        invoked = self._asked.invoke(encode_request(passed), PASSED_ON)
         if invoked.status == 200:
             return decode_answer(invoked.body, invoked.variant)
         code, message = _failure(invoked)
@@ -86,42 +71,6 @@ def _failure(invoked: Invoked) -> tuple[str, str]:
     if invoked.status == 429 or told.get("OriginalStatusCode") == 429 or invoked.status == 503:
         return "overloaded", "the endpoint has no instance free; try again in a moment"
     return "internal_error", "the endpoint gave no answer; the owner has been notified"
-
-
-def encode_request(passed: PassedRequest) -> bytes:
-    """The document of a request."""
-    body, is_base64 = passed.request.body, passed.request.is_base64
-    if isinstance(body, bytes):
-        body, is_base64 = base64.b64encode(body).decode(), True
-    document = {
-        "path": passed.path,
-        "method": passed.request.method,
-        "headers": {name: value for name, value in passed.request.headers.items() if name in HEADERS},
-        "body": body,
-        "is_base64": is_base64,
-        "request_id": passed.request_id,
-        "epoch_ms": to_epoch_ms(passed.at),
-    }
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def decode_request(body: bytes) -> PassedRequest:
-    """The inverse.
-
-    Raises
-    ------
-    ValueError, KeyError, TypeError
-        For a document that :func:`encode_request` did not make.
-    """
-    document = json.loads(body)
-    request = HttpRequest(
-        method=str(document["method"]),
-        headers={str(name): str(value) for name, value in document["headers"].items()},
-        body=document["body"],
-        is_base64=bool(document["is_base64"]),
-    )
-    at = from_epoch_ms(int(document["epoch_ms"]))
-    return PassedRequest(str(document["path"]), request, str(document["request_id"]), at)
 
 
 def encode_answer(answer: Answer) -> bytes:

@@ -95,8 +95,10 @@ class PredictionService:
         self._declared = declared
         self._loaded: tuple[Artifact, ServedModel] | None = None
 
-    def answer(self, path: str, request: HttpRequest, *, request_id: str, at: datetime) -> Answer:
+    def answer(self, path: str, request: HttpRequest, *, request_id: str, at: datetime, unseen: bool = False) -> Answer:
         """Answer a request that arrived ``at``, by the protocol that ``path`` belongs to.
+
+        Of an ``unseen`` one, which no caller asked, nothing is captured.
 
         ``path`` is below the address of the model's data plane (``predictions``), and takes the place of the request's.
 
@@ -132,7 +134,7 @@ class PredictionService:
         except ArtifactRefusedError as error:
             return _refusal(error, protocol)
         lost: list[RecordFailure] = []
-        if self._writer is not None:
+        if self._writer is not None and not unseen:
             records = capture_records(
                 artifact.contract,
                 rows,

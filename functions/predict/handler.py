@@ -21,7 +21,7 @@ from everloop.emf import MetricValue, emf_line
 from everloop.environment import Settings, require
 from everloop.instants import from_epoch_ms
 from everloop.log_lines import log_line
-from everloop.names import FAULTS, SERVER_ERRORS, ModelNames
+from everloop.names import FAULTS, SERVER_ERRORS, UNSEEN, ModelNames
 from everloop.serving.after_answer import AfterAnswer, Deadline, Invocation, follow, registered
 from everloop.serving.artifact import Artifact, load_artifact
 from everloop.serving.capture import CAPTURE_FALLBACK, CaptureWriter, RecordFailure, RecordWriter
@@ -118,7 +118,7 @@ class Predictor:
                 self._after.answered(lambda_request_id, self._epoch_ms)
 
     def _answer(self, event: Mapping[str, Any], lambda_version: str) -> HttpResponse:
-        request = event["requestContext"]
+        request, unseen = event["requestContext"], event.get(UNSEEN) is True
         epoch_ms = self._epoch_ms = int(request["timeEpoch"])
         self._request_id = request["requestId"]
         try:
@@ -132,12 +132,16 @@ class Predictor:
                 ),
                 request_id=request["requestId"],
                 at=from_epoch_ms(epoch_ms),
+                unseen=unseen,
             )
         except Exception:
             # Counted, then raised: the caller gets API Gateway's 500, and the function's own error count rises.
-            self._count([MetricValue(SERVER_ERRORS, 1)], epoch_ms, lambda_version)
+            if not unseen:
+                self._count([MetricValue(SERVER_ERRORS, 1)], epoch_ms, lambda_version)
             raise
         self._log(answer, request["requestId"], from_epoch_ms(epoch_ms))
+        if unseen:
+            return http_reply(answer.status, answer.reply)
         counted = [MetricValue(SERVER_ERRORS, int(answer.status >= 500)), *answer.metrics]
         if answer.is_faulty:
             counted.append(MetricValue(FAULTS, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from everloop.busy_services import busy_services_named
+from everloop.dataset.athena import AthenaQueries
 from everloop.documents.calibration import CalibrationAnswer, LearnedCalibration
 from everloop.documents.pipeline import CheckState, NothingRolledBack, RolloutState
 from everloop.documents.records import Phase
@@ -22,7 +24,7 @@ from everloop.emf import MetricValue, emf_line
 from everloop.environment import Settings
 from everloop.instants import to_epoch_ms
 from everloop.model_file.schema import ModelDeclaration
-from everloop.names import CALIBRATION_LEARNED, FAULTS, SERVING_CHANGES
+from everloop.names import ATHENA_RESULTS_PREFIX, CALIBRATION_LEARNED, FAULTS, SERVING_CHANGES
 from everloop.reasons import ReasonDocument
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.rollout.announcements import Announcer
@@ -34,10 +36,14 @@ from everloop.rollout.manifest_archive import ManifestArchive
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.observed import Observer
 from everloop.rollout.reconciler import ACTOR, Reconciled, Reconciler
+from everloop.rollout.shadowing import Shadowing
 from everloop.rollout.targets import TARGETS
 from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
 logger = Logger(service="rollout")
+
+QUERY_SECONDS = 60
+"""How long the query for a shadow's rows may take: as long again is for asking, within the function's own limit."""
 
 PATIENT_TRIES = 40
 """How often a calibration is tried while its variant comes up: each try looks for 20 s, as no pipeline does for it."""
@@ -45,13 +51,16 @@ PATIENT_TRIES = 40
 
 @dataclass(frozen=True)
 class Environment(Settings):
-    """What the stack sets."""
+    """What the stack sets; where the lake is, only for a model with a shadow."""
 
     table: str
     registry_writer: str
     artifact_bucket: str
     event_bus: str
     endpoint_role_arn: str = ""
+    lake_bucket: str = ""
+    athena_workgroup: str = ""
+    glue_database: str = ""
 
 
 @cache
@@ -100,7 +109,20 @@ def conductor() -> Conductor:
         declared=declared,
         artifact_bucket=environment.artifact_bucket,
         declaration_sha256=hashlib.sha256(_document()).hexdigest(),
+        shadowing=None if declared.shadow is None else _shadowing(model, environment),
     )
+
+
+def _shadowing(model: ModelDeclaration, environment: Environment) -> Shadowing:
+    queries = AthenaQueries(
+        client=boto3.client("athena"),
+        sleep=time.sleep,
+        database=environment.glue_database,
+        workgroup=environment.athena_workgroup,
+        output_location=f"s3://{environment.lake_bucket}/{ATHENA_RESULTS_PREFIX}",
+        give_up_seconds=QUERY_SECONDS,
+    )
+    return Shadowing(model, queries.rows)
 
 
 class RolloutRun(TypedDict):

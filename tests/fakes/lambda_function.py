@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -114,6 +116,18 @@ class FakeLambda:
         self._touch(self.latest)
         self._pending = 2
         return copy.deepcopy(self.latest) | {"LastUpdateStatus": "InProgress"}
+
+    def invoke(self, *, FunctionName: str, Qualifier: str, Payload: bytes) -> dict[str, Any]:
+        """What the version says it serves, and what it was asked; version 500 crashes."""
+        self._enter("invoke")
+        event = json.loads(Payload)
+        number = int(self._configuration(Qualifier, "Invoke")["Environment"]["Variables"]["EVERLOOP_VERSION"])
+        if number == 500:
+            return {"FunctionError": "Unhandled", "Payload": BytesIO(b"{}")}
+        document = {"version": number, "unseen": event["unseen"], "asked": event["body"]}
+        document["predictions"] = [{"prediction": 1, "probability": 0.75}]
+        reply = {"statusCode": 200, "body": json.dumps(document), "isBase64Encoded": False}
+        return {"Payload": BytesIO(json.dumps(reply).encode())}
 
     def publish_version(
         self, *, FunctionName: str, CodeSha256: str, Description: str, RevisionId: str | None = None

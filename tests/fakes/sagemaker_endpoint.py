@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import copy
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any
 
+from everloop.serving.exchange import json_reply
+from everloop.serving.passed_on import encode_answer
+from everloop.serving.passed_request import PASSED_ON, decode_request
+from everloop.serving.service import Answer
 from tests.fakes.lambda_function import refusal
 
 
@@ -74,6 +79,22 @@ class FakeSageMaker:
             variant["DesiredWeight"] = asked.get(variant["VariantName"], variant["DesiredWeight"])
         self._begin(EndpointName, "Updating", {"weights": True})
         return {}
+
+    def invoke_endpoint(
+        self, *, EndpointName: str, TargetVariant: str, ContentType: str, Accept: str, Body: bytes
+    ) -> dict[str, Any]:
+        """What the variant says it serves, and what it was asked; version 500 fails."""
+        self._enter("invoke_endpoint")
+        assert ContentType == Accept == PASSED_ON
+        passed = decode_request(Body)
+        running = {v["VariantName"] for v in self._find(self.endpoints, "endpoint", EndpointName)["ProductionVariants"]}
+        if TargetVariant not in running:
+            raise refusal("ValidationError", f"no variant {TargetVariant}", "InvokeEndpoint")
+        number = int(self.models[TargetVariant]["PrimaryContainer"]["Environment"]["EVERLOOP_VERSION"])
+        if number == 500:
+            raise refusal("ModelError", "Received server error (500) from the container", "InvokeEndpoint")
+        document = {"version": number, "unseen": passed.unseen, "asked": passed.request.body}
+        return {"Body": BytesIO(encode_answer(Answer(200, json_reply(document))))}
 
     def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:
         self._enter("describe_endpoint")

@@ -74,6 +74,7 @@ PROBING: dict[str, Any] = {
     "retraining": {"investment": {}},
     "data": {"training_spans": [56, 112]},
     "training": {"warm_start": {}},
+    "rollout": {"shadow": {"minutes": 60, "max_score_shift": 5.0}},
 }
 """What a declaration says, by section, that adds functions and permissions to a model's stack."""
 

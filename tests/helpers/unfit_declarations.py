@@ -43,6 +43,17 @@ UNFIT = {
     "a rate above one": Unfit(
         "rollout.guardrail.max_error_rate", 2, "max_error_rate: 2", "2", "less than or equal to 1"
     ),
+    "a shadow that nothing decides on": Unfit(
+        "rollout.shadow", {"minutes": 60}, "shadow:", "nothing", "a limit", "rollout.shadow.max_disagreement"
+    ),
+    "a shadow of no time": Unfit(
+        "rollout.shadow",
+        {"minutes": 0, "max_score_shift": 0.1},
+        "minutes: 0",
+        "0",
+        "greater than or equal to 1",
+        "rollout.shadow.minutes",
+    ),
     "a window that is no number": Unfit(
         "monitoring.minimum_rows", "many", "minimum_rows: many", "'many'", "valid integer"
     ),

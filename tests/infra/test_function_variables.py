@@ -36,6 +36,7 @@ def test_the_catalogue_agrees_with_the_handler(name: str) -> None:
     document = binary_document()
     document["retraining"]["investment"] = {}
     document = with_endpoint(document)
+    document["rollout"]["shadow"] = {"minutes": 60, "max_score_shift": 0.1}
     facts = functions_of(declare(document))[name]
     assert {variable(field) for field in read - SET_BY_ROLLOUT} == {f"EVERLOOP_{v}" for v in facts.variables}
 

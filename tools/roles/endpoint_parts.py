@@ -9,7 +9,7 @@ from typing import Any
 from everloop.cli.operations.endpoints import delete_endpoint
 from tests.helpers.artifacts import small_model
 from tests.helpers.registry_scenes import close_run
-from tests.loop.test_endpoint import ENDPOINT, MODEL, Cloud, try_broken
+from tests.loop.test_endpoint import ENDPOINT, MODEL, SHADOW_ROWS, Cloud, look_at_shadow, start, try_broken
 from tools.roles.statements import RoleStatement
 
 EndpointPart = Callable[[Cloud], str]
@@ -20,6 +20,8 @@ CAUSE = "ablation"
 def is_of_endpoint(statement: RoleStatement) -> bool:
     """Whether no model has the statement but one on an endpoint."""
     if statement.role == "Endpoint":
+        return True
+    if asks_unseen(statement):
         return True
     of_sagemaker = all(action.startswith("sagemaker:") for action in statement.actions)
     return statement.role.startswith("Functions/") and (of_sagemaker or "<EndpointRole>" in statement.resources)
@@ -33,12 +35,21 @@ def own_actions(statement: RoleStatement) -> tuple[str, ...]:
     return tuple(a for a in statement.actions if a.startswith("sagemaker:") or a in to_look)
 
 
+def asks_unseen(statement: RoleStatement) -> bool:
+    """Whether a rollout has the statement for its shadow alone."""
+    asks = any(action.startswith(("athena:", "glue:")) for action in statement.actions)
+    of_the_lake = asks or any(resource.startswith("<StorageLake>") for resource in statement.resources)
+    return statement.role == "Functions/Rollout" and of_the_lake
+
+
 def part_of(statement: RoleStatement, action: str = "") -> EndpointPart:
     """The part that comes to a statement, or to one action of it."""
     if action in ("sagemaker:CreateEndpoint", "sagemaker:DeleteEndpoint"):
         return begin
     if statement.role == "Functions/Predict" or "firehose:PutRecordBatch" in statement.actions:
         return serve
+    if asks_unseen(statement) or action == "sagemaker:InvokeEndpoint":
+        return try_unseen
     return watch if statement.role == "Functions/Monitor" else roll_out
 
 
@@ -91,6 +102,18 @@ def roll_out(cloud: Cloud) -> str:
             return f"a rollout ends failed, its action {action} failed ({said['errorType']})"
     close_run(cloud.store, run_id, when=cloud.now())
     return "a rollout ends succeeded"
+
+
+def try_unseen(cloud: Cloud) -> str:
+    """A fresh version's shadow, as far as it gets."""
+    run_id = f"train-{time.time_ns():x}"
+    rollout = start(cloud, run_id, cloud.register(run_id, small_model()))
+    for number in range(SHADOW_ROWS):
+        cloud.ask(f"{run_id}-{number}")
+    said, failed = look_at_shadow(cloud, rollout)
+    if failed:
+        return f"a rollout ends failed, its action check failed ({said['errorType']})"
+    return f"a shadow is decided on: {said['decision']}"
 
 
 def mend(cloud: Cloud) -> None:

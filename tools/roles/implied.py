@@ -16,7 +16,8 @@ GUIDE = "https://docs.aws.amazon.com/"
 LAKE = "<StorageLake>"
 GLUE = "arn:aws:glue:<region>:<account>:"
 ASSETS = "arn:aws:s3:::cdk-hnb659fds-assets-<account>-<region>"
-QUERIES = ("Functions/Snapshot", "Functions/Monitor", "Functions/Probe")
+QUERIES = ("Functions/Snapshot", "Functions/Monitor", "Functions/Probe", "Functions/Rollout")
+ASKS_ATHENA = "athena:StartQueryExecution"
 JOBS = "Pipeline/Jobs/*"
 ENDPOINT = "Endpoint"
 MACHINES = ("Pipeline", "Probes")
@@ -44,6 +45,8 @@ class Implied:
         Patterns of the roles that it does so under.
     source : str
         The page of AWS's documentation that says so.
+    occasion : str
+        The action of the role's own that leads to it: a role that may not do that gives no occasion. Empty for any.
     """
 
     service: str
@@ -51,6 +54,7 @@ class Implied:
     roles: tuple[str, ...]
     needs: tuple[Need, ...]
     source: str
+    occasion: str = ""
 
     def is_of(self, role: str) -> bool:
         """Whether it is called under ``role``."""
@@ -101,6 +105,7 @@ IMPLIED: tuple[Implied, ...] = (
             ),
         ),
         GUIDE + "athena/latest/ug/fine-grained-access-to-glue-resources.html",
+        ASKS_ATHENA,
     ),
     Implied(
         "Athena",
@@ -123,6 +128,7 @@ IMPLIED: tuple[Implied, ...] = (
             ),
         ),
         GUIDE + "athena/latest/ug/s3-permissions.html",
+        ASKS_ATHENA,
     ),
     Implied(
         "Athena",
@@ -130,6 +136,7 @@ IMPLIED: tuple[Implied, ...] = (
         QUERIES,
         (Need(("lakeformation:GetDataAccess",)),),
         GUIDE + "lake-formation/latest/dg/permissions-reference.html",
+        ASKS_ATHENA,
     ),
     Implied(
         "SageMaker",

@@ -45,10 +45,17 @@ KEPT: tuple[Kept, ...] = (
         test="tests/everloop/registry/test_locked_audit.py",
     ),
     Kept(
-        ("Functions/Snapshot", "Functions/Monitor", "Functions/Probe"),
+        ("Functions/Snapshot", "Functions/Monitor", "Functions/Probe", "Functions/Rollout"),
         ("athena:StopQueryExecution",),
         "a query that takes longer than the function may wait is stopped",
         test="tests/everloop/dataset/test_athena.py",
+    ),
+    Kept(
+        ("Functions/Rollout",),
+        ("lambda:InvokeFunction",),
+        "a candidate that is a function version is asked unseen; the test removes its model, and the use goes with it",
+        on="-predict:*",
+        test="tests/loop/test_changed_model.py",
     ),
     Kept(
         ("Pipeline/Jobs/*",),

@@ -17,19 +17,21 @@ def document(statements: Iterable[RoleStatement]) -> str:
 
 def refused(role: str, statements: Iterable[RoleStatement]) -> list[str]:
     """What is called under ``role`` by services and is not allowed: action, resource, and the source that names it."""
-    policy = (document(statements),)
+    statements = list(statements)
+    policy, own = (document(statements),), {action for one in statements for action in one.actions}
     return [
         f"{role}: {action} on {need.resource} is not allowed; {source} says that it is called"
-        for need, source in needs_of(role)
+        for need, source in needs_of(role, own)
         for action in need.actions
         if not decide(policy, _request(action, need)).allowed
     ]
 
 
-def needs_of(role: str) -> Iterator[tuple[Need, str]]:
-    """What is called under ``role`` by services, with the source of each."""
+def needs_of(role: str, own: set[str] | None = None) -> Iterator[tuple[Need, str]]:
+    """What is called under ``role`` by services, with the source of each; by one that may do ``own``, where given."""
     for implied in IMPLIED:
-        if implied.is_of(role):
+        given = own is None or not implied.occasion or implied.occasion in own
+        if given and implied.is_of(role):
             for need in implied.needs:
                 yield concrete(need, role), implied.source
 

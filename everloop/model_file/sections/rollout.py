@@ -74,8 +74,28 @@ class Reconcile(Section):
     put_right: bool = False
 
 
+MOST_SHADOW_ROWS = 1000
+"""How many captured rows a candidate answers at most before it meets a caller."""
+
+
+class Shadow(Section):
+    """A candidate answers what callers have asked, unseen by any of them, before its first step.
+
+    Once ``minutes`` are over and ``minimum_rows`` have been captured meanwhile, it is asked the same rows, and its
+    answers are held against the champion's. ``max_disagreement`` is the share of rows that it may decide otherwise;
+    ``max_score_shift`` how far its scores may lie above or below the champion's on average.
+    """
+
+    minutes: int = Field(ge=1)
+    minimum_rows: int = Field(default=100, ge=2, le=MOST_SHADOW_ROWS)
+    max_disagreement: Fraction | None = None
+    max_score_shift: float | None = Field(default=None, gt=0)
+
+
 class Rollout(Section):
     """How a passed candidate comes to serve: by a canary of ``steps``, or, without any, all at once.
+
+    With ``shadow`` it first answers unseen; see :class:`Shadow`.
 
     Equal steps are written as ``every_percent`` and ``minutes``; they are read as the list that they stand for.
 
@@ -83,6 +103,7 @@ class Rollout(Section):
     """
 
     steps: Annotated[list[RolloutStep], BeforeValidator(_linear_steps)] = Field(max_length=MOST_STEPS)
+    shadow: Shadow | None = None
     target: Annotated[str, PlainValidator(TARGETS.registered)] = "lambda_alias"
     bake_minutes: int = Field(default=1440, ge=0)
     guardrail: Guardrail

@@ -41,7 +41,8 @@ class RolloutStrategy(Protocol):
     """Plans a rollout, and says where nothing must be looked at. It keeps nothing.
 
     A plan has no more steps, and takes no longer, than are declared: the pipeline's time limit and the length of its
-    history are computed from the declaration. Steps rise and stay below all of the traffic.
+    history are computed from the declaration. Steps rise and stay below all of the traffic; a first one of 0 percent is
+    the declared shadow.
     """
 
     def applies(self, declared: DeclaredRollout, situation: Situation) -> bool:
@@ -58,7 +59,7 @@ class RolloutStrategy(Protocol):
 
 
 STRATEGIES: Seam[RolloutStrategy] = Seam(
-    __name__, "rollout strategy", "STRATEGY", "canary", "all_at_once", "first", "unchanged"
+    __name__, "rollout strategy", "STRATEGY", "canary", "all_at_once", "shadow", "first", "unchanged"
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from everloop.rollout.endpoint_place import EndpointPlace
@@ -42,6 +43,24 @@ class TrafficState:
     percent: float
     pinned: bool = True
     revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request to one version alone: its body as the native protocol has it, its name, and its time."""
+
+    model: str
+    body: str
+    request_id: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class AskedAnswer:
+    """A version's answer: HTTP status, and the document; empty where there is none."""
+
+    status: int
+    document: Any
 
 
 class RolloutTarget(Protocol):
@@ -97,6 +116,13 @@ class RolloutTarget(Protocol):
 
     def release(self, lambda_version: str) -> None:
         """Let a version that was rolled back stop running, where one that nobody asks still costs something."""
+        ...
+
+    def ask(self, lambda_version: str, question: Question) -> AskedAnswer:
+        """Ask one published version, whoever else is sent to it. The answer is neither captured nor counted.
+
+        A version that fails answers 500.
+        """
         ...
 
     def describe(self, published: Published) -> dict[str, str]:

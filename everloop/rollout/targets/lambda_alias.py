@@ -6,15 +6,21 @@ artefact with its hash, all frozen. The alias says which of them answers, and sh
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypedDict
 
 from botocore.exceptions import ClientError
 
+from everloop.instants import to_epoch_ms
+from everloop.names import UNSEEN, ModelNames
 from everloop.rollout.exceptions import AliasContendedError, AliasNotPinnedError, FunctionNotReadyError
 from everloop.rollout.targets import (
+    AskedAnswer,
     Published,
+    Question,
     RolloutTarget,
     ServedArtifact,
     TargetKind,
@@ -200,6 +206,33 @@ class LambdaAliasTarget:
 
     def release(self, lambda_version: str) -> None:
         """Nothing to do: a function version that nobody asks costs nothing."""
+
+    def ask(self, lambda_version: str, question: Question) -> AskedAnswer:
+        """Invoke one function version as the HTTP API would, with the mark that nothing is captured or counted."""
+        path = ModelNames(question.model).path("predictions")
+        event = {
+            "version": "2.0",
+            "routeKey": f"POST {path}",
+            "rawPath": path,
+            "headers": {"content-type": "application/json"},
+            "requestContext": {
+                "requestId": question.request_id,
+                "timeEpoch": to_epoch_ms(question.at),
+                "http": {"method": "POST", "path": path},
+            },
+            "body": question.body,
+            "isBase64Encoded": False,
+            UNSEEN: True,
+        }
+        answer = self.client.invoke(
+            FunctionName=self.function, Qualifier=lambda_version, Payload=json.dumps(event).encode()
+        )
+        payload = answer["Payload"].read()
+        if answer.get("FunctionError"):
+            return AskedAnswer(500, {})
+        reply = json.loads(payload)
+        body = base64.b64decode(reply["body"]) if reply.get("isBase64Encoded") else reply["body"]
+        return AskedAnswer(int(reply["statusCode"]), json.loads(body))
 
     def describe(self, published: Published) -> dict[str, str]:
         """Function, alias and function version."""

@@ -17,6 +17,7 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpointWeig
 from __future__ import annotations
 
 import copy
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -40,7 +41,9 @@ from everloop.rollout.exceptions import (
     EndpointNotReadyError,
 )
 from everloop.rollout.targets import (
+    AskedAnswer,
     Published,
+    Question,
     RolloutTarget,
     ServedArtifact,
     TargetKind,
@@ -48,6 +51,8 @@ from everloop.rollout.targets import (
     TrafficState,
 )
 from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
+from everloop.serving.exchange import HttpRequest
+from everloop.serving.passed_request import PASSED_ON, PassedRequest, encode_request, status_and_body
 
 _POLLS = 10
 _POLL_SECONDS = 2.0
@@ -65,6 +70,8 @@ class SageMakerEndpointTarget:
         A boto3 ``sagemaker`` client.
     door : LambdaAliasTarget
         The alias that callers ask.
+    runtime
+        A boto3 ``sagemaker-runtime`` client, where variants are to be asked.
     pause : callable
         Waits the given seconds between the few polls of an endpoint that is about to be ready.
     """
@@ -75,9 +82,11 @@ class SageMakerEndpointTarget:
         door: LambdaAliasTarget,
         place: EndpointPlace,
         *,
+        runtime: Any = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.client = client
+        self.runtime = runtime
         self.door = door
         self.place = place
         self._pause = pause
@@ -179,6 +188,30 @@ class SageMakerEndpointTarget:
     def release(self, lambda_version: str) -> None:
         """Take a variant that gets no requests off the endpoint: its instances cost as much as if it did."""
         self._drop(lambda name: name == lambda_version)
+
+    def ask(self, lambda_version: str, question: Question) -> AskedAnswer:
+        """Invoke one variant by its name, which takes a request whatever its weight.
+
+        Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-ab-testing.html
+        """
+        if not self.place.is_model(lambda_version):
+            return self.door.ask(lambda_version, question)
+        request = HttpRequest("POST", headers={"content-type": "application/json"}, body=question.body)
+        passed = PassedRequest("predictions", request, question.request_id, question.at, unseen=True)
+        try:
+            invoked = self.runtime.invoke_endpoint(
+                EndpointName=self.place.name,
+                TargetVariant=lambda_version,
+                ContentType=PASSED_ON,
+                Accept=PASSED_ON,
+                Body=encode_request(passed),
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ModelError":
+                raise
+            return AskedAnswer(500, {})
+        status, body = status_and_body(invoked["Body"].read())
+        return AskedAnswer(status, json.loads(body))
 
     def describe(self, published: Published) -> dict[str, str]:
         """Endpoint, variant, image and the function before them."""
@@ -435,7 +468,7 @@ class SageMakerEndpoints:
         if place.endpoint is None:
             raise ValueError("the target sagemaker_endpoint needs serving.endpoint in the declaration")
         door = LambdaAliasTarget(client("lambda"), function=place.function, alias=place.alias)
-        return SageMakerEndpointTarget(client("sagemaker"), door, place.endpoint)
+        return SageMakerEndpointTarget(client("sagemaker"), door, place.endpoint, runtime=client("sagemaker-runtime"))
 
 
 TARGET: TargetKind = SageMakerEndpoints()

@@ -32,7 +32,7 @@ def high() -> dict[str, Any]:
         owner={"hand_overs": dict.fromkeys(("data", "labels", "promotion", "alerts", "retirement"), "The desk")},
         data={"sources": SOURCES},
         gate={"money": {}, "fairness": {"by": [{"by": "line"}], "max_selection_rate_gap": 0.3}},
-        rollout={"bake_minutes": 1440},
+        rollout={"bake_minutes": 1440, "shadow": {"minutes": 1440, "max_disagreement": 0.1}},
         recalibration="none",
     )
     for feature in document["data"]["features"]:

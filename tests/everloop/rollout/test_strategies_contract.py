@@ -16,6 +16,7 @@ from everloop.model_file.schema import Guardrail, Rollout
 from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.metrics import CloudWatchMetrics
+from everloop.rollout.plan import Step
 from everloop.rollout.strategies import STRATEGIES, Situation, strategy_for
 from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
 from tests.fakes.cloudwatch_metrics import FakeCloudWatch
@@ -31,28 +32,32 @@ SITUATIONS = [Situation("7", *facts) for facts in product([True, False], repeat=
 STRATEGY = pytest.mark.parametrize("name", STRATEGIES.names)
 
 
-def declared(steps: list[tuple[float, int]], bake: int = 60) -> Rollout:
+def declared(steps: list[tuple[float, int]], bake: int = 60, shadow: int | None = None) -> Rollout:
     rising = [{"percent": percent, "minutes": minutes} for percent, minutes in sorted(steps)]
-    return Rollout.model_validate({"steps": rising, "bake_minutes": bake, "guardrail": GUARDRAIL.model_dump()})
+    unseen = None if shadow is None else {"minutes": shadow, "max_disagreement": 0.1}
+    return Rollout.model_validate(
+        {"steps": rising, "shadow": unseen, "bake_minutes": bake, "guardrail": GUARDRAIL.model_dump()}
+    )
 
 
 STEPS = st.lists(st.tuples(st.integers(1, 99), st.integers(1, 600)), max_size=5, unique_by=lambda step: step[0])
 
 
 @STRATEGY
-@given(STEPS, st.integers(0, 600), st.sampled_from(SITUATIONS))
+@given(STEPS, st.integers(0, 600), st.none() | st.integers(1, 600), st.sampled_from(SITUATIONS))
 def test_a_plan_rises_and_takes_no_more_than_is_declared(
-    name: str, steps: list[tuple[float, int]], bake: int, situation: Situation
+    name: str, steps: list[tuple[float, int]], bake: int, shadow: int | None, situation: Situation
 ) -> None:
-    strategy, model = STRATEGIES.load(name), declared(steps, bake)
+    strategy, model = STRATEGIES.load(name), declared(steps, bake, shadow)
     if not strategy.applies(model, situation):
         return
     plan = strategy.plan(model)
     percents = [step.percent for step in plan.steps]
     assert percents == sorted(set(percents))
-    assert all(0 < percent < 100 for percent in percents)
-    assert len(plan.steps) <= len(steps)
-    assert sum(step.seconds for step in plan.steps) <= sum(60 * minutes for _, minutes in steps)
+    assert all(0 <= percent < 100 for percent in percents)
+    assert [step.is_shadow for step in plan.steps].count(True) <= (shadow is not None)
+    assert len(plan.steps) <= len(steps) + (shadow is not None)
+    assert sum(step.seconds for step in plan.steps) <= 60 * (sum(minutes for _, minutes in steps) + (shadow or 0))
     assert 0 <= plan.bake_seconds <= 60 * bake
     # AND where there is no step to look at, something else decides before the promotion
     assert plan.steps or strategy.unlooked(situation, "canary") is not None
@@ -70,13 +75,17 @@ def test_what_needs_no_look_lets_through_with_its_reason(name: str, situation: S
             assert all(reason.sentence for reason in verdict.reasons)
 
 
-@given(STEPS, st.sampled_from(SITUATIONS))
-def test_in_every_situation_there_is_a_way(steps: list[tuple[float, int]], situation: Situation) -> None:
-    strategy = strategy_for(declared(steps), situation)
-    plan = strategy.plan(declared(steps))
+@given(STEPS, st.none() | st.integers(1, 600), st.sampled_from(SITUATIONS))
+def test_in_every_situation_there_is_a_way(
+    steps: list[tuple[float, int]], shadow: int | None, situation: Situation
+) -> None:
+    strategy = strategy_for(declared(steps, shadow=shadow), situation)
+    plan = strategy.plan(declared(steps, shadow=shadow))
     # A candidate without a champion beside it can not share, and what serves already has nothing to try out.
     if not situation.has_previous or situation.changes_nothing:
         assert plan.steps == ()
+    elif shadow is not None:
+        assert plan.steps[0] == Step(0, 60 * shadow)
 
 
 def test_one_is_added_by_its_file_and_its_registration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

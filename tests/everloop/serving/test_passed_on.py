@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from everloop.functions.predict.handler import Environment, Predictor
+from everloop.names import UNSEEN
 from everloop.server.application import Application
 from everloop.server.metrics import ServerMetrics
 from everloop.serving.artifact import Artifact, verified_artifact
 from everloop.serving.capture import CaptureWriter
-from everloop.serving.passed_on import PASSED_ON, Invoked, PassingOn, decode_request
+from everloop.serving.passed_on import Invoked, PassingOn
+from everloop.serving.passed_request import PASSED_ON, decode_request
 from everloop.serving.service import PredictionService
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.fakes.object_store import FakeS3
@@ -110,6 +112,14 @@ def test_answers_logs_counts_and_captured_rows_are_the_same(
     assert {line["lambda_version"] for line in also_told} == {VARIANT}
     direct, container = ([_timeless(record) for record in stream.taken] for stream in both.streams)
     assert direct == container
+
+
+def test_what_no_caller_asked_is_captured_by_neither(capsys: pytest.CaptureFixture[str]) -> None:
+    both = Both(StoredArtifact(), capsys)
+    event = {**http_event({"instances": [row()]}, path=f"/models/{MODEL}/predictions"), UNSEEN: True}
+    (expected, told), (found, also_told) = both.ask(both.direct, event), both.ask(both.passing, event)
+    assert (found, expected["statusCode"]) == (expected, 200)
+    assert [*told, *also_told, *both.streams[0].taken, *both.streams[1].taken] == []
 
 
 def _timeless(line: dict[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,19 @@ def test_valid_rows_are_answered_captured_and_counted(deployed: Deployed, in_bas
     assert metrics["PredictionLatency"] > 0
 
 
+def test_what_no_caller_asked_is_answered_and_neither_captured_nor_counted(deployed: Deployed) -> None:
+    # GIVEN the mark beside the request, as a rollout sets it
+    event = {**http_event({"instances": [row()]}, path=PATH), "unseen": True}
+    answer = deployed.predictor.handle(event, "4")
+    deployed.read_log()
+    assert (answer["statusCode"], json.loads(answer["body"])["version"]) == (200, 7)
+    assert deployed.stream.taken == []
+    assert deployed.metrics == {}
+    # AND in the request, where a caller could put it, it is a key like any other
+    status, _ = deployed.post({"instances": [row()]}, headers={"unseen": "true"})
+    assert (status, len(deployed.stream.taken), deployed.metrics["Predictions"]) == (200, 1, 1)
+
+
 def test_one_id_joins_log_trace_capture_and_label(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5-a;Sampled=1")
     for instances in ([row("t1")], [{}]):

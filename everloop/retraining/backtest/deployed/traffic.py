@@ -14,8 +14,9 @@ from everloop.retraining.backtest.deployed.counts import Answers
 from everloop.retraining.backtest.deployed.rows import LoopRows, instant
 from everloop.retraining.backtest.deployed.training import Serving
 from everloop.rollout.cadence import closest
-from everloop.rollout.guardrails import decide_step
+from everloop.rollout.guardrails import Verdict, decide_step
 from everloop.rollout.metrics import whole_minutes
+from everloop.rollout.shadow import wait_in_shadow
 from everloop.rollout.strategies import Situation, strategy_for
 from everloop.rollout.version_metrics import Minute, VersionMetrics
 
@@ -126,17 +127,11 @@ class Traffic:
     def look(self, at: datetime) -> tuple[str, timedelta | None, list[str]]:
         """Look at the canary as the guardrail does: its decision, when it looks again, and its reasons.
 
-        What came before then has been answered.
+        What came before then has been answered. A shadow takes its time, and is passed by every candidate.
         """
         canary = self.canary
         assert canary is not None
-        verdict = decide_step(
-            canary.plan,
-            self.declaration.rollout.guardrail,
-            step_index=canary.step,
-            elapsed_seconds=(at - canary.since).total_seconds(),
-            metrics=canary.metrics(at),
-        )
+        verdict = self._verdict(canary, at)
         told = [reason.sentence for reason in verdict.reasons]
         if verdict.decision == "hold":
             return "hold", timedelta(seconds=verdict.wait_seconds), told
@@ -148,6 +143,21 @@ class Traffic:
             self.champion = canary.candidate
         self.canary = None
         return verdict.decision, None, told
+
+    def _verdict(self, canary: Canary, at: datetime) -> Verdict:
+        declared, plan, elapsed = self.declaration.rollout, canary.plan, (at - canary.since).total_seconds()
+        step = plan.step(canary.step)
+        if not step.is_shadow:
+            return decide_step(
+                plan,
+                declared.guardrail,
+                step_index=canary.step,
+                elapsed_seconds=elapsed,
+                metrics=canary.metrics(at),
+            )
+        if elapsed < step.seconds:
+            return wait_in_shadow(declared, plan, left_seconds=step.seconds - elapsed)
+        return Verdict("promote" if plan.is_last(canary.step) else "advance", ())
 
     def _fill(self, places: np.ndarray, by: Serving) -> None:
         if not len(places):

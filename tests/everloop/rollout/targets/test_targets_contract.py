@@ -17,6 +17,7 @@ from everloop.rollout.exceptions import AliasNotPinnedError
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.targets import (
     TARGETS,
+    Question,
     RolloutTarget,
     ServedArtifact,
     TargetPlace,
@@ -65,8 +66,13 @@ def fakes() -> dict[str, dict[str, Any]]:
     """The services that each target works with."""
     return {
         "lambda_alias": {"lambda": FakeLambda()},
-        "sagemaker_endpoint": {"lambda": FakeLambda(), "sagemaker": FakeSageMaker()},
+        "sagemaker_endpoint": _endpoint_fakes(),
     }
+
+
+def _endpoint_fakes() -> dict[str, Any]:
+    hosting = FakeSageMaker()
+    return {"lambda": FakeLambda(), "sagemaker": hosting, "sagemaker-runtime": hosting}
 
 
 def unpinned_is_refused(target: RolloutTarget) -> None:
@@ -163,6 +169,20 @@ def what_serves_is_not_released(target: RolloutTarget) -> None:
     assert target.holds(eight)
 
 
+def a_version_that_nobody_is_sent_to_is_asked_unseen(target: RolloutTarget) -> None:
+    target.idle()
+    seven, eight = target.publish(SEVEN).lambda_version, target.publish(EIGHT).lambda_version
+    target.settle(seven)
+    question = Question("flights", '{"instances": []}', "shadow-1", at(1))
+    for version, number in ((eight, 8), (seven, 7)):
+        asked = target.ask(version, question)
+        assert (asked.status, asked.document["version"], asked.document["unseen"]) == (200, number, True)
+        assert asked.document["asked"] == question.body
+    assert (target.current().primary, target.current().candidate) == (seven, None)
+    failing = target.publish(ServedArtifact(500, "artifacts/flights/000500/", "hash")).lambda_version
+    assert target.ask(failing, question).status == 500
+
+
 def it_says_what_it_is(target: RolloutTarget, name: str) -> None:
     target.idle()
     described = target.describe(target.publish(SEVEN))
@@ -179,6 +199,7 @@ CONTRACT: list[Callable[[RolloutTarget], None]] = [
     a_calibration_is_served_by_a_version_of_its_own,
     what_serves_or_is_needed_is_kept,
     what_serves_is_not_released,
+    a_version_that_nobody_is_sent_to_is_asked_unseen,
 ]
 
 
@@ -199,7 +220,7 @@ def test_says_what_it_is(name: str) -> None:
 
 MEMORY = """
 from everloop.rollout.exceptions import AliasNotPinnedError
-from everloop.rollout.targets import Published, TrafficState
+from everloop.rollout.targets import AskedAnswer, Published, TrafficState
 
 
 class Memory:
@@ -248,6 +269,11 @@ class Memory:
 
     def release(self, lambda_version):
         pass
+
+    def ask(self, lambda_version, question):
+        version = self.published[int(lambda_version)].version
+        document = {"version": version, "unseen": True, "asked": question.body}
+        return AskedAnswer(500, {}) if version == 500 else AskedAnswer(200, document)
 
     def describe(self, published):
         return {"kind": "memory", "lambda_version": published.lambda_version}

@@ -60,6 +60,15 @@ def test_a_candidate_has_its_canary_first() -> None:
         assert len(set(found.answers.version[rows.request == request])) == 1
 
 
+def test_a_shadow_takes_its_time_and_nobody_is_answered_by_its_candidate() -> None:
+    shadow = {"minutes": 600, "max_disagreement": 0.1}
+    found, rows, _ = lived(declaration(rollout={"shadow": shadow}))
+    started, promoted = found.runs[1].started_at, found.promotions[1].at
+    unseen = started + timedelta(minutes=600)
+    assert set(found.answers.version[rows.between(started, unseen)]) == {1}
+    assert set(found.answers.version[rows.between(unseen, promoted)]) == {1, 2}
+
+
 @pytest.mark.parametrize("asked_at_the_begin", [True, False])
 def test_a_request_as_a_step_ends_counts_to_the_next_step(asked_at_the_begin: bool) -> None:
     declared = declaration(rollout={"guardrail": {"max_error_rate": 0.02, "max_p99_latency_ms": 800,

@@ -1,0 +1,43 @@
+"""Callers who ask all the time while something else goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+Seen = Counter[tuple[int, str]]
+"""What callers got, by status and version or code."""
+
+CALLERS = 2
+
+
+@contextmanager
+def calling(ask: Callable[[str], tuple[int, Any]], *, pause_seconds: float = 0.1) -> Iterator[Seen]:
+    """What callers get from ``ask``, which takes a fresh key and gives status and answer; each asks after a pause."""
+    seen: Seen = Counter()
+    ended = threading.Event()
+
+    def caller(name: str) -> None:
+        number = 0
+        while not ended.is_set():
+            number += 1
+            try:
+                status, answer = ask(f"{name}-{number}")
+            except OSError as error:
+                seen[0, f"{type(error).__name__}: {error}"] += 1
+                continue
+            ended.wait(pause_seconds)
+            seen[status, str(answer["version"]) if status == 200 else answer["error"]["code"]] += 1
+
+    callers = [threading.Thread(target=caller, args=(f"caller{i}",)) for i in range(CALLERS)]
+    for each in callers:
+        each.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        for each in callers:
+            each.join()
