@@ -15,10 +15,12 @@ import pytest
 
 from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.declarations import find_declaration
+from everloop.cli.operations.endpoints import endpoint_of
 from everloop.cli.operations.local_cloud import bring_up, deploy, free_port
 from everloop.monitoring.reference import SCORE
 from localcloud.cloudformation.state import StateDirectory
 from tests.helpers import change_commands as typed
+from tests.helpers.declarations import with_endpoint
 from tests.loop.changing import Changing, Project, document, history
 
 pytestmark = pytest.mark.xdist_group("loop that changes")
@@ -32,6 +34,7 @@ MORE: dict[str, Any] = {
     "line": {"type": "category", "values": ["north", "south", "east"], "unseen": "refuse"},
 }
 NEW = {"seats": 300.0, "miles": 186.0, "wind_text": "calm"}
+SHADOW = {"minutes": 60, "minimum_rows": 5, "max_disagreement": 0.5}
 RENAMED = {**NEW, "distance": None}
 
 
@@ -119,23 +122,33 @@ def test_a_candidate_of_the_new_declaration_can_be_rolled_back_within_its_bake(l
 
 
 def test_a_feature_is_taken_out_of_the_script_first_and_then_removed(loop: Changing) -> None:
-    """The second half of a rename: nobody sends distance any more."""
-    loop.project.declare(document(**MORE), left_out=("distance",))
+    """The second half of a rename: nobody sends distance. Meanwhile the model moves to an endpoint."""
+    loop.project.declare(with_endpoint(document(**MORE)), left_out=("distance",))
     loop.does(typed.DEPLOY)
-    run = loop.started(typed.TRAIN)
-    assert loop.store.runs.get(run).version == 3
-    loop.to_canary(run)
-    # THEN callers have to send it as long as the version before answers
-    assert loop.statuses(8, **NEW) == {(200, 1), (200, 3)}
-    assert loop.statuses(16, **RENAMED) == {(400, None), (200, 3)}
-    assert loop.served_to_the_end(run, **NEW).status == "succeeded"
+    # WHEN the pipeline trains, judges and rolls out the next version, there, under callers of the version before
+    with loop.under_requests(**NEW) as seen:
+        run = loop.started(typed.TRAIN)
+        assert loop.store.runs.get(run).version == 3
+        loop.to_canary(run)
+        # THEN callers have to send it as long as the version before answers
+        assert loop.statuses(8, **NEW) == {(200, 1), (200, 3)}
+        assert loop.statuses(16, **RENAMED) == {(400, None), (200, 3)}
+        assert loop.served_to_the_end(run, **NEW).status == "succeeded"
+    # AND no request was lost on the way from the function to the endpoint
+    assert {(200, "1"), (200, "3")} == set(seen), seen
+    assert running(loop) == {loop.store.versions.champion().lambda_version: 1}
+    assert "yes, as variant everloop-late-train-v3-" in loop.does("everloop trace late_train")
     assert loop.statuses(3, **NEW) == loop.statuses(3, **RENAMED) == loop.statuses(3, line="east") == {(200, 3)}
-    # WHEN it is removed, the champion takes it from those who send it, and a rollout is taken back as long as they do
-    loop.project.declare(document(**MORE, distance=None))
+    # WHEN it is removed, still on the endpoint, the champion takes it from those who send it, and a rollout is taken
+    # back as long as they do
+    loop.project.declare(with_endpoint(document(**MORE, distance=None)))
     assert "fits what is deployed" in loop.does(typed.CHECK)
     loop.does(typed.DEPLOY)
     assert loop.statuses(3) == loop.statuses(3, **RENAMED) == {(200, 3)}
-    assert loop.rolled_out(**NEW).status != "succeeded"
+    before = loop.store.versions.champion()
+    assert loop.rolled_out(**NEW).status == "rolled_back"
+    assert loop.store.versions.champion().lambda_version == before.lambda_version
+    loop.wait_until(lambda: running(loop) == {before.lambda_version: 1})
     assert loop.statuses(3) == {(200, 3)}
     # WHEN nobody sends it any more, THEN it is gone
     assert loop.rolled_out(**RENAMED).status == "succeeded"
@@ -147,6 +160,32 @@ def test_a_feature_is_taken_out_of_the_script_first_and_then_removed(loop: Chang
     assert window["rows"] > 0
     # AND the objects of before keep it
     assert loop.lake_predictions()["distance"].eq(300.0).any()
+
+
+def running(loop: Changing) -> dict[str, int]:
+    """The variants of the model's endpoint, each with its instances."""
+    found = endpoint_of(loop.account, "late_train")
+    assert found is not None
+    return found.variants
+
+
+def test_a_model_moves_back_from_its_endpoint_without_a_lost_request(loop: Changing) -> None:
+    # GIVEN a champion on the endpoint, WHEN the declaration names the other target, and keeps the endpoint till then
+    on_both = with_endpoint(document(**MORE, distance=None))
+    on_both["rollout"]["target"] = "lambda_alias"
+    loop.project.declare(on_both)
+    with loop.under_requests(**RENAMED) as seen:
+        loop.does(typed.DEPLOY)
+        assert loop.statuses(3, **RENAMED) == {(200, 3)}
+        assert not loop.store.versions.champion().lambda_version.isdecimal()
+        assert loop.rolled_out(**RENAMED).status == "succeeded"
+        assert loop.statuses(3, **RENAMED) == {(200, 3)}
+    # THEN a function version serves, and no request was lost
+    assert loop.store.versions.champion().lambda_version.isdecimal()
+    assert set(seen) == {(200, "3")}, seen
+    # AND the endpoint stands until the model is removed, or somebody deletes it
+    loop.wait_until(lambda: sum(running(loop).values()) == 1)
+    assert "everloop-late-train" in loop.does(typed.STATUS)
 
 
 def test_a_removed_model_serves_its_champion_again_once_deployed_again(loop: Changing) -> None:
@@ -164,6 +203,7 @@ def test_a_removed_model_serves_its_champion_again_once_deployed_again(loop: Cha
     loop.advance(minutes=21)
     assert "to do it: `everloop remove late_train --reason WHY --yes`" in loop.does(typed.SAY_REMOVAL)
     assert "late_train is removed → delete models/late_train/" in loop.does(typed.REMOVE)
+    assert endpoint_of(loop.account, "late_train") is None
     assert "is not deployed" in loop.refuses(typed.STATUS)
     # THEN the audit says who removed it and why
     last = list(loop.store.ledger.audit_records())[-1]
@@ -243,6 +283,7 @@ def test_a_deployment_that_fails_half_way_or_meets_another_changes_nothing(loop:
     # GIVEN changed functions, and after them a resource whose name is taken
     changed = document(**MORE, distance=None)
     changed["serving"]["memory_mb"] = 1234
+    changed["rollout"]["shadow"] = SHADOW
     loop.project.declare(changed)
     assembly = loop.project.synthesized()
     file = assembly / f"{stack}.template.json"
@@ -274,6 +315,19 @@ def test_a_deployment_that_fails_half_way_or_meets_another_changes_nothing(loop:
     assert functions.get_function_configuration(FunctionName=loop.model.predict_function)["MemorySize"] == 1234
     assert loop.statuses(3, **RENAMED) == {(200, 3)}
     assert "newer code is deployed but does not serve yet" in loop.does(typed.STATUS)
+
+
+def test_new_code_answers_unseen_first_where_that_is_declared(loop: Changing) -> None:
+    # GIVEN code that waits, deployed with a shadow; WHEN it is rolled out
+    with loop.under_requests(**RENAMED) as seen:
+        assert loop.rolled_out(**RENAMED).status == "succeeded"
+    # THEN it answered what callers had asked, before the first of them met it
+    details: list[Any] = [audit.details for audit in loop.store.ledger.audit_records()]
+    told = [reason for one in details for reason in one.get("reasons", ())]
+    (kept,) = [reason["sentence"] for reason in told if reason["code"] == "shadow_kept"]
+    assert "failed on 0, refused 0" in kept
+    assert "decided 0.0% of them otherwise" in kept
+    assert set(seen) == {(200, "3")}, seen
 
 
 def physical_ids(loop: Changing, stack: str) -> set[str]:
