@@ -18,6 +18,7 @@ from everloop.registry.kept_requests import KeptRequests
 from everloop.registry.locked_audit import LockedAudit
 from everloop.registry.reconciliations import Reconciliations
 from everloop.registry.removals import Removals
+from everloop.registry.reproductions import Reproductions
 from everloop.registry.restorations import Restorations
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
@@ -223,6 +224,8 @@ METHODS = {
     commands.NoteReconciled: Rollouts.note_reconciled,
     commands.Republish: Rollouts.republish,
     commands.NoteDeployment: Reconciliations.note,
+    commands.RecordReproduction: Reproductions.record,
+    commands.RevokeWaiver: Waivers.revoke,
     commands.RevertCalibration: Calibrations.revert,
     commands.FreezeCalibrations: Calibrations.freeze,
     commands.ResumeCalibrations: Calibrations.resume,
