@@ -25,8 +25,9 @@ from tests.loop.standing_cloud import Loop
 pytestmark = pytest.mark.xdist_group("loop")
 
 GROWN = "bread_grown"
-BEGIN, DAYS, FIRST_DAYS = "2013-01-20", 40, 25
+BEGIN, DAYS, FIRST_DAYS, LATER_DAYS = "2013-01-20", 46, 25, 40
 TREES, ADDED = 40, 15
+LEARNING_RATES = {"values": [0.1, 0.2]}
 
 SCRIPT = """
 from sklearn.compose import ColumnTransformer
@@ -51,7 +52,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "seed": 3,
         "parameters": {"max_iter": TREES},
         "warm_start": {"added_trees": ADDED, "max_trees": TREES + 2 * ADDED},
+        "tuning": {"trials": 2, "minutes": 5, "folds": 1, "fold_days": 3, "space": {"learning_rate": LEARNING_RATES}},
     }
+    document["data"]["leakage"] = "stop"
+    document["gate"]["margin"] = 3.0
+    document["retraining"] = {"cooldown_days": 30, "quota": {"runs": 9, "days": 60}}
     folder = tmp_path_factory.mktemp("grown") / "models"
     (folder / GROWN).mkdir(parents=True)
     (folder / GROWN / "model.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
@@ -67,15 +72,17 @@ def store(loop: Loop, models: Path) -> RegistryStore:
 
 
 @pytest.fixture(scope="module")
-def files(models: Path) -> tuple[Path, Path]:
-    """The sales of the first days, and those of the days after."""
-    whole = write_sales(models.parent / "sales.csv", begin=BEGIN, days=DAYS)
-    rows = pd.read_csv(whole)
-    later = pd.to_datetime(rows["sold_at"]) >= pd.Timestamp(BEGIN, tz="UTC") + pd.Timedelta(days=FIRST_DAYS)
-    paths = models.parent / "first.csv", models.parent / "later.csv"
-    for path, chosen in zip(paths, (~later, later), strict=True):
-        rows[chosen].to_csv(path, index=False)
-    return paths
+def files(models: Path) -> tuple[Path, Path, Path, Path]:
+    """The sales of the first days, those of the days after, the newest, and the first with a leak: rain is sales."""
+    rows = pd.read_csv(write_sales(models.parent / "sales.csv", begin=BEGIN, days=DAYS))
+    day = (pd.to_datetime(rows["sold_at"]) - pd.Timestamp(BEGIN, tz="UTC")) // pd.Timedelta(days=1)
+    first = rows[day < FIRST_DAYS]
+    leaking = first.assign(rain=(first["loaves"] - first["loaves"].min()).round(3))
+    parts = first, rows[(day >= FIRST_DAYS) & (day < LATER_DAYS)], rows[day >= LATER_DAYS], leaking
+    paths = tuple(models.parent / f"{name}.csv" for name in ("first", "later", "newest", "leaking"))
+    for path, part in zip(paths, parts, strict=True):
+        part.to_csv(path, index=False)
+    return paths  # type: ignore[return-value]  # one for each name
 
 
 def typed(*words: str | Path) -> Any:
@@ -101,14 +108,28 @@ def trained(loop: Loop, store: RegistryStore, *words: str) -> str:
     return told
 
 
-def test_what_serves_is_continued(loop: Loop, store: RegistryStore, models: Path, files: tuple[Path, Path]) -> None:
+def test_what_serves_is_continued(loop: Loop, store: RegistryStore, models: Path, files: tuple[Path, ...]) -> None:
     # GIVEN nothing that serves; THEN there is nothing to continue, and nothing is started
     refused = typed("train", GROWN, "--update", "warm")
     assert "nothing serves yet" in str(refused.exception)
     assert store.runs.all() == []
-    # GIVEN a first version; THEN its estimator is kept beside it
+    # GIVEN a file in which a feature knows the outcome; THEN the run stops before it trains, and says so
+    well("data", "import", GROWN, files[3], "--models-directory", models)
+    leaked = typed("train", GROWN)
+    assert leaked.exit_code == 1, leaked.output
+    assert "LeakageSuspectedError" in leaked.output
+    assert "rain" in leaked.output
+    (stopped,) = store.runs.all()
+    assert (stopped.status, stopped.version, stopped.training_days) == ("failed", None, None)
+    # GIVEN the right rows in their place, and a first version; THEN its estimator is kept beside it
     well("data", "import", GROWN, files[0], "--models-directory", models)
     trained(loop, store)
+    # AND its parameters are those of a search on validation parts, which its refit took
+    chosen = json.loads(well("runs", "show", GROWN, store.versions.get(1).run_id, "--json"))["training"]["tuning"]
+    assert [trial["state"] for trial in chosen["trials"]] == ["complete", "complete"]
+    score = json.loads(well("score", GROWN, "--models-directory", models, "--json"))
+    (tuned,) = (one for one in score["groups"]["model development"] if one["test"] == "Model 3")
+    assert tuned["evidence"].startswith("2 sets of parameters")
     first = store.versions.get(store.versions.champion().version)
     assert first.files[ESTIMATOR]["bytes"] > 1000
     # WHEN it is to be continued, and has learned from all rows that could test it; THEN it is trained in full instead
