@@ -77,7 +77,9 @@ def test_a_version_comes_back_with_what_it_knows(tmp_path: Path) -> None:
     restored = told["restorations"][0]
     assert restored["reason"].startswith("Version 1 would have lost ")
     assert {"registered_files", "better_than_champion"} <= {reason["code"] for reason in restored["reasons"]}
-    # Both were compared on the rows that were put aside before the first one learned.
+    # Both were compared on the rows that were put aside before the first one learned: the second has forgotten them.
     (forgot,) = (r for r in told["retrainings"][0]["reasons"] if r["code"] == "standing_worse_than_champion")
     (knows,) = (r for r in restored["reasons"] if r["code"] == "standing_worse_than_champion")
     assert (forgot["passed"], knows["passed"]) == (True, True)
+    assert "the candidate's mae minus the champion's is +" in forgot["sentence"]
+    assert "the candidate's mae minus the champion's is -" in knows["sentence"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +165,72 @@ def test_what_serves_is_continued(loop: Loop, store: RegistryStore, models: Path
     assert "continues version 1" in well("audit", "list", GROWN)
     assert verify_audit(store).sound, verify_audit(store).problems
     assert "Version 1 is continued" in well("runs", "list", GROWN)
+
+
+@pytest.fixture
+def become(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Makes the commands those of a person: of a session of a role that may do everything; gives their identity."""
+    iam, name = loop.account.client("iam"), "everybody"
+    anybody = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    trust, policy = (json.dumps({"Version": "2012-10-17", "Statement": [one]}) for one in (anybody, everything))
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=policy)
+    sts = loop.account.client("sts")
+
+    def person(session: str) -> str:
+        given = sts.assume_role(RoleArn=role, RoleSessionName=session)
+        for variable, key in (
+            ("AWS_ACCESS_KEY_ID", "AccessKeyId"),
+            ("AWS_SECRET_ACCESS_KEY", "SecretAccessKey"),
+            ("AWS_SESSION_TOKEN", "SessionToken"),
+        ):
+            monkeypatch.setenv(variable, given["Credentials"][key])
+        return str(given["AssumedRoleUser"]["Arn"])
+
+    return person
+
+
+def test_a_refused_version_comes_to_serve_by_a_waiver_of_one_and_the_request_of_another(
+    loop: Loop, store: RegistryStore, models: Path, files: tuple[Path, ...], become: Callable[[str], str]
+) -> None:
+    # GIVEN version 2, which the gate refused for want of rows that are new to the champion; and newer rows by now
+    refused = {reason["code"] for reason in store.versions.get(2).gate["reasons"] if not reason["passed"]}
+    assert refused == {"champion_rows", "too_few_rows"}
+    well("data", "import", GROWN, files[2], "--models-directory", models)
+    waiver = ("waive", GROWN, "2", "--reason", "champion_rows")
+    until = (loop.now() + timedelta(days=30)).date().isoformat()
+    # WHEN one person waives it; THEN that person can't ask for the version
+    bob = become("bob")
+    told = well(*waiver, "--why", "by now there are newer rows", "--until", until)
+    assert "the gate refused it for more: too_few_rows" in told
+    few = ("waive", GROWN, "2", "--reason", "too_few_rows")
+    well(*few, "--why", "the newest days have enough", "--until", until)
+    ask = ("restore", GROWN, "2", "--reason", "it has fewer trees")
+    assert "have these reasons waived: champion_rows, too_few_rows" in str(typed(*ask).exception)
+    # WHEN another takes the waiver back; THEN nobody can
+    cleo = become("cleo")
+    well(*waiver, "--why", "let us look at it first", "--revoke")
+    assert "have these reasons waived: champion_rows" in str(typed(*ask).exception)
+    # WHEN it is waived once more, and the other one asks; THEN the gate judges it on the newest rows, and it serves
+    become("bob")
+    longer = (loop.now() + timedelta(days=31)).date().isoformat()
+    well(*waiver, "--why", "looked at it, it is fine", "--until", longer)
+    become("cleo")
+    well(*ask)
+    for _ in range(60):
+        if store.runs.active() is None:
+            break
+        loop.advance(minutes=61)
+        loop.wait_until(lambda: store.runs.active() is None or store.rollouts.all())
+    assert store.versions.champion().version == 2, store.runs.all()[0]
+    # AND record and page say who did what
+    assert store.runs.all()[0].trigger["started_by"] == cleo
+    done = [(r.action, r.actor) for r in store.ledger.audit_records() if r.action.startswith("waive")]
+    assert done == [("waived", bob), ("waived", bob), ("waiver_revoked", cleo), ("waived", bob)]
+    page = models.parent / "card.html"
+    well("card", GROWN, "--html", page, "--evaluated", "--models-directory", models)
+    text = page.read_text(encoding="utf-8")
+    assert f"<td>{bob}</td>" in text
+    assert f"by {cleo}: let us look at it first" in text
+    assert verify_audit(store).sound, verify_audit(store).problems
