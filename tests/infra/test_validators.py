@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from everloop.infra.pipeline_definition import pipeline_definition
 from everloop.infra.probe_definition import probe_definition
 from everloop.model_file.schema import Investment
 from localcloud.core.clients import make_client
+from support.npm import install_program
 from tests.helpers.asl import filled
 from tests.helpers.declarations import binary_document, declare, everything_document
 from tests.helpers.synthesis import SECOND_STACK, Assembly
@@ -116,6 +119,34 @@ def test_every_machine_is_good_for_statelint(machine: str) -> None:
 
 def test_statelint_does_look() -> None:
     assert machine_findings({"StartAt": "A", "States": {"B": {"Type": "Pass", "End": True}}})
+
+
+SECOND_VALIDATOR = "asl-validator@4.0.0"
+"""Which looks at paths, intrinsic functions and ARNs too."""
+
+
+def answer_of(validator: Path, machines: dict[str, dict[str, Any]], folder: Path) -> subprocess.CompletedProcess[str]:
+    """What it says of all of them: exit status 1 where there is a finding."""
+    words = []
+    for name, definition in machines.items():
+        file = folder / f"{name}.json"
+        # The template puts the partition there; every other name may stand where it stands.
+        text = json.dumps(definition).replace("${Partition}", "aws")
+        file.write_text(text, encoding="utf-8")
+        words += ["--json-path", str(file)]
+    return subprocess.run([validator, *words], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_every_machine_is_good_for_another_validator_which_does_look(tmp_path: Path) -> None:
+    validator = install_program(SECOND_VALIDATOR, "asl-validator", tmp_path)
+    done = answer_of(validator, MACHINES, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    broken = json.loads(json.dumps(MACHINES["pipeline"]))
+    broken["States"][broken["StartAt"]]["ResultPath"] = "nowhere"
+    done = answer_of(validator, {"broken": broken}, tmp_path)
+    assert done.returncode == 1
+    assert "ResultPath" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("task", TASKS)

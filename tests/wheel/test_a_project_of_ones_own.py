@@ -26,6 +26,7 @@ from everloop import __version__
 from everloop.cli.exceptions import DEPLOY
 from everloop.infra.node import PACKAGES
 from everloop.infra.packaging.requirements import read_lines
+from support.npm import install_program
 
 pytestmark = pytest.mark.xdist_group("wheel")
 
@@ -104,13 +105,8 @@ def wheels(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cdk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The CDK's command line in the version that the docs name, from its registry."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("there is no npm on the PATH, and the CDK's command line comes by it")
     (package,) = (word for word in DEPLOY.split() if word.startswith("aws-cdk@"))
-    folder = tmp_path_factory.mktemp("cdk")
-    _run(npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", package)
-    return folder / "node_modules" / ".bin" / "cdk"
+    return install_program(package, "cdk", tmp_path_factory.mktemp("cdk"))
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from support.npm import install_program
 
 PACKAGE = "aws-cdk@2.1148.1"
 """The newest on npm can't read current templates."""
@@ -41,13 +40,7 @@ class Cdk:
 
 def install_cdk(folder: Path) -> Path:
     """The program, installed into a folder; the test is skipped where there is no npm."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("there is no npm on the PATH, and the CDK's command line comes by it")
-    command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", PACKAGE]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder / "node_modules" / ".bin" / "cdk"
+    return install_program(PACKAGE, "cdk", folder)
 
 
 def shell_of(home: Path, variables: Mapping[str, str]) -> dict[str, str]:
