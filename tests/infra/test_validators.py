@@ -62,9 +62,9 @@ PLACEHOLDERS = {
 }
 ENDINGS = {
     r"<Storage(\w+)>": r"arn:aws:s3:::\1",
-    r"<\w+Function>": "arn:aws:lambda:us-east-1:123456789012:function:f",
-    r"<\w+Logs>": "arn:aws:logs:us-east-1:123456789012:log-group:g:*",
-    r"<PipelineJobs\w+>": "arn:aws:iam::123456789012:role/job",
+    r"<(\w+)Function>": r"arn:aws:lambda:us-east-1:123456789012:function:\1",
+    r"<(\w+)Logs>": r"arn:aws:logs:us-east-1:123456789012:log-group:\1:*",
+    r"<PipelineJobs(\w+)>": r"arn:aws:iam::123456789012:role/\1",
 }
 
 

@@ -10,7 +10,12 @@ import pytest
 
 
 def install_program(package: str, name: str, folder: Path) -> Path:
-    """The program ``name`` of a package, installed into a folder; the test is skipped where there is no npm.
+    """The program ``name`` of a package, see :func:`install_package`."""
+    return install_package(package, folder) / ".bin" / name
+
+
+def install_package(package: str, folder: Path) -> Path:
+    """The folder of modules with a package, installed below ``folder``; the test is skipped where there is no npm.
 
     Parameters
     ----------
@@ -23,4 +28,4 @@ def install_program(package: str, name: str, folder: Path) -> Path:
     command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", package]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return folder / "node_modules" / ".bin" / name
+    return folder / "node_modules"
