@@ -235,22 +235,29 @@ FROM (
 
 
 def parts_of(
-    declaration: ModelDeclaration, place: Place, snapshot: Snapshot, *, standing: bool = False
+    declaration: ModelDeclaration,
+    place: Place,
+    boundary: datetime,
+    standing: Period | None = None,
+    *,
+    chosen: bool = False,
 ) -> dict[str, str]:
     """The queries of a snapshot's parts, by name. Training may see the test rows without their labels.
 
     Parameters
     ----------
-    standing : bool
-        Whether the rows that are left out are a part too: this snapshot chooses the standing set.
+    standing : Period or None
+        Whose rows are left out.
+    chosen : bool
+        Whether they are a part too: this snapshot chooses the standing set.
     """
-    of_part = _conditions(snapshot.boundary, snapshot.standing)
+    of_part = _conditions(boundary, standing)
     parts = {
         "train": part_query(declaration, place, of_part["train"]),
         "test": part_query(declaration, place, of_part["test"]),
         "test_features": part_query(declaration, place, of_part["test"], labels=False),
     }
-    return {**parts, STANDING: part_query(declaration, place, of_part[STANDING])} if standing else parts
+    return {**parts, STANDING: part_query(declaration, place, of_part[STANDING])} if chosen else parts
 
 
 def _conditions(boundary: datetime, standing: Period | None) -> dict[str, str]:

@@ -107,7 +107,7 @@ def _write_parts(
     standing: bool,
 ) -> Snapshot:
     """Unload the parts, and keep them with a manifest."""
-    selects = parts_of(declaration, place, snapshot, standing=standing)
+    selects = parts_of(declaration, place, snapshot.boundary, snapshot.standing, chosen=standing)
     unloaded = queries.unload([(query, place.uri(name)) for name, query in selects.items()])
     rows = {**snapshot.rows, "test_features": snapshot.rows["test"]}
     folders = {name: f"{prefix}{name}/{place.attempt}/" for name in selects}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from everloop.dataset.snapshot_counts import count_queries, example_queries
 from everloop.dataset.snapshot_making import content_query, parts_of
 from everloop.dataset.snapshot_profile import rank_queries, value_queries
 from everloop.dataset.snapshot_query import snapshot_query
+from everloop.dataset.standing import Period
 from everloop.lake_tables import DATE, FROZEN, TABLES, UNLOAD
 from everloop.model_file import ModelDeclaration
 from everloop.monitoring.fairness_query import Comparison, fairness_query
@@ -43,6 +44,7 @@ from everloop.recalibration.written import Kind
 from everloop.retraining.probe.making import Answered, answered_query, learned_tables, scored_table, span_query
 from everloop.retraining.probe.requests import ProbeWindow
 from everloop.retraining.probe.rows import window_query
+from everloop.rollout.shadowing import captured_rows_query
 from localcloud.services.athena.statement import parse
 from tests.helpers.declarations import binary_document, declare, multiclass_document, regression_document
 from tests.helpers.worst_reference import worst_reference
@@ -57,6 +59,7 @@ TYPES = {
     "bigint": "bigint",
     "array<double>": "array(double)",
 }
+STANDING = Period(NOW - timedelta(days=9), NOW)
 NUMBERS = frozenset({"INT", "BIGINT", "DOUBLE", "DECIMAL"})
 
 
@@ -88,14 +91,17 @@ def queries(declaration: ModelDeclaration) -> Iterator[tuple[str, str]]:
         "leakage, of many": sign_queries(declaration, place, 10**9, NOW),
         "exploration": exploration_queries(declaration, place),
         "parts": list(parts_of(declaration, place, NOW).values()),
+        "parts, one of them standing": list(parts_of(declaration, place, NOW, STANDING, chosen=True).values()),
     }
     for name, found in several.items():
         yield from ((f"{name} {number}", query) for number, query in enumerate(found))
     yield "content", content_query(declaration, place, NOW)
+    yield "content, a part of it standing", content_query(declaration, place, NOW, STANDING)
     reference, windows = worst_reference(declaration), windows_at(declaration, NOW)
     yield "profile", profile_query(declaration, reference, windows, version=1)
     yield "features", features_query(declaration, reference, windows, reference.features)
     yield "unknown labels", unknown_labels_query(declaration, windows)
+    yield "shadow", captured_rows_query(declaration, version=1, begin=NOW - timedelta(days=1), end=NOW)
     if declaration.problem.classes:
         return  # neither recalibrated nor probed
     yield "raw scores", raw_scores_query(declaration, windows, version=1)

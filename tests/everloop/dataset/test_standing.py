@@ -40,7 +40,7 @@ def made(athena: FakeAthena, standing: Standing | None) -> Snapshot:
 
 
 def keys(athena: FakeAthena, snapshot: Snapshot) -> dict[str, set[Any]]:
-    parts = parts_of(DECLARATION, PLACE, snapshot, standing=True)
+    parts = parts_of(DECLARATION, PLACE, snapshot.boundary, snapshot.standing, chosen=True)
     del parts["test_features"]
     return {name: set(athena.connection.execute(query).df()["key"]) for name, query in parts.items()}
 

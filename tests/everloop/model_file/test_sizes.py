@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from everloop.dataset.snapshot_facts import Snapshot
 from everloop.dataset.snapshot_making import content_query, parts_of
 from everloop.dataset.snapshot_profile import LONGEST_SHOWN, MOST_FREQUENT, rank_queries, value_queries
 from everloop.dataset.snapshot_query import snapshot_query
+from everloop.dataset.standing import Period
 from everloop.model_file import ModelDeclaration, ModelFileError, parse_model_file, sizes
 from everloop.monitoring import build, profile_queries
 from everloop.monitoring.bins import NumberBins
@@ -181,9 +182,10 @@ def test_the_other_queries_of_a_training_set(declaration: ModelDeclaration) -> N
     unload = unload_statement(query, place.uri())
     assert len(unload.encode()) <= longest <= 1.2 * len(unload.encode()) + 3000
     broken = [(condition, 1) for condition in row_conditions(declaration)]
+    standing = Period(NOW - timedelta(days=9), NOW)
     queries = [
-        content_query(declaration, place, NOW),
-        *parts_of(declaration, place, NOW).values(),
+        content_query(declaration, place, NOW, standing),
+        *parts_of(declaration, place, NOW, standing, chosen=True).values(),
         *value_queries(declaration, place),
         *rank_queries(declaration, place, 10**10),
     ]
