@@ -62,11 +62,12 @@ def alone_query(place: Place, features: Sequence[Feature], rows: int) -> str:
         cell = f"CASE WHEN v IS NULL THEN -1 ELSE CAST(floor({BINS}E0 * (n_upto - n_here) / n_all) AS BIGINT) END"
     # Of a row, h is its half; of a value, n, s and q count rows and sum outcomes and their squares. Of a cell c, the
     # same by half, and m is what it says of an outcome: as its rows of one half have it, drawn a little to the mean.
-    return f"""WITH counted AS (
-  SELECT i, v, CASE WHEN substr(to_hex(sha256(to_utf8("key"))), 9, 1) < '8' THEN 0 ELSE 1 END AS h,
-    count(*) AS n, sum("label") AS s, sum("label" * "label") AS q
-  FROM {place.rows(features)} CROSS JOIN UNNEST(ARRAY[{columns}]) WITH ORDINALITY AS cells (v, i)
-  {_chosen(rows)} GROUP BY 1, 2, 3
+    return f"""WITH halved AS (
+  SELECT {columns}, "label", CASE WHEN substr(to_hex(sha256(to_utf8("key"))), 9, 1) < '8' THEN 0 ELSE 1 END AS h
+  FROM {place.rows(features)} {_chosen(rows)}
+), counted AS (
+  SELECT i, v, h, count(*) AS n, sum("label") AS s, sum("label" * "label") AS q
+  FROM halved CROSS JOIN UNNEST(ARRAY[{columns}]) WITH ORDINALITY AS cells (v, i) GROUP BY 1, 2, 3
 ), placed AS (
   SELECT i, v, h, n, s, q, sum(n) OVER (PARTITION BY i ORDER BY v NULLS LAST) AS n_upto,
     sum(n) OVER (PARTITION BY i, v) AS n_here, sum(n) OVER (PARTITION BY i) AS n_all

@@ -12,6 +12,7 @@ import duckdb
 
 from localcloud.services.athena.exceptions import InvalidQueryError
 from localcloud.services.athena.functions import PORTABLE_FUNCTIONS
+from localcloud.services.athena.unnest import unnest_in_lists
 
 Node = dict[str, Any]
 
@@ -97,7 +98,9 @@ def parse(sql: str, database: str | None, connection: duckdb.DuckDBPyConnection)
     tree = _parse_select(match["query"] if match else sql.strip().removesuffix(";"), connection)
     nodes = list(_nodes(tree))
     _check(nodes)
-    return Statement(tree, tuple(_table_uses(nodes, database)), unload)
+    uses = tuple(_table_uses(nodes, database))
+    unnest_in_lists(tree)
+    return Statement(tree, uses, unload)
 
 
 def _unload(target: str, options: str) -> Unload:
