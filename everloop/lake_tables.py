@@ -85,6 +85,7 @@ PREDICTIONS = LakeTable(
         ("prediction_low", "double"),
         ("prediction_high", "double"),
         ("probabilities", "array<double>"),
+        ("fallback", "string"),
     ),
     has_features=True,
     daily=True,

@@ -64,7 +64,7 @@ PROBE_FUNCTION = "probe"
 
 SERVER_ERRORS = "ServerErrors"
 REQUESTS_REFUSED = "RequestsRefused"
-"""Metrics of the prediction function that the guardrail reads: answered with 5xx, and with 4xx."""
+"""Metrics of the prediction function that the guardrail reads: answered with 5xx or by a fallback, and with 4xx."""
 
 UNSEEN = "unseen"
 """Of an event, and of a request that is passed on: that no caller asked it, so nothing is captured or counted. No

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,6 +25,12 @@ from everloop.server.container import container_variables
     "--calibration",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="The calibration to serve with, a file. [the one in use, where ARTEFACT is a model; else none]",
+)
+@click.option(
+    "--declaration",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="The model.yaml: features that the version does not use are taken, and its fallback answers.",
 )
 @click.option(
     "--host", default="127.0.0.1", envvar="EVERLOOP_HOST", show_default=True, help="The address to listen at."
@@ -50,6 +57,7 @@ def serve(
     version: int | None,
     manifest_sha256: str | None,
     calibration: Path | None,
+    declaration: Path | None,
     host: str,
     port: int,
     queue: int,
@@ -67,7 +75,8 @@ def serve(
     output = Output(as_json)
     if capture is not None and stream:
         raise click.UsageError("rows are captured in one place: leave --capture or --stream out")
-    chosen = Chosen(artefact, version, manifest_sha256, calibration, container_variables())
+    declared = None if declaration is None else _as_json(declaration)
+    chosen = Chosen(artefact, version, manifest_sha256, calibration, container_variables(), declared)
     started = start(chosen, host=host, port=port, queue=queue, capture=capture, stream=stream)
     output.document(started.facts)
     output.say(f"{started.facts['model']}, version {started.facts['version']}, at {started.facts['url']}")
@@ -75,3 +84,9 @@ def serve(
         f"calibration: {started.facts['calibration'] or 'none'}; captured: {started.facts['capture'] or 'nothing'}"
     )
     running(started)
+
+
+def _as_json(path: Path) -> dict[str, Any]:
+    from everloop.model_file import read_model_file  # now: few servers are told of one
+
+    return read_model_file(path).model_dump(mode="json")

@@ -40,6 +40,8 @@ class Chosen:
     calibration: Path | None = None
     container: Mapping[str, str] = field(default_factory=dict)
     """The variables of a container of SageMaker's: a calibration and the declared features may be among them."""
+    declaration: Any = None
+    """The declaration as JSON values, where one is given."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def start(
         from everloop.server.metrics import ServerMetrics
         from everloop.server.run import listen
         from everloop.serving.capture import CaptureWriter
-        from everloop.serving.declared import declared_features
+        from everloop.serving.declared import declared_fallback, declared_features
         from everloop.serving.service import PredictionService
     except ModuleNotFoundError as error:
         raise CommandError(f"the package {error.name} is missing", INSTALL) from error
@@ -81,8 +83,19 @@ def start(
         writer = CaptureWriter(Account().client("firehose"), stream)
     name = "" if artifact.calibration is None else _name_of(artifact)
     declared = joined(chosen.container, DECLARED_VARIABLE)
-    features = declared_features(json.loads(declared)) if declared else ()
-    service = PredictionService(model, lambda: artifact, writer, time.perf_counter, features)
+    document = chosen.declaration or (json.loads(declared) if declared else None)
+    features = declared_features(document) if document else ()
+    if chosen.declaration and chosen.declaration["model"] != model:
+        raise CommandError(
+            f"{chosen.artefact} is a version of {model}, not of {chosen.declaration['model']}",
+            "choose the model's own --declaration",
+        )
+    fallback = None
+    if document and (told := declared_fallback(document)) is not None:
+        from everloop.serving.fallback import Fallback
+
+        fallback = Fallback(model, told, document, version=version, source=None)
+    service = PredictionService(model, lambda: artifact, writer, time.perf_counter, features, fallback)
     metrics = ServerMetrics(model, version, name)
     application = Application(service, model, metrics, clock=lambda: datetime.now(UTC), queue=queue)
     try:
@@ -96,6 +109,7 @@ def start(
         "model": model,
         "version": version,
         "calibration": name or None,
+        "fallback": None if fallback is None else fallback.use,
         "capture": stream or (None if capture is None else str(capture)),
         "url": f"http://{f'[{host}]' if ':' in host else host}:{at}",
     }

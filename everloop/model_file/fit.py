@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from everloop.evaluation.expressions import ExpressionError, check
 from everloop.model_file import sizes, worst_case
+from everloop.model_file.fallback_fit import fallback_misfits
 from everloop.model_file.grouped_fit import RATES, RECALIBRATED_RATES, dimension_misfits, grouped_misfits
 from everloop.model_file.misfit import Location, Misfit
 from everloop.model_file.multiclass_fit import (
@@ -449,6 +450,7 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _training_run_cost,
     _monthly_cost,
     _acceptable_latency,
+    fallback_misfits,
     what_several_classes_lack,
     shares_of_classes,
     tier_of_several_classes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from everloop.names import ALIAS, ModelNames
 from everloop.rollout.endpoint_place import EndpointPlace
@@ -47,5 +47,8 @@ def declared_place(declaration: ModelDeclaration, *, role_arn: str, artifact_buc
 
 def _features(declaration: ModelDeclaration) -> str:
     features = [feature.model_dump(mode="json", include=FEATURE_KEYS) for feature in declaration.data.features]
-    document = {"problem": {"type": declaration.problem.type}, "data": {"features": features}}
+    document: dict[str, Any] = {"problem": {"type": declaration.problem.type}, "data": {"features": features}}
+    fallback = declaration.serving.fallback
+    if fallback is not None:
+        document["serving"] = {"fallback": fallback.model_dump(mode="json")}
     return json.dumps(document, separators=(",", ":"))

@@ -101,6 +101,8 @@ class Shadowing:
     def _pair(self, row: dict[str, str | None], status: int, document: Any, milliseconds: float) -> Pair:
         if status != 200:
             return Pair(status, milliseconds)
+        if "fallback" in document:  # the candidate had no answer of its own
+            return Pair(500, milliseconds)
         answered, kind = document["predictions"][0], self.declaration.problem.type
         decided, before = answered["prediction"], row["prediction"]
         assert before is not None, "every captured row has a prediction"

@@ -185,5 +185,15 @@ async def _send(
 def _log(answer: Answer, request_id: str) -> None:
     for failure in answer.lost:
         logger.error("row of request %s not captured: %s: %s", request_id, failure.reason, failure.record)
+    fell_back = answer.fell_back
+    if fell_back is not None:
+        logger.error(
+            "request %s fell back (%s) on the %s: %s%s",
+            request_id,
+            fell_back.reason,
+            fell_back.use,
+            fell_back.detail,
+            f"; it failed too: {fell_back.failed}" if fell_back.failed else "",
+        )
     if answer.no_score is not None:
         logger.error("request %s got no score: %s", request_id, answer.no_score.message)

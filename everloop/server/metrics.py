@@ -45,6 +45,9 @@ class ServerMetrics:
             "UnseenCategories": Counter(
                 "everloop_unseen_categories", "Values training never saw", registry=self._registry
             ),
+            "FallbackAnswers": Counter(
+                "everloop_fallback_answers", "Rows that the fallback answered", registry=self._registry
+            ),
             "CaptureFallback": Counter(
                 "everloop_capture_lost", "Captured rows that were not taken", registry=self._registry
             ),

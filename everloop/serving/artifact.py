@@ -36,12 +36,16 @@ _UNREADABLE = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "AccessDe
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model version, ready to answer; without a calibration it serves what the model says."""
+    """A model version, ready to answer; without a calibration it serves what the model says.
+
+    ``read`` gives the bytes of its other files by their names, where whoever loaded it can say them.
+    """
 
     contract: ServingContract
     scorer: Scorer
     manifest: Manifest
     calibration: Calibration | None = None
+    read: Callable[[str], bytes] | None = None
 
     def scores(self, raw: np.ndarray, rows: Rows) -> Scores:
         """What is served of the raw scores of a request's rows."""
@@ -99,11 +103,19 @@ def load_artifact(
         none of this model's. Any other failure of S3 (throttling, no
         network) is raised as it is: it says nothing about the artefact.
     """
-
-    def read(name: str) -> bytes:
-        return _read(s3_client, bucket, f"{prefix}{name}")
-
+    read = files_below(s3_client, bucket, prefix)
     return verified_artifact(read, manifest_sha256, model=model, version=version, calibration=calibration)
+
+
+def files_below(s3_client: Any, bucket: str, prefix: str) -> Callable[[str], bytes]:
+    """Reads the files of an artefact under ``prefix`` by their names.
+
+    Raises
+    ------
+    ArtifactRefusedError
+        The reader does, for a file that is not there or is too large.
+    """
+    return lambda name: _read(s3_client, bucket, f"{prefix}{name}")
 
 
 def verified_artifact(
@@ -121,23 +133,34 @@ def verified_artifact(
     ArtifactRefusedError
         As there, and whatever ``read`` raises.
     """
-    manifest_bytes = read(MANIFEST)
-    require_hash(MANIFEST, manifest_bytes, manifest_sha256)
+    manifest = verified_manifest(read, manifest_sha256)
     try:
-        manifest = Manifest.from_bytes(manifest_bytes)
         _require(MANIFEST, "model", model, manifest.model)
         _require(MANIFEST, "version", version, manifest.version)
         files = verify_files(manifest, read, names=(CONTRACT, MODEL))
         contract = ServingContract.from_json(files[CONTRACT])
         _require(CONTRACT, "model", manifest.model, contract.model)
         scorer = Scorer.from_bytes(files[MODEL], contract)
-        return Artifact(contract, scorer, manifest, _calibration(calibration, contract))
-    except ManifestFormatError as error:
-        raise ArtifactRefusedError(MANIFEST, expected="a manifest", found=str(error)) from error
+        return Artifact(contract, scorer, manifest, _calibration(calibration, contract), read)
     except ContractFormatError as error:
         raise ArtifactRefusedError(CONTRACT, expected="a contract", found=str(error)) from error
     except ScorerError as error:
         raise ArtifactRefusedError(MODEL, expected="a model of its contract", found=str(error)) from error
+
+
+def verified_manifest(read: Callable[[str], bytes], manifest_sha256: str) -> Manifest:
+    """The manifest of an artefact, which has this hash.
+
+    Raises
+    ------
+    ArtifactRefusedError
+    """
+    content = read(MANIFEST)
+    require_hash(MANIFEST, content, manifest_sha256)
+    try:
+        return Manifest.from_bytes(content)
+    except ManifestFormatError as error:
+        raise ArtifactRefusedError(MANIFEST, expected="a manifest", found=str(error)) from error
 
 
 def _calibration(text: str, contract: ServingContract) -> Calibration | None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from everloop.problem_types import REGRESSION
 from everloop.serving.contract import ServingContract
 from everloop.serving.request import Rows
-from everloop.serving.response import decide, prediction_id
+from everloop.serving.response import decisions, prediction_id
 from everloop.serving.scores import Bounds, Scores
 
 Record = dict[str, object]
@@ -43,7 +43,7 @@ def capture_records(
     rows: Rows,
     scores: Scores,
     *,
-    version: int,
+    version: int | None,
     request_id: str,
     at: datetime,
     latency_ms: float,
@@ -57,6 +57,8 @@ def capture_records(
     ----------
     scores : Scores
         As the model gave them, and as they are served.
+    version : int or None
+        The version that answered; None where no version did, but a fallback.
     at : datetime
         When the request arrived.
     latency_ms : float
@@ -64,7 +66,7 @@ def capture_records(
     """
     number_names = [f.name for f in contract.numbers]
     category_names = [f.name for f in contract.categories]
-    values = decide(contract, scores.served)
+    values = decisions(contract, scores)
     numbers, categories = rows.num.tolist(), rows.cat.tolist()
     probabilities, raw = scores.served.tolist(), scores.raw.tolist()
     every: list[Record] = [{} for _ in raw]
@@ -79,6 +81,7 @@ def capture_records(
         "time": lake_timestamp(at),
         "latency_ms": latency_ms,
         "calibration_sha256": scores.calibration_sha256,
+        **({} if scores.fallback is None else {"fallback": scores.fallback}),
     }
     return [
         {

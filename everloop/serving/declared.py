@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-from everloop.problem_types import Class
+from everloop.problem_types import Class, ProblemType
 from everloop.serving.contract import CategoryField, NumberField
 
 
@@ -30,6 +30,8 @@ class DeclaredCategory(TypedDict):
 class DeclaredData(TypedDict):
     """The section ``data``."""
 
+    key: NotRequired[str]
+    target: NotRequired[str]
     features: list[DeclaredNumber | DeclaredCategory]
     target_min: NotRequired[float | None]
     target_max: NotRequired[float | None]
@@ -38,8 +40,27 @@ class DeclaredData(TypedDict):
 class DeclaredProblem(TypedDict):
     """The section ``problem``."""
 
-    type: str
+    type: ProblemType
     classes: NotRequired[list[Class] | None]
+
+
+class DeclaredFallback(TypedDict):
+    """What answers where the model can't.
+
+    ``value`` is a score, or, of several classes, the probability of each by its name; null with another ``use``.
+    """
+
+    use: Literal["value", "baseline"]
+    value: float | dict[str, float] | None
+    after_ms: float | None
+
+
+class DeclaredServing(TypedDict):
+    """The section ``serving``."""
+
+    threshold: NotRequired[float]
+    max_rows: NotRequired[int]
+    fallback: NotRequired[DeclaredFallback | None]
 
 
 class Declared(TypedDict):
@@ -47,6 +68,7 @@ class Declared(TypedDict):
 
     problem: DeclaredProblem
     data: DeclaredData
+    serving: NotRequired[DeclaredServing]
 
 
 def declared_features(document: Declared) -> tuple[NumberField | CategoryField, ...]:
@@ -56,6 +78,11 @@ def declared_features(document: Declared) -> tuple[NumberField | CategoryField, 
     ``values`` no category is known to be wrong.
     """
     return tuple(_field(feature) for feature in document["data"]["features"])
+
+
+def declared_fallback(document: Declared) -> DeclaredFallback | None:
+    """The declared fallback; None where there is none."""
+    return document.get("serving", {}).get("fallback")
 
 
 def _field(feature: DeclaredNumber | DeclaredCategory) -> NumberField | CategoryField:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from everloop.serving.exchange import HttpRequest, Reply
 from everloop.serving.passed_request import PASSED_ON, PassedRequest, encode_request
 from everloop.serving.protocols import PROTOCOLS, protocol_at
 from everloop.serving.response import STATUS_OF_CODE
-from everloop.serving.service import Answer
+from everloop.serving.service import Answer, FellBack
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _failure(invoked: Invoked) -> tuple[str, str]:
 
 def encode_answer(answer: Answer) -> bytes:
     """The document of an answer."""
-    refused, no_score = answer.refused, answer.no_score
+    refused, no_score, fell_back = answer.refused, answer.no_score, answer.fell_back
     document = {
         "status": answer.status,
         "body": base64.b64encode(answer.reply.body).decode(),
@@ -86,6 +86,7 @@ def encode_answer(answer: Answer) -> bytes:
         "refused": None if refused is None else [refused.file, refused.expected, refused.found],
         "no_score": None if no_score is None else [no_score.message, no_score.field, no_score.index, no_score.rows],
         "cause": answer.cause,
+        "fell_back": None if fell_back is None else asdict(fell_back),
     }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -94,6 +95,8 @@ def decode_answer(body: bytes, variant: str | None) -> Answer:
     """The inverse, with the variant that gave the answer."""
     document = json.loads(body)
     refused, no_score = document["refused"], document["no_score"]
+    # An image of before there were fallbacks says nothing of them.
+    fell_back = document.get("fell_back")
     return Answer(
         status=int(document["status"]),
         reply=Reply(base64.b64decode(document["body"]), document["content_type"], document["headers"]),
@@ -105,6 +108,7 @@ def decode_answer(body: bytes, variant: str | None) -> Answer:
         else NoScoreError(no_score[0], field=no_score[1], index=no_score[2], rows=no_score[3]),
         cause=document["cause"],
         variant=variant,
+        fell_back=None if fell_back is None else FellBack(**fell_back),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from everloop.lake_tables import PREDICTIONS
 from everloop.serving.capture import CAPTURE_FALLBACK, MAX_BATCH_RECORDS, Record, RecordFailure, RecordWriter
 
-_NEEDED = frozenset(PREDICTIONS.own_names) - {"prediction_low", "prediction_high", "probabilities"}
+_NEEDED = frozenset(PREDICTIONS.own_names) - {"prediction_low", "prediction_high", "probabilities", "fallback"}
 
 
 def logged_row(line: str) -> Record | None:

@@ -53,6 +53,11 @@ STATUS_OF_CODE = {
 }
 """HTTP status of every error code that an answer can carry."""
 
+FALLBACK_HEADER = "x-everloop-fallback"
+"""Of an answer that the model did not give: what gave it. A caller of SageMaker's reads it as custom attributes."""
+
+CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+
 PROBABILITIES = "probabilities"
 """The output that has a probability of each class; each protocol lays it out in its own way."""
 
@@ -90,6 +95,11 @@ def decide(contract: ServingContract, scores: np.ndarray) -> list[int] | list[fl
     return values
 
 
+def decisions(contract: ServingContract, scores: Scores) -> list[int] | list[float]:
+    """What is answered for each row: :func:`decide`'s, unless a rule that decides by itself gave the scores."""
+    return decide(contract, scores.served) if scores.acts is None else [int(acts) for acts in scores.acts]
+
+
 def outputs(contract: ServingContract, scores: Scores, request_id: str) -> dict[str, list[object]]:
     """What is answered for each row of a request, by name, in the request's order: the columns of every protocol.
 
@@ -103,7 +113,7 @@ def outputs(contract: ServingContract, scores: Scores, request_id: str) -> dict[
     served = scores.served.tolist()
     columns: dict[str, list[object]] = {
         "prediction_id": [prediction_id(request_id, i) for i in range(len(served))],
-        "prediction": list(decide(contract, scores.served)),
+        "prediction": list(decisions(contract, scores)),
         "raw_score": scores.raw.tolist(),
     }
     if contract.is_classification:
@@ -131,9 +141,12 @@ def output_rows(contract: ServingContract, scores: Scores, request_id: str) -> l
 
 
 def about_scores(scores: Scores) -> dict[str, object]:
-    """What an answer says of all its scores: their calibration, and the coverage of their bounds, if any."""
+    """What an answer says of all its scores: their calibration, the coverage of their bounds, and which fallback gave
+    them; the latter two if any.
+    """
     coverage = {} if scores.bounds is None else {"coverage": scores.bounds.coverage}
-    return {"calibration": scores.calibration, **coverage}
+    fallback = {} if scores.fallback is None else {"fallback": scores.fallback}
+    return {"calibration": scores.calibration, **coverage, **fallback}
 
 
 class ErrorFacts(TypedDict):

@@ -45,12 +45,18 @@ class Scores:
         The hash of the calibration between the two; None where there is none.
     bounds : Bounds or None
         Where the version has an interval.
+    acts : bool array, shape (rows,), or None
+        The decisions of a rule that decides by itself; None where they follow from the served scores.
+    fallback : str or None
+        What gave the scores in place of the model; None where the model did.
     """
 
     raw: np.ndarray
     served: np.ndarray
     calibration_sha256: str | None = None
     bounds: Bounds | None = None
+    acts: np.ndarray | None = None
+    fallback: str | None = None
 
     @classmethod
     def of(

@@ -23,16 +23,17 @@ from everloop.instants import from_epoch_ms
 from everloop.log_lines import log_line
 from everloop.names import FAULTS, SERVER_ERRORS, UNSEEN, ModelNames
 from everloop.serving.after_answer import AfterAnswer, Deadline, Invocation, follow, registered
-from everloop.serving.artifact import Artifact, load_artifact
+from everloop.serving.artifact import Artifact, files_below, load_artifact
 from everloop.serving.capture import CAPTURE_FALLBACK, CaptureWriter, RecordFailure, RecordWriter
 from everloop.serving.contract import CategoryField, NumberField
-from everloop.serving.declared import declared_features
+from everloop.serving.declared import Declared, declared_fallback, declared_features
 from everloop.serving.exceptions import NoChampionError, UnknownRouteError
 from everloop.serving.exchange import HttpRequest
 from everloop.serving.response import HttpResponse, http_reply
 from everloop.serving.service import Answer, PredictionService
 
 if TYPE_CHECKING:
+    from everloop.serving.fallback import Fallback
     from everloop.serving.passed_on import PassingOn
 
 DIMENSION_SETS = (("model",), ("model", "lambda_version"))
@@ -72,6 +73,8 @@ class Predictor:
 
     Parameters
     ----------
+    fallback : Fallback, optional
+        Answers where the version can't.
     passing_on : PassingOn, optional
         Answers in place of an artefact of this function's own.
     deadline : Deadline, optional
@@ -87,6 +90,7 @@ class Predictor:
         declared: Sequence[NumberField | CategoryField] = (),
         deadline: Deadline | None = None,
         passing_on: PassingOn | None = None,
+        fallback: Fallback | None = None,
     ) -> None:
         self._environment = environment
         self._base = ModelNames(environment.model).path("")
@@ -100,7 +104,7 @@ class Predictor:
             direct = CaptureWriter(firehose_client, stream, has_time=deadline.has_time)
             self._after = writer = AfterAnswer(direct, self._lost, deadline)
         self._service: PredictionService | PassingOn = passing_on or PredictionService(
-            environment.model, self._load, writer, time.perf_counter, declared
+            environment.model, self._load, writer, time.perf_counter, declared, fallback
         )
 
     def finish(self, invocation: Invocation) -> None:
@@ -142,7 +146,7 @@ class Predictor:
         self._log(answer, request["requestId"], from_epoch_ms(epoch_ms))
         if unseen:
             return http_reply(answer.status, answer.reply)
-        counted = [MetricValue(SERVER_ERRORS, int(answer.status >= 500)), *answer.metrics]
+        counted = [MetricValue(SERVER_ERRORS, int(answer.is_models_failure)), *answer.metrics]
         if answer.is_faulty:
             counted.append(MetricValue(FAULTS, 1))
         self._count(counted, epoch_ms, answer.variant or lambda_version, cause=answer.cause)
@@ -184,6 +188,11 @@ class Predictor:
         if answer.no_score is not None:
             found = answer.no_score
             _error("no_score", {"reason": found.message, "field": found.field, "request_id": request_id}, at)
+        fell_back = answer.fell_back
+        if fell_back is not None:
+            said = {"fallback": fell_back.use, "reason": fell_back.reason, "error": fell_back.detail}
+            more = {"failed": fell_back.failed} if fell_back.failed else {}
+            _error("fell_back", {**said, **more, "request_id": request_id}, at)
         if answer.failed:
             _error("endpoint_failed", {"answer": answer.failed, "request_id": request_id}, at)
         if answer.refused is not None:
@@ -251,6 +260,7 @@ def _made() -> Predictor:
         "firehose", region, endpoint_of("firehose", region, variables), credentials, attempts=2, seconds=seconds
     )
     environment = Environment.read(os.environ)
+    s3_client = S3Reader(s3)
     passing_on = None
     if environment.endpoint and environment.version is None:
         # Only a function that passes requests on needs them.
@@ -261,12 +271,26 @@ def _made() -> Predictor:
         passing_on = PassingOn(SageMakerEndpoint(runtime, environment.endpoint))
     return Predictor(
         environment,
-        s3_client=S3Reader(s3),
+        s3_client=s3_client,
         firehose_client=FirehoseStreams(firehose),
         declared=declared_features(document),
         deadline=deadline,
         passing_on=passing_on,
+        fallback=fallback_of(environment, document, s3_client),
     )
+
+
+def fallback_of(environment: Environment, document: Declared, s3_client: Any) -> Fallback | None:
+    """What answers where the bound version can't; None where none is declared, or no version is bound."""
+    declared = declared_fallback(document)
+    if declared is None or environment.version is None:
+        return None
+    # Only a model that declares one needs it.
+    from everloop.serving.fallback import Fallback, Source
+
+    read = files_below(s3_client, environment.artifact_bucket, environment.artifact_prefix)
+    source = Source(read, environment.manifest_sha256)
+    return Fallback(environment.model, declared, document, version=environment.version, source=source)
 
 
 def handle(event: Mapping[str, Any], context: Any) -> HttpResponse:

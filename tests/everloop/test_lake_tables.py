@@ -37,7 +37,9 @@ def test_a_captured_prediction_has_the_columns_of_its_table(interval: Interval |
     (record,) = capture_records(contract, rows, scores, version=1, request_id="r", at=AT, latency_ms=1.0)
     features = [*(f.name for f in contract.numbers), *(f.name for f in contract.categories)]
     # A key that is left out is null in the lake.
-    left_out = {"probabilities"} | (set() if interval is not None else {"prediction_low", "prediction_high"})
+    left_out = {"probabilities", "fallback"} | (
+        set() if interval is not None else {"prediction_low", "prediction_high"}
+    )
     assert sorted(record) == sorted([*(set(PREDICTIONS.own_names) - left_out), *features])
 
 

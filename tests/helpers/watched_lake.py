@@ -146,12 +146,13 @@ class WatchedLake:
         rows: WatchedRows,
         at: datetime,
         *,
-        version: int = 1,
+        version: int | None = 1,
         raw: np.ndarray | None = None,
         bounds: tuple[np.ndarray, np.ndarray] | None = None,
+        fallback: str | None = None,
     ) -> list[str]:
         """Capture the rows at one instant; their prediction ids. Where ``raw`` is given, the model said that; where
-        ``bounds`` are, they were answered.
+        ``bounds`` are, they were answered; what a ``fallback`` answered is of no version.
         """
         binary = self.declaration.problem.type == "binary_classification"
         several = self.declaration.problem.classes
@@ -168,6 +169,7 @@ class WatchedLake:
             said = score if raw is None else float(raw[i])
             between = [None, None] if bounds is None else [float(bounds[0][i]), float(bounds[1][i])]
             ours = [ids[-1], "r", version, _naive(at), f"k{self.captured}", *answer, 1.0, said, None, *between, each]
+            ours.append(fallback)
             records.append([*ours, *features, _day(at)])
         self._insert("predictions", records)
         return ids

@@ -251,7 +251,14 @@ def test_a_model_can_not_be_had_without_its_monitoring(assembly: Assembly) -> No
     alarms = assembly.of_type(MODEL_STACK, "AWS::CloudWatch::Alarm").values()
     assert all(alarm["AlarmActions"] for alarm in alarms)
     (faults,) = (a for a in alarms if a["MetricName"] == "Faults")
-    for metric in ("ArtifactRefused", "CaptureFallback", "DeploymentDiffers", "LabelsNotStored", "UnusableScores"):
+    for metric in (
+        "ArtifactRefused",
+        "CaptureFallback",
+        "DeploymentDiffers",
+        "FallbackAnswers",
+        "LabelsNotStored",
+        "UnusableScores",
+    ):
         assert metric in faults["AlarmDescription"]
     # A failed event is in the dead-letter queue, which one alarm watches for all that take events.
     functions = {d["Value"] for a in alarms if a["MetricName"] == "Errors" for d in a["Dimensions"]}

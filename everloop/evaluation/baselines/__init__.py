@@ -154,6 +154,9 @@ KEYS: Mapping[str, Mapping[str, bool]] = {
 OF_SEVERAL_CLASSES = frozenset({"prior", "group_mean"})
 """Rules that answer a probability of each class."""
 
+ANSWERING = ("prior", "group_mean", "expression")
+"""Rules that answer a single row by what they learned and its features: they can stand in for a model."""
+
 CLASSES_ONLY = frozenset({"logistic_regression"})
 """Rules that answer probabilities alone."""
 

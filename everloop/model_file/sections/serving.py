@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainValidator
 
 from everloop.model_file.cost_threshold import number_only
 from everloop.model_file.sections.base import OpenFraction, Section
@@ -36,6 +37,35 @@ class Peak(Section):
     rows: int = Field(default=1, ge=1)
 
 
+def _score(value: Any) -> Any:
+    """A number, or a probability of each class by its name; names that are numbers are texts in JSON."""
+    numbers = value.values() if isinstance(value, dict) else [value]
+    if value is not None and not all(type(each) in (int, float) and math.isfinite(each) for each in numbers):
+        raise ValueError("a number, or a probability of each class, e.g. {on_time: 0.8, late: 0.15, cancelled: 0.05}")
+    if not isinstance(value, dict):
+        return None if value is None else float(value)
+    if not all(0 <= each <= 1 for each in numbers):
+        raise ValueError("probabilities, each from 0 to 1")
+    return {str(name): float(each) for name, each in value.items()}
+
+
+# One validator and not a union of types, which would tell one wrong value as a mistake of each type.
+Score = Annotated[float | dict[str, float] | None, PlainValidator(_score)]
+
+
+class Fallback(Section):
+    """What answers where the model can't: it has no score, fails, can't be loaded, or is not the one that was judged.
+
+    ``value`` answers the same to everyone: the score ``value``, or, of several classes, the probability of each.
+    ``baseline`` answers what the version's baseline learned. A run of the model that takes longer than ``after_ms`` is
+    given up; without it, the function's own time is the limit.
+    """
+
+    use: Literal["value", "baseline"]
+    value: Score = None
+    after_ms: float | None = Field(default=None, ge=1)
+
+
 class Serving(Section):
     """The prediction endpoint.
 
@@ -49,4 +79,5 @@ class Serving(Section):
     max_rows: int = Field(default=500, ge=1, le=5000)
     authorization: Literal["iam", "none"] = "iam"
     endpoint: Endpoint | None = None
+    fallback: Fallback | None = None
     peak: Peak | None = None

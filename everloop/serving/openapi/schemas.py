@@ -7,11 +7,14 @@ from typing import Any
 from everloop.row_key import MAX_KEY_LENGTH
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.exchange import JSON
+from everloop.serving.response import FALLBACK_HEADER
 
 Schema = dict[str, Any]
 
 MISSING_TEXT = ""
 """The empty text is a missing value of a category, as null is."""
+
+COVERAGE = "coverage"
 
 STATUSES = {
     "400": "What is wrong with the request, and where",
@@ -87,14 +90,15 @@ def output_row(contract: ServingContract) -> Schema:
     properties = {"prediction_id": {"type": "string"}, "prediction": prediction, "raw_score": number}
     if contract.is_classification:
         properties["probability"] = {"type": "number", "minimum": 0, "maximum": 1}
-    if contract.interval is not None:
+    always = list(properties)
+    if contract.interval is not None:  # a fallback has none
         properties |= {"low": number, "high": number}
-    return {"type": "object", "properties": properties, "required": list(properties)}
+    return {"type": "object", "properties": properties, "required": always}
 
 
 def about(contract: ServingContract) -> Schema:
     """What an answer says of all its rows, as properties."""
-    coverage = {} if contract.interval is None else {"coverage": {"type": "number"}}
+    coverage = {} if contract.interval is None else {COVERAGE: {"type": "number"}}
     return {
         "version": {"type": "integer", "minimum": 1},
         "calibration": {"type": ["string", "null"], "description": "Between raw and served scores"},
@@ -103,14 +107,15 @@ def about(contract: ServingContract) -> Schema:
 
 
 def document(properties: Schema) -> Schema:
-    """An object that has all of these."""
-    return {"type": "object", "properties": properties, "required": list(properties)}
+    """An object that has all of these, but for what a fallback's answer has not."""
+    return {"type": "object", "properties": properties, "required": [name for name in properties if name != COVERAGE]}
 
 
 def operation(summary: str, answer: Schema, error: Schema, *, body: Schema | None = None) -> Schema:
     """An operation that answers ``answer`` (content by type), and refuses with ``error`` in JSON."""
     refused = {JSON: {"schema": error}}
-    responses = {"200": {"description": "The answer", "content": answer}}
+    fallback = {"description": "What answered in the model's place", "schema": {"type": "string"}}
+    responses = {"200": {"description": "The answer", "content": answer, "headers": {FALLBACK_HEADER: fallback}}}
     responses |= {status: {"description": text, "content": refused} for status, text in STATUSES.items()}
     found: Schema = {"summary": summary, "responses": responses}
     if body is not None:

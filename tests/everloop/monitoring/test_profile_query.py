@@ -16,7 +16,9 @@ from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.profile import OUTCOME_SUMS, Profile
 from everloop.monitoring.profile_answer import Counted, read_counts, read_unknown
 from everloop.monitoring.profile_query import profile_query, unknown_labels_query, windows_at
+from everloop.monitoring.raw_scores_query import raw_scores_query
 from everloop.monitoring.reference import Reference
+from everloop.rollout.shadowing import captured_rows_query
 from tests.helpers.declarations import binary_document, declare, regression_document
 from tests.helpers.watched_lake import WatchedLake, WatchedRows, draw, reference_of, together
 
@@ -323,3 +325,27 @@ class TestWindows:
         assert early.labelled_end == datetime(2013, 3, 4, tzinfo=UTC)
         assert late.labelled_end == datetime(2013, 3, 5, tzinfo=UTC)
         assert late.labelled_end - late.labelled_start == timedelta(days=1)
+
+
+def test_what_a_fallback_answered_is_no_versions() -> None:
+    # GIVEN a day that the version answered, with labels
+    declaration = declare(binary_document())
+    rng = np.random.default_rng(3)
+    own, other = draw(rng, 40), draw(rng, 30)
+    reference, lake = reference_of([draw(rng, 50)], declaration), WatchedLake(declaration)
+    lake.live(own, DAY)
+    alone = counted(lake, reference)
+    # WHEN its fallback answered others between, all of them alike
+    said = WatchedRows(other.features, np.full(30, 0.01), other.labels)
+    ids = lake.capture(said, DAY + timedelta(hours=13), version=None, fallback="value")
+    lake.label(ids, said.labels, DAY + timedelta(hours=34))
+    both = counted(lake, reference)
+    # THEN their inputs are looked at, and neither their scores nor their outcomes
+    assert both.profile.rows == alone.profile.rows + 30
+    assert both.profile.score == alone.profile.score
+    assert both.profile.outcomes == alone.profile.outcomes
+    windows = windows_at(declaration, SCHEDULED)
+    taught = lake.rows(raw_scores_query(declaration, windows, version=1))
+    assert sum(int(row["ones"] or 0) + int(row["zeros"] or 0) for row in taught) == 40
+    seen = lake.rows(captured_rows_query(declaration, version=1, begin=DAY, end=DAY + timedelta(days=1)))
+    assert len(seen) == 40

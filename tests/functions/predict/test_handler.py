@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from everloop.environment import MissingSettingError
-from everloop.functions.predict.handler import Environment, Predictor
+from everloop.functions.predict.handler import Environment, Predictor, fallback_of
 from everloop.recalibration.calibration import Calibration, Part
 from everloop.recalibration.grouped_by import GroupBy
 from everloop.recalibration.interval import Interval
@@ -23,6 +23,7 @@ from everloop.serving.contract import CategoryField, NumberField, ServingContrac
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.fakes.object_store import FakeS3
 from tests.helpers.artifacts import MODEL, PREFIX, StoredArtifact, row, small_contract
+from tests.helpers.declarations import binary_document, declare
 from tests.helpers.http_events import EPOCH_MS, http_event
 from tests.helpers.onnx_models import linear_model
 
@@ -46,6 +47,7 @@ class Deployed:
         }
         self.declared: tuple[NumberField | CategoryField, ...] = ()
         self.deadline: Deadline | None = None
+        self.declaration: Any = {}
         self.logged: list[dict[str, Any]] = []
         self.metrics: dict[str, Any] = {}
         self.start()
@@ -65,6 +67,7 @@ class Deployed:
             firehose_client=self.stream,
             declared=self.declared,
             deadline=self.deadline,
+            fallback=fallback_of(environment, self.declaration, self.s3),
         )
 
     def post(self, document: Any, **options: Any) -> tuple[int, dict[str, Any]]:
@@ -112,6 +115,29 @@ def test_valid_rows_are_answered_captured_and_counted(deployed: Deployed, in_bas
     assert {"CaptureFallback", "Faults"}.isdisjoint(metrics), "each costs something in an hour in which it is sent"
     assert metrics["UnseenCategories"] == 1
     assert metrics["PredictionLatency"] > 0
+
+
+def test_a_fallback_answers_for_a_version_that_is_not_the_judged_one(deployed: Deployed) -> None:
+    deployed.declaration = json.loads(declare(binary_document()).model_dump_json())
+    deployed.declaration["serving"]["fallback"] = {"use": "value", "value": 0.7, "after_ms": None}
+    deployed.s3.objects[PREFIX + "model.onnx"] = b"another"
+    deployed.start()
+    asked = {name: value for name, value in row("t1").items() if name != "day"}
+    answer = deployed.predictor.handle(http_event({"instances": [asked]}, path=PATH), "4")
+    deployed.read_log()
+
+    # THEN the caller is answered, and told by what
+    document = json.loads(answer["body"])
+    assert (answer["statusCode"], document["fallback"], document["version"]) == (200, "value", 7)
+    assert answer["headers"]["x-everloop-fallback"] == "value"
+    assert [(r["version"], r["fallback"]) for r in deployed.stream.taken] == [(None, "value")]
+    # AND it counts against the version as a failure does, beside what it is
+    metrics = deployed.metrics
+    assert (metrics["ServerErrors"], metrics["FallbackAnswers"], metrics["Faults"]) == (1, 1, 1)
+    assert metrics["ArtifactRefused"] == 1
+    first, second = deployed.logged
+    assert (first["message"], first["fallback"], first["reason"]) == ("fell_back", "value", "artifact_refused")
+    assert second["message"] == "artifact_refused"
 
 
 def test_what_no_caller_asked_is_answered_and_neither_captured_nor_counted(deployed: Deployed) -> None:

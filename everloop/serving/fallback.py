@@ -1,0 +1,261 @@
+"""What answers where a model can't: the declared fallback. Only a model that declares one imports this.
+
+A fallback answers whole requests, under the version's own contract as far as that can be read. Its answers are no
+version's: they are captured without one, so that nothing that judges a version by its scores meets them.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from everloop.exceptions import TerminalError
+from everloop.json_text import read_json
+from everloop.manifest import CONTRACT, TRAINING, Manifest, verify_files
+from everloop.problem_types import MULTICLASS
+from everloop.serving.artifact import Artifact, verified_manifest
+from everloop.serving.contract import CategoryField, NumberField, ServingContract
+from everloop.serving.declared import Declared, DeclaredFallback, declared_features
+from everloop.serving.exceptions import ArtifactRefusedError, NoScoreError
+from everloop.serving.request import Rows
+from everloop.serving.scorer import Scorer
+from everloop.serving.scores import Scores
+
+if TYPE_CHECKING:
+    from everloop.evaluation.baseline import Baseline
+
+Score = Callable[[Scorer, ServingContract, Rows], np.ndarray]
+
+
+class TooSlowError(TerminalError):
+    """A model has not scored a request's rows in the declared time."""
+
+
+class NoSubstituteError(TerminalError):
+    """The declared fallback has nothing to answer with."""
+
+
+class Source(NamedTuple):
+    """Where a version's files are read, and the hash that its manifest must have."""
+
+    read: Callable[[str], bytes]
+    manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class Substitute:
+    """What answers in place of a model.
+
+    Attributes
+    ----------
+    contract : ServingContract
+        What its requests must look like.
+    version : int
+        The version that was to answer, as the answer says it.
+    captured_as : int or None
+        The version under which its rows are captured; None for none.
+    scores : callable
+        The scores of a request's rows, and when it came.
+    """
+
+    contract: ServingContract
+    version: int
+    captured_as: int | None
+    scores: Callable[[Rows, datetime], Scores]
+
+
+class Fallback:
+    """The fallback of a version.
+
+    Parameters
+    ----------
+    declaration : Declared
+        The declaration, whose ``serving.fallback`` is there.
+    version : int
+        The version that it stands in for.
+    source : Source or None
+        Where that version's files are, if it was not loaded; None where it always is.
+    """
+
+    def __init__(
+        self, model: str, declared: DeclaredFallback, declaration: Declared, *, version: int, source: Source | None
+    ) -> None:
+        self.use = declared["use"]
+        self._model = model
+        self._declared = declared
+        self._declaration = declaration
+        self._version = version
+        self._source = source
+        self._learned: tuple[ServingContract, Baseline] | None = None
+
+    def scoring(self, score: Score) -> Score:
+        """``score``, within the declared time; :class:`TooSlowError` is raised after it."""
+        after = self._declared["after_ms"]
+        return score if after is None else TimeLimit(score, after / 1000)
+
+    def reason(self, error: Exception, artifact: Artifact | None) -> str:
+        """What kind of failure an error is, whether or not the version's ``artifact`` was loaded."""
+        known = {NoScoreError: "no_score", ArtifactRefusedError: "artifact_refused", TooSlowError: "too_slow"}
+        return known.get(type(error), "not_loaded" if artifact is None else "model_failed")
+
+    def substitute(self, artifact: Artifact | None) -> Substitute:
+        """What answers in place of the version, whose ``artifact`` may be loaded.
+
+        Raises
+        ------
+        NoSubstituteError, ArtifactRefusedError, EvaluationError
+            Where the fallback can't answer either.
+        """
+        if self.use == "value":
+            contract = self._declared_contract() if artifact is None else artifact.contract
+            served = _declared_scores(self._declared["value"], contract)
+            return self._substitute(contract, lambda rows, _: Scores(tile := _tiled(served, len(rows)), tile))
+        contract, baseline = self._baseline(artifact)
+        return self._substitute(contract, lambda rows, at: _baseline_scores(baseline, contract, rows, at))
+
+    def _substitute(self, contract: ServingContract, scores: Callable[[Rows, datetime], Scores]) -> Substitute:
+        def marked(rows: Rows, at: datetime) -> Scores:
+            return replace(scores(rows, at), fallback=self.use)
+
+        return Substitute(contract, self._version, None, marked)
+
+    def _declared_contract(self) -> ServingContract:
+        """What the declaration alone says of requests."""
+        document = self._declaration
+        fields = declared_features(document)
+        try:
+            problem, data, serving = document["problem"], document["data"], document["serving"]
+            return ServingContract(
+                model=self._model,
+                problem_type=problem["type"],
+                key=data["key"],
+                target=data["target"],
+                threshold=serving["threshold"],
+                max_rows=serving["max_rows"],
+                numbers=tuple(field for field in fields if isinstance(field, NumberField)),
+                categories=tuple(field for field in fields if isinstance(field, CategoryField)),
+                classes=tuple(problem.get("classes") or ()),
+            )
+        except KeyError as error:
+            raise NoSubstituteError(f"the version can't be loaded, and no {error} is declared here") from error
+
+    def _baseline(self, artifact: Artifact | None) -> tuple[ServingContract, Baseline]:
+        """The version's contract, and what its baseline learned; read and verified once."""
+        if self._learned is None:
+            self._learned = self._read_baseline(artifact)
+        return self._learned
+
+    def _read_baseline(self, artifact: Artifact | None) -> tuple[ServingContract, Baseline]:
+        from everloop.evaluation.baseline import Baseline  # now: rules are many files
+
+        read, manifest = self._files(artifact)
+        files = verify_files(manifest, read, names=(CONTRACT, TRAINING))
+        try:
+            learned = read_json(files[TRAINING])["baseline"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise NoSubstituteError(f"{TRAINING} of version {manifest.version} has no baseline") from error
+        return ServingContract.from_json(files[CONTRACT]), Baseline.from_dict(learned)
+
+    def _files(self, artifact: Artifact | None) -> tuple[Callable[[str], bytes], Manifest]:
+        if artifact is not None and artifact.read is not None:
+            return artifact.read, artifact.manifest
+        if self._source is None:
+            raise NoSubstituteError(f"nothing says where the files of version {self._version} are")
+        return self._source.read, verified_manifest(self._source.read, self._source.manifest_sha256)
+
+
+def _tiled(served: np.ndarray, count: int) -> np.ndarray:
+    return np.repeat(served, count, axis=0)
+
+
+def _declared_scores(value: float | dict[str, float] | None, contract: ServingContract) -> np.ndarray:
+    """The declared value as the scores of one row."""
+    if isinstance(value, dict):
+        try:
+            return np.array([[float(value[str(name)]) for name in contract.classes]])
+        except KeyError as error:
+            raise NoSubstituteError(f"serving.fallback.value has no probability of the class {error}") from error
+    if value is None or contract.is_multiclass:
+        raise NoSubstituteError(f"serving.fallback.value is {value}, and answers nothing of a {contract.problem_type}")
+    return np.array([float(value)])
+
+
+def _baseline_scores(baseline: Baseline, contract: ServingContract, rows: Rows, at: datetime) -> Scores:
+    from everloop.evaluation.baselines import Asked
+    from everloop.evaluation.baselines import Rows as RuleRows
+
+    numbers, categories = [f.name for f in contract.numbers], [f.name for f in contract.categories]
+    features: dict[str, Any] = {name: rows.num[:, place] for place, name in enumerate(numbers)}
+    features |= {name: rows.cat[:, place].astype(str) for place, name in enumerate(categories)}
+    times = np.full(len(rows), np.datetime64(at.replace(tzinfo=None), "ms"))
+    asked = Asked(
+        classification=contract.is_classification,
+        numbers=tuple(numbers),
+        categories=tuple(categories),
+        classes=len(contract.classes) if contract.problem_type == MULTICLASS else 0,
+    )
+    answers = baseline.answer(asked, RuleRows(features, times, None, np.timedelta64(0, "ms")))
+    return Scores(answers.scores, answers.scores, acts=answers.acts)
+
+
+class TimeLimit:
+    """Scores rows in a thread of its own, for as long as is declared.
+
+    A model can't be stopped in the middle of its run, so a late one goes on: until it has ended, what is asked next
+    waits for it no longer than its own time either. One thread takes one run at a time, so late runs don't pile up.
+    """
+
+    def __init__(self, score: Score, seconds: float) -> None:
+        self._score = score
+        self._seconds = seconds
+        self._waiting: queue.SimpleQueue[tuple[tuple[Scorer, ServingContract, Rows], _Run]] | None = None
+
+    def __call__(self, scorer: Scorer, contract: ServingContract, rows: Rows) -> np.ndarray:
+        """The scores.
+
+        Raises
+        ------
+        TooSlowError
+            When they are not there in time.
+        Exception
+            What scoring raises.
+        """
+        if self._waiting is None:
+            self._waiting = queue.SimpleQueue()
+            threading.Thread(target=self._work, args=(self._waiting,), name="scoring", daemon=True).start()
+        run = _Run()
+        self._waiting.put(((scorer, contract, rows), run))
+        if not run.ended.wait(self._seconds):
+            run.given_up = True
+            raise TooSlowError(f"the model had no scores after {self._seconds * 1000:g} ms")
+        if run.error is not None:
+            raise run.error
+        assert run.scores is not None, "a run that ended without an error has scores"
+        return run.scores
+
+    def _work(self, waiting: queue.SimpleQueue[tuple[tuple[Scorer, ServingContract, Rows], _Run]]) -> None:
+        while True:
+            asked, run = waiting.get()
+            if run.given_up:
+                continue
+            try:
+                run.scores = self._score(*asked)
+            except Exception as error:  # whatever it is, it is the caller's
+                run.error = error
+            run.ended.set()
+
+
+class _Run:
+    """A run under way, and what came of it."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self.given_up = False
+        self.scores: np.ndarray | None = None
+        self.error: Exception | None = None
