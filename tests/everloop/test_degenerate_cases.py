@@ -110,6 +110,7 @@ def engine() -> Iterator[Engine]:
     engine.athena.connection.close()
 
 
+@pytest.mark.slow
 def test_a_leak_that_was_planted_in_a_feature(engine: Engine) -> None:
     rows = frame()
     declared = declaration(leakage="stop")

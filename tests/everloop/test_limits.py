@@ -25,6 +25,7 @@ def points(ranges: str) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_they_are_those_that_unicode_ignores_and_those_that_are_drawn_blank() -> None:
     patterns = (INVISIBLE_CHARACTERS, SELECTORS, JOINERS)
     characters = map(chr, range(sys.maxunicode + 1))
@@ -50,6 +51,7 @@ def test_a_category_that_shows_something_may_have_a_selector() -> None:
     assert hidden_in_key("❤\ufe0f") == "\ufe0f"
 
 
+@pytest.mark.slow
 def test_a_key_has_no_white_space_that_passes_for_another() -> None:
     characters = [chr(point) for point in range(sys.maxunicode + 1)]
     spaces = {c for c in characters if unicodedata.category(c) in ("Zs", "Zl", "Zp")}

@@ -6,6 +6,7 @@ import hashlib
 import json
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,7 @@ MANIFESTS = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(MANIFESTS)
 def test_what_is_written_is_read_back_the_same(manifest: Manifest) -> None:
     read = Manifest.from_bytes(manifest.content)

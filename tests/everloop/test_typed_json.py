@@ -182,6 +182,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(GOOD)), JSON)
 def test_it_reads_or_refuses_and_never_fails_otherwise(name: str, value: Any) -> None:
     document = GOOD | {name: value}
@@ -195,6 +196,7 @@ def test_it_reads_or_refuses_and_never_fails_otherwise(name: str, value: Any) ->
     assert as_json(document[name]) == value
 
 
+@pytest.mark.slow
 @given(JSON)
 def test_any_json_is_json(value: Any) -> None:
     assert read_as(dict, {"x": value}, "object", "") == {"x": json.loads(json.dumps(value))}

@@ -19,6 +19,7 @@ FUNCTIONS = sorted({path.parent.name for path in (ROOT / "functions").glob("*/ha
 WITH_NUMPY = [name for name in FUNCTIONS if "numpy" in (ROOT / "functions" / name / "requirements.txt").read_text()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [*WITH_NUMPY, "starter"])
 def test_a_function_imports_all_of_it_by_itself(function: str) -> None:
     """So none finds a module imported that it would have to import itself, nor is charged for its memory."""

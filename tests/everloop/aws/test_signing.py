@@ -32,6 +32,7 @@ def by_botocore(credentials: Credentials, service: str, path: str, headers: dict
     return request.headers["Authorization"]
 
 
+@pytest.mark.slow
 @given(
     service=st.sampled_from(["s3", "firehose"]),
     token=st.text("abc/+=", max_size=20),

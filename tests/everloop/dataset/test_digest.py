@@ -50,6 +50,7 @@ def test_a_column_of_no_known_type_is_refused() -> None:
 ROWS = st.lists(st.tuples(st.none() | st.text(st.characters(exclude_categories=["Cs"])), st.floats()), max_size=6)
 
 
+@pytest.mark.slow
 @given(ROWS, ROWS)
 def test_equal_rows_and_only_equal_rows_have_one_hash(first: list, second: list) -> None:
     def canonical(rows: list) -> list:

@@ -54,6 +54,7 @@ class Reader(HTMLParser):
         self.fetched += [value or "" for name, value in attributes if name in ("src", "href", "onload")]
 
 
+@pytest.mark.slow
 def test_it_is_what_pandas_counts(engine: Engine) -> None:
     rows = frame()
     found = explored(engine, rows)
@@ -81,6 +82,7 @@ def test_rows_with_the_features_of_another_are_counted(engine: Engine) -> None:
     assert explored(engine, rows)["repeated"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "column",
     [{}, {"distance": np.nan}, {"distance": 5.0}, {"line": None}, {"line": "<script>&é札"}, {"distance": 1e300}],
@@ -99,6 +101,7 @@ def test_the_page_shows_it_and_fetches_nothing(engine: Engine, column: dict[str,
     assert "None. Four signs were looked for" in text
 
 
+@pytest.mark.slow
 def test_the_page_marks_suspects_and_says_what_moved(engine: Engine) -> None:
     rows = frame()
     old = explored(engine, rows)

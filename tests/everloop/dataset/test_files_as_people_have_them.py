@@ -497,6 +497,7 @@ def test_no_bytes_make_a_traceback(data: bytes, name: str, said: dict[str, Any])
         no_traceback(Path(folder), data, name, **said)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_no_damaged_parquet_makes_a_traceback(data: st.DataObject) -> None:

@@ -78,12 +78,14 @@ def written(folder: Path, text: str) -> Path:
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HISTORIES)
 def test_a_file_of_history_costs_in_proportion(tmp_path: Path, name: str) -> None:
     assert_linear(lambda size: written(tmp_path, HISTORIES[name](size)), check, size=15_000)
     assert len(check(written(tmp_path, HISTORIES[name](50_000)))) < LONGEST_REFUSAL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LABELS)
 def test_a_file_of_labels_costs_in_proportion(tmp_path: Path, name: str) -> None:
     assert_linear(lambda size: written(tmp_path, LABELS[name](size)), take, size=15_000)
@@ -100,6 +102,7 @@ def test_parquet_may_call_its_columns_as_it_likes(tmp_path: Path) -> None:
     assert "\x1b" not in text
 
 
+@pytest.mark.slow
 def test_a_small_file_that_unpacks_to_a_large_one_is_read_so_far_and_no_further(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +139,7 @@ PARQUETS: dict[str, Callable[[int], pyarrow.Table]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARQUETS)
 def test_a_parquet_schema_costs_in_proportion(tmp_path: Path, name: str) -> None:
     def write(size: int) -> Path:
@@ -146,6 +150,7 @@ def test_a_parquet_schema_costs_in_proportion(tmp_path: Path, name: str) -> None
     assert_linear(write, check, size=1_000)
 
 
+@pytest.mark.slow
 def test_parquet_groups_cost_in_proportion(tmp_path: Path) -> None:
     def write(size: int) -> Path:
         file = tmp_path / f"rows-{size}.parquet"

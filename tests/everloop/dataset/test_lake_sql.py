@@ -37,6 +37,7 @@ def engine() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=TEXTS)
 def test_a_text_in_a_query_is_that_text(engine: duckdb.DuckDBPyConnection, text: str) -> None:

@@ -74,6 +74,7 @@ def suspects(engine: Engine, rows: pd.DataFrame) -> list[tuple[str, str]]:
     return [(suspect["feature"], suspect["code"]) for suspect in found]
 
 
+@pytest.mark.slow
 def test_a_set_without_a_leak_has_no_suspect(engine: Engine) -> None:
     assert suspects(engine, frame()) == []
 
@@ -129,12 +130,14 @@ def leaks(rows: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, set[tuple[str, st
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(leaks(frame())))
 def test_a_planted_leak_is_a_suspect(engine: Engine, name: str) -> None:
     rows, expected = leaks(frame())[name]
     assert set(suspects(engine, rows)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "column",
     [
@@ -168,6 +171,7 @@ def test_a_feature_that_explains_a_number_alone_is_a_suspect() -> None:
         assert bool(found) is told
 
 
+@pytest.mark.slow
 def test_by_chance_no_more_sets_have_a_suspect_than_is_said() -> None:
     """GIVEN features just at the limit; THEN few sets have a suspect among them."""
     rng, sets = np.random.default_rng(4), 400

@@ -57,6 +57,7 @@ def test_old_writers_and_times_of_96_bits_are_read() -> None:
     assert read_footer(tail_of(content)).kinds == {"n": "number", "c": "category"}
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     names=st.lists(
@@ -73,6 +74,7 @@ def test_any_columns_and_groups_of_rows(names: list[str], rows: int, group: int)
     assert found.rows == rows
 
 
+@pytest.mark.slow
 def test_a_long_footer_takes_a_second_read() -> None:
     table = pa.table({f"a_column_with_a_long_name_{i:06}": [1.0] for i in range(2000)})
     content, asked = written(table), []
@@ -91,6 +93,7 @@ def test_what_is_no_parquet_file_is_refused(content: bytes) -> None:
         read_footer(tail_of(content))
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(place=st.integers(0, 10_000), byte=st.integers(0, 255), cut=st.integers(0, 400))
 def test_a_damaged_footer_is_refused_or_read_and_never_hangs(place: int, byte: int, cut: int) -> None:

@@ -112,6 +112,7 @@ def test_of_very_many_captured_objects_the_ends_of_dates_and_the_newest_are_read
     assert {f"{date}/{key}" for date in dates[-30:] for key in "abcd"} <= read
 
 
+@pytest.mark.slow
 def test_of_a_large_object_the_footer_alone_is_read_however_long(s3: Reads) -> None:
     put(s3, f"{HISTORY}a.parquet", wind=[float(i) ** 0.5 for i in range(100_000)])
     assert found(s3)["wind"][0].kind == "number"
@@ -135,6 +136,7 @@ def test_a_column_of_nulls_has_no_type(s3: Reads) -> None:
     assert found(s3) == {}
 
 
+@pytest.mark.slow
 def test_of_very_many_imports_the_oldest_and_the_newest_are_read(s3: Reads) -> None:
     for index in range(MOST_OBJECTS + 20):
         s3.client.put_object(Bucket="lake", Key=f"{HISTORY}{index:04}.parquet", Body=b"x")

@@ -99,6 +99,7 @@ def engine():
     made.athena.connection.close()
 
 
+@pytest.mark.slow
 def test_queries_and_pandas_count_the_same_rows_of_each_class(engine: Engine) -> None:
     labels = np.random.default_rng(2).choice(3, 500, p=[0.6, 0.3, 0.1])
     frame = rows(labels)
@@ -140,6 +141,7 @@ def test_a_share_that_was_not_declared_stops_the_run(engine: Engine) -> None:
         check(engine.queries, asked, PLACE, AS_OF)
 
 
+@pytest.mark.slow
 def test_a_leak_of_one_class_is_found_among_several(engine: Engine) -> None:
     labels = np.random.default_rng(3).choice(3, 2000)
     frame = rows(labels)

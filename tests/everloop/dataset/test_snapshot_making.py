@@ -152,6 +152,7 @@ def test_counts_ranges_split_and_profile_are_those_of_pandas(engine: Engine) -> 
     same(by_queries(engine, frame, declaration), by_pandas(frame, declaration))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frame=frames())
 def test_whatever_the_cells_hold(engine: Engine, frame: pd.DataFrame) -> None:
@@ -192,6 +193,7 @@ def as_text(value: str | None) -> str:
     return f"{len(value)}:{value}" if value else "-"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frame=frames())
 def test_the_content_is_the_described_sum_whatever_the_order(engine: Engine, frame: pd.DataFrame) -> None:
@@ -201,6 +203,7 @@ def test_the_content_is_the_described_sum_whatever_the_order(engine: Engine, fra
     assert [int(row[name] or 0) for name in SUMS] == content_of(frame)
 
 
+@pytest.mark.slow
 @given(frame=frames())
 def test_a_table_in_memory_has_the_same_content(frame: pd.DataFrame) -> None:
     names = ["key", "time", "label", *(feature.name for feature in anything().data.features)]
@@ -211,6 +214,7 @@ def hash_of(engine: Engine, frame: pd.DataFrame) -> str:
     return by_queries(engine, frame, anything()).snapshot_hash
 
 
+@pytest.mark.slow
 def test_any_other_cell_is_another_snapshot(engine: Engine) -> None:
     frame = lake_table(48)
     first = hash_of(engine, frame)
@@ -304,6 +308,7 @@ def test_training_rows_of_one_class_teach_nothing(engine: Engine) -> None:
     assert str(refused(lambda: by_queries(engine, frame, declaration))) == str(expected)
 
 
+@pytest.mark.slow
 def test_numbers_beyond_what_sums_hold_have_a_profile_that_can_be_written(engine: Engine) -> None:
     largest = 1.7976931348623157e308
     found = by_queries(engine, lake_table(48, wind=[largest, -largest, *[largest] * 46]), anything())
@@ -314,6 +319,7 @@ def test_numbers_beyond_what_sums_hold_have_a_profile_that_can_be_written(engine
     assert quartiles == [-largest, 0.0, largest]
 
 
+@pytest.mark.slow
 def test_quartiles_of_many_rows_are_those_of_some_that_their_keys_choose(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

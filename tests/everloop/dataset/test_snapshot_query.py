@@ -321,6 +321,7 @@ class TestHistoryImportedAgain:
         lake.imports.remove("three.parquet")
         assert lake.contents() == [("k", 3, 1, 3)]
 
+    @pytest.mark.slow
     def test_imports_are_told_apart_however_many_they_are(self, lake: Lake) -> None:
         for place in range(2 * LONGEST_ARRAY + 3):
             lake.history("k", 3, 1, distance=float(place), imported=f"{(7 * place) % 403:03}.parquet")
@@ -453,6 +454,7 @@ def test_a_row_lies_in_a_partition_after_its_time_when_it_was_captured_at_midnig
     assert lake.rows(label_lag_hours=28.00005) == [("a", pytest.approx(71.9999), None)]
 
 
+@pytest.mark.slow
 def test_partitions_that_can_not_hold_rows_of_the_window_are_not_read(lake: Lake) -> None:
     # GIVEN a row that would fit, and a window from hour 50 to 98: from the third day to the fifth
     lake.predicted("a", 80, "p1")

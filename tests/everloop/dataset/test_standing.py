@@ -45,6 +45,7 @@ def keys(athena: FakeAthena, snapshot: Snapshot) -> dict[str, set[Any]]:
     return {name: set(athena.connection.execute(query).df()["key"]) for name, query in parts.items()}
 
 
+@pytest.mark.slow
 def test_the_first_training_puts_the_days_before_its_test_part_aside(athena: FakeAthena) -> None:
     found = made(athena, Standing(3))
     assert found.standing == Period(BOUNDARY - timedelta(days=3), BOUNDARY)
@@ -59,6 +60,7 @@ def test_the_first_training_puts_the_days_before_its_test_part_aside(athena: Fak
     assert "standing" not in made(athena, None).to_document()
 
 
+@pytest.mark.slow
 def test_a_later_one_leaves_the_same_days_out(athena: FakeAthena) -> None:
     chosen = Period(datetime(2013, 1, 3, tzinfo=UTC), datetime(2013, 1, 4, tzinfo=UTC))
     found = made(athena, Standing(3, chosen))

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.metrics import estimate
@@ -33,6 +34,7 @@ def refused(seed: int) -> tuple[np.ndarray, np.ndarray, Reason]:
     return labels, scores, reason("better_than_baseline", labels, scores, 0.9999)
 
 
+@pytest.mark.slow
 def test_the_confidence_that_is_named_passes_and_a_higher_one_does_not() -> None:
     named = 0
     for seed in range(10):
@@ -47,6 +49,7 @@ def test_the_confidence_that_is_named_passes_and_a_higher_one_does_not() -> None
     assert named >= 3
 
 
+@pytest.mark.slow
 def test_as_many_days_as_are_named_show_a_difference_that_stays_as_it_is() -> None:
     named = 0
     for seed in range(10):

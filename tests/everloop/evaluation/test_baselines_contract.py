@@ -50,6 +50,7 @@ def rows_of(rows: list[tuple[float, str, int, bool]], outcomes: list[float] | No
     )
 
 
+@pytest.mark.slow
 @RULES
 @settings(deadline=None)
 @given(
@@ -67,6 +68,7 @@ def test_classes_are_answered_with_probabilities_to_any_rows(
     assert answers.acts is None or answers.acts.dtype == bool
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(OF_SEVERAL_CLASSES))
 @settings(deadline=None)
 @given(
@@ -88,6 +90,7 @@ def test_of_several_classes_each_row_is_answered_with_shares_that_add_up(
     assert (scores[:, np.unique(target.astype(int))] > 0).all()
 
 
+@pytest.mark.slow
 @NUMBER_RULES
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), ROW), min_size=1, max_size=40))
@@ -115,6 +118,7 @@ def test_a_group_is_answered_with_its_own_shares_of_each_class() -> None:
     )
 
 
+@pytest.mark.slow
 @RULES
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([0.0, 1.0]), ROW), min_size=2, max_size=30), st.data())

@@ -57,6 +57,7 @@ def test_prices_owners_controls_and_sources_are_in_it() -> None:
     assert not any(line.startswith("- interval") for line in told.splitlines())
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=40))
 def test_no_text_breaks_the_table(description: str) -> None:

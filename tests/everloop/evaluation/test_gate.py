@@ -127,6 +127,7 @@ def test_less_confidence_than_a_half_can_not_be_declared(confidence: float) -> N
         policy(confidence=confidence)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
@@ -150,6 +151,7 @@ def test_a_candidate_that_is_worse_on_the_same_rows_never_passes(
         assert not decide(report, lenient, EXPECTED).passed
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), confidence=CONFIDENCES)
 def test_the_same_model_again_is_never_better_and_never_worse(seed: int, confidence: float) -> None:
@@ -160,6 +162,7 @@ def test_the_same_model_again_is_never_better_and_never_worse(seed: int, confide
     assert same.passed
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000), margins=st.tuples(st.floats(0, 0.1), st.floats(0, 0.1)))
 def test_a_larger_margin_is_harder_to_be_better_by_and_easier_to_stay_within(
@@ -176,6 +179,7 @@ def test_a_larger_margin_is_harder_to_be_better_by_and_easier_to_stay_within(
     assert passes("not_worse", large) or not passes("not_worse", small)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), confidences=st.tuples(CONFIDENCES, CONFIDENCES))
 def test_more_confidence_is_harder_to_reach(seed: int, confidences: tuple[float, float]) -> None:

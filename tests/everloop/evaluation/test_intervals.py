@@ -21,6 +21,7 @@ def test_a_coming_row_is_covered_as_often_as_declared(coverage: float) -> None:
     assert np.mean(held) > coverage - 0.015
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     st.lists(st.floats(-1e50, 1e50), min_size=19, max_size=60),

@@ -26,6 +26,7 @@ def random_rows(seed: int, rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
     return labels, scores
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.sampled_from(sorted(SKLEARN)), st.integers(0, 1000))
 def test_the_value_is_scikit_learns(metric: str, seed: int) -> None:

@@ -61,6 +61,7 @@ LABELS = st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1), st.integers(0, 6
 PRICES = st.floats(0.25, 64)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(LABELS, PRICES, PRICES, PRICES, st.floats(0.05, 0.95))
 def test_the_cost_of_1000_decisions_is_that_of_its_confusion_and_its_interval_holds_it(
@@ -81,6 +82,7 @@ def test_the_cost_of_1000_decisions_is_that_of_its_confusion_and_its_interval_ho
     assert paired_difference(found, pricing.estimate_of_decisions(labels, acts), days).difference == 0
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(LABELS, PRICES)
 def test_money_in_another_currency_is_the_same_money(rows: list[tuple[int, float, int]], rate: float) -> None:
@@ -105,6 +107,7 @@ def test_what_a_regression_pays_is_its_mean_absolute_error() -> None:
         assert getattr(money, name) == pytest.approx(500 * getattr(error, name))
 
 
+@pytest.mark.slow
 def test_the_interval_covers_what_many_days_cost() -> None:
     """GIVEN days that differ: of 400 samples of 20 days at least nine in ten intervals hold the true cost."""
     rng, covered = np.random.default_rng(5), 0
@@ -120,6 +123,7 @@ def test_the_interval_covers_what_many_days_cost() -> None:
     assert covered >= 0.9 * 400
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from([0, 1]), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.7, 1.0])), min_size=1, max_size=12

@@ -55,6 +55,7 @@ def test_a_refit_beyond_the_bound_does_not_serve_and_says_how_far_it_was() -> No
     assert refused(far, Training(refit_max_difference=1)) == set()
 
 
+@pytest.mark.slow
 @given(bound=st.floats(0.001, 10), shift=st.floats(0, 0.5))
 def test_the_bound_is_held_exactly(bound: float, shift: float) -> None:
     scores = np.full(1000, 0.25)
@@ -64,6 +65,7 @@ def test_the_bound_is_held_exactly(bound: float, shift: float) -> None:
         assert (refused(report, Training(refit_max_difference=bound)) == {"refit_difference"}) == beyond
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), scale=st.floats(1e-3, 1e3))
 def test_the_distance_does_not_depend_on_the_unit(seed: int, scale: float) -> None:
     rng = np.random.default_rng(seed)

@@ -68,6 +68,7 @@ def by_name(found: Robustness) -> dict[tuple[str, str], list[Disturbance]]:
     return places
 
 
+@pytest.mark.slow
 def test_only_what_the_contract_admits_is_tried() -> None:
     found = by_name(measured())
     assert {feature for kind, feature in found if kind == "missing"} == {"wind", "line"}
@@ -95,6 +96,7 @@ def test_figures_are_those_of_the_changed_rows() -> None:
     assert one.rows == 1000
 
 
+@pytest.mark.slow
 def test_what_the_contract_refuses_is_no_answer() -> None:
     times, divided = by_name(measured())["unit", "wind"]
     assert times.refused == pytest.approx((ROWS.num[:, 0] > 0.04).mean())
@@ -120,6 +122,7 @@ def test_the_search_finds_more_than_chance_and_never_helps() -> None:
     assert search.moved < 0.09
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures_and_another_one_others() -> None:
     assert measured() == measured()
     assert by_name(measured())["noise", ""] != by_name(measured(8))["noise", ""]
@@ -150,6 +153,7 @@ def test_few_rows_have_figures_without_intervals_that_they_do_not_give(rows: int
     assert all(one.low is None for one in found.disturbances)
 
 
+@pytest.mark.slow
 def test_many_features_are_bounded_and_said() -> None:
     wide = replace(CONTRACT, numbers=tuple(NumberField(f"n{i}", min=0, max=1) for i in range(300)), categories=())
     rows = Rows(np.random.default_rng(5).random((3000, 300)), np.empty((3000, 0), dtype=object), *(np.zeros(3000),) * 2)
@@ -195,6 +199,7 @@ def test_each_limit_is_judged_by_the_worst_of_its_kind() -> None:
     assert not flips.passed
 
 
+@pytest.mark.slow
 def test_without_limits_nothing_is_judged_and_a_report_without_figures_is_refused() -> None:
     assert list(on_robustness(report_of(LABELS, TRUTH, None), policy())) == []
     [reason] = judged(None, max_noise_increase=1.0)

@@ -25,6 +25,7 @@ def test_copies_of_a_row_within_its_day_add_no_certainty() -> None:
     assert freedom == 49
 
 
+@pytest.mark.slow
 def test_the_interval_covers_under_day_effects() -> None:
     """GIVEN days that are good or bad as a whole, 95% intervals hold the truth about 95 times in 100.
 
@@ -59,6 +60,7 @@ def test_a_paired_difference_is_surer_than_two_intervals() -> None:
     assert half <= paired.high - paired.difference < 1.5 * half
 
 
+@pytest.mark.slow
 def test_the_p_value_and_the_interval_agree() -> None:
     rng = np.random.default_rng(5)
     labels = rng.integers(0, 2, 400)
@@ -107,6 +109,7 @@ def test_too_few_of_a_class_give_no_interval_and_say_so(rare: int, metric: str) 
     assert paired.reason == found.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rare", [0, 1])
 def test_the_interval_of_a_loss_with_few_of_a_class_covers(rare: int) -> None:
     """GIVEN some fifteen positives in a week, 95% intervals hold the truth; those over days alone held it in 86%."""

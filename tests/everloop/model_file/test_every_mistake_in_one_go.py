@@ -84,6 +84,7 @@ def test_two_mistakes_of_one_section_are_told_together(pair: tuple[str, str]) ->
     both_are_told(pair)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(PAIRS))
 def test_any_two_mistakes_are_told_together(pair: tuple[str, str]) -> None:

@@ -47,6 +47,7 @@ def names_read() -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_what_nothing_reads_is_for_people_and_the_rest_is_not() -> None:
     read = names_read()
     marked = {path for path, for_people in keys(ModelDeclaration) if for_people}

@@ -70,6 +70,7 @@ def rows_of(declaration: ModelDeclaration, rng: np.random.Generator, rows: int) 
     return drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", GROUPS, ids=lambda names: names[0])
 def test_features_may_bear_any_word_in_every_query(names: list[str]) -> None:
     declaration = declared(names)

@@ -105,6 +105,7 @@ RATE = st.tuples(
 ).map(lambda parts: f"rate({parts[0]} {parts[1]}{parts[2]})")
 
 
+@pytest.mark.slow
 @given(CRON | RATE)
 def test_what_is_accepted_runs_on_the_days_that_are_told(text: str) -> None:
     """The local cloud reads the same expressions by its own parser, as the real service does by its own."""
@@ -124,6 +125,7 @@ def test_schedules_of_whole_windows_are_recognised(time: str, days: str) -> None
     assert parse_schedule(f"cron({time} {days} *)").days_between in (1, 7)
 
 
+@pytest.mark.slow
 @given(CRON | RATE)
 def test_what_the_local_cloud_refuses_is_refused_at_synthesis(text: str) -> None:
     try:
@@ -133,6 +135,7 @@ def test_what_the_local_cloud_refuses_is_refused_at_synthesis(text: str) -> None
             parse_schedule(text)
 
 
+@pytest.mark.slow
 @given(CRON | RATE, st.integers(0, 700))
 def test_it_is_due_when_the_local_cloud_is(text: str, days: int) -> None:
     begin = datetime(2027, 1, 31, 9, 30, tzinfo=UTC) + timedelta(days=days)

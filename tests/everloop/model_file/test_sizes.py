@@ -128,6 +128,7 @@ def test_declared_values_are_as_long_as_they_are() -> None:
     assert sizes.longest_text(declare(values).data.features[0]) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["few", "numbers", "many numbers", "long categories"])
 def test_as_many_of_the_longest_rows_as_are_declared_are_taken_and_captured(shape: str) -> None:
     # GIVEN more rows than a request has room for
@@ -194,6 +195,7 @@ def test_the_other_queries_of_a_training_set(declaration: ModelDeclaration) -> N
         assert len(text.encode()) <= LONGEST_QUERY_BYTES
 
 
+@pytest.mark.slow
 def test_a_long_list_of_allowed_values_is_told_before_it_is_deployed() -> None:
     """A list has to stand in the query that looks for other values."""
     values = [f"{'é' * 30}{i:05}" for i in range(4000)]
@@ -274,6 +276,7 @@ def test_the_record_of_a_window(declaration: ModelDeclaration) -> None:
     assert size <= sizes.window_record_bytes(declaration) <= 1.35 * size + 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "says"),
     [

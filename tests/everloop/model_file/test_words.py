@@ -113,6 +113,7 @@ def test_a_column_of_any_reserved_word_holds_what_was_captured(names: list[str])
     assert {name: binned.get(f"feature {name}") for name in names} == dict.fromkeys(names, 6)
 
 
+@pytest.mark.slow
 def test_a_category_of_any_reserved_word_is_counted() -> None:
     values = [*VALUES, *HOSTILE]
     groups = [values[i : i + 12] for i in range(0, len(values), 12)]
@@ -125,6 +126,7 @@ def test_a_category_of_any_reserved_word_is_counted() -> None:
         assert binned[f"feature {name}"] == 12
 
 
+@pytest.mark.slow
 def test_roles_may_bear_any_reserved_word() -> None:
     table = history_table(3)
     words = [word for word in ALL if word not in table]

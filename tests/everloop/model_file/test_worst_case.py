@@ -65,6 +65,7 @@ def test_a_history_has_room_for_the_looks() -> None:
     assert worst_case.HISTORY_LOOKS * events <= 0.75 * 25_000
 
 
+@pytest.mark.slow
 @given(runs=st.integers(1, 4), days=st.integers(1, 40))
 def test_no_month_has_more_runs_than_are_budgeted(runs: int, days: int) -> None:
     """Against the quota itself: whoever starts a run whenever one is allowed."""

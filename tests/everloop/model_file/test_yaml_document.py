@@ -122,6 +122,7 @@ SNIPPETS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, len(GOOD)), SNIPPETS | st.text(max_size=3)), min_size=1, max_size=3))
 def test_any_text_is_read_or_refused_with_lines(insertions: list[tuple[int, str]]) -> None:
     text = GOOD
@@ -190,6 +191,7 @@ def test_many_parts_cost_in_proportion_and_are_told_in_few_words(name: str) -> N
     assert_linear(MANY_PARTS[name], refuse_in_few_words, size=2_000, cost=calls)
 
 
+@pytest.mark.slow
 def test_the_places_of_many_keys_are_found_in_proportion() -> None:
     def keys(count: int) -> tuple[Document, list[str]]:
         names = [f"k{i}" for i in range(count)]

@@ -39,6 +39,7 @@ def reference(rng: np.random.Generator, count: int = 60) -> FeatureReference:
     return FeatureReference(BINS, sum(daily[1:], daily[0]), natural_variation(daily, 7))
 
 
+@pytest.mark.slow
 @DETECTOR
 def test_its_alarms_keep_the_rate_where_nothing_changes(name: str) -> None:
     rng, low, looks = np.random.default_rng(3), 0, 300

@@ -41,6 +41,7 @@ def test_index_is_symmetric_and_not_negative(cells: list[tuple[int, int]]) -> No
     assert stability_index(left, left) == 0
 
 
+@pytest.mark.slow
 @given(CELLS, st.randoms(use_true_random=False))
 def test_distances_are_rounded_alike_by_every_python(cells: list[tuple[int, int]], order: random.Random) -> None:
     """``sum`` adds floats one way before Python 3.12 and another from there on; only exact sums have no order."""

@@ -105,6 +105,7 @@ def test_rare_categories_that_the_reference_happened_to_hold_are_no_yardstick() 
     assert judge_drift(reference, [seen] * 7, policy).alarmed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spread", "tilt"), [(0.0, 0.5), (0.3, 2.0), (0.5, 4.0)])
 def test_shift_that_lasts_is_seen_in_its_feature(spread: float, tilt: float) -> None:
     rng = np.random.default_rng(8)

@@ -30,6 +30,7 @@ def of_day(rows: list[tuple[int, float]], **changes: Any) -> Outcomes:
     )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(DAYS)
 def test_windows_cost_what_an_evaluation_of_their_rows_says(days: list[list[tuple[int, float]]]) -> None:

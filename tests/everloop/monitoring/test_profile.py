@@ -35,17 +35,20 @@ def profiles(draw_one) -> Profile:
     return Profile("bins", draw_one(COUNTS), {"a": cells(4), "b": cells(2)}, cells(3), outcomes)
 
 
+@pytest.mark.slow
 @given(profiles(), profiles(), profiles())
 def test_addition_does_not_mind_order_or_grouping(a: Profile, b: Profile, c: Profile) -> None:
     assert a + b == b + a
     assert (a + b) + c == a + (b + c)
 
 
+@pytest.mark.slow
 @given(profiles())
 def test_profile_survives_json(profile: Profile) -> None:
     assert Profile.from_dict(json.loads(json.dumps(profile.as_dict()))) == profile
 
 
+@pytest.mark.slow
 @given(profiles(), profiles())
 def test_outcomes_without_anything_add_nothing(a: Profile, b: Profile) -> None:
     assert a.outcomes + Outcomes() == a.outcomes

@@ -45,6 +45,7 @@ def wandering_day(rng, *, spread: float, classification: bool) -> Outcomes:
     return count_outcomes(None, p, labels, metric="log_loss", classification=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classification", [True, False])
 @pytest.mark.parametrize("spread", [0.0, 0.3, 0.9])
 def test_false_alarm_rate_is_kept_however_much_days_differ(spread, classification) -> None:
@@ -185,6 +186,7 @@ class TestAuc:
     def test_one_class_has_none(self):
         assert auc(Outcomes(rows=3, ones=(1, 2), zeros=(0, 0))) is None
 
+    @pytest.mark.slow
     def test_interval_holds_the_truth_mostly(self):
         rng = np.random.default_rng(10)
         truth = auc(sum((day(rng) for _ in range(400)), Outcomes()))

@@ -109,6 +109,7 @@ def text_of(record: WindowRecord) -> Calibration:
     return Calibration.from_text(record.recalibration["calibration"])
 
 
+@pytest.mark.slow
 def test_groups_that_lie_apart_are_found_and_published() -> None:
     days = Days(declared(minimum_group_rows=300))
     record = days.after(14)
@@ -143,6 +144,7 @@ def test_groups_that_lie_apart_are_found_and_published() -> None:
     assert read_as(LearnedCalibration, json.loads(json.dumps(as_json(event))), "an event", "") == event
 
 
+@pytest.mark.slow
 def test_a_group_with_too_few_rows_is_served_as_all_others_and_says_so() -> None:
     days = Days(declared(minimum_group_rows=100_000))
     record = days.after(5)
@@ -157,6 +159,7 @@ def test_a_group_with_too_few_rows_is_served_as_all_others_and_says_so() -> None
         assert event.groups["waits_for"].keys() == {"north", "south"}
 
 
+@pytest.mark.slow
 def test_a_publication_that_breaks_a_limit_keeps_the_shared_calibration_and_says_why() -> None:
     """South becomes more likely and north less, so the shares that are announced as late lie further apart."""
     free = Days(declared(minimum_group_rows=300)).after(12)
@@ -178,6 +181,7 @@ def test_a_publication_that_breaks_a_limit_keeps_the_shared_calibration_and_says
     assert record.recalibration["losses"]["calibrated"] > 0.97 * shared["losses"]["calibrated"]  # type: ignore[index]  # it is there
 
 
+@pytest.mark.slow
 def test_what_is_in_force_is_what_stands_before() -> None:
     days = Days(declared(minimum_group_rows=300))
     published = text_of(days.after(12))
@@ -191,6 +195,7 @@ def test_what_is_in_force_is_what_stands_before() -> None:
         assert group["shared"] != group["before"]
 
 
+@pytest.mark.slow
 def test_a_regressions_groups_are_moved_apart() -> None:
     days = Days(declared(regression_document(), minimum_group_rows=300))
     record = days.after(12)
@@ -204,6 +209,7 @@ def test_a_regressions_groups_are_moved_apart() -> None:
     assert gap["after"] < 1 < 8 < gap["before"]  # type: ignore[operator]  # both are numbers
 
 
+@pytest.mark.slow
 def test_a_champion_that_does_not_know_the_feature_is_served_as_before() -> None:
     known = Days(declared()).reference
     assert known is not None
@@ -218,6 +224,7 @@ def test_a_champion_that_does_not_know_the_feature_is_served_as_before() -> None
     assert "'line' is a number to the champion" in (groups_in(record)["withheld"] or "")
 
 
+@pytest.mark.slow
 def test_a_promoted_version_goes_on_with_what_was_learned_and_counts_losses_of_its_own() -> None:
     days = Days(declared(minimum_group_rows=300))
     before = groups_in(days.after(8))["groups"]
@@ -229,6 +236,7 @@ def test_a_promoted_version_goes_on_with_what_was_learned_and_counts_losses_of_i
         assert labelled(group) > labelled(before[name])
 
 
+@pytest.mark.slow
 def test_groups_of_another_feature_begin_anew_and_spans_of_a_number_are_groups_too() -> None:
     days = Days(declared(minimum_group_rows=1))
     days.after(3)

@@ -79,6 +79,7 @@ class Days:
         return self.records[-1]
 
 
+@pytest.mark.slow
 def test_noise_that_doubles_makes_intervals_twice_as_wide() -> None:
     days = Days()
     for _ in range(25):
@@ -101,6 +102,7 @@ def test_noise_that_doubles_makes_intervals_twice_as_wide() -> None:
     assert event.interval["served"] == served
 
 
+@pytest.mark.slow
 def test_intervals_that_are_right_are_left_nearly_alone() -> None:
     days = Days()
     for _ in range(25):
@@ -110,6 +112,7 @@ def test_intervals_that_are_right_are_left_nearly_alone() -> None:
     assert served["low"] <= 0.8 <= served["high"]
 
 
+@pytest.mark.slow
 def test_a_level_that_rises_is_no_spread() -> None:
     """Distances are from what was answered: once level and slope follow, intervals are as wide as they were."""
     days = Days()
@@ -121,6 +124,7 @@ def test_a_level_that_rises_is_no_spread() -> None:
     assert spread["served"]["coverage"] > 0.7
 
 
+@pytest.mark.slow
 def test_with_none_declared_nothing_moves_and_the_window_says_what_it_costs() -> None:
     days = Days(FROZEN)
     for _ in range(10):
@@ -142,6 +146,7 @@ def test_rows_that_were_answered_without_bounds_teach_nothing() -> None:
     assert days.live(scale=3.0, rows=120).recalibration["spread"]["served"]["rows"] == 120
 
 
+@pytest.mark.slow
 def test_another_version_starts_with_its_own_interval_and_tells_of_itself() -> None:
     days = Days()
     for _ in range(15):

@@ -71,6 +71,7 @@ def test_rows_of_a_version_without_probabilities_are_not_counted_as_outcomes() -
     assert (found.profile.outcomes.rows, found.labelled_rows, found.beyond) == (0, 50, 50)
 
 
+@pytest.mark.slow
 def test_shares_of_the_answered_classes_drift() -> None:
     declaration = declare(multiclass_document(monitoring={"minimum_rows": 50}))
     rng = np.random.default_rng(5)
@@ -116,6 +117,7 @@ def test_quality_falls_where_the_answered_class_comes_less_often_than_it_says() 
     assert fallen.loss.value is not None
 
 
+@pytest.mark.slow
 def test_a_model_that_keeps_its_word_is_not_blamed_more_often_than_declared() -> None:
     rng = np.random.default_rng(7)
     blamed = sum(bool(quality(rng, 0.0).fallen) for _ in range(40))

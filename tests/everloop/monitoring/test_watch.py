@@ -126,6 +126,7 @@ def test_no_more_is_read_than_decides(rows: int, recorded: range, read: list[int
     assert days.read == read
 
 
+@pytest.mark.slow
 def test_windows_read_for_their_rows_alone_are_not_judged() -> None:
     # GIVEN five good days of the champion, and weeks without it since
     days = Days(rows=150)

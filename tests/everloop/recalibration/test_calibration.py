@@ -55,6 +55,7 @@ def log_odds(p: np.ndarray) -> np.ndarray:
     return np.clip(z, -LARGEST_LOG_ODDS, LARGEST_LOG_ODDS)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.data(), calibrations())
 def test_the_order_of_scores_is_kept(data: st.DataObject, calibration: Calibration) -> None:
@@ -64,6 +65,7 @@ def test_the_order_of_scores_is_kept(data: st.DataObject, calibration: Calibrati
     assert (steps >= -ROUNDING * np.maximum(np.abs(served[1:]), np.abs(served[:-1]))).all()
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.data(), calibrations("log_odds"))
 def test_a_probability_stays_one_and_moves_within_the_limit(data: st.DataObject, calibration: Calibration) -> None:
@@ -76,6 +78,7 @@ def test_a_probability_stays_one_and_moves_within_the_limit(data: st.DataObject,
     assert (np.abs(log_odds(served) - log_odds(raw))[near] <= calibration.max_shift * (1 + 1e-6) + 0.01).all()
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.data(), calibrations("value"))
 def test_a_value_stays_finite_and_moves_within_the_limit(data: st.DataObject, calibration: Calibration) -> None:
@@ -87,6 +90,7 @@ def test_a_value_stays_finite_and_moves_within_the_limit(data: st.DataObject, ca
     assert (np.abs(served / 2 - raw / 2) <= calibration.max_shift / 2 + ROUNDING * np.abs(raw) + least).all()
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.data(), calibrations())
 def test_a_score_is_moved_by_itself_whatever_stands_beside_it(data: st.DataObject, calibration: Calibration) -> None:
@@ -97,6 +101,7 @@ def test_a_score_is_moved_by_itself_whatever_stands_beside_it(data: st.DataObjec
     assert calibration.apply(raw.reshape(1, -1)).tolist() == [alone]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(calibrations())
 @example(Calibration("value", (Part(1.0, -0.0, 5e-324),), 5e-324))
@@ -145,6 +150,7 @@ def test_the_longest_text_fits() -> None:
     assert len(full.to_text()) < LONGEST_TEXT
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.data(), st.sampled_from(["log_odds", "value"]))
 def test_the_identity_gives_every_score_back(data: st.DataObject, kind: Kind) -> None:
@@ -273,6 +279,7 @@ def test_a_text_that_no_calibration_writes_is_refused(text: str) -> None:
         Calibration.from_text(text)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.text() | st.recursive(st.none() | st.floats() | st.text(), lambda v: st.lists(v)).map(json.dumps))
 def test_hostile_texts_are_refused_by_one_error(text: str) -> None:

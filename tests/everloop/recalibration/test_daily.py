@@ -59,6 +59,7 @@ KINDS = st.sampled_from(["log_odds", "value"])
 LINES = GroupBy("line", values=("a", "b"))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(kind=KINDS, delay=st.integers(0, 3), seed=st.integers(0, 99), changed=st.integers(0, 11), known=st.booleans())
 def test_no_score_depends_on_an_outcome_that_was_not_there_yet(
@@ -77,6 +78,7 @@ def test_no_score_depends_on_an_outcome_that_was_not_there_yet(
         assert (served[~untouched] != otherwise[~untouched]).any()
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(kind=KINDS, delay=st.integers(0, 3), seed=st.integers(0, 99), minimum=st.sampled_from([1, 31]))
 def test_each_window_is_served_as_the_learner_says_that_goes_window_by_window(
@@ -96,6 +98,7 @@ def test_each_window_is_served_as_the_learner_says_that_goes_window_by_window(
         state = learn(state, int(window), known)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(kind=KINDS, delay=st.integers(0, 2), seed=st.integers(0, 99))
 def test_the_order_within_a_window_is_kept(kind: Any, delay: int, seed: int) -> None:

@@ -82,6 +82,7 @@ def test_each_group_is_told_by_each_calibration() -> None:
     assert found["gaps"]["selection_rate"]["after"] > found["gaps"]["selection_rate"]["shared"]
 
 
+@pytest.mark.slow
 def test_intervals_hold_as_often_as_they_say() -> None:
     """Of groups whose scores are right, the calibration is none and the slope one."""
     rng, held = np.random.default_rng(3), {"calibration": 0, "slope": 0, "selection_rate": 0}
@@ -139,6 +140,7 @@ def test_a_regressions_groups_have_means_and_slopes() -> None:
     assert list(found["gaps"]) == ["calibration"]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.tuples(st.floats(0.01, 1), st.floats(-5, 5), st.floats(0.1, 10)), min_size=1, max_size=4),

@@ -154,6 +154,7 @@ def worst_stretch(excesses: list[float]) -> float:
     return float((total - np.minimum.accumulate(total)).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0, 1, 3])
 @pytest.mark.parametrize("nature", NATURES, ids=lambda n: n.__name__)
 def test_a_group_keeps_the_bound_against_the_shared_calibration(nature: Nature, delay: int) -> None:
@@ -163,6 +164,7 @@ def test_a_group_keeps_the_bound_against_the_shared_calibration(nature: Nature, 
             assert worst_stretch([excess(*day, place) for day in days]) <= (delay + 1) * (BOUND + ROUNDING)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=10)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 3), st.integers(0, 400))
 def test_the_bound_holds_whatever_happens(seed: int, delay: int, minimum_rows: int) -> None:
@@ -171,11 +173,13 @@ def test_the_bound_holds_whatever_happens(seed: int, delay: int, minimum_rows: i
         assert worst_stretch([excess(*day, place) for day in days]) <= (delay + 1) * (BOUND + ROUNDING)
 
 
+@pytest.mark.slow
 def test_an_adversary_takes_what_the_bound_is_there_for() -> None:
     days = [(served, rows) for served, rows, _ in lived(against, 0, 1, 300)]
     assert 0.3 < worst_stretch([excess(*day, SMALL) for day in days]) <= BOUND + ROUNDING
 
 
+@pytest.mark.slow
 def test_groups_that_lie_apart_gain_and_groups_that_do_not_lose_nothing() -> None:
     def apart(rng: np.random.Generator, window: int, served: Calibration) -> Rows:
         p, places = drawn(rng)
@@ -192,6 +196,7 @@ def test_groups_that_lie_apart_gain_and_groups_that_do_not_lose_nothing() -> Non
         assert sum(lost) / len(lost) < 0.003
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2))
 def test_order_and_limit_hold_in_every_group_and_the_others_get_the_shared_scores(seed: int, delay: int) -> None:
@@ -336,6 +341,7 @@ def bound_of_values(seed: int) -> float:
     return worst_stretch(excesses)
 
 
+@pytest.mark.slow
 def test_the_bound_holds_for_values() -> None:
     assert max(bound_of_values(seed) for seed in range(3)) <= BOUND + ROUNDING
 
@@ -369,6 +375,7 @@ def grouped(draw: st.DrawFn) -> Calibration:
     return Calibration(kind, parts(3), draw(st.floats(0.01, 10)), BY, groups)  # type: ignore[arg-type]  # one of both kinds
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(grouped(), st.lists(st.floats(1e-6, 1 - 1e-6), min_size=1, max_size=12), st.integers(OTHERS, SMALL))
 def test_any_calibration_is_its_text_and_keeps_order_and_limit(made: Calibration, raw: list[float], place: int) -> None:

@@ -112,6 +112,7 @@ def worst_stretch(excesses: list[float]) -> float:
     return float((total - np.minimum.accumulate(total)).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0, 1, 3])
 @pytest.mark.parametrize("nature", NATURES, ids=lambda n: n.__name__)
 def test_the_bound_holds_over_every_stretch(nature: Nature, delay: int) -> None:
@@ -120,6 +121,7 @@ def test_the_bound_holds_over_every_stretch(nature: Nature, delay: int) -> None:
         assert worst_stretch(excesses) <= (delay + 1) * (BOUND + ROUNDING)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 4))
 def test_the_bound_holds_whatever_happens(seed: int, delay: int) -> None:
@@ -127,11 +129,13 @@ def test_the_bound_holds_whatever_happens(seed: int, delay: int) -> None:
     assert worst_stretch(excesses) <= (delay + 1) * (BOUND + ROUNDING)
 
 
+@pytest.mark.slow
 def test_an_adversary_takes_what_the_bound_is_there_for() -> None:
     excesses = [excess(served, rows) for served, rows in lived(against, 0, 1, 400)]
     assert 0.5 < worst_stretch(excesses) <= BOUND + ROUNDING
 
 
+@pytest.mark.slow
 def test_a_model_that_is_right_is_left_alone_and_one_that_is_not_is_moved() -> None:
     right = [excess(*each) for each in lived(calibrated, 1, 3)]
     assert sum(right) / len(right) < 0.005
@@ -147,6 +151,7 @@ def test_a_model_that_is_right_is_left_alone_and_one_that_is_not_is_moved() -> N
     assert sum(gained[20:]) / len(gained[20:]) > 0.85 * possible
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2))
 def test_the_order_is_kept_and_limits_are_respected(seed: int, delay: int) -> None:
@@ -303,6 +308,7 @@ def test_one_wild_outcome_moves_values_little_and_a_new_level_moves_them(outlier
     assert abs(shift_of(wild_one) - shift_of(state)) < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outlier", [1e3, 1e6])
 def test_the_bound_holds_for_values_with_wild_outcomes(outlier: float) -> None:
     """In units of each window's own: half of the squared error over that of the worse of what was mixed."""
@@ -338,6 +344,7 @@ def test_a_successor_begins_with_what_was_learned_under_its_own_declaration() ->
     assert nothing.to_document() == start("log_odds", 2, tight).to_document()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nature", [against, traps, wild], ids=lambda n: n.__name__)
 def test_the_bound_goes_on_over_promotions_with_other_limits(nature: Nature) -> None:
     rng = np.random.default_rng(6)

@@ -36,6 +36,7 @@ def same(one: Sums, other: Sums) -> bool:
     return np.allclose(numbers(one), numbers(other), rtol=1e-9, atol=1e-3)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(ROWS, ROWS)
 @example([(0.0, 1), (1.0, 0)], [(5e-324, 0)])
@@ -44,12 +45,14 @@ def test_sums_of_probabilities_add_up(one: list[tuple[float, int]], other: list[
     assert of_odds(one).rows == len(one)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(VALUES, VALUES)
 def test_sums_of_values_add_up(one: list[tuple[float, float]], other: list[tuple[float, float]]) -> None:
     assert same(of_values(one) + of_values(other), of_values(one + other))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(ROWS, VALUES)
 def test_a_document_is_the_sums(odds: list[tuple[float, int]], values: list[tuple[float, float]]) -> None:

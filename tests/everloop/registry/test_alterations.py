@@ -79,6 +79,7 @@ def registry() -> Iterator[RegistryStore]:
         assert verify_audit(store).problems == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sort_key", "name", "value", "named"), ALTERATIONS)
 def test_altering_any_record_is_found(
     registry: RegistryStore, sort_key: str, name: str, value: dict[str, Any] | None, named: str

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +55,7 @@ def chain(entries: list[Entry]) -> tuple[list[AuditRecord], AuditHead]:
     return records, head
 
 
+@pytest.mark.slow
 @given(entries=ENTRIES)
 def test_an_untouched_chain_is_intact_also_after_the_table(entries: list[Entry]):
     records, head = chain(entries)
@@ -64,6 +66,7 @@ def test_an_untouched_chain_is_intact_also_after_the_table(entries: list[Entry])
     assert verdict.head == head.hash
 
 
+@pytest.mark.slow
 @given(entries=ENTRIES)
 def test_entries_sealed_together_and_one_by_one_are_the_same_chain_but_for_their_operation(entries: list[Entry]):
     together, head = seal(entries, model="flights", operation="o", head=None)
@@ -71,6 +74,7 @@ def test_entries_sealed_together_and_one_by_one_are_the_same_chain_but_for_their
     assert [r.sequence for r in together] == list(range(1, len(entries) + 1))
 
 
+@pytest.mark.slow
 @given(entries=ENTRIES, data=st.data())
 def test_altering_any_field_of_any_record_is_found(entries: list[Entry], data: st.DataObject):
     records, head = chain(entries)
@@ -84,6 +88,7 @@ def test_altering_any_field_of_any_record_is_found(entries: list[Entry], data: s
     assert index + 1 in {p.sequence for p in verdict.problems}
 
 
+@pytest.mark.slow
 @given(entries=ENTRIES, data=st.data())
 def test_an_instant_that_is_spelled_otherwise_is_found(entries: list[Entry], data: st.DataObject):
     records, head = chain(entries)
@@ -95,6 +100,7 @@ def test_an_instant_that_is_spelled_otherwise_is_found(entries: list[Entry], dat
     assert [(p.kind, p.sequence) for p in verify_chain(records, head).problems] == [("altered", index + 1)]
 
 
+@pytest.mark.slow
 @given(entries=ENTRIES, data=st.data())
 def test_a_record_altered_and_hashed_again_no_longer_fits_the_chain(entries: list[Entry], data: st.DataObject):
     records, head = chain(entries)
@@ -106,6 +112,7 @@ def test_a_record_altered_and_hashed_again_no_longer_fits_the_chain(entries: lis
     assert not verify_chain(records, head).intact
 
 
+@pytest.mark.slow
 @given(entries=ENTRIES, data=st.data())
 def test_removing_any_record_is_found(entries: list[Entry], data: st.DataObject):
     records, head = chain(entries)
@@ -113,6 +120,7 @@ def test_removing_any_record_is_found(entries: list[Entry], data: st.DataObject)
     assert {p.kind for p in verify_chain(records, head).problems} & {"missing", "truncated"}
 
 
+@pytest.mark.slow
 @given(entries=ENTRIES, data=st.data())
 def test_exchanging_two_records_is_found(entries: list[Entry], data: st.DataObject):
     records, head = chain(entries)
@@ -122,6 +130,7 @@ def test_exchanging_two_records_is_found(entries: list[Entry], data: st.DataObje
     assert not verify_chain(records, head).intact
 
 
+@pytest.mark.slow
 @given(entries=ENTRIES)
 def test_moving_the_head_back_removing_it_or_cutting_everything_off_is_found(entries: list[Entry]):
     records, head = chain(entries)

@@ -53,6 +53,7 @@ def test_every_window_since_a_version_was_made_is_read_and_few_more(days: int) -
     assert len(asked) <= 4
 
 
+@pytest.mark.slow
 def test_a_version_is_judged_from_what_the_registry_holds(store: RegistryStore) -> None:
     open_run(store, "train-1")
     version = register(store, "train-1")

@@ -96,6 +96,7 @@ def test_it_is_judged_once_for_each_run(store: RegistryStore, gate: dict[str, An
     assert store.ledger.audit_head() == head
 
 
+@pytest.mark.slow
 def test_versions_come_and_go_as_often_as_it_is_right(store: RegistryStore):
     """Each of their retirements is one of its own."""
     replaced(store)

@@ -128,6 +128,7 @@ def held() -> dict[str, Any]:
     return kept
 
 
+@pytest.mark.slow
 def test_the_same_commands_leave_the_same_bytes(held: dict[str, Any]):
     with mock_aws():
         done = carried_out(dynamodb())

@@ -166,6 +166,7 @@ class TestVerifyTheChampion:
         assert (history.versions.champion().lambda_version, history.versions.champion().code_sha256) == ("10", "fc1")
         assert verify(history).problems == []
 
+    @pytest.mark.slow
     def test_after_the_rollback_of_a_successor_and_of_a_first_one(self, store: RegistryStore):
         crown(store, "train-1", complete=False)
         store.rollouts.roll_back("train-1", reasons=[], at=at(40), actor="test")

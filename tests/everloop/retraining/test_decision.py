@@ -296,6 +296,7 @@ class TestAnOlderVersion:
     def test_it_is_nothing_to_a_policy_without_an_investment(self):
         assert decide(replace(QUIET, older=OLDER), POLICY).outcome == "none"
 
+    @pytest.mark.slow
     @given(days=st.lists(st.booleans(), min_size=40, max_size=120), cooldown=st.integers(1, 30))
     def test_versions_do_not_take_turns_within_a_cooldown(self, days: list[bool], cooldown: int):
         """Whatever probes say from day to day, two restorations lie a cooldown apart."""

@@ -64,6 +64,7 @@ def test_for_regret_that_grows_in_a_line_the_best_interval_is_the_square_root() 
     assert rate == pytest.approx((0.01 * 20 * 19 / 2 + 2.0) / 20)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.floats(0.01, 5), st.floats(1, 3))
 def test_a_dearer_retraining_is_never_wanted_sooner(steps: list[float], cost: float, times: float) -> None:

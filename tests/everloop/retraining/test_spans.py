@@ -44,6 +44,7 @@ def test_the_unit_makes_no_difference(less: list[list[float]], scale: float) -> 
     assert scaled.error == pytest.approx(None if lead.error is None else scale * lead.error, rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.integers(1, 400), WINDOWS, max_size=4))
 def test_a_shorter_span_is_taken_only_where_it_has_lost_less(less: dict[int, list[list[float]]]) -> None:
     leads = {days: Lead.of(windows) for days, windows in less.items()}

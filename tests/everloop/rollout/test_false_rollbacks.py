@@ -60,6 +60,7 @@ def is_rolled_back(rng: np.random.Generator, guardrail: Guardrail, requests: flo
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("requests", [3, 60])
 def test_it_is_kept_by_looks_at_every_minute(requests: float) -> None:
     guardrail = Guardrail(

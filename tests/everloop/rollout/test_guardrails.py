@@ -184,6 +184,7 @@ class TestWaiting:
         assert waiting >= at_least
         assert rate > 0.1 or waiting + deciding > 0.79
 
+    @pytest.mark.slow
     def test_what_refuses_as_often_is_rolled_back_no_more_often_however_often_it_is_looked_at(self):
         """GIVEN looks 5 minutes apart while 100 requests come; THEN 400 steps keep their share, but for chance."""
         rng = np.random.default_rng(7)

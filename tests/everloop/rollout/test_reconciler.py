@@ -192,6 +192,7 @@ def test_traffic_that_a_rollout_moves_right_now_is_no_difference(world: World) -
     assert world.actions() == []
 
 
+@pytest.mark.slow
 def test_while_the_registry_moves_at_every_look_nothing_is_said(world: World) -> None:
     world.crown("train-1")
     world.target.idle()

@@ -17,6 +17,7 @@ PLAN = RolloutPlan((Step(10, 300), Step(50, 300)), 3600)
 SHARE = GUARDRAIL.false_rollback_rate * PARTS["refused_requests"] / PLAN.phases
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), requests=st.integers(1, 400), other=st.integers(1, 400))
 def test_is_fishers_exact_test(data: st.DataObject, requests: int, other: int) -> None:

@@ -43,6 +43,7 @@ def declared(steps: list[tuple[float, int]], bake: int = 60, shadow: int | None 
 STEPS = st.lists(st.tuples(st.integers(1, 99), st.integers(1, 600)), max_size=5, unique_by=lambda step: step[0])
 
 
+@pytest.mark.slow
 @STRATEGY
 @given(STEPS, st.integers(0, 600), st.none() | st.integers(1, 600), st.sampled_from(SITUATIONS))
 def test_a_plan_rises_and_takes_no_more_than_is_declared(

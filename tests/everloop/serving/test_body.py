@@ -55,6 +55,7 @@ def test_a_compressed_body_is_uncompressed(encoding: str, compress: Callable[[by
     assert read(compress(TEXT), content_encoding=encoding, content_type="application/json") == TEXT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compress", [gzip.compress, zlib.compress, raw_deflate])
 def test_the_limit_counts_uncompressed_bytes(compress: Callable[[bytes], bytes]) -> None:
     encoding = "gzip" if compress is gzip.compress else "deflate"
@@ -67,6 +68,7 @@ def test_the_limit_counts_uncompressed_bytes(compress: Callable[[bytes], bytes])
         assert (refused.value.code, STATUS_OF_CODE[refused.value.code]) == ("too_large", 413)
 
 
+@pytest.mark.slow
 def test_no_more_than_the_limit_is_uncompressed(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb, made = gzip.compress(b" " * (100 * MAX_BODY_BYTES)), []
     new = zlib.decompressobj

@@ -124,6 +124,7 @@ def test_a_label_beyond_all_sums_is_refused_whatever_is_declared(data: dict[str,
         assert (refused.value.code, refused.value.field) == ("out_of_range", "label")
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(),

@@ -38,6 +38,7 @@ def test_limits_are_said_where_they_are_not_kept() -> None:
     assert unmet(slow, 600, 0.5) == []
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0.01, 1))
 def test_a_quantile_is_one_of_the_values_that_enough_do_not_exceed(values: list[float], share: float) -> None:
     found = quantile(sorted(values), share)

@@ -236,6 +236,7 @@ JSON = st.recursive(
 NAMES = st.sampled_from([*row(), "late", "instances"])
 
 
+@pytest.mark.slow
 @given(JSON | st.fixed_dictionaries({"instances": st.lists(st.dictionaries(NAMES, JSON), max_size=3) | JSON}))
 def test_any_json_is_answered_with_rows_or_a_request_error(document: Any) -> None:
     with contextlib.suppress(RequestError):
@@ -262,6 +263,7 @@ def is_a_category(text: str) -> bool:
     return text == "" or not shows_nothing(text)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(

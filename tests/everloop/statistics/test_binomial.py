@@ -56,6 +56,7 @@ class TestExactBound:
         if errors < requests:
             assert exact_lower_bound(errors + 1, requests, 0.95) > bound
 
+    @pytest.mark.slow
     @given(requests=st.integers(1, 400), data=st.data(), confidence=st.floats(0.8, 0.999))
     def test_is_the_rate_at_which_so_many_errors_are_that_unlikely(
         self, requests: int, data: st.DataObject, confidence: float

@@ -41,6 +41,7 @@ def test_a_single_day_has_no_error() -> None:
     assert freedom == 0
 
 
+@pytest.mark.slow
 def test_where_few_days_have_most_rows_the_declared_rate_is_kept() -> None:
     """By the error for equal days and days less one degrees of freedom 28% lie outside, of 5% declared."""
     rng = np.random.default_rng(1)

@@ -17,6 +17,7 @@ def of(days: list[tuple[int, int]]) -> DayShares:
     return found
 
 
+@pytest.mark.slow
 @given(DAYS)
 def test_an_interval_holds_the_share_and_stays_within_0_and_1(days: list[tuple[int, int]]) -> None:
     found = of(days)
@@ -43,6 +44,7 @@ def test_days_that_differ_say_less_than_rows() -> None:
     assert of([(50, 50)] * 8).bounds()[0] < 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dependent", "days"), [(0.0, 10), (0.3, 10), (0.3, 30)])
 def test_nineteen_of_twenty_hold_the_truth(dependent: float, days: int) -> None:
     rng = np.random.default_rng(5)

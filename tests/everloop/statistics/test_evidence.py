@@ -44,12 +44,14 @@ def ever_enough(rate: float, blocks: int, each: int, alpha: float, draws: int, l
     return float(np.mean(found))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "each"), [(0.001, 100), (0.02, 10), (0.02, 1), (0.3, 20)])
 def test_it_is_wrong_at_any_time_no_more_often_than_declared(rate: float, each: int) -> None:
     """GIVEN a look after each of 200 blocks; THEN at the limit itself at most a tenth is ever found above it."""
     assert ever_enough(rate, 200, each, 0.1, 400, rate) <= binom.ppf(0.999, 400, 0.1) / 400
 
 
+@pytest.mark.slow
 def test_the_bound_of_a_fixed_number_is_wrong_more_often_at_any_time() -> None:
     """Which is why there is this one: the same count, with the exact bound in its place."""
     rng = np.random.default_rng(3)
@@ -58,6 +60,7 @@ def test_the_bound_of_a_fixed_number_is_wrong_more_often_at_any_time() -> None:
     assert (counts >= np.array(fewest)).any(axis=1).mean() > 0.15
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=12), st.floats(0.001, 0.9))
 def test_more_blocks_take_nothing_back(blocks: list[tuple[int, int]], limit: float) -> None:
     growths = [above(min(count, trials), trials, limit) for count, trials in blocks]
@@ -68,6 +71,7 @@ def test_more_blocks_take_nothing_back(blocks: list[tuple[int, int]], limit: flo
     assert 0 <= whole.begin <= whole.end <= len(growths)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 20)), min_size=1, max_size=8), st.floats(0.01, 0.6))
 def test_a_stake_is_the_sum_of_its_parts(blocks: list[tuple[int, int]], limit: float) -> None:
     """Against the definition: each beginning and each rate on its own."""

@@ -185,6 +185,7 @@ def test_quiet_days_are_recorded_and_ask_for_nothing(world: World, capsys) -> No
     assert metrics["_aws"]["Timestamp"] == int(world.scheduled(7).timestamp() * 1000)
 
 
+@pytest.mark.slow
 def test_fallen_quality_asks_for_retraining_once_however_often_the_schedule_fires(world: World) -> None:
     world.crown("train-1")
     for day in range(6):
@@ -203,6 +204,7 @@ def test_fallen_quality_asks_for_retraining_once_however_often_the_schedule_fire
     assert details[0]["trigger"]["window_end"] == document["end"]
 
 
+@pytest.mark.slow
 def test_cause_is_held_back_and_not_lost(world: World) -> None:
     world.crown("train-1")
     decisions = []
@@ -296,6 +298,7 @@ def test_altered_reference_is_refused(world: World) -> None:
     assert world.store.windows.latest(5) == []
 
 
+@pytest.mark.slow
 def test_reference_is_read_once(world: World) -> None:
     world.crown("train-1")
     for day in range(3):
@@ -304,6 +307,7 @@ def test_reference_is_read_once(world: World) -> None:
     assert len(world.s3.reads) == 1
 
 
+@pytest.mark.slow
 def test_a_model_of_few_rows_a_day_is_trained_when_it_is_due(world: World) -> None:
     # GIVEN 4 rows a day, 50 needed, and windows judged together over 14 days at most
     policy = {"schedule_days": 15, "cooldown_days": 6, "quota": {"runs": 3, "days": 100}}
@@ -320,6 +324,7 @@ def test_a_model_of_few_rows_a_day_is_trained_when_it_is_due(world: World) -> No
     assert world.document(14)["reasons"][1]["sentence"].startswith("60 labelled rows arrived since the last training")
 
 
+@pytest.mark.slow
 def test_what_was_asked_for_while_a_run_was_active_is_answered_when_it_has_ended(world: World) -> None:
     world.crown("train-1")
     # GIVEN a run that is active, and a person who asks for a training meanwhile
@@ -351,6 +356,7 @@ def test_what_was_asked_for_while_a_run_was_active_is_answered_when_it_has_ended
     assert world.watch(6)["decision"] == "none"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [150, 151])
 def test_so_many_new_rows_are_a_cause_of_their_own(world: World, rows: int) -> None:
     policy = {"volume": {"rows": rows}, "cooldown_days": 7, "quota": {"runs": 3, "days": 100}}
@@ -364,6 +370,7 @@ def test_so_many_new_rows_are_a_cause_of_their_own(world: World, rows: int) -> N
     assert (world.document(9)["trigger"] == "volume") == (rows == 150)
 
 
+@pytest.mark.slow
 def test_what_the_labels_teach_is_sent_and_while_it_is_held_recorded(world: World) -> None:
     world.crown("train-1")
     # GIVEN days whose outcomes lie above the scores
@@ -383,6 +390,7 @@ def test_what_the_labels_teach_is_sent_and_while_it_is_held_recorded(world: Worl
     assert len(world.bus.details("Calibration Learned")) == 4
 
 
+@pytest.mark.slow
 def test_groups_are_learned_apart_where_they_are_declared_and_sent_with_how_they_fare(world: World) -> None:
     declaration = declare(binary_document(recalibration={"by": "line", "groups": ["north"], "minimum_group_rows": 100}))
     world.using = replace(world.using, declaration=declaration)
@@ -407,6 +415,7 @@ def test_groups_are_learned_apart_where_they_are_declared_and_sent_with_how_they
     assert world.document(4)["recalibration"]["groups"]["groups"]["north"]["losses"]["rows"] > 300
 
 
+@pytest.mark.slow
 def test_while_deployed_code_waits_for_its_rollout_the_record_says_what_to_type_and_the_hold_ends_with_it(
     world: World,
 ) -> None:
@@ -437,6 +446,7 @@ def test_while_deployed_code_waits_for_its_rollout_the_record_says_what_to_type_
     assert watched()[0] == "held_back"
 
 
+@pytest.mark.slow
 def test_a_window_is_read_once_and_again_where_it_stands_otherwise(world: World) -> None:
     world.crown("train-1")
     for day in range(3):
@@ -489,6 +499,7 @@ def test_a_label_beyond_all_sums_costs_its_row_and_not_the_window(world: World) 
     assert document["profile"]["outcomes"]["rows"] == 19
 
 
+@pytest.mark.slow
 def test_how_intervals_did_is_counted_by_a_query_more_and_sent_with_the_calibration(world: World) -> None:
     declaration = declare({**regression_document(), "model": "late_train"})
     world.of_values(declaration, WatchedLake(declaration), Interval(0.8, 1.0, 1.0))
@@ -533,6 +544,7 @@ class TestAfterTheDeclarationChanged:
             world.lake.connection.execute(f'ALTER TABLE "late_train_predictions" {statement}')
         world.using = replace(world.using, declaration=declare(document))
 
+    @pytest.mark.slow
     def test_what_both_have_is_watched_on_and_the_rest_is_told(self, world: World, capsys) -> None:
         world.crown("train-1")
         kept = [
@@ -570,6 +582,7 @@ class TestAfterTheDeclarationChanged:
         }
         assert json.loads(capsys.readouterr().out.splitlines()[-1])["FeaturesNotWatched"] == 3
 
+    @pytest.mark.slow
     def test_a_feature_declared_again_is_watched_again(self, world: World) -> None:
         world.crown("train-1")
         features = [f.model_dump(mode="json") for f in DECLARATION.data.features]
@@ -584,6 +597,7 @@ class TestAfterTheDeclarationChanged:
         # The windows before can not be added to this one: one of them does not know the wind.
         assert (document["not_watched"], document["drift"]["wind"]["days"]) == ({}, 1)
 
+    @pytest.mark.slow
     def test_with_no_feature_in_common_the_scores_are_watched(self, world: World) -> None:
         world.crown("train-1")
         self.changed(world, [{"name": "seats", "type": "number", "missing": "allow"}], 'ADD "seats" DOUBLE')
@@ -626,6 +640,7 @@ class TestAnInvestment:
         world.watch(day)
         return world.document(day)
 
+    @pytest.mark.slow
     def test_a_probe_is_asked_for_when_a_window_is_labelled_and_until_there_is_one(self, world: World) -> None:
         answers = {}
         for day in range(0, 16):
@@ -675,6 +690,7 @@ class TestAnInvestment:
         # Asked again it is the same execution.
         assert world.watch(35)["execution"] == world.watch(35)["execution"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("days", "decision", "held_back_by"), [(6, "held_back", "cooldown"), (7, "restore", None)])
     def test_versions_do_not_take_turns(self, world: World, days: int, decision: str, held_back_by: str | None) -> None:
         """GIVEN a run that was to bring version 1 back some days ago, and was refused."""

@@ -128,6 +128,7 @@ def leave(using: LakeServices, document: Any) -> None:
     using.s3_client.put_object(Bucket=BUCKET, Key=f"{PREFIX}result/probe.json", Body=body)
 
 
+@pytest.mark.slow
 def test_the_job_gets_what_was_known_when_the_window_began(using: LakeServices, athena: FakeAthena) -> None:
     crown(using.store, "train-0")
     answer = step(using, "prepare")
@@ -159,6 +160,7 @@ def test_the_job_gets_what_was_known_when_the_window_began(using: LakeServices, 
     assert (plan["kept"], plan["versions"], plan["spans"], plan["fresh_days"]) == ([], [], [], None)
 
 
+@pytest.mark.slow
 def test_it_is_told_of_earlier_probes_and_of_versions_that_have_served(using: LakeServices) -> None:
     crown(using.store, "train-0")
     crown(using.store, "train-1")
@@ -186,6 +188,7 @@ def spanning(using: LakeServices, *spans: int, recent_days: int | None = None, m
     return replace(using, declaration=using.declaration.model_copy(update=changed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spans", "recent_days"), [((), 5), ((5,), None)])
 def test_where_spans_are_declared_other_probes_get_the_newest_rows(
     using: LakeServices, spans: tuple[int, ...], recent_days: int | None
@@ -199,6 +202,7 @@ def test_where_spans_are_declared_other_probes_get_the_newest_rows(
     assert newest["time"].min() > learned["time"].min()
 
 
+@pytest.mark.slow
 def test_the_probe_learns_from_what_a_training_would_have_chosen(using: LakeServices) -> None:
     using = spanning(using, 5, minimum_rows=50)
     for window in (-4, -3, -2):
@@ -213,6 +217,7 @@ def test_the_probe_learns_from_what_a_training_would_have_chosen(using: LakeServ
     assert len(table(using, "plan/spans/all")) == 150
 
 
+@pytest.mark.slow
 def test_the_same_step_again_gives_the_same_rows_in_a_place_of_its_own(using: LakeServices) -> None:
     step(using, "prepare")
     before = {key: read(using, key.removeprefix(PREFIX)) for key in stored(using)}
@@ -229,6 +234,7 @@ def stored(using: LakeServices, prefix: str = "probes/") -> list[str]:
     return [item["Key"] for item in listed.get("Contents", [])]
 
 
+@pytest.mark.slow
 def test_rows_that_are_not_all_there_are_learned_from_by_nobody(using: LakeServices, athena: FakeAthena) -> None:
     class Losing:
         """Loses a file of the table to learn from."""
@@ -314,6 +320,7 @@ def test_another_models_probe_is_refused(using: LakeServices) -> None:
         step(using, "prepare", model="other")
 
 
+@pytest.mark.slow
 def test_where_it_is_declared_what_serves_is_continued(using: LakeServices) -> None:
     training = using.declaration.training.model_copy(update={"warm_start": WarmStart()})
     using = replace(using, declaration=using.declaration.model_copy(update={"training": training}))
@@ -326,6 +333,7 @@ def test_where_it_is_declared_what_serves_is_continued(using: LakeServices) -> N
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contents", [{}, {ESTIMATOR: b"kept"}])
 def test_where_nothing_is_kept_or_declared_nothing_is_continued(
     using: LakeServices, contents: dict[str, bytes]

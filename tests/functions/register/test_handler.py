@@ -374,6 +374,7 @@ class TestBringingBack:
         )
         return world
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("gate", "state"), [(PASSED, "evaluated"), (FAILED, "deprecated")])
     def test_the_report_is_kept_and_the_verdict_recorded(self, replaced: World, gate: dict[str, Any], state: str):
         for _ in range(2):
@@ -383,6 +384,7 @@ class TestBringingBack:
         run = replaced.using.store.runs.get("restore-1")
         assert (run.version, run.verdict) == (1, gate["verdict"])
 
+    @pytest.mark.slow
     def test_another_report_than_the_judged_one_is_refused(self, replaced: World):
         replaced.s3.put_object(Bucket="lake", Key="runs/flights/restore-1/evaluation/report.json", Body=b"other")
         with pytest.raises(ArtifactMismatchError, match="and the gate judged one with"):

@@ -58,6 +58,7 @@ def test_writes_what_its_caller_may_have_written(store: RegistryStore):
     assert json.loads(locked.content) == record.to_json()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alias", ["rollout", "register", "release", "monitor", "$LATEST", "7", ""])
 def test_writes_it_for_nobody_else(store: RegistryStore, alias: str):
     refused = handler.handle(OPEN, context(alias))["refused"]

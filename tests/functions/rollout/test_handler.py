@@ -431,6 +431,7 @@ class TestRepetition:
         assert canary.act("rollback", rollout=canary.rollout, reasons=reasons)["rolled_back"]
         assert canary.store.versions.get(2).state is State.EXPERIMENTING
 
+    @pytest.mark.slow
     def test_a_late_rollback_leaves_a_later_champion_alone(self, canary: World):
         first = canary.rollout
         canary.act("rollback", rollout=first, reasons=[{"code": "x", "sentence": "y"}])
@@ -554,6 +555,7 @@ class TestWhatDeadRunsLeave:
         assert world.store.versions.get(3).state is State.STAGING
         assert world.function.serving() == {champion.lambda_version: 1}
 
+    @pytest.mark.slow
     def test_a_bake_of_a_dead_run_is_superseded_and_its_predecessor_retired_later(self, world: World):
         world.crown("train-1")
         world.start("train-2", world.train("train-2"))

@@ -78,6 +78,7 @@ def test_one_conditional_write_and_one_alias_update_restore_what_served(
     assert started.function.serving() == {old: 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("reach", "phase"), [(first_step, "canary"), (second_step, "canary"), (bake, "bake")])
 def test_a_version_that_fails_is_found_by_the_next_look(
     started: World, reach: Callable[[World], None], phase: str

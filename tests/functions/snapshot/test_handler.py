@@ -107,6 +107,7 @@ def document(using: LakeServices, answer: dict[str, Any]) -> dict[str, Any]:
     return dict(json.loads(content(using, answer["snapshot_uri"] + "snapshot.json")))
 
 
+@pytest.mark.slow
 def test_a_run_gets_its_snapshot(services: LakeServices, athena: FakeAthena) -> None:
     answer = make(services)
 
@@ -155,6 +156,7 @@ def test_a_run_gets_its_snapshot(services: LakeServices, athena: FakeAthena) -> 
     assert record.document["source"]["query"] in athena.queries[0]
 
 
+@pytest.mark.slow
 def test_the_first_training_chooses_the_standing_set_and_later_ones_keep_off_it(services: LakeServices) -> None:
     document_ = binary_document(gate={"standing": {"days": 1, "max_increase": 0.02}})
     using = replace(services, declaration=declare(document_))
@@ -195,6 +197,7 @@ def test_a_standing_set_that_was_chosen_meanwhile_is_not_replaced(services: Lake
         using.store.standing.choose(replace(chosen, sha256="1" * 64))
 
 
+@pytest.mark.slow
 def test_the_manifest_names_every_file_with_its_rows_and_hash(services: LakeServices) -> None:
     answer = make(services)
     parts = document(services, answer)["parts"]
@@ -208,6 +211,7 @@ def test_the_manifest_names_every_file_with_its_rows_and_hash(services: LakeServ
             assert pq.ParquetFile(io.BytesIO(body)).metadata.num_rows == item["rows"]
 
 
+@pytest.mark.slow
 def test_a_training_set_is_explored_once(services: LakeServices, athena: FakeAthena) -> None:
     answer = make(services)
     explored = json.loads(content(services, f"{answer['snapshot_uri']}exploration.json"))
@@ -220,6 +224,7 @@ def test_a_training_set_is_explored_once(services: LakeServices, athena: FakeAth
     assert not [query for query in athena.queries[before:] if "AS d, count(*)" in query]
 
 
+@pytest.mark.slow
 def test_a_training_does_not_wait_for_a_page(services: LakeServices, athena: FakeAthena) -> None:
     athena.failing["AS d, count(*)"] = {"Retryable": False}
     answer = make(services)
@@ -231,6 +236,7 @@ def test_a_training_does_not_wait_for_a_page(services: LakeServices, athena: Fak
     assert keys_below(services, f"{answer['snapshot_uri']}exploration.json")
 
 
+@pytest.mark.slow
 def test_a_manifest_that_was_changed_is_not_believed(services: LakeServices) -> None:
     """GIVEN a training set whose test part was exchanged, with the manifest for it."""
     parts = document(services, make(services))["parts"]
@@ -260,6 +266,7 @@ def test_more_imports_than_a_query_can_name_are_refused(services: LakeServices, 
     assert athena.queries == []
 
 
+@pytest.mark.slow
 def test_the_query_knows_what_stands_in_the_lake(services: LakeServices, athena: FakeAthena) -> None:
     for key in ("predictions/model=late_train/date=2012-12-24/a", "labels/model=late_train/date=2012-12-25/a"):
         services.s3_client.put_object(Bucket=BUCKET, Key=key, Body=b"x")
@@ -273,6 +280,7 @@ def test_the_query_knows_what_stands_in_the_lake(services: LakeServices, athena:
     assert "'two.parquet'" in query
 
 
+@pytest.mark.slow
 def test_it_holds_the_newest_days_alone_where_the_run_says_so(services: LakeServices, athena: FakeAthena) -> None:
     athena.fill("history", lake_table(240).assign(key=[f"old{i}" for i in range(240)], time=OLD))
     make(services)
@@ -285,6 +293,7 @@ def test_it_holds_the_newest_days_alone_where_the_run_says_so(services: LakeServ
     assert newest["time_range"][0] >= "2013-01-01T12"
 
 
+@pytest.mark.slow
 def test_what_was_superseded_is_counted_and_does_not_change_the_hash(
     services: LakeServices, athena: FakeAthena
 ) -> None:
@@ -303,6 +312,7 @@ def test_what_was_superseded_is_counted_and_does_not_change_the_hash(
     assert document(services, other)["rows"] == {"train": 71, "test": 168, "unlabelled": 0, "superseded": 1}
 
 
+@pytest.mark.slow
 def test_the_same_request_again_changes_nothing(services: LakeServices) -> None:
     first = make(services)
     kept = keys_below(services, "datasets/")
@@ -315,6 +325,7 @@ def test_the_same_request_again_changes_nothing(services: LakeServices) -> None:
     assert record.created_at == datetime(2013, 2, 1, 0, 0, 7, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_an_attempt_that_was_cut_off_is_read_by_nobody(services: LakeServices) -> None:
     """GIVEN an attempt that ended before its snapshot.json; WHEN it is tried again; THEN no row is there twice."""
     cut_off = make(services)
@@ -327,6 +338,7 @@ def test_an_attempt_that_was_cut_off_is_read_by_nobody(services: LakeServices) -
     assert len(rows(services, answer["train_uri"])) == 72
 
 
+@pytest.mark.slow
 def test_of_two_attempts_at_once_the_first_to_end_stays(services: LakeServices, athena: FakeAthena) -> None:
     """GIVEN an attempt that comes to its end while another one is unloading."""
     answers: list[dict[str, Any]] = []
@@ -343,6 +355,7 @@ def test_of_two_attempts_at_once_the_first_to_end_stays(services: LakeServices, 
     assert answers[0]["train_uri"].endswith("/train/train-1-quick/")
 
 
+@pytest.mark.slow
 def test_files_with_other_rows_than_were_counted_are_no_snapshot(services: LakeServices, athena: FakeAthena) -> None:
     class Losing(Stand):
         def get_query_execution(self, *, QueryExecutionId: str) -> dict[str, Any]:
@@ -360,6 +373,7 @@ def test_files_with_other_rows_than_were_counted_are_no_snapshot(services: LakeS
     assert make(services, request_id="two")["rows"]["train"] == 72
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "kind"),
     [({"Retryable": True}, QueryInterruptedError), ({"Retryable": False}, QueryFailedError)],
@@ -415,6 +429,7 @@ class TestWhatADeclarationCantChange:
             services, athena
         )
 
+    @pytest.mark.slow
     def test_the_rest_goes_on(self, services: LakeServices) -> None:
         self.crown(services, small_contract(categories=()))
         assert make(services)["rows"] == {"train": 72, "test": 168}

@@ -98,6 +98,7 @@ def test_no_stretch_loses_more_than_the_bound(adversary: Adversary, delay: int) 
     assert worst_stretch(excess) <= (delay + 1) * BOUND + ROUNDING
 
 
+@pytest.mark.slow
 def test_the_bound_is_tried() -> None:
     """An adversary comes near enough that a guard which does not count would be caught."""
     assert max(worst_stretch(lived(adversary, 150, 1)) for adversary in ADVERSARIES) > 0.5

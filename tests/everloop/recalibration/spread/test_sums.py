@@ -41,6 +41,7 @@ def test_a_loss_of_any_factors_is_that_of_the_rows(errors: list[float], pair: tu
     assert found >= exact - 0.11 * (below + above) / INTERVAL.tail - 1e-6
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(ERRORS, PAIRS, PAIRS, st.floats(0, 1))
 def test_a_mean_of_factors_loses_no_more_than_the_mean(
@@ -52,6 +53,7 @@ def test_a_mean_of_factors_loses_no_more_than_the_mean(
     assert losses[2] <= (share * losses[0] + (1 - share) * losses[1]) * (1 + 1e-9) + 1e-9
 
 
+@pytest.mark.slow
 @given(ERRORS, ERRORS)
 def test_sums_add_up_and_survive_their_document(errors: list[float], others: list[float]) -> None:
     both, whole = of(errors) + of(others), of([*errors, *others])

@@ -27,6 +27,7 @@ def scene(lag_days: int = 0) -> tuple[Timeline, np.ndarray]:
     return line, scores
 
 
+@pytest.mark.slow
 def test_a_level_that_moved_is_put_right() -> None:
     line, scores = scene()
     served = recalibrated(line, scores, "log_odds")
@@ -39,6 +40,7 @@ def test_a_level_that_moved_is_put_right() -> None:
     assert after < before + 0.01
 
 
+@pytest.mark.slow
 def test_a_model_is_served_as_it_is_until_its_first_labels() -> None:
     line, scores = scene(lag_days=3)
     served = recalibrated(line, scores, "log_odds")
@@ -47,6 +49,7 @@ def test_a_model_is_served_as_it_is_until_its_first_labels() -> None:
     assert np.isnan(served[2, : line.day_starts[30]]).all()
 
 
+@pytest.mark.slow
 def test_the_served_score_rests_on_known_labels_only() -> None:
     line, scores = scene(lag_days=3)
     flipped = np.where(line.day >= 40, 1 - line.target, line.target)
@@ -57,6 +60,7 @@ def test_the_served_score_rests_on_known_labels_only() -> None:
     assert not np.allclose(one[0, ~until], two[0, ~until])
 
 
+@pytest.mark.slow
 def test_no_score_is_moved_further_than_declared() -> None:
     line, scores = scene()
     served = recalibrated(line, scores, "log_odds", max_shift=0.25)

@@ -103,6 +103,7 @@ def test_a_span_that_no_training_takes_counts_as_all_rows() -> None:
     np.testing.assert_array_equal(few, whole)
 
 
+@pytest.mark.slow
 def test_the_job_trains_models_and_probes_on_what_was_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     line = timeline()
     investment = {"investment": {"every_days": WINDOW}, "cooldown_days": 14, "quota": {"runs": 4, "days": 60}}

@@ -90,6 +90,7 @@ def test_a_declared_window_is_the_yardstick() -> None:
     assert fit.learned == [A_DAY * (line.first_day(first) - 1) for first, _ in blocks(WINDOWS)]
 
 
+@pytest.mark.slow
 def test_one_model_after_the_other_is_recalibrated_as_each_alone() -> None:
     line = drifting(0.1)
     models = score_windows(line, Means(line.target))

@@ -59,6 +59,7 @@ def test_hindsight_is_the_best_of_all_that_could_have_been(seed: int, cost: floa
     assert optimum(found, cost).cost == pytest.approx(min(every))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 3), st.integers(1, 7))
 def test_no_decision_rests_on_what_lies_ahead(seed: int, lag_days: int, from_window: int) -> None:

@@ -47,6 +47,7 @@ def answer(engine: Engine, query: str) -> pd.DataFrame:
     return frame
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), rows=st.integers(120, 400), most=st.sampled_from([10, 119, 250, 1000]))
 def test_what_probes_learn_from_is_what_pandas_draws(engine: Engine, data: st.DataObject, rows: int, most: int) -> None:
@@ -125,6 +126,7 @@ def test_rows_without_a_key_are_told_apart_by_their_predictions(engine: Engine) 
     assert first == again
 
 
+@pytest.mark.slow
 def test_few_rows_are_sorted_for_a_sample(engine: Engine) -> None:
     """Among those that a hash lets pass are all that are drawn, and about twice as many."""
     declaration = anything()
@@ -155,6 +157,7 @@ def test_a_sample_is_the_same_whenever_the_same_rows_are_asked_for() -> None:
     assert sample(rows, 200, salt=salt) is rows
 
 
+@pytest.mark.slow
 def test_every_row_is_drawn_as_often_as_another() -> None:
     """Over many windows: 100 draws of a quarter of 400 rows; each row's count is binomial."""
     rows, drawn_times = lake_table(400), np.zeros(400)

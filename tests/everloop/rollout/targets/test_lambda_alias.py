@@ -238,6 +238,7 @@ class TestPrune:
         assert not target.delete(seven)
 
 
+@pytest.mark.slow
 def test_the_calls_are_calls_of_the_lambda_api():
     """Through botocore's own validation, against moto."""
     archive = io.BytesIO()

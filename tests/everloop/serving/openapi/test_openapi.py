@@ -31,6 +31,7 @@ def content(path: str, status: str = "200", document: dict[str, Any] = DOCUMENT)
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contract", [CONTRACT, REGRESSION, small_contract(categories=()), small_contract(numbers=())])
 def test_it_is_an_openapi_document(contract: Any) -> None:
     validate(openapi_document(contract, 7))

@@ -42,6 +42,7 @@ ALONE = {
 """What each brings along beside its own file."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ALONE)
 def test_the_first_answer_imports_one_protocol(path: str) -> None:
     run = subprocess.run([sys.executable, "-c", PROGRAM, path], cwd=ROOT, capture_output=True, text=True, check=True)

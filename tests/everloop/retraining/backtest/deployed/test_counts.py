@@ -68,6 +68,7 @@ def as_frame(rows: WatchedRows, at: datetime, part: int) -> pd.DataFrame:
     return frame
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", declarations())
 @pytest.mark.parametrize("version", [1, 2])
 def test_memory_and_lake_count_the_same(metric: str, version: int) -> None:
@@ -144,6 +145,7 @@ def assert_same_sums(found: dict, wanted: dict) -> None:
             assert found[name] == value
 
 
+@pytest.mark.slow
 def test_what_nobody_answered_is_in_no_window() -> None:
     declaration = declarations()["log_loss"]
     rng = np.random.default_rng(0)

@@ -30,6 +30,7 @@ def monitored(day: int) -> datetime:
     return BEGIN + timedelta(days=day, hours=10)
 
 
+@pytest.mark.slow
 def test_a_schedule_trains_when_it_is_due_and_every_row_is_answered() -> None:
     found, rows, jobs = lived(declaration())
     # THEN the first window after ten days asks for a training, and each later one ten days after the last
@@ -44,6 +45,7 @@ def test_a_schedule_trains_when_it_is_due_and_every_row_is_answered() -> None:
     assert [champion for _, _, _, champion, _ in jobs.asked] == [None, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_candidate_has_its_canary_first() -> None:
     declared = declaration()
     found, rows, _ = lived(declared)
@@ -60,6 +62,7 @@ def test_a_candidate_has_its_canary_first() -> None:
         assert len(set(found.answers.version[rows.request == request])) == 1
 
 
+@pytest.mark.slow
 def test_a_shadow_takes_its_time_and_nobody_is_answered_by_its_candidate() -> None:
     shadow = {"minutes": 600, "max_disagreement": 0.1}
     found, rows, _ = lived(declaration(rollout={"shadow": shadow}))
@@ -69,6 +72,7 @@ def test_a_shadow_takes_its_time_and_nobody_is_answered_by_its_candidate() -> No
     assert set(found.answers.version[rows.between(unseen, promoted)]) == {1, 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked_at_the_begin", [True, False])
 def test_a_request_as_a_step_ends_counts_to_the_next_step(asked_at_the_begin: bool) -> None:
     declared = declaration(rollout={"guardrail": {"max_error_rate": 0.02, "max_p99_latency_ms": 800,
@@ -86,6 +90,7 @@ def test_a_request_as_a_step_ends_counts_to_the_next_step(asked_at_the_begin: bo
     assert [one.at for one in found.promotions[1:]] == ([started + first + second] if asked_at_the_begin else [])
 
 
+@pytest.mark.slow
 def test_too_little_traffic_takes_a_candidate_back() -> None:
     guardrail = {"max_error_rate": 0.02, "max_p99_latency_ms": 800, "minimum_requests": 200, "max_hold_minutes": 120}
     found, _, _ = lived(declaration(rollout={"guardrail": guardrail}))
@@ -95,6 +100,7 @@ def test_too_little_traffic_takes_a_candidate_back() -> None:
     assert [promotion.version for promotion in found.promotions] == [1]
 
 
+@pytest.mark.slow
 def test_a_worse_candidate_is_refused_and_the_champion_stays() -> None:
     found, rows, _ = lived(declaration(gate={"margin": 0.02}), strengths=[1.0, -1.0, 1.0])
     refused = found.runs[1]
@@ -111,6 +117,7 @@ def test_nothing_serves_where_the_first_candidate_is_refused() -> None:
     assert not found.answers.version.any()
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_is_tried_once_more_without_waiting() -> None:
     found, _, _ = lived(declaration(), fails_at=1)
     assert [run.started_at for run in found.runs[1:3]] == [monitored(10), monitored(20)]
@@ -131,6 +138,7 @@ def test_rows_too_few_for_the_contract_fail_the_run_without_a_training() -> None
     assert jobs.asked == []
 
 
+@pytest.mark.slow
 def test_a_model_that_says_too_much_is_recalibrated_unless_that_is_declared_away() -> None:
     declared = declaration(retraining={"schedule_days": None})
     found, rows, _ = lived(declared, strengths=[1.7])
@@ -193,6 +201,7 @@ def test_requests_are_split_where_an_hour_has_more_rows_than_one_may_have() -> N
     assert all(len(set(hours[asked == request])) == 1 for request in np.unique(asked))
 
 
+@pytest.mark.slow
 def test_the_same_history_is_lived_through_alike() -> None:
     one, _, _ = lived(declaration())
     other, _, _ = lived(declaration())
@@ -200,6 +209,7 @@ def test_the_same_history_is_lived_through_alike() -> None:
     assert [w.to_document() for w in one.windows] == [w.to_document() for w in other.windows]
 
 
+@pytest.mark.slow
 def test_groups_are_answered_by_their_own_calibrations() -> None:
     # GIVEN two lines of which, from the first champion on, one is late more often than it says, and one less often
     declared = declaration(recalibration={"by": "line", "minimum_group_rows": 300}, retraining={"schedule_days": 90})

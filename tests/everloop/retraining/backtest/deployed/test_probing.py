@@ -40,6 +40,7 @@ def lived(declared: ModelDeclaration, **jobs: Any) -> tuple[Lived, LoopRows, Sai
     return live(declared, rows, made, end=END), rows, made
 
 
+@pytest.mark.slow
 def test_a_probe_is_measured_after_each_of_its_windows() -> None:
     found, rows, jobs = lived(invested())
     ends = [probe.window_end for probe in found.probes]
@@ -58,6 +59,7 @@ def test_a_probe_is_measured_after_each_of_its_windows() -> None:
     assert [len(plan["kept"]) for plan, _, _ in jobs.plans] == list(range(len(jobs.plans)))
 
 
+@pytest.mark.slow
 def test_a_window_that_began_before_the_first_champion_has_the_labels_of_history() -> None:
     """The first champion is seldom promoted as a window begins: a day's rows may be missing."""
     declared, later = invested(), BEGIN + timedelta(days=1)
@@ -70,6 +72,7 @@ def test_a_window_that_began_before_the_first_champion_has_the_labels_of_history
     assert jobs.plans[0][0]["labelled_rows"] > 29 * ROWS_A_DAY
 
 
+@pytest.mark.slow
 def test_a_champion_that_loses_more_than_fresh_probes_is_trained_again() -> None:
     # GIVEN that newer rows teach more from the third window on
     found, _, _ = lived(invested(), strengths=[0.2, 1.0], probe_strengths=[0.2, 0.2, 1.0])
@@ -85,12 +88,14 @@ def test_a_champion_that_loses_more_than_fresh_probes_is_trained_again() -> None
     assert weighed[-1]["regret"]["total"] < 0.01
 
 
+@pytest.mark.slow
 def test_where_nothing_is_lost_nothing_is_trained() -> None:
     found, _, _ = lived(invested(), strengths=[1.0], probe_strengths=[1.0])
     assert found.retrainings == ()
     assert len(found.probes) >= 6
 
 
+@pytest.mark.slow
 def test_evidence_of_probes_chooses_what_a_training_learns_from() -> None:
     data = {"label_lag_hours": 8, "split": {"test_days": 7}, "training_spans": [15], "minimum_rows": 100}
     declared = invested(data)
@@ -105,6 +110,7 @@ def test_evidence_of_probes_chooses_what_a_training_learns_from() -> None:
     assert (learned_from[0], learned_from[-1]) == (None, 15)
 
 
+@pytest.mark.slow
 def test_a_probe_that_fails_is_measured_at_the_next_run_of_the_monitor() -> None:
     found, _, jobs = lived(invested(), probe_fails_at=(0,))
     assert len(found.probe_failures) == 1
@@ -113,6 +119,7 @@ def test_a_probe_that_fails_is_measured_at_the_next_run_of_the_monitor() -> None
     assert found.probes[0].created_at == found.probes[0].window_end + timedelta(days=1, hours=10)
 
 
+@pytest.mark.slow
 def test_an_older_version_that_answers_better_comes_back_without_a_training() -> None:
     declared = invested(cost_share=5.0)
     schedule = declared.retraining.model_copy(update={"schedule_days": 12, "cooldown_days": 10})
