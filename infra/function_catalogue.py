@@ -25,6 +25,8 @@ class FunctionFacts:
         Whether it is started by an event: then a failed event is kept in the dead-letter queue.
     requests : bool
         Whether it answers HTTP requests: then it is traced where a caller asks for that.
+    concurrency : int or None
+        The executions at once that are reserved for it; None for none.
     """
 
     purpose: str
@@ -33,6 +35,7 @@ class FunctionFacts:
     variables: tuple[str, ...]
     asynchronous: bool = False
     requests: bool = False
+    concurrency: int | None = None
 
 
 _QUERIES = ("LAKE_BUCKET", "ATHENA_WORKGROUP", "GLUE_DATABASE")
@@ -94,6 +97,7 @@ def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
             serving.timeout_seconds,
             ("ARTIFACT_BUCKET", "PREDICTIONS_STREAM"),
             requests=True,
+            concurrency=serving.concurrency,
         ),
         "labels": FunctionFacts("Accepts labels", 512, 29, ("LABELS_STREAM",), requests=True),
         "registry": FunctionFacts(

@@ -98,6 +98,7 @@ class ModelFunctions(Construct):
             code=self._code(part, name, built),
             layers=self._layers_of(built),
             memory_size=facts.memory_mb,
+            reserved_concurrent_executions=facts.concurrency,
             timeout=Duration.seconds(facts.timeout_seconds),
             environment=self._environment(name, facts),
             role=self._role(part, name, log_group),

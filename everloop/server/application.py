@@ -18,7 +18,7 @@ from everloop.serving.passed_on import encode_answer
 from everloop.serving.passed_request import PASSED_ON, decode_request
 from everloop.serving.protocols import PROTOCOLS, protocol_at
 from everloop.serving.request import MAX_BODY_BYTES
-from everloop.serving.response import STATUS_OF_CODE
+from everloop.serving.response import RETRY_AFTER, RETRY_AFTER_SECONDS, STATUS_OF_CODE
 from everloop.serving.service import Answer, PredictionService
 
 logger = logging.getLogger(__name__)
@@ -29,8 +29,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_SECONDS = 30
 """How long the rest of a body may take to arrive."""
-
-RETRY_AFTER_SECONDS = 1
 
 
 class DisconnectedError(TerminalError):
@@ -143,7 +141,7 @@ class Application:
         name, _ = protocol_at(path)
         answer = Answer(STATUS_OF_CODE[code], PROTOCOLS.load(name).refusal(code, message), cause=code)
         self._metrics.count(name, answer, 0.0)
-        headers = [(b"retry-after", b"%d" % RETRY_AFTER_SECONDS)] if code == "overloaded" else []
+        headers = [(RETRY_AFTER.encode(), b"%d" % RETRY_AFTER_SECONDS)] if code == "overloaded" else []
         await _send(send, answer.status, answer.reply, request_id, headers)
 
 

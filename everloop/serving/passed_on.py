@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from everloop.serving.exceptions import ArtifactRefusedError, NoScoreError
 from everloop.serving.exchange import HttpRequest, Reply
 from everloop.serving.passed_request import PASSED_ON, PassedRequest, encode_request
 from everloop.serving.protocols import PROTOCOLS, protocol_at
-from everloop.serving.response import STATUS_OF_CODE
+from everloop.serving.response import RETRY_AFTER, RETRY_AFTER_SECONDS, STATUS_OF_CODE
 from everloop.serving.service import Answer, FellBack
 
 
@@ -56,9 +56,12 @@ class PassingOn:
             return decode_answer(invoked.body, invoked.variant)
         code, message = _failure(invoked)
         protocol = PROTOCOLS.load(protocol_at(path)[0])
+        refusal = protocol.refusal(code, message)
+        if code == "overloaded":
+            refusal = replace(refusal, headers={**refusal.headers, RETRY_AFTER: str(RETRY_AFTER_SECONDS)})
         return Answer(
             STATUS_OF_CODE[code],
-            protocol.refusal(code, message),
+            refusal,
             cause="overloaded" if code == "overloaded" else None,
             variant=invoked.variant,
             failed="" if code == "overloaded" else invoked.body[:1000].decode("utf-8", "replace"),

@@ -53,6 +53,10 @@ STATUS_OF_CODE = {
 }
 """HTTP status of every error code that an answer can carry."""
 
+RETRY_AFTER = "retry-after"
+RETRY_AFTER_SECONDS = 1
+"""What a caller is told beside ``overloaded``: a busy server is free again in about the time of its queue."""
+
 FALLBACK_HEADER = "x-everloop-fallback"
 """Of an answer that the model did not give: what gave it. A caller of SageMaker's reads it as custom attributes."""
 

@@ -75,22 +75,6 @@ def test_an_address_that_a_template_puts_together_is_not_the_local_one(cloud: Cl
     assert outputs["Told"].startswith("http://127.0.0.1:")
 
 
-def test_throttling_is_stored_and_not_enforced(cloud: Cloud) -> None:
-    api_id, endpoint = api_of(cloud)
-    limits = {"ThrottlingBurstLimit": 1, "ThrottlingRateLimit": 1.0}
-    gateway = cloud.client("apigatewayv2")
-    gateway.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True, DefaultRouteSettings=limits)
-
-    assert gateway.get_stage(ApiId=api_id, StageName="$default")["DefaultRouteSettings"] == limits
-    statuses = set()
-    for _ in range(5):
-        connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=30)
-        connection.request("GET", "/nothing")
-        statuses.add(connection.getresponse().status)
-        connection.close()
-    assert statuses == {404}, "AWS would answer 429 to some of them"
-
-
 @pytest.mark.parametrize(
     ("service", "action", "arguments"),
     [

@@ -41,6 +41,8 @@ class Needs:
         Of the models that declare one.
     memory_mb : mapping of str to int
         Of each function, by its name.
+    reserved : mapping of str to int
+        The concurrent executions that are reserved, by the name of the function.
     loops : int
         How many stacks have a loop of their own.
     qualifier : str
@@ -52,6 +54,7 @@ class Needs:
     instances: Mapping[str, Sequence[str]] = field(default_factory=dict)
     endpoints: Sequence[EndpointNeeds] = ()
     memory_mb: Mapping[str, int] = field(default_factory=dict)
+    reserved: Mapping[str, int] = field(default_factory=dict)
     loops: int = 0
     qualifier: str = "hnb659fds"
 
@@ -78,6 +81,12 @@ def needs_of(assembly: Path, *, qualifier: str = "hnb659fds") -> Needs:
             function.get("FunctionName", "?"): function.get("MemorySize", 128)
             for template in templates.values()
             for function in _of_type(template, "AWS::Lambda::Function")
+        },
+        reserved={
+            function["FunctionName"]: int(function["ReservedConcurrentExecutions"])
+            for template in templates.values()
+            for function in _of_type(template, "AWS::Lambda::Function")
+            if "ReservedConcurrentExecutions" in function
         },
         loops=sum(any(_of_type(template, "AWS::StepFunctions::StateMachine")) for template in templates.values()),
         qualifier=qualifier,

@@ -7,11 +7,14 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from everloop.cli.account import Account
-from everloop.cli.operations.preflight.findings import Finding, asked
+from everloop.cli.operations.preflight.findings import Finding, asked, error_code
 from everloop.cli.operations.preflight.needs import EndpointNeeds, Needs
 from everloop.numbers_of import number_of
 
@@ -21,6 +24,10 @@ CONCURRENCY = "L-B99A9384"
 OWN_FUNCTIONS = 3
 """Functions of one model that run at once for the loop itself: the monitor or a pipeline's step, what it asks of the
 registry function, and the starter. The rest of the quota is for predictions and labels."""
+
+KEPT_UNRESERVED = 100
+"""Of an account's concurrent executions so many can't be reserved
+(https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html)."""
 
 OF_ALL_ENDPOINTS = "Number of instances across active endpoints"
 """SageMaker's quota of all types together. None counts endpoints themselves."""
@@ -109,7 +116,8 @@ class LambdaConcurrency:
 
     def look(self, account: Account, needs: Needs) -> Iterator[Finding]:
         """Ask Lambda itself, which knows what is left unreserved as well."""
-        limits = asked("lambda:GetAccountSettings", account.client("lambda").get_account_settings)
+        client = account.client("lambda")
+        limits = asked("lambda:GetAccountSettings", client.get_account_settings)
         free = limits["AccountLimit"]["UnreservedConcurrentExecutions"]
         own = OWN_FUNCTIONS * needs.loops
         loops = number_of(needs.loops, "loop")
@@ -121,6 +129,31 @@ class LambdaConcurrency:
             yield Finding(self.name, "missing", sentence, _request("lambda", CONCURRENCY, max(1000, 10 * own)))
         else:
             yield Finding(self.name, "good", f"{sentence}: {free - own} are left for predictions and labels")
+        if needs.reserved:
+            yield self._reserved(client, needs.reserved, free)
+
+    def _reserved(self, client: Any, reserved: Mapping[str, int], free: int) -> Finding:
+        """Whether what is declared can be reserved, beside what is already."""
+        more = sum(wanted - _reserved_for(client, name) for name, wanted in reserved.items())
+        of = ", ".join(f"{number_of(wanted, 'execution')} for {name}" for name, wanted in reserved.items())
+        sentence = f"{of} ({free} are unreserved; AWS keeps {KEPT_UNRESERVED} so)"
+        if free - more >= KEPT_UNRESERVED:
+            return Finding(self.name, "good", sentence)
+        request = _request("lambda", CONCURRENCY, max(1000, more + KEPT_UNRESERVED))
+        return Finding(
+            self.name, "missing", sentence, f"{request}, or take serving.concurrency out until it is granted"
+        )
+
+
+def _reserved_for(client: Any, function: str) -> int:
+    """What is reserved for a function, which may not be deployed yet."""
+    try:
+        answer = asked("lambda:GetFunctionConcurrency", client.get_function_concurrency, FunctionName=function)
+    except ClientError as error:
+        if error_code(error) != "ResourceNotFoundException":
+            raise
+        return 0
+    return int(answer.get("ReservedConcurrentExecutions", 0))
 
 
 class LambdaMemory:

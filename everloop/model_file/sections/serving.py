@@ -71,12 +71,16 @@ class Serving(Section):
 
     A row is answered 1 from a score of ``threshold`` on. ``threshold: from_costs`` is the number that follows from the
     prices of ``problem.value``; it stands in the contract and in all records as a number.
+
+    ``concurrency`` is how many requests are answered at once, of all versions together: so many are kept free for this
+    model, and it takes no more from the others.
     """
 
     memory_mb: int = Field(default=1024, ge=128, le=10240)
     timeout_seconds: int = Field(default=10, ge=1, le=29)
     threshold: Annotated[OpenFraction, BeforeValidator(number_only)] = 0.5
     max_rows: int = Field(default=500, ge=1, le=5000)
+    concurrency: int | None = Field(default=None, ge=1, le=10_000)
     authorization: Literal["iam", "none"] = "iam"
     endpoint: Endpoint | None = None
     fallback: Fallback | None = None

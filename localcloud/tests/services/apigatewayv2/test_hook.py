@@ -107,7 +107,7 @@ def api(cloud: RunningCloud) -> Api:
         ApiId=api_id,
         StageName="$default",
         AutoDeploy=True,
-        DefaultRouteSettings={"ThrottlingBurstLimit": 10, "ThrottlingRateLimit": 10.0},
+        DefaultRouteSettings={"ThrottlingBurstLimit": 1000, "ThrottlingRateLimit": 1000.0},
         AccessLogSettings={
             "DestinationArn": "arn:aws:logs:us-east-1:123456789012:log-group:/access",
             "Format": '{"route":"$context.routeKey","status":"$context.status","other":"$context.nothing"}',
@@ -119,6 +119,18 @@ def api(cloud: RunningCloud) -> Api:
 def test_the_endpoint_is_the_one_that_get_api_names(api: Api) -> None:
     assert api.endpoint.startswith("http://127.0.0.1:")
     assert api.cloud.client("apigatewayv2").get_api(ApiId=api.api_id)["ApiEndpoint"] == api.endpoint
+
+
+def test_beyond_the_limit_of_a_stage_it_answers_429(api: Api) -> None:
+    stage = {"ApiId": api.api_id, "StageName": "$default"}
+    gateway = api.cloud.client("apigatewayv2")
+    before = gateway.get_stage(**stage)["DefaultRouteSettings"]
+    limits = {"ThrottlingBurstLimit": 1, "ThrottlingRateLimit": 0.001}
+    gateway.update_stage(**stage, DefaultRouteSettings=limits)
+    answers = [api.call("GET", "/not-allowed")[:2] for _ in range(3)]
+    gateway.update_stage(**stage, DefaultRouteSettings=before)
+    assert answers == [(500, {"message": "Internal Server Error"}), *2 * [(429, {"message": "Too Many Requests"})]]
+    assert api.call("GET", "/nothing")[0] == 404
 
 
 def test_a_signed_request_reaches_the_alias(api: Api) -> None:

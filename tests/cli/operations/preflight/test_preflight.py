@@ -283,6 +283,25 @@ def test_predictions_need_concurrency_of_their_own(free: int, state: str) -> Non
     assert found.state == state
 
 
+@pytest.mark.parametrize(
+    ("free", "reserved", "state"),
+    [(10, None, "missing"), (149, None, "missing"), (150, None, "good"), (100, 50, "good"), (109, 40, "missing")],
+)
+def test_an_account_keeps_a_hundred_executions_unreserved(free: int, reserved: int | None, state: str) -> None:
+    """GIVEN a function that is to have 50, and may have some already, WHEN so many are left."""
+    unknown = refusal("ResourceNotFoundException", "GetFunctionConcurrency")
+    world = World()
+    world.clients["lambda"] = Client(
+        get_account_settings={"AccountLimit": {"UnreservedConcurrentExecutions": free}},
+        get_function_concurrency=unknown if reserved is None else {"ReservedConcurrentExecutions": reserved},
+    )
+    needs = replace(NEEDS, reserved={"everloop-late_train-predict": 50})
+    _, found = looked(world, LambdaConcurrency(), needs=needs)
+    assert found.state == state
+    assert "50 executions for everloop-late_train-predict" in found.sentence
+    assert (found.remedy is not None) is (state == "missing")
+
+
 def test_memory_that_a_new_account_may_not_have() -> None:
     needs = replace(NEEDS, memory_mb={"small": 3008, "large": 3009})
     (found,) = looked(World(), LambdaMemory(), needs=needs)

@@ -21,6 +21,7 @@ from typing import Protocol
 from localcloud.core.http_server import HttpRequest, HttpResponse, HttpServer, listen
 from localcloud.services.apigatewayv2.payload import Arrival, BadResultError, Caller, event_of, response_of
 from localcloud.services.apigatewayv2.routes import Route, RouteTable
+from localcloud.services.apigatewayv2.throttling import Buckets, Limits
 from localcloud.services.lambda_.seam import (
     FunctionStore,
     InvocationResult,
@@ -52,11 +53,12 @@ class Integration:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage; ``access_log`` is the log group and the format, or None."""
+    """A stage; ``access_log`` is the log group and the format, or None; ``limits`` say how much it lets through."""
 
     name: str
     variables: Mapping[str, str] = field(default_factory=dict)
     access_log: tuple[str, str] | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ class HttpApi:
         self._observe = observe
         self._definition: ApiDefinition | None = None
         self._table = RouteTable(())
+        self._buckets = Buckets()
         self._server = HttpServer(listen(0), self._handle, name=f"http-api-{api_id}", max_body=MAX_BODY_BYTES)
 
     @property
@@ -185,7 +188,9 @@ class HttpApi:
             domain=request.header("Host") or "",
             caller=None,
         )
-        response, integration_ms = self._answer(request, definition, route, arrival, path)
+        response, integration_ms = _message(429, "Too Many Requests"), 0.0
+        if self._buckets.take(stage.name, stage.limits, route.key):
+            response, integration_ms = self._answer(request, definition, route, arrival, path)
         response = replace(response, headers=(*response.headers, ("apigw-requestid", arrival.request_id)))
         self._observe(
             Exchange(

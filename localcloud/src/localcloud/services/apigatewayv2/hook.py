@@ -1,8 +1,7 @@
 """HTTP APIs get a data plane: every API that moto records is served by an :class:`~.data_plane.HttpApi`.
 
 What the data plane does not execute is refused when it is configured: WebSocket APIs, JWT and Lambda authorizers,
-integrations other than AWS_PROXY to a function, payload format 1.0, CORS, parameter mapping, custom domains. Throttling
-settings are kept and not enforced.
+integrations other than AWS_PROXY to a function, payload format 1.0, CORS, parameter mapping, custom domains.
 
 Replaces: APIs that are recorded, and answer no request.
 Why: an API is there to be called.
@@ -36,6 +35,7 @@ from localcloud.services.apigatewayv2.data_plane import (
 )
 from localcloud.services.apigatewayv2.gate import ApiGate
 from localcloud.services.apigatewayv2.routes import Route
+from localcloud.services.apigatewayv2.throttling import Limit, Limits
 from localcloud.services.cloudwatch.seam import MetricName, metric_store
 from localcloud.services.lambda_.seam import lambda_service
 from localcloud.services.logs.seam import LogWriter
@@ -198,7 +198,19 @@ def _stage(stage: MotoStage) -> Stage:
     if settings.get("destinationArn"):
         group = settings["destinationArn"].split(":log-group:", 1)[1].removesuffix(":*")
         access_log = (group, settings.get("format") or "$context.requestId")
-    return Stage(stage.name, stage.stage_variables or {}, access_log)
+    by_route = {key: _limit(settings) for key, settings in (stage.route_settings or {}).items()}
+    limits = Limits(
+        _limit(stage.default_route_settings), {key: limit for key, limit in by_route.items() if limit is not None}
+    )
+    return Stage(stage.name, stage.stage_variables or {}, access_log, limits)
+
+
+def _limit(settings: dict[str, Any] | None) -> Limit | None:
+    """The limit that route settings have; one number alone stands for both."""
+    rate, burst = (settings or {}).get("throttlingRateLimit"), (settings or {}).get("throttlingBurstLimit")
+    if rate is None and burst is None:
+        return None
+    return Limit(float(burst if rate is None else rate), int(rate if burst is None else burst))
 
 
 def _update_stage(self: ApiGatewayV2Response) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from localcloud.cloudformation.intrinsics import Made, is_known
-from localcloud.cloudformation.properties import CAPACITY, DESCRIPTION, TAGS, Problem, table_of
+from localcloud.cloudformation.properties import DESCRIPTION, TAGS, Problem, table_of
 from localcloud.cloudformation.resource import Handler, Place, Properties, ignoring, known, names, tag_map, without
 from localcloud.cloudformation.shapes import call_arguments
 
@@ -63,12 +63,11 @@ class Stage(Handler):
 
     type = "AWS::ApiGatewayV2::Stage"
     table = table_of(
-        "ApiId StageName AccessLogSettings(DestinationArn Format) StageVariables(*)",
+        "ApiId StageName AccessLogSettings(DestinationArn Format) StageVariables(*) RouteSettings(*)"
+        " DefaultRouteSettings(ThrottlingBurstLimit ThrottlingRateLimit)",
         kept={
             "AutoDeploy": "every change takes effect at once",
-            "DefaultRouteSettings.ThrottlingBurstLimit DefaultRouteSettings.ThrottlingRateLimit": CAPACITY,
             "DefaultRouteSettings.DetailedMetricsEnabled": "metrics are those of the API and of its stage",
-            "RouteSettings": CAPACITY,
             "Description": DESCRIPTION,
             "Tags": TAGS,
         },
