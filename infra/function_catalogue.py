@@ -87,7 +87,7 @@ def functions_of(declaration: ModelDeclaration) -> Mapping[str, FunctionFacts]:
     serving, rollout = declaration.serving, PIPELINE_FUNCTIONS["rollout"]
     if serving.endpoint is not None:
         rollout = _of_an_endpoint(rollout)
-    if declaration.rollout.shadow is not None:
+    if declaration.rollout.reads_the_lake:
         rollout = replace(rollout, variables=(*rollout.variables, *_QUERIES))
     endpoint = ("ENDPOINT_ROLE_ARN",) if serving.endpoint is not None else ()
     return {

@@ -61,7 +61,7 @@ class ModelFunctions(Construct):
             self._names,
             probes=probes,
             spans=spans,
-            shadow=model.declaration.rollout.shadow is not None,
+            compares=model.declaration.rollout.reads_the_lake,
             endpoint_role_arn=endpoint_role_arn,
         )
         self._dead_letters = dead_letters

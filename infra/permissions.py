@@ -34,9 +34,9 @@ class ModelPermissions:
 
     Attributes
     ----------
-    probes, spans, shadow : bool
-        Whether it has fresh probes, whether they choose what trainings learn from, and whether candidates are asked
-        unseen.
+    probes, spans, compares : bool
+        Whether it has fresh probes, whether they choose what trainings learn from, and whether versions are asked,
+        apart from callers, what the lake has.
     endpoint_role_arn : str
         What its endpoint runs as; empty where it has none.
     """
@@ -46,7 +46,7 @@ class ModelPermissions:
     names: ModelNames
     probes: bool = False
     spans: bool = False
-    shadow: bool = False
+    compares: bool = False
     endpoint_role_arn: str = ""
 
     def of(self, function: str) -> list[Grant]:
@@ -206,11 +206,11 @@ class ModelPermissions:
             *self._look_at_deployed(),
             *self._archive_manifests(),
             *(self._endpoint() if self.endpoint_role_arn else []),
-            *(self._shadow() if self.shadow else []),
+            *(self._compare() if self.compares else []),
         ]
 
-    def _shadow(self) -> list[Grant]:
-        """Ask a candidate, by the number of its function version or the name of its variant, what the lake has."""
+    def _compare(self) -> list[Grant]:
+        """Ask one version, by the number of its function version or the name of its variant, what the lake has."""
         versions = "The versions of the model's one prediction function: the function itself is not asked."
         return [
             *self._lake_queries(),

@@ -320,6 +320,7 @@ def model_wide(model: Model) -> Iterator[Use]:
         work.probes * queries * max(LEAST_SCANNED, training_set),
         f"fresh probes: {work.probes:,.2f} × {queries:g} queries over {work.kept_rows:,.0f} rows",
     )
+    yield from _captured_reads(work, parquet)
     # The parts, and the rows that were unloaded on the way, which are deleted after 14 days.
     recent = min(work.traffic.months, ARCHIVED_AFTER_DAYS / MONTH_DAYS)
     sets = 2 * work.trainings * training_set
@@ -327,6 +328,15 @@ def model_wide(model: Model) -> Iterator[Use]:
     older = work.traffic.months - recent
     yield Use("S3", "s3 archive", sets * older, f"training sets of the {older:.3g} months before")
     yield Use("S3", "s3 storage", work.traffic.history_rows * parquet, "imported history")
+
+
+def _captured_reads(work: Work, parquet: float) -> Iterator[Use]:
+    """What rollouts read of what callers asked: each time the days since they began, and the one before."""
+    looks = work.trainings * work.lake_looks
+    a_day = work.traffic.predictions / (MONTH_HOURS / 24) * parquet
+    what = f"rollouts: {looks:,.0f} queries for what callers asked"
+    yield Use("Athena", "athena scans", looks * max(LEAST_SCANNED, 3 * a_day), what)
+    yield Use("S3", "s3 writes", 2 * looks, "rollouts' queries: their answers")
 
 
 Costing = Callable[[Resource, Model], Iterator[Use]]

@@ -11,6 +11,7 @@ from everloop.model_file.schedule import due
 from everloop.model_file.schema import ModelDeclaration, Rollout
 from everloop.model_file.worst_case import step_minutes
 from everloop.numbers_of import number_of
+from everloop.rollout.answered_query import SLOT
 from everloop.rollout.cadence import FARTHEST_SECONDS, closest_seconds
 
 MONTH_DAYS = 365 / 12
@@ -169,6 +170,7 @@ class Work:
     probes: float
     steps: int
     looks: float
+    lake_looks: float = 0.0
     endpoint: EndpointWork | None = None
 
     @property
@@ -214,6 +216,7 @@ def work_of(declaration: ModelDeclaration, schedule: str, traffic: Traffic) -> W
         probes=MONTH_DAYS / investment.every_days if investment is not None and labels > 0 else 0.0,
         steps=len(declaration.rollout.steps) + (declaration.rollout.shadow is not None),
         looks=_looks(declaration.rollout, traffic.predictions / traffic.rows_per_request),
+        lake_looks=_lake_looks(declaration.rollout),
         endpoint=_on_endpoint(declaration, trainings, calibrations),
     )
 
@@ -245,3 +248,12 @@ def _looks(rollout: Rollout, requests: float) -> float:
     least = closest_seconds(sum(seconds for _, seconds in phases))
     apart = MONTH_SECONDS / requests if requests else math.inf
     return sum(math.ceil(seconds / max(least, min(apart / share, FARTHEST_SECONDS))) for share, seconds in phases)
+
+
+def _lake_looks(rollout: Rollout) -> float:
+    """How often a rollout reads what callers asked: once after a shadow, and as often as the lake gets it."""
+    unseen = float(rollout.shadow is not None)
+    if not rollout.guardrail.judges_answers:
+        return unseen
+    minutes = [*(step.minutes for step in rollout.steps), rollout.bake_minutes]
+    return unseen + sum(math.floor(each * 60 / SLOT.total_seconds()) for each in minutes)

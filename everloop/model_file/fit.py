@@ -290,6 +290,21 @@ def _judged_in_a_shadow(declaration: AllSections) -> Iterator[Misfit]:
         yield Misfit(("rollout", "shadow", lacks), None, "a limit: without one every answer would do, e.g. 0.05")
 
 
+def _answers_in_time(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether a step or the bake lasts until what was asked in it can be judged."""
+    rollout = declaration.rollout
+    if value_of(rollout.guardrail, "scores") is None:
+        return
+    least = worst_case.LEAST_ANSWERED_MINUTES
+    if max([rollout.bake_minutes, *(value_of(step, "minutes") or 0 for step in rollout.steps)]) < least:
+        yield Misfit(
+            ("rollout", "bake_minutes"),
+            rollout.bake_minutes,
+            f"{least} or more, or a step of as many: what rollout.guardrail.scores judges is in the lake 20 minutes"
+            " after it was asked",
+        )
+
+
 def _endpoint_of_the_target(declaration: AllSections) -> Iterator[Misfit]:
     """Whether a target that needs an endpoint has one. Beside another target it stays until a rollout has left it."""
     target, endpoint = declaration.rollout.target, declaration.serving.endpoint
@@ -443,6 +458,7 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _comparable_rows,
     _endpoint_of_the_target,
     _judged_in_a_shadow,
+    _answers_in_time,
     _days_to_tune_on,
     _probe_windows,
     _measured_spans,

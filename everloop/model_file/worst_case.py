@@ -30,6 +30,9 @@ HISTORY_LOOKS = 2000
 execution at 25,000; the rest is for everything else, and for tries that were repeated."""
 
 
+LEAST_ANSWERED_MINUTES = 35
+"""What was asked is in the lake after 20 minutes, and is looked at every 15."""
+
 MOST_PAUSED_HOURS = 24
 """For how long all pauses of a rollout together may hold it up."""
 

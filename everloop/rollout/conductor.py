@@ -17,10 +17,13 @@ from everloop.registry.exceptions import ChampionChangedError, RolloutEndedError
 from everloop.registry.records import Champion, Rollout, Version
 from everloop.registry.store import RegistryStore
 from everloop.rollout.announcements import Announcer, ServingManifest, serving_manifest
+from everloop.rollout.answer_measures import NOTHING_JUDGED, Judged, judge
+from everloop.rollout.answered import Answering
 from everloop.rollout.cadence import closest
 from everloop.rollout.cleanup import needed_lambda_versions, retire_versions
 from everloop.rollout.exceptions import NothingServesError
 from everloop.rollout.guardrails import Decision, Verdict, decide_bake, decide_step
+from everloop.rollout.looks import Look
 from everloop.rollout.metrics import CloudWatchMetrics, first_whole_minute
 from everloop.rollout.pauses import Pause, lasted_seconds
 from everloop.rollout.plan import RolloutPlan
@@ -43,7 +46,8 @@ class Conductor:
     """What a rollout is carried out with.
 
     ``declared`` is the declaration's ``rollout`` section, ``declaration_sha256`` the hash of the whole,
-    ``artifact_bucket`` where registered files stand, and ``shadowing`` asks candidates unseen, where that is declared.
+    ``artifact_bucket`` where registered files stand. ``shadowing`` asks candidates unseen, and ``answering`` compares
+    what both versions answer, where that is declared.
     """
 
     store: RegistryStore
@@ -54,6 +58,7 @@ class Conductor:
     artifact_bucket: str
     declaration_sha256: str = ""
     shadowing: Shadowing | None = None
+    answering: Answering | None = None
     _long_over: dict[tuple[str, datetime], VersionMetrics] = field(default_factory=dict, repr=False, compare=False)
 
     def start(self, run_id: str, run_kind: str, version: int | None, *, at: datetime) -> RolloutState:
@@ -369,7 +374,8 @@ class Conductor:
             found = self.metrics.read(rollout.lambda_version, first_whole_minute(begin), at, alone=True)
             before = self._before_it_began(rollout, timedelta(seconds=plan.bake_seconds), at)
             elapsed = pause.elapsed_seconds(begin, at, plan.bake_seconds)
-            return decide_bake(plan, guardrail, found, before, elapsed_seconds=elapsed)
+            answers = self._answers(rollout, plan, begin, at, ends=elapsed >= plan.bake_seconds)
+            return decide_bake(plan, guardrail, found, before, elapsed_seconds=elapsed, answers=answers)
         begin = rollout.step_started_at or rollout.started_at
         index = rollout.step_index
         elapsed = pause.elapsed_seconds(begin, at, plan.step(index).seconds)
@@ -385,7 +391,16 @@ class Conductor:
             metrics=self.metrics.read(rollout.lambda_version, counted_from, at),
             # In the minute in which the step began, requests came before it as well.
             before=self._before(rollout, first_whole_minute(begin), at),
+            answers=self._answers(rollout, plan, begin, at, ends=elapsed >= plan.step(index).seconds),
         )
+
+    def _answers(self, rollout: Rollout, plan: RolloutPlan, phase: datetime, at: datetime, *, ends: bool) -> Judged:
+        """What is found of both versions' answers since ``phase``, where something of it is declared."""
+        if self.answering is None:
+            return NOTHING_JUDGED
+        seen = self.answering.seen(self.target, rollout, phase=phase, at=at, ends=ends)
+        look = Look.at(plan, self.declared.guardrail, ends=ends)
+        return judge(self.declared.guardrail, look, seen, problem=self.answering.declaration.problem.type)
 
     def _judged_unseen(self, rollout: Rollout, plan: RolloutPlan, elapsed: float, at: datetime) -> Verdict:
         """The verdict on a shadow, once its time is over."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 from everloop.numbers_of import number_of
 from everloop.reasons import Reason, ReasonDocument
+from everloop.rollout.answer_measures import NOTHING_JUDGED, Judged
 from everloop.rollout.cadence import next_look
 from everloop.rollout.looks import Look
 from everloop.rollout.measures import IN_A_STEP, IN_THE_BAKE, NOT_JUDGED, SLOW_SHARE, UNCOUNTED, Measure, Seen
@@ -58,6 +59,7 @@ def decide_step(
     elapsed_seconds: float,
     metrics: VersionMetrics,
     before: VersionMetrics | None = None,
+    answers: Judged = NOTHING_JUDGED,
 ) -> Verdict:
     """Decide at a look at a canary step.
 
@@ -71,6 +73,8 @@ def decide_step(
         The candidate's, since the step took effect.
     before : VersionMetrics, optional
         The predecessor's, in the same stretch of time.
+    answers : Judged
+        What was found of both versions' answers (:mod:`everloop.rollout.answer_measures`).
 
     Returns
     -------
@@ -85,8 +89,8 @@ def decide_step(
     short = metrics.requests < guardrail.minimum_requests
     lasts = step_left > 0 or (short and hold_left > 0)
     broken, unable = _judged(IN_A_STEP, Seen(guardrail, Look.at(plan, guardrail, ends=not lasts), metrics, before))
-    if broken:
-        return Verdict("rollback", broken)
+    if broken or answers.broken:
+        return Verdict("rollback", broken + answers.broken)
     if lasts:
         waits = step_left <= 0
         left = hold_left if waits else step_left
@@ -96,7 +100,7 @@ def decide_step(
     if short:
         return Verdict("rollback", (_too_little_traffic(guardrail, metrics),))
     decision: Decision = "promote" if plan.is_last(step_index) else "advance"
-    return Verdict(decision, (_kept(guardrail, metrics), *unable))
+    return Verdict(decision, (_kept(guardrail, metrics), *answers.told, *unable))
 
 
 def decide_bake(
@@ -106,6 +110,7 @@ def decide_bake(
     before: VersionMetrics | None = None,
     *,
     elapsed_seconds: float = math.inf,
+    answers: Judged = NOTHING_JUDGED,
 ) -> Verdict:
     """Decide at a look at the bake: ``rollback`` when a limit is broken, ``hold`` while it lasts, ``ok`` at its end.
 
@@ -114,12 +119,12 @@ def decide_bake(
     """
     left = plan.bake_seconds - elapsed_seconds
     broken, unable = _judged(IN_THE_BAKE, Seen(guardrail, Look.at(plan, guardrail, ends=left <= 0), metrics, before))
-    if broken:
-        return Verdict("rollback", broken)
+    if broken or answers.broken:
+        return Verdict("rollback", broken + answers.broken)
     if left > 0:
         seconds = next_look(plan, guardrail, metrics, elapsed_seconds=elapsed_seconds, left_seconds=left)
         return Verdict("hold", (_under_way("bake", left),), seconds, left)
-    return Verdict("ok", (_kept(guardrail, metrics), *unable))
+    return Verdict("ok", (_kept(guardrail, metrics), *answers.told, *unable))
 
 
 def _judged(measures: Iterable[Measure], seen: Seen) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:

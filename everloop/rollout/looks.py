@@ -6,6 +6,9 @@ the phase lasts, however many they become: they go by evidence that holds at any
 (:mod:`everloop.statistics.evidence`). The other half is for the one look that ends the phase. It may go by a test for
 a fixed number of requests, which tells more where few have come. That is alpha spending in two portions.
 
+Measures of answers (:data:`OF_ANSWERS`) are declared one by one. Each that is has :data:`EACH_OF_ANSWERS` of the rate,
+all of it for looks at any time, and the measures of every rollout share the rest.
+
 References
 ----------
 K. K. G. Lan, D. L. DeMets, Discrete Sequential Boundaries for Clinical Trials, Biometrika 70 (1983).
@@ -24,6 +27,11 @@ if TYPE_CHECKING:
 PARTS = MappingProxyType({"error_rate": 0.45, "p99_latency": 0.2, "refused_requests": 0.2, "added_errors": 0.15})
 """What each measure has of the rate. A failed request is what callers feel most, and needs the fewest requests."""
 
+OF_ANSWERS = MappingProxyType({"score_distance": "scores"})
+"""Measures of what versions answer, and the key of ``rollout.guardrail`` that declares each."""
+
+EACH_OF_ANSWERS = 0.15
+
 WATCHING = 0.5
 """Of a phase's share, what all looks have together while it lasts."""
 
@@ -40,21 +48,31 @@ class Look:
         Over how many phases it is divided.
     ends : bool
         Whether this look ends its phase; there is one such look in each.
+    of_answers : int
+        How many measures of answers are declared.
     """
 
     rate: float
     phases: int
     ends: bool
+    of_answers: int = 0
 
     @classmethod
     def at(cls, plan: RolloutPlan, guardrail: Guardrail, *, ends: bool) -> Look:
         """A look at a rollout by this plan."""
-        return cls(guardrail.false_rollback_rate, plan.phases, ends)
+        declared = sum(getattr(guardrail, key) is not None for key in OF_ANSWERS.values())
+        return cls(guardrail.false_rollback_rate, plan.phases, ends, declared)
 
     def watching(self, measure: str) -> float:
         """The probability of a false rollback that all looks of the phase may use together for a measure."""
-        return self.rate * PARTS[measure] / self.phases * WATCHING
+        return self._share(measure) * (1.0 if measure in OF_ANSWERS else WATCHING)
 
     def ending(self, measure: str) -> float:
         """What the look that ends the phase may use besides; 0 for any other."""
-        return self.rate * PARTS[measure] / self.phases * (1 - WATCHING) if self.ends else 0.0
+        return self._share(measure) * (1 - WATCHING) if self.ends and measure not in OF_ANSWERS else 0.0
+
+    def _share(self, measure: str) -> float:
+        """The phase's share for a measure."""
+        rest = 1 - EACH_OF_ANSWERS * self.of_answers
+        part = EACH_OF_ANSWERS if measure in OF_ANSWERS else PARTS[measure] * rest
+        return self.rate * part / self.phases

@@ -8,7 +8,6 @@ production variant beside them, and Lambda has none
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from everloop.dataset.lake_sql import partitions, timestamp
 from everloop.model_file.sections.rollout import MOST_SHADOW_ROWS
 from everloop.names import ModelNames
 from everloop.problem_types import MULTICLASS, REGRESSION
+from everloop.rollout.question import question_of
 from everloop.rollout.shadow import Pair, ShadowSeen
 from everloop.rollout.targets import Question, RolloutTarget
 
@@ -89,14 +89,7 @@ class Shadowing:
         return ShadowSeen(len(rows), pairs)
 
     def _question(self, row: dict[str, str | None], at: datetime) -> Question:
-        data = self.declaration.data
-        values: dict[str, Any] = {data.key: row["key"]}
-        for feature in data.features:
-            value = row[feature.name]
-            if value is not None:
-                values[feature.name] = float(value) if feature.type == "number" else value
-        body = json.dumps({"instances": [values]})
-        return Question(self.declaration.model, body, f"shadow-{row['prediction_id']}", at)
+        return question_of(self.declaration, [row], name=f"shadow-{row['prediction_id']}", at=at)
 
     def _pair(self, row: dict[str, str | None], status: int, document: Any, milliseconds: float) -> Pair:
         if status != 200:

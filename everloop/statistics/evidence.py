@@ -25,7 +25,7 @@ Journal of Statistics in Data Science (2024).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, inf, log, log1p
 
@@ -43,7 +43,8 @@ _LATER = 2.109742801
 
 
 Growth = tuple[float, ...]
-"""The logarithm of what a stake is multiplied by in one block of trials, for each of :data:`ODDS`."""
+"""The logarithm of what a stake is multiplied by in one block of trials, for each way to bet; of rates by
+:data:`ODDS`."""
 
 NO_GROWTH: Growth = (0.0,) * len(ODDS)
 
@@ -103,32 +104,35 @@ def more_often(count: int, trials: int, other_count: int, other_trials: int) -> 
     )
 
 
-def gathered(growths: Iterable[Growth]) -> Evidence:
-    """The evidence of blocks in the order of time."""
-    stakes = [-inf] * len(ODDS)
-    paths = [(-inf, 0)] * len(ODDS)
+def gathered(growths: Iterable[Growth], weights: Sequence[float] = _WEIGHTS) -> Evidence:
+    """The evidence of blocks in the order of time.
+
+    Parameters
+    ----------
+    weights : sequence of float
+        How much of the stake is bet in each way; they sum to 1.
+    """
+    stakes = [-inf] * len(weights)
+    paths = [(-inf, 0)] * len(weights)
+    negligible = log(len(weights) + 1)  # a sum of so many is not larger than this above its largest
     kept, best = 1.0, Evidence(0.0, 0, 0)
     for index, growth in enumerate(growths):
         begins = _AT_ONCE if index == 0 else (1 - _AT_ONCE) / (_LATER * (index + 1) * log(index + 1) ** 2)
         kept -= begins
         for place, grown in enumerate(growth):
-            begun = log(begins * _WEIGHTS[place])
+            begun = log(begins * weights[place])
             stakes[place] = _log_sum(stakes[place], begun) + grown
             along, since = paths[place]
             paths[place] = (along + grown, since) if along > begun else (begun + grown, index)
         top = max(stakes)
         if top == inf:
             return Evidence(inf, index, index + 1)
-        if top <= best.log_stake - _NEGLIGIBLE:
+        if top <= best.log_stake - negligible:
             continue
         whole = log(sum(exp(stake - top) for stake in stakes) + max(kept, 0.0) * exp(-top)) + top
         if whole > best.log_stake:
             best = Evidence(whole, max(paths)[1], index + 1)
     return best
-
-
-_NEGLIGIBLE = log(len(ODDS) + 1)
-"""A sum of so many is not larger than this above its largest."""
 
 
 def _log_sum(first: float, second: float) -> float:

@@ -28,6 +28,7 @@ from everloop.names import ATHENA_RESULTS_PREFIX, CALIBRATION_LEARNED, FAULTS, S
 from everloop.reasons import ReasonDocument
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.rollout.announcements import Announcer
+from everloop.rollout.answered import Answering
 from everloop.rollout.calibrator import Calibrator
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.declared_place import declared_place
@@ -43,7 +44,7 @@ from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 logger = Logger(service="rollout")
 
 QUERY_SECONDS = 60
-"""How long the query for a shadow's rows may take: as long again is for asking, within the function's own limit."""
+"""How long a query for captured rows may take: as long again is for asking, within the function's own limit."""
 
 PATIENT_TRIES = 40
 """How often a calibration is tried while its variant comes up: each try looks for 20 s, as no pipeline does for it."""
@@ -51,7 +52,7 @@ PATIENT_TRIES = 40
 
 @dataclass(frozen=True)
 class Environment(Settings):
-    """What the stack sets; where the lake is, only for a model with a shadow."""
+    """What the stack sets; where the lake is, only for a model with a shadow, or whose answers are judged."""
 
     table: str
     registry_writer: str
@@ -109,12 +110,17 @@ def conductor() -> Conductor:
         declared=declared,
         artifact_bucket=environment.artifact_bucket,
         declaration_sha256=hashlib.sha256(_document()).hexdigest(),
-        shadowing=None if declared.shadow is None else _shadowing(model, environment),
+        shadowing=None if declared.shadow is None else Shadowing(model, _lake(environment).rows),
+        answering=_answering(model, environment) if declared.guardrail.judges_answers else None,
     )
 
 
-def _shadowing(model: ModelDeclaration, environment: Environment) -> Shadowing:
-    queries = AthenaQueries(
+def _answering(model: ModelDeclaration, environment: Environment) -> Answering:
+    return Answering(model, _lake(environment).rows, labelled=False)
+
+
+def _lake(environment: Environment) -> AthenaQueries:
+    return AthenaQueries(
         client=boto3.client("athena"),
         sleep=time.sleep,
         database=environment.glue_database,
@@ -122,7 +128,6 @@ def _shadowing(model: ModelDeclaration, environment: Environment) -> Shadowing:
         output_location=f"s3://{environment.lake_bucket}/{ATHENA_RESULTS_PREFIX}",
         give_up_seconds=QUERY_SECONDS,
     )
-    return Shadowing(model, queries.rows)
 
 
 class RolloutRun(TypedDict):

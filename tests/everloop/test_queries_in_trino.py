@@ -44,6 +44,7 @@ from everloop.recalibration.written import Kind
 from everloop.retraining.probe.making import Answered, answered_query, learned_tables, scored_table, span_query
 from everloop.retraining.probe.requests import ProbeWindow
 from everloop.retraining.probe.rows import window_query
+from everloop.rollout.answered_query import compared_query
 from everloop.rollout.shadowing import captured_rows_query
 from localcloud.services.athena.statement import parse
 from tests.helpers.declarations import binary_document, declare, multiclass_document, regression_document
@@ -102,6 +103,9 @@ def queries(declaration: ModelDeclaration) -> Iterator[tuple[str, str]]:
     yield "features", features_query(declaration, reference, windows, reference.features)
     yield "unknown labels", unknown_labels_query(declaration, windows)
     yield "shadow", captured_rows_query(declaration, version=1, begin=NOW - timedelta(days=1), end=NOW)
+    for labelled in (False, True):
+        times = {"since": NOW - timedelta(days=1), "phase": NOW - timedelta(hours=3), "until": NOW}
+        yield f"answered, labels {labelled}", compared_query(declaration, versions=(2, 1), labelled=labelled, **times)
     if declaration.problem.classes:
         return  # neither recalibrated nor probed
     yield "raw scores", raw_scores_query(declaration, windows, version=1)

@@ -125,7 +125,8 @@ class FakeLambda:
         if number == 500:
             return {"FunctionError": "Unhandled", "Payload": BytesIO(b"{}")}
         document = {"version": number, "unseen": event["unseen"], "asked": event["body"]}
-        document["predictions"] = [{"prediction": 1, "probability": 0.75}]
+        rows = len(json.loads(event["body"]).get("instances", [0]))
+        document["predictions"] = [{"prediction": 1, "probability": 0.75}] * rows
         reply = {"statusCode": 200, "body": json.dumps(document), "isBase64Encoded": False}
         return {"Payload": BytesIO(json.dumps(reply).encode())}
 

@@ -54,6 +54,18 @@ UNFIT = {
         "greater than or equal to 1",
         "rollout.shadow.minutes",
     ),
+    "answers judged before they are in the lake": Unfit(
+        "rollout",
+        {
+            "steps": [{"percent": 5, "minutes": 30}],
+            "bake_minutes": 34,
+            "guardrail": {"max_error_rate": 0.1, "max_p99_latency_ms": 200, "scores": {"max_distance": 0.1}},
+        },
+        "bake_minutes: 34",
+        "34",
+        "35 or more, or a step of as many",
+        "rollout.bake_minutes",
+    ),
     "a window that is no number": Unfit(
         "monitoring.minimum_rows", "many", "minimum_rows: many", "'many'", "valid integer"
     ),

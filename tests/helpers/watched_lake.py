@@ -168,8 +168,8 @@ class WatchedLake:
             features = [_cell(rows.features[f.name][i]) for f in self.declaration.data.features]
             said = score if raw is None else float(raw[i])
             between = [None, None] if bounds is None else [float(bounds[0][i]), float(bounds[1][i])]
-            ours = [ids[-1], "r", version, _naive(at), f"k{self.captured}", *answer, 1.0, said, None, *between, each]
-            ours.append(fallback)
+            named = [ids[-1], f"r{self.captured}", version, _naive(at), f"k{self.captured}"]
+            ours = [*named, *answer, 1.0, said, None, *between, each, fallback]
             records.append([*ours, *features, _day(at)])
         self._insert("predictions", records)
         return ids

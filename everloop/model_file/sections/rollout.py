@@ -42,6 +42,16 @@ def _linear_steps(value: Any) -> Any:
     return [{"percent": round(every * number, 6), "minutes": minutes} for number in range(1, count + 1)]
 
 
+class ScoresGuardrail(Section):
+    """How far apart the scores of candidate and champion may lie on the same rows.
+
+    ``max_distance`` is the largest difference between the shares of both versions' scores above any one value; of
+    several classes, between the shares of any class.
+    """
+
+    max_distance: OpenFraction
+
+
 class Guardrail(Section):
     """What the candidate must keep while traffic shifts to it.
 
@@ -55,6 +65,12 @@ class Guardrail(Section):
     false_rollback_rate: OpenFraction = 0.05
     minimum_requests: int = Field(default=5, ge=1)
     max_hold_minutes: int = Field(default=1440, ge=0)
+    scores: ScoresGuardrail | None = None
+
+    @property
+    def judges_answers(self) -> bool:
+        """Whether anything is held against what both versions answer, which is read from the lake."""
+        return self.scores is not None
 
 
 def _regular(text: str) -> str:
@@ -108,3 +124,8 @@ class Rollout(Section):
     bake_minutes: int = Field(default=1440, ge=0)
     guardrail: Guardrail
     reconcile: Reconcile = Field(default_factory=Reconcile)
+
+    @property
+    def reads_the_lake(self) -> bool:
+        """Whether versions are asked, apart from callers, what the lake has."""
+        return self.shadow is not None or self.guardrail.judges_answers
