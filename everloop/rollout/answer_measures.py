@@ -21,6 +21,7 @@ from everloop.problem_types import MULTICLASS
 from everloop.reasons import Reason
 from everloop.rollout.answered import Answered, ComparedRow
 from everloop.rollout.looks import Look
+from everloop.rollout.losses import Loss
 from everloop.rollout.measures import NOT_JUDGED
 from everloop.statistics.evidence import Evidence, gathered
 from everloop.statistics.mean_bets import WEIGHTS, above_mean
@@ -55,26 +56,28 @@ Block = Sequence[float]
 """Values of one minute, each of one request."""
 
 
-def judge(guardrail: Guardrail, look: Look, answered: Answered | None, *, problem: str) -> Judged:
+def judge(guardrail: Guardrail, look: Look, answered: Answered | None, loss: Loss) -> Judged:
     """Every declared measure of answers.
 
     Parameters
     ----------
     answered : Answered or None
         None where nothing is declared.
-    problem : str
-        The problem's type.
+    loss : Loss
+        Of an answer, once its label is known.
     """
     if answered is None:
         return NOTHING_JUDGED
-    found = list(_each(guardrail, look, answered, problem))
+    found = list(_each(guardrail, look, answered, loss))
     broken = tuple(reason for reason, is_broken in found if is_broken)
     return Judged(broken, tuple(reason for reason, is_broken in found if not is_broken))
 
 
-def _each(guardrail: Guardrail, look: Look, answered: Answered, problem: str) -> Iterator[tuple[Reason, bool]]:
+def _each(guardrail: Guardrail, look: Look, answered: Answered, loss: Loss) -> Iterator[tuple[Reason, bool]]:
     if guardrail.scores is not None:
-        yield score_distance(guardrail.scores.max_distance, look, answered, problem)
+        yield score_distance(guardrail.scores.max_distance, look, answered, loss.kind)
+    if guardrail.quality is not None:
+        yield added_loss(guardrail.quality.max_added_loss, look, answered, loss)
 
 
 def score_distance(limit: float, look: Look, answered: Answered, problem: str) -> tuple[Reason, bool]:
@@ -109,6 +112,34 @@ def score_distance(limit: float, look: Look, answered: Answered, problem: str) -
     return _kept(
         name, f"the distributions of both versions' scores are {mean:.1%} apart", blocks, mean, limit, -1.0, level
     )
+
+
+def added_loss(limit: float, look: Look, answered: Answered, loss: Loss) -> tuple[Reason, bool]:
+    """How much more the candidate loses than the champion on the same labelled rows, and whether beyond the limit.
+
+    Rows count in the order in which their labels came.
+    """
+    name, level = "added_loss", look.watching("added_loss")
+    blocks = list(
+        _blocks(
+            (row.labelled_at, row.request, loss.of(row.ours, row.label) - loss.of(row.theirs, row.label))
+            for row in answered.rows
+            if row.label is not None and row.labelled_at >= 0
+        )
+    )
+    if not blocks:
+        return _unable(name, answered, "no label came of what both versions answer")
+    evidence = _evidence(blocks, limit, -loss.most)
+    if evidence.is_enough(level):
+        loud = _mean(blocks[evidence.begin : evidence.end])
+        sentence = (
+            f"on {number_of(_count(blocks, evidence), 'labelled request')} the {loss.name} is {loud:.4g} above the"
+            f" champion's, allowed is {limit:.4g}: {_odds(evidence.to_one)}"
+        )
+        return Reason(name, sentence, loud, limit), True
+    mean = _mean(blocks)
+    told = f"the {loss.name} is {mean:+.4g} beside the champion's"
+    return _kept(name, told, blocks, mean, limit, -loss.most, level)
 
 
 @dataclass(frozen=True)
@@ -160,7 +191,7 @@ def _kept(
     count, finds = sum(map(len, blocks)), _finds(blocks, limit, least, level)
     requests = number_of(count, "request")
     if finds is None:
-        sentence = f"{name} can't be judged: {requests} would be no evidence even if all of them differed most"
+        sentence = f"{name} can't be judged: {requests} would be no evidence even if all differed most"
         return Reason(NOT_JUDGED, sentence, float(count)), False
     if finds > COARSEST * limit:
         sentence = f"{name} can't be judged: on {requests} no difference below {finds:.3g} would be found; {told}"

@@ -24,6 +24,7 @@ from everloop.rollout.cleanup import needed_lambda_versions, retire_versions
 from everloop.rollout.exceptions import NothingServesError
 from everloop.rollout.guardrails import Decision, Verdict, decide_bake, decide_step
 from everloop.rollout.looks import Look
+from everloop.rollout.losses import loss_of
 from everloop.rollout.metrics import CloudWatchMetrics, first_whole_minute
 from everloop.rollout.pauses import Pause, lasted_seconds
 from everloop.rollout.plan import RolloutPlan
@@ -400,7 +401,7 @@ class Conductor:
             return NOTHING_JUDGED
         seen = self.answering.seen(self.target, rollout, phase=phase, at=at, ends=ends)
         look = Look.at(plan, self.declared.guardrail, ends=ends)
-        return judge(self.declared.guardrail, look, seen, problem=self.answering.declaration.problem.type)
+        return judge(self.declared.guardrail, look, seen, loss_of(self.answering.declaration))
 
     def _judged_unseen(self, rollout: Rollout, plan: RolloutPlan, elapsed: float, at: datetime) -> Verdict:
         """The verdict on a shadow, once its time is over."""

@@ -116,7 +116,7 @@ def conductor() -> Conductor:
 
 
 def _answering(model: ModelDeclaration, environment: Environment) -> Answering:
-    return Answering(model, _lake(environment).rows, labelled=False)
+    return Answering(model, _lake(environment).rows, labelled=model.rollout.guardrail.judges_labels)
 
 
 def _lake(environment: Environment) -> AthenaQueries:

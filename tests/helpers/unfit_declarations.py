@@ -66,6 +66,18 @@ UNFIT = {
         "35 or more, or a step of as many",
         "rollout.bake_minutes",
     ),
+    "labels that come after the rollout": Unfit(
+        "rollout",
+        {
+            "steps": [{"percent": 5, "minutes": 30}],
+            "bake_minutes": 60,
+            "guardrail": {"max_error_rate": 0.1, "max_p99_latency_ms": 200, "quality": {"max_added_loss": 0.1}},
+        },
+        "bake_minutes: 60",
+        "60",
+        "or more: labels come",
+        "rollout.bake_minutes",
+    ),
     "a window that is no number": Unfit(
         "monitoring.minimum_rows", "many", "minimum_rows: many", "'many'", "valid integer"
     ),

@@ -52,6 +52,16 @@ class ScoresGuardrail(Section):
     max_distance: OpenFraction
 
 
+class QualityGuardrail(Section):
+    """How much worse than the champion a candidate may be on the same rows, once their labels have come.
+
+    ``max_added_loss`` is of the squared error of the probability, of the share of wrong classes, or of the absolute
+    error of a value.
+    """
+
+    max_added_loss: float = Field(gt=0)
+
+
 class Guardrail(Section):
     """What the candidate must keep while traffic shifts to it.
 
@@ -66,11 +76,17 @@ class Guardrail(Section):
     minimum_requests: int = Field(default=5, ge=1)
     max_hold_minutes: int = Field(default=1440, ge=0)
     scores: ScoresGuardrail | None = None
+    quality: QualityGuardrail | None = None
 
     @property
     def judges_answers(self) -> bool:
         """Whether anything is held against what both versions answer, which is read from the lake."""
-        return self.scores is not None
+        return self.scores is not None or self.judges_labels
+
+    @property
+    def judges_labels(self) -> bool:
+        """Whether anything is held against the labels that come while a rollout lasts."""
+        return self.quality is not None
 
 
 def _regular(text: str) -> str:

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from everloop.model_file.schema import Guardrail
-from everloop.problem_types import MULTICLASS
+from everloop.problem_types import BINARY, MULTICLASS
 from everloop.rollout.answer_measures import NOTHING_JUDGED, Judged, judge
 from everloop.rollout.answered import Answered, ComparedRow
 from everloop.rollout.looks import Look
+from everloop.rollout.losses import Loss, loss_of
 from everloop.rollout.measures import NOT_JUDGED
+from tests.helpers.declarations import declare, multiclass_document, regression_document
 
 LOOK = Look(rate=0.05, phases=3, ends=False, of_answers=1)
 
@@ -17,6 +21,7 @@ def guardrail(**declared: object) -> Guardrail:
     return Guardrail.model_validate({"max_error_rate": 0.02, "max_p99_latency_ms": 200, **declared})
 
 
+BRIER = Loss("Brier score", BINARY)
 SCORES = guardrail(scores={"max_distance": 0.1})
 
 
@@ -29,7 +34,7 @@ def rows(ours: np.ndarray, theirs: np.ndarray, *, in_a_request: int = 1, every_m
 
 
 def judged(seen: list[ComparedRow], problem: str = "binary_classification") -> Judged:
-    return judge(SCORES, LOOK, Answered(seen), problem=problem)
+    return judge(SCORES, LOOK, Answered(seen), Loss("", problem))
 
 
 def drawn(count: int, shift: float = 0.0, noise: float = 0.0) -> list[ComparedRow]:
@@ -39,8 +44,8 @@ def drawn(count: int, shift: float = 0.0, noise: float = 0.0) -> list[ComparedRo
 
 
 def test_nothing_is_judged_where_nothing_is_declared():
-    assert judge(guardrail(), LOOK, None, problem="regression") == NOTHING_JUDGED
-    assert judge(guardrail(), LOOK, Answered(drawn(100)), problem="regression") == NOTHING_JUDGED
+    assert judge(guardrail(), LOOK, None, BRIER) == NOTHING_JUDGED
+    assert judge(guardrail(), LOOK, Answered(drawn(100)), BRIER) == NOTHING_JUDGED
 
 
 def test_scores_that_are_shifted_break_the_limit_with_the_figures():
@@ -74,11 +79,9 @@ def test_few_rows_say_that_they_are_too_few(count: int):
 
 
 def test_what_stood_in_the_way_is_said():
-    found = judge(SCORES, LOOK, Answered(why_not="nothing served before to compare with"), problem="regression")
+    found = judge(SCORES, LOOK, Answered(why_not="nothing served before to compare with"), BRIER)
     assert "can't be judged: nothing served before" in found.told[0].sentence
-    assert (
-        "3 rows the other version did not answer" in judge(SCORES, LOOK, Answered([], 3), problem="x").told[0].sentence
-    )
+    assert "3 rows the other version did not answer" in judge(SCORES, LOOK, Answered([], 3), BRIER).told[0].sentence
 
 
 def test_rows_of_one_request_are_one_piece_of_evidence():
@@ -117,3 +120,65 @@ def test_what_is_judged_besides_takes_its_share_of_the_rate():
     used = sum(more.watching(name) + more.ending(name) for name in every) + more.watching("score_distance")
     assert used * 3 == pytest.approx(0.05)
     assert more.ending("score_distance") == 0
+
+
+QUALITY = guardrail(quality={"max_added_loss": 0.01})
+
+
+def labelled(ours: np.ndarray, theirs: np.ndarray, labels: np.ndarray) -> list[ComparedRow]:
+    """Rows whose labels come in the reverse order, an hour after the last row, one each 3 seconds."""
+    count = len(labels)
+    whole = rows(ours, theirs)
+    late = 3_600_000 + count * 3000
+    return [replace(r, label=float(y), labelled_at=late - r.at) for r, y in zip(whole, labels, strict=True)]
+
+
+def of_quality(seen: list[ComparedRow], loss: Loss = BRIER) -> Judged:
+    return judge(QUALITY, LOOK, Answered(seen), loss)
+
+
+def late_or_not(count: int, worse: float) -> list[ComparedRow]:
+    """A champion whose probabilities are right, and a candidate whose are pulled so far to the middle."""
+    rng = np.random.default_rng(6)
+    chances = rng.beta(1, 3, count)
+    ours = (1 - worse) * chances + worse * rng.permutation(chances)
+    return labelled(ours, chances, rng.random(count) < chances)
+
+
+def test_a_version_that_answers_worse_breaks_the_limit_once_labels_come():
+    (reason,) = of_quality(late_or_not(3000, worse=0.9)).broken
+    assert reason.code == "added_loss"
+    assert reason.value > reason.limit == 0.01
+    assert "labelled requests the Brier score is 0.0" in reason.sentence
+    assert not of_quality(late_or_not(3000, worse=-0.0)).broken
+
+
+def test_quality_that_is_kept_is_told_with_what_would_have_been_found():
+    (kept,) = of_quality(late_or_not(3000, worse=0.1)).told
+    assert kept.code == "added_loss_kept"
+    assert "one of 0.0" in kept.sentence
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 100])
+def test_few_labels_say_that_they_are_too_few(count: int):
+    found = of_quality(late_or_not(count, worse=0.1))
+    assert (found.broken, found.told[0].code) == ((), NOT_JUDGED)
+
+
+def test_rows_without_a_label_or_with_one_of_another_phase_are_no_evidence():
+    unlabelled = [replace(row, label=None) for row in late_or_not(3000, worse=0.9)]
+    before = [replace(row, labelled_at=-5) for row in late_or_not(3000, worse=0.9)]
+    for seen in (unlabelled, before):
+        assert "no label came" in of_quality(seen).told[0].sentence
+
+
+def test_each_type_has_a_loss_with_a_bound():
+    assert (BRIER.of(0.25, 1.0), BRIER.most) == (0.5625, 1.0)
+    classes = loss_of(declare(multiclass_document()))
+    assert (classes.of(2.0, 2.0), classes.of(1.0, 2.0)) == (0.0, 1.0)
+    minutes = loss_of(declare(regression_document(data={"target_min": -60, "target_max": 540})))
+    assert (minutes.of(10.0, 25.0), minutes.of(1e9, -1e9), minutes.most) == (15.0, 600.0, 600.0)
+    rng = np.random.default_rng(2)
+    late = rng.normal(20, 30, 2000)
+    found = of_quality(labelled(late + rng.normal(0, 90, 2000), late + rng.normal(0, 5, 2000), late), minutes)
+    assert "the mean absolute error is " in found.broken[0].sentence
