@@ -186,6 +186,8 @@ class Answering:
         """
         names = [str(row["prediction_id"]) for row in rows]
         answer = target.ask(lambda_version, question_of(self.declaration, rows, name=f"compare-{names[0]}", at=at))
+        if answer.status == 200 and "fallback" in answer.document:
+            return dict.fromkeys(names)  # the version had no answer of its own
         if answer.status == 200:
             return {n: self._score(p) for n, p in zip(names, answer.document["predictions"], strict=True)}
         if len(rows) == 1:

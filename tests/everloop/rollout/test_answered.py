@@ -44,6 +44,7 @@ class Versions:
     """Answers 0.9 by the candidate and 0.1 by the champion; refuses requests that hold a distance it was told."""
 
     refuses: float | None = None
+    falls_back: bool = False
     asked: list[tuple[str, int]] = field(default_factory=list)
 
     def ask(self, lambda_version: str, question: Question) -> AskedAnswer:
@@ -52,7 +53,8 @@ class Versions:
         if self.refuses in [instance.get("distance") for instance in instances]:
             return AskedAnswer(422, {"error": {}})
         score = {"12": 0.9, "11": 0.1}[lambda_version]
-        return AskedAnswer(200, {"predictions": [{"prediction": 1, "probability": score}] * len(instances)})
+        document = {"predictions": [{"prediction": 1, "probability": score}] * len(instances)}
+        return AskedAnswer(200, {**document, **({"fallback": "value"} if self.falls_back else {})})
 
 
 @pytest.fixture
@@ -130,6 +132,12 @@ def test_a_row_that_the_other_version_refuses_is_told_and_takes_no_other_with_it
     distance = next(float(d) for d in rows.features["distance"] if not np.isnan(d))
     found = seen(lake.rows, Versions(refuses=distance), at=BEGIN + HOUR)
     assert (len(found.rows), found.unanswered) == (8, 1)
+
+
+def test_what_a_fallback_answers_is_no_answer_of_the_version(lake: WatchedLake):
+    lake.capture(some(3), BEGIN + MINUTE, version=1)
+    found = seen(lake.rows, Versions(falls_back=True), at=BEGIN + HOUR)
+    assert (found.rows, found.unanswered) == ([], 3)
 
 
 def test_the_sample_grows_with_time_and_not_with_traffic(lake: WatchedLake):
