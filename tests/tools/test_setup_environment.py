@@ -15,14 +15,8 @@ from types import ModuleType
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "setup_environment.py"
-PINS = (
-    "requirements.txt",
-    "requirements-dev.txt",
-    "constraints.txt",
-    "pyproject.toml",
-    "localcloud/pyproject.toml",
-    "functions/one/requirements.txt",
-)
+OWN = ("pyproject.toml", "localcloud/pyproject.toml")
+PINS = ("requirements.txt", "requirements-dev.txt", "constraints.txt", "functions/one/requirements.txt")
 PROGRAM = """#!/bin/sh
 said="${{0##*/}} $*"
 echo "$said" >> '{clone}/calls'
@@ -98,7 +92,7 @@ class Clone:
 
 def write_project(folder: Path) -> Path:
     """The files that the set-up reads; the copy of the script."""
-    for name in PINS:
+    for name in (*PINS, *OWN):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("")
     (folder / "tools").mkdir()
@@ -179,6 +173,33 @@ def test_a_change_of_what_is_wanted_sets_up_anew(clone: Clone, name: str) -> Non
     assert clone.set_up() == 0
     assert clone.environments.made == 2
     assert clone.installed_by("uv") == WANTED
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_a_change_of_the_own_packages_installs_these_alone(clone: Clone, name: str, installer: str) -> None:
+    clone.environments.has_uv = installer == "uv"
+    assert clone.set_up() == 0
+    before = clone.record
+    (clone.folder / name).write_text("# another command\n")
+    assert clone.set_up() == 0
+    assert clone.environments.made == 1
+    assert clone.calls[-1].endswith(WANTED[1])
+    assert {**clone.record, "own": 0} == {**before, "own": 0}
+    assert clone.set_up() == 0
+    assert clone.calls == []
+
+
+def test_own_packages_that_can_not_be_installed_are_tried_again(
+    clone: Clone, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert clone.set_up() == 0
+    (clone.folder / OWN[1]).write_text("# another service\n")
+    clone.refuse("--no-deps")
+    assert [clone.set_up(), clone.set_up()] == [1, 1]
+    assert "could not install this repository's own packages" in capfd.readouterr().err
+    clone.refuse()
+    assert clone.set_up() == 0
 
 
 def test_an_environment_without_the_command_is_made_anew(clone: Clone) -> None:
