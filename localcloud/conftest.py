@@ -1,7 +1,15 @@
 """A small local cloud in the test's process, for whichever test asks for one."""
 
 from support.case_names import pytest_make_parametrize_id
+from support.endpoints import endpoints
 from support.garbage import pytest_collection_finish, pytest_configure
 from support.in_process import cloud, make_cloud
 
-__all__ = ["cloud", "make_cloud", "pytest_collection_finish", "pytest_configure", "pytest_make_parametrize_id"]
+__all__ = [
+    "cloud",
+    "endpoints",
+    "make_cloud",
+    "pytest_collection_finish",
+    "pytest_configure",
+    "pytest_make_parametrize_id",
+]

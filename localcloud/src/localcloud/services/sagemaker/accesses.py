@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from localcloud.iam.calls import Access, Call, one
+from localcloud.services.applicationautoscaling.seam import registered_variants
 
 _TYPES = {
     "TrainingJob": "training-job",
@@ -33,6 +34,14 @@ def accesses(call: Call) -> Iterable[Access] | None:
             for name in ("Endpoint", "EndpointConfig")
             for access in one("sagemaker", call, _arn(call, name, str(call.params.get(f"{name}Name", ""))))
         ]
+    if call.action == "DeleteEndpoint" and registered_variants(str(call.params.get("EndpointName"))):
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-delete-with-scaling.html
+        deregisters = Access(
+            "application-autoscaling:DeregisterScalableTarget",
+            (call.arn("application-autoscaling", "scalable-target/of-the-endpoint"),),
+            {"application-autoscaling:service-namespace": ("sagemaker",)},
+        )
+        return [*one("sagemaker", call, _arn(call, "Endpoint", str(call.params["EndpointName"]))), deregisters]
     for name in _TYPES:
         value = call.params.get(f"{name}Name")
         if value and name in call.action:

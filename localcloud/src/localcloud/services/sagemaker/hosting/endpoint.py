@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -64,13 +64,13 @@ class Endpoint:
 
         self._beside(work)
 
-    def update(self, fleet: Fleet, *, retain: bool) -> None:
+    def update(self, fleet: Fleet, *, retain: Collection[str]) -> None:
         """Serve another configuration once its fleet is healthy; until then, and if it is not, the old one serves.
 
         Parameters
         ----------
-        retain : bool
-            Variants that keep their name keep their weight and their number of instances.
+        retain : collection of str
+            What variants that keep their name keep: ``DesiredWeight``, ``DesiredInstanceCount``.
 
         Raises
         ------
@@ -78,12 +78,12 @@ class Endpoint:
             While something else is under way.
         """
         self._begin("Updating", "Cannot update in-progress endpoint")
-        if retain:
-            for variant in fleet.variants:
-                before = self._fleet.variant(variant.name)
-                if before is not None:
-                    variant.weight = before.weight
-                    variant.configured = {**variant.configured, **_capacity(before, variant)}
+        for variant in fleet.variants:
+            before = self._fleet.variant(variant.name)
+            if before is not None and "DesiredWeight" in retain:
+                variant.weight = before.weight
+            if before is not None and "DesiredInstanceCount" in retain:
+                variant.configured = {**variant.configured, **_capacity(before, variant)}
         self._next = fleet
 
         def work() -> None:

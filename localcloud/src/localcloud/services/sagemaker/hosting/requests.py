@@ -21,7 +21,10 @@ _VARIANT = {
     *("VariantName", "ModelName", "InitialInstanceCount", "InstanceType", "InitialVariantWeight", "ServerlessConfig"),
     *("VolumeSizeInGB", "ModelDataDownloadTimeoutInSeconds", "ContainerStartupHealthCheckTimeoutInSeconds"),
 }
-_UPDATE = {"EndpointName", "EndpointConfigName", "RetainAllVariantProperties"}
+_UPDATE = {"EndpointName", "EndpointConfigName", "RetainAllVariantProperties", "ExcludeRetainedVariantProperties"}
+RETAINED = frozenset({"DesiredInstanceCount", "DesiredWeight"})
+"""What variants that keep their name may keep in an update."""
+
 _REMEDIES = {
     "Containers": "give one PrimaryContainer: pipelines of containers are not run",
     "VpcConfig": "leave it out: endpoints run on this machine, without a network of their own",
@@ -31,10 +34,9 @@ _REMEDIES = {
     "DataCaptureConfig": "let the container write what it captures",
     "AsyncInferenceConfig": "leave it out: asynchronous inference is not run",
     "ExplainerConfig": "leave it out",
-    "ManagedInstanceScaling": "leave it out: nothing scales by itself here",
+    "ManagedInstanceScaling": "leave it out, and register the variant with Application Auto Scaling",
     "RoutingConfig": "leave it out: requests go to the variant's instances in turn",
     "DeploymentConfig": "leave it out: updates are all at once; weights shift traffic",
-    "ExcludeRetainedVariantProperties": "leave it out",
     "RetainDeploymentConfig": "leave it out: updates are all at once",
     "MultiModelConfig": "leave it out: multi-model endpoints are not run",
     "ModelPackageName": "give the Image",
@@ -90,7 +92,41 @@ def check_update(request: Mapping[str, Any]) -> None:
     HostingRefusedError
         As :func:`check_model`.
     """
-    _raise_for(list(_unknown(request, _UPDATE, "")))
+    excluded = {each.get("VariantPropertyType") for each in request.get("ExcludeRetainedVariantProperties") or []}
+    problems = list(_unknown(request, _UPDATE, ""))
+    problems += [
+        f"ExcludeRetainedVariantProperties: {name}: the local cloud does not execute this; leave it out"
+        for name in sorted(str(name) for name in excluded - RETAINED)
+    ]
+    _raise_for(problems)
+
+
+def retained(request: Mapping[str, Any]) -> frozenset[str]:
+    """What variants that keep their name keep in an update."""
+    excluded = {each["VariantPropertyType"] for each in request.get("ExcludeRetainedVariantProperties") or []}
+    return RETAINED - excluded if request.get("RetainAllVariantProperties") else frozenset()
+
+
+def check_scaled(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], scaled: set[str]) -> None:
+    """Check an update against the variants that are scaled by themselves
+    (https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html).
+
+    Raises
+    ------
+    HostingRefusedError
+        When one of them would go, or get instances of another type.
+    """
+    types = {variant["VariantName"]: variant.get("InstanceType") for variant in after}
+    lost = [
+        str(variant["VariantName"])
+        for variant in before
+        if variant["VariantName"] in scaled and types.get(variant["VariantName"]) != variant.get("InstanceType")
+    ]
+    if lost:
+        raise HostingRefusedError(
+            f'The variant(s) "{", ".join(lost)}" must be deregistered as scalable targets with AWS Auto Scaling before'
+            " they can be removed or have their instance type modified."
+        )
 
 
 def check_creation(request: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from localcloud.core.account import OF_ALL_ENDPOINTS, endpoint_quota
 from localcloud.core.context import CloudContext
 from localcloud.iam.identities import UnknownRoleError
 from localcloud.iam.roles import RoleNotAssumableError, check_trust, role_credentials
+from localcloud.services.applicationautoscaling.seam import forget_endpoint, registered_variants
 from localcloud.services.sagemaker.hosting.container import Container
 from localcloud.services.sagemaker.hosting.endpoint import Endpoint
 from localcloud.services.sagemaker.hosting.exceptions import ContainerError, HostingRefusedError
@@ -24,7 +25,9 @@ from localcloud.services.sagemaker.hosting.requests import (
     check_configuration,
     check_creation,
     check_model,
+    check_scaled,
     check_update,
+    retained,
 )
 from localcloud.services.sagemaker.jobs.exceptions import JobFailedError
 from localcloud.services.sagemaker.jobs.job import DEFAULT_VOLUME_GB
@@ -110,19 +113,24 @@ class Hosting:
         with self._lock:
             endpoint = self.endpoint(str(request["EndpointName"]))
             fleet = self._fleet(endpoint.name, str(request["EndpointConfigName"]))
+            before, after = ([variant.configured for variant in its.variants] for its in (endpoint.fleet, fleet))
+            check_scaled(before, after, registered_variants(endpoint.name))
             self._check_quota(fleet)
-            endpoint.update(fleet, retain=bool(request.get("RetainAllVariantProperties")))
+            endpoint.update(fleet, retain=retained(request))
         return endpoint.arn
 
     def update_weights(self, request: Mapping[str, Any]) -> str:
         """Begin to share requests out anew; the endpoint's ARN."""
-        endpoint = self.endpoint(str(request["EndpointName"]))
-        endpoint.rebalance(request["DesiredWeightsAndCapacities"])
+        endpoint, wanted = self.endpoint(str(request["EndpointName"])), request["DesiredWeightsAndCapacities"]
+        with self._lock:
+            self._check_quota_of(_more_by_type(endpoint.fleet, wanted))
+            endpoint.rebalance(wanted)
         return endpoint.arn
 
     def delete_endpoint(self, name: str) -> None:
-        """Begin to delete an endpoint."""
+        """Begin to delete an endpoint; its variants are no scalable targets any more."""
         self.endpoint(name).delete()
+        forget_endpoint(name)
 
     def delete_model(self, name: str) -> None:
         """Forget a model; what runs goes on."""
@@ -240,8 +248,11 @@ class Hosting:
 
     def _check_quota(self, fleet: Fleet) -> None:
         """Refuse instances that the account has not; an endpoint that is updated has its old ones beside the new."""
+        self._check_quota_of(_by_type(fleet.variants))
+
+    def _check_quota_of(self, wanted: Mapping[str, int]) -> None:
         running = [endpoint.fleet.variants for endpoint in self.endpoints.values() if endpoint.status != "Failed"]
-        wanted, used = _by_type(fleet.variants), _by_type(variant for its in running for variant in its)
+        used = _by_type(variant for its in running for variant in its)
         limits = [(endpoint_quota(kind), used.get(kind, 0), delta) for kind, delta in wanted.items()]
         if wanted:
             limits.append((OF_ALL_ENDPOINTS, sum(used.values()), sum(wanted.values())))
@@ -263,6 +274,17 @@ def _by_type(variants: Iterable[Variant]) -> dict[str, int]:
         if variant.most_at_once is None:
             kind = str(variant.configured["InstanceType"])
             found[kind] = found.get(kind, 0) + variant.count
+    return found
+
+
+def _more_by_type(fleet: Fleet, wanted: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """The instances by which variants of a fleet are to grow, by their type."""
+    found: dict[str, int] = {}
+    for each in wanted:
+        variant, count = fleet.variant(str(each["VariantName"])), each.get("DesiredInstanceCount")
+        if variant is not None and variant.most_at_once is None and int(count or 0) > variant.count:
+            kind = str(variant.configured["InstanceType"])
+            found[kind] = found.get(kind, 0) + int(count or 0) - variant.count
     return found
 
 
