@@ -18,7 +18,8 @@ from everloop.infra.function_catalogue import FunctionFacts, functions_of
 from everloop.infra.grants import Grant, give
 from everloop.infra.packaging.compiled import caches_of
 from everloop.infra.packaging.files import digest, write_folder
-from everloop.infra.packaging.function_code import function_code
+from everloop.infra.packaging.function_code import SHARED, function_code
+from everloop.infra.packaging.imports import LocalModules
 from everloop.infra.packaging.layers import Layer, build_layer, folder_bytes
 from everloop.infra.packaging.requirements import Target
 from everloop.infra.packaging.sizes import check_unzipped_size
@@ -67,8 +68,10 @@ class ModelFunctions(Construct):
         self._dead_letters = dead_letters
         self._layers: dict[str, lambda_.ILayerVersion] = {}
         facts = functions_of(model.declaration)
+        root, modules = PACKAGE.parent, LocalModules(PACKAGE.parent, SHARED)
         sources = [
-            function_code(settings.functions / name, root=PACKAGE.parent, declaration=model.document) for name in facts
+            function_code(settings.functions / name, root=root, declaration=model.document, modules=modules)
+            for name in facts
         ]
         self._sources = dict(zip(facts, sources, strict=True))
         self._caches = dict(zip(facts, caches_of(sources, PYTHON_VERSION, place="/var/task"), strict=True))

@@ -39,32 +39,58 @@ def _imported(tree: ast.Module, package: str) -> set[str]:
     return names
 
 
-def local_modules(entries: Iterable[Path], *, root: Path, package: str) -> list[Path]:
-    """The files of ``package`` (a folder of ``root``) that ``entries`` import, directly or through each other.
+class LocalModules:
+    """Finds the files of ``package`` (a folder of ``root``) that others import.
 
-    What a seam loads by a name counts as imported by who uses the seam.
-
-    Returns
-    -------
-    list of Path
-        Relative to ``root``, sorted; with the ``__init__.py`` of every package on the way.
-
-    Raises
-    ------
-    PackagingError
-        For a module that is imported and not there.
+    Each file is read once, and each name looked for once: use one for what is made at one time, while no file changes.
     """
-    found: set[Path] = set()
-    waiting = [(path, "") for path in entries]
-    while waiting:
-        path, parent = waiting.pop()
-        names = _names_in(path.read_text(encoding="utf-8"), str(path), parent, root)
-        for name in sorted(n for n in names if n.split(".")[0] == package):
-            for file in _files_of(name, root, importer=path):
-                if file not in found:
-                    found.add(file)
-                    waiting.append((root / file, ".".join(file.parent.parts)))
-    return sorted(found)
+
+    def __init__(self, root: Path, package: str) -> None:
+        self._root, self._package = root, package
+        self._imported: dict[tuple[Path, str], frozenset[Path]] = {}
+        self._files: dict[str, list[Path]] = {}
+
+    def of(self, entries: Iterable[Path]) -> list[Path]:
+        """Those that ``entries`` import, directly or through each other.
+
+        What a seam loads by a name counts as imported by who uses the seam.
+
+        Returns
+        -------
+        list of Path
+            Relative to the root, sorted; with the ``__init__.py`` of every package on the way.
+
+        Raises
+        ------
+        PackagingError
+            For a module that is imported and not there.
+        """
+        found: set[Path] = set()
+        waiting = [(path, "") for path in entries]
+        while waiting:
+            path, parent = waiting.pop()
+            for file in self._imported_by(path, parent) - found:
+                found.add(file)
+                waiting.append((self._root / file, ".".join(file.parent.parts)))
+        return sorted(found)
+
+    def _imported_by(self, path: Path, parent: str) -> frozenset[Path]:
+        if (path, parent) not in self._imported:
+            names = _names_in(path.read_text(encoding="utf-8"), str(path), parent, self._root)
+            ours = sorted(name for name in names if name.split(".")[0] == self._package)
+            files = (file for name in ours for file in self._files_of(name, importer=path))
+            self._imported[path, parent] = frozenset(files)
+        return self._imported[path, parent]
+
+    def _files_of(self, name: str, *, importer: Path) -> list[Path]:
+        if name not in self._files:
+            self._files[name] = _files_of(name, self._root, importer=importer)
+        return self._files[name]
+
+
+def local_modules(entries: Iterable[Path], *, root: Path, package: str) -> list[Path]:
+    """:meth:`LocalModules.of`, of files as they are now."""
+    return LocalModules(root, package).of(entries)
 
 
 @cache
