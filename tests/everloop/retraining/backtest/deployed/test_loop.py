@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,10 +21,16 @@ from tests.everloop.retraining.backtest.deployed.scenes import BEGIN, DAYS, Said
 END = BEGIN + timedelta(days=DAYS)
 
 
-def lived(declared: ModelDeclaration, **jobs: object) -> tuple[Lived, LoopRows, SaidJobs]:
+def lived(declared: ModelDeclaration, *, days: int = DAYS, **jobs: object) -> tuple[Lived, LoopRows, SaidJobs]:
     rows = LoopRows.of(history(), declared, BEGIN)
     made = SaidJobs(declared, rows.frame, **jobs)  # type: ignore[arg-type]  # fields by name
-    return live(declared, rows, made, end=END), rows, made
+    return live(declared, rows, made, end=BEGIN + timedelta(days=days)), rows, made
+
+
+@cache
+def lived_as_declared() -> tuple[Lived, LoopRows, SaidJobs]:
+    """What several tests look at, and none changes."""
+    return lived(declaration())
 
 
 def monitored(day: int) -> datetime:
@@ -32,7 +39,7 @@ def monitored(day: int) -> datetime:
 
 @pytest.mark.slow
 def test_a_schedule_trains_when_it_is_due_and_every_row_is_answered() -> None:
-    found, rows, jobs = lived(declaration())
+    found, rows, jobs = lived_as_declared()
     # THEN the first window after ten days asks for a training, and each later one ten days after the last
     assert [run.started_at for run in found.runs] == [BEGIN, monitored(10), monitored(20), monitored(30)]
     assert {run.trigger["kind"] for run in found.retrainings} == {"schedule"}
@@ -47,8 +54,8 @@ def test_a_schedule_trains_when_it_is_due_and_every_row_is_answered() -> None:
 
 @pytest.mark.slow
 def test_a_candidate_has_its_canary_first() -> None:
-    declared = declaration()
-    found, rows, _ = lived(declared)
+    found, rows, jobs = lived_as_declared()
+    declared = jobs.declaration
     started, promoted = found.runs[1].started_at, found.promotions[1].at
     steps = [timedelta(minutes=step.minutes) for step in declared.rollout.steps]
     assert promoted >= started + sum(steps, timedelta())
@@ -65,7 +72,7 @@ def test_a_candidate_has_its_canary_first() -> None:
 @pytest.mark.slow
 def test_a_shadow_takes_its_time_and_nobody_is_answered_by_its_candidate() -> None:
     shadow = {"minutes": 600, "max_disagreement": 0.1}
-    found, rows, _ = lived(declaration(rollout={"shadow": shadow}))
+    found, rows, _ = lived(declaration(rollout={"shadow": shadow}), days=13)
     started, promoted = found.runs[1].started_at, found.promotions[1].at
     unseen = started + timedelta(minutes=600)
     assert set(found.answers.version[rows.between(started, unseen)]) == {1}
@@ -85,7 +92,8 @@ def test_a_request_as_a_step_ends_counts_to_the_next_step(asked_at_the_begin: bo
     def at_those_instants(places: np.ndarray, percent: float, version: int) -> np.ndarray:
         return np.isin(rows.time[places], asked)
 
-    found = live(declared, rows, SaidJobs(declared, rows.frame), end=END, router=at_those_instants)
+    end = started + timedelta(days=3)
+    found = live(declared, rows, SaidJobs(declared, rows.frame), end=end, router=at_those_instants)
     # THEN each step has had a request; or the first one waits, has the one that came as it ended, and the second none
     assert [one.at for one in found.promotions[1:]] == ([started + first + second] if asked_at_the_begin else [])
 
@@ -93,10 +101,10 @@ def test_a_request_as_a_step_ends_counts_to_the_next_step(asked_at_the_begin: bo
 @pytest.mark.slow
 def test_too_little_traffic_takes_a_candidate_back() -> None:
     guardrail = {"max_error_rate": 0.02, "max_p99_latency_ms": 800, "minimum_requests": 200, "max_hold_minutes": 120}
-    found, _, _ = lived(declaration(rollout={"guardrail": guardrail}))
-    taken_back = found.runs[1]
-    assert taken_back.status == "rolled_back"
-    assert "requests reached the candidate; 200 are required" in (taken_back.cause or "")
+    found, _, _ = lived(declaration(rollout={"guardrail": guardrail}), days=22)
+    for taken_back in found.runs[1:3]:
+        assert taken_back.status == "rolled_back"
+        assert "requests reached the candidate; 200 are required" in (taken_back.cause or "")
     assert [promotion.version for promotion in found.promotions] == [1]
 
 
@@ -119,7 +127,7 @@ def test_nothing_serves_where_the_first_candidate_is_refused() -> None:
 
 @pytest.mark.slow
 def test_a_training_that_fails_is_tried_once_more_without_waiting() -> None:
-    found, _, _ = lived(declaration(), fails_at=1)
+    found, _, _ = lived(declaration(), days=21, fails_at=1)
     assert [run.started_at for run in found.runs[1:3]] == [monitored(10), monitored(20)]
     assert found.runs[1].status == "failed"
     assert "no luck" in (found.runs[1].cause or "")
@@ -203,7 +211,7 @@ def test_requests_are_split_where_an_hour_has_more_rows_than_one_may_have() -> N
 
 @pytest.mark.slow
 def test_the_same_history_is_lived_through_alike() -> None:
-    one, _, _ = lived(declaration())
+    one, _, _ = lived_as_declared()
     other, _, _ = lived(declaration())
     assert [replace(run) for run in one.runs] == list(other.runs)
     assert [w.to_document() for w in one.windows] == [w.to_document() for w in other.windows]
