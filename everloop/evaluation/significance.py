@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 
@@ -41,6 +42,7 @@ from everloop.evaluation.metrics import Estimate
 from everloop.evaluation.report import ClassCounts, MetricValue, PairedDifference, Parts
 from everloop.numbers_of import number_of
 from everloop.statistics.clusters import error_of_mean
+from everloop.statistics.sign_change import negative_from
 from everloop.statistics.student_t import t_cdf, t_quantile
 
 CONFIDENCE = 0.95
@@ -248,12 +250,19 @@ def _of_no_difference(difference: float, error: float, freedom: int, parts: Part
     if difference == 0:
         return 1.0
     mirrored = parts.mirrored() if difference > 0 else parts
-    low, high = math.log(_LEAST_P_VALUE / 2), math.log(0.5)
-    for _ in range(24):
-        middle = (low + high) / 2
-        beyond = upper_bound(-abs(difference), error, freedom, mirrored, 1 - math.exp(middle), seen=seen) < 0
-        low, high = (low, middle) if beyond else (middle, high)
-    return 2 * math.exp(high)
+
+    def far_side(z: float) -> float:
+        """The bound with the one-sided error that a normal variable has beyond ``-z``."""
+        return upper_bound(-abs(difference), error, freedom, mirrored, 1 - _beyond(z), seen=seen)
+
+    # A bound grows nearly in proportion to z, so the place is found in a few steps.
+    largest = -NormalDist().inv_cdf(_LEAST_P_VALUE / 2)
+    return 2 * _beyond(-negative_from(lambda minus_z: far_side(-minus_z), -largest, 0.0, within=1e-7))
+
+
+def _beyond(z: float) -> float:
+    """The probability that a normal variable is above ``z``, to every digit."""
+    return math.erfc(z / math.sqrt(2)) / 2
 
 
 def _two_sided(difference: float, error: float, freedom: int) -> float:

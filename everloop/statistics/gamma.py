@@ -17,6 +17,9 @@ _LARGE_SHAPE = 2000.0
 
 _SMALLEST = 1e-300
 
+_LAST_STEP = 1e-7
+"""Newton's steps square what is missing: after one so small, relative to the value, it is the rounding."""
+
 
 def gamma_quantile(probability: float, shape: float) -> float:
     """The value that a gamma variable of scale 1 stays at or below with ``probability``.
@@ -41,8 +44,8 @@ def gamma_quantile(probability: float, shape: float) -> float:
         low, high = (low, value) if excess > 0 else (value, high)
         log_density = (shape - 1) * math.log(value) - value - math.lgamma(shape)
         step = excess * math.exp(min(-log_density, 700.0))
-        if abs(step) <= 1e-12 * value:
-            return value
+        if abs(step) <= _LAST_STEP * value:
+            return value - step
         value = value - step if low < value - step < high else (low + min(high, 2 * value + 1)) / 2
         if value < _SMALLEST:
             return 0.0

@@ -11,10 +11,13 @@ NIST Digital Library of Mathematical Functions, 8.17.22 (https://dlmf.nist.gov/8
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 _TINY = 1e-300
 _EPSILON = 1e-15
+_LAST_STEP = 1e-7
+"""Newton's steps square what is missing: after one so small, relative to the value, it is the rounding."""
 
 
 def t_cdf(t: float, degrees_of_freedom: float) -> float:
@@ -30,6 +33,7 @@ def t_cdf(t: float, degrees_of_freedom: float) -> float:
     return 1 - tail if t > 0 else tail
 
 
+@lru_cache(maxsize=256)
 def t_quantile(probability: float, degrees_of_freedom: float) -> float:
     """The value that a t-distributed one stays at or below with ``probability``.
 
@@ -54,8 +58,8 @@ def t_quantile(probability: float, degrees_of_freedom: float) -> float:
         low, high = (low, value) if excess > 0 else (value, high)
         density = math.exp(log_peak - (nu + 1) / 2 * math.log1p(value * value / nu))
         step = excess / density if density else math.inf
-        if abs(step) <= 1e-13 * value:
-            break
+        if abs(step) <= _LAST_STEP * value:
+            return value - step
         value = value - step if low < value - step < high else (low + min(high, 4 * value + 1)) / 2
     return value
 
