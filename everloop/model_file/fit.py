@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from everloop.evaluation.expressions import ExpressionError, check
 from everloop.model_file import sizes, worst_case
+from everloop.model_file.answers_fit import answers_misfits
 from everloop.model_file.fallback_fit import fallback_misfits
 from everloop.model_file.grouped_fit import RATES, RECALIBRATED_RATES, dimension_misfits, grouped_misfits
 from everloop.model_file.misfit import Location, Misfit
@@ -290,45 +291,6 @@ def _judged_in_a_shadow(declaration: AllSections) -> Iterator[Misfit]:
         yield Misfit(("rollout", "shadow", lacks), None, "a limit: without one every answer would do, e.g. 0.05")
 
 
-def _answers_in_time(declaration: AllSections) -> Iterator[Misfit]:
-    """Whether a step or the bake lasts until what was asked in it can be judged."""
-    rollout = declaration.rollout
-    guardrail = rollout.guardrail
-    if value_of(guardrail, "quality") is not None:
-        yield from _labels_in_time(declaration)
-    if value_of(guardrail, "scores") is None:
-        return
-    least = worst_case.LEAST_ANSWERED_MINUTES
-    if max([rollout.bake_minutes, *(value_of(step, "minutes") or 0 for step in rollout.steps)]) < least:
-        yield Misfit(
-            ("rollout", "bake_minutes"),
-            rollout.bake_minutes,
-            f"{least} or more, or a step of as many: what rollout.guardrail.scores judges is in the lake 20 minutes"
-            " after it was asked",
-        )
-
-
-def _labels_in_time(declaration: AllSections) -> Iterator[Misfit]:
-    """Whether labels come while a rollout lasts, and whether a loss is bounded, as bets on its mean need."""
-    rollout, data = declaration.rollout, declaration.data
-    lasts = rollout.bake_minutes + sum(value_of(step, "minutes") or 0 for step in rollout.steps)
-    least = math.ceil(data.label_lag_hours * 60) + worst_case.LEAST_ANSWERED_MINUTES
-    if lasts < least:
-        yield Misfit(
-            ("rollout", "bake_minutes"),
-            rollout.bake_minutes,
-            f"{rollout.bake_minutes + least - lasts:,} or more: labels come {data.label_lag_hours:g} hours after"
-            " requests (data.label_lag_hours), and rollout.guardrail.quality needs them while the rollout lasts",
-        )
-    if declaration.problem.type == REGRESSION and (data.target_min is None or data.target_max is None):
-        yield Misfit(
-            ("rollout", "guardrail", "quality"),
-            {},
-            "no 'quality' without data.target_min and data.target_max: without a largest error no number of rows is"
-            " evidence of a mean",
-        )
-
-
 def _endpoint_of_the_target(declaration: AllSections) -> Iterator[Misfit]:
     """Whether a target that needs an endpoint has one. Beside another target it stays until a rollout has left it."""
     target, endpoint = declaration.rollout.target, declaration.serving.endpoint
@@ -482,7 +444,7 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _comparable_rows,
     _endpoint_of_the_target,
     _judged_in_a_shadow,
-    _answers_in_time,
+    answers_misfits,
     _days_to_tune_on,
     _probe_windows,
     _measured_spans,

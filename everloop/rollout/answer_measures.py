@@ -20,6 +20,7 @@ from everloop.numbers_of import number_of
 from everloop.problem_types import MULTICLASS
 from everloop.reasons import Reason
 from everloop.rollout.answered import Answered, ComparedRow
+from everloop.rollout.business import differences
 from everloop.rollout.looks import Look
 from everloop.rollout.losses import Loss
 from everloop.rollout.measures import NOT_JUDGED
@@ -28,6 +29,7 @@ from everloop.statistics.mean_bets import WEIGHTS, above_mean
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Guardrail
+    from everloop.model_file.sections.rollout import BusinessGuardrail
 
 COARSEST = 3.0
 """So many times its limit a difference may be before a measure that would not find it says that it can't judge."""
@@ -56,7 +58,7 @@ Block = Sequence[float]
 """Values of one minute, each of one request."""
 
 
-def judge(guardrail: Guardrail, look: Look, answered: Answered | None, loss: Loss) -> Judged:
+def judge(guardrail: Guardrail, look: Look, answered: Answered | None, loss: Loss, *, bake: bool = False) -> Judged:
     """Every declared measure of answers.
 
     Parameters
@@ -65,19 +67,25 @@ def judge(guardrail: Guardrail, look: Look, answered: Answered | None, loss: Los
         None where nothing is declared.
     loss : Loss
         Of an answer, once its label is known.
+    bake : bool
+        Whether the phase is the bake, in which every caller is answered by one version.
     """
     if answered is None:
         return NOTHING_JUDGED
-    found = list(_each(guardrail, look, answered, loss))
+    found = list(_each(guardrail, look, answered, loss, bake))
     broken = tuple(reason for reason, is_broken in found if is_broken)
     return Judged(broken, tuple(reason for reason, is_broken in found if not is_broken))
 
 
-def _each(guardrail: Guardrail, look: Look, answered: Answered, loss: Loss) -> Iterator[tuple[Reason, bool]]:
+def _each(
+    guardrail: Guardrail, look: Look, answered: Answered, loss: Loss, bake: bool
+) -> Iterator[tuple[Reason, bool]]:
     if guardrail.scores is not None:
         yield score_distance(guardrail.scores.max_distance, look, answered, loss.kind)
     if guardrail.quality is not None:
         yield added_loss(guardrail.quality.max_added_loss, look, answered, loss)
+    if guardrail.business is not None:
+        yield business_drop(guardrail.business, look, answered, loss.kind, bake=bake)
 
 
 def score_distance(limit: float, look: Look, answered: Answered, problem: str) -> tuple[Reason, bool]:
@@ -140,6 +148,29 @@ def added_loss(limit: float, look: Look, answered: Answered, loss: Loss) -> tupl
     mean = _mean(blocks)
     told = f"the {loss.name} is {mean:+.4g} beside the champion's"
     return _kept(name, told, blocks, mean, limit, -loss.most, level)
+
+
+def business_drop(
+    declared: BusinessGuardrail, look: Look, answered: Answered, problem: str, *, bake: bool
+) -> tuple[Reason, bool]:
+    """How much less the candidate's requests brought than the champion's, and whether that is beyond the limit."""
+    name, limit, level = "business_drop", declared.max_drop, look.watching("business_drop")
+    rows = [row for row in answered.rows if row.at < 0] if bake else answered.rows
+    blocks = list(_blocks(differences(declared, rows, problem)))
+    if not blocks:
+        return _unable(name, answered, "no labels came of requests to both versions")
+    least = declared.min - declared.max
+    evidence = _evidence(blocks, limit, least)
+    if evidence.is_enough(level):
+        loud = _mean(blocks[evidence.begin : evidence.end])
+        sentence = (
+            f"on {number_of(_count(blocks, evidence), 'pair')} of requests to both versions, {declared.measure} was"
+            f" {loud:.4g} less than the champion's on average, allowed is {limit:.4g}: {_odds(evidence.to_one)}"
+        )
+        return Reason(name, sentence, loud, limit), True
+    mean = _mean(blocks)
+    told = f"{declared.measure} was {-mean:+.4g} beside the champion's on average"
+    return _kept(name, told, blocks, mean, limit, least, level)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,8 @@ class ComparedRow:
         That came first; None while there is none.
     labelled_at : int
         When it came, as ``at``; -1 while there is none.
+    prediction : float
+        What its caller was answered: a class (of several, its place), or a value.
     """
 
     request: str
@@ -61,6 +63,7 @@ class ComparedRow:
     theirs: float
     label: float | None = None
     labelled_at: int = -1
+    prediction: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,7 @@ class Answering:
             theirs=other if by_candidate else own,
             label=None if label is None else float(label),
             labelled_at=-1 if came is None else int(came),
+            prediction=float(row["prediction"] or 0),
         )
 
 

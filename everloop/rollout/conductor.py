@@ -375,7 +375,8 @@ class Conductor:
             found = self.metrics.read(rollout.lambda_version, first_whole_minute(begin), at, alone=True)
             before = self._before_it_began(rollout, timedelta(seconds=plan.bake_seconds), at)
             elapsed = pause.elapsed_seconds(begin, at, plan.bake_seconds)
-            answers = self._answers(rollout, plan, begin, at, ends=elapsed >= plan.bake_seconds)
+            ends = elapsed >= plan.bake_seconds
+            answers = self._answers(rollout, plan, begin, at, ends=ends, bake=True)
             return decide_bake(plan, guardrail, found, before, elapsed_seconds=elapsed, answers=answers)
         begin = rollout.step_started_at or rollout.started_at
         index = rollout.step_index
@@ -395,13 +396,15 @@ class Conductor:
             answers=self._answers(rollout, plan, begin, at, ends=elapsed >= plan.step(index).seconds),
         )
 
-    def _answers(self, rollout: Rollout, plan: RolloutPlan, phase: datetime, at: datetime, *, ends: bool) -> Judged:
+    def _answers(
+        self, rollout: Rollout, plan: RolloutPlan, phase: datetime, at: datetime, *, ends: bool, bake: bool = False
+    ) -> Judged:
         """What is found of both versions' answers since ``phase``, where something of it is declared."""
         if self.answering is None:
             return NOTHING_JUDGED
         seen = self.answering.seen(self.target, rollout, phase=phase, at=at, ends=ends)
         look = Look.at(plan, self.declared.guardrail, ends=ends)
-        return judge(self.declared.guardrail, look, seen, loss_of(self.answering.declaration))
+        return judge(self.declared.guardrail, look, seen, loss_of(self.answering.declaration), bake=bake)
 
     def _judged_unseen(self, rollout: Rollout, plan: RolloutPlan, elapsed: float, at: datetime) -> Verdict:
         """The verdict on a shadow, once its time is over."""

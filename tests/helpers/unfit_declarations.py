@@ -78,6 +78,38 @@ UNFIT = {
         "or more: labels come",
         "rollout.bake_minutes",
     ),
+    "a business measure of what nobody knows": Unfit(
+        "rollout",
+        {
+            "steps": [{"percent": 5, "minutes": 30}],
+            "bake_minutes": 2880,
+            "guardrail": {
+                "max_error_rate": 0.1,
+                "max_p99_latency_ms": 200,
+                "business": {"measure": "price * label", "min": 0, "max": 5, "max_drop": 1},
+            },
+        },
+        "measure: price * label",
+        "'price * label'",
+        "'price' is not one of prediction, probability, label",
+        "rollout.guardrail.business.measure",
+    ),
+    "a business measure without bounds": Unfit(
+        "rollout",
+        {
+            "steps": [{"percent": 5, "minutes": 30}],
+            "bake_minutes": 2880,
+            "guardrail": {
+                "max_error_rate": 0.1,
+                "max_p99_latency_ms": 200,
+                "business": {"measure": "label", "min": 5, "max": 5, "max_drop": 1},
+            },
+        },
+        "max: 5",
+        "5",
+        "more than min, which is 5",
+        "rollout.guardrail.business.max",
+    ),
     "a window that is no number": Unfit(
         "monitoring.minimum_rows", "many", "minimum_rows: many", "'many'", "valid integer"
     ),

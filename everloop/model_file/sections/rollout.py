@@ -62,6 +62,19 @@ class QualityGuardrail(Section):
     max_added_loss: float = Field(gt=0)
 
 
+class BusinessGuardrail(Section):
+    """How much less than the champion's a candidate's requests may bring, by a measure of one's own.
+
+    ``measure`` is an expression of ``prediction``, ``label`` and, of two classes, ``probability``; more is better. What
+    lies outside ``min`` and ``max`` counts as the nearer one. ``max_drop`` is of its mean.
+    """
+
+    measure: str = Field(min_length=1)
+    min: float
+    max: float
+    max_drop: float = Field(gt=0)
+
+
 class Guardrail(Section):
     """What the candidate must keep while traffic shifts to it.
 
@@ -77,6 +90,7 @@ class Guardrail(Section):
     max_hold_minutes: int = Field(default=1440, ge=0)
     scores: ScoresGuardrail | None = None
     quality: QualityGuardrail | None = None
+    business: BusinessGuardrail | None = None
 
     @property
     def judges_answers(self) -> bool:
@@ -86,7 +100,7 @@ class Guardrail(Section):
     @property
     def judges_labels(self) -> bool:
         """Whether anything is held against the labels that come while a rollout lasts."""
-        return self.quality is not None
+        return self.quality is not None or self.business is not None
 
 
 def _regular(text: str) -> str:

@@ -9,6 +9,7 @@ from everloop.model_file.schema import Guardrail
 from everloop.problem_types import BINARY, MULTICLASS
 from everloop.rollout.answer_measures import NOTHING_JUDGED, Judged, judge
 from everloop.rollout.answered import Answered, ComparedRow
+from everloop.rollout.business import differences
 from everloop.rollout.looks import Look
 from everloop.rollout.losses import Loss, loss_of
 from everloop.rollout.measures import NOT_JUDGED
@@ -182,3 +183,44 @@ def test_each_type_has_a_loss_with_a_bound():
     late = rng.normal(20, 30, 2000)
     found = of_quality(labelled(late + rng.normal(0, 90, 2000), late + rng.normal(0, 5, 2000), late), minutes)
     assert "the mean absolute error is " in found.broken[0].sentence
+
+
+MONEY = {"measure": "12 * prediction * label - 4 * prediction * (1 - label)", "min": -4, "max": 12, "max_drop": 0.5}
+BUSINESS = guardrail(business=MONEY)
+
+
+def brought(count: int, hits: float, *, share: float = 0.25, in_bake: bool = False) -> list[ComparedRow]:
+    """Requests to both versions, each decided 1; so many of the candidate's are right, and half of the champion's."""
+    rng = np.random.default_rng(7)
+    ours = rng.random(count) < share
+    labels = rng.random(count) < np.where(ours, hits, 0.5)
+    return [
+        ComparedRow(f"r{i}", i * 100 * (1 if not in_bake else -1) - in_bake, bool(by), 0.9, 0.9, float(y), i * 100, 1.0)
+        for i, (by, y) in enumerate(zip(ours, labels, strict=True))
+    ]
+
+
+def of_business(seen: list[ComparedRow], *, bake: bool = False, drop: float = 0.5) -> Judged:
+    return judge(guardrail(business={**MONEY, "max_drop": drop}), LOOK, Answered(seen), BRIER, bake=bake)
+
+
+def test_requests_that_bring_less_break_the_limit_with_the_figures():
+    (reason,) = of_business(brought(4000, hits=0.3)).broken
+    assert (reason.code, reason.limit) == ("business_drop", 0.5)
+    assert 2 < reason.value < 5
+    assert "pairs of requests to both versions, 12 * prediction * label" in reason.sentence
+    assert of_business(brought(4000, hits=0.3, in_bake=True), bake=True).broken, "labels of steps come in the bake"
+
+
+def test_requests_that_bring_as_much_are_kept_and_few_can_not_be_judged():
+    assert of_business(brought(6000, hits=0.5), drop=1.0).told[0].code == "business_drop_kept"
+    assert of_business(brought(60, hits=0.5)).told[0].code == NOT_JUDGED
+    only_ours = brought(4000, hits=0.3, share=1.0)
+    assert "no labels came of requests to both" in of_business(only_ours).told[0].sentence
+    assert "no labels came" in of_business(brought(4000, hits=0.3), bake=True).told[0].sentence
+
+
+def test_what_is_no_number_is_left_out_and_what_is_too_far_counts_as_the_bound():
+    declared = BUSINESS.business.model_copy(update={"measure": "1000 / label"})
+    rows_ = [ComparedRow(f"r{i}", i, i % 2 == 0, 0.5, 0.5, float(i % 4 < 2), i) for i in range(8)]
+    assert [value for _, _, value in differences(declared, rows_, BINARY)] == [0.0, 0.0]
