@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from operator import add, mul, sub
 
-from everloop.monitoring.divergence import distance, smallest_share
+from everloop.monitoring.divergence import smallest_share
 from everloop.monitoring.profile import BinCounts
 from everloop.monitoring.reference import Natural
 
@@ -43,9 +43,25 @@ def natural_variation(daily: Sequence[BinCounts], longest: int, *, days_each: in
         if units / span < FEWEST_SPANS:
             break
         parts = [tuple(map(sub, end, begin)) for begin, end in zip(cumulative, cumulative[span:], strict=False)]
-        distances = [distance(tuple(map(sub, cumulative[-1], part)), part, floor) for part in parts]
+        distances = [_from_the_rest(part, cumulative[-1], floor) for part in parts]
         found.append(Natural(span * days_each, math.fsum(distances) / len(distances), freedom, units / span))
     return tuple(found)
+
+
+def _from_the_rest(part: Cells, whole: Cells, floor: float) -> float:
+    """:func:`~everloop.monitoring.divergence.distance` of a part from the rest of the whole.
+
+    A reference takes hundreds of them, so it is written in whole numbers: with n of N rows in the part, and b of B in a
+    bin of it, ``b / n - (B - b) / (N - n)`` is ``(b N - B n) / (n (N - n))``.
+    """
+    all_rows, rows = sum(whole), sum(part)
+    others = all_rows - rows
+    least = floor * others
+    terms = [
+        (apart := b * all_rows - every * rows) * apart / (rest if (rest := every - b) > least else least)
+        for b, every in zip(part, whole, strict=True)
+    ]
+    return math.fsum(terms) / (rows * rows * others)
 
 
 def _added(left: Cells, right: Cells) -> tuple[int, ...]:

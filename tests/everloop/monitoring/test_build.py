@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from everloop.monitoring.build import build_reference, category_bins, complete_reference, number_bins
 from everloop.monitoring.counting import count
+from everloop.monitoring.divergence import distance, smallest_share
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.natural import natural_variation
 from everloop.monitoring.profile import BinCounts
@@ -77,6 +78,18 @@ class TestNaturalVariation:
         assert [n.days for n in found] == [1, 2, 3, 4, 5, 6, 7]
         assert found[6].distance < found[0].distance / 4
         assert found[6].spans == pytest.approx(60 / 7)
+
+    @given(st.lists(st.tuples(*[st.integers(0, 2000)] * 3, st.integers(1, 50)), min_size=10, max_size=20))
+    def test_spans_are_as_far_as_shares_are_from_those_of_the_other_days(self, cells):
+        found = natural_variation([BinCounts(day) for day in cells], 2)
+        floor = smallest_share(len(cells))
+        for natural in found:
+            far = []
+            for first in range(len(cells) - natural.days + 1):
+                part = np.sum(cells[first : first + natural.days], axis=0)
+                far.append(distance((np.sum(cells, axis=0) - part).tolist(), part.tolist(), floor))
+            assert natural.distance == pytest.approx(np.mean(far), rel=1e-9, abs=1e-15)
+        assert [natural.days for natural in found] == [1, 2]
 
     def test_directions_are_those_along_which_days_differ(self):
         rng = np.random.default_rng(3)
