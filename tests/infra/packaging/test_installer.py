@@ -32,46 +32,54 @@ def wheels(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     return folder
 
 
-def write_wheel(folder: Path, tags: str) -> None:
+def write_wheel(folder: Path, tags: str, name: str = "thing") -> None:
+    information = f"{name}-1.0.dist-info"
     content = {
-        "thing.py": b"x = 1\n",
-        "thing-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n",
+        f"{name}.py": b"x = 1\n",
+        f"{information}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
     }
     expanded = [f"Tag: cp313-cp313-{tag}" for tag in tags.split(".")]
     lines = ["Wheel-Version: 1.0", "Generator: tests", "Root-Is-Purelib: false", *expanded]
-    content["thing-1.0.dist-info/WHEEL"] = ("\n".join(lines) + "\n").encode()
+    content[f"{information}/WHEEL"] = ("\n".join(lines) + "\n").encode()
     record = "".join(
-        f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}\n"
-        for name, data in content.items()
+        f"{file},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}\n"
+        for file, data in content.items()
     )
-    content["thing-1.0.dist-info/RECORD"] = (record + "thing-1.0.dist-info/RECORD,,\n").encode()
-    with zipfile.ZipFile(folder / f"thing-1.0-cp313-cp313-{tags}.whl", "w") as archive:
-        for name, data in content.items():
-            archive.writestr(name, data)
+    content[f"{information}/RECORD"] = (record + f"{information}/RECORD,,\n").encode()
+    with zipfile.ZipFile(folder / f"{name}-1.0-cp313-cp313-{tags}.whl", "w") as archive:
+        for file, data in content.items():
+            archive.writestr(file, data)
 
 
-def install(target: Target, tmp_path: Path) -> Path:
-    (tmp_path / "requirements.txt").write_text("thing==1.0\n")
+def install(target: Target, tmp_path: Path, *names: str) -> Path:
+    (tmp_path / "requirements.txt").write_text("".join(f"{name}==1.0\n" for name in names))
     (tmp_path / "constraints.txt").write_text("")
     install_wheels(tmp_path / "requirements.txt", tmp_path / "constraints.txt", target, tmp_path / "installed")
     return tmp_path / "installed"
 
 
+KINDS = {
+    "newest": "manylinux_2_28",
+    "between": "manylinux_2_24",
+    "both": "manylinux_2_17.manylinux2014",
+    "oldest": "manylinux2014",
+}
+
+
 @pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
-@pytest.mark.parametrize("kind", ["manylinux_2_28", "manylinux_2_24", "manylinux_2_17.manylinux2014", "manylinux2014"])
-def test_wheels_for_any_glibc_that_lambda_has_are_installed(
-    wheels: Path, kind: str, architecture: str, tmp_path: Path
-) -> None:
+def test_wheels_for_any_glibc_that_lambda_has_are_installed(wheels: Path, architecture: str, tmp_path: Path) -> None:
     target = Target("3.13", architecture)
-    write_wheel(wheels, ".".join(f"{part}_{target.machine}" for part in kind.split(".")))
-    assert (install(target, tmp_path) / "thing.py").is_file()
+    for name, kind in KINDS.items():
+        write_wheel(wheels, ".".join(f"{part}_{target.machine}" for part in kind.split(".")), name)
+    installed = install(target, tmp_path, *KINDS)
+    assert {path.stem for path in installed.glob("*.py")} == set(KINDS)
 
 
 @pytest.mark.parametrize("tag", ["manylinux_2_34_x86_64", "manylinux_2_28_aarch64", "macosx_11_0_x86_64"])
 def test_wheels_for_anything_else_are_not(wheels: Path, tag: str, tmp_path: Path) -> None:
     write_wheel(wheels, tag)
     with pytest.raises(LayerUnavailableError, match=r"the layer of thing==1\.0 for Python 3\.13 on x86_64"):
-        install(Target("3.13", "x86_64"), tmp_path)
+        install(Target("3.13", "x86_64"), tmp_path, "thing")
 
 
 def test_the_newest_glibc_comes_first() -> None:
